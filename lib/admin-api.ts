@@ -1,0 +1,186 @@
+/**
+ * The contract between operator and members: what travels over the admin API, as JSON. IDs are lower-case hex (64 bits
+ * do not fit a JSON number), indexes and terms are numbers.
+ *
+ * Every mutation is fenced and idempotent. `expectedConfigIndex` is the Raft index of the configuration that the caller
+ * decided on: the change is refused once another configuration took effect. `operationId` names the caller's intent: a
+ * repeat is answered with the first result, whichever member is asked and whatever happened in between.
+ */
+export const ADMIN_PATHS = {
+  status: '/admin/v1/status',
+  bootstrap: '/admin/v1/bootstrap',
+  join: '/admin/v1/join',
+  membership: '/admin/v1/membership',
+  leaderTransfer: '/admin/v1/leader-transfer',
+} as const
+
+/** `waiting`: an empty data directory that has not been told to bootstrap or to join. */
+export type MemberRole = 'waiting' | 'follower' | 'pre-candidate' | 'candidate' | 'leader' | 'learner' | 'removed'
+
+export type PeerState = 'probe' | 'replicate' | 'snapshot'
+
+export interface AdminMember {
+  readonly id: string
+  readonly name: string
+  readonly peerURLs: readonly string[]
+  readonly clientURLs: readonly string[]
+  readonly isLearner: boolean
+}
+
+export interface AdminPeer {
+  readonly id: string
+  /** Highest log index known durable on that member. */
+  readonly matchIndex: number
+  /** The leader's last index less matchIndex. */
+  readonly lag: number
+  readonly state: PeerState
+  /** Heard from within one election timeout. */
+  readonly isActive: boolean
+}
+
+export interface ConfigHistoryRow {
+  readonly index: number
+  readonly voters: readonly string[]
+  readonly votersOutgoing: readonly string[]
+  readonly learners: readonly string[]
+  /** The operation that made it; empty for the first configuration and for changes through the etcd Cluster API. */
+  readonly operationId: string
+}
+
+export interface AdminStatus {
+  /** Empty while waiting. */
+  readonly clusterId: string
+  readonly memberId: string
+  readonly name: string
+  readonly role: MemberRole
+  readonly term: number
+  /** Empty when no leader is known. */
+  readonly leader: string
+  readonly commitIndex: number
+  readonly appliedIndex: number
+  readonly lastIndex: number
+  /** Raft index of the configuration in force; 0 while waiting. */
+  readonly configIndex: number
+  readonly voters: readonly string[]
+  /** Not empty only in a joint configuration (C_old,new). */
+  readonly votersOutgoing: readonly string[]
+  readonly learners: readonly string[]
+  readonly members: readonly AdminMember[]
+  /** A membership change is proposed and not applied, or the configuration is joint. Known on the leader only. */
+  readonly isChangePending: boolean
+  /** On the leader only, otherwise empty. */
+  readonly peers: readonly AdminPeer[]
+  /** The last configurations, oldest first, at most 64. */
+  readonly configHistory: readonly ConfigHistoryRow[]
+  readonly version: string
+  readonly etcdVersion: string
+  readonly dbSizeBytes: number
+  readonly revision: number
+}
+
+export interface BootstrapMember {
+  readonly name: string
+  readonly peerURLs: readonly string[]
+}
+
+/** Makes a waiting member the whole of a new cluster. A repeat with the same cluster ID is a success. */
+export interface BootstrapRequest {
+  readonly operationId: string
+  readonly clusterId: string
+  /** Must be 0: there is no configuration yet. */
+  readonly expectedConfigIndex: number
+  /** The asked member's own name and peer URLs. */
+  readonly member: BootstrapMember
+}
+
+/** Tells a waiting member which cluster it belongs to and under which ID the cluster added it. */
+export interface JoinRequest {
+  readonly operationId: string
+  readonly clusterId: string
+  readonly memberId: string
+  /** Configuration in which the member is known to be. */
+  readonly expectedConfigIndex: number
+  /** Members to learn addresses from: the cluster's, with their peer URLs. */
+  readonly members: readonly AdminMember[]
+}
+
+export type MembershipRequest =
+  | {
+      readonly kind: 'add-learner'
+      readonly operationId: string
+      readonly expectedConfigIndex: number
+      readonly member: BootstrapMember
+    }
+  | {
+      readonly kind: 'promote'
+      readonly operationId: string
+      readonly expectedConfigIndex: number
+      readonly memberId: string
+      /** The most entries the learner may be behind; 100 when absent. */
+      readonly maxLagEntries?: number
+    }
+  | {
+      readonly kind: 'remove'
+      readonly operationId: string
+      readonly expectedConfigIndex: number
+      readonly memberId: string
+    }
+
+export interface LeaderTransferRequest {
+  readonly operationId: string
+  readonly expectedConfigIndex: number
+  /** The member to lead; it must be a voter. */
+  readonly memberId: string
+}
+
+/** Answer to bootstrap, join and membership. */
+export interface AdminChange {
+  readonly operationId: string
+  /** The member that the change was about. */
+  readonly memberId: string
+  readonly clusterId: string
+  /** Configuration after the change. */
+  readonly configIndex: number
+}
+
+export interface LeaderTransferResult {
+  readonly operationId: string
+  readonly leader: string
+  readonly term: number
+}
+
+export type AdminErrorCode =
+  | 'BadRequest' // 400: not JSON, not this API's JSON
+  | 'Unauthorized' // 401: token missing or wrong
+  | 'Forbidden' // 403: no token configured and not loopback
+  | 'NotFound' // 404: no such path or member
+  | 'ConfigIndexStale' // 409: configIndex says the current one
+  | 'ChangeInFlight' // 409
+  | 'Conflict' // 409: already another cluster or member
+  | 'QuorumAtRisk' // 412: the healthy voters could not commit it; message has the arithmetic
+  | 'LearnerLagging' // 412: lag says by how much
+  | 'NoLeader' // 503
+  | 'Timeout' // 504: the outcome is unknown; repeat with the same operationId
+  | 'Internal' // 500
+
+export interface AdminError {
+  readonly code: AdminErrorCode
+  readonly message: string
+  readonly configIndex?: number
+  readonly lag?: number
+}
+
+export const ADMIN_STATUS_CODES: Readonly<Record<AdminErrorCode, number>> = {
+  BadRequest: 400,
+  Unauthorized: 401,
+  Forbidden: 403,
+  NotFound: 404,
+  ConfigIndexStale: 409,
+  ChangeInFlight: 409,
+  Conflict: 409,
+  QuorumAtRisk: 412,
+  LearnerLagging: 412,
+  NoLeader: 503,
+  Timeout: 504,
+  Internal: 500,
+}

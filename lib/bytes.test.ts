@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ByteReader, ByteWriter, MalformedBytes } from './bytes.ts'
+
+const written = (): Buffer =>
+  new ByteWriter(1)
+    .u8(7)
+    .u32(0xfffffffe)
+    .u53(Number.MAX_SAFE_INTEGER)
+    .u64(2n ** 64n - 1n)
+    .text('käse')
+    .finish()
+
+test('what is written is read back', () => {
+  const reader = new ByteReader(written())
+  assert.equal(reader.u8(), 7)
+  assert.equal(reader.u32(), 0xfffffffe)
+  assert.equal(reader.u53(), Number.MAX_SAFE_INTEGER)
+  assert.equal(reader.u64(), 2n ** 64n - 1n)
+  assert.equal(reader.text(), 'käse')
+  reader.end()
+})
+
+test('input cut at any offset is malformed, never read past its end', () => {
+  const whole = written()
+  for (let length = 0; length < whole.length; length++) {
+    const reader = new ByteReader(whole.subarray(0, length))
+    assert.throws(() => {
+      reader.u8()
+      reader.u32()
+      reader.u53()
+      reader.u64()
+      reader.text()
+    }, MalformedBytes)
+  }
+})
+
+test('a number beyond 2^53 is malformed', () => {
+  assert.throws(() => new ByteReader(new ByteWriter().u64(2n ** 53n).finish()).u53(), MalformedBytes)
+})
+
+test('left-over bytes are malformed', () => {
+  assert.throws(() => new ByteReader(Uint8Array.of(1)).end(), MalformedBytes)
+})

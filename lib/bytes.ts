@@ -1,0 +1,152 @@
+/**
+ * Reading and writing of our own byte formats (WAL records, peer messages, commands). All integers are big-endian, so
+ * that byte order equals number order in keys.
+ */
+export const EMPTY_BYTES: Uint8Array = new Uint8Array(0)
+
+/** Bytes that are not what they should be: input damage, not a bug. */
+export class MalformedBytes extends Error {
+  override readonly name = 'MalformedBytes'
+}
+
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  return Buffer.compare(a, b)
+}
+
+/** Grows as needed; `finish` hands the bytes over and starts anew, so one writer can serve many records. */
+export class ByteWriter {
+  #buffer: Buffer
+  #length = 0
+
+  constructor(initialSizeBytes = 1024) {
+    this.#buffer = Buffer.allocUnsafe(initialSizeBytes)
+  }
+
+  get lengthBytes(): number {
+    return this.#length
+  }
+
+  #reserve(sizeBytes: number): number {
+    const offset = this.#length
+    const needed = offset + sizeBytes
+    if (needed > this.#buffer.length) {
+      const grown = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2))
+      this.#buffer.copy(grown, 0, 0, offset)
+      this.#buffer = grown
+    }
+    this.#length = needed
+    return offset
+  }
+
+  u8(value: number): this {
+    const offset = this.#reserve(1)
+    this.#buffer[offset] = value
+    return this
+  }
+
+  u32(value: number): this {
+    const offset = this.#reserve(4)
+    this.#buffer.writeUInt32BE(value, offset)
+    return this
+  }
+
+  /** A safe integer in 8 bytes. */
+  u53(value: number): this {
+    const offset = this.#reserve(8)
+    this.#buffer.writeUInt32BE(Math.floor(value / 0x1_0000_0000), offset)
+    this.#buffer.writeUInt32BE(value % 0x1_0000_0000, offset + 4)
+    return this
+  }
+
+  u64(value: bigint): this {
+    const offset = this.#reserve(8)
+    this.#buffer.writeBigUInt64BE(value, offset)
+    return this
+  }
+
+  raw(bytes: Uint8Array): this {
+    const offset = this.#reserve(bytes.length)
+    this.#buffer.set(bytes, offset)
+    return this
+  }
+
+  /** Length in 4 bytes, then the bytes. */
+  bytes(bytes: Uint8Array): this {
+    return this.u32(bytes.length).raw(bytes)
+  }
+
+  text(value: string): this {
+    return this.bytes(Buffer.from(value, 'utf8'))
+  }
+
+  /** A copy of what was written; the writer is empty afterwards. */
+  finish(): Buffer {
+    const result = Buffer.allocUnsafeSlow(this.#length)
+    this.#buffer.copy(result, 0, 0, this.#length)
+    this.#length = 0
+    return result
+  }
+}
+
+/** Every read is checked against the end and throws {@link MalformedBytes} past it. Slices share memory with the input. */
+export class ByteReader {
+  readonly #buffer: Buffer
+  #offset = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  get remainingBytes(): number {
+    return this.#buffer.length - this.#offset
+  }
+
+  #take(sizeBytes: number): number {
+    const offset = this.#offset
+    if (sizeBytes > this.#buffer.length - offset) {
+      throw new MalformedBytes(
+        `${sizeBytes} bytes wanted at offset ${offset}, the input ends at ${this.#buffer.length}`,
+      )
+    }
+    this.#offset = offset + sizeBytes
+    return offset
+  }
+
+  u8(): number {
+    return this.#buffer.readUInt8(this.#take(1))
+  }
+
+  u32(): number {
+    return this.#buffer.readUInt32BE(this.#take(4))
+  }
+
+  u53(): number {
+    const offset = this.#take(8)
+    const value = this.#buffer.readUInt32BE(offset) * 0x1_0000_0000 + this.#buffer.readUInt32BE(offset + 4)
+    if (!Number.isSafeInteger(value)) throw new MalformedBytes(`the number at offset ${offset} is beyond 2^53`)
+    return value
+  }
+
+  u64(): bigint {
+    return this.#buffer.readBigUInt64BE(this.#take(8))
+  }
+
+  raw(sizeBytes: number): Buffer {
+    const offset = this.#take(sizeBytes)
+    return this.#buffer.subarray(offset, offset + sizeBytes)
+  }
+
+  bytes(): Buffer {
+    return this.raw(this.u32())
+  }
+
+  text(): string {
+    return this.bytes().toString('utf8')
+  }
+
+  /** Call it last: bytes that nobody asked for mean that writer and reader disagree. */
+  end(): void {
+    if (this.remainingBytes !== 0)
+      throw new MalformedBytes(`${this.remainingBytes} bytes left over at offset ${this.#offset}`)
+  }
+}
