@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, posix, relative } from 'node:path'
+import { test } from 'node:test'
+
+/** Rules of docs/architecture.md: a folder, and which of ours it may import. The longest matching folder counts. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  lib: ['lib'],
+  'node-server/proto': ['node-server/proto'],
+  'node-server/raft': ['lib', 'node-server/raft'],
+  'node-server/mvcc': ['lib', 'node-server/proto', 'node-server/mvcc'],
+  'node-server/storage': ['lib', 'node-server/raft', 'node-server/mvcc', 'node-server/storage'],
+  'node-server/transport': ['lib', 'node-server/raft', 'node-server/transport'],
+  'node-server/node': ['lib', 'node-server/raft', 'node-server/mvcc', 'node-server/storage', 'node-server/transport', 'node-server/proto', 'node-server/node'],
+  'node-server/grpc': ['lib', 'node-server/grpc'],
+  'node-server/api': ['lib', 'node-server/proto', 'node-server/mvcc', 'node-server/node', 'node-server/api', 'node-server/grpc/service.ts', 'node-server/version.ts'],
+  'node-server': ['lib', 'node-server'],
+  'operator/api': ['lib', 'operator/api'],
+  'operator/controller': ['lib', 'operator/controller'],
+  'operator/cluster': ['lib', 'operator/api', 'operator/cluster'],
+  'operator/kube': ['lib', 'operator/kube', 'operator/cluster/ports.ts'],
+  'operator/admin-client.ts': ['lib', 'operator/admin-client.ts', 'operator/cluster/ports.ts'],
+  operator: ['lib', 'operator'],
+}
+
+/** Folders that see no disk, socket, clock or randomness, so that whole clusters run in one seeded process. */
+const PURE = /^(lib|node-server\/(raft|mvcc)|operator\/api|operator\/cluster\/(rules|resources|decide|safety|status|observed))(\/|\.ts$)/
+const IMPURE_MODULES = /^node:(fs|net|http|https|tls|dns|child_process|os|worker_threads|timers)/
+const IMPURE_GLOBALS = /\b(Date\.now\(|new Date\(\)|Math\.random\(|performance\.now\(|setTimeout\(|setInterval\(|process\.)/
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const sources = globSync(['lib/**/*.ts', 'node-server/**/*.ts', 'operator/**/*.ts'], { cwd: ROOT }).map((path) => path.replaceAll('\\', '/'))
+const product = sources.filter((path) => !path.endsWith('.test.ts') && !path.includes('/testing/'))
+
+const importsOf = (path: string): string[] =>
+  [...readFileSync(join(ROOT, path), 'utf8').matchAll(/^(?:import|export)\s[^'"]*?from\s+['"]([^'"]+)['"]|^import\s+['"]([^'"]+)['"]/gms)].map(
+    (match) => match[1] ?? match[2] ?? '',
+  )
+
+const isWithin = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`)
+
+test('there are sources to check', () => assert.ok(product.length > 10, `${product.length} files`))
+
+for (const path of product) {
+  test(`imports of ${path} run one way`, () => {
+    const rule = Object.keys(MAY_IMPORT)
+      .filter((folder) => isWithin(path, folder))
+      .toSorted((a, b) => b.length - a.length)[0]
+    assert.ok(rule !== undefined, `${path} stands in no folder of docs/architecture.md`)
+    for (const specifier of importsOf(path)) {
+      if (!specifier.startsWith('.')) {
+        assert.ok(specifier !== '@kubernetes/client-node' || isWithin(path, 'operator/kube'), 'only operator/kube imports @kubernetes/client-node')
+        assert.ok(specifier !== '@grpc/grpc-js' || isWithin(path, 'node-server/grpc'), 'only node-server/grpc imports @grpc/grpc-js')
+        continue
+      }
+      const target = posix.normalize(relative(ROOT, join(ROOT, dirname(path), specifier)).replaceAll('\\', '/'))
+      const isAllowed = MAY_IMPORT[rule]?.some((folder) => isWithin(target, folder)) ?? false
+      assert.ok(isAllowed, `${rule} may not import ${target}`)
+    }
+  })
+}
+
+for (const path of product.filter((path) => PURE.test(path))) {
+  test(`${path} is pure`, () => {
+    for (const specifier of importsOf(path)) assert.doesNotMatch(specifier, IMPURE_MODULES)
+    const code = readFileSync(join(ROOT, path), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+    assert.doesNotMatch(code, IMPURE_GLOBALS)
+  })
+}
