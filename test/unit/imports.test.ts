@@ -11,9 +11,25 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'node-server/mvcc': ['lib', 'node-server/proto', 'node-server/mvcc'],
   'node-server/storage': ['lib', 'node-server/raft', 'node-server/mvcc', 'node-server/storage'],
   'node-server/transport': ['lib', 'node-server/raft', 'node-server/transport'],
-  'node-server/node': ['lib', 'node-server/raft', 'node-server/mvcc', 'node-server/storage', 'node-server/transport', 'node-server/proto', 'node-server/node'],
+  'node-server/node': [
+    'lib',
+    'node-server/raft',
+    'node-server/mvcc',
+    'node-server/storage',
+    'node-server/transport',
+    'node-server/proto',
+    'node-server/node',
+  ],
   'node-server/grpc': ['lib', 'node-server/grpc'],
-  'node-server/api': ['lib', 'node-server/proto', 'node-server/mvcc', 'node-server/node', 'node-server/api', 'node-server/grpc/service.ts', 'node-server/version.ts'],
+  'node-server/api': [
+    'lib',
+    'node-server/proto',
+    'node-server/mvcc',
+    'node-server/node',
+    'node-server/api',
+    'node-server/grpc/service.ts',
+    'node-server/version.ts',
+  ],
   'node-server': ['lib', 'node-server'],
   'operator/api': ['lib', 'operator/api'],
   'operator/controller': ['lib', 'operator/controller'],
@@ -24,18 +40,24 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Folders that see no disk, socket, clock or randomness, so that whole clusters run in one seeded process. */
-const PURE = /^(lib|node-server\/(raft|mvcc)|operator\/api|operator\/cluster\/(rules|resources|decide|safety|status|observed))(\/|\.ts$)/
+const PURE =
+  /^(lib|node-server\/(raft|mvcc)|operator\/api|operator\/cluster\/(rules|resources|decide|safety|status|observed))(\/|\.ts$)/
 const IMPURE_MODULES = /^node:(fs|net|http|https|tls|dns|child_process|os|worker_threads|timers)/
-const IMPURE_GLOBALS = /\b(Date\.now\(|new Date\(\)|Math\.random\(|performance\.now\(|setTimeout\(|setInterval\(|process\.)/
+const IMPURE_GLOBALS =
+  /\b(Date\.now\(|new Date\(\)|Math\.random\(|performance\.now\(|setTimeout\(|setInterval\(|process\.)/
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const sources = globSync(['lib/**/*.ts', 'node-server/**/*.ts', 'operator/**/*.ts'], { cwd: ROOT }).map((path) => path.replaceAll('\\', '/'))
+const sources = globSync(['lib/**/*.ts', 'node-server/**/*.ts', 'operator/**/*.ts'], { cwd: ROOT }).map((path) =>
+  path.replaceAll('\\', '/'),
+)
 const product = sources.filter((path) => !path.endsWith('.test.ts') && !path.includes('/testing/'))
 
 const importsOf = (path: string): string[] =>
-  [...readFileSync(join(ROOT, path), 'utf8').matchAll(/^(?:import|export)\s[^'"]*?from\s+['"]([^'"]+)['"]|^import\s+['"]([^'"]+)['"]/gms)].map(
-    (match) => match[1] ?? match[2] ?? '',
-  )
+  [
+    ...readFileSync(join(ROOT, path), 'utf8').matchAll(
+      /^(?:import|export)\s[^'"]*?from\s+['"]([^'"]+)['"]|^import\s+['"]([^'"]+)['"]/gms,
+    ),
+  ].map((match) => match[1] ?? match[2] ?? '')
 
 const isWithin = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`)
 
@@ -49,12 +71,18 @@ for (const path of product) {
     assert.ok(rule !== undefined, `${path} stands in no folder of docs/architecture.md`)
     for (const specifier of importsOf(path)) {
       if (!specifier.startsWith('.')) {
-        assert.ok(specifier !== '@kubernetes/client-node' || isWithin(path, 'operator/kube'), 'only operator/kube imports @kubernetes/client-node')
-        assert.ok(specifier !== '@grpc/grpc-js' || isWithin(path, 'node-server/grpc'), 'only node-server/grpc imports @grpc/grpc-js')
+        assert.ok(
+          specifier !== '@kubernetes/client-node' || isWithin(path, 'operator/kube'),
+          'only operator/kube imports @kubernetes/client-node',
+        )
+        assert.ok(
+          specifier !== '@grpc/grpc-js' || isWithin(path, 'node-server/grpc'),
+          'only node-server/grpc imports @grpc/grpc-js',
+        )
         continue
       }
       const target = posix.normalize(relative(ROOT, join(ROOT, dirname(path), specifier)).replaceAll('\\', '/'))
-      const isAllowed = MAY_IMPORT[rule]?.some((folder) => isWithin(target, folder)) ?? false
+      const isAllowed: boolean = MAY_IMPORT[rule]?.some((folder) => isWithin(target, folder)) ?? false
       assert.ok(isAllowed, `${rule} may not import ${target}`)
     }
   })

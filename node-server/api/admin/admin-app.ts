@@ -1,0 +1,96 @@
+/**
+ * The admin API (contract: lib/admin-api.ts) with /metrics, /livez and /readyz beside it, as an express app.
+ *
+ * Reading needs no token; changing does. Answers are JSON, errors are `AdminError` with the status code of their kind.
+ */
+import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express'
+import { ADMIN_PATHS, ADMIN_STATUS_CODES, type AdminError } from '../../../lib/admin-api.ts'
+import type { Result } from '../../../lib/result.ts'
+import type { AdminPort } from '../../node/admin-port.ts'
+import { refusal } from './authorize.ts'
+import { parseBootstrap, parseJoin, parseLeaderTransfer, parseMembership, type Parse } from './requests.ts'
+
+export interface AdminAppOptions {
+  readonly member: AdminPort
+  /** The token that changes need; undefined when none is configured. Throws when the file cannot be read. */
+  readonly readToken: () => string | undefined
+  readonly metrics: { readonly contentType: string; text(): Promise<string> }
+  readonly log: { error(fields: object, message: string): void }
+}
+
+const MAX_BODY_SIZE = '64kb'
+
+export function adminApp(options: AdminAppOptions): Express {
+  const { member } = options
+  const app = express().disable('x-powered-by')
+
+  app.get(ADMIN_PATHS.status, (_request, response) => {
+    response.json(member.status())
+  })
+  app.get('/metrics', async (_request, response) => {
+    response.type(options.metrics.contentType).send(await options.metrics.text())
+  })
+  // Alive means that this loop turns: a member that waits or has lost its leader must not be restarted for it.
+  app.get('/livez', (_request, response) => {
+    response.type('text/plain').send('ok\n')
+  })
+  app.get('/readyz', (_request, response) => {
+    const reason = member.notReadyReason()
+    response
+      .status(reason === undefined ? 200 : 503)
+      .type('text/plain')
+      .send(`${reason ?? 'ok'}\n`)
+  })
+
+  const authorized: express.RequestHandler = (request, response, next) => {
+    const caller = { authorization: request.get('authorization'), remoteAddress: request.socket.remoteAddress }
+    const error = refusal(caller, options.readToken())
+    if (error === undefined) next()
+    else sendError(response, error)
+  }
+  const json = express.json({ limit: MAX_BODY_SIZE, strict: true, type: () => true })
+  const change = <Body, Answer>(
+    path: string,
+    parse: Parse<Body>,
+    act: (body: Body) => Promise<Result<Answer, AdminError>>,
+  ): void => {
+    app.post(path, authorized, json, async (request: Request, response: Response) => {
+      const body = parse(request.body)
+      if (!body.ok) return sendError(response, { code: 'BadRequest', message: body.error })
+      const answer = await act(body.value)
+      if (answer.ok) response.json(answer.value)
+      else sendError(response, answer.error)
+    })
+  }
+  change(ADMIN_PATHS.bootstrap, parseBootstrap, (body) => member.bootstrap(body))
+  change(ADMIN_PATHS.join, parseJoin, (body) => member.join(body))
+  change(ADMIN_PATHS.membership, parseMembership, (body) => member.changeMembership(body))
+  change(ADMIN_PATHS.leaderTransfer, parseLeaderTransfer, (body) => member.transferLeader(body))
+
+  app.use((request, response) => {
+    sendError(response, {
+      code: 'NotFound',
+      message: `there is no ${request.method} ${request.path}; the admin API is under /admin/v1/`,
+    })
+  })
+  app.use(onError(options))
+  return app
+}
+
+function sendError(response: Response, error: AdminError): void {
+  response.status(ADMIN_STATUS_CODES[error.code]).json(error)
+}
+
+/** Four parameters: that is how express knows an error handler. */
+function onError(options: AdminAppOptions): ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    if (response.headersSent) return next(error)
+    const { statusCode } = error instanceof Error && 'statusCode' in error ? error : { statusCode: 500 }
+    if (typeof statusCode === 'number' && statusCode < 500) {
+      const message = error instanceof Error ? error.message : 'unreadable request'
+      return sendError(response, { code: 'BadRequest', message: `the body is not JSON of this API: ${message}` })
+    }
+    options.log.error({ err: error, path: request.path }, 'an admin request failed')
+    sendError(response, { code: 'Internal', message: 'the member could not carry this out; its log has the reason' })
+  }
+}

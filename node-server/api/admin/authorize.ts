@@ -1,0 +1,46 @@
+/** Who may change something: holders of the token, or, where none is configured, this machine itself. */
+import { timingSafeEqual, createHash } from 'node:crypto'
+import { BlockList, isIPv6 } from 'node:net'
+import type { AdminError } from '../../../lib/admin-api.ts'
+
+const LOOPBACK = new BlockList()
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
+LOOPBACK.addAddress('::1', 'ipv6')
+
+export interface Caller {
+  /** The Authorization header. */
+  readonly authorization: string | undefined
+  readonly remoteAddress: string | undefined
+}
+
+/** Undefined when the caller may change something. `token` is read for each request, so that a new one counts at once. */
+export function refusal(caller: Caller, token: string | undefined): AdminError | undefined {
+  if (token === undefined) {
+    if (isLoopback(caller.remoteAddress)) return undefined
+    return {
+      code: 'Forbidden',
+      message:
+        'changes are refused except over loopback, because no token is configured: start the member with --admin-token-file',
+    }
+  }
+  const given = /^Bearer (.+)$/.exec(caller.authorization ?? '')?.[1]
+  if (given === undefined) {
+    return {
+      code: 'Unauthorized',
+      message: 'a change needs the header "Authorization: Bearer <token>" with the token of --admin-token-file',
+    }
+  }
+  return isSame(given, token)
+    ? undefined
+    : { code: 'Unauthorized', message: 'the token is not the one in --admin-token-file' }
+}
+
+/** Digests have equal lengths, so the comparison takes the same time whatever the input. */
+function isSame(a: string, b: string): boolean {
+  return timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest())
+}
+
+function isLoopback(address: string | undefined): boolean {
+  if (address === undefined) return false
+  return LOOPBACK.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+}
