@@ -92,7 +92,11 @@ test('without a token only loopback may change something', () => {
     assert.equal(refusal({ authorization: undefined, remoteAddress }, undefined), undefined, remoteAddress)
   }
   for (const remoteAddress of ['10.0.0.1', '::ffff:10.0.0.1', 'fe80::1', undefined]) {
-    assert.equal(refusal({ authorization: 'Bearer x', remoteAddress }, undefined)?.code, 'Forbidden', String(remoteAddress))
+    assert.equal(
+      refusal({ authorization: 'Bearer x', remoteAddress }, undefined)?.code,
+      'Forbidden',
+      String(remoteAddress),
+    )
   }
 })
 

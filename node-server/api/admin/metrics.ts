@@ -1,0 +1,210 @@
+/**
+ * Metrics of a member under etcd's names, so that etcd's own dashboards and alerts work unmodified, and a few of ours
+ * (prefix raftkv_) for what etcd has no name for. Gauges are read when scraped; only durations are recorded as they happen.
+ */
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { AdminStatus } from '../../../lib/admin-api.ts'
+import type { NodeObserver } from '../../node/observer.ts'
+import { ETCD_API_VERSION, VERSION } from '../../version.ts'
+
+export interface MetricsSource {
+  status(): AdminStatus
+  /** Facts that only metrics need; undefined while waiting. */
+  facts(): MetricsFacts | undefined
+}
+
+export interface MetricsFacts {
+  readonly pendingProposals: number
+  readonly quotaBytes: number
+  readonly dbSizeInUseBytes: number
+  readonly peers: readonly PeerFacts[]
+}
+
+export interface PeerFacts {
+  readonly id: string
+  readonly sentBytes: number
+  readonly receivedBytes: number
+  readonly sendFailures: number
+  readonly roundTripSeconds: number | undefined
+}
+
+export interface RpcObserver {
+  started(type: 'unary' | 'bidi_stream', service: string, method: string): void
+  handled(type: 'unary' | 'bidi_stream', service: string, method: string, code: string, seconds: number): void
+  received(sizeBytes: number): void
+  sent(sizeBytes: number): void
+}
+
+export interface MemberMetrics {
+  readonly registry: Registry
+  readonly node: NodeObserver
+  readonly rpc: RpcObserver
+}
+
+const DISK_BUCKETS = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i)
+
+export function memberMetrics(source: MetricsSource): MemberMetrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  statusGauges(registry, source)
+  peerGauges(registry, source)
+  return { registry, node: nodeObserver(registry), rpc: rpcObserver(registry) }
+}
+
+type Row = readonly [name: string, help: string, read: (status: AdminStatus, facts: MetricsFacts | undefined) => number]
+
+const STATUS_GAUGES: readonly Row[] = [
+  ['etcd_server_has_leader', 'Whether a leader is known: 1 or 0.', (status) => Number(status.leader !== '')],
+  ['etcd_server_is_leader', 'Whether this member leads: 1 or 0.', (status) => Number(status.role === 'leader')],
+  [
+    'etcd_server_is_learner',
+    'Whether this member is a learner: 1 or 0.',
+    (status) => Number(status.role === 'learner'),
+  ],
+  [
+    'etcd_server_proposals_committed_total',
+    'Commit index: entries known to be on a majority.',
+    (status) => status.commitIndex,
+  ],
+  [
+    'etcd_server_proposals_applied_total',
+    'Applied index: entries that changed the store.',
+    (status) => status.appliedIndex,
+  ],
+  [
+    'etcd_server_proposals_pending',
+    'Proposals that wait for their result.',
+    (_, facts) => facts?.pendingProposals ?? 0,
+  ],
+  [
+    'etcd_server_quota_backend_bytes',
+    'Size at which the store refuses writes, in bytes.',
+    (_, facts) => facts?.quotaBytes ?? 0,
+  ],
+  ['etcd_mvcc_db_total_size_in_bytes', 'Size of the store on disk, in bytes.', (status) => status.dbSizeBytes],
+  [
+    'etcd_mvcc_db_total_size_in_use_in_bytes',
+    'Size of the store less its free pages, in bytes.',
+    (_, facts) => facts?.dbSizeInUseBytes ?? 0,
+  ],
+  ['raftkv_raft_term', 'Raft term.', (status) => status.term],
+  ['raftkv_raft_commit_index', 'Commit index.', (status) => status.commitIndex],
+  ['raftkv_raft_applied_index', 'Applied index.', (status) => status.appliedIndex],
+  ['raftkv_raft_config_index', 'Raft index of the configuration in force.', (status) => status.configIndex],
+]
+
+function statusGauges(registry: Registry, source: MetricsSource): void {
+  for (const [name, help, read] of STATUS_GAUGES) {
+    gauge(registry, name, help, [], (self) => self.set(read(source.status(), source.facts())))
+  }
+  gauge(registry, 'etcd_server_id', 'This member’s ID as a label.', ['server_id'], (self) => {
+    self.reset()
+    self.set({ server_id: source.status().memberId }, 1)
+  })
+  gauge(registry, 'raftkv_member_role', 'Role of this member as a label.', ['role'], (self) => {
+    self.reset()
+    self.set({ role: source.status().role }, 1)
+  })
+  gauge(registry, 'etcd_server_version', 'The etcd API level that clients are told.', ['server_version'], (self) =>
+    self.set({ server_version: ETCD_API_VERSION }, 1),
+  )
+  gauge(registry, 'raftkv_version', 'Version of this program.', ['version'], (self) =>
+    self.set({ version: VERSION }, 1),
+  )
+}
+
+function peerGauges(registry: Registry, source: MetricsSource): void {
+  gauge(registry, 'raftkv_raft_peer_lag_entries', 'On the leader: entries a peer is behind.', ['To'], (self) => {
+    self.reset()
+    for (const peer of source.status().peers) self.set({ To: peer.id }, peer.lag)
+  })
+  const rows: readonly (readonly [string, string, string, (peer: PeerFacts) => number | undefined])[] = [
+    ['etcd_network_peer_sent_bytes_total', 'Bytes sent to a peer.', 'To', (peer) => peer.sentBytes],
+    ['etcd_network_peer_received_bytes_total', 'Bytes received from a peer.', 'From', (peer) => peer.receivedBytes],
+    [
+      'etcd_network_peer_sent_failures_total',
+      'Messages that could not be sent to a peer.',
+      'To',
+      (peer) => peer.sendFailures,
+    ],
+    ['raftkv_peer_round_trip_seconds', 'Last round trip to a peer, in seconds.', 'To', (peer) => peer.roundTripSeconds],
+  ]
+  for (const [name, help, label, read] of rows) {
+    gauge(registry, name, help, [label], (self) => {
+      self.reset()
+      for (const peer of source.facts()?.peers ?? []) {
+        const value = read(peer)
+        if (value !== undefined) self.set({ [label]: peer.id }, value)
+      }
+    })
+  }
+}
+
+function nodeObserver(registry: Registry): NodeObserver {
+  const registers = [registry]
+  const disk = (name: string, help: string): Histogram =>
+    new Histogram({ name, help, registers, buckets: DISK_BUCKETS })
+  const count = (name: string, help: string): Counter => new Counter({ name, help, registers })
+  const walFsync = disk('etcd_disk_wal_fsync_duration_seconds', 'Time of one WAL write and fsync, in seconds.')
+  const backendCommit = disk(
+    'etcd_disk_backend_commit_duration_seconds',
+    'Time of one commit of the store to disk, in seconds.',
+  )
+  const failed = count('etcd_server_proposals_failed_total', 'Proposals that failed.')
+  const changes = count('etcd_server_leader_changes_seen_total', 'Changes of leader that this member saw.')
+  const slow = count('etcd_server_slow_apply_total', 'Apply batches slower than 100 ms.')
+  return {
+    walFsync: (seconds) => walFsync.observe(seconds),
+    backendCommit: (seconds) => backendCommit.observe(seconds),
+    proposalFailed: () => failed.inc(),
+    leaderChanged: () => changes.inc(),
+    slowApply: () => slow.inc(),
+  }
+}
+
+function rpcObserver(registry: Registry): RpcObserver {
+  const registers = [registry]
+  const method = ['grpc_type', 'grpc_service', 'grpc_method']
+  const started = new Counter({ name: 'grpc_server_started_total', help: 'RPCs begun.', labelNames: method, registers })
+  const handled = new Counter({
+    name: 'grpc_server_handled_total',
+    help: 'RPCs ended, by code.',
+    labelNames: [...method, 'grpc_code'],
+    registers,
+  })
+  const seconds = new Histogram({
+    name: 'grpc_server_handling_seconds',
+    help: 'Time of an RPC, in seconds.',
+    labelNames: method,
+    registers,
+  })
+  const received = new Counter({
+    name: 'etcd_network_client_grpc_received_bytes_total',
+    help: 'Bytes of client requests.',
+    registers,
+  })
+  const sent = new Counter({
+    name: 'etcd_network_client_grpc_sent_bytes_total',
+    help: 'Bytes of answers to clients.',
+    registers,
+  })
+  return {
+    started: (type, service, name) => started.inc({ grpc_type: type, grpc_service: service, grpc_method: name }),
+    handled: (type, service, name, code, duration) => {
+      handled.inc({ grpc_type: type, grpc_service: service, grpc_method: name, grpc_code: code })
+      seconds.observe({ grpc_type: type, grpc_service: service, grpc_method: name }, duration)
+    },
+    received: (sizeBytes) => received.inc(sizeBytes),
+    sent: (sizeBytes) => sent.inc(sizeBytes),
+  }
+}
+
+function gauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: string[],
+  collect: (self: Gauge) => void,
+): void {
+  const self: Gauge = new Gauge({ name, help, labelNames, registers: [registry], collect: () => collect(self) })
+}

@@ -1,0 +1,10 @@
+/** What a member tells of its work while it works; metrics and logs listen. Calls are cheap and never throw. */
+export interface NodeObserver {
+  walFsync(seconds: number): void
+  backendCommit(seconds: number): void
+  proposalFailed(): void
+  /** Also for the first leader that is seen. */
+  leaderChanged(): void
+  /** An apply batch took longer than 100 ms. */
+  slowApply(): void
+}

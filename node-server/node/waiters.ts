@@ -1,0 +1,61 @@
+/**
+ * Requests of this member that wait for their entry to be applied. Each is settled exactly once: by its entry, by its
+ * deadline, or by the member's end. A write is never proposed a second time: after a timeout its outcome is unknown.
+ */
+import { assert } from '../../lib/assert.ts'
+
+export interface Waiter<Answer> {
+  readonly resolve: (answer: Answer) => void
+  readonly deadlineMs: number
+}
+
+export class Waiters<Answer> {
+  readonly #byRequest = new Map<number, Waiter<Answer>>()
+  readonly #capacity: number
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
+  }
+
+  get size(): number {
+    return this.#byRequest.size
+  }
+
+  get isFull(): boolean {
+    return this.#byRequest.size >= this.#capacity
+  }
+
+  add(requestId: number, waiter: Waiter<Answer>): void {
+    assert(!this.isFull, 'the caller checks isFull')
+    assert(!this.#byRequest.has(requestId), `request ${requestId} waits already`)
+    this.#byRequest.set(requestId, waiter)
+  }
+
+  /** False when nobody waits here: the request came through another member, or has timed out. */
+  settle(requestId: number, answer: Answer): boolean {
+    const waiter = this.#byRequest.get(requestId)
+    if (waiter === undefined) return false
+    this.#byRequest.delete(requestId)
+    waiter.resolve(answer)
+    return true
+  }
+
+  has(requestId: number): boolean {
+    return this.#byRequest.has(requestId)
+  }
+
+  /** Settles those whose deadline has passed. All have the same time allowed, so the oldest come first. */
+  expire(nowMs: number, answer: Answer): number {
+    let expired = 0
+    for (const [requestId, waiter] of this.#byRequest) {
+      if (waiter.deadlineMs > nowMs) break
+      this.settle(requestId, answer)
+      expired += 1
+    }
+    return expired
+  }
+
+  settleAll(answer: Answer): void {
+    for (const requestId of [...this.#byRequest.keys()]) this.settle(requestId, answer)
+  }
+}
