@@ -56,6 +56,8 @@ export class Waiters<Answer> {
   }
 
   settleAll(answer: Answer): void {
-    for (const requestId of [...this.#byRequest.keys()]) this.settle(requestId, answer)
+    const waiting = [...this.#byRequest.values()]
+    this.#byRequest.clear()
+    for (const waiter of waiting) waiter.resolve(answer)
   }
 }
