@@ -1,0 +1,70 @@
+/** What the etcd API needs from the member behind it. Handlers know this, the store's read functions, and nothing else. */
+import type { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
+import type { Result } from '../../lib/result.ts'
+import type { ApplyResult } from '../mvcc/apply.ts'
+import type { CommandKind } from '../mvcc/command.ts'
+import type { Store } from '../mvcc/store.ts'
+
+/** Why a request did not get its answer. The API's error table gives each its gRPC code and etcd's text. */
+export type NodeProblem =
+  | 'no-leader'
+  | 'not-leader'
+  | 'leader-changed'
+  /** The outcome of a write is unknown: it may still be applied. It is never proposed a second time. */
+  | 'timeout'
+  | 'too-many-requests'
+  | 'request-too-large'
+  | 'stopped'
+  | 'unhealthy-cluster'
+  | 'member-not-found'
+  | 'member-exists'
+  | 'peer-urls-exist'
+  | 'member-not-learner'
+  | 'learner-not-ready'
+  | 'too-many-learners'
+  | 'change-in-flight'
+  | 'bad-transferee'
+  | 'transfer-timeout'
+
+export interface Member {
+  readonly id: MemberId
+  readonly name: string
+  readonly peerURLs: readonly string[]
+  readonly clientURLs: readonly string[]
+  readonly isLearner: boolean
+}
+
+export interface NodeStatus {
+  readonly leader: MemberId
+  readonly term: Term
+  readonly commitIndex: LogIndex
+  readonly appliedIndex: LogIndex
+  readonly isLearner: boolean
+}
+
+export type MemberChange =
+  | { readonly kind: 'add'; readonly peerURLs: readonly string[]; readonly isLearner: boolean }
+  | { readonly kind: 'promote'; readonly memberId: MemberId }
+  | { readonly kind: 'remove'; readonly memberId: MemberId }
+  | { readonly kind: 'update'; readonly memberId: MemberId; readonly peerURLs: readonly string[] }
+
+/** Commands that clients send; their payload is the etcd request as it came. */
+export type RequestKind = Extract<CommandKind, 'put' | 'delete-range' | 'txn' | 'compact'>
+
+export interface NodePort {
+  readonly clusterId: ClusterId
+  readonly memberId: MemberId
+  /** Changes when a snapshot is installed: ask for it anew in each request. */
+  readonly store: Store
+  readonly quotaBytes: number
+  status(): NodeStatus
+  members(): readonly Member[]
+  /** Resolves when the request was applied here; rejects never. Times out after 5 s + 2 election timeouts. */
+  propose(kind: RequestKind, request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>>
+  /** Resolves once everything that was committed when it was called is applied here (ReadIndex). */
+  linearizableBarrier(): Promise<Result<void, NodeProblem>>
+  /** Through the leader, wherever it is; the answer is the members after the change, and the member it was about. */
+  changeMember(change: MemberChange): Promise<Result<{ readonly member: Member | undefined; readonly members: readonly Member[] }, NodeProblem>>
+  /** Only on the leader; resolves once the target leads. */
+  moveLeader(target: MemberId): Promise<Result<void, NodeProblem>>
+}
