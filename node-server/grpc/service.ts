@@ -1,0 +1,82 @@
+/**
+ * What an engine serves and what a handler is given: bytes in, bytes out, and a status. Handlers know no engine, engines
+ * know no etcd; a second engine can take the place of the first without a change in any handler.
+ */
+import type { Result } from '../../lib/result.ts'
+
+/** Status codes of gRPC by the names that its documentation uses. */
+export const RPC_CODES = {
+  OK: 0,
+  Canceled: 1,
+  Unknown: 2,
+  InvalidArgument: 3,
+  DeadlineExceeded: 4,
+  NotFound: 5,
+  AlreadyExists: 6,
+  PermissionDenied: 7,
+  ResourceExhausted: 8,
+  FailedPrecondition: 9,
+  Aborted: 10,
+  OutOfRange: 11,
+  Unimplemented: 12,
+  Internal: 13,
+  Unavailable: 14,
+  DataLoss: 15,
+  Unauthenticated: 16,
+} as const
+
+export type RpcCode = keyof typeof RPC_CODES
+
+/** Why a call failed, as the client gets to see it. */
+export interface RpcStatus {
+  readonly code: Exclude<RpcCode, 'OK'>
+  readonly message: string
+}
+
+/** Everything is computed when asked for: a handler that asks for nothing costs nothing. */
+export interface CallContext {
+  /** First value of a request header, by its lower-case name. */
+  metadata(name: string): string | undefined
+  /** Aborts when the client has gone, has cancelled, or its deadline has passed. */
+  readonly signal: AbortSignal
+  /** Address and port of the client. */
+  readonly peer: string
+}
+
+type UnaryAnswer = Result<Uint8Array, RpcStatus>
+
+/** May answer at once. A rejection is a bug or a broken environment: the engine reports it and answers Internal. */
+export type UnaryHandler = (request: Uint8Array, context: CallContext) => UnaryAnswer | Promise<UnaryAnswer>
+
+export interface RpcStream {
+  /** Ends when the client has half-closed or is gone. At most one loop may read it. */
+  readonly requests: AsyncIterable<Uint8Array>
+  /** Resolves true once more may be sent; false when the client is gone and nothing will reach it any more. */
+  send(response: Uint8Array): Promise<boolean>
+}
+
+/** Resolves to undefined for OK. The call ends when it resolves. */
+export type StreamHandler = (stream: RpcStream, context: CallContext) => Promise<RpcStatus | undefined>
+
+export type Method =
+  | { readonly kind: 'unary'; readonly handle: UnaryHandler }
+  | { readonly kind: 'stream'; readonly handle: StreamHandler }
+
+/** Methods by their path, such as `/etcdserverpb.KV/Put`. */
+export type ServiceTable = Readonly<Record<string, Method>>
+
+/** What an engine tells while it serves. Calls are cheap and never throw. */
+export interface RpcObserver {
+  /** Asked once for each method when the engine starts, so that a call costs no look-up. */
+  method(path: string, kind: Method['kind']): CallObserver
+  receivedBytes(count: number): void
+  sentBytes(count: number): void
+  /** A handler rejected: the log must have it, the client only learns Internal. */
+  failed(path: string, error: unknown): void
+}
+
+export interface CallObserver {
+  started(): void
+  /** Exactly once for every call that started. */
+  handled(code: RpcCode, seconds: number): void
+}
