@@ -1,94 +1,70 @@
-/**
- * What the etcd API needs from the member behind it. Handlers check and translate; everything that takes a quorum, a
- * deadline or the store happens here. Deadlines are the member's: no promise of these stays open for ever.
- */
-import type { ClusterId, LogIndex, MemberId, Revision, Term } from '../../lib/ids.ts'
+/** What the etcd API needs from the member behind it. Handlers know this, the store's read functions, and nothing else. */
+import type { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
-import type { RangeOutcome } from '../mvcc/range.ts'
-import type { RangeRequest } from '../proto/generated/etcd/rpc.ts'
+import type { CommandKind } from '../mvcc/command.ts'
+import type { Store } from '../mvcc/store.ts'
 
-/** What may stand against a request whatever it asks for; api/etcd/errors.ts has what a client is told. */
+/** Why a request did not get its answer. The API's error table gives each its gRPC code and etcd's text. */
 export type NodeProblem =
   | 'no-leader'
-  /** Leadership moved while the request was under way: the outcome of a write is unknown. */
+  | 'not-leader'
   | 'leader-changed'
+  /** The outcome of a write is unknown: it may still be applied. It is never proposed a second time. */
   | 'timeout'
-  | 'timeout-leader-failed'
-  | 'timeout-connection-lost'
-  /** Too much is committed and not applied, or too many requests wait. */
   | 'too-many-requests'
   | 'request-too-large'
-  | 'no-space'
   | 'stopped'
-
-export type MembershipProblem =
-  | NodeProblem
+  | 'unhealthy-cluster'
   | 'member-not-found'
-  | 'member-id-exists'
+  | 'member-exists'
   | 'peer-urls-exist'
-  | 'not-a-learner'
+  | 'member-not-learner'
   | 'learner-not-ready'
   | 'too-many-learners'
-  /** A voter has not been heard from lately, so changing the configuration would be a risk. */
-  | 'unhealthy-cluster'
-  /** Too few members would be left that have ever started. */
-  | 'not-enough-started-members'
+  | 'change-in-flight'
+  | 'bad-transferee'
+  | 'transfer-timeout'
 
-export type TransferProblem = NodeProblem | 'not-leader' | 'bad-transferee'
-
-export type ProposalKind = 'put' | 'delete-range' | 'txn' | 'compact'
-
-/** A membership change as the etcd API asks for it: unfenced, on whatever configuration is in force. */
-export type EtcdMembershipChange =
-  | { readonly kind: 'add'; readonly peerURLs: readonly string[]; readonly isLearner: boolean }
-  | { readonly kind: 'remove'; readonly memberId: MemberId }
-  | { readonly kind: 'promote'; readonly memberId: MemberId }
-  | { readonly kind: 'update'; readonly memberId: MemberId; readonly peerURLs: readonly string[] }
-
-export interface ClusterMember {
+export interface Member {
   readonly id: MemberId
-  /** Empty until the member has started for the first time. */
   readonly name: string
   readonly peerURLs: readonly string[]
   readonly clientURLs: readonly string[]
   readonly isLearner: boolean
 }
 
-export interface MembershipOutcome {
-  /** The member that the change was about, as it is now, or as it was when removed. */
-  readonly member: ClusterMember
-  readonly members: readonly ClusterMember[]
+export interface NodeStatus {
+  readonly leader: MemberId
+  readonly term: Term
+  readonly commitIndex: LogIndex
+  readonly appliedIndex: LogIndex
+  readonly isLearner: boolean
 }
+
+export type MemberChange =
+  | { readonly kind: 'add'; readonly peerURLs: readonly string[]; readonly isLearner: boolean }
+  | { readonly kind: 'promote'; readonly memberId: MemberId }
+  | { readonly kind: 'remove'; readonly memberId: MemberId }
+  | { readonly kind: 'update'; readonly memberId: MemberId; readonly peerURLs: readonly string[] }
+
+/** Commands that clients send; their payload is the etcd request as it came. */
+export type RequestKind = Extract<CommandKind, 'put' | 'delete-range' | 'txn' | 'compact'>
 
 export interface NodePort {
   readonly clusterId: ClusterId
   readonly memberId: MemberId
-  readonly term: Term
-  /** NOBODY when no leader is known. */
-  readonly leader: MemberId
-  readonly isLearner: boolean
-  /** Revision of the store as applied so far. */
-  readonly revision: Revision
-  readonly commitIndex: LogIndex
-  readonly appliedIndex: LogIndex
-  readonly dbSizeBytes: number
-  readonly dbSizeInUseBytes: number
-
-  /**
-   * Puts the request's own bytes into the log and resolves once the entry is applied here. Never proposes twice: after a
-   * timeout or a change of leader the outcome is unknown. `requestBytes` must not change until then.
-   */
-  propose(kind: ProposalKind, requestBytes: Uint8Array): Promise<Result<ApplyResult, NodeProblem>>
-  /** Resolves once this member has applied all that was committed when it was called (ReadIndex, thesis §6.4). */
-  linearizableBarrier(): Promise<Result<undefined, NodeProblem>>
-  /** Reads what is applied here now, without asking anybody. */
-  range(request: RangeRequest): RangeOutcome
-  /** Resolves once the physical part of the last compaction is done. */
-  compacted(): Promise<Result<undefined, NodeProblem>>
-  /** In order of their IDs. */
-  members(): readonly ClusterMember[]
-  changeMembership(change: EtcdMembershipChange): Promise<Result<MembershipOutcome, MembershipProblem>>
+  /** Changes when a snapshot is installed: ask for it anew in each request. */
+  readonly store: Store
+  readonly quotaBytes: number
+  status(): NodeStatus
+  members(): readonly Member[]
+  /** Resolves when the request was applied here; rejects never. Times out after 5 s + 2 election timeouts. */
+  propose(kind: RequestKind, request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>>
+  /** Resolves once everything that was committed when it was called is applied here (ReadIndex). */
+  linearizableBarrier(): Promise<Result<void, NodeProblem>>
+  /** Through the leader, wherever it is; the answer is the members after the change, and the member it was about. */
+  changeMember(change: MemberChange): Promise<Result<{ readonly member: Member | undefined; readonly members: readonly Member[] }, NodeProblem>>
   /** Only on the leader; resolves once the target leads. */
-  transferLeader(target: MemberId): Promise<Result<undefined, TransferProblem>>
+  moveLeader(target: MemberId): Promise<Result<void, NodeProblem>>
 }
