@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { pino } from 'pino'
+import { AssertionFailed } from '../../lib/assert.ts'
+import type { ReconcileContext, ReconcileResult } from './controller.ts'
+import { Controller, waitForSync } from './controller.ts'
+import { ManualClock } from './testing/manual-clock.ts'
+
+type Reconcile = (key: string, context: ReconcileContext) => Promise<ReconcileResult>
+
+function controllerOf(reconcile: Reconcile, options: { keys?: string[]; maxConcurrent?: number } = {}) {
+  const clock = new ManualClock()
+  const outcomes: string[] = []
+  const fatal: Error[] = []
+  let ids = 0
+  const controller = new Controller({
+    name: 'test',
+    reconcile,
+    clock,
+    logger: pino({ level: 'silent' }),
+    newId: () => String(++ids),
+    observer: { taken: () => undefined, finished: (outcome) => outcomes.push(outcome) },
+    onFatal: (error) => fatal.push(error),
+    maxConcurrent: options.maxConcurrent ?? 2,
+    reconcileTimeoutMs: 60_000,
+    resyncPeriodMs: 120_000,
+    keys: () => options.keys ?? [],
+  })
+  return { controller, clock, outcomes, fatal }
+}
+
+const forever = async (): Promise<never> => new Promise(() => undefined)
+
+test('nothing is reconciled before the start, everything that waited afterwards', async () => {
+  const seen: string[] = []
+  const { controller, clock } = controllerOf(async (key) => {
+    seen.push(key)
+    return { kind: 'done' }
+  })
+  controller.enqueue('a')
+  controller.enqueue('b')
+  await clock.advance(1000)
+  assert.deepEqual(seen, [])
+  controller.start()
+  await clock.advance(0)
+  assert.deepEqual(seen, ['a', 'b'])
+})
+
+test('a key is in one worker only, and is reconciled again when it changed meanwhile', async () => {
+  const releases: (() => void)[] = []
+  let most = 0
+  let now = 0
+  const { controller, clock } = controllerOf(async () => {
+    most = Math.max(most, ++now)
+    await new Promise<void>((resolve) => releases.push(resolve))
+    now--
+    return { kind: 'done' }
+  })
+  controller.start()
+  for (let i = 0; i < 3; i++) controller.enqueue('a')
+  await clock.advance(0)
+  controller.enqueue('a')
+  await clock.advance(0)
+  assert.equal(releases.length, 1)
+  releases[0]?.()
+  await clock.advance(0)
+  assert.equal(releases.length, 2)
+  releases[1]?.()
+  await clock.advance(0)
+  assert.deepEqual([most, releases.length], [1, 2])
+})
+
+test('at most maxConcurrent keys are worked on at once', async () => {
+  const { controller, clock } = controllerOf(forever, { maxConcurrent: 3 })
+  controller.start()
+  for (let i = 0; i < 10; i++) controller.enqueue(`k${i}`)
+  await clock.advance(0)
+  assert.equal(controller.activeWorkers, 3)
+  assert.equal(controller.queue.waiting.size, 7)
+})
+
+test('results become queue actions: requeue after, retry with growing delay, forget', async () => {
+  const at: number[] = []
+  const results: ReconcileResult[] = [
+    { kind: 'retry', error: new Error('one') },
+    { kind: 'retry', error: new Error('two') },
+    { kind: 'done', requeueAfterMs: 1000 },
+    { kind: 'retry', error: new Error('three') },
+    { kind: 'done' },
+  ]
+  const { controller, clock, outcomes } = controllerOf(async () => {
+    at.push(clock.monotonicMs())
+    return results.shift() ?? { kind: 'done' }
+  })
+  controller.start()
+  controller.enqueue('a')
+  await clock.advance(5000)
+  assert.deepEqual(at, [0, 5, 15, 1015, 1020])
+  assert.deepEqual(outcomes, ['error', 'error', 'requeue_after', 'error', 'success'])
+})
+
+test('a thrown error is a retry; a failed assertion is also reported as fatal', async () => {
+  const { controller, clock, outcomes, fatal } = controllerOf(async (key) => {
+    throw key === 'bug' ? new AssertionFailed('broken') : new Error('no route')
+  })
+  controller.start()
+  controller.enqueue('a')
+  controller.enqueue('bug')
+  await clock.advance(0)
+  assert.deepEqual(outcomes, ['error', 'error'])
+  assert.deepEqual(fatal.map((error) => error.message), ['broken']) // prettier-ignore
+})
+
+test('a reconcile that takes too long is aborted, and keeps its key until it has ended', async () => {
+  const signals: AbortSignal[] = []
+  const releases: (() => void)[] = []
+  const { controller, clock } = controllerOf(async (_, { signal }) => {
+    signals.push(signal)
+    await new Promise<void>((resolve) => releases.push(resolve))
+    return { kind: 'retry', error: signal.reason }
+  })
+  controller.start()
+  controller.enqueue('a')
+  await clock.advance(59_999)
+  assert.equal(signals[0]?.aborted, false)
+  await clock.advance(1)
+  assert.equal(signals[0]?.aborted, true)
+  controller.enqueue('a')
+  await clock.advance(0)
+  assert.equal(signals.length, 1)
+  releases[0]?.()
+  await clock.advance(0)
+  assert.equal(signals.length, 2)
+})
+
+test('all keys are enqueued at the start and with every resync', async () => {
+  const seen: string[] = []
+  const { controller, clock } = controllerOf(
+    async (key) => {
+      seen.push(key)
+      return { kind: 'done' }
+    },
+    { keys: ['a', 'b'] },
+  )
+  controller.start()
+  await clock.advance(119_999)
+  assert.deepEqual(seen, ['a', 'b'])
+  await clock.advance(1)
+  assert.deepEqual(seen, ['a', 'b', 'a', 'b'])
+})
+
+test('draining takes no more keys, waits for those under way, and aborts them after its time', async () => {
+  const signals: AbortSignal[] = []
+  const { controller, clock } = controllerOf(async (key, { signal }) => {
+    signals.push(signal)
+    if (key === 'stubborn') await forever()
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    return { kind: 'done' }
+  })
+  controller.start()
+  controller.enqueue('polite')
+  await clock.advance(0)
+  let isDrained: boolean | undefined
+  void controller.drain(5000).then((drained) => (isDrained = drained))
+  controller.enqueue('later')
+  await clock.advance(4999)
+  assert.deepEqual([isDrained, signals.length, signals[0]?.aborted], [undefined, 1, false])
+  await clock.advance(1)
+  assert.deepEqual([isDrained, signals[0]?.aborted], [true, true])
+})
+
+test('draining gives up on a reconcile that does not end', async () => {
+  const { controller, clock } = controllerOf(forever)
+  controller.start()
+  controller.enqueue('stubborn')
+  await clock.advance(0)
+  const drained = controller.drain(5000)
+  await clock.advance(6000)
+  assert.equal(await drained, false)
+})
+
+test('waiting for stores names those that never synced', async () => {
+  const clock = new ManualClock()
+  const sources = [
+    { name: 'pods', synced: Promise.resolve() },
+    { name: 'services', synced: forever() },
+  ]
+  const missing = waitForSync(sources, clock, 120_000)
+  await clock.advance(120_000)
+  assert.deepEqual(await missing, ['services'])
+  assert.deepEqual(await waitForSync(sources.slice(0, 1), clock, 120_000), [])
+})

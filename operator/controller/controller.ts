@@ -1,0 +1,188 @@
+/**
+ * Runs a reconcile function over the keys of a work queue. It knows keys, not what they name.
+ *
+ * Invariants: one key is in at most one worker; a reconcile that outlives its timeout is told so by its signal and keeps
+ * its key until it has really ended, since two of them at once would be worse than one that is late. Level-based: a key
+ * says "look", never "this happened".
+ *
+ * Neighbours: work-queue.ts (what waits), main.ts (who enqueues, what is reconciled). Source: controller-runtime.
+ */
+import type { Logger } from 'pino'
+import { assert, AssertionFailed, unreachable } from '../../lib/assert.ts'
+import type { Clock, Timer } from '../../lib/clock.ts'
+import { sleep } from '../../lib/clock.ts'
+import type { QueueOptions, WorkQueue } from './work-queue.ts'
+import { add, addAfter, addRateLimited, createWorkQueue, DEFAULT_QUEUE_OPTIONS, done, forget } from './work-queue.ts'
+import { nextDueMs, take } from './work-queue.ts'
+
+export type ReconcileResult =
+  | { readonly kind: 'done'; readonly requeueAfterMs?: number }
+  | { readonly kind: 'retry'; readonly error: unknown }
+
+/** The values of the label `result` of controller_runtime_reconcile_total. */
+export type ReconcileOutcome = 'success' | 'error' | 'requeue' | 'requeue_after'
+
+export interface ReconcileContext {
+  /** Aborted when the time for this reconcile is over, and when draining took too long. */
+  readonly signal: AbortSignal
+  readonly reconcileId: string
+}
+
+/** What metrics want to know. */
+export interface ControllerObserver {
+  taken(waitedMs: number): void
+  finished(outcome: ReconcileOutcome, workedMs: number): void
+}
+
+export interface ControllerOptions {
+  readonly name: string
+  readonly reconcile: (key: string, context: ReconcileContext) => Promise<ReconcileResult>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly newId: () => string
+  readonly observer: ControllerObserver
+  /** A bug: state can no longer be trusted, the process must exit. */
+  readonly onFatal: (error: Error) => void
+  /** At least 1. */
+  readonly maxConcurrent: number
+  readonly reconcileTimeoutMs: number
+  /** All of `keys` are enqueued this often: what changes outside Kubernetes sends no event. */
+  readonly resyncPeriodMs: number
+  readonly keys: () => Iterable<string>
+  readonly queue?: QueueOptions
+}
+
+export class Controller {
+  readonly queue: WorkQueue
+  readonly #options: ControllerOptions
+  readonly #running = new Map<string, AbortController>()
+  #isTaking = false
+  #dueTimer: Timer | undefined
+  #resyncTimer: Timer | undefined
+  #onIdle: (() => void) | undefined
+
+  constructor(options: ControllerOptions) {
+    assert(options.maxConcurrent >= 1, 'a controller needs a worker')
+    this.#options = options
+    this.queue = createWorkQueue(options.queue ?? DEFAULT_QUEUE_OPTIONS, options.clock.monotonicMs())
+  }
+
+  get activeWorkers(): number {
+    return this.#running.size
+  }
+
+  enqueue(key: string): void {
+    if (!add(this.queue, key, this.#options.clock.monotonicMs())) this.#options.logger.error({ key }, 'queue is full')
+    this.#pump()
+  }
+
+  /** Call it once every store has synced; keys enqueued before have waited. */
+  start(): void {
+    assert(!this.#isTaking, 'a controller is started once')
+    this.#isTaking = true
+    this.#resync()
+  }
+
+  /**
+   * Takes no more keys and waits for those being worked on. After `timeoutMs` they are aborted, and get a second more.
+   * False when some had not ended even then.
+   */
+  async drain(timeoutMs: number): Promise<boolean> {
+    this.#isTaking = false
+    this.#dueTimer?.cancel()
+    this.#resyncTimer?.cancel()
+    if (this.#running.size === 0) return true
+    const idle = new Promise<void>((resolve) => (this.#onIdle = resolve))
+    await Promise.race([idle, sleep(this.#options.clock, timeoutMs)])
+    for (const abort of this.#running.values()) abort.abort(new Error('the operator is stopping'))
+    if (this.#running.size > 0) await Promise.race([idle, sleep(this.#options.clock, 1000)])
+    return this.#running.size === 0
+  }
+
+  #pump(): void {
+    if (!this.#isTaking) return
+    const nowMs = this.#options.clock.monotonicMs()
+    while (this.#running.size < this.#options.maxConcurrent) {
+      const waitingSince = this.queue.waiting.values().next().value
+      const key = take(this.queue, nowMs)
+      if (key === undefined) break
+      this.#options.observer.taken(nowMs - (waitingSince ?? nowMs))
+      void this.#work(key)
+    }
+    this.#dueTimer?.cancel()
+    const dueMs = nextDueMs(this.queue)
+    if (dueMs === undefined || this.#running.size >= this.#options.maxConcurrent) return
+    this.#dueTimer = this.#options.clock.setTimer(Math.max(1, dueMs - nowMs), () => this.#pump())
+  }
+
+  async #work(key: string): Promise<void> {
+    const { clock, logger, newId, reconcileTimeoutMs } = this.#options
+    const startedMs = clock.monotonicMs()
+    const reconcileId = newId()
+    const abort = new AbortController()
+    this.#running.set(key, abort)
+    const timer = clock.setTimer(reconcileTimeoutMs, () => {
+      logger.error({ key, reconcileID: reconcileId, timeoutMs: reconcileTimeoutMs }, 'reconcile timed out')
+      abort.abort(new Error(`the reconcile took longer than ${reconcileTimeoutMs} ms`))
+    })
+    const result = await this.#reconcile(key, { signal: abort.signal, reconcileId })
+    timer.cancel()
+    this.#running.delete(key)
+    const outcome = this.#settle(key, result, reconcileId)
+    this.#options.observer.finished(outcome, clock.monotonicMs() - startedMs)
+    if (this.#running.size === 0) this.#onIdle?.()
+    this.#pump()
+  }
+
+  async #reconcile(key: string, context: ReconcileContext): Promise<ReconcileResult> {
+    try {
+      return await this.#options.reconcile(key, context)
+    } catch (error) {
+      if (error instanceof AssertionFailed) this.#options.onFatal(error)
+      return { kind: 'retry', error }
+    }
+  }
+
+  /** The one place where a result becomes a queue action. */
+  #settle(key: string, result: ReconcileResult, reconcileId: string): ReconcileOutcome {
+    const nowMs = this.#options.clock.monotonicMs()
+    done(this.queue, key, nowMs)
+    switch (result.kind) {
+      case 'done':
+        forget(this.queue, key)
+        if (result.requeueAfterMs === undefined) return 'success'
+        addAfter(this.queue, key, result.requeueAfterMs, nowMs)
+        return 'requeue_after'
+      case 'retry':
+        this.#options.logger.error({ key, reconcileID: reconcileId, error: result.error }, 'reconcile failed')
+        addRateLimited(this.queue, key, nowMs)
+        return 'error'
+      default:
+        return unreachable(result)
+    }
+  }
+
+  #resync(): void {
+    for (const key of this.#options.keys()) add(this.queue, key, this.#options.clock.monotonicMs())
+    this.#resyncTimer = this.#options.clock.setTimer(this.#options.resyncPeriodMs, () => this.#resync())
+    this.#pump()
+  }
+}
+
+export interface SyncSource {
+  readonly name: string
+  /** Resolves once the first list has been stored. */
+  readonly synced: Promise<void>
+}
+
+/** Waits for every source; answers the names of those that had not synced after `timeoutMs`, none if all is well. */
+export async function waitForSync(
+  sources: readonly SyncSource[],
+  clock: Clock,
+  timeoutMs: number,
+): Promise<readonly string[]> {
+  const missing = new Set(sources.map((source) => source.name))
+  const all = Promise.all(sources.map(async (source) => source.synced.then(() => missing.delete(source.name))))
+  await Promise.race([all, sleep(clock, timeoutMs)])
+  return [...missing]
+}
