@@ -19,9 +19,23 @@ export interface Log {
   unstableFrom: LogIndex
 }
 
-export function createLog(base: { index: LogIndex; term: Term }, entries: readonly Entry[], committed: LogIndex, applied: LogIndex): Log {
-  const log: Log = { base, entries: [...entries], offset: 0, committed, applied, unstableFrom: LogIndex(base.index + entries.length + 1) }
-  entries.forEach((entry, i) => assert(entry.index === base.index + i + 1, `entry ${entry.index} does not follow ${base.index + i}`))
+export function createLog(
+  base: { index: LogIndex; term: Term },
+  entries: readonly Entry[],
+  committed: LogIndex,
+  applied: LogIndex,
+): Log {
+  const log: Log = {
+    base,
+    entries: [...entries],
+    offset: 0,
+    committed,
+    applied,
+    unstableFrom: LogIndex(base.index + entries.length + 1),
+  }
+  entries.forEach((entry, i) =>
+    assert(entry.index === base.index + i + 1, `entry ${entry.index} does not follow ${base.index + i}`),
+  )
   assert(applied >= base.index && committed >= applied, `applied ${applied} lies outside ${base.index}..${committed}`)
   assert(committed <= lastIndex(log), `commit index ${committed} is beyond the last entry ${lastIndex(log)}`)
   return log

@@ -68,7 +68,12 @@ interface Envelope {
 }
 
 export type Message =
-  | (Envelope & { readonly kind: 'vote-request'; readonly lastIndex: LogIndex; readonly lastTerm: Term; readonly isTransfer: boolean })
+  | (Envelope & {
+      readonly kind: 'vote-request'
+      readonly lastIndex: LogIndex
+      readonly lastTerm: Term
+      readonly isTransfer: boolean
+    })
   | (Envelope & { readonly kind: 'vote-response'; readonly isGranted: boolean })
   | (Envelope & { readonly kind: 'pre-vote-request'; readonly lastIndex: LogIndex; readonly lastTerm: Term })
   | (Envelope & { readonly kind: 'pre-vote-response'; readonly isGranted: boolean })

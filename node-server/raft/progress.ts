@@ -4,7 +4,7 @@
  * `probe`: one message at a time until it is known where the logs match. `replicate`: a pipeline, bounded by messages and
  * bytes in flight. `snapshot`: nothing, until the snapshot has arrived or failed.
  */
-import { assert } from '../../lib/assert.ts'
+import { assert, unreachable } from '../../lib/assert.ts'
 import { LogIndex } from '../../lib/ids.ts'
 import type { PeerState } from '../../lib/admin-api.ts'
 
@@ -52,7 +52,8 @@ function enter(progress: Progress, state: PeerState, next: LogIndex): void {
 }
 
 export function becomeProbe(progress: Progress): void {
-  const next = progress.state === 'snapshot' ? Math.max(progress.match + 1, progress.pendingSnapshot + 1) : progress.match + 1
+  const next =
+    progress.state === 'snapshot' ? Math.max(progress.match + 1, progress.pendingSnapshot + 1) : progress.match + 1
   enter(progress, 'probe', LogIndex(next))
 }
 
@@ -104,9 +105,14 @@ export function mayAppend(progress: Progress, limits: FlowLimits): boolean {
     case 'probe':
       return !progress.isProbeSent
     case 'replicate':
-      return progress.inflight.length < limits.maxInflightMessages && progress.inflightSizeBytes < limits.maxInflightSizeBytes
+      return (
+        progress.inflight.length < limits.maxInflightMessages &&
+        progress.inflightSizeBytes < limits.maxInflightSizeBytes
+      )
     case 'snapshot':
       return false
+    default:
+      return unreachable(progress.state)
   }
 }
 
@@ -126,7 +132,8 @@ export function sent(progress: Progress, last: LogIndex | undefined, sizeBytes: 
 export function heard(progress: Progress, limits: FlowLimits): void {
   progress.isProbeSent = false
   const oldest = progress.inflight[0]
-  if (progress.state === 'replicate' && !mayAppend(progress, limits) && oldest !== undefined) release(progress, oldest.lastIndex)
+  if (progress.state === 'replicate' && !mayAppend(progress, limits) && oldest !== undefined)
+    release(progress, oldest.lastIndex)
 }
 
 function release(progress: Progress, index: LogIndex): void {

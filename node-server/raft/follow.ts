@@ -1,0 +1,81 @@
+/** Following a leader: take what it sends, answer after the disk did (Raft §5.3, §7). */
+import { unreachable } from '../../lib/assert.ts'
+import { LogIndex, type MemberId } from '../../lib/ids.ts'
+import { appendAfterMatch, commitTo, findConflict, lastIndex, resetTo, termAt } from './log.ts'
+import type { Message } from './message.ts'
+import { send, type Raft } from './state.ts'
+
+type FromLeader = Extract<Message, { kind: 'append-request' | 'heartbeat-request' | 'snapshot-request' }>
+
+/** A message that only the leader of this term sends: whoever gets it follows. */
+export function followLeader(raft: Raft, message: FromLeader): void {
+  if (raft.role.kind !== 'follower' || raft.role.leader !== message.from)
+    raft.role = { kind: 'follower', leader: message.from }
+  raft.electionElapsed = 0
+  switch (message.kind) {
+    case 'append-request':
+      handleAppend(raft, message)
+      return
+    case 'heartbeat-request': {
+      commitTo(raft.log, LogIndex(Math.min(message.commit, lastIndex(raft.log))))
+      send(raft, {
+        kind: 'heartbeat-response',
+        from: raft.options.id,
+        to: message.from,
+        term: raft.term,
+        readBatch: message.readBatch,
+      })
+      return
+    }
+    case 'snapshot-request':
+      handleSnapshot(raft, message)
+      return
+    default:
+      unreachable(message)
+  }
+}
+
+function handleAppend(raft: Raft, message: Extract<Message, { kind: 'append-request' }>): void {
+  const { log } = raft
+  if (message.prevIndex < log.committed) return acceptUpTo(raft, message.from, log.committed)
+  if (termAt(log, message.prevIndex) !== message.prevTerm) return reject(raft, message)
+  const last = LogIndex(message.prevIndex + message.entries.length)
+  appendAfterMatch(log, message.entries)
+  commitTo(log, LogIndex(Math.min(message.commit, last)))
+  acceptUpTo(raft, message.from, last)
+}
+
+function acceptUpTo(raft: Raft, to: MemberId, index: LogIndex): void {
+  const none = { hintIndex: LogIndex(0), hintTerm: raft.log.base.term }
+  send(raft, { kind: 'append-response', from: raft.options.id, to, term: raft.term, isRejected: false, index, ...none })
+}
+
+function reject(raft: Raft, message: Extract<Message, { kind: 'append-request' }>): void {
+  const hint = findConflict(raft.log, message.prevIndex, message.prevTerm)
+  send(raft, {
+    kind: 'append-response',
+    from: raft.options.id,
+    to: message.from,
+    term: raft.term,
+    isRejected: true,
+    index: message.prevIndex,
+    hintIndex: hint.index,
+    hintTerm: hint.term,
+  })
+}
+
+/** Raft §7. The bytes are on disk already; the store takes them over when the Ready is carried out. */
+function handleSnapshot(raft: Raft, message: Extract<Message, { kind: 'snapshot-request' }>): void {
+  const { snapshot } = message
+  const { log } = raft
+  if (snapshot.index <= log.committed) return acceptUpTo(raft, message.from, log.committed)
+  if (termAt(log, snapshot.index) === snapshot.term) {
+    commitTo(log, snapshot.index)
+    return acceptUpTo(raft, message.from, log.committed)
+  }
+  resetTo(log, snapshot.index, snapshot.term)
+  raft.configuration = snapshot.configuration
+  raft.configIndex = snapshot.configIndex
+  raft.pendingSnapshot = snapshot
+  acceptUpTo(raft, message.from, snapshot.index)
+}

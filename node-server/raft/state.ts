@@ -1,0 +1,158 @@
+/**
+ * The state of one Raft participant, and what every role may do with it. Role-only facts live in that role's data.
+ */
+import { NOBODY, type LogIndex, type MemberId, type Term } from '../../lib/ids.ts'
+import type { Log } from './log.ts'
+import { firstIndex, lastIndex, lastTerm } from './log.ts'
+import type { Configuration, HardState, Message, SnapshotMeta } from './message.ts'
+import type { Progress } from './progress.ts'
+import { isVoter } from './quorum.ts'
+
+export interface RaftOptions {
+  readonly id: MemberId
+  /** Ticks without a leader before an election; each one waits a random time between this and twice this. */
+  readonly electionTicks: number
+  readonly heartbeatTicks: number
+  readonly maxMessageSizeBytes: number
+  readonly maxInflightMessages: number
+  readonly maxInflightSizeBytes: number
+  /** Proposals are refused while more than this is proposed and not applied on the leader. */
+  readonly maxUncommittedSizeBytes: number
+  readonly maxCommittedSizeBytesPerReady: number
+  /** In [0, 1); a seeded one makes a run repeatable. */
+  readonly random: () => number
+}
+
+/** A ReadIndex batch: the requests that one round of heartbeats confirms together. */
+export interface ReadBatch {
+  readonly number: number
+  readonly index: LogIndex
+  readonly requests: readonly ReadRequest[]
+}
+
+export interface ReadRequest {
+  readonly from: MemberId
+  readonly requestId: number
+}
+
+export interface Follower {
+  readonly kind: 'follower'
+  readonly leader: MemberId
+}
+
+export interface PreCandidate {
+  readonly kind: 'pre-candidate'
+  readonly votes: Map<MemberId, boolean>
+}
+
+export interface Candidate {
+  readonly kind: 'candidate'
+  readonly votes: Map<MemberId, boolean>
+}
+
+export interface Leader {
+  readonly kind: 'leader'
+  readonly progress: Map<MemberId, Progress>
+  /** Index of the last configuration change in the log; another may be proposed once this one is applied. */
+  pendingConfigIndex: LogIndex
+  transfer: { readonly target: MemberId; readonly startTick: number } | undefined
+  uncommittedSizeBytes: number
+  heartbeatElapsed: number
+  quorumCheckElapsed: number
+  /** Reads that the next round will confirm. */
+  waitingReads: ReadRequest[]
+  /** Rounds under way, oldest first. */
+  readBatches: ReadBatch[]
+  lastReadBatch: number
+  /** New entries or a new commit index: tell the peers with the next Ready. */
+  isBroadcastDue: boolean
+}
+
+export type Role = Follower | PreCandidate | Candidate | Leader
+
+export interface ReadState {
+  readonly requestId: number
+  readonly index: LogIndex
+}
+
+export interface Raft {
+  readonly options: RaftOptions
+  term: Term
+  vote: MemberId
+  readonly log: Log
+  configuration: Configuration
+  configIndex: LogIndex
+  role: Role
+  /** Ticks since the start, and since the leader was heard or an election began. */
+  tickCount: number
+  electionElapsed: number
+  randomizedElectionTicks: number
+  /** Messages that promise nothing, and those that wait for the disk. */
+  appends: Message[]
+  promises: Message[]
+  readStates: ReadState[]
+  readsDropped: number[]
+  pendingSnapshot: SnapshotMeta | undefined
+  /** What the last Ready told, to tell only changes. */
+  toldHardState: HardState
+  toldSoftState: SoftState
+  /** Between ready() and advance(). */
+  isReadyOut: boolean
+}
+
+export interface SoftState {
+  readonly role: Role['kind']
+  readonly leader: MemberId
+  readonly term: Term
+}
+
+export function leaderOf(raft: Raft): MemberId {
+  if (raft.role.kind === 'leader') return raft.options.id
+  return raft.role.kind === 'follower' ? raft.role.leader : NOBODY
+}
+
+/** May stand for election: a voter of the configuration in force, with its log in place. */
+export function isPromotable(raft: Raft): boolean {
+  return isVoter(raft.configuration, raft.options.id) && raft.pendingSnapshot === undefined
+}
+
+/** Messages of a promise wait for the fsync of the same Ready; only the kinds below may overtake it. */
+export function send(raft: Raft, message: Message): void {
+  switch (message.kind) {
+    case 'append-request':
+    case 'heartbeat-request':
+    case 'snapshot-request':
+    case 'propose-request':
+    case 'read-index-request':
+    case 'read-index-response':
+    case 'transfer-leader-request':
+      raft.appends.push(message)
+      return
+    default:
+      raft.promises.push(message)
+  }
+}
+
+export function resetElectionTimer(raft: Raft): void {
+  raft.electionElapsed = 0
+  raft.randomizedElectionTicks =
+    raft.options.electionTicks + Math.floor(raft.options.random() * raft.options.electionTicks)
+}
+
+/** Enters a term, forgetting the vote of an older one (Raft §5.1). The term never goes back. */
+export function enterTerm(raft: Raft, term: Term): void {
+  if (raft.term === term) return
+  raft.term = term
+  raft.vote = NOBODY
+}
+
+export function describeLog(raft: Raft): string {
+  return `${firstIndex(raft.log)}..${lastIndex(raft.log)} (term ${lastTerm(raft.log)})`
+}
+
+/** Reads that only this leader could have confirmed are lost with its leadership; the asker is told. */
+export function dropReads(raft: Raft): void {
+  if (raft.role.kind !== 'leader') return
+  const requests = [...raft.role.waitingReads, ...raft.role.readBatches.flatMap((batch) => batch.requests)]
+  for (const request of requests) if (request.from === raft.options.id) raft.readsDropped.push(request.requestId)
+}
