@@ -1,0 +1,171 @@
+/**
+ * What the reconcile code needs from outside, as interfaces: the API server, the members' admin API, events, randomness
+ * and time. operator/kube and operator/admin-client.ts implement them, tests fake them.
+ */
+import type {
+  AdminChange,
+  AdminError,
+  AdminStatus,
+  BootstrapRequest,
+  JoinRequest,
+  LeaderTransferRequest,
+  LeaderTransferResult,
+  MembershipRequest,
+} from '../../lib/admin-api.ts'
+import type { Result } from '../../lib/result.ts'
+
+export interface ObjectRef {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+}
+
+export interface OwnerReference {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly name: string
+  readonly uid: string
+  readonly controller?: boolean
+  readonly blockOwnerDeletion?: boolean
+}
+
+export interface ObjectMeta {
+  readonly name: string
+  readonly namespace?: string
+  readonly uid?: string
+  readonly resourceVersion?: string
+  readonly generation?: number
+  readonly labels?: Readonly<Record<string, string>>
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly ownerReferences?: readonly OwnerReference[]
+  readonly finalizers?: readonly string[]
+  readonly creationTimestamp?: string
+  readonly deletionTimestamp?: string
+}
+
+/** An object as the API server sends it: plain JSON, never changed in place. */
+export interface KubeObject {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: ObjectMeta
+  readonly [field: string]: unknown
+}
+
+/** What is sent to the API server: only fields that we want to own. Namespaced kinds only. */
+export interface ApplyObject {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: ObjectMeta & { readonly namespace: string }
+  readonly [field: string]: unknown
+}
+
+export interface ListQuery {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly namespace: string
+  readonly labelSelector: string
+}
+
+/** Reads are live, not from a watch cache: decisions about volumes and members must not be made on old news. */
+export interface KubeReader {
+  /** Undefined when there is none. Other problems throw {@link KubeError}. */
+  get(ref: ObjectRef): Promise<KubeObject | undefined>
+  list(query: ListQuery): Promise<readonly KubeObject[]>
+}
+
+/** Every method throws {@link KubeError} when the API server refuses or cannot be reached. */
+export interface KubeWriter {
+  /** Server-side apply, field manager `raftcluster-operator`, forced. */
+  apply(object: ApplyObject): Promise<KubeObject>
+  /** Server-side apply of the status subresource, field manager `raftcluster-operator-status`, forced. */
+  applyStatus(object: ApplyObject): Promise<KubeObject>
+  /** Problem `conflict` when an object of that name exists. */
+  create(object: ApplyObject): Promise<KubeObject>
+  /** Success when it is not there; problem `conflict` when the one there has another UID. */
+  delete(ref: ObjectRef, preconditions: { readonly uid: string }): Promise<void>
+  /** Replaces the list of finalizers; problem `conflict` when the object changed since `resourceVersion`. */
+  patchFinalizers(ref: ObjectRef, resourceVersion: string, finalizers: readonly string[]): Promise<KubeObject>
+}
+
+export type KubeProblem =
+  | { readonly kind: 'not-found'; readonly message: string }
+  | { readonly kind: 'conflict'; readonly message: string }
+  | { readonly kind: 'forbidden'; readonly message: string }
+  /** Refused by schema, CEL or admission: a repeat of the same will not help. */
+  | { readonly kind: 'invalid'; readonly message: string }
+  /** Not reached, overloaded, or no answer: the outcome of a mutation is unknown. */
+  | { readonly kind: 'unavailable'; readonly message: string }
+
+export class KubeError extends Error {
+  override readonly name = 'KubeError'
+  readonly problem: KubeProblem
+
+  constructor(problem: KubeProblem, options?: ErrorOptions) {
+    super(`${problem.kind}: ${problem.message}`, options)
+    this.problem = problem
+  }
+}
+
+export type EventType = 'Normal' | 'Warning'
+
+/** Best effort: an event that cannot be sent is dropped. Never throws, never waits. */
+export interface EventSink {
+  emit(about: KubeObject, type: EventType, reason: string, action: string, message: string): void
+}
+
+export type AdminFailure =
+  /** The member answered with an error. */
+  | { readonly kind: 'refused'; readonly error: AdminError }
+  /** No answer of this API: the outcome of a mutation is unknown. */
+  | { readonly kind: 'unreachable'; readonly message: string }
+
+/** `url` is a member's base URL, e.g. `http://10.0.0.7:8080`. Calls are bounded in time by the implementation too. */
+export interface AdminClient {
+  status(url: string, signal?: AbortSignal): Promise<Result<AdminStatus, AdminFailure>>
+  bootstrap(url: string, token: string, request: BootstrapRequest, signal?: AbortSignal): Promise<AdminResult>
+  join(url: string, token: string, request: JoinRequest, signal?: AbortSignal): Promise<AdminResult>
+  membership(url: string, token: string, request: MembershipRequest, signal?: AbortSignal): Promise<AdminResult>
+  transferLeader(
+    url: string,
+    token: string,
+    request: LeaderTransferRequest,
+    signal?: AbortSignal,
+  ): Promise<Result<LeaderTransferResult, AdminFailure>>
+}
+
+export type AdminResult = Result<AdminChange, AdminFailure>
+
+/** Where a member of a pod answers. */
+export interface AdminTarget {
+  readonly podName: string
+  readonly podIP: string
+  /** DNS name below the headless Service. */
+  readonly hostName: string
+}
+
+export interface ReconcileKey {
+  readonly namespace: string
+  readonly name: string
+}
+
+export interface ReconcileDeps {
+  readonly reader: KubeReader
+  readonly writer: KubeWriter
+  readonly events: EventSink
+  readonly admin: AdminClient
+  /** The admin API's base URL of a pod, without a slash at the end. */
+  readonly adminUrl: (target: AdminTarget) => string
+  /** Wall clock: it is compared with times written in status. */
+  readonly nowMs: () => number
+  /** Cryptographically random bytes. */
+  readonly randomBytes: (count: number) => Uint8Array
+  /** Members' image where spec.image names none. */
+  readonly defaultImage: string
+  /** Ends the I/O of this reconcile. */
+  readonly signal: AbortSignal
+}
+
+export type ReconcileResult =
+  | { readonly kind: 'done'; readonly requeueAfterMs?: number }
+  | { readonly kind: 'retry'; readonly error: unknown }
