@@ -1,0 +1,73 @@
+/** What went wrong with a call to the API server. One table turns an answer's status into a problem. */
+import { isRecord } from './object.ts'
+
+export type KubeProblem =
+  | 'BadRequest'
+  | 'Unauthorized'
+  | 'Forbidden'
+  | 'NotFound'
+  | 'AlreadyExists'
+  | 'Conflict' // the object changed, or another owns the field, or the UID is not the one expected
+  | 'Gone' // the resource version or continue token is too old: list anew
+  | 'Invalid' // refused by schema, CEL or admission; a repeat will not help
+  | 'TooManyRequests'
+  | 'ServerError'
+  | 'Timeout' // no answer in time: a mutation's outcome is unknown
+  | 'Unreachable' // no connection, or it broke: a mutation's outcome is unknown
+  | 'BadAnswer' // not the JSON that was expected, or too much of it
+  | 'Aborted' // by the caller's signal
+  | 'NotLeader' // refused before it was sent
+
+const PROBLEM_OF_STATUS: Readonly<Record<number, KubeProblem>> = {
+  400: 'BadRequest',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'NotFound',
+  408: 'Timeout',
+  409: 'Conflict',
+  410: 'Gone',
+  422: 'Invalid',
+  429: 'TooManyRequests',
+  504: 'Timeout',
+}
+
+export class KubeError extends Error {
+  override readonly name = 'KubeError'
+  readonly problem: KubeProblem
+  /** HTTP status; 0 when there was no answer. */
+  readonly status: number
+  /** What the server asked to wait. */
+  readonly retryAfterMs: number | undefined
+
+  constructor(
+    problem: KubeProblem,
+    message: string,
+    details: ErrorOptions & { status?: number; retryAfterMs?: number } = {},
+  ) {
+    super(message, details)
+    this.problem = problem
+    this.status = details.status ?? 0
+    this.retryAfterMs = details.retryAfterMs
+  }
+}
+
+/** Reads a `Status` object as the API server sends it, in an answer or in an ERROR event of a watch. */
+export function errorOfStatus(status: number, body: unknown, what: string, retryAfterMs?: number): KubeError {
+  const details = isRecord(body) ? body : {}
+  const reason = typeof details['reason'] === 'string' ? details['reason'] : ''
+  const message = typeof details['message'] === 'string' ? details['message'] : `HTTP ${status}`
+  return new KubeError(problemOf(status, reason), `${what}: ${message}`, {
+    status,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  })
+}
+
+function problemOf(status: number, reason: string): KubeProblem {
+  if (reason === 'AlreadyExists') return 'AlreadyExists'
+  if (reason === 'Expired') return 'Gone'
+  return PROBLEM_OF_STATUS[status] ?? (status >= 500 ? 'ServerError' : 'BadRequest')
+}
+
+export function isProblem(error: unknown, ...problems: readonly KubeProblem[]): error is KubeError {
+  return error instanceof KubeError && problems.includes(error.problem)
+}
