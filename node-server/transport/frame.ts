@@ -1,0 +1,146 @@
+/**
+ * Frames between members over one byte stream.
+ *
+ *   0            4            8        9
+ *   ┌────────────┬────────────┬────────┬──────────────────────┐
+ *   │ length (4) │ CRC32C (4) │ type   │ payload              │   length and CRC are of type and payload
+ *   └────────────┴────────────┴────────┴──────────────────────┘
+ *
+ * The dialer begins with `hello`, the other side answers `welcome` or `refused`; until then nothing else is read.
+ */
+import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
+import { crc32c } from '../../lib/crc32c.ts'
+import { ClusterId, MemberId } from '../../lib/ids.ts'
+
+export const PROTOCOL_VERSION = 1
+
+/** A message frame holds about 1 MiB of entries, or one entry of the largest request size; this leaves room. */
+export const MAX_FRAME_SIZE_BYTES = 64 * 1024 * 1024
+const HEADER_SIZE_BYTES = 8
+
+export const FRAME = {
+  hello: 1,
+  welcome: 2,
+  refused: 3,
+  messages: 4,
+  ping: 5,
+  pong: 6,
+  request: 7,
+  response: 8,
+  snapshotBegin: 9,
+  snapshotChunk: 10,
+  snapshotEnd: 11,
+  snapshotDone: 12,
+} as const
+
+export interface Frame {
+  readonly type: number
+  readonly payload: Buffer
+}
+
+export function encodeFrame(type: number, payload: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(HEADER_SIZE_BYTES + 1 + payload.length)
+  frame.writeUInt32BE(payload.length + 1, 0)
+  frame[HEADER_SIZE_BYTES] = type
+  frame.set(payload, HEADER_SIZE_BYTES + 1)
+  frame.writeUInt32BE(crc32c(frame.subarray(HEADER_SIZE_BYTES)), 4)
+  return frame
+}
+
+/** Cuts a byte stream into frames. Throws MalformedBytes, after which the stream is of no more use. */
+export class FrameDecoder {
+  #chunks: Buffer[] = []
+  #sizeBytes = 0
+  readonly #maxSizeBytes: number
+
+  constructor(maxSizeBytes = MAX_FRAME_SIZE_BYTES) {
+    this.#maxSizeBytes = maxSizeBytes
+  }
+
+  push(chunk: Buffer): Frame[] {
+    this.#chunks.push(chunk)
+    this.#sizeBytes += chunk.length
+    const frames: Frame[] = []
+    for (;;) {
+      const length = this.#peekLength()
+      if (length === undefined || this.#sizeBytes < HEADER_SIZE_BYTES + length) return frames
+      frames.push(parseFrame(this.#take(HEADER_SIZE_BYTES + length)))
+    }
+  }
+
+  #peekLength(): number | undefined {
+    if (this.#sizeBytes < HEADER_SIZE_BYTES) return undefined
+    const length = this.#joined(4).readUInt32BE(0)
+    if (length === 0 || length > this.#maxSizeBytes)
+      throw new MalformedBytes(`a frame of ${length} bytes; at most ${this.#maxSizeBytes} are taken`)
+    return length
+  }
+
+  /** The first chunk, made at least `sizeBytes` long. */
+  #joined(sizeBytes: number): Buffer {
+    const first = this.#chunks[0] ?? Buffer.alloc(0)
+    if (first.length >= sizeBytes) return first
+    const all = Buffer.concat(this.#chunks)
+    this.#chunks = [all]
+    return all
+  }
+
+  #take(sizeBytes: number): Buffer {
+    const first = this.#joined(sizeBytes)
+    this.#sizeBytes -= sizeBytes
+    if (first.length === sizeBytes) this.#chunks.shift()
+    else this.#chunks[0] = first.subarray(sizeBytes)
+    return first.subarray(0, sizeBytes)
+  }
+}
+
+function parseFrame(bytes: Buffer): Frame {
+  const body = bytes.subarray(HEADER_SIZE_BYTES)
+  if (crc32c(body) !== bytes.readUInt32BE(4)) throw new MalformedBytes('the checksum of a frame does not match')
+  return { type: body.readUInt8(0), payload: body.subarray(1) }
+}
+
+export type Purpose = 'messages' | 'snapshot' | 'query'
+const PURPOSES: readonly Purpose[] = ['messages', 'snapshot', 'query']
+
+export interface Hello {
+  readonly version: number
+  /** 0 in a query by somebody who does not know it yet. */
+  readonly clusterId: ClusterId
+  readonly from: MemberId
+  readonly to: MemberId
+  readonly purpose: Purpose
+}
+
+export function encodeHello(hello: Hello): Buffer {
+  const writer = new ByteWriter(64).u32(hello.version).u64(hello.clusterId).u64(hello.from).u64(hello.to)
+  return encodeFrame(FRAME.hello, writer.u8(PURPOSES.indexOf(hello.purpose)).finish())
+}
+
+export function decodeHello(payload: Buffer): Hello {
+  const reader = new ByteReader(payload)
+  const hello = {
+    version: reader.u32(),
+    clusterId: ClusterId(reader.u64()),
+    from: MemberId(reader.u64()),
+    to: MemberId(reader.u64()),
+  }
+  const purpose = PURPOSES[reader.u8()]
+  if (purpose === undefined) throw new MalformedBytes('unknown purpose of a connection')
+  reader.end()
+  return { ...hello, purpose }
+}
+
+/** `removed`: that member was removed from the cluster for good. */
+export type RefusalReason = 'removed' | 'cluster-mismatch' | 'member-mismatch' | 'version'
+const REASONS: readonly RefusalReason[] = ['removed', 'cluster-mismatch', 'member-mismatch', 'version']
+
+export function encodeRefused(reason: RefusalReason): Buffer {
+  return encodeFrame(FRAME.refused, Buffer.of(REASONS.indexOf(reason)))
+}
+
+export function decodeRefused(payload: Buffer): RefusalReason {
+  const reason = REASONS[new ByteReader(payload).u8()]
+  if (reason === undefined) throw new MalformedBytes('unknown reason of a refusal')
+  return reason
+}
