@@ -9,7 +9,7 @@
  */
 import type { Call, Transport } from './transport.ts'
 import { describe } from './transport.ts'
-import { isProblem, KubeError } from './kube-error.ts'
+import { isProblem, ApiError } from './api-error.ts'
 import type { Kind, KubeObject, ObjectName, StoredObject } from './object.ts'
 import { collectionPath, decodeObject, isKind, isRecord, objectPath } from './object.ts'
 import type { WatchEvent } from './watch.ts'
@@ -30,6 +30,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
   /** Default 30 s for reads, 10 s for writes. */
   readonly timeoutMs?: number
+}
+
+export interface WriteOptions extends CallOptions {
+  /** Who is recorded as the owner of the written fields. */
+  readonly fieldManager?: string
 }
 
 export interface ListScope {
@@ -106,7 +111,7 @@ export class KubeClient {
       if (next.token === undefined) return { items, resourceVersion: next.resourceVersion }
       token = next.token
     }
-    throw new KubeError('BadAnswer', `list of ${kind} does not end after ${MAX_PAGES} pages`)
+    throw new ApiError('BadAnswer', `list of ${kind} does not end after ${MAX_PAGES} pages`)
   }
 
   /** Ends when the server ends it; fails on a broken stream or an ERROR event. */
@@ -138,10 +143,11 @@ export class KubeClient {
   }
 
   /** `AlreadyExists` when there is one of that name. */
-  async create(object: KubeObject, options: CallOptions = {}): Promise<StoredObject> {
+  async create(object: KubeObject, options: WriteOptions = {}): Promise<StoredObject> {
     const { kind, ref } = identify(object)
     const path = collectionPath(kind, ref.namespace)
-    return decoded(kind, await this.#write({ method: 'POST', path, body: object }, options), `POST ${path}`)
+    const query = { fieldManager: options.fieldManager }
+    return decoded(kind, await this.#write({ method: 'POST', path, query, body: object }, options), `POST ${path}`)
   }
 
   /** Writes the whole object; `Conflict` unless it still has the resourceVersion that `object` carries. */
@@ -156,10 +162,11 @@ export class KubeClient {
     kind: Kind,
     ref: ObjectName,
     patch: Readonly<Record<string, unknown>>,
-    options: CallOptions = {},
+    options: WriteOptions = {},
   ): Promise<StoredObject> {
     const path = objectPath(kind, ref)
-    const call = { method: 'PATCH', path, body: patch, contentType: 'application/merge-patch+json' } as const
+    const query = { fieldManager: options.fieldManager }
+    const call = { method: 'PATCH', path, query, body: patch, contentType: 'application/merge-patch+json' } as const
     return decoded(kind, await this.#write(call, options), `PATCH ${path}`)
   }
 
@@ -207,7 +214,7 @@ export class KubeClient {
 
   async #write(call: Omit<Call, 'timeoutMs' | 'signal'>, options: CallOptions): Promise<unknown> {
     const permit = this.#beforeMutation()
-    if (!permit.isAllowed) throw new KubeError('NotLeader', `${describe(call)} was not sent: ${permit.reason}`)
+    if (!permit.isAllowed) throw new ApiError('NotLeader', `${describe(call)} was not sent: ${permit.reason}`)
     const timeoutMs = Math.max(1, Math.floor(Math.min(options.timeoutMs ?? WRITE_TIMEOUT_MS, permit.withinMs)))
     return this.#transport.exchange({ ...call, timeoutMs, signal: this.#limit(options) })
   }
@@ -220,20 +227,20 @@ export class KubeClient {
 
 function identify(object: KubeObject): { kind: Kind; ref: ObjectName } {
   const { kind, metadata } = object
-  if (!isKind(kind)) throw new KubeError('BadRequest', `the client knows no kind ${kind}`)
+  if (!isKind(kind)) throw new ApiError('BadRequest', `the client knows no kind ${kind}`)
   return { kind, ref: { namespace: metadata.namespace ?? 'default', name: metadata.name } }
 }
 
 function decoded(kind: Kind, body: unknown, what: string): StoredObject {
   const object = decodeObject(body, kind)
-  if (object === undefined) throw new KubeError('BadAnswer', `${what}: the answer is not a ${kind}`)
+  if (object === undefined) throw new ApiError('BadAnswer', `${what}: the answer is not a ${kind}`)
   return object
 }
 
 function decodePage(kind: Kind, body: unknown): ListPage & { readonly token: string | undefined } {
   const metadata = isRecord(body) ? body['metadata'] : undefined
   if (!isRecord(body) || !isRecord(metadata) || typeof metadata['resourceVersion'] !== 'string') {
-    throw new KubeError('BadAnswer', `the list of ${kind} carries no resourceVersion`)
+    throw new ApiError('BadAnswer', `the list of ${kind} carries no resourceVersion`)
   }
   const rows: readonly unknown[] = Array.isArray(body['items']) ? body['items'] : []
   const items = rows.map((row) => decoded(kind, row, `an item in the list of ${kind}`))

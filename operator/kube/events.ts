@@ -7,9 +7,10 @@
  */
 import type { Logger } from 'pino'
 import type { Clock, Timer } from '../../lib/clock.ts'
+import type { EventSink, EventType, KubeObject } from '../cluster/ports.ts'
 import type { KubeClient } from './client.ts'
 import type { ObjectName } from './object.ts'
-import { isProblem } from './kube-error.ts'
+import { isProblem } from './api-error.ts'
 import { apiVersionOf } from './object.ts'
 
 const MAX_REMEMBERED = 512
@@ -59,7 +60,7 @@ export interface EventRecorderOptions {
   readonly newSuffix: () => string
 }
 
-export class EventRecorder {
+export class EventRecorder implements EventSink {
   readonly #options: EventRecorderOptions
   /** Most recently used last. */
   readonly #series = new Map<string, Series>()
@@ -69,6 +70,12 @@ export class EventRecorder {
 
   constructor(options: EventRecorderOptions) {
     this.#options = options
+  }
+
+  emit(about: KubeObject, type: EventType, reason: string, action: string, message: string): void {
+    const { apiVersion, kind, metadata } = about
+    const { name, namespace = 'default', uid = '' } = metadata
+    this.record({ regarding: { apiVersion, kind, namespace, name, uid }, type, reason, action, note: message })
   }
 
   record(event: OperatorEvent): void {

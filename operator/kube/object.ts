@@ -11,7 +11,8 @@ export interface ObjectMeta {
   readonly deletionTimestamp?: string
   readonly labels?: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
-  readonly [field: string]: unknown
+  /** Who owns which field: large, and read by nobody here. */
+  readonly managedFields?: unknown
 }
 
 export interface KubeObject {

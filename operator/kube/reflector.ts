@@ -14,7 +14,7 @@ import { backoffMs } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { sleep } from '../../lib/clock.ts'
 import type { KubeClient, ListScope } from './client.ts'
-import { isProblem, KubeError } from './kube-error.ts'
+import { isProblem, ApiError } from './api-error.ts'
 import type { Kind, StoredObject } from './object.ts'
 import { keyOf } from './object.ts'
 import type { Change, Store } from './store.ts'
@@ -139,7 +139,7 @@ export class Reflector {
       this.#accept(event)
     }
     if (clock.monotonicMs() - startedMs < SHORT_WATCH_MS) {
-      throw new KubeError('Unreachable', `the watch of ${kind} ended at once`)
+      throw new ApiError('Unreachable', `the watch of ${kind} ended at once`)
     }
     this.#failures = 0
   }
@@ -184,7 +184,7 @@ export class Reflector {
     if (isTooOld || this.#failures >= FAILURES_BEFORE_RELIST) this.#version = undefined
     const pauseMs = Math.max(
       backoffMs(this.#timing.backoff, this.#attempt++, random()),
-      error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0,
+      error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0,
     )
     observer.watchFailed()
     logger[isTooOld ? 'info' : 'warn']({ kind, pauseMs: Math.round(pauseMs), error }, 'list or watch ended')

@@ -1,13 +1,13 @@
 /**
  * One HTTP exchange with the API server: time limit, Retry-After, a new try where that is safe, bounded answers, and
- * every failure as a {@link KubeError}. Knows no kinds.
+ * every failure as a {@link ApiError}. Knows no kinds.
  */
 import type { Dispatcher } from 'undici'
 import { request } from 'undici'
 import type { Clock } from '../../lib/clock.ts'
 import { sleep } from '../../lib/clock.ts'
 import type { Connection } from './connection.ts'
-import { errorOfStatus, KubeError } from './kube-error.ts'
+import { errorOfStatus, ApiError } from './api-error.ts'
 
 /** A page of 500 objects of the largest size the API server stores would be more; real pages are far below. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -49,7 +49,7 @@ export class Transport {
       try {
         return await this.#attempt(call, signal)
       } catch (error) {
-        const failure = toKubeError(error, call)
+        const failure = toApiError(error, call)
         const waitMs = this.#waitBeforeRetryMs(failure, call, attempt)
         if (waitMs === undefined || clock.monotonicMs() + waitMs >= deadlineMs) throw failure
         await sleep(clock, waitMs, signal)
@@ -65,7 +65,7 @@ export class Transport {
       if (answer.statusCode < 300) return answer.body
       throw await this.#errorOf(answer, call)
     } catch (error) {
-      throw toKubeError(error, call)
+      throw toApiError(error, call)
     }
   }
 
@@ -99,7 +99,7 @@ export class Transport {
     }
   }
 
-  async #errorOf(answer: Dispatcher.ResponseData, call: Call): Promise<KubeError> {
+  async #errorOf(answer: Dispatcher.ResponseData, call: Call): Promise<ApiError> {
     const text = (await readBounded(answer.body)).toString('utf8')
     if (answer.statusCode === 401) this.#options.connection.invalidate()
     const seconds = Number(answer.headers['retry-after'])
@@ -108,7 +108,7 @@ export class Transport {
   }
 
   /** Undefined when a new try would be of no use, or not safe. */
-  #waitBeforeRetryMs(error: KubeError, call: Call, attempt: number): number | undefined {
+  #waitBeforeRetryMs(error: ApiError, call: Call, attempt: number): number | undefined {
     if (attempt >= MAX_ATTEMPTS) return undefined
     // The server says that it did not act on the request.
     if (error.status === 429 || (error.status === 503 && error.retryAfterMs !== undefined)) {
@@ -131,7 +131,7 @@ async function readBounded(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   let sizeBytes = 0
   for await (const chunk of body) {
     sizeBytes += chunk.length
-    if (sizeBytes > MAX_ANSWER_BYTES) throw new KubeError('BadAnswer', `the answer exceeds ${MAX_ANSWER_BYTES} bytes`)
+    if (sizeBytes > MAX_ANSWER_BYTES) throw new ApiError('BadAnswer', `the answer exceeds ${MAX_ANSWER_BYTES} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
@@ -141,7 +141,7 @@ function parse(bytes: Buffer, call: Call): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'))
   } catch (cause) {
-    throw new KubeError('BadAnswer', `${describe(call)}: the answer is not JSON`, { cause })
+    throw new ApiError('BadAnswer', `${describe(call)}: the answer is not JSON`, { cause })
   }
 }
 
@@ -158,12 +158,12 @@ export function describe(call: Pick<Call, 'method' | 'path'>): string {
   return `${call.method} ${call.path}`
 }
 
-export function toKubeError(error: unknown, call: Pick<Call, 'method' | 'path' | 'signal'>): KubeError {
-  if (error instanceof KubeError) return error
+export function toApiError(error: unknown, call: Pick<Call, 'method' | 'path' | 'signal'>): ApiError {
+  if (error instanceof ApiError) return error
   const what = describe(call)
-  if (call.signal?.aborted === true) return new KubeError('Aborted', `${what}: aborted`, { cause: error })
+  if (call.signal?.aborted === true) return new ApiError('Aborted', `${what}: aborted`, { cause: error })
   const name = error instanceof Error ? error.name : ''
   const message = error instanceof Error ? error.message : String(error)
   const isTimeout = name === 'TimeoutError' || /^(Headers|Body|Connect)Timeout/.test(name)
-  return new KubeError(isTimeout ? 'Timeout' : 'Unreachable', `${what}: ${message}`, { cause: error })
+  return new ApiError(isTimeout ? 'Timeout' : 'Unreachable', `${what}: ${message}`, { cause: error })
 }

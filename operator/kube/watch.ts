@@ -1,9 +1,9 @@
 /** The lines of a watch: one JSON event each. */
-import { errorOfStatus, KubeError } from './kube-error.ts'
+import { errorOfStatus, ApiError } from './api-error.ts'
 import type { Kind, StoredObject } from './object.ts'
 import { decodeObject, isRecord } from './object.ts'
 import type { Call } from './transport.ts'
-import { describe, toKubeError } from './transport.ts'
+import { describe, toApiError } from './transport.ts'
 
 /** The API server stores no object as large as this. */
 const MAX_EVENT_BYTES = 8 * 1024 * 1024
@@ -15,7 +15,7 @@ export type WatchEvent =
   /** Nothing changed up to this version. */
   | { readonly kind: 'bookmark'; readonly resourceVersion: string }
 
-/** An ERROR event, a broken stream and a stream that ends inside an event all fail with a KubeError. */
+/** An ERROR event, a broken stream and a stream that ends inside an event all fail with a ApiError. */
 export async function* decodeWatch(
   kind: Kind,
   body: AsyncIterable<Uint8Array>,
@@ -31,12 +31,12 @@ export async function* decodeWatch(
         start = end + 1
       }
       rest = rest.subarray(start)
-      if (rest.length > MAX_EVENT_BYTES) throw new KubeError('BadAnswer', `an event exceeds ${MAX_EVENT_BYTES} bytes`)
+      if (rest.length > MAX_EVENT_BYTES) throw new ApiError('BadAnswer', `an event exceeds ${MAX_EVENT_BYTES} bytes`)
     }
   } catch (error) {
-    throw toKubeError(error, call)
+    throw toApiError(error, call)
   }
-  if (rest.length > 0) throw new KubeError('BadAnswer', `${describe(call)}: the watch ended inside an event`)
+  if (rest.length > 0) throw new ApiError('BadAnswer', `${describe(call)}: the watch ended inside an event`)
 }
 
 function decodeEvent(kind: Kind, line: string, call: Call): WatchEvent {
@@ -55,7 +55,7 @@ function decodeEvent(kind: Kind, line: string, call: Call): WatchEvent {
       throw errorOfStatus(code, body, `${describe(call)} (in the stream)`)
     }
     default:
-      throw new KubeError('BadAnswer', `${describe(call)}: unknown event type ${JSON.stringify(event['type'])}`)
+      throw new ApiError('BadAnswer', `${describe(call)}: unknown event type ${JSON.stringify(event['type'])}`)
   }
 }
 
@@ -66,18 +66,18 @@ function parseLine(line: string, call: Call): Readonly<Record<string, unknown>> 
   } catch {
     // reported below, as any other line that is no event
   }
-  throw new KubeError('BadAnswer', `${describe(call)}: an event is not JSON`)
+  throw new ApiError('BadAnswer', `${describe(call)}: an event is not JSON`)
 }
 
 function objectOf(kind: Kind, body: unknown, call: Call): StoredObject {
   const object = decodeObject(body, kind)
-  if (object === undefined) throw new KubeError('BadAnswer', `${describe(call)}: an event carries no ${kind}`)
+  if (object === undefined) throw new ApiError('BadAnswer', `${describe(call)}: an event carries no ${kind}`)
   return object
 }
 
 function versionOf(body: unknown, call: Call): string {
   const metadata = isRecord(body) ? body['metadata'] : undefined
   const version = isRecord(metadata) ? metadata['resourceVersion'] : undefined
-  if (typeof version !== 'string') throw new KubeError('BadAnswer', `${describe(call)}: a bookmark without version`)
+  if (typeof version !== 'string') throw new ApiError('BadAnswer', `${describe(call)}: a bookmark without version`)
   return version
 }

@@ -1,7 +1,7 @@
 /** What went wrong with a call to the API server. One table turns an answer's status into a problem. */
 import { isRecord } from './object.ts'
 
-export type KubeProblem =
+export type ApiProblem =
   | 'BadRequest'
   | 'Unauthorized'
   | 'Forbidden'
@@ -18,7 +18,7 @@ export type KubeProblem =
   | 'Aborted' // by the caller's signal
   | 'NotLeader' // refused before it was sent
 
-const PROBLEM_OF_STATUS: Readonly<Record<number, KubeProblem>> = {
+const PROBLEM_OF_STATUS: Readonly<Record<number, ApiProblem>> = {
   400: 'BadRequest',
   401: 'Unauthorized',
   403: 'Forbidden',
@@ -31,16 +31,16 @@ const PROBLEM_OF_STATUS: Readonly<Record<number, KubeProblem>> = {
   504: 'Timeout',
 }
 
-export class KubeError extends Error {
-  override readonly name = 'KubeError'
-  readonly problem: KubeProblem
+export class ApiError extends Error {
+  override readonly name = 'ApiError'
+  readonly problem: ApiProblem
   /** HTTP status; 0 when there was no answer. */
   readonly status: number
   /** What the server asked to wait. */
   readonly retryAfterMs: number | undefined
 
   constructor(
-    problem: KubeProblem,
+    problem: ApiProblem,
     message: string,
     details: ErrorOptions & { status?: number; retryAfterMs?: number } = {},
   ) {
@@ -52,22 +52,22 @@ export class KubeError extends Error {
 }
 
 /** Reads a `Status` object as the API server sends it, in an answer or in an ERROR event of a watch. */
-export function errorOfStatus(status: number, body: unknown, what: string, retryAfterMs?: number): KubeError {
+export function errorOfStatus(status: number, body: unknown, what: string, retryAfterMs?: number): ApiError {
   const details = isRecord(body) ? body : {}
   const reason = typeof details['reason'] === 'string' ? details['reason'] : ''
   const message = typeof details['message'] === 'string' ? details['message'] : `HTTP ${status}`
-  return new KubeError(problemOf(status, reason), `${what}: ${message}`, {
+  return new ApiError(problemOf(status, reason), `${what}: ${message}`, {
     status,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   })
 }
 
-function problemOf(status: number, reason: string): KubeProblem {
+function problemOf(status: number, reason: string): ApiProblem {
   if (reason === 'AlreadyExists') return 'AlreadyExists'
   if (reason === 'Expired') return 'Gone'
   return PROBLEM_OF_STATUS[status] ?? (status >= 500 ? 'ServerError' : 'BadRequest')
 }
 
-export function isProblem(error: unknown, ...problems: readonly KubeProblem[]): error is KubeError {
-  return error instanceof KubeError && problems.includes(error.problem)
+export function isProblem(error: unknown, ...problems: readonly ApiProblem[]): error is ApiError {
+  return error instanceof ApiError && problems.includes(error.problem)
 }

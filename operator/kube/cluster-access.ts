@@ -1,0 +1,97 @@
+/**
+ * The API server as operator/cluster wants it: one table from what went wrong in a call to what a decision needs to know
+ * about it, and the field managers under which we write.
+ */
+import type {
+  ApplyObject,
+  KubeObject,
+  KubeProblem,
+  KubeReader,
+  KubeWriter,
+  ListQuery,
+  ObjectRef,
+} from '../cluster/ports.ts'
+import { KubeError } from '../cluster/ports.ts'
+import type { ApiProblem } from './api-error.ts'
+import { ApiError } from './api-error.ts'
+import type { KubeClient } from './client.ts'
+import type { Kind } from './object.ts'
+import { apiVersionOf, isKind } from './object.ts'
+
+export const FIELD_MANAGER = 'raftcluster-operator'
+/** Of its own: an apply takes away what its manager once owned and no longer names. */
+export const STATUS_FIELD_MANAGER = 'raftcluster-operator-status'
+
+const KIND_OF_PROBLEM: Readonly<Record<ApiProblem, KubeProblem['kind']>> = {
+  NotFound: 'not-found',
+  AlreadyExists: 'conflict',
+  Conflict: 'conflict',
+  Gone: 'conflict',
+  Unauthorized: 'forbidden',
+  Forbidden: 'forbidden',
+  BadRequest: 'invalid',
+  Invalid: 'invalid',
+  TooManyRequests: 'unavailable',
+  ServerError: 'unavailable',
+  Timeout: 'unavailable',
+  Unreachable: 'unavailable',
+  BadAnswer: 'unavailable',
+  Aborted: 'unavailable',
+  NotLeader: 'unavailable',
+}
+
+export class ClusterAccess implements KubeReader, KubeWriter {
+  readonly #client: KubeClient
+
+  /** `client` carries the guard and the signal of one reconcile. */
+  constructor(client: KubeClient) {
+    this.#client = client
+  }
+
+  async get(ref: ObjectRef): Promise<KubeObject | undefined> {
+    return translated(async () => this.#client.get(kindOf(ref), ref))
+  }
+
+  async list(query: ListQuery): Promise<readonly KubeObject[]> {
+    return translated(async () => (await this.#client.list(kindOf(query), query)).items)
+  }
+
+  async apply(object: ApplyObject): Promise<KubeObject> {
+    kindOf(object)
+    return translated(async () => this.#client.apply(object, { fieldManager: FIELD_MANAGER }))
+  }
+
+  async applyStatus(object: ApplyObject): Promise<KubeObject> {
+    kindOf(object)
+    return translated(async () => this.#client.applyStatus(object, { fieldManager: STATUS_FIELD_MANAGER }))
+  }
+
+  async create(object: ApplyObject): Promise<KubeObject> {
+    kindOf(object)
+    return translated(async () => this.#client.create(object, { fieldManager: FIELD_MANAGER }))
+  }
+
+  async delete(ref: ObjectRef, preconditions: { readonly uid: string }): Promise<void> {
+    await translated(async () => this.#client.delete(kindOf(ref), ref, { uid: preconditions.uid }))
+  }
+
+  async patchFinalizers(ref: ObjectRef, resourceVersion: string, finalizers: readonly string[]): Promise<KubeObject> {
+    const patch = { metadata: { resourceVersion, finalizers } }
+    return translated(async () => this.#client.patch(kindOf(ref), ref, patch, { fieldManager: FIELD_MANAGER }))
+  }
+}
+
+function kindOf(object: { readonly apiVersion: string; readonly kind: string }): Kind {
+  const { apiVersion, kind } = object
+  if (isKind(kind) && apiVersionOf(kind) === apiVersion) return kind
+  throw new KubeError({ kind: 'invalid', message: `the operator does not know ${kind} of ${apiVersion}` })
+}
+
+async function translated<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    throw new KubeError({ kind: KIND_OF_PROBLEM[error.problem], message: error.message }, { cause: error })
+  }
+}
