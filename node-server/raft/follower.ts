@@ -21,7 +21,7 @@ export function stepFollower(raft: Raft, follower: Follower, message: Message): 
       followLeader(raft, message)
       return
     case 'transfer-leader-request':
-      if (follower.leader !== NOBODY) send(raft, { ...message, to: follower.leader })
+      if (follower.leader !== NOBODY) send(raft, { ...message, from: raft.options.id, to: follower.leader })
       return
     case 'timeout-now-request':
       if (isPromotable(raft)) campaign(raft, 'transfer')

@@ -1,0 +1,108 @@
+/** One TCP connection between members: dialling with hello, frames in and out, and its death noticed either way. */
+import { connect, type Socket } from 'node:net'
+import { MalformedBytes } from '../../lib/bytes.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import { FRAME, FrameDecoder, decodeRefused, encodeHello, type Frame, type Hello, type RefusalReason } from './frame.ts'
+
+export const CONNECT_TIMEOUT_MS = 3000
+
+export type DialFailure =
+  | { readonly kind: 'unreachable'; readonly message: string }
+  | { readonly kind: 'refused'; readonly reason: RefusalReason }
+
+export interface ConnectionHandlers {
+  onFrame(frame: Frame): void
+  /** Once, whatever ended it. */
+  onClose(reason: string): void
+}
+
+/** Frames over a socket that is connected. */
+export class Connection {
+  readonly #socket: Socket
+  readonly #decoder = new FrameDecoder()
+  #handlers: ConnectionHandlers
+  #closeReason: string | undefined
+
+  constructor(socket: Socket, handlers: ConnectionHandlers) {
+    this.#socket = socket
+    this.#handlers = handlers
+    socket.setNoDelay(true)
+    socket.setTimeout(0)
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    socket.on('error', (error) => this.close(error.message))
+    socket.on('close', () => {
+      this.#closeReason ??= 'closed by the peer'
+      this.#handlers.onClose(this.#closeReason)
+    })
+  }
+
+  /** Bytes that wait for the peer to read. */
+  get backlogBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  set handlers(handlers: ConnectionHandlers) {
+    this.#handlers = handlers
+  }
+
+  /** False when the peer reads more slowly than we write: wait for {@link drained}, or drop. */
+  write(frame: Buffer): boolean {
+    return this.#socket.write(frame)
+  }
+
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      if (!this.#socket.writableNeedDrain || this.#socket.destroyed) return resolve()
+      const done = (): void => {
+        this.#socket.off('drain', done)
+        this.#socket.off('close', done)
+        resolve()
+      }
+      this.#socket.once('drain', done).once('close', done)
+    })
+  }
+
+  close(reason: string): void {
+    this.#closeReason ??= reason
+    this.#socket.destroy()
+  }
+
+  /** Sends what was written before closing. */
+  end(): void {
+    this.#socket.end()
+  }
+
+  #onData(chunk: Buffer): void {
+    try {
+      for (const frame of this.#decoder.push(chunk)) this.#handlers.onFrame(frame)
+    } catch (error) {
+      if (!(error instanceof MalformedBytes)) throw error
+      this.close(`bad bytes from the peer: ${error.message}`)
+    }
+  }
+}
+
+/** Connects and introduces itself; resolves once the other side has answered. Names are resolved at each call. */
+export function dial(url: string, hello: Hello): Promise<Result<Connection, DialFailure>> {
+  const { hostname, port } = new URL(url)
+  return new Promise((resolve) => {
+    const socket = connect({ host: hostname.replaceAll(/^\[|\]$/g, ''), port: Number(port) })
+    const timer = setTimeout(
+      () => socket.destroy(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`)),
+      CONNECT_TIMEOUT_MS,
+    )
+    const settle = (result: Result<Connection, DialFailure>): void => {
+      clearTimeout(timer)
+      resolve(result)
+    }
+    const connection = new Connection(socket, {
+      onFrame: (frame) => {
+        if (frame.type === FRAME.welcome) return settle(ok(connection))
+        if (frame.type === FRAME.refused) settle(err({ kind: 'refused', reason: decodeRefused(frame.payload) }))
+        connection.close('not welcome')
+      },
+      onClose: (reason) => settle(err({ kind: 'unreachable', message: reason })),
+    })
+    socket.once('connect', () => connection.write(encodeHello(hello)))
+  })
+}

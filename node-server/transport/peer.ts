@@ -1,0 +1,175 @@
+/**
+ * The way to one peer: a connection that is made again whenever it is lost, messages that are dropped rather than queued
+ * without bound (Raft sends again), requests with answers, and a ping that notices a dead line.
+ */
+import { backoffMs } from '../../lib/backoff.ts'
+import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
+import { sleep, type Clock } from '../../lib/clock.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import type { MemberId } from '../../lib/ids.ts'
+import type { Message } from '../raft/message.ts'
+import { encodeMessages } from './codec.ts'
+import { dial, type Connection } from './connection.ts'
+import { FRAME, encodeFrame, type Frame, type Hello, type RefusalReason } from './frame.ts'
+
+/** Beyond this a peer that does not read is not sent anything more. */
+export const MAX_BACKLOG_BYTES = 16 * 1024 * 1024
+const PING_INTERVAL_MS = 1000
+/** A line without an answer for so long is dead, whatever TCP believes. */
+const PONG_TIMEOUT_MS = 5000
+const RECONNECT = { firstMs: 50, factor: 2, maxMs: 1000, jitter: 0.5 } as const
+const MAX_OPEN_REQUESTS = 256
+
+export interface PeerEvents {
+  /** Messages were lost; told once until the next connection. */
+  onUnreachable(id: MemberId): void
+  onRefused(id: MemberId, reason: RefusalReason): void
+}
+
+export interface PeerStats {
+  readonly sentBytes: number
+  readonly sendFailures: number
+  readonly roundTripMs: number | undefined
+  /** Monotonic time since which the connection stands; undefined when there is none. */
+  readonly connectedSinceMs: number | undefined
+}
+
+export class Peer {
+  readonly #id: MemberId
+  readonly #hello: Hello
+  readonly #clock: Clock
+  readonly #events: PeerEvents
+  readonly #stopped = new AbortController()
+  #urls: readonly string[]
+  #connection: Connection | undefined
+  #connectedSinceMs: number | undefined
+  #isUnreachableTold = false
+  #sentBytes = 0
+  #sendFailures = 0
+  #roundTripMs: number | undefined
+  #lastRequestId = 0
+  readonly #requests = new Map<number, (answer: Result<Buffer, string>) => void>()
+
+  constructor(options: { id: MemberId; urls: readonly string[]; hello: Hello; clock: Clock }, events: PeerEvents) {
+    this.#id = options.id
+    this.#urls = options.urls
+    this.#hello = options.hello
+    this.#clock = options.clock
+    this.#events = events
+    void this.#keepConnected()
+  }
+
+  set urls(urls: readonly string[]) {
+    this.#urls = urls
+  }
+
+  get urls(): readonly string[] {
+    return this.#urls
+  }
+
+  get stats(): PeerStats {
+    return {
+      sentBytes: this.#sentBytes,
+      sendFailures: this.#sendFailures,
+      roundTripMs: this.#roundTripMs,
+      connectedSinceMs: this.#connectedSinceMs,
+    }
+  }
+
+  send(messages: readonly Message[]): void {
+    const connection = this.#connection
+    if (connection === undefined || connection.backlogBytes > MAX_BACKLOG_BYTES) {
+      this.#sendFailures += messages.length
+      if (!this.#isUnreachableTold) {
+        this.#isUnreachableTold = true
+        this.#events.onUnreachable(this.#id)
+      }
+      return
+    }
+    this.#isUnreachableTold = false
+    this.#write(connection, encodeFrame(FRAME.messages, encodeMessages(messages)))
+  }
+
+  /** An error says in words why there is no answer; whether the request was carried out is then unknown. */
+  request(payload: Uint8Array, timeoutMs: number): Promise<Result<Buffer, string>> {
+    const connection = this.#connection
+    if (connection === undefined) return Promise.resolve(err('there is no connection to the peer'))
+    if (this.#requests.size >= MAX_OPEN_REQUESTS) return Promise.resolve(err('too many requests wait for the peer'))
+    const requestId = ++this.#lastRequestId
+    return new Promise((resolve) => {
+      const timer = this.#clock.setTimer(timeoutMs, () => settle(err(`the peer did not answer within ${timeoutMs} ms`)))
+      const settle = (answer: Result<Buffer, string>): void => {
+        timer.cancel()
+        this.#requests.delete(requestId)
+        resolve(answer)
+      }
+      this.#requests.set(requestId, settle)
+      this.#write(connection, encodeFrame(FRAME.request, new ByteWriter(16).u53(requestId).raw(payload).finish()))
+    })
+  }
+
+  stop(): void {
+    this.#stopped.abort()
+    this.#connection?.close('stopped')
+  }
+
+  #write(connection: Connection, frame: Buffer): void {
+    this.#sentBytes += frame.length
+    connection.write(frame)
+  }
+
+  async #keepConnected(): Promise<void> {
+    for (let attempt = 0; !this.#stopped.signal.aborted; attempt++) {
+      const url = this.#urls[attempt % Math.max(1, this.#urls.length)]
+      const dialled = url === undefined ? undefined : await dial(url, this.#hello)
+      if (dialled?.ok === true) {
+        if (this.#stopped.signal.aborted) return dialled.value.close('stopped')
+        await this.#use(dialled.value)
+        attempt = 0
+      } else if (dialled?.error.kind === 'refused') this.#events.onRefused(this.#id, dialled.error.reason)
+      // Jitter spreads the returns of many; nothing depends on it, so it needs no seed.
+      await sleep(this.#clock, backoffMs(RECONNECT, attempt, Math.random()), this.#stopped.signal)
+    }
+  }
+
+  /** Resolves when the connection is lost. */
+  #use(connection: Connection): Promise<void> {
+    return new Promise((resolve) => {
+      const now = this.#clock.monotonicMs()
+      this.#connection = connection
+      this.#connectedSinceMs = now
+      let lastPongMs = now
+      const beat = (): void => {
+        if (this.#connection !== connection) return
+        if (this.#clock.monotonicMs() - lastPongMs > PONG_TIMEOUT_MS)
+          return connection.close('the peer does not answer pings')
+        connection.write(
+          encodeFrame(FRAME.ping, new ByteWriter(8).u53(Math.floor(this.#clock.monotonicMs() * 1000)).finish()),
+        )
+        this.#clock.setTimer(PING_INTERVAL_MS, beat)
+      }
+      connection.handlers = {
+        onFrame: (frame) => {
+          if (frame.type === FRAME.pong) {
+            lastPongMs = this.#clock.monotonicMs()
+            this.#roundTripMs = lastPongMs - new ByteReader(frame.payload).u53() / 1000
+          } else this.#onAnswer(frame)
+        },
+        onClose: (reason) => {
+          this.#connection = undefined
+          this.#connectedSinceMs = undefined
+          for (const settle of this.#requests.values()) settle(err(`the connection was lost: ${reason}`))
+          resolve()
+        },
+      }
+      beat()
+    })
+  }
+
+  #onAnswer(frame: Frame): void {
+    if (frame.type !== FRAME.response) return
+    const reader = new ByteReader(frame.payload)
+    const settle = this.#requests.get(reader.u53())
+    settle?.(ok(reader.raw(reader.remainingBytes)))
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * Everything that goes between members: messages and requests to each peer, snapshots beside them, and the listener that
+ * takes in what others send. A connection counts only after a hello with the right cluster and member.
+ *
+ * Neighbours: the node hands messages over and is handed those that come; Raft forgives every loss here.
+ */
+import { once } from 'node:events'
+import { createServer, type Server, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { ClusterId, NOBODY, type MemberId } from '../../lib/ids.ts'
+import { err, type Result } from '../../lib/result.ts'
+import type { Message } from '../raft/message.ts'
+import { decodeMessages } from './codec.ts'
+import { Connection, dial } from './connection.ts'
+import {
+  FRAME,
+  PROTOCOL_VERSION,
+  decodeHello,
+  encodeFrame,
+  encodeRefused,
+  type Frame,
+  type Hello,
+  type RefusalReason,
+} from './frame.ts'
+import { Peer, type PeerStats } from './peer.ts'
+import { SnapshotReceiver, sendSnapshot, type ReceivedSnapshot, type SnapshotMessage } from './snapshot-stream.ts'
+
+export type { ReceivedSnapshot, SnapshotMessage } from './snapshot-stream.ts'
+
+const MAX_CONNECTIONS = 1024
+const MAX_INCOMING_SNAPSHOTS = 2
+const HELLO_TIMEOUT_MS = 5000
+
+export interface TransportOptions {
+  /** URLs like http://0.0.0.0:2380. */
+  readonly listenUrls: readonly string[]
+  readonly clusterId: ClusterId
+  readonly memberId: MemberId
+  /** Where snapshots that arrive are written. */
+  readonly snapshotDirectory: string
+  readonly clock: Clock
+}
+
+export interface TransportHandlers {
+  onMessages(messages: readonly Message[]): void
+  /** The file is verified and durable; once this resolves the sender is told that it arrived. */
+  onSnapshot(snapshot: ReceivedSnapshot): Promise<void>
+  /** `from` is NOBODY for a query by somebody who is not a member (yet). */
+  onRequest(from: MemberId, payload: Buffer): Promise<Uint8Array>
+  onUnreachable(id: MemberId): void
+  onRefused(by: MemberId, reason: RefusalReason): void
+  onSnapshotSent(to: MemberId, result: Result<void, string>): void
+  /** Whether that member was removed from the cluster: it is told so. */
+  isRemoved(id: MemberId): boolean
+}
+
+export class Transport {
+  readonly #options: TransportOptions
+  readonly #handlers: TransportHandlers
+  readonly #peers = new Map<MemberId, Peer>()
+  readonly #servers: Server[] = []
+  readonly #incoming = new Set<Connection>()
+  readonly #receivedBytes = new Map<MemberId, number>()
+  #incomingSnapshots = 0
+  #snapshotCount = 0
+
+  private constructor(options: TransportOptions, handlers: TransportHandlers) {
+    this.#options = options
+    this.#handlers = handlers
+  }
+
+  /** Throws when an address cannot be listened on. */
+  static async listen(options: TransportOptions, handlers: TransportHandlers): Promise<Transport> {
+    const transport = new Transport(options, handlers)
+    for (const url of options.listenUrls) {
+      const { hostname, port } = new URL(url)
+      const server = createServer((socket) => transport.#accept(socket))
+      server.maxConnections = MAX_CONNECTIONS
+      server.listen({ host: hostname.replaceAll(/^\[|\]$/g, ''), port: Number(port) })
+      await once(server, 'listening')
+      transport.#servers.push(server)
+    }
+    return transport
+  }
+
+  /** The members there are, with their peer URLs; this member itself is left out. */
+  setPeers(urlsById: ReadonlyMap<MemberId, readonly string[]>): void {
+    for (const [id, peer] of this.#peers) {
+      if (urlsById.has(id)) continue
+      peer.stop()
+      this.#peers.delete(id)
+      this.#receivedBytes.delete(id)
+    }
+    for (const [id, urls] of urlsById) {
+      if (id === this.#options.memberId) continue
+      const peer = this.#peers.get(id)
+      if (peer === undefined) this.#peers.set(id, this.#createPeer(id, urls))
+      else peer.urls = urls
+    }
+  }
+
+  send(messages: readonly Message[]): void {
+    if (messages.length === 0) return
+    const byPeer = new Map<MemberId, Message[]>()
+    for (const message of messages) {
+      const batch = byPeer.get(message.to)
+      if (batch === undefined) byPeer.set(message.to, [message])
+      else batch.push(message)
+    }
+    for (const [id, batch] of byPeer) this.#peers.get(id)?.send(batch)
+  }
+
+  request(to: MemberId, payload: Uint8Array, timeoutMs: number): Promise<Result<Buffer, string>> {
+    return this.#peers.get(to)?.request(payload, timeoutMs) ?? Promise.resolve(err('the peer is not known here'))
+  }
+
+  /** Streams the file; the outcome goes to onSnapshotSent. */
+  async sendSnapshot(message: SnapshotMessage, path: string): Promise<void> {
+    const url = this.#peers.get(message.to)?.urls[0]
+    const result =
+      url === undefined
+        ? err('the peer is not known here')
+        : await sendSnapshot(url, this.#hello(message.to), message, path).catch((error: unknown) => err(String(error)))
+    this.#handlers.onSnapshotSent(message.to, result)
+  }
+
+  stats(id: MemberId): PeerStats & { readonly receivedBytes: number } {
+    const none = { sentBytes: 0, sendFailures: 0, roundTripMs: undefined, connectedSinceMs: undefined }
+    return { ...(this.#peers.get(id)?.stats ?? none), receivedBytes: this.#receivedBytes.get(id) ?? 0 }
+  }
+
+  async close(): Promise<void> {
+    for (const peer of this.#peers.values()) peer.stop()
+    for (const connection of this.#incoming) connection.close('stopped')
+    await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  }
+
+  #createPeer(id: MemberId, urls: readonly string[]): Peer {
+    const { clock } = this.#options
+    const events = {
+      onUnreachable: (peer: MemberId): void => this.#handlers.onUnreachable(peer),
+      onRefused: (peer: MemberId, reason: RefusalReason): void => this.#handlers.onRefused(peer, reason),
+    }
+    return new Peer({ id, urls, hello: this.#hello(id), clock }, events)
+  }
+
+  #hello(to: MemberId): Hello {
+    const { clusterId, memberId } = this.#options
+    return { version: PROTOCOL_VERSION, clusterId, from: memberId, to, purpose: 'messages' }
+  }
+
+  #accept(socket: Socket): void {
+    const timer = setTimeout(() => connection.close('no hello'), HELLO_TIMEOUT_MS)
+    const connection = new Connection(socket, {
+      onFrame: (frame) => {
+        clearTimeout(timer)
+        this.#onHello(connection, frame)
+      },
+      onClose: () => {
+        clearTimeout(timer)
+        this.#incoming.delete(connection)
+      },
+    })
+    this.#incoming.add(connection)
+  }
+
+  #onHello(connection: Connection, frame: Frame): void {
+    if (frame.type !== FRAME.hello) return connection.close('no hello')
+    const hello = decodeHello(frame.payload)
+    const reason = this.#refusal(hello)
+    if (reason !== undefined) {
+      connection.write(encodeRefused(reason))
+      return connection.end()
+    }
+    const onClose = (): void => {
+      this.#incoming.delete(connection)
+    }
+    if (hello.purpose === 'snapshot') this.#receiveSnapshot(connection, onClose)
+    else connection.handlers = { onFrame: (next) => this.#onFrame(connection, hello.from, next), onClose }
+    connection.write(encodeFrame(FRAME.welcome, Buffer.alloc(0)))
+  }
+
+  #refusal(hello: Hello): RefusalReason | undefined {
+    const { clusterId, memberId } = this.#options
+    if (hello.version !== PROTOCOL_VERSION) return 'version'
+    if (hello.purpose === 'query') return undefined
+    if (hello.clusterId !== clusterId) return 'cluster-mismatch'
+    if (hello.to !== memberId) return 'member-mismatch'
+    return this.#handlers.isRemoved(hello.from) ? 'removed' : undefined
+  }
+
+  #receiveSnapshot(connection: Connection, onClose: () => void): void {
+    if (this.#incomingSnapshots >= MAX_INCOMING_SNAPSHOTS) return connection.close('too many snapshots at once')
+    this.#incomingSnapshots += 1
+    const path = join(this.#options.snapshotDirectory, `incoming-${++this.#snapshotCount}.tmp`)
+    const receiver = new SnapshotReceiver(connection, path, (snapshot) => this.#handlers.onSnapshot(snapshot))
+    connection.handlers = {
+      onFrame: (frame) => receiver.onFrame(frame),
+      onClose: () => {
+        this.#incomingSnapshots -= 1
+        receiver.onClose()
+        onClose()
+      },
+    }
+  }
+
+  #onFrame(connection: Connection, from: MemberId, frame: Frame): void {
+    this.#receivedBytes.set(from, (this.#receivedBytes.get(from) ?? 0) + frame.payload.length + 9)
+    switch (frame.type) {
+      case FRAME.messages: {
+        if (from === NOBODY) return connection.close('messages from nobody')
+        // The hello said who is speaking and to whom: nobody speaks for others.
+        const messages = decodeMessages(frame.payload).filter(
+          (message) => message.from === from && message.to === this.#options.memberId,
+        )
+        return this.#handlers.onMessages(messages)
+      }
+      case FRAME.ping:
+        connection.write(encodeFrame(FRAME.pong, frame.payload))
+        return
+      case FRAME.request:
+        void this.#answer(connection, from, frame.payload)
+        return
+      default:
+        connection.close(`unexpected frame ${frame.type}`)
+    }
+  }
+
+  async #answer(connection: Connection, from: MemberId, payload: Buffer): Promise<void> {
+    const reader = new ByteReader(payload)
+    const requestId = reader.u53()
+    const answer = await this.#handlers.onRequest(from, reader.raw(reader.remainingBytes))
+    connection.write(encodeFrame(FRAME.response, new ByteWriter(answer.length + 8).u53(requestId).raw(answer).finish()))
+  }
+}
+
+/** Asks a member by its peer URL, without being one: how a new member learns of the cluster. */
+export async function query(url: string, payload: Uint8Array, timeoutMs: number): Promise<Result<Buffer, string>> {
+  const hello: Hello = {
+    version: PROTOCOL_VERSION,
+    clusterId: ClusterId(0n),
+    from: NOBODY,
+    to: NOBODY,
+    purpose: 'query',
+  }
+  const dialled = await dial(url, hello)
+  if (!dialled.ok) return err(dialled.error.kind === 'refused' ? dialled.error.reason : dialled.error.message)
+  const connection = dialled.value
+  const answer = await new Promise<Result<Buffer, string>>((resolve) => {
+    const timer = setTimeout(() => connection.close(`no answer within ${timeoutMs} ms`), timeoutMs)
+    connection.handlers = {
+      onFrame: (frame) => {
+        if (frame.type === FRAME.response) resolve({ ok: true, value: frame.payload.subarray(8) })
+      },
+      onClose: (reason) => {
+        clearTimeout(timer)
+        resolve(err(reason))
+      },
+    }
+    connection.write(encodeFrame(FRAME.request, new ByteWriter(payload.length + 8).u53(1).raw(payload).finish()))
+  })
+  connection.close('done')
+  return answer
+}
