@@ -1,0 +1,78 @@
+/**
+ * The file system as storage uses it, and the seam where tests put a disk that loses, tears and fails. What is written is
+ * durable only after `sync` of the file; a new, renamed or removed name only after `syncDirectory` of its folder.
+ */
+import * as fs from 'node:fs/promises'
+
+export interface Disk {
+  /** Opens for reading and writing; creates the file when `create` is set and it is missing. */
+  open(path: string, options: { readonly create: boolean }): Promise<DiskFile>
+  readFile(path: string): Promise<Buffer>
+  /** Names in a folder, sorted; empty when there is no such folder. */
+  list(directory: string): Promise<readonly string[]>
+  makeDirectory(path: string): Promise<void>
+  rename(from: string, to: string): Promise<void>
+  /** A file or a folder with all in it; what is missing is fine. */
+  remove(path: string): Promise<void>
+  syncDirectory(path: string): Promise<void>
+}
+
+export interface DiskFile {
+  /** All of `bytes`, or it throws. */
+  write(bytes: Uint8Array, position: number): Promise<void>
+  truncate(sizeBytes: number): Promise<void>
+  /** fdatasync. After it has failed once nothing is known of what was written before: never try again. */
+  sync(): Promise<void>
+  close(): Promise<void>
+}
+
+export const realDisk: Disk = {
+  async open(path, { create }) {
+    const file = await fs.open(path, create ? 'a+' : 'r+').then(async (opened) => {
+      if (!create) return opened
+      // O_APPEND would ignore positions: created, the file is opened again for positioned writes.
+      await opened.close()
+      return fs.open(path, 'r+')
+    })
+    return realFile(file)
+  },
+  readFile: (path) => fs.readFile(path),
+  async list(directory) {
+    try {
+      return (await fs.readdir(directory)).toSorted()
+    } catch (error) {
+      if (isMissing(error)) return []
+      throw error
+    }
+  },
+  async makeDirectory(path) {
+    await fs.mkdir(path, { recursive: true })
+  },
+  rename: (from, to) => fs.rename(from, to),
+  remove: (path) => fs.rm(path, { recursive: true, force: true }),
+  async syncDirectory(path) {
+    const directory = await fs.open(path, 'r')
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
+  },
+}
+
+function realFile(file: fs.FileHandle): DiskFile {
+  return {
+    async write(bytes, position) {
+      for (let written = 0; written < bytes.length;) {
+        written += (await file.write(bytes, written, bytes.length - written, position + written)).bytesWritten
+      }
+    },
+    truncate: (sizeBytes) => file.truncate(sizeBytes),
+    sync: () => file.datasync(),
+    close: () => file.close(),
+  }
+}
+
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}

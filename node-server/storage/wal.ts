@@ -1,0 +1,220 @@
+/**
+ * The write-ahead log: what this member has promised. An append resolves once it is durable; only then may anything that
+ * rests on it be told to others.
+ *
+ * Invariants: appends are durable in order; a segment begins with identity, base and hard state, so that the ones before it
+ * can go; only the tail of the last segment may be torn, since nothing rests on it. After a failed write or sync the log
+ * takes nothing more: what is on the disk is then unknown, and the process must end.
+ */
+import { join } from 'node:path'
+import { assert } from '../../lib/assert.ts'
+import type { LogIndex } from '../../lib/ids.ts'
+import type { Entry, HardState } from '../raft/message.ts'
+import type { Disk, DiskFile } from './disk.ts'
+import { encodeBatch, type Identity, type LogBase, type WalRecord } from './record.ts'
+import { segmentName, type Segment } from './wal-replay.ts'
+
+/** The disk did not take a write or did not confirm it. The process must exit; at its next start the log is read anew. */
+export class StorageFailed extends Error {
+  override readonly name = 'StorageFailed'
+}
+
+export interface WalState {
+  readonly identity: Identity
+  readonly base: LogBase
+  readonly hardState: HardState
+}
+
+export interface WalOptions {
+  readonly segmentSizeBytes: number
+  /** Told the duration of each write with its sync. */
+  readonly onSync: (seconds: number) => void
+}
+
+export const DEFAULT_SEGMENT_SIZE_BYTES = 64 * 1024 * 1024
+
+export class Wal {
+  readonly #disk: Disk
+  readonly #directory: string
+  readonly #options: WalOptions
+  #state: WalState
+  #segments: Segment[]
+  #file: DiskFile
+  #position: number
+  #nextBatch: number
+  #failure: StorageFailed | undefined
+  /** A commit index that waits for the next append: it promises nothing. */
+  #isHardStateLate = false
+  #work: Promise<void> = Promise.resolve()
+
+  private constructor(parts: {
+    disk: Disk
+    directory: string
+    options: WalOptions
+    state: WalState
+    segments: Segment[]
+    file: DiskFile
+    position: number
+    nextBatch: number
+  }) {
+    this.#disk = parts.disk
+    this.#directory = parts.directory
+    this.#options = parts.options
+    this.#state = parts.state
+    this.#segments = parts.segments
+    this.#file = parts.file
+    this.#position = parts.position
+    this.#nextBatch = parts.nextBatch
+  }
+
+  /** Makes the folder's first segment, durably. */
+  static async create(disk: Disk, directory: string, state: WalState, options: WalOptions): Promise<Wal> {
+    await disk.makeDirectory(directory)
+    const segment: Segment = { name: segmentName(1), lastIndex: state.base.index }
+    const file = await disk.open(join(directory, segment.name), { create: true })
+    const wal = new Wal({ disk, directory, options, state, segments: [segment], file, position: 0, nextBatch: 1 })
+    await wal.#write(wal.#head(), true)
+    await disk.syncDirectory(directory)
+    return wal
+  }
+
+  /** Goes on behind what {@link replay} found; cuts off the torn tail. */
+  static async resume(
+    disk: Disk,
+    directory: string,
+    found: { state: WalState; segments: readonly Segment[]; endOffset: number; nextBatch: number },
+    options: WalOptions,
+  ): Promise<Wal> {
+    const last = found.segments.at(-1)
+    assert(last !== undefined, 'a log that was found has a segment')
+    const file = await disk.open(join(directory, last.name), { create: false })
+    await file.truncate(found.endOffset)
+    await file.sync()
+    const { state, nextBatch } = found
+    return new Wal({
+      disk,
+      directory,
+      options,
+      state,
+      segments: [...found.segments],
+      file,
+      position: found.endOffset,
+      nextBatch,
+    })
+  }
+
+  /**
+   * Resolves once everything is durable. With `mustSync` false and no entries the hard state carries only a newer commit
+   * index, which is written with the next append: a lost one is learned again from the leader.
+   */
+  append(hardState: HardState | undefined, entries: readonly Entry[], mustSync: boolean): Promise<void> {
+    if (hardState !== undefined) {
+      this.#state = { ...this.#state, hardState }
+      this.#isHardStateLate = true
+    }
+    if (!mustSync && entries.length === 0) return Promise.resolve()
+    return this.#inOrder(async () => {
+      const records: WalRecord[] = entries.map((entry) => ({ kind: 'entry', entry }))
+      if (this.#isHardStateLate) records.push({ kind: 'hard-state', hardState: this.#state.hardState })
+      this.#isHardStateLate = false
+      const segment = this.#segments.at(-1)
+      const last = entries.at(-1)
+      if (segment !== undefined && last !== undefined && last.index > segment.lastIndex) segment.lastIndex = last.index
+      await this.#write(records, true)
+      if (this.#position >= this.#options.segmentSizeBytes) await this.#roll()
+    })
+  }
+
+  /**
+   * The log begins behind `base` from now on: what is before it is in the store, durably. Segments that hold nothing else
+   * are deleted. Also after a snapshot was installed, when the entries there are do not lead up to it.
+   */
+  setBase(base: LogBase): Promise<void> {
+    return this.#inOrder(async () => {
+      assert(base.index >= this.#state.base.index, `the base goes from ${this.#state.base.index} back to ${base.index}`)
+      this.#state = { ...this.#state, base }
+      await this.#write([{ kind: 'base', base }], true)
+      await this.#release(base.index)
+    })
+  }
+
+  /** Writes what is late and closes. */
+  close(): Promise<void> {
+    return this.#inOrder(async () => {
+      if (this.#isHardStateLate) await this.#write([{ kind: 'hard-state', hardState: this.#state.hardState }], true)
+      this.#isHardStateLate = false
+      await this.#file.close()
+    })
+  }
+
+  #head(): WalRecord[] {
+    const { identity, base, hardState } = this.#state
+    return [
+      { kind: 'identity', identity },
+      { kind: 'base', base },
+      { kind: 'hard-state', hardState },
+    ]
+  }
+
+  async #roll(): Promise<void> {
+    const previous = this.#segments.at(-1)
+    assert(previous !== undefined, 'there is always a segment')
+    const number = Number.parseInt(previous.name, 16) + 1
+    const segment: Segment = { name: segmentName(number), lastIndex: this.#state.base.index }
+    await this.#guard(() => this.#file.close())
+    this.#file = await this.#guard(() => this.#disk.open(join(this.#directory, segment.name), { create: true }))
+    this.#position = 0
+    this.#segments.push(segment)
+    await this.#write(this.#head(), true)
+    await this.#guard(() => this.#disk.syncDirectory(this.#directory))
+  }
+
+  /** From the oldest on: the order keeps what is left without a gap. */
+  async #release(index: LogIndex): Promise<void> {
+    for (
+      let oldest = this.#segments[0];
+      this.#segments.length > 1 && oldest !== undefined && oldest.lastIndex <= index;
+      oldest = this.#segments[0]
+    ) {
+      await this.#guard(() => this.#disk.remove(join(this.#directory, oldest?.name ?? '')))
+      this.#segments.shift()
+    }
+  }
+
+  async #write(records: readonly WalRecord[], sync: boolean): Promise<void> {
+    const bytes = encodeBatch(this.#nextBatch, records)
+    const started = process.hrtime.bigint()
+    await this.#guard(async () => {
+      await this.#file.write(bytes, this.#position)
+      if (sync) await this.#file.sync()
+    })
+    this.#nextBatch += 1
+    this.#position += bytes.length
+    this.#options.onSync(Number(process.hrtime.bigint() - started) / 1e9)
+  }
+
+  async #guard<Value>(action: () => Promise<Value>): Promise<Value> {
+    if (this.#failure !== undefined) throw this.#failure
+    try {
+      return await action()
+    } catch (error) {
+      this.#failure = failed(this.#directory, error)
+      throw this.#failure
+    }
+  }
+
+  #inOrder(action: () => Promise<void>): Promise<void> {
+    const done = this.#work.then(action)
+    this.#work = done.catch(() => undefined)
+    return done
+  }
+}
+
+function failed(directory: string, cause: unknown): StorageFailed {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  const advice =
+    code === 'ENOSPC' || code === 'EDQUOT'
+      ? 'the disk is full: enlarge the volume or free space, then start again. Nothing that was acknowledged is lost'
+      : 'the disk failed: what it holds of the last write is unknown, so this process ends. Check the disk, then start again'
+  return new StorageFailed(`cannot write the log in ${directory}: ${advice}`, { cause })
+}
