@@ -1,0 +1,153 @@
+/**
+ * RaftCluster as the operator works with it: every default filled in, every field checked again. The API server has
+ * checked it by the schema in crds/ (raft-cluster.test.ts keeps the two equal), but an object may be older than the
+ * schema, and a decision about volumes is not the place to trust anybody.
+ */
+import { z } from 'zod'
+import type { Result } from '../../lib/result.ts'
+import { err, ok } from '../../lib/result.ts'
+import { parseQuantity } from './quantity.ts'
+import type { RaftClusterStatus } from './status.ts'
+import { parseStatus } from './status.ts'
+
+export const GROUP = 'raftkv.dev'
+export const API_VERSION = `${GROUP}/v1alpha1`
+export const KIND = 'RaftCluster'
+/** Only there while volumes are to be deleted with the cluster; everything else goes by owner references. */
+export const FINALIZER = `${GROUP}/volumes`
+export const MAX_REPLICAS = 9
+/** Pods, Services and labels are named after the cluster with a suffix; 63 is the most they may have. */
+export const MAX_NAME_LENGTH = 40
+
+const quantity = z.union([z.string(), z.number()]).transform(String).refine(isPositiveQuantity, 'is not a quantity')
+const seconds = (initial: number): z.ZodDefault<z.ZodNumber> => z.number().int().min(1).max(86_400).default(initial)
+const opaque = z.record(z.string(), z.unknown())
+const quantities = z.record(z.string(), z.union([z.string(), z.number()]).transform(String))
+
+function isPositiveQuantity(text: string): boolean {
+  return (parseQuantity(text) ?? 0) > 0
+}
+
+const Image = z.object({
+  repository: z.string().min(1).optional(),
+  tag: z.string().min(1).optional(),
+  pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),
+  pullSecrets: z
+    .array(z.object({ name: z.string().min(1) }))
+    .max(8)
+    .default([]),
+})
+
+const Storage = z.object({
+  size: quantity.default('10Gi'),
+  storageClassName: z.string().min(1).optional(),
+  retention: z
+    .object({
+      whenDeleted: z.enum(['Retain', 'Delete']).default('Retain'),
+      whenScaled: z.enum(['Retain', 'Delete']).default('Delete'),
+    })
+    .prefault({}),
+})
+
+const PodTemplate = z.object({
+  priorityClassName: z.string().min(1).optional(),
+  nodeSelector: z.record(z.string(), z.string()).optional(),
+  tolerations: z.array(opaque).max(32).optional(),
+  affinity: opaque.optional(),
+  topologySpreadConstraints: z.array(opaque).max(8).optional(),
+})
+
+const Options = z.object({
+  quotaBytes: z.number().int().min(1).optional(),
+  snapshotCount: z.number().int().min(1).optional(),
+  electionTimeoutMs: z.number().int().min(50).max(50_000).default(1000),
+  heartbeatMs: z.number().int().min(10).max(10_000).default(100),
+})
+
+const Spec = z
+  .object({
+    replicas: z.number().int().min(1).max(MAX_REPLICAS).default(3),
+    allowEvenReplicas: z.boolean().default(false),
+    image: Image.prefault({}),
+    clusterDomain: z
+      .string()
+      .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/)
+      .max(253)
+      .default('cluster.local'),
+    storage: Storage.prefault({}),
+    resources: z.object({ requests: quantities.optional(), limits: quantities.optional() }).prefault({}),
+    podTemplate: PodTemplate.prefault({}),
+    options: Options.prefault({}),
+    scaling: z
+      .object({
+        learnerTimeoutSeconds: seconds(600),
+        maxLagEntries: z.number().int().min(0).max(1_000_000).default(100),
+        leaderTransferTimeoutSeconds: seconds(10),
+      })
+      .prefault({}),
+    pdb: z.object({ enabled: z.boolean().default(true) }).prefault({}),
+    paused: z.boolean().default(false),
+  })
+  .refine((spec) => spec.allowEvenReplicas || spec.replicas % 2 === 1, {
+    path: ['replicas'],
+    message: 'must be odd: an even number tolerates no more failures. Set allowEvenReplicas to use it nevertheless',
+  })
+  .refine((spec) => spec.options.electionTimeoutMs >= 5 * spec.options.heartbeatMs, {
+    path: ['options', 'electionTimeoutMs'],
+    message: 'must be at least 5 times heartbeatMs',
+  })
+
+export type RaftClusterSpec = z.output<typeof Spec>
+
+export interface RaftCluster {
+  readonly name: string
+  readonly namespace: string
+  readonly uid: string
+  readonly resourceVersion: string
+  readonly generation: number
+  readonly isBeingDeleted: boolean
+  readonly finalizers: readonly string[]
+  readonly spec: RaftClusterSpec
+  /** What was last written; every field is a memory, not a fact. */
+  readonly recorded: RaftClusterStatus
+}
+
+const Meta = z.object({
+  name: z
+    .string()
+    .max(MAX_NAME_LENGTH)
+    .regex(/^[a-z]([-a-z0-9]*[a-z0-9])?$/, 'must start with a letter and have only a-z, 0-9 and -'),
+  namespace: z.string().min(1),
+  uid: z.string().min(1),
+  resourceVersion: z.string().min(1),
+  generation: z.number().int().default(0),
+  deletionTimestamp: z.string().optional(),
+  finalizers: z.array(z.string()).default([]),
+})
+
+const Resource = z.object({ metadata: Meta, spec: Spec.prefault({}), status: z.unknown().optional() })
+
+/** The error names every field that is wrong and what it must be. */
+export function parseRaftCluster(input: unknown): Result<RaftCluster, string> {
+  const parsed = Resource.safeParse(input)
+  if (!parsed.success) return err(describe(parsed.error))
+  const { metadata, spec, status } = parsed.data
+  return ok({
+    name: metadata.name,
+    namespace: metadata.namespace,
+    uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
+    generation: metadata.generation,
+    isBeingDeleted: metadata.deletionTimestamp !== undefined,
+    finalizers: metadata.finalizers,
+    spec,
+    recorded: parseStatus(status),
+  })
+}
+
+function describe(error: z.ZodError): string {
+  return error.issues
+    .slice(0, 8)
+    .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+    .join('; ')
+}

@@ -1,0 +1,96 @@
+/** `status` of a RaftCluster, as written and as read back. */
+import { z } from 'zod'
+
+const role = z.enum(['waiting', 'follower', 'pre-candidate', 'candidate', 'leader', 'learner', 'removed', 'unknown'])
+
+const Member = z.object({
+  name: z.string(),
+  /** Absent when the member is not one of this cluster's pods. */
+  ordinal: z.number().int().optional(),
+  /** Lower-case hex. */
+  id: z.string(),
+  /** `unknown` when its pod does not answer. */
+  role,
+  ready: z.boolean(),
+  version: z.string().optional(),
+  raftIndex: z.number().int().optional(),
+  /** Entries behind the leader. */
+  lag: z.number().int().optional(),
+  dbSizeBytes: z.number().int().optional(),
+  pvcUID: z.string().optional(),
+  lastTransitionTime: z.string().optional(),
+})
+
+const Operation = z.object({
+  id: z.string(),
+  type: z.enum(['Form', 'ScaleUp', 'ScaleDown', 'ReplaceMember']),
+  step: z.enum([
+    'Bootstrap',
+    'AddLearner',
+    'Join',
+    'CatchUp',
+    'Promote',
+    'TransferLeader',
+    'RemoveMember',
+    'RemovePod',
+    'DeleteVolume',
+  ]),
+  ordinal: z.number().int(),
+  /** Empty until the cluster gave one. */
+  memberID: z.string().default(''),
+  expectedConfigIndex: z.number().int().default(0),
+  /** Of the volume that the operation is about: another volume of that name is not touched. */
+  volumeUID: z.string().default(''),
+  startedAt: z.string(),
+  deadline: z.string().optional(),
+  /** Refused or unanswered calls so far. */
+  attempts: z.number().int().default(0),
+  message: z.string().default(''),
+})
+
+const Condition = z.object({
+  type: z.string(),
+  status: z.enum(['True', 'False', 'Unknown']),
+  reason: z.string(),
+  message: z.string().default(''),
+  observedGeneration: z.number().int().default(0),
+  lastTransitionTime: z.string(),
+})
+
+const Status = z.object({
+  observedGeneration: z.number().int().default(0),
+  /** Minted once by the operator, before the first member is told of it; never changes. */
+  clusterID: z.string().default(''),
+  configIndex: z.number().int().default(0),
+  leader: z.string().default(''),
+  term: z.number().int().default(0),
+  commitIndex: z.number().int().default(0),
+  replicas: z.number().int().default(0),
+  readyReplicas: z.number().int().default(0),
+  voters: z.number().int().default(0),
+  learners: z.number().int().default(0),
+  quorum: z.number().int().default(0),
+  selector: z.string().default(''),
+  /** When the figures that change all the time (indexes, sizes, lags) were read. */
+  sampledAt: z.string().optional(),
+  members: z.array(Member).default([]),
+  operation: Operation.optional(),
+  conditions: z.array(Condition).default([]),
+})
+
+export type RaftClusterStatus = z.output<typeof Status>
+export type MemberStatus = z.output<typeof Member>
+export type Operation = z.output<typeof Operation>
+export type OperationStep = Operation['step']
+
+const EMPTY: RaftClusterStatus = Status.parse({})
+const ClusterId = z.object({ clusterID: z.string() })
+
+/** A status that cannot be read counts as empty, but for the cluster ID: forgetting it would form a second cluster. */
+export function parseStatus(input: unknown): RaftClusterStatus {
+  const parsed = Status.safeParse(input ?? {})
+  if (parsed.success) return parsed.data
+  const identity = ClusterId.safeParse(input)
+  // An unreadable status may hide that the cluster was formed: an index above 0 keeps it from being formed again.
+  return { ...EMPTY, clusterID: identity.success ? identity.data.clusterID : '', configIndex: 1 }
+}
