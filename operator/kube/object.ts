@@ -98,7 +98,8 @@ export function decodeObject(value: unknown, kind: Kind): StoredObject | undefin
   if (!isRecord(value) || !isRecord(value['metadata'])) return undefined
   const { name, uid, resourceVersion } = value['metadata']
   if (typeof name !== 'string' || typeof uid !== 'string' || typeof resourceVersion !== 'string') return undefined
-  return { ...value, apiVersion: apiVersionOf(kind), kind, metadata: value['metadata'] } as StoredObject
+  const metadata = { ...value['metadata'], name, uid, resourceVersion }
+  return { ...value, apiVersion: apiVersionOf(kind), kind, metadata }
 }
 
 /** No name may reach into another path. */
