@@ -61,7 +61,7 @@ export async function serveGrpcJs(options: GrpcJsOptions): Promise<GrpcServer> {
     addresses,
     stop: (graceMs) => {
       stopping.abort()
-      return stop(server, graceMs)
+      return stop(server, addresses, graceMs)
     },
   }
 }
@@ -101,15 +101,8 @@ function bind(server: Server, url: string): Promise<string> {
   })
 }
 
-function stop(server: Server, graceMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const cut = setTimeout(() => {
-      server.forceShutdown() // after it the library does not call back any more
-      resolve()
-    }, graceMs)
-    server.tryShutdown(() => {
-      clearTimeout(cut)
-      resolve()
-    })
-  })
+/** Draining cuts what outlasts the grace; forceShutdown would not find the connections while channelz is off. */
+function stop(server: Server, addresses: readonly string[], graceMs: number): Promise<void> {
+  for (const address of addresses) server.drain(address, graceMs)
+  return new Promise((resolve) => server.tryShutdown(() => resolve()))
 }
