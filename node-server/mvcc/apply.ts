@@ -1,0 +1,81 @@
+/**
+ * Applying an entry to the store: deterministic, so that equal entries give equal stores and equal results everywhere. It
+ * changes only the store's buffer; what a refused request asked for is not done in part.
+ */
+import { unreachable } from '../../lib/assert.ts'
+import { err, ok } from '../../lib/result.ts'
+import { CompactionRequest, DeleteRangeRequest, PutRequest, TxnRequest } from '../proto/generated/etcd/rpc.ts'
+import { beginChange, deleteKeys, endChange, putKey } from './change.ts'
+import type { StoreCommand } from './command.ts'
+import { compact } from './compaction.ts'
+import type { StoreError } from './errors.ts'
+import type { ApplyResult } from './results.ts'
+import { advanceApplied, type LogPosition, type Store } from './store.ts'
+import { refuseIgnored, refuseLease, txn } from './txn.ts'
+import { ANY_NUMBER_OF_OPERATIONS, validateDeleteRange, validatePut, validateTxn } from './validate.ts'
+
+export type { ApplyResult } from './results.ts'
+
+const MALFORMED: ApplyResult = err({ kind: 'malformed-request' })
+
+/**
+ * Executes the command of the entry at `position` and notes the entry as applied. Entries without a store command are
+ * noted by `advanceApplied` instead. Not to be called while `store.isSaturated`.
+ */
+export function apply(store: Store, position: LogPosition, command: StoreCommand): ApplyResult {
+  const result = execute(store, command)
+  advanceApplied(store, position)
+  return result
+}
+
+function execute(store: Store, command: StoreCommand): ApplyResult {
+  switch (command.kind) {
+    case 'put':
+      return applyPut(store, decode(PutRequest, command.request))
+    case 'delete-range':
+      return applyDeleteRange(store, decode(DeleteRangeRequest, command.request))
+    case 'txn':
+      return applyTxn(store, decode(TxnRequest, command.request))
+    case 'compact': {
+      const request = decode(CompactionRequest, command.request)
+      return request === undefined ? MALFORMED : compact(store, Number(request.revision))
+    }
+    default:
+      return unreachable(command.kind)
+  }
+}
+
+function applyPut(store: Store, request: PutRequest | undefined): ApplyResult {
+  if (request === undefined) return MALFORMED
+  const refusal = validatePut(request) ?? refuseLease(request) ?? refuseIgnored(store, request)
+  if (refusal !== undefined) return err(refusal)
+  const change = beginChange(store)
+  const result = putKey(store, change, request)
+  endChange(store, change)
+  return ok(result)
+}
+
+function applyDeleteRange(store: Store, request: DeleteRangeRequest | undefined): ApplyResult {
+  if (request === undefined) return MALFORMED
+  const refusal = validateDeleteRange(request)
+  if (refusal !== undefined) return err(refusal)
+  const change = beginChange(store)
+  const result = deleteKeys(store, change, request)
+  endChange(store, change)
+  return ok(result)
+}
+
+function applyTxn(store: Store, request: TxnRequest | undefined): ApplyResult {
+  if (request === undefined) return MALFORMED
+  const refusal: StoreError | undefined = validateTxn(request, ANY_NUMBER_OF_OPERATIONS)
+  return refusal === undefined ? txn(store, request) : err(refusal)
+}
+
+/** Undefined when the bytes are not that message; the leader's API has refused such requests already. */
+function decode<Message>(type: { decode(bytes: Uint8Array): Message }, bytes: Uint8Array): Message | undefined {
+  try {
+    return type.decode(bytes)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,53 @@
+/** Why the store refuses a request. Expected failures: the API maps each to etcd's gRPC code and text, in one table. */
+import { unreachable } from '../../lib/assert.ts'
+
+export type StoreError =
+  /** Below the compacted revision; for a compaction, at or below it. `revision` is the compacted one. */
+  | { readonly kind: 'compacted'; readonly revision: number }
+  /** Above the current revision, which is `revision`. */
+  | { readonly kind: 'future-revision'; readonly revision: number }
+  /** `ignore_value` or `ignore_lease` on a key that is not there, or an empty operation in a txn (as in etcd). */
+  | { readonly kind: 'key-not-found' }
+  | { readonly kind: 'lease-not-found' }
+  | { readonly kind: 'empty-key' }
+  /** See `isKeyTooLong`; etcd has no such limit. */
+  | { readonly kind: 'key-too-long' }
+  | { readonly kind: 'value-provided' }
+  | { readonly kind: 'lease-provided' }
+  | { readonly kind: 'duplicate-key' }
+  | { readonly kind: 'too-many-operations' }
+  | { readonly kind: 'invalid-sort-option' }
+  /** The request's bytes are not the protobuf message that they should be. */
+  | { readonly kind: 'malformed-request' }
+
+/** For logs; clients get etcd's texts from the API. */
+export function describeStoreError(error: StoreError): string {
+  switch (error.kind) {
+    case 'compacted':
+      return `revision ${error.revision} and below have been compacted`
+    case 'future-revision':
+      return `the current revision is ${error.revision}, a later one was asked for`
+    case 'key-not-found':
+      return 'key not found'
+    case 'lease-not-found':
+      return 'lease not found'
+    case 'empty-key':
+      return 'the key is empty'
+    case 'key-too-long':
+      return 'the key is longer than the store can index'
+    case 'value-provided':
+      return 'a value together with ignore_value'
+    case 'lease-provided':
+      return 'a lease together with ignore_lease'
+    case 'duplicate-key':
+      return 'one txn changes a key twice'
+    case 'too-many-operations':
+      return 'the txn has too many operations'
+    case 'invalid-sort-option':
+      return 'unknown sort order or target'
+    case 'malformed-request':
+      return 'the request is not the protobuf message that it should be'
+    default:
+      return unreachable(error)
+  }
+}

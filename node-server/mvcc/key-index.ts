@@ -1,0 +1,170 @@
+/**
+ * The key index: for every key its live version in `current`, superseded versions and tombstones in `history`. A key that
+ * was never overwritten has one entry; nothing is rebuilt at start.
+ *
+ * Example, after put a (revision 2), put a (3), delete a (4), put b (5):
+ *
+ *   current   b → {mod 5, create 5, version 1}
+ *   history   a‖2 → {mod 2, create 2, version 1}   a‖3 → {mod 3, create 2, version 2}   a‖4 → tombstone
+ *
+ * Reading a key at revision R: its entry in `current` if that is not newer than R, else its newest entry in `history`
+ * that is not newer than R; a tombstone or nothing there means that the key did not exist.
+ *
+ *   index record   mod revision (8) ‖ sub-revision (4) ‖ create revision (8) ‖ version (8) ‖ lease (8)
+ *   history key    user key with each 00 as 00 FF ‖ 00 01 ‖ mod revision (8)
+ *
+ * The escape keeps the order of user keys although something follows them, and no key a prefix of another.
+ */
+import { MalformedBytes } from '../../lib/bytes.ts'
+import { MAX_TABLE_KEY_SIZE_BYTES } from './backend.ts'
+
+export interface IndexRecord {
+  readonly modRevision: number
+  /** Position of the change in its txn. */
+  readonly sub: number
+  readonly createRevision: number
+  /** Puts since the key was created; 0 marks a tombstone. */
+  readonly version: number
+  /** 0n: none. */
+  readonly lease: bigint
+}
+
+const RECORD_SIZE_BYTES = 36
+const TERMINATOR_SIZE_BYTES = 2
+const REVISION_SIZE_BYTES = 8
+const TWO_POW_32 = 0x1_0000_0000
+
+/** The longest key; a zero byte in a key counts twice. */
+export const MAX_KEY_SIZE_BYTES = MAX_TABLE_KEY_SIZE_BYTES - TERMINATOR_SIZE_BYTES - REVISION_SIZE_BYTES
+
+/** Whether the index cannot hold the key. The same on every member, whatever its database. */
+export function isKeyTooLong(key: Uint8Array): boolean {
+  if (key.length * 2 <= MAX_KEY_SIZE_BYTES) return false
+  return key.length + countZeros(key) > MAX_KEY_SIZE_BYTES
+}
+
+function countZeros(bytes: Uint8Array): number {
+  let zeros = 0
+  for (const byte of bytes) if (byte === 0) zeros++
+  return zeros
+}
+
+function writeU53(target: Buffer, value: number, offset: number): void {
+  target.writeUInt32BE(Math.floor(value / TWO_POW_32), offset)
+  target.writeUInt32BE(value % TWO_POW_32, offset + 4)
+}
+
+function readU53(source: Buffer, offset: number): number {
+  return source.readUInt32BE(offset) * TWO_POW_32 + source.readUInt32BE(offset + 4)
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+export function encodeRecord(record: IndexRecord): Buffer {
+  const bytes = Buffer.allocUnsafe(RECORD_SIZE_BYTES)
+  writeU53(bytes, record.modRevision, 0)
+  bytes.writeUInt32BE(record.sub, 8)
+  writeU53(bytes, record.createRevision, 12)
+  writeU53(bytes, record.version, 20)
+  bytes.writeBigInt64BE(record.lease, 28)
+  return bytes
+}
+
+export function decodeRecord(bytes: Uint8Array): IndexRecord {
+  if (bytes.length !== RECORD_SIZE_BYTES) throw new MalformedBytes(`an index record of ${bytes.length} bytes`)
+  const buffer = asBuffer(bytes)
+  return {
+    modRevision: readU53(buffer, 0),
+    sub: buffer.readUInt32BE(8),
+    createRevision: readU53(buffer, 12),
+    version: readU53(buffer, 20),
+    lease: buffer.readBigInt64BE(28),
+  }
+}
+
+export function isTombstone(record: IndexRecord): boolean {
+  return record.version === 0
+}
+
+/** Key of the table `revisions`. */
+export function revisionKey(revision: number, sub: number): Buffer {
+  const key = Buffer.allocUnsafe(12)
+  writeU53(key, revision, 0)
+  key.writeUInt32BE(sub, 8)
+  return key
+}
+
+export function decodeRevisionKey(key: Uint8Array): { readonly revision: number; readonly sub: number } {
+  if (key.length !== 12) throw new MalformedBytes(`a revision key of ${key.length} bytes`)
+  const buffer = asBuffer(key)
+  return { revision: readU53(buffer, 0), sub: buffer.readUInt32BE(8) }
+}
+
+/** The user key escaped and terminated: what all history keys of it start with. */
+export function historyPrefix(key: Uint8Array): Buffer {
+  return escape(key, TERMINATOR_SIZE_BYTES)
+}
+
+export function historyKey(key: Uint8Array, revision: number): Buffer {
+  const bytes = escape(key, TERMINATOR_SIZE_BYTES + REVISION_SIZE_BYTES)
+  writeU53(bytes, revision, bytes.length - REVISION_SIZE_BYTES)
+  return bytes
+}
+
+/** Where the history of keys >= `key` begins. */
+export function historyBound(key: Uint8Array): Buffer {
+  return escape(key, 0)
+}
+
+/** Escaped key, the terminator if there is room for it, the rest of the `tail` unset. */
+function escape(key: Uint8Array, tailSizeBytes: number): Buffer {
+  const zeros = key.includes(0) ? countZeros(key) : 0
+  const escapedSize = key.length + zeros
+  const bytes = Buffer.allocUnsafe(escapedSize + tailSizeBytes)
+  if (zeros === 0) bytes.set(key)
+  else {
+    let offset = 0
+    for (const byte of key) {
+      bytes[offset++] = byte
+      if (byte === 0) bytes[offset++] = 0xff
+    }
+  }
+  if (tailSizeBytes >= TERMINATOR_SIZE_BYTES) bytes.writeUInt16BE(1, escapedSize)
+  return bytes
+}
+
+export interface HistoryKey {
+  readonly key: Buffer
+  readonly revision: number
+}
+
+export function decodeHistoryKey(bytes: Uint8Array): HistoryKey {
+  const buffer = asBuffer(bytes)
+  const escapedSize = buffer.length - TERMINATOR_SIZE_BYTES - REVISION_SIZE_BYTES
+  if (escapedSize < 1 || buffer.readUInt16BE(escapedSize) !== 1) throw new MalformedBytes('not a history key')
+  return {
+    key: unescape(buffer.subarray(0, escapedSize)),
+    revision: readU53(buffer, escapedSize + TERMINATOR_SIZE_BYTES),
+  }
+}
+
+/** Whether two history keys are of one user key. */
+export function isSameHistory(a: Buffer, b: Buffer): boolean {
+  if (a.length !== b.length) return false
+  const prefixSize = a.length - REVISION_SIZE_BYTES
+  return a.compare(b, 0, prefixSize, 0, prefixSize) === 0
+}
+
+function unescape(escaped: Buffer): Buffer {
+  if (!escaped.includes(0)) return escaped
+  const key = Buffer.allocUnsafe(escaped.length)
+  let size = 0
+  for (let offset = 0; offset < escaped.length; offset++) {
+    const byte = escaped.readUInt8(offset)
+    key[size++] = byte
+    if (byte === 0 && escaped[++offset] !== 0xff) throw new MalformedBytes('a zero byte that is not escaped')
+  }
+  return key.subarray(0, size)
+}

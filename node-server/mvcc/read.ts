@@ -1,0 +1,122 @@
+/** Reading the key index at a revision: what range, txn, delete, hash and compaction stand on. */
+import { assert } from '../../lib/assert.ts'
+import { compareBytes } from '../../lib/bytes.ts'
+import type { TableEntry } from './backend.ts'
+import {
+  decodeHistoryKey,
+  decodeRecord,
+  historyBound,
+  historyKey,
+  isSameHistory,
+  isTombstone,
+  revisionKey,
+  type IndexRecord,
+} from './key-index.ts'
+import { decodeStoredRevision } from './key-value.ts'
+import type { Store } from './store.ts'
+
+/** A key that exists at the revision read. */
+export interface IndexedKey {
+  readonly key: Uint8Array
+  readonly record: IndexRecord
+}
+
+/** Keys from `start` on and below `end`; `end` undefined: all from `start`. */
+export interface KeyRange {
+  readonly start: Uint8Array
+  readonly end: Uint8Array | undefined
+}
+
+/** etcd's (key, range_end): empty means one key, a zero byte means every key at or above. Undefined: one key. */
+export function keyRange(key: Uint8Array, rangeEnd: Uint8Array): KeyRange | undefined {
+  if (rangeEnd.length === 0) return undefined
+  return { start: key, end: rangeEnd.length === 1 && rangeEnd[0] === 0 ? undefined : rangeEnd }
+}
+
+/** The live version, changes of the running txn included. */
+export function readCurrent(store: Store, key: Uint8Array): IndexRecord | undefined {
+  const bytes = store.buffer.get('current', key)
+  return bytes === undefined ? undefined : decodeRecord(bytes)
+}
+
+/** The version that was live at `revision`, which is not compacted. */
+export function readAt(store: Store, key: Uint8Array, revision: number): IndexRecord | undefined {
+  const current = readCurrent(store, key)
+  if (current !== undefined && current.modRevision <= revision) return current
+  const newest = store.buffer.scan('history', historyKey(key, 0), historyKey(key, revision + 1), {
+    isReverse: true,
+    limit: 1,
+  })
+  for (const { value } of newest) {
+    const record = decodeRecord(value)
+    return isTombstone(record) ? undefined : record
+  }
+  return undefined
+}
+
+export interface ScanCurrentOptions {
+  readonly isReverse?: boolean
+  readonly limit?: number
+}
+
+/** Live keys in key order, changes of the running txn included. */
+export function* scanCurrent(store: Store, range: KeyRange, options: ScanCurrentOptions = {}): Iterable<IndexedKey> {
+  for (const { key, value } of store.buffer.scan('current', range.start, range.end, options)) {
+    yield { key, record: decodeRecord(value) }
+  }
+}
+
+export function countCurrent(store: Store, range: KeyRange): number {
+  return store.buffer.count('current', range.start, range.end)
+}
+
+/** Keys that were live at `revision`, which is not compacted, in key order. */
+export function* scanAt(store: Store, range: KeyRange, revision: number): Iterable<IndexedKey> {
+  const superseded = scanHistory(store, range, revision)[Symbol.iterator]()
+  try {
+    let old = superseded.next()
+    for (const { key, record } of scanCurrent(store, range)) {
+      while (old.done !== true && compareBytes(old.value.key, key) < 0) {
+        yield old.value
+        old = superseded.next()
+      }
+      const isOverwritten = old.done !== true && compareBytes(old.value.key, key) === 0
+      if (record.modRevision <= revision) yield { key, record }
+      else if (isOverwritten && old.done !== true) yield old.value
+      if (isOverwritten) old = superseded.next()
+    }
+    for (; old.done !== true; old = superseded.next()) yield old.value
+  } finally {
+    superseded.return?.()
+  }
+}
+
+/**
+ * Of each key with a history its newest entry not above `revision`, unless that is a tombstone. (A later version of the
+ * key, in `current`, takes precedence where it is not above `revision` either.)
+ */
+function* scanHistory(store: Store, range: KeyRange, revision: number): Iterable<IndexedKey> {
+  const end = range.end === undefined ? undefined : historyBound(range.end)
+  let candidate: { readonly entry: TableEntry; readonly historyKey: Buffer } | undefined
+  for (const entry of store.buffer.scan('history', historyBound(range.start), end)) {
+    const bytes = Buffer.from(entry.key.buffer, entry.key.byteOffset, entry.key.byteLength)
+    if (candidate !== undefined && !isSameHistory(candidate.historyKey, bytes)) {
+      yield* liveIn(candidate.entry)
+      candidate = undefined
+    }
+    if (decodeHistoryKey(bytes).revision <= revision) candidate = { entry, historyKey: bytes }
+  }
+  if (candidate !== undefined) yield* liveIn(candidate.entry)
+}
+
+function* liveIn(entry: TableEntry): Iterable<IndexedKey> {
+  const record = decodeRecord(entry.value)
+  if (!isTombstone(record)) yield { key: decodeHistoryKey(entry.key).key, record }
+}
+
+/** The encoded mvccpb.KeyValue that an index record stands for. */
+export function readKeyValue(store: Store, record: IndexRecord): Buffer {
+  const stored = store.buffer.get('revisions', revisionKey(record.modRevision, record.sub))
+  assert(stored !== undefined, `revision ${record.modRevision}/${record.sub} is in the index and not in the store`)
+  return decodeStoredRevision(stored).keyValue
+}

@@ -1,0 +1,49 @@
+/** What the store answers; the API turns it into etcd's responses. Key-values are encoded mvccpb.KeyValue messages. */
+import type { Revision } from '../../lib/ids.ts'
+import type { Result } from '../../lib/result.ts'
+import type { StoreError } from './errors.ts'
+
+export interface RangeResult {
+  readonly kind: 'range'
+  /** Of the store, also when an older revision was read. */
+  readonly revision: Revision
+  readonly kvs: Buffer[]
+  /** All keys in the range at the revision read, whatever limit and filters say. */
+  readonly count: number
+  readonly more: boolean
+}
+
+export interface PutResult {
+  readonly kind: 'put'
+  readonly revision: Revision
+  /** Only when asked for and there was one. */
+  readonly prevKv: Buffer | undefined
+}
+
+export interface DeleteRangeResult {
+  readonly kind: 'delete-range'
+  readonly revision: Revision
+  readonly deleted: number
+  /** Only when asked for, in key order. */
+  readonly prevKvs: Buffer[]
+}
+
+export interface TxnResult {
+  readonly kind: 'txn'
+  /** Undefined in an inner txn: etcd leaves that header empty. */
+  readonly revision: Revision | undefined
+  readonly succeeded: boolean
+  readonly responses: readonly OperationResult[]
+}
+
+export interface CompactResult {
+  readonly kind: 'compact'
+  /** Of the store. */
+  readonly revision: Revision
+}
+
+export type OperationResult = RangeResult | PutResult | DeleteRangeResult | TxnResult
+export type AppliedResult = PutResult | DeleteRangeResult | TxnResult | CompactResult
+
+/** Of one entry: what its waiter gets. */
+export type ApplyResult = Result<AppliedResult, StoreError>

@@ -1,0 +1,133 @@
+/**
+ * The replicated state of a member: a multi-version key space with etcd's semantics, and beside it the members, operation
+ * results and configurations. It changes only by applying Raft entries in order (`apply.ts`, `members.ts`,
+ * `advanceApplied`), deterministically: equal entries give equal state on every member.
+ *
+ * Invariants
+ *   - Reads see everything applied; the backend lags behind by at most two generations of the write buffer.
+ *   - Every commit holds the effect of exactly the entries up to its applied index: a commit starts between two entries.
+ *   - revision, compactedRevision, appliedIndex never go back.
+ *   - The tables, in `backend.ts`; the key index, in `key-index.ts`; physical compaction, in `compaction.ts`.
+ */
+import { assert } from '../../lib/assert.ts'
+import type { LogIndex, Revision, Term } from '../../lib/ids.ts'
+import type { Backend, BackendSize } from './backend.ts'
+import { encodeMeta, META_KEY, readMeta, type Meta } from './meta.ts'
+import { WriteBuffer } from './write-buffer.ts'
+
+/** Bound of the write buffer, both generations together: beyond it, apply nothing until a commit is through. */
+export const MAX_BUFFER_SIZE_BYTES = 64 * 1024 * 1024
+
+/** Place of an entry in the Raft log. */
+export interface LogPosition {
+  readonly index: LogIndex
+  readonly term: Term
+}
+
+export class Store {
+  readonly backend: Backend
+  /** All reads and writes of tables; written only by this folder's functions. */
+  readonly buffer: WriteBuffer
+  #meta: Meta
+  #committedIndex: LogIndex
+  #committed: Promise<void> | undefined
+  #isDirty = false
+
+  /** Reads the last commit; throws `MalformedBytes` when it is not a store of this format. */
+  constructor(backend: Backend) {
+    this.backend = backend
+    this.buffer = new WriteBuffer(backend)
+    this.#meta = readMeta(backend)
+    this.#committedIndex = this.#meta.appliedIndex
+  }
+
+  /** Of the last applied change; 1 in an empty store. */
+  get revision(): Revision {
+    return this.#meta.revision
+  }
+
+  /** Reads below it are refused; -1 before the first compaction. */
+  get compactedRevision(): number {
+    return this.#meta.compactedRevision
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.#meta.appliedIndex
+  }
+
+  get appliedTerm(): Term {
+    return this.#meta.appliedTerm
+  }
+
+  /** Applied index that a restart would find: entries up to it are not needed for this member's own recovery. */
+  get committedIndex(): LogIndex {
+    return this.#committedIndex
+  }
+
+  get meta(): Meta {
+    return this.#meta
+  }
+
+  /** Something was applied that no commit has started to write. */
+  get isDirty(): boolean {
+    return this.#isDirty
+  }
+
+  get isCommitting(): boolean {
+    return this.#committed !== undefined
+  }
+
+  /** The disk does not keep up: wait for {@link commit} before applying more. */
+  get isSaturated(): boolean {
+    return this.buffer.sizeBytes >= MAX_BUFFER_SIZE_BYTES
+  }
+
+  size(): BackendSize {
+    return this.backend.size()
+  }
+
+  /** For this folder's functions: what they change beside tables. */
+  update(changes: Partial<Meta>): void {
+    const next = { ...this.#meta, ...changes }
+    assert(next.revision >= this.#meta.revision, 'the revision does not go back')
+    assert(next.compactedRevision >= this.#meta.compactedRevision, 'the compacted revision does not go back')
+    assert(next.appliedIndex >= this.#meta.appliedIndex, 'the applied index does not go back')
+    this.#meta = next
+    this.#isDirty = true
+  }
+
+  /**
+   * Writes what is applied now to the backend; resolves once it is durable. While a commit is under way the next one
+   * waits for it, so that calls never pile up more than two. Must be called between two entries, and after a rejection
+   * (the disk failed) never again.
+   */
+  commit(): Promise<void> {
+    const before = this.#committed
+    if (before !== undefined) return before.then(() => this.commit())
+    if (!this.#isDirty) return Promise.resolve()
+    const committed = this.#startCommit()
+    this.#committed = committed
+    return committed
+  }
+
+  async #startCommit(): Promise<void> {
+    const meta = this.#meta
+    this.buffer.put('meta', META_KEY, encodeMeta(meta))
+    this.#isDirty = false
+    await this.buffer.commit()
+    this.#committedIndex = meta.appliedIndex
+    this.#committed = undefined
+  }
+
+  /** Commits what is applied and closes the backend. */
+  async close(): Promise<void> {
+    while (this.#isDirty || this.isCommitting) await this.commit()
+    await this.backend.close()
+  }
+}
+
+/** Notes an entry as applied: call it for every entry, those without effect on the store included. */
+export function advanceApplied(store: Store, position: LogPosition): void {
+  assert(position.index === store.appliedIndex + 1, `entry ${position.index} after ${store.appliedIndex}`)
+  store.update({ appliedIndex: position.index, appliedTerm: position.term })
+}
