@@ -1,0 +1,116 @@
+/**
+ * The store's tables in LMDB. The WAL is the truth and LMDB may lag behind it, but it is never damaged: every commit is
+ * one transaction with a full sync before it becomes the current one. So no option that trades that away is used:
+ *   - overlappingSync is off: with it, a commit is visible before it is on the disk;
+ *   - no noSync, noMetaSync, useWritemap, mapAsync.
+ * With overlappingSync off the library's writer thread begins its transaction without MDB_NOSYNC, and a batch's promise
+ * resolves after `mdb_txn_commit` has returned, which syncs the data pages and then the meta page.
+ *
+ * Encoding a batch costs the calling thread about a microsecond a write; pages are written and synced in a thread of the
+ * library. Files: `path` and, beside it, `path`-lock with the reader table, worthless once nobody has it open.
+ */
+import { closeSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs'
+import { open as openFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { open, type Database, type RootDatabase } from 'lmdb'
+import {
+  TABLES,
+  type Backend,
+  type BackendSize,
+  type ScanOptions,
+  type Table,
+  type TableEntry,
+  type Write,
+} from '../mvcc/backend.ts'
+import { readMeta, type Meta } from '../mvcc/meta.ts'
+
+/** Address space, not memory or disk; LMDB grows it by itself when a store becomes larger. */
+const DEFAULT_MAP_SIZE_BYTES = 16 * 1024 ** 3
+
+type LmdbTable = Database<Buffer, Uint8Array>
+
+const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const
+
+export interface LmdbOptions {
+  readonly mapSizeBytes?: number
+  readonly isReadOnly?: boolean
+}
+
+export class LmdbBackend implements Backend {
+  readonly #path: string
+  readonly #root: RootDatabase<Buffer, Uint8Array>
+  readonly #tables: Readonly<Record<Table, LmdbTable>>
+
+  /** Creates the file when it is missing. Throws when it is not LMDB's or damaged where LMDB looks at opening. */
+  constructor(path: string, options: LmdbOptions = {}) {
+    this.#path = path
+    this.#root = open<Buffer, Uint8Array>({
+      path,
+      noSubdir: true,
+      overlappingSync: false,
+      maxDbs: TABLES.length + 4,
+      mapSize: options.mapSizeBytes ?? DEFAULT_MAP_SIZE_BYTES,
+      readOnly: options.isReadOnly === true,
+      ...BINARY,
+    })
+    this.#tables = Object.fromEntries(
+      TABLES.map((table) => [table, this.#root.openDB<Buffer, Uint8Array>(table, BINARY)]),
+    ) as Record<Table, LmdbTable>
+  }
+
+  get(table: Table, key: Uint8Array): Uint8Array | undefined {
+    return this.#tables[table].get(key)
+  }
+
+  scan(table: Table, start: Uint8Array, end: Uint8Array | undefined, options: ScanOptions = {}): Iterable<TableEntry> {
+    const limit = options.limit === undefined ? {} : { limit: options.limit }
+    if (options.isReverse !== true) {
+      return this.#tables[table].getRange({ start, ...(end === undefined ? {} : { end }), ...limit })
+    }
+    // Reversed, the library begins at `start` and goes down to `end`: our bounds swap places and openness.
+    const from = end === undefined ? {} : { start: end, exclusiveStart: true }
+    return this.#tables[table].getRange({ ...from, end: start, inclusiveEnd: true, reverse: true, ...limit })
+  }
+
+  count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
+    return this.#tables[table].getKeysCount({ start, ...(end === undefined ? {} : { end }) })
+  }
+
+  async commit(writes: readonly Write[]): Promise<void> {
+    try {
+      await this.#root.batch(() => {
+        for (const { table, key, value } of writes) {
+          // The promises are those of the batch, which is awaited; a single write cannot fail alone.
+          if (value === undefined) void this.#tables[table].remove(key)
+          else void this.#tables[table].put(key, value)
+        }
+      })
+    } catch (cause) {
+      throw new Error(`LMDB could not commit to ${this.#path}`, { cause: await commitCause(cause) })
+    }
+    // The library keeps one read transaction for a while: without this, reads could miss what was just committed.
+    this.#root.resetReadTxn()
+  }
+
+  size(): BackendSize {
+    const stats = this.#root.getStats() as LmdbStats
+    const pages = stats.free.entryCount === 0 ? 0 : this.#freePages()
+    const totalBytes = statSync(this.#path).size
+    return { totalBytes, inUseBytes: Math.max(0, totalBytes - pages * stats.pageSize) }
+  }
+
+  async writeSnapshot(path: string): Promise<void> {
+    await this.#root.backup(path, true)
+    const file = await openFile(path, 'r+')
+    try {
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    syncDirectory(dirname(path))
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close()
+  }
+}

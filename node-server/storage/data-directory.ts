@@ -1,0 +1,117 @@
+/**
+ * A member's data directory. It is made as a whole or not at all, says whose it is, and is used by one process at a time.
+ *
+ *   <data-dir>/lock                 socket of the process that uses it
+ *   <data-dir>/member/identity.json cluster ID, member ID, incarnation; whether the member was removed
+ *   <data-dir>/member/wal/          what was promised
+ *   <data-dir>/member/db/           the store (LMDB)
+ *   <data-dir>/member/snap/         snapshots on their way in or out
+ *   <data-dir>/creating/            a directory that is being made; without meaning after a crash
+ */
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { ClusterId, MemberId, formatId, parseId } from '../../lib/ids.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import { isMissing, type Disk } from './disk.ts'
+import type { Identity } from './record.ts'
+
+export interface MemberPaths {
+  readonly wal: string
+  readonly db: string
+  readonly snapshots: string
+}
+
+export interface StoredIdentity extends Identity {
+  readonly name: string
+  /** The cluster has removed this member: the directory is of no more use. */
+  readonly isRemoved: boolean
+}
+
+const hexId = z.string().regex(/^[0-9a-f]{1,16}$/)
+const identityFile = z.object({
+  clusterId: hexId,
+  memberId: hexId,
+  incarnation: hexId,
+  name: z.string(),
+  isRemoved: z.boolean(),
+})
+
+export function memberPaths(dataDirectory: string): MemberPaths {
+  return pathsIn(join(dataDirectory, 'member'))
+}
+
+function pathsIn(folder: string): MemberPaths {
+  return { wal: join(folder, 'wal'), db: join(folder, 'db'), snapshots: join(folder, 'snap') }
+}
+
+/** Undefined for a directory without a member. The error says in words why the directory cannot be used. */
+export async function readIdentity(
+  disk: Disk,
+  dataDirectory: string,
+): Promise<Result<StoredIdentity | undefined, string>> {
+  const path = join(dataDirectory, 'member', 'identity.json')
+  try {
+    const file = identityFile.parse(JSON.parse((await disk.readFile(path)).toString('utf8')))
+    return ok({
+      clusterId: ClusterId(parseId(file.clusterId) ?? 0n),
+      memberId: MemberId(parseId(file.memberId) ?? 0n),
+      incarnation: parseId(file.incarnation) ?? 0n,
+      name: file.name,
+      isRemoved: file.isRemoved,
+    })
+  } catch (error) {
+    if (!isMissing(error)) return err(`${path} cannot be read: ${String(error)}`)
+    const others = await disk.list(join(dataDirectory, 'member'))
+    if (others.length === 0) return ok(undefined)
+    return err(
+      `${path} is missing, but there is data beside it (${others.join(', ')}): this is not a whole data directory; restore the file or use an empty directory`,
+    )
+  }
+}
+
+/** Makes the directory of a new member: `fill` writes log and store at the paths it is given, durably. */
+export async function createMember(
+  disk: Disk,
+  dataDirectory: string,
+  member: { clusterId: ClusterId; memberId: MemberId; name: string },
+  fill: (paths: MemberPaths, identity: Identity) => Promise<void>,
+): Promise<StoredIdentity> {
+  const creating = join(dataDirectory, 'creating')
+  await disk.remove(creating)
+  const paths = pathsIn(creating)
+  for (const path of [dataDirectory, creating, paths.db, paths.snapshots]) await disk.makeDirectory(path)
+  const identity: StoredIdentity = { ...member, incarnation: randomBytes(8).readBigUInt64BE(), isRemoved: false }
+  await fill(paths, identity)
+  await writeIdentity(disk, creating, identity)
+  await disk.rename(creating, join(dataDirectory, 'member'))
+  await disk.syncDirectory(dataDirectory)
+  return identity
+}
+
+/** The directory is refused from now on. */
+export async function markRemoved(disk: Disk, dataDirectory: string, identity: StoredIdentity): Promise<void> {
+  await writeIdentity(disk, join(dataDirectory, 'member'), { ...identity, isRemoved: true })
+}
+
+async function writeIdentity(disk: Disk, folder: string, identity: StoredIdentity): Promise<void> {
+  const text = JSON.stringify(
+    {
+      clusterId: formatId(identity.clusterId),
+      memberId: formatId(identity.memberId),
+      incarnation: formatId(identity.incarnation),
+      name: identity.name,
+      isRemoved: identity.isRemoved,
+    },
+    null,
+    2,
+  )
+  const temporary = join(folder, 'identity.json.tmp')
+  const file = await disk.open(temporary, { create: true })
+  await file.truncate(0)
+  await file.write(Buffer.from(`${text}\n`), 0)
+  await file.sync()
+  await file.close()
+  await disk.rename(temporary, join(folder, 'identity.json'))
+  await disk.syncDirectory(folder)
+}
