@@ -27,7 +27,15 @@ import { readMeta, type Meta } from '../mvcc/meta.ts'
 /** Address space, not memory or disk; LMDB grows it by itself when a store becomes larger. */
 const DEFAULT_MAP_SIZE_BYTES = 16 * 1024 ** 3
 
-type LmdbTable = Database<Buffer, Uint8Array>
+type LmdbTable = Database<Uint8Array, Uint8Array>
+
+/** What the library reports of one table; its types say nothing. */
+interface LmdbStats {
+  readonly pageSize: number
+  readonly treeBranchPageCount: number
+  readonly treeLeafPageCount: number
+  readonly overflowPages: number
+}
 
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const
 
@@ -38,13 +46,13 @@ export interface LmdbOptions {
 
 export class LmdbBackend implements Backend {
   readonly #path: string
-  readonly #root: RootDatabase<Buffer, Uint8Array>
+  readonly #root: RootDatabase<Uint8Array, Uint8Array>
   readonly #tables: Readonly<Record<Table, LmdbTable>>
 
   /** Creates the file when it is missing. Throws when it is not LMDB's or damaged where LMDB looks at opening. */
   constructor(path: string, options: LmdbOptions = {}) {
     this.#path = path
-    this.#root = open<Buffer, Uint8Array>({
+    this.#root = open<Uint8Array, Uint8Array>({
       path,
       noSubdir: true,
       overlappingSync: false,
@@ -54,7 +62,7 @@ export class LmdbBackend implements Backend {
       ...BINARY,
     })
     this.#tables = Object.fromEntries(
-      TABLES.map((table) => [table, this.#root.openDB<Buffer, Uint8Array>(table, BINARY)]),
+      TABLES.map((table) => [table, this.#root.openDB<Uint8Array, Uint8Array>(table, BINARY)]),
     ) as Record<Table, LmdbTable>
   }
 
@@ -93,10 +101,14 @@ export class LmdbBackend implements Backend {
   }
 
   size(): BackendSize {
-    const stats = this.#root.getStats() as LmdbStats
-    const pages = stats.free.entryCount === 0 ? 0 : this.#freePages()
-    const totalBytes = statSync(this.#path).size
-    return { totalBytes, inUseBytes: Math.max(0, totalBytes - pages * stats.pageSize) }
+    const tables = TABLES.map((table) => this.#tables[table].getStats() as LmdbStats)
+    const inUsePages = tables.reduce(
+      (sum, { treeBranchPageCount, treeLeafPageCount, overflowPages }) =>
+        sum + treeBranchPageCount + treeLeafPageCount + overflowPages,
+      0,
+    )
+    const pageSizeBytes = tables[0]?.pageSize ?? 0
+    return { totalBytes: statSync(this.#path).size, inUseBytes: inUsePages * pageSizeBytes }
   }
 
   async writeSnapshot(path: string): Promise<void> {
@@ -112,5 +124,40 @@ export class LmdbBackend implements Backend {
 
   async close(): Promise<void> {
     await this.#root.close()
+  }
+}
+
+/**
+ * Which state a snapshot file written by {@link LmdbBackend.writeSnapshot} holds. Throws when it is not such a file. The
+ * file must not be open otherwise.
+ */
+export async function readSnapshotMeta(path: string): Promise<Meta> {
+  const backend = new LmdbBackend(path, { isReadOnly: true })
+  try {
+    return readMeta(backend)
+  } finally {
+    await backend.close()
+    rmSync(`${path}-lock`, { force: true })
+  }
+}
+
+/** A rename or a new file is durable once its directory is. */
+function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r')
+  try {
+    fsyncSync(directory)
+  } finally {
+    closeSync(directory)
+  }
+}
+
+/** The library hides the reason of a failed commit in a promise of its own, which must not stay unhandled. */
+async function commitCause(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !('commitError' in error)) return error
+  try {
+    await error.commitError
+    return error
+  } catch (cause) {
+    return cause
   }
 }

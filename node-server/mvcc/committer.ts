@@ -1,0 +1,55 @@
+/**
+ * When the write buffer goes to the disk: some time after the first change, or sooner when there are many (etcd's backend
+ * has the same two limits). One commit at a time; what is applied meanwhile is in the next one.
+ */
+import type { Clock, Timer } from '../../lib/clock.ts'
+import type { Store } from './store.ts'
+
+export const COMMIT_DELAY_MS = 100
+export const COMMIT_WRITES = 10_000
+
+export class Committer {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #onFailure: (cause: unknown) => void
+  #timer: Timer | undefined
+  #isStopped = false
+
+  /** `onFailure`: the disk failed, the process must exit; it is called at most once. */
+  constructor(store: Store, clock: Clock, onFailure: (cause: unknown) => void) {
+    this.#store = store
+    this.#clock = clock
+    this.#onFailure = onFailure
+  }
+
+  /** Call it after entries were applied. */
+  noteApplied(): void {
+    if (this.#isStopped || this.#store.isCommitting) return
+    if (this.#store.buffer.pendingWrites >= COMMIT_WRITES) this.#commit()
+    else this.#timer ??= this.#clock.setTimer(COMMIT_DELAY_MS, () => this.#commit())
+  }
+
+  #commit(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#store.commit().then(
+      () => {
+        if (this.#store.isDirty) this.noteApplied()
+      },
+      (cause: unknown) => this.#fail(cause),
+    )
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#isStopped) return
+    this.stop()
+    this.#onFailure(cause)
+  }
+
+  /** Starts no more commits; one under way ends by itself. */
+  stop(): void {
+    this.#isStopped = true
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+}

@@ -1,0 +1,151 @@
+/** What every backend must do; run over each of them. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { MAX_TABLE_KEY_SIZE_BYTES, type Backend, type ScanOptions, type Write } from '../backend.ts'
+
+export interface BackendUnderTest {
+  open(): Promise<Backend>
+  /** The same data once more, after the backend was closed; undefined when it lives only in memory. */
+  reopen?(): Promise<Backend>
+  /** A path for a snapshot. */
+  snapshotPath(): string
+  openSnapshot(path: string): Promise<Backend>
+  cleanUp(): Promise<void>
+}
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1')
+const put = (key: string, value: string): Write => ({ table: 'current', key: bytes(key), value: bytes(value) })
+const remove = (key: string): Write => ({ table: 'current', key: bytes(key), value: undefined })
+
+function scan(backend: Backend, start: string, end: string | undefined, options?: ScanOptions): string[] {
+  const entries = backend.scan('current', bytes(start), end === undefined ? undefined : bytes(end), options)
+  return Array.from(
+    entries,
+    ({ key, value }) => `${Buffer.from(key).toString('latin1')}=${Buffer.from(value).toString('latin1')}`,
+  )
+}
+
+export function testBackend(name: string, prepare: () => BackendUnderTest): void {
+  const run = (title: string, body: (backend: Backend, under: BackendUnderTest) => Promise<void>): void => {
+    void test(title, async () => {
+      const under = prepare()
+      const backend = await under.open()
+      try {
+        await body(backend, under)
+      } finally {
+        await backend.close()
+        await under.cleanUp()
+      }
+    })
+  }
+
+  void describe(`backend: ${name}`, () => {
+    run('a commit is visible once it resolved, and tables are apart', async (backend) => {
+      assert.equal(backend.get('current', bytes('a')), undefined)
+      await backend.commit([put('a', '1'), put('b', ''), { table: 'history', key: bytes('a'), value: bytes('h') }])
+      assert.deepEqual(Buffer.from(backend.get('current', bytes('a')) ?? []), bytes('1'))
+      assert.deepEqual(Buffer.from(backend.get('current', bytes('b')) ?? bytes('missing')), bytes(''))
+      assert.deepEqual(Buffer.from(backend.get('history', bytes('a')) ?? []), bytes('h'))
+      await backend.commit([put('a', '2'), remove('b'), remove('never there')])
+      assert.deepEqual(scan(backend, 'a', undefined), ['a=2'])
+    })
+
+    run('of two writes to one key in a commit the later one counts', async (backend) => {
+      await backend.commit([put('a', '1'), remove('a'), put('b', '1'), put('b', '2'), remove('c'), put('c', '3')])
+      assert.deepEqual(scan(backend, 'a', undefined), ['b=2', 'c=3'])
+    })
+
+    run('scans have their start and not their end, in both directions, with a limit', async (backend) => {
+      await backend.commit(['a', 'b', 'c', 'd'].map((key) => put(key, key)))
+      assert.deepEqual(scan(backend, 'b', 'd'), ['b=b', 'c=c'])
+      assert.deepEqual(scan(backend, 'b', 'd', { isReverse: true }), ['c=c', 'b=b'])
+      assert.deepEqual(scan(backend, 'aa', 'cc'), ['b=b', 'c=c'])
+      assert.deepEqual(scan(backend, 'aa', 'cc', { isReverse: true }), ['c=c', 'b=b'])
+      assert.deepEqual(scan(backend, 'b', undefined, { limit: 2 }), ['b=b', 'c=c'])
+      assert.deepEqual(scan(backend, 'b', undefined, { isReverse: true, limit: 2 }), ['d=d', 'c=c'])
+      assert.deepEqual(scan(backend, 'a', 'd', { isReverse: true, limit: 1 }), ['c=c'])
+      assert.deepEqual(scan(backend, 'x', undefined), [])
+      assert.deepEqual(scan(backend, 'x', 'z', { isReverse: true }), [])
+      assert.deepEqual(scan(backend, 'A', 'a', { isReverse: true }), [])
+      assert.deepEqual(scan(backend, 'a', 'b', { limit: 0 }), [])
+    })
+
+    run('keys are ordered byte by byte, zero and 255 included', async (backend) => {
+      const keys = ['\0', '\0\0', '\0\x01', 'a', 'a\0', 'a\xff', 'b', '\xff', '\xff\xff']
+      await backend.commit(keys.toReversed().map((key) => put(key, '')))
+      assert.deepEqual(
+        scan(backend, '\0', undefined),
+        keys.map((key) => `${key}=`),
+      )
+      assert.deepEqual(
+        scan(backend, '\0', undefined, { isReverse: true }),
+        keys.toReversed().map((key) => `${key}=`),
+      )
+      assert.deepEqual(scan(backend, 'a', 'b'), ['a=', 'a\0=', 'a\xff='])
+    })
+
+    run('counts what a scan yields', async (backend) => {
+      await backend.commit(['a', 'b', 'c', 'd'].map((key) => put(key, key)))
+      assert.equal(backend.count('current', bytes('b'), bytes('d')), 2)
+      assert.equal(backend.count('current', bytes('b'), undefined), 3)
+      assert.equal(backend.count('current', bytes('x'), undefined), 0)
+      assert.equal(backend.count('history', bytes('\0'), undefined), 0)
+    })
+
+    run('takes keys of the longest size and large values', async (backend) => {
+      const key = 'k'.repeat(MAX_TABLE_KEY_SIZE_BYTES)
+      const value = 'v'.repeat(1_500_000)
+      await backend.commit([put(key, value)])
+      assert.equal(Buffer.from(backend.get('current', bytes(key)) ?? []).toString('latin1'), value)
+      assert.deepEqual(scan(backend, key, undefined), [`${key}=${value}`])
+    })
+
+    run('a scan that is left early leaves nothing open', async (backend) => {
+      await backend.commit(['a', 'b', 'c'].map((key) => put(key, key)))
+      for (let round = 0; round < 300; round++) for (const _ of backend.scan('current', bytes('a'), undefined)) break
+      await backend.commit([put('d', 'd')])
+      assert.deepEqual(scan(backend, 'c', undefined), ['c=c', 'd=d'])
+    })
+
+    run("returned bytes are the caller's", async (backend) => {
+      await backend.commit([put('a', 'first'), put('b', 'other')])
+      const first = backend.get('current', bytes('a'))
+      const [scanned] = [...backend.scan('current', bytes('a'), undefined)]
+      backend.get('current', bytes('b'))
+      await backend.commit([put('a', 'again')])
+      backend.get('current', bytes('a'))
+      assert.equal(Buffer.from(first ?? []).toString(), 'first')
+      assert.equal(Buffer.from(scanned?.value ?? []).toString(), 'first')
+    })
+
+    run('a snapshot is one commit, and can be read while the original goes on', async (backend, under) => {
+      await backend.commit(['a', 'b'].map((key) => put(key, '1')))
+      const path = under.snapshotPath()
+      const written = backend.writeSnapshot(path)
+      const later = backend.commit(['a', 'b'].map((key) => put(key, '2')))
+      await Promise.all([written, later])
+      const copy = await under.openSnapshot(path)
+      const seen = scan(copy, 'a', undefined)
+      await copy.close()
+      assert.ok(['a=1,b=1', 'a=2,b=2'].includes(seen.join(',')), seen.join(','))
+      assert.deepEqual(scan(backend, 'a', undefined), ['a=2', 'b=2'])
+    })
+
+    run('the size grows with what is stored', async (backend) => {
+      const before = backend.size()
+      await backend.commit(Array.from({ length: 500 }, (_, index) => put(`key ${index}`, 'v'.repeat(1000))))
+      const after = backend.size()
+      assert.ok(after.inUseBytes >= before.inUseBytes + 500_000, `${before.inUseBytes} → ${after.inUseBytes}`)
+      assert.ok(after.totalBytes >= after.inUseBytes)
+    })
+
+    run('what was committed is there after closing and opening', async (backend, under) => {
+      if (under.reopen === undefined) return
+      await backend.commit([put('a', '1'), put('b', '2')])
+      await backend.close()
+      const again = await under.reopen()
+      assert.deepEqual(scan(again, 'a', undefined), ['a=1', 'b=2'])
+      await again.close()
+    })
+  })
+}
