@@ -1,0 +1,97 @@
+/** etcd's Cluster service. The changes are unfenced, as etcd has them; the admin API is what has fences. */
+import { MemberId } from '../../../lib/ids.ts'
+import { err, ok } from '../../../lib/result.ts'
+import type { ServiceTable } from '../../grpc/service.ts'
+import type { Member, MemberChange, NodePort } from '../../node/ports.ts'
+import {
+  MemberAddRequest,
+  MemberAddResponse,
+  MemberListRequest,
+  MemberListResponse,
+  MemberPromoteRequest,
+  MemberPromoteResponse,
+  MemberRemoveRequest,
+  MemberRemoveResponse,
+  MemberUpdateRequest,
+  MemberUpdateResponse,
+  type Member as WireMember,
+  type ResponseHeader,
+} from '../../proto/generated/etcd/rpc.ts'
+import { statusOf } from './errors.ts'
+import { unary, type Answer } from './method.ts'
+import { header } from './responses.ts'
+
+interface Changed {
+  readonly header: ResponseHeader
+  readonly member: WireMember | undefined
+  readonly members: WireMember[]
+}
+
+export function clusterService(node: NodePort): ServiceTable {
+  return {
+    '/etcdserverpb.Cluster/MemberList': unary(node, MemberListRequest, (request) => list(node, request)),
+    '/etcdserverpb.Cluster/MemberAdd': unary(node, MemberAddRequest, ({ peerURLs, isLearner }) =>
+      areMemberURLs(peerURLs)
+        ? change(node, { kind: 'add', peerURLs, isLearner }, (changed) => MemberAddResponse.encode(changed).finish())
+        : err(statusOf('bad-member-urls')),
+    ),
+    '/etcdserverpb.Cluster/MemberRemove': unary(node, MemberRemoveRequest, ({ ID }) =>
+      change(node, { kind: 'remove', memberId: MemberId(ID) }, (changed) =>
+        MemberRemoveResponse.encode(changed).finish(),
+      ),
+    ),
+    '/etcdserverpb.Cluster/MemberUpdate': unary(node, MemberUpdateRequest, ({ ID, peerURLs }) =>
+      areMemberURLs(peerURLs)
+        ? change(node, { kind: 'update', memberId: MemberId(ID), peerURLs }, (changed) =>
+            MemberUpdateResponse.encode(changed).finish(),
+          )
+        : err(statusOf('bad-member-urls')),
+    ),
+    '/etcdserverpb.Cluster/MemberPromote': unary(node, MemberPromoteRequest, ({ ID }) =>
+      change(node, { kind: 'promote', memberId: MemberId(ID) }, (changed) =>
+        MemberPromoteResponse.encode(changed).finish(),
+      ),
+    ),
+  }
+}
+
+async function list(node: NodePort, { linearizable }: MemberListRequest): Promise<Answer> {
+  if (linearizable) {
+    const barrier = await node.linearizableBarrier()
+    if (!barrier.ok) return err(statusOf(barrier.error))
+  }
+  const members = node.members().map(wireMember)
+  return ok(MemberListResponse.encode({ header: header(node), members }).finish())
+}
+
+async function change(
+  node: NodePort,
+  requested: MemberChange,
+  encode: (changed: Changed) => Uint8Array,
+): Promise<Answer> {
+  const outcome = await node.changeMember(requested)
+  if (!outcome.ok) return err(statusOf(outcome.error))
+  const { member, members } = outcome.value
+  return ok(
+    encode({
+      header: header(node),
+      member: member === undefined ? undefined : wireMember(member),
+      members: members.map(wireMember),
+    }),
+  )
+}
+
+function wireMember(member: Member): WireMember {
+  return {
+    ID: member.id,
+    name: member.name,
+    peerURLs: [...member.peerURLs],
+    clientURLs: [...member.clientURLs],
+    isLearner: member.isLearner,
+  }
+}
+
+/** As etcd has it: at least one, each with a scheme it knows, a host and a port, and no path. */
+function areMemberURLs(urls: readonly string[]): boolean {
+  return urls.length > 0 && urls.every((url) => /^https?:\/\/(\[[0-9a-fA-F:.]+\]|[^/:@?#\s]+):\d{1,5}$/.test(url))
+}

@@ -1,0 +1,71 @@
+/**
+ * The one table from what may go wrong to what a client is told. Codes and texts are etcd's, because clients match on
+ * them (etcd: api/v3rpc/rpctypes); where etcd has no such failure the text says in its manner what to do.
+ */
+import type { RpcStatus } from '../../grpc/service.ts'
+import type { StoreError } from '../../mvcc/errors.ts'
+import { MAX_KEY_SIZE_BYTES } from '../../mvcc/key-index.ts'
+import type { NodeProblem } from '../../node/ports.ts'
+
+type Problem = NodeProblem | StoreError['kind'] | ApiProblem
+
+/** What the handlers themselves refuse. */
+type ApiProblem = 'not-supported-for-learner' | 'bad-member-urls'
+
+const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
+  'empty-key': { code: 'InvalidArgument', message: 'etcdserver: key is not provided' },
+  'key-not-found': { code: 'InvalidArgument', message: 'etcdserver: key not found' },
+  'value-provided': { code: 'InvalidArgument', message: 'etcdserver: value is provided' },
+  'lease-provided': { code: 'InvalidArgument', message: 'etcdserver: lease is provided' },
+  'too-many-operations': { code: 'InvalidArgument', message: 'etcdserver: too many operations in txn request' },
+  'duplicate-key': { code: 'InvalidArgument', message: 'etcdserver: duplicate key given in txn request' },
+  'invalid-sort-option': { code: 'InvalidArgument', message: 'etcdserver: invalid sort option' },
+  'request-too-large': { code: 'InvalidArgument', message: 'etcdserver: request is too large' },
+  // etcd has no such limit; the store's index has.
+  'key-too-long': {
+    code: 'InvalidArgument',
+    message: `etcdserver: key is too long: at most ${MAX_KEY_SIZE_BYTES} bytes, zero bytes counted twice`,
+  },
+  'malformed-request': {
+    code: 'Internal',
+    message: 'grpc: error unmarshalling request: not the message of this method',
+  },
+  compacted: { code: 'OutOfRange', message: 'etcdserver: mvcc: required revision has been compacted' },
+  'future-revision': { code: 'OutOfRange', message: 'etcdserver: mvcc: required revision is a future revision' },
+  'lease-not-found': { code: 'NotFound', message: 'etcdserver: requested lease not found' },
+
+  'no-leader': { code: 'Unavailable', message: 'etcdserver: no leader' },
+  'not-leader': { code: 'FailedPrecondition', message: 'etcdserver: not leader' },
+  'leader-changed': { code: 'Unavailable', message: 'etcdserver: leader changed' },
+  timeout: { code: 'Unavailable', message: 'etcdserver: request timed out' },
+  'too-many-requests': { code: 'ResourceExhausted', message: 'etcdserver: too many requests' },
+  'no-space': { code: 'ResourceExhausted', message: 'etcdserver: mvcc: database space exceeded' },
+  stopped: { code: 'Unavailable', message: 'etcdserver: server stopped' },
+  'not-supported-for-learner': { code: 'Unavailable', message: 'etcdserver: rpc not supported for learner' },
+
+  'unhealthy-cluster': { code: 'Unavailable', message: 'etcdserver: unhealthy cluster' },
+  'member-not-found': { code: 'NotFound', message: 'etcdserver: member not found' },
+  'member-exists': { code: 'FailedPrecondition', message: 'etcdserver: member ID already exist' },
+  'peer-urls-exist': { code: 'FailedPrecondition', message: 'etcdserver: Peer URLs already exists' },
+  'bad-member-urls': { code: 'InvalidArgument', message: 'etcdserver: given member URLs are invalid' },
+  'member-not-learner': { code: 'FailedPrecondition', message: 'etcdserver: can only promote a learner member' },
+  'learner-not-ready': {
+    code: 'FailedPrecondition',
+    message: 'etcdserver: can only promote a learner member which is in sync with leader',
+  },
+  'too-many-learners': { code: 'FailedPrecondition', message: 'etcdserver: too many learner members in cluster' },
+  // etcd lets the second of two changes time out.
+  'change-in-flight': {
+    code: 'Unavailable',
+    message: 'etcdserver: another membership change is in flight, try again when it is applied',
+  },
+  'bad-transferee': { code: 'FailedPrecondition', message: 'etcdserver: bad leader transferee' },
+  'transfer-timeout': {
+    code: 'Unknown',
+    message: 'etcdserver: request timed out, leader transfer took too long',
+  },
+}
+
+export function statusOf(problem: Problem): RpcStatus {
+  return STATUS_OF[problem]
+}

@@ -1,0 +1,108 @@
+/**
+ * etcd's KV service. Requests are decoded to be checked; what goes into the log are the client's own bytes. Checks that do
+ * not depend on the state are made here first, to answer quickly, and again when the entry is applied.
+ */
+import { sleep, type Clock } from '../../../lib/clock.ts'
+import { err } from '../../../lib/result.ts'
+import type { ServiceTable } from '../../grpc/service.ts'
+import type { StoreError } from '../../mvcc/errors.ts'
+import { range } from '../../mvcc/range.ts'
+import { isReadOnlyTxn, txn } from '../../mvcc/txn.ts'
+import { validateDeleteRange, validatePut, validateRange, validateTxn } from '../../mvcc/validate.ts'
+import type { NodePort, RequestKind } from '../../node/ports.ts'
+import {
+  CompactionRequest,
+  DeleteRangeRequest,
+  PutRequest,
+  RangeRequest,
+  TxnRequest,
+} from '../../proto/generated/etcd/rpc.ts'
+import { statusOf } from './errors.ts'
+import { unary, type Answer, type Call } from './method.ts'
+import { encodeResult } from './responses.ts'
+
+export interface KvOptions {
+  /** Bounds the longest of compare, success and failure in a txn. */
+  readonly maxTxnOps: number
+  readonly clock: Clock
+}
+
+/** How often a physical compaction is asked whether it is through. */
+const PURGE_POLL_MS = 20
+
+export function kvService(node: NodePort, options: KvOptions): ServiceTable {
+  return {
+    '/etcdserverpb.KV/Range': unary(node, RangeRequest, (request) => answerRange(node, request), {
+      isForLearners: (request) => request.serializable,
+    }),
+    '/etcdserverpb.KV/Put': unary(
+      node,
+      PutRequest,
+      (request, call) => refused(validatePut(request)) ?? write(node, 'put', call),
+    ),
+    '/etcdserverpb.KV/DeleteRange': unary(
+      node,
+      DeleteRangeRequest,
+      (request, call) => refused(validateDeleteRange(request)) ?? write(node, 'delete-range', call),
+    ),
+    '/etcdserverpb.KV/Txn': unary(node, TxnRequest, (request, call) => {
+      const refusal = refused(validateTxn(request, options.maxTxnOps))
+      if (refusal !== undefined) return refusal
+      return isReadOnlyTxn(request) ? readTxn(node, request) : write(node, 'txn', call)
+    }),
+    '/etcdserverpb.KV/Compact': unary(node, CompactionRequest, (request, call) =>
+      compact(node, options.clock, request, call),
+    ),
+  }
+}
+
+async function answerRange(node: NodePort, request: RangeRequest): Promise<Answer> {
+  const refusal = refused(validateRange(request))
+  if (refusal !== undefined) return refusal
+  if (!request.serializable) {
+    const barrier = await node.linearizableBarrier()
+    if (!barrier.ok) return err(statusOf(barrier.error))
+  }
+  const result = range(node.store, request)
+  return result.ok ? { ok: true, value: encodeResult(node, result.value) } : err(statusOf(result.error.kind))
+}
+
+async function write(node: NodePort, kind: RequestKind, { bytes }: Call): Promise<Answer> {
+  const applied = await node.propose(kind, bytes)
+  if (!applied.ok) return err(statusOf(applied.error))
+  const result = applied.value
+  return result.ok ? { ok: true, value: encodeResult(node, result.value) } : err(statusOf(result.error.kind))
+}
+
+/** A txn without writes is a read: it needs no entry in the log. */
+async function readTxn(node: NodePort, request: TxnRequest): Promise<Answer> {
+  if (!isSerializable(request)) {
+    const barrier = await node.linearizableBarrier()
+    if (!barrier.ok) return err(statusOf(barrier.error))
+  }
+  const result = txn(node.store, request)
+  return result.ok ? { ok: true, value: encodeResult(node, result.value) } : err(statusOf(result.error.kind))
+}
+
+/** As in etcd only when all it does are serializable ranges; one that only compares is linearizable here. */
+function isSerializable({ success, failure }: TxnRequest): boolean {
+  const operations = [...success, ...failure]
+  return (
+    operations.length > 0 &&
+    operations.every(({ request }) => request?.$case === 'requestRange' && request.value.serializable)
+  )
+}
+
+async function compact(node: NodePort, clock: Clock, request: CompactionRequest, call: Call): Promise<Answer> {
+  const answer = await write(node, 'compact', call)
+  if (!answer.ok || !request.physical) return answer
+  const { signal } = call.context
+  while (node.store.meta.purgedRevision < Number(request.revision) && !signal.aborted) {
+    await sleep(clock, PURGE_POLL_MS, signal)
+  }
+  return answer
+}
+
+function refused(error: StoreError | undefined): Answer | undefined {
+  return error === undefined ? undefined : err(statusOf(error.kind))
+}

@@ -1,0 +1,60 @@
+/** What all unary methods have in common: decode, refuse what this member cannot serve now, hand over. */
+import { BinaryReader } from '@bufbuild/protobuf/wire'
+import { NOBODY } from '../../../lib/ids.ts'
+import { err, ok, type Result } from '../../../lib/result.ts'
+import type { CallContext, Method, RpcStatus } from '../../grpc/service.ts'
+import type { NodePort } from '../../node/ports.ts'
+import { statusOf } from './errors.ts'
+
+export interface MessageType<Message> {
+  decode(reader: BinaryReader): Message
+}
+
+export type Answer = Result<Uint8Array, RpcStatus>
+
+export interface Call {
+  /** As the client sent it. */
+  readonly bytes: Uint8Array
+  readonly context: CallContext
+}
+
+export interface UnaryOptions<Message> {
+  /** Whether a learner may answer this; by default it may not (etcd: learners serve what needs no vote). */
+  readonly isForLearners?: (message: Message) => boolean
+}
+
+export function unary<Message>(
+  node: NodePort,
+  type: MessageType<Message>,
+  handle: (message: Message, call: Call) => Answer | Promise<Answer>,
+  options: UnaryOptions<Message> = {},
+): Method {
+  return {
+    kind: 'unary',
+    handle: (bytes, context) => {
+      const message = decode(type, bytes)
+      if (!message.ok) return message
+      const status = node.status()
+      if (status.isLearner && options.isForLearners?.(message.value) !== true) {
+        return err(statusOf('not-supported-for-learner'))
+      }
+      if (status.leader === NOBODY && context.metadata('hasleader') === 'true') return err(statusOf('no-leader'))
+      return handle(message.value, { bytes, context })
+    },
+  }
+}
+
+export function decode<Message>(type: MessageType<Message>, bytes: Uint8Array): Result<Message, RpcStatus> {
+  try {
+    const reader = new BinaryReader(bytes)
+    const message = type.decode(reader)
+    if (reader.pos === reader.len) return ok(message)
+    return malformed(`illegal tag at offset ${reader.pos - 1}`)
+  } catch (error) {
+    return malformed(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function malformed(reason: string): Result<never, RpcStatus> {
+  return err({ code: 'Internal', message: `grpc: error unmarshalling request: ${reason}` })
+}
