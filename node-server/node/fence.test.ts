@@ -22,14 +22,14 @@ function facts(voters: number, healthy: number, more: Partial<LeaderFacts> = {})
 
 test('a decision on another configuration is stale and is told the one in force', () => {
   const change = { kind: 'remove', memberId: id(3) } as const
-  assert.deepEqual(refuse(change, LogIndex(6), facts(3, 3))?.configIndex, 7)
-  assert.equal(refuse(change, LogIndex(8), facts(3, 3))?.code, 'ConfigIndexStale')
+  assert.deepEqual(refuse(change, LogIndex(6), facts(3, 3))?.error.configIndex, 7)
+  assert.equal(refuse(change, LogIndex(8), facts(3, 3))?.error.code, 'ConfigIndexStale')
   assert.equal(refuse(change, LogIndex(7), facts(3, 3)), undefined)
 })
 
 test('a second change in flight is refused', () => {
   assert.equal(
-    refuse({ kind: 'remove', memberId: id(3) }, LogIndex(7), facts(3, 3, { isChangePending: true }))?.code,
+    refuse({ kind: 'remove', memberId: id(3) }, LogIndex(7), facts(3, 3, { isChangePending: true }))?.error.code,
     'ChangeInFlight',
   )
 })
@@ -43,7 +43,7 @@ test('a removal passes exactly when a quorum is healthy before and after it', ()
           voters > 1 && healthy >= quorumOf(voters) && healthy - Number(isTargetHealthy) >= quorumOf(voters - 1)
         const refusal = refuse({ kind: 'remove', memberId: id(target) }, undefined, facts(voters, healthy))
         assert.equal(
-          refusal?.code,
+          refusal?.error.code,
           isSafe ? undefined : 'QuorumAtRisk',
           `${voters} voters, ${healthy} healthy, remove ${target}`,
         )
@@ -53,7 +53,7 @@ test('a removal passes exactly when a quorum is healthy before and after it', ()
 })
 
 test('the refusal has the arithmetic', () => {
-  const message = refuse({ kind: 'remove', memberId: id(1) }, undefined, facts(3, 2))?.message ?? ''
+  const message = refuse({ kind: 'remove', memberId: id(1) }, undefined, facts(3, 2))?.error.message ?? ''
   assert.match(message, /2 of 2 voters are needed after the change, 1 are healthy/)
 })
 
@@ -62,19 +62,19 @@ test('a learner is promoted only when it is close enough, and then counts in the
   const change = { kind: 'promote', memberId: learner, maxLagEntries: 10 } as const
   const at = (match: number, active: readonly MemberId[]): LeaderFacts =>
     facts(3, 3, { learners: [learner], active: new Set(active), matchIndex: new Map([[learner, LogIndex(match)]]) })
-  assert.deepEqual(refuse(change, undefined, at(89, [id(1), id(2), id(3), learner]))?.lag, 11)
-  assert.equal(refuse(change, undefined, at(0, [id(1), id(2), id(3), learner]))?.code, 'LearnerLagging')
+  assert.deepEqual(refuse(change, undefined, at(89, [id(1), id(2), id(3), learner]))?.error.lag, 11)
+  assert.equal(refuse(change, undefined, at(0, [id(1), id(2), id(3), learner]))?.error.code, 'LearnerLagging')
   assert.equal(refuse(change, undefined, at(90, [id(1), id(2), id(3), learner])), undefined)
-  assert.equal(refuse(change, undefined, at(90, [id(1), id(2)]))?.code, 'QuorumAtRisk')
-  assert.equal(refuse({ ...change, memberId: id(2) }, undefined, at(90, [id(1)]))?.code, 'NotFound')
+  assert.equal(refuse(change, undefined, at(90, [id(1), id(2)]))?.error.code, 'QuorumAtRisk')
+  assert.equal(refuse({ ...change, memberId: id(2) }, undefined, at(90, [id(1)]))?.error.code, 'NotFound')
 })
 
 test('one learner at a time, and no peer URL twice', () => {
-  const change = { kind: 'add-learner', peerURLs: ['http://new:2380'] } as const
+  const change = { kind: 'add', isLearner: true, peerURLs: ['http://new:2380'] } as const
   assert.equal(refuse(change, undefined, facts(3, 3)), undefined)
-  assert.equal(refuse(change, undefined, facts(3, 3, { learners: [id(9)] }))?.code, 'Conflict')
+  assert.equal(refuse(change, undefined, facts(3, 3, { learners: [id(9)] }))?.error.code, 'Conflict')
   assert.match(
-    refuse({ ...change, peerURLs: ['http://m2:2380'] }, undefined, facts(3, 3))?.message ?? '',
+    refuse({ ...change, peerURLs: ['http://m2:2380'] }, undefined, facts(3, 3))?.error.message ?? '',
     /http:\/\/m2:2380/,
   )
 })

@@ -5,9 +5,10 @@
 import type { AdminError } from '../../lib/admin-api.ts'
 import { formatId, type LogIndex, type MemberId } from '../../lib/ids.ts'
 import { unreachable } from '../../lib/assert.ts'
+import type { NodeProblem } from './ports.ts'
 
 export type RequestedChange =
-  | { readonly kind: 'add-learner'; readonly peerURLs: readonly string[] }
+  | { readonly kind: 'add'; readonly peerURLs: readonly string[]; readonly isLearner: boolean }
   | { readonly kind: 'promote'; readonly memberId: MemberId; readonly maxLagEntries: number }
   | { readonly kind: 'remove'; readonly memberId: MemberId }
 
@@ -32,102 +33,126 @@ export function quorumOf(voterCount: number): number {
   return Math.floor(voterCount / 2) + 1
 }
 
+/** What the admin API answers, and the same in the etcd API's terms. */
+export interface Refusal {
+  readonly error: AdminError
+  readonly problem: NodeProblem
+}
+
 /** `expectedConfigIndex` undefined: the caller decides on whatever is in force (etcd's Cluster API has no fence). */
 export function refuse(
   change: RequestedChange,
   expectedConfigIndex: LogIndex | undefined,
   facts: LeaderFacts,
-): AdminError | undefined {
+): Refusal | undefined {
   if (expectedConfigIndex !== undefined && expectedConfigIndex !== facts.configIndex)
     return staleFence(expectedConfigIndex, facts.configIndex)
   if (facts.isChangePending) {
-    return {
-      code: 'ChangeInFlight',
-      message: 'another membership change is in flight: wait until it is applied, then decide on the new configuration',
-      configIndex: facts.configIndex,
-    }
+    const message =
+      'another membership change is in flight: wait until it is applied, then decide on the new configuration'
+    return { problem: 'change-in-flight', error: { code: 'ChangeInFlight', message, configIndex: facts.configIndex } }
   }
   return refuseTarget(change, facts) ?? refuseQuorum(change, facts)
 }
 
-export function staleFence(expected: LogIndex, current: LogIndex): AdminError {
-  return {
-    code: 'ConfigIndexStale',
-    message: `decided on the configuration of index ${expected}, but the one of index ${current} is in force: read the status and decide anew`,
-    configIndex: current,
-  }
+export function staleFence(expected: LogIndex, current: LogIndex): Refusal {
+  const message = `decided on the configuration of index ${expected}, but the one of index ${current} is in force: read the status and decide anew`
+  return { problem: 'change-in-flight', error: { code: 'ConfigIndexStale', message, configIndex: current } }
 }
 
-function refuseTarget(change: RequestedChange, facts: LeaderFacts): AdminError | undefined {
+function refuseTarget(change: RequestedChange, facts: LeaderFacts): Refusal | undefined {
   switch (change.kind) {
-    case 'add-learner': {
-      const taken = change.peerURLs.find((url) => [...facts.peerURLs.values()].some((urls) => urls.includes(url)))
-      if (taken !== undefined)
-        return { code: 'Conflict', message: `a member with the peer URL ${taken} exists already` }
-      if (facts.learners.length < MAX_LEARNERS) return undefined
-      return {
-        code: 'Conflict',
-        message: `there is a learner already (${facts.learners.map(formatId).join(', ')}): promote or remove it first`,
-      }
-    }
+    case 'add':
+      return refuseAdd(change, facts)
     case 'promote': {
-      if (!facts.learners.includes(change.memberId)) return notAMember(change.memberId, 'learner')
+      if (facts.voters.includes(change.memberId)) return notAMember(change.memberId, 'learner', 'member-not-learner')
+      if (!facts.learners.includes(change.memberId)) return notAMember(change.memberId, 'learner', 'member-not-found')
       const match = facts.matchIndex.get(change.memberId) ?? 0
       const lag = facts.lastIndex - match
       if (match > 0 && lag <= change.maxLagEntries) return undefined
-      return {
-        code: 'LearnerLagging',
-        message: `the learner is ${lag} entries behind, at most ${change.maxLagEntries} are allowed`,
-        lag,
-      }
+      const message = `the learner is ${lag} entries behind, at most ${change.maxLagEntries} are allowed`
+      return { problem: 'learner-not-ready', error: { code: 'LearnerLagging', message, lag } }
     }
-    case 'remove':
-      return facts.voters.includes(change.memberId) || facts.learners.includes(change.memberId)
-        ? undefined
-        : notAMember(change.memberId, 'member')
+    case 'remove': {
+      const isMember = facts.voters.includes(change.memberId) || facts.learners.includes(change.memberId)
+      return isMember ? undefined : notAMember(change.memberId, 'member', 'member-not-found')
+    }
     default:
       return unreachable(change)
+  }
+}
+
+function refuseAdd(change: Extract<RequestedChange, { kind: 'add' }>, facts: LeaderFacts): Refusal | undefined {
+  const taken = change.peerURLs.find((url) => [...facts.peerURLs.values()].some((urls) => urls.includes(url)))
+  if (taken !== undefined) {
+    return {
+      problem: 'peer-urls-exist',
+      error: { code: 'Conflict', message: `a member with the peer URL ${taken} exists already` },
+    }
+  }
+  if (!change.isLearner || facts.learners.length < MAX_LEARNERS) return undefined
+  const learners = facts.learners.map(formatId).join(', ')
+  return {
+    problem: 'too-many-learners',
+    error: { code: 'Conflict', message: `there is a learner already (${learners}): promote or remove it first` },
   }
 }
 
 /** The old voters must commit the change, and those after it must be able to go on. */
-function refuseQuorum(change: RequestedChange, facts: LeaderFacts): AdminError | undefined {
-  const after = votersAfter(change, facts.voters)
-  if (after.length === 0) {
-    return {
-      code: 'QuorumAtRisk',
-      message: 'this is the last voter: without it there is no cluster. Delete the cluster instead',
-    }
+function refuseQuorum(change: RequestedChange, facts: LeaderFacts): Refusal | undefined {
+  const after = votersAfter(change, facts)
+  if (after.count === 0) {
+    return atRisk('this is the last voter: without it there is no cluster. Delete the cluster instead', facts)
   }
+  // A single voter can only grow by a second one that is not there yet; etcd allows that too.
+  if (change.kind === 'add' && facts.voters.length === 1) return undefined
+  const before = { count: facts.voters.length, healthy: healthy(facts.voters, facts) }
   for (const [voters, when] of [
-    [facts.voters, 'to commit the change'],
+    [before, 'to commit the change'],
     [after, 'after the change'],
   ] as const) {
-    const healthy = voters.filter((id) => facts.active.has(id)).length
-    const quorum = quorumOf(voters.length)
-    if (healthy >= quorum) continue
-    return {
-      code: 'QuorumAtRisk',
-      message: `${quorum} of ${voters.length} voters are needed ${when}, ${healthy} are healthy: repair a member first`,
-      configIndex: facts.configIndex,
-    }
+    const quorum = quorumOf(voters.count)
+    if (voters.healthy >= quorum) continue
+    return atRisk(
+      `${quorum} of ${voters.count} voters are needed ${when}, ${voters.healthy} are healthy: repair a member first`,
+      facts,
+    )
   }
   return undefined
 }
 
-function votersAfter(change: RequestedChange, voters: readonly MemberId[]): readonly MemberId[] {
+function atRisk(message: string, facts: LeaderFacts): Refusal {
+  return { problem: 'unhealthy-cluster', error: { code: 'QuorumAtRisk', message, configIndex: facts.configIndex } }
+}
+
+function healthy(voters: readonly MemberId[], facts: LeaderFacts): number {
+  return voters.filter((id) => facts.active.has(id)).length
+}
+
+function votersAfter(
+  change: RequestedChange,
+  facts: LeaderFacts,
+): { readonly count: number; readonly healthy: number } {
   switch (change.kind) {
-    case 'add-learner':
-      return voters
-    case 'promote':
-      return [...voters, change.memberId]
-    case 'remove':
-      return voters.filter((id) => id !== change.memberId)
+    case 'add':
+      // Its process is not there yet, so it counts in the quorum only.
+      return { count: facts.voters.length + Number(!change.isLearner), healthy: healthy(facts.voters, facts) }
+    case 'promote': {
+      const voters = [...facts.voters, change.memberId]
+      return { count: voters.length, healthy: healthy(voters, facts) }
+    }
+    case 'remove': {
+      const voters = facts.voters.filter((id) => id !== change.memberId)
+      return { count: voters.length, healthy: healthy(voters, facts) }
+    }
     default:
       return unreachable(change)
   }
 }
 
-function notAMember(id: MemberId, what: string): AdminError {
-  return { code: 'NotFound', message: `there is no ${what} ${formatId(id)} in the configuration in force` }
+function notAMember(id: MemberId, what: string, problem: NodeProblem): Refusal {
+  return {
+    problem,
+    error: { code: 'NotFound', message: `there is no ${what} ${formatId(id)} in the configuration in force` },
+  }
 }

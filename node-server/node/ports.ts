@@ -15,6 +15,8 @@ export type NodeProblem =
   | 'too-many-requests'
   | 'request-too-large'
   | 'stopped'
+  /** The store is larger than the quota allows. */
+  | 'no-space'
   | 'unhealthy-cluster'
   | 'member-not-found'
   | 'member-exists'
@@ -64,7 +66,9 @@ export interface NodePort {
   /** Resolves once everything that was committed when it was called is applied here (ReadIndex). */
   linearizableBarrier(): Promise<Result<void, NodeProblem>>
   /** Through the leader, wherever it is; the answer is the members after the change, and the member it was about. */
-  changeMember(change: MemberChange): Promise<Result<{ readonly member: Member | undefined; readonly members: readonly Member[] }, NodeProblem>>
+  changeMember(
+    change: MemberChange,
+  ): Promise<Result<{ readonly member: Member | undefined; readonly members: readonly Member[] }, NodeProblem>>
   /** Only on the leader; resolves once the target leads. */
   moveLeader(target: MemberId): Promise<Result<void, NodeProblem>>
 }

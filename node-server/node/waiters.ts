@@ -10,7 +10,7 @@ export interface Waiter<Answer> {
 }
 
 export class Waiters<Answer> {
-  readonly #byRequest = new Map<number, Waiter<Answer>>()
+  readonly #byRequest = new Map<bigint, Waiter<Answer>>()
   readonly #capacity: number
 
   constructor(capacity: number) {
@@ -25,14 +25,14 @@ export class Waiters<Answer> {
     return this.#byRequest.size >= this.#capacity
   }
 
-  add(requestId: number, waiter: Waiter<Answer>): void {
+  add(requestId: bigint, waiter: Waiter<Answer>): void {
     assert(!this.isFull, 'the caller checks isFull')
     assert(!this.#byRequest.has(requestId), `request ${requestId} waits already`)
     this.#byRequest.set(requestId, waiter)
   }
 
   /** False when nobody waits here: the request came through another member, or has timed out. */
-  settle(requestId: number, answer: Answer): boolean {
+  settle(requestId: bigint, answer: Answer): boolean {
     const waiter = this.#byRequest.get(requestId)
     if (waiter === undefined) return false
     this.#byRequest.delete(requestId)
@@ -40,7 +40,7 @@ export class Waiters<Answer> {
     return true
   }
 
-  has(requestId: number): boolean {
+  has(requestId: bigint): boolean {
     return this.#byRequest.has(requestId)
   }
 
