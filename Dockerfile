@@ -1,0 +1,24 @@
+# One image for both programs: `node-server/main.ts` (a member) and `operator/main.ts`. Node runs the TypeScript sources
+# as they are, so nothing is compiled here.
+ARG NODE_IMAGE=node:26-bookworm-slim
+
+FROM ${NODE_IMAGE} AS packages
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# node-linux-* is the Node that npm scripts use on a developer's machine: the image has its own. It cannot be left out by
+# --omit=optional, because the prebuilt binaries of lmdb and crc32 are optional packages too.
+RUN npm ci --omit=dev --cache=/tmp/npm-cache --update-notifier=false \
+ && rm -rf node_modules/node-linux-* node_modules/.bin/node
+
+FROM ${NODE_IMAGE}
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=packages /app/node_modules ./node_modules
+COPY package.json LICENSE ./
+COPY lib ./lib
+COPY node-server ./node-server
+COPY operator ./operator
+# The user `node` of the official image; nothing below /app is writable for it, and nothing needs to be.
+USER 1000:1000
+ENTRYPOINT ["node"]
+CMD ["node-server/main.ts"]

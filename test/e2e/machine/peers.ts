@@ -1,0 +1,76 @@
+/** Kubernetes, etcd, CoreDNS and helm, built from the go.mod files in ../peers: their go.sum pins every byte. */
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { run, isInstalled } from '../process.ts'
+import type { Report } from '../report.ts'
+
+const KUBERNETES = 'v1.36.2'
+/** Without its version the API server calls itself v0.0.0, and clients treat it as one. */
+const KUBERNETES_VERSION = [
+  `-X k8s.io/component-base/version.gitVersion=${KUBERNETES}`,
+  '-X k8s.io/component-base/version.gitMajor=1',
+  '-X k8s.io/component-base/version.gitMinor=36',
+  `-X k8s.io/client-go/pkg/version.gitVersion=${KUBERNETES}`,
+].join(' ')
+
+interface Peer {
+  readonly program: string
+  /** Folder of go.mod below ../peers. */
+  readonly module: string
+  readonly goPackage: string
+  readonly tags?: string
+  readonly linkerFlags?: string
+}
+
+const KUBE_TAGS = 'selinux,notest,grpcnotrace'
+const BOX_PEERS: readonly Peer[] = [
+  { program: 'etcd', module: 'etcd', goPackage: 'go.etcd.io/etcd/server/v3' },
+  { program: 'kube', module: 'kube', goPackage: '.', tags: KUBE_TAGS, linkerFlags: KUBERNETES_VERSION },
+  { program: 'coredns', module: 'coredns', goPackage: '.' },
+]
+const CLIENT_PEERS: readonly Peer[] = [
+  { program: 'etcdctl', module: 'etcd', goPackage: 'go.etcd.io/etcd/etcdctl/v3' },
+  { program: 'helm', module: 'helm', goPackage: 'helm.sh/helm/v4/cmd/helm' },
+]
+const KUBECTL: Peer = {
+  program: 'kubectl',
+  module: 'kube',
+  goPackage: 'k8s.io/kubernetes/cmd/kubectl',
+  linkerFlags: KUBERNETES_VERSION,
+}
+
+/**
+ * Builds what is not built yet and returns the folder of the programs. A given cluster needs only the clients, and uses
+ * those that the machine has.
+ */
+export async function ensurePeers(report: Report, root: string, cache: string, isBox: boolean): Promise<string> {
+  const folder = join(cache, 'bin')
+  mkdirSync(folder, { recursive: true })
+  const wanted: Peer[] = isBox ? [...BOX_PEERS, ...CLIENT_PEERS] : []
+  for (const peer of isBox ? [KUBECTL] : [...CLIENT_PEERS, KUBECTL]) {
+    if (!(await isInstalled(peer.program))) wanted.push(peer)
+  }
+  for (const peer of wanted) await build(report, root, folder, peer)
+  return folder
+}
+
+async function build(report: Report, root: string, folder: string, peer: Peer): Promise<void> {
+  const source = join(root, 'test', 'e2e', 'peers', peer.module)
+  const output = join(folder, peer.program)
+  const stamp = `${output}.from`
+  const from = createHash('sha256').update(JSON.stringify(peer)).update(readFileSync(join(source, 'go.sum'))).digest('hex')
+  if (existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === from) return
+  if (!(await isInstalled('go'))) throw new Error(`Go is needed to build ${peer.program}: no \`go\` in PATH`)
+  await report.step(`build ${peer.program} (${peer.goPackage}, minutes the first time)`, async () => {
+    const unfinished = `${output}.unfinished`
+    const flags = ['-trimpath', '-mod=readonly', '-ldflags', `-s -w ${peer.linkerFlags ?? ''}`, '-tags', peer.tags ?? '']
+    await run(['go', 'build', ...flags, '-o', unfinished, peer.goPackage], {
+      cwd: source,
+      env: { CGO_ENABLED: '0', GOFLAGS: '' },
+      timeoutMs: 20 * 60_000,
+    })
+    renameSync(unfinished, output)
+    writeFileSync(stamp, from)
+  })
+}
