@@ -18,6 +18,7 @@ function controllerOf(reconcile: Reconcile, options: { keys?: string[]; maxConcu
     reconcile,
     clock,
     logger: pino({ level: 'silent' }),
+    logFields: (key) => ({ key }),
     newId: () => String(++ids),
     observer: { taken: () => undefined, finished: (outcome) => outcomes.push(outcome) },
     onFatal: (error) => fatal.push(error),

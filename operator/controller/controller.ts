@@ -39,6 +39,8 @@ export interface ControllerOptions {
   readonly reconcile: (key: string, context: ReconcileContext) => Promise<ReconcileResult>
   readonly clock: Clock
   readonly logger: Logger
+  /** Names the key in log lines. */
+  readonly logFields: (key: string) => Readonly<Record<string, unknown>>
   readonly newId: () => string
   readonly observer: ControllerObserver
   /** A bug: state can no longer be trusted, the process must exit. */
@@ -72,7 +74,8 @@ export class Controller {
   }
 
   enqueue(key: string): void {
-    if (!add(this.queue, key, this.#options.clock.monotonicMs())) this.#options.logger.error({ key }, 'queue is full')
+    if (!add(this.queue, key, this.#options.clock.monotonicMs()))
+      this.#options.logger.error(this.#options.logFields(key), 'queue is full')
     this.#pump()
   }
 
@@ -116,13 +119,16 @@ export class Controller {
   }
 
   async #work(key: string): Promise<void> {
-    const { clock, logger, newId, reconcileTimeoutMs } = this.#options
+    const { clock, logger, logFields, newId, reconcileTimeoutMs } = this.#options
     const startedMs = clock.monotonicMs()
     const reconcileId = newId()
     const abort = new AbortController()
     this.#running.set(key, abort)
     const timer = clock.setTimer(reconcileTimeoutMs, () => {
-      logger.error({ key, reconcileID: reconcileId, timeoutMs: reconcileTimeoutMs }, 'reconcile timed out')
+      logger.error(
+        { ...logFields(key), reconcileID: reconcileId, timeoutMs: reconcileTimeoutMs },
+        'reconcile timed out',
+      )
       abort.abort(new Error(`the reconcile took longer than ${reconcileTimeoutMs} ms`))
     })
     const result = await this.#reconcile(key, { signal: abort.signal, reconcileId })
@@ -145,7 +151,8 @@ export class Controller {
 
   /** The one place where a result becomes a queue action. */
   #settle(key: string, result: ReconcileResult, reconcileId: string): ReconcileOutcome {
-    const nowMs = this.#options.clock.monotonicMs()
+    const { clock, logger, logFields } = this.#options
+    const nowMs = clock.monotonicMs()
     done(this.queue, key, nowMs)
     switch (result.kind) {
       case 'done':
@@ -154,7 +161,7 @@ export class Controller {
         addAfter(this.queue, key, result.requeueAfterMs, nowMs)
         return 'requeue_after'
       case 'retry':
-        this.#options.logger.error({ key, reconcileID: reconcileId, error: result.error }, 'reconcile failed')
+        logger.error({ ...logFields(key), reconcileID: reconcileId, error: result.error }, 'reconcile failed')
         addRateLimited(this.queue, key, nowMs)
         return 'error'
       default:

@@ -1,0 +1,203 @@
+/**
+ * The operator's metrics. Names are controller-runtime's and client-go's, so that their dashboards and alerts work; our
+ * own begin with raftcluster_. What can be counted beforehand starts at 0, since a rate over a series that appears with
+ * its first increment misses that one. Gauges of clusters are read from the store when scraped.
+ */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Clock } from '../lib/clock.ts'
+import { parseStatus } from './api/status.ts'
+import type { ControllerObserver, ReconcileOutcome } from './controller/controller.ts'
+import type { WorkQueue } from './controller/work-queue.ts'
+import type { StoredObject } from './kube/object.ts'
+import { isRecord } from './kube/object.ts'
+import type { ReflectorObserver } from './kube/reflector.ts'
+import type { RequestObserver } from './kube/transport.ts'
+
+export const CONTROLLER = 'raftcluster'
+const OUTCOMES: readonly ReconcileOutcome[] = ['success', 'error', 'requeue', 'requeue_after']
+/** client-go's: 10 ns · 10ⁿ. */
+const QUEUE_BUCKETS = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1000]
+const RECONCILE_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120]
+
+/** What is read at each scrape. */
+export interface MetricsSource {
+  readonly clock: Clock
+  readonly maxConcurrentReconciles: number
+  readonly activeWorkers: () => number
+  readonly queue: () => WorkQueue
+  readonly clusters: () => Iterable<StoredObject>
+  readonly lease: { readonly name: string; readonly isLeader: () => boolean } | undefined
+}
+
+export interface OperatorMetrics {
+  readonly registry: Registry
+  readonly controller: ControllerObserver
+  readonly request: RequestObserver
+  reflector(kind: string): ReflectorObserver
+}
+
+export function createMetrics(source: MetricsSource): OperatorMetrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  registerQueue(registry, source)
+  registerClusters(registry, source)
+  registerLease(registry, source)
+  const requests = new Counter({
+    name: 'rest_client_requests_total',
+    help: 'Number of HTTP requests, partitioned by status code, method, and host.',
+    labelNames: ['code', 'method', 'host'],
+    registers: [registry],
+  })
+  return {
+    registry,
+    controller: controllerObserver(registry, source),
+    request: (code, method, host) => requests.inc({ code, method, host }),
+    reflector: reflectorObservers(registry, source.clock),
+  }
+}
+
+function controllerObserver(registry: Registry, source: MetricsSource): ControllerObserver {
+  const labels = { controller: CONTROLLER }
+  const queueLabels = { name: CONTROLLER, controller: CONTROLLER }
+  const registers = [registry]
+  const total = new Counter({ name: 'controller_runtime_reconcile_total', help: 'Reconciles by their result.', labelNames: ['controller', 'result'], registers }) // prettier-ignore
+  const errors = new Counter({ name: 'controller_runtime_reconcile_errors_total', help: 'Failed reconciles.', labelNames: ['controller'], registers }) // prettier-ignore
+  const time = new Histogram({ name: 'controller_runtime_reconcile_time_seconds', help: 'Length of a reconcile.', labelNames: ['controller'], buckets: RECONCILE_BUCKETS, registers }) // prettier-ignore
+  const waited = new Histogram({ name: 'workqueue_queue_duration_seconds', help: 'How long a key waited.', labelNames: ['name', 'controller'], buckets: QUEUE_BUCKETS, registers }) // prettier-ignore
+  const worked = new Histogram({ name: 'workqueue_work_duration_seconds', help: 'How long a key was worked on.', labelNames: ['name', 'controller'], buckets: QUEUE_BUCKETS, registers }) // prettier-ignore
+  for (const result of OUTCOMES) total.inc({ ...labels, result }, 0)
+  errors.inc(labels, 0)
+  for (const histogram of [waited, worked]) histogram.zero(queueLabels)
+  time.zero(labels)
+  gauge(registry, 'controller_runtime_max_concurrent_reconciles', 'Workers.', ['controller'], (g) => g.set(labels, source.maxConcurrentReconciles)) // prettier-ignore
+  gauge(registry, 'controller_runtime_active_workers', 'Workers that are busy.', ['controller'], (g) => g.set(labels, source.activeWorkers())) // prettier-ignore
+  return {
+    taken: (waitedMs) => waited.observe(queueLabels, waitedMs / 1000),
+    finished: (outcome, workedMs) => {
+      total.inc({ ...labels, result: outcome })
+      if (outcome === 'error') errors.inc(labels)
+      time.observe(labels, workedMs / 1000)
+      worked.observe(queueLabels, workedMs / 1000)
+    },
+  }
+}
+
+function registerQueue(registry: Registry, source: MetricsSource): void {
+  const labels = { name: CONTROLLER, controller: CONTROLLER }
+  const names = ['name', 'controller']
+  const ages = (): number[] => {
+    const nowMs = source.clock.monotonicMs()
+    return [...source.queue().processing.values()].map((sinceMs) => (nowMs - sinceMs) / 1000)
+  }
+  gauge(registry, 'workqueue_depth', 'Keys that wait.', names, (g) => g.set(labels, source.queue().waiting.size))
+  gauge(registry, 'workqueue_unfinished_work_seconds', 'Time spent on what is not finished.', names, (g) => g.set(labels, ages().reduce((a, b) => a + b, 0))) // prettier-ignore
+  gauge(registry, 'workqueue_longest_running_processor_seconds', 'Age of the oldest work.', names, (g) => g.set(labels, Math.max(0, ...ages()))) // prettier-ignore
+  counter(registry, 'workqueue_adds_total', 'Keys that began to wait.', names, (c) => c.inc(labels, source.queue().addsTotal)) // prettier-ignore
+  counter(registry, 'workqueue_retries_total', 'Keys that are tried again.', names, (c) => c.inc(labels, source.queue().retriesTotal)) // prettier-ignore
+}
+
+function reflectorObservers(registry: Registry, clock: Clock): (kind: string) => ReflectorObserver {
+  const options = { labelNames: ['kind'], registers: [registry] }
+  const synced = new Gauge({ name: 'raftcluster_informer_last_sync_timestamp_seconds', help: 'When a list or a watch last told something.', ...options }) // prettier-ignore
+  const relists = new Counter({ name: 'raftcluster_informer_relists_total', help: 'Lists, the first one included.', ...options }) // prettier-ignore
+  const failures = new Counter({ name: 'raftcluster_informer_watch_errors_total', help: 'Lists and watches that failed.', ...options }) // prettier-ignore
+  const missed = new Counter({ name: 'raftcluster_informer_missed_events_total', help: 'Changes found by a list of which no event had told.', ...options }) // prettier-ignore
+  return (kind) => {
+    for (const metric of [relists, failures, missed]) metric.inc({ kind }, 0)
+    return {
+      synced: () => synced.set({ kind }, clock.wallMs() / 1000),
+      relisted: () => relists.inc({ kind }),
+      watchFailed: () => failures.inc({ kind }),
+      missed: (events) => missed.inc({ kind }, events),
+    }
+  }
+}
+
+function registerLease(registry: Registry, source: MetricsSource): void {
+  const { lease } = source
+  if (lease === undefined) return
+  gauge(registry, 'leader_election_master_status', '1 on the copy that works.', ['name'], (g) => g.set({ name: lease.name }, lease.isLeader() ? 1 : 0)) // prettier-ignore
+}
+
+interface ClusterSample {
+  readonly labels: { readonly namespace: string; readonly name: string }
+  readonly isPaused: boolean
+  readonly status: ReturnType<typeof parseStatus>
+}
+
+function registerClusters(registry: Registry, source: MetricsSource): void {
+  const samples = (): ClusterSample[] => [...source.clusters()].map(sampleOf)
+  const perCluster = (name: string, help: string, value: (sample: ClusterSample) => number): void =>
+    gauge(registry, name, help, ['namespace', 'name'], (g) => {
+      for (const sample of samples()) g.set(sample.labels, value(sample))
+    })
+  perCluster('raftcluster_ready', '1 while the condition Ready is True.', ({ status }) =>
+    status.conditions.some(({ type, status }) => type === 'Ready' && status === 'True') ? 1 : 0,
+  )
+  perCluster('raftcluster_paused', '1 while spec.paused is set.', ({ isPaused }) => (isPaused ? 1 : 0))
+  perCluster('raftcluster_commit_index', 'Commit index as last recorded.', ({ status }) => status.commitIndex)
+  perCluster('raftcluster_operation_in_progress', '1 while an operation is under way.', ({ status }) =>
+    status.operation === undefined ? 0 : 1,
+  )
+  gauge(registry, 'raftcluster_info', 'Identity of a cluster.', ['namespace', 'name', 'cluster_id'], (g) => {
+    for (const { labels, status } of samples()) g.set({ ...labels, cluster_id: status.clusterID }, 1)
+  })
+  gauge(registry, 'raftcluster_members', 'Members by role.', ['namespace', 'name', 'role'], (g) => {
+    for (const { labels, status } of samples()) {
+      g.set({ ...labels, role: 'voter' }, status.voters)
+      g.set({ ...labels, role: 'learner' }, status.learners)
+    }
+  })
+  gauge(registry, 'raftcluster_leader_info', 'Which member leads.', ['namespace', 'name', 'member'], (g) => {
+    for (const { labels, status } of samples()) {
+      if (status.leader !== '') g.set({ ...labels, member: status.leader }, 1)
+    }
+  })
+}
+
+function sampleOf(cluster: StoredObject): ClusterSample {
+  const { namespace = '', name } = cluster.metadata
+  const spec = cluster['spec']
+  const isPaused = isRecord(spec) && spec['paused'] === true
+  return { labels: { namespace, name }, isPaused, status: parseStatus(cluster['status']) }
+}
+
+/** A gauge that is filled anew at each scrape: a cluster that is gone leaves no series behind. */
+function gauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: string[],
+  fill: (gauge: Gauge) => void,
+): void {
+  const metric = new Gauge({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect: () => {
+      metric.reset()
+      fill(metric)
+    },
+  })
+}
+
+/** A counter whose value somebody else keeps. */
+function counter(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: string[],
+  fill: (counter: Counter) => void,
+): void {
+  const metric = new Counter({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect: () => {
+      metric.reset()
+      fill(metric)
+    },
+  })
+}

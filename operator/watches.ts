@@ -1,0 +1,88 @@
+/**
+ * What the operator watches, and which RaftCluster each change is about. Events only say "look": what is there is read
+ * live by the reconcile.
+ */
+import type { Logger } from 'pino'
+import type { Clock } from '../lib/clock.ts'
+import { GROUP } from './api/raft-cluster.ts'
+import type { SyncSource } from './controller/controller.ts'
+import type { KubeClient } from './kube/client.ts'
+import type { Kind, StoredObject } from './kube/object.ts'
+import { keyOf } from './kube/object.ts'
+import type { ReflectorObserver } from './kube/reflector.ts'
+import { Reflector } from './kube/reflector.ts'
+import type { Change } from './kube/store.ts'
+import { Store } from './kube/store.ts'
+
+/** On everything the operator makes, pods and volumes of its StatefulSets included. */
+const OWNED_SELECTOR = 'app.kubernetes.io/managed-by=raftcluster-operator'
+const CLUSTER_LABEL = `${GROUP}/cluster`
+const OWNED_KINDS: readonly Kind[] = ['StatefulSet', 'Pod', 'PersistentVolumeClaim', 'Service', 'PodDisruptionBudget']
+
+export interface WatchesOptions {
+  readonly client: KubeClient
+  readonly clock: Clock
+  readonly random: () => number
+  readonly logger: Logger
+  readonly observer: (kind: string) => ReflectorObserver
+  /** Empty: all. */
+  readonly namespaces: readonly string[]
+  /** Receives the key of a RaftCluster. */
+  readonly enqueue: (key: string) => void
+}
+
+export interface Watches {
+  readonly sources: readonly SyncSource[]
+  /** RaftClusters, over all watched namespaces. */
+  clusters(): Iterable<StoredObject>
+  run(signal: AbortSignal): Promise<void>
+}
+
+export function createWatches(options: WatchesOptions): Watches {
+  const scopes = options.namespaces.length === 0 ? [undefined] : options.namespaces
+  const clusterStores: Store[] = []
+  const reflectors: { readonly name: string; readonly reflector: Reflector }[] = []
+  for (const kind of ['RaftCluster', ...OWNED_KINDS] as const) {
+    const observer = options.observer(kind)
+    for (const namespace of scopes) {
+      const store = new Store(ownerKeyOf)
+      if (kind === 'RaftCluster') clusterStores.push(store)
+      const labelSelector = kind === 'RaftCluster' ? undefined : OWNED_SELECTOR
+      const onChange = (change: Change): void => {
+        const key = kind === 'RaftCluster' ? changedCluster(change) : ownerKeyOf(change.object)
+        if (key !== undefined) options.enqueue(key)
+      }
+      const { client, clock, random, logger } = options
+      const scope = { namespace, labelSelector }
+      const reflector = new Reflector({ kind, scope, client, store, clock, random, logger, observer, onChange })
+      reflectors.push({ name: namespace === undefined ? kind : `${namespace}/${kind}`, reflector })
+    }
+  }
+  return {
+    sources: reflectors.map(({ name, reflector }) => ({ name, synced: reflector.synced })),
+    clusters: () => clusterStores.flatMap((store) => [...store.values()]),
+    run: async (signal) => void (await Promise.all(reflectors.map(async ({ reflector }) => reflector.run(signal)))),
+  }
+}
+
+/** The RaftCluster whose label an object carries; in the object's own namespace, wherever the label points. */
+export function ownerKeyOf(object: StoredObject): string | undefined {
+  const cluster = object.metadata.labels?.[CLUSTER_LABEL]
+  if (cluster === undefined || object.metadata.namespace === undefined) return undefined
+  return `${object.metadata.namespace}/${cluster}`
+}
+
+/**
+ * Undefined for an update of nothing but status: those are our own, and figures in it change all the time, so each
+ * reconcile would set off the next.
+ */
+export function changedCluster(change: Change): string | undefined {
+  const isNews = change.kind !== 'updated' || wishOf(change.object) !== wishOf(change.previous)
+  return isNews ? keyOf(change.object) : undefined
+}
+
+/** What people, not the operator, write. */
+function wishOf(cluster: StoredObject): string {
+  const { generation, deletionTimestamp, labels, annotations } = cluster.metadata
+  return JSON.stringify([generation, deletionTimestamp, labels, annotations])
+}
