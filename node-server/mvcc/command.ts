@@ -10,6 +10,7 @@
  *   5 membership          operation ID ‖ has fence (1) ‖ fence (8) ‖ change (1) ‖ member ID (8)
  *                         ‖ change 1 (add): attributes ‖ change 2 (promote): most entries behind (8)
  *   6 member-attributes   member ID (8) ‖ attributes
+ *   7 operation-result    operation ID ‖ result
  *
  *   attributes: name ‖ count (4) peer URLs ‖ count (4) client URLs ‖ is learner (1); texts have their length in 4 bytes
  */
@@ -57,7 +58,15 @@ export interface MemberAttributesCommand {
   readonly member: Member
 }
 
-export type Command = StoreCommand | MembershipCommand | MemberAttributesCommand
+/** The result of an operation that changes no replicated state but must be answered the same for ever (leader transfer). */
+export interface OperationResultCommand {
+  readonly kind: 'operation-result'
+  readonly requestId: bigint
+  readonly operationId: string
+  readonly result: Uint8Array
+}
+
+export type Command = StoreCommand | MembershipCommand | MemberAttributesCommand | OperationResultCommand
 export type CommandKind = Command['kind']
 
 const KIND_CODES = {
@@ -67,6 +76,7 @@ const KIND_CODES = {
   compact: 4,
   membership: 5,
   'member-attributes': 6,
+  'operation-result': 7,
 } as const satisfies Record<Command['kind'], number>
 
 const CHANGE_CODES = { add: 1, promote: 2, remove: 3 } as const satisfies Record<MembershipChange['kind'], number>
@@ -90,6 +100,10 @@ export function encodeCommand(command: Command): Buffer {
     case 'member-attributes': {
       const writer = new ByteWriter(256).u8(KIND_CODES[command.kind]).u64(command.requestId).u64(command.member.id)
       return writeAttributes(writer, command.member).finish()
+    }
+    case 'operation-result': {
+      const writer = new ByteWriter(256).u8(KIND_CODES[command.kind]).u64(command.requestId)
+      return writer.text(command.operationId).bytes(command.result).finish()
     }
     default:
       return unreachable(command)
@@ -132,6 +146,16 @@ export function decodeCommand(bytes: Uint8Array): Command {
       const member = readAttributes(reader, MemberId(reader.u64()))
       reader.end()
       return { kind: 'member-attributes', requestId, member }
+    }
+    case KIND_CODES['operation-result']: {
+      const command = {
+        kind: 'operation-result',
+        requestId,
+        operationId: reader.text(),
+        result: reader.bytes(),
+      } as const
+      reader.end()
+      return command
     }
     default:
       throw new MalformedBytes(`there is no command of kind ${code}`)

@@ -18,14 +18,22 @@ type Tree = InstanceType<typeof sortedBtree.default<string, Uint8Array>>
 /** Where snapshots go: what a file system is to the LMDB backend. */
 export type MemoryFiles = Map<string, MemoryBackend>
 
+export interface MemoryOptions {
+  readonly files?: MemoryFiles
+  /** How long a commit takes; a rejection is a disk that failed. */
+  readonly beforeCommit?: () => Promise<void>
+}
+
 export class MemoryBackend implements Backend {
   readonly #tables: Map<Table, Tree>
   readonly #files: MemoryFiles
+  readonly #beforeCommit: () => Promise<void>
   #isCommitting = false
   #isClosed = false
 
-  constructor(files: MemoryFiles = new Map(), tables?: ReadonlyMap<Table, Tree>) {
-    this.#files = files
+  constructor(options: MemoryOptions = {}, tables?: ReadonlyMap<Table, Tree>) {
+    this.#files = options.files ?? new Map()
+    this.#beforeCommit = options.beforeCommit ?? (() => Promise.resolve())
     this.#tables = new Map(TABLES.map((table) => [table, tables?.get(table)?.clone() ?? newTree()]))
   }
 
@@ -61,7 +69,7 @@ export class MemoryBackend implements Backend {
   async commit(writes: readonly Write[]): Promise<void> {
     assert(!this.#isCommitting, 'one commit at a time')
     this.#isCommitting = true
-    await Promise.resolve() // as with a disk, what is written becomes visible later than it was handed over
+    await this.#beforeCommit()
     for (const { table, key, value } of writes) {
       assert(key.length > 0 && key.length <= MAX_TABLE_KEY_SIZE_BYTES, `a key of ${key.length} bytes`)
       if (value === undefined) this.#table(table).delete(textOfBytes(key))
@@ -79,7 +87,7 @@ export class MemoryBackend implements Backend {
 
   async writeSnapshot(path: string): Promise<void> {
     await Promise.resolve()
-    this.#files.set(path, new MemoryBackend(this.#files, this.#tables))
+    this.#files.set(path, new MemoryBackend({ files: this.#files }, this.#tables))
   }
 
   async close(): Promise<void> {

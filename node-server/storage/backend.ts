@@ -85,6 +85,13 @@ export class LmdbBackend implements Backend {
   }
 
   async commit(writes: readonly Write[]): Promise<void> {
+    const failure = await this.#write(writes)
+    if (failure !== undefined) throw new Error(`LMDB could not commit to ${this.#path}`, { cause: failure.cause })
+    // The library keeps one read transaction for a while: without this, reads could miss what was just committed.
+    this.#root.resetReadTxn()
+  }
+
+  async #write(writes: readonly Write[]): Promise<{ readonly cause: unknown } | undefined> {
     try {
       await this.#root.batch(() => {
         for (const { table, key, value } of writes) {
@@ -93,11 +100,10 @@ export class LmdbBackend implements Backend {
           else void this.#tables[table].put(key, value)
         }
       })
-    } catch (cause) {
-      throw new Error(`LMDB could not commit to ${this.#path}`, { cause: await commitCause(cause) })
+      return undefined
+    } catch (error) {
+      return { cause: await commitCause(error) }
     }
-    // The library keeps one read transaction for a while: without this, reads could miss what was just committed.
-    this.#root.resetReadTxn()
   }
 
   size(): BackendSize {

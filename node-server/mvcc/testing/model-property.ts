@@ -1,0 +1,253 @@
+/**
+ * Random histories of commands, reads, commits, compaction slices and restarts, on a store and on its naive twin: every
+ * answer equal, and at the end the same state as a store that only replayed the log.
+ */
+import assert from 'node:assert/strict'
+import * as fc from 'fast-check'
+import { LogIndex, Term } from '../../../lib/ids.ts'
+import { KeyValue } from '../../proto/generated/etcd/kv.ts'
+import {
+  CompactionRequest,
+  DeleteRangeRequest,
+  PutRequest,
+  TxnRequest,
+  type Compare,
+  type RangeRequest,
+  type RequestOp,
+} from '../../proto/generated/etcd/rpc.ts'
+import { apply } from '../apply.ts'
+import type { Backend } from '../backend.ts'
+import type { StoreCommand } from '../command.ts'
+import { compactSlice, type CompactionCursor } from '../compaction.ts'
+import type { StoreError } from '../errors.ts'
+import { hashState } from '../hash.ts'
+import { MemoryBackend } from '../memory-backend.ts'
+import { range } from '../range.ts'
+import type { AppliedResult, OperationResult } from '../results.ts'
+import type { Result } from '../../../lib/result.ts'
+import { Store } from '../store.ts'
+import { Twin, type TwinCommand, type TwinKeyValue, type TwinResult } from './twin.ts'
+
+const KEYS = ['a', 'a\0', 'a\0\0', 'ab', 'b', 'c', '\0', '\xff', 'd'.repeat(40)]
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1')
+
+const key = fc.constantFrom(...KEYS).map(bytes)
+const rangeEnd = fc.constantFrom('', '', '\0', 'b', 'c', 'a\0\0', '\xff\xff', 'e'.repeat(3000)).map(bytes)
+const value = fc.constantFrom('', 'x', 'y', 'z'.repeat(200)).map(bytes)
+/** A number of revisions; scaled to those there are when it is used. */
+const smallRevision = fc.integer({ min: 0, max: 24 }).map(BigInt)
+const oftenNone = fc.oneof({ weight: 4, arbitrary: fc.constant(0n) }, smallRevision)
+
+const putRequest: fc.Arbitrary<PutRequest> = fc
+  .record({
+    key,
+    value,
+    lease: fc.constant(0n),
+    prevKv: fc.boolean(),
+    ignoreValue: fc.constantFrom(false, false, true),
+    ignoreLease: fc.constant(false),
+  })
+  .map((request) => (request.ignoreValue ? { ...request, value: Buffer.alloc(0) } : request))
+const deleteRequest: fc.Arbitrary<DeleteRangeRequest> = fc.record({ key, rangeEnd, prevKv: fc.boolean() })
+const rangeRequest: fc.Arbitrary<RangeRequest> = fc.record({
+  key,
+  rangeEnd,
+  limit: fc.constantFrom(0n, 0n, 1n, 2n, 3n),
+  revision: oftenNone,
+  sortOrder: fc.constantFrom(0, 1, 2),
+  sortTarget: fc.constantFrom(0, 0, 1, 2, 3, 4),
+  serializable: fc.boolean(),
+  keysOnly: fc.boolean(),
+  countOnly: fc.constantFrom(false, false, false, true),
+  minModRevision: oftenNone,
+  maxModRevision: oftenNone,
+  minCreateRevision: oftenNone,
+  maxCreateRevision: oftenNone,
+})
+const compare: fc.Arbitrary<Compare> = fc.oneof(
+  fc.record({
+    result: fc.constantFrom(0, 1, 2, 3),
+    target: fc.constant(3 as const),
+    key,
+    rangeEnd,
+    targetUnion: fc.record({ $case: fc.constant('value' as const), value }),
+  }),
+  ...(['version', 'createRevision', 'modRevision', 'lease'] as const).map((name, position) =>
+    fc.record({
+      result: fc.constantFrom(0, 1, 2, 3),
+      target: fc.constant(([0, 1, 2, 4] as const)[position] ?? 0),
+      key,
+      rangeEnd,
+      targetUnion: fc.record({ $case: fc.constant(name), value: fc.integer({ min: 0, max: 8 }).map(BigInt) }),
+    }),
+  ),
+)
+
+const simpleOperations: fc.Arbitrary<RequestOp>[] = [
+  putRequest.map((value): RequestOp => ({ request: { $case: 'requestPut', value } })),
+  rangeRequest.map((value): RequestOp => ({ request: { $case: 'requestRange', value } })),
+  deleteRequest.map((value): RequestOp => ({ request: { $case: 'requestDeleteRange', value } })),
+]
+
+function txnRequest(depth: number): fc.Arbitrary<TxnRequest> {
+  const inner =
+    depth === 0 ? [] : [txnRequest(depth - 1).map((value): RequestOp => ({ request: { $case: 'requestTxn', value } }))]
+  const branch = fc.array(fc.oneof(...simpleOperations, ...inner), { maxLength: 3 })
+  return fc.record({ compare: fc.array(compare, { maxLength: 2 }), success: branch, failure: branch })
+}
+
+/** What a read's revision is counted from, so that the limits of what may be read are met often. */
+type Anchor = 'none' | 'compacted' | 'current'
+
+type Step =
+  | { readonly kind: 'apply'; readonly command: TwinCommand }
+  | { readonly kind: 'read'; readonly request: RangeRequest; readonly anchor: Anchor; readonly offset: number }
+  | { readonly kind: 'commit'; readonly isAwaited: boolean }
+  | { readonly kind: 'slice' | 'restart' | 'yield' }
+
+const command: fc.Arbitrary<TwinCommand> = fc.oneof(
+  { weight: 6, arbitrary: putRequest.map((request) => ({ kind: 'put' as const, request })) },
+  { weight: 2, arbitrary: deleteRequest.map((request) => ({ kind: 'delete-range' as const, request })) },
+  { weight: 3, arbitrary: txnRequest(2).map((request) => ({ kind: 'txn' as const, request })) },
+  { weight: 1, arbitrary: fc.integer({ min: 0, max: 24 }).map((revision) => ({ kind: 'compact' as const, revision })) },
+)
+const read: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant('read' as const),
+  request: rangeRequest,
+  anchor: fc.constantFrom('none', 'compacted', 'current'),
+  offset: fc.integer({ min: -2, max: 1 }),
+})
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: command.map((command) => ({ kind: 'apply' as const, command })) },
+  { weight: 6, arbitrary: read },
+  { weight: 2, arbitrary: fc.boolean().map((isAwaited) => ({ kind: 'commit' as const, isAwaited })) },
+  { weight: 2, arbitrary: fc.constantFrom('slice', 'restart', 'yield').map((kind) => ({ kind })) },
+)
+
+export async function checkAgainstTwin(open: () => Promise<Backend>, numRuns: number): Promise<void> {
+  const property = fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
+    const backend = await open()
+    try {
+      await run(backend, steps)
+    } finally {
+      await backend.close()
+    }
+  })
+  await fc.assert(property, { numRuns })
+}
+
+interface History {
+  readonly twin: Twin
+  readonly log: StoreCommand[]
+  cursor: CompactionCursor | undefined
+}
+
+async function run(backend: Backend, steps: readonly Step[]): Promise<void> {
+  const history: History = { twin: new Twin(), log: [], cursor: undefined }
+  let store = new Store(backend)
+  for (const step of steps) store = await take(store, history, step)
+  const replayed = new Store(new MemoryBackend())
+  replay(replayed, history.log)
+  assert.equal(hashState(store), hashState(replayed))
+  await store.commit()
+  assert.equal(hashState(new Store(backend)), hashState(replayed), 'after the last commit the backend alone has it all')
+}
+
+async function take(store: Store, history: History, step: Step): Promise<Store> {
+  switch (step.kind) {
+    case 'apply': {
+      const logged = encode(step.command)
+      history.log.push(logged)
+      const result = apply(store, position(history.log.length), logged)
+      assert.deepEqual(comparable(result), history.twin.apply(step.command))
+      assert.equal(store.revision, history.twin.revision)
+      return store
+    }
+    case 'read': {
+      const anchors = { none: undefined, compacted: store.compactedRevision, current: store.revision }
+      const anchor = anchors[step.anchor]
+      const revision = anchor === undefined ? step.request.revision : BigInt(anchor + step.offset)
+      const request = { ...step.request, revision }
+      assert.deepEqual(comparable(range(store, request)), history.twin.range(request))
+      return store
+    }
+    case 'commit': {
+      const committed = store.commit()
+      if (step.isAwaited) await committed
+      return store
+    }
+    case 'slice':
+      history.cursor = compactSlice(store, history.cursor).cursor
+      return store
+    case 'yield':
+      await new Promise((resolve) => setImmediate(resolve))
+      return store
+    case 'restart': {
+      if (store.isCommitting) await store.commit() // its transaction ends in any case; what came later is lost
+      const restarted = new Store(store.backend)
+      replay(restarted, history.log)
+      history.cursor = undefined
+      return restarted
+    }
+    default:
+      throw new Error('unknown step')
+  }
+}
+
+function replay(store: Store, log: readonly StoreCommand[]): void {
+  for (const [offset, command] of log.entries()) {
+    if (offset + 1 > store.appliedIndex) apply(store, position(offset + 1), command)
+  }
+}
+
+function position(index: number): { index: LogIndex; term: Term } {
+  return { index: LogIndex(index), term: Term(1) }
+}
+
+function encode(command: TwinCommand): StoreCommand {
+  const requestId = 0n
+  switch (command.kind) {
+    case 'put':
+      return { kind: 'put', requestId, request: PutRequest.encode(command.request).finish() }
+    case 'delete-range':
+      return { kind: 'delete-range', requestId, request: DeleteRangeRequest.encode(command.request).finish() }
+    case 'txn':
+      return { kind: 'txn', requestId, request: TxnRequest.encode(command.request).finish() }
+    case 'compact': {
+      const request = CompactionRequest.encode({ revision: BigInt(command.revision), physical: false }).finish()
+      return { kind: 'compact', requestId, request }
+    }
+    default:
+      throw new Error('unknown command')
+  }
+}
+
+function comparable(result: Result<AppliedResult | OperationResult, StoreError>): TwinResult {
+  return result.ok ? comparableResult(result.value) : { kind: 'error', error: result.error.kind }
+}
+
+function comparableResult(result: AppliedResult | OperationResult): TwinResult {
+  switch (result.kind) {
+    case 'range':
+      return { ...result, kvs: result.kvs.map(comparableKeyValue) }
+    case 'put':
+      return { ...result, prevKv: result.prevKv === undefined ? undefined : comparableKeyValue(result.prevKv) }
+    case 'delete-range':
+      return { ...result, prevKvs: result.prevKvs.map(comparableKeyValue) }
+    case 'txn':
+      return { ...result, responses: result.responses.map(comparableResult) }
+    default:
+      return result
+  }
+}
+
+function comparableKeyValue(encoded: Buffer): TwinKeyValue {
+  const { key, value, createRevision, modRevision, version } = KeyValue.decode(encoded)
+  return {
+    key: key.toString('latin1'),
+    value: value.toString('latin1'),
+    create: Number(createRevision),
+    mod: Number(modRevision),
+    version: Number(version),
+  }
+}
