@@ -1,0 +1,77 @@
+/**
+ * What to do next: the first rule with work wins, and only its membership change is in the plan. Objects edited by hand
+ * are put back beside it, so that a long wait for a learner does not hold that up.
+ *
+ * Invariants (safety.ts asserts them): at most one membership change a plan, decided on the configuration in force and
+ * recorded in status first; no removal that costs the quorum; no volume deleted whose ordinal is a member.
+ *
+ * Pure: equal inputs, equal plan. Each rule looks at the live member list, not at what the operator remembers: what is
+ * already done is thereby not done again, and an edit that turns a plan around takes effect at the next step.
+ */
+import type { Observed } from './observed.ts'
+import { blocked, type Plan, SETTLED_MS } from './plan.ts'
+import { deleteStaleVolumes, finishRemoval } from './rules/cleanup.ts'
+import { deletion } from './rules/deletion.ts'
+import { form } from './rules/form.ts'
+import { heal } from './rules/heal.ts'
+import { awaitChange, awaitLeader } from './rules/leader.ts'
+import { finishLearner } from './rules/learner.ts'
+import { restoreObjects, takenNames } from './rules/objects.ts'
+import { scaleDown } from './rules/scale-down.ts'
+import { scaleUp } from './rules/scale-up.ts'
+import { assertSafe } from './safety.ts'
+
+type Rule = (observed: Observed) => Plan | undefined
+
+/** These leave the objects alone. */
+const STANDSTILL: readonly Rule[] = [deletion, paused, takenNames]
+
+/** Without a leader nothing can be decided; then what was begun, then heal before growing, grow before shrinking. */
+const RULES: readonly Rule[] = [
+  form,
+  awaitLeader,
+  awaitChange,
+  finishRemoval,
+  heal,
+  finishLearner,
+  scaleUp,
+  scaleDown,
+  deleteStaleVolumes,
+]
+
+export function decide(observed: Observed): Plan {
+  const standstill = firstOf(STANDSTILL, observed)
+  const plan = standstill ?? withObjects(observed, firstOf(RULES, observed) ?? settled())
+  assertSafe(observed, plan)
+  return plan
+}
+
+function firstOf(rules: readonly Rule[], observed: Observed): Plan | undefined {
+  for (const rule of rules) {
+    const plan = rule(observed)
+    if (plan !== undefined) return plan
+  }
+  return undefined
+}
+
+function withObjects(observed: Observed, plan: Plan): Plan {
+  return { ...plan, actions: [...restoreObjects(observed), ...plan.actions] }
+}
+
+function paused({ cluster }: Observed): Plan | undefined {
+  if (!cluster.spec.paused) return undefined
+  const message = 'spec.paused is set: the cluster runs on, the operator changes nothing'
+  return { ...blocked('Paused', message, cluster.recorded.operation), isBlocked: false }
+}
+
+function settled(): Plan {
+  return {
+    reason: 'Settled',
+    message: 'all members are as wanted',
+    actions: [],
+    operation: undefined,
+    requeueAfterMs: SETTLED_MS,
+    isSettled: true,
+    isBlocked: false,
+  }
+}

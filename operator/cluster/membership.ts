@@ -1,0 +1,53 @@
+/** Which member's word about the configuration counts. Pure. */
+import type { AdminStatus } from '../../lib/admin-api.ts'
+import type { RaftCluster } from '../api/raft-cluster.ts'
+import type { Membership, ObservedPod } from './observed.ts'
+import { ordinalOf } from './resources/names.ts'
+
+interface Answer {
+  readonly status: AdminStatus
+  readonly adminUrl: string
+}
+
+/**
+ * The leader's word, if one leads in the highest term that anybody knows and knows no less than what was recorded. A
+ * deposed leader that has not noticed is told apart by its term; what it would accept is refused by its quorum anyway.
+ */
+export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>): Membership | undefined {
+  const { recorded } = cluster
+  const answers = [...pods].flatMap(({ status, adminUrl }): Answer[] =>
+    status !== undefined && adminUrl !== undefined && isMember(status, recorded.clusterID)
+      ? [{ status, adminUrl }]
+      : [],
+  )
+  const leader = answers
+    .filter(({ status }) => status.role === 'leader')
+    .filter(({ status }) => answers.every((other) => other.status.term <= status.term))
+    .find(({ status }) => status.term >= recorded.term && status.configIndex >= recorded.configIndex)
+  const source = leader ?? answers.toSorted((a, b) => b.status.configIndex - a.status.configIndex)[0]
+  if (source === undefined) return undefined
+  const { status } = source
+  return {
+    configIndex: status.configIndex,
+    term: status.term,
+    commitIndex: status.commitIndex,
+    voters: status.voters,
+    learners: status.learners,
+    members: status.members.map((member) => ({ ...member, ordinal: ordinalOf(cluster.name, member.name) })),
+    leader: leader === undefined ? undefined : { memberId: status.memberId, adminUrl: leader.adminUrl },
+    isChangePending: status.isChangePending || status.votersOutgoing.length > 0,
+    activeIds: activeIds(leader, answers),
+    peers: new Map(status.peers.map(({ id, matchIndex, lag }) => [id, { matchIndex, lag }])),
+  }
+}
+
+function isMember(status: AdminStatus, clusterId: string): boolean {
+  return clusterId !== '' && status.clusterId === clusterId && status.role !== 'waiting' && status.role !== 'removed'
+}
+
+/** Without a leader, those who answer: enough to say whether there could be one. */
+function activeIds(leader: Answer | undefined, answers: readonly Answer[]): ReadonlySet<string> {
+  if (leader === undefined) return new Set(answers.map(({ status }) => status.memberId))
+  const { status } = leader
+  return new Set([status.memberId, ...status.peers.filter((peer) => peer.isActive).map((peer) => peer.id)])
+}

@@ -1,0 +1,103 @@
+/** Everything a decision looks at, as it was read at one moment. Pure types, and what follows from them alone. */
+import type { AdminMember, AdminStatus } from '../../lib/admin-api.ts'
+import type { RaftCluster } from '../api/raft-cluster.ts'
+import type { KubeObject } from './ports.ts'
+
+export interface Observed {
+  readonly nowMs: number
+  readonly cluster: RaftCluster
+  readonly defaultImage: string
+  /** Objects with the names of ours, whoever owns them; undefined where there is none. */
+  readonly objects: ObservedObjects
+  /** By ordinal. */
+  readonly pods: ReadonlyMap<number, ObservedPod>
+  /** By ordinal, also those that no pod uses. */
+  readonly volumes: ReadonlyMap<number, ObservedVolume>
+  /** Pods in our place that belong to somebody else. */
+  readonly foreignPods: readonly string[]
+  /** Volumes under our names with data of another cluster, by ordinal. */
+  readonly foreignVolumes: ReadonlyMap<number, string>
+  /** What the cluster itself says; undefined while no member of it answers. */
+  readonly membership: Membership | undefined
+}
+
+export interface ObservedObjects {
+  readonly serviceAccount: KubeObject | undefined
+  readonly headlessService: KubeObject | undefined
+  readonly clientService: KubeObject | undefined
+  readonly disruptionBudget: KubeObject | undefined
+  readonly adminToken: KubeObject | undefined
+  readonly statefulSet: ObservedStatefulSet | undefined
+}
+
+export interface ObservedStatefulSet {
+  readonly object: KubeObject
+  readonly uid: string
+  readonly replicas: number
+  /** Size in the volume claim template. */
+  readonly templateSize: string | undefined
+  /** Revision that a pod made now would have. */
+  readonly updateRevision: string | undefined
+}
+
+export interface ObservedPod {
+  readonly ordinal: number
+  readonly name: string
+  readonly uid: string
+  readonly isTerminating: boolean
+  readonly isReady: boolean
+  readonly revision: string | undefined
+  readonly adminUrl: string | undefined
+  /** Undefined when its member did not answer. */
+  readonly status: AdminStatus | undefined
+}
+
+export interface ObservedVolume {
+  readonly ordinal: number
+  readonly name: string
+  readonly uid: string
+  readonly isTerminating: boolean
+  readonly requestedSize: string | undefined
+  readonly capacity: string | undefined
+}
+
+export interface ObservedMember extends AdminMember {
+  /** Undefined for a member that is not one of our pods: added by hand. */
+  readonly ordinal: number | undefined
+}
+
+/** The configuration in force, by the word of one member: the leader's wherever it answers. */
+export interface Membership {
+  readonly configIndex: number
+  readonly term: number
+  readonly commitIndex: number
+  readonly voters: readonly string[]
+  readonly learners: readonly string[]
+  readonly members: readonly ObservedMember[]
+  /** Undefined when no leader answers: then this may be old, and nothing is decided on it. */
+  readonly leader: { readonly memberId: string; readonly adminUrl: string } | undefined
+  readonly isChangePending: boolean
+  /** Members that the leader hears from, itself among them. */
+  readonly activeIds: ReadonlySet<string>
+  readonly peers: ReadonlyMap<string, { readonly matchIndex: number; readonly lag: number }>
+}
+
+/** The cluster exists: it was formed, now or at any earlier time. */
+export function isFormed({ cluster, membership }: Observed): boolean {
+  return membership !== undefined || cluster.recorded.configIndex > 0 || cluster.recorded.members.length > 0
+}
+
+/** Ordinals that are members as far as is known. Without a leader's word, whoever may be one counts. */
+export function memberOrdinals({ cluster, membership }: Observed): ReadonlySet<number> {
+  const certain = membership?.members ?? []
+  const possible = membership?.leader === undefined ? cluster.recorded.members : []
+  return new Set([...certain, ...possible].flatMap(({ ordinal }) => (ordinal === undefined ? [] : [ordinal])))
+}
+
+/** Members that say they belong to another cluster. */
+export function strangers({ cluster, pods }: Observed): readonly ObservedPod[] {
+  const ours = cluster.recorded.clusterID
+  return [...pods.values()].filter(
+    ({ status }) => status !== undefined && status.clusterId !== '' && status.clusterId !== ours,
+  )
+}

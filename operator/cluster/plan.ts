@@ -1,0 +1,62 @@
+/** What a decision looks like: a value that act.ts carries out. */
+import type { BootstrapRequest, JoinRequest, LeaderTransferRequest, MembershipRequest } from '../../lib/admin-api.ts'
+import type { Operation } from '../api/status.ts'
+import type { ApplyObject, ObjectRef } from './ports.ts'
+
+export type Action =
+  | { readonly kind: 'apply'; readonly object: ApplyObject }
+  | { readonly kind: 'create-admin-token' }
+  | { readonly kind: 'set-finalizers'; readonly finalizers: readonly string[] }
+  | { readonly kind: 'mint-cluster-id' }
+  /** Written to status before the mutation that it announces. */
+  | { readonly kind: 'record-operation'; readonly operation: Operation }
+  | { readonly kind: 'bootstrap'; readonly url: string; readonly request: BootstrapRequest }
+  | { readonly kind: 'join'; readonly url: string; readonly request: JoinRequest }
+  | { readonly kind: 'change-membership'; readonly url: string; readonly request: MembershipRequest }
+  | { readonly kind: 'transfer-leader'; readonly url: string; readonly request: LeaderTransferRequest }
+  | { readonly kind: 'delete-object'; readonly ref: ObjectRef; readonly uid: string }
+  | { readonly kind: 'delete-volume'; readonly ref: ObjectRef; readonly uid: string; readonly ordinal: number }
+
+export interface Plan {
+  /** CamelCase: the reason of the condition Progressing, and of Ready while it is not. */
+  readonly reason: string
+  readonly message: string
+  readonly actions: readonly Action[]
+  /** In flight after the actions; undefined when nothing is. */
+  readonly operation: Operation | undefined
+  readonly requeueAfterMs: number
+  /** Nothing more is wanted, nothing stands in the way. */
+  readonly isSettled: boolean
+  /** It goes on only when somebody does something. */
+  readonly isBlocked: boolean
+}
+
+/** While something is in flight: a local call answers within milliseconds, and growing by one takes a few of them. */
+export const IN_FLIGHT_MS = 200
+/** Where only time helps: a pod that starts, a learner that catches up. */
+export const WAITING_MS = 500
+/** Members change without a word to Kubernetes. */
+export const SETTLED_MS = 5_000
+/** Where somebody has to do something first. */
+export const BLOCKED_MS = 10_000
+
+export function inFlight(reason: string, message: string, operation: Operation, actions: readonly Action[]): Plan {
+  const requeueAfterMs = IN_FLIGHT_MS
+  return { reason, message, actions, operation, requeueAfterMs, isSettled: false, isBlocked: false }
+}
+
+export function waiting(reason: string, message: string, operation?: Operation): Plan {
+  return {
+    reason,
+    message,
+    actions: [],
+    operation,
+    requeueAfterMs: WAITING_MS,
+    isSettled: false,
+    isBlocked: false,
+  }
+}
+
+export function blocked(reason: string, message: string, operation?: Operation): Plan {
+  return { ...waiting(reason, message, operation), requeueAfterMs: BLOCKED_MS, isBlocked: true }
+}

@@ -1,0 +1,92 @@
+/** What the objects of a cluster are called, labelled and owned by. Pure. */
+import { API_VERSION, GROUP, KIND, type RaftCluster } from '../../api/raft-cluster.ts'
+import type { AdminTarget, ApplyObject, KubeObject, ObjectRef, OwnerReference } from '../ports.ts'
+
+export const CONTAINER = 'raftkv'
+export const PORTS = { client: 2379, peer: 2380, admin: 8080 } as const
+export const TOKEN_KEY = 'token'
+export const VOLUME = 'data'
+/** On volumes, which have no owner reference: whose data it is. */
+export const CLUSTER_UID_LABEL = `${GROUP}/cluster-uid`
+
+type Named = Pick<RaftCluster, 'name' | 'namespace'>
+
+export const names = {
+  statefulSet: (cluster: Named): string => cluster.name,
+  serviceAccount: (cluster: Named): string => cluster.name,
+  headlessService: (cluster: Named): string => `${cluster.name}-headless`,
+  clientService: (cluster: Named): string => `${cluster.name}-client`,
+  adminToken: (cluster: Named): string => `${cluster.name}-admin-token`,
+  disruptionBudget: (cluster: Named): string => cluster.name,
+  pod: (cluster: Named, ordinal: number): string => `${cluster.name}-${ordinal}`,
+  volume: (cluster: Named, ordinal: number): string => `${VOLUME}-${cluster.name}-${ordinal}`,
+}
+
+/** Undefined for a name that is not `<prefix>-<ordinal>` as a StatefulSet writes it. */
+export function ordinalOf(prefix: string, name: string): number | undefined {
+  if (!name.startsWith(`${prefix}-`)) return undefined
+  const digits = name.slice(prefix.length + 1)
+  return /^(0|[1-9]\d{0,5})$/.test(digits) ? Number(digits) : undefined
+}
+
+export function selectorLabels(cluster: Named): Record<string, string> {
+  return {
+    'app.kubernetes.io/name': 'raftkv',
+    'app.kubernetes.io/instance': cluster.name,
+    'app.kubernetes.io/managed-by': 'raftcluster-operator',
+  }
+}
+
+export function labels(cluster: Named): Record<string, string> {
+  return { ...selectorLabels(cluster), 'app.kubernetes.io/component': 'member', [`${GROUP}/cluster`]: cluster.name }
+}
+
+export function selectorText(cluster: Named): string {
+  return Object.entries(selectorLabels(cluster))
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',')
+}
+
+export function ownerReference(cluster: Pick<RaftCluster, 'name' | 'uid'>): OwnerReference {
+  return {
+    apiVersion: API_VERSION,
+    kind: KIND,
+    name: cluster.name,
+    uid: cluster.uid,
+    controller: true,
+    blockOwnerDeletion: true,
+  }
+}
+
+export function metadata(cluster: RaftCluster, name: string): ApplyObject['metadata'] {
+  return { name, namespace: cluster.namespace, labels: labels(cluster), ownerReferences: [ownerReference(cluster)] }
+}
+
+/** DNS name of an ordinal's pod, known before the pod is there. */
+export function hostName(cluster: RaftCluster, ordinal: number): string {
+  const service = names.headlessService(cluster)
+  return `${names.pod(cluster, ordinal)}.${service}.${cluster.namespace}.svc.${cluster.spec.clusterDomain}`
+}
+
+export function peerUrl(cluster: RaftCluster, ordinal: number): string {
+  return `http://${hostName(cluster, ordinal)}:${PORTS.peer}`
+}
+
+/** The usual {@link ReconcileDeps.adminUrl}: by address, which needs no DNS to have caught up. */
+export function podAdminUrl(target: AdminTarget): string {
+  const host = target.podIP.includes(':') ? `[${target.podIP}]` : target.podIP
+  return `http://${host}:${PORTS.admin}`
+}
+
+export function volumeRef(cluster: Named, name: string): ObjectRef {
+  return { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace: cluster.namespace, name }
+}
+
+export function podRef(cluster: Named, name: string): ObjectRef {
+  return { apiVersion: 'v1', kind: 'Pod', namespace: cluster.namespace, name }
+}
+
+/** UID of the object that controls this one. */
+export function controllerOf(object: KubeObject): string | undefined {
+  return object.metadata.ownerReferences?.find(({ controller }) => controller === true)?.uid
+}

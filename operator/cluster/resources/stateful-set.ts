@@ -1,0 +1,160 @@
+/**
+ * The StatefulSet: pods of all ordinals at once (Parallel), replaced only when somebody deletes them (OnDelete), volumes
+ * kept whatever happens (the operator alone deletes them). Nothing about membership is in it: a member starts waiting
+ * and is told what to do.
+ */
+import type { RaftCluster } from '../../api/raft-cluster.ts'
+import type { ApplyObject } from '../ports.ts'
+import { CLUSTER_UID_LABEL, CONTAINER, labels, metadata, names, PORTS, selectorLabels, VOLUME } from './names.ts'
+
+const DATA_MOUNT = '/var/lib/raftkv'
+const TOKEN_MOUNT = '/etc/raftkv/admin'
+/** Time for a member to hand over leadership and flush. */
+const TERMINATION_GRACE_SECONDS = 30
+/** The user of the image. */
+const USER_ID = 1000
+
+export interface StatefulSetOptions {
+  readonly replicas: number
+  readonly defaultImage: string
+  /** Size in the volume claim template, which cannot change; undefined for a new StatefulSet. */
+  readonly templateSize: string | undefined
+}
+
+export function statefulSet(cluster: RaftCluster, options: StatefulSetOptions): ApplyObject {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: metadata(cluster, names.statefulSet(cluster)),
+    spec: {
+      replicas: options.replicas,
+      serviceName: names.headlessService(cluster),
+      podManagementPolicy: 'Parallel',
+      updateStrategy: { type: 'OnDelete' },
+      persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
+      selector: { matchLabels: selectorLabels(cluster) },
+      template: { metadata: { labels: labels(cluster) }, spec: podSpec(cluster, options.defaultImage) },
+      volumeClaimTemplates: [volumeClaimTemplate(cluster, options.templateSize)],
+    },
+  }
+}
+
+export function imageOf(cluster: RaftCluster, defaultImage: string): string {
+  const { repository, tag } = cluster.spec.image
+  const colon = defaultImage.indexOf(':', defaultImage.lastIndexOf('/') + 1)
+  const defaultRepository = colon === -1 ? defaultImage : defaultImage.slice(0, colon)
+  if (repository === undefined && tag === undefined) return defaultImage
+  if (tag === undefined) return repository ?? defaultImage
+  return `${repository ?? defaultRepository}:${tag}`
+}
+
+function podSpec(cluster: RaftCluster, defaultImage: string): Record<string, unknown> {
+  const { podTemplate, image } = cluster.spec
+  return {
+    serviceAccountName: names.serviceAccount(cluster),
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: TERMINATION_GRACE_SECONDS,
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: USER_ID,
+      runAsGroup: USER_ID,
+      fsGroup: USER_ID,
+      fsGroupChangePolicy: 'OnRootMismatch',
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    affinity: podTemplate.affinity ?? spreadOverHosts(cluster),
+    ...(podTemplate.priorityClassName !== undefined && { priorityClassName: podTemplate.priorityClassName }),
+    ...(podTemplate.nodeSelector !== undefined && { nodeSelector: podTemplate.nodeSelector }),
+    ...(podTemplate.tolerations !== undefined && { tolerations: podTemplate.tolerations }),
+    ...(podTemplate.topologySpreadConstraints !== undefined && {
+      topologySpreadConstraints: podTemplate.topologySpreadConstraints,
+    }),
+    ...(image.pullSecrets.length > 0 && { imagePullSecrets: image.pullSecrets }),
+    containers: [container(cluster, defaultImage)],
+    volumes: [{ name: 'admin-token', secret: { secretName: names.adminToken(cluster), defaultMode: 0o440 } }],
+  }
+}
+
+function spreadOverHosts(cluster: RaftCluster): Record<string, unknown> {
+  return {
+    podAntiAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        {
+          weight: 100,
+          podAffinityTerm: {
+            labelSelector: { matchLabels: selectorLabels(cluster) },
+            topologyKey: 'kubernetes.io/hostname',
+          },
+        },
+      ],
+    },
+  }
+}
+
+function container(cluster: RaftCluster, defaultImage: string): Record<string, unknown> {
+  const { image, resources } = cluster.spec
+  return {
+    name: CONTAINER,
+    image: imageOf(cluster, defaultImage),
+    imagePullPolicy: image.pullPolicy,
+    command: ['node'],
+    args: memberArgs(cluster),
+    env: [
+      { name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
+      { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } } },
+    ],
+    ports: Object.entries(PORTS).map(([name, containerPort]) => ({ name, containerPort, protocol: 'TCP' })),
+    // Starting up may mean replaying a long log: 10 minutes, then the kubelet tries anew.
+    startupProbe: probe('/livez', { periodSeconds: 1, failureThreshold: 600 }),
+    livenessProbe: probe('/livez', { periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 }),
+    readinessProbe: probe('/readyz', { periodSeconds: 1, failureThreshold: 3, timeoutSeconds: 2 }),
+    ...(Object.keys(resources).length > 0 && { resources }),
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+    volumeMounts: [
+      { name: VOLUME, mountPath: DATA_MOUNT },
+      { name: 'admin-token', mountPath: TOKEN_MOUNT, readOnly: true },
+    ],
+  }
+}
+
+function memberArgs(cluster: RaftCluster): readonly string[] {
+  const { options, clusterDomain } = cluster.spec
+  const host = `$(POD_NAME).${names.headlessService(cluster)}.$(POD_NAMESPACE).svc.${clusterDomain}`
+  return [
+    'node-server/main.ts',
+    '--name=$(POD_NAME)',
+    `--data-dir=${DATA_MOUNT}/data`,
+    `--listen-client-urls=http://0.0.0.0:${PORTS.client}`,
+    `--advertise-client-urls=http://${host}:${PORTS.client}`,
+    `--listen-peer-urls=http://0.0.0.0:${PORTS.peer}`,
+    `--initial-advertise-peer-urls=http://${host}:${PORTS.peer}`,
+    '--initial-cluster-state=wait',
+    `--listen-admin-urls=http://0.0.0.0:${PORTS.admin}`,
+    `--admin-token-file=${TOKEN_MOUNT}/token`,
+    `--heartbeat-interval=${options.heartbeatMs}`,
+    `--election-timeout=${options.electionTimeoutMs}`,
+    ...(options.snapshotCount === undefined ? [] : [`--snapshot-count=${options.snapshotCount}`]),
+    ...(options.quotaBytes === undefined ? [] : [`--quota-backend-bytes=${options.quotaBytes}`]),
+  ]
+}
+
+function probe(path: string, timing: Readonly<Record<string, number>>): Record<string, unknown> {
+  return { httpGet: { path, port: 'admin' }, ...timing }
+}
+
+function volumeClaimTemplate(cluster: RaftCluster, templateSize: string | undefined): Record<string, unknown> {
+  const { size, storageClassName } = cluster.spec.storage
+  return {
+    metadata: { name: VOLUME, labels: { ...labels(cluster), [CLUSTER_UID_LABEL]: cluster.uid } },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      ...(storageClassName !== undefined && { storageClassName }),
+      resources: { requests: { storage: templateSize ?? size } },
+    },
+  }
+}

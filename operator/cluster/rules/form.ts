@@ -1,0 +1,72 @@
+/**
+ * Forming: one seed, ordinal 0, becomes the whole cluster; the others join it. The cluster ID is recorded first, so that
+ * whoever goes on after a crash uses the same one. Once anything says that the cluster was formed, this rule is silent
+ * for ever: an empty disk never forms a second cluster. Pure.
+ */
+import { isFormed, type Observed, strangers } from '../observed.ts'
+import { newOperation } from '../operation.ts'
+import { blocked, IN_FLIGHT_MS, inFlight, type Plan, waiting } from '../plan.ts'
+import { names, peerUrl } from '../resources/names.ts'
+
+const SEED = 0
+
+export function form(observed: Observed): Plan | undefined {
+  if (isFormed(observed)) return undefined
+  const { cluster, foreignVolumes, pods } = observed
+  const { clusterID, operation } = cluster.recorded
+  const inPlace = [...foreignVolumes].filter(([ordinal]) => ordinal < cluster.spec.replicas).map(([, name]) => name)
+  if (inPlace.length > 0) return foreignVolume(inPlace, observed)
+  const stranger = strangers(observed)[0]
+  if (stranger !== undefined) {
+    return blocked(
+      'ClusterIDMismatch',
+      `${stranger.name} has data of cluster ${stranger.status?.clusterId}: this cluster is not formed over it`,
+    )
+  }
+  if (clusterID === '') {
+    return {
+      ...waiting('Forming', 'the cluster gets its ID'),
+      actions: [{ kind: 'mint-cluster-id' }],
+      requeueAfterMs: IN_FLIGHT_MS,
+    }
+  }
+  const volume = observed.volumes.get(SEED)
+  if (operation?.type === 'Form' && volume !== undefined && volume.uid !== operation.volumeUID)
+    return seedLost(observed)
+  const seed = pods.get(SEED)
+  const isWaiting = seed?.status?.role === 'waiting' && !seed.isTerminating
+  if (!isWaiting || seed.adminUrl === undefined || volume === undefined) {
+    return waiting('Forming', `waits for ${names.pod(cluster, SEED)} to start`, operation)
+  }
+  const next = newOperation(observed, {
+    type: 'Form',
+    step: 'Bootstrap',
+    ordinal: SEED,
+    verb: 'bootstrap',
+    subject: clusterID,
+    volumeUID: volume.uid,
+  })
+  const member = { name: seed.name, peerURLs: [peerUrl(cluster, SEED)] }
+  const request = { operationId: next.id, clusterId: clusterID, expectedConfigIndex: 0, member }
+  return inFlight('Forming', `${seed.name} becomes the first member`, next, [
+    { kind: 'record-operation', operation: next },
+    { kind: 'bootstrap', url: seed.adminUrl, request },
+  ])
+}
+
+export function foreignVolume(inPlace: readonly string[], { cluster }: Observed): Plan {
+  return blocked(
+    'ForeignVolume',
+    `PersistentVolumeClaim ${inPlace.join(', ')} has data that is not this cluster's: delete it, or give the RaftCluster another name`,
+    cluster.recorded.operation,
+  )
+}
+
+/** Whether the seed was formed before its volume went is not known; a second cluster of one ID would be worse. */
+function seedLost({ cluster }: Observed): Plan {
+  return blocked(
+    'SeedVolumeLost',
+    'the first member’s volume was replaced while the cluster was being formed: delete the RaftCluster and create it anew',
+    cluster.recorded.operation,
+  )
+}

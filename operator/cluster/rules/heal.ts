@@ -1,0 +1,26 @@
+/** A lost pod comes back as itself; a member whose volume was lost cannot: its ID is removed, the pod joins anew. Pure. */
+import type { Membership, Observed, ObservedMember } from '../observed.ts'
+import type { Plan } from '../plan.ts'
+import { hasOrdinal, removeMember } from './removal.ts'
+
+export function heal(observed: Observed): Plan | undefined {
+  const { membership, pods } = observed
+  if (membership === undefined) return undefined
+  for (const member of membership.members.filter(hasOrdinal)) {
+    const pod = pods.get(member.ordinal)
+    if (pod?.status?.role !== 'waiting' || pod.isTerminating || !wasMember(membership, member)) continue
+    return removeMember(observed, membership, {
+      type: 'ReplaceMember',
+      reason: 'ReplacingMember',
+      why: `${pod.name} lost its volume`,
+      member,
+      volumeUID: '', // the volume that is there now is new
+    })
+  }
+  return undefined
+}
+
+/** It had data of the cluster: a learner that has none yet waits because it was not told to join. */
+function wasMember(membership: Membership, member: ObservedMember): boolean {
+  return !member.isLearner || (membership.peers.get(member.id)?.matchIndex ?? 0) > 0
+}

@@ -1,0 +1,101 @@
+/** Objects that are missing or were edited by hand are put back, whatever else goes on. Pure. */
+import { FINALIZER } from '../../api/raft-cluster.ts'
+import { parseQuantity } from '../../api/quantity.ts'
+import { contains } from '../contains.ts'
+import type { Observed } from '../observed.ts'
+import { type Action, blocked, type Plan } from '../plan.ts'
+import type { ApplyObject, KubeObject } from '../ports.ts'
+import { controllerOf, names, volumeRef } from '../resources/names.ts'
+import { podDisruptionBudget } from '../resources/pod-disruption-budget.ts'
+import { serviceAccount } from '../resources/service-account.ts'
+import { clientService, headlessService } from '../resources/services.ts'
+import { statefulSet } from '../resources/stateful-set.ts'
+import { desiredReplicas } from './replicas.ts'
+
+/** Nothing of ours is made or changed while a name that we need is somebody else's. */
+export function takenNames(observed: Observed): Plan | undefined {
+  const { objects, cluster, foreignPods } = observed
+  const taken = [
+    objects.serviceAccount,
+    objects.headlessService,
+    objects.clientService,
+    objects.disruptionBudget,
+    objects.adminToken,
+    objects.statefulSet?.object,
+  ].filter((object): object is KubeObject => object !== undefined && controllerOf(object) !== cluster.uid)
+  if (taken.length === 0 && foreignPods.length === 0) return undefined
+  const list = [
+    ...taken.map((object) => `${object.kind} ${object.metadata.name}`),
+    ...foreignPods.map((pod) => `Pod ${pod}`),
+  ]
+  return blocked(
+    'NameTaken',
+    `these exist and do not belong to this RaftCluster: ${list.join(', ')}. Remove them, or give the RaftCluster another name`,
+    cluster.recorded.operation,
+  )
+}
+
+export function restoreObjects(observed: Observed): readonly Action[] {
+  const { cluster, objects, membership } = observed
+  const voters = membership?.voters.length ?? cluster.recorded.voters
+  const wanted: readonly (readonly [KubeObject | undefined, ApplyObject])[] = [
+    [objects.serviceAccount, serviceAccount(cluster)],
+    [objects.headlessService, headlessService(cluster)],
+    [objects.clientService, clientService(cluster)],
+    ...(cluster.spec.pdb.enabled ? [[objects.disruptionBudget, podDisruptionBudget(cluster, voters)] as const] : []),
+    [objects.statefulSet?.object, desiredStatefulSet(observed)],
+  ]
+  return [
+    ...restoreFinalizer(observed),
+    ...(objects.adminToken === undefined ? [{ kind: 'create-admin-token' } as const] : []),
+    ...wanted
+      .filter(([present, desired]) => present === undefined || !contains(present, desired))
+      .map(([, object]) => ({ kind: 'apply', object }) as const),
+    ...dropDisruptionBudget(observed),
+    ...growVolumes(observed),
+  ]
+}
+
+function desiredStatefulSet(observed: Observed): ApplyObject {
+  return statefulSet(observed.cluster, {
+    replicas: desiredReplicas(observed),
+    defaultImage: observed.defaultImage,
+    templateSize: observed.objects.statefulSet?.templateSize,
+  })
+}
+
+function restoreFinalizer({ cluster }: Observed): readonly Action[] {
+  const isWanted = cluster.spec.storage.retention.whenDeleted === 'Delete'
+  if (isWanted === cluster.finalizers.includes(FINALIZER)) return []
+  const others = cluster.finalizers.filter((name) => name !== FINALIZER)
+  return [{ kind: 'set-finalizers', finalizers: isWanted ? [...others, FINALIZER] : others }]
+}
+
+function dropDisruptionBudget({ cluster, objects }: Observed): readonly Action[] {
+  const present = objects.disruptionBudget
+  if (cluster.spec.pdb.enabled || present === undefined) return []
+  const name = names.disruptionBudget(cluster)
+  const ref = { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', namespace: cluster.namespace, name }
+  return [{ kind: 'delete-object', ref, uid: present.metadata.uid ?? '' }]
+}
+
+/** The claim template cannot change, so the claims themselves are grown. */
+function growVolumes({ cluster, volumes }: Observed): readonly Action[] {
+  const { size } = cluster.spec.storage
+  return [...volumes.values()]
+    .filter((volume) => !volume.isTerminating && isSmaller(volume.requestedSize, size))
+    .map(({ name }) => ({
+      kind: 'apply',
+      object: {
+        apiVersion: 'v1',
+        kind: 'PersistentVolumeClaim',
+        metadata: { name: volumeRef(cluster, name).name, namespace: cluster.namespace },
+        spec: { resources: { requests: { storage: size } } },
+      },
+    }))
+}
+
+export function isSmaller(present: string | undefined, wanted: string): boolean {
+  const now = present === undefined ? undefined : parseQuantity(present)
+  return now !== undefined && now < (parseQuantity(wanted) ?? 0)
+}

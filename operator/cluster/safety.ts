@@ -1,0 +1,65 @@
+/** What no plan may do, whichever rule made it. A plan that fails here is a bug: the process stops rather than act. */
+import { assert } from '../../lib/assert.ts'
+import type { Action, Plan } from './plan.ts'
+import type { Membership, Observed } from './observed.ts'
+
+export function quorumOf(voterCount: number): number {
+  return Math.floor(voterCount / 2) + 1
+}
+
+/** Voters that the leader hears from, itself among them. */
+export function healthyVoters(membership: Membership): readonly string[] {
+  return membership.voters.filter((id) => membership.activeIds.has(id))
+}
+
+/** The old voters can commit the removal of `memberId`, and those who stay can go on. A learner has no vote. */
+export function canRemove(membership: Membership, memberId: string): boolean {
+  const healthy = healthyVoters(membership)
+  if (healthy.length < quorumOf(membership.voters.length)) return false
+  if (!membership.voters.includes(memberId)) return true
+  const stay = membership.voters.filter((id) => id !== memberId)
+  return stay.length > 0 && healthy.filter((id) => id !== memberId).length >= quorumOf(stay.length)
+}
+
+export function assertSafe(observed: Observed, plan: Plan): void {
+  const changes = plan.actions.filter((action) => action.kind === 'change-membership' || action.kind === 'bootstrap')
+  assert(changes.length <= 1, `${plan.reason}: more than one membership change in a plan`)
+  for (const action of plan.actions) assertSafeAction(observed, plan, action)
+}
+
+function assertSafeAction(observed: Observed, plan: Plan, action: Action): void {
+  const { membership, cluster } = observed
+  switch (action.kind) {
+    case 'bootstrap':
+      assert(cluster.recorded.clusterID !== '', 'the cluster ID is recorded before it is used')
+      assert(cluster.recorded.configIndex === 0 && membership === undefined, 'a cluster is formed once')
+      assert(isRecorded(observed, plan), 'an operation is recorded before it is carried out')
+      return
+    case 'change-membership': {
+      assert(membership?.leader !== undefined, 'a membership change needs a leader to judge it')
+      assert(!membership.isChangePending, 'a membership change is in flight already')
+      assert(action.request.expectedConfigIndex === membership.configIndex, 'decided on the configuration in force')
+      if (action.request.kind === 'remove') {
+        assert(canRemove(membership, action.request.memberId), `removing ${action.request.memberId} would lose quorum`)
+      }
+      assert(isRecorded(observed, plan), 'an operation is recorded before it is carried out')
+      return
+    }
+    case 'delete-volume':
+      assert(membership?.leader !== undefined || plan.reason === 'Deleting', 'only a leader can confirm a removal')
+      assert(
+        plan.reason === 'Deleting' || membership?.members.every(({ ordinal }) => ordinal !== action.ordinal) === true,
+        `the volume of ordinal ${action.ordinal} is a member's`,
+      )
+      return
+    default:
+  }
+}
+
+/** The first action that writes status comes before anything else that changes the cluster. */
+function isRecorded(observed: Observed, plan: Plan): boolean {
+  if (plan.operation === undefined) return false
+  const recorded = observed.cluster.recorded.operation
+  const isSame = recorded?.id === plan.operation.id && recorded.step === plan.operation.step
+  return isSame || plan.actions.find((action) => action.kind !== 'apply')?.kind === 'record-operation'
+}
