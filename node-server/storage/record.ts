@@ -1,11 +1,13 @@
 /**
  * The WAL's bytes. One append is one batch: it counts as a whole or not at all.
  *
- *   0           4            8            12                20
- *   ┌───────────┬────────────┬────────────┬─────────────────┬───────────────────┐
- *   │ "RKVW"    │ length (4) │ CRC32C (4) │ batch number (8)│ record ‖ record … │
- *   └───────────┴────────────┴────────────┴─────────────────┴───────────────────┘
- *   length is that of the records; the CRC covers batch number and records. Batch numbers go up by one, across segments.
+ *   0        4            8                  16                  20                24
+ *   ┌────────┬────────────┬──────────────────┬───────────────────┬─────────────────┬───────────────────┬──────┐
+ *   │ "RKVW" │ length (4) │ batch number (8) │ header CRC32C (4) │ body CRC32C (4) │ record ‖ record … │ 0xff │
+ *   └────────┴────────────┴──────────────────┴───────────────────┴─────────────────┴───────────────────┴──────┘
+ *   length is that of the records. The header CRC covers the 16 bytes before it: a length that can be trusted, and an end
+ *   that is not zero, tell a batch that was never written in full from one that was damaged later. The body CRC covers
+ *   the records and goes on from the header's. Batch numbers go up by one, across segments.
  *
  *   record: 1 identity    cluster ID (8) ‖ member ID (8) ‖ incarnation (8)
  *           2 hard state  term (8) ‖ vote (8) ‖ commit (8)
@@ -14,11 +16,11 @@
  *
  * An entry replaces any earlier one with its index and all that followed it.
  */
-import { unreachable } from '../../lib/assert.ts'
+import { assert, unreachable } from '../../lib/assert.ts'
 import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import { crc32c } from '../../lib/crc32c.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
-import type { Entry, HardState } from '../raft/message.ts'
+import type { Entry, EntryKind, HardState } from '../raft/message.ts'
 
 export interface Identity {
   readonly clusterId: ClusterId
@@ -39,21 +41,28 @@ export type WalRecord =
   | { readonly kind: 'base'; readonly base: LogBase }
 
 export const MAGIC = Buffer.from('RKVW')
-export const BATCH_HEADER_SIZE_BYTES = 20
+export const BATCH_HEADER_SIZE_BYTES = 24
+const END = 0xff
+/** What a disk writes as a whole or not at all. */
+const SECTOR_SIZE_BYTES = 512
 /** Far beyond what one Ready holds; a longer length is damage. */
 export const MAX_BATCH_SIZE_BYTES = 1024 * 1024 * 1024
 
 export function encodeBatch(batchNumber: number, records: readonly WalRecord[]): Buffer {
-  const writer = new ByteWriter(sizeHint(records)).raw(MAGIC).u32(0).u32(0).u53(batchNumber)
+  const writer = new ByteWriter(sizeHint(records)).raw(MAGIC).u32(0).u53(batchNumber).u32(0).u32(0)
   for (const record of records) writeRecord(writer, record)
-  const bytes = writer.finish()
-  bytes.writeUInt32BE(bytes.length - BATCH_HEADER_SIZE_BYTES, 4)
-  bytes.writeUInt32BE(crc32c(bytes.subarray(12)), 8)
+  const bytes = writer.u8(END).finish()
+  const length = bytes.length - BATCH_HEADER_SIZE_BYTES - 1
+  assert(length <= MAX_BATCH_SIZE_BYTES, `a batch of ${length} bytes is more than the log takes at once`)
+  bytes.writeUInt32BE(length, 4)
+  const headerCrc = crc32c(bytes.subarray(0, 16))
+  bytes.writeUInt32BE(headerCrc, 16)
+  bytes.writeUInt32BE(crc32c(bytes.subarray(BATCH_HEADER_SIZE_BYTES, -1), headerCrc), 20)
   return bytes
 }
 
 function sizeHint(records: readonly WalRecord[]): number {
-  let sizeBytes = BATCH_HEADER_SIZE_BYTES
+  let sizeBytes = BATCH_HEADER_SIZE_BYTES + 1
   for (const record of records) sizeBytes += record.kind === 'entry' ? record.entry.data.length + 22 : 32
   return sizeBytes
 }
@@ -100,17 +109,16 @@ export type BatchRead =
 
 /** Reads the batch at `offset`, never throwing on damage. Entry data shares memory with the input. */
 export function readBatch(bytes: Buffer, offset: number): BatchRead {
-  if (bytes.length - offset < BATCH_HEADER_SIZE_BYTES) return { kind: 'bad', problem: 'the header is cut off' }
-  if (!bytes.subarray(offset, offset + 4).equals(MAGIC))
-    return { kind: 'bad', problem: 'the mark of a batch is missing' }
-  const length = bytes.readUInt32BE(offset + 4)
-  const endOffset = offset + BATCH_HEADER_SIZE_BYTES + length
-  if (length > MAX_BATCH_SIZE_BYTES || endOffset > bytes.length) return { kind: 'bad', problem: 'the batch is cut off' }
-  const body = bytes.subarray(offset + 12, endOffset)
-  if (crc32c(body) !== bytes.readUInt32BE(offset + 8)) return { kind: 'bad', problem: 'the checksum does not match' }
+  const header = readHeader(bytes, offset)
+  if (typeof header === 'string') return { kind: 'bad', problem: header }
+  const { batchNumber, headerCrc, endOffset } = header
+  if (endOffset > bytes.length) return { kind: 'bad', problem: 'the batch is cut off' }
+  const body = bytes.subarray(offset + BATCH_HEADER_SIZE_BYTES, endOffset - 1)
+  if (crc32c(body, headerCrc) !== bytes.readUInt32BE(offset + 20))
+    return { kind: 'bad', problem: 'the checksum does not match' }
+  if (bytes[endOffset - 1] !== END) return { kind: 'bad', problem: 'the end mark is missing' }
   try {
     const reader = new ByteReader(body)
-    const batchNumber = reader.u53()
     const records: WalRecord[] = []
     while (reader.remainingBytes > 0) records.push(readRecord(reader))
     return { kind: 'batch', batchNumber, records, endOffset }
@@ -118,6 +126,52 @@ export function readBatch(bytes: Buffer, offset: number): BatchRead {
     if (error instanceof MalformedBytes) return { kind: 'bad', problem: error.message }
     throw error
   }
+}
+
+interface BatchHeader {
+  readonly batchNumber: number
+  readonly headerCrc: number
+  /** May lie behind the end of the input. */
+  readonly endOffset: number
+}
+
+function readHeader(bytes: Buffer, offset: number): BatchHeader | string {
+  if (bytes.length - offset < BATCH_HEADER_SIZE_BYTES) return 'the header is cut off'
+  if (bytes.compare(MAGIC, 0, 4, offset, offset + 4) !== 0) return 'the mark of a batch is missing'
+  const headerCrc = bytes.readUInt32BE(offset + 16)
+  if (crc32c(bytes.subarray(offset, offset + 16)) !== headerCrc) return 'the checksum of the header does not match'
+  const length = bytes.readUInt32BE(offset + 4)
+  const batchNumber = Number(bytes.readBigUInt64BE(offset + 8))
+  return { batchNumber, headerCrc, endOffset: offset + BATCH_HEADER_SIZE_BYTES + length + 1 }
+}
+
+/**
+ * Whether the bad batch at `offset` was never written in full: the file ends within it, or a sector of it is still all
+ * zeros. Otherwise all of it was there once, may have been promised, and has been damaged since.
+ */
+export function isTorn(bytes: Buffer, offset: number): boolean {
+  const header = readHeader(bytes, offset)
+  const isHeaderBad = typeof header === 'string'
+  const endOffset = isHeaderBad ? offset + BATCH_HEADER_SIZE_BYTES + 1 : header.endOffset
+  // A written header is followed by the kind of a record, and a written batch ends in its mark: neither is zero.
+  if (endOffset > bytes.length || bytes[endOffset - 1] === 0) return true
+  for (let at = offset; at < endOffset;) {
+    const sectorEnd = Math.min(endOffset, at - (at % SECTOR_SIZE_BYTES) + SECTOR_SIZE_BYTES)
+    if (isZero(bytes, at, sectorEnd)) return true
+    at = sectorEnd
+  }
+  return false
+}
+
+const ZEROS = Buffer.alloc(64 * 1024)
+
+/** Whether nothing was ever written from `from` to `to`. */
+export function isZero(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at += ZEROS.length) {
+    const end = Math.min(to, at + ZEROS.length)
+    if (bytes.compare(ZEROS, 0, end - at, at, end) !== 0) return false
+  }
+  return true
 }
 
 function readRecord(reader: ByteReader): WalRecord {
@@ -135,7 +189,7 @@ function readRecord(reader: ByteReader): WalRecord {
       }
     case 3: {
       const head = { term: Term(reader.u53()), index: LogIndex(reader.u53()) }
-      const kind = reader.u8() === 1 ? 'config' : 'normal'
+      const kind = readEntryKind(reader)
       return { kind: 'entry', entry: { ...head, kind, data: reader.bytes() } }
     }
     case 4:
@@ -143,6 +197,12 @@ function readRecord(reader: ByteReader): WalRecord {
     default:
       throw new MalformedBytes(`there is no WAL record of kind ${code}`)
   }
+}
+
+function readEntryKind(reader: ByteReader): EntryKind {
+  const code = reader.u8()
+  if (code > 1) throw new MalformedBytes(`there is no entry of kind ${code}`)
+  return code === 1 ? 'config' : 'normal'
 }
 
 /** The number of a whole batch somewhere behind `offset`, if there is one: a sign that the damage before it is no torn tail. */

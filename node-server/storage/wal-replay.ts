@@ -7,7 +7,7 @@ import { LogIndex, NOBODY, Term } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Entry, HardState } from '../raft/message.ts'
 import type { Disk } from './disk.ts'
-import { findLaterBatch, readBatch, type Identity, type LogBase, type WalRecord } from './record.ts'
+import { findLaterBatch, isTorn, isZero, readBatch, type Identity, type LogBase, type WalRecord } from './record.ts'
 
 export interface Segment {
   /** 16 hex digits and .wal; their order is the segments'. */
@@ -51,6 +51,8 @@ export async function replay(disk: Disk, directory: string): Promise<Result<WalC
     if (read.problem === undefined) continue
     const where = `${join(directory, name)} at byte ${read.endOffset}: ${read.problem}`
     if (!isLast) return err(damaged(where))
+    if (!isTorn(bytes, read.endOffset)) return err(damaged(where))
+    // A batch is written only once the one before it is durable.
     if (findLaterBatch(bytes, read.endOffset, log.nextBatch + 1) !== undefined) return err(damaged(where))
     tornBytes = bytes.length - read.endOffset
   }
@@ -81,7 +83,15 @@ class Replay {
   entries: Entry[] = []
   readonly segments: Segment[] = []
   nextBatch = 0
-  gap: string | undefined
+  /** Index of the first of `entries`, or of the one that comes next. */
+  #first = 1
+
+  /** Deleted segments leave a gap until the base record that allowed it comes; one that stays means lost entries. */
+  get gap(): string | undefined {
+    return this.#first === this.base.index + 1
+      ? undefined
+      : `entry ${this.#first} follows the base at ${this.base.index}`
+  }
 
   readSegment(name: string, bytes: Buffer): { endOffset: number; problem: string | undefined } {
     const segment: Segment = { name, lastIndex: this.base.index }
@@ -89,6 +99,8 @@ class Replay {
     let offset = 0
     while (offset < bytes.length) {
       const read = readBatch(bytes, offset)
+      // Space that was made ready and not used.
+      if (read.kind === 'bad' && isZero(bytes, offset, bytes.length)) break
       if (read.kind === 'bad') return { endOffset: offset, problem: read.problem }
       // The first batch of all tells where the numbers begin: earlier segments may have been deleted.
       if (this.nextBatch !== 0 && read.batchNumber !== this.nextBatch) {
@@ -120,20 +132,22 @@ class Replay {
 
   #takeEntry(entry: Entry): void {
     if (entry.index <= this.base.index) return
-    const at = entry.index - this.base.index - 1
-    if (at > this.entries.length) {
-      this.gap ??= `entry ${entry.index} follows entry ${this.base.index + this.entries.length}`
-      return
-    }
-    this.entries.length = at
+    const at = entry.index - this.#first
+    if (at < 0 || at > this.entries.length) {
+      this.#first = entry.index
+      this.entries = []
+    } else this.entries.length = at
     this.entries.push(entry)
   }
 
   /** Entries that lead up to the base and beyond stay; otherwise a snapshot has replaced them. */
   #setBase(base: LogBase): void {
     if (base.index <= this.base.index) return
-    const reached = this.entries[base.index - this.base.index - 1]
-    this.entries = reached?.term === base.term ? this.entries.slice(base.index - this.base.index) : []
+    const isBeforeAll = base.index < this.#first
+    const reached = this.entries[base.index - this.#first]
     this.base = base
+    if (isBeforeAll && this.entries.length > 0) return
+    this.entries = reached?.term === base.term ? this.entries.slice(base.index - this.#first + 1) : []
+    this.#first = base.index + 1
   }
 }
