@@ -28,7 +28,7 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   },
   'malformed-request': {
     code: 'Internal',
-    message: 'grpc: error unmarshalling request: not the message of this method',
+    message: 'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data',
   },
   compacted: { code: 'OutOfRange', message: 'etcdserver: mvcc: required revision has been compacted' },
   'future-revision': { code: 'OutOfRange', message: 'etcdserver: mvcc: required revision is a future revision' },

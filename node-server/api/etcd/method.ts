@@ -44,17 +44,18 @@ export function unary<Message>(
   }
 }
 
+/** What grpc-go tells for bytes that are not a message, whatever is wrong with them. */
+const MALFORMED = err<RpcStatus>({
+  code: 'Internal',
+  message: 'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data',
+})
+
 export function decode<Message>(type: MessageType<Message>, bytes: Uint8Array): Result<Message, RpcStatus> {
   try {
     const reader = new BinaryReader(bytes)
     const message = type.decode(reader)
-    if (reader.pos === reader.len) return ok(message)
-    return malformed(`illegal tag at offset ${reader.pos - 1}`)
-  } catch (error) {
-    return malformed(error instanceof Error ? error.message : String(error))
+    return reader.pos === reader.len ? ok(message) : MALFORMED
+  } catch {
+    return MALFORMED
   }
-}
-
-function malformed(reason: string): Result<never, RpcStatus> {
-  return err({ code: 'Internal', message: `grpc: error unmarshalling request: ${reason}` })
 }

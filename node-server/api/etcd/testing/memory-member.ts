@@ -1,0 +1,83 @@
+/** A member without Raft or disk: what is proposed is applied at once. For tests of what stands in front of a member. */
+import { ClusterId, LogIndex, MemberId, NOBODY, Term } from '../../../../lib/ids.ts'
+import { err, ok } from '../../../../lib/result.ts'
+import { apply } from '../../../mvcc/apply.ts'
+import { compactSlice } from '../../../mvcc/compaction.ts'
+import { MemoryBackend } from '../../../mvcc/memory-backend.ts'
+import { Store } from '../../../mvcc/store.ts'
+import type { Member, MemberChange, NodePort, NodeProblem, NodeStatus } from '../../../node/ports.ts'
+
+const OWN_ID = MemberId(0x8e9e05c52164694dn)
+const OWN: Member = {
+  id: OWN_ID,
+  name: 'default',
+  peerURLs: ['http://localhost:2380'],
+  clientURLs: ['http://localhost:2379'],
+  isLearner: false,
+}
+
+export class MemoryMember implements NodePort {
+  readonly clusterId = ClusterId(0xcdf818194e3a8c32n)
+  readonly memberId = OWN_ID
+  readonly store = new Store(new MemoryBackend())
+  readonly quotaBytes = 2 * 1024 ** 3
+  maxRequestBytes = 1.5 * 1024 * 1024
+  /** Answered instead of doing anything, when set. */
+  problem: NodeProblem | undefined
+  isLearner = false
+  leader: MemberId = OWN_ID
+  barriers = 0
+  proposals = 0
+  /** What changes of members were asked for. */
+  readonly changes: MemberChange[] = []
+  currentMembers: readonly Member[] = [OWN]
+
+  status(): NodeStatus {
+    return {
+      leader: this.leader,
+      term: Term(2),
+      commitIndex: this.store.appliedIndex,
+      appliedIndex: this.store.appliedIndex,
+      isLearner: this.isLearner,
+    }
+  }
+
+  members(): readonly Member[] {
+    return this.currentMembers
+  }
+
+  propose: NodePort['propose'] = async (kind, request) => {
+    this.proposals += 1
+    if (this.problem !== undefined) return err(this.problem)
+    if (request.length > this.maxRequestBytes) return err('request-too-large')
+    const position = { index: LogIndex(this.store.appliedIndex + 1), term: Term(2) }
+    const result = apply(this.store, position, { kind, requestId: BigInt(position.index), request })
+    if (kind === 'compact') setImmediate(() => this.#purge())
+    return ok(result)
+  }
+
+  #purge(): void {
+    let slice = compactSlice(this.store, undefined)
+    while (slice.cursor !== undefined) slice = compactSlice(this.store, slice.cursor)
+  }
+
+  linearizableBarrier: NodePort['linearizableBarrier'] = async () => {
+    this.barriers += 1
+    return this.problem === undefined ? ok(undefined) : err(this.problem)
+  }
+
+  changeMember: NodePort['changeMember'] = async (change) => {
+    this.changes.push(change)
+    if (this.problem !== undefined) return err(this.problem)
+    if (change.kind !== 'add') return ok({ member: undefined, members: this.currentMembers })
+    const { peerURLs, isLearner } = change
+    const member: Member = { id: MemberId(7n), name: '', peerURLs, clientURLs: [], isLearner }
+    this.currentMembers = [member, ...this.currentMembers]
+    return ok({ member, members: this.currentMembers })
+  }
+
+  moveLeader: NodePort['moveLeader'] = async (target) => {
+    if (this.problem !== undefined) return err(this.problem)
+    return target === NOBODY || target !== OWN_ID ? err('bad-transferee') : ok(undefined)
+  }
+}
