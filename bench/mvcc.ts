@@ -1,0 +1,150 @@
+/**
+ * Figures of the store alone, without Raft and network: `node bench/mvcc.ts`. The backend is LMDB in a temporary
+ * directory; commits run as in a member, in the background.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { LogIndex, Term } from '../lib/ids.ts'
+import { apply } from '../node-server/mvcc/apply.ts'
+import { compactSlice, type CompactionCursor } from '../node-server/mvcc/compaction.ts'
+import { COMMIT_WRITES } from '../node-server/mvcc/committer.ts'
+import { range } from '../node-server/mvcc/range.ts'
+import { Store } from '../node-server/mvcc/store.ts'
+import { CompactionRequest, PutRequest, type RangeRequest } from '../node-server/proto/generated/etcd/rpc.ts'
+import { LmdbBackend } from '../node-server/storage/backend.ts'
+
+const KEYS = Number(process.argv[2] ?? 200_000)
+const VALUE = Buffer.alloc(256, 'v')
+/** Entries applied between two looks at the event loop, as a turn of a member does. */
+const TURN = 200
+
+const keyOf = (number: number): Buffer =>
+  Buffer.from(`/registry/pods/namespace-${number % 50}/pod-${String(number).padStart(8, '0')}`)
+const yieldToLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+function report(what: string, count: number, elapsedMs: number): void {
+  const perSecond = Math.round((count / elapsedMs) * 1000)
+  console.log(
+    `${what.padEnd(58)} ${((elapsedMs / count) * 1000).toFixed(2).padStart(9)} µs each ${String(perSecond).padStart(9)}/s`,
+  )
+}
+
+function timed(what: string, count: number, work: () => void): void {
+  const startMs = performance.now()
+  work()
+  report(what, count, performance.now() - startMs)
+}
+
+function request(fields: Partial<RangeRequest>): RangeRequest {
+  return {
+    key: Buffer.alloc(0),
+    rangeEnd: Buffer.alloc(0),
+    limit: 0n,
+    revision: 0n,
+    sortOrder: 0,
+    sortTarget: 0,
+    serializable: false,
+    keysOnly: false,
+    countOnly: false,
+    minModRevision: 0n,
+    maxModRevision: 0n,
+    minCreateRevision: 0n,
+    maxCreateRevision: 0n,
+    ...fields,
+  }
+}
+
+async function put(store: Store, what: string, numberOf: (position: number) => number): Promise<void> {
+  const requests = Array.from({ length: KEYS }, (_, position) =>
+    PutRequest.encode({
+      key: keyOf(numberOf(position)),
+      value: VALUE,
+      lease: 0n,
+      prevKv: false,
+      ignoreValue: false,
+      ignoreLease: false,
+    }).finish(),
+  )
+  let applyMs = 0
+  let handOverMs = 0
+  let longestStallMs = 0
+  let commits = 0
+  const startMs = performance.now()
+  for (let offset = 0; offset < KEYS; offset += TURN) {
+    const turnMs = performance.now()
+    for (const request of requests.slice(offset, offset + TURN)) {
+      apply(store, { index: LogIndex(store.appliedIndex + 1), term: Term(1) }, { kind: 'put', requestId: 0n, request })
+    }
+    const appliedMs = performance.now()
+    applyMs += appliedMs - turnMs
+    if (!store.isCommitting && store.buffer.pendingWrites >= COMMIT_WRITES) {
+      void store.commit()
+      commits++
+      handOverMs += performance.now() - appliedMs
+    }
+    await yieldToLoop()
+    longestStallMs = Math.max(longestStallMs, performance.now() - turnMs)
+    if (store.isSaturated) await store.commit()
+  }
+  await store.commit()
+  report(`${what}: apply`, KEYS, applyMs)
+  report(`${what}: handing commits to the writer thread`, KEYS, handOverMs)
+  report(`${what}: wall clock with ${commits} commits, fsyncs included`, KEYS, performance.now() - startMs)
+  console.log(`${what}: longest stall of the event loop ${longestStallMs.toFixed(1)} ms`)
+}
+
+function reads(store: Store): void {
+  const ROUNDS = 20_000
+  timed('range of one key', ROUNDS, () => {
+    for (let round = 0; round < ROUNDS; round++) range(store, request({ key: keyOf((round * 7919) % KEYS) }))
+  })
+  const all = { key: Buffer.from('/registry/pods/'), rangeEnd: Buffer.from('/registry/pods0') }
+  timed('page of 500 keys, count of all included', 20, () => {
+    for (let round = 0; round < 20; round++) range(store, request({ ...all, limit: 500n }))
+  })
+  timed('count of all keys', 20, () => {
+    for (let round = 0; round < 20; round++) range(store, request({ ...all, countOnly: true }))
+  })
+  timed('every key with its value', KEYS, () => range(store, request(all)))
+  timed('every key at the revision half way', KEYS, () =>
+    range(store, request({ ...all, revision: BigInt(KEYS) + BigInt(KEYS >> 1) })),
+  )
+}
+
+async function compact(store: Store): Promise<void> {
+  const compaction = CompactionRequest.encode({ revision: BigInt(store.revision), physical: false }).finish()
+  apply(
+    store,
+    { index: LogIndex(store.appliedIndex + 1), term: Term(1) },
+    { kind: 'compact', requestId: 0n, request: compaction },
+  )
+  let cursor: CompactionCursor | undefined
+  let longestMs = 0
+  const startMs = performance.now()
+  do {
+    const sliceMs = performance.now()
+    cursor = compactSlice(store, cursor).cursor
+    longestMs = Math.max(longestMs, performance.now() - sliceMs)
+    if (store.buffer.pendingWrites >= COMMIT_WRITES) await store.commit()
+  } while (cursor !== undefined)
+  await store.commit()
+  report('compaction of every first version', KEYS, performance.now() - startMs)
+  console.log(`compaction: longest slice ${longestMs.toFixed(1)} ms`)
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'raftkv-bench-'))
+try {
+  const store = new Store(new LmdbBackend(join(directory, 'store.lmdb')))
+  await put(store, 'put of new keys', (position) => (position * 7919) % KEYS)
+  await put(store, 'put of keys that are there', (position) => (position * 104_729) % KEYS)
+  reads(store)
+  await compact(store)
+  const { totalBytes, inUseBytes } = store.size()
+  console.log(
+    `${KEYS} keys of 256 bytes: file ${totalBytes >> 20} MiB, in use ${inUseBytes >> 20} MiB, resident ${process.memoryUsage().rss >> 20} MiB`,
+  )
+  await store.close()
+} finally {
+  rmSync(directory, { recursive: true, force: true })
+}
