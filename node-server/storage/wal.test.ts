@@ -165,9 +165,13 @@ test('a crash at any operation loses nothing that was promised, whatever the dis
       check(found.value, promised, what)
       const wal = await Wal.resume(next, FOLDER, found.value, options(1500))
       const from = LogIndex(found.value.state.base.index + found.value.entries.length + 1)
-      await wal.append(hardState(9, from - 1), [entry(from, 9)], true)
-      const last = (await read(next.crash(KEEP_NOTHING))).entries.at(-1)
-      assert.deepEqual([last?.index, last?.term], [from, 9], what)
+      await wal.append(hardState(9, from), [entry(from, 9), entry(from + 1, 9)], true)
+      await wal.setBase({ index: from, term: Term(9) })
+      const after = await replay(next.crash(KEEP_NOTHING), FOLDER)
+      assert.ok(after.ok, `${what}, then the old segments went: ${after.ok ? '' : after.error}`)
+      const expected = { identity, base: { index: from, term: 9 }, hardState: hardState(9, from) }
+      assert.deepEqual(after.value.state, expected, what)
+      assert.equal(indexes(after.value), `${from + 1}/9`, what)
     }
   }
 })
