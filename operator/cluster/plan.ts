@@ -38,7 +38,7 @@ export const WAITING_MS = 500
 /** Members change without a word to Kubernetes. */
 export const SETTLED_MS = 5_000
 /** Where somebody has to do something first. */
-export const BLOCKED_MS = 10_000
+export const BLOCKED_MS = 3_000
 
 export function inFlight(reason: string, message: string, operation: Operation, actions: readonly Action[]): Plan {
   const requeueAfterMs = IN_FLIGHT_MS

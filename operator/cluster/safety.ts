@@ -33,7 +33,7 @@ function assertSafeAction(observed: Observed, plan: Plan, action: Action): void 
     case 'bootstrap':
       assert(cluster.recorded.clusterID !== '', 'the cluster ID is recorded before it is used')
       assert(cluster.recorded.configIndex === 0 && membership === undefined, 'a cluster is formed once')
-      assert(isRecorded(observed, plan), 'an operation is recorded before it is carried out')
+      assert(isRecorded(observed, plan, action), 'an operation is recorded before it is carried out')
       return
     case 'change-membership': {
       assert(membership?.leader !== undefined, 'a membership change needs a leader to judge it')
@@ -42,7 +42,7 @@ function assertSafeAction(observed: Observed, plan: Plan, action: Action): void 
       if (action.request.kind === 'remove') {
         assert(canRemove(membership, action.request.memberId), `removing ${action.request.memberId} would lose quorum`)
       }
-      assert(isRecorded(observed, plan), 'an operation is recorded before it is carried out')
+      assert(isRecorded(observed, plan, action), 'an operation is recorded before it is carried out')
       return
     }
     case 'delete-volume':
@@ -56,10 +56,11 @@ function assertSafeAction(observed: Observed, plan: Plan, action: Action): void 
   }
 }
 
-/** The first action that writes status comes before anything else that changes the cluster. */
-function isRecorded(observed: Observed, plan: Plan): boolean {
+/** Already in status, or written there by this plan before the mutation. */
+function isRecorded(observed: Observed, plan: Plan, action: Action): boolean {
   if (plan.operation === undefined) return false
   const recorded = observed.cluster.recorded.operation
-  const isSame = recorded?.id === plan.operation.id && recorded.step === plan.operation.step
-  return isSame || plan.actions.find((action) => action.kind !== 'apply')?.kind === 'record-operation'
+  if (recorded?.id === plan.operation.id && recorded.step === plan.operation.step) return true
+  const before = plan.actions.slice(0, plan.actions.indexOf(action))
+  return before.some((earlier) => earlier.kind === 'record-operation')
 }

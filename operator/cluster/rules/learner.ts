@@ -17,7 +17,10 @@ export function finishLearner(observed: Observed): Plan | undefined {
   if (learner === undefined) return undefined
   const pod = pods.get(learner.ordinal)
   const status = pod?.status
-  if (isOverdue(operationOf(observed, learner, 'CatchUp'), nowMs)) return giveUp(observed, membership, learner)
+  const given = cluster.recorded.operation
+  const isGivenUp = given?.type === 'ReplaceMember' && given.memberID === learner.id
+  if (isGivenUp || isOverdue(operationOf(observed, learner, 'CatchUp'), nowMs))
+    return giveUp(observed, membership, learner)
   if (status?.role === 'waiting' && pod !== undefined) return join(observed, membership, learner, pod)
   const peer = membership.peers.get(learner.id)
   const { maxLagEntries } = cluster.spec.scaling

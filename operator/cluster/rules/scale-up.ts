@@ -58,7 +58,6 @@ function addLearner(observed: Observed, membership: Membership, pod: ObservedPod
     ordinal: pod.ordinal,
     verb: 'add',
     subject: pod.name,
-    deadlineSeconds: cluster.spec.scaling.learnerTimeoutSeconds,
   })
   const request = {
     kind: 'add-learner',

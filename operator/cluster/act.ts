@@ -1,0 +1,212 @@
+/**
+ * Carries a plan out, action by action, in order. I/O, but no decision: what a member refuses ends the plan, and the
+ * next reconcile decides on what is then.
+ *
+ * Invariant: an operation is in status before the call that it announces. Neighbours: decide.ts, reconcile.ts.
+ */
+import { assert, unreachable } from '../../lib/assert.ts'
+import { formatId } from '../../lib/ids.ts'
+import type { Result } from '../../lib/result.ts'
+import { API_VERSION, KIND } from '../api/raft-cluster.ts'
+import type { Operation, RaftClusterStatus } from '../api/status.ts'
+import type { Observation } from './observe.ts'
+import type { Action, Plan } from './plan.ts'
+import { type AdminFailure, KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
+import { adminToken, TOKEN_SIZE_BYTES } from './resources/admin-token.ts'
+import { writeStatus } from './write-status.ts'
+
+export interface Outcome {
+  /** The RaftCluster after the actions. */
+  readonly object: KubeObject
+  readonly recorded: RaftClusterStatus
+  /** In flight after the actions, with what went wrong. */
+  readonly operation: Operation | undefined
+  readonly failure: Failure | undefined
+}
+
+export interface Failure {
+  readonly reason: 'MemberRefused' | 'MemberUnreachable' | 'ApiServerRefused'
+  readonly message: string
+}
+
+type Observed = Extract<Observation, { kind: 'observed' }>
+
+interface Progress {
+  object: KubeObject
+  recorded: RaftClusterStatus
+  failure: Failure | undefined
+}
+
+export async function act(deps: ReconcileDeps, observation: Observed, plan: Plan): Promise<Outcome> {
+  const { cluster } = observation.observed
+  const progress: Progress = { object: observation.object, recorded: cluster.recorded, failure: undefined }
+  for (const action of plan.actions) {
+    const failure = await attempt(deps, observation, progress, action)
+    progress.failure ??= failure
+    // What the API server does not accept does not stand in the way of members; a member's refusal ends the plan.
+    if (failure !== undefined && failure.reason !== 'ApiServerRefused') break
+  }
+  return { ...progress, operation: afterAttempt(plan.operation, progress.failure) }
+}
+
+function afterAttempt(operation: Operation | undefined, failure: Failure | undefined): Operation | undefined {
+  if (operation === undefined || failure === undefined || failure.reason === 'ApiServerRefused') return operation
+  return { ...operation, attempts: operation.attempts + 1, message: failure.message.slice(0, 512) }
+}
+
+async function attempt(
+  deps: ReconcileDeps,
+  observation: Observed,
+  progress: Progress,
+  action: Action,
+): Promise<Failure | undefined> {
+  try {
+    return await perform(deps, observation, progress, action)
+  } catch (error) {
+    if (!(error instanceof KubeError) || !['invalid', 'forbidden'].includes(error.problem.kind)) throw error
+    return { reason: 'ApiServerRefused', message: error.problem.message }
+  }
+}
+
+async function perform(
+  deps: ReconcileDeps,
+  observation: Observed,
+  progress: Progress,
+  action: Action,
+): Promise<Failure | undefined> {
+  const { writer, admin, signal } = deps
+  const { token, observed } = observation
+  const { cluster } = observed
+  const about = observation.object
+  switch (action.kind) {
+    case 'apply':
+      await writer.apply(action.object)
+      return undefined
+    case 'create-admin-token':
+      return createToken(deps, observation)
+    case 'set-finalizers': {
+      const ref = { apiVersion: API_VERSION, kind: KIND, namespace: cluster.namespace, name: cluster.name }
+      const version = progress.object.metadata.resourceVersion ?? ''
+      progress.object = await writer.patchFinalizers(ref, version, action.finalizers)
+      return undefined
+    }
+    case 'mint-cluster-id':
+      assert(progress.recorded.clusterID === '', 'a cluster gets its ID once')
+      return record(deps, progress, { ...progress.recorded, clusterID: mintId(deps.randomBytes) })
+    case 'record-operation':
+      announce(deps, observation, action.operation)
+      return record(deps, progress, { ...progress.recorded, operation: action.operation })
+    case 'bootstrap': {
+      const result = await admin.bootstrap(action.url, token, action.request, signal)
+      if (result.ok)
+        deps.events.emit(
+          about,
+          'Normal',
+          'ClusterFormed',
+          'Form',
+          `${action.request.member.name} formed cluster ${action.request.clusterId}`,
+        )
+      return failureOf(result)
+    }
+    case 'join':
+      return failureOf(await admin.join(action.url, token, action.request, signal))
+    case 'change-membership': {
+      const result = await admin.membership(action.url, token, action.request, signal)
+      if (result.ok) {
+        const [reason, verb] = CHANGE_EVENTS[action.request.kind]
+        deps.events.emit(
+          about,
+          'Normal',
+          reason,
+          verb,
+          `${reason}: member ${result.value.memberId}, configuration ${result.value.configIndex}`,
+        )
+      }
+      return failureOf(result)
+    }
+    case 'transfer-leader': {
+      const result = await admin.transferLeader(action.url, token, action.request, signal)
+      if (result.ok)
+        deps.events.emit(
+          about,
+          'Normal',
+          'LeaderMoved',
+          'TransferLeader',
+          `member ${result.value.leader} leads in term ${result.value.term}`,
+        )
+      return failureOf(result)
+    }
+    case 'delete-object':
+      return gone(writer.delete(action.ref, { uid: action.uid }))
+    case 'delete-volume': {
+      await gone(writer.delete(action.ref, { uid: action.uid }))
+      deps.events.emit(about, 'Normal', 'VolumeDeleted', 'DeleteVolume', `${action.ref.name} is deleted`)
+      return undefined
+    }
+    default:
+      return unreachable(action)
+  }
+}
+
+const CHANGE_EVENTS = {
+  'add-learner': ['LearnerAdded', 'AddLearner'],
+  promote: ['MemberPromoted', 'Promote'],
+  remove: ['MemberRemoved', 'RemoveMember'],
+} as const
+
+async function record(deps: ReconcileDeps, progress: Progress, status: RaftClusterStatus): Promise<undefined> {
+  progress.object = await writeStatus(deps.writer, progress.object, status)
+  progress.recorded = status
+}
+
+/** Another token may have been made since we looked: that one counts. */
+async function createToken(deps: ReconcileDeps, { observed }: Observed): Promise<undefined> {
+  try {
+    await deps.writer.create(adminToken(observed.cluster, deps.randomBytes(TOKEN_SIZE_BYTES)))
+  } catch (error) {
+    if (!(error instanceof KubeError) || error.problem.kind !== 'conflict') throw error
+  }
+}
+
+/** With another UID it is not the object that was to go: done. */
+async function gone(deletion: Promise<void>): Promise<undefined> {
+  try {
+    await deletion
+  } catch (error) {
+    if (!(error instanceof KubeError) || error.problem.kind !== 'conflict') throw error
+  }
+}
+
+/** 64 random bits, never 0. */
+function mintId(randomBytes: ReconcileDeps['randomBytes']): string {
+  const id = Buffer.from(randomBytes(8)).readBigUInt64BE()
+  return formatId(id === 0n ? 1n : id)
+}
+
+const BEGINNINGS = {
+  Form: 'ClusterForming',
+  ScaleUp: 'ScalingUp',
+  ScaleDown: 'ScalingDown',
+  ReplaceMember: 'ReplacingMember',
+} as const
+
+/** Once an operation, not once a step. */
+function announce({ events }: ReconcileDeps, { object, observed }: Observed, operation: Operation): void {
+  const before = observed.cluster.recorded.operation
+  if (before?.type === operation.type && before.ordinal === operation.ordinal) return
+  const message = `${operation.type} of ordinal ${operation.ordinal} begins with ${operation.step}`
+  events.emit(object, 'Normal', BEGINNINGS[operation.type], operation.step, message)
+}
+
+function failureOf(result: Result<unknown, AdminFailure>): Failure | undefined {
+  if (result.ok) return undefined
+  const { error } = result
+  switch (error.kind) {
+    case 'refused':
+      return { reason: 'MemberRefused', message: `${error.error.code}: ${error.error.message}` }
+    case 'unreachable':
+      return { reason: 'MemberUnreachable', message: error.message }
+    default:
+      return unreachable(error)
+  }
+}
