@@ -172,14 +172,16 @@ export class Wal {
     await this.#guard(() => this.#disk.syncDirectory(this.#directory))
   }
 
-  /** From the oldest on: the order keeps what is left without a gap. */
+  /** From the oldest on, each durably gone before the next: the order keeps what is left without a gap. */
   async #release(index: LogIndex): Promise<void> {
     for (
       let oldest = this.#segments[0];
       this.#segments.length > 1 && oldest !== undefined && oldest.lastIndex <= index;
       oldest = this.#segments[0]
     ) {
-      await this.#guard(() => this.#disk.remove(join(this.#directory, oldest?.name ?? '')))
+      const path = join(this.#directory, oldest.name)
+      await this.#guard(() => this.#disk.remove(path))
+      await this.#guard(() => this.#disk.syncDirectory(this.#directory))
       this.#segments.shift()
     }
   }
