@@ -1,0 +1,167 @@
+/**
+ * Committed entries change the store, in order, and whoever waits for one gets its result. The store's write buffer goes
+ * to its backend in the background.
+ */
+import { assert } from '../../lib/assert.ts'
+import { MalformedBytes } from '../../lib/bytes.ts'
+import type { ClusterId } from '../../lib/ids.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import type { AdminChange } from '../../lib/admin-api.ts'
+import { apply, type ApplyResult } from '../mvcc/apply.ts'
+import { decodeCommand, type Command, type Member, type StoreCommand } from '../mvcc/command.ts'
+import { getMember, getOperation, putMember, recordOperation } from '../mvcc/members.ts'
+import { advanceApplied, type Store } from '../mvcc/store.ts'
+import type { ConfigChange, Entry } from '../raft/message.ts'
+import type { Refusal } from './fence.ts'
+import { applyLeaveJoint, applyMembership } from './membership.ts'
+import { COMMIT_ENTRIES, COMMIT_INTERVAL_MS, type NodeOptions } from './options.ts'
+import type { NodeProblem } from './ports.ts'
+import type { Waiters } from './waiters.ts'
+
+/** What a waiter gets: the store's answer, a membership outcome, or the reason why there is none. */
+export type Outcome =
+  | { readonly kind: 'applied'; readonly result: ApplyResult }
+  | { readonly kind: 'membership'; readonly outcome: Result<AdminChange, Refusal> }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'problem'; readonly problem: NodeProblem }
+
+export interface ApplierEvents {
+  /** A config entry: Raft's configuration changes with it. */
+  onConfigChange(entry: Entry, change: ConfigChange): void
+  onMembersChanged(): void
+}
+
+const SLOW_APPLY_MS = 100
+
+export class Applier {
+  store: Store
+  readonly #clusterId: ClusterId
+  readonly #waiters: Waiters<Outcome>
+  readonly #options: NodeOptions
+  readonly #events: ApplierEvents
+  readonly #onFatal: (error: unknown) => void
+  #entriesSinceCommit = 0
+  #lastCommitMs: number
+
+  constructor(
+    parts: {
+      store: Store
+      clusterId: ClusterId
+      waiters: Waiters<Outcome>
+      options: NodeOptions
+      onFatal: (error: unknown) => void
+    },
+    events: ApplierEvents,
+  ) {
+    this.store = parts.store
+    this.#clusterId = parts.clusterId
+    this.#waiters = parts.waiters
+    this.#options = parts.options
+    this.#onFatal = parts.onFatal
+    this.#events = events
+    this.#lastCommitMs = parts.options.clock.monotonicMs()
+  }
+
+  async apply(entries: readonly Entry[]): Promise<void> {
+    const { clock, observer } = this.#options
+    const started = clock.monotonicMs()
+    for (const entry of entries) {
+      if (entry.index <= this.store.appliedIndex) continue // applied before the restart
+      if (this.store.isSaturated) await this.#commit()
+      this.#applyOne(entry)
+    }
+    if (clock.monotonicMs() - started > SLOW_APPLY_MS) observer.slowApply()
+    this.#entriesSinceCommit += entries.length
+    this.commitIfDue()
+  }
+
+  /** Starts a commit in the background when it is time; called with every tick too. */
+  commitIfDue(): void {
+    const { store } = this
+    if (!store.isDirty || store.isCommitting) return
+    const isLate = this.#options.clock.monotonicMs() - this.#lastCommitMs >= COMMIT_INTERVAL_MS
+    if (isLate || this.#entriesSinceCommit >= COMMIT_ENTRIES) this.#commit().catch(this.#onFatal)
+  }
+
+  async #commit(): Promise<void> {
+    const { clock, observer } = this.#options
+    this.#entriesSinceCommit = 0
+    this.#lastCommitMs = clock.monotonicMs()
+    const started = clock.monotonicMs()
+    await this.store.commit()
+    observer.backendCommit((clock.monotonicMs() - started) / 1000)
+  }
+
+  #applyOne(entry: Entry): void {
+    const position = { index: entry.index, term: entry.term }
+    if (entry.data.length === 0) {
+      if (entry.kind === 'config') this.#events.onConfigChange(entry, applyLeaveJoint(this.store, entry.index))
+      advanceApplied(this.store, position)
+      return
+    }
+    const command = this.#decode(entry)
+    if (isStoreCommand(command)) {
+      assert(entry.kind === 'normal', 'a config entry is a membership command')
+      const result = apply(this.store, position, command)
+      this.#waiters.settle(command.requestId, { kind: 'applied', result })
+      return
+    }
+    const outcome = this.#applyAdministration(entry, command)
+    advanceApplied(this.store, position)
+    this.#waiters.settle(command.requestId, outcome)
+  }
+
+  #applyAdministration(entry: Entry, command: Exclude<Command, StoreCommand>): Outcome {
+    switch (command.kind) {
+      case 'membership': {
+        const { change, outcome } = applyMembership(this.store, entry.index, this.#clusterId, command)
+        this.#events.onConfigChange(entry, change)
+        if (change.kind !== 'none') this.#events.onMembersChanged()
+        return { kind: 'membership', outcome }
+      }
+      case 'member-attributes':
+        return this.#applyAttributes(command.member)
+      case 'operation-result':
+        if (getOperation(this.store, command.operationId) === undefined) {
+          recordOperation(this.store, entry.index, command.operationId, command.result)
+        }
+        return { kind: 'done' }
+    }
+  }
+
+  #applyAttributes(member: Member): Outcome {
+    const known = getMember(this.store, member.id)
+    if (known === undefined) return { kind: 'problem', problem: 'member-not-found' }
+    putMember(this.store, { ...member, isLearner: known.isLearner })
+    this.#events.onMembersChanged()
+    return { kind: 'done' }
+  }
+
+  /** Every member reads the same bytes: those that nobody can read are a bug, not an answer. */
+  #decode(entry: Entry): Command {
+    try {
+      return decodeCommand(entry.data)
+    } catch (error) {
+      if (!(error instanceof MalformedBytes)) throw error
+      throw new Error(`entry ${entry.index} (term ${entry.term}) is not a command of this version`, { cause: error })
+    }
+  }
+}
+
+function isStoreCommand(command: Command): command is StoreCommand {
+  return (
+    command.kind === 'put' || command.kind === 'delete-range' || command.kind === 'txn' || command.kind === 'compact'
+  )
+}
+
+export const timeout: Outcome = { kind: 'problem', problem: 'timeout' }
+
+export function problemOf(problem: NodeProblem): Outcome {
+  return { kind: 'problem', problem }
+}
+
+/** The store's answer, for those who asked the store something. */
+export function applied(outcome: Outcome): Result<ApplyResult, NodeProblem> {
+  if (outcome.kind === 'applied') return ok(outcome.result)
+  return err(outcome.kind === 'problem' ? outcome.problem : 'stopped')
+}

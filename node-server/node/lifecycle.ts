@@ -1,0 +1,368 @@
+/**
+ * A member from its empty directory to its removal:
+ *
+ *   waiting ──bootstrap | join──► running ──removed by the cluster──► removed
+ *
+ * The admin API is there in every state; the etcd API only while running. Which cluster a member belongs to is decided once
+ * and stands in its data directory.
+ */
+import { createHash } from 'node:crypto'
+import type {
+  AdminChange,
+  AdminError,
+  AdminStatus,
+  BootstrapRequest,
+  JoinRequest,
+  LeaderTransferRequest,
+  LeaderTransferResult,
+  MemberRole,
+  MembershipRequest,
+} from '../../lib/admin-api.ts'
+import { ClusterId, MemberId, NOBODY, formatId, parseId } from '../../lib/ids.ts'
+import { sleep } from '../../lib/clock.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import { listConfigHistory } from '../mvcc/members.ts'
+import { markRemoved, memberPaths, type StoredIdentity } from '../storage/data-directory.ts'
+import type { Disk } from '../storage/disk.ts'
+import { Transport } from '../transport/transport.ts'
+import type { AdminPort } from './admin-port.ts'
+import { decodeHistoryRow } from './configuration.ts'
+import { LeaderDuties } from './leader-duties.ts'
+import { MemberPort } from './member.ts'
+import { Node } from './node.ts'
+import { createDataDirectory, openDataDirectory, type StartPlan } from './open.ts'
+import type { NodeOptions } from './options.ts'
+import type { PeerRequest, WireRefusal } from './peer-requests.ts'
+import type { NodePort } from './ports.ts'
+
+export interface LifecycleOptions {
+  readonly disk: Disk
+  readonly dataDirectory: string
+  readonly listenPeerUrls: readonly string[]
+  readonly peerURLs: readonly string[]
+  readonly version: string
+  readonly etcdVersion: string
+  readonly node: NodeOptions
+  readonly onFatal: (error: unknown) => void
+  /** The member runs: serve clients. */
+  readonly onRunning: (member: NodePort) => Promise<void>
+  readonly onRemoved: () => void
+}
+
+interface Running {
+  readonly node: Node
+  readonly duties: LeaderDuties
+  readonly transport: Transport
+}
+
+type Change = Result<AdminChange, AdminError>
+
+export class Lifecycle implements AdminPort {
+  readonly #options: LifecycleOptions
+  #identity: StoredIdentity | undefined
+  #running: Running | undefined
+  /** A bootstrap or join under way: a second one waits for it. */
+  #starting: Promise<unknown> = Promise.resolve()
+
+  constructor(options: LifecycleOptions, identity: StoredIdentity | undefined) {
+    this.#options = options
+    this.#identity = identity
+  }
+
+  get running(): Running | undefined {
+    return this.#running
+  }
+
+  /** Recovers and runs what the data directory holds. The error is for the user. */
+  async run(identity: StoredIdentity): Promise<Result<void, string>> {
+    const { disk, dataDirectory, listenPeerUrls, node: nodeOptions, onFatal } = this.#options
+    const opened = await openDataDirectory(disk, dataDirectory, identity, nodeOptions)
+    if (!opened.ok) return opened
+    const node = new Node({
+      ...opened.value,
+      identity,
+      options: nodeOptions,
+      onFatal,
+      onRemoved: () => this.#onRemoved(),
+    })
+    // The handlers are called once peers connect, by when `duties` is there.
+    const duties: { current: LeaderDuties | undefined } = { current: undefined }
+    const transport = await Transport.listen(
+      {
+        listenUrls: listenPeerUrls,
+        clusterId: identity.clusterId,
+        memberId: identity.memberId,
+        snapshotDirectory: memberPaths(dataDirectory).snapshots,
+        clock: nodeOptions.clock,
+      },
+      {
+        onMessages: (messages) => node.onMessages(messages),
+        onSnapshot: (received) => node.onSnapshot(received),
+        onRequest: async (from, payload) => (await duties.current?.onRequest(from, payload)) ?? Buffer.alloc(0),
+        onUnreachable: (id) => node.onUnreachable(id),
+        onRefused: (by, reason) => {
+          nodeOptions.log.warn({ by: formatId(by), reason }, 'a peer refused this member')
+          if (reason === 'removed') node.becomeRemoved()
+        },
+        onSnapshotSent: (to, result) => node.onSnapshotSent(to, result),
+        isRemoved: (id) => node.isRemovedMember(id),
+      },
+    )
+    duties.current = new LeaderDuties(node, transport)
+    this.#identity = identity
+    this.#running = { node, duties: duties.current, transport }
+    node.start(transport)
+    await this.#options.onRunning(new MemberPort(node, duties.current))
+    return ok(undefined)
+  }
+
+  /** Makes the data directory, durably, and runs it. */
+  async start(plan: StartPlan): Promise<Result<void, string>> {
+    const identity = await createDataDirectory(this.#options.disk, this.#options.dataDirectory, plan)
+    return this.run(identity)
+  }
+
+  bootstrap(request: BootstrapRequest): Promise<Change> {
+    return this.#once(async () => {
+      const clusterId = ClusterId(parseId(request.clusterId) ?? 0n)
+      const memberId = seedId(clusterId, request.member.peerURLs)
+      const mismatch = this.#ownMismatch(request.member)
+      if (mismatch !== undefined) return err(mismatch)
+      const known = this.#asChange(request.operationId, clusterId, memberId, 1)
+      if (known !== undefined) return known
+      const member = {
+        id: memberId,
+        name: request.member.name,
+        peerURLs: request.member.peerURLs,
+        clientURLs: this.#options.node.clientURLs,
+        isLearner: false,
+      }
+      const plan: StartPlan = {
+        kind: 'bootstrap',
+        clusterId,
+        memberId,
+        name: member.name,
+        members: [member],
+        operationId: request.operationId,
+      }
+      return this.#startAs(plan, 1)
+    })
+  }
+
+  join(request: JoinRequest): Promise<Change> {
+    return this.#once(async () => {
+      const clusterId = ClusterId(parseId(request.clusterId) ?? 0n)
+      const memberId = MemberId(parseId(request.memberId) ?? 0n)
+      const own = request.members.find(({ id }) => id === request.memberId)
+      const mismatch =
+        own === undefined ? badRequest(`members does not name ${request.memberId}`) : this.#ownMismatch(own)
+      if (mismatch !== undefined) return err(mismatch)
+      const known = this.#asChange(request.operationId, clusterId, memberId, request.expectedConfigIndex)
+      if (known !== undefined) return known
+      const members = request.members.map((member) => ({ ...member, id: MemberId(parseId(member.id) ?? 0n) }))
+      const { name } = this.#options.node
+      const plan: StartPlan = { kind: 'join', clusterId, memberId, name, members, operationId: request.operationId }
+      return this.#startAs(plan, request.expectedConfigIndex)
+    })
+  }
+
+  async changeMembership(request: MembershipRequest): Promise<Change> {
+    const running = this.#running
+    if (running === undefined) return err(this.#notRunning())
+    const { operationId, expectedConfigIndex } = request
+    const change = changeOf(request)
+    return toAdmin(await running.duties.change({ kind: 'change', operationId, expectedConfigIndex, change }))
+  }
+
+  async transferLeader(request: LeaderTransferRequest): Promise<Result<LeaderTransferResult, AdminError>> {
+    const running = this.#running
+    if (running === undefined) return err(this.#notRunning())
+    return toAdmin(await running.duties.transferLeader({ kind: 'transfer-leader', ...request }))
+  }
+
+  notReadyReason(): string | undefined {
+    if (this.#identity?.isRemoved === true) return 'this member was removed from its cluster'
+    if (this.#running === undefined) return 'waiting to be told to bootstrap or to join'
+    const { leader, appliedIndex } = this.#running.node.status()
+    if (appliedIndex === 0) return 'waiting for the first snapshot from the leader'
+    return leader === NOBODY ? 'no leader is known' : undefined
+  }
+
+  status(): AdminStatus {
+    const { name } = this.#options.node
+    const running = this.#running
+    const identity = this.#identity
+    const base = { name, version: this.#options.version, etcdVersion: this.#options.etcdVersion }
+    const ids = {
+      clusterId: identity === undefined ? '' : formatId(identity.clusterId),
+      memberId: identity === undefined ? '' : formatId(identity.memberId),
+    }
+    if (running === undefined)
+      return { ...EMPTY_STATUS, ...base, ...ids, role: identity?.isRemoved === true ? 'removed' : 'waiting' }
+    const { node } = running
+    const raft = node.raftStatus()
+    const { store } = node
+    const { voters, votersOutgoing, learners } = raft.configuration
+    return {
+      ...base,
+      ...ids,
+      role: roleOf(node.isRemoved, raft.role, learners.includes(node.memberId)),
+      term: raft.term,
+      leader: raft.leader === NOBODY ? '' : formatId(raft.leader),
+      commitIndex: raft.committed,
+      appliedIndex: store.appliedIndex,
+      lastIndex: raft.lastIndex,
+      configIndex: raft.configIndex,
+      voters: voters.map(formatId),
+      votersOutgoing: votersOutgoing.map(formatId),
+      learners: learners.map(formatId),
+      members: node.members().map((member) => ({ ...member, id: formatId(member.id) })),
+      isChangePending: raft.isChangePending,
+      peers: raft.peers.map(({ id, match, state, isActive }) => ({
+        id: formatId(id),
+        matchIndex: match,
+        lag: raft.lastIndex - match,
+        state,
+        isActive,
+      })),
+      configHistory: listConfigHistory(store).map(decodeHistoryRow),
+      dbSizeBytes: store.size().totalBytes,
+      revision: store.revision,
+    }
+  }
+
+  /** Hands leadership on if this member has it, finishes, and makes all of it durable. */
+  async stop(): Promise<void> {
+    const running = this.#running
+    if (running === undefined) return
+    await handOver(running.node)
+    await running.node.stop()
+  }
+
+  #once<Value>(action: () => Promise<Value>): Promise<Value> {
+    const done = this.#starting.then(action)
+    this.#starting = done.catch(() => undefined)
+    return done
+  }
+
+  async #startAs(plan: StartPlan, configIndex: number): Promise<Change> {
+    const started = await this.start(plan)
+    if (!started.ok) return err({ code: 'Internal', message: started.error })
+    return ok(changeAnswer(plan.operationId, plan.clusterId, plan.memberId, configIndex))
+  }
+
+  /** The answer when this member belongs to a cluster already: a repeat succeeds, anything else is refused. */
+  #asChange(operationId: string, clusterId: ClusterId, memberId: MemberId, configIndex: number): Change | undefined {
+    const identity = this.#identity
+    if (identity === undefined) return undefined
+    if (identity.clusterId === clusterId && identity.memberId === memberId)
+      return ok(changeAnswer(operationId, clusterId, memberId, configIndex))
+    const own = `member ${formatId(identity.memberId)} of cluster ${formatId(identity.clusterId)}`
+    return err({
+      code: 'Conflict',
+      message: `this data directory is that of ${own}: to use the volume for another, empty it first`,
+    })
+  }
+
+  /** Two members with one name, or a request that was meant for another member. */
+  #ownMismatch(member: { readonly name: string; readonly peerURLs: readonly string[] }): AdminError | undefined {
+    const { node, peerURLs } = this.#options
+    if (member.name !== '' && member.name !== node.name)
+      return badRequest(`this member is ${node.name}, not ${member.name}`)
+    const isOwn = member.peerURLs.every((url) => peerURLs.includes(url))
+    return isOwn
+      ? undefined
+      : badRequest(`this member's peer URLs are ${peerURLs.join(', ')}, not ${member.peerURLs.join(', ')}`)
+  }
+
+  #notRunning(): AdminError {
+    return { code: 'NoLeader', message: this.notReadyReason() ?? 'this member does not run' }
+  }
+
+  #onRemoved(): void {
+    const identity = this.#identity
+    const { disk, dataDirectory, onFatal, onRemoved } = this.#options
+    if (identity === undefined) return
+    this.#identity = { ...identity, isRemoved: true }
+    markRemoved(disk, dataDirectory, identity).then(onRemoved, onFatal)
+  }
+}
+
+const EMPTY_STATUS = {
+  term: 0,
+  leader: '',
+  commitIndex: 0,
+  appliedIndex: 0,
+  lastIndex: 0,
+  configIndex: 0,
+  voters: [],
+  votersOutgoing: [],
+  learners: [],
+  members: [],
+  isChangePending: false,
+  peers: [],
+  configHistory: [],
+  dbSizeBytes: 0,
+  revision: 0,
+} as const
+
+function roleOf(
+  isRemoved: boolean,
+  role: Exclude<MemberRole, 'waiting' | 'removed' | 'learner'>,
+  isLearner: boolean,
+): MemberRole {
+  if (isRemoved) return 'removed'
+  return isLearner && role === 'follower' ? 'learner' : role
+}
+
+function changeOf(request: MembershipRequest): Extract<PeerRequest, { kind: 'change' }>['change'] {
+  switch (request.kind) {
+    case 'add-learner':
+      return { kind: 'add', name: request.member.name, peerURLs: request.member.peerURLs, isLearner: true }
+    case 'promote':
+      return {
+        kind: 'promote',
+        memberId: request.memberId,
+        maxLagEntries: request.maxLagEntries ?? DEFAULT_MAX_LAG_ENTRIES,
+      }
+    case 'remove':
+      return { kind: 'remove', memberId: request.memberId }
+  }
+}
+
+const DEFAULT_MAX_LAG_ENTRIES = 100
+
+function toAdmin<Value>(result: Result<Value, WireRefusal>): Result<Value, AdminError> {
+  return result.ok ? result : err(result.error.error)
+}
+
+function changeAnswer(operationId: string, clusterId: ClusterId, memberId: MemberId, configIndex: number): AdminChange {
+  return { operationId, clusterId: formatId(clusterId), memberId: formatId(memberId), configIndex }
+}
+
+/** Known before the member exists, so that a repeat of the request names the same member. */
+function seedId(clusterId: ClusterId, peerURLs: readonly string[]): MemberId {
+  const hash = createHash('sha1')
+    .update([...peerURLs].toSorted().join(''))
+    .update(formatId(clusterId))
+  return MemberId(hash.digest().readBigUInt64BE(0))
+}
+
+function badRequest(message: string): AdminError {
+  return { code: 'BadRequest', message }
+}
+
+const HAND_OVER_TIMEOUT_MS = 2000
+
+/** To the follower that has most of the log; a cluster without a healthy one waits for an election instead. */
+async function handOver(node: Node): Promise<void> {
+  const { role, peers, configuration } = node.raftStatus()
+  if (role !== 'leader') return
+  const target = peers
+    .filter((peer) => peer.isActive && configuration.voters.includes(peer.id))
+    .toSorted((a, b) => b.match - a.match)[0]
+  if (target === undefined || !node.beginTransfer(target.id).ok) return
+  const { clock } = node.options
+  const deadlineMs = clock.monotonicMs() + HAND_OVER_TIMEOUT_MS
+  while (node.raftStatus().role === 'leader' && clock.monotonicMs() < deadlineMs) await sleep(clock, 10)
+}

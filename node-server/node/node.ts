@@ -1,0 +1,459 @@
+/**
+ * A running member: Raft, log, store and peers brought together. Everything happens in turns on one thread: messages, ticks
+ * and proposals go into the Raft core at any time; a turn carries out what it then wants done. What arrives while the disk
+ * works is the next turn's batch.
+ *
+ * Invariants: the order within a turn (turn.ts); at most one turn at a time; each request is answered once (waiters.ts).
+ * Neighbours: api/ asks through NodePort and the leader's part in leader-duties.ts; main starts and stops it.
+ */
+import { LogIndex, MemberId, NOBODY, type ClusterId } from '../../lib/ids.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import type { Timer } from '../../lib/clock.ts'
+import type { ApplyResult } from '../mvcc/apply.ts'
+import { encodeCommand, type Command, type Member } from '../mvcc/command.ts'
+import { compactSlice, type CompactionCursor } from '../mvcc/compaction.ts'
+import { getMember, isRemovedMember, listMembers } from '../mvcc/members.ts'
+import type { Store } from '../mvcc/store.ts'
+import { termAt } from '../raft/log.ts'
+import type { ConfigChange, Entry, Message, ProposedEntry, SnapshotMeta } from '../raft/message.ts'
+import {
+  applyConfigChange,
+  campaign,
+  compact,
+  hasReady,
+  propose,
+  readIndex,
+  reportSnapshot,
+  reportUnreachable,
+  status as raftStatus,
+  step,
+  tick,
+  transferLeader,
+  type ProposalProblem,
+  type Raft,
+  type RaftStatus,
+  type Ready,
+} from '../raft/raft.ts'
+import type { StoredIdentity } from '../storage/data-directory.ts'
+import type { Wal } from '../storage/wal.ts'
+import type { ReceivedSnapshot, SnapshotMessage, Transport } from '../transport/transport.ts'
+import { Applier, applied, problemOf, timeout, type Outcome } from './applier.ts'
+import { CATCH_UP_ENTRIES, MAX_APPLY_GAP, MAX_WAITERS, requestTimeoutMs, type NodeOptions } from './options.ts'
+import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
+import { Reads } from './reads.ts'
+import type { Snapshots } from './snapshots.ts'
+import { runTurn, type TurnActions } from './turn.ts'
+import { Waiters } from './waiters.ts'
+
+export interface NodeParts {
+  readonly identity: StoredIdentity
+  readonly raft: Raft
+  readonly wal: Wal
+  readonly store: Store
+  readonly snapshots: Snapshots
+  readonly options: NodeOptions
+  /** The cluster has removed this member; called once. */
+  readonly onRemoved: () => void
+  /** The process must end: a bug, or a disk that failed. */
+  readonly onFatal: (error: unknown) => void
+}
+
+interface Pending {
+  readonly requestId: bigint
+  readonly entry: ProposedEntry
+}
+
+const PUBLISH_INTERVAL_MS = 1000
+const MAX_READ_RETRY_MS = 500
+
+export class Node {
+  readonly options: NodeOptions
+  readonly identity: StoredIdentity
+  readonly #raft: Raft
+  readonly #wal: Wal
+  readonly #snapshots: Snapshots
+  readonly #applier: Applier
+  readonly #waiters = new Waiters<Outcome>(MAX_WAITERS)
+  readonly #reads: Reads
+  readonly #onRemoved: () => void
+  readonly #onFatal: (error: unknown) => void
+  #transport: Transport | undefined
+  #pending: Pending[] = []
+  #nextRequestId: bigint
+  #isPumpScheduled = false
+  #turn: Promise<void> | undefined
+  #tickTimer: Timer | undefined
+  #lastPublishMs = 0
+  #compaction: CompactionCursor | undefined
+  #sizeBytes = 0
+  #isStopped = false
+  #isRemoved = false
+  #lastLeader = NOBODY
+
+  constructor(parts: NodeParts) {
+    const { options, identity } = parts
+    this.options = options
+    this.identity = identity
+    this.#raft = parts.raft
+    this.#wal = parts.wal
+    this.#snapshots = parts.snapshots
+    this.#onRemoved = parts.onRemoved
+    this.#onFatal = (error) => {
+      this.#isStopped = true
+      parts.onFatal(error)
+    }
+    this.#reads = new Reads(Math.min(options.electionMs, MAX_READ_RETRY_MS))
+    // Starts at a random place, so that an answer to a request from before a restart finds nobody waiting for it.
+    this.#nextRequestId = BigInt(Math.floor(options.random() * 2 ** 40)) << 20n
+    this.#applier = new Applier(
+      { store: parts.store, clusterId: identity.clusterId, waiters: this.#waiters, options, onFatal: this.#onFatal },
+      {
+        onConfigChange: (entry, change) => this.#onConfigChange(entry, change),
+        onMembersChanged: () => this.#onMembersChanged(),
+      },
+    )
+  }
+
+  get clusterId(): ClusterId {
+    return this.identity.clusterId
+  }
+
+  get memberId(): MemberId {
+    return this.identity.memberId
+  }
+
+  get store(): Store {
+    return this.#applier.store
+  }
+
+  get isRemoved(): boolean {
+    return this.#isRemoved
+  }
+
+  get pendingProposals(): number {
+    return this.#waiters.size
+  }
+
+  start(transport: Transport): void {
+    this.#transport = transport
+    this.#onMembersChanged()
+    const { configuration } = this.raftStatus()
+    // Alone there is nobody to wait for.
+    if (configuration.voters.length === 1 && configuration.voters[0] === this.memberId) campaign(this.#raft)
+    this.#sizeBytes = this.store.size().totalBytes
+    this.#scheduleTick()
+    this.#pump()
+  }
+
+  raftStatus(): RaftStatus {
+    return raftStatus(this.#raft)
+  }
+
+  status(): NodeStatus {
+    const { leader, term, committed, configuration } = this.raftStatus()
+    return {
+      leader,
+      term,
+      commitIndex: committed,
+      appliedIndex: this.store.appliedIndex,
+      isLearner: configuration.learners.includes(this.memberId),
+    }
+  }
+
+  members(): readonly Member[] {
+    return listMembers(this.store)
+  }
+
+  isRemovedMember(id: MemberId): boolean {
+    return isRemovedMember(this.store, id)
+  }
+
+  async propose(kind: RequestKind, request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>> {
+    if (request.length > this.options.maxRequestBytes) return err('request-too-large')
+    if (this.#sizeBytes > this.options.quotaBytes && (kind === 'put' || kind === 'txn')) return err('no-space')
+    return applied(await this.proposeCommand({ kind, requestId: this.nextRequestId(), request }))
+  }
+
+  nextRequestId(): bigint {
+    this.#nextRequestId += 1n
+    return this.#nextRequestId
+  }
+
+  /** Resolves with what applying it gave, or with why that is not known. `config` entries only on the leader. */
+  proposeCommand(command: Command): Promise<Outcome> {
+    const { log } = this.#raft
+    if (this.#isStopped || this.#isRemoved) return Promise.resolve(problemOf('stopped'))
+    if (this.#waiters.isFull || log.committed - log.applied > MAX_APPLY_GAP)
+      return Promise.resolve(problemOf('too-many-requests'))
+    const { requestId } = command
+    const entry: ProposedEntry = {
+      kind: command.kind === 'membership' ? 'config' : 'normal',
+      data: encodeCommand(command),
+    }
+    const deadlineMs = this.options.clock.monotonicMs() + requestTimeoutMs(this.options)
+    return new Promise((resolve) => {
+      this.#waiters.add(requestId, { resolve, deadlineMs })
+      this.#pending.push({ requestId, entry })
+      this.#schedulePump()
+    })
+  }
+
+  async linearizableBarrier(): Promise<Result<void, NodeProblem>> {
+    if (this.#isStopped || this.#isRemoved) return err('stopped')
+    const outcome = this.#reads.add(this.options.clock.monotonicMs() + requestTimeoutMs(this.options))
+    this.#schedulePump()
+    const reached = await outcome
+    return reached === 'ready' ? ok(undefined) : err(reached)
+  }
+
+  /** The leader begins to hand over; whether it worked shows in the status. */
+  beginTransfer(target: MemberId): Result<void, NodeProblem> {
+    const begun = transferLeader(this.#raft, target)
+    this.#schedulePump()
+    if (begun.ok) return ok(undefined)
+    return err(begun.error === 'not-leader' ? 'not-leader' : 'bad-transferee')
+  }
+
+  onMessages(messages: readonly Message[]): void {
+    if (this.#isStopped || this.#isRemoved) return
+    this.#guard(() => {
+      for (const message of messages) step(this.#raft, message)
+    })
+    this.#schedulePump()
+  }
+
+  async onSnapshot(received: ReceivedSnapshot): Promise<void> {
+    await this.#snapshots.keep(received)
+    this.options.log.info({ index: received.message.snapshot.index }, 'received a snapshot')
+    this.onMessages([received.message])
+  }
+
+  onSnapshotSent(to: MemberId, result: Result<void, string>): void {
+    if (result.ok) this.options.log.info({ to: to.toString(16) }, 'sent a snapshot')
+    else this.options.log.warn({ to: to.toString(16), reason: result.error }, 'could not send a snapshot')
+    this.#guard(() => reportSnapshot(this.#raft, to, result.ok))
+    this.#schedulePump()
+  }
+
+  onUnreachable(id: MemberId): void {
+    this.#guard(() => reportUnreachable(this.#raft, id))
+  }
+
+  /** From a peer's word or from the log: this member is no longer part of the cluster. */
+  becomeRemoved(): void {
+    if (this.#isRemoved) return
+    this.#isRemoved = true
+    this.options.log.warn({}, 'the cluster has removed this member')
+    this.#waiters.settleAll(problemOf('stopped'))
+    this.#reads.stop()
+    this.#onRemoved()
+  }
+
+  /** Finishes the turn under way and makes everything durable. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#tickTimer?.cancel()
+    this.#waiters.settleAll(problemOf('stopped'))
+    this.#reads.stop()
+    await this.#turn
+    await this.#transport?.close()
+    await this.#wal.close()
+    await this.store.close()
+  }
+
+  #scheduleTick(): void {
+    if (this.#isStopped) return
+    this.#tickTimer = this.options.clock.setTimer(this.options.heartbeatMs, () => {
+      this.#scheduleTick()
+      this.#tick()
+    })
+  }
+
+  #tick(): void {
+    const { clock, observer } = this.options
+    const nowMs = clock.monotonicMs()
+    this.#guard(() => tick(this.#raft))
+    const expired = this.#waiters.expire(nowMs, timeout)
+    for (let i = 0; i < expired; i++) observer.proposalFailed()
+    this.#reads.expire(nowMs)
+    this.#applier.commitIfDue()
+    if (nowMs - this.#lastPublishMs >= PUBLISH_INTERVAL_MS) {
+      this.#lastPublishMs = nowMs
+      this.#sizeBytes = this.store.size().totalBytes
+      this.#publishAttributes()
+    }
+    this.#compactSlices()
+    this.#pump()
+  }
+
+  /** The physical half of a compaction, a little with each tick. */
+  #compactSlices(): void {
+    if (this.store.isSaturated) return
+    if (this.#compaction === undefined && this.store.meta.purgedRevision >= this.store.compactedRevision) return
+    this.#guard(() => {
+      this.#compaction = compactSlice(this.store, this.#compaction).cursor
+    })
+  }
+
+  /** Tells the cluster this member's name and client URLs, until it knows them. */
+  #publishAttributes(): void {
+    const { name, clientURLs } = this.options
+    const known = getMember(this.store, this.memberId)
+    if (known === undefined || this.raftStatus().leader === NOBODY) return
+    if (known.name === name && JSON.stringify(known.clientURLs) === JSON.stringify(clientURLs)) return
+    void this.proposeCommand({
+      kind: 'member-attributes',
+      requestId: this.nextRequestId(),
+      member: { ...known, name, clientURLs },
+    })
+  }
+
+  /** Everything that came in during this round of the event loop goes into one batch. */
+  #schedulePump(): void {
+    if (this.#isPumpScheduled || this.#turn !== undefined) return
+    this.#isPumpScheduled = true
+    setImmediate(() => {
+      this.#isPumpScheduled = false
+      this.#pump()
+    })
+  }
+
+  #pump(): void {
+    if (this.#isStopped || this.#turn !== undefined) return
+    this.#guard(() => this.#feed())
+    if (!hasReady(this.#raft)) return
+    this.#turn = this.#runTurns().catch(this.#onFatal)
+  }
+
+  async #runTurns(): Promise<void> {
+    while (hasReady(this.#raft) && !this.#isStopped) {
+      await runTurn(this.#raft, this.#turnActions)
+      this.#feed()
+    }
+    this.#turn = undefined
+  }
+
+  /** Hands waiting proposals and reads to the core. */
+  #feed(): void {
+    const nowMs = this.options.clock.monotonicMs()
+    const pending = this.#pending
+    if (pending.length > 0) {
+      this.#pending = []
+      this.#proposeAll(pending)
+    }
+    const round = this.#reads.nextRound(nowMs)
+    if (round !== undefined && !readIndex(this.#raft, round).ok) this.#reads.dropped(round)
+  }
+
+  /** Membership changes go alone, everything else together. */
+  #proposeAll(pending: readonly Pending[]): void {
+    const normal = pending.filter(({ entry }) => entry.kind === 'normal')
+    const batches = [
+      ...pending.filter(({ entry }) => entry.kind === 'config').map((one) => [one]),
+      ...(normal.length > 0 ? [normal] : []),
+    ]
+    for (const batch of batches) {
+      const proposed = propose(
+        this.#raft,
+        batch.map(({ entry }) => entry),
+      )
+      if (proposed.ok) continue
+      for (const { requestId } of batch) {
+        this.options.observer.proposalFailed()
+        this.#waiters.settle(requestId, problemOf(PROPOSAL_PROBLEMS[proposed.error]))
+      }
+    }
+  }
+
+  readonly #turnActions: TurnActions = {
+    send: (messages) => this.#send(messages),
+    installSnapshot: (snapshot) => this.#installSnapshot(snapshot),
+    persist: (hardState, entries, mustSync) => this.#wal.append(hardState, entries, mustSync),
+    apply: async (entries) => {
+      await this.#applier.apply(entries)
+    },
+    afterTurn: (work) => this.#afterTurn(work),
+  }
+
+  #send(messages: readonly Message[]): void {
+    if (messages.some((message) => message.kind === 'snapshot-request')) {
+      this.#transport?.send(messages.filter((message) => message.kind !== 'snapshot-request'))
+      for (const message of messages) if (message.kind === 'snapshot-request') this.#sendSnapshot(message)
+    } else this.#transport?.send(messages)
+  }
+
+  #sendSnapshot(message: SnapshotMessage): void {
+    const transport = this.#transport
+    if (transport === undefined) return
+    this.#snapshots
+      .send(this.store, transport, message)
+      .catch((error: unknown) => this.onSnapshotSent(message.to, err(String(error))))
+  }
+
+  async #installSnapshot(snapshot: SnapshotMeta): Promise<void> {
+    await this.#wal.setBase({ index: snapshot.index, term: snapshot.term })
+    await this.store.close()
+    this.#applier.store = await this.#snapshots.install(snapshot.index)
+    this.#onMembersChanged()
+    this.options.log.info({ index: snapshot.index }, 'installed a snapshot')
+  }
+
+  #afterTurn(work: Ready): void {
+    for (const { requestId, index } of work.readStates) this.#reads.confirmed(requestId, index)
+    for (const requestId of work.readsDropped) this.#reads.dropped(requestId)
+    this.#reads.applied(this.store.appliedIndex)
+    if (work.softState !== undefined) this.#onSoftState(work.softState)
+    this.#compactLog()
+    if (this.#isRemoved) return
+    const { configuration } = this.#raft
+    if (isRemovedMember(this.store, this.memberId) && configuration.voters.length > 0) this.becomeRemoved()
+  }
+
+  #onSoftState(softState: NonNullable<Ready['softState']>): void {
+    const { role, leader, term } = softState
+    this.options.log.info({ role, leader: leader.toString(16), term }, 'role')
+    if (leader === NOBODY || leader === this.#lastLeader) return
+    this.#lastLeader = leader
+    this.options.observer.leaderChanged()
+  }
+
+  /** Entries that the store holds durably are needed only by slow followers, and those get a bounded number. */
+  #compactLog(): void {
+    const { log } = this.#raft
+    const durable = this.store.committedIndex
+    if (durable - log.base.index < this.options.snapshotCount + CATCH_UP_ENTRIES) return
+    const index = LogIndex(durable - CATCH_UP_ENTRIES)
+    const term = termAt(log, index)
+    if (term === undefined) return
+    compact(this.#raft, index)
+    this.#wal.setBase({ index, term }).catch(this.#onFatal)
+  }
+
+  #onConfigChange(entry: Entry, change: ConfigChange): void {
+    const result = applyConfigChange(this.#raft, entry.index, change)
+    if (!result.ok || change.kind === 'none') return
+    const { voters, learners } = result.value
+    const ids = (members: readonly MemberId[]): string[] => members.map((id) => id.toString(16))
+    this.options.log.info({ index: entry.index, voters: ids(voters), learners: ids(learners) }, 'configuration')
+  }
+
+  #onMembersChanged(): void {
+    this.#transport?.setPeers(new Map(this.members().map(({ id, peerURLs }) => [id, peerURLs])))
+  }
+
+  #guard(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      this.#onFatal(error)
+    }
+  }
+}
+
+const PROPOSAL_PROBLEMS: Readonly<Record<ProposalProblem, NodeProblem>> = {
+  'no-leader': 'no-leader',
+  'change-pending': 'change-in-flight',
+  overloaded: 'too-many-requests',
+  transferring: 'leader-changed',
+  removed: 'stopped',
+}

@@ -1,0 +1,176 @@
+/** From a data directory to the parts of a running member: made anew, or recovered as storage/recovery.ts decides. */
+import { LogIndex, NOBODY, Term, type ClusterId, type MemberId } from '../../lib/ids.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import type { AdminChange } from '../../lib/admin-api.ts'
+import { formatId } from '../../lib/ids.ts'
+import type { Member } from '../mvcc/command.ts'
+import { putMember, recordOperation } from '../mvcc/members.ts'
+import { advanceApplied, type Store } from '../mvcc/store.ts'
+import { createRaft, type Raft } from '../raft/raft.ts'
+import type { Configuration } from '../raft/message.ts'
+import { EMPTY_CONFIGURATION } from '../raft/membership.ts'
+import { createMember, memberPaths, type MemberPaths, type StoredIdentity } from '../storage/data-directory.ts'
+import type { Disk } from '../storage/disk.ts'
+import type { Identity } from '../storage/record.ts'
+import { recover } from '../storage/recovery.ts'
+import { replay, type WalContents } from '../storage/wal-replay.ts'
+import { DEFAULT_SEGMENT_SIZE_BYTES, Wal, type WalOptions } from '../storage/wal.ts'
+import { decodeConfiguration } from './configuration.ts'
+import { noteConfiguration } from './membership.ts'
+import type { NodeOptions } from './options.ts'
+import { Snapshots, openStore } from './snapshots.ts'
+
+/** `bootstrap`: these members are a new cluster. `join`: a cluster that is there has added this member. */
+export interface StartPlan {
+  readonly kind: 'bootstrap' | 'join'
+  readonly clusterId: ClusterId
+  readonly memberId: MemberId
+  readonly name: string
+  readonly members: readonly Member[]
+  /** Of the admin API's request; empty for a start by flags. */
+  readonly operationId: string
+}
+
+/** Where a new cluster's log begins: every first member has the same state at this place, so none needs an entry for it. */
+const GENESIS = { index: LogIndex(1), term: Term(1) } as const
+const NOTHING = { index: LogIndex(0), term: Term(0) } as const
+
+export function createDataDirectory(disk: Disk, dataDirectory: string, plan: StartPlan): Promise<StoredIdentity> {
+  return createMember(disk, dataDirectory, plan, async (paths, identity) => {
+    const store = openStore(paths)
+    for (const member of plan.members) putMember(store, member)
+    if (plan.kind === 'bootstrap') writeGenesis(store, plan)
+    await store.close()
+    await createWal(disk, paths, identity, plan)
+  })
+}
+
+function writeGenesis(store: Store, plan: StartPlan): void {
+  const configuration: Configuration = {
+    ...EMPTY_CONFIGURATION,
+    voters: plan.members.map(({ id }) => id).toSorted(ascending),
+  }
+  noteConfiguration(store, GENESIS.index, configuration, plan.operationId)
+  if (plan.operationId !== '') {
+    const result: AdminChange = {
+      operationId: plan.operationId,
+      memberId: formatId(plan.memberId),
+      clusterId: formatId(plan.clusterId),
+      configIndex: GENESIS.index,
+    }
+    recordOperation(store, GENESIS.index, plan.operationId, Buffer.from(JSON.stringify(result)))
+  }
+  advanceApplied(store, GENESIS)
+}
+
+function ascending(a: bigint, b: bigint): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+async function createWal(disk: Disk, paths: MemberPaths, identity: Identity, plan: StartPlan): Promise<void> {
+  const base = plan.kind === 'bootstrap' ? GENESIS : NOTHING
+  const state = { identity, base, hardState: { term: base.term, vote: NOBODY, commit: base.index } }
+  const wal = await Wal.create(disk, paths.wal, state, {
+    segmentSizeBytes: DEFAULT_SEGMENT_SIZE_BYTES,
+    onSync: () => {},
+  })
+  await wal.close()
+}
+
+export interface OpenedMember {
+  readonly raft: Raft
+  readonly wal: Wal
+  readonly store: Store
+  readonly snapshots: Snapshots
+}
+
+/** The error says in words why the directory cannot be used, and what to do. */
+export async function openDataDirectory(
+  disk: Disk,
+  dataDirectory: string,
+  identity: StoredIdentity,
+  options: NodeOptions,
+): Promise<Result<OpenedMember, string>> {
+  const paths = memberPaths(dataDirectory)
+  const contents = await replay(disk, paths.wal)
+  if (!contents.ok) return contents
+  const { state } = contents.value
+  if (!isSame(state.identity, identity))
+    return err(`the log in ${paths.wal} is another member's: the files of two data directories are mixed; restore them`)
+  if (contents.value.tornBytes > 0)
+    options.log.warn(
+      { bytes: contents.value.tornBytes },
+      'cut the torn tail of the log: a write that was never answered',
+    )
+  const snapshots = new Snapshots(disk, paths)
+  const recovered = await recoverStore(snapshots, paths, contents.value, options)
+  if (!recovered.ok) return recovered
+  const { store, commitIndex } = recovered.value
+  await snapshots.clean()
+  const walOptions: WalOptions = {
+    segmentSizeBytes: DEFAULT_SEGMENT_SIZE_BYTES,
+    onSync: (seconds) => options.observer.walFsync(seconds),
+  }
+  const wal = await Wal.resume(disk, paths.wal, contents.value, walOptions)
+  const raft = createRaft(raftOptions(identity.memberId, options), {
+    hardState: { ...state.hardState, commit: commitIndex },
+    base: state.base,
+    configuration: decodeConfiguration(store.meta.configuration),
+    configIndex: store.meta.configIndex,
+    entries: contents.value.entries,
+    applied: store.appliedIndex,
+  })
+  return ok({ raft, wal, store, snapshots })
+}
+
+async function recoverStore(
+  snapshots: Snapshots,
+  paths: MemberPaths,
+  contents: WalContents,
+  options: NodeOptions,
+): Promise<Result<{ store: Store; commitIndex: LogIndex }, string>> {
+  const { base, hardState } = contents.state
+  const lastIndex = LogIndex(base.index + contents.entries.length)
+  const commitIndex = LogIndex(Math.max(base.index, hardState.commit))
+  let store = tryOpenStore(paths, options)
+  const found = { baseIndex: base.index, lastIndex, commitIndex, snapshots: await snapshots.received() }
+  const recovery = recover({ ...found, appliedIndex: store?.appliedIndex })
+  switch (recovery.kind) {
+    case 'refuse':
+      await store?.close()
+      return err(recovery.reason)
+    case 'install-snapshot':
+      await store?.close()
+      store = await snapshots.install(recovery.index)
+      return ok({ store, commitIndex })
+    case 'run':
+      return store === undefined ? err('the store is missing') : ok({ store, commitIndex: recovery.commitIndex })
+  }
+}
+
+function tryOpenStore(paths: MemberPaths, options: NodeOptions): Store | undefined {
+  try {
+    return openStore(paths)
+  } catch (error) {
+    options.log.error({ err: error }, 'the store cannot be opened')
+    return undefined
+  }
+}
+
+function isSame(a: Identity, b: Identity): boolean {
+  return a.clusterId === b.clusterId && a.memberId === b.memberId && a.incarnation === b.incarnation
+}
+
+function raftOptions(id: MemberId, options: NodeOptions): Parameters<typeof createRaft>[0] {
+  return {
+    id,
+    heartbeatTicks: 1,
+    electionTicks: Math.max(2, Math.round(options.electionMs / options.heartbeatMs)),
+    maxMessageSizeBytes: 1024 * 1024,
+    maxInflightMessages: 512,
+    maxInflightSizeBytes: 64 * 1024 * 1024,
+    maxUncommittedSizeBytes: 256 * 1024 * 1024,
+    maxCommittedSizeBytesPerReady: 16 * 1024 * 1024,
+    random: options.random,
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Snapshots on their way: made from the store for a peer whose entries are no longer in the log, and taken in from the
+ * leader. The bytes are on disk and verified before Raft hears of them.
+ */
+import { join } from 'node:path'
+import { LogIndex } from '../../lib/ids.ts'
+import { Store } from '../mvcc/store.ts'
+import type { SnapshotMeta } from '../raft/message.ts'
+import { LmdbBackend, readSnapshotMeta } from '../storage/backend.ts'
+import type { MemberPaths } from '../storage/data-directory.ts'
+import type { Disk } from '../storage/disk.ts'
+import type { ReceivedSnapshot, SnapshotMessage, Transport } from '../transport/transport.ts'
+import { decodeConfiguration } from './configuration.ts'
+
+const RECEIVED_NAME = /^received-([0-9]+)\.db$/
+
+export function storePath(paths: MemberPaths): string {
+  return join(paths.db, 'store.mdb')
+}
+
+export class Snapshots {
+  readonly #disk: Disk
+  readonly #paths: MemberPaths
+  #sequence = 0
+
+  constructor(disk: Disk, paths: MemberPaths) {
+    this.#disk = disk
+    this.#paths = paths
+  }
+
+  /** Indexes of snapshots that were taken in and not installed. */
+  async received(): Promise<readonly LogIndex[]> {
+    const names = await this.#disk.list(this.#paths.snapshots)
+    return names.flatMap((name) => {
+      const index = RECEIVED_NAME.exec(name)?.[1]
+      return index === undefined ? [] : [LogIndex(Number(index))]
+    })
+  }
+
+  /** Makes a copy of the store's last commit and streams it; the outcome goes to the transport's handler. */
+  async send(store: Store, transport: Transport, message: SnapshotMessage): Promise<void> {
+    const path = join(this.#paths.snapshots, `outgoing-${++this.#sequence}.db`)
+    try {
+      await store.commit()
+      await store.backend.writeSnapshot(path)
+      const meta = await readSnapshotMeta(path)
+      const snapshot: SnapshotMeta = {
+        index: meta.appliedIndex,
+        term: meta.appliedTerm,
+        configuration: decodeConfiguration(meta.configuration),
+        configIndex: meta.configIndex,
+      }
+      await transport.sendSnapshot({ ...message, snapshot }, path)
+    } finally {
+      await this.#disk.remove(path)
+    }
+  }
+
+  /** Gives the file its lasting name: from now on it is found again after a crash. */
+  async keep(received: ReceivedSnapshot): Promise<void> {
+    await this.#disk.rename(received.path, this.#receivedPath(received.message.snapshot.index))
+    await this.#disk.syncDirectory(this.#paths.snapshots)
+  }
+
+  /** Puts the snapshot in the store's place. The store must be closed. */
+  async install(index: LogIndex): Promise<Store> {
+    const path = storePath(this.#paths)
+    await this.#disk.remove(`${path}-lock`)
+    await this.#disk.rename(this.#receivedPath(index), path)
+    await this.#disk.syncDirectory(this.#paths.db)
+    return openStore(this.#paths)
+  }
+
+  /** Removes what nobody needs any more, all of it at the start of a process. */
+  async clean(): Promise<void> {
+    for (const name of await this.#disk.list(this.#paths.snapshots))
+      await this.#disk.remove(join(this.#paths.snapshots, name))
+  }
+
+  #receivedPath(index: LogIndex): string {
+    return join(this.#paths.snapshots, `received-${index}.db`)
+  }
+}
+
+export function openStore(paths: MemberPaths): Store {
+  return new Store(new LmdbBackend(storePath(paths)))
+}
