@@ -106,6 +106,7 @@ function steady(status: RaftClusterStatus): unknown {
   const { clusterID, configIndex, leader, term, replicas, readyReplicas, voters, learners, selector, operation } =
     status
   const conditions = status.conditions
+    .toSorted((a, b) => a.type.localeCompare(b.type))
     .map(({ type, status, reason, message, observedGeneration }) => [
       type,
       status,
@@ -113,7 +114,6 @@ function steady(status: RaftClusterStatus): unknown {
       withoutFigures(message),
       observedGeneration,
     ])
-    .toSorted()
   const inFlight = operation && [operation.id, operation.step, operation.attempts, operation.deadline]
   const rest = [
     status.observedGeneration,

@@ -1,4 +1,5 @@
 /** What follows a removal, once the member list confirms it: the pod goes, then its volume. Pure. */
+import { unreachable } from '../../../lib/assert.ts'
 import type { Operation } from '../../api/status.ts'
 import type { Observed, ObservedVolume } from '../observed.ts'
 import { memberOrdinals } from '../observed.ts'
@@ -18,6 +19,8 @@ export function finishRemoval(observed: Observed): Plan | undefined {
     case 'Form':
     case 'ScaleUp':
       return undefined
+    default:
+      return unreachable(operation.type)
   }
 }
 

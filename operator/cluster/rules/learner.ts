@@ -54,7 +54,13 @@ function join(observed: Observed, membership: Membership, learner: Learner, pod:
     clusterId: observed.cluster.recorded.clusterID,
     memberId: learner.id,
     expectedConfigIndex: membership.configIndex,
-    members: membership.members.map(({ ordinal: _, ...member }) => member),
+    members: membership.members.map(({ id, name, peerURLs, clientURLs, isLearner }) => ({
+      id,
+      name,
+      peerURLs,
+      clientURLs,
+      isLearner,
+    })),
   }
   return inFlight('ScalingUp', `${pod.name} joins as learner ${learner.id}`, operation, [
     { kind: 'record-operation', operation },
