@@ -24,7 +24,7 @@ import type { ApplyResult } from './results.ts'
 import type { Store } from './store.ts'
 
 /** Entries of `history` that one slice visits: about 2 ms. */
-export const SLICE_ENTRIES = 500
+export const SLICE_ENTRIES = 250
 
 /** The logical half. */
 export function compact(store: Store, revision: number): ApplyResult {

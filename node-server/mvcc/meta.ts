@@ -4,7 +4,7 @@
  *   version (1) = 1 ‖ applied index (8) ‖ applied term (8) ‖ revision (8) ‖ compacted + 1 (8) ‖ purged + 1 (8)
  *   ‖ config index (8) ‖ configuration (rest, opaque to the store)
  */
-import { ByteReader, ByteWriter, EMPTY_BYTES, MalformedBytes } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import { LogIndex, Revision, Term } from '../../lib/ids.ts'
 import type { Backend } from './backend.ts'
 
@@ -29,7 +29,7 @@ export const NEW_STORE_META: Meta = {
   compactedRevision: -1,
   purgedRevision: -1,
   configIndex: LogIndex(0),
-  configuration: EMPTY_BYTES,
+  configuration: Buffer.alloc(0),
 }
 
 const META_KEY = Buffer.from('state')

@@ -22,6 +22,7 @@ import {
   type TableEntry,
   type Write,
 } from '../mvcc/backend.ts'
+import { checkHeader } from './backend-header.ts'
 import { readMeta, type Meta } from '../mvcc/meta.ts'
 
 /** Address space, not memory or disk; LMDB grows it by itself when a store becomes larger. */
@@ -49,9 +50,10 @@ export class LmdbBackend implements Backend {
   readonly #root: RootDatabase<Uint8Array, Uint8Array>
   readonly #tables: Readonly<Record<Table, LmdbTable>>
 
-  /** Creates the file when it is missing. Throws when it is not LMDB's or damaged where LMDB looks at opening. */
+  /** Creates the file when it is missing or empty. Throws `NotAStore`, or what the library has to say. */
   constructor(path: string, options: LmdbOptions = {}) {
     this.#path = path
+    checkHeader(path)
     this.#root = open<Uint8Array, Uint8Array>({
       path,
       noSubdir: true,
