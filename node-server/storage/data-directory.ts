@@ -1,7 +1,7 @@
 /**
  * A member's data directory. It is made as a whole or not at all, says whose it is, and is used by one process at a time.
  *
- *   <data-dir>/lock                 socket of the process that uses it
+ *   <data-dir>/lock                 locked by the process that uses it
  *   <data-dir>/member/identity.json cluster ID, member ID, incarnation; whether the member was removed
  *   <data-dir>/member/wal/          what was promised
  *   <data-dir>/member/db/           the store (LMDB)
@@ -9,7 +9,7 @@
  *   <data-dir>/creating/            a directory that is being made; without meaning after a crash
  */
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { ClusterId, MemberId, formatId, parseId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
@@ -86,6 +86,7 @@ export async function createMember(
   await writeIdentity(disk, creating, identity)
   await disk.rename(creating, join(dataDirectory, 'member'))
   await disk.syncDirectory(dataDirectory)
+  await disk.syncDirectory(dirname(dataDirectory)) // the directory itself may be new
   return identity
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import { encodeBatch, findLaterBatch, isTorn, readBatch, type WalRecord } from './record.ts'
 
@@ -15,19 +15,15 @@ const ONE_OF_EACH: readonly WalRecord[] = [
   { kind: 'hard-state', hardState: { term: Term(3), vote: MemberId(0xa1n), commit: LogIndex(5) } },
 ]
 
-// prettier-ignore
-const GOLDEN =
-  '524b5657' + // RKVW
-  '00000074' + // length of the records
-  '0000000000000007' + // batch number
-  'db2bee40' +
-  '70a3bcba' +
-  '01' + '00000000000000c1' + '00000000000000a1' + 'fedcba9876543210' +
-  '04' + '0000000000000004' + '0000000000000002' +
-  '03' + '0000000000000003' + '0000000000000005' + '00' + '00000005' + '68656c6c6f' +
-  '03' + '0000000000000003' + '0000000000000006' + '01' + '00000000' +
-  '02' + '0000000000000003' + '00000000000000a1' + '0000000000000005' +
-  'ff'
+/** Mark, length of the records, batch number, header CRC, body CRC; a line a record; the end. */
+const GOLDEN = `
+  524b5657 00000074 0000000000000007 db2bee40 70a3bcba
+  01 00000000000000c1 00000000000000a1 fedcba9876543210
+  04 0000000000000004 0000000000000002
+  03 0000000000000003 0000000000000005 00 00000005 68656c6c6f
+  03 0000000000000003 0000000000000006 01 00000000
+  02 0000000000000003 00000000000000a1 0000000000000005
+  ff`.replaceAll(/\s/g, '')
 
 test('the bytes of a batch, for good', () => {
   assert.equal(encodeBatch(7, ONE_OF_EACH).toString('hex'), GOLDEN)

@@ -122,8 +122,10 @@ export class MemoryDisk implements Disk {
   }
 
   async remove(path: string): Promise<void> {
-    const { folder, name } = this.#parent(path)
-    if (!folder.entries.has(name)) return
+    const names = parts(path)
+    const name = names.pop() ?? ''
+    const folder = this.#folder(names.join('/'))
+    if (folder?.entries.has(name) !== true) return
     this.#operation(`remove ${path}`)
     folder.change((entries) => entries.delete(name))
   }
