@@ -166,6 +166,7 @@ function decodeMembership(reader: ByteReader, requestId: bigint): MembershipComm
   const operationId = reader.text()
   const isFenced = readFlag(reader)
   const fence = LogIndex(reader.u53())
+  if (!isFenced && fence !== 0) throw new MalformedBytes('a fence on a command without one')
   const change = decodeChange(reader)
   reader.end()
   return { kind: 'membership', requestId, operationId, expectedConfigIndex: isFenced ? fence : undefined, change }
