@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { after, before, beforeEach, test } from 'node:test'
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
+import * as fc from 'fast-check'
 import type { Clock } from '../../../lib/clock.ts'
 import { NOBODY } from '../../../lib/ids.ts'
 import { serveGrpcJs, type GrpcServer } from '../../grpc/grpc-js.ts'
 import type { RpcObserver } from '../../grpc/service.ts'
 import { KeyValue } from '../../proto/generated/etcd/kv.ts'
 import {
+  AlarmRequest,
+  AlarmResponse,
   CompactionRequest,
   CompactionResponse,
   DeleteRangeRequest,
@@ -320,6 +324,32 @@ test('leadership is moved by the leader only', async () => {
   assert.equal(await call(path, request), '9 etcdserver: not leader')
 })
 
+test('a store beyond its quota is an alarm, and an error in the status', async () => {
+  const list = async (): Promise<readonly bigint[]> => {
+    const answer = await answered(AlarmResponse, '/etcdserverpb.Maintenance/Alarm', Buffer.alloc(0))
+    return answer.alarms.map(({ memberID }) => memberID)
+  }
+  assert.deepEqual(await list(), [])
+  member.quotaBytes = -1
+  assert.deepEqual(await list(), [member.memberId])
+  const status = await answered(StatusResponse, '/etcdserverpb.Maintenance/Status', Buffer.alloc(0))
+  assert.deepEqual(status.errors, [`memberID:${member.memberId} alarm:NOSPACE `])
+  const raise = AlarmRequest.encode(AlarmRequest.fromPartial({ action: 1, alarm: 1 })).finish()
+  assert.match(String(await call('/etcdserverpb.Maintenance/Alarm', raise)), /^12 /)
+})
+
+test('arbitrary bytes get an answer from every method, and the member stays sound', async () => {
+  const methods = ['KV/Put', 'KV/Range', 'KV/DeleteRange', 'KV/Txn', 'Cluster/MemberAdd', 'Maintenance/MoveLeader']
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...methods), fc.uint8Array({ maxLength: 64 }), async (method, bytes) => {
+      const answer = await call(`/etcdserverpb.${method}`, bytes)
+      assert.ok(Buffer.isBuffer(answer) || /^(3|5|9|11|13) /.test(answer), String(answer))
+    }),
+    { numRuns: 300 },
+  )
+  assert.ok(Buffer.isBuffer(await put({ key: b('a') })))
+})
+
 test('what is not there is Unimplemented', async () => {
   for (const path of ['/etcdserverpb.Lease/LeaseGrant', '/etcdserverpb.Maintenance/Hash', '/etcdserverpb.KV/None']) {
     assert.match(String(await call(path, Buffer.alloc(0))), /^12 /)
@@ -330,4 +360,16 @@ test('health is told for the whole server, and not for services by name', async 
   const health = await answered(HealthCheckResponse, '/grpc.health.v1.Health/Check', Buffer.alloc(0))
   assert.equal(health.status, 1)
   assert.equal(await call('/grpc.health.v1.Health/Check', Buffer.of(0x0a, 1, 0x61)), '5 unknown service')
+})
+
+test('whoever watches the health gets it at once, and the stream stays open', async () => {
+  const same = (bytes: Buffer): Buffer => bytes
+  const stream = client.makeServerStreamRequest('/grpc.health.v1.Health/Watch', same, same, Buffer.alloc(0))
+  const [status] = await once(stream, 'data')
+  assert.equal(HealthCheckResponse.decode(status).status, 1)
+  const end = once(stream, 'error')
+  const first = await Promise.race([end, new Promise((resolve) => setTimeout(() => resolve('open'), 50))])
+  assert.equal(first, 'open')
+  stream.cancel()
+  await end
 })

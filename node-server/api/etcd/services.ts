@@ -1,6 +1,7 @@
 /**
  * All that this member answers of the etcd v3 API, by path. A method that is not here is answered Unimplemented by the
- * engine: Watch, Lease, Auth, Lock, Election, and of Maintenance all but Status and MoveLeader.
+ * engine: Watch, Lease, Auth, Lock, Election, and of Maintenance all but Status, Alarm
+ * (to list them) and MoveLeader.
  */
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'

@@ -20,7 +20,7 @@ export class MemoryMember implements NodePort {
   readonly clusterId = ClusterId(0xcdf818194e3a8c32n)
   readonly memberId = OWN_ID
   readonly store = new Store(new MemoryBackend())
-  readonly quotaBytes = 2 * 1024 ** 3
+  quotaBytes = 2 * 1024 ** 3
   maxRequestBytes = 1.5 * 1024 * 1024
   /** Answered instead of doing anything, when set. */
   problem: NodeProblem | undefined
