@@ -1,0 +1,205 @@
+/** The Raft cluster of the fake world: one configuration that changes at once, fences and idempotency as in the contract. */
+import assert from 'node:assert/strict'
+import type { AdminChange, AdminError, AdminStatus, MembershipRequest } from '../../../lib/admin-api.ts'
+import { err, ok, type Result } from '../../../lib/result.ts'
+import { quorumOf } from '../safety.ts'
+
+export interface Disk {
+  clusterId: string
+  memberId: string
+  /** Looks since it joined: it has caught up after two. */
+  age: number
+}
+
+interface FakeMember {
+  readonly id: string
+  readonly name: string
+  readonly peerURLs: readonly string[]
+}
+
+/** What a waiting member knows. */
+const NOTHING: Pick<FakeCluster, 'configIndex' | 'term' | 'voters' | 'learners' | 'members' | 'leader'> = {
+  configIndex: 0,
+  term: 0,
+  voters: [],
+  learners: [],
+  members: [],
+  leader: '',
+}
+
+export class FakeCluster {
+  clusterId = ''
+  configIndex = 0
+  term = 0
+  leader = ''
+  voters: readonly string[] = []
+  learners: readonly string[] = []
+  members: readonly FakeMember[] = []
+  isLearnerStuck = false
+  /** Every configuration that there was, by size of its voters. */
+  readonly history: number[] = []
+  readonly #results = new Map<string, AdminChange>()
+  /** Disks of members that run now, by member ID. */
+  alive: ReadonlyMap<string, Disk> = new Map()
+  #lastId = 0x10
+
+  bootstrap(
+    operationId: string,
+    clusterId: string,
+    member: Omit<FakeMember, 'id'>,
+    disk: Disk,
+  ): Result<AdminChange, AdminError> {
+    if (disk.clusterId === clusterId)
+      return ok({ operationId, memberId: disk.memberId, clusterId, configIndex: this.configIndex })
+    assert.equal(disk.clusterId, '', 'a member is not made another cluster’s')
+    assert.equal(this.clusterId, '', 'invariant 14: an empty disk never forms a second cluster')
+    this.clusterId = clusterId
+    const id = this.#newId()
+    Object.assign(disk, { clusterId, memberId: id, age: 9 })
+    this.members = [{ id, ...member }]
+    this.voters = [id]
+    this.alive = new Map([[id, disk]])
+    this.#bump()
+    this.elect()
+    return ok({ operationId, memberId: id, clusterId, configIndex: this.configIndex })
+  }
+
+  /** Leadership goes to the first living voter, as long as a majority lives. */
+  elect(): void {
+    const living = this.voters.filter((id) => this.alive.has(id))
+    if (living.length < quorumOf(this.voters.length) || this.voters.length === 0) this.leader = ''
+    else if (!living.includes(this.leader)) {
+      this.leader = living.at(-1) ?? ''
+      this.term++
+    }
+  }
+
+  change(request: MembershipRequest): Result<AdminChange, AdminError> {
+    const done = this.#results.get(request.operationId)
+    if (done !== undefined) return ok(done)
+    if (this.leader === '') return err({ code: 'NoLeader', message: 'no leader' })
+    if (request.expectedConfigIndex !== this.configIndex)
+      return err({ code: 'ConfigIndexStale', message: 'stale', configIndex: this.configIndex })
+    const changed = this.#change(request)
+    if (!changed.ok) return changed
+    this.#bump()
+    this.elect()
+    const result = {
+      operationId: request.operationId,
+      memberId: changed.value,
+      clusterId: this.clusterId,
+      configIndex: this.configIndex,
+    }
+    this.#results.set(request.operationId, result)
+    return ok(result)
+  }
+
+  #change(request: MembershipRequest): Result<string, AdminError> {
+    switch (request.kind) {
+      case 'add-learner': {
+        const isTaken = this.members.some((member) => member.peerURLs[0] === request.member.peerURLs[0])
+        if (isTaken || this.learners.length > 0) return err({ code: 'Conflict', message: 'a learner or the same URLs' })
+        const id = this.#newId()
+        this.members = [...this.members, { id, ...request.member }]
+        this.learners = [id]
+        return ok(id)
+      }
+      case 'promote': {
+        const id = request.memberId
+        if (!this.learners.includes(id)) return err({ code: 'NotFound', message: id })
+        if (this.matchIndex(id) === 0) return err({ code: 'LearnerLagging', message: 'behind', lag: 1000 })
+        this.learners = []
+        this.voters = [...this.voters, id]
+        return ok(id)
+      }
+      case 'remove': {
+        const id = request.memberId
+        if (!this.members.some((member) => member.id === id)) return err({ code: 'NotFound', message: id })
+        const after = this.voters.filter((voter) => voter !== id)
+        const living = (ids: readonly string[]): boolean =>
+          ids.filter((voter) => this.alive.has(voter)).length >= quorumOf(ids.length)
+        assert(
+          living(this.voters) && living(after) && after.length > 0,
+          'invariant 12: a change that healthy voters cannot commit',
+        )
+        assert.notEqual(id, this.leader, 'leadership moves before its member is removed')
+        this.voters = after
+        this.learners = this.learners.filter((learner) => learner !== id)
+        this.members = this.members.filter((member) => member.id !== id)
+        return ok(id)
+      }
+    }
+  }
+
+  transfer(to: string): Result<string, AdminError> {
+    if (!this.voters.includes(to) || !this.alive.has(to)) return err({ code: 'NotFound', message: to })
+    if (this.leader !== to) this.term++
+    this.leader = to
+    return ok(to)
+  }
+
+  matchIndex(id: string): number {
+    const disk = this.alive.get(id)
+    if (disk === undefined || (this.isLearnerStuck && this.learners.includes(id))) return 0
+    return disk.age >= 2 ? 100 : 0
+  }
+
+  status(disk: Disk, name: string): AdminStatus {
+    const isIn = this.members.some(({ id }) => id === disk.memberId)
+    const isLeader = disk.memberId === this.leader && disk.memberId !== ''
+    const role =
+      disk.clusterId === ''
+        ? 'waiting'
+        : !isIn
+          ? 'removed'
+          : isLeader
+            ? 'leader'
+            : this.learners.includes(disk.memberId)
+              ? 'learner'
+              : 'follower'
+    const known = role === 'waiting' ? NOTHING : this
+    return {
+      clusterId: disk.clusterId,
+      memberId: disk.memberId,
+      name,
+      role,
+      term: known.term,
+      leader: known.leader,
+      commitIndex: 100,
+      appliedIndex: 100,
+      lastIndex: 100,
+      configIndex: known.configIndex,
+      voters: known.voters,
+      votersOutgoing: [],
+      learners: known.learners,
+      members: known.members.map((member) => ({
+        ...member,
+        clientURLs: [],
+        isLearner: known.learners.includes(member.id),
+      })),
+      isChangePending: false,
+      peers: isLeader ? this.members.filter(({ id }) => id !== this.leader).map(({ id }) => this.#peer(id)) : [],
+      configHistory: [],
+      version: '1',
+      etcdVersion: '3.6.0',
+      dbSizeBytes: 1,
+      revision: 1,
+    }
+  }
+
+  #peer(id: string): AdminStatus['peers'][number] {
+    const matchIndex = this.matchIndex(id)
+    return { id, matchIndex, lag: 100 - matchIndex, state: 'replicate', isActive: this.alive.has(id) }
+  }
+
+  #bump(): void {
+    this.configIndex += 3
+    const previous = this.history.at(-1) ?? this.voters.length
+    assert(Math.abs(previous - this.voters.length) <= 1, 'one voter at a time')
+    this.history.push(this.voters.length)
+  }
+
+  #newId(): string {
+    return (++this.#lastId).toString(16)
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * A world for the operator: an API server that keeps objects, a StatefulSet controller that is as slow as `tick` is rare,
+ * and members that do what they are told. It checks what must never happen at the moment it would.
+ */
+import assert from 'node:assert/strict'
+import type { AdminError } from '../../../lib/admin-api.ts'
+import { err, ok, type Result } from '../../../lib/result.ts'
+import { API_VERSION, KIND } from '../../api/raft-cluster.ts'
+import {
+  type AdminClient,
+  type AdminFailure,
+  type ApplyObject,
+  KubeError,
+  type KubeObject,
+  type KubeReader,
+  type KubeWriter,
+  type ObjectRef,
+  type ReconcileDeps,
+} from '../ports.ts'
+import { CLUSTER_UID_LABEL, ordinalOf } from '../resources/names.ts'
+import { type Disk, FakeCluster } from './fake-cluster.ts'
+
+export const KEY = { namespace: 'ns', name: 'kv' }
+const UNREACHABLE = { kind: 'unreachable', message: 'connection refused' } as const
+
+/** The operator's process ends here. */
+export class Crash extends Error {}
+
+type Json = Readonly<Record<string, unknown>>
+
+export class World {
+  readonly objects = new Map<string, KubeObject>()
+  readonly disks = new Map<string, Disk>()
+  readonly cluster = new FakeCluster()
+  readonly events: string[] = []
+  nowMs = Date.parse('2030-01-01T00:00:00Z')
+  clusterIds = new Set<string>()
+  #counter = 0
+
+  constructor(spec: Json) {
+    this.put({ apiVersion: API_VERSION, kind: KIND, metadata: { ...KEY, uid: 'cluster-uid', generation: 1 }, spec })
+  }
+
+  get(kind: string, name: string): KubeObject | undefined {
+    return this.objects.get(`${kind}/${name}`)
+  }
+
+  put(object: KubeObject): KubeObject {
+    const version = String(++this.#counter)
+    const uid = object.metadata.uid ?? `uid-${version}`
+    const stored = { ...object, metadata: { ...object.metadata, uid, resourceVersion: version } }
+    this.objects.set(`${object.kind}/${object.metadata.name}`, stored)
+    return stored
+  }
+
+  all(kind: string): readonly KubeObject[] {
+    return [...this.objects.values()].filter((object) => object.kind === kind)
+  }
+
+  resource(): KubeObject {
+    const object = this.get(KIND, KEY.name)
+    assert(object !== undefined)
+    return object
+  }
+
+  status(): Json {
+    return field(this.resource(), 'status')
+  }
+
+  edit(spec: Json): void {
+    const object = this.resource()
+    const generation = (object.metadata.generation ?? 0) + 1
+    this.put({ ...object, metadata: { ...object.metadata, generation }, spec: { ...field(object, 'spec'), ...spec } })
+  }
+
+  replicas(): number {
+    return Number(field(this.get('StatefulSet', KEY.name), 'spec')['replicas'] ?? 0)
+  }
+
+  setReplicas(replicas: number): void {
+    const set = this.get('StatefulSet', KEY.name)
+    if (set !== undefined) this.put({ ...set, spec: { ...field(set, 'spec'), replicas } })
+  }
+
+  killPod(ordinal: number): void {
+    this.objects.delete(`Pod/${KEY.name}-${ordinal}`)
+    this.settleMembers()
+  }
+
+  /** The disk is gone with all that is on it, and the pod with it. */
+  loseVolume(ordinal: number): void {
+    this.objects.delete(`PersistentVolumeClaim/data-${KEY.name}-${ordinal}`)
+    this.killPod(ordinal)
+  }
+
+  diskOf(pod: KubeObject): Disk | undefined {
+    const volume = this.get('PersistentVolumeClaim', `data-${pod.metadata.name}`)
+    return this.disks.get(volume?.metadata.uid ?? '')
+  }
+
+  /** Time passes: the StatefulSet controller looks once, members catch up and elect. */
+  tick(): void {
+    this.nowMs += 1000
+    const set = this.get('StatefulSet', KEY.name)
+    for (const pod of this.all('Pod')) {
+      const ordinal = ordinalOf(KEY.name, pod.metadata.name) ?? 0
+      if (set === undefined || ordinal >= this.replicas()) this.objects.delete(`Pod/${pod.metadata.name}`)
+    }
+    for (const volume of this.all('PersistentVolumeClaim')) {
+      const isUsed = this.get('Pod', volume.metadata.name.replace(/^data-/, '')) !== undefined
+      if (volume.metadata.deletionTimestamp !== undefined && !isUsed)
+        this.objects.delete(`PersistentVolumeClaim/${volume.metadata.name}`)
+    }
+    if (set !== undefined) for (let ordinal = 0; ordinal < this.replicas(); ordinal++) this.#startPod(set, ordinal)
+    for (const disk of this.cluster.alive.values()) disk.age++
+    this.settleMembers()
+  }
+
+  #startPod(set: KubeObject, ordinal: number): void {
+    const name = `${KEY.name}-${ordinal}`
+    let volume = this.get('PersistentVolumeClaim', `data-${name}`)
+    if (volume?.metadata.deletionTimestamp !== undefined || this.get('Pod', name) !== undefined) return
+    if (volume === undefined) {
+      const labels = { [CLUSTER_UID_LABEL]: this.resource().metadata.uid ?? '' }
+      const resources = { requests: { storage: '10Gi' } }
+      volume = this.put({
+        apiVersion: 'v1',
+        kind: 'PersistentVolumeClaim',
+        metadata: { name: `data-${name}`, labels },
+        spec: { resources },
+        status: { capacity: { storage: '10Gi' } },
+      })
+      this.disks.set(volume.metadata.uid ?? '', { clusterId: '', memberId: '', age: 0 })
+    }
+    const owner = {
+      apiVersion: 'apps/v1',
+      kind: 'StatefulSet',
+      name: KEY.name,
+      uid: set.metadata.uid ?? '',
+      controller: true,
+    }
+    this.put({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, ownerReferences: [owner] },
+      status: { phase: 'Running', podIP: name },
+    })
+  }
+
+  settleMembers(): void {
+    const running = this.all('Pod').flatMap((pod) => {
+      const disk = this.diskOf(pod)
+      return disk !== undefined && disk.memberId !== '' ? [[disk.memberId, disk] as const] : []
+    })
+    this.cluster.alive = new Map(running)
+    this.cluster.elect()
+    for (const pod of this.all('Pod')) {
+      const { role } = this.cluster.status(this.diskOf(pod) ?? { clusterId: '', memberId: '', age: 0 }, '')
+      const isReady = this.cluster.leader !== '' && (role === 'leader' || role === 'follower')
+      const status = { ...field(pod, 'status'), conditions: [{ type: 'Ready', status: isReady ? 'True' : 'False' }] }
+      this.objects.set(`Pod/${pod.metadata.name}`, { ...pod, status })
+    }
+  }
+
+  /** `before` and `after` are called around each change: where a process may end, or an answer get lost. */
+  deps(hooks: Hooks): ReconcileDeps {
+    return {
+      reader: this.#reader(),
+      writer: this.#writer(hooks),
+      events: { emit: (_about, _type, reason) => void this.events.push(reason) },
+      admin: this.#admin(hooks),
+      adminUrl: ({ podName }) => podName,
+      nowMs: () => this.nowMs,
+      randomBytes: (count) => Buffer.alloc(count, ++this.#counter),
+      defaultImage: 'image:1',
+      signal: new AbortController().signal,
+    }
+  }
+
+  #reader(): KubeReader {
+    return {
+      get: ({ kind, name }) => Promise.resolve(this.get(kind, name)),
+      list: ({ kind }) => Promise.resolve(this.all(kind)),
+    }
+  }
+
+  #writer(hooks: Hooks): KubeWriter {
+    const change = <T>(effect: () => T): Promise<T> => around(hooks, 'kube', effect)
+    return {
+      apply: (object) => change(() => this.#apply(object)),
+      applyStatus: (object) => change(() => this.#applyStatus(object)),
+      create: (object) => change(() => this.put(object)),
+      delete: (ref, { uid }) => change(() => this.#delete(ref, uid)),
+      patchFinalizers: ({ kind, name }, _version, finalizers) =>
+        change(() => {
+          const object = this.get(kind, name)
+          assert(object !== undefined)
+          return this.put({ ...object, metadata: { ...object.metadata, finalizers } })
+        }),
+    }
+  }
+
+  #apply(object: ApplyObject): KubeObject {
+    const present = this.get(object.kind, object.metadata.name)
+    if (object.kind === 'StatefulSet') {
+      const voters = this.cluster.members.filter(({ id }) => this.cluster.voters.includes(id))
+      const highest = Math.max(-1, ...voters.map(({ name }) => ordinalOf(KEY.name, name) ?? -1))
+      assert(Number(field(object, 'spec')['replicas']) > highest, 'no voter loses its pod by a count')
+    }
+    return this.put({ ...present, ...object, metadata: { ...present?.metadata, ...object.metadata } })
+  }
+
+  #applyStatus(object: ApplyObject): KubeObject {
+    const present = this.resource()
+    if (object.metadata.resourceVersion !== present.metadata.resourceVersion)
+      throw new KubeError({ kind: 'conflict', message: 'changed' })
+    const [before, after] = [field(present, 'status')['clusterID'], field(object, 'status')['clusterID']]
+    assert(before === undefined || before === after, 'invariant 14: one cluster ID for one RaftCluster')
+    if (after !== undefined) this.clusterIds.add(String(after))
+    return this.put({ ...present, status: object['status'] })
+  }
+
+  #delete(ref: ObjectRef, uid: string): void {
+    const present = this.get(ref.kind, ref.name)
+    if (present === undefined) return
+    if (present.metadata.uid !== uid) throw new KubeError({ kind: 'conflict', message: 'another UID' })
+    if (ref.kind !== 'PersistentVolumeClaim') {
+      this.objects.delete(`${ref.kind}/${ref.name}`)
+      this.settleMembers()
+      return
+    }
+    const memberId = this.disks.get(uid)?.memberId ?? ''
+    const isDeleted = this.resource().metadata.deletionTimestamp !== undefined
+    assert(isDeleted || !this.cluster.voters.includes(memberId), 'invariant 13: the volume of a voter is deleted')
+    this.put({ ...present, metadata: { ...present.metadata, deletionTimestamp: '2030-01-01T00:00:00Z' } })
+  }
+
+  #admin(hooks: Hooks): AdminClient {
+    const call = <T>(url: string, effect: (disk: Disk) => Result<T, AdminError>): Promise<Result<T, AdminFailure>> =>
+      around(hooks, 'admin', () => {
+        const pod = this.get('Pod', url)
+        const disk = pod && this.diskOf(pod)
+        if (disk === undefined) return err(UNREACHABLE)
+        const result = effect(disk)
+        this.settleMembers()
+        return result.ok ? result : err({ kind: 'refused', error: result.error } as const)
+      })
+    return {
+      status: (url) => {
+        const pod = this.get('Pod', url)
+        const disk = pod && this.diskOf(pod)
+        return Promise.resolve(disk === undefined ? err(UNREACHABLE) : ok(this.cluster.status(disk, url)))
+      },
+      bootstrap: (url, token, request) =>
+        call(url, (disk) => {
+          assert.notEqual(token, '', 'the token is known')
+          assert.equal(request.clusterId, this.status()['clusterID'], 'the cluster ID is recorded before it is used')
+          return this.cluster.bootstrap(request.operationId, request.clusterId, request.member, disk)
+        }),
+      join: (url, _token, request) =>
+        call(url, (disk) => {
+          if (disk.memberId !== '' && disk.memberId !== request.memberId)
+            return err({ code: 'Conflict', message: 'another member' })
+          Object.assign(disk, { clusterId: request.clusterId, memberId: request.memberId })
+          return ok({
+            operationId: request.operationId,
+            memberId: request.memberId,
+            clusterId: request.clusterId,
+            configIndex: this.cluster.configIndex,
+          })
+        }),
+      membership: (url, _token, request) => call(url, () => this.cluster.change(request)),
+      transferLeader: (url, _token, { operationId, memberId }) =>
+        call(url, () => {
+          const moved = this.cluster.transfer(memberId)
+          return moved.ok ? ok({ operationId, leader: moved.value, term: this.cluster.term }) : moved
+        }),
+    }
+  }
+}
+
+export interface Hooks {
+  before?(what: 'kube' | 'admin'): void | Promise<void>
+  after?(what: 'kube' | 'admin'): void
+}
+
+async function around<T>(hooks: Hooks, what: 'kube' | 'admin', effect: () => T): Promise<T> {
+  await hooks.before?.(what)
+  const result = effect()
+  hooks.after?.(what)
+  return result
+}
+
+export function field(object: object | undefined, name: string): Json {
+  const value: unknown = object === undefined ? undefined : Reflect.get(object, name)
+  return typeof value === 'object' && value !== null ? (value as Json) : {}
+}
