@@ -1,0 +1,90 @@
+/** The whole API as a client sees it: a member without Raft behind the real engine on a loopback port. */
+import assert from 'node:assert/strict'
+import { after, before, beforeEach } from 'node:test'
+import { Client, credentials, Metadata } from '@grpc/grpc-js'
+import type { Clock } from '../../../../lib/clock.ts'
+import { serveGrpcJs, type GrpcServer } from '../../../grpc/grpc-js.ts'
+import type { RpcObserver } from '../../../grpc/service.ts'
+import { PutRequest, RangeRequest, TxnRequest } from '../../../proto/generated/etcd/rpc.ts'
+import { etcdServices } from '../services.ts'
+import { MemoryMember } from './memory-member.ts'
+
+const failures: string[] = []
+const observer: RpcObserver = {
+  method: () => ({ started: () => undefined, handled: () => undefined }),
+  receivedBytes: () => undefined,
+  sentBytes: () => undefined,
+  failed: (path, error) => failures.push(`${path}: ${String(error)}`),
+}
+const clock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  setTimer: (delayMs, fire) => {
+    const timer = setTimeout(fire, delayMs)
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
+export let member: MemoryMember
+let server: GrpcServer
+export let client: Client
+
+before(async () => {
+  // The services outlive the member of one test: what they ask is passed on to that of the next.
+  const current = new Proxy(new MemoryMember(), {
+    get: (_target, name) => Reflect.get(member, name, member) as unknown,
+  })
+  server = await serveGrpcJs({
+    listenURLs: ['http://127.0.0.1:0'],
+    services: etcdServices(current, { maxTxnOps: 128, clock }),
+    maxReceiveBytes: 2 * 1024 * 1024,
+    observer,
+  })
+  client = new Client(server.addresses[0] ?? '', credentials.createInsecure())
+})
+beforeEach(() => (member = new MemoryMember()))
+after(async () => {
+  client.close()
+  await server.stop(100)
+  assert.deepEqual(failures, [])
+})
+
+/** The bytes of the answer, or `CODE text`. */
+export function call(path: string, request: Uint8Array, metadata = new Metadata()): Promise<Buffer | string> {
+  const same = (bytes: Buffer): Buffer => bytes
+  return new Promise((resolve) => {
+    client.makeUnaryRequest(path, same, same, Buffer.from(request), metadata, (error, answer) =>
+      resolve(error === null ? (answer ?? Buffer.alloc(0)) : `${error.code} ${error.details}`),
+    )
+  })
+}
+
+interface Type<Message> {
+  decode(bytes: Uint8Array): Message
+}
+
+export async function answered<Message>(type: Type<Message>, path: string, request: Uint8Array): Promise<Message> {
+  const answer = await call(path, request)
+  assert.ok(typeof answer !== 'string', `${path}: ${String(answer)}`)
+  return type.decode(answer)
+}
+
+type Loose<Type extends { fromPartial(part: never): unknown }> = Parameters<Type['fromPartial']>[0]
+export const b = (text: string): Buffer => Buffer.from(text)
+export const putBytes = (request: Loose<typeof PutRequest>): Uint8Array =>
+  PutRequest.encode(PutRequest.fromPartial(request)).finish()
+export const rangeBytes = (request: Loose<typeof RangeRequest>): Uint8Array =>
+  RangeRequest.encode(RangeRequest.fromPartial(request)).finish()
+export const txnBytes = (request: Loose<typeof TxnRequest>): Uint8Array =>
+  TxnRequest.encode(TxnRequest.fromPartial(request)).finish()
+export const put = (request: Loose<typeof PutRequest>): Promise<Buffer | string> =>
+  call('/etcdserverpb.KV/Put', putBytes(request))
+export const range = (request: Loose<typeof RangeRequest>): Promise<Buffer | string> =>
+  call('/etcdserverpb.KV/Range', rangeBytes(request))
+export const txn = (request: Loose<typeof TxnRequest>): Promise<Buffer | string> =>
+  call('/etcdserverpb.KV/Txn', txnBytes(request))
+export const putOp = (
+  key: string,
+): { readonly request: { readonly $case: 'requestPut'; readonly value: PutRequest } } => ({
+  request: { $case: 'requestPut', value: PutRequest.fromPartial({ key: b(key) }) },
+})
