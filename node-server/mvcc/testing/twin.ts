@@ -141,7 +141,7 @@ export class Twin {
   #txn(request: TxnRequest): TwinResult {
     const invalid = validateTxn(request, Infinity)
     if (invalid !== undefined) return failed(invalid.kind)
-    const before = this.#now
+    const before = new Map(this.#now)
     const refusal = this.#refuseTxn(request, before)
     if (refusal !== undefined) return refusal
     const result = this.#run(request, before)
