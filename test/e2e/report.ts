@@ -3,9 +3,13 @@ export interface Report {
   /** Announces, runs and times one step; a failure is printed and thrown on. */
   step<Value>(title: string, work: () => Promise<Value>): Promise<Value>
   note(text: string): void
+  /** Counts a failure outside of steps and checks. */
+  fail(text: string): void
   /** One check of the scenario. `problems` are the reasons why it failed; none means that it passed. */
   check(title: string, problems: readonly string[]): void
   figure(figure: Figure): void
+  /** For the process that goes on with the run. */
+  progress(): Progress
   /** Prints the figures and the closing line; true when nothing failed. */
   close(): boolean
 }
@@ -20,10 +24,16 @@ export interface Figure {
 
 const MOST_PROBLEMS_SHOWN = 10
 
-export function createReport(print: (line: string) => void, nowMs: () => number): Report {
-  const startedMs = nowMs()
+/** What an earlier process of the same run counted. */
+export interface Progress {
+  readonly startedMs: number
+  readonly passed: number
+}
+
+export function createReport(print: (line: string) => void, nowMs: () => number, earlier?: Progress): Report {
+  const startedMs = earlier?.startedMs ?? nowMs()
   const figures: Figure[] = []
-  let passed = 0
+  let passed = earlier?.passed ?? 0
   let failed = 0
   const clock = (): string => `[${((nowMs() - startedMs) / 1000).toFixed(1).padStart(6)} s]`
   const say = (text: string): void => print(`${clock()} ${text}`)
@@ -42,6 +52,11 @@ export function createReport(print: (line: string) => void, nowMs: () => number)
   return {
     check,
     note: say,
+    fail(text) {
+      failed++
+      say(`FAILED  ${text}`)
+    },
+    progress: () => ({ startedMs, passed }),
     async step(title, work) {
       say(`...     ${title}`)
       const beganMs = nowMs()

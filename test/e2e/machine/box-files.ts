@@ -7,6 +7,8 @@ export const ETCD_URL = 'http://127.0.0.1:23999'
 export const API_URL = 'https://127.0.0.1:6443'
 export const CONTAINERD_SOCKET = '/run/raftkv-e2e/containerd.sock'
 export const NODE_NAME = 'box'
+/** As namespaces.sh sets it. */
+export const NODE_ADDRESS = '192.0.2.77'
 export const CGROUP = 'raftkv-e2e'
 
 /** Users by token: it saves client certificates. The cluster is reachable only inside its own network namespace. */
@@ -42,7 +44,7 @@ export function apiserverFlags(folder: string): string[] {
     `--cert-dir=${folder}/apiserver`,
     '--bind-address=0.0.0.0',
     '--secure-port=6443',
-    '--advertise-address=192.0.2.77',
+    `--advertise-address=${NODE_ADDRESS}`,
     `--service-cluster-ip-range=${SERVICE_CIDR}`,
     '--service-account-issuer=https://kubernetes.default.svc',
     `--service-account-key-file=${folder}/sa.pub`,

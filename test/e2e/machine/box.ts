@@ -31,12 +31,13 @@ export async function bringUpBox(report: Report, options: BoxOptions): Promise<s
   await writeFiles(folder)
   makeCgroup()
   openVolumes()
-  await report.step('start the control plane and containerd, load the images', async () => {
-    await Promise.all([startControlPlane(options, kubeconfig), startContainerd(options)])
+  await report.step('start the control plane and containerd', async () => {
+    await Promise.all([startControlPlane(options, kubeconfig), startContainerd(folder)])
   })
-  await report.step('start kubelet, kube-proxy and CoreDNS; the node becomes Ready', async () => {
+  await report.step('start kubelet, kube-proxy and CoreDNS; load the images; the node becomes Ready', async () => {
+    const loading = loadImages(options.imageTars)
     const kube = join(options.programs, 'kube')
-    const identity = [`--kubeconfig=${folder}/kubelet.kubeconfig`, `--hostname-override=${files.NODE_NAME}`]
+    const identity = [`--kubeconfig=${folder}/kubelet.kubeconfig`, `--hostname-override=${files.NODE_NAME}`, `--node-ip=${files.NODE_ADDRESS}`]
     const own = [`--config=${folder}/kubelet.yaml`, `--root-dir=${folder}/kubelet`, `--cert-dir=${folder}/kubelet-pki`]
     const kubelet = start(folder, 'kubelet', [kube, 'kubelet', ...own, ...identity])
     start(folder, 'kube-proxy', [kube, 'kube-proxy', `--config=${folder}/proxy.yaml`])
@@ -44,6 +45,7 @@ export async function bringUpBox(report: Report, options: BoxOptions): Promise<s
     await run(['kubectl', '--kubeconfig', kubeconfig, 'apply', '-f', '-'], { input: files.storageClass() })
     const wait = ['kubectl', '--kubeconfig', kubeconfig, 'wait', '--for=condition=Ready', `node/${files.NODE_NAME}`]
     await untilUp(kubelet, async () => await run([...wait, '--timeout=2s']))
+    await loading
   })
   return kubeconfig
 }
@@ -64,7 +66,6 @@ async function writeFiles(folder: string): Promise<void> {
     'kubelet.yaml': files.kubeletConfig(folder),
     'proxy.yaml': files.proxyConfig(folder),
     Corefile: files.corefile(folder),
-    'resolv.conf': '',
   }
   for (const [name, text] of Object.entries(texts)) writeFileSync(join(folder, name), text, { mode: 0o600 })
 }
@@ -94,11 +95,13 @@ async function startControlPlane(options: BoxOptions, kubeconfig: string): Promi
   start(folder, 'kube-scheduler', [kube, 'kube-scheduler', ...scheduler])
 }
 
-async function startContainerd(options: BoxOptions): Promise<void> {
-  const { folder } = options
+async function startContainerd(folder: string): Promise<void> {
   const containerd = start(folder, 'containerd', ['containerd', '-c', join(folder, 'containerd.toml')])
   await untilUp(containerd, async () => await run([...CTR, 'version']))
-  for (const tar of options.imageTars) await run([...CTR, 'images', 'import', tar])
+}
+
+async function loadImages(tars: readonly string[]): Promise<void> {
+  for (const tar of tars) await run([...CTR, 'images', 'import', tar])
 }
 
 interface Daemon {
@@ -148,14 +151,12 @@ export function cgroupPaths(): string[] {
 
 /** The provisioner makes its folders 0750 root and hostPath ignores fsGroup: open each for a non-root pod. */
 function openVolumes(): void {
-  const open = (): void => {
-    for (const name of readdirSync(VOLUMES)) chmodSync(join(VOLUMES, name), 0o777)
-  }
-  watch(VOLUMES, { persistent: false }, () => {
+  watch(VOLUMES, { persistent: false }, (_, name) => {
+    if (name === null) return
     try {
-      open()
+      chmodSync(join(VOLUMES, name), 0o777)
     } catch {
-      // gone again between listing and opening: there is nothing to open then
+      // the event was about its removal
     }
   })
 }

@@ -1,0 +1,108 @@
+/**
+ * End-to-end test on a real Kubernetes: `npm run test:e2e`.
+ *
+ * Without settings it brings up a Kubernetes of its own: what is missing on the machine is installed and built here, where
+ * there is a network; the cluster and the scenario run as another process (inside.ts) in namespaces that end with it.
+ * With KUBECONFIG and RAFTKV_E2E_IMAGE set the scenario runs here, against that cluster.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdirSync, rmSync, rmdirSync, readdirSync, existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { cgroupPaths } from './machine/box.ts'
+import { buildImages } from './machine/images.ts'
+import { ensurePeers } from './machine/peers.ts'
+import { ensurePrerequisites } from './machine/prerequisites.ts'
+import { createReport, type Report } from './report.ts'
+import { runScenario } from './scenario/scenario.ts'
+import { parseSettings, type Settings } from './settings.ts'
+
+const NAMESPACES = ['unshare', '--net', '--pid', '--mount', '--fork', '--mount-proc', '--kill-child']
+const INTERRUPTED = 130
+
+async function main(): Promise<number> {
+  const parsed = parseSettings(process.env, join(import.meta.dirname, '..', '..'))
+  if (!parsed.ok) {
+    console.error(parsed.problem)
+    return 2
+  }
+  const { settings } = parsed
+  const { cache, root, target } = settings
+  const report = createReport(console.log, Date.now)
+  mkdirSync(cache, { recursive: true })
+  report.note(`what is built, and logs after a failure, are kept in ${cache}`)
+  try {
+    if (target.kind === 'given') {
+      const programs = await ensurePeers(report, root, cache, false)
+      const { kubeconfig, image } = target
+      await runScenario(report, { root, cache, programs, kubeconfig, image, isBox: false })
+      return report.close() ? 0 : 1
+    }
+    return await runInBox(report, settings)
+  } catch (error) {
+    report.note(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    report.fail('the run could not go on')
+    report.close()
+    return 1
+  }
+}
+
+async function runInBox(report: Report, { root, cache }: Settings): Promise<number> {
+  await report.step('what the machine must have', () => ensurePrerequisites(report))
+  const programs = await ensurePeers(report, root, cache, true)
+  const imageTars = await buildImages(report, root, cache)
+  const folder = join(cache, 'box')
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  const input = JSON.stringify({ root, cache, programs, folder, imageTars, progress: report.progress() })
+  const first = [join(import.meta.dirname, 'machine', 'namespaces.sh'), folder]
+  const inside = [process.execPath, join(import.meta.dirname, 'inside.ts'), input]
+  // setpriv: the namespaces end with this process even if it is killed without a chance to end them.
+  const command = ['--pdeathsig', 'KILL', ...NAMESPACES, ...first, ...inside]
+  const child = spawn('setpriv', command, { stdio: 'inherit' })
+  const code = await ending(child)
+  await removeCgroups()
+  if (code === 0) rmSync(folder, { recursive: true, force: true })
+  if (code === INTERRUPTED) report.note('interrupted: everything that was started has ended')
+  // 0 and 1 come from inside.ts, which has printed its own closing line.
+  if (code === 0 || code === 1) return code
+  report.fail(`the namespaces ended with ${code}`)
+  report.close()
+  return code
+}
+
+/** The exit code of the namespaces' first process; an interrupt ends them. */
+async function ending(child: ChildProcess): Promise<number> {
+  let isInterrupted = false
+  const interrupt = (): void => {
+    isInterrupted = true
+    child.kill('SIGKILL')
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
+  return await new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code) => resolve(isInterrupted ? INTERRUPTED : (code ?? 3)))
+  })
+}
+
+/** Their processes have ended with the namespaces; the kernel may need a moment to notice. */
+async function removeCgroups(): Promise<void> {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    try {
+      for (const path of cgroupPaths()) if (existsSync(path)) removeFolders(path)
+      return
+    } catch {
+      await sleep(250)
+    }
+  }
+}
+
+function removeFolders(path: string): void {
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) removeFolders(join(path, entry.name))
+  }
+  rmdirSync(path)
+}
+
+process.exitCode = await main()
+process.exit()
