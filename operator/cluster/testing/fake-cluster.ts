@@ -1,6 +1,7 @@
 /** The Raft cluster of the fake world: one configuration that changes at once, fences and idempotency as in the contract. */
 import assert from 'node:assert/strict'
 import type { AdminChange, AdminError, AdminStatus, MembershipRequest } from '../../../lib/admin-api.ts'
+import { unreachable } from '../../../lib/assert.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { quorumOf } from '../safety.ts'
 
@@ -128,6 +129,8 @@ export class FakeCluster {
         this.members = this.members.filter((member) => member.id !== id)
         return ok(id)
       }
+      default:
+        return unreachable(request)
     }
   }
 

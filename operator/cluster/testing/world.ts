@@ -216,7 +216,7 @@ export class World {
       throw new KubeError({ kind: 'conflict', message: 'changed' })
     const [before, after] = [field(present, 'status')['clusterID'], field(object, 'status')['clusterID']]
     assert(before === undefined || before === after, 'invariant 14: one cluster ID for one RaftCluster')
-    if (after !== undefined) this.clusterIds.add(String(after))
+    if (typeof after === 'string') this.clusterIds.add(after)
     return this.put({ ...present, status: object['status'] })
   }
 
