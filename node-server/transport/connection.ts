@@ -50,6 +50,15 @@ export class Connection {
     return this.#socket.write(frame)
   }
 
+  /** Until {@link resume} nothing more is read; a few frames that were read already may still come. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
   drained(): Promise<void> {
     return new Promise((resolve) => {
       if (!this.#socket.writableNeedDrain || this.#socket.destroyed) return resolve()

@@ -14,6 +14,8 @@ import { FRAME, encodeFrame, type Frame, type Hello } from './frame.ts'
 export type SnapshotMessage = Extract<Message, { kind: 'snapshot-request' }>
 
 const CHUNK_SIZE_BYTES = 256 * 1024
+/** What may wait for the receiver's disk; beyond it the sender is held up. */
+const MAX_WAITING_BYTES = 4 * 1024 * 1024
 /** A stream on which nothing moves for so long is given up. */
 const STALL_TIMEOUT_MS = 20_000
 
@@ -28,6 +30,7 @@ export async function sendSnapshot(
   if (!dialled.ok) return err(dialled.error.kind === 'refused' ? dialled.error.reason : dialled.error.message)
   const connection = dialled.value
   const file = await open(path, 'r')
+  const stall = new Stall(() => connection.close('the snapshot stream stalled'))
   try {
     const answer = new Promise<Result<void, string>>((resolve) => {
       connection.handlers = {
@@ -37,12 +40,10 @@ export async function sendSnapshot(
         onClose: (reason) => resolve(err(reason)),
       }
     })
-    const stall = new Stall(() => connection.close('the snapshot stream stalled'))
     await sendFile(connection, message, file, stall)
-    const result = await answer
-    stall.end()
-    return result
+    return await answer
   } finally {
+    stall.end()
     await file.close()
     connection.close('done')
   }
@@ -108,9 +109,12 @@ export interface ReceivedSnapshot {
   readonly path: string
 }
 
+/** What a receiver needs of its connection. */
+export type ReceiverConnection = Pick<Connection, 'write' | 'pause' | 'resume' | 'end' | 'close'>
+
 /** The receiving end: frames in, one after the other, a file on disk out. */
 export class SnapshotReceiver {
-  readonly #connection: Connection
+  readonly #connection: ReceiverConnection
   readonly #path: string
   readonly #onReceived: (snapshot: ReceivedSnapshot) => Promise<void>
   readonly #stall: Stall
@@ -120,10 +124,11 @@ export class SnapshotReceiver {
   #message: SnapshotMessage | undefined
   #sizeBytes = 0
   #receivedBytes = 0
+  #waitingBytes = 0
   #isOver = false
 
   /** `path` is written anew. */
-  constructor(connection: Connection, path: string, onReceived: (snapshot: ReceivedSnapshot) => Promise<void>) {
+  constructor(connection: ReceiverConnection, path: string, onReceived: (snapshot: ReceivedSnapshot) => Promise<void>) {
     this.#connection = connection
     this.#path = path
     this.#onReceived = onReceived
@@ -132,8 +137,16 @@ export class SnapshotReceiver {
 
   onFrame(frame: Frame): void {
     this.#stall.moved()
-    // TCP's own window bounds what waits here: the sender goes on only as the chain below is worked off.
-    this.#work = this.#work.then(() => this.#take(frame)).catch((error: unknown) => this.#finish(String(error)))
+    const sizeBytes = frame.payload.length
+    this.#waitingBytes += sizeBytes
+    if (this.#waitingBytes > MAX_WAITING_BYTES) this.#connection.pause()
+    this.#work = this.#work
+      .then(() => this.#take(frame))
+      .catch((error: unknown) => this.#finish(String(error)))
+      .then(() => {
+        this.#waitingBytes -= sizeBytes
+        if (this.#waitingBytes <= MAX_WAITING_BYTES) this.#connection.resume()
+      })
   }
 
   onClose(): void {
@@ -151,7 +164,7 @@ export class SnapshotReceiver {
         if (this.#file === undefined || this.#receivedBytes > this.#sizeBytes)
           return this.#finish('more bytes than announced')
         this.#hash.update(frame.payload)
-        await this.#file.write(frame.payload)
+        await this.#file.appendFile(frame.payload) // write() may stop short; this does not
         return
       case FRAME.snapshotEnd:
         return this.#end(frame.payload)

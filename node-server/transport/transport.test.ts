@@ -1,0 +1,354 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { ByteWriter } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
+import type { Message } from '../raft/message.ts'
+import { encodeMessages } from './codec.ts'
+import { FRAME, FrameDecoder, encodeFrame, encodeHello, type Frame, type Hello } from './frame.ts'
+import { MAX_BACKLOG_BYTES } from './peer.ts'
+import { Transport, query, type ReceivedSnapshot, type TransportHandlers } from './transport.ts'
+
+const A = MemberId(0xan)
+const B = MemberId(0xbn)
+const CLUSTER = ClusterId(0xc1n)
+const clock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  setTimer(delayMs, fire) {
+    const timer = setTimeout(fire, delayMs).unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
+interface Side {
+  readonly transport: Transport
+  readonly url: string
+  readonly directory: string
+  readonly messages: Message[]
+  readonly snapshots: { received: ReceivedSnapshot; content: Buffer }[]
+  readonly unreachable: MemberId[]
+  readonly refusals: string[]
+  readonly sent: string[]
+  readonly removed: Set<MemberId>
+}
+
+function portOf(server: Server): number {
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  return address.port
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const port = portOf(server)
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+async function start(
+  t: TestContext,
+  memberId: MemberId,
+  options: { clusterId?: ClusterId; port?: number } = {},
+): Promise<Side> {
+  const url = `http://127.0.0.1:${options.port ?? (await freePort())}`
+  const directory = await mkdtemp(join(tmpdir(), 'raftkv-transport-'))
+  const side: Omit<Side, 'transport' | 'url' | 'directory'> = {
+    messages: [],
+    snapshots: [],
+    unreachable: [],
+    refusals: [],
+    sent: [],
+    removed: new Set(),
+  }
+  const handlers: TransportHandlers = {
+    onMessages: (messages) => side.messages.push(...messages),
+    onSnapshot: async (received) => {
+      side.snapshots.push({ received, content: await readFile(received.path) })
+    },
+    onRequest: async (from, payload) => Buffer.from(`${from.toString(16)} asks ${payload.toString()}`),
+    onUnreachable: (id) => side.unreachable.push(id),
+    onRefused: (_by, reason) => side.refusals.push(reason),
+    onSnapshotSent: (_to, result) => side.sent.push(result.ok ? 'ok' : result.error),
+    isRemoved: (id) => side.removed.has(id),
+  }
+  const clusterId = options.clusterId ?? CLUSTER
+  const transport = await Transport.listen(
+    { listenUrls: [url], clusterId, memberId, snapshotDirectory: directory, clock },
+    handlers,
+  )
+  t.after(async () => {
+    await transport.close()
+    await rm(directory, { recursive: true })
+  })
+  return { transport, url, directory, ...side }
+}
+
+async function until(isSo: () => boolean, what: string): Promise<void> {
+  for (let i = 0; i < 500; i++) {
+    if (isSo()) return
+    await delay(10)
+  }
+  assert.fail(`not within 5 s: ${what}`)
+}
+
+const isConnected = (side: Side, to: MemberId): boolean => side.transport.stats(to).connectedSinceMs !== undefined
+const heartbeat = (from: MemberId, to: MemberId, commit: number): Message => ({
+  kind: 'heartbeat-request',
+  from,
+  to,
+  term: Term(1),
+  commit: LogIndex(commit),
+  readBatch: 0,
+})
+const commits = (side: Side): number[] =>
+  side.messages.flatMap((message) => (message.kind === 'heartbeat-request' ? [message.commit] : []))
+
+async function pair(t: TestContext): Promise<[Side, Side]> {
+  const [a, b] = [await start(t, A), await start(t, B)]
+  const urls = new Map([
+    [A, [a.url]],
+    [B, [b.url]],
+  ])
+  for (const side of [a, b]) side.transport.setPeers(urls)
+  await until(() => isConnected(a, B) && isConnected(b, A), 'both connect')
+  return [a, b]
+}
+
+test('messages arrive in the order they were sent, and both sides count them', async (t) => {
+  const [a, b] = await pair(t)
+  for (let i = 1; i <= 100; i++) a.transport.send([heartbeat(A, B, i), heartbeat(A, B, i + 1000)])
+  b.transport.send([heartbeat(B, A, 7)])
+  await until(() => b.messages.length === 200 && a.messages.length === 1, 'all arrive')
+  assert.deepEqual(commits(b).slice(0, 4), [1, 1001, 2, 1002])
+  assert.ok(a.transport.stats(B).sentBytes > 8000 && b.transport.stats(A).receivedBytes > 8000)
+  await until(() => a.transport.stats(B).roundTripMs !== undefined, 'a ping comes back')
+})
+
+test('a message in the name of another, or to another, is not taken', async (t) => {
+  const [a, b] = await pair(t)
+  const c = MemberId(0xccn)
+  a.transport.send([heartbeat(c, B, 1), heartbeat(A, B, 2)])
+  await until(() => b.messages.length > 0, 'the honest one arrives')
+  assert.deepEqual(commits(b), [2])
+})
+
+test('a lost peer is told once, its messages are dropped, and it is found again under another address', async (t) => {
+  const [a, b] = await pair(t)
+  await b.transport.close()
+  await until(() => !isConnected(a, B), 'the loss is noticed')
+  for (let i = 0; i < 50; i++) a.transport.send([heartbeat(A, B, i)])
+  assert.deepEqual(a.unreachable, [B])
+  assert.equal(a.transport.stats(B).sendFailures, 50)
+  const again = await start(t, B)
+  a.transport.setPeers(new Map([[B, ['http://127.0.0.1:1', again.url]]]))
+  await until(() => isConnected(a, B), 'the second of its URLs answers')
+  a.transport.send([heartbeat(A, B, 77)])
+  await until(() => again.messages.length === 1, 'the new message arrives, no old one')
+})
+
+const strangers: readonly [string, (b: Side) => void, { clusterId?: ClusterId; as?: MemberId }, string][] = [
+  ['of another cluster', () => undefined, { clusterId: ClusterId(0xc2n) }, 'cluster-mismatch'],
+  ['that was removed', (b) => b.removed.add(A), {}, 'removed'],
+  ['that looks for another member', () => undefined, { as: MemberId(0xddn) }, 'member-mismatch'],
+]
+for (const [title, prepare, { clusterId, as }, reason] of strangers) {
+  test(`a member ${title} is refused with the reason, and nothing of it is taken`, async (t) => {
+    const b = await start(t, B)
+    prepare(b)
+    const a = await start(t, A, clusterId === undefined ? {} : { clusterId })
+    a.transport.setPeers(new Map([[as ?? B, [b.url]]]))
+    await until(() => a.refusals.length > 0, 'the refusal comes')
+    assert.equal(a.refusals[0], reason)
+    a.transport.send([heartbeat(A, as ?? B, 1)])
+    await delay(20)
+    assert.deepEqual(b.messages, [])
+  })
+}
+
+test('requests are answered, also to somebody who is not a member yet', async (t) => {
+  const [a, b] = await pair(t)
+  const answer = await a.transport.request(B, Buffer.from('who?'), 1000)
+  assert.ok(answer.ok)
+  assert.equal(answer.value.toString(), 'a asks who?')
+  const queried = await query(b.url, Buffer.from('let me in'), 1000)
+  assert.ok(queried.ok)
+  assert.equal(queried.value.toString(), '0 asks let me in')
+  const nobody = await query(`http://127.0.0.1:${await freePort()}`, Buffer.alloc(0), 1000)
+  assert.ok(!nobody.ok)
+})
+
+/** A connection by hand: what it got, and whether it was closed. */
+async function byHand(
+  url: string,
+  hello: Partial<Hello> | undefined,
+): Promise<{ socket: Socket; frames: Frame[]; isClosed: () => boolean }> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  await once(socket, 'connect')
+  const decoder = new FrameDecoder()
+  const frames: Frame[] = []
+  socket.on('data', (chunk: Buffer) => frames.push(...decoder.push(chunk)))
+  socket.on('error', () => undefined)
+  const complete: Hello = { version: 1, clusterId: CLUSTER, from: A, to: B, purpose: 'messages', ...hello }
+  if (hello !== undefined) {
+    socket.write(encodeHello(complete))
+    await until(() => frames.length > 0, 'an answer to the hello')
+  }
+  return { socket, frames, isClosed: () => socket.closed }
+}
+
+const nonsense: readonly [string, Buffer][] = [
+  ['a frame of 4 GiB', Buffer.alloc(64, 0xff)],
+  ['HTTP', Buffer.from('GET /version HTTP/1.1\r\nHost: x\r\n\r\n')],
+  ['a frame with a wrong checksum', Buffer.from('000000050000000004deadbeef', 'hex')],
+  ['messages that are malformed', encodeFrame(FRAME.messages, Buffer.from('0000ffff', 'hex'))],
+]
+for (const [title, bytes] of nonsense) {
+  test(`${title} ends its connection and nothing else`, async (t) => {
+    const [a, b] = await pair(t)
+    for (const hello of [undefined, {}]) {
+      const stranger = await byHand(b.url, hello)
+      stranger.socket.write(bytes)
+      await until(stranger.isClosed, 'the connection is closed')
+    }
+    a.transport.send([heartbeat(A, B, 5)])
+    await until(() => b.messages.length === 1, 'others go on')
+  })
+}
+
+test('another version of the protocol is refused with the reason', async (t) => {
+  const b = await start(t, B)
+  const { frames } = await byHand(b.url, { version: 2 })
+  assert.equal(frames[0]?.type, FRAME.refused)
+})
+
+test('a peer that does not read gets a bounded backlog, then nothing more', async (t) => {
+  const a = await start(t, A)
+  const sockets: Socket[] = []
+  const deaf: Server = createServer((socket) => {
+    sockets.push(socket)
+    socket.on('error', () => undefined)
+    socket.once('data', () => {
+      socket.write(encodeFrame(FRAME.welcome, Buffer.alloc(0)))
+      socket.pause()
+    })
+  }).listen(0, '127.0.0.1')
+  await once(deaf, 'listening')
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+    deaf.close()
+  })
+  a.transport.setPeers(new Map([[B, [`http://127.0.0.1:${portOf(deaf)}`]]]))
+  await until(() => isConnected(a, B), 'the deaf peer welcomes us')
+  const data = Buffer.alloc(1024 * 1024)
+  const append: Message = {
+    kind: 'append-request',
+    from: A,
+    to: B,
+    term: Term(1),
+    prevIndex: LogIndex(0),
+    prevTerm: Term(0),
+    commit: LogIndex(0),
+    entries: [{ term: Term(1), index: LogIndex(1), kind: 'normal', data }],
+  }
+  for (let i = 0; i < 100; i++) {
+    a.transport.send([append])
+    if (i % 10 === 0) await delay(1)
+  }
+  const { sentBytes, sendFailures } = a.transport.stats(B)
+  assert.ok(sendFailures > 50, `${sendFailures} were dropped`)
+  assert.ok(sentBytes < 2 * MAX_BACKLOG_BYTES + 16 * data.length, `${sentBytes} bytes were queued or sent`)
+  assert.deepEqual(a.unreachable, [B])
+})
+
+const snapshotMessage = (to: MemberId): Extract<Message, { kind: 'snapshot-request' }> => ({
+  kind: 'snapshot-request',
+  from: A,
+  to,
+  term: Term(3),
+  snapshot: {
+    index: LogIndex(9),
+    term: Term(2),
+    configIndex: LogIndex(1),
+    configuration: { voters: [A, B], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
+  },
+})
+
+test('a snapshot arrives whole, beside the messages, and the sender learns of it', async (t) => {
+  const [a, b] = await pair(t)
+  const content = Buffer.alloc(20 * 1024 * 1024 + 17)
+  for (let at = 0; at < content.length; at += 4099) content.writeUInt8(at % 251, at)
+  const path = join(a.directory, 'outgoing')
+  await writeFile(path, content)
+  const sending = a.transport.sendSnapshot(snapshotMessage(B), path)
+  a.transport.send([heartbeat(A, B, 1)])
+  await sending
+  assert.deepEqual(a.sent, ['ok'])
+  assert.equal(b.snapshots.length, 1)
+  assert.deepEqual(b.snapshots[0]?.received.message, snapshotMessage(B))
+  assert.ok(b.snapshots[0]?.content.equals(content))
+  assert.equal(commits(b).length, 1)
+})
+
+const END = (digest: string): Buffer => encodeFrame(FRAME.snapshotEnd, Buffer.from(digest, 'hex'))
+const EMPTY_DIGEST = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+const begin = (sizeBytes: number): Buffer =>
+  encodeFrame(
+    FRAME.snapshotBegin,
+    new ByteWriter()
+      .u53(sizeBytes)
+      .raw(encodeMessages([snapshotMessage(B)]))
+      .finish(),
+  )
+const chunk = (text: string): Buffer => encodeFrame(FRAME.snapshotChunk, Buffer.from(text))
+const brokenStreams: readonly [string, readonly Buffer[]][] = [
+  ['without a beginning', [END(EMPTY_DIGEST)]],
+  ['that begins with something else', [encodeFrame(FRAME.snapshotBegin, Buffer.alloc(12))]],
+  ['with chunks before its beginning', [chunk('x')]],
+  ['with more bytes than announced', [begin(3), chunk('four'), END(EMPTY_DIGEST)]],
+  ['with fewer bytes than announced', [begin(5), chunk('four'), END(EMPTY_DIGEST)]],
+  ['whose digest is another', [begin(4), chunk('four'), END(EMPTY_DIGEST)]],
+  ['with frames that do not belong there', [encodeFrame(FRAME.messages, Buffer.alloc(4))]],
+]
+for (const [title, frames] of brokenStreams) {
+  test(`a snapshot stream ${title} is answered with the reason and leaves no file`, async (t) => {
+    const b = await start(t, B)
+    const stream = await byHand(b.url, { purpose: 'snapshot' })
+    for (const frame of frames) stream.socket.write(frame)
+    await until(() => stream.frames.some(({ type }) => type === FRAME.snapshotDone) || stream.isClosed(), 'it ends')
+    stream.socket.destroy()
+    assert.deepEqual(b.snapshots, [])
+    await delay(20)
+    assert.deepEqual(await readdir(b.directory), [])
+  })
+}
+
+test('a snapshot stream that breaks off leaves no file', async (t) => {
+  const b = await start(t, B)
+  const stream = await byHand(b.url, { purpose: 'snapshot' })
+  stream.socket.write(Buffer.concat([begin(1000), chunk('some of it')]))
+  for (let i = 0; i < 100 && (await readdir(b.directory)).length === 0; i++) await delay(10)
+  assert.equal((await readdir(b.directory)).length, 1)
+  stream.socket.destroy()
+  for (let i = 0; i < 100 && (await readdir(b.directory)).length > 0; i++) await delay(10)
+  assert.deepEqual(await readdir(b.directory), [])
+  assert.deepEqual(b.snapshots, [])
+})
+
+test('a snapshot to a peer that is not there fails with the reason', async (t) => {
+  const a = await start(t, A)
+  const path = join(a.directory, 'outgoing')
+  await writeFile(path, 'content')
+  await a.transport.sendSnapshot(snapshotMessage(B), path)
+  a.transport.setPeers(new Map([[B, [`http://127.0.0.1:${await freePort()}`]]]))
+  await a.transport.sendSnapshot(snapshotMessage(B), path)
+  assert.match(a.sent[0] ?? '', /not known/)
+  assert.match(a.sent[1] ?? '', /ECONNREFUSED/)
+})
