@@ -23,7 +23,7 @@ import { readCurrent } from './read.ts'
 import type { ApplyResult } from './results.ts'
 import type { Store } from './store.ts'
 
-/** Entries of `history` that one slice visits: about 2 ms. */
+/** Entries of `history` that one slice visits: 2 to 4 ms. */
 export const SLICE_ENTRIES = 250
 
 /** The logical half. */

@@ -28,29 +28,55 @@ const WIRE_VERSION = 0x20
 const WIRE_VALUE = 0x2a
 const WIRE_LEASE = 0x30
 
-/** A varint takes at most 10 bytes; six fields with their tags, two of them bytes with a length of up to 5. */
-const MAX_FIELDS_SIZE_BYTES = 6 + 2 * 5 + 4 * 10
-
 /** Value of the table `revisions`. */
 export function encodePut(fields: KeyValueFields): Buffer {
-  const { key, value } = fields
-  const bytes = Buffer.allocUnsafe(TAG_SIZE_BYTES + MAX_FIELDS_SIZE_BYTES + key.length + value.length)
+  const { key, value, createRevision, modRevision, version } = fields
+  const lease = BigInt.asUintN(64, fields.lease)
+  const sizeBytes =
+    TAG_SIZE_BYTES +
+    bytesFieldSize(key) +
+    numberFieldSize(createRevision) +
+    numberFieldSize(modRevision) +
+    numberFieldSize(version) +
+    bytesFieldSize(value) +
+    (lease === 0n ? 0 : 1 + bigintSize(lease))
+  const bytes = Buffer.allocUnsafe(sizeBytes)
   bytes[0] = PUT_TAG
   let offset = writeBytes(bytes, 1, WIRE_KEY, key)
-  offset = writeNumber(bytes, offset, WIRE_CREATE_REVISION, fields.createRevision)
-  offset = writeNumber(bytes, offset, WIRE_MOD_REVISION, fields.modRevision)
-  offset = writeNumber(bytes, offset, WIRE_VERSION, fields.version)
+  offset = writeNumber(bytes, offset, WIRE_CREATE_REVISION, createRevision)
+  offset = writeNumber(bytes, offset, WIRE_MOD_REVISION, modRevision)
+  offset = writeNumber(bytes, offset, WIRE_VERSION, version)
   offset = writeBytes(bytes, offset, WIRE_VALUE, value)
-  if (fields.lease !== 0n) offset = writeBigint(bytes, offset, WIRE_LEASE, BigInt.asUintN(64, fields.lease))
-  return bytes.subarray(0, offset)
+  if (lease !== 0n) writeBigint(bytes, offset, WIRE_LEASE, lease)
+  return bytes
 }
 
 /** Value of the table `revisions`. */
 export function encodeTombstone(key: Uint8Array, modRevision: number): Buffer {
-  const bytes = Buffer.allocUnsafe(TAG_SIZE_BYTES + MAX_FIELDS_SIZE_BYTES + key.length)
+  const bytes = Buffer.allocUnsafe(TAG_SIZE_BYTES + bytesFieldSize(key) + numberFieldSize(modRevision))
   bytes[0] = TOMBSTONE_TAG
-  const offset = writeNumber(bytes, writeBytes(bytes, 1, WIRE_KEY, key), WIRE_MOD_REVISION, modRevision)
-  return bytes.subarray(0, offset)
+  writeNumber(bytes, writeBytes(bytes, 1, WIRE_KEY, key), WIRE_MOD_REVISION, modRevision)
+  return bytes
+}
+
+function bytesFieldSize(bytes: Uint8Array): number {
+  return bytes.length === 0 ? 0 : 1 + varintSize(bytes.length) + bytes.length
+}
+
+function numberFieldSize(value: number): number {
+  return value === 0 ? 0 : 1 + varintSize(value)
+}
+
+function varintSize(value: number): number {
+  let sizeBytes = 1
+  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 0x80)) sizeBytes++
+  return sizeBytes
+}
+
+function bigintSize(value: bigint): number {
+  let sizeBytes = 1
+  for (let rest = value; rest > 0x7fn; rest >>= 7n) sizeBytes++
+  return sizeBytes
 }
 
 export interface StoredRevision {
@@ -135,7 +161,7 @@ function writeVarint(target: Buffer, offset: number, value: number): number {
   return position
 }
 
-function writeBigint(target: Buffer, offset: number, wire: number, value: bigint): number {
+function writeBigint(target: Buffer, offset: number, wire: number, value: bigint): void {
   target[offset] = wire
   let rest = value
   let position = offset + 1
@@ -143,6 +169,5 @@ function writeBigint(target: Buffer, offset: number, wire: number, value: bigint
     target[position++] = Number(rest & 0x7fn) | 0x80
     rest >>= 7n
   }
-  target[position++] = Number(rest)
-  return position
+  target[position] = Number(rest)
 }

@@ -24,11 +24,14 @@ export interface LogPosition {
   readonly term: Term
 }
 
+type Mutable<Fields> = { -readonly [Name in keyof Fields]: Fields[Name] }
+
 export class Store {
   readonly backend: Backend
   /** All reads and writes of tables; written only by this folder's functions. */
   readonly buffer: WriteBuffer
-  #meta: Meta
+  /** Changed in place: it changes with every entry. */
+  readonly #meta: Mutable<Meta>
   #committedIndex: LogIndex
   #committed: Promise<void> | undefined
   #isDirty = false
@@ -37,7 +40,7 @@ export class Store {
   constructor(backend: Backend) {
     this.backend = backend
     this.buffer = new WriteBuffer(backend)
-    this.#meta = readMeta(backend)
+    this.#meta = { ...readMeta(backend) }
     this.#committedIndex = this.#meta.appliedIndex
   }
 
@@ -64,8 +67,9 @@ export class Store {
     return this.#committedIndex
   }
 
+  /** A copy, which later entries do not change. */
   get meta(): Meta {
-    return this.#meta
+    return { ...this.#meta }
   }
 
   /** Something was applied that no commit has started to write. */
@@ -88,11 +92,11 @@ export class Store {
 
   /** For this folder's functions: what they change beside tables. */
   update(changes: Partial<Meta>): void {
-    const next = { ...this.#meta, ...changes }
-    assert(next.revision >= this.#meta.revision, 'the revision does not go back')
-    assert(next.compactedRevision >= this.#meta.compactedRevision, 'the compacted revision does not go back')
-    assert(next.appliedIndex >= this.#meta.appliedIndex, 'the applied index does not go back')
-    this.#meta = next
+    const { revision, compactedRevision, appliedIndex } = this.#meta
+    Object.assign(this.#meta, changes)
+    assert(this.#meta.revision >= revision, 'the revision does not go back')
+    assert(this.#meta.compactedRevision >= compactedRevision, 'the compacted revision does not go back')
+    assert(this.#meta.appliedIndex >= appliedIndex, 'the applied index does not go back')
     this.#isDirty = true
   }
 
@@ -111,7 +115,7 @@ export class Store {
   }
 
   async #startCommit(): Promise<void> {
-    const meta = this.#meta
+    const { meta } = this
     this.buffer.put('meta', META_KEY, encodeMeta(meta))
     this.#isDirty = false
     await this.buffer.commit()
