@@ -146,35 +146,36 @@ function random(seed: number): Choose {
   }
 }
 
-test('a crash at any operation loses nothing that was promised, whatever the disk kept of the rest', async () => {
-  const whole = new MemoryDisk()
-  await life(whole, { entries: [], base: 1, commit: 0 })
-  assert.ok(whole.operations > 30, `${whole.operations} operations`)
-  const choices: Choose[] = [KEEP_NOTHING, KEEP_ALL, ...Array.from({ length: 12 }, (_, seed) => random(seed + 1))]
-  for (let atOperation = 1; atOperation <= whole.operations; atOperation++) {
-    for (const [i, choose] of choices.entries()) {
-      const disk = new MemoryDisk()
-      disk.fault = { atOperation, kind: 'crash' }
-      const promised: { entries: Entry[]; base: number; commit: number } = { entries: [], base: 1, commit: 0 }
-      await assert.rejects(life(disk, promised))
-      if (promised.entries.length === 0) continue // the folder itself was still being made: nothing was promised
-      const what = `crash at ${disk.journal.at(-1)}, choice ${i}`
-      const next = disk.crash(choose)
-      const found = await replay(next, FOLDER)
-      assert.ok(found.ok, `${what}: ${found.ok ? '' : found.error}`)
-      check(found.value, promised, what)
-      const wal = await Wal.resume(next, FOLDER, found.value, options(1500))
-      const from = LogIndex(found.value.state.base.index + found.value.entries.length + 1)
-      await wal.append(hardState(9, from), [entry(from, 9), entry(from + 1, 9)], true)
-      await wal.setBase({ index: from, term: Term(9) })
-      const after = await replay(next.crash(KEEP_NOTHING), FOLDER)
-      assert.ok(after.ok, `${what}, then the old segments went: ${after.ok ? '' : after.error}`)
-      const expected = { identity, base: { index: from, term: 9 }, hardState: hardState(9, from) }
-      assert.deepEqual(after.value.state, expected, what)
-      assert.equal(indexes(after.value), `${from + 1}/9`, what)
+for (const kind of ['crash', 'ENOSPC', 'EIO'] as const)
+  test(`${kind} at any operation loses nothing that was promised, whatever the disk kept of the rest`, async () => {
+    const whole = new MemoryDisk()
+    await life(whole, { entries: [], base: 1, commit: 0 })
+    assert.ok(whole.operations > 30, `${whole.operations} operations`)
+    const choices: Choose[] = [KEEP_NOTHING, KEEP_ALL, ...Array.from({ length: 12 }, (_, seed) => random(seed + 1))]
+    for (let atOperation = 1; atOperation <= whole.operations; atOperation++) {
+      for (const [i, choose] of choices.entries()) {
+        const disk = new MemoryDisk()
+        disk.fault = { atOperation, kind }
+        const promised: { entries: Entry[]; base: number; commit: number } = { entries: [], base: 1, commit: 0 }
+        await assert.rejects(life(disk, promised))
+        if (promised.entries.length === 0) continue // the folder itself was still being made: nothing was promised
+        const what = `${kind} at ${disk.journal.at(atOperation - 1)}, choice ${i}`
+        const next = disk.crash(choose)
+        const found = await replay(next, FOLDER)
+        assert.ok(found.ok, `${what}: ${found.ok ? '' : found.error}`)
+        check(found.value, promised, what)
+        const wal = await Wal.resume(next, FOLDER, found.value, options(1500))
+        const from = LogIndex(found.value.state.base.index + found.value.entries.length + 1)
+        await wal.append(hardState(9, from), [entry(from, 9), entry(from + 1, 9)], true)
+        await wal.setBase({ index: from, term: Term(9) })
+        const after = await replay(next.crash(KEEP_NOTHING), FOLDER)
+        assert.ok(after.ok, `${what}, then the old segments went: ${after.ok ? '' : after.error}`)
+        const expected = { identity, base: { index: from, term: 9 }, hardState: hardState(9, from) }
+        assert.deepEqual(after.value.state, expected, what)
+        assert.equal(indexes(after.value), `${from + 1}/9`, what)
+      }
     }
-  }
-})
+  })
 
 /** Everything promised is there; the change that was under way is there as a whole or not at all. */
 function check(found: WalContents, promised: { entries: Entry[]; base: number; commit: number }, what: string): void {
