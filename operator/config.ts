@@ -2,7 +2,7 @@
  * Flags and environment → Config, or what to print and how to exit. Pure. Every flag can also be set by a variable; a
  * flag wins over its variable.
  */
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 
 export interface Config {
   /** Empty: all of them. */
@@ -41,7 +41,7 @@ const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
 const MS_OF_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 interface Flags {
-  readonly namespaces: readonly string[]
+  readonly namespaces?: readonly string[]
   readonly leaderElect: boolean
   readonly leaseName: string
   readonly leaseNamespace?: string
@@ -83,7 +83,7 @@ function commandOf(version: string, print: (text: string) => void): Command {
     .exitOverride()
     .configureOutput({ writeOut: print, writeErr: print })
     .showHelpAfterError('(--help lists all flags)')
-    .option('--namespaces <names>', 'namespaces to watch, separated by commas; empty for all', namespaces, [])
+    .option('--namespaces <names>', 'namespaces to watch, separated by commas; empty for all', namespaces)
     .option('--leader-elect', 'let one of several copies work at a time, by a Lease', true)
     .option('--no-leader-elect', 'work without asking: only for a single copy on a laptop')
     .option('--lease-name <name>', 'name of the Lease', label, 'raftcluster-operator')
@@ -93,9 +93,9 @@ function commandOf(version: string, print: (text: string) => void): Command {
     .option('--health-address <[host]:port>', 'where /healthz and /readyz are served; 0 for nowhere', address, ':8081')
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, logLevel, 'info')
     .option('--max-concurrent-reconciles <number>', 'clusters worked on at once, 1 to 64', integer(1, 64), 4)
-    .option('--resync-period <duration>', 'each cluster is looked at this often, 10s to 1h', duration(10_000, 3_600_000), 120_000) // prettier-ignore
-    .option('--reconcile-timeout <duration>', 'most time for one look at one cluster, 10s to 10m', duration(10_000, 600_000), 120_000) // prettier-ignore
-    .option('--shutdown-timeout <duration>', 'most time to finish what is under way at SIGTERM, 1s to 10m', duration(1000, 600_000), 20_000) // prettier-ignore
+    .addOption(duration('--resync-period', 'each cluster is looked at this often, 10s to 1h', '10s', '2m', '1h'))
+    .addOption(duration('--reconcile-timeout', 'most time for one look at one cluster, 10s to 10m', '10s', '2m', '10m'))
+    .addOption(duration('--shutdown-timeout', 'most time to finish at SIGTERM, 1s to 10m', '1s', '20s', '10m'))
 }
 
 /** The variables that are set, as flags to stand before the real ones. */
@@ -114,7 +114,7 @@ function flagsOf(command: Command, environment: Readonly<Record<string, string |
 
 function configOf(flags: Flags): Config {
   return {
-    namespaces: flags.namespaces,
+    namespaces: flags.namespaces ?? [],
     isLeaderElected: flags.leaderElect,
     leaseName: flags.leaseName,
     leaseNamespace: flags.leaseNamespace,
@@ -157,15 +157,19 @@ function integer(min: number, max: number): (value: string) => number {
   }
 }
 
-function duration(minMs: number, maxMs: number): (value: string) => number {
-  return (value) => {
-    const [, digits, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(value) ?? []
-    const ms = Math.round(Number(digits) * (MS_OF_UNIT[unit ?? ''] ?? NaN))
-    if (ms >= minMs && ms <= maxMs) return ms
-    throw new InvalidArgumentError(
-      `It must be a duration such as 90s or 2m, from ${minMs / 1000}s to ${maxMs / 1000}s.`,
-    )
-  }
+/** An option whose value is read as milliseconds. */
+function duration(flag: string, description: string, min: string, initial: string, max: string): Option {
+  return new Option(`${flag} <duration>`, description).default(parseMs(initial), initial).argParser((value) => {
+    const ms = parseMs(value)
+    if (ms >= parseMs(min) && ms <= parseMs(max)) return ms
+    throw new InvalidArgumentError(`It must be a duration such as 90s or 2m, from ${min} to ${max}.`)
+  })
+}
+
+/** NaN when it is no duration. */
+function parseMs(value: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(value) ?? []
+  return Math.round(Number(digits) * (MS_OF_UNIT[unit ?? ''] ?? NaN))
 }
 
 function address(value: string): string {

@@ -35,6 +35,7 @@ export interface Connection {
 
 export class KubeConfigConnection implements Connection {
   readonly #clock: Clock
+  readonly #load: () => KubeConfig
   #config: KubeConfig
   #current: Endpoint | undefined
   #currentAtMs = 0
@@ -42,9 +43,11 @@ export class KubeConfigConnection implements Connection {
   /** Shared by all who ask meanwhile, so that there is never a second dispatcher. */
   #refreshing: Promise<Endpoint> | undefined
 
-  constructor(clock: Clock) {
+  /** `load` reads the configuration; by default as kubectl does, or a pod's own. */
+  constructor(clock: Clock, load: () => KubeConfig = loadConfig) {
     this.#clock = clock
-    this.#config = loadConfig()
+    this.#load = load
+    this.#config = load()
   }
 
   /** Of the current context; in a pod, the pod's own. */
@@ -80,7 +83,7 @@ export class KubeConfigConnection implements Connection {
   invalidate(): void {
     this.#currentAtMs = -Infinity
     try {
-      this.#config = loadConfig()
+      this.#config = this.#load()
     } catch {
       // A file may be missing in the middle of its rotation: what is known stays in use, and the next 401 tries again.
     }
