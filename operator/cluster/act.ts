@@ -43,8 +43,8 @@ export async function act(deps: ReconcileDeps, observation: Observed, plan: Plan
   for (const action of plan.actions) {
     const failure = await attempt(deps, observation, progress, action)
     progress.failure ??= failure
-    // What the API server does not accept does not stand in the way of members; a member's refusal ends the plan.
-    if (failure !== undefined && failure.reason !== 'ApiServerRefused') break
+    // An object that the API server does not accept does not stand in the way of members; all else builds on what is before.
+    if (failure !== undefined && action.kind !== 'apply') break
   }
   return { ...progress, operation: afterAttempt(plan.operation, progress.failure) }
 }
@@ -95,7 +95,7 @@ async function perform(
       return record(deps, progress, { ...progress.recorded, clusterID: mintId(deps.randomBytes) })
     case 'record-operation':
       announce(deps, observation, action.operation)
-      return record(deps, progress, { ...progress.recorded, operation: action.operation })
+      return record(deps, progress, { ...progress.recorded, ...knownOf(observed), operation: action.operation })
     case 'bootstrap': {
       const result = await admin.bootstrap(action.url, token, action.request, signal)
       if (result.ok)
@@ -157,6 +157,17 @@ const CHANGE_EVENTS = {
 async function record(deps: ReconcileDeps, progress: Progress, status: RaftClusterStatus): Promise<undefined> {
   progress.object = await writeStatus(deps.writer, progress.object, status)
   progress.recorded = status
+}
+
+/** That the cluster was formed, and how far it got, is in status no later than what is decided on it. */
+function knownOf({ cluster, membership }: Observed['observed']): Partial<RaftClusterStatus> {
+  if (membership?.leader === undefined) return {}
+  const { recorded } = cluster
+  return {
+    configIndex: Math.max(recorded.configIndex, membership.configIndex),
+    term: Math.max(recorded.term, membership.term),
+    voters: membership.voters.length,
+  }
 }
 
 /** Another token may have been made since we looked: that one counts. */

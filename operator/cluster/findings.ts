@@ -73,7 +73,9 @@ function degraded(observed: Observed, plan: Plan, failure: Failure | undefined):
   if (failure !== undefined) return finding('Degraded', true, [failure.reason, failure.message], ['', ''])
   if (plan.isBlocked) return finding('Degraded', true, [plan.reason, plan.message], ['', ''])
   const sick = (observed.membership?.members ?? []).filter(
-    ({ id, ordinal }) => observed.membership?.activeIds.has(id) !== true || ordinal === undefined,
+    // A learner is not there yet, which is progress; it has no vote to be missed.
+    ({ id, ordinal, isLearner }) =>
+      ordinal === undefined || (!isLearner && observed.membership?.activeIds.has(id) !== true),
   )
   const list = sick.map(({ name, id }) => name || id).join(', ')
   return finding(

@@ -91,6 +91,6 @@ test('invariants 12–16: whatever happens at any moment, nothing forbidden is d
       await converge(world)
       assertSettledAt(world, target)
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   )
 })

@@ -84,7 +84,9 @@ export interface Membership {
 
 /** The cluster exists: it was formed, now or at any earlier time. */
 export function isFormed({ cluster, membership }: Observed): boolean {
-  return membership !== undefined || cluster.recorded.configIndex > 0 || cluster.recorded.members.length > 0
+  const { configIndex, members, operation } = cluster.recorded
+  const isPastForming = operation !== undefined && operation.type !== 'Form'
+  return membership !== undefined || configIndex > 0 || members.length > 0 || isPastForming
 }
 
 /** Ordinals that are members as far as is known. Without a leader's word, whoever may be one counts. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FINALIZER } from '../api/raft-cluster.ts'
 import { assertSettledAt, condition, converge, formed, look, volumeNames, voterNames } from './testing/looking.ts'
-import { World } from './testing/world.ts'
+import { Crash, World } from './testing/world.ts'
 
 test('three members form one by one, and settle', async () => {
   const world = await formed()
@@ -41,6 +41,7 @@ test('a retained volume is deleted before its ordinal is used again, not earlier
   world.edit({ replicas: 3 })
   await converge(world)
   assertSettledAt(world, 3)
+  assert(!world.events.includes('ReplacingMember'), 'no pod started on the old volume')
   assert.notEqual(world.get('PersistentVolumeClaim', 'data-kv-1')?.metadata.uid, before)
 })
 
@@ -76,6 +77,31 @@ test('all volumes lost: nothing is formed a second time, the loss is said', asyn
   assert.equal(condition(world, 'Ready'), 'False')
   assert.equal(world.clusterIds.size, 1)
 })
+
+for (const [looks, what] of [
+  [1, 'the answer to bootstrap'],
+  [2, 'the answer to the first change after it'],
+] as const)
+  test(`the seed’s volume lost right after ${what} was: the cluster is not formed again`, async () => {
+    const world = new World({})
+    for (let round = 0; round < looks; round++) {
+      await look(world)
+      world.tick()
+    }
+    await look(world, {
+      after: (what) => {
+        if (what === 'admin') throw new Crash()
+      },
+    })
+    assert.notEqual(world.cluster.clusterId, '', 'formed, but the answer was lost')
+    world.loseVolume(0)
+    for (let round = 0; round < 10; round++) {
+      world.tick()
+      await look(world)
+    }
+    assert.equal(condition(world, 'Degraded'), 'True')
+    assert.equal(condition(world, 'Available'), 'False')
+  })
 
 test('a hand edit of the StatefulSet is put back at the next look', async () => {
   const world = await formed()

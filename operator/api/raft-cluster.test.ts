@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { parse } from 'yaml'
+import { API_VERSION, KIND, parseRaftCluster } from './raft-cluster.ts'
+
+interface Schema {
+  readonly type?: string
+  readonly default?: unknown
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly items?: Schema
+  readonly maxItems?: number
+  readonly maxLength?: number
+  readonly enum?: readonly string[]
+  readonly format?: string
+}
+
+const CRD = parse(readFileSync(new URL('../../crds/raftclusters.raftkv.dev.yaml', import.meta.url), 'utf8')) as {
+  readonly spec: {
+    readonly group: string
+    readonly names: { readonly kind: string; readonly shortNames: readonly string[] }
+    readonly versions: readonly { readonly name: string; readonly schema: { readonly openAPIV3Schema: Schema } }[]
+  }
+}
+const [VERSION] = CRD.spec.versions
+const SCHEMA = VERSION?.schema.openAPIV3Schema ?? {}
+
+/** What the API server would fill in. */
+function withDefaults(schema: Schema, value: unknown): unknown {
+  const start = value === undefined ? schema.default : value
+  if (typeof start !== 'object' || start === null || schema.properties === undefined) return start
+  const fields = Object.entries(schema.properties).map(([name, field]) => [
+    name,
+    withDefaults(field, Reflect.get(start, name)),
+  ])
+  return { ...start, ...Object.fromEntries(fields.filter(([, filled]) => filled !== undefined)) }
+}
+
+function raftCluster(spec: unknown, name = 'kv'): unknown {
+  return { metadata: { name, namespace: 'ns', uid: 'u', resourceVersion: '1' }, spec }
+}
+
+function errorOf(spec: unknown, name?: string): string {
+  const parsed = parseRaftCluster(raftCluster(spec, name))
+  return parsed.ok ? '' : parsed.error
+}
+
+test('group, version and kind are those of the schema', () => {
+  assert.equal(API_VERSION, `${CRD.spec.group}/${VERSION?.name}`)
+  assert.equal(KIND, CRD.spec.names.kind)
+  assert.deepEqual(CRD.spec.names.shortNames, ['raft'])
+})
+
+test('the defaults filled in here are those of the schema', () => {
+  const parsed = parseRaftCluster(raftCluster({}))
+  assert(parsed.ok)
+  assert.deepEqual(JSON.parse(JSON.stringify(parsed.value.spec)), withDefaults(SCHEMA.properties?.['spec'] ?? {}, {}))
+})
+
+test('every field of the schema is one that is read: what the spec says is never dropped', () => {
+  const whole = {
+    image: { repository: 'r', tag: 't', pullSecrets: [{ name: 's' }] },
+    storage: { storageClassName: 'c' },
+    resources: { requests: { cpu: '1' }, limits: { cpu: '1' } },
+    podTemplate: {
+      priorityClassName: 'p',
+      nodeSelector: { a: 'b' },
+      tolerations: [{ key: 'k' }],
+      affinity: { nodeAffinity: {} },
+      topologySpreadConstraints: [{ maxSkew: 1 }],
+    },
+    options: { quotaBytes: 1, snapshotCount: 1 },
+  }
+  const parsed = parseRaftCluster(raftCluster(whole))
+  assert(parsed.ok)
+  const filled = withDefaults(SCHEMA.properties?.['spec'] ?? {}, whole)
+  assert.deepEqual(JSON.parse(JSON.stringify(parsed.value.spec)), filled)
+  assert.deepEqual(namesIn(SCHEMA.properties?.['spec'] ?? {}, filled), [], 'the example above names every field')
+})
+
+/** Fields of the schema that the example leaves out. */
+function namesIn(schema: Schema, example: unknown, path = ''): readonly string[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
+    const value: unknown = typeof example === 'object' && example !== null ? Reflect.get(example, name) : undefined
+    return value === undefined ? [`${path}${name}`] : namesIn(field, value, `${path}${name}.`)
+  })
+}
+
+test('every list and string of the schema is bounded, which CEL’s cost limit needs', () => {
+  const visit = (schema: Schema, path: string): void => {
+    if (schema.type === 'array') assert(schema.maxItems !== undefined, path)
+    const isTop = ['.apiVersion', '.kind'].includes(path)
+    const isBounded = schema.maxLength !== undefined || schema.enum !== undefined || schema.format === 'date-time'
+    if (schema.type === 'string' && !isTop) assert(isBounded, path)
+    for (const [name, field] of Object.entries(schema.properties ?? {})) visit(field, `${path}.${name}`)
+    if (schema.items !== undefined) visit(schema.items, `${path}[]`)
+  }
+  visit(SCHEMA, '')
+})
+
+test('what the schema refuses is refused here too, with the field', () => {
+  const cases: readonly (readonly [unknown, RegExp])[] = [
+    [{ replicas: 4 }, /replicas: must be odd/],
+    [{ replicas: 0 }, /replicas/],
+    [{ replicas: 10, allowEvenReplicas: true }, /replicas/],
+    [{ replicas: 'x' }, /replicas/],
+    [{ storage: { size: '0' } }, /storage\.size/],
+    [{ storage: { size: 'big' } }, /storage\.size/],
+    [{ options: { electionTimeoutMs: 400 } }, /electionTimeoutMs: must be at least 5 times/],
+    [{ clusterDomain: 'a b' }, /clusterDomain/],
+    ['text', /spec/],
+  ]
+  for (const [spec, expected] of cases) assert.match(errorOf(spec), expected)
+  assert.equal(errorOf({ replicas: 4, allowEvenReplicas: true }), '')
+  for (const name of ['a.b', '1a', 'a'.repeat(41), 'A']) assert.match(errorOf({}, name), /metadata\.name/)
+})
+
+test('a status that cannot be read keeps the cluster ID, and the cluster counts as formed', () => {
+  const input = { ...(raftCluster({}) as object), status: { clusterID: 'abc', members: 'none' } }
+  const parsed = parseRaftCluster(input)
+  assert(parsed.ok)
+  assert.equal(parsed.value.recorded.clusterID, 'abc')
+  assert(parsed.value.recorded.configIndex > 0)
+})
