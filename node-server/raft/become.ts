@@ -5,7 +5,8 @@ import { append, lastIndex } from './log.ts'
 import type { Entry, ProposedEntry } from './message.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { membersOf } from './quorum.ts'
-import { dropReads, enterTerm, resetElectionTimer, type Leader, type Raft } from './state.ts'
+import { dropReads } from './read-index.ts'
+import { enterTerm, resetElectionTimer, type Leader, type Raft } from './state.ts'
 
 export function becomeFollower(raft: Raft, term: Term, leader: MemberId): void {
   dropReads(raft)
@@ -44,6 +45,7 @@ export function becomeLeader(raft: Raft): void {
     quorumCheckElapsed: 0,
     waitingReads: [],
     readBatches: [],
+    readCount: 0,
     lastReadBatch: 0,
     isBroadcastDue: true,
   }

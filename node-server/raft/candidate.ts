@@ -2,6 +2,7 @@
  * Elections (Raft §5.2, §5.4.1). A pre-candidate asks whether it could win before it disturbs anybody with a new term
  * (thesis §9.6); a candidate does so for real.
  */
+import { unreachable } from '../../lib/assert.ts'
 import { NOBODY, Term, type MemberId } from '../../lib/ids.ts'
 import { lastIndex, lastTerm } from './log.ts'
 import type { Message } from './message.ts'
@@ -19,9 +20,10 @@ export function campaign(raft: Raft, kind: CampaignKind): void {
   const term = kind === 'pre-vote' ? Term(raft.term + 1) : raft.term
   const own = raft.options.id
   const { role } = raft
-  if (role.kind !== 'pre-candidate' && role.kind !== 'candidate') return
-  role.votes.set(own, true)
-  if (decide(raft, role)) return
+  if (role.kind === 'pre-candidate') {
+    role.votes.set(own, true)
+    if (decide(raft, role)) return
+  }
   for (const id of new Set([...raft.configuration.voters, ...raft.configuration.votersOutgoing])) {
     if (id === own) continue
     const base = { from: own, to: id, term, lastIndex: lastIndex(raft.log), lastTerm: lastTerm(raft.log) }
@@ -29,6 +31,16 @@ export function campaign(raft: Raft, kind: CampaignKind): void {
     if (kind === 'pre-vote') send(raft, { kind: 'pre-vote-request', ...base })
     else send(raft, { kind: 'vote-request', ...base, isTransfer: kind === 'transfer' })
   }
+}
+
+/**
+ * The candidate's vote for itself counts once it is on disk, like anybody's: a member that needs no other vote could
+ * otherwise lead, send entries, crash, and lead the same term again with other entries.
+ */
+export function ownVoteDurable(raft: Raft): void {
+  const { role, toldHardState: durable } = raft
+  if (role.kind !== 'candidate' || durable.term !== raft.term || durable.vote !== raft.options.id) return
+  recordVote(raft, role, raft.options.id, true)
 }
 
 export function tickCandidate(raft: Raft): void {
@@ -48,7 +60,9 @@ export function stepCandidate(raft: Raft, candidate: PreCandidate | Candidate, m
       followLeader(raft, message)
       return
     case 'pre-vote-response':
-      if (candidate.kind === 'pre-candidate') recordVote(raft, candidate, message.from, message.isGranted)
+      // A grant names the term it is for; one for an earlier attempt says nothing about this one.
+      if (candidate.kind === 'pre-candidate' && (!message.isGranted || message.term === raft.term + 1))
+        recordVote(raft, candidate, message.from, message.isGranted)
       return
     case 'vote-response':
       if (candidate.kind === 'candidate') recordVote(raft, candidate, message.from, message.isGranted)
@@ -56,8 +70,17 @@ export function stepCandidate(raft: Raft, candidate: PreCandidate | Candidate, m
     case 'timeout-now-request':
       if (candidate.kind === 'pre-candidate' && isPromotable(raft)) campaign(raft, 'transfer')
       return
-    default:
+    case 'read-index-response':
+    case 'vote-request':
+    case 'pre-vote-request':
+    case 'append-response':
+    case 'heartbeat-response':
+    case 'transfer-leader-request':
+    case 'propose-request':
+    case 'read-index-request':
       return
+    default:
+      unreachable(message)
   }
 }
 

@@ -1,7 +1,7 @@
 /** Following a leader: take what it sends, answer after the disk did (Raft §5.3, §7). */
 import { unreachable } from '../../lib/assert.ts'
 import { LogIndex, type MemberId } from '../../lib/ids.ts'
-import { appendAfterMatch, commitTo, findConflict, lastIndex, resetTo, termAt } from './log.ts'
+import { appendAfterMatch, commitTo, findConflict, resetTo, termAt } from './log.ts'
 import type { Message } from './message.ts'
 import { send, type Raft } from './state.ts'
 
@@ -17,7 +17,8 @@ export function followLeader(raft: Raft, message: FromLeader): void {
       handleAppend(raft, message)
       return
     case 'heartbeat-request': {
-      commitTo(raft.log, LogIndex(Math.min(message.commit, lastIndex(raft.log))))
+      // At most what this member acknowledged: if that is not here, a disk lied or was swapped, and commitTo says so.
+      commitTo(raft.log, message.commit)
       send(raft, {
         kind: 'heartbeat-response',
         from: raft.options.id,

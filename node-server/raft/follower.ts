@@ -3,13 +3,17 @@ import { NOBODY } from '../../lib/ids.ts'
 import { unreachable } from '../../lib/assert.ts'
 import type { Message } from './message.ts'
 import { campaign } from './candidate.ts'
+import { becomeFollower } from './become.ts'
 import { followLeader } from './follow.ts'
-import { isPromotable, send, type Follower, type Raft } from './state.ts'
+import { forwardedReadAnswered } from './read-index.ts'
+import { isPromotable, leaderOf, send, type Follower, type Raft } from './state.ts'
 
 export function tickFollower(raft: Raft): void {
   raft.electionElapsed += 1
-  if (raft.electionElapsed < raft.randomizedElectionTicks || !isPromotable(raft)) return
-  campaign(raft, 'pre-vote')
+  if (raft.electionElapsed < raft.randomizedElectionTicks) return
+  if (isPromotable(raft)) campaign(raft, 'pre-vote')
+  // Who may not stand for election still stops believing in a leader that nobody hears.
+  else if (leaderOf(raft) !== NOBODY) becomeFollower(raft, raft.term, NOBODY)
 }
 
 /** Messages of the follower's own term, in the role of a follower. */
@@ -27,11 +31,11 @@ export function stepFollower(raft: Raft, follower: Follower, message: Message): 
       if (isPromotable(raft)) campaign(raft, 'transfer')
       return
     case 'read-index-response':
-      raft.readStates.push({ requestId: message.requestId, index: message.index })
+      forwardedReadAnswered(raft, message.requestId, message.index)
       return
     case 'propose-request':
     case 'read-index-request':
-      // Handed on once at most: a follower that gets one from another member has no better idea who leads.
+      // Handed on once at most: who sent it here had an older idea of who leads, and hears of the new one soon.
       return
     case 'append-response':
     case 'heartbeat-response':

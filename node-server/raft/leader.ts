@@ -4,22 +4,13 @@
  */
 import { assert, unreachable } from '../../lib/assert.ts'
 import { LogIndex, NOBODY, type MemberId } from '../../lib/ids.ts'
-import { commitTo, findConflict, lastIndex, slice, termAt } from './log.ts'
+import { commitTo, findConflict, lastIndex, termAt } from './log.ts'
 import type { Message } from './message.ts'
 import { appendEntries, becomeFollower } from './become.ts'
-import {
-  becomeProbe,
-  becomeReplicate,
-  becomeSnapshot,
-  createProgress,
-  heard,
-  matched,
-  mayAppend,
-  rejected,
-  sent,
-  type Progress,
-} from './progress.ts'
-import { isLearner, isVoter, membersOf, quorumValue } from './quorum.ts'
+import { becomeProbe, becomeReplicate, createProgress, heard, matched, rejected, type Progress } from './progress.ts'
+import { isVoter, membersOf, quorumValue } from './quorum.ts'
+import { addRead, releaseReads } from './read-index.ts'
+import { broadcastAppend, broadcastHeartbeat, isActive, sendAppends } from './replication.ts'
 import { send, type Leader, type Raft } from './state.ts'
 
 export function tickLeader(raft: Raft, leader: Leader): void {
@@ -27,9 +18,10 @@ export function tickLeader(raft: Raft, leader: Leader): void {
   if (leader.quorumCheckElapsed >= raft.options.electionTicks) {
     leader.quorumCheckElapsed = 0
     if (!hasQuorum(raft, leader)) return becomeFollower(raft, raft.term, NOBODY)
-    if (leader.transfer !== undefined && raft.tickCount - leader.transfer.startTick >= raft.options.electionTicks)
-      leader.transfer = undefined
   }
+  // Thesis §3.10: a target that did not take over within an election timeout will not; go on leading.
+  if (leader.transfer !== undefined && raft.tickCount - leader.transfer.startTick >= raft.options.electionTicks)
+    leader.transfer = undefined
   leader.heartbeatElapsed += 1
   if (leader.heartbeatElapsed >= raft.options.heartbeatTicks) {
     leader.heartbeatElapsed = 0
@@ -40,73 +32,6 @@ export function tickLeader(raft: Raft, leader: Leader): void {
 /** CheckQuorum: heard from a quorum within the last election timeout. */
 function hasQuorum(raft: Raft, leader: Leader): boolean {
   return quorumValue(raft.configuration, (id) => Number(isActive(raft, leader, id))) === 1
-}
-
-export function isActive(raft: Raft, leader: Leader, id: MemberId): boolean {
-  if (id === raft.options.id) return true
-  const progress = leader.progress.get(id)
-  return progress !== undefined && raft.tickCount - progress.heardAtTick <= raft.options.electionTicks
-}
-
-export function broadcastHeartbeat(raft: Raft, leader: Leader): void {
-  for (const [id, progress] of leader.progress) {
-    if (id === raft.options.id) continue
-    // Never more than the peer is known to have: its log may differ behind that.
-    const commit = LogIndex(Math.min(progress.match, raft.log.committed))
-    send(raft, {
-      kind: 'heartbeat-request',
-      from: raft.options.id,
-      to: id,
-      term: raft.term,
-      commit,
-      readBatch: leader.lastReadBatch,
-    })
-  }
-}
-
-export function broadcastAppend(raft: Raft, leader: Leader): void {
-  leader.isBroadcastDue = false
-  for (const [id, progress] of leader.progress) {
-    if (id !== raft.options.id) sendAppends(raft, id, progress, true)
-  }
-}
-
-/** Sends what flow control allows; with `evenEmpty` at least the commit index. */
-function sendAppends(raft: Raft, to: MemberId, progress: Progress, evenEmpty: boolean): void {
-  let mustSend = evenEmpty
-  while (mayAppend(progress, raft.options)) {
-    const prevIndex = LogIndex(progress.next - 1)
-    const prevTerm = termAt(raft.log, prevIndex)
-    if (prevTerm === undefined || prevIndex < raft.log.base.index) return sendSnapshot(raft, to, progress)
-    const entries = slice(raft.log, progress.next, lastIndex(raft.log), raft.options.maxMessageSizeBytes)
-    if (entries.length === 0 && !mustSend) return
-    send(raft, {
-      kind: 'append-request',
-      from: raft.options.id,
-      to,
-      term: raft.term,
-      prevIndex,
-      prevTerm,
-      entries,
-      commit: raft.log.committed,
-    })
-    sent(
-      progress,
-      entries.at(-1)?.index,
-      entries.reduce((size, entry) => size + entry.data.length, 0),
-    )
-    mustSend = false
-    if (progress.state === 'probe' || entries.length === 0) return
-  }
-}
-
-/** The log no longer reaches back far enough (Raft §7). To a peer that is away it would only pile up. */
-function sendSnapshot(raft: Raft, to: MemberId, progress: Progress): void {
-  const { role, log } = raft
-  if (role.kind !== 'leader' || !isActive(raft, role, to)) return
-  becomeSnapshot(progress, log.base.index)
-  const snapshot = { ...log.base, configuration: raft.configuration, configIndex: raft.configIndex }
-  send(raft, { kind: 'snapshot-request', from: raft.options.id, to, term: raft.term, snapshot })
 }
 
 /** Messages of the leader's own term. */
@@ -122,7 +47,8 @@ export function stepLeader(raft: Raft, leader: Leader, message: Message): void {
       )
       return
     case 'read-index-request':
-      if (canConfirmReads(raft)) leader.waitingReads.push({ from: message.from, requestId: message.requestId })
+      // Refused ones get no answer: the asker has its own time limit.
+      addRead(raft, leader, { from: message.from, requestId: message.requestId })
       return
     case 'transfer-leader-request':
       transferTo(raft, leader, message.target)
@@ -158,7 +84,7 @@ function stepAnswer(
   message: Extract<Message, { kind: 'append-response' | 'heartbeat-response' }>,
 ): void {
   const progress = leader.progress.get(message.from)
-  if (progress === undefined) return
+  if (progress === undefined) return // a member that is gone, or one that this leader does not know yet
   progress.heardAtTick = raft.tickCount
   if (message.kind === 'heartbeat-response') {
     progress.readBatch = Math.max(progress.readBatch, message.readBatch)
@@ -177,12 +103,14 @@ function stepAnswer(
     sendAppends(raft, message.from, progress, true)
     return
   }
-  stepAccepted(raft, leader, message.from, progress, message.index)
+  // Nobody can have more of this term's log than its leader.
+  if (message.index <= lastIndex(raft.log)) stepAccepted(raft, leader, message.from, progress, message.index)
 }
 
 function stepAccepted(raft: Raft, leader: Leader, from: MemberId, progress: Progress, index: LogIndex): void {
   const isNews = matched(progress, index)
-  if (!isNews && progress.state !== 'probe') return
+  // An old answer is no news, but one that names what is known already does end a probe.
+  if (!isNews && !(progress.state === 'probe' && index === progress.match)) return
   if (progress.state === 'probe') becomeReplicate(progress)
   else if (progress.state === 'snapshot' && progress.match >= raft.log.base.index) {
     becomeProbe(progress)
@@ -208,40 +136,6 @@ export function ownEntriesDurable(raft: Raft, leader: Leader, index: LogIndex): 
   if (maybeCommit(raft, leader)) leader.isBroadcastDue = true
 }
 
-/** Before the first commit of its term a leader does not know the commit index (thesis §6.4, step 1). */
-export function canConfirmReads(raft: Raft): boolean {
-  return termAt(raft.log, raft.log.committed) === raft.term
-}
-
-/** All reads that wait share one round of heartbeats. */
-export function startReadRound(raft: Raft, leader: Leader): void {
-  if (leader.waitingReads.length === 0) return
-  leader.lastReadBatch += 1
-  leader.readBatches.push({ number: leader.lastReadBatch, index: raft.log.committed, requests: leader.waitingReads })
-  leader.waitingReads = []
-  broadcastHeartbeat(raft, leader)
-  releaseReads(raft, leader)
-}
-
-function releaseReads(raft: Raft, leader: Leader): void {
-  if (leader.readBatches.length === 0) return
-  const own = raft.options.id
-  const confirmed = quorumValue(raft.configuration, (id) =>
-    id === own ? leader.lastReadBatch : (leader.progress.get(id)?.readBatch ?? 0),
-  )
-  let done = 0
-  for (const batch of leader.readBatches) {
-    if (batch.number > confirmed) break
-    done += 1
-    for (const { from, requestId } of batch.requests) {
-      if (from === own) raft.readStates.push({ requestId, index: batch.index })
-      else
-        send(raft, { kind: 'read-index-response', from: own, to: from, term: raft.term, requestId, index: batch.index })
-    }
-  }
-  leader.readBatches.splice(0, done)
-}
-
 /** False when the target is no voter. It gets everything first, then the word to begin. */
 export function transferTo(raft: Raft, leader: Leader, target: MemberId): boolean {
   if (target === raft.options.id) {
@@ -249,8 +143,7 @@ export function transferTo(raft: Raft, leader: Leader, target: MemberId): boolea
     return true
   }
   const progress = leader.progress.get(target)
-  if (progress === undefined || isLearner(raft.configuration, target) || !isVoter(raft.configuration, target))
-    return false
+  if (progress === undefined || !isVoter(raft.configuration, target)) return false
   if (leader.transfer?.target === target) return true
   leader.transfer = { target, startTick: raft.tickCount }
   if (progress.match === lastIndex(raft.log)) sendTimeoutNow(raft, target)

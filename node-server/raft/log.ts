@@ -1,7 +1,7 @@
 /**
  * The log as the core sees it: the entries after a snapshot point, in memory (Raft §5.3, §7).
  *
- * Invariants: snapshot.index ≤ applied ≤ committed ≤ last index; durable ≤ last index; entries are contiguous.
+ * Invariants: base.index ≤ applied ≤ committed ≤ last index; unstableFrom ≤ last index + 1; entries are contiguous.
  */
 import { assert } from '../../lib/assert.ts'
 import { LogIndex, Term } from '../../lib/ids.ts'
@@ -15,7 +15,7 @@ export interface Log {
   offset: number
   committed: LogIndex
   applied: LogIndex
-  /** Highest index handed out to be made durable. */
+  /** The first index that was not yet handed out to be made durable. */
   unstableFrom: LogIndex
 }
 
@@ -39,10 +39,6 @@ export function createLog(
   assert(applied >= base.index && committed >= applied, `applied ${applied} lies outside ${base.index}..${committed}`)
   assert(committed <= lastIndex(log), `commit index ${committed} is beyond the last entry ${lastIndex(log)}`)
   return log
-}
-
-export function firstIndex(log: Log): LogIndex {
-  return LogIndex(log.base.index + 1)
 }
 
 export function lastIndex(log: Log): LogIndex {

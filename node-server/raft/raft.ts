@@ -11,42 +11,24 @@
  * Sources: the Raft paper (extended version) and Ongaro's thesis; each rule names its section.
  */
 import { assert } from '../../lib/assert.ts'
-import { EMPTY_BYTES } from '../../lib/bytes.ts'
 import { LogIndex, NOBODY, Term, type MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
-import type { PeerState } from '../../lib/admin-api.ts'
 import { campaign as startCampaign, stepCandidate, tickCandidate } from './candidate.ts'
 import { appendEntries, becomeFollower } from './become.ts'
 import { stepFollower, tickFollower } from './follower.ts'
-import {
-  broadcastAppend,
-  canConfirmReads,
-  configurationChanged,
-  isActive,
-  isOverloaded,
-  ownEntriesDurable,
-  startReadRound,
-  stepLeader,
-  tickLeader,
-  transferTo,
-} from './leader.ts'
-import { compact as compactLog, createLog, isUpToDate, lastIndex, slice, termAt } from './log.ts'
+import { configurationChanged, isOverloaded, stepLeader, tickLeader, transferTo } from './leader.ts'
+import { compact as compactLog, createLog, isUpToDate } from './log.ts'
 import { changeConfiguration } from './membership.ts'
-import type { ConfigChange, Configuration, Entry, HardState, Message, ProposedEntry, SnapshotMeta } from './message.ts'
+import type { ConfigChange, Configuration, Entry, HardState, Message, ProposedEntry } from './message.ts'
 import { becomeProbe, snapshotFailed } from './progress.ts'
 import { isVoter } from './quorum.ts'
-import {
-  isPromotable,
-  leaderOf,
-  resetElectionTimer,
-  send,
-  type Raft,
-  type RaftOptions,
-  type ReadState,
-  type SoftState,
-} from './state.ts'
+import { addRead, forwardRead } from './read-index.ts'
+import { isPromotable, leaderOf, resetElectionTimer, send, type Raft, type RaftOptions } from './state.ts'
+import { isChangePending } from './status.ts'
 
+export { advance, hasReady, ready, type Ready } from './ready.ts'
 export type { Raft, RaftOptions, ReadState, SoftState } from './state.ts'
+export { isChangePending, status, type PeerStatus, type RaftStatus } from './status.ts'
 
 export interface RaftStart {
   readonly hardState: HardState
@@ -57,24 +39,6 @@ export interface RaftStart {
   readonly configIndex: LogIndex
   readonly entries: readonly Entry[]
   readonly applied: LogIndex
-}
-
-export interface Ready {
-  /** Set when it changed. */
-  readonly hardState: HardState | undefined
-  /** To be made durable; they replace everything from the first one's index on. */
-  readonly entries: readonly Entry[]
-  /** To be installed first; its bytes are on disk already. */
-  readonly snapshot: SnapshotMeta | undefined
-  readonly appends: readonly Message[]
-  readonly promises: readonly Message[]
-  readonly committed: readonly Entry[]
-  readonly readStates: readonly ReadState[]
-  /** Reads of this member that will get no answer: ask again. */
-  readonly readsDropped: readonly number[]
-  readonly softState: SoftState | undefined
-  /** Something was promised: hardState's term or vote, or entries. A mere commit index may wait for the next fsync. */
-  readonly mustSync: boolean
 }
 
 export type ProposalProblem = 'no-leader' | 'change-pending' | 'overloaded' | 'transferring' | 'removed'
@@ -94,6 +58,8 @@ export function createRaft(options: RaftOptions, start: RaftStart): Raft {
     randomizedElectionTicks: options.electionTicks,
     appends: [],
     promises: [],
+    forwardedReads: new Map(),
+    nextForwardedRead: Math.floor(options.random() * 2 ** 40),
     readStates: [],
     readsDropped: [],
     pendingSnapshot: undefined,
@@ -182,16 +148,14 @@ function stepVoteRequest(raft: Raft, message: Extract<Message, { kind: 'vote-req
   send(raft, { kind: 'vote-response', from: own, to: message.from, term: raft.term, isGranted })
 }
 
-/** Takes entries for the log, here or through the leader. What is handed to a leader may get lost; nobody repeats it. */
+/** Takes entries for the log, here or through the leader; membership changes only here. What is handed to a leader may get lost; nobody repeats it. */
 export function propose(raft: Raft, entries: readonly ProposedEntry[]): Result<void, ProposalProblem> {
   const { role } = raft
   if (role.kind !== 'leader') {
     const leader = leaderOf(raft)
     if (leader === NOBODY) return err('no-leader')
-    assert(
-      entries.every((entry) => entry.kind === 'normal'),
-      'membership changes are proposed on the leader',
-    )
+    // A leader checks a membership change against what only it knows; a member that just lost the lead cannot.
+    if (entries.some((entry) => entry.kind === 'config')) return err('no-leader')
     send(raft, { kind: 'propose-request', from: raft.options.id, to: leader, term: raft.term, entries })
     return ok(undefined)
   }
@@ -206,25 +170,12 @@ export function propose(raft: Raft, entries: readonly ProposedEntry[]): Result<v
   return ok(undefined)
 }
 
-/** A change is in the log and not applied, or the configuration is joint. Known on the leader only. */
-export function isChangePending(raft: Raft): boolean {
-  if (raft.role.kind !== 'leader') return false
-  return raft.role.pendingConfigIndex > raft.log.applied || raft.configuration.votersOutgoing.length > 0
-}
-
 /** Asks for the index at which a linearizable read may be served; the answer comes in `readStates`, or never. */
 export function readIndex(raft: Raft, requestId: number): Result<void, 'no-leader' | 'not-ready'> {
   const { role } = raft
-  const own = raft.options.id
-  if (role.kind === 'leader') {
-    if (!canConfirmReads(raft)) return err('not-ready')
-    role.waitingReads.push({ from: own, requestId })
-    return ok(undefined)
-  }
-  const leader = leaderOf(raft)
-  if (leader === NOBODY) return err('no-leader')
-  send(raft, { kind: 'read-index-request', from: own, to: leader, term: raft.term, requestId })
-  return ok(undefined)
+  if (role.kind === 'leader')
+    return addRead(raft, role, { from: raft.options.id, requestId }) ? ok(undefined) : err('not-ready')
+  return forwardRead(raft, requestId) ? ok(undefined) : err('no-leader')
 }
 
 /** Only on the leader. It stops taking proposals until the target leads or an election timeout went by. */
@@ -233,107 +184,13 @@ export function transferLeader(raft: Raft, target: MemberId): Result<void, 'not-
   return transferTo(raft, raft.role, target) ? ok(undefined) : err('not-a-voter')
 }
 
-export function hasReady(raft: Raft): boolean {
-  if (raft.isReadyOut) return false
-  const { role, log } = raft
-  return (
-    raft.appends.length > 0 ||
-    raft.promises.length > 0 ||
-    raft.pendingSnapshot !== undefined ||
-    log.unstableFrom <= lastIndex(log) ||
-    log.committed > log.applied ||
-    raft.readStates.length > 0 ||
-    raft.readsDropped.length > 0 ||
-    (role.kind === 'leader' && (role.isBroadcastDue || role.waitingReads.length > 0)) ||
-    changedHardState(raft) !== undefined ||
-    changedSoftState(raft) !== undefined
-  )
-}
-
-function changedHardState(raft: Raft): HardState | undefined {
-  const { term, vote, toldHardState: told } = raft
-  const commit = raft.log.committed
-  return term === told.term && vote === told.vote && commit === told.commit ? undefined : { term, vote, commit }
-}
-
-function changedSoftState(raft: Raft): SoftState | undefined {
-  const now: SoftState = { role: raft.role.kind, leader: leaderOf(raft), term: raft.term }
-  const told = raft.toldSoftState
-  return now.role === told.role && now.leader === told.leader && now.term === told.term ? undefined : now
-}
-
-export function ready(raft: Raft): Ready {
-  assert(!raft.isReadyOut, 'the last Ready has not been advanced')
-  const { role, log } = raft
-  if (role.kind === 'leader') {
-    startReadRound(raft, role)
-    if (role.isBroadcastDue) broadcastAppend(raft, role)
-  }
-  const hardState = changedHardState(raft)
-  const entries = log.unstableFrom <= lastIndex(log) ? slice(log, log.unstableFrom, lastIndex(log), Infinity) : []
-  const committed =
-    log.committed > log.applied
-      ? slice(log, LogIndex(log.applied + 1), log.committed, raft.options.maxCommittedSizeBytesPerReady)
-      : []
-  const work: Ready = {
-    hardState,
-    entries,
-    snapshot: raft.pendingSnapshot,
-    appends: raft.appends,
-    promises: raft.promises,
-    committed,
-    readStates: raft.readStates,
-    readsDropped: raft.readsDropped,
-    softState: changedSoftState(raft),
-    mustSync:
-      entries.length > 0 ||
-      (hardState !== undefined &&
-        (hardState.term !== raft.toldHardState.term || hardState.vote !== raft.toldHardState.vote)),
-  }
-  raft.appends = []
-  raft.promises = []
-  raft.readStates = []
-  raft.readsDropped = []
-  if (hardState !== undefined) raft.toldHardState = hardState
-  if (work.softState !== undefined) raft.toldSoftState = work.softState
-  log.unstableFrom = LogIndex(lastIndex(log) + 1)
-  raft.isReadyOut = true
-  return work
-}
-
-/** Everything of the Ready was carried out. */
-export function advance(raft: Raft, work: Ready): void {
-  assert(raft.isReadyOut, 'there is no Ready to advance')
-  raft.isReadyOut = false
-  const { log } = raft
-  if (work.snapshot !== undefined && raft.pendingSnapshot?.index === work.snapshot.index)
-    raft.pendingSnapshot = undefined
-  const lastApplied = work.committed.at(-1)
-  if (lastApplied !== undefined && lastApplied.index > log.applied) log.applied = lastApplied.index
-  const { role } = raft
-  if (role.kind !== 'leader') return
-  const size = work.committed.reduce((sum, entry) => sum + entry.data.length, 0)
-  role.uncommittedSizeBytes = Math.max(0, role.uncommittedSizeBytes - size)
-  const lastDurable = work.entries.at(-1)
-  // What was overwritten meanwhile is not what became durable, hence the look at the term.
-  if (lastDurable !== undefined && termAt(log, lastDurable.index) === lastDurable.term)
-    ownEntriesDurable(raft, role, lastDurable.index)
-  leaveJointWhenApplied(raft)
-}
-
-/** Thesis §4.3: C_old,new is left by a second entry, proposed as soon as the first is applied. It carries no data. */
-function leaveJointWhenApplied(raft: Raft): void {
-  const { role, configuration, log } = raft
-  if (role.kind !== 'leader' || !configuration.autoLeave || configuration.votersOutgoing.length === 0) return
-  if (role.pendingConfigIndex > log.applied || role.transfer !== undefined) return
-  appendEntries(raft, role, [{ kind: 'config', data: EMPTY_BYTES }])
-}
-
 /**
  * A config entry is applied: the configuration changes now, on every member at the same index. `none` for one that was
  * refused. A change that makes no sense is treated as `none`; the answer tells why.
  */
 export function applyConfigChange(raft: Raft, index: LogIndex, change: ConfigChange): Result<Configuration, string> {
+  // A snapshot that arrived while this entry was being applied has brought a configuration that is newer.
+  if (index <= raft.log.applied) return ok(raft.configuration)
   const changed = changeConfiguration(raft.configuration, change)
   if (!changed.ok || change.kind === 'none') return changed
   raft.configuration = changed.value
@@ -365,49 +222,4 @@ export function reportSnapshot(raft: Raft, id: MemberId, isDelivered: boolean): 
   else snapshotFailed(progress)
   // Whatever the outcome, give the peer a heartbeat's time before the next try.
   progress.isProbeSent = true
-}
-
-export interface PeerStatus {
-  readonly id: MemberId
-  readonly match: LogIndex
-  readonly state: PeerState
-  readonly isActive: boolean
-}
-
-export interface RaftStatus {
-  readonly role: SoftState['role']
-  readonly term: Term
-  readonly leader: MemberId
-  readonly committed: LogIndex
-  readonly applied: LogIndex
-  readonly lastIndex: LogIndex
-  readonly configuration: Configuration
-  readonly configIndex: LogIndex
-  readonly isChangePending: boolean
-  readonly isTransferring: boolean
-  /** On the leader, without itself; otherwise empty. */
-  readonly peers: readonly PeerStatus[]
-}
-
-export function status(raft: Raft): RaftStatus {
-  const { role, log } = raft
-  const peers: PeerStatus[] = []
-  if (role.kind === 'leader') {
-    for (const [id, { match, state }] of role.progress) {
-      if (id !== raft.options.id) peers.push({ id, match, state, isActive: isActive(raft, role, id) })
-    }
-  }
-  return {
-    role: role.kind,
-    term: raft.term,
-    leader: leaderOf(raft),
-    committed: log.committed,
-    applied: log.applied,
-    lastIndex: lastIndex(log),
-    configuration: raft.configuration,
-    configIndex: raft.configIndex,
-    isChangePending: isChangePending(raft),
-    isTransferring: role.kind === 'leader' && role.transfer !== undefined,
-    peers,
-  }
 }

@@ -1,9 +1,8 @@
 /**
  * The state of one Raft participant, and what every role may do with it. Role-only facts live in that role's data.
  */
-import { NOBODY, type LogIndex, type MemberId, type Term } from '../../lib/ids.ts'
-import type { Log } from './log.ts'
-import { firstIndex, lastIndex, lastTerm } from './log.ts'
+import { LogIndex, NOBODY, type MemberId, type Term } from '../../lib/ids.ts'
+import { entryAt, type Log } from './log.ts'
 import type { Configuration, HardState, Message, SnapshotMeta } from './message.ts'
 import type { Progress } from './progress.ts'
 import { isVoter } from './quorum.ts'
@@ -63,6 +62,8 @@ export interface Leader {
   waitingReads: ReadRequest[]
   /** Rounds under way, oldest first. */
   readBatches: ReadBatch[]
+  /** Requests in both of the above. */
+  readCount: number
   lastReadBatch: number
   /** New entries or a new commit index: tell the peers with the next Ready. */
   isBroadcastDue: boolean
@@ -90,6 +91,9 @@ export interface Raft {
   /** Messages that promise nothing, and those that wait for the disk. */
   appends: Message[]
   promises: Message[]
+  /** Reads that this follower's leader was asked about: ID on the wire → the caller's ID. */
+  readonly forwardedReads: Map<number, number>
+  nextForwardedRead: number
   readStates: ReadState[]
   readsDropped: number[]
   pendingSnapshot: SnapshotMeta | undefined
@@ -111,9 +115,21 @@ export function leaderOf(raft: Raft): MemberId {
   return raft.role.kind === 'follower' ? raft.role.leader : NOBODY
 }
 
-/** May stand for election: a voter of the configuration in force, with its log in place. */
+/**
+ * May stand for election: a voter of the configuration in force, with its log in place, that has applied every membership
+ * change it knows to be committed. With an older configuration it could win by a majority that shares no member with the
+ * one that counts today: two changes on, majorities need not overlap (thesis §4.1).
+ */
 export function isPromotable(raft: Raft): boolean {
-  return isVoter(raft.configuration, raft.options.id) && raft.pendingSnapshot === undefined
+  return (
+    isVoter(raft.configuration, raft.options.id) && raft.pendingSnapshot === undefined && !hasUnappliedChange(raft.log)
+  )
+}
+
+function hasUnappliedChange(log: Log): boolean {
+  for (let index = log.applied + 1; index <= log.committed; index++)
+    if (entryAt(log, LogIndex(index))?.kind === 'config') return true
+  return false
 }
 
 /** Messages of a promise wait for the fsync of the same Ready; only the kinds below may overtake it. */
@@ -144,15 +160,4 @@ export function enterTerm(raft: Raft, term: Term): void {
   if (raft.term === term) return
   raft.term = term
   raft.vote = NOBODY
-}
-
-export function describeLog(raft: Raft): string {
-  return `${firstIndex(raft.log)}..${lastIndex(raft.log)} (term ${lastTerm(raft.log)})`
-}
-
-/** Reads that only this leader could have confirmed are lost with its leadership; the asker is told. */
-export function dropReads(raft: Raft): void {
-  if (raft.role.kind !== 'leader') return
-  const requests = [...raft.role.waitingReads, ...raft.role.readBatches.flatMap((batch) => batch.requests)]
-  for (const request of requests) if (request.from === raft.options.id) raft.readsDropped.push(request.requestId)
 }

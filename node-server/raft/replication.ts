@@ -1,0 +1,76 @@
+/** How the leader's log reaches its peers (Raft §5.3): heartbeats, entries in a pipeline, snapshots for those too far behind. */
+import { LogIndex, type MemberId } from '../../lib/ids.ts'
+import { lastIndex, slice, termAt } from './log.ts'
+import { becomeSnapshot, mayAppend, sent, type Progress } from './progress.ts'
+import { send, type Leader, type Raft } from './state.ts'
+
+/** Heard from within the last election timeout. */
+export function isActive(raft: Raft, leader: Leader, id: MemberId): boolean {
+  if (id === raft.options.id) return true
+  const progress = leader.progress.get(id)
+  return progress !== undefined && raft.tickCount - progress.heardAtTick <= raft.options.electionTicks
+}
+
+export function broadcastHeartbeat(raft: Raft, leader: Leader): void {
+  for (const [id, progress] of leader.progress) {
+    if (id === raft.options.id) continue
+    // Never more than the peer is known to have: its log may differ behind that.
+    const commit = LogIndex(Math.min(progress.match, raft.log.committed))
+    send(raft, {
+      kind: 'heartbeat-request',
+      from: raft.options.id,
+      to: id,
+      term: raft.term,
+      commit,
+      readBatch: leader.lastReadBatch,
+    })
+  }
+}
+
+export function broadcastAppend(raft: Raft, leader: Leader): void {
+  leader.isBroadcastDue = false
+  for (const [id, progress] of leader.progress) {
+    if (id !== raft.options.id) sendAppends(raft, id, progress, true)
+  }
+}
+
+/** Sends what flow control allows; with `evenEmpty` at least the commit index. */
+export function sendAppends(raft: Raft, to: MemberId, progress: Progress, evenEmpty: boolean): void {
+  let mustSend = evenEmpty
+  while (mayAppend(progress, raft.options)) {
+    const prevIndex = LogIndex(progress.next - 1)
+    const prevTerm = termAt(raft.log, prevIndex)
+    if (prevTerm === undefined || prevIndex < raft.log.base.index) return sendSnapshot(raft, to, progress)
+    const entries = slice(raft.log, progress.next, lastIndex(raft.log), raft.options.maxMessageSizeBytes)
+    if (entries.length === 0 && !mustSend) return
+    send(raft, {
+      kind: 'append-request',
+      from: raft.options.id,
+      to,
+      term: raft.term,
+      prevIndex,
+      prevTerm,
+      entries,
+      commit: raft.log.committed,
+    })
+    sent(
+      progress,
+      entries.at(-1)?.index,
+      entries.reduce((size, entry) => size + entry.data.length, 0),
+    )
+    mustSend = false
+    if (progress.state === 'probe' || entries.length === 0) return
+  }
+}
+
+/**
+ * The log no longer reaches back far enough (Raft §7). To a peer that is away it would only pile up. The message names the
+ * least that the snapshot must hold; who carries it puts in what the snapshot really holds.
+ */
+function sendSnapshot(raft: Raft, to: MemberId, progress: Progress): void {
+  const { role, log } = raft
+  if (role.kind !== 'leader' || !isActive(raft, role, to)) return
+  becomeSnapshot(progress, log.base.index)
+  const snapshot = { ...log.base, configuration: raft.configuration, configIndex: raft.configIndex }
+  send(raft, { kind: 'snapshot-request', from: raft.options.id, to, term: raft.term, snapshot })
+}
