@@ -157,6 +157,15 @@ test('a paused cluster is left alone, and says so', async () => {
   assertSettledAt(world, 5)
 })
 
+test('volumes grow with the spec, and what is there is not made smaller', async () => {
+  const world = await formed()
+  world.edit({ storage: { size: '11Gi' } })
+  await look(world)
+  assert.match(JSON.stringify(world.get('PersistentVolumeClaim', 'data-kv-0')?.['spec']), /11Gi/)
+  assert.match(JSON.stringify(world.get('StatefulSet', 'kv')?.['spec']), /10Gi/)
+  assert.equal(condition(world, 'StorageReady'), 'False')
+})
+
 test('a StatefulSet of somebody else is not adopted', async () => {
   const world = new World({})
   world.put({ apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: 'kv' }, spec: { replicas: 7 } })

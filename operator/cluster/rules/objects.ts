@@ -5,7 +5,7 @@ import { contains } from '../contains.ts'
 import type { Observed } from '../observed.ts'
 import { type Action, blocked, type Plan } from '../plan.ts'
 import type { ApplyObject, KubeObject } from '../ports.ts'
-import { controllerOf, names, volumeRef } from '../resources/names.ts'
+import { controllerOf, names } from '../resources/names.ts'
 import { podDisruptionBudget } from '../resources/pod-disruption-budget.ts'
 import { serviceAccount } from '../resources/service-account.ts'
 import { clientService, headlessService } from '../resources/services.ts'
@@ -79,17 +79,17 @@ function dropDisruptionBudget({ cluster, objects }: Observed): readonly Action[]
   return [{ kind: 'delete-object', ref, uid: present.metadata.uid ?? '' }]
 }
 
-/** The claim template cannot change, so the claims themselves are grown. */
+/** The claim template cannot change, so the claims themselves are grown, which they can be once they are bound. */
 function growVolumes({ cluster, volumes }: Observed): readonly Action[] {
   const { size } = cluster.spec.storage
   return [...volumes.values()]
-    .filter((volume) => !volume.isTerminating && isSmaller(volume.requestedSize, size))
+    .filter((volume) => !volume.isTerminating && volume.capacity !== undefined && isSmaller(volume.requestedSize, size))
     .map(({ name }) => ({
       kind: 'apply',
       object: {
         apiVersion: 'v1',
         kind: 'PersistentVolumeClaim',
-        metadata: { name: volumeRef(cluster, name).name, namespace: cluster.namespace },
+        metadata: { name, namespace: cluster.namespace },
         spec: { resources: { requests: { storage: size } } },
       },
     }))
