@@ -145,6 +145,23 @@ test('an opposite edit before the first mutation cancels it', async () => {
   assert.equal(world.cluster.configIndex, configIndex)
 })
 
+test('a learner that is no longer wanted does not stand in the way of replacing a lost member', async () => {
+  const world = await formed()
+  world.cluster.isLearnerStuck = true
+  world.edit({ replicas: 5 })
+  for (let round = 0; round < 6; round++) {
+    await look(world)
+    world.tick()
+  }
+  assert.equal(world.cluster.learners.length, 1)
+  world.loseVolume(0)
+  world.cluster.isLearnerStuck = false
+  world.edit({ replicas: 1 })
+  world.tick()
+  await converge(world)
+  assertSettledAt(world, 1)
+})
+
 test('a paused cluster is left alone, and says so', async () => {
   const world = await formed()
   world.edit({ paused: true, replicas: 5 })

@@ -27,6 +27,8 @@ export function finishRemoval(observed: Observed): Plan | undefined {
 function finishScaleDown(observed: Observed, operation: Operation): Plan | undefined {
   const { objects, pods, volumes, cluster } = observed
   const { ordinal } = operation
+  // While a higher ordinal is a member, this one's pod cannot go: deleteStaleVolumes follows when it is gone.
+  if ([...memberOrdinals(observed)].some((other) => other > ordinal)) return undefined
   if (pods.has(ordinal) || (objects.statefulSet?.replicas ?? 0) > ordinal) {
     const message = `member ${operation.memberID} is removed, its pod ${names.pod(cluster, ordinal)} stops`
     return inFlight('ScalingDown', message, { ...operation, step: 'RemovePod' }, [])

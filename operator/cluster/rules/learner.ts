@@ -10,11 +10,10 @@ type Learner = ObservedMember & { readonly ordinal: number }
 export function finishLearner(observed: Observed): Plan | undefined {
   const { membership, cluster, pods, nowMs } = observed
   if (membership === undefined) return undefined
-  // One that is no longer wanted is removed by scaleDown; one that was added by hand has no ordinal and is let be.
-  const learner = membership.members
-    .filter(hasOrdinal)
-    .find((member) => member.isLearner && member.ordinal < cluster.spec.replicas)
+  // One that was added by hand has no ordinal and is let be.
+  const learner = membership.members.filter(hasOrdinal).find(({ isLearner }) => isLearner)
   if (learner === undefined) return undefined
+  if (learner.ordinal >= cluster.spec.replicas) return drop(observed, membership, learner)
   const pod = pods.get(learner.ordinal)
   const status = pod?.status
   const given = cluster.recorded.operation
@@ -82,6 +81,17 @@ function promote(observed: Observed, membership: Membership, learner: Learner): 
     { kind: 'record-operation', operation },
     { kind: 'change-membership', url: membership.leader.adminUrl, request },
   ])
+}
+
+/** No longer wanted, and before anything else: while it is there, no lost member can be replaced. */
+function drop(observed: Observed, membership: Membership, learner: Learner): Plan {
+  return removeMember(observed, membership, {
+    type: 'ScaleDown',
+    reason: 'ScalingDown',
+    why: `${learner.name} is beyond the ${observed.cluster.spec.replicas} wanted members`,
+    member: learner,
+    volumeUID: observed.volumes.get(learner.ordinal)?.uid ?? '',
+  })
 }
 
 /** Whatever keeps it from catching up may be in its volume, so it starts over with an empty one. */
