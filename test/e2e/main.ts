@@ -79,7 +79,7 @@ async function ending(child: ChildProcess): Promise<number> {
     child.kill('SIGKILL')
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
-  return await new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', (code) => resolve(isInterrupted ? INTERRUPTED : (code ?? 3)))
   })

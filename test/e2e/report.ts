@@ -8,6 +8,7 @@ export interface Report {
   /** One check of the scenario. `problems` are the reasons why it failed; none means that it passed. */
   check(title: string, problems: readonly string[]): void
   figure(figure: Figure): void
+  hasFailed(): boolean
   /** For the process that goes on with the run. */
   progress(): Progress
   /** Prints the figures and the closing line; true when nothing failed. */
@@ -56,6 +57,7 @@ export function createReport(print: (line: string) => void, nowMs: () => number,
       failed++
       say(`FAILED  ${text}`)
     },
+    hasFailed: () => failed > 0,
     progress: () => ({ startedMs, passed }),
     async step(title, work) {
       say(`...     ${title}`)

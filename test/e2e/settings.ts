@@ -26,7 +26,8 @@ export function parseSettings(env: Readonly<Record<string, string | undefined>>,
   if (kubeconfig === undefined || kubeconfig === '') {
     return {
       ok: false,
-      problem: 'RAFTKV_E2E_IMAGE is set, KUBECONFIG is not: set both to test on a cluster of yours, none for a local one',
+      problem:
+        'RAFTKV_E2E_IMAGE is set, KUBECONFIG is not: set both to test on a cluster of yours, none for a local one',
     }
   }
   return { ok: true, settings: { root, cache, target: { kind: 'given', kubeconfig, image } } }

@@ -37,14 +37,18 @@ export async function bringUpBox(report: Report, options: BoxOptions): Promise<s
   await report.step('start kubelet, kube-proxy and CoreDNS; load the images; the node becomes Ready', async () => {
     const loading = loadImages(options.imageTars)
     const kube = join(options.programs, 'kube')
-    const identity = [`--kubeconfig=${folder}/kubelet.kubeconfig`, `--hostname-override=${files.NODE_NAME}`, `--node-ip=${files.NODE_ADDRESS}`]
+    const identity = [
+      `--kubeconfig=${folder}/kubelet.kubeconfig`,
+      `--hostname-override=${files.NODE_NAME}`,
+      `--node-ip=${files.NODE_ADDRESS}`,
+    ]
     const own = [`--config=${folder}/kubelet.yaml`, `--root-dir=${folder}/kubelet`, `--cert-dir=${folder}/kubelet-pki`]
     const kubelet = start(folder, 'kubelet', [kube, 'kubelet', ...own, ...identity])
     start(folder, 'kube-proxy', [kube, 'kube-proxy', `--config=${folder}/proxy.yaml`])
     start(folder, 'coredns', [join(options.programs, 'coredns'), '-conf', `${folder}/Corefile`])
     await run(['kubectl', '--kubeconfig', kubeconfig, 'apply', '-f', '-'], { input: files.storageClass() })
     const wait = ['kubectl', '--kubeconfig', kubeconfig, 'wait', '--for=condition=Ready', `node/${files.NODE_NAME}`]
-    await untilUp(kubelet, async () => await run([...wait, '--timeout=2s']))
+    await untilUp(kubelet, async () => run([...wait, '--timeout=2s']))
     await loading
   })
   return kubeconfig
@@ -80,7 +84,7 @@ async function startControlPlane(options: BoxOptions, kubeconfig: string): Promi
   // The cluster's state is gone with the box: not syncing it leaves the disk to the members under test.
   start(folder, 'etcd', [join(programs, 'etcd'), ...clientUrls, ...peerUrls, ...cluster, '--unsafe-no-fsync'])
   const apiserver = start(folder, 'kube-apiserver', [kube, 'kube-apiserver', ...files.apiserverFlags(folder)])
-  await untilUp(apiserver, async () => await run(['kubectl', '--kubeconfig', kubeconfig, 'get', '--raw', '/readyz']))
+  await untilUp(apiserver, async () => run(['kubectl', '--kubeconfig', kubeconfig, 'get', '--raw', '/readyz']))
   start(folder, 'kube-controller-manager', [
     kube,
     'kube-controller-manager',
@@ -97,7 +101,7 @@ async function startControlPlane(options: BoxOptions, kubeconfig: string): Promi
 
 async function startContainerd(folder: string): Promise<void> {
   const containerd = start(folder, 'containerd', ['containerd', '-c', join(folder, 'containerd.toml')])
-  await untilUp(containerd, async () => await run([...CTR, 'version']))
+  await untilUp(containerd, async () => run([...CTR, 'version']))
 }
 
 async function loadImages(tars: readonly string[]): Promise<void> {

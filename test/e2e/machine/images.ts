@@ -39,7 +39,7 @@ export async function buildImages(report: Report, root: string, cache: string): 
       renameSync(unfinished, base)
     })
   }
-  return await report.step('build the images (pause, Node 26, raftkv)', () =>
+  return report.step('build the images (pause, Node 26, raftkv)', () =>
     withDocker(cache, async (docker) => {
       await ensureImage(docker, PAUSE_IMAGE, PAUSE_SOURCE + PAUSE_DOCKERFILE, () => buildPause(docker, folder))
       await ensureImage(docker, BASE_IMAGE, BASE_PACKAGES, async () => {
@@ -48,7 +48,16 @@ export async function buildImages(report: Report, root: string, cache: string): 
       const npmrc = await npmSettings()
       const node = NODE_DOCKERFILE + npmrc + process.version + (await run(['npm', '--version']))
       await ensureImage(docker, NODE_IMAGE, node, () => buildNode(docker, folder, npmrc))
-      await docker(['build', '--network=host', ...proxyArguments(), '--build-arg', `NODE_IMAGE=${NODE_IMAGE}`, '-t', PROJECT_IMAGE, root])
+      await docker([
+        'build',
+        '--network=host',
+        ...proxyArguments(),
+        '--build-arg',
+        `NODE_IMAGE=${NODE_IMAGE}`,
+        '-t',
+        PROJECT_IMAGE,
+        root,
+      ])
       return [await save(docker, folder, PAUSE_IMAGE), await save(docker, folder, PROJECT_IMAGE)]
     }),
   )

@@ -59,12 +59,22 @@ async function build(report: Report, root: string, folder: string, peer: Peer): 
   const source = join(root, 'test', 'e2e', 'peers', peer.module)
   const output = join(folder, peer.program)
   const stamp = `${output}.from`
-  const from = createHash('sha256').update(JSON.stringify(peer)).update(readFileSync(join(source, 'go.sum'))).digest('hex')
+  const from = createHash('sha256')
+    .update(JSON.stringify(peer))
+    .update(readFileSync(join(source, 'go.sum')))
+    .digest('hex')
   if (existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === from) return
   if (!(await isInstalled('go'))) throw new Error(`Go is needed to build ${peer.program}: no \`go\` in PATH`)
   await report.step(`build ${peer.program} (${peer.goPackage}, minutes the first time)`, async () => {
     const unfinished = `${output}.unfinished`
-    const flags = ['-trimpath', '-mod=readonly', '-ldflags', `-s -w ${peer.linkerFlags ?? ''}`, '-tags', peer.tags ?? '']
+    const flags = [
+      '-trimpath',
+      '-mod=readonly',
+      '-ldflags',
+      `-s -w ${peer.linkerFlags ?? ''}`,
+      '-tags',
+      peer.tags ?? '',
+    ]
     await run(['go', 'build', ...flags, '-o', unfinished, peer.goPackage], {
       cwd: source,
       env: { CGO_ENABLED: '0', GOFLAGS: '' },

@@ -22,16 +22,20 @@ const PACKAGES: Readonly<Record<string, string>> = {
 export async function ensurePrerequisites(report: Report): Promise<void> {
   if (process.platform !== 'linux') throw new Error(`the local Kubernetes needs Linux, this is ${process.platform}`)
   if (process.getuid?.() !== 0) {
-    throw new Error('the local Kubernetes needs root (namespaces, mounts, iptables): run it as root, or set KUBECONFIG and RAFTKV_E2E_IMAGE')
+    throw new Error(
+      'the local Kubernetes needs root (namespaces, mounts, iptables): run it as root, or set KUBECONFIG and RAFTKV_E2E_IMAGE',
+    )
   }
-  if (!(await isInstalled('go'))) throw new Error('Go 1.26 or newer is needed to build Kubernetes, etcd and helm: no `go` in PATH')
+  if (!(await isInstalled('go')))
+    throw new Error('Go 1.26 or newer is needed to build Kubernetes, etcd and helm: no `go` in PATH')
   if (!(await isInstalled('npm'))) throw new Error('npm is needed to build the image: no `npm` in PATH')
   const missing: string[] = []
   for (const [program, name] of Object.entries(PACKAGES)) {
     if (!(await isPresent(program))) missing.push(name)
   }
   if (missing.length === 0) return
-  if (!(await isInstalled('apt-get'))) throw new Error(`no apt-get to install with; install ${missing.join(', ')} yourself`)
+  if (!(await isInstalled('apt-get')))
+    throw new Error(`no apt-get to install with; install ${missing.join(', ')} yourself`)
   report.note(`installing the Debian packages ${missing.join(', ')}`)
   const env = { DEBIAN_FRONTEND: 'noninteractive' }
   await run(['apt-get', 'update', '-qq'], { env })
@@ -43,5 +47,5 @@ export async function ensurePrerequisites(report: Report): Promise<void> {
 
 /** A program in PATH, or a path. */
 async function isPresent(program: string): Promise<boolean> {
-  return program.startsWith('/') ? existsSync(program) : await isInstalled(program)
+  return program.startsWith('/') ? existsSync(program) : isInstalled(program)
 }

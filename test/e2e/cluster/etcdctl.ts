@@ -1,0 +1,77 @@
+/** etcd's own command line, through a port-forward, as somebody at a desk would use it. */
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { z } from 'zod'
+import type { StoredKey } from '../checks/writes.ts'
+import { CLIENT_PORT, NAMESPACE } from '../names.ts'
+import { run } from '../process.ts'
+import type { Kube } from './kube.ts'
+
+export type Etcdctl = (args: readonly string[], input?: string) => Promise<string>
+
+/** `target` as kubectl names it: `service/demo-client`, `pod/demo-0`. */
+export async function withEtcdctl<Value>(
+  kube: Kube,
+  target: string,
+  work: (etcdctl: Etcdctl) => Promise<Value>,
+): Promise<Value> {
+  const forward = spawn('kubectl', ['-n', NAMESPACE, 'port-forward', target, `:${CLIENT_PORT}`], {
+    env: { ...process.env, ...kube.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  try {
+    const endpoint = await new Promise<string>((resolve, reject) => {
+      let said = ''
+      forward.once('error', reject)
+      forward.once('exit', () => reject(new Error(`port-forward to ${target} ended: ${said}`)))
+      createInterface(forward.stderr).on('line', (line) => {
+        said += line
+      })
+      createInterface(forward.stdout).on('line', (line) => {
+        const found = /127\.0\.0\.1:\d+/.exec(line)
+        if (found !== null) resolve(found[0])
+      })
+    })
+    const flags = [`--endpoints=${endpoint}`, '--dial-timeout=5s', '--command-timeout=20s']
+    return await work((args, input) => run(['etcdctl', ...flags, ...args], input === undefined ? {} : { input }))
+  } finally {
+    forward.kill()
+  }
+}
+
+const Range = z.object({
+  kvs: z
+    .array(
+      z.object({
+        key: z.string(),
+        value: z.string().default(''),
+        create_revision: z.number(),
+        mod_revision: z.number(),
+        version: z.number(),
+      }),
+    )
+    .default([]),
+})
+
+const PAGE = 4000
+
+/** Every key below `prefix`, read linearizably in pages. */
+export async function readAll(etcdctl: Etcdctl, prefix: string): Promise<StoredKey[]> {
+  const end = `${prefix.slice(0, -1)}${String.fromCodePoint((prefix.codePointAt(prefix.length - 1) ?? 0) + 1)}`
+  const found: StoredKey[] = []
+  for (let from = prefix; ;) {
+    const answer = await etcdctl(['get', from, end, `--limit=${PAGE}`, '--write-out=json'])
+    const page = Range.parse(JSON.parse(answer)).kvs.map((kv) => ({
+      key: Buffer.from(kv.key, 'base64').toString(),
+      value: Buffer.from(kv.value, 'base64').toString(),
+      createRevision: kv.create_revision,
+      modRevision: kv.mod_revision,
+      version: kv.version,
+    }))
+    // A page begins with the last key of the one before: an argument cannot hold the byte 0 that would come after it.
+    found.push(...page.filter(({ key }) => key !== found.at(-1)?.key))
+    const last = page.at(-1)
+    if (last === undefined || page.length < PAGE) return found
+    from = last.key
+  }
+}

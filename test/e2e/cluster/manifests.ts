@@ -1,0 +1,55 @@
+/** What the scenario applies, as JSON for `kubectl apply`. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CLIENT_PORT, CLIENT_SERVICE, CLUSTER, NAMESPACE, WRITERS, WRITERS_PORT } from '../names.ts'
+
+/** Pods that are not "restricted" are refused, the operator's and the members' as much as the test's own. */
+export function namespace(name: string): string {
+  const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' }
+  return JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } })
+}
+
+export function raftCluster(replicas: number): string {
+  return JSON.stringify({
+    apiVersion: 'raftkv.dev/v1alpha1',
+    kind: 'RaftCluster',
+    metadata: { name: CLUSTER, namespace: NAMESPACE },
+    spec: { replicas, storage: { size: '1Gi' } },
+  })
+}
+
+/** The writers run from the project's image; their source comes as a ConfigMap, mounted where its imports fit. */
+export function writersPod(image: string): string {
+  const source = readFileSync(join(import.meta.dirname, '..', 'writers.ts'), 'utf8')
+  const address = `dns:///${CLIENT_SERVICE}.${NAMESPACE}.svc:${CLIENT_PORT}`
+  const metadata = { name: WRITERS, namespace: NAMESPACE }
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata,
+    spec: {
+      automountServiceAccountToken: false,
+      terminationGracePeriodSeconds: 1,
+      restartPolicy: 'Never',
+      securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+      containers: [
+        {
+          name: WRITERS,
+          image,
+          imagePullPolicy: 'IfNotPresent',
+          args: ['test/e2e/writers.ts', address, String(WRITERS_PORT)],
+          readinessProbe: { httpGet: { path: '/', port: WRITERS_PORT }, periodSeconds: 1 },
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          },
+          volumeMounts: [{ name: 'source', mountPath: '/app/test/e2e' }],
+        },
+      ],
+      volumes: [{ name: 'source', configMap: { name: WRITERS } }],
+    },
+  }
+  const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { 'writers.ts': source } }
+  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [configMap, pod] })
+}

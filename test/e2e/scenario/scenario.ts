@@ -1,0 +1,54 @@
+/**
+ * The main job, end to end: a RaftCluster is made, scaled, hurt and deleted, while two writers write through its client
+ * Service. What is promised is checked from what was recorded, after the steps.
+ */
+import { connect } from '../cluster/kube.ts'
+import { startRecorder } from '../cluster/recorder.ts'
+import type { Report } from '../report.ts'
+import type { Context, ScenarioOptions } from './context.ts'
+import { collectDiagnostics } from './diagnostics.ts'
+import { install, removeNamespaces, uninstall } from './install.ts'
+import * as steps from './steps.ts'
+import { collectWrites, judgeConditions, judgeMembership, judgeWrites } from './verdict.ts'
+
+export async function runScenario(report: Report, options: ScenarioOptions): Promise<void> {
+  process.env['PATH'] = `${options.programs}:${process.env['PATH'] ?? ''}`
+  const kube = await connect(options.kubeconfig)
+  try {
+    await install(report, kube, options)
+    await runSteps({
+      options,
+      report,
+      kube,
+      recorder: startRecorder(kube),
+      phases: [],
+      leaderKill: { fromMs: Number.POSITIVE_INFINITY, untilMs: Number.POSITIVE_INFINITY },
+    })
+    await uninstall(report, kube)
+    if (report.hasFailed()) await collectDiagnostics(report, kube, options)
+  } catch (error) {
+    await collectDiagnostics(report, kube, options)
+    throw error
+  } finally {
+    if (!options.isBox) await removeNamespaces(kube)
+    kube.close()
+  }
+}
+
+async function runSteps(context: Context): Promise<void> {
+  await steps.applyThreeMembers(context)
+  await steps.useEtcdctl(context)
+  await steps.startWriters(context)
+  await steps.scaleToFive(context)
+  await steps.killLeader(context)
+  await steps.scaleDownUnderLeader(context)
+  await steps.killOperatorMidScale(context)
+  await steps.editStatefulSetByHand(context)
+  await steps.scaleToOneAndBack(context)
+  const written = await collectWrites(context)
+  await context.recorder.stop()
+  await steps.deleteCluster(context)
+  judgeWrites(context, written)
+  judgeMembership(context)
+  judgeConditions(context)
+}

@@ -1,0 +1,106 @@
+/** What was recorded, held against what was promised. */
+import { z } from 'zod'
+import { checkConditions } from '../checks/conditions.ts'
+import { checkConfigurations, mergeHistories, removals } from '../checks/configurations.ts'
+import { checkVolumes } from '../checks/volumes.ts'
+import { longestGaps, verifyWrites, type Put, type StoredKey } from '../checks/writes.ts'
+import { readAll, withEtcdctl } from '../cluster/etcdctl.ts'
+import { CLIENT_SERVICE, PATHS, volumeName, WRITERS, WRITERS_PORT } from '../names.ts'
+import { seconds, type Context } from './context.ts'
+
+const History = z.array(
+  z.object({
+    writer: z.number(),
+    number: z.number(),
+    key: z.string(),
+    value: z.string(),
+    sentMs: z.number(),
+    answeredMs: z.number(),
+    revision: z.number().optional(),
+    problem: z.string().optional(),
+  }),
+)
+
+export interface Written {
+  readonly puts: readonly Put[]
+  readonly stored: readonly StoredKey[]
+}
+
+/** Ends the writing and reads everything back. */
+export async function collectWrites({ kube, report }: Context): Promise<Written> {
+  return report.step('stop the writers and read back every key', async () => {
+    const url = PATHS.podPort(WRITERS, WRITERS_PORT)
+    await kube.get(`${url}/stop`)
+    const puts: Put[] = []
+    for (;;) {
+      const page = History.parse(await kube.get(`${url}/history?from=${puts.length}`))
+      for (const { revision, problem, ...put } of page) {
+        puts.push({ ...put, ...(revision !== undefined && { revision }), ...(problem !== undefined && { problem }) })
+      }
+      if (page.length === 0) break
+    }
+    const stored = await withEtcdctl(kube, `service/${CLIENT_SERVICE}`, (etcdctl) => readAll(etcdctl, 'e2e/'))
+    return { puts, stored }
+  })
+}
+
+export function judgeWrites({ report, leaderKill }: Context, { puts, stored }: Written): void {
+  const acknowledged = puts.filter(({ revision }) => revision !== undefined)
+  const unknown = puts.length - acknowledged.length
+  report.note(
+    `${puts.length} puts: ${acknowledged.length} acknowledged, ${unknown} of unknown outcome; ${stored.length} keys stored`,
+  )
+  for (const [problem, count] of tally(puts)) report.note(`    ${count} times: ${problem}`)
+  report.check('something was written', acknowledged.length > 100 ? [] : [`${acknowledged.length} writes acknowledged`])
+  report.check('every acknowledged write is readable, with its value, in order', verifyWrites(puts, stored))
+  const gaps = longestGaps(puts, leaderKill)
+  report.note(`the longest gap outside the leader kill began at ${new Date(gaps.outsideAtMs).toISOString()}`)
+  const title = 'longest gap between two acknowledged writes'
+  report.figure({ title: `${title}, leader kill excepted`, value: seconds(gaps.outsideMs), unit: 's', target: 1 })
+  report.figure({ title: `${title}, at the leader kill`, value: seconds(gaps.insideMs), unit: 's', target: 3 })
+  for (const writer of new Set(puts.map(({ writer }) => writer))) {
+    const { outsideMs } = longestGaps(
+      puts.filter((put) => put.writer === writer),
+      leaderKill,
+    )
+    report.figure({
+      title: `the same for writer ${writer} alone, leader kill excepted`,
+      value: seconds(outsideMs),
+      unit: 's',
+    })
+  }
+}
+
+export function judgeMembership({ report, recorder }: Context): void {
+  const { histories, configSeenAtMs, memberNames, volumes } = recorder.recording
+  const { rows, problems } = mergeHistories(histories)
+  report.note(`${rows.length} configurations seen in the members' histories`)
+  // 1 of the seed, 2 for each of the eight members that came, 1 for each of the six that went.
+  report.check(
+    'the members tell of every membership change',
+    rows.length === 23 ? [] : [`${rows.length} configurations, not 23`],
+  )
+  report.check('all members tell the same history of configurations', problems)
+  report.check('at most one membership change was ever in flight', checkConfigurations(rows))
+  const removed = removals(rows).map(({ id, index }) => ({
+    memberId: id,
+    memberName: memberNames.get(id) ?? `(a member without a name, ${id})`,
+    atMs: configSeenAtMs.get(index) ?? Number.POSITIVE_INFINITY,
+  }))
+  report.check(
+    'the volume of a removed member went after its removal, and no other',
+    checkVolumes(volumes, removed, volumeName),
+  )
+}
+
+export function judgeConditions({ report, recorder, phases }: Context): void {
+  const { clusters } = recorder.recording
+  report.note(`${clusters.length} states of the RaftCluster seen`)
+  report.check('the conditions were true to what was going on', checkConditions(clusters, phases))
+}
+
+function tally(puts: readonly Put[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const { problem } of puts) if (problem !== undefined) counts.set(problem, (counts.get(problem) ?? 0) + 1)
+  return counts
+}

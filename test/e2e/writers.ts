@@ -1,0 +1,89 @@
+/**
+ * The load of the end-to-end test, in a pod of the project's image: two writers put numbered keys through the client
+ * Service, one put in flight each, and remember what was acknowledged. `GET /history?from=N` hands it out.
+ *
+ * The outcome of a put that failed is unknown. It is never repeated: the writer goes on with the next number, so that each
+ * key has at most one put, and what is found later can be held against what was promised.
+ */
+import { createServer } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client, Metadata, credentials } from '@grpc/grpc-js'
+import { PutRequest, PutResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
+import type { Put } from './checks/writes.ts'
+
+const [address = 'localhost:2379', port = '8090'] = process.argv.slice(2)
+const WRITERS = 2
+const PAUSE_MS = 4
+const PAUSE_AFTER_FAILURE_MS = 20
+const PUT_LIMIT_MS = 1500
+/** An hour at full speed; a bound so that a forgotten pod does not grow for ever. */
+const MOST_PUTS = 1_000_000
+const FILLER = '.'.repeat(64)
+
+const history: Put[] = []
+let isStopped = false
+
+/** Wall clock of this machine, never going back: sent and answered times are compared. */
+const nowMs = (): number => performance.timeOrigin + performance.now()
+
+async function write(writer: number): Promise<void> {
+  const client = new Client(address, credentials.createInsecure(), {
+    'grpc.use_local_subchannel_pool': 1, // a connection of its own, maybe to another member
+    'grpc.initial_reconnect_backoff_ms': 50,
+    'grpc.min_reconnect_backoff_ms': 50,
+    'grpc.max_reconnect_backoff_ms': 500,
+    'grpc.keepalive_time_ms': 1000,
+    'grpc.keepalive_timeout_ms': 1000,
+  })
+  for (let number = 0; !isStopped && history.length < MOST_PUTS; number++) {
+    const put = await attempt(client, writer, number)
+    history.push(put)
+    await sleep(put.revision === undefined ? PAUSE_AFTER_FAILURE_MS : PAUSE_MS)
+  }
+  client.close()
+}
+
+async function attempt(client: Client, writer: number, number: number): Promise<Put> {
+  const key = `e2e/${writer}/${String(number).padStart(8, '0')}`
+  const value = `${writer}:${number}:${FILLER}`
+  const sentMs = nowMs()
+  const metadata = new Metadata({ waitForReady: true })
+  return new Promise((resolve) => {
+    client.makeUnaryRequest(
+      '/etcdserverpb.KV/Put',
+      (request: PutRequest) => Buffer.from(PutRequest.encode(request).finish()),
+      (bytes: Buffer) => PutResponse.decode(bytes),
+      PutRequest.create({ key: Buffer.from(key), value: Buffer.from(value) }),
+      metadata,
+      { deadline: Date.now() + PUT_LIMIT_MS },
+      (error, answer) => {
+        const put = { writer, number, key, value, sentMs, answeredMs: nowMs() }
+        const revision = answer?.header?.revision
+        if (error === null && revision !== undefined) return resolve({ ...put, revision: Number(revision) })
+        return resolve({ ...put, problem: error?.message ?? 'an answer without a header' })
+      },
+    )
+  })
+}
+
+const writing = Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)))
+
+createServer((request, response) => {
+  const url = new URL(request.url ?? '/', 'http://writers')
+  const answer = (body: unknown): void => {
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify(body))
+  }
+  if (url.pathname === '/history') {
+    const from = Number(url.searchParams.get('from') ?? 0)
+    return answer(history.slice(from, from + 5000))
+  }
+  if (url.pathname === '/stop') {
+    isStopped = true
+    void writing.then(() => answer({ puts: history.length }))
+    return
+  }
+  answer({ puts: history.length, acknowledged: history.filter(({ revision }) => revision !== undefined).length })
+}).listen(Number(port))
+
+process.on('SIGTERM', () => process.exit(0))
