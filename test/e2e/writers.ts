@@ -21,7 +21,7 @@ const MOST_PUTS = 1_000_000
 const FILLER = '.'.repeat(64)
 
 const history: Put[] = []
-let isStopped = false
+const stopping = new AbortController()
 
 /** Wall clock of this machine, never going back: sent and answered times are compared. */
 const nowMs = (): number => performance.timeOrigin + performance.now()
@@ -35,7 +35,7 @@ async function write(writer: number): Promise<void> {
     'grpc.keepalive_time_ms': 1000,
     'grpc.keepalive_timeout_ms': 1000,
   })
-  for (let number = 0; !isStopped && history.length < MOST_PUTS; number++) {
+  for (let number = 0; !stopping.signal.aborted && history.length < MOST_PUTS; number++) {
     const put = await attempt(client, writer, number)
     history.push(put)
     await sleep(put.revision === undefined ? PAUSE_AFTER_FAILURE_MS : PAUSE_MS)
@@ -79,7 +79,7 @@ createServer((request, response) => {
     return answer(history.slice(from, from + 5000))
   }
   if (url.pathname === '/stop') {
-    isStopped = true
+    stopping.abort()
     void writing.then(() => answer({ puts: history.length }))
     return
   }

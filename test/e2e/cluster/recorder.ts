@@ -57,7 +57,7 @@ export function startRecorder(kube: Kube): Recorder {
   const histories: ToldHistory[] = []
   const configSeenAtMs = new Map<number, number>()
   const memberNames = new Map<string, string>()
-  let isStopped = false
+  const stopping = new AbortController()
 
   kube.watch(PATHS.clusters, (object, isGone) => {
     if (!isGone) clusters.push(seen(parseRaftCluster(object), Date.now()))
@@ -78,7 +78,7 @@ export function startRecorder(kube: Kube): Recorder {
     histories.push({ member: `${status.name} (${status.memberId})`, rows: status.configHistory })
   }
   const polling = (async () => {
-    while (!isStopped) {
+    while (!stopping.signal.aborted) {
       for (const status of await memberStatuses(kube)) note(status)
       await sleep(POLL_MS)
     }
@@ -86,7 +86,7 @@ export function startRecorder(kube: Kube): Recorder {
   return {
     recording: { clusters, volumes, histories, configSeenAtMs, memberNames },
     async stop() {
-      isStopped = true
+      stopping.abort()
       await polling
     },
   }

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parse } from 'yaml'
+import { z } from 'zod'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+const CHART = join(ROOT, 'charts', 'raftkv-operator')
+const read = (...path: string[]): string => readFileSync(join(...path), 'utf8')
+
+test('the CRD in the chart is the one in crds/, which Helm cannot reach: copy it there after a change', () => {
+  const name = 'raftclusters.raftkv.dev.yaml'
+  assert.equal(read(CHART, 'files', name), read(ROOT, 'crds', name))
+})
+
+test('the chart installs the version of package.json', () => {
+  const { version } = z.object({ version: z.string() }).parse(JSON.parse(read(ROOT, 'package.json')))
+  assert.equal(z.object({ appVersion: z.string() }).parse(parse(read(CHART, 'Chart.yaml'))).appVersion, version)
+})
+
+test('the schema of the values knows exactly the values that there are', () => {
+  const schema: unknown = JSON.parse(read(CHART, 'values.schema.json'))
+  const { properties } = z.object({ properties: z.record(z.string(), z.unknown()) }).parse(schema)
+  const values = z.record(z.string(), z.unknown()).parse(parse(read(CHART, 'values.yaml')))
+  assert.deepEqual(Object.keys(properties).toSorted(), [...Object.keys(values), 'global'].toSorted()) // Helm's own
+})
+
+test('nothing is allowed to list Secrets, to run commands in pods, or to do everything', () => {
+  const rules = read(CHART, 'templates', '_helpers.tpl').split('define "raftkv-operator.rules"')[1] ?? ''
+  const secrets = /resources: \[secrets\]\n\s+verbs: \[([^\]]*)\]/.exec(rules)?.[1]
+  assert.equal(secrets, 'get, create, patch')
+  assert.doesNotMatch(rules, /\*|exec|escalate|impersonate|nodes/)
+})
