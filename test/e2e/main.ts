@@ -19,6 +19,7 @@ import { parseSettings, type Settings } from './settings.ts'
 
 const NAMESPACES = ['unshare', '--net', '--pid', '--mount', '--fork', '--mount-proc', '--kill-child']
 const INTERRUPTED = 130
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 async function main(): Promise<number> {
   const parsed = parseSettings(process.env, join(import.meta.dirname, '..', '..'))
@@ -63,25 +64,26 @@ async function runInBox(report: Report, { root, cache }: Settings): Promise<numb
   const code = await ending(child)
   await removeCgroups()
   if (code === 0) rmSync(folder, { recursive: true, force: true })
-  if (code === INTERRUPTED) report.note('interrupted: everything that was started has ended')
   // 0 and 1 come from inside.ts, which has printed its own closing line.
   if (code === 0 || code === 1) return code
-  report.fail(`the namespaces ended with ${code}`)
+  report.fail(
+    code === INTERRUPTED ? 'interrupted: all that was started has ended' : `the namespaces ended with ${code}`,
+  )
   report.close()
   return code
 }
 
 /** The exit code of the namespaces' first process; an interrupt ends them. */
 async function ending(child: ChildProcess): Promise<number> {
-  let isInterrupted = false
+  const interrupted = new AbortController()
   const interrupt = (): void => {
-    isInterrupted = true
+    interrupted.abort()
     child.kill('SIGKILL')
   }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
+  for (const signal of SIGNALS) process.removeAllListeners(signal).on(signal, interrupt)
   return new Promise((resolve, reject) => {
     child.once('error', reject)
-    child.once('exit', (code) => resolve(isInterrupted ? INTERRUPTED : (code ?? 3)))
+    child.once('exit', (code) => resolve(interrupted.signal.aborted ? INTERRUPTED : (code ?? 3)))
   })
 }
 
@@ -104,5 +106,7 @@ function removeFolders(path: string): void {
   rmdirSync(path)
 }
 
+// Exit handlers end what was started.
+for (const signal of SIGNALS) process.on(signal, () => process.exit(INTERRUPTED))
 process.exitCode = await main()
 process.exit()

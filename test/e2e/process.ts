@@ -41,6 +41,9 @@ export function attempt(command: readonly string[], options: RunOptions = {}): P
       timeout: options.timeoutMs ?? 600_000,
       killSignal: 'SIGKILL',
     })
+    const end = (): void => void child.kill('SIGKILL') // an interrupt leaves nothing running
+    process.once('exit', end)
+    child.once('close', () => process.off('exit', end))
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))

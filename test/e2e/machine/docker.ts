@@ -19,6 +19,8 @@ export async function withDocker<Value>(cache: string, work: (docker: Docker) =>
   const dataRoot = join(cache, 'docker')
   mkdirSync(dataRoot, { recursive: true })
   const scratch = mkdtempSync(join(tmpdir(), 'raftkv-e2e-')) // a socket's path may have 107 bytes: the cache's may be longer
+  const clean = (): void => rmSync(scratch, { recursive: true, force: true })
+  process.once('exit', clean)
   const socket = join(scratch, 'docker.sock')
   const logPath = join(cache, 'dockerd.log')
   rmSync(logPath, { force: true })
@@ -44,7 +46,8 @@ export async function withDocker<Value>(cache: string, work: (docker: Docker) =>
   } finally {
     engine.kill('SIGKILL')
     await ended
-    rmSync(scratch, { recursive: true, force: true })
+    process.off('exit', clean)
+    clean()
   }
 }
 
