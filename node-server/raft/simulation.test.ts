@@ -1,0 +1,63 @@
+/** Whole clusters under faults, by seed: Raft figure 3, thesis §6.4, and progress once the faults end. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { SimulatedCluster, type Faults } from './testing/simulated-cluster.ts'
+
+const SEEDS = Number(process.env['RAFT_SEEDS'] ?? 60)
+const FIRST_SEED = Number(process.env['RAFT_FIRST_SEED'] ?? 1)
+
+const CALM: Faults = {
+  drop: 0.01,
+  duplicate: 0.01,
+  delay: 0.01,
+  crash: 0,
+  restart: 1,
+  partition: 0,
+  heal: 1,
+  change: 0,
+  transfer: 0.02,
+  compact: 0.05,
+}
+const CRASHES: Faults = { ...CALM, crash: 0.02, restart: 0.15 }
+const PARTITIONS: Faults = { ...CALM, drop: 0.05, delay: 0.1, partition: 0.05, heal: 0.1 }
+const CHANGES: Faults = { ...CALM, change: 0.15, transfer: 0.05 }
+const EVERYTHING: Faults = {
+  ...PARTITIONS,
+  ...CRASHES,
+  drop: 0.05,
+  duplicate: 0.05,
+  delay: 0.1,
+  partition: 0.03,
+  heal: 0.1,
+  change: 0.1,
+  transfer: 0.05,
+  compact: 0.1,
+}
+
+const totals = { commits: 0, elections: 0, reads: 0, snapshots: 0, changes: 0, transfers: 0 }
+
+for (const [name, faults] of Object.entries({ CALM, CRASHES, PARTITIONS, CHANGES, EVERYTHING })) {
+  test(`Raft figure 3 holds, and progress returns: ${name.toLowerCase()}, ${SEEDS} seeds`, () => {
+    for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
+      const cluster = new SimulatedCluster(seed, 1 + (seed % 5))
+      try {
+        cluster.run(150, faults)
+        cluster.heal(80)
+      } catch (error) {
+        throw new Error(`seed ${seed} of ${name}`, { cause: error })
+      }
+      const { checker } = cluster
+      totals.commits += checker.commits
+      totals.elections += checker.elections
+      totals.reads += checker.reads
+      totals.snapshots += checker.snapshots
+      totals.changes += checker.changes
+      totals.transfers += checker.transfers
+    }
+  })
+}
+
+test('the simulation is about something: every kind of event took place', (t) => {
+  t.diagnostic(JSON.stringify(totals))
+  for (const [name, count] of Object.entries(totals)) assert.ok(count > SEEDS, `${name}: ${count}`)
+})

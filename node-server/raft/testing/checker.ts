@@ -1,0 +1,105 @@
+/**
+ * Watches a whole cluster from outside and throws at the first broken promise (Raft figure 3). It sees what no member does:
+ * every log, every leader and every commit index there ever was.
+ */
+import assert from 'node:assert/strict'
+import type { LogIndex, MemberId, Term } from '../../../lib/ids.ts'
+import { NOBODY } from '../../../lib/ids.ts'
+import { entryAt, lastIndex, termAt } from '../log.ts'
+import type { Entry, HardState } from '../message.ts'
+import type { Raft } from '../raft.ts'
+
+interface Committed {
+  readonly term: Term
+  readonly payload: number
+}
+
+export function payloadOf(entry: Entry): number {
+  return entry.data.length === 0 ? 0 : Buffer.from(entry.data).readUInt32BE(0)
+}
+
+export class Checker {
+  /** By index; grows by commits that some member knows of. */
+  readonly #committed: Committed[] = []
+  readonly #digests = new Map<number, number>()
+  readonly #leaders = new Map<Term, string>()
+  readonly #entries = new Map<string, { readonly payload: number; readonly previousTerm: Term }>()
+  commits = 0
+  elections = 0
+  reads = 0
+  snapshots = 0
+  changes = 0
+  transfers = 0
+
+  get highestCommit(): number {
+    return this.#committed.length - 1
+  }
+
+  /** `genesis` is where the first members' log begins. */
+  constructor(genesis: { index: LogIndex; term: Term }) {
+    for (let index = 0; index <= genesis.index; index++) this.#committed.push({ term: genesis.term, payload: 0 })
+  }
+
+  /** Log Matching (Raft §5.3): an index and a term name one entry, and by induction everything before it. */
+  handedOut(raft: Raft, entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      // A snapshot that came meanwhile may have taken the log away; then the next member to see the entry checks it.
+      const previousTerm = termAt(raft.log, (entry.index - 1) as LogIndex)
+      if (previousTerm === undefined) continue
+      const key = `${entry.index}:${entry.term}`
+      const known = this.#entries.get(key)
+      const seen = { payload: payloadOf(entry), previousTerm }
+      if (known === undefined) this.#entries.set(key, seen)
+      else assert.deepEqual(seen, known, `log matching is broken at index ${entry.index}, term ${entry.term}`)
+    }
+  }
+
+  /** State Machine Safety (Raft §5.4.3), checked when a member knows of the commit. */
+  committedTo(raft: Raft, from: number): void {
+    for (let index = from + 1; index <= raft.log.committed; index++) {
+      const entry = entryAt(raft.log, index as LogIndex)
+      if (entry === undefined) continue
+      const seen = { term: entry.term, payload: payloadOf(entry) }
+      const known = this.#committed[index]
+      if (known === undefined) {
+        assert.equal(index, this.#committed.length, 'commits are seen without gaps')
+        this.#committed.push(seen)
+        this.commits += 1
+      } else assert.deepEqual(seen, known, `two entries are committed at index ${index}`)
+    }
+  }
+
+  /** Equal state at equal index, also by way of snapshots and restarts. */
+  applied(index: LogIndex, digest: number): void {
+    const known = this.#digests.get(index)
+    if (known === undefined) this.#digests.set(index, digest)
+    else assert.equal(digest, known, `states differ at index ${index}`)
+  }
+
+  /** Election Safety (Raft §5.2) and Leader Completeness (§5.4). `incarnation` names one life of one process. */
+  leads(raft: Raft, incarnation: string): void {
+    const known = this.#leaders.get(raft.term)
+    if (known === incarnation) return
+    assert.equal(known, undefined, `${known} and ${incarnation} both led term ${raft.term}`)
+    this.#leaders.set(raft.term, incarnation)
+    this.elections += 1
+    assert.ok(lastIndex(raft.log) >= this.highestCommit, `the leader of term ${raft.term} lacks committed entries`)
+    for (let index = raft.log.base.index; index <= this.highestCommit; index++) {
+      assert.equal(termAt(raft.log, index as LogIndex), this.#committed[index]?.term, `leader completeness at ${index}`)
+    }
+  }
+
+  /** Raft figure 2: what was promised on disk is never taken back. */
+  persisted(before: HardState, after: HardState): void {
+    assert.ok(after.term >= before.term, `the term went back from ${before.term} to ${after.term}`)
+    assert.ok(after.commit >= before.commit, `the commit index went back from ${before.commit} to ${after.commit}`)
+    const isFreeToVote = after.term > before.term || before.vote === NOBODY
+    assert.ok(isFreeToVote || after.vote === before.vote, `two votes in term ${after.term}`)
+  }
+
+  /** Thesis §6.4: a read sees everything that was committed, as far as anybody knew, when it began. */
+  read(index: LogIndex, highestCommitAtStart: number, member: MemberId): void {
+    assert.ok(index >= highestCommitAtStart, `${member} read at ${index}, but ${highestCommitAtStart} was committed`)
+    this.reads += 1
+  }
+}

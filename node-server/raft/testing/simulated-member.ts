@@ -1,0 +1,261 @@
+/**
+ * One member of a simulated cluster: the Raft core, a disk that forgets what was not synced, a store that is a digest of
+ * what was applied, and turns whose steps are apart in time, so that messages and crashes fall in between.
+ */
+import assert from 'node:assert/strict'
+import { LogIndex, NOBODY, Term, type MemberId } from '../../../lib/ids.ts'
+import { lastIndex, termAt } from '../log.ts'
+import { EMPTY_CONFIGURATION } from '../membership.ts'
+import type { ConfigChange, Configuration, Entry, HardState, Message } from '../message.ts'
+import {
+  advance,
+  applyConfigChange,
+  compact,
+  createRaft,
+  hasReady,
+  readIndex,
+  ready,
+  step,
+  tick,
+  type Raft,
+  type Ready,
+} from '../raft.ts'
+import { payloadOf, type Checker } from './checker.ts'
+import type { Random } from './random.ts'
+import type { Schedule } from './schedule.ts'
+
+/** The state machine: equal digests mean equal histories. */
+export interface StoreState {
+  readonly applied: LogIndex
+  readonly appliedTerm: Term
+  readonly digest: number
+  readonly configuration: Configuration
+  readonly configIndex: LogIndex
+}
+
+export interface World {
+  readonly schedule: Schedule
+  readonly random: Random
+  readonly checker: Checker
+  readonly send: (messages: readonly Message[], from: SimulatedMember) => void
+  /** What the config entry with this payload says. */
+  readonly changeOf: (payload: number) => ConfigChange
+}
+
+const ELECTION_TICKS = 5
+
+export class SimulatedMember {
+  readonly id: MemberId
+  readonly #world: World
+  /** What survives a crash. */
+  readonly #disk: { hardState: HardState; base: StoreState; entries: Entry[]; store: StoreState }
+  /** Written without a sync: a crash keeps a part of them. */
+  #unsynced: HardState[] = []
+  /** Snapshots that arrived, by index. */
+  readonly received = new Map<LogIndex, StoreState>()
+  raft: Raft | undefined
+  store: StoreState
+  incarnation = 0
+  #checkedCommit = 0
+  #isTurning = false
+  #turnIsLost: (() => void) | undefined
+  #nextRead = 0
+  #reads = new Map<number, number>()
+
+  constructor(id: MemberId, world: World, store: StoreState) {
+    this.id = id
+    this.#world = world
+    this.store = store
+    const hardState = { term: store.appliedTerm, vote: NOBODY, commit: store.applied }
+    this.#disk = { hardState, base: store, entries: [], store }
+    this.start()
+  }
+
+  start(): void {
+    const disk = this.#disk
+    this.incarnation += 1
+    this.store = disk.store
+    this.#isTurning = false
+    this.#turnIsLost = undefined
+    this.#reads = new Map()
+    this.#nextRead = 0
+    this.received.clear()
+    const commit = LogIndex(Math.max(disk.hardState.commit, disk.store.applied))
+    this.raft = createRaft(
+      {
+        id: this.id,
+        electionTicks: ELECTION_TICKS,
+        heartbeatTicks: 1,
+        maxMessageSizeBytes: 48,
+        maxInflightMessages: 4,
+        maxInflightSizeBytes: 128,
+        maxUncommittedSizeBytes: 400,
+        maxCommittedSizeBytesPerReady: 64,
+        random: this.#world.random.next,
+      },
+      {
+        hardState: { ...disk.hardState, commit },
+        base: { index: disk.base.applied, term: disk.base.appliedTerm },
+        configuration: disk.store.configuration,
+        configIndex: disk.store.configIndex,
+        entries: disk.entries,
+        applied: disk.store.applied,
+      },
+    )
+    this.#checkedCommit = disk.base.applied
+    this.pump()
+  }
+
+  /** Memory is gone, and so is what was written without a sync; of a write under way anything may have arrived. */
+  crash(): void {
+    if (this.raft === undefined) return
+    const { random } = this.#world
+    if (random.chance(0.5)) this.#turnIsLost?.()
+    const kept = this.#unsynced[random.below(this.#unsynced.length + 1) - 1]
+    if (kept !== undefined) this.#disk.hardState = kept
+    this.#unsynced = []
+    this.raft = undefined
+    this.incarnation += 1
+  }
+
+  tick(): void {
+    if (this.raft === undefined) return
+    tick(this.raft)
+    this.pump()
+  }
+
+  receive(message: Message): void {
+    if (this.raft === undefined) return
+    step(this.raft, message)
+    this.pump()
+  }
+
+  /** The store's background commit, and the compaction of the log that it allows. */
+  commitStore(keepEntries: number): void {
+    if (this.raft === undefined) return
+    const disk = this.#disk
+    disk.store = this.store
+    const index = LogIndex(Math.max(0, disk.store.applied - keepEntries))
+    const term = termAt(this.raft.log, index)
+    if (index <= this.raft.log.base.index || term === undefined || index > this.raft.log.applied) return
+    compact(this.raft, index)
+    if (disk.base.applied >= index) return
+    disk.entries = disk.entries.filter((entry) => entry.index > index)
+    disk.base = { ...disk.base, applied: index, appliedTerm: term }
+  }
+
+  read(): void {
+    if (this.raft === undefined) return
+    this.#nextRead += 1
+    this.#reads.set(this.#nextRead, this.#world.checker.highestCommit)
+    readIndex(this.raft, this.#nextRead)
+    this.pump()
+  }
+
+  /** Begins a turn if there is work; call it after everything that touches the core. */
+  pump(): void {
+    const { raft } = this
+    if (raft === undefined) return
+    this.#check(raft)
+    if (this.#isTurning || !hasReady(raft)) return
+    const work = ready(raft)
+    this.#isTurning = true
+    this.#world.checker.handedOut(raft, work.entries)
+    this.#world.send(work.appends, this)
+    this.#turnIsLost = () => this.#persist(work)
+    this.#later(() => this.#finishDisk(raft, work))
+  }
+
+  #check(raft: Raft): void {
+    const { checker } = this.#world
+    checker.committedTo(raft, this.#checkedCommit)
+    this.#checkedCommit = raft.log.committed
+    if (raft.role.kind === 'leader') checker.leads(raft, `member ${this.id}, life ${this.incarnation}`)
+  }
+
+  #later(run: () => void): void {
+    const { incarnation } = this
+    const { random, schedule } = this.#world
+    schedule.after(random.chance(0.05) ? random.below(40) : random.below(4), () => {
+      if (this.incarnation === incarnation) run()
+    })
+  }
+
+  #finishDisk(raft: Raft, work: Ready): void {
+    this.#persist(work)
+    this.#turnIsLost = undefined
+    if (work.snapshot !== undefined) this.store = this.#disk.store
+    this.#world.send(work.promises, this)
+    this.#later(() => {
+      for (const entry of work.committed) this.#apply(raft, entry)
+      for (const { requestId, index } of work.readStates)
+        this.#world.checker.read(index, this.#readStart(requestId), this.id)
+      advance(raft, work)
+      this.#isTurning = false
+      this.pump()
+    })
+  }
+
+  #readStart(requestId: number): number {
+    const start = this.#reads.get(requestId)
+    assert.ok(start !== undefined, `read ${requestId} was never asked for`)
+    this.#reads.delete(requestId)
+    return start
+  }
+
+  #persist(work: Ready): void {
+    const disk = this.#disk
+    if (work.snapshot !== undefined) this.#installSnapshot(work.snapshot.index)
+    const first = work.entries[0]
+    if (first !== undefined) {
+      const kept = disk.entries.filter((entry) => entry.index < first.index)
+      assert.equal(first.index, disk.base.applied + kept.length + 1, 'entries are written without gaps')
+      disk.entries = [...kept, ...work.entries]
+    }
+    if (work.hardState !== undefined) {
+      this.#world.checker.persisted(this.#unsynced.at(-1) ?? disk.hardState, work.hardState)
+      this.#unsynced.push(work.hardState)
+    }
+    if (!work.mustSync && work.snapshot === undefined) return
+    disk.hardState = this.#unsynced.at(-1) ?? disk.hardState
+    this.#unsynced = []
+  }
+
+  #installSnapshot(index: LogIndex): void {
+    const store = this.received.get(index)
+    assert.ok(store !== undefined, `snapshot ${index} was never received`)
+    this.#disk.base = store
+    this.#disk.entries = []
+    this.#disk.store = store
+    this.#world.checker.snapshots += 1
+  }
+
+  #apply(raft: Raft, entry: Entry): void {
+    if (entry.index <= this.store.applied) return // a snapshot overtook it
+    assert.equal(entry.index, this.store.applied + 1, 'entries are applied in order, each once')
+    const payload = payloadOf(entry)
+    const digest = Math.imul(this.store.digest ^ payload, 0x01000193) >>> 0
+    this.store = { ...this.store, applied: entry.index, appliedTerm: entry.term, digest }
+    this.#world.checker.applied(entry.index, digest)
+    if (entry.kind !== 'config') return
+    const change: ConfigChange = payload === 0 ? { kind: 'leave-joint' } : this.#world.changeOf(payload)
+    const isOvertaken = entry.index <= raft.log.applied
+    const changed = applyConfigChange(raft, entry.index, change)
+    if (!changed.ok || isOvertaken) return
+    this.#world.checker.changes += 1
+    this.store = { ...this.store, configuration: changed.value, configIndex: entry.index }
+    this.#check(raft)
+  }
+
+  get isUpToDate(): boolean {
+    return this.raft !== undefined && this.store.applied === lastIndex(this.raft.log)
+  }
+}
+
+export const NO_STORE: StoreState = {
+  applied: LogIndex(0),
+  appliedTerm: Term(0),
+  digest: 0,
+  configuration: EMPTY_CONFIGURATION,
+  configIndex: LogIndex(0),
+}
