@@ -33,7 +33,7 @@ import { CONTROLLER, createMetrics } from './metrics.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import { closeServer, listen, metricsApp, probesApp } from './probes.ts'
 import type { Check } from './probes.ts'
-import { SYSTEM_CLOCK } from './system-clock.ts'
+import { systemClock } from '../lib/system-clock.ts'
 import type { Watches } from './watches.ts'
 import { createWatches } from './watches.ts'
 
@@ -46,7 +46,7 @@ const STUCK_AFTER_LIMIT_MS = 60_000
 /** Unique to this process: a restarted container has the same host name. */
 const IDENTITY = `${hostname()}_${randomUUID()}`
 
-const clock = SYSTEM_CLOCK
+const clock = systemClock
 
 async function main(): Promise<void> {
   const parsed = parseFlags(process.argv.slice(2), process.env, version())

@@ -64,9 +64,8 @@ export class Lifecycle implements AdminPort {
   /** A bootstrap or join under way: a second one waits for it. */
   #starting: Promise<unknown> = Promise.resolve()
 
-  constructor(options: LifecycleOptions, identity: StoredIdentity | undefined) {
+  constructor(options: LifecycleOptions) {
     this.#options = options
-    this.#identity = identity
   }
 
   get running(): Running | undefined {

@@ -40,6 +40,8 @@ export function createDataDirectory(disk: Disk, dataDirectory: string, plan: Sta
     const store = openStore(paths)
     for (const member of plan.members) putMember(store, member)
     if (plan.kind === 'bootstrap') writeGenesis(store, plan)
+    // Not replicated yet, but where to find the others; the first snapshot brings the members as the cluster knows them.
+    else store.update({})
     await store.close()
     await createWal(disk, paths, identity, plan)
   })

@@ -5,6 +5,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { AdminStatus } from '../../../lib/admin-api.ts'
 import type { NodeObserver } from '../../node/observer.ts'
+import type { CallObserver, Method, RpcCode } from '../../grpc/service.ts'
 import { ETCD_API_VERSION, VERSION } from '../../version.ts'
 
 export interface MetricsSource {
@@ -28,17 +29,17 @@ export interface PeerFacts {
   readonly roundTripSeconds: number | undefined
 }
 
-export interface RpcObserver {
-  started(type: 'unary' | 'bidi_stream', service: string, method: string): void
-  handled(type: 'unary' | 'bidi_stream', service: string, method: string, code: string, seconds: number): void
-  received(sizeBytes: number): void
-  sent(sizeBytes: number): void
+/** The part of the engine's observer that is about figures. */
+export interface RpcMetrics {
+  method(path: string, kind: Method['kind']): CallObserver
+  receivedBytes(count: number): void
+  sentBytes(count: number): void
 }
 
 export interface MemberMetrics {
   readonly registry: Registry
   readonly node: NodeObserver
-  readonly rpc: RpcObserver
+  readonly rpc: RpcMetrics
 }
 
 const DISK_BUCKETS = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i)
@@ -162,41 +163,52 @@ function nodeObserver(registry: Registry): NodeObserver {
   }
 }
 
-function rpcObserver(registry: Registry): RpcObserver {
+/** Labels are bound once for each method and code, so that a call costs no look-up by labels. */
+function rpcObserver(registry: Registry): RpcMetrics {
   const registers = [registry]
-  const method = ['grpc_type', 'grpc_service', 'grpc_method']
-  const started = new Counter({ name: 'grpc_server_started_total', help: 'RPCs begun.', labelNames: method, registers })
+  const names = ['grpc_type', 'grpc_service', 'grpc_method']
+  const started = new Counter({ name: 'grpc_server_started_total', help: 'RPCs begun.', labelNames: names, registers })
   const handled = new Counter({
     name: 'grpc_server_handled_total',
     help: 'RPCs ended, by code.',
-    labelNames: [...method, 'grpc_code'],
+    labelNames: [...names, 'grpc_code'],
     registers,
   })
   const seconds = new Histogram({
     name: 'grpc_server_handling_seconds',
     help: 'Time of an RPC, in seconds.',
-    labelNames: method,
+    labelNames: names,
     registers,
   })
-  const received = new Counter({
-    name: 'etcd_network_client_grpc_received_bytes_total',
-    help: 'Bytes of client requests.',
-    registers,
-  })
-  const sent = new Counter({
-    name: 'etcd_network_client_grpc_sent_bytes_total',
-    help: 'Bytes of answers to clients.',
-    registers,
-  })
+  const received = bytes('etcd_network_client_grpc_received_bytes_total', 'Bytes of client requests.', registers)
+  const sent = bytes('etcd_network_client_grpc_sent_bytes_total', 'Bytes of answers to clients.', registers)
   return {
-    started: (type, service, name) => started.inc({ grpc_type: type, grpc_service: service, grpc_method: name }),
-    handled: (type, service, name, code, duration) => {
-      handled.inc({ grpc_type: type, grpc_service: service, grpc_method: name, grpc_code: code })
-      seconds.observe({ grpc_type: type, grpc_service: service, grpc_method: name }, duration)
+    method: (path, kind) => {
+      const [grpc_service = '', grpc_method = ''] = path.slice(1).split('/')
+      const labels = { grpc_type: kind === 'unary' ? 'unary' : 'bidi_stream', grpc_service, grpc_method }
+      const begun = started.labels(labels)
+      const duration = seconds.labels(labels)
+      const byCode = new Map<RpcCode, { inc(): void }>()
+      return {
+        started: () => begun.inc(),
+        handled: (code, elapsed) => {
+          let ended = byCode.get(code)
+          if (ended === undefined) {
+            ended = handled.labels({ ...labels, grpc_code: code })
+            byCode.set(code, ended)
+          }
+          ended.inc()
+          duration.observe(elapsed)
+        },
+      }
     },
-    received: (sizeBytes) => received.inc(sizeBytes),
-    sent: (sizeBytes) => sent.inc(sizeBytes),
+    receivedBytes: (count) => received.inc(count),
+    sentBytes: (count) => sent.inc(count),
   }
+}
+
+function bytes(name: string, help: string, registers: Registry[]): Counter {
+  return new Counter({ name, help, registers })
 }
 
 function gauge(

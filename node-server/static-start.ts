@@ -1,0 +1,61 @@
+/** The start that etcd's flags describe: a cluster whose first members are all named, or one member more of a cluster that is there. */
+import { deriveClusterId, deriveMemberId } from './config-ids.ts'
+import type { Config } from './config.ts'
+import { ClusterId, MemberId, parseId } from '../lib/ids.ts'
+import { err, ok, type Result } from '../lib/result.ts'
+import type { Member } from './mvcc/command.ts'
+import type { StartPlan } from './node/open.ts'
+import { decodePeerAnswer, encodeJson } from './node/peer-requests.ts'
+import { query } from './transport/transport.ts'
+
+type StaticStart = Exclude<Config['start'], { kind: 'wait' }>
+
+const QUERY_TIMEOUT_MS = 3000
+
+export async function planStart(config: Config, start: StaticStart): Promise<Result<StartPlan, string>> {
+  return start.kind === 'new' ? planNew(config, start) : await planExisting(config, start)
+}
+
+/** Every first member derives the same IDs from the same flags (etcd's rule). */
+function planNew(config: Config, start: StaticStart): Result<StartPlan, string> {
+  const members = start.members.map((member): Member => {
+    const id = deriveMemberId(member.peerURLs, start.token)
+    return { id, name: member.name, peerURLs: member.peerURLs, clientURLs: [], isLearner: false }
+  })
+  const own = members.find((member) => member.name === config.name)
+  if (own === undefined) return err(`--initial-cluster does not name ${config.name}`)
+  const clusterId = deriveClusterId(members.map(({ id }) => id))
+  return ok({ kind: 'bootstrap', clusterId, memberId: own.id, name: config.name, members, operationId: '' })
+}
+
+/** The cluster was told of this member (member add); its members know under which ID. */
+async function planExisting(config: Config, start: StaticStart): Promise<Result<StartPlan, string>> {
+  const own = new Set(config.initialAdvertisePeerURLs)
+  const urls = start.members.flatMap(({ peerURLs }) => peerURLs).filter((url) => !own.has(url))
+  const failures: string[] = []
+  for (const url of urls) {
+    const answer = await query(url, encodeJson({ kind: 'members' }), QUERY_TIMEOUT_MS)
+    const decoded = answer.ok ? decodePeerAnswer(answer.value) : undefined
+    if (decoded?.kind !== 'members') {
+      failures.push(`${url}: ${answer.ok ? 'no member of this program' : answer.error}`)
+      continue
+    }
+    const { clusterId } = decoded.answer
+    const members = decoded.answer.members.map((member) => ({ ...member, id: MemberId(parseId(member.id) ?? 0n) }))
+    const self = members.find((member) => member.peerURLs.some((peerURL) => own.has(peerURL)))
+    if (self === undefined) {
+      return err(
+        `the cluster at ${url} has no member with the peer URLs ${[...own].join(', ')}: add it first (etcdctl member add ${config.name} --peer-urls=${[...own].join(',')})`,
+      )
+    }
+    return ok({
+      kind: 'join',
+      clusterId: ClusterId(parseId(clusterId) ?? 0n),
+      memberId: self.id,
+      name: config.name,
+      members,
+      operationId: '',
+    })
+  }
+  return err(`no member of --initial-cluster answers, so there is nobody to join: ${failures.join('; ')}`)
+}
