@@ -38,6 +38,7 @@ export async function connect(kubeconfig: string): Promise<Kube> {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  process.once('exit', () => proxy.kill())
   const url = await new Promise<string>((resolve, reject) => {
     proxy.once('error', reject)
     proxy.once('exit', (code) => reject(new Error(`kubectl proxy ended with ${code}`)))

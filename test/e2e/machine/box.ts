@@ -4,7 +4,7 @@
  * them.
  */
 import type { ChildProcess } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, watch, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { daemon, run } from '../process.ts'
 import type { Report } from '../report.ts'
@@ -158,7 +158,9 @@ function openVolumes(): void {
   watch(VOLUMES, { persistent: false }, (_, name) => {
     if (name === null) return
     try {
-      chmodSync(join(VOLUMES, name), 0o777)
+      const path = join(VOLUMES, name)
+      // Opening it is a change that is told here, too.
+      if ((statSync(path).mode & 0o777) !== 0o777) chmodSync(path, 0o777)
     } catch {
       // the event was about its removal
     }
