@@ -40,6 +40,7 @@ export function becomeLeader(raft: Raft): void {
     // A change that an earlier leader left in the log may still take effect: none of our own until all of it is applied.
     pendingConfigIndex: lastIndex(raft.log),
     transfer: undefined,
+    handOverAttempts: 0,
     uncommittedSizeBytes: 0,
     heartbeatElapsed: 0,
     quorumCheckElapsed: 0,

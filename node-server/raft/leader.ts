@@ -22,6 +22,7 @@ export function tickLeader(raft: Raft, leader: Leader): void {
   // Thesis §3.10: a target that did not take over within an election timeout will not; go on leading.
   if (leader.transfer !== undefined && raft.tickCount - leader.transfer.startTick >= raft.options.electionTicks)
     leader.transfer = undefined
+  if (leader.transfer === undefined && !isVoter(raft.configuration, raft.options.id)) handOver(raft, leader)
   leader.heartbeatElapsed += 1
   if (leader.heartbeatElapsed >= raft.options.heartbeatTicks) {
     leader.heartbeatElapsed = 0
@@ -167,11 +168,22 @@ export function configurationChanged(raft: Raft, leader: Leader): void {
     leader.progress.delete(id)
   }
   if (leader.transfer !== undefined && !isVoter(raft.configuration, leader.transfer.target)) leader.transfer = undefined
-  if (!isVoter(raft.configuration, raft.options.id)) {
-    broadcastAppend(raft, leader)
-    return becomeFollower(raft, raft.term, NOBODY)
-  }
+  if (!isVoter(raft.configuration, raft.options.id)) handOver(raft, leader)
   if (maybeCommit(raft, leader)) leader.isBroadcastDue = true
   releaseReads(raft, leader)
   broadcastAppend(raft, leader)
+}
+
+/**
+ * A leader that is no voter any more takes no proposals and leads only until another does, or until the quorum, which is
+ * without it, is out of reach. If it went at once, a voter that has not heard of the change might need its vote, and not
+ * get it for having the shorter log: nobody could be elected again (thesis §4.2.2).
+ */
+function handOver(raft: Raft, leader: Leader): void {
+  const voters = raft.configuration.voters
+    .filter((id) => isActive(raft, leader, id))
+    .toSorted((a, b) => (leader.progress.get(b)?.match ?? 0) - (leader.progress.get(a)?.match ?? 0))
+  const target = voters[leader.handOverAttempts % voters.length]
+  leader.handOverAttempts += 1
+  if (target !== undefined) transferTo(raft, leader, target)
 }

@@ -75,6 +75,14 @@ export function slice(log: Log, from: LogIndex, to: LogIndex, maxSizeBytes: numb
   return log.entries.slice(start, stop)
 }
 
+/** Whether there is a membership change among the entries behind `after`, up to `to` inclusive. */
+export function hasConfigEntry(log: Log, after: LogIndex, to: LogIndex): boolean {
+  const start = log.offset + Math.max(0, after - log.base.index)
+  const end = log.offset + to - log.base.index
+  for (let at = start; at < end; at++) if (log.entries[at]?.kind === 'config') return true
+  return false
+}
+
 /** Raft §5.4.1: the log with the later last term wins, then the longer one. */
 export function isUpToDate(log: Log, index: LogIndex, term: Term): boolean {
   const ownTerm = lastTerm(log)

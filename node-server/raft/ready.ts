@@ -8,7 +8,7 @@ import { LogIndex } from '../../lib/ids.ts'
 import { appendEntries } from './become.ts'
 import { ownVoteDurable } from './candidate.ts'
 import { ownEntriesDurable } from './leader.ts'
-import { lastIndex, slice, termAt } from './log.ts'
+import { hasConfigEntry, lastIndex, slice, termAt } from './log.ts'
 import type { Entry, HardState, Message, SnapshotMeta } from './message.ts'
 import { startReadRound } from './read-index.ts'
 import { broadcastAppend } from './replication.ts'
@@ -28,7 +28,11 @@ export interface Ready {
   /** Reads of this member that will get no answer: ask again. */
   readonly readsDropped: readonly number[]
   readonly softState: SoftState | undefined
-  /** Something was promised: hardState's term or vote, or entries. A mere commit index may wait for the next fsync. */
+  /**
+   * Something was promised: hardState's term or vote, or entries. A mere commit index may wait for the next fsync, unless a
+   * membership change is committed with it: those who go may be gone for good once it is applied, and a member that then
+   * forgot the commit would wait for their votes for ever.
+   */
   readonly mustSync: boolean
 }
 
@@ -84,10 +88,7 @@ export function ready(raft: Raft): Ready {
     readStates: raft.readStates,
     readsDropped: raft.readsDropped,
     softState: changedSoftState(raft),
-    mustSync:
-      entries.length > 0 ||
-      (hardState !== undefined &&
-        (hardState.term !== raft.toldHardState.term || hardState.vote !== raft.toldHardState.vote)),
+    mustSync: entries.length > 0 || (hardState !== undefined && isPromise(raft, hardState)),
   }
   raft.appends = []
   raft.promises = []
@@ -98,6 +99,10 @@ export function ready(raft: Raft): Ready {
   log.unstableFrom = LogIndex(lastIndex(log) + 1)
   raft.isReadyOut = true
   return work
+}
+
+function isPromise({ log, toldHardState: told }: Raft, { term, vote, commit }: HardState): boolean {
+  return term !== told.term || vote !== told.vote || hasConfigEntry(log, told.commit, commit)
 }
 
 /** Everything of the Ready was carried out. */

@@ -17,10 +17,12 @@ const CALM: Faults = {
   change: 0,
   transfer: 0.02,
   compact: 0.05,
+  stall: 0.02,
+  radicalChanges: false,
 }
 const CRASHES: Faults = { ...CALM, crash: 0.02, restart: 0.15 }
 const PARTITIONS: Faults = { ...CALM, drop: 0.05, delay: 0.1, partition: 0.05, heal: 0.1 }
-const CHANGES: Faults = { ...CALM, change: 0.15, transfer: 0.05 }
+const CHANGES: Faults = { ...CALM, radicalChanges: true, change: 0.15, transfer: 0.05 }
 const EVERYTHING: Faults = {
   ...PARTITIONS,
   ...CRASHES,
@@ -32,6 +34,7 @@ const EVERYTHING: Faults = {
   change: 0.1,
   transfer: 0.05,
   compact: 0.1,
+  stall: 0.05,
 }
 
 const totals = { commits: 0, elections: 0, reads: 0, snapshots: 0, changes: 0, transfers: 0 }

@@ -1,8 +1,8 @@
 /**
  * The state of one Raft participant, and what every role may do with it. Role-only facts live in that role's data.
  */
-import { LogIndex, NOBODY, type MemberId, type Term } from '../../lib/ids.ts'
-import { entryAt, type Log } from './log.ts'
+import { NOBODY, type LogIndex, type MemberId, type Term } from '../../lib/ids.ts'
+import { hasConfigEntry, type Log } from './log.ts'
 import type { Configuration, HardState, Message, SnapshotMeta } from './message.ts'
 import type { Progress } from './progress.ts'
 import { isVoter } from './quorum.ts'
@@ -55,6 +55,8 @@ export interface Leader {
   /** Index of the last configuration change in the log; another may be proposed once this one is applied. */
   pendingConfigIndex: LogIndex
   transfer: { readonly target: MemberId; readonly startTick: number } | undefined
+  /** How many voters were asked to take over since this leader is no voter itself. */
+  handOverAttempts: number
   uncommittedSizeBytes: number
   heartbeatElapsed: number
   quorumCheckElapsed: number
@@ -122,14 +124,10 @@ export function leaderOf(raft: Raft): MemberId {
  */
 export function isPromotable(raft: Raft): boolean {
   return (
-    isVoter(raft.configuration, raft.options.id) && raft.pendingSnapshot === undefined && !hasUnappliedChange(raft.log)
+    isVoter(raft.configuration, raft.options.id) &&
+    raft.pendingSnapshot === undefined &&
+    !hasConfigEntry(raft.log, raft.log.applied, raft.log.committed)
   )
-}
-
-function hasUnappliedChange(log: Log): boolean {
-  for (let index = log.applied + 1; index <= log.committed; index++)
-    if (entryAt(log, LogIndex(index))?.kind === 'config') return true
-  return false
 }
 
 /** Messages of a promise wait for the fsync of the same Ready; only the kinds below may overtake it. */

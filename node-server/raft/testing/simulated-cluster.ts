@@ -29,6 +29,13 @@ export interface Faults {
   readonly change: number
   readonly transfer: number
   readonly compact: number
+  /** Per write: the disk takes long. */
+  readonly stall: number
+  /**
+   * Changes may take any number of votes at once, the leader's too. With crashes that can end for good: the configuration
+   * takes effect where it is applied, so a voter that has not heard of it may need the vote of one that is gone.
+   */
+  readonly radicalChanges: boolean
 }
 
 const NO_FAULTS: Faults = {
@@ -42,6 +49,8 @@ const NO_FAULTS: Faults = {
   change: 0,
   transfer: 0,
   compact: 0.05,
+  stall: 0,
+  radicalChanges: false,
 }
 
 export class SimulatedCluster {
@@ -116,6 +125,7 @@ export class SimulatedCluster {
     send: (messages: readonly Message[], from: SimulatedMember) => {
       for (const message of messages) this.#send(message, from)
     },
+    writeDelay: () => (this.random.chance(this.#faults.stall) ? this.random.below(4 * TICK) : this.random.below(4)),
     changeOf: (payload: number): ConfigChange => this.#changes.get(payload) ?? { kind: 'none' },
   }
 
@@ -196,7 +206,7 @@ export class SimulatedCluster {
     const leader = this.#leader()
     if (leader?.raft === undefined) return
     const count = random.chance(0.6) ? 1 : 1 + random.below(4)
-    const steps = Array.from({ length: count }, () => this.#step(leader))
+    const steps = Array.from({ length: count }, (_, i) => this.#step(leader, i === 0))
     const [first] = steps
     if (first === undefined) return
     const change: ConfigChange = count === 1 ? { kind: 'simple', step: first } : { kind: 'joint', steps }
@@ -206,16 +216,19 @@ export class SimulatedCluster {
     leader.pump()
   }
 
-  #step(leader: SimulatedMember): ConfigChangeStep {
+  #step(leader: SimulatedMember, isFirst: boolean): ConfigChangeStep {
     const { random } = this
-    const known = membersOf(leader.raft?.configuration ?? EMPTY_CONFIGURATION)
+    const configuration = leader.raft?.configuration ?? EMPTY_CONFIGURATION
+    const known = membersOf(configuration)
     const isNew = this.#members.size < MAX_MEMBERS && random.chance(0.4)
     const memberId = isNew ? MemberId(BigInt(this.#members.size + 1)) : (random.pick(known) ?? leader.id)
     if (isNew) this.#addMember(memberId, NO_STORE)
+    const mayLoseVote =
+      this.#faults.radicalChanges || (isFirst && memberId !== leader.id && configuration.voters.length > 2)
     const kind = isNew
       ? random.pick(['add-voter', 'add-learner'] as const)
       : random.pick(['add-voter', 'add-voter', 'add-learner', 'remove'] as const)
-    return { kind: kind ?? 'add-voter', memberId }
+    return { kind: isNew || mayLoseVote ? (kind ?? 'add-voter') : 'add-voter', memberId }
   }
 
   #send(message: Message, from: SimulatedMember): void {

@@ -38,6 +38,7 @@ export interface World {
   readonly random: Random
   readonly checker: Checker
   readonly send: (messages: readonly Message[], from: SimulatedMember) => void
+  readonly writeDelay: () => number
   /** What the config entry with this payload says. */
   readonly changeOf: (payload: number) => ConfigChange
 }
@@ -175,8 +176,8 @@ export class SimulatedMember {
 
   #later(run: () => void): void {
     const { incarnation } = this
-    const { random, schedule } = this.#world
-    schedule.after(random.chance(0.05) ? random.below(40) : random.below(4), () => {
+    const { schedule, writeDelay } = this.#world
+    schedule.after(writeDelay(), () => {
       if (this.incarnation === incarnation) run()
     })
   }
