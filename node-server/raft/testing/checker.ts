@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import type { LogIndex, MemberId, Term } from '../../../lib/ids.ts'
 import { NOBODY } from '../../../lib/ids.ts'
 import { entryAt, lastIndex, termAt } from '../log.ts'
-import type { Entry, HardState } from '../message.ts'
+import type { Entry, HardState, Message } from '../message.ts'
 import type { Raft } from '../raft.ts'
 
 interface Committed {
@@ -23,6 +23,7 @@ export class Checker {
   readonly #committed: Committed[] = []
   readonly #digests = new Map<number, number>()
   readonly #leaders = new Map<Term, string>()
+  readonly #votes = new Map<string, MemberId>()
   readonly #entries = new Map<string, { readonly payload: number; readonly previousTerm: Term }>()
   commits = 0
   elections = 0
@@ -85,8 +86,19 @@ export class Checker {
     this.elections += 1
     assert.ok(lastIndex(raft.log) >= this.highestCommit, `the leader of term ${raft.term} lacks committed entries`)
     for (let index = raft.log.base.index; index <= this.highestCommit; index++) {
-      assert.equal(termAt(raft.log, index as LogIndex), this.#committed[index]?.term, `leader completeness at ${index}`)
+      assert.equal(termAt(raft.log, index), this.#committed[index]?.term, `leader completeness at ${index}`)
     }
+  }
+
+  /** Raft §5.2: one vote a member and term, over all of its lives. Asking for a vote is voting for oneself. */
+  sent(message: Message): void {
+    const { kind, from, term } = message
+    if (kind !== 'vote-request' && !(kind === 'vote-response' && message.isGranted)) return
+    const candidate = kind === 'vote-request' ? from : message.to
+    const voter = `${from} in term ${term}`
+    const known = this.#votes.get(voter)
+    assert.ok(known === undefined || known === candidate, `member ${voter} voted for ${known} and for ${candidate}`)
+    this.#votes.set(voter, candidate)
   }
 
   /** Raft figure 2: what was promised on disk is never taken back. */

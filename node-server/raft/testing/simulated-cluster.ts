@@ -232,6 +232,7 @@ export class SimulatedCluster {
   }
 
   #send(message: Message, from: SimulatedMember): void {
+    this.checker.sent(message)
     if (message.kind === 'snapshot-request') {
       this.#sendSnapshot(message, from)
       return
