@@ -93,7 +93,8 @@ class Program {
       }
       const run = await this.#lifecycle.run(identity.value)
       // Only now: a member that has data must never be seen waiting, or the operator takes its volume for lost.
-      return run.ok ? await this.#serveAdmin() : this.refuse(run.error)
+      if (run.ok) return this.#serveAdmin()
+      return this.refuse(run.error)
     }
     await this.#serveAdmin()
     if (start.kind === 'wait') return this.#log.info({}, 'waiting to be told to bootstrap or to join')

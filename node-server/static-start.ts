@@ -12,8 +12,8 @@ type StaticStart = Exclude<Config['start'], { kind: 'wait' }>
 
 const QUERY_TIMEOUT_MS = 3000
 
-export async function planStart(config: Config, start: StaticStart): Promise<Result<StartPlan, string>> {
-  return start.kind === 'new' ? planNew(config, start) : await planExisting(config, start)
+export function planStart(config: Config, start: StaticStart): Promise<Result<StartPlan, string>> {
+  return start.kind === 'new' ? Promise.resolve(planNew(config, start)) : planExisting(config, start)
 }
 
 /** Every first member derives the same IDs from the same flags (etcd's rule). */

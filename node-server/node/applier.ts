@@ -2,7 +2,7 @@
  * Committed entries change the store, in order, and whoever waits for one gets its result. The store's write buffer goes
  * to its backend in the background.
  */
-import { assert } from '../../lib/assert.ts'
+import { assert, unreachable } from '../../lib/assert.ts'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import type { ClusterId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
@@ -126,6 +126,8 @@ export class Applier {
           recordOperation(this.store, entry.index, command.operationId, command.result)
         }
         return { kind: 'done' }
+      default:
+        return unreachable(command)
     }
   }
 

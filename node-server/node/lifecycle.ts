@@ -18,6 +18,7 @@ import type {
   MemberRole,
   MembershipRequest,
 } from '../../lib/admin-api.ts'
+import { unreachable } from '../../lib/assert.ts'
 import { ClusterId, MemberId, NOBODY, formatId, parseId } from '../../lib/ids.ts'
 import { sleep } from '../../lib/clock.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
@@ -326,6 +327,8 @@ function changeOf(request: MembershipRequest): Extract<PeerRequest, { kind: 'cha
       }
     case 'remove':
       return { kind: 'remove', memberId: request.memberId }
+    default:
+      return unreachable(request)
   }
 }
 

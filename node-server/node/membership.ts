@@ -3,7 +3,7 @@
  * longer true, or whose operation has a result already, changes nothing.
  */
 import { unreachable } from '../../lib/assert.ts'
-import { LogIndex, formatId, type ClusterId, type MemberId } from '../../lib/ids.ts'
+import { formatId, type ClusterId, type LogIndex, type MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { AdminChange } from '../../lib/admin-api.ts'
 import type { MembershipCommand } from '../mvcc/command.ts'

@@ -6,7 +6,7 @@
  * Invariants: the order within a turn (turn.ts); at most one turn at a time; each request is answered once (waiters.ts).
  * Neighbours: api/ asks through NodePort and the leader's part in leader-duties.ts; main starts and stops it.
  */
-import { LogIndex, MemberId, NOBODY, type ClusterId } from '../../lib/ids.ts'
+import { LogIndex, NOBODY, type ClusterId, type MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Timer } from '../../lib/clock.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'

@@ -1,4 +1,5 @@
 /** From a data directory to the parts of a running member: made anew, or recovered as storage/recovery.ts decides. */
+import { unreachable } from '../../lib/assert.ts'
 import { LogIndex, NOBODY, Term, type ClusterId, type MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { AdminChange } from '../../lib/admin-api.ts'
@@ -147,6 +148,8 @@ async function recoverStore(
       return ok({ store, commitIndex })
     case 'run':
       return store === undefined ? err('the store is missing') : ok({ store, commitIndex: recovery.commitIndex })
+    default:
+      return unreachable(recovery)
   }
 }
 
