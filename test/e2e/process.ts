@@ -1,6 +1,6 @@
 /** Running other programs: every failure names the command and shows the end of what it said. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 
 export interface RunOptions {
   readonly cwd?: string
@@ -66,11 +66,20 @@ export async function run(command: readonly string[], options: RunOptions = {}):
 }
 
 /** Starts a program that stays; what it says goes to a file. */
-export function daemon(command: readonly string[], logPath: string, cwd: string): ChildProcess {
+export function daemon(
+  command: readonly string[],
+  logPath: string,
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+): ChildProcess {
   const [program, ...args] = command
   if (program === undefined) throw new Error('no command given')
   const log = openSync(logPath, 'a')
-  const child = spawn(program, args, { cwd, stdio: ['ignore', log, log] })
+  const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', log, log] })
+  closeSync(log)
+  const end = (): void => void child.kill('SIGKILL')
+  process.once('exit', end)
+  child.once('exit', () => process.off('exit', end))
   child.on('error', () => {}) // seen as an exit by whoever waits for it
   return child
 }

@@ -36,7 +36,7 @@ export async function connect(kubeconfig: string): Promise<Kube> {
   const env = { KUBECONFIG: kubeconfig }
   const proxy = spawn('kubectl', ['proxy', '--port=0'], {
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'ignore'], // it complains of every request that is given up
   })
   process.once('exit', () => proxy.kill())
   const url = await new Promise<string>((resolve, reject) => {

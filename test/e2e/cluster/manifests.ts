@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CLIENT_PORT, CLIENT_SERVICE, CLUSTER, NAMESPACE, WRITERS, WRITERS_PORT } from '../names.ts'
 
+const SOURCE = 'writers.ts'
+
 /** Pods that are not "restricted" are refused, the operator's and the members' as much as the test's own. */
 export function namespace(name: string): string {
   const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' }
@@ -20,7 +22,7 @@ export function raftCluster(replicas: number): string {
 
 /** The writers run from the project's image; their source comes as a ConfigMap, mounted where its imports fit. */
 export function writersPod(image: string): string {
-  const source = readFileSync(join(import.meta.dirname, '..', 'writers.ts'), 'utf8')
+  const source = readFileSync(join(import.meta.dirname, '..', SOURCE), 'utf8')
   const address = `dns:///${CLIENT_SERVICE}.${NAMESPACE}.svc:${CLIENT_PORT}`
   const metadata = { name: WRITERS, namespace: NAMESPACE }
   const pod = {
@@ -37,19 +39,20 @@ export function writersPod(image: string): string {
           name: WRITERS,
           image,
           imagePullPolicy: 'IfNotPresent',
-          args: ['test/e2e/writers.ts', address, String(WRITERS_PORT)],
+          args: [`test/e2e/${SOURCE}`, address, String(WRITERS_PORT)],
           readinessProbe: { httpGet: { path: '/', port: WRITERS_PORT }, periodSeconds: 1 },
           securityContext: {
             allowPrivilegeEscalation: false,
             readOnlyRootFilesystem: true,
             capabilities: { drop: ['ALL'] },
           },
-          volumeMounts: [{ name: 'source', mountPath: '/app/test/e2e' }],
+          // By subPath it is a file; a whole ConfigMap is mounted as links, beyond which imports lead elsewhere.
+          volumeMounts: [{ name: 'source', mountPath: `/app/test/e2e/${SOURCE}`, subPath: SOURCE }],
         },
       ],
       volumes: [{ name: 'source', configMap: { name: WRITERS } }],
     },
   }
-  const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { 'writers.ts': source } }
+  const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { [SOURCE]: source } }
   return JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [configMap, pod] })
 }

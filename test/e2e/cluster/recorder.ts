@@ -12,7 +12,7 @@ import { ADMIN_PORT, PATHS } from '../names.ts'
 import type { Kube } from './kube.ts'
 import { parseRaftCluster, seen } from './raft-cluster.ts'
 
-const POLL_MS = 150
+const POLL_MS = 100
 const POLL_LIMIT_MS = 2000
 
 const Row = z.object({
@@ -77,11 +77,19 @@ export function startRecorder(kube: Kube): Recorder {
     latest.set(status.memberId, status.configHistory)
     histories.push({ member: `${status.name} (${status.memberId})`, rows: status.configHistory })
   }
+  // Each member at its own pace: one that does not answer must not hide for a while what the others say.
+  const asking = new Map<string, Promise<void>>()
+  const ask = async (pod: string): Promise<void> => {
+    const status = await memberStatus(kube, pod)
+    if (status !== undefined) note(status)
+    asking.delete(pod)
+  }
   const polling = (async () => {
     while (!stopping.signal.aborted) {
-      for (const status of await memberStatuses(kube)) note(status)
+      for (const pod of await memberPods(kube)) if (!asking.has(pod)) asking.set(pod, ask(pod))
       await sleep(POLL_MS)
     }
+    await Promise.all(asking.values())
   })()
   return {
     recording: { clusters, volumes, histories, configSeenAtMs, memberNames },
@@ -94,14 +102,19 @@ export function startRecorder(kube: Kube): Recorder {
 
 /** Of every member that answers in time. */
 export async function memberStatuses(kube: Kube): Promise<readonly MemberStatus[]> {
+  const statuses = await Promise.all((await memberPods(kube)).map((pod) => memberStatus(kube, pod)))
+  return statuses.filter((status) => status !== undefined)
+}
+
+async function memberPods(kube: Kube): Promise<readonly string[]> {
   const pods = await kube.list(PATHS.pods).catch(() => [])
-  const asked = pods.map(async ({ metadata }) => {
-    const answer = await Promise.race([
-      kube.get(`${PATHS.podPort(metadata.name, ADMIN_PORT)}/admin/v1/status`).catch(() => undefined),
-      sleep(POLL_LIMIT_MS),
-    ])
-    const parsed = Status.safeParse(answer)
-    return parsed.success ? [parsed.data] : []
-  })
-  return (await Promise.all(asked)).flat()
+  return pods.map(({ metadata }) => metadata.name)
+}
+
+async function memberStatus(kube: Kube, pod: string): Promise<MemberStatus | undefined> {
+  const answer = await Promise.race([
+    kube.get(`${PATHS.podPort(pod, ADMIN_PORT)}/admin/v1/status`).catch(() => undefined),
+    sleep(POLL_LIMIT_MS),
+  ])
+  return Status.safeParse(answer).data
 }

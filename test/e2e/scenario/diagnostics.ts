@@ -1,6 +1,6 @@
 /** What there is to look at after a failure, in a folder of the cache. Never throws. */
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Kube } from '../cluster/kube.ts'
 import { NAMESPACE, OPERATOR_NAMESPACE, RELEASE } from '../names.ts'
 import { attempt } from '../process.ts'
@@ -41,10 +41,8 @@ export async function collectDiagnostics(report: Report, kube: Kube, options: Sc
   const selector = `app.kubernetes.io/instance=${RELEASE}`
   const args = ['-n', OPERATOR_NAMESPACE, 'logs', '-l', selector, `--tail=${TELLING_LINES}`]
   const operator = await save('operator-tail.log', args)
-  // The box's own parts, and the logs of pods that are gone.
-  for (const name of ['logs', 'log']) {
-    const from = join(options.cache, 'box', name)
-    if (options.isBox && existsSync(from)) cpSync(from, join(folder, `box-${name}`), { recursive: true })
+  for (const from of [join(options.cache, 'pod-logs'), join(options.cache, 'box', 'logs')]) {
+    if (existsSync(from)) cpSync(from, join(folder, basename(from)), { recursive: true })
   }
   report.note(`the operator said last:\n${operator.trimEnd()}`)
   report.note(`status of the RaftCluster:\n${cluster.slice(cluster.indexOf('\n  status:')).trimEnd()}`)

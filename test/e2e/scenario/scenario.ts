@@ -2,8 +2,12 @@
  * The main job, end to end: a RaftCluster is made, scaled, hurt and deleted, while two writers write through its client
  * Service. What is promised is checked from what was recorded, after the steps.
  */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { connect } from '../cluster/kube.ts'
+import { keepLogs } from '../cluster/log-keeper.ts'
 import { startRecorder } from '../cluster/recorder.ts'
+import { NAMESPACE, OPERATOR_NAMESPACE } from '../names.ts'
 import type { Report } from '../report.ts'
 import type { Context, ScenarioOptions } from './context.ts'
 import { collectDiagnostics } from './diagnostics.ts'
@@ -14,6 +18,7 @@ import { collectWrites, judgeConditions, judgeMembership, judgeWrites } from './
 export async function runScenario(report: Report, options: ScenarioOptions): Promise<void> {
   process.env['PATH'] = `${options.programs}:${process.env['PATH'] ?? ''}`
   const kube = await connect(options.kubeconfig)
+  const logs = keepLogs(kube, [OPERATOR_NAMESPACE, NAMESPACE], join(options.cache, 'pod-logs'))
   try {
     await install(report, kube, options)
     await runSteps({
@@ -31,6 +36,7 @@ export async function runScenario(report: Report, options: ScenarioOptions): Pro
     throw error
   } finally {
     if (!options.isBox) await removeNamespaces(kube)
+    logs.stop()
     kube.close()
   }
 }
@@ -47,6 +53,9 @@ async function runSteps(context: Context): Promise<void> {
   await steps.scaleToOneAndBack(context)
   const written = await collectWrites(context)
   await context.recorder.stop()
+  const { clusters, volumes } = context.recorder.recording
+  const record = { puts: written.puts, clusters, volumes, phases: context.phases }
+  writeFileSync(join(context.options.cache, 'pod-logs', 'record.json'), JSON.stringify(record))
   await steps.deleteCluster(context)
   judgeWrites(context, written)
   judgeMembership(context)

@@ -1,4 +1,5 @@
 /** The steps of the scenario, in their order. Each leaves the cluster Ready. */
+import { readFileSync, readdirSync } from 'node:fs'
 import { memberStatuses } from '../cluster/recorder.ts'
 import { raftCluster, writersPod } from '../cluster/manifests.ts'
 import { withEtcdctl } from '../cluster/etcdctl.ts'
@@ -70,6 +71,8 @@ export async function killLeader(context: Context): Promise<void> {
     const path = podPath(pod)
     const [before, uid] = [await memberIds(context), (await kube.object(path))?.metadata.uid]
     context.leaderKill.fromMs = Date.now()
+    // A forced deletion still asks the process to end; only on the box can it be killed without being asked.
+    if (context.options.isBox) killProcess(`--name=${pod}`)
     await kube.kubectl(['-n', NAMESPACE, 'delete', 'pod', pod, '--grace-period=0', '--force'])
     context.leaderKill.untilMs = Date.now() + AFTER_LEADER_KILL_MS
     await waitFor(`another pod ${pod}`, { timeoutMs: 60_000 }, async () => {
@@ -173,6 +176,22 @@ export async function deleteCluster({ kube, report }: Context): Promise<void> {
     if (left.join() !== volumes.join())
       throw new Error(`there were ${volumes.length} volumes, now ${left.length} are left`)
   })
+}
+
+/** SIGKILL, from outside of its container. */
+function killProcess(argument: string): void {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  const found = pids.find((pid) => commandLine(pid).includes(argument))
+  if (found === undefined) throw new Error(`no process has the argument ${argument}`)
+  process.kill(Number(found), 'SIGKILL')
+}
+
+function commandLine(pid: string): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+  } catch {
+    return [] // it has ended since
+  }
 }
 
 async function moveLeader(context: Context, pod: string): Promise<void> {
