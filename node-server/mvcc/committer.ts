@@ -1,25 +1,33 @@
 /**
  * When the write buffer goes to the disk: some time after the first change, or sooner when there are many (etcd's backend
- * has the same two limits). One commit at a time; what is applied meanwhile is in the next one.
+ * has the same two limits, the first at a tenth). One commit at a time; what is applied meanwhile is in the next one. Each
+ * commit rewrites whole pages and competes with the log for the disk, and the log has it all anyway: hence rarely.
  */
 import type { Clock, Timer } from '../../lib/clock.ts'
 import type { Store } from './store.ts'
 
-export const COMMIT_DELAY_MS = 100
+export const COMMIT_DELAY_MS = 1000
 export const COMMIT_WRITES = 10_000
 
 export class Committer {
   readonly #store: Store
   readonly #clock: Clock
   readonly #onFailure: (cause: unknown) => void
+  readonly #onCommit: (seconds: number) => void
   #timer: Timer | undefined
   #isStopped = false
 
   /** `onFailure`: the disk failed, the process must exit; it is called at most once. */
-  constructor(store: Store, clock: Clock, onFailure: (cause: unknown) => void) {
+  constructor(
+    store: Store,
+    clock: Clock,
+    onFailure: (cause: unknown) => void,
+    onCommit: (seconds: number) => void = () => {},
+  ) {
     this.#store = store
     this.#clock = clock
     this.#onFailure = onFailure
+    this.#onCommit = onCommit
   }
 
   /** Call it after entries were applied. */
@@ -32,8 +40,10 @@ export class Committer {
   #commit(): void {
     this.#timer?.cancel()
     this.#timer = undefined
+    const started = this.#clock.monotonicMs()
     this.#store.commit().then(
       () => {
+        this.#onCommit((this.#clock.monotonicMs() - started) / 1000)
         if (this.#store.isDirty) this.noteApplied()
       },
       (cause: unknown) => this.#fail(cause),

@@ -9,12 +9,13 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import type { AdminChange } from '../../lib/admin-api.ts'
 import { apply, type ApplyResult } from '../mvcc/apply.ts'
 import { decodeCommand, type Command, type Member, type StoreCommand } from '../mvcc/command.ts'
+import { Committer } from '../mvcc/committer.ts'
 import { getMember, getOperation, putMember, recordOperation } from '../mvcc/members.ts'
 import { advanceApplied, type Store } from '../mvcc/store.ts'
 import type { ConfigChange, Entry } from '../raft/message.ts'
 import type { Refusal } from './fence.ts'
 import { applyLeaveJoint, applyMembership } from './membership.ts'
-import { COMMIT_ENTRIES, COMMIT_INTERVAL_MS, type NodeOptions } from './options.ts'
+import type { NodeOptions } from './options.ts'
 import type { NodeProblem } from './ports.ts'
 import type { Waiters } from './waiters.ts'
 
@@ -34,14 +35,13 @@ export interface ApplierEvents {
 const SLOW_APPLY_MS = 100
 
 export class Applier {
-  store: Store
   readonly #clusterId: ClusterId
   readonly #waiters: Waiters<Outcome>
   readonly #options: NodeOptions
   readonly #events: ApplierEvents
   readonly #onFatal: (error: unknown) => void
-  #entriesSinceCommit = 0
-  #lastCommitMs: number
+  #store: Store
+  #committer: Committer
 
   constructor(
     parts: {
@@ -53,13 +53,17 @@ export class Applier {
     },
     events: ApplierEvents,
   ) {
-    this.store = parts.store
+    this.#store = parts.store
     this.#clusterId = parts.clusterId
     this.#waiters = parts.waiters
     this.#options = parts.options
     this.#onFatal = parts.onFatal
     this.#events = events
-    this.#lastCommitMs = parts.options.clock.monotonicMs()
+    this.#committer = this.#createCommitter()
+  }
+
+  get store(): Store {
+    return this.#store
   }
 
   async apply(entries: readonly Entry[]): Promise<void> {
@@ -67,29 +71,23 @@ export class Applier {
     const started = clock.monotonicMs()
     for (const entry of entries) {
       if (entry.index <= this.store.appliedIndex) continue // applied before the restart
-      if (this.store.isSaturated) await this.#commit()
+      if (this.store.isSaturated) await this.store.commit()
       this.#applyOne(entry)
     }
     if (clock.monotonicMs() - started > SLOW_APPLY_MS) observer.slowApply()
-    this.#entriesSinceCommit += entries.length
-    this.commitIfDue()
+    this.#committer.noteApplied()
   }
 
-  /** Starts a commit in the background when it is time; called with every tick too. */
-  commitIfDue(): void {
-    const { store } = this
-    if (!store.isDirty || store.isCommitting) return
-    const isLate = this.#options.clock.monotonicMs() - this.#lastCommitMs >= COMMIT_INTERVAL_MS
-    if (isLate || this.#entriesSinceCommit >= COMMIT_ENTRIES) this.#commit().catch(this.#onFatal)
+  /** Another store takes the place of the first: a snapshot was installed. */
+  replaceStore(store: Store): void {
+    this.#committer.stop()
+    this.#store = store
+    this.#committer = this.#createCommitter()
   }
 
-  async #commit(): Promise<void> {
+  #createCommitter(): Committer {
     const { clock, observer } = this.#options
-    this.#entriesSinceCommit = 0
-    this.#lastCommitMs = clock.monotonicMs()
-    const started = clock.monotonicMs()
-    await this.store.commit()
-    observer.backendCommit((clock.monotonicMs() - started) / 1000)
+    return new Committer(this.#store, clock, this.#onFatal, (seconds) => observer.backendCommit(seconds))
   }
 
   #applyOne(entry: Entry): void {

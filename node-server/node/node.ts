@@ -276,7 +276,6 @@ export class Node {
     const expired = this.#waiters.expire(nowMs, timeout)
     for (let i = 0; i < expired; i++) observer.proposalFailed()
     this.#reads.expire(nowMs)
-    this.#applier.commitIfDue()
     if (nowMs - this.#lastPublishMs >= PUBLISH_INTERVAL_MS) {
       this.#lastPublishMs = nowMs
       this.#sizeBytes = this.store.size().totalBytes
@@ -393,7 +392,7 @@ export class Node {
   async #installSnapshot(snapshot: SnapshotMeta): Promise<void> {
     await this.#wal.setBase({ index: snapshot.index, term: snapshot.term })
     await this.store.close()
-    this.#applier.store = await this.#snapshots.install(snapshot.index)
+    this.#applier.replaceStore(await this.#snapshots.install(snapshot.index))
     this.#onMembersChanged()
     this.options.log.info({ index: snapshot.index }, 'installed a snapshot')
   }

@@ -30,13 +30,6 @@ export const CATCH_UP_ENTRIES = 5000
 export const MAX_APPLY_GAP = 5000
 /** Requests of this member that wait for their result. */
 export const MAX_WAITERS = 32_768
-/**
- * The write buffer goes to the backend after so much time or so many entries. Rarely, because each commit rewrites whole
- * pages and competes with the log for the disk; the log has it all anyway.
- */
-export const COMMIT_INTERVAL_MS = 1000
-export const COMMIT_ENTRIES = 10_000
-
 /** etcd's: 5 s for the disk and two elections. */
 export function requestTimeoutMs(options: NodeOptions): number {
   return 5000 + 2 * options.electionMs
