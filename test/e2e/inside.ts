@@ -14,6 +14,7 @@ const Input = z.object({
   progress: z.object({ startedMs: z.number(), passed: z.number() }),
 })
 
+process.setMaxListeners(100) // one for every program that runs, so that an exit ends them
 const { root, cache, programs, folder, imageTars, progress } = Input.parse(JSON.parse(process.argv[2] ?? '{}'))
 const report = createReport(console.log, Date.now, progress)
 try {

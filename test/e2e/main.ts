@@ -106,6 +106,7 @@ function removeFolders(path: string): void {
   rmdirSync(path)
 }
 
+process.setMaxListeners(100) // one for every program that runs, so that an exit ends them
 // Exit handlers end what was started.
 for (const signal of SIGNALS) process.on(signal, () => process.exit(INTERRUPTED))
 process.exitCode = await main()

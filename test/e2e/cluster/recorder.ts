@@ -33,9 +33,23 @@ const Status = z.object({
   configHistory: z.array(Row),
 })
 
+const Ended = z.object({
+  status: z.object({
+    containerStatuses: z.array(z.object({ lastState: z.object({ terminated: z.object({ exitCode: z.number() }) }) })),
+  }),
+})
+
 export type MemberStatus = z.output<typeof Status>
 
+export interface Restart {
+  readonly pod: string
+  readonly uid: string
+  readonly exitCode: number
+}
+
 export interface Recording {
+  /** Containers of members that ended and were started again. */
+  readonly restarts: ReadonlyMap<string, Restart>
   readonly clusters: readonly ClusterSeen[]
   readonly volumes: readonly VolumeSeen[]
   readonly histories: readonly ToldHistory[]
@@ -51,6 +65,7 @@ export interface Recorder {
 }
 
 export function startRecorder(kube: Kube): Recorder {
+  const restarts = new Map<string, Restart>()
   const clusters: ClusterSeen[] = []
   const volumes: VolumeSeen[] = []
   const latest = new Map<string, readonly ConfigHistoryRow[]>()
@@ -65,6 +80,12 @@ export function startRecorder(kube: Kube): Recorder {
   kube.watch(PATHS.volumes, ({ metadata }, isGone) => {
     const isGoing = isGone || metadata.deletionTimestamp !== undefined
     volumes.push({ atMs: Date.now(), name: metadata.name, uid: metadata.uid, isGoing })
+  })
+
+  kube.watch(PATHS.pods, (pod) => {
+    const { name, uid } = pod.metadata
+    const ended = Ended.safeParse(pod).data?.status.containerStatuses[0]?.lastState.terminated
+    if (ended !== undefined) restarts.set(uid, { pod: name, uid, exitCode: ended.exitCode })
   })
 
   const note = (status: MemberStatus): void => {
@@ -92,7 +113,7 @@ export function startRecorder(kube: Kube): Recorder {
     await Promise.all(asking.values())
   })()
   return {
-    recording: { clusters, volumes, histories, configSeenAtMs, memberNames },
+    recording: { restarts, clusters, volumes, histories, configSeenAtMs, memberNames },
     async stop() {
       stopping.abort()
       await polling

@@ -1,4 +1,5 @@
 /** What the steps of the scenario share, and the waiting that they have in common. */
+import { join } from 'node:path'
 import type { Phase } from '../checks/conditions.ts'
 import { lacks, parseRaftCluster, type RaftCluster } from '../cluster/raft-cluster.ts'
 import type { Kube } from '../cluster/kube.ts'
@@ -18,6 +19,11 @@ export interface ScenarioOptions {
   readonly isBox: boolean
 }
 
+/** Where the logs of all pods of the run are kept. */
+export function podLogs({ cache }: ScenarioOptions): string {
+  return join(cache, 'pod-logs')
+}
+
 export interface Context {
   readonly options: ScenarioOptions
   readonly report: Report
@@ -25,7 +31,7 @@ export interface Context {
   readonly recorder: Recorder
   readonly phases: Phase[]
   /** The stretch of time in which a lost leader excuses a longer gap. */
-  readonly leaderKill: { fromMs: number; untilMs: number }
+  readonly leaderKill: { fromMs: number; untilMs: number; podUid: string }
 }
 
 /** Slow machines are slow: what takes longer than wished is a missed figure, and only this long a failure of the step. */

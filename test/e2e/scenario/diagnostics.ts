@@ -5,7 +5,7 @@ import type { Kube } from '../cluster/kube.ts'
 import { NAMESPACE, OPERATOR_NAMESPACE, RELEASE } from '../names.ts'
 import { attempt } from '../process.ts'
 import type { Report } from '../report.ts'
-import type { ScenarioOptions } from './context.ts'
+import { podLogs, type ScenarioOptions } from './context.ts'
 
 const TELLING_LINES = 30
 
@@ -41,7 +41,7 @@ export async function collectDiagnostics(report: Report, kube: Kube, options: Sc
   const selector = `app.kubernetes.io/instance=${RELEASE}`
   const args = ['-n', OPERATOR_NAMESPACE, 'logs', '-l', selector, `--tail=${TELLING_LINES}`]
   const operator = await save('operator-tail.log', args)
-  for (const from of [join(options.cache, 'pod-logs'), join(options.cache, 'box', 'logs')]) {
+  for (const from of [podLogs(options), join(options.cache, 'box', 'logs')]) {
     if (existsSync(from)) cpSync(from, join(folder, basename(from)), { recursive: true })
   }
   report.note(`the operator said last:\n${operator.trimEnd()}`)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { namespace } from '../cluster/manifests.ts'
 import type { Kube } from '../cluster/kube.ts'
 import { NAMESPACE, OPERATOR_NAMESPACE, RELEASE } from '../names.ts'
-import { run } from '../process.ts'
+import { attempt, run } from '../process.ts'
 import type { Report } from '../report.ts'
 import type { ScenarioOptions } from './context.ts'
 
@@ -37,9 +37,12 @@ export async function uninstall(report: Report, kube: Kube): Promise<void> {
   })
 }
 
-/** On a cluster that outlives the run. */
-export async function removeNamespaces(kube: Kube): Promise<void> {
-  await kube.kubectl(['delete', 'namespace', NAMESPACE, OPERATOR_NAMESPACE, '--ignore-not-found', '--timeout=2m'])
+/** On a cluster that outlives the run: all that it brought, whatever became of it. */
+export async function removeAll(kube: Kube): Promise<void> {
+  const { env } = kube
+  await attempt(['kubectl', '-n', NAMESPACE, 'delete', 'raftclusters', '--all', '--timeout=60s'], { env })
+  await attempt(['helm', 'uninstall', RELEASE, '--namespace', OPERATOR_NAMESPACE, '--ignore-not-found'], { env })
+  await attempt(['kubectl', 'delete', 'namespace', NAMESPACE, OPERATOR_NAMESPACE, '--ignore-not-found'], { env })
 }
 
 function splitImage(image: string): [repository: string, tag: string] {

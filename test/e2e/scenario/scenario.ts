@@ -9,16 +9,22 @@ import { keepLogs } from '../cluster/log-keeper.ts'
 import { startRecorder } from '../cluster/recorder.ts'
 import { NAMESPACE, OPERATOR_NAMESPACE } from '../names.ts'
 import type { Report } from '../report.ts'
-import type { Context, ScenarioOptions } from './context.ts'
+import { podLogs, type Context, type ScenarioOptions } from './context.ts'
 import { collectDiagnostics } from './diagnostics.ts'
-import { install, removeNamespaces, uninstall } from './install.ts'
+import { install, removeAll, uninstall } from './install.ts'
 import * as steps from './steps.ts'
-import { collectWrites, judgeConditions, judgeMembership, judgeWrites } from './verdict.ts'
+import { collectWrites, judgeConditions, judgeMembership, judgePrograms, judgeWrites } from './verdict.ts'
 
 export async function runScenario(report: Report, options: ScenarioOptions): Promise<void> {
   process.env['PATH'] = `${options.programs}:${process.env['PATH'] ?? ''}`
   const kube = await connect(options.kubeconfig)
-  const logs = keepLogs(kube, [OPERATOR_NAMESPACE, NAMESPACE], join(options.cache, 'pod-logs'))
+  const logs = keepLogs(kube, [OPERATOR_NAMESPACE, NAMESPACE], podLogs(options))
+  const interrupted = (): void => {
+    report.note('interrupted: removing what was brought to the cluster')
+    void removeAll(kube).finally(() => process.exit(130))
+  }
+  if (!options.isBox)
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeAllListeners(signal).once(signal, interrupted)
   try {
     await install(report, kube, options)
     await runSteps({
@@ -27,7 +33,7 @@ export async function runScenario(report: Report, options: ScenarioOptions): Pro
       kube,
       recorder: startRecorder(kube),
       phases: [],
-      leaderKill: { fromMs: Number.POSITIVE_INFINITY, untilMs: Number.POSITIVE_INFINITY },
+      leaderKill: { fromMs: Number.POSITIVE_INFINITY, untilMs: Number.POSITIVE_INFINITY, podUid: '' },
     })
     await uninstall(report, kube)
     if (report.hasFailed()) await collectDiagnostics(report, kube, options)
@@ -35,7 +41,7 @@ export async function runScenario(report: Report, options: ScenarioOptions): Pro
     await collectDiagnostics(report, kube, options)
     throw error
   } finally {
-    if (!options.isBox) await removeNamespaces(kube)
+    if (!options.isBox) await removeAll(kube)
     logs.stop()
     kube.close()
   }
@@ -55,9 +61,10 @@ async function runSteps(context: Context): Promise<void> {
   await context.recorder.stop()
   const { clusters, volumes } = context.recorder.recording
   const record = { puts: written.puts, clusters, volumes, phases: context.phases }
-  writeFileSync(join(context.options.cache, 'pod-logs', 'record.json'), JSON.stringify(record))
+  writeFileSync(join(podLogs(context.options), 'record.json'), JSON.stringify(record))
   await steps.deleteCluster(context)
   judgeWrites(context, written)
   judgeMembership(context)
   judgeConditions(context)
+  judgePrograms(context)
 }

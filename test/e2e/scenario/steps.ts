@@ -17,7 +17,8 @@ import {
 import { waitFor } from '../wait.ts'
 import { cluster, leaderPod, phase, scale, seconds, untilReady, type Context } from './context.ts'
 
-const AFTER_LEADER_KILL_MS = 5000
+/** A put may have been acknowledged, yet not reached its writer, when the leader is killed: the gap begins after that. */
+const AFTER_LEADER_KILL_MS = 1000
 
 export async function applyThreeMembers(context: Context): Promise<void> {
   const { kube, report } = context
@@ -70,6 +71,7 @@ export async function killLeader(context: Context): Promise<void> {
     const pod = await leaderPod(kube)
     const path = podPath(pod)
     const [before, uid] = [await memberIds(context), (await kube.object(path))?.metadata.uid]
+    context.leaderKill.podUid = uid ?? ''
     context.leaderKill.fromMs = Date.now()
     // A forced deletion still asks the process to end; only on the box can it be killed without being asked.
     if (context.options.isBox) killProcess(`--name=${pod}`)
@@ -115,6 +117,8 @@ export async function killOperatorMidScale(context: Context): Promise<void> {
       })
       context.report.note(`the operator is killed at step ${step} of ordinal ${ordinal}`)
       const selector = `app.kubernetes.io/instance=${RELEASE},app.kubernetes.io/component=operator`
+      // Killed, it cannot give its Lease back: the next one has to wait until it runs out.
+      if (context.options.isBox) killProcess('operator/main.ts')
       const command = ['-n', OPERATOR_NAMESPACE, 'delete', 'pod', '-l', selector, '--grace-period=0', '--force']
       await kube.kubectl(command)
       await untilReady(kube)

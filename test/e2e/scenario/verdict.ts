@@ -1,12 +1,14 @@
 /** What was recorded, held against what was promised. */
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { checkConditions } from '../checks/conditions.ts'
 import { checkConfigurations, mergeHistories, removals } from '../checks/configurations.ts'
 import { checkVolumes } from '../checks/volumes.ts'
 import { longestGaps, verifyWrites, type Put, type StoredKey } from '../checks/writes.ts'
 import { readAll, withEtcdctl } from '../cluster/etcdctl.ts'
-import { CLIENT_SERVICE, PATHS, volumeName, WRITERS, WRITERS_PORT } from '../names.ts'
-import { seconds, type Context } from './context.ts'
+import { CLIENT_SERVICE, CLUSTER, PATHS, volumeName, WRITERS, WRITERS_PORT } from '../names.ts'
+import { podLogs, seconds, type Context } from './context.ts'
 
 const History = z.array(
   z.object({
@@ -97,6 +99,48 @@ export function judgeConditions({ report, recorder, phases }: Context): void {
   const { clusters } = recorder.recording
   report.note(`${clusters.length} states of the RaftCluster seen`)
   report.check('the conditions were true to what was going on', checkConditions(clusters, phases))
+}
+
+/** Whatever clients saw: no program may have died, or have met what it calls an error. */
+export function judgePrograms({ report, recorder, leaderKill, options }: Context): void {
+  const restarted = [...recorder.recording.restarts.values()].filter(({ uid }) => uid !== leaderKill.podUid)
+  report.check(
+    'no member ended by itself',
+    restarted.map(({ pod, exitCode }) => `${pod} ended with ${exitCode} and was started again`),
+  )
+  const folder = podLogs(options)
+  const errors = readdirSync(folder)
+    .filter((file) => file.startsWith(`${CLUSTER}-`) || /^raftkv-operator-(?!test)/.test(file))
+    .flatMap((file) => errorLines(readFileSync(join(folder, file), 'utf8')).map((line) => `${file}: ${line}`))
+  report.check('neither members nor operator logged an error', errors)
+}
+
+const LogLine = z.looseObject({
+  level: z.union([z.number(), z.string()]),
+  msg: z.string().default(''),
+  err: z.looseObject({ message: z.string() }).optional(),
+  error: z.looseObject({ message: z.string() }).optional(),
+})
+/** What `kubectl logs` says when its pod goes stands in the same file. */
+const OF_KUBECTL = /^(error:|Error from server|failed to|unable to retrieve|rpc error)/
+const ERROR_LEVELS = new Set<unknown>([50, 60, 'error', 'fatal'])
+
+function errorLines(log: string): string[] {
+  return log.split('\n').flatMap((line) => {
+    if (line === '') return []
+    const parsed = LogLine.safeParse(jsonOrNothing(line)).data
+    if (parsed === undefined) return OF_KUBECTL.test(line) ? [] : [line.slice(0, 200)] // a crash before the logger was there
+    const { level, msg, err, error } = parsed
+    return ERROR_LEVELS.has(level) ? [`${msg}: ${(err ?? error)?.message ?? ''}`] : []
+  })
+}
+
+function jsonOrNothing(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function tally(puts: readonly Put[]): Map<string, number> {
