@@ -25,7 +25,7 @@ test('thesis §4.2: a learner is added empty, catches up, and is promoted', () =
   const leader = group.elect(one)
   group.propose(one, 'a')
   assert.ok(group.change(one, { kind: 'simple', step: { kind: 'add-learner', memberId: four } }).ok)
-  group.add(four, startRaft(four, {}))
+  group.add(four, startRaft(four, { configuration: { voters: VOTERS } }))
   group.settle()
   group.tickAll(3)
   assert.equal(lastIndex(group.get(four).log), lastIndex(leader.log))
@@ -83,7 +83,7 @@ test('a membership change is taken on the leader only', () => {
 test('Raft §6: a joint change asks both majorities, and is left by itself', () => {
   const group = groupOf(VOTERS)
   const leader = group.elect(one)
-  for (const id of [four, five]) group.add(id, startRaft(id, {}))
+  for (const id of [four, five]) group.add(id, startRaft(id, { configuration: { voters: VOTERS } }))
   group.change(one, {
     kind: 'joint',
     steps: [
@@ -144,8 +144,9 @@ test('thesis §4.2.2: a leader that is removed hands over, so that the rest goes
   group.elect(one)
   group.change(one, { kind: 'simple', step: { kind: 'remove', memberId: one } })
   group.settle()
+  // One heartbeat for the word to take over, one for the removed leader to hear of the new term.
+  group.tickAll(2)
   assert.equal(group.get(one).role.kind, 'follower')
-  assert.match(group.roles(), /leader/)
   const leader = status(group.get(two)).leader
   assert.ok(leader === two || leader === three)
   assert.ok(group.propose(leader, 'a').ok)
@@ -165,7 +166,7 @@ test('thesis §4.2.2: a removed leader takes no proposals, and stays until someb
   assert.deepEqual(removed.configuration.voters, [two])
   assert.deepEqual(group.get(two).configuration.voters, [one, two])
   assert.equal(removed.role.kind, 'leader')
-  assert.deepEqual(group.propose(one, 'a'), { ok: false, error: 'transferring' })
+  assert.deepEqual(group.propose(one, 'a'), { ok: false, error: 'removed' })
   group.mail = []
   group.tickAll(2 * ELECTION_TICKS + 2)
   assert.equal(group.get(two).role.kind, 'leader')

@@ -39,7 +39,7 @@ function hasQuorum(raft: Raft, leader: Leader): boolean {
 export function stepLeader(raft: Raft, leader: Leader, message: Message): void {
   switch (message.kind) {
     case 'propose-request':
-      if (leader.transfer !== undefined || isOverloaded(raft, leader)) return
+      if (proposalProblem(raft, leader) !== undefined) return
       // Membership changes are checked against facts that only a leader has, so they come by another way.
       appendEntries(
         raft,
@@ -75,8 +75,11 @@ export function stepLeader(raft: Raft, leader: Leader, message: Message): void {
   }
 }
 
-export function isOverloaded(raft: Raft, leader: Leader): boolean {
-  return leader.uncommittedSizeBytes > raft.options.maxUncommittedSizeBytes
+/** Why this leader takes no proposals now. */
+export function proposalProblem(raft: Raft, leader: Leader): 'removed' | 'transferring' | 'overloaded' | undefined {
+  if (!leader.progress.has(raft.options.id)) return 'removed'
+  if (leader.transfer !== undefined || !isVoter(raft.configuration, raft.options.id)) return 'transferring'
+  return leader.uncommittedSizeBytes > raft.options.maxUncommittedSizeBytes ? 'overloaded' : undefined
 }
 
 function stepAnswer(
@@ -93,6 +96,8 @@ function stepAnswer(
     if (progress.match < lastIndex(raft.log) || progress.state === 'probe')
       sendAppends(raft, message.from, progress, true)
     releaseReads(raft, leader)
+    // The word to take over may have been lost, or have come before the target had applied a membership change.
+    urgeTarget(raft, leader, message.from, progress)
     return
   }
   if (message.isRejected) {
@@ -119,7 +124,7 @@ function stepAccepted(raft: Raft, leader: Leader, from: MemberId, progress: Prog
   }
   if (maybeCommit(raft, leader)) leader.isBroadcastDue = true
   else sendAppends(raft, from, progress, false)
-  if (leader.transfer?.target === from && progress.match === lastIndex(raft.log)) sendTimeoutNow(raft, from)
+  urgeTarget(raft, leader, from, progress)
 }
 
 /** Raft §5.4.2: only an entry of the leader's own term is committed by counting. */
@@ -147,12 +152,14 @@ export function transferTo(raft: Raft, leader: Leader, target: MemberId): boolea
   if (progress === undefined || !isVoter(raft.configuration, target)) return false
   if (leader.transfer?.target === target) return true
   leader.transfer = { target, startTick: raft.tickCount }
-  if (progress.match === lastIndex(raft.log)) sendTimeoutNow(raft, target)
-  else sendAppends(raft, target, progress, true)
+  if (progress.match < lastIndex(raft.log)) sendAppends(raft, target, progress, true)
+  urgeTarget(raft, leader, target, progress)
   return true
 }
 
-function sendTimeoutNow(raft: Raft, to: MemberId): void {
+/** Thesis §3.10: the target of a transfer begins its election once it has everything. */
+function urgeTarget(raft: Raft, leader: Leader, to: MemberId, progress: Progress): void {
+  if (leader.transfer?.target !== to || progress.match !== lastIndex(raft.log)) return
   send(raft, { kind: 'timeout-now-request', from: raft.options.id, to, term: raft.term })
 }
 

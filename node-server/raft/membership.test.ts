@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { MemberId } from '../../lib/ids.ts'
 import { changeConfiguration, EMPTY_CONFIGURATION } from './membership.ts'
 import type { ConfigChange, ConfigChangeStep, Configuration } from './message.ts'

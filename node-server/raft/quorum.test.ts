@@ -59,5 +59,5 @@ test('Raft §5.2, §6: an election is won or lost once the missing votes cannot 
 })
 
 test('everybody gets the log once', () => {
-  for (const configuration of CONFIGURATIONS) assert.deepEqual(membersOf(configuration).toSorted(), IDS)
+  for (const configuration of CONFIGURATIONS) assert.deepEqual(new Set(membersOf(configuration)), new Set(IDS))
 })

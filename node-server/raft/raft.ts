@@ -16,7 +16,7 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import { campaign as startCampaign, stepCandidate, tickCandidate } from './candidate.ts'
 import { appendEntries, becomeFollower } from './become.ts'
 import { stepFollower, tickFollower } from './follower.ts'
-import { configurationChanged, isOverloaded, stepLeader, tickLeader, transferTo } from './leader.ts'
+import { configurationChanged, proposalProblem, stepLeader, tickLeader, transferTo } from './leader.ts'
 import { compact as compactLog, createLog, isUpToDate } from './log.ts'
 import { changeConfiguration } from './membership.ts'
 import type { ConfigChange, Configuration, Entry, HardState, Message, ProposedEntry } from './message.ts'
@@ -159,9 +159,8 @@ export function propose(raft: Raft, entries: readonly ProposedEntry[]): Result<v
     send(raft, { kind: 'propose-request', from: raft.options.id, to: leader, term: raft.term, entries })
     return ok(undefined)
   }
-  if (!role.progress.has(raft.options.id)) return err('removed')
-  if (role.transfer !== undefined) return err('transferring')
-  if (isOverloaded(raft, role)) return err('overloaded')
+  const problem = proposalProblem(raft, role)
+  if (problem !== undefined) return err(problem)
   if (entries.some((entry) => entry.kind === 'config')) {
     assert(entries.length === 1, 'a membership change is proposed alone')
     if (isChangePending(raft)) return err('change-pending')

@@ -37,9 +37,22 @@ const EVERYTHING: Faults = {
   stall: 0.05,
 }
 
+/** Elections are what it is about: short lives, long silences. */
+const STORMS: Faults = {
+  ...CRASHES,
+  drop: 0.1,
+  delay: 0.2,
+  crash: 0.08,
+  restart: 0.4,
+  partition: 0.1,
+  heal: 0.3,
+  stall: 0.2,
+  compact: 0.02,
+}
+
 const totals = { commits: 0, elections: 0, reads: 0, snapshots: 0, changes: 0, transfers: 0 }
 
-for (const [name, faults] of Object.entries({ CALM, CRASHES, PARTITIONS, CHANGES, EVERYTHING })) {
+for (const [name, faults] of Object.entries({ CALM, CRASHES, PARTITIONS, CHANGES, STORMS, EVERYTHING })) {
   test(`Raft figure 3 holds, and progress returns: ${name.toLowerCase()}, ${SEEDS} seeds`, () => {
     for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
       const cluster = new SimulatedCluster(seed, 1 + (seed % 5))

@@ -4,7 +4,7 @@
  */
 import { LogIndex, MemberId, NOBODY, Term } from '../../../lib/ids.ts'
 import { EMPTY_CONFIGURATION } from '../membership.ts'
-import type { ConfigChange, Configuration, Entry, HardState, Message } from '../message.ts'
+import type { ConfigChange, Configuration, Entry, Message } from '../message.ts'
 import {
   advance,
   applyConfigChange,
@@ -102,7 +102,6 @@ export class Group {
   /** What was applied, by member. */
   readonly applied = new Map<MemberId, Entry[]>()
   readonly works = new Map<MemberId, Ready[]>()
-  readonly hardStates = new Map<MemberId, HardState>()
   readonly #isolated = new Set<MemberId>()
   mail: Message[] = []
 
@@ -179,10 +178,6 @@ export class Group {
 
   change(id: MemberId, change: ConfigChange): ReturnType<typeof propose> {
     return propose(this.get(id), [{ kind: 'config', data: encodeChange(change) }])
-  }
-
-  roles(): string {
-    return [...this.members.values()].map(({ role }) => role.kind).join(' ')
   }
 }
 
