@@ -35,7 +35,7 @@ const CLIENT_PEERS: readonly Peer[] = [
 ]
 const KUBECTL: Peer = {
   program: 'kubectl',
-  module: 'kube',
+  module: 'kubectl',
   goPackage: 'k8s.io/kubernetes/cmd/kubectl',
   linkerFlags: KUBERNETES_VERSION,
 }
