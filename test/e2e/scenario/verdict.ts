@@ -143,8 +143,12 @@ function jsonOrNothing(text: string): unknown {
   }
 }
 
+/** How often each problem was met, without the figures of the single case. */
 function tally(puts: readonly Put[]): Map<string, number> {
   const counts = new Map<string, number>()
-  for (const { problem } of puts) if (problem !== undefined) counts.set(problem, (counts.get(problem) ?? 0) + 1)
+  for (const { problem } of puts) {
+    const kind = problem?.replace(/(Deadline exceeded).*/, '$1')
+    if (kind !== undefined) counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  }
   return counts
 }
