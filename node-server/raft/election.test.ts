@@ -80,6 +80,25 @@ test('Raft §5.2: one vote a term, also after a restart with what was durable', 
   assert.equal(voteOf(drain(again)), true, 'the same candidate is answered again')
 })
 
+test('Raft §5.2: a vote given later in a term that is durable already is made durable too', () => {
+  const raft = startRaft(one, { configuration, terms: [1, 1] })
+  step(raft, voteRequest(2, 1, 1))
+  assert.equal(voteOf(drain(raft)), false)
+  step(raft, { ...voteRequest(2, 2, 1), from: three })
+  const work = ready(raft)
+  assert.deepEqual(work.hardState, { term: 2, vote: three, commit: 0 })
+  assert.equal(work.mustSync, true)
+})
+
+test('thesis §9.6: a pre-vote for a term that is not new is denied, with the term to catch up to', () => {
+  for (const term of [3, 4]) {
+    const raft = startRaft(one, { configuration, term: 4 })
+    const last = { lastIndex: LogIndex(9), lastTerm: Term(4) }
+    step(raft, { kind: 'pre-vote-request', from: two, to: one, term: Term(term), ...last })
+    assert.deepEqual(drain(raft), [{ kind: 'pre-vote-response', from: one, to: two, term: Term(4), isGranted: false }])
+  }
+})
+
 test('Raft §5.4.1: the vote goes only to a log that is at least as complete', () => {
   const terms = [1, 1, 2]
   for (const [index, term, isGranted] of [

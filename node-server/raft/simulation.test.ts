@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SimulatedCluster, type Faults } from './testing/simulated-cluster.ts'
 
-const SEEDS = Number(process.env['RAFT_SEEDS'] ?? 60)
+const SEEDS = Number(process.env['RAFT_SEEDS'] ?? 50)
 const FIRST_SEED = Number(process.env['RAFT_FIRST_SEED'] ?? 1)
 
 const CALM: Faults = {
