@@ -391,8 +391,10 @@ export class Node {
 
   async #installSnapshot(snapshot: SnapshotMeta): Promise<void> {
     await this.#wal.setBase({ index: snapshot.index, term: snapshot.term })
-    await this.store.close()
+    const before = this.store
     this.#applier.replaceStore(await this.#snapshots.install(snapshot.index))
+    await before.close()
+    await this.#snapshots.removeOldStores()
     this.#onMembersChanged()
     this.options.log.info({ index: snapshot.index }, 'installed a snapshot')
   }

@@ -38,7 +38,7 @@ const NOTHING = { index: LogIndex(0), term: Term(0) } as const
 
 export function createDataDirectory(disk: Disk, dataDirectory: string, plan: StartPlan): Promise<StoredIdentity> {
   return createMember(disk, dataDirectory, plan, async (paths, identity) => {
-    const store = openStore(paths)
+    const store = await openStore(disk, paths)
     for (const member of plan.members) putMember(store, member)
     if (plan.kind === 'bootstrap') writeGenesis(store, plan)
     // Not replicated yet, but where to find the others; the first snapshot brings the members as the cluster knows them.
@@ -106,10 +106,11 @@ export async function openDataDirectory(
       'cut the torn tail of the log: a write that was never answered',
     )
   const snapshots = new Snapshots(disk, paths)
-  const recovered = await recoverStore(snapshots, paths, contents.value, options)
+  const recovered = await recoverStore(snapshots, disk, paths, contents.value, options)
   if (!recovered.ok) return recovered
   const { store, commitIndex } = recovered.value
   await snapshots.clean()
+  await snapshots.removeOldStores()
   const walOptions: WalOptions = {
     segmentSizeBytes: DEFAULT_SEGMENT_SIZE_BYTES,
     onSync: (seconds) => options.observer.walFsync(seconds),
@@ -128,6 +129,7 @@ export async function openDataDirectory(
 
 async function recoverStore(
   snapshots: Snapshots,
+  disk: Disk,
   paths: MemberPaths,
   contents: WalContents,
   options: NodeOptions,
@@ -135,7 +137,7 @@ async function recoverStore(
   const { base, hardState } = contents.state
   const lastIndex = LogIndex(base.index + contents.entries.length)
   const commitIndex = LogIndex(Math.max(base.index, hardState.commit))
-  let store = tryOpenStore(paths, options)
+  let store = await tryOpenStore(disk, paths, options)
   const found = { baseIndex: base.index, lastIndex, commitIndex, snapshots: await snapshots.received() }
   const recovery = recover({ ...found, appliedIndex: store?.appliedIndex })
   switch (recovery.kind) {
@@ -153,9 +155,9 @@ async function recoverStore(
   }
 }
 
-function tryOpenStore(paths: MemberPaths, options: NodeOptions): Store | undefined {
+async function tryOpenStore(disk: Disk, paths: MemberPaths, options: NodeOptions): Promise<Store | undefined> {
   try {
-    return openStore(paths)
+    return await openStore(disk, paths)
   } catch (error) {
     options.log.error({ err: error }, 'the store cannot be opened')
     return undefined

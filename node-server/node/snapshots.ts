@@ -14,8 +14,11 @@ import { decodeConfiguration } from './configuration.ts'
 
 const RECEIVED_NAME = /^received-([0-9]+)\.db$/
 
-export function storePath(paths: MemberPaths): string {
-  return join(paths.db, 'store.mdb')
+const STORE_NAME = /^store-([0-9]+)\.mdb$/
+
+/** The number is the index of the snapshot that the store began as; 0 for one that began empty. */
+function storePath(paths: MemberPaths, beganAt: number): string {
+  return join(paths.db, `store-${beganAt}.mdb`)
 }
 
 export class Snapshots {
@@ -62,13 +65,21 @@ export class Snapshots {
     await this.#disk.syncDirectory(this.#paths.snapshots)
   }
 
-  /** Puts the snapshot in the store's place. The store must be closed. */
+  /**
+   * Makes the snapshot the store. It gets a file of its own, so that the store there was serves readers until then; the
+   * caller closes that one, and {@link removeOldStores} deletes its file.
+   */
   async install(index: LogIndex): Promise<Store> {
-    const path = storePath(this.#paths)
-    await this.#disk.remove(`${path}-lock`)
-    await this.#disk.rename(this.#receivedPath(index), path)
+    await this.#disk.rename(this.#receivedPath(index), storePath(this.#paths, index))
     await this.#disk.syncDirectory(this.#paths.db)
-    return openStore(this.#paths)
+    return openStore(this.#disk, this.#paths)
+  }
+
+  async removeOldStores(): Promise<void> {
+    const newest = await newestStore(this.#disk, this.#paths)
+    for (const name of await this.#disk.list(this.#paths.db)) {
+      if (!name.startsWith(`store-${newest}.mdb`)) await this.#disk.remove(join(this.#paths.db, name))
+    }
   }
 
   /** Removes what nobody needs any more, all of it at the start of a process. */
@@ -82,6 +93,12 @@ export class Snapshots {
   }
 }
 
-export function openStore(paths: MemberPaths): Store {
-  return new Store(new LmdbBackend(storePath(paths)))
+/** The newest, should a crash have left an older one beside it. */
+export async function openStore(disk: Disk, paths: MemberPaths): Promise<Store> {
+  return new Store(new LmdbBackend(storePath(paths, await newestStore(disk, paths))))
+}
+
+async function newestStore(disk: Disk, paths: MemberPaths): Promise<number> {
+  const names = await disk.list(paths.db)
+  return Math.max(0, ...names.flatMap((name) => STORE_NAME.exec(name)?.[1] ?? []).map(Number))
 }

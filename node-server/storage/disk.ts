@@ -2,6 +2,7 @@
  * The file system as storage uses it, and the seam where tests put a disk that loses, tears and fails. What is written is
  * durable only after `sync` of the file; a new, renamed or removed name only after `syncDirectory` of its folder.
  */
+import { writeSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 
 export interface Disk {
@@ -60,9 +61,22 @@ export const realDisk: Disk = {
   },
 }
 
+/**
+ * A copy into the page cache takes microseconds, the way to another thread and back takes many: small writes are made on
+ * this thread, only the sync is waited for elsewhere.
+ */
+const MAX_DIRECT_WRITE_BYTES = 128 * 1024
+
+function writeDirectly(descriptor: number, bytes: Uint8Array, position: number): void {
+  for (let written = 0; written < bytes.length;) {
+    written += writeSync(descriptor, bytes, written, bytes.length - written, position + written)
+  }
+}
+
 function realFile(file: fs.FileHandle): DiskFile {
   return {
     async write(bytes, position) {
+      if (bytes.length <= MAX_DIRECT_WRITE_BYTES) return writeDirectly(file.fd, bytes, position)
       for (let written = 0; written < bytes.length;) {
         written += (await file.write(bytes, written, bytes.length - written, position + written)).bytesWritten
       }
