@@ -40,7 +40,9 @@ function startMember(member: number, count: number, folder: string): ChildProces
     `--listen-admin-urls=${adminUrl(member)}`,
     '--log-level=warn',
   ]
-  return spawn(process.execPath, [MAIN, ...flags], { stdio: ['ignore', 'inherit', 'inherit'] })
+  return spawn(process.execPath, ['--max-semi-space-size=32', MAIN, ...flags], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
 }
 
 async function leaderOf(count: number): Promise<number> {

@@ -405,9 +405,9 @@ export class Node {
     this.#reads.applied(this.store.appliedIndex)
     if (work.softState !== undefined) this.#onSoftState(work.softState)
     this.#compactLog()
-    if (this.#isRemoved) return
-    const { configuration } = this.#raft
-    if (isRemovedMember(this.store, this.memberId) && configuration.voters.length > 0) this.becomeRemoved()
+    if (this.#isRemoved || !isRemovedMember(this.store, this.memberId)) return
+    // A leader that is removed first hands over: the others may need it for that.
+    if (this.#raft.role.kind !== 'leader') this.becomeRemoved()
   }
 
   #onSoftState(softState: NonNullable<Ready['softState']>): void {

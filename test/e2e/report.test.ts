@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createReport } from './report.ts'
 
-test('steps, checks and missed figures are counted; the closing line stands alone', async () => {
+test('steps and checks are counted, missed figures are named; the closing line stands alone', async () => {
   const printed: string[] = []
   const report = createReport(
     (line) => printed.push(line),
@@ -20,6 +20,6 @@ test('steps, checks and missed figures are counted; the closing line stands alon
   report.figure({ title: 'for information', value: 9, unit: 's' })
   assert.equal(report.close(), false)
   assert.match(printed.join('\n'), /FAILED {2}bad: why/)
-  assert.match(printed.join('\n'), /FAILED {2}figure: slow: 2 s \(target: 1 s or less\)/)
-  assert.equal(printed.at(-1)?.split('\n').at(-1), '5 passed, 2 failed')
+  assert.match(printed.join('\n'), /MISSED {2}slow: 2 s \(target: 1 s or less\)/)
+  assert.equal(printed.at(-1)?.split('\n').at(-1), '4 passed, 1 failed')
 })

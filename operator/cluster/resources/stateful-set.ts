@@ -126,6 +126,8 @@ function memberArgs(cluster: RaftCluster): readonly string[] {
   const { options, clusterDomain } = cluster.spec
   const host = `$(POD_NAME).${names.headlessService(cluster)}.$(POD_NAMESPACE).svc.${clusterDomain}`
   return [
+    // In MiB: with V8's default a seventh of a busy member's time goes into collecting its youngest objects.
+    '--max-semi-space-size=32',
     'node-server/main.ts',
     '--name=$(POD_NAME)',
     `--data-dir=${DATA_MOUNT}/data`,
