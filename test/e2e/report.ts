@@ -19,7 +19,7 @@ export interface Figure {
   readonly title: string
   readonly value: number
   readonly unit: string
-  /** The most that is allowed; absent for a figure that is only printed. */
+  /** The most that is wished for; a figure beyond it is marked as missed. */
   readonly target?: number
 }
 
