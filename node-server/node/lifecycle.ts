@@ -15,19 +15,17 @@ import type {
   JoinRequest,
   LeaderTransferRequest,
   LeaderTransferResult,
-  MemberRole,
   MembershipRequest,
 } from '../../lib/admin-api.ts'
 import { unreachable } from '../../lib/assert.ts'
 import { ClusterId, MemberId, NOBODY, formatId, parseId } from '../../lib/ids.ts'
-import { sleep } from '../../lib/clock.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
-import { listConfigHistory } from '../mvcc/members.ts'
 import { markRemoved, memberPaths, type StoredIdentity } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
 import { Transport } from '../transport/transport.ts'
 import type { AdminPort } from './admin-port.ts'
-import { decodeHistoryRow } from './configuration.ts'
+import { adminStatus } from './admin-status.ts'
+import { handOver } from './hand-over.ts'
 import { LeaderDuties } from './leader-duties.ts'
 import { MemberPort } from './member.ts'
 import { Node } from './node.ts'
@@ -189,46 +187,8 @@ export class Lifecycle implements AdminPort {
   }
 
   status(): AdminStatus {
-    const { name } = this.#options.node
-    const running = this.#running
-    const identity = this.#identity
-    const base = { name, version: this.#options.version, etcdVersion: this.#options.etcdVersion }
-    const ids = {
-      clusterId: identity === undefined ? '' : formatId(identity.clusterId),
-      memberId: identity === undefined ? '' : formatId(identity.memberId),
-    }
-    if (running === undefined)
-      return { ...EMPTY_STATUS, ...base, ...ids, role: identity?.isRemoved === true ? 'removed' : 'waiting' }
-    const { node } = running
-    const raft = node.raftStatus()
-    const { store } = node
-    const { voters, votersOutgoing, learners } = raft.configuration
-    return {
-      ...base,
-      ...ids,
-      role: roleOf(node.isRemoved, raft.role, learners.includes(node.memberId)),
-      term: raft.term,
-      leader: raft.leader === NOBODY ? '' : formatId(raft.leader),
-      commitIndex: raft.committed,
-      appliedIndex: store.appliedIndex,
-      lastIndex: raft.lastIndex,
-      configIndex: raft.configIndex,
-      voters: voters.map(formatId),
-      votersOutgoing: votersOutgoing.map(formatId),
-      learners: learners.map(formatId),
-      members: node.members().map((member) => ({ ...member, id: formatId(member.id) })),
-      isChangePending: raft.isChangePending,
-      peers: raft.peers.map(({ id, match, state, isActive }) => ({
-        id: formatId(id),
-        matchIndex: match,
-        lag: raft.lastIndex - match,
-        state,
-        isActive,
-      })),
-      configHistory: listConfigHistory(store).map(decodeHistoryRow),
-      dbSizeBytes: store.size().totalBytes,
-      revision: store.revision,
-    }
+    const { node, version, etcdVersion } = this.#options
+    return adminStatus({ name: node.name, version, etcdVersion }, this.#identity, this.#running?.node)
   }
 
   /** Hands leadership on if this member has it, finishes, and makes all of it durable. */
@@ -288,33 +248,6 @@ export class Lifecycle implements AdminPort {
   }
 }
 
-const EMPTY_STATUS = {
-  term: 0,
-  leader: '',
-  commitIndex: 0,
-  appliedIndex: 0,
-  lastIndex: 0,
-  configIndex: 0,
-  voters: [],
-  votersOutgoing: [],
-  learners: [],
-  members: [],
-  isChangePending: false,
-  peers: [],
-  configHistory: [],
-  dbSizeBytes: 0,
-  revision: 0,
-} as const
-
-function roleOf(
-  isRemoved: boolean,
-  role: Exclude<MemberRole, 'waiting' | 'removed' | 'learner'>,
-  isLearner: boolean,
-): MemberRole {
-  if (isRemoved) return 'removed'
-  return isLearner && role === 'follower' ? 'learner' : role
-}
-
 function changeOf(request: MembershipRequest): Extract<PeerRequest, { kind: 'change' }>['change'] {
   switch (request.kind) {
     case 'add-learner':
@@ -352,19 +285,4 @@ function seedId(clusterId: ClusterId, peerURLs: readonly string[]): MemberId {
 
 function badRequest(message: string): AdminError {
   return { code: 'BadRequest', message }
-}
-
-const HAND_OVER_TIMEOUT_MS = 2000
-
-/** To the follower that has most of the log; a cluster without a healthy one waits for an election instead. */
-async function handOver(node: Node): Promise<void> {
-  const { role, peers, configuration } = node.raftStatus()
-  if (role !== 'leader') return
-  const target = peers
-    .filter((peer) => peer.isActive && configuration.voters.includes(peer.id))
-    .toSorted((a, b) => b.match - a.match)[0]
-  if (target === undefined || !node.beginTransfer(target.id).ok) return
-  const { clock } = node.options
-  const deadlineMs = clock.monotonicMs() + HAND_OVER_TIMEOUT_MS
-  while (node.raftStatus().role === 'leader' && clock.monotonicMs() < deadlineMs) await sleep(clock, 10)
 }

@@ -10,18 +10,17 @@ import { LogIndex, NOBODY, type ClusterId, type MemberId } from '../../lib/ids.t
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Timer } from '../../lib/clock.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
-import { encodeCommand, type Command, type Member } from '../mvcc/command.ts'
+import type { Command, Member } from '../mvcc/command.ts'
 import { compactSlice, type CompactionCursor } from '../mvcc/compaction.ts'
 import { getMember, isRemovedMember, listMembers } from '../mvcc/members.ts'
 import type { Store } from '../mvcc/store.ts'
 import { termAt } from '../raft/log.ts'
-import type { ConfigChange, Entry, Message, ProposedEntry, SnapshotMeta } from '../raft/message.ts'
+import type { ConfigChange, Entry, Message, SnapshotMeta } from '../raft/message.ts'
 import {
   applyConfigChange,
   campaign,
   compact,
   hasReady,
-  propose,
   readIndex,
   reportSnapshot,
   reportUnreachable,
@@ -29,7 +28,6 @@ import {
   step,
   tick,
   transferLeader,
-  type ProposalProblem,
   type Raft,
   type RaftStatus,
   type Ready,
@@ -37,13 +35,13 @@ import {
 import type { StoredIdentity } from '../storage/data-directory.ts'
 import type { Wal } from '../storage/wal.ts'
 import type { ReceivedSnapshot, SnapshotMessage, Transport } from '../transport/transport.ts'
-import { Applier, applied, problemOf, timeout, type Outcome } from './applier.ts'
-import { CATCH_UP_ENTRIES, MAX_APPLY_GAP, MAX_WAITERS, requestTimeoutMs, type NodeOptions } from './options.ts'
+import { Applier, applied, problemOf, type Outcome } from './applier.ts'
+import { CATCH_UP_ENTRIES, MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
+import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
 import type { Snapshots } from './snapshots.ts'
 import { runTurn, type TurnActions } from './turn.ts'
-import { Waiters } from './waiters.ts'
 
 export interface NodeParts {
   readonly identity: StoredIdentity
@@ -58,11 +56,6 @@ export interface NodeParts {
   readonly onFatal: (error: unknown) => void
 }
 
-interface Pending {
-  readonly requestId: bigint
-  readonly entry: ProposedEntry
-}
-
 const PUBLISH_INTERVAL_MS = 1000
 const MAX_READ_RETRY_MS = 500
 
@@ -73,13 +66,11 @@ export class Node {
   readonly #wal: Wal
   readonly #snapshots: Snapshots
   readonly #applier: Applier
-  readonly #waiters = new Waiters<Outcome>(MAX_WAITERS)
+  readonly #proposals: Proposals
   readonly #reads: Reads
   readonly #onRemoved: () => void
   readonly #onFatal: (error: unknown) => void
   #transport: Transport | undefined
-  #pending: Pending[] = []
-  #nextRequestId: bigint
   #isPumpScheduled = false
   #turn: Promise<void> | undefined
   #tickTimer: Timer | undefined
@@ -103,10 +94,15 @@ export class Node {
       parts.onFatal(error)
     }
     this.#reads = new Reads(Math.min(options.electionMs, MAX_READ_RETRY_MS))
-    // Starts at a random place, so that an answer to a request from before a restart finds nobody waiting for it.
-    this.#nextRequestId = BigInt(Math.floor(options.random() * 2 ** 40)) << 20n
+    this.#proposals = new Proposals(options)
     this.#applier = new Applier(
-      { store: parts.store, clusterId: identity.clusterId, waiters: this.#waiters, options, onFatal: this.#onFatal },
+      {
+        store: parts.store,
+        clusterId: identity.clusterId,
+        waiters: this.#proposals.waiters,
+        options,
+        onFatal: this.#onFatal,
+      },
       {
         onConfigChange: (entry, change) => this.#onConfigChange(entry, change),
         onMembersChanged: () => this.#onMembersChanged(),
@@ -131,7 +127,7 @@ export class Node {
   }
 
   get pendingProposals(): number {
-    return this.#waiters.size
+    return this.#proposals.waiters.size
   }
 
   start(transport: Transport): void {
@@ -175,27 +171,17 @@ export class Node {
   }
 
   nextRequestId(): bigint {
-    this.#nextRequestId += 1n
-    return this.#nextRequestId
+    return this.#proposals.nextRequestId()
   }
 
-  /** Resolves with what applying it gave, or with why that is not known. `config` entries only on the leader. */
+  /** Resolves with what applying it gave, or with why that is not known. Membership changes only on the leader. */
   proposeCommand(command: Command): Promise<Outcome> {
     const { log } = this.#raft
     if (this.#isStopped || this.#isRemoved) return Promise.resolve(problemOf('stopped'))
-    if (this.#waiters.isFull || log.committed - log.applied > MAX_APPLY_GAP)
-      return Promise.resolve(problemOf('too-many-requests'))
-    const { requestId } = command
-    const entry: ProposedEntry = {
-      kind: command.kind === 'membership' ? 'config' : 'normal',
-      data: encodeCommand(command),
-    }
-    const deadlineMs = this.options.clock.monotonicMs() + requestTimeoutMs(this.options)
-    return new Promise((resolve) => {
-      this.#waiters.add(requestId, { resolve, deadlineMs })
-      this.#pending.push({ requestId, entry })
-      this.#schedulePump()
-    })
+    if (log.committed - log.applied > MAX_APPLY_GAP) return Promise.resolve(problemOf('too-many-requests'))
+    const outcome = this.#proposals.add(command)
+    this.#schedulePump()
+    return outcome
   }
 
   async linearizableBarrier(): Promise<Result<void, NodeProblem>> {
@@ -244,7 +230,7 @@ export class Node {
     if (this.#isRemoved) return
     this.#isRemoved = true
     this.options.log.warn({}, 'the cluster has removed this member')
-    this.#waiters.settleAll(problemOf('stopped'))
+    this.#proposals.stop()
     this.#reads.stop()
     this.#onRemoved()
   }
@@ -253,7 +239,7 @@ export class Node {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#tickTimer?.cancel()
-    this.#waiters.settleAll(problemOf('stopped'))
+    this.#proposals.stop()
     this.#reads.stop()
     await this.#turn
     await this.#transport?.close()
@@ -270,11 +256,10 @@ export class Node {
   }
 
   #tick(): void {
-    const { clock, observer } = this.options
+    const { clock } = this.options
     const nowMs = clock.monotonicMs()
     this.#guard(() => tick(this.#raft))
-    const expired = this.#waiters.expire(nowMs, timeout)
-    for (let i = 0; i < expired; i++) observer.proposalFailed()
+    this.#proposals.expire(nowMs)
     this.#reads.expire(nowMs)
     if (nowMs - this.#lastPublishMs >= PUBLISH_INTERVAL_MS) {
       this.#lastPublishMs = nowMs
@@ -334,34 +319,9 @@ export class Node {
 
   /** Hands waiting proposals and reads to the core. */
   #feed(): void {
-    const nowMs = this.options.clock.monotonicMs()
-    const pending = this.#pending
-    if (pending.length > 0) {
-      this.#pending = []
-      this.#proposeAll(pending)
-    }
-    const round = this.#reads.nextRound(nowMs)
+    this.#proposals.feed(this.#raft)
+    const round = this.#reads.nextRound(this.options.clock.monotonicMs())
     if (round !== undefined && !readIndex(this.#raft, round).ok) this.#reads.dropped(round)
-  }
-
-  /** Membership changes go alone, everything else together. */
-  #proposeAll(pending: readonly Pending[]): void {
-    const normal = pending.filter(({ entry }) => entry.kind === 'normal')
-    const batches = [
-      ...pending.filter(({ entry }) => entry.kind === 'config').map((one) => [one]),
-      ...(normal.length > 0 ? [normal] : []),
-    ]
-    for (const batch of batches) {
-      const proposed = propose(
-        this.#raft,
-        batch.map(({ entry }) => entry),
-      )
-      if (proposed.ok) continue
-      for (const { requestId } of batch) {
-        this.options.observer.proposalFailed()
-        this.#waiters.settle(requestId, problemOf(PROPOSAL_PROBLEMS[proposed.error]))
-      }
-    }
   }
 
   readonly #turnActions: TurnActions = {
@@ -449,12 +409,4 @@ export class Node {
       this.#onFatal(error)
     }
   }
-}
-
-const PROPOSAL_PROBLEMS: Readonly<Record<ProposalProblem, NodeProblem>> = {
-  'no-leader': 'no-leader',
-  'change-pending': 'change-in-flight',
-  overloaded: 'too-many-requests',
-  transferring: 'leader-changed',
-  removed: 'stopped',
 }
