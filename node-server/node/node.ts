@@ -375,6 +375,7 @@ export class Node {
     this.options.log.info({ role, leader: leader.toString(16), term }, 'role')
     if (leader === NOBODY || leader === this.#lastLeader) return
     this.#lastLeader = leader
+    this.#proposals.leaderChanged()
     this.options.observer.leaderChanged()
   }
 

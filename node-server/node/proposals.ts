@@ -11,6 +11,9 @@ import { MAX_WAITERS, requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { NodeProblem } from './ports.ts'
 import { Waiters } from './waiters.ts'
 
+/** From a change of leader until a proposal to the one before counts as lost. */
+const LOST_AFTER_MS = 250
+
 interface Pending {
   readonly requestId: bigint
   readonly entry: ProposedEntry
@@ -51,7 +54,7 @@ export class Proposals {
     }
     const deadlineMs = this.#options.clock.monotonicMs() + requestTimeoutMs(this.#options)
     return new Promise((resolve) => {
-      this.waiters.add(requestId, { resolve, deadlineMs })
+      this.waiters.add(requestId, { resolve, deadlineMs, late: timeout })
       this.#pending.push({ requestId, entry })
     })
   }
@@ -70,8 +73,16 @@ export class Proposals {
   }
 
   expire(nowMs: number): void {
-    const expired = this.waiters.expire(nowMs, timeout)
+    const expired = this.waiters.expire(nowMs)
     for (let i = 0; i < expired; i++) this.#options.observer.proposalFailed()
+  }
+
+  /**
+   * There is a new leader. What was on its way to the old one is either in the new one's log, and then applied at once, or
+   * lost: nobody is kept waiting for that until the request's own deadline.
+   */
+  leaderChanged(): void {
+    this.waiters.hasten(this.#options.clock.monotonicMs() + LOST_AFTER_MS, problemOf('leader-changed'))
   }
 
   stop(): void {

@@ -7,6 +7,8 @@ import { assert } from '../../lib/assert.ts'
 export interface Waiter<Answer> {
   readonly resolve: (answer: Answer) => void
   readonly deadlineMs: number
+  /** What it gets at its deadline. */
+  readonly late: Answer
 }
 
 export class Waiters<Answer> {
@@ -44,15 +46,22 @@ export class Waiters<Answer> {
     return this.#byRequest.has(requestId)
   }
 
-  /** Settles those whose deadline has passed. All have the same time allowed, so the oldest come first. */
-  expire(nowMs: number, answer: Answer): number {
+  /** Settles those whose deadline has passed. Later ones never have an earlier deadline, so the first that waits ends it. */
+  expire(nowMs: number): number {
     let expired = 0
     for (const [requestId, waiter] of this.#byRequest) {
       if (waiter.deadlineMs > nowMs) break
-      this.settle(requestId, answer)
+      this.settle(requestId, waiter.late)
       expired += 1
     }
     return expired
+  }
+
+  /** Whoever waits now waits until `deadlineMs` at most, and gets `late` then. */
+  hasten(deadlineMs: number, late: Answer): void {
+    for (const [requestId, waiter] of this.#byRequest) {
+      if (waiter.deadlineMs > deadlineMs) this.#byRequest.set(requestId, { ...waiter, deadlineMs, late })
+    }
   }
 
   settleAll(answer: Answer): void {
