@@ -67,6 +67,7 @@ export class Applier {
   }
 
   async apply(entries: readonly Entry[]): Promise<void> {
+    if (entries.length === 0) return
     const { clock, observer } = this.#options
     const started = clock.monotonicMs()
     for (const entry of entries) {

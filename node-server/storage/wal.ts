@@ -51,6 +51,7 @@ export class Wal {
   /** A commit index that waits for the next append: it promises nothing. */
   #isHardStateLate = false
   #work: Promise<void> = Promise.resolve()
+  #underWay = 0
 
   private constructor(parts: {
     disk: Disk
@@ -217,9 +218,15 @@ export class Wal {
     }
   }
 
+  /** Begins at once when nothing is under way, so that the disk works while the caller goes on. */
   #inOrder(action: () => Promise<void>): Promise<void> {
-    const done = this.#work.then(action)
-    this.#work = done.catch(() => undefined)
+    const done = this.#underWay === 0 ? action() : this.#work.then(action)
+    this.#underWay += 1
+    this.#work = done
+      .catch(() => undefined)
+      .finally(() => {
+        this.#underWay -= 1
+      })
     return done
   }
 }
