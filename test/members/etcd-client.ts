@@ -1,0 +1,91 @@
+/** The etcd API as a client program calls it, with the messages' own codecs. */
+import { Client, credentials, Metadata } from '@grpc/grpc-js'
+import { KeyValue } from '../../node-server/proto/generated/etcd/kv.ts'
+import {
+  MemberAddRequest,
+  MemberAddResponse,
+  MemberListRequest,
+  MemberListResponse,
+  PutRequest,
+  PutResponse,
+  RangeRequest,
+  RangeResponse,
+} from '../../node-server/proto/generated/etcd/rpc.ts'
+
+interface Encoder<Message> {
+  fromPartial(part: Partial<Message>): Message
+  encode(message: Message): { finish(): Uint8Array }
+}
+interface Decoder<Message> {
+  decode(bytes: Uint8Array): Message
+}
+
+const CALL_TIMEOUT_MS = 10_000
+const same = (bytes: Buffer): Buffer => bytes
+
+export class EtcdClient {
+  readonly #client: Client
+
+  constructor(address: string) {
+    this.#client = new Client(address, credentials.createInsecure(), {
+      'grpc.initial_reconnect_backoff_ms': 50,
+      'grpc.max_reconnect_backoff_ms': 200,
+    })
+  }
+
+  /** The bytes of the answer. Rejects with grpc-js' ServiceError (`code`, `details`). */
+  callBytes(path: string, request: Uint8Array): Promise<Buffer> {
+    const options = { deadline: Date.now() + CALL_TIMEOUT_MS }
+    return new Promise((resolve, reject) => {
+      this.#client.makeUnaryRequest(path, same, same, Buffer.from(request), new Metadata(), options, (error, answer) =>
+        error === null ? resolve(answer ?? Buffer.alloc(0)) : reject(error),
+      )
+    })
+  }
+
+  /** Revision of the put. */
+  async put(key: string, value: string): Promise<bigint> {
+    const request = { key: Buffer.from(key), value: Buffer.from(value) }
+    const answer = await this.#call('/etcdserverpb.KV/Put', PutRequest, PutResponse, request)
+    return answer.header?.revision ?? 0n
+  }
+
+  /** Linearizable. */
+  async get(key: string): Promise<string | undefined> {
+    const answer = await this.#call('/etcdserverpb.KV/Range', RangeRequest, RangeResponse, { key: Buffer.from(key) })
+    const first = answer.kvs[0]
+    return first === undefined ? undefined : KeyValue.decode(first).value.toString('utf8')
+  }
+
+  /** Every key with its value and mod revision, as this member has it (serializable) or as the cluster has it. */
+  async all(read: 'linearizable' | 'serializable' = 'linearizable'): Promise<Map<string, string>> {
+    const zero = Buffer.of(0)
+    const request = { key: zero, rangeEnd: zero, serializable: read === 'serializable' }
+    const answer = await this.#call('/etcdserverpb.KV/Range', RangeRequest, RangeResponse, request)
+    const kvs = answer.kvs.map((bytes) => KeyValue.decode(bytes))
+    return new Map(kvs.map((kv) => [kv.key.toString('utf8'), `${kv.value.toString('utf8')}@${kv.modRevision}`]))
+  }
+
+  addMember(peerURL: string, isLearner = false): Promise<MemberAddResponse> {
+    const request = { peerURLs: [peerURL], isLearner }
+    return this.#call('/etcdserverpb.Cluster/MemberAdd', MemberAddRequest, MemberAddResponse, request)
+  }
+
+  members(): Promise<MemberListResponse> {
+    return this.#call('/etcdserverpb.Cluster/MemberList', MemberListRequest, MemberListResponse, { linearizable: true })
+  }
+
+  close(): void {
+    this.#client.close()
+  }
+
+  async #call<Request, Answer>(
+    path: string,
+    requestType: Encoder<Request>,
+    answerType: Decoder<Answer>,
+    request: Partial<Request>,
+  ): Promise<Answer> {
+    const bytes = requestType.encode(requestType.fromPartial(request)).finish()
+    return answerType.decode(await this.callBytes(path, bytes))
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * Whole members as processes on loopback. A rig owns a temporary folder and every process started in it; closing it ends
+ * them by their process IDs and removes the folder, also after a failed test.
+ */
+import assert from 'node:assert/strict'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ADMIN_PATHS, type AdminError, type AdminStatus } from '../../lib/admin-api.ts'
+import { EtcdClient } from './etcd-client.ts'
+
+const MAIN = join(import.meta.dirname, '..', '..', 'node-server', 'main.ts')
+const START_TIMEOUT_MS = 15_000
+const POLL_MS = 20
+/** Short, so that elections are; still several times what a busy machine keeps a process waiting. */
+const TIMING = ['--heartbeat-interval=50', '--election-timeout=500']
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly afterMs: number
+}
+
+export interface Ports {
+  readonly client: number
+  readonly peer: number
+  readonly admin: number
+}
+
+/** One member: the same directory and addresses over all its starts. */
+export class MemberProcess {
+  readonly name: string
+  readonly ports: Ports
+  readonly dataDirectory: string
+  readonly etcd: EtcdClient
+  /** All that its processes wrote, to both streams. */
+  output = ''
+  #child: ChildProcess | undefined
+
+  constructor(name: string, ports: Ports, dataDirectory: string) {
+    this.name = name
+    this.ports = ports
+    this.dataDirectory = dataDirectory
+    this.etcd = new EtcdClient(`127.0.0.1:${ports.client}`)
+  }
+
+  get peerURL(): string {
+    return `http://127.0.0.1:${this.ports.peer}`
+  }
+
+  get clientURL(): string {
+    return `http://127.0.0.1:${this.ports.client}`
+  }
+
+  get asFirstMember(): string {
+    return `${this.name}=${this.peerURL}`
+  }
+
+  /** Starts the program and comes back at once. */
+  spawn(flags: readonly string[], environment: Readonly<Record<string, string>> = {}): ChildProcess {
+    assert.equal(this.#child, undefined, `${this.name} runs already`)
+    const urls = [
+      `--name=${this.name}`,
+      `--data-dir=${this.dataDirectory}`,
+      `--listen-client-urls=${this.clientURL}`,
+      `--advertise-client-urls=${this.clientURL}`,
+      `--listen-peer-urls=${this.peerURL}`,
+      `--initial-advertise-peer-urls=${this.peerURL}`,
+      `--listen-admin-urls=http://127.0.0.1:${this.ports.admin}`,
+    ]
+    const child = spawn(process.execPath, [MAIN, ...urls, ...TIMING, ...flags], { env: environment })
+    const note = (chunk: Buffer): void => void (this.output += chunk.toString('utf8'))
+    child.stdout.on('data', note)
+    child.stderr.on('data', note)
+    child.once('close', () => (this.#child = undefined))
+    this.#child = child
+    return child
+  }
+
+  async start(flags: readonly string[]): Promise<void> {
+    this.spawn(flags)
+    await this.answers('/livez')
+  }
+
+  async isReady(): Promise<void> {
+    await this.answers('/readyz')
+  }
+
+  async answers(path: string): Promise<void> {
+    await eventually(`${this.name} answers ${path}`, async () => {
+      assert.ok(this.#child !== undefined, `${this.name} has ended:\n${this.output.slice(-2000)}`)
+      const response = await fetch(this.adminURL(path))
+      assert.equal(response.status, 200, (await response.text()) + this.output.slice(-1000))
+    })
+  }
+
+  async ended(): Promise<Exit> {
+    const startMs = performance.now()
+    const child = this.#child
+    if (child === undefined) return { code: null, signal: null, afterMs: 0 }
+    await once(child, 'close', { signal: AbortSignal.timeout(START_TIMEOUT_MS) })
+    return { code: child.exitCode, signal: child.signalCode, afterMs: performance.now() - startMs }
+  }
+
+  /** Ends this process, no other, and waits until it is gone. */
+  async kill(signal: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT'): Promise<Exit> {
+    const ended = signal === 'SIGSTOP' || signal === 'SIGCONT' ? undefined : this.ended()
+    this.#child?.kill(signal)
+    return (await ended) ?? { code: null, signal: null, afterMs: 0 }
+  }
+
+  async status(): Promise<AdminStatus> {
+    const response = await fetch(this.adminURL(ADMIN_PATHS.status))
+    return (await response.json()) as AdminStatus
+  }
+
+  /** The answer's status code and body; `Body` is what the test expects there. */
+  async post<Body>(path: string, body: unknown, token?: string): Promise<{ code: number; body: Body & AdminError }> {
+    const response = await fetch(this.adminURL(path), {
+      method: 'POST',
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    })
+    return { code: response.status, body: (await response.json()) as Body & AdminError }
+  }
+
+  adminURL(path: string): string {
+    return `http://127.0.0.1:${this.ports.admin}${path}`
+  }
+
+  async close(): Promise<void> {
+    this.etcd.close()
+    await this.kill('SIGKILL')
+  }
+}
+
+export class Rig {
+  readonly directory: string
+  readonly members: MemberProcess[] = []
+  readonly #endWithUs = (): void => {
+    for (const member of this.members) void member.kill('SIGKILL')
+  }
+
+  private constructor(directory: string) {
+    this.directory = directory
+    process.once('exit', this.#endWithUs)
+  }
+
+  static async open(): Promise<Rig> {
+    return new Rig(await mkdtemp(join(tmpdir(), 'raftkv-members-')))
+  }
+
+  async member(name: string, directory = name): Promise<MemberProcess> {
+    const ports = { client: await freePort(), peer: await freePort(), admin: await freePort() }
+    const member = new MemberProcess(name, ports, join(this.directory, directory))
+    this.members.push(member)
+    return member
+  }
+
+  /** Members of a cluster by etcd's static flags, running and with a leader. */
+  async cluster(names: readonly string[], flags: readonly string[] = []): Promise<Cluster> {
+    const members: MemberProcess[] = []
+    for (const name of names) members.push(await this.member(name))
+    const all = [`--initial-cluster=${members.map((member) => member.asFirstMember).join(',')}`, ...flags]
+    await Promise.all(members.map((member) => member.start(all)))
+    await Promise.all(members.map((member) => member.isReady()))
+    return { members, flags: all }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.members.map((member) => member.close()))
+    process.off('exit', this.#endWithUs)
+    await rm(this.directory, { recursive: true, force: true })
+  }
+}
+
+export interface Cluster {
+  readonly members: readonly MemberProcess[]
+  readonly flags: readonly string[]
+}
+
+/** The member that leads, by the word of those asked: `others` are the rest of them. */
+export async function leaderOf(
+  members: readonly MemberProcess[],
+): Promise<{ leader: MemberProcess; others: readonly MemberProcess[] }> {
+  let found: MemberProcess | undefined
+  await eventually('there is a leader', async () => {
+    const roles = await Promise.all(members.map(async (member) => (await member.status()).role))
+    found = members[roles.indexOf('leader')]
+    assert.ok(found !== undefined, roles.join())
+  })
+  const leader = found
+  assert.ok(leader !== undefined)
+  return { leader, others: members.filter((member) => member !== leader) }
+}
+
+/** Tries again until `attempt` does not throw; the last failure is told when time is up. */
+export async function eventually<Value>(
+  what: string,
+  attempt: () => Promise<Value>,
+  timeoutMs = START_TIMEOUT_MS,
+): Promise<Value> {
+  const deadlineMs = performance.now() + timeoutMs
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (cause) {
+      if (performance.now() >= deadlineMs) throw new Error(`not within ${timeoutMs} ms: ${what}`, { cause })
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+}
+
+/** Below the range from which systems take ports for outgoing connections; each test process begins elsewhere. */
+const FIRST_PORT = 10_000
+const PORT_COUNT = 20_000
+let nextPort = (process.pid * 97) % PORT_COUNT
+
+async function freePort(): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = FIRST_PORT + (nextPort++ % PORT_COUNT)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!isFree) continue
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
+  throw new Error('no free port on loopback')
+}
