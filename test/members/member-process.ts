@@ -9,7 +9,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ADMIN_PATHS, type AdminError, type AdminStatus } from '../../lib/admin-api.ts'
+import {
+  ADMIN_PATHS,
+  type AdminChange,
+  type AdminError,
+  type AdminStatus,
+  type LeaderTransferResult,
+} from '../../lib/admin-api.ts'
 import { EtcdClient } from './etcd-client.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', 'node-server', 'main.ts')
@@ -22,6 +28,11 @@ export interface Exit {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
   readonly afterMs: number
+}
+
+export interface AdminAnswer {
+  readonly code: number
+  readonly body: Partial<AdminChange & LeaderTransferResult & AdminError>
 }
 
 export interface Ports {
@@ -117,14 +128,13 @@ export class MemberProcess {
     return (await response.json()) as AdminStatus
   }
 
-  /** The answer's status code and body; `Body` is what the test expects there. */
-  async post<Body>(path: string, body: unknown, token?: string): Promise<{ code: number; body: Body & AdminError }> {
+  async post(path: string, body: unknown, token?: string): Promise<AdminAnswer> {
     const response = await fetch(this.adminURL(path), {
       method: 'POST',
       body: typeof body === 'string' ? body : JSON.stringify(body),
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
     })
-    return { code: response.status, body: (await response.json()) as Body & AdminError }
+    return { code: response.status, body: (await response.json()) as AdminAnswer['body'] }
   }
 
   adminURL(path: string): string {

@@ -61,10 +61,10 @@ test('SIGTERM of the leader hands leadership on, ends with 0 within 5 s, and los
   const [writer] = others
   assert.ok(writer !== undefined)
   const before = (await leader.status()).term
-  let isDone = false
+  const done = new AbortController()
   let writes = 0
   const writing = (async () => {
-    for (; !isDone; writes++) await write(writer, `term/${writes}`, `${writes}`).catch(() => undefined)
+    for (; !done.signal.aborted; writes++) await write(writer, `term/${writes}`, `${writes}`).catch(() => undefined)
   })()
   await eventually('some writes', async () => assert.ok(writes > 5))
   const exit = await leader.kill('SIGTERM')
@@ -72,7 +72,7 @@ test('SIGTERM of the leader hands leadership on, ends with 0 within 5 s, and los
   assert.ok(exit.afterMs < 5000, `${exit.afterMs} ms`)
   const atEnd = writes
   await eventually('writes go on', async () => assert.ok(writes > atEnd + 5))
-  isDone = true
+  done.abort()
   await writing
   const { leader: next } = await leaderOf(others)
   // Handed over, not found out by an election timeout: exactly one term later.
