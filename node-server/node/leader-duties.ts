@@ -77,9 +77,33 @@ export class LeaderDuties {
     }
     if (leader === this.#node.memberId) return ok(await this.#carryOut(request))
     const answer = await this.#transport.request(leader, encodeJson(request), requestTimeoutMs(this.#node.options))
-    if (!answer.ok) return err(unknown(`the leader ${formatId(leader)} gave no answer: ${answer.error}`))
+    if (!answer.ok) {
+      // A member hangs up on a leader that is removed, so the answer to that very removal may be lost; its result is here.
+      const first = this.#firstResult(request)
+      return first === undefined
+        ? err(unknown(`the leader ${formatId(leader)} gave no answer: ${answer.error}`))
+        : ok(first)
+    }
     const decoded = decodePeerAnswer(answer.value)
     return decoded === undefined ? err(unknown('the leader gave an answer that cannot be read')) : ok(decoded)
+  }
+
+  /** What the operation gave when it was carried out, by the replicated record of it. */
+  #firstResult(request: ChangeRequest | TransferRequest): PeerAnswer | undefined {
+    const { store, clusterId } = this.#node
+    const { kind, operationId } = request
+    const first = operationId === '' ? undefined : getOperation(store, operationId)
+    if (first !== undefined) {
+      return kind === 'change'
+        ? { kind, result: ok(decodeChange(first.result)) }
+        : { kind, result: ok(decodeTransfer(first.result)) }
+    }
+    if (kind !== 'change' || operationId !== '' || request.change.kind !== 'remove') return undefined
+    // Through etcd's API, which knows no operations: that the member is gone is all there is to know.
+    const { memberId } = request.change
+    if (!this.#node.isRemovedMember(MemberId(parseId(memberId) ?? 0n))) return undefined
+    const result = { operationId, memberId, clusterId: formatId(clusterId), configIndex: store.meta.configIndex }
+    return { kind, result: ok(result) }
   }
 
   async #carryOut(request: ChangeRequest | TransferRequest): Promise<PeerAnswer> {
@@ -151,7 +175,7 @@ export class LeaderDuties {
   async #transfer(request: TransferRequest): Promise<Result<LeaderTransferResult, WireRefusal>> {
     const { store } = this.#node
     const first = request.operationId === '' ? undefined : getOperation(store, request.operationId)
-    if (first !== undefined) return ok(JSON.parse(Buffer.from(first.result).toString('utf8')) as LeaderTransferResult)
+    if (first !== undefined) return ok(decodeTransfer(first.result))
     const { expectedConfigIndex } = request
     if (expectedConfigIndex !== undefined && expectedConfigIndex !== store.meta.configIndex) {
       return err(staleFence(LogIndex(expectedConfigIndex), store.meta.configIndex))
@@ -190,6 +214,10 @@ export class LeaderDuties {
     const bytes = Buffer.from(JSON.stringify(result))
     await this.#node.proposeCommand({ kind: 'operation-result', requestId, operationId, result: bytes })
   }
+}
+
+function decodeTransfer(bytes: Uint8Array): LeaderTransferResult {
+  return JSON.parse(Buffer.from(bytes).toString('utf8')) as LeaderTransferResult
 }
 
 /** etcd's rule for members that are added at runtime: SHA-1 of peer URLs, cluster and time, the first 8 bytes. */

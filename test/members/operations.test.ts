@@ -185,6 +185,13 @@ test('leadership is transferred by request to any member; repeats of everything 
   assert.ok(target !== undefined && asked !== undefined)
   await transfer(asked, target, 'move 1')
   for (const member of members) await repeatAll(member)
+  const again = {
+    operationId: 'move to who leads',
+    expectedConfigIndex: await configIndex(),
+    memberId: await idOf(target),
+  }
+  const { code, body } = await asked.post(ADMIN_PATHS.leaderTransfer, again)
+  assert.deepEqual([code, body.leader], [200, await idOf(target)])
   const nobody = { operationId: 'move to nobody', expectedConfigIndex: await configIndex(), memberId: 'abc' }
   assert.equal((await asked.post(ADMIN_PATHS.leaderTransfer, nobody)).code, 404)
 })
