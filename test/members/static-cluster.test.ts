@@ -1,70 +1,107 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { Members, get, leaderOf, put, stop, until, waitStatus, type Member } from './harness.ts'
+import { leaderOf, eventually, Rig, type Cluster, type MemberProcess } from './member-process.ts'
 
-const members = new Members()
-const all: Member[] = []
+let rig: Rig
+let cluster: Cluster
+/** What the cluster said yes to, over all tests of this file. */
 const acknowledged = new Map<string, string>()
-let flags: readonly string[] = []
-
-const others = (member: Member): Member[] => all.filter((other) => other !== member)
-
-async function write(through: Member, count: number): Promise<void> {
-  for (let i = 0; i < count; i++) {
-    const [key, value] = [`key-${acknowledged.size}`, `value-${acknowledged.size}`]
-    await put(through, key, value)
-    acknowledged.set(key, value)
-  }
-}
-
-async function assertAllReadable(from: Member): Promise<void> {
-  for (const [key, value] of acknowledged) assert.equal(await get(from, key), value, key)
-}
 
 before(async () => {
-  for (const name of ['a', 'b', 'c']) all.push(await members.create(name))
-  const cluster = all.map((member) => `${member.name}=${member.peerUrl}`).join(',')
-  flags = [`--initial-cluster=${cluster}`, '--initial-cluster-token=test']
-  for (const member of all) members.start(member, flags)
+  rig = await Rig.open()
+  cluster = await rig.cluster(['infra0', 'infra1', 'infra2'], ['--initial-cluster-token=etcd-cluster-1'])
 })
-after(() => members.close())
+after(() => rig.close())
 
-test('three members start from etcd’s flags and agree; what one takes, all can read', async () => {
-  const leader = await leaderOf(all)
-  for (const follower of others(leader)) await write(follower, 5)
-  for (const member of all) await assertAllReadable(member)
-})
+/** Not tried again: a write whose outcome is not known is left out of what is expected. */
+async function write(member: MemberProcess, key: string, value: string): Promise<void> {
+  await member.etcd.put(key, value)
+  acknowledged.set(key, value)
+}
 
-test('SIGKILL of the leader: the others go on, it comes back as itself, nothing acknowledged is lost', async () => {
-  const leader = await leaderOf(all)
-  await write(leader, 10)
-  await stop(leader, 'SIGKILL')
-  const next = await leaderOf(others(leader))
-  await write(next, 10)
-  members.start(leader, flags)
-  const { commitIndex } = await waitStatus(next, 'leads', (status) => status.role === 'leader')
-  await waitStatus(leader, 'has caught up', (status) => status.appliedIndex >= commitIndex)
-  await assertAllReadable(leader)
-})
+async function hasAllAcknowledged(member: MemberProcess): Promise<void> {
+  const all = await member.etcd.all()
+  for (const [key, value] of acknowledged) assert.equal(all.get(key)?.split('@')[0], value, key)
+}
 
-test('SIGTERM of the leader: leadership is handed on, exit code 0, no election is waited for', async () => {
-  const leader = await leaderOf(all)
-  await write(leader, 5)
-  const started = Date.now()
-  assert.equal(await stop(leader, 'SIGTERM'), 0)
-  assert.ok(Date.now() - started < 8000, 'within the grace period')
-  assert.match(leader.output, /"stopped"/)
-  const next = await leaderOf(others(leader))
-  await assertAllReadable(next)
-  members.start(leader, flags)
-  await waitStatus(leader, 'follows again', (status) => status.leader !== '' && status.appliedIndex > 0)
+test('three members from the flags of an etcd tutorial: what is written through one is read from all', async () => {
+  const [first, ...others] = cluster.members
+  assert.ok(first !== undefined)
+  await write(first, 'greeting', 'hello')
+  for (const member of others) assert.equal(await member.etcd.get('greeting'), 'hello')
+  const { members } = await first.etcd.members()
+  assert.deepEqual(members.map(({ name }) => name).toSorted(), ['infra0', 'infra1', 'infra2'])
 })
 
-test('all killed at once: they come back with everything that was acknowledged', async () => {
-  await write(await leaderOf(all), 10)
-  await Promise.all(all.map((member) => stop(member, 'SIGKILL')))
-  for (const member of all) members.start(member, flags)
-  const leader = await leaderOf(all)
-  await until('writable again', () => write(leader, 1).then(() => true))
-  await assertAllReadable(leader)
+test('a killed leader: writes go on, it comes back as a follower with all of it, and nothing acknowledged is lost', async () => {
+  const { leader, others } = await leaderOf(cluster.members)
+  const [writer] = others
+  assert.ok(writer !== undefined)
+  const writes = Array.from({ length: 50 }, (_, i) =>
+    write(i % 2 === 0 ? leader : writer, `before/${i}`, `${i}`).catch(() => undefined),
+  )
+  await writes[10]
+  const { signal } = await leader.kill('SIGKILL')
+  assert.equal(signal, 'SIGKILL')
+  await Promise.all(writes)
+  for (let i = 0; i < 5; i++)
+    await eventually('a write without the leader', () => write(writer, `after/${i}`, `${i}`), 5000)
+  const { leader: next } = await leaderOf(others)
+  assert.notEqual(next.name, leader.name)
+  await leader.start(cluster.flags)
+  await leader.isReady()
+  for (const member of cluster.members) await hasAllAcknowledged(member)
+  const contents = await Promise.all(cluster.members.map((member) => member.etcd.all('linearizable')))
+  assert.deepEqual(contents[0], contents[1])
+  assert.deepEqual(contents[0], contents[2])
+})
+
+test('SIGTERM of the leader hands leadership on, ends with 0 well within the grace period, and loses nothing acknowledged', async () => {
+  const { leader, others } = await leaderOf(cluster.members)
+  const [writer] = others
+  assert.ok(writer !== undefined)
+  const before = (await leader.status()).term
+  const done = new AbortController()
+  let writes = 0
+  const writing = (async () => {
+    for (; !done.signal.aborted; writes++) await write(writer, `term/${writes}`, `${writes}`).catch(() => undefined)
+  })()
+  await eventually('some writes', async () => assert.ok(writes > 5))
+  const exit = await leader.kill('SIGTERM')
+  assert.deepEqual({ code: exit.code, signal: exit.signal }, { code: 0, signal: null }, leader.output.slice(-2000))
+  assert.ok(exit.afterMs < 10_000, `${exit.afterMs} ms`)
+  const atEnd = writes
+  await eventually('writes go on', async () => assert.ok(writes > atEnd + 5))
+  done.abort()
+  await writing
+  const { leader: next } = await leaderOf(others)
+  // Handed over, not found out by an election timeout: exactly one term later.
+  assert.equal((await next.status()).term, before + 1)
+  await leader.start(cluster.flags)
+  await leader.isReady()
+  await hasAllAcknowledged(leader)
+})
+
+test('a fourth member: member add, then --initial-cluster-state=existing', async () => {
+  const [first] = cluster.members
+  assert.ok(first !== undefined)
+  const fourth = await rig.member('infra3')
+  const flags = [
+    `--initial-cluster=${[...cluster.members, fourth].map((member) => member.asFirstMember).join(',')}`,
+    '--initial-cluster-state=existing',
+  ]
+  fourth.spawn(flags)
+  const early = await fourth.ended()
+  assert.equal(early.code, 1)
+  assert.match(fourth.output, /add it first \(etcdctl member add infra3/)
+
+  const added = await first.etcd.addMember(fourth.peerURL)
+  assert.deepEqual(added.member?.peerURLs, [fourth.peerURL])
+  await fourth.start(flags)
+  await fourth.isReady()
+  await hasAllAcknowledged(fourth)
+  await eventually('its name is known to all', async () => {
+    const { members } = await first.etcd.members()
+    assert.deepEqual(members.map(({ name }) => name).toSorted(), ['infra0', 'infra1', 'infra2', 'infra3'])
+  })
 })
