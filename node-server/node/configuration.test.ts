@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { MemberId } from '../../lib/ids.ts'
 import { EMPTY_CONFIGURATION } from '../raft/membership.ts'
 import { decodeConfiguration, decodeHistoryRow, encodeConfiguration, encodeHistoryRow } from './configuration.ts'
 
 const ids = fc.uniqueArray(fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }).map(MemberId), { maxLength: 9 })
-const configurations = fc.record({
-  voters: ids,
-  votersOutgoing: ids,
-  learners: ids,
-  learnersNext: ids,
-  autoLeave: fc.boolean(),
-})
+const configurations = fc.record(
+  { voters: ids, votersOutgoing: ids, learners: ids, learnersNext: ids, autoLeave: fc.boolean() },
+  { noNullPrototype: true },
+)
 
 test('a configuration is read back as it was, with IDs of all 64 bits', () => {
   fc.assert(

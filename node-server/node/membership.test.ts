@@ -63,7 +63,7 @@ test('a learner is added, promoted and removed: store, configuration and history
   })
   assert.deepEqual(state.configuration, { voters: [id(1), id(2), id(3)], learners: [id(4)], index: 2 })
 
-  state.apply('promote', 2, { kind: 'promote', memberId: id(4) })
+  state.apply('promote', 2, { kind: 'promote', memberId: id(4), maxLagEntries: 100 })
   assert.deepEqual(state.configuration, { voters: [id(1), id(2), id(3), id(4)], learners: [], index: 3 })
   assert.equal(getMember(state.store, id(4))?.isLearner, false)
 
@@ -112,8 +112,8 @@ test('what makes no sense is refused and changes nothing', () => {
     [{ kind: 'add', member: member(2) }, 'Conflict'],
     [{ kind: 'add', member: member(3) }, 'Conflict'], // a removed ID never comes back
     [{ kind: 'add', member: { ...member(9), peerURLs: member(1).peerURLs } }, 'Conflict'],
-    [{ kind: 'promote', memberId: id(1) }, 'Conflict'],
-    [{ kind: 'promote', memberId: id(8) }, 'NotFound'],
+    [{ kind: 'promote', memberId: id(1), maxLagEntries: 100 }, 'Conflict'],
+    [{ kind: 'promote', memberId: id(8), maxLagEntries: 100 }, 'NotFound'],
     [{ kind: 'remove', memberId: id(8) }, 'NotFound'],
   ]
   for (const [change, code] of cases) {
