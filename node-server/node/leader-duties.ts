@@ -109,12 +109,25 @@ export class LeaderDuties {
   async #carryOut(request: ChangeRequest | TransferRequest): Promise<PeerAnswer> {
     switch (request.kind) {
       case 'change':
-        return { kind: 'change', result: await this.#change(request) }
+        return { kind: 'change', result: await this.#settled(await this.#change(request)) }
       case 'transfer-leader':
         return { kind: 'transfer-leader', result: await this.#transfer(request) }
       default:
         return unreachable(request)
     }
+  }
+
+  /** The result is there in the middle of a turn, but until its end the core takes no other change. Who has the answer may ask for one. */
+  async #settled(result: Result<AdminChange, WireRefusal>): Promise<Result<AdminChange, WireRefusal>> {
+    if (!result.ok) return result
+    const { clock } = this.#node.options
+    const deadlineMs = clock.monotonicMs() + requestTimeoutMs(this.#node.options)
+    while (clock.monotonicMs() < deadlineMs) {
+      const { role, applied } = this.#node.raftStatus()
+      if (role !== 'leader' || applied >= result.value.configIndex) break
+      await sleep(clock, LEADER_POLL_MS)
+    }
+    return result
   }
 
   async #change(request: ChangeRequest): Promise<Result<AdminChange, WireRefusal>> {
