@@ -6,6 +6,8 @@ import {
   MemberAddResponse,
   MemberListRequest,
   MemberListResponse,
+  MemberRemoveRequest,
+  MemberRemoveResponse,
   PutRequest,
   PutResponse,
   RangeRequest,
@@ -69,6 +71,10 @@ export class EtcdClient {
   addMember(peerURL: string, isLearner = false): Promise<MemberAddResponse> {
     const request = { peerURLs: [peerURL], isLearner }
     return this.#call('/etcdserverpb.Cluster/MemberAdd', MemberAddRequest, MemberAddResponse, request)
+  }
+
+  removeMember(id: bigint): Promise<MemberRemoveResponse> {
+    return this.#call('/etcdserverpb.Cluster/MemberRemove', MemberRemoveRequest, MemberRemoveResponse, { ID: id })
   }
 
   members(): Promise<MemberListResponse> {

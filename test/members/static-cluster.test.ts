@@ -105,3 +105,17 @@ test('a fourth member: member add, then --initial-cluster-state=existing', async
     assert.deepEqual(members.map(({ name }) => name).toSorted(), ['infra0', 'infra1', 'infra2', 'infra3'])
   })
 })
+
+test('member remove of the leader, asked of another member, is answered; the others go on', async () => {
+  const { leader, others } = await leaderOf(cluster.members)
+  const [asked] = others
+  assert.ok(asked !== undefined)
+  const id = BigInt(`0x${(await leader.status()).memberId}`)
+  const { members } = await asked.etcd.removeMember(id)
+  assert.equal(members.length, 3)
+  assert.ok(members.every(({ ID }) => ID !== id))
+  await eventually('it knows', async () => assert.equal((await leader.status()).role, 'removed'))
+  await eventually('others go on', () => write(asked, 'without', leader.name))
+  await hasAllAcknowledged(asked)
+  await assert.rejects(asked.etcd.removeMember(id), { code: 5, details: 'etcdserver: member not found' })
+})
