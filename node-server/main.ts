@@ -18,6 +18,7 @@ import { etcdServices } from './api/etcd/services.ts'
 import { parseConfig, type Config } from './config.ts'
 import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
 import { Lifecycle } from './node/lifecycle.ts'
+import { removedReason } from './node/open.ts'
 import type { NodePort } from './node/ports.ts'
 import { planStart } from './static-start.ts'
 import { readIdentity } from './storage/data-directory.ts'
@@ -79,11 +80,7 @@ class Program {
     const { dataDir, start } = this.#config
     const identity = await readIdentity(realDisk, dataDir)
     if (!identity.ok) return this.refuse(identity.error)
-    if (identity.value?.isRemoved === true) {
-      return this.refuse(
-        `${dataDir} is the directory of a member that its cluster has removed: use an empty directory, and add the member again`,
-      )
-    }
+    if (identity.value?.isRemoved === true) return this.refuse(removedReason(dataDir))
     if (identity.value !== undefined) {
       if (identity.value.name !== this.#config.name) {
         this.#log.warn(

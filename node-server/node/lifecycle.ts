@@ -62,6 +62,8 @@ export class Lifecycle implements AdminPort {
   #running: Running | undefined
   /** A bootstrap or join under way: a second one waits for it. */
   #starting: Promise<unknown> = Promise.resolve()
+  /** The removal on its way to the data directory. */
+  #marking: Promise<void> = Promise.resolve()
 
   constructor(options: LifecycleOptions) {
     this.#options = options
@@ -197,6 +199,7 @@ export class Lifecycle implements AdminPort {
     if (running === undefined) return
     await handOver(running.node)
     await running.node.stop()
+    await this.#marking
   }
 
   #once<Value>(action: () => Promise<Value>): Promise<Value> {
@@ -244,7 +247,7 @@ export class Lifecycle implements AdminPort {
     const { disk, dataDirectory, onFatal, onRemoved } = this.#options
     if (identity === undefined) return
     this.#identity = { ...identity, isRemoved: true }
-    markRemoved(disk, dataDirectory, identity).then(onRemoved, onFatal)
+    this.#marking = markRemoved(disk, dataDirectory, identity).then(onRemoved, onFatal)
   }
 }
 

@@ -232,6 +232,7 @@ export class Node {
     this.options.log.warn({}, 'the cluster has removed this member')
     this.#proposals.stop()
     this.#reads.stop()
+    this.#transport?.setPeers(new Map()) // they would refuse it again and again
     this.#onRemoved()
   }
 
@@ -400,6 +401,7 @@ export class Node {
   }
 
   #onMembersChanged(): void {
+    if (this.#isRemoved) return
     this.#transport?.setPeers(new Map(this.members().map(({ id, peerURLs }) => [id, peerURLs])))
   }
 

@@ -5,7 +5,7 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import type { AdminChange } from '../../lib/admin-api.ts'
 import { formatId } from '../../lib/ids.ts'
 import type { Member } from '../mvcc/command.ts'
-import { putMember, recordOperation } from '../mvcc/members.ts'
+import { isRemovedMember, putMember, recordOperation } from '../mvcc/members.ts'
 import { advanceApplied, type Store } from '../mvcc/store.ts'
 import { createRaft, type Raft } from '../raft/raft.ts'
 import type { Configuration } from '../raft/message.ts'
@@ -87,6 +87,11 @@ export interface OpenedMember {
   readonly snapshots: Snapshots
 }
 
+/** For the user whose member does not start. */
+export function removedReason(dataDirectory: string): string {
+  return `${dataDirectory} is the directory of a member that its cluster has removed: use an empty directory, and add the member again`
+}
+
 /** The error says in words why the directory cannot be used, and what to do. */
 export async function openDataDirectory(
   disk: Disk,
@@ -109,6 +114,11 @@ export async function openDataDirectory(
   const recovered = await recoverStore(snapshots, disk, paths, contents.value, options)
   if (!recovered.ok) return recovered
   const { store, commitIndex } = recovered.value
+  if (isRemovedMember(store, identity.memberId)) {
+    // The process was killed before the identity file said so.
+    await store.close()
+    return err(removedReason(dataDirectory))
+  }
   await snapshots.clean()
   await snapshots.removeOldStores()
   const walOptions: WalOptions = {
