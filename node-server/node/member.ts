@@ -42,6 +42,10 @@ export class MemberPort implements NodePort {
     return this.#node.members()
   }
 
+  onApplied(listener: () => void): () => void {
+    return this.#node.onApplied(listener)
+  }
+
   propose(kind: RequestKind, request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>> {
     return this.#node.propose(kind, request)
   }

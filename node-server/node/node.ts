@@ -80,6 +80,7 @@ export class Node {
   #isStopped = false
   #isRemoved = false
   #lastLeader = NOBODY
+  readonly #appliedListeners = new Set<() => void>()
 
   constructor(parts: NodeParts) {
     const { options, identity } = parts
@@ -158,6 +159,12 @@ export class Node {
 
   members(): readonly Member[] {
     return listMembers(this.store)
+  }
+
+  /** See NodePort. */
+  onApplied(listener: () => void): () => void {
+    this.#appliedListeners.add(listener)
+    return () => void this.#appliedListeners.delete(listener)
   }
 
   isRemovedMember(id: MemberId): boolean {
@@ -331,6 +338,7 @@ export class Node {
     persist: (hardState, entries, mustSync) => this.#wal.append(hardState, entries, mustSync),
     apply: async (entries) => {
       await this.#applier.apply(entries)
+      if (entries.length > 0) this.#tellApplied()
     },
     afterTurn: (work) => this.#afterTurn(work),
   }
@@ -357,7 +365,12 @@ export class Node {
     await before.close()
     await this.#snapshots.removeOldStores()
     this.#onMembersChanged()
+    this.#tellApplied()
     this.options.log.info({ index: snapshot.index }, 'installed a snapshot')
+  }
+
+  #tellApplied(): void {
+    for (const listener of this.#appliedListeners) listener()
   }
 
   #afterTurn(work: Ready): void {

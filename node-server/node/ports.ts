@@ -61,6 +61,11 @@ export interface NodePort {
   readonly quotaBytes: number
   status(): NodeStatus
   members(): readonly Member[]
+  /**
+   * The listener is called after each batch of entries that was applied here, and when a snapshot has replaced the store:
+   * what it wants to know (revision, events, leases) it reads from `store`. Returns what ends it.
+   */
+  onApplied(listener: () => void): () => void
   /** Resolves when the request was applied here; rejects never. Times out after 5 s + 2 election timeouts. */
   propose(kind: RequestKind, request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>>
   /** Resolves once everything that was committed when it was called is applied here (ReadIndex). */

@@ -50,6 +50,7 @@ function encodeStatus(node: NodePort): Uint8Array {
     isLearner: status.isLearner,
     storageVersion: '',
     dbSizeQuota: BigInt(node.quotaBytes),
+    downgradeInfo: undefined,
   }
   return StatusResponse.encode(response).finish()
 }

@@ -46,12 +46,20 @@ export class MemoryMember implements NodePort {
     return this.currentMembers
   }
 
+  readonly #appliedListeners = new Set<() => void>()
+
+  onApplied(listener: () => void): () => void {
+    this.#appliedListeners.add(listener)
+    return () => void this.#appliedListeners.delete(listener)
+  }
+
   propose: NodePort['propose'] = async (kind, request) => {
     this.proposals += 1
     if (this.problem !== undefined) return err(this.problem)
     if (request.length > this.maxRequestBytes) return err('request-too-large')
     const position = { index: LogIndex(this.store.appliedIndex + 1), term: Term(2) }
     const result = apply(this.store, position, { kind, requestId: BigInt(position.index), request })
+    for (const listener of this.#appliedListeners) listener()
     if (kind === 'compact') setImmediate(() => this.#purge())
     return ok(result)
   }

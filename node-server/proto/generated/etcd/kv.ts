@@ -20,10 +20,11 @@ export interface KeyValue {
   lease: bigint;
 }
 
+/** kv and prev_kv are the stored bytes of KeyValue, as in RangeResponse. */
 export interface Event {
   type: Event_EventType;
-  kv: KeyValue | undefined;
-  prevKv: KeyValue | undefined;
+  kv?: Buffer | undefined;
+  prevKv?: Buffer | undefined;
 }
 
 export const Event_EventType = { PUT: 0, DELETE: 1 } as const;
@@ -176,10 +177,10 @@ export const Event: MessageFns<Event> = {
       writer.uint32(8).int32(message.type);
     }
     if (message.kv !== undefined) {
-      KeyValue.encode(message.kv, writer.uint32(18).fork()).join();
+      writer.uint32(18).bytes(message.kv);
     }
     if (message.prevKv !== undefined) {
-      KeyValue.encode(message.prevKv, writer.uint32(26).fork()).join();
+      writer.uint32(26).bytes(message.prevKv);
     }
     return writer;
   },
@@ -210,7 +211,7 @@ export const Event: MessageFns<Event> = {
               break;
             }
 
-            message.kv = KeyValue.decode(reader, reader.uint32());
+            message.kv = Buffer.from(reader.bytes());
             continue;
           }
           case 3: {
@@ -218,7 +219,7 @@ export const Event: MessageFns<Event> = {
               break;
             }
 
-            message.prevKv = KeyValue.decode(reader, reader.uint32());
+            message.prevKv = Buffer.from(reader.bytes());
             continue;
           }
         }
@@ -239,10 +240,8 @@ export const Event: MessageFns<Event> = {
   fromPartial(object: DeepPartial<Event>): Event {
     const message = createBaseEvent();
     message.type = object.type ?? 0;
-    message.kv = (object.kv !== undefined && object.kv !== null) ? KeyValue.fromPartial(object.kv) : undefined;
-    message.prevKv = (object.prevKv !== undefined && object.prevKv !== null)
-      ? KeyValue.fromPartial(object.prevKv)
-      : undefined;
+    message.kv = object.kv ?? undefined;
+    message.prevKv = object.prevKv ?? undefined;
     return message;
   },
 };
