@@ -8,7 +8,7 @@ import type { ClusterId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { AdminChange } from '../../lib/admin-api.ts'
 import { apply, type ApplyResult } from '../mvcc/apply.ts'
-import { decodeCommand, type Command, type Member, type StoreCommand } from '../mvcc/command.ts'
+import { decodeCommand, isStoreCommand, type Command, type Member, type StoreCommand } from '../mvcc/command.ts'
 import { Committer } from '../mvcc/committer.ts'
 import { getMember, getOperation, putMember, recordOperation } from '../mvcc/members.ts'
 import { advanceApplied, type Store } from '../mvcc/store.ts'
@@ -147,12 +147,6 @@ export class Applier {
       throw new Error(`entry ${entry.index} (term ${entry.term}) is not a command of this version`, { cause: error })
     }
   }
-}
-
-function isStoreCommand(command: Command): command is StoreCommand {
-  return (
-    command.kind === 'put' || command.kind === 'delete-range' || command.kind === 'txn' || command.kind === 'compact'
-  )
 }
 
 export const timeout: Outcome = { kind: 'problem', problem: 'timeout' }

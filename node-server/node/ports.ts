@@ -51,7 +51,10 @@ export type MemberChange =
   | { readonly kind: 'update'; readonly memberId: MemberId; readonly peerURLs: readonly string[] }
 
 /** Commands that clients send; their payload is the etcd request as it came. */
-export type RequestKind = Extract<CommandKind, 'put' | 'delete-range' | 'txn' | 'compact'>
+export type RequestKind = Extract<
+  CommandKind,
+  'put' | 'delete-range' | 'txn' | 'compact' | 'lease-grant' | 'lease-revoke'
+>
 
 export interface NodePort {
   readonly clusterId: ClusterId
