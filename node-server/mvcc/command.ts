@@ -33,11 +33,9 @@ export type MembershipChange =
   | { readonly kind: 'promote'; readonly memberId: MemberId; readonly maxLagEntries: number }
   | { readonly kind: 'remove'; readonly memberId: MemberId }
 
-const STORE_KINDS = ['put', 'delete-range', 'txn', 'compact', 'lease-grant', 'lease-revoke'] as const
-
 /** What {@link apply} executes. */
 export interface StoreCommand {
-  readonly kind: (typeof STORE_KINDS)[number]
+  readonly kind: 'put' | 'delete-range' | 'txn' | 'compact' | 'lease-grant' | 'lease-revoke'
   /** Of the proposing member, for its waiter; unique among what waits there. */
   readonly requestId: bigint
   /** etcd's request of that kind: PutRequest, DeleteRangeRequest, TxnRequest, CompactionRequest, LeaseGrantRequest, LeaseRevokeRequest. */
@@ -71,11 +69,6 @@ export interface OperationResultCommand {
 
 export type Command = StoreCommand | MembershipCommand | MemberAttributesCommand | OperationResultCommand
 export type CommandKind = Command['kind']
-
-export function isStoreCommand(command: Command): command is StoreCommand {
-  const kinds: readonly string[] = STORE_KINDS
-  return kinds.includes(command.kind)
-}
 
 const KIND_CODES = {
   put: 1,

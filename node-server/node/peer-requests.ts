@@ -1,4 +1,5 @@
-/** What members ask of one another beside Raft: changes that only the leader may make, and who is in the cluster. JSON. */
+/** What members ask of one another beside Raft: changes that only the leader may make, how long
+ * leases live, which only it knows, and who is in the cluster. JSON. */
 import type { AdminChange, AdminError, AdminMember, LeaderTransferResult } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
 import type { NodeProblem } from './ports.ts'
@@ -27,6 +28,22 @@ export type PeerRequest =
       readonly memberId: string
     }
   | { readonly kind: 'members' }
+  | LeaseQuestion
+
+/** The ID in decimals, signed. */
+export type LeaseQuestion =
+  | { readonly kind: 'lease-renew'; readonly leaseId: string }
+  | { readonly kind: 'lease-time-to-live'; readonly leaseId: string }
+
+/** `not-primary`: the asked member cannot know, ask the leader. */
+export type LeaseAnswer =
+  | { readonly kind: 'lease'; readonly state: 'absent' | 'not-primary' }
+  | {
+      readonly kind: 'lease'
+      readonly state: 'alive'
+      readonly ttlSeconds: number
+      readonly remainingSeconds: number
+    }
 
 export interface WireRefusal {
   readonly error: AdminError
@@ -42,6 +59,7 @@ export type PeerAnswer =
   | { readonly kind: 'change'; readonly result: Result<AdminChange, WireRefusal> }
   | { readonly kind: 'transfer-leader'; readonly result: Result<LeaderTransferResult, WireRefusal> }
   | { readonly kind: 'members'; readonly answer: MembersAnswer }
+  | LeaseAnswer
 
 export function encodeJson(value: PeerRequest | PeerAnswer): Buffer {
   return Buffer.from(JSON.stringify(value))
