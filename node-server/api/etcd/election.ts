@@ -21,7 +21,7 @@ import {
 import type { ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
 import { observe } from './election-observer.ts'
 import { statusOf } from './errors.ts'
-import { decode, stream, unary, type Answer } from './method.ts'
+import { decode, MALFORMED_ON_STREAM, stream, unary, type Answer } from './method.ts'
 import { header } from './responses.ts'
 import {
   awaitTurn,
@@ -138,7 +138,7 @@ async function leader(node: NodePort, { name }: LeaderRequest): Promise<Answer> 
 async function observeOne(node: NodePort, calls: RpcStream, { signal }: CallContext): Promise<RpcStatus | undefined> {
   for await (const bytes of calls.requests) {
     const request = decode(LeaderRequest, bytes)
-    if (!request.ok) return request.error
+    if (!request.ok) return MALFORMED_ON_STREAM
     return observe(node, linePrefix(request.value.name), calls, signal)
   }
   return undefined

@@ -16,7 +16,7 @@ import {
   LeaseTimeToLiveResponse,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
-import { decode, stream, unary, type Answer } from './method.ts'
+import { decode, MALFORMED_ON_STREAM, stream, unary, type Answer } from './method.ts'
 import { encodeResult, header } from './responses.ts'
 
 export function leaseService(node: NodePort): ServiceTable {
@@ -49,7 +49,7 @@ async function write(node: NodePort, kind: 'lease-grant' | 'lease-revoke', reque
 async function keepAlive(node: NodePort, calls: RpcStream, { signal }: CallContext): Promise<RpcStatus | undefined> {
   for await (const bytes of calls.requests) {
     const request = decode(LeaseKeepAliveRequest, bytes)
-    if (!request.ok) return request.error
+    if (!request.ok) return MALFORMED_ON_STREAM
     // Its revision must not be later than the renewal: a lease that was revoked at it would look alive.
     const before = header(node)
     const { ID } = request.value
