@@ -31,17 +31,18 @@ export interface WatchCounts {
   readonly events: number
 }
 
-/** Of all streams together: what is kept for a watch is a few hundred bytes and its keys. etcd has no such limits. */
 export interface WatchLimits {
+  /** Of all streams together: what is kept for a watch is a few hundred bytes and its keys. etcd has no such limits. */
   readonly watches: number
   readonly keyBytes: number
+  /** Events read at once; the last revision among them may exceed it. */
+  readonly pageEvents: number
 }
 
-export const DEFAULT_WATCH_LIMITS: WatchLimits = { watches: 1_000_000, keyBytes: 256 * 1024 * 1024 }
+export const DEFAULT_WATCH_LIMITS: WatchLimits = { watches: 1_000_000, keyBytes: 256 * 1024 * 1024, pageEvents: 1000 }
 
-/** Bounds of what is read at once, so that it neither takes long nor much memory; one revision may exceed them. */
+/** Key-values read at once; the last revision among them may exceed it. */
 const PAGE_BYTES = 128 * 1024
-const PAGE_EVENTS = 1000
 /** Events times watches in one step, about. */
 const PAGE_DELIVERIES = 200_000
 /** Watches that catch up together on one page. */
@@ -203,7 +204,7 @@ export class WatchHub {
     while (this.#cursor <= this.#store.revision) {
       const { size } = this.#keepingUp
       if (size === 0) return this.#setCursor(this.#store.revision + 1)
-      const limitEvents = Math.min(PAGE_EVENTS, Math.ceil(PAGE_DELIVERIES / size))
+      const limitEvents = Math.min(this.#limits.pageEvents, Math.ceil(PAGE_DELIVERIES / size))
       const page = readEvents(this.#store, this.#cursor, PAGE_BYTES, limitEvents)
       // Versions that the events of the page replaced are as safe from compaction as the events.
       const deliveries = collectEvents(this.#store, page, this.#keepingUp, this.#cursor - 1)
@@ -239,7 +240,7 @@ export class WatchHub {
 
   /** Reads one page for a watch, and for others that can go on from somewhere in it. */
   #catchUpFrom(first: Watch): void {
-    const page = readEvents(this.#store, first.nextRevision, PAGE_BYTES, PAGE_EVENTS)
+    const page = readEvents(this.#store, first.nextRevision, PAGE_BYTES, this.#limits.pageEvents)
     const group = new WatchIndex<Watch>()
     group.add(first)
     let looked = 0

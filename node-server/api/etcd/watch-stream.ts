@@ -14,7 +14,7 @@ import {
   type WatchCreateRequest,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
-import { decode } from './method.ts'
+import { decode, MALFORMED_ON_STREAM } from './method.ts'
 import { Outbox } from './outbox.ts'
 import { encodeControl, encodeEvents } from './watch-message.ts'
 import type { WatchOptions } from './watch-options.ts'
@@ -91,7 +91,7 @@ export class WatchStream implements WatchOutlet {
     for await (const bytes of this.#stream.requests) {
       if (this.#isClosed) return undefined
       const request = decode(WatchRequest, bytes)
-      if (!request.ok) return request.error
+      if (!request.ok) return MALFORMED_ON_STREAM
       this.#handle(request.value)
       await this.#outbox.whenRoom() // requests may be answered only as fast as the answers are read
     }
