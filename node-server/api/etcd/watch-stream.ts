@@ -171,12 +171,12 @@ export class WatchStream implements WatchOutlet {
     this.#tell({ watchId, canceled: true })
   }
 
-  /** One answer for all watches of the stream, and none unless each has been given everything. */
+  /** One answer for all watches of the stream, and none unless each has been given everything, or has been cancelled. */
   #answerProgress(): void {
-    const watches = [...this.#watches.values()].filter(({ watch }) => watch.state !== 'ended')
     const revision = this.#parts.hub.progressRevision
-    if (revision === undefined || watches.length === 0 || !this.hasRoom) return
-    if (watches.every((open) => isUpTo(open, revision))) this.#tellProgress(NO_WATCH, revision)
+    if (revision === undefined || this.#watches.size === 0 || !this.hasRoom) return
+    for (const open of this.#watches.values()) if (!isUpTo(open, revision)) return
+    this.#tellProgress(NO_WATCH, revision)
   }
 
   #waitForProgress(): void {
