@@ -50,6 +50,12 @@ const MALFORMED = err<RpcStatus>({
   message: 'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data',
 })
 
+/** The same of a message on a stream. */
+export const MALFORMED_ON_STREAM: RpcStatus = {
+  code: 'Internal',
+  message: 'grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data',
+}
+
 export function decode<Message>(type: MessageType<Message>, bytes: Uint8Array): Result<Message, RpcStatus> {
   try {
     const reader = new BinaryReader(bytes)

@@ -5,6 +5,7 @@ import { Client, credentials, Metadata } from '@grpc/grpc-js'
 import type { Clock } from '../../../../lib/clock.ts'
 import { serveGrpcJs, type GrpcServer } from '../../../grpc/grpc-js.ts'
 import type { RpcObserver } from '../../../grpc/service.ts'
+import type { NodePort } from '../../../node/ports.ts'
 import { PutRequest, RangeRequest, TxnRequest } from '../../../proto/generated/etcd/rpc.ts'
 import { etcdServices } from '../services.ts'
 import { MemoryMember } from './memory-member.ts'
@@ -25,14 +26,20 @@ const clock: Clock = {
   },
 }
 
-export let member: MemoryMember
+export let member = new MemoryMember()
 let server: GrpcServer
 export let client: Client
+
+const appliedListeners = new Set<() => void>()
+const onApplied: NodePort['onApplied'] = (listener) => {
+  appliedListeners.add(listener)
+  return () => void appliedListeners.delete(listener)
+}
 
 before(async () => {
   // The services outlive the member of one test: what they ask is passed on to that of the next.
   const current = new Proxy(new MemoryMember(), {
-    get: (_target, name) => Reflect.get(member, name, member) as unknown,
+    get: (_target, name) => (name === 'onApplied' ? onApplied : (Reflect.get(member, name, member) as unknown)),
   })
   server = await serveGrpcJs({
     listenURLs: ['http://127.0.0.1:0'],
@@ -42,7 +49,10 @@ before(async () => {
   })
   client = new Client(server.addresses[0] ?? '', credentials.createInsecure())
 })
-beforeEach(() => (member = new MemoryMember()))
+beforeEach(() => {
+  member = new MemoryMember()
+  member.onApplied(() => appliedListeners.forEach((listener) => listener()))
+})
 after(async () => {
   client.close()
   await server.stop(100)
