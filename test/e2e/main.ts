@@ -51,7 +51,9 @@ async function main(): Promise<number> {
 }
 
 /** Kubernetes on etcd first: what its API server complains of there is what it may complain of on our store. */
-const STAGES = ['etcd', 'raftkv'] as const
+const ALL_STAGES = ['etcd', 'raftkv'] as const
+/** `npm run test:e2e -- raftkv` leaves the first out, and compares with what it found in an earlier run. */
+const STAGES = ALL_STAGES.filter((stage) => process.argv.length === 2 || process.argv.includes(stage))
 
 async function runInBox(report: Report, { root, cache }: Settings): Promise<number> {
   await report.step('what the machine must have', () => ensurePrerequisites(report))
