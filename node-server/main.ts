@@ -131,6 +131,7 @@ class Program {
       listenURLs: listenClientURLs,
       services: etcdServices(member, { maxTxnOps, clock: systemClock }),
       maxReceiveBytes: maxRequestBytes + GRPC_OVERHEAD_BYTES,
+      log: this.#log,
       observer: {
         ...this.#metrics.rpc,
         failed: (path, error) => {
