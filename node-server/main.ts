@@ -140,6 +140,7 @@ class Program {
         watch: { hub, maxRequestBytes, electionMs: electionTimeoutMs },
       }),
       maxReceiveBytes: maxRequestBytes + GRPC_OVERHEAD_BYTES,
+      log: this.#log,
       observer: {
         ...this.#metrics.rpc,
         failed: (path, error) => {
