@@ -6,7 +6,6 @@
  * that is not there; so each key has at most one lease.
  * Source: etcd's lessor, as far as it is persistent.
  */
-import { assert } from '../../lib/assert.ts'
 import { EMPTY_BYTES } from '../../lib/bytes.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { LeaseGrantRequest } from '../proto/generated/etcd/rpc.ts'
@@ -80,7 +79,6 @@ export function moveKey(store: Store, key: Uint8Array, from: bigint, to: bigint)
 
 /** The ID as 8 bytes, so that a lease's keys stand together, and the user key behind it. */
 function leaseKey(id: bigint, userKey: Uint8Array = EMPTY_BYTES): Buffer {
-  assert(id !== 0n, 'a lease has an ID')
   const bytes = Buffer.allocUnsafe(ID_SIZE_BYTES + userKey.length)
   bytes.writeBigInt64BE(id)
   bytes.set(userKey, ID_SIZE_BYTES)

@@ -4,7 +4,7 @@
  */
 import { assert } from '../../../lib/assert.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
-import type { CallContext, RpcStatus, RpcStream, ServiceTable } from '../../grpc/service.ts'
+import type { RpcStatus, RpcStream, ServiceTable } from '../../grpc/service.ts'
 import { valueOf } from '../../mvcc/key-value.ts'
 import { readCurrent, readKeyValue } from '../../mvcc/read.ts'
 import type { NodePort } from '../../node/ports.ts'
@@ -21,6 +21,7 @@ import {
 import type { ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
 import { observe } from './election-observer.ts'
 import { statusOf } from './errors.ts'
+import type { LeaderMonitor } from './leader-monitor.ts'
 import { decode, MALFORMED_ON_STREAM, stream, unary, type Answer } from './method.ts'
 import { header } from './responses.ts'
 import {
@@ -40,14 +41,14 @@ import {
 
 const MISSING_LEADER = refused('"leader" field must be provided')
 
-export function electionService(node: NodePort): ServiceTable {
+export function electionService(node: NodePort, monitor: LeaderMonitor): ServiceTable {
   return {
     '/v3electionpb.Election/Campaign': unary(node, CampaignRequest, (request, { context }) =>
       campaign(node, request, context.signal),
     ),
     '/v3electionpb.Election/Proclaim': unary(node, ProclaimRequest, (request) => proclaim(node, request)),
     '/v3electionpb.Election/Leader': unary(node, LeaderRequest, (request) => leader(node, request)),
-    '/v3electionpb.Election/Observe': stream(node, (calls, context) => observeOne(node, calls, context)),
+    '/v3electionpb.Election/Observe': stream(node, monitor, (calls, signal) => observeOne(node, calls, signal)),
     '/v3electionpb.Election/Resign': unary(node, ResignRequest, (request) => resign(node, request)),
   }
 }
@@ -135,7 +136,7 @@ async function leader(node: NodePort, { name }: LeaderRequest): Promise<Answer> 
   return ok(LeaderResponse.encode({ header: header(node), kv }).finish())
 }
 
-async function observeOne(node: NodePort, calls: RpcStream, { signal }: CallContext): Promise<RpcStatus | undefined> {
+async function observeOne(node: NodePort, calls: RpcStream, signal: AbortSignal): Promise<RpcStatus | undefined> {
   for await (const bytes of calls.requests) {
     const request = decode(LeaderRequest, bytes)
     if (!request.ok) return MALFORMED_ON_STREAM

@@ -1,10 +1,12 @@
 /** What all unary methods have in common: decode, refuse what this member cannot serve now, hand over. */
-import { BinaryReader } from '@bufbuild/protobuf/wire'
+import type { BinaryReader } from '@bufbuild/protobuf/wire'
 import { NOBODY } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { CallContext, Method, RpcStatus, RpcStream } from '../../grpc/service.ts'
+import { isTooDeep, RequestReader } from '../../mvcc/request-reader.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { statusOf } from './errors.ts'
+import type { LeaderMonitor } from './leader-monitor.ts'
 
 export interface MessageType<Message> {
   decode(reader: BinaryReader): Message
@@ -44,19 +46,32 @@ export function unary<Message>(
   }
 }
 
-/** As {@link unary} for a stream: no learner answers one. It ends when the client has gone or the server stops. */
+/**
+ * As {@link unary} for a stream: no learner answers one. It ends when the client has gone or the server stops, and for a
+ * client that asked for a leader when there has been none for too long; `signal` tells the handler of all three.
+ */
 export function stream(
   node: NodePort,
-  handle: (stream: RpcStream, context: CallContext) => Promise<RpcStatus | undefined>,
+  monitor: LeaderMonitor,
+  handle: (stream: RpcStream, signal: AbortSignal) => Promise<RpcStatus | undefined>,
 ): Method {
   return {
     kind: 'stream',
-    handle: (calls, context) => {
+    handle: async (calls, context) => {
       const status = node.status()
-      if (status.isLearner) return Promise.resolve(statusOf('not-supported-for-learner'))
-      if (status.leader === NOBODY && context.metadata('hasleader') === 'true')
-        return Promise.resolve(statusOf('no-leader'))
-      return Promise.race([handle(calls, context), aborted(context.signal)])
+      if (status.isLearner) return statusOf('not-supported-for-learner')
+      if (context.metadata('hasleader') !== 'true')
+        return Promise.race([handle(calls, context.signal), aborted(context.signal)])
+      if (status.leader === NOBODY) return statusOf('no-leader')
+      const lost = new AbortController()
+      const endLeaderWait = monitor.onLost(() => lost.abort())
+      try {
+        const signal = AbortSignal.any([context.signal, lost.signal])
+        const ended = await Promise.race([handle(calls, signal), aborted(signal)])
+        return lost.signal.aborted ? statusOf('no-leader') : ended
+      } finally {
+        endLeaderWait()
+      }
     },
   }
 }
@@ -80,12 +95,18 @@ export const MALFORMED_ON_STREAM: RpcStatus = {
   message: 'grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data',
 }
 
+/** What Go's protobuf calls it, with a limit of its own. */
+const TOO_DEEP = err<RpcStatus>({
+  code: 'Internal',
+  message: 'grpc: error unmarshalling request: proto: exceeded maximum recursion depth',
+})
+
 export function decode<Message>(type: MessageType<Message>, bytes: Uint8Array): Result<Message, RpcStatus> {
   try {
-    const reader = new BinaryReader(bytes)
+    const reader = new RequestReader(bytes)
     const message = type.decode(reader)
     return reader.pos === reader.len ? ok(message) : MALFORMED
-  } catch {
-    return MALFORMED
+  } catch (error) {
+    return isTooDeep(error) ? TOO_DEEP : MALFORMED
   }
 }

@@ -1,7 +1,6 @@
 /**
  * All that this member answers of the etcd v3 API, by path. A method that is not here is answered Unimplemented by the
- * engine: Watch, Auth, and of Maintenance all but Status, Alarm
- * (to list them) and MoveLeader.
+ * engine: Auth, and of Maintenance all but Status, Alarm (to list them) and MoveLeader.
  */
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
@@ -9,16 +8,27 @@ import { clusterService } from './cluster.ts'
 import { electionService } from './election.ts'
 import { healthService } from './health.ts'
 import { kvService, type KvOptions } from './kv.ts'
+import { LeaderMonitor } from './leader-monitor.ts'
 import { leaseService } from './lease.ts'
 import { lockService } from './lock.ts'
 import { maintenanceService } from './maintenance.ts'
+import { DEFAULT_WATCH_OPTIONS, type WatchOptions } from './watch-options.ts'
+import { watchService } from './watch.ts'
 
-export function etcdServices(node: NodePort, options: KvOptions): ServiceTable {
+export interface EtcdOptions extends KvOptions {
+  /** What is left out has its default. */
+  readonly watch?: Partial<WatchOptions>
+}
+
+export function etcdServices(node: NodePort, options: EtcdOptions): ServiceTable {
+  const { electionMs } = { ...DEFAULT_WATCH_OPTIONS, ...options.watch }
+  const monitor = new LeaderMonitor(node, options.clock, electionMs)
   return {
     ...kvService(node, options),
-    ...leaseService(node),
+    ...watchService(node, options.clock, options.watch ?? {}),
+    ...leaseService(node, monitor),
     ...lockService(node),
-    ...electionService(node),
+    ...electionService(node, monitor),
     ...clusterService(node),
     ...maintenanceService(node),
     ...healthService(),

@@ -55,12 +55,13 @@ export class MemoryMember implements NodePort {
   }
 
   readonly minLeaseTtlSeconds = 2
-  #lastLeaseId = 0x694d000000000000n
+  lastLeaseId = 0x694d000000000000n
   /** How often each lease was renewed. */
   readonly renewals = new Map<bigint, number>()
 
   newLeaseId(): bigint {
-    return ++this.#lastLeaseId
+    this.lastLeaseId += 1n
+    return this.lastLeaseId
   }
 
   renewLease: NodePort['renewLease'] = async (id) => {
