@@ -2,6 +2,12 @@
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
 import { KeyValue } from '../../node-server/proto/generated/etcd/kv.ts'
 import {
+  LeaseGrantRequest,
+  LeaseGrantResponse,
+  LeaseKeepAliveRequest,
+  LeaseKeepAliveResponse,
+  LeaseTimeToLiveRequest,
+  LeaseTimeToLiveResponse,
   MemberAddRequest,
   MemberAddResponse,
   MemberListRequest,
@@ -46,8 +52,8 @@ export class EtcdClient {
   }
 
   /** Revision of the put. */
-  async put(key: string, value: string): Promise<bigint> {
-    const request = { key: Buffer.from(key), value: Buffer.from(value) }
+  async put(key: string, value: string, lease = 0n): Promise<bigint> {
+    const request = { key: Buffer.from(key), value: Buffer.from(value), lease }
     const answer = await this.#call('/etcdserverpb.KV/Put', PutRequest, PutResponse, request)
     return answer.header?.revision ?? 0n
   }
@@ -79,6 +85,34 @@ export class EtcdClient {
 
   members(): Promise<MemberListResponse> {
     return this.#call('/etcdserverpb.Cluster/MemberList', MemberListRequest, MemberListResponse, { linearizable: true })
+  }
+
+  /** The TTL that counts. */
+  async grantLease(id: bigint, ttlSeconds: number): Promise<number> {
+    const request = { ID: id, TTL: BigInt(ttlSeconds) }
+    const answer = await this.#call('/etcdserverpb.Lease/LeaseGrant', LeaseGrantRequest, LeaseGrantResponse, request)
+    return Number(answer.TTL)
+  }
+
+  /** What is left in whole seconds, -1 for a lease that is not there. */
+  async leaseSecondsLeft(id: bigint): Promise<number> {
+    const path = '/etcdserverpb.Lease/LeaseTimeToLive'
+    const answer = await this.#call(path, LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, { ID: id, keys: true })
+    return Number(answer.TTL)
+  }
+
+  /** The TTL after one renewal, 0 for a lease that is not there. */
+  renewLease(id: bigint): Promise<number> {
+    const options = { deadline: Date.now() + CALL_TIMEOUT_MS }
+    const stream = this.#client.makeBidiStreamRequest('/etcdserverpb.Lease/LeaseKeepAlive', same, same, options)
+    return new Promise((resolve, reject) => {
+      stream.once('error', reject)
+      stream.once('data', (bytes: Buffer) => {
+        resolve(Number(LeaseKeepAliveResponse.decode(bytes).TTL))
+        stream.end()
+      })
+      stream.write(Buffer.from(LeaseKeepAliveRequest.encode({ ID: id }).finish()))
+    })
   }
 
   close(): void {
