@@ -20,12 +20,12 @@ test('a lease renewed through a follower outlives its TTL; left alone it ends, a
   const { leader, others } = await leaderOf(cluster.members)
   const [follower] = others
   assert.ok(follower !== undefined)
-  assert.equal(await follower.etcd.grantLease(7n, 1), 1)
-  assert.equal(await leader.etcd.grantLease(8n, 1), 1)
+  assert.equal(await follower.etcd.grantLease(7n, 3), 3)
+  assert.equal(await leader.etcd.grantLease(8n, 3), 3)
   await follower.etcd.put('renewed', 'x', 7n)
   await follower.etcd.put('left alone', 'x', 8n)
   await eventually('the other lease ends', async () => {
-    assert.equal(await follower.etcd.renewLease(7n), 1)
+    assert.equal(await follower.etcd.renewLease(7n), 3)
     assert.equal(await follower.etcd.leaseSecondsLeft(8n), -1)
   })
   assert.equal(await leader.etcd.get('renewed'), 'x')
@@ -39,7 +39,7 @@ test('a killed leader: its successor lets leases live their TTL anew, and then e
   const { leader, others } = await leaderOf(cluster.members)
   const [asked] = others
   assert.ok(asked !== undefined)
-  await asked.etcd.grantLease(9n, 3)
+  await asked.etcd.grantLease(9n, 4)
   await asked.etcd.put('kept', 'x', 9n)
   await eventually('most of its time is over', async () => assert.ok((await asked.etcd.leaseSecondsLeft(9n)) < 1))
   await leader.kill('SIGKILL')
