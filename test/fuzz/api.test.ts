@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { systemClock } from '../../lib/system-clock.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import { MemoryMember } from '../../node-server/api/etcd/testing/memory-member.ts'

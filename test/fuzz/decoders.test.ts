@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import {

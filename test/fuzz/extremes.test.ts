@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { applyNext, compactTo, put } from '../../node-server/mvcc/testing/requests.ts'
 import { MemoryBackend } from '../../node-server/mvcc/memory-backend.ts'
 import { range } from '../../node-server/mvcc/range.ts'
@@ -14,7 +14,7 @@ import {
   Compare,
   PutRequest,
   RangeRequest,
-  RequestOp,
+  type RequestOp,
   TxnRequest,
 } from '../../node-server/proto/generated/etcd/rpc.ts'
 import { LmdbBackend } from '../../node-server/storage/backend.ts'

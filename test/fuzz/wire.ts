@@ -1,5 +1,5 @@
 /** Arbitrary bytes in the form of protobuf messages: every wire type, nested, with the numbers at which integers break. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 
 const EXTREMES = [
   0n,
