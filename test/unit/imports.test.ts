@@ -22,7 +22,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'node-server/proto',
     'node-server/node',
   ],
-  'node-server/grpc': ['lib', 'node-server/tls', 'node-server/grpc'],
+  'node-server/listen': ['lib', 'node-server/tls', 'node-server/listen'],
+  'node-server/grpc': ['lib', 'node-server/tls', 'node-server/listen', 'node-server/grpc'],
   'node-server/api': [
     'lib',
     'node-server/proto',

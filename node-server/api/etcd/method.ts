@@ -51,6 +51,12 @@ const MALFORMED = err<RpcStatus>({
   message: 'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data',
 })
 
+/** The same of a message on a stream. */
+export const MALFORMED_ON_STREAM: RpcStatus = {
+  code: 'Internal',
+  message: 'grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data',
+}
+
 /** What Go's protobuf calls it, with a limit of its own. */
 const TOO_DEEP = err<RpcStatus>({
   code: 'Internal',
