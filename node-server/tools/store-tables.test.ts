@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Table } from '../mvcc/backend.ts'
+import type { Table, Write } from '../mvcc/backend.ts'
 import { encodeRecord, historyKey, revisionKey } from '../mvcc/key-index.ts'
 import { encodePut, encodeTombstone } from '../mvcc/key-value.ts'
+import { leaseKey } from '../mvcc/lease.ts'
 import { MemoryBackend } from '../mvcc/memory-backend.ts'
 import { compactSlice } from '../mvcc/compaction.ts'
 import { Store } from '../mvcc/store.ts'
-import { compactTo, deleteRange, opDelete, opPut, put, txn } from '../mvcc/testing/requests.ts'
+import { applyNext, compactTo, deleteRange, opDelete, opPut, put, txn } from '../mvcc/testing/requests.ts'
+import { LeaseGrantRequest } from '../proto/generated/etcd/rpc.ts'
 import { checkTables } from './store-tables.ts'
 
 const k = (text: string): Buffer => Buffer.from(text)
@@ -108,6 +110,39 @@ for (const [title, table, key, value, problem] of damages) {
     const store = await soundStore()
     await store.backend.commit([{ table, key, value }])
     assert.match(checkTables(store.backend, store.meta).problems.join('\n'), problem)
+  })
+}
+
+const LEASE = -7n
+const leaseDamages: readonly [string, readonly Write[], RegExp | undefined][] = [
+  ['nothing', [], undefined],
+  [
+    'the lease is gone',
+    [{ table: 'leases', key: leaseKey(LEASE), value: undefined }],
+    /a lease that is not there: "l" under lease fffffffffffffff9/,
+  ],
+  [
+    'the lease does not list it',
+    [{ table: 'leaseKeys', key: leaseKey(LEASE, k('l')), value: undefined }],
+    /a lease does not know of its key: "l"/,
+  ],
+  ['one key too many', [{ table: 'leaseKeys', key: leaseKey(LEASE, k('b')), value: k('') }], /not its own: "b"/],
+  [
+    'one of no lease at all',
+    [{ table: 'leaseKeys', key: k('x'), value: k('') }],
+    /a key of a lease cannot be read: "x"/,
+  ],
+]
+for (const [title, writes, problem] of leaseDamages) {
+  test(`leases and their keys, found: ${title}`, async () => {
+    const store = await soundStore()
+    applyNext(store, 'lease-grant', LeaseGrantRequest.encode({ ID: LEASE, TTL: 60n }).finish())
+    put(store, 'l', '', { lease: LEASE })
+    await store.commit()
+    await store.backend.commit(writes)
+    const { problems } = checkTables(store.backend, store.meta)
+    if (problem === undefined) assert.deepEqual(problems, [])
+    else assert.match(problems.join('\n'), problem)
   })
 }
 

@@ -4,11 +4,10 @@ import { once } from 'node:events'
 import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { readIdentity } from '../storage/data-directory.ts'
+import { memberPaths, readIdentity } from '../storage/data-directory.ts'
 import { realDisk } from '../storage/disk.ts'
 import { lockDirectory } from '../storage/lock.ts'
 import { openStore } from '../node/snapshots.ts'
-import { memberPaths } from '../storage/data-directory.ts'
 import { listMembers } from '../mvcc/members.ts'
 import { COMPACTED, dataDirectory, KEYS, REVISION, snapshotOf, temporary, tool } from './testing/tool-run.ts'
 
@@ -33,10 +32,7 @@ test('check: a sound directory, all that is in it, and what a start would do; no
     /segment 0{15}1\.wal: .*9 batches with whole checksums \(1 identity, 1 base, 9 hard-state, 8 entry\)/,
   )
   assert.match(out, /log: entries 2 to 9 behind entry 1 \(term 1\); term 2, vote a1, commit 9/)
-  assert.match(
-    out,
-    new RegExp(`${KEYS} keys, 9 stored|${KEYS} keys, .* at revision ${REVISION}, compacted to ${COMPACTED}`),
-  )
+  assert.match(out, new RegExp(`${KEYS} keys, 6 stored revisions, at revision ${REVISION}, compacted to ${COMPACTED}`))
   assert.match(
     out,
     /a start would run: 1 committed entry of the log would be applied to the store, and 0 entries await/,
@@ -139,10 +135,10 @@ test('snapshot status: what is in it; what is no snapshot is refused', async (t)
   await snapshotOf(paths, path)
   const status = await tool('snapshot', 'status', path, '-w', 'json')
   assert.equal(status.code, 0, status.err)
-  const { size } = { size: (await readFile(path)).length - 32 }
+  const sizeBytes = (await readFile(path)).length - 32
   const { hash, ...rest } = JSON.parse(status.out) as Record<string, unknown>
   assert.equal(typeof hash, 'number')
-  assert.deepEqual(rest, { revision: REVISION, totalKey: KEYS, totalSize: size, version: 'raftkv-1' })
+  assert.deepEqual(rest, { revision: REVISION, totalKey: KEYS, totalSize: sizeBytes, version: 'raftkv-1' })
   assert.deepEqual(await readdir(folder), ['snapshot.db'])
   await writeFile(join(folder, 'text'), 'no snapshot at all'.padEnd(512, '.'))
   const text = await tool('snapshot', 'status', join(folder, 'text'), '--skip-hash-check')
@@ -233,7 +229,7 @@ test('snapshot restore: a snapshot with damaged pages leaves an empty directory;
   assert.deepEqual((await readdir(made)).toSorted(), ['lock', 'member'])
 })
 
-test('every tool has --help, and what is no tool of ours is a member’s flag', async () => {
+test('every tool has --help', async () => {
   for (const args of [['snapshot'], ['snapshot', 'status'], ['snapshot', 'restore'], ['check'], ['dump']]) {
     const { code, out } = await tool(...args, '--help')
     assert.equal(code, 0)
