@@ -19,6 +19,7 @@ import { parseConfig, type Config } from './config.ts'
 import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
 import { Lifecycle } from './node/lifecycle.ts'
 import { removedReason } from './node/open.ts'
+import { DEFAULT_MAINTENANCE } from './node/options.ts'
 import type { NodePort } from './node/ports.ts'
 import { planStart } from './static-start.ts'
 import { readIdentity } from './storage/data-directory.ts'
@@ -64,6 +65,7 @@ class Program {
         electionMs: config.electionTimeoutMs,
         snapshotCount: config.snapshotCount,
         quotaBytes: config.quotaBackendBytes,
+        maintenance: DEFAULT_MAINTENANCE,
         maxRequestBytes: config.maxRequestBytes,
         clock: systemClock,
         observer: this.#metrics.node,

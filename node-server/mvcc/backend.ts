@@ -17,6 +17,7 @@
  * | `operations`     | operation ID                          | index (8) ‖ first result                      |
  * | `operationOrder` | index (8) ‖ operation ID              | nothing                                       |
  * | `configHistory`  | index (8)                             | row, opaque to the store                      |
+ * | `alarms`         | member ID (8) ‖ alarm type (1)        | nothing                                       |
  */
 export const TABLES = [
   'revisions',
@@ -27,6 +28,7 @@ export const TABLES = [
   'operations',
   'operationOrder',
   'configHistory',
+  'alarms',
 ] as const
 
 export type Table = (typeof TABLES)[number]
@@ -84,5 +86,12 @@ export interface Backend {
    * them the copy has is told by the meta table in it, read by `readSnapshotMeta` of the same module.
    */
   writeSnapshot(path: string): Promise<void>
+  /**
+   * Gives free pages back: goes on in a compacted copy of the last commit, which gets the name `path` once it is durable
+   * and has been read. Commits wait meanwhile, reads do not. `temporaryPath` is where the copy grows; the file used before
+   * stays until the caller removes it, and may be opened instead until that happens: both hold the same commit. A
+   * rejection leaves everything as it was.
+   */
+  defragment(temporaryPath: string, path: string): Promise<void>
   close(): Promise<void>
 }

@@ -105,6 +105,23 @@ export function withoutValue(keyValue: Buffer): Buffer {
   return Buffer.concat([keyValue.subarray(0, span.fieldStart), keyValue.subarray(span.end)])
 }
 
+/**
+ * The beginning of an encoded KeyValue up to the end of its key: what is left of a KeyValue when all else is zero. Shares memory with the input.
+ */
+export function keyFieldOf(keyValue: Buffer): { readonly field: Buffer; readonly key: Buffer } {
+  let size = 0
+  let start = 1
+  for (let shift = 0; ; shift += 7) {
+    const byte = keyValue[start++]
+    if (keyValue[0] !== WIRE_KEY || byte === undefined || shift > 28) throw new MalformedBytes('a KeyValue without a key')
+    size += (byte & 0x7f) * 2 ** shift
+    if (byte < 0x80) break
+  }
+  const end = start + size
+  if (end > keyValue.length) throw new MalformedBytes('a KeyValue ends inside its key')
+  return { field: keyValue.subarray(0, end), key: keyValue.subarray(start, end) }
+}
+
 interface ValueSpan {
   readonly fieldStart: number
   readonly start: number

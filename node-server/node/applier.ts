@@ -149,10 +149,16 @@ export class Applier {
   }
 }
 
+const STORE_COMMANDS: ReadonlySet<Command['kind']> = new Set<StoreCommand['kind']>([
+  'put',
+  'delete-range',
+  'txn',
+  'compact',
+  'alarm',
+])
+
 function isStoreCommand(command: Command): command is StoreCommand {
-  return (
-    command.kind === 'put' || command.kind === 'delete-range' || command.kind === 'txn' || command.kind === 'compact'
-  )
+  return STORE_COMMANDS.has(command.kind)
 }
 
 export const timeout: Outcome = { kind: 'problem', problem: 'timeout' }

@@ -1,6 +1,7 @@
 /** What members ask of one another beside Raft: changes that only the leader may make, and who is in the cluster. JSON. */
 import type { AdminChange, AdminError, AdminMember, LeaderTransferResult } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
+import type { HashedKeyValues, HashProblem } from './hasher.ts'
 import type { NodeProblem } from './ports.ts'
 
 export type PeerRequest =
@@ -27,6 +28,13 @@ export type PeerRequest =
       readonly memberId: string
     }
   | { readonly kind: 'members' }
+  | HashQuestion
+
+/** The hash of the asked member's own data at a revision. */
+export interface HashQuestion {
+  readonly kind: 'hash-kv'
+  readonly revision: number
+}
 
 export interface WireRefusal {
   readonly error: AdminError
@@ -42,6 +50,7 @@ export type PeerAnswer =
   | { readonly kind: 'change'; readonly result: Result<AdminChange, WireRefusal> }
   | { readonly kind: 'transfer-leader'; readonly result: Result<LeaderTransferResult, WireRefusal> }
   | { readonly kind: 'members'; readonly answer: MembersAnswer }
+  | { readonly kind: 'hash-kv'; readonly result: Result<HashedKeyValues, HashProblem> }
 
 export function encodeJson(value: PeerRequest | PeerAnswer): Buffer {
   return Buffer.from(JSON.stringify(value))

@@ -2,6 +2,7 @@
 import { unreachable } from '../../../lib/assert.ts'
 import type { Revision } from '../../../lib/ids.ts'
 import type {
+  AlarmResult,
   CompactResult,
   DeleteRangeResult,
   OperationResult,
@@ -11,6 +12,7 @@ import type {
 } from '../../mvcc/results.ts'
 import type { NodePort } from '../../node/ports.ts'
 import {
+  AlarmResponse,
   CompactionResponse,
   DeleteRangeResponse,
   PutResponse,
@@ -35,7 +37,7 @@ function innerHeader(revision: Revision | undefined): ResponseHeader {
   return { clusterId: 0n, memberId: 0n, revision: BigInt(revision ?? 0), raftTerm: 0n }
 }
 
-export function encodeResult(node: NodePort, result: OperationResult | CompactResult): Uint8Array {
+export function encodeResult(node: NodePort, result: OperationResult | CompactResult | AlarmResult): Uint8Array {
   const top = header(node, result.revision)
   switch (result.kind) {
     case 'range':
@@ -48,6 +50,8 @@ export function encodeResult(node: NodePort, result: OperationResult | CompactRe
       return TxnResponse.encode(txnResponse(result, top)).finish()
     case 'compact':
       return CompactionResponse.encode({ header: top }).finish()
+    case 'alarm':
+      return AlarmResponse.encode({ header: top, alarms: result.alarms }).finish()
     default:
       return unreachable(result)
   }
