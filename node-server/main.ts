@@ -13,10 +13,11 @@ import { pino, type Logger } from 'pino'
 import { systemClock } from '../lib/system-clock.ts'
 import type { AdminStatus } from '../lib/admin-api.ts'
 import { adminApp } from './api/admin/admin-app.ts'
-import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
+import { memberMetrics, type AlarmFacts, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
 import { etcdServices } from './api/etcd/services.ts'
 import { parseConfig, type Config } from './config.ts'
 import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
+import type { Alarms } from './mvcc/alarms.ts'
 import { Lifecycle } from './node/lifecycle.ts'
 import { removedReason } from './node/open.ts'
 import { DEFAULT_MAINTENANCE } from './node/options.ts'
@@ -170,7 +171,9 @@ class Program {
     const peers = node.members().filter(({ id }) => id !== node.memberId)
     return {
       pendingProposals: node.pendingProposals,
-      quotaBytes: this.#config.quotaBackendBytes,
+      quotaBytes: node.quota.limitBytes,
+      isDefragmenting: node.files.isDefragmenting,
+      alarms: alarmFacts(node.store.alarms),
       dbSizeInUseBytes: node.store.size().inUseBytes,
       peers: peers.map(({ id }) => {
         const { sentBytes, receivedBytes, sendFailures, roundTripMs } = transport.stats(id)
@@ -179,6 +182,12 @@ class Program {
       }),
     }
   }
+}
+
+function alarmFacts({ noSpace, corrupt }: Alarms): readonly AlarmFacts[] {
+  const of = (ids: ReadonlySet<bigint>, type: AlarmFacts['type']): AlarmFacts[] =>
+    [...ids].map((id) => ({ memberId: id.toString(16), type }))
+  return [...of(noSpace, 'NOSPACE'), ...of(corrupt, 'CORRUPT')]
 }
 
 async function listen(app: Express, url: string): Promise<Server> {

@@ -4,7 +4,13 @@
  */
 import { unreachable } from '../../lib/assert.ts'
 import { err, ok } from '../../lib/result.ts'
-import { AlarmRequest, CompactionRequest, DeleteRangeRequest, PutRequest, TxnRequest } from '../proto/generated/etcd/rpc.ts'
+import {
+  AlarmRequest,
+  CompactionRequest,
+  DeleteRangeRequest,
+  PutRequest,
+  TxnRequest,
+} from '../proto/generated/etcd/rpc.ts'
 import { applyAlarm, refuseByAlarm, refuseTxnByAlarm } from './alarms.ts'
 import { beginChange, deleteKeys, endChange, putKey } from './change.ts'
 import type { StoreCommand } from './command.ts'

@@ -113,7 +113,8 @@ export function keyFieldOf(keyValue: Buffer): { readonly field: Buffer; readonly
   let start = 1
   for (let shift = 0; ; shift += 7) {
     const byte = keyValue[start++]
-    if (keyValue[0] !== WIRE_KEY || byte === undefined || shift > 28) throw new MalformedBytes('a KeyValue without a key')
+    if (keyValue[0] !== WIRE_KEY || byte === undefined || shift > 28)
+      throw new MalformedBytes('a KeyValue without a key')
     size += (byte & 0x7f) * 2 ** shift
     if (byte < 0x80) break
   }

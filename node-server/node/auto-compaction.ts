@@ -72,8 +72,9 @@ async function runByRevision(parts: CompactorParts, retentionRevisions: number, 
   }
 }
 
-async function compact({ log, compact }: CompactorParts, revision: number): Promise<boolean> {
-  const reason = await compact(revision)
+async function compact(parts: CompactorParts, revision: number): Promise<boolean> {
+  const { log } = parts
+  const reason = await parts.compact(revision)
   if (reason === undefined) log.info({ revision }, 'compacted automatically')
   else log.warn({ revision, reason }, 'could not compact automatically, the next interval tries again')
   return reason === undefined

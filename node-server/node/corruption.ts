@@ -3,7 +3,7 @@
  * as in etcd: at intervals, by the hashes of compactions, and once before a restarted member serves clients.
  */
 import { sleep } from '../../lib/clock.ts'
-import { MemberId, formatId } from '../../lib/ids.ts'
+import { formatId, type MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { AlarmType } from '../proto/generated/etcd/rpc.ts'
 import { disagreeing, judgeCompaction, judgePeriodic, type PeerHash } from './corruption-verdict.ts'

@@ -107,7 +107,8 @@ export class Hasher {
     const before = this.#observed
     if (before.store === store && before.compactedRevision === compactedRevision) return
     this.#observed = { store, compactedRevision }
-    if (this.#hashesCompactions && before.store === store) this.#noteCompaction(before.compactedRevision, compactedRevision)
+    if (this.#hashesCompactions && before.store === store)
+      this.#noteCompaction(before.compactedRevision, compactedRevision)
   }
 
   #noteCompaction(previous: number, revision: number): void {

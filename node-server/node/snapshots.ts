@@ -90,7 +90,14 @@ export class Snapshots {
       await store.backend.writeSnapshot(path)
       const file = await openFile(path, 'r')
       const { size } = await file.stat()
-      return { sizeBytes: size, read: (maxBytes) => readSome(file, maxBytes), close: () => file.close().finally(remove) }
+      return {
+        sizeBytes: size,
+        read: (maxBytes) => readSome(file, maxBytes),
+        close: async () => {
+          await file.close()
+          await remove()
+        },
+      }
     } catch (error) {
       await remove()
       throw error
@@ -121,7 +128,10 @@ export class Snapshots {
    * caller closes that one, and {@link removeOldStores} deletes its file.
    */
   async install(index: LogIndex): Promise<Store> {
-    await this.#disk.rename(this.#receivedPath(index), join(this.#paths.db, storeName({ beganAt: index, generation: 0 })))
+    await this.#disk.rename(
+      this.#receivedPath(index),
+      join(this.#paths.db, storeName({ beganAt: index, generation: 0 })),
+    )
     await this.#disk.syncDirectory(this.#paths.db)
     return openStore(this.#disk, this.#paths)
   }

@@ -1,15 +1,21 @@
 /**
  * All that this member answers of the etcd v3 API, by path. A method that is not here is answered Unimplemented by the
- * engine: Watch, Lease, Auth, Lock, Election, and of Maintenance all but Status, Alarm
- * (to list them) and MoveLeader.
+ * engine: Watch, Lease, Lock, Election.
  */
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
+import { authService } from './auth.ts'
 import { clusterService } from './cluster.ts'
 import { healthService } from './health.ts'
 import { kvService, type KvOptions } from './kv.ts'
 import { maintenanceService } from './maintenance.ts'
 
 export function etcdServices(node: NodePort, options: KvOptions): ServiceTable {
-  return { ...kvService(node, options), ...clusterService(node), ...maintenanceService(node), ...healthService() }
+  return {
+    ...kvService(node, options),
+    ...clusterService(node),
+    ...maintenanceService(node, options.clock),
+    ...authService(node),
+    ...healthService(),
+  }
 }
