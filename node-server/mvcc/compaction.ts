@@ -50,13 +50,12 @@ export interface SliceResult {
 
 /**
  * One slice of the physical half: call it between entries, again and again while `cursor` is defined, and not while
- * `store.isSaturated`. After a restart the pass begins from the start, which finds less to do. Nothing is removed for a
- * compacted revision above `maxTarget`: somebody still reads what it would remove (`hash-kv.ts`).
+ * `store.isSaturated`. No pass begins that would reach `store.eventsHeldFrom`. After a restart the pass begins from the
+ * start, which finds less to do. Nothing is removed for a compacted revision above `maxTarget`: somebody still reads what
+ * it would remove (`hash-kv.ts`).
  */
 export function compactSlice(store: Store, cursor: CompactionCursor | undefined, maxTarget = Infinity): SliceResult {
-  if (cursor === undefined && store.meta.purgedRevision >= store.compactedRevision) {
-    return { cursor: undefined, removedVersions: 0 }
-  }
+  if (cursor === undefined && !mayBeginPass(store)) return { cursor: undefined, removedVersions: 0 }
   const { target, next } = cursor ?? { target: store.compactedRevision, next: Buffer.of(0) }
   if (target > maxTarget) return { cursor, removedVersions: 0 }
   const entries = [...store.buffer.scan('history', next, undefined, { limit: SLICE_ENTRIES + 1 })]
@@ -72,8 +71,12 @@ export function compactSlice(store: Store, cursor: CompactionCursor | undefined,
   }
   if (following !== undefined) return { cursor: { target, next: Buffer.from(following.key) }, removedVersions }
   store.update({ purgedRevision: target })
-  const isBehind = target < store.compactedRevision
-  return { cursor: isBehind ? { target: store.compactedRevision, next: Buffer.of(0) } : undefined, removedVersions }
+  const nextPass = mayBeginPass(store) ? { target: store.compactedRevision, next: Buffer.of(0) } : undefined
+  return { cursor: nextPass, removedVersions }
+}
+
+function mayBeginPass(store: Store): boolean {
+  return store.meta.purgedRevision < store.compactedRevision && store.compactedRevision < store.eventsHeldFrom
 }
 
 function isInvisible(store: Store, entry: TableEntry, following: TableEntry | undefined, target: number): boolean {

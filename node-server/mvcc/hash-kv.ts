@@ -16,7 +16,7 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import { TABLES } from './backend.ts'
 import type { StoreError } from './errors.ts'
 import { decodeRevisionKey, revisionKey } from './key-index.ts'
-import { decodeStoredRevision, keyFieldOf, type StoredRevision } from './key-value.ts'
+import { decodeStoredRevision, headOf, type StoredRevision } from './key-value.ts'
 import { readAt } from './read.ts'
 import type { Store } from './store.ts'
 
@@ -89,7 +89,7 @@ function resultOf({ hasLiveKey, hash, hashOfDead, compactedRevision, revision }:
 function addRow(store: Store, pass: HashPass, rowKey: Uint8Array, { isTombstone, keyValue }: StoredRevision): void {
   const { revision, sub } = decodeRevisionKey(rowKey)
   const { compactedRevision } = pass
-  const { field, key } = keyFieldOf(keyValue)
+  const { key } = headOf(keyValue)
   const isOld = revision <= compactedRevision
   const isLiveAt = (at: number): boolean => {
     const live = isTombstone ? undefined : readAt(store, key, at)
@@ -99,10 +99,15 @@ function addRow(store: Store, pass: HashPass, rowKey: Uint8Array, { isTombstone,
   const isKept = (isOld || !pass.hasLiveKey) && isLiveAt(pass.revision)
   if (isKept) pass.hasLiveKey = true
   if (isTombstone && revision === compactedRevision) return
-  const rowBytes = [etcdKey(revision, sub, isTombstone), isTombstone ? field : keyValue] as const
+  const rowBytes = [etcdKey(revision, sub, isTombstone), isTombstone ? keyFieldOf(keyValue, key) : keyValue] as const
   if (!isOld || isKept) for (const bytes of rowBytes) pass.hash = crc32c(bytes, pass.hash)
   if (pass.hasLiveKey || (isOld && !isLiveAt(compactedRevision))) return
   for (const bytes of rowBytes) pass.hashOfDead = crc32c(bytes, pass.hashOfDead)
+}
+
+/** What a KeyValue is with nothing but a key: it comes first. */
+function keyFieldOf(keyValue: Buffer, key: Buffer): Buffer {
+  return keyValue.subarray(0, key.byteOffset + key.length - keyValue.byteOffset)
 }
 
 function etcdKey(revision: number, sub: number, isTombstone: boolean): Buffer {

@@ -105,22 +105,34 @@ export function withoutValue(keyValue: Buffer): Buffer {
   return Buffer.concat([keyValue.subarray(0, span.fieldStart), keyValue.subarray(span.end)])
 }
 
-/**
- * The beginning of an encoded KeyValue up to the end of its key: what is left of a KeyValue when all else is zero. Shares memory with the input.
- */
-export function keyFieldOf(keyValue: Buffer): { readonly field: Buffer; readonly key: Buffer } {
-  let size = 0
-  let start = 1
-  for (let shift = 0; ; shift += 7) {
-    const byte = keyValue[start++]
-    if (keyValue[0] !== WIRE_KEY || byte === undefined || shift > 28)
-      throw new MalformedBytes('a KeyValue without a key')
-    size += (byte & 0x7f) * 2 ** shift
-    if (byte < 0x80) break
+export interface KeyValueHead {
+  /** Shares memory with the input. */
+  readonly key: Buffer
+  /** 0 in a tombstone. */
+  readonly createRevision: number
+}
+
+/** What stands at the beginning of an encoded KeyValue: this module writes fields in the order of their numbers. */
+export function headOf(keyValue: Buffer): KeyValueHead {
+  let offset = 0
+  let key = keyValue.subarray(0, 0)
+  if (keyValue[offset] === WIRE_KEY) {
+    const size = readVarint(keyValue, offset + 1)
+    key = keyValue.subarray(size.end, size.end + size.value)
+    offset = size.end + size.value
   }
-  const end = start + size
-  if (end > keyValue.length) throw new MalformedBytes('a KeyValue ends inside its key')
-  return { field: keyValue.subarray(0, end), key: keyValue.subarray(start, end) }
+  return { key, createRevision: keyValue[offset] === WIRE_CREATE_REVISION ? readVarint(keyValue, offset + 1).value : 0 }
+}
+
+function readVarint(bytes: Buffer, offset: number): { readonly value: number; readonly end: number } {
+  let value = 0
+  for (let end = offset, scale = 1; ; scale *= 0x80) {
+    const byte = bytes[end++]
+    if (byte === undefined || scale > Number.MAX_SAFE_INTEGER)
+      throw new MalformedBytes('a KeyValue ends inside a number')
+    value += (byte & 0x7f) * scale
+    if (byte < 0x80) return { value, end }
+  }
 }
 
 interface ValueSpan {

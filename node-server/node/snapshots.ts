@@ -12,22 +12,9 @@ import type { MemberPaths } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
 import type { ReceivedSnapshot, SnapshotMessage, Transport } from '../transport/transport.ts'
 import { decodeConfiguration } from './configuration.ts'
+import { FIRST_STORE, newestStore, storeName, storePath, type StoreFile } from './store-name.ts'
 
 const RECEIVED_NAME = /^received-([0-9]+)\.db$/
-
-const STORE_NAME = /^store-([0-9]+)(?:\.([0-9]+))?\.mdb$/
-
-/** Which of a member's store files: the newest has the highest index, and of those the highest generation. */
-interface StoreFile {
-  /** Index of the snapshot that it began as; 0 for one that began empty. */
-  readonly beganAt: number
-  /** How often it was defragmented since. */
-  readonly generation: number
-}
-
-function storeName({ beganAt, generation }: StoreFile): string {
-  return generation === 0 ? `store-${beganAt}.mdb` : `store-${beganAt}.${generation}.mdb`
-}
 
 /** A file of one commit, to be read once from its start to its end. */
 export interface StoreCopy {
@@ -55,12 +42,8 @@ export class Snapshots {
   }
 
   /** Indexes of snapshots that were taken in and not installed. */
-  async received(): Promise<readonly LogIndex[]> {
-    const names = await this.#disk.list(this.#paths.snapshots)
-    return names.flatMap((name) => {
-      const index = RECEIVED_NAME.exec(name)?.[1]
-      return index === undefined ? [] : [LogIndex(Number(index))]
-    })
+  received(): Promise<readonly LogIndex[]> {
+    return receivedSnapshots(this.#disk, this.#paths)
   }
 
   /** Makes a copy of the store's last commit and streams it; the outcome goes to the transport's handler. */
@@ -106,7 +89,7 @@ export class Snapshots {
 
   /** See Backend; the file before is gone when it resolves. */
   async defragment(store: Store): Promise<void> {
-    const before = await newestStore(this.#disk, this.#paths)
+    const before = await currentStore(this.#disk, this.#paths)
     const temporary = join(this.#paths.snapshots, `defragment-${++this.#sequence}.db`)
     const after = storeName({ ...before, generation: before.generation + 1 })
     try {
@@ -128,16 +111,13 @@ export class Snapshots {
    * caller closes that one, and {@link removeOldStores} deletes its file.
    */
   async install(index: LogIndex): Promise<Store> {
-    await this.#disk.rename(
-      this.#receivedPath(index),
-      join(this.#paths.db, storeName({ beganAt: index, generation: 0 })),
-    )
+    await this.#disk.rename(this.#receivedPath(index), storePath(this.#paths, { beganAt: index, generation: 0 }))
     await this.#disk.syncDirectory(this.#paths.db)
     return openStore(this.#disk, this.#paths)
   }
 
   async removeOldStores(): Promise<void> {
-    const newest = storeName(await newestStore(this.#disk, this.#paths))
+    const newest = storeName(await currentStore(this.#disk, this.#paths))
     for (const name of await this.#disk.list(this.#paths.db)) {
       if (!name.startsWith(newest)) await this.#disk.remove(join(this.#paths.db, name))
     }
@@ -156,17 +136,18 @@ export class Snapshots {
 
 /** The newest, should a crash have left an older one beside it. */
 export async function openStore(disk: Disk, paths: MemberPaths): Promise<Store> {
-  return new Store(new LmdbBackend(join(paths.db, storeName(await newestStore(disk, paths)))))
+  return new Store(new LmdbBackend(storePath(paths, await currentStore(disk, paths))))
 }
 
-async function newestStore(disk: Disk, paths: MemberPaths): Promise<StoreFile> {
-  let newest: StoreFile = { beganAt: 0, generation: 0 }
-  for (const name of await disk.list(paths.db)) {
-    const [, beganAt, generation = '0'] = STORE_NAME.exec(name) ?? []
-    if (beganAt === undefined) continue
-    const file = { beganAt: Number(beganAt), generation: Number(generation) }
-    const order = file.beganAt - newest.beganAt || file.generation - newest.generation
-    if (order > 0) newest = file
-  }
-  return newest
+async function currentStore(disk: Disk, paths: MemberPaths): Promise<StoreFile> {
+  return (await newestStore(disk, paths)) ?? FIRST_STORE
+}
+
+/** Indexes of the snapshots that were taken in and not installed. */
+export async function receivedSnapshots(disk: Disk, paths: MemberPaths): Promise<readonly LogIndex[]> {
+  const names = await disk.list(paths.snapshots)
+  return names.flatMap((name) => {
+    const index = RECEIVED_NAME.exec(name)?.[1]
+    return index === undefined ? [] : [LogIndex(Number(index))]
+  })
 }
