@@ -88,9 +88,9 @@ export interface Backend {
   writeSnapshot(path: string): Promise<void>
   /**
    * Gives free pages back: goes on in a compacted copy of the last commit, which gets the name `path` once it is durable
-   * and has been read. Commits wait meanwhile, reads do not. `temporaryPath` is where the copy grows; the file used before
-   * stays until the caller removes it, and may be opened instead until that happens: both hold the same commit. A
-   * rejection leaves everything as it was.
+   * and has been read. Commits wait meanwhile, reads do not. The copy grows at `temporaryPath`, where nothing may be. The
+   * file before is the caller's to remove: a process that starts opens the new one. A rejection leaves everything as it
+   * was, but maybe something at `temporaryPath`.
    */
   defragment(temporaryPath: string, path: string): Promise<void>
   close(): Promise<void>

@@ -137,7 +137,8 @@ test('a pass in slices is not disturbed by later changes, nor by a compaction wh
 
 test('one damaged value gives another number', () => {
   const [sound, damaged] = [newStore(), newStore()]
-  for (const store of [sound, damaged]) for (let i = 0; i < 10; i++) put(store, `k${i}`, store === damaged && i === 3 ? 'X' : 'v')
+  for (const store of [sound, damaged])
+    for (let i = 0; i < 10; i++) put(store, `k${i}`, store === damaged && i === 3 ? 'X' : 'v')
   assert.notEqual(hashOf(sound), hashOf(damaged))
 })
 

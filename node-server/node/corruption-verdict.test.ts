@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MemberId } from '../../lib/ids.ts'
-import { disagreeing, judgeCompaction, judgePeriodic, NOBODY_IN_PARTICULAR, type PeerHash } from './corruption-verdict.ts'
+import {
+  disagreeing,
+  judgeCompaction,
+  judgePeriodic,
+  NOBODY_IN_PARTICULAR,
+  type PeerHash,
+} from './corruption-verdict.ts'
 import type { HashedKeyValues } from './hasher.ts'
 
 const OWN = MemberId(1n)
