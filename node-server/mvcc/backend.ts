@@ -18,6 +18,8 @@
  * | `operationOrder` | index (8) ‖ operation ID              | nothing                                       |
  * | `configHistory`  | index (8)                             | row, opaque to the store                      |
  * | `alarms`         | member ID (8) ‖ alarm type (1)        | nothing                                       |
+ * | `leases`         | lease ID (8)                          | granted TTL in seconds (8)                    |
+ * | `leaseKeys`      | lease ID (8) ‖ user key               | nothing                                       |
  */
 export const TABLES = [
   'revisions',
@@ -29,6 +31,8 @@ export const TABLES = [
   'operationOrder',
   'configHistory',
   'alarms',
+  'leases',
+  'leaseKeys',
 ] as const
 
 export type Table = (typeof TABLES)[number]

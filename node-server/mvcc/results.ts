@@ -50,8 +50,24 @@ export interface AlarmResult {
   readonly alarms: AlarmMember[]
 }
 
+export interface LeaseGrantResult {
+  readonly kind: 'lease-grant'
+  /** Of the store: a grant makes none. */
+  readonly revision: Revision
+  readonly id: bigint
+  readonly ttlSeconds: number
+}
+
+export interface LeaseRevokeResult {
+  readonly kind: 'lease-revoke'
+  /** Of the store after the lease's keys are gone. */
+  readonly revision: Revision
+  readonly id: bigint
+}
+
 export type OperationResult = RangeResult | PutResult | DeleteRangeResult | TxnResult
-export type AppliedResult = PutResult | DeleteRangeResult | TxnResult | CompactResult | AlarmResult
+export type LeaseResult = LeaseGrantResult | LeaseRevokeResult
+export type AppliedResult = PutResult | DeleteRangeResult | TxnResult | CompactResult | LeaseResult | AlarmResult
 
 /** Of one entry: what its waiter gets. */
 export type ApplyResult = Result<AppliedResult, StoreError>

@@ -13,6 +13,7 @@ import { getOperation } from '../mvcc/members.ts'
 import type { Transport } from '../transport/transport.ts'
 import { refuse, staleFence, type LeaderFacts, type RequestedChange } from './fence.ts'
 import type { HashedKeyValues } from './hasher.ts'
+import { LeaseDuties } from './lease-duties.ts'
 import { decodeChange } from './membership.ts'
 import type { Node } from './node.ts'
 import { requestTimeoutMs } from './options.ts'
@@ -36,12 +37,14 @@ const LEADER_POLL_MS = 10
 const HASH_TIMEOUT_MS = 60_000
 
 export class LeaderDuties {
+  readonly leases: LeaseDuties
   readonly #node: Node
   readonly #transport: Transport
 
   constructor(node: Node, transport: Transport) {
     this.#node = node
     this.#transport = transport
+    this.leases = new LeaseDuties(node, (to, payload, timeoutMs) => transport.request(to, payload, timeoutMs))
   }
 
   async change(request: ChangeRequest): Promise<Result<AdminChange, WireRefusal>> {
@@ -61,6 +64,8 @@ export class LeaderDuties {
     if (request.kind === 'members' || from === NOBODY) return encodeJson({ kind: 'members', answer: this.members() })
     if (request.kind === 'hash-kv')
       return encodeJson({ kind: 'hash-kv', result: await this.#node.hasher.hashKeyValues(request.revision) })
+    if (request.kind === 'lease-renew' || request.kind === 'lease-time-to-live')
+      return encodeJson(await this.leases.answer(request))
     return encodeJson(await this.#carryOut(request))
   }
 

@@ -15,7 +15,7 @@
  */
 import { assert } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { readEvents, type EventPage } from '../mvcc/events.ts'
+import { readEvents } from '../mvcc/events.ts'
 import type { Store } from '../mvcc/store.ts'
 import type { NodePort } from './ports.ts'
 import { collectEvents } from './watch-delivery.ts'
@@ -43,10 +43,10 @@ export const DEFAULT_WATCH_LIMITS: WatchLimits = { watches: 1_000_000, keyBytes:
 
 /** Key-values read at once; the last revision among them may exceed it. */
 const PAGE_BYTES = 128 * 1024
-/** Events times watches in one step, about. */
-const PAGE_DELIVERIES = 200_000
+/** Events given out in one step, one counted for each watch; the last revision among them may exceed it. */
+const STEP_EVENTS = 10_000
 /** Watches that catch up together on one page. */
-const GROUP_WATCHES = 200
+const GROUP_WATCHES = 5000
 /** How long one slice may hold the thread, in milliseconds; what is left comes after other work. */
 const SLICE_MS = 5
 
@@ -202,16 +202,14 @@ export class WatchHub {
   #distribute(): void {
     const deadlineMs = this.#clock.monotonicMs() + SLICE_MS
     while (this.#cursor <= this.#store.revision) {
-      const { size } = this.#keepingUp
-      if (size === 0) return this.#setCursor(this.#store.revision + 1)
-      const limitEvents = Math.min(this.#limits.pageEvents, Math.ceil(PAGE_DELIVERIES / size))
-      const page = readEvents(this.#store, this.#cursor, PAGE_BYTES, limitEvents)
-      // Versions that the events of the page replaced are as safe from compaction as the events.
-      const deliveries = collectEvents(this.#store, page, this.#keepingUp, this.#cursor - 1)
+      if (this.#keepingUp.size === 0) return this.#setCursor(this.#store.revision + 1)
       const before = this.#cursor
-      this.#setCursor(page.nextRevision)
-      for (const [watch, events] of deliveries) {
-        if (this.#deliver(watch, events, page)) continue
+      const page = readEvents(this.#store, before, PAGE_BYTES, this.#limits.pageEvents)
+      // Versions that these events replaced are as safe from compaction as the events.
+      const collected = collectEvents(this.#store, page, this.#keepingUp, before - 1, STEP_EVENTS)
+      this.#setCursor(collected.nextRevision)
+      for (const [watch, events] of collected.events) {
+        if (this.#deliver(watch, events, collected.nextRevision)) continue
         this.#displace(watch)
         watch.nextRevision = Math.max(watch.nextRevision, before)
         this.#place(watch)
@@ -250,21 +248,22 @@ export class WatchHub {
       this.#behind.delete(watch)
       group.add(watch)
     }
-    const deliveries = collectEvents(this.#store, page, group, this.#store.compactedRevision)
+    const { compactedRevision } = this.#store
+    const { events, nextRevision } = collectEvents(this.#store, page, group, compactedRevision, STEP_EVENTS)
     for (const watch of group.all()) {
-      const events = deliveries.get(watch)
-      const isServed = events === undefined || this.#deliver(watch, events, page)
-      if (isServed) watch.nextRevision = page.nextRevision
+      const own = events.get(watch)
+      const isServed = own === undefined || this.#deliver(watch, own, nextRevision)
+      if (isServed) watch.nextRevision = Math.max(watch.nextRevision, nextRevision)
       this.#place(watch)
     }
   }
 
   /** False: the outlet has no room. */
-  #deliver(watch: Watch, events: readonly Buffer[], page: EventPage): boolean {
+  #deliver(watch: Watch, events: readonly Buffer[], nextRevision: number): boolean {
     if (!watch.outlet.hasRoom) return false
     assert(events.length > 0, 'a delivery has events')
     this.#events += events.length
-    watch.outlet.deliver(watch, events, page.nextRevision - 1)
+    watch.outlet.deliver(watch, events, nextRevision - 1)
     return true
   }
 

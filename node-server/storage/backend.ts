@@ -12,8 +12,8 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { assert } from '../../lib/assert.ts'
 import { open, type Database, type RootDatabase } from 'lmdb'
+import { assert } from '../../lib/assert.ts'
 import {
   TABLES,
   type Backend,
@@ -49,7 +49,8 @@ export interface LmdbOptions {
 export class LmdbBackend implements Backend {
   #path: string
   #root: RootDatabase<Uint8Array, Uint8Array>
-  #tables: Readonly<Record<Table, LmdbTable>>
+  /** A table that came with a later version is missing in a file of an earlier one while that is only read: it is empty. */
+  #tables: Tables
   readonly #options: LmdbOptions
   /** Copies that a thread of the library makes: the file must stay open until they are through. */
   readonly #copies = new Set<Promise<void>>()
@@ -69,21 +70,23 @@ export class LmdbBackend implements Backend {
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
-    return this.#tables[table].get(key)
+    return this.#tables[table]?.get(key)
   }
 
   scan(table: Table, start: Uint8Array, end: Uint8Array | undefined, options: ScanOptions = {}): Iterable<TableEntry> {
     const limit = options.limit === undefined ? {} : { limit: options.limit }
+    const tree = this.#tables[table]
+    if (tree === undefined) return []
     if (options.isReverse !== true) {
-      return this.#tables[table].getRange({ start, ...(end === undefined ? {} : { end }), ...limit })
+      return tree.getRange({ start, ...(end === undefined ? {} : { end }), ...limit })
     }
     // Reversed, the library begins at `start` and goes down to `end`: our bounds swap places and openness.
     const from = end === undefined ? {} : { start: end, exclusiveStart: true }
-    return this.#tables[table].getRange({ ...from, end: start, inclusiveEnd: true, reverse: true, ...limit })
+    return tree.getRange({ ...from, end: start, inclusiveEnd: true, reverse: true, ...limit })
   }
 
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
-    return this.#tables[table].getKeysCount({ start, ...(end === undefined ? {} : { end }) })
+    return this.#tables[table]?.getKeysCount({ start, ...(end === undefined ? {} : { end }) }) ?? 0
   }
 
   async commit(writes: readonly Write[]): Promise<void> {
@@ -101,8 +104,10 @@ export class LmdbBackend implements Backend {
       await this.#root.batch(() => {
         for (const { table, key, value } of writes) {
           // The promises are those of the batch, which is awaited; a single write cannot fail alone.
-          if (value === undefined) void this.#tables[table].remove(key)
-          else void this.#tables[table].put(key, value)
+          const tree = this.#tables[table]
+          assert(tree !== undefined, `the store has the table ${table}: it was not opened to be read only`)
+          if (value === undefined) void tree.remove(key)
+          else void tree.put(key, value)
         }
       })
       return undefined
@@ -112,7 +117,7 @@ export class LmdbBackend implements Backend {
   }
 
   size(): BackendSize {
-    const tables = TABLES.map((table) => this.#tables[table].getStats() as LmdbStats)
+    const tables = TABLES.flatMap((table) => (this.#tables[table]?.getStats() as LmdbStats | undefined) ?? [])
     const inUsePages = tables.reduce(
       (sum, { treeBranchPageCount, treeLeafPageCount, overflowPages }) =>
         sum + treeBranchPageCount + treeLeafPageCount + overflowPages,
@@ -183,9 +188,11 @@ export class LmdbBackend implements Backend {
   }
 }
 
+type Tables = Readonly<Record<Table, LmdbTable | undefined>>
+
 interface OpenTables {
   readonly root: RootDatabase<Uint8Array, Uint8Array>
-  readonly tables: Readonly<Record<Table, LmdbTable>>
+  readonly tables: Tables
 }
 
 function openTables(path: string, options: LmdbOptions): OpenTables {
@@ -201,7 +208,7 @@ function openTables(path: string, options: LmdbOptions): OpenTables {
   })
   const tables = Object.fromEntries(
     TABLES.map((table) => [table, root.openDB<Uint8Array, Uint8Array>(table, BINARY)]),
-  ) as Record<Table, LmdbTable>
+  ) as Record<Table, LmdbTable | undefined>
   return { root, tables }
 }
 
