@@ -25,6 +25,7 @@ import { planStart } from './static-start.ts'
 import { readIdentity } from './storage/data-directory.ts'
 import { realDisk } from './storage/disk.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
+import { isTool } from './tools/names.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
 
 /** For calls in flight when the member is asked to stop. */
@@ -139,6 +140,7 @@ class Program {
         watch: { hub, maxRequestBytes, electionMs: electionTimeoutMs },
       }),
       maxReceiveBytes: maxRequestBytes + GRPC_OVERHEAD_BYTES,
+      log: this.#log,
       observer: {
         ...this.#metrics.rpc,
         failed: (path, error) => {
@@ -197,6 +199,13 @@ async function listen(app: Express, url: string): Promise<Server> {
 }
 
 async function main(): Promise<void> {
+  const [, , ...args] = process.argv
+  if (isTool(args[0])) {
+    const { runTool } = await import('./tools/tools.ts')
+    const command = [process.execPath, ...process.execArgv, import.meta.filename]
+    process.exitCode = await runTool(args, { stdout: process.stdout, stderr: process.stderr, command })
+    return
+  }
   const parsed = parseConfig(process.argv.slice(2), process.env)
   if (parsed.kind === 'help') return void process.stdout.write(parsed.text)
   if (parsed.kind === 'version')
