@@ -5,6 +5,8 @@ import { decodeCommand, type Command, type Member, type MembershipChange } from 
 import {
   CompactionRequest,
   DeleteRangeRequest,
+  LeaseGrantRequest,
+  LeaseRevokeRequest,
   PutRequest,
   TxnRequest,
   type RangeRequest,
@@ -63,6 +65,12 @@ function commandWords(command: Command, options: WordOptions): string {
       const { revision, physical } = CompactionRequest.decode(command.request)
       return `compact revision=${revision}${physical ? ' physical' : ''}`
     }
+    case 'lease-grant': {
+      const { ID, TTL } = LeaseGrantRequest.decode(command.request)
+      return `lease-grant ${leaseWords(ID)} ttl=${TTL}s`
+    }
+    case 'lease-revoke':
+      return `lease-revoke ${leaseWords(LeaseRevokeRequest.decode(command.request).ID)}`
     case 'membership': {
       const { operationId, expectedConfigIndex } = command
       const fence = expectedConfigIndex === undefined ? '' : ` if-config-index=${expectedConfigIndex}`
@@ -80,8 +88,12 @@ function commandWords(command: Command, options: WordOptions): string {
 function putWords(request: PutRequest, { hasValues }: WordOptions): string {
   const { key, value, lease, prevKv, ignoreValue, ignoreLease } = request
   const flags = [prevKv ? ' prev-kv' : '', ignoreValue ? ' ignore-value' : '', ignoreLease ? ' ignore-lease' : '']
-  const leaseWords = lease === 0n ? '' : ` lease=${formatId(BigInt.asUintN(64, lease))}`
-  return `put ${quoteBytes(key)} value=${hasValues ? quoteBytes(value) : `${value.length}B`}${leaseWords}${flags.join('')}`
+  const attached = lease === 0n ? '' : ` lease=${leaseWords(lease)}`
+  return `put ${quoteBytes(key)} value=${hasValues ? quoteBytes(value) : `${value.length}B`}${attached}${flags.join('')}`
+}
+
+function leaseWords(id: bigint): string {
+  return formatId(BigInt.asUintN(64, id))
 }
 
 function deleteWords({ key, rangeEnd, prevKv }: DeleteRangeRequest): string {

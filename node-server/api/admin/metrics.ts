@@ -54,6 +54,9 @@ export interface HealthMetrics {
 
 const DISK_BUCKETS = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i)
 
+/** From one second to three months. */
+const TTL_BUCKETS = Array.from({ length: 24 }, (_, i) => 2 ** i)
+
 export function memberMetrics(source: MetricsSource): MemberMetrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -179,12 +182,29 @@ function nodeObserver(registry: Registry): NodeObserver {
   const failed = count('etcd_server_proposals_failed_total', 'Proposals that failed.')
   const changes = count('etcd_server_leader_changes_seen_total', 'Changes of leader that this member saw.')
   const slow = count('etcd_server_slow_apply_total', 'Apply batches slower than 100 ms.')
+  const granted = count('etcd_debugging_lease_granted_total', 'Leases granted.')
+  const revoked = count('etcd_debugging_lease_revoked_total', 'Leases revoked, also because they were over.')
+  const renewed = count('etcd_debugging_lease_renewed_total', 'Renewals of leases that this member answered as leader.')
+  const expired = count('etcd_debugging_server_lease_expired_total', 'Leases that this member ended as leader.')
+  const ttls = new Histogram({
+    name: 'etcd_debugging_lease_ttl_total',
+    help: 'TTLs granted, in seconds.',
+    registers,
+    buckets: TTL_BUCKETS,
+  })
   return {
     walFsync: (seconds) => walFsync.observe(seconds),
     backendCommit: (seconds) => backendCommit.observe(seconds),
     proposalFailed: () => failed.inc(),
     leaderChanged: () => changes.inc(),
     slowApply: () => slow.inc(),
+    leaseGranted: (ttlSeconds) => {
+      granted.inc()
+      ttls.observe(ttlSeconds)
+    },
+    leaseRevoked: () => revoked.inc(),
+    leaseRenewed: () => renewed.inc(),
+    leaseExpired: () => expired.inc(),
   }
 }
 
