@@ -213,8 +213,8 @@ async function main(): Promise<void> {
   const [, , ...args] = process.argv
   if (isTool(args[0])) {
     const { runTool } = await import('./tools/tools.ts')
-    const command = [process.execPath, ...process.execArgv, import.meta.filename]
-    process.exitCode = await runTool(args, { stdout: process.stdout, stderr: process.stderr, command })
+    const { stdout, stderr, execPath, execArgv } = process
+    process.exitCode = await runTool(args, { stdout, stderr, node: [execPath, ...execArgv] })
     return
   }
   const parsed = parseConfig(process.argv.slice(2), process.env)
