@@ -9,7 +9,14 @@ import { clusterService } from './cluster.ts'
 import { healthService } from './health.ts'
 import { kvService, type KvOptions } from './kv.ts'
 import { maintenanceService } from './maintenance.ts'
+import { reflectionService } from './reflection.ts'
 
 export function etcdServices(node: NodePort, options: KvOptions): ServiceTable {
-  return { ...kvService(node, options), ...clusterService(node), ...maintenanceService(node), ...healthService() }
+  const services = {
+    ...kvService(node, options),
+    ...clusterService(node),
+    ...maintenanceService(node),
+    ...healthService(),
+  }
+  return { ...services, ...reflectionService(services) }
 }
