@@ -1,9 +1,9 @@
 /** A streaming call: requests as an iterable, answers with back-pressure. */
-import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
 import type { ServerDuplexStream } from '@grpc/grpc-js'
 import { asBuffer, HANDLER_FAILED } from './grpc-js-unary.ts'
 import { STATUS } from './grpc-js-status.ts'
+import { UnsentBytes } from './unsent-bytes.ts'
 import type { CallContext, CallObserver, RpcObserver, RpcStatus, RpcStream, StreamHandler } from './service.ts'
 
 export type Duplex = ServerDuplexStream<Buffer, Buffer>
@@ -50,17 +50,15 @@ async function outcome(call: Duplex, route: StreamRoute, gone: AbortSignal): Pro
 }
 
 function rpcStream(call: Duplex, observer: RpcObserver, signal: AbortSignal): RpcStream {
+  const unsent = new UnsentBytes(signal)
   return {
     requests: requestsOf(call, observer),
     send: async (response) => {
       if (signal.aborted) return false
       observer.sentBytes(response.length)
-      if (call.write(asBuffer(response))) return true
-      try {
-        await once(call, 'drain', { signal })
-      } catch (error) {
-        if (!signal.aborted) throw error
-      }
+      unsent.add(response.length)
+      call.write(asBuffer(response), () => unsent.remove(response.length))
+      await unsent.whenFew()
       return !signal.aborted
     },
   }

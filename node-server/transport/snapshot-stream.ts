@@ -174,6 +174,7 @@ export class SnapshotReceiver {
   }
 
   async #begin(payload: Buffer): Promise<void> {
+    if (this.#message !== undefined) return this.#finish('the stream begins twice')
     const reader = new ByteReader(payload)
     this.#sizeBytes = reader.u53()
     const message = decodeMessages(reader.raw(reader.remainingBytes))[0]

@@ -5,6 +5,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { AdminStatus } from '../../../lib/admin-api.ts'
 import type { NodeObserver } from '../../node/observer.ts'
+import type { WatchCounts } from '../../node/watch-hub.ts'
 import type { CallObserver, Method, RpcCode } from '../../grpc/service.ts'
 import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION, VERSION } from '../../version.ts'
 
@@ -18,6 +19,8 @@ export interface MetricsFacts {
   readonly pendingProposals: number
   readonly quotaBytes: number
   readonly dbSizeInUseBytes: number
+  /** Undefined until clients are served. */
+  readonly watch: WatchCounts | undefined
   readonly peers: readonly PeerFacts[]
 }
 
@@ -94,6 +97,18 @@ const STATUS_GAUGES: readonly Row[] = [
     'etcd_mvcc_db_total_size_in_use_in_bytes',
     'Size of the store less its free pages, in bytes.',
     (_, facts) => facts?.dbSizeInUseBytes ?? 0,
+  ],
+  ['etcd_debugging_mvcc_watch_stream_total', 'Watch streams that are open.', (_, facts) => facts?.watch?.streams ?? 0],
+  ['etcd_debugging_mvcc_watcher_total', 'Watches that are open.', (_, facts) => facts?.watch?.watches ?? 0],
+  [
+    'etcd_debugging_mvcc_slow_watcher_total',
+    'Watches that do not keep up with the store.',
+    (_, facts) => facts?.watch?.slowWatches ?? 0,
+  ],
+  [
+    'etcd_debugging_mvcc_events_total',
+    'Events given to watches by this member.',
+    (_, facts) => facts?.watch?.events ?? 0,
   ],
   ['raftkv_raft_term', 'Raft term.', (status) => status.term],
   ['raftkv_raft_commit_index', 'Commit index.', (status) => status.commitIndex],
