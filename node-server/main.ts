@@ -15,9 +15,11 @@ import type { AdminStatus } from '../lib/admin-api.ts'
 import { adminApp } from './api/admin/admin-app.ts'
 import { memberMetrics, type AlarmFacts, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
 import { etcdServices } from './api/etcd/services.ts'
+import { httpHandler } from './api/http/handler.ts'
 import { parseConfig, type Config } from './config.ts'
 import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
 import type { Alarms } from './mvcc/alarms.ts'
+import type { RpcObserver } from './grpc/service.ts'
 import { Lifecycle } from './node/lifecycle.ts'
 import { removedReason } from './node/open.ts'
 import { DEFAULT_MAINTENANCE } from './node/options.ts'
@@ -42,6 +44,8 @@ class Program {
   readonly #metrics: MemberMetrics
   readonly #servers: Server[] = []
   readonly #lock: DirectoryLock
+  /** Ends the streams of the JSON gateway. */
+  readonly #stopping = new AbortController()
   #grpc: GrpcServer | undefined
   #watchHub: WatchHub | undefined
   #isStopping = false
@@ -135,27 +139,42 @@ class Program {
     const { listenClientURLs, maxTxnOps, maxRequestBytes, electionTimeoutMs } = this.#config
     const hub = new WatchHub(member, systemClock)
     this.#watchHub = hub
+    const services = etcdServices(member, {
+      maxTxnOps,
+      clock: systemClock,
+      watch: { hub, maxRequestBytes, electionMs: electionTimeoutMs },
+    })
+    const maxReceiveBytes = maxRequestBytes + GRPC_OVERHEAD_BYTES
+    const observer: RpcObserver = {
+      ...this.#metrics.rpc,
+      failed: (path, error) => {
+        this.#log.error({ err: error, path }, 'a call failed')
+        if (error instanceof Error && error.name === 'AssertionFailed') this.fatal(error)
+      },
+    }
     this.#grpc = await serveGrpcJs({
       listenURLs: listenClientURLs,
-      services: etcdServices(member, {
-        maxTxnOps,
-        clock: systemClock,
-        watch: { hub, maxRequestBytes, electionMs: electionTimeoutMs },
-      }),
-      maxReceiveBytes: maxRequestBytes + GRPC_OVERHEAD_BYTES,
+      services,
+      maxReceiveBytes,
+      observer,
       log: this.#log,
-      observer: {
-        ...this.#metrics.rpc,
-        failed: (path, error) => {
-          this.#log.error({ err: error, path }, 'a call failed')
-          if (error instanceof Error && error.name === 'AssertionFailed') this.fatal(error)
-        },
-      },
+      handleRequest: httpHandler(member, services, {
+        corsOrigins: [],
+        hostWhitelist: [],
+        isGatewayEnabled: true,
+        maxReceiveBytes,
+        observer,
+        stopping: this.#stopping.signal,
+        health: { alarms: () => [], observer: this.#metrics.health },
+        metrics: this.#metricsText(),
+        log: this.#log,
+      }),
     })
     this.#log.info({ urls: listenClientURLs }, 'serving clients')
   }
 
   async #stopServingClients(): Promise<void> {
+    this.#stopping.abort()
     const grpc = this.#grpc
     this.#grpc = undefined
     await grpc?.stop(STOP_GRACE_MS)
@@ -163,15 +182,19 @@ class Program {
 
   async #serveAdmin(): Promise<void> {
     const { adminTokenFile, listenAdminURLs, listenMetricsURLs } = this.#config
-    const { registry } = this.#metrics
     const app = adminApp({
       member: this.#lifecycle,
       readToken: () => (adminTokenFile === undefined ? undefined : readFileSync(adminTokenFile, 'utf8').trim()),
-      metrics: { contentType: registry.contentType, text: () => registry.metrics() },
+      metrics: this.#metricsText(),
       log: this.#log,
     })
     for (const url of new Set([...listenAdminURLs, ...listenMetricsURLs])) this.#servers.push(await listen(app, url))
     if (listenAdminURLs.length > 0) this.#log.info({ urls: listenAdminURLs }, 'serving the admin API')
+  }
+
+  #metricsText(): { readonly contentType: string; text(): Promise<string> } {
+    const { registry } = this.#metrics
+    return { contentType: registry.contentType, text: () => registry.metrics() }
   }
 
   #facts(): MetricsFacts | undefined {
