@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
 import type { ServerDuplexStream } from '@grpc/grpc-js'
-import { asBuffer, HANDLER_FAILED } from './grpc-js-unary.ts'
+import { asBuffer, commonNameOf, HANDLER_FAILED } from './grpc-js-unary.ts'
 import { STATUS } from './grpc-js-status.ts'
 import type { CallContext, CallObserver, RpcObserver, RpcStatus, RpcStream, StreamHandler } from './service.ts'
 
@@ -38,6 +38,9 @@ async function outcome(call: Duplex, route: StreamRoute, gone: AbortSignal): Pro
     metadata: (name) => call.metadata.get(name)[0]?.toString(),
     signal,
     peer: call.getPeer(),
+    get commonName() {
+      return commonNameOf(call.getAuthContext())
+    },
   }
   try {
     const status = await route.handle(rpcStream(call, route.observer, signal), context)
