@@ -153,9 +153,9 @@ test('HTTP/2 is agreed on by who offers both, and HTTP/1.1 works without any off
 })
 
 test('with an http and an https URL one address takes both; with one of them the other is refused', async (t) => {
-  const plain = async (port: number): Promise<string> => {
+  const plain = (port: number): Promise<string> => {
     const request = httpRequest({ port, host: '127.0.0.1', path: '/', agent: false }).end()
-    return await once(request, 'response').then(
+    return once(request, 'response').then(
       ([response]) => String(response.statusCode),
       () => 'refused',
     )
