@@ -11,6 +11,7 @@ import { createServer, type Server } from 'node:http'
 import type { Express } from 'express'
 import { pino, type Logger } from 'pino'
 import { systemClock } from '../lib/system-clock.ts'
+import { ok, type Result } from '../lib/result.ts'
 import type { AdminStatus } from '../lib/admin-api.ts'
 import { adminApp } from './api/admin/admin-app.ts'
 import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
@@ -20,10 +21,15 @@ import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
 import { Lifecycle } from './node/lifecycle.ts'
 import { removedReason } from './node/open.ts'
 import type { NodePort } from './node/ports.ts'
+import { WatchHub } from './node/watch-hub.ts'
 import { planStart } from './static-start.ts'
 import { readIdentity } from './storage/data-directory.ts'
 import { realDisk } from './storage/disk.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
+import type { TlsOptions } from './tls/options.ts'
+import { prepareTls } from './tls/prepare.ts'
+import { peerDialer } from './transport/query.ts'
+import { isTool } from './tools/names.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
 
 /** For calls in flight when the member is asked to stop. */
@@ -38,10 +44,13 @@ class Program {
   readonly #metrics: MemberMetrics
   readonly #servers: Server[] = []
   readonly #lock: DirectoryLock
+  readonly #tls: BothTls
   #grpc: GrpcServer | undefined
+  #watchHub: WatchHub | undefined
   #isStopping = false
 
-  constructor(config: Config, log: Logger, lock: DirectoryLock) {
+  constructor(config: Config, log: Logger, lock: DirectoryLock, tls: BothTls) {
+    this.#tls = tls
     this.#config = config
     this.#log = log
     this.#lock = lock
@@ -55,6 +64,7 @@ class Program {
       dataDirectory: config.dataDir,
       listenPeerUrls: config.listenPeerURLs,
       peerURLs: config.initialAdvertisePeerURLs,
+      peerTls: tls.peer,
       version: VERSION,
       etcdVersion: ETCD_API_VERSION,
       node: {
@@ -95,7 +105,7 @@ class Program {
     }
     await this.#serveAdmin()
     if (start.kind === 'wait') return this.#log.info({}, 'waiting to be told to bootstrap or to join')
-    const plan = await planStart(this.#config, start)
+    const plan = await planStart(this.#config, start, peerDialer(this.#tls.peer, this.#log))
     if (!plan.ok) return this.refuse(plan.error)
     const started = await this.#lifecycle.start(plan.value)
     if (!started.ok) this.refuse(started.error)
@@ -126,10 +136,17 @@ class Program {
   }
 
   async #serveClients(member: NodePort): Promise<void> {
-    const { listenClientURLs, maxTxnOps, maxRequestBytes } = this.#config
+    const { listenClientURLs, maxTxnOps, maxRequestBytes, electionTimeoutMs } = this.#config
+    const hub = new WatchHub(member, systemClock)
+    this.#watchHub = hub
     this.#grpc = await serveGrpcJs({
       listenURLs: listenClientURLs,
-      services: etcdServices(member, { maxTxnOps, clock: systemClock }),
+      tls: this.#tls.client,
+      services: etcdServices(member, {
+        maxTxnOps,
+        clock: systemClock,
+        watch: { hub, maxRequestBytes, electionMs: electionTimeoutMs },
+      }),
       maxReceiveBytes: maxRequestBytes + GRPC_OVERHEAD_BYTES,
       log: this.#log,
       observer: {
@@ -171,6 +188,7 @@ class Program {
       pendingProposals: node.pendingProposals,
       quotaBytes: this.#config.quotaBackendBytes,
       dbSizeInUseBytes: node.store.size().inUseBytes,
+      watch: this.#watchHub?.counts,
       peers: peers.map(({ id }) => {
         const { sentBytes, receivedBytes, sendFailures, roundTripMs } = transport.stats(id)
         const roundTripSeconds = roundTripMs === undefined ? undefined : roundTripMs / 1000
@@ -188,7 +206,28 @@ async function listen(app: Express, url: string): Promise<Server> {
   return server
 }
 
+interface BothTls {
+  readonly client: TlsOptions | undefined
+  readonly peer: TlsOptions | undefined
+}
+
+async function prepareBothTls(config: Config, log: Logger): Promise<Result<BothTls, string>> {
+  const { dataDir: dataDirectory, clientTls, peerTls, listenClientURLs, listenPeerURLs } = config
+  const sides = { dataDirectory, log }
+  const client = await prepareTls({ ...sides, side: 'client', tls: clientTls, listenURLs: listenClientURLs })
+  if (!client.ok) return client
+  const peer = await prepareTls({ ...sides, side: 'peer', tls: peerTls, listenURLs: listenPeerURLs })
+  return peer.ok ? ok({ client: client.value, peer: peer.value }) : peer
+}
+
 async function main(): Promise<void> {
+  const [, , ...args] = process.argv
+  if (isTool(args[0])) {
+    const { runTool } = await import('./tools/tools.ts')
+    const command = [process.execPath, ...process.execArgv, import.meta.filename]
+    process.exitCode = await runTool(args, { stdout: process.stdout, stderr: process.stderr, command })
+    return
+  }
   const parsed = parseConfig(process.argv.slice(2), process.env)
   if (parsed.kind === 'help') return void process.stdout.write(parsed.text)
   if (parsed.kind === 'version')
@@ -209,7 +248,12 @@ async function main(): Promise<void> {
     log.fatal({}, lock.error)
     process.exit(1)
   }
-  const program = new Program(config, log, lock.value)
+  const tls = await prepareBothTls(config, log)
+  if (!tls.ok) {
+    log.fatal({}, tls.error)
+    process.exit(1)
+  }
+  const program = new Program(config, log, lock.value, tls.value)
   process.on('uncaughtException', (error) => program.fatal(error))
   process.on('unhandledRejection', (error) => program.fatal(error))
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void program.stop(signal))

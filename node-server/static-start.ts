@@ -19,7 +19,10 @@ export function planStart(config: Config, start: StaticStart, tls?: TlsDialer): 
 }
 
 /** Every first member derives the same IDs from the same flags (etcd's rule). */
-function planNew(config: Config, start: StaticStart): Result<StartPlan, string> {
+export function planNew(
+  config: Pick<Config, 'name'>,
+  start: Pick<StaticStart, 'members' | 'token'>,
+): Result<StartPlan, string> {
   const members = start.members.map((member): Member => {
     const id = deriveMemberId(member.peerURLs, start.token)
     return { id, name: member.name, peerURLs: member.peerURLs, clientURLs: [], isLearner: false }
@@ -31,7 +34,11 @@ function planNew(config: Config, start: StaticStart): Result<StartPlan, string> 
 }
 
 /** The cluster was told of this member (member add); its members know under which ID. */
-async function planExisting(config: Config, start: StaticStart, tls: TlsDialer | undefined): Promise<Result<StartPlan, string>> {
+async function planExisting(
+  config: Config,
+  start: StaticStart,
+  tls: TlsDialer | undefined,
+): Promise<Result<StartPlan, string>> {
   const own = new Set(config.initialAdvertisePeerURLs)
   const urls = start.members.flatMap(({ peerURLs }) => peerURLs).filter((url) => !own.has(url))
   const failures: string[] = []

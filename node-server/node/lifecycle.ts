@@ -41,7 +41,7 @@ export interface LifecycleOptions {
   readonly listenPeerUrls: readonly string[]
   readonly peerURLs: readonly string[]
   /** For https peer URLs; its files are there. */
-  readonly peerTls: () => TlsOptions | undefined
+  readonly peerTls: TlsOptions | undefined
   readonly version: string
   readonly etcdVersion: string
   readonly node: NodeOptions
@@ -93,7 +93,7 @@ export class Lifecycle implements AdminPort {
     const transport = await Transport.listen(
       {
         listenUrls: listenPeerUrls,
-        tls: this.#options.peerTls(),
+        tls: this.#options.peerTls,
         log: nodeOptions.log,
         clusterId: identity.clusterId,
         memberId: identity.memberId,

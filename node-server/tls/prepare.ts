@@ -1,7 +1,9 @@
 /** From the flags' TLS options to those that listeners and dialers take: certificates made where asked, oddities told. */
 import { join } from 'node:path'
+import { err, ok, type Result } from '../../lib/result.ts'
 import { selfSignedFiles } from './self-signed.ts'
-import type { TlsLog } from './credentials.ts'
+import { CredentialSource, type TlsLog } from './credentials.ts'
+import { openDialer } from './dialer.ts'
 import type { TlsOptions } from './options.ts'
 
 export interface PrepareOptions {
@@ -12,28 +14,49 @@ export interface PrepareOptions {
   readonly log: TlsLog
 }
 
-/** Undefined when no certificate is given nor to be made. Rejects when one cannot be written. */
-export async function prepareTls(options: PrepareOptions): Promise<TlsOptions | undefined> {
-  const { tls, side, log, listenURLs } = options
-  const given = tls?.certFile !== undefined || tls?.keyFile !== undefined
-  warnOfPlainUrls(options, given || tls?.autoTls === true)
-  if (tls === undefined) return undefined
-  if (given) {
-    if (tls.autoTls) log.warn({}, `ignoring ${side} auto TLS since certs given`)
-    return { ...tls, autoTls: false }
-  }
-  if (!tls.autoTls) return tls
-  if (tls.selfSignedCertValidity < 1) throw new Error('selfSignedCertValidity is invalid,it should be greater than 0')
-  const directory = join(options.dataDirectory, 'fixtures', side)
+/**
+ * Undefined when no certificate is given nor to be made. The error is for the user: what is wrong with which file. Rejects
+ * when a certificate cannot be written.
+ */
+export async function prepareTls(options: PrepareOptions): Promise<Result<TlsOptions | undefined, string>> {
+  const { tls, side, log } = options
+  const isGiven = tls?.certFile !== undefined || tls?.keyFile !== undefined
+  warnOfPlainUrls(options, isGiven || tls?.autoTls === true)
+  if (tls === undefined) return ok(undefined)
+  if (isGiven && tls.autoTls) log.warn({}, `ignoring ${side} auto TLS since certs given`)
+  if (!tls.autoTls || isGiven) return checked({ ...tls, autoTls: false }, log)
+  if (tls.selfSignedCertValidity < 1) return err('selfSignedCertValidity is invalid,it should be greater than 0')
+  return checked(await selfSigned(tls, options), log)
+}
+
+/** So that a file that is of no use is told before anything is served. */
+function checked(tls: TlsOptions, log: TlsLog): Result<TlsOptions, string> {
+  const { certFile, keyFile, trustedCaFile } = tls
+  if ((certFile === undefined) !== (keyFile === undefined))
+    return err(`KeyFile and CertFile must both be present[key: ${keyFile ?? ''}, cert: ${certFile ?? ''}]`)
+  const server = CredentialSource.open({ certFile, keyFile, caFile: trustedCaFile }, log)
+  if (!server.ok) return server
+  const dialer = openDialer(tls, log)
+  return dialer.ok ? ok(tls) : dialer
+}
+
+async function selfSigned(
+  tls: TlsOptions,
+  { side, dataDirectory, listenURLs, log }: PrepareOptions,
+): Promise<TlsOptions> {
+  const directory = join(dataDirectory, 'fixtures', side)
   const { certFile, keyFile, isNew } = await selfSignedFiles(directory, hostsOf(listenURLs), tls.selfSignedCertValidity)
   if (isNew) log.warn({ directory, years: tls.selfSignedCertValidity }, 'automatically generate certificates')
   const made = { ...tls, certFile, keyFile, clientCertFile: certFile, clientKeyFile: keyFile }
   if (side === 'client') return made
   // No CA stands behind what the others make for themselves (etcd drops all of these without a word).
-  const dropped =
+  const isAsked =
     tls.clientCertAuth || tls.trustedCaFile !== undefined || tls.allowedCNs.length + tls.allowedHostnames.length > 0
-  if (dropped)
-    log.warn({}, 'with peer auto TLS the certificates of the others are not verified: CA and allowed names are ignored')
+  if (isAsked)
+    log.warn(
+      {},
+      'with peer auto TLS the certificates of the others are not verified: CA, client cert auth and allowed names are ignored',
+    )
   return {
     ...made,
     trustedCaFile: undefined,

@@ -97,7 +97,10 @@ const TLS_ALERT_RECORD = 0x15
 
 /** Connects and introduces itself; resolves once the other side has answered. Names are resolved at each call. */
 export function dial(url: string, hello: Hello, tls: TlsDialer | undefined): Promise<Result<Connection, DialFailure>> {
-  const { hostname, port, protocol } = new URL(url)
+  const parsed = URL.parse(url)
+  // A member may have been added under anything; that must not end those who cannot reach it.
+  if (parsed === null) return Promise.resolve(err({ kind: 'unreachable', message: `'${url}' is not a URL` }))
+  const { hostname, port, protocol } = parsed
   const host = hostname.replaceAll(/^\[|\]$/g, '')
   const isSecure = protocol === 'https:'
   if (isSecure && tls === undefined)
