@@ -6,9 +6,6 @@
  * Exit codes: 0 stopped as asked, 1 the environment or a bug ended it, 2 wrong flags.
  */
 import { readFileSync } from 'node:fs'
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import type { Express } from 'express'
 import { pino, type Logger } from 'pino'
 import { systemClock } from '../lib/system-clock.ts'
 import { ok, type Result } from '../lib/result.ts'
@@ -18,6 +15,7 @@ import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admi
 import { etcdServices } from './api/etcd/services.ts'
 import { parseConfig, type Config } from './config.ts'
 import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
+import { listenHttp } from './listen/http-listener.ts'
 import { Lifecycle } from './node/lifecycle.ts'
 import { removedReason } from './node/open.ts'
 import type { NodePort } from './node/ports.ts'
@@ -42,9 +40,9 @@ class Program {
   readonly #log: Logger
   readonly #lifecycle: Lifecycle
   readonly #metrics: MemberMetrics
-  readonly #servers: Server[] = []
   readonly #lock: DirectoryLock
   readonly #tls: BothTls
+  #admin: { close(graceMs: number): Promise<void> } | undefined
   #grpc: GrpcServer | undefined
   #watchHub: WatchHub | undefined
   #isStopping = false
@@ -118,7 +116,7 @@ class Program {
     this.#log.info({ signal }, 'stopping')
     await this.#stopServingClients()
     await this.#lifecycle.stop()
-    for (const server of this.#servers) server.close()
+    await this.#admin?.close(0)
     await this.#lock.release()
     this.#log.info({}, 'stopped')
     process.exit(0)
@@ -175,7 +173,8 @@ class Program {
       metrics: { contentType: registry.contentType, text: () => registry.metrics() },
       log: this.#log,
     })
-    for (const url of new Set([...listenAdminURLs, ...listenMetricsURLs])) this.#servers.push(await listen(app, url))
+    const urls = [...new Set([...listenAdminURLs, ...listenMetricsURLs])]
+    this.#admin = await listenHttp({ urls, tls: this.#tls.client, handle: app, log: this.#log })
     if (listenAdminURLs.length > 0) this.#log.info({ urls: listenAdminURLs }, 'serving the admin API')
   }
 
@@ -196,14 +195,6 @@ class Program {
       }),
     }
   }
-}
-
-async function listen(app: Express, url: string): Promise<Server> {
-  const { hostname, port } = new URL(url)
-  const server = createServer(app)
-  server.listen(Number(port), hostname.replaceAll(/^\[|\]$/g, ''))
-  await once(server, 'listening')
-  return server
 }
 
 interface BothTls {

@@ -34,7 +34,8 @@ export interface ListenerOptions {
   readonly limits: ListenLimits
   readonly log: ListenLog
   readonly onHttp1: TakeConnection
-  readonly onHttp2: TakeConnection
+  /** Undefined: HTTP/2 is not offered. */
+  readonly onHttp2: TakeConnection | undefined
 }
 
 /** As etcd's: a dead line is noticed by the kernel. */
@@ -95,14 +96,14 @@ export class Listener {
   }
 
   #openAcceptor(url: string): TlsAcceptor {
-    const { tls, limits, log } = this.#options
+    const { tls, limits, log, onHttp2 } = this.#options
     if (tls === undefined)
       throw new Error(`TLS key/cert (--cert-file, --key-file) must be provided for client url ${url} with HTTPS scheme`)
     const acceptor = openAcceptor({
       tls,
       checksRemoteAddress: false,
       // gRPC clients offer h2 alone, curl and browsers both: HTTP/2 serves them all.
-      alpn: ['h2', 'http/1.1'],
+      alpn: onHttp2 === undefined ? ['http/1.1'] : ['h2', 'http/1.1'],
       handshakeTimeoutMs: limits.handshakeTimeoutMs,
       log,
       endpoint: 'client',
@@ -150,22 +151,23 @@ export class Listener {
 
   #route(socket: Socket, protocol: Protocol | 'unknown', acceptor: TlsAcceptor | undefined, takesPlain: boolean): void {
     if (protocol === 'tls' && acceptor !== undefined) return acceptor.accept(socket)
-    if (protocol !== 'tls' && takesPlain) return this.#routePlain(socket, protocol)
+    if (protocol !== 'tls' && takesPlain) return this.#handOver(socket, protocol)
     acceptor?.logRejected(socket.remoteAddress, 'tls: first record does not look like a TLS handshake')
     socket.destroy()
   }
 
-  #routePlain(socket: Socket, protocol: Protocol | 'unknown'): void {
-    if (protocol === 'http1') return this.#options.onHttp1(socket)
-    if (protocol !== 'http2') return void socket.destroy()
+  #handOver(socket: Socket, protocol: Protocol | 'unknown'): void {
+    const { onHttp1, onHttp2 } = this.#options
+    if (protocol === 'http1') return onHttp1(socket)
+    if (protocol !== 'http2' || onHttp2 === undefined) return void socket.destroy()
     socket.allowHalfOpen = false
-    this.#options.onHttp2(socket)
+    onHttp2(socket)
   }
 
   #routeSecure(socket: TLSSocket): void {
-    if (socket.alpnProtocol === 'h2') return this.#options.onHttp2(socket)
-    if (socket.alpnProtocol === 'http/1.1') return this.#options.onHttp1(socket)
-    this.#decide(socket, (protocol) => this.#routePlain(socket, protocol))
+    if (socket.alpnProtocol === 'h2') return this.#handOver(socket, 'http2')
+    if (socket.alpnProtocol === 'http/1.1') return this.#handOver(socket, 'http1')
+    this.#decide(socket, (protocol) => this.#handOver(socket, protocol))
   }
 }
 
