@@ -14,7 +14,8 @@ import { ok } from '../../lib/result.ts'
 import { systemClock } from '../../lib/system-clock.ts'
 import { encodeMessages } from '../../node-server/transport/codec.ts'
 import { encodeFrame, encodeHello, type Purpose } from '../../node-server/transport/frame.ts'
-import { query, Transport } from '../../node-server/transport/transport.ts'
+import { query } from '../../node-server/transport/query.ts'
+import { Transport } from '../../node-server/transport/transport.ts'
 import { mutate, mutation } from './wire.ts'
 
 const SELF = MemberId(1n)
