@@ -22,6 +22,7 @@ import { ClusterId, MemberId, NOBODY, formatId, parseId } from '../../lib/ids.ts
 import { err, ok, type Result } from '../../lib/result.ts'
 import { markRemoved, memberPaths, type StoredIdentity } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
+import type { TlsOptions } from '../tls/options.ts'
 import { Transport } from '../transport/transport.ts'
 import type { AdminPort } from './admin-port.ts'
 import { adminStatus } from './admin-status.ts'
@@ -40,6 +41,8 @@ export interface LifecycleOptions {
   readonly dataDirectory: string
   readonly listenPeerUrls: readonly string[]
   readonly peerURLs: readonly string[]
+  /** For https peer URLs; its files are there. */
+  readonly peerTls: TlsOptions | undefined
   readonly version: string
   readonly etcdVersion: string
   readonly node: NodeOptions
@@ -92,6 +95,8 @@ export class Lifecycle implements AdminPort {
     const transport = await Transport.listen(
       {
         listenUrls: listenPeerUrls,
+        tls: this.#options.peerTls,
+        log: nodeOptions.log,
         clusterId: identity.clusterId,
         memberId: identity.memberId,
         snapshotDirectory: memberPaths(dataDirectory).snapshots,

@@ -12,6 +12,7 @@ import { kvService, type KvOptions } from './kv.ts'
 import { leaseService } from './lease.ts'
 import { lockService } from './lock.ts'
 import { maintenanceService } from './maintenance.ts'
+import { reflectionService } from './reflection.ts'
 import type { WatchOptions } from './watch-options.ts'
 import { watchService } from './watch.ts'
 
@@ -21,7 +22,7 @@ export interface EtcdOptions extends KvOptions {
 }
 
 export function etcdServices(node: NodePort, options: EtcdOptions): ServiceTable {
-  return {
+  const services = {
     ...kvService(node, options),
     ...watchService(node, options.clock, options.watch ?? {}),
     ...leaseService(node),
@@ -32,4 +33,5 @@ export function etcdServices(node: NodePort, options: EtcdOptions): ServiceTable
     ...authService(node),
     ...healthService(),
   }
+  return { ...services, ...reflectionService(services) }
 }
