@@ -64,6 +64,7 @@ class InProcessMember {
       dataDirectory: this.directory,
       listenPeerUrls: [this.peerURL],
       peerURLs: [this.peerURL],
+      peerTls: undefined,
       version: '0',
       etcdVersion: '0',
       node: {
