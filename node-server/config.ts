@@ -3,6 +3,7 @@
  * arguments. Defaults and rules are etcd's (etcd: server/embed/config.go), except for waiting and the admin API.
  */
 import { FLAGS, helpText, readFlags, type Environment, type FlagName } from './config-flags.ts'
+import type { TlsOptions } from './tls/options.ts'
 import { parseInitialCluster, parseURLs, type InitialMember } from './config-urls.ts'
 
 /** How a member with an empty data directory begins. */
@@ -31,6 +32,8 @@ export interface Config {
   readonly maxRequestBytes: number
   readonly maxTxnOps: number
   readonly logLevel: LogLevel
+  readonly clientTls?: TlsOptions | undefined
+  readonly peerTls?: TlsOptions | undefined
 }
 
 export type Parsed =

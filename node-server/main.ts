@@ -6,25 +6,31 @@
  * Exit codes: 0 stopped as asked, 1 the environment or a bug ended it, 2 wrong flags.
  */
 import { readFileSync } from 'node:fs'
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import type { Express } from 'express'
 import { pino, type Logger } from 'pino'
 import { systemClock } from '../lib/system-clock.ts'
+import { ok, type Result } from '../lib/result.ts'
 import type { AdminStatus } from '../lib/admin-api.ts'
 import { adminApp } from './api/admin/admin-app.ts'
-import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
+import { memberMetrics, type AlarmFacts, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
 import { etcdServices } from './api/etcd/services.ts'
+import { httpHandler } from './api/http/handler.ts'
 import { parseConfig, type Config } from './config.ts'
 import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
+import type { Alarms } from './mvcc/alarms.ts'
+import type { RpcObserver } from './grpc/service.ts'
+import { listenHttp } from './listen/http-listener.ts'
 import { Lifecycle } from './node/lifecycle.ts'
 import { removedReason } from './node/open.ts'
+import { DEFAULT_MAINTENANCE } from './node/options.ts'
 import type { NodePort } from './node/ports.ts'
 import { WatchHub } from './node/watch-hub.ts'
 import { planStart } from './static-start.ts'
 import { readIdentity } from './storage/data-directory.ts'
 import { realDisk } from './storage/disk.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
+import type { TlsOptions } from './tls/options.ts'
+import { prepareTls } from './tls/prepare.ts'
+import { peerDialer } from './transport/query.ts'
 import { isTool } from './tools/names.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
 
@@ -38,13 +44,17 @@ class Program {
   readonly #log: Logger
   readonly #lifecycle: Lifecycle
   readonly #metrics: MemberMetrics
-  readonly #servers: Server[] = []
   readonly #lock: DirectoryLock
+  /** Ends the streams of the JSON gateway. */
+  readonly #stopping = new AbortController()
+  readonly #tls: BothTls
+  #admin: { close(graceMs: number): Promise<void> } | undefined
   #grpc: GrpcServer | undefined
   #watchHub: WatchHub | undefined
   #isStopping = false
 
-  constructor(config: Config, log: Logger, lock: DirectoryLock) {
+  constructor(config: Config, log: Logger, lock: DirectoryLock, tls: BothTls) {
+    this.#tls = tls
     this.#config = config
     this.#log = log
     this.#lock = lock
@@ -58,6 +68,7 @@ class Program {
       dataDirectory: config.dataDir,
       listenPeerUrls: config.listenPeerURLs,
       peerURLs: config.initialAdvertisePeerURLs,
+      peerTls: tls.peer,
       version: VERSION,
       etcdVersion: ETCD_API_VERSION,
       node: {
@@ -67,6 +78,7 @@ class Program {
         electionMs: config.electionTimeoutMs,
         snapshotCount: config.snapshotCount,
         quotaBytes: config.quotaBackendBytes,
+        maintenance: DEFAULT_MAINTENANCE,
         maxRequestBytes: config.maxRequestBytes,
         clock: systemClock,
         observer: this.#metrics.node,
@@ -98,7 +110,7 @@ class Program {
     }
     await this.#serveAdmin()
     if (start.kind === 'wait') return this.#log.info({}, 'waiting to be told to bootstrap or to join')
-    const plan = await planStart(this.#config, start)
+    const plan = await planStart(this.#config, start, peerDialer(this.#tls.peer, this.#log))
     if (!plan.ok) return this.refuse(plan.error)
     const started = await this.#lifecycle.start(plan.value)
     if (!started.ok) this.refuse(started.error)
@@ -111,7 +123,7 @@ class Program {
     this.#log.info({ signal }, 'stopping')
     await this.#stopServingClients()
     await this.#lifecycle.stop()
-    for (const server of this.#servers) server.close()
+    await this.#admin?.close(0)
     await this.#lock.release()
     this.#log.info({}, 'stopped')
     process.exit(0)
@@ -132,27 +144,43 @@ class Program {
     const { listenClientURLs, maxTxnOps, maxRequestBytes, electionTimeoutMs } = this.#config
     const hub = new WatchHub(member, systemClock)
     this.#watchHub = hub
+    const services = etcdServices(member, {
+      maxTxnOps,
+      clock: systemClock,
+      watch: { hub, maxRequestBytes, electionMs: electionTimeoutMs },
+    })
+    const maxReceiveBytes = maxRequestBytes + GRPC_OVERHEAD_BYTES
+    const observer: RpcObserver = {
+      ...this.#metrics.rpc,
+      failed: (path, error) => {
+        this.#log.error({ err: error, path }, 'a call failed')
+        if (error instanceof Error && error.name === 'AssertionFailed') this.fatal(error)
+      },
+    }
     this.#grpc = await serveGrpcJs({
       listenURLs: listenClientURLs,
-      services: etcdServices(member, {
-        maxTxnOps,
-        clock: systemClock,
-        watch: { hub, maxRequestBytes, electionMs: electionTimeoutMs },
-      }),
-      maxReceiveBytes: maxRequestBytes + GRPC_OVERHEAD_BYTES,
+      tls: this.#tls.client,
+      services,
+      maxReceiveBytes,
+      observer,
       log: this.#log,
-      observer: {
-        ...this.#metrics.rpc,
-        failed: (path, error) => {
-          this.#log.error({ err: error, path }, 'a call failed')
-          if (error instanceof Error && error.name === 'AssertionFailed') this.fatal(error)
-        },
-      },
+      handleRequest: httpHandler(member, services, {
+        corsOrigins: [],
+        hostWhitelist: [],
+        isGatewayEnabled: true,
+        maxReceiveBytes,
+        observer,
+        stopping: this.#stopping.signal,
+        health: { alarms: () => raisedAlarms(member.store.alarms), observer: this.#metrics.health },
+        metrics: this.#metricsText(),
+        log: this.#log,
+      }),
     })
     this.#log.info({ urls: listenClientURLs }, 'serving clients')
   }
 
   async #stopServingClients(): Promise<void> {
+    this.#stopping.abort()
     const grpc = this.#grpc
     this.#grpc = undefined
     await grpc?.stop(STOP_GRACE_MS)
@@ -160,15 +188,20 @@ class Program {
 
   async #serveAdmin(): Promise<void> {
     const { adminTokenFile, listenAdminURLs, listenMetricsURLs } = this.#config
-    const { registry } = this.#metrics
     const app = adminApp({
       member: this.#lifecycle,
       readToken: () => (adminTokenFile === undefined ? undefined : readFileSync(adminTokenFile, 'utf8').trim()),
-      metrics: { contentType: registry.contentType, text: () => registry.metrics() },
+      metrics: this.#metricsText(),
       log: this.#log,
     })
-    for (const url of new Set([...listenAdminURLs, ...listenMetricsURLs])) this.#servers.push(await listen(app, url))
+    const urls = [...new Set([...listenAdminURLs, ...listenMetricsURLs])]
+    this.#admin = await listenHttp({ urls, tls: this.#tls.client, handle: app, log: this.#log })
     if (listenAdminURLs.length > 0) this.#log.info({ urls: listenAdminURLs }, 'serving the admin API')
+  }
+
+  #metricsText(): { readonly contentType: string; text(): Promise<string> } {
+    const { registry } = this.#metrics
+    return { contentType: registry.contentType, text: () => registry.metrics() }
   }
 
   #facts(): MetricsFacts | undefined {
@@ -178,7 +211,9 @@ class Program {
     const peers = node.members().filter(({ id }) => id !== node.memberId)
     return {
       pendingProposals: node.pendingProposals,
-      quotaBytes: this.#config.quotaBackendBytes,
+      quotaBytes: node.quota.limitBytes,
+      isDefragmenting: node.files.isDefragmenting,
+      alarms: alarmFacts(node.store.alarms),
       dbSizeInUseBytes: node.store.size().inUseBytes,
       watch: this.#watchHub?.counts,
       peers: peers.map(({ id }) => {
@@ -190,20 +225,41 @@ class Program {
   }
 }
 
-async function listen(app: Express, url: string): Promise<Server> {
-  const { hostname, port } = new URL(url)
-  const server = createServer(app)
-  server.listen(Number(port), hostname.replaceAll(/^\[|\]$/g, ''))
-  await once(server, 'listening')
-  return server
+interface RaisedAlarm {
+  readonly memberId: bigint
+  readonly kind: AlarmFacts['type']
+}
+
+function raisedAlarms({ noSpace, corrupt }: Alarms): readonly RaisedAlarm[] {
+  const of = (ids: ReadonlySet<bigint>, kind: RaisedAlarm['kind']): RaisedAlarm[] =>
+    [...ids].map((memberId) => ({ memberId, kind }))
+  return [...of(noSpace, 'NOSPACE'), ...of(corrupt, 'CORRUPT')]
+}
+
+function alarmFacts(alarms: Alarms): readonly AlarmFacts[] {
+  return raisedAlarms(alarms).map(({ memberId, kind }) => ({ memberId: memberId.toString(16), type: kind }))
+}
+
+interface BothTls {
+  readonly client: TlsOptions | undefined
+  readonly peer: TlsOptions | undefined
+}
+
+async function prepareBothTls(config: Config, log: Logger): Promise<Result<BothTls, string>> {
+  const { dataDir: dataDirectory, clientTls, peerTls, listenClientURLs, listenPeerURLs } = config
+  const sides = { dataDirectory, log }
+  const client = await prepareTls({ ...sides, side: 'client', tls: clientTls, listenURLs: listenClientURLs })
+  if (!client.ok) return client
+  const peer = await prepareTls({ ...sides, side: 'peer', tls: peerTls, listenURLs: listenPeerURLs })
+  return peer.ok ? ok({ client: client.value, peer: peer.value }) : peer
 }
 
 async function main(): Promise<void> {
   const [, , ...args] = process.argv
   if (isTool(args[0])) {
     const { runTool } = await import('./tools/tools.ts')
-    const command = [process.execPath, ...process.execArgv, import.meta.filename]
-    process.exitCode = await runTool(args, { stdout: process.stdout, stderr: process.stderr, command })
+    const { stdout, stderr, execPath, execArgv } = process
+    process.exitCode = await runTool(args, { stdout, stderr, node: [execPath, ...execArgv] })
     return
   }
   const parsed = parseConfig(process.argv.slice(2), process.env)
@@ -226,7 +282,12 @@ async function main(): Promise<void> {
     log.fatal({}, lock.error)
     process.exit(1)
   }
-  const program = new Program(config, log, lock.value)
+  const tls = await prepareBothTls(config, log)
+  if (!tls.ok) {
+    log.fatal({}, tls.error)
+    process.exit(1)
+  }
+  const program = new Program(config, log, lock.value, tls.value)
   process.on('uncaughtException', (error) => program.fatal(error))
   process.on('unhandledRejection', (error) => program.fatal(error))
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void program.stop(signal))

@@ -15,7 +15,7 @@ import type { Store } from './store.ts'
 /** A TTL above it is refused, as in etcd. */
 export const MAX_LEASE_TTL_SECONDS = 9_000_000_000
 
-const ID_SIZE_BYTES = 8
+export const LEASE_ID_SIZE_BYTES = 8
 const FIRST_ID = Buffer.of(0)
 
 export interface StoredLease {
@@ -45,11 +45,12 @@ export function removeLease(store: Store, id: bigint): void {
 }
 
 export function hasLease(store: Store, id: bigint): boolean {
-  return store.buffer.get('leases', leaseKey(id)) !== undefined
+  return id !== 0n && store.buffer.get('leases', leaseKey(id)) !== undefined
 }
 
-/** Undefined when there is no such lease. */
+/** Undefined when there is no such lease; 0n, which stands for none, may be asked for. */
 export function getLease(store: Store, id: bigint): StoredLease | undefined {
+  if (id === 0n) return undefined
   const value = store.buffer.get('leases', leaseKey(id))
   return value === undefined ? undefined : { id, ttlSeconds: readTtl(value) }
 }
@@ -67,7 +68,7 @@ export function keysOfLease(store: Store, id: bigint): readonly Uint8Array[] {
   const start = leaseKey(id)
   const next = BigInt.asUintN(64, id) + 1n
   const end = next >> 64n === 0n ? leaseKey(BigInt.asIntN(64, next)) : undefined
-  return Array.from(store.buffer.scan('leaseKeys', start, end), ({ key }) => key.subarray(ID_SIZE_BYTES))
+  return Array.from(store.buffer.scan('leaseKeys', start, end), ({ key }) => key.subarray(LEASE_ID_SIZE_BYTES))
 }
 
 /** A key's lease changes with a put or a delete; 0n stands for none. Costs nothing where it stays the same. */
@@ -78,10 +79,10 @@ export function moveKey(store: Store, key: Uint8Array, from: bigint, to: bigint)
 }
 
 /** The ID as 8 bytes, so that a lease's keys stand together, and the user key behind it. */
-function leaseKey(id: bigint, userKey: Uint8Array = EMPTY_BYTES): Buffer {
-  const bytes = Buffer.allocUnsafe(ID_SIZE_BYTES + userKey.length)
+export function leaseKey(id: bigint, userKey: Uint8Array = EMPTY_BYTES): Buffer {
+  const bytes = Buffer.allocUnsafe(LEASE_ID_SIZE_BYTES + userKey.length)
   bytes.writeBigInt64BE(id)
-  bytes.set(userKey, ID_SIZE_BYTES)
+  bytes.set(userKey, LEASE_ID_SIZE_BYTES)
   return bytes
 }
 

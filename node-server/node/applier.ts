@@ -160,6 +160,7 @@ const STORE_COMMANDS: ReadonlySet<Command['kind']> = new Set<StoreCommand['kind'
   'delete-range',
   'txn',
   'compact',
+  'alarm',
   'lease-grant',
   'lease-revoke',
 ])

@@ -4,6 +4,7 @@ import { LogIndex, MemberId, NOBODY, Term } from '../../lib/ids.ts'
 import { EMPTY_CONFIGURATION } from '../raft/membership.ts'
 import { advance, campaign, createRaft, hasReady, ready, type Raft } from '../raft/raft.ts'
 import type { Outcome } from './applier.ts'
+import { DEFAULT_MAINTENANCE } from './options.ts'
 import { Proposals } from './proposals.ts'
 import { LeaseCluster } from './testing/lease-cluster.ts'
 import { settled } from './testing/virtual-clock.ts'
@@ -37,7 +38,15 @@ function lonelyRaft(): Raft {
 test('what is meant for one term goes into no other, and to no other leader', async () => {
   const { clock, observer } = new LeaseCluster(1)
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
-  const rest = { name: 'a', clientURLs: [], heartbeatMs: 100, snapshotCount: 1, quotaBytes: 1, maxRequestBytes: 1 }
+  const rest = {
+    maintenance: DEFAULT_MAINTENANCE,
+    name: 'a',
+    clientURLs: [],
+    heartbeatMs: 100,
+    snapshotCount: 1,
+    quotaBytes: 1,
+    maxRequestBytes: 1,
+  }
   const proposals = new Proposals({ ...rest, electionMs: 1000, clock, observer, log, random: () => 0 })
   const outcomes: Outcome[] = []
   const add = (term: Term): void => {

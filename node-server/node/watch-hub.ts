@@ -15,7 +15,7 @@
  */
 import { assert } from '../../lib/assert.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { readEvents, type EventPage } from '../mvcc/events.ts'
+import { readEvents } from '../mvcc/events.ts'
 import type { Store } from '../mvcc/store.ts'
 import type { NodePort } from './ports.ts'
 import { collectEvents } from './watch-delivery.ts'
@@ -37,16 +37,23 @@ export interface WatchLimits {
   readonly keyBytes: number
   /** Events read at once; the last revision among them may exceed it. */
   readonly pageEvents: number
+  /** The hub itself may lag so far behind the store, and hold compactions up meanwhile; then its watches are behind. */
+  readonly lagRevisions: number
 }
 
-export const DEFAULT_WATCH_LIMITS: WatchLimits = { watches: 1_000_000, keyBytes: 256 * 1024 * 1024, pageEvents: 1000 }
+export const DEFAULT_WATCH_LIMITS: WatchLimits = {
+  watches: 1_000_000,
+  keyBytes: 256 * 1024 * 1024,
+  pageEvents: 1000,
+  lagRevisions: 100_000,
+}
 
 /** Key-values read at once; the last revision among them may exceed it. */
 const PAGE_BYTES = 128 * 1024
-/** Events times watches in one step, about. */
-const PAGE_DELIVERIES = 200_000
+/** Events given out in one step, one counted for each watch; the last revision among them may exceed it. */
+const STEP_EVENTS = 10_000
 /** Watches that catch up together on one page. */
-const GROUP_WATCHES = 200
+const GROUP_WATCHES = 5000
 /** How long one slice may hold the thread, in milliseconds; what is left comes after other work. */
 const SLICE_MS = 5
 
@@ -150,11 +157,16 @@ export class WatchHub {
     const { store } = this.#node
     if (store === this.#store) return
     this.#store = store
-    const lag = this.#cursor
-    this.#setCursor(store.revision + 1)
+    this.#allFallBehind()
+  }
+
+  /** Whoever kept up and has not been given everything reads on as those who are behind do. */
+  #allFallBehind(): void {
+    const before = this.#cursor
+    this.#setCursor(this.#store.revision + 1)
     for (const watch of this.#keepingUp.all()) {
       this.#displace(watch)
-      watch.nextRevision = Math.max(watch.nextRevision, lag)
+      watch.nextRevision = Math.max(watch.nextRevision, before)
       this.#place(watch)
     }
   }
@@ -201,17 +213,16 @@ export class WatchHub {
   /** Gives new events to those who keep up. */
   #distribute(): void {
     const deadlineMs = this.#clock.monotonicMs() + SLICE_MS
+    if (this.#store.revision - this.#cursor >= this.#limits.lagRevisions) this.#allFallBehind()
     while (this.#cursor <= this.#store.revision) {
-      const { size } = this.#keepingUp
-      if (size === 0) return this.#setCursor(this.#store.revision + 1)
-      const limitEvents = Math.min(this.#limits.pageEvents, Math.ceil(PAGE_DELIVERIES / size))
-      const page = readEvents(this.#store, this.#cursor, PAGE_BYTES, limitEvents)
-      // Versions that the events of the page replaced are as safe from compaction as the events.
-      const deliveries = collectEvents(this.#store, page, this.#keepingUp, this.#cursor - 1)
+      if (this.#keepingUp.size === 0) return this.#setCursor(this.#store.revision + 1)
       const before = this.#cursor
-      this.#setCursor(page.nextRevision)
-      for (const [watch, events] of deliveries) {
-        if (this.#deliver(watch, events, page)) continue
+      const page = readEvents(this.#store, before, PAGE_BYTES, this.#limits.pageEvents)
+      // Versions that these events replaced are as safe from compaction as the events.
+      const collected = collectEvents(this.#store, page, this.#keepingUp, before - 1, STEP_EVENTS)
+      this.#setCursor(collected.nextRevision)
+      for (const [watch, events] of collected.events) {
+        if (this.#deliver(watch, events, collected.nextRevision)) continue
         this.#displace(watch)
         watch.nextRevision = Math.max(watch.nextRevision, before)
         this.#place(watch)
@@ -250,21 +261,22 @@ export class WatchHub {
       this.#behind.delete(watch)
       group.add(watch)
     }
-    const deliveries = collectEvents(this.#store, page, group, this.#store.compactedRevision)
+    const { compactedRevision } = this.#store
+    const { events, nextRevision } = collectEvents(this.#store, page, group, compactedRevision, STEP_EVENTS)
     for (const watch of group.all()) {
-      const events = deliveries.get(watch)
-      const isServed = events === undefined || this.#deliver(watch, events, page)
-      if (isServed) watch.nextRevision = page.nextRevision
+      const own = events.get(watch)
+      const isServed = own === undefined || this.#deliver(watch, own, nextRevision)
+      if (isServed) watch.nextRevision = Math.max(watch.nextRevision, nextRevision)
       this.#place(watch)
     }
   }
 
   /** False: the outlet has no room. */
-  #deliver(watch: Watch, events: readonly Buffer[], page: EventPage): boolean {
+  #deliver(watch: Watch, events: readonly Buffer[], nextRevision: number): boolean {
     if (!watch.outlet.hasRoom) return false
     assert(events.length > 0, 'a delivery has events')
     this.#events += events.length
-    watch.outlet.deliver(watch, events, page.nextRevision - 1)
+    watch.outlet.deliver(watch, events, nextRevision - 1)
     return true
   }
 

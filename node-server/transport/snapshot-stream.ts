@@ -7,6 +7,7 @@ import { open, rm, type FileHandle } from 'node:fs/promises'
 import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Message } from '../raft/message.ts'
+import type { TlsDialer } from '../tls/dialer.ts'
 import { decodeMessages, encodeMessages } from './codec.ts'
 import { dial, type Connection } from './connection.ts'
 import { FRAME, encodeFrame, type Frame, type Hello } from './frame.ts'
@@ -25,8 +26,9 @@ export async function sendSnapshot(
   hello: Hello,
   message: SnapshotMessage,
   path: string,
+  tls: TlsDialer | undefined,
 ): Promise<Result<void, string>> {
-  const dialled = await dial(url, { ...hello, purpose: 'snapshot' })
+  const dialled = await dial(url, { ...hello, purpose: 'snapshot' }, tls)
   if (!dialled.ok) return err(dialled.error.kind === 'refused' ? dialled.error.reason : dialled.error.message)
   const connection = dialled.value
   const file = await open(path, 'r')
@@ -126,6 +128,8 @@ export class SnapshotReceiver {
   #receivedBytes = 0
   #waitingBytes = 0
   #isOver = false
+  /** The file belongs to the receiver's owner. */
+  #isHandedOver = false
 
   /** `path` is written anew. */
   constructor(connection: ReceiverConnection, path: string, onReceived: (snapshot: ReceivedSnapshot) => Promise<void>) {
@@ -191,6 +195,7 @@ export class SnapshotReceiver {
     await this.#file.close()
     this.#file = undefined
     await this.#onReceived({ message: this.#message, path: this.#path })
+    this.#isHandedOver = true
     this.#finish('')
   }
 
@@ -203,7 +208,7 @@ export class SnapshotReceiver {
   }
 
   async #abandon(): Promise<void> {
-    if (this.#isOver && this.#file === undefined) return
+    if (this.#isHandedOver) return
     this.#isOver = true
     await this.#file?.close()
     this.#file = undefined

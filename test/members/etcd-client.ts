@@ -18,6 +18,9 @@ import {
   PutResponse,
   RangeRequest,
   RangeResponse,
+  WatchCreateRequest,
+  WatchRequest,
+  WatchResponse,
 } from '../../node-server/proto/generated/etcd/rpc.ts'
 
 interface Encoder<Message> {
@@ -51,6 +54,15 @@ export class EtcdClient {
     })
   }
 
+  /** All answers of a server stream. */
+  async stream(path: string, request: Uint8Array): Promise<readonly Buffer[]> {
+    const options = { deadline: Date.now() + CALL_TIMEOUT_MS }
+    const call = this.#client.makeServerStreamRequest(path, same, same, Buffer.from(request), new Metadata(), options)
+    const answers: Buffer[] = []
+    for await (const answer of call) answers.push(answer as Buffer)
+    return answers
+  }
+
   /** Revision of the put. */
   async put(key: string, value: string, lease = 0n): Promise<bigint> {
     const request = { key: Buffer.from(key), value: Buffer.from(value), lease }
@@ -58,9 +70,10 @@ export class EtcdClient {
     return answer.header?.revision ?? 0n
   }
 
-  /** Linearizable. */
-  async get(key: string): Promise<string | undefined> {
-    const answer = await this.#call('/etcdserverpb.KV/Range', RangeRequest, RangeResponse, { key: Buffer.from(key) })
+  /** Linearizable. At the revision, 0n meaning the current one. */
+  async get(key: string, revision = 0n): Promise<string | undefined> {
+    const request = { key: Buffer.from(key), revision }
+    const answer = await this.#call('/etcdserverpb.KV/Range', RangeRequest, RangeResponse, request)
     const first = answer.kvs[0]
     return first === undefined ? undefined : KeyValue.decode(first).value.toString('utf8')
   }
@@ -113,6 +126,23 @@ export class EtcdClient {
       })
       stream.write(Buffer.from(LeaseKeepAliveRequest.encode({ ID: id }).finish()))
     })
+  }
+
+  /** What a watch of the key from that revision on is told, once it has been told that it is open. */
+  async watchOnce(key: string, startRevision: bigint): Promise<WatchResponse> {
+    const deadline = Date.now() + CALL_TIMEOUT_MS
+    const stream = this.#client.makeBidiStreamRequest('/etcdserverpb.Watch/Watch', same, same, { deadline })
+    const value = WatchCreateRequest.fromPartial({ key: Buffer.from(key), startRevision })
+    stream.write(Buffer.from(WatchRequest.encode({ requestUnion: { $case: 'createRequest', value } }).finish()))
+    try {
+      for await (const bytes of stream) {
+        const answer = WatchResponse.decode(bytes as Buffer)
+        if (!answer.created || answer.canceled) return answer
+      }
+      throw new Error('the watch ended without a word')
+    } finally {
+      stream.cancel()
+    }
   }
 
   close(): void {

@@ -1,9 +1,10 @@
 /**
  * All that this member answers of the etcd v3 API, by path. A method that is not here is answered Unimplemented by the
- * engine: Auth, and of Maintenance all but Status, Alarm (to list them) and MoveLeader.
+ * engine.
  */
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
+import { authService } from './auth.ts'
 import { clusterService } from './cluster.ts'
 import { electionService } from './election.ts'
 import { healthService } from './health.ts'
@@ -12,6 +13,7 @@ import { LeaderMonitor } from './leader-monitor.ts'
 import { leaseService } from './lease.ts'
 import { lockService } from './lock.ts'
 import { maintenanceService } from './maintenance.ts'
+import { reflectionService } from './reflection.ts'
 import { DEFAULT_WATCH_OPTIONS, type WatchOptions } from './watch-options.ts'
 import { watchService } from './watch.ts'
 
@@ -23,14 +25,16 @@ export interface EtcdOptions extends KvOptions {
 export function etcdServices(node: NodePort, options: EtcdOptions): ServiceTable {
   const { electionMs } = { ...DEFAULT_WATCH_OPTIONS, ...options.watch }
   const monitor = new LeaderMonitor(node, options.clock, electionMs)
-  return {
+  const services = {
     ...kvService(node, options),
     ...watchService(node, options.clock, options.watch ?? {}),
     ...leaseService(node, monitor),
     ...lockService(node),
     ...electionService(node, monitor),
     ...clusterService(node),
-    ...maintenanceService(node),
+    ...maintenanceService(node, options.clock),
+    ...authService(node),
     ...healthService(),
   }
+  return { ...services, ...reflectionService(services) }
 }
