@@ -4,11 +4,20 @@
  */
 import { unreachable } from '../../lib/assert.ts'
 import { err, ok } from '../../lib/result.ts'
-import { CompactionRequest, DeleteRangeRequest, PutRequest, TxnRequest } from '../proto/generated/etcd/rpc.ts'
-import { beginChange, deleteKeys, endChange, putKey } from './change.ts'
+import {
+  CompactionRequest,
+  DeleteRangeRequest,
+  LeaseGrantRequest,
+  LeaseRevokeRequest,
+  PutRequest,
+  TxnRequest,
+} from '../proto/generated/etcd/rpc.ts'
+import { beginChange, deleteKeys, endChange, putKey, revokeLease } from './change.ts'
 import type { StoreCommand } from './command.ts'
 import { compact } from './compaction.ts'
 import type { StoreError } from './errors.ts'
+import { RequestReader } from './request-reader.ts'
+import { grantLease } from './lease.ts'
 import type { ApplyResult } from './results.ts'
 import { advanceApplied, type LogPosition, type Store } from './store.ts'
 import { refuseIgnored, refuseLease, txn } from './txn.ts'
@@ -40,6 +49,14 @@ function execute(store: Store, command: StoreCommand): ApplyResult {
       const request = decode(CompactionRequest, command.request)
       return request === undefined ? MALFORMED : compact(store, Number(request.revision))
     }
+    case 'lease-grant': {
+      const request = decode(LeaseGrantRequest, command.request)
+      return request === undefined ? MALFORMED : grantLease(store, request)
+    }
+    case 'lease-revoke': {
+      const request = decode(LeaseRevokeRequest, command.request)
+      return request === undefined ? MALFORMED : revokeLease(store, request)
+    }
     default:
       return unreachable(command.kind)
   }
@@ -47,7 +64,7 @@ function execute(store: Store, command: StoreCommand): ApplyResult {
 
 function applyPut(store: Store, request: PutRequest | undefined): ApplyResult {
   if (request === undefined) return MALFORMED
-  const refusal = validatePut(request) ?? refuseLease(request) ?? refuseIgnored(store, request)
+  const refusal = validatePut(request) ?? refuseLease(store, request) ?? refuseIgnored(store, request)
   if (refusal !== undefined) return err(refusal)
   const change = beginChange(store)
   const result = putKey(store, change, request)
@@ -72,9 +89,9 @@ function applyTxn(store: Store, request: TxnRequest | undefined): ApplyResult {
 }
 
 /** Undefined when the bytes are not that message; the leader's API has refused such requests already. */
-function decode<Message>(type: { decode(bytes: Uint8Array): Message }, bytes: Uint8Array): Message | undefined {
+function decode<Message>(type: { decode(reader: RequestReader): Message }, bytes: Uint8Array): Message | undefined {
   try {
-    return type.decode(bytes)
+    return type.decode(new RequestReader(bytes))
   } catch {
     return undefined
   }

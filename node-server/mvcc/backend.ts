@@ -17,6 +17,8 @@
  * | `operations`     | operation ID                          | index (8) ‖ first result                      |
  * | `operationOrder` | index (8) ‖ operation ID              | nothing                                       |
  * | `configHistory`  | index (8)                             | row, opaque to the store                      |
+ * | `leases`         | lease ID (8)                          | granted TTL in seconds (8)                    |
+ * | `leaseKeys`      | lease ID (8) ‖ user key               | nothing                                       |
  */
 export const TABLES = [
   'revisions',
@@ -27,6 +29,8 @@ export const TABLES = [
   'operations',
   'operationOrder',
   'configHistory',
+  'leases',
+  'leaseKeys',
 ] as const
 
 export type Table = (typeof TABLES)[number]

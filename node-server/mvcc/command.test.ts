@@ -19,6 +19,8 @@ const COMMANDS: readonly Command[] = [
   { kind: 'delete-range', requestId: 2n ** 64n - 1n, request: Buffer.alloc(0) },
   { kind: 'txn', requestId: 0n, request: Buffer.from([0, 255]) },
   { kind: 'compact', requestId: 1n, request: Buffer.from('c') },
+  { kind: 'lease-grant', requestId: 5n, request: Buffer.from('g') },
+  { kind: 'lease-revoke', requestId: 6n, request: Buffer.from('r') },
   {
     kind: 'membership',
     requestId: 3n,
@@ -53,6 +55,8 @@ test('the bytes do not change between versions', () => {
     '02ffffffffffffffff',
     '03000000000000000000ff',
     '04000000000000000163',
+    '08000000000000000567',
+    '09000000000000000672',
     hex(
       '05000000000000000300000006',
       '67726f772d31',
@@ -97,4 +101,17 @@ test('a flipped bit gives another command or MalformedBytes, never anything else
       }
     }
   }
+})
+
+test('an operation ID that the store could not hold is malformed, in the bytes that the store would get', () => {
+  const command = (operationId: string): Buffer =>
+    encodeCommand({ kind: 'operation-result', requestId: 1n, operationId, result: Buffer.alloc(0) })
+  for (const operationId of ['', 'x'.repeat(257), '€'.repeat(86)]) {
+    assert.throws(() => decodeCommand(command(operationId)), MalformedBytes)
+  }
+  // Each byte that is no UTF-8 becomes three.
+  const broken = command('x'.repeat(100))
+  broken.fill(0xff, 9 + 4, 9 + 4 + 100)
+  assert.throws(() => decodeCommand(broken), MalformedBytes)
+  assert.equal(decodeCommand(command('€'.repeat(85))).kind, 'operation-result')
 })

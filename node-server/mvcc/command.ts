@@ -11,6 +11,7 @@
  *                         ‖ change 1 (add): attributes ‖ change 2 (promote): most entries behind (8)
  *   6 member-attributes   member ID (8) ‖ attributes
  *   7 operation-result    operation ID ‖ result
+ *   8 lease-grant, 9 lease-revoke           the etcd request; a grant's has the ID that was chosen
  *
  *   attributes: name ‖ count (4) peer URLs ‖ count (4) client URLs ‖ is learner (1); texts have their length in 4 bytes
  */
@@ -34,10 +35,10 @@ export type MembershipChange =
 
 /** What {@link apply} executes. */
 export interface StoreCommand {
-  readonly kind: 'put' | 'delete-range' | 'txn' | 'compact'
+  readonly kind: 'put' | 'delete-range' | 'txn' | 'compact' | 'lease-grant' | 'lease-revoke'
   /** Of the proposing member, for its waiter; unique among what waits there. */
   readonly requestId: bigint
-  /** etcd's PutRequest, DeleteRangeRequest, TxnRequest or CompactionRequest. */
+  /** etcd's request of that kind: PutRequest, DeleteRangeRequest, TxnRequest, CompactionRequest, LeaseGrantRequest, LeaseRevokeRequest. */
   readonly request: Uint8Array
 }
 
@@ -77,18 +78,25 @@ const KIND_CODES = {
   membership: 5,
   'member-attributes': 6,
   'operation-result': 7,
+  'lease-grant': 8,
+  'lease-revoke': 9,
 } as const satisfies Record<Command['kind'], number>
 
 const CHANGE_CODES = { add: 1, promote: 2, remove: 3 } as const satisfies Record<MembershipChange['kind'], number>
 
 const HEADER_SIZE_BYTES = 9
 
+/** In UTF-8. Bounds what one operation ID may take in the store; the admin API refuses longer ones. */
+export const MAX_OPERATION_ID_SIZE_BYTES = 256
+
 export function encodeCommand(command: Command): Buffer {
   switch (command.kind) {
     case 'put':
     case 'delete-range':
     case 'txn':
-    case 'compact': {
+    case 'compact':
+    case 'lease-grant':
+    case 'lease-revoke': {
       const bytes = Buffer.allocUnsafe(HEADER_SIZE_BYTES + command.request.length)
       bytes[0] = KIND_CODES[command.kind]
       bytes.writeBigUInt64BE(command.requestId, 1)
@@ -140,6 +148,10 @@ export function decodeCommand(bytes: Uint8Array): Command {
       return { kind: 'txn', requestId, request: reader.raw(reader.remainingBytes) }
     case KIND_CODES.compact:
       return { kind: 'compact', requestId, request: reader.raw(reader.remainingBytes) }
+    case KIND_CODES['lease-grant']:
+      return { kind: 'lease-grant', requestId, request: reader.raw(reader.remainingBytes) }
+    case KIND_CODES['lease-revoke']:
+      return { kind: 'lease-revoke', requestId, request: reader.raw(reader.remainingBytes) }
     case KIND_CODES.membership:
       return decodeMembership(reader, requestId)
     case KIND_CODES['member-attributes']: {
@@ -151,10 +163,11 @@ export function decodeCommand(bytes: Uint8Array): Command {
       const command = {
         kind: 'operation-result',
         requestId,
-        operationId: reader.text(),
+        operationId: readOperationId(reader),
         result: reader.bytes(),
       } as const
       reader.end()
+      if (command.operationId === '') throw new MalformedBytes('a result of no operation')
       return command
     }
     default:
@@ -163,13 +176,21 @@ export function decodeCommand(bytes: Uint8Array): Command {
 }
 
 function decodeMembership(reader: ByteReader, requestId: bigint): MembershipCommand {
-  const operationId = reader.text()
+  const operationId = readOperationId(reader)
   const isFenced = readFlag(reader)
   const fence = LogIndex(reader.u53())
   if (!isFenced && fence !== 0) throw new MalformedBytes('a fence on a command without one')
   const change = decodeChange(reader)
   reader.end()
   return { kind: 'membership', requestId, operationId, expectedConfigIndex: isFenced ? fence : undefined, change }
+}
+
+/** Bytes that are no UTF-8 become longer when they are read: what is measured is what the store will get. */
+function readOperationId(reader: ByteReader): string {
+  const text = reader.text()
+  if (Buffer.byteLength(text) > MAX_OPERATION_ID_SIZE_BYTES)
+    throw new MalformedBytes('an operation ID that is too long')
+  return text
 }
 
 function decodeChange(reader: ByteReader): MembershipChange {

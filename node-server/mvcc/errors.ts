@@ -9,6 +9,9 @@ export type StoreError =
   /** `ignore_value` or `ignore_lease` on a key that is not there, or an empty operation in a txn (as in etcd). */
   | { readonly kind: 'key-not-found' }
   | { readonly kind: 'lease-not-found' }
+  | { readonly kind: 'lease-exists' }
+  /** See `MAX_LEASE_TTL_SECONDS`. */
+  | { readonly kind: 'lease-ttl-too-large' }
   | { readonly kind: 'empty-key' }
   /** See `isKeyTooLong`; etcd has no such limit. */
   | { readonly kind: 'key-too-long' }
@@ -31,6 +34,10 @@ export function describeStoreError(error: StoreError): string {
       return 'key not found'
     case 'lease-not-found':
       return 'lease not found'
+    case 'lease-exists':
+      return 'there is a lease with that ID already'
+    case 'lease-ttl-too-large':
+      return 'the TTL is longer than a lease may live'
     case 'empty-key':
       return 'the key is empty'
     case 'key-too-long':

@@ -42,8 +42,24 @@ export interface CompactResult {
   readonly revision: Revision
 }
 
+export interface LeaseGrantResult {
+  readonly kind: 'lease-grant'
+  /** Of the store: a grant makes none. */
+  readonly revision: Revision
+  readonly id: bigint
+  readonly ttlSeconds: number
+}
+
+export interface LeaseRevokeResult {
+  readonly kind: 'lease-revoke'
+  /** Of the store after the lease's keys are gone. */
+  readonly revision: Revision
+  readonly id: bigint
+}
+
 export type OperationResult = RangeResult | PutResult | DeleteRangeResult | TxnResult
-export type AppliedResult = PutResult | DeleteRangeResult | TxnResult | CompactResult
+export type LeaseResult = LeaseGrantResult | LeaseRevokeResult
+export type AppliedResult = PutResult | DeleteRangeResult | TxnResult | CompactResult | LeaseResult
 
 /** Of one entry: what its waiter gets. */
 export type ApplyResult = Result<AppliedResult, StoreError>

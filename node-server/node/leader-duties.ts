@@ -12,6 +12,7 @@ import type { MembershipChange } from '../mvcc/command.ts'
 import { getOperation } from '../mvcc/members.ts'
 import type { Transport } from '../transport/transport.ts'
 import { refuse, staleFence, type LeaderFacts, type RequestedChange } from './fence.ts'
+import { LeaseDuties } from './lease-duties.ts'
 import { decodeChange } from './membership.ts'
 import type { Node } from './node.ts'
 import { requestTimeoutMs } from './options.ts'
@@ -34,12 +35,14 @@ const READY_SHARE = 0.9
 const LEADER_POLL_MS = 10
 
 export class LeaderDuties {
+  readonly leases: LeaseDuties
   readonly #node: Node
   readonly #transport: Transport
 
   constructor(node: Node, transport: Transport) {
     this.#node = node
     this.#transport = transport
+    this.leases = new LeaseDuties(node, (to, payload, timeoutMs) => transport.request(to, payload, timeoutMs))
   }
 
   async change(request: ChangeRequest): Promise<Result<AdminChange, WireRefusal>> {
@@ -57,6 +60,8 @@ export class LeaderDuties {
     const request = decodePeerRequest(payload)
     if (request === undefined) return encodeJson({ kind: 'members', answer: this.members() })
     if (request.kind === 'members' || from === NOBODY) return encodeJson({ kind: 'members', answer: this.members() })
+    if (request.kind === 'lease-renew' || request.kind === 'lease-time-to-live')
+      return encodeJson(await this.leases.answer(request))
     return encodeJson(await this.#carryOut(request))
   }
 

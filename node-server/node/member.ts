@@ -5,7 +5,7 @@ import type { ApplyResult } from '../mvcc/apply.ts'
 import type { Store } from '../mvcc/store.ts'
 import type { LeaderDuties } from './leader-duties.ts'
 import type { Node } from './node.ts'
-import type { Member, MemberChange, NodePort, NodeProblem, NodeStatus, RequestKind } from './ports.ts'
+import type { LeaseTimeToLive, Member, MemberChange, NodePort, NodeProblem, NodeStatus, RequestKind } from './ports.ts'
 
 type MemberAnswer = Result<{ readonly member: Member | undefined; readonly members: readonly Member[] }, NodeProblem>
 
@@ -52,6 +52,26 @@ export class MemberPort implements NodePort {
 
   linearizableBarrier(): Promise<Result<void, NodeProblem>> {
     return this.#node.linearizableBarrier()
+  }
+
+  get minLeaseTtlSeconds(): number {
+    return this.#node.lessor.minTtlSeconds
+  }
+
+  newLeaseId(): bigint {
+    return this.#node.newLeaseId()
+  }
+
+  renewLease(id: bigint): Promise<Result<number | undefined, NodeProblem>> {
+    return this.#duties.leases.renew(id)
+  }
+
+  leaseTimeToLive(id: bigint, withKeys: boolean): Promise<Result<LeaseTimeToLive | undefined, NodeProblem>> {
+    return this.#duties.leases.timeToLive(id, withKeys)
+  }
+
+  leaseIds(): readonly bigint[] {
+    return this.#duties.leases.ids()
   }
 
   async changeMember(change: MemberChange): Promise<MemberAnswer> {

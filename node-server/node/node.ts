@@ -6,14 +6,16 @@
  * Invariants: the order within a turn (turn.ts); at most one turn at a time; each request is answered once (waiters.ts).
  * Neighbours: api/ asks through NodePort and the leader's part in leader-duties.ts; main starts and stops it.
  */
-import { LogIndex, NOBODY, type ClusterId, type MemberId } from '../../lib/ids.ts'
+import { LogIndex, NOBODY, type ClusterId, type MemberId, type Term } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Timer } from '../../lib/clock.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
 import type { Command, Member } from '../mvcc/command.ts'
 import { compactSlice, type CompactionCursor } from '../mvcc/compaction.ts'
+import { listLeases } from '../mvcc/lease.ts'
 import { getMember, isRemovedMember, listMembers } from '../mvcc/members.ts'
 import type { Store } from '../mvcc/store.ts'
+import { LeaseRevokeRequest } from '../proto/generated/etcd/rpc.ts'
 import { termAt } from '../raft/log.ts'
 import type { ConfigChange, Entry, Message, SnapshotMeta } from '../raft/message.ts'
 import {
@@ -21,6 +23,7 @@ import {
   campaign,
   compact,
   hasReady,
+  leaderOf,
   readIndex,
   reportSnapshot,
   reportUnreachable,
@@ -36,6 +39,9 @@ import type { StoredIdentity } from '../storage/data-directory.ts'
 import type { Wal } from '../storage/wal.ts'
 import type { ReceivedSnapshot, SnapshotMessage, Transport } from '../transport/transport.ts'
 import { Applier, applied, problemOf, type Outcome } from './applier.ts'
+import { onlyApplicable } from './forwarded.ts'
+import { newLeaseIds } from './lease-ids.ts'
+import { Lessor } from './lessor.ts'
 import { CATCH_UP_ENTRIES, MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
 import { Proposals } from './proposals.ts'
@@ -56,12 +62,16 @@ export interface NodeParts {
   readonly onFatal: (error: unknown) => void
 }
 
+/** What adds to the store: refused while that is larger than its quota. */
+const GROWS: ReadonlySet<RequestKind> = new Set(['put', 'txn', 'lease-grant'])
 const PUBLISH_INTERVAL_MS = 1000
 const MAX_READ_RETRY_MS = 500
 
 export class Node {
   readonly options: NodeOptions
   readonly identity: StoredIdentity
+  readonly lessor: Lessor
+  readonly #leaseIds: () => bigint
   readonly #raft: Raft
   readonly #wal: Wal
   readonly #snapshots: Snapshots
@@ -107,8 +117,18 @@ export class Node {
       {
         onConfigChange: (entry, change) => this.#onConfigChange(entry, change),
         onMembersChanged: () => this.#onMembersChanged(),
+        onTermBegan: (term) => {
+          if (this.#leadingTerm() === term) this.lessor.promote(term, listLeases(this.store))
+        },
+        onLease: (result) => this.lessor.applied(result),
       },
     )
+    this.#leaseIds = newLeaseIds(identity.memberId, options.clock.wallMs())
+    this.lessor = new Lessor({
+      ...options,
+      leadingTerm: () => this.#leadingTerm(),
+      revoke: (id, term) => this.#revokeLease(id, term),
+    })
   }
 
   get clusterId(): ClusterId {
@@ -129,6 +149,10 @@ export class Node {
 
   get pendingProposals(): number {
     return this.#proposals.waiters.size
+  }
+
+  get leader(): MemberId {
+    return leaderOf(this.#raft)
   }
 
   start(transport: Transport): void {
@@ -173,8 +197,12 @@ export class Node {
 
   async propose(kind: RequestKind, request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>> {
     if (request.length > this.options.maxRequestBytes) return err('request-too-large')
-    if (this.#sizeBytes > this.options.quotaBytes && (kind === 'put' || kind === 'txn')) return err('no-space')
+    if (this.#sizeBytes > this.options.quotaBytes && GROWS.has(kind)) return err('no-space')
     return applied(await this.proposeCommand({ kind, requestId: this.nextRequestId(), request }))
+  }
+
+  newLeaseId(): bigint {
+    return this.#leaseIds()
   }
 
   nextRequestId(): bigint {
@@ -182,11 +210,11 @@ export class Node {
   }
 
   /** Resolves with what applying it gave, or with why that is not known. Membership changes only on the leader. */
-  proposeCommand(command: Command): Promise<Outcome> {
+  proposeCommand(command: Command, onlyInTerm?: Term): Promise<Outcome> {
     const { log } = this.#raft
     if (this.#isStopped || this.#isRemoved) return Promise.resolve(problemOf('stopped'))
     if (log.committed - log.applied > MAX_APPLY_GAP) return Promise.resolve(problemOf('too-many-requests'))
-    const outcome = this.#proposals.add(command)
+    const outcome = this.#proposals.add(command, onlyInTerm)
     this.#schedulePump()
     return outcome
   }
@@ -209,8 +237,10 @@ export class Node {
 
   onMessages(messages: readonly Message[]): void {
     if (this.#isStopped || this.#isRemoved) return
+    const onRefused = ({ from }: Message, reason: string): void =>
+      this.options.log.warn({ from: from.toString(16), reason }, 'refused a proposal that a member forwarded')
     this.#guard(() => {
-      for (const message of messages) step(this.#raft, message)
+      for (const message of onlyApplicable(messages, onRefused)) step(this.#raft, message)
     })
     this.#schedulePump()
   }
@@ -239,6 +269,7 @@ export class Node {
     this.options.log.warn({}, 'the cluster has removed this member')
     this.#proposals.stop()
     this.#reads.stop()
+    this.lessor.demote()
     this.#transport?.setPeers(new Map()) // they would refuse it again and again
     this.#onRemoved()
   }
@@ -249,6 +280,7 @@ export class Node {
     this.#tickTimer?.cancel()
     this.#proposals.stop()
     this.#reads.stop()
+    this.lessor.demote()
     await this.#turn
     await this.#transport?.close()
     await this.#wal.close()
@@ -269,6 +301,7 @@ export class Node {
     this.#guard(() => tick(this.#raft))
     this.#proposals.expire(nowMs)
     this.#reads.expire(nowMs)
+    this.lessor.tick(nowMs)
     if (nowMs - this.#lastPublishMs >= PUBLISH_INTERVAL_MS) {
       this.#lastPublishMs = nowMs
       this.#sizeBytes = this.store.size().totalBytes
@@ -387,6 +420,7 @@ export class Node {
   #onSoftState(softState: NonNullable<Ready['softState']>): void {
     const { role, leader, term } = softState
     this.options.log.info({ role, leader: leader.toString(16), term }, 'role')
+    if (role !== 'leader') this.lessor.demote()
     if (leader === NOBODY || leader === this.#lastLeader) return
     this.#lastLeader = leader
     this.#proposals.leaderChanged()
@@ -403,6 +437,17 @@ export class Node {
     if (term === undefined) return
     compact(this.#raft, index)
     this.#wal.setBase({ index, term }).catch(this.#onFatal)
+  }
+
+  #leadingTerm(): Term | undefined {
+    return this.#raft.role.kind === 'leader' && !this.#isStopped ? this.#raft.term : undefined
+  }
+
+  async #revokeLease(id: bigint, term: Term): Promise<boolean> {
+    const request = LeaseRevokeRequest.encode({ ID: id }).finish()
+    const command = { kind: 'lease-revoke', requestId: this.nextRequestId(), request } as const
+    const outcome = await this.proposeCommand(command, term)
+    return outcome.kind === 'applied' && outcome.result.ok
   }
 
   #onConfigChange(entry: Entry, change: ConfigChange): void {

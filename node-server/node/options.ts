@@ -31,6 +31,6 @@ export const MAX_APPLY_GAP = 5000
 /** Requests of this member that wait for their result. */
 export const MAX_WAITERS = 32_768
 /** etcd's: 5 s for the disk and two elections. */
-export function requestTimeoutMs(options: NodeOptions): number {
+export function requestTimeoutMs(options: Pick<NodeOptions, 'electionMs'>): number {
   return 5000 + 2 * options.electionMs
 }

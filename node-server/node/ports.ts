@@ -51,7 +51,18 @@ export type MemberChange =
   | { readonly kind: 'update'; readonly memberId: MemberId; readonly peerURLs: readonly string[] }
 
 /** Commands that clients send; their payload is the etcd request as it came. */
-export type RequestKind = Extract<CommandKind, 'put' | 'delete-range' | 'txn' | 'compact'>
+export type RequestKind = Extract<
+  CommandKind,
+  'put' | 'delete-range' | 'txn' | 'compact' | 'lease-grant' | 'lease-revoke'
+>
+
+export interface LeaseTimeToLive {
+  readonly ttlSeconds: number
+  /** Whole seconds; negative when it should have ended. */
+  readonly remainingSeconds: number
+  /** In key order; empty when not asked for. */
+  readonly keys: readonly Uint8Array[]
+}
 
 export interface NodePort {
   readonly clusterId: ClusterId
@@ -70,6 +81,16 @@ export interface NodePort {
   propose(kind: RequestKind, request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>>
   /** Resolves once everything that was committed when it was called is applied here (ReadIndex). */
   linearizableBarrier(): Promise<Result<void, NodeProblem>>
+  /** What a shorter lease is made, in seconds. */
+  readonly minLeaseTtlSeconds: number
+  /** For a grant without an ID: positive, unlike any other of this cluster. */
+  newLeaseId(): bigint
+  /** Through the leader, which confirms that it leads: the whole TTL lies ahead again. Undefined: there is no such lease. */
+  renewLease(id: bigint): Promise<Result<number | undefined, NodeProblem>>
+  /** Through the leader, like {@link renewLease}. Undefined: there is no such lease. */
+  leaseTimeToLive(id: bigint, withKeys: boolean): Promise<Result<LeaseTimeToLive | undefined, NodeProblem>>
+  /** As this member has them; on the leader by when they end, the next one first. */
+  leaseIds(): readonly bigint[]
   /** Through the leader, wherever it is; the answer is the members after the change, and the member it was about. */
   changeMember(
     change: MemberChange,

@@ -13,6 +13,7 @@ import { closeSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
+import { assert } from '../../lib/assert.ts'
 import {
   TABLES,
   type Backend,
@@ -48,7 +49,8 @@ export interface LmdbOptions {
 export class LmdbBackend implements Backend {
   readonly #path: string
   readonly #root: RootDatabase<Uint8Array, Uint8Array>
-  readonly #tables: Readonly<Record<Table, LmdbTable>>
+  /** A table that came with a later version is missing in a file of an earlier one while that is only read: it is empty. */
+  readonly #tables: Readonly<Record<Table, LmdbTable | undefined>>
 
   /** Creates the file when it is missing or empty. Throws `NotAStore`, or what the library has to say. */
   constructor(path: string, options: LmdbOptions = {}) {
@@ -65,25 +67,27 @@ export class LmdbBackend implements Backend {
     })
     this.#tables = Object.fromEntries(
       TABLES.map((table) => [table, this.#root.openDB<Uint8Array, Uint8Array>(table, BINARY)]),
-    ) as Record<Table, LmdbTable>
+    ) as Record<Table, LmdbTable | undefined>
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
-    return this.#tables[table].get(key)
+    return this.#tables[table]?.get(key)
   }
 
   scan(table: Table, start: Uint8Array, end: Uint8Array | undefined, options: ScanOptions = {}): Iterable<TableEntry> {
     const limit = options.limit === undefined ? {} : { limit: options.limit }
+    const tree = this.#tables[table]
+    if (tree === undefined) return []
     if (options.isReverse !== true) {
-      return this.#tables[table].getRange({ start, ...(end === undefined ? {} : { end }), ...limit })
+      return tree.getRange({ start, ...(end === undefined ? {} : { end }), ...limit })
     }
     // Reversed, the library begins at `start` and goes down to `end`: our bounds swap places and openness.
     const from = end === undefined ? {} : { start: end, exclusiveStart: true }
-    return this.#tables[table].getRange({ ...from, end: start, inclusiveEnd: true, reverse: true, ...limit })
+    return tree.getRange({ ...from, end: start, inclusiveEnd: true, reverse: true, ...limit })
   }
 
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
-    return this.#tables[table].getKeysCount({ start, ...(end === undefined ? {} : { end }) })
+    return this.#tables[table]?.getKeysCount({ start, ...(end === undefined ? {} : { end }) }) ?? 0
   }
 
   async commit(writes: readonly Write[]): Promise<void> {
@@ -98,8 +102,10 @@ export class LmdbBackend implements Backend {
       await this.#root.batch(() => {
         for (const { table, key, value } of writes) {
           // The promises are those of the batch, which is awaited; a single write cannot fail alone.
-          if (value === undefined) void this.#tables[table].remove(key)
-          else void this.#tables[table].put(key, value)
+          const tree = this.#tables[table]
+          assert(tree !== undefined, `the store has the table ${table}: it was not opened to be read only`)
+          if (value === undefined) void tree.remove(key)
+          else void tree.put(key, value)
         }
       })
       return undefined
@@ -109,7 +115,7 @@ export class LmdbBackend implements Backend {
   }
 
   size(): BackendSize {
-    const tables = TABLES.map((table) => this.#tables[table].getStats() as LmdbStats)
+    const tables = TABLES.flatMap((table) => (this.#tables[table]?.getStats() as LmdbStats | undefined) ?? [])
     const inUsePages = tables.reduce(
       (sum, { treeBranchPageCount, treeLeafPageCount, overflowPages }) =>
         sum + treeBranchPageCount + treeLeafPageCount + overflowPages,

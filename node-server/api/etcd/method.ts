@@ -1,8 +1,9 @@
 /** What all unary methods have in common: decode, refuse what this member cannot serve now, hand over. */
-import { BinaryReader } from '@bufbuild/protobuf/wire'
+import type { BinaryReader } from '@bufbuild/protobuf/wire'
 import { NOBODY } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
-import type { CallContext, Method, RpcStatus } from '../../grpc/service.ts'
+import type { CallContext, Method, RpcStatus, RpcStream } from '../../grpc/service.ts'
+import { isTooDeep, RequestReader } from '../../mvcc/request-reader.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { statusOf } from './errors.ts'
 
@@ -44,18 +45,54 @@ export function unary<Message>(
   }
 }
 
+/** As {@link unary} for a stream: no learner answers one. It ends when the client has gone or the server stops. */
+export function stream(
+  node: NodePort,
+  handle: (stream: RpcStream, context: CallContext) => Promise<RpcStatus | undefined>,
+): Method {
+  return {
+    kind: 'stream',
+    handle: (calls, context) => {
+      const status = node.status()
+      if (status.isLearner) return Promise.resolve(statusOf('not-supported-for-learner'))
+      if (status.leader === NOBODY && context.metadata('hasleader') === 'true')
+        return Promise.resolve(statusOf('no-leader'))
+      return Promise.race([handle(calls, context), aborted(context.signal)])
+    },
+  }
+}
+
+export function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined)
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true })
+  })
+}
+
 /** What grpc-go tells for bytes that are not a message, whatever is wrong with them. */
 const MALFORMED = err<RpcStatus>({
   code: 'Internal',
   message: 'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data',
 })
 
+/** The same of a message on a stream. */
+export const MALFORMED_ON_STREAM: RpcStatus = {
+  code: 'Internal',
+  message: 'grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data',
+}
+
+/** What Go's protobuf calls it, with a limit of its own. */
+const TOO_DEEP = err<RpcStatus>({
+  code: 'Internal',
+  message: 'grpc: error unmarshalling request: proto: exceeded maximum recursion depth',
+})
+
 export function decode<Message>(type: MessageType<Message>, bytes: Uint8Array): Result<Message, RpcStatus> {
   try {
-    const reader = new BinaryReader(bytes)
+    const reader = new RequestReader(bytes)
     const message = type.decode(reader)
     return reader.pos === reader.len ? ok(message) : MALFORMED
-  } catch {
-    return MALFORMED
+  } catch (error) {
+    return isTooDeep(error) ? TOO_DEEP : MALFORMED
   }
 }

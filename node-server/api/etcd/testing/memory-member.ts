@@ -3,6 +3,7 @@ import { ClusterId, LogIndex, MemberId, NOBODY, Term } from '../../../../lib/ids
 import { err, ok } from '../../../../lib/result.ts'
 import { apply } from '../../../mvcc/apply.ts'
 import { compactSlice } from '../../../mvcc/compaction.ts'
+import { getLease, keysOfLease, listLeases } from '../../../mvcc/lease.ts'
 import { MemoryBackend } from '../../../mvcc/memory-backend.ts'
 import { Store } from '../../../mvcc/store.ts'
 import type { Member, MemberChange, NodePort, NodeProblem, NodeStatus } from '../../../node/ports.ts'
@@ -51,6 +52,34 @@ export class MemoryMember implements NodePort {
   onApplied(listener: () => void): () => void {
     this.#appliedListeners.add(listener)
     return () => void this.#appliedListeners.delete(listener)
+  }
+
+  readonly minLeaseTtlSeconds = 2
+  #lastLeaseId = 0x694d000000000000n
+  /** How often each lease was renewed. */
+  readonly renewals = new Map<bigint, number>()
+
+  newLeaseId(): bigint {
+    return ++this.#lastLeaseId
+  }
+
+  renewLease: NodePort['renewLease'] = async (id) => {
+    if (this.problem !== undefined) return err(this.problem)
+    this.renewals.set(id, (this.renewals.get(id) ?? 0) + 1)
+    return ok(getLease(this.store, id)?.ttlSeconds)
+  }
+
+  /** Every lease was granted this very second. */
+  leaseTimeToLive: NodePort['leaseTimeToLive'] = async (id, withKeys) => {
+    if (this.problem !== undefined) return err(this.problem)
+    const lease = getLease(this.store, id)
+    if (lease === undefined) return ok(undefined)
+    const { ttlSeconds } = lease
+    return ok({ ttlSeconds, remainingSeconds: ttlSeconds - 1, keys: withKeys ? keysOfLease(this.store, id) : [] })
+  }
+
+  leaseIds(): readonly bigint[] {
+    return listLeases(this.store).map(({ id }) => id)
   }
 
   propose: NodePort['propose'] = async (kind, request) => {
