@@ -53,6 +53,14 @@ export async function cleanTwin(servers: Servers): Promise<Twin> {
   return Twin.of(servers)
 }
 
+/** Whether both are at the same revision with the same leases once cleaned, and so will give the same answers. */
+export async function areInStep(servers: Servers): Promise<boolean> {
+  const twin = await cleanTwin(servers)
+  await twin.call(RANGE, { key: Buffer.of(0), rangeEnd: Buffer.of(0) })
+  await twin.call(LEASE_LEASES)
+  return twin.differences.length === 0
+}
+
 async function revisionOf(twin: Twin): Promise<bigint> {
   const answer = await twin.call(RANGE, { key: Buffer.of(0), rangeEnd: Buffer.of(0) })
   return answer?.header?.revision ?? 0n
