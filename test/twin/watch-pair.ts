@@ -114,18 +114,18 @@ export class WatchPair {
     await this.create({ key: Buffer.from('never written'), watchId: IDLE_WATCH_ID })
   }
 
-  /** The watch ID that etcd gave; undefined when it refused. */
-  async create(part: Part<WatchCreateRequest>): Promise<bigint | undefined> {
-    const before = new Set(this.#etcd.active)
+  /** Waits for the answer; `isCompacted`: also for the end that comes of a start that is compacted. */
+  async create(part: Part<WatchCreateRequest>, isCompacted = false): Promise<void> {
+    const active = [this.#etcd.active.size, this.#ours.active.size]
     const request = { requestUnion: { $case: 'createRequest', value: part } } as const
     this.#created += 1
     await this.#each(async (stream) => {
       stream.send(request)
       await stream.until(() => stream.created >= this.#created)
+      const before = stream === this.#etcd ? active[0] : active[1]
+      if (isCompacted) await stream.until(() => stream.active.size === before)
     })
     this.#compare('create', treeOf(WATCH.request.fromPartial(request).requestUnion?.value))
-    for (const id of this.#etcd.active) if (!before.has(id)) return id
-    return undefined
   }
 
   /** Drain first: what comes after a cancel request is a matter of timing. */

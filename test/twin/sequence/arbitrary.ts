@@ -130,7 +130,7 @@ const watch: fc.Arbitrary<WatchStep> = fc
     stream: fc.integer({ min: 0, max: STREAMS - 1 }),
     start: revision,
     ahead: fc.integer({ min: 1, max: 6 }),
-    watchId: fc.constantFrom(0, 0, 0, 1, 2, 7, -1),
+    watchId: fc.constantFrom(0, 0, 0, 1, 2, 7),
     prevKv: fc.boolean(),
     filters: fc.array(fc.integer({ min: 0, max: 1 }), { maxLength: 2 }),
     fragment: rarely,

@@ -18,7 +18,7 @@ import { Twin } from '../twin.ts'
 import { WatchPair } from '../watch-pair.ts'
 import { FUTURE_STREAM } from './arbitrary.ts'
 import { bytes, putPart, rangePart, resolve, txnPart, watchPart, type Now } from './requests.ts'
-import type { Step } from './steps.ts'
+import type { Step, WatchStep } from './steps.ts'
 
 /** The last key that a run writes; a watch of it tells that everything before has been delivered. */
 const LAST_KEY = '~last'
@@ -105,7 +105,7 @@ class Run {
         return undefined
       }
       case 'watch':
-        return void (await (await this.#stream(step.stream)).create(watchPart(step, this.#now)))
+        return void (await this.#watch(step))
       case 'cancel':
         return void (await this.#streams.get(step.stream)?.cancel(BigInt(step.watchId)))
       case 'grant':
@@ -139,6 +139,18 @@ class Run {
       default:
         return unreachable(step)
     }
+  }
+
+  async #watch(step: WatchStep): Promise<void> {
+    const part = watchPart(step, this.#now)
+    const start = resolve(step.start, this.#now)
+    const isCompacted = start > 0n && start < this.#now.compacted
+    const stream = await this.#stream(step.stream)
+    await stream.create(part, isCompacted)
+    if (!isCompacted) return
+    // On a stream with such a watch etcd answers no progress request any more.
+    stream.close()
+    this.#streams.delete(step.stream)
   }
 
   async #stream(stream: number): Promise<WatchPair> {
