@@ -20,10 +20,12 @@ import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
 import { Lifecycle } from './node/lifecycle.ts'
 import { removedReason } from './node/open.ts'
 import type { NodePort } from './node/ports.ts'
+import { WatchHub } from './node/watch-hub.ts'
 import { planStart } from './static-start.ts'
 import { readIdentity } from './storage/data-directory.ts'
 import { realDisk } from './storage/disk.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
+import { isTool } from './tools/names.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
 
 /** For calls in flight when the member is asked to stop. */
@@ -39,6 +41,7 @@ class Program {
   readonly #servers: Server[] = []
   readonly #lock: DirectoryLock
   #grpc: GrpcServer | undefined
+  #watchHub: WatchHub | undefined
   #isStopping = false
 
   constructor(config: Config, log: Logger, lock: DirectoryLock) {
@@ -126,11 +129,18 @@ class Program {
   }
 
   async #serveClients(member: NodePort): Promise<void> {
-    const { listenClientURLs, maxTxnOps, maxRequestBytes } = this.#config
+    const { listenClientURLs, maxTxnOps, maxRequestBytes, electionTimeoutMs } = this.#config
+    const hub = new WatchHub(member, systemClock)
+    this.#watchHub = hub
     this.#grpc = await serveGrpcJs({
       listenURLs: listenClientURLs,
-      services: etcdServices(member, { maxTxnOps, clock: systemClock }),
+      services: etcdServices(member, {
+        maxTxnOps,
+        clock: systemClock,
+        watch: { hub, maxRequestBytes, electionMs: electionTimeoutMs },
+      }),
       maxReceiveBytes: maxRequestBytes + GRPC_OVERHEAD_BYTES,
+      log: this.#log,
       observer: {
         ...this.#metrics.rpc,
         failed: (path, error) => {
@@ -170,6 +180,7 @@ class Program {
       pendingProposals: node.pendingProposals,
       quotaBytes: this.#config.quotaBackendBytes,
       dbSizeInUseBytes: node.store.size().inUseBytes,
+      watch: this.#watchHub?.counts,
       peers: peers.map(({ id }) => {
         const { sentBytes, receivedBytes, sendFailures, roundTripMs } = transport.stats(id)
         const roundTripSeconds = roundTripMs === undefined ? undefined : roundTripMs / 1000
@@ -188,6 +199,13 @@ async function listen(app: Express, url: string): Promise<Server> {
 }
 
 async function main(): Promise<void> {
+  const [, , ...args] = process.argv
+  if (isTool(args[0])) {
+    const { runTool } = await import('./tools/tools.ts')
+    const command = [process.execPath, ...process.execArgv, import.meta.filename]
+    process.exitCode = await runTool(args, { stdout: process.stdout, stderr: process.stderr, command })
+    return
+  }
   const parsed = parseConfig(process.argv.slice(2), process.env)
   if (parsed.kind === 'help') return void process.stdout.write(parsed.text)
   if (parsed.kind === 'version')

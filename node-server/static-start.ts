@@ -17,7 +17,10 @@ export function planStart(config: Config, start: StaticStart): Promise<Result<St
 }
 
 /** Every first member derives the same IDs from the same flags (etcd's rule). */
-function planNew(config: Config, start: StaticStart): Result<StartPlan, string> {
+export function planNew(
+  config: Pick<Config, 'name'>,
+  start: Pick<StaticStart, 'members' | 'token'>,
+): Result<StartPlan, string> {
   const members = start.members.map((member): Member => {
     const id = deriveMemberId(member.peerURLs, start.token)
     return { id, name: member.name, peerURLs: member.peerURLs, clientURLs: [], isLearner: false }

@@ -1,69 +1,121 @@
 /**
- * The first engine: @grpc/grpc-js. It serves a table of methods on plaintext HTTP/2.
+ * The first engine: @grpc/grpc-js. It serves a table of methods on HTTP/2 connections that `listen` has accepted, beside
+ * all else that comes to the same address.
  *
  * The library answers by itself what never reaches a handler: unknown methods (Unimplemented), messages over the limit
- * (ResourceExhausted), compressed messages. Client pings are always permitted. Unary calls are taken over from the
- * library, see {@link UnaryCall}: its own path costs about a fifth of an empty call's time more.
+ * (ResourceExhausted), compressed messages. Calls are taken over from the library, see {@link UnaryCall} and
+ * {@link StreamCall}: its own path costs an empty unary call about a fifth of its time more, and a small response on a
+ * stream twice the time.
  */
-import { Server, ServerCredentials, ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js'
-import { serveStream, type Duplex } from './grpc-js-stream.ts'
+import assert from 'node:assert/strict'
+import {
+  Server,
+  ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  type ServerOptions,
+} from '@grpc/grpc-js'
+import { Http1, type RequestHandler } from '../listen/http1.ts'
+import { Http2 } from '../listen/http2.ts'
+import { DEFAULT_LIMITS, type ListenLimits } from '../listen/limits.ts'
+import { Listener, type ListenLog } from '../listen/listener.ts'
+import { StreamCall, type StreamRoute } from './grpc-js-stream.ts'
 import { UnaryCall, type UnaryRoute } from './grpc-js-unary.ts'
 import type { RpcObserver, ServiceTable } from './service.ts'
 
 export interface GrpcJsOptions {
-  /** `http://host:port`; port 0 takes a free one. */
+  /** As etcd's --listen-client-urls; port 0 takes a free one. */
   readonly listenURLs: readonly string[]
   readonly services: ServiceTable
   /** A longer request is refused before it is read to its end. */
   readonly maxReceiveBytes: number
   readonly observer: RpcObserver
+  /** For requests that are not gRPC calls; by default all are answered 404. */
+  readonly handleRequest?: RequestHandler
+  readonly limits?: ListenLimits
+  readonly log?: ListenLog
 }
 
 export interface GrpcServer {
-  /** `host:port` as bound, in the order of the listen URLs. */
+  /** `host:port` as bound, or the path of a unix socket, in the order of the listen URLs. */
   readonly addresses: readonly string[]
   /** No new calls; those in flight may finish within `graceMs`, then they are cut. Never rejects. */
   stop(graceMs: number): Promise<void>
 }
 
-/** Streams at once on one connection; a client opens another connection beyond it. */
-const MAX_CONCURRENT_STREAMS = 65_536
-/** As etcd's --grpc-keepalive-interval and --grpc-keepalive-timeout. */
-const KEEPALIVE_INTERVAL_MS = 2 * 60 * 60 * 1000
-const KEEPALIVE_TIMEOUT_MS = 20 * 1000
+const SILENT: ListenLog = { info: () => undefined, warn: () => undefined }
+const notFound: RequestHandler = (_request, response) => {
+  response.statusCode = 404
+  response.end('404 page not found\n')
+}
 
 /** Rejects when an address cannot be bound; then nothing is left open. */
 export async function serveGrpcJs(options: GrpcJsOptions): Promise<GrpcServer> {
+  const limits = options.limits ?? DEFAULT_LIMITS
   const stopping = new AbortController()
-  const routes = unaryRoutes(options)
-  const takeOver: ServerInterceptor = (method, call) => {
-    const route = routes.get(method.path)
-    return route === undefined ? new ServerInterceptingCall(call) : new UnaryCall(call, route)
-  }
-  const server = new Server({
-    'grpc.max_receive_message_length': options.maxReceiveBytes,
-    'grpc.max_send_message_length': -1,
-    'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
-    'grpc.keepalive_time_ms': KEEPALIVE_INTERVAL_MS,
-    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
-    'grpc.enable_channelz': 0,
-    interceptors: [takeOver],
+  const server = makeServer(options, limits, stopping.signal)
+  register(server, options)
+  const engine = engineOf(server)
+  const http1 = new Http1(limits, options.handleRequest ?? notFound)
+  const http2 = new Http2(limits, {
+    onSession: (session) => engine.emit('session', session),
+    onStream: (stream, headers, rawHeaders) => {
+      if (headers['content-type']?.startsWith('application/grpc') === true) engine.emit('stream', stream, headers)
+      else http1.takeStream(stream, headers, rawHeaders)
+    },
   })
-  register(server, options, stopping.signal)
-  const addresses: string[] = []
-  try {
-    for (const url of options.listenURLs) addresses.push(await bind(server, url))
-  } catch (error) {
-    server.forceShutdown()
-    throw error
-  }
+  const listener = await Listener.open({
+    urls: options.listenURLs,
+    limits,
+    log: options.log ?? SILENT,
+    onHttp1: (socket) => http1.take(socket),
+    onHttp2: (socket) => http2.take(socket),
+  })
   return {
-    addresses,
-    stop: (graceMs) => {
+    addresses: listener.addresses,
+    stop: async (graceMs) => {
       stopping.abort()
-      return stop(server, addresses, graceMs)
+      await listener.close()
+      await Promise.all([http1.close(graceMs), http2.close(graceMs)])
+      server.forceShutdown()
     },
   }
+}
+
+function makeServer(options: GrpcJsOptions, limits: ListenLimits, stopping: AbortSignal): Server {
+  const unary = unaryRoutes(options)
+  const streams = streamRoutes(options, stopping)
+  const takeOver: ServerInterceptor = ({ path }, call) => {
+    const route = unary.get(path)
+    if (route !== undefined) return new UnaryCall(call, route)
+    const streamRoute = streams.get(path)
+    return streamRoute === undefined ? new ServerInterceptingCall(call) : new StreamCall(call, streamRoute)
+  }
+  const keepalive: ServerOptions =
+    limits.keepaliveIntervalMs === 0 || limits.keepaliveTimeoutMs === 0
+      ? {}
+      : {
+          'grpc.keepalive_time_ms': limits.keepaliveIntervalMs,
+          'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
+        }
+  return new Server({
+    'grpc.max_receive_message_length': options.maxReceiveBytes,
+    'grpc.max_send_message_length': -1,
+    'grpc.enable_channelz': 0,
+    ...keepalive,
+    interceptors: [takeOver],
+  })
+}
+
+/**
+ * What the library itself gives its connections' events to. It makes one for an injector, and an injector would do, if it
+ * let others see the streams that are not gRPC's, and take options of HTTP/2.
+ */
+function engineOf(server: Server): { emit(event: 'session' | 'stream', ...values: unknown[]): boolean } {
+  server.createConnectionInjector(ServerCredentials.createInsecure())
+  const [engine, ...others] = server['http2Servers'].keys()
+  assert(engine !== undefined && others.length === 0, 'the library makes one HTTP/2 server for one injector')
+  return engine
 }
 
 function unaryRoutes({ services, observer }: GrpcJsOptions): ReadonlyMap<string, UnaryRoute> {
@@ -75,34 +127,22 @@ function unaryRoutes({ services, observer }: GrpcJsOptions): ReadonlyMap<string,
   return routes
 }
 
+function streamRoutes({ services, observer }: GrpcJsOptions, stopping: AbortSignal): ReadonlyMap<string, StreamRoute> {
+  const routes = new Map<string, StreamRoute>()
+  for (const [path, method] of Object.entries(services)) {
+    if (method.kind !== 'stream') continue
+    const { handle } = method
+    routes.set(path, { path, handle, calls: observer.method(path, 'stream'), observer, stopping })
+  }
+  return routes
+}
+
 const unchanged = (bytes: Buffer): Buffer => bytes
 
-function register(server: Server, { services, observer }: GrpcJsOptions, stopping: AbortSignal): void {
-  for (const [path, method] of Object.entries(services)) {
-    if (method.kind === 'unary') {
-      // Never called: UnaryCall answers. The library must know the path nevertheless.
-      server.register(path, () => undefined, unchanged, unchanged, 'unary')
-      continue
-    }
-    const route = { path, handle: method.handle, calls: observer.method(path, 'stream'), observer, stopping }
+/** UnaryCall and StreamCall answer, never these handlers; the library must know the paths nevertheless. */
+function register(server: Server, { services }: GrpcJsOptions): void {
+  for (const [path, { kind }] of Object.entries(services)) {
     // Two-way serves one-way streams as well: on the wire they are the same.
-    server.register(path, (call: Duplex) => void serveStream(call, route), unchanged, unchanged, 'bidi')
+    server.register(path, () => undefined, unchanged, unchanged, kind === 'unary' ? 'unary' : 'bidi')
   }
-}
-
-function bind(server: Server, url: string): Promise<string> {
-  const { host, hostname } = new URL(url)
-  const port = host === hostname ? '80' : host.slice(hostname.length + 1)
-  return new Promise((resolve, reject) => {
-    server.bindAsync(`${hostname}:${port}`, ServerCredentials.createInsecure(), (error, boundPort) => {
-      if (error === null) resolve(`${hostname}:${boundPort}`)
-      else reject(new Error(`cannot listen on ${url}: ${error.message}`, { cause: error }))
-    })
-  })
-}
-
-/** Draining cuts what outlasts the grace; forceShutdown would not find the connections while channelz is off. */
-function stop(server: Server, addresses: readonly string[], graceMs: number): Promise<void> {
-  for (const address of addresses) server.drain(address, graceMs)
-  return new Promise((resolve) => server.tryShutdown(() => resolve()))
 }

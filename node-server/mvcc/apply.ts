@@ -9,6 +9,7 @@ import { beginChange, deleteKeys, endChange, putKey } from './change.ts'
 import type { StoreCommand } from './command.ts'
 import { compact } from './compaction.ts'
 import type { StoreError } from './errors.ts'
+import { RequestReader } from './request-reader.ts'
 import type { ApplyResult } from './results.ts'
 import { advanceApplied, type LogPosition, type Store } from './store.ts'
 import { refuseIgnored, refuseLease, txn } from './txn.ts'
@@ -72,9 +73,9 @@ function applyTxn(store: Store, request: TxnRequest | undefined): ApplyResult {
 }
 
 /** Undefined when the bytes are not that message; the leader's API has refused such requests already. */
-function decode<Message>(type: { decode(bytes: Uint8Array): Message }, bytes: Uint8Array): Message | undefined {
+function decode<Message>(type: { decode(reader: RequestReader): Message }, bytes: Uint8Array): Message | undefined {
   try {
-    return type.decode(bytes)
+    return type.decode(new RequestReader(bytes))
   } catch {
     return undefined
   }

@@ -98,3 +98,16 @@ test('a flipped bit gives another command or MalformedBytes, never anything else
     }
   }
 })
+
+test('an operation ID that the store could not hold is malformed, in the bytes that the store would get', () => {
+  const command = (operationId: string): Buffer =>
+    encodeCommand({ kind: 'operation-result', requestId: 1n, operationId, result: Buffer.alloc(0) })
+  for (const operationId of ['', 'x'.repeat(257), '€'.repeat(86)]) {
+    assert.throws(() => decodeCommand(command(operationId)), MalformedBytes)
+  }
+  // Each byte that is no UTF-8 becomes three.
+  const broken = command('x'.repeat(100))
+  broken.fill(0xff, 9 + 4, 9 + 4 + 100)
+  assert.throws(() => decodeCommand(broken), MalformedBytes)
+  assert.equal(decodeCommand(command('€'.repeat(85))).kind, 'operation-result')
+})

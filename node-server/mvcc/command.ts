@@ -83,6 +83,9 @@ const CHANGE_CODES = { add: 1, promote: 2, remove: 3 } as const satisfies Record
 
 const HEADER_SIZE_BYTES = 9
 
+/** In UTF-8. Bounds what one operation ID may take in the store; the admin API refuses longer ones. */
+export const MAX_OPERATION_ID_SIZE_BYTES = 256
+
 export function encodeCommand(command: Command): Buffer {
   switch (command.kind) {
     case 'put':
@@ -151,10 +154,11 @@ export function decodeCommand(bytes: Uint8Array): Command {
       const command = {
         kind: 'operation-result',
         requestId,
-        operationId: reader.text(),
+        operationId: readOperationId(reader),
         result: reader.bytes(),
       } as const
       reader.end()
+      if (command.operationId === '') throw new MalformedBytes('a result of no operation')
       return command
     }
     default:
@@ -163,13 +167,21 @@ export function decodeCommand(bytes: Uint8Array): Command {
 }
 
 function decodeMembership(reader: ByteReader, requestId: bigint): MembershipCommand {
-  const operationId = reader.text()
+  const operationId = readOperationId(reader)
   const isFenced = readFlag(reader)
   const fence = LogIndex(reader.u53())
   if (!isFenced && fence !== 0) throw new MalformedBytes('a fence on a command without one')
   const change = decodeChange(reader)
   reader.end()
   return { kind: 'membership', requestId, operationId, expectedConfigIndex: isFenced ? fence : undefined, change }
+}
+
+/** Bytes that are no UTF-8 become longer when they are read: what is measured is what the store will get. */
+function readOperationId(reader: ByteReader): string {
+  const text = reader.text()
+  if (Buffer.byteLength(text) > MAX_OPERATION_ID_SIZE_BYTES)
+    throw new MalformedBytes('an operation ID that is too long')
+  return text
 }
 
 function decodeChange(reader: ByteReader): MembershipChange {

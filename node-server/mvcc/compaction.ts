@@ -50,12 +50,11 @@ export interface SliceResult {
 
 /**
  * One slice of the physical half: call it between entries, again and again while `cursor` is defined, and not while
- * `store.isSaturated`. After a restart the pass begins from the start, which finds less to do.
+ * `store.isSaturated`. No pass begins that would reach `store.eventsHeldFrom`. After a restart the pass begins from the
+ * start, which finds less to do.
  */
 export function compactSlice(store: Store, cursor: CompactionCursor | undefined): SliceResult {
-  if (cursor === undefined && store.meta.purgedRevision >= store.compactedRevision) {
-    return { cursor: undefined, removedVersions: 0 }
-  }
+  if (cursor === undefined && !mayBeginPass(store)) return { cursor: undefined, removedVersions: 0 }
   const { target, next } = cursor ?? { target: store.compactedRevision, next: Buffer.of(0) }
   const entries = [...store.buffer.scan('history', next, undefined, { limit: SLICE_ENTRIES + 1 })]
   const following = entries[SLICE_ENTRIES]
@@ -70,8 +69,12 @@ export function compactSlice(store: Store, cursor: CompactionCursor | undefined)
   }
   if (following !== undefined) return { cursor: { target, next: Buffer.from(following.key) }, removedVersions }
   store.update({ purgedRevision: target })
-  const isBehind = target < store.compactedRevision
-  return { cursor: isBehind ? { target: store.compactedRevision, next: Buffer.of(0) } : undefined, removedVersions }
+  const nextPass = mayBeginPass(store) ? { target: store.compactedRevision, next: Buffer.of(0) } : undefined
+  return { cursor: nextPass, removedVersions }
+}
+
+function mayBeginPass(store: Store): boolean {
+  return store.meta.purgedRevision < store.compactedRevision && store.compactedRevision < store.eventsHeldFrom
 }
 
 function isInvisible(store: Store, entry: TableEntry, following: TableEntry | undefined, target: number): boolean {

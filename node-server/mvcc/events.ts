@@ -1,11 +1,17 @@
 /** Changes in the order in which they were made: what watches are served from. */
+import { textOfBytes } from './byte-text.ts'
 import { decodeRevisionKey, revisionKey } from './key-index.ts'
-import { decodeStoredRevision } from './key-value.ts'
+import { decodeStoredRevision, headOf } from './key-value.ts'
+import { readAt, readKeyValue } from './read.ts'
 import type { Store } from './store.ts'
 
 export interface StoredEvent {
   readonly revision: number
   readonly isDelete: boolean
+  /** The key had no version before this one. */
+  readonly isCreate: boolean
+  /** The key, one character a byte (byte-text.ts). */
+  readonly key: string
   /** Encoded mvccpb.KeyValue; of a delete only key and mod_revision are set, as in etcd's events. */
   readonly keyValue: Buffer
 }
@@ -17,18 +23,32 @@ export interface EventPage {
 }
 
 /**
- * Events from `fromRevision` on, which must be neither 0 nor below the compacted revision. Ends after the revision with
- * which `limitBytes` of key-values are reached; one revision's events are never on two pages.
+ * Events from `fromRevision` on, which must not be 0. Ends after the revision with which `limitBytes` of key-values or
+ * `limitEvents` are reached; one revision's events are never on two pages. Below the compacted revision events are
+ * complete only from `store.eventsHeldFrom` on.
  */
-export function readEvents(store: Store, fromRevision: number, limitBytes: number): EventPage {
+export function readEvents(store: Store, fromRevision: number, limitBytes: number, limitEvents = Infinity): EventPage {
   const events: StoredEvent[] = []
   let sizeBytes = 0
   for (const { key, value } of store.buffer.scan('revisions', revisionKey(fromRevision, 0), undefined)) {
     const { revision } = decodeRevisionKey(key)
-    if (sizeBytes >= limitBytes && revision !== events.at(-1)?.revision) return { events, nextRevision: revision }
+    const isFull = sizeBytes >= limitBytes || events.length >= limitEvents
+    if (isFull && revision !== events.at(-1)?.revision) return { events, nextRevision: revision }
     const { isTombstone, keyValue } = decodeStoredRevision(value)
-    events.push({ revision, isDelete: isTombstone, keyValue })
+    const head = headOf(keyValue)
+    const isCreate = head.createRevision === revision
+    events.push({ revision, isDelete: isTombstone, isCreate, key: textOfBytes(head.key), keyValue })
     sizeBytes += keyValue.length
   }
   return { events, nextRevision: Math.max(fromRevision, store.revision + 1) }
+}
+
+/**
+ * The encoded KeyValue that the event replaced or removed; undefined when there was none, and when it was of a revision
+ * below `floorRevision`: from there on, versions are still there.
+ */
+export function readPrevious(store: Store, event: StoredEvent, floorRevision: number): Buffer | undefined {
+  if (event.isCreate || event.revision - 1 < floorRevision) return undefined
+  const record = readAt(store, Buffer.from(event.key, 'latin1'), event.revision - 1)
+  return record === undefined ? undefined : readKeyValue(store, record)
 }

@@ -105,6 +105,36 @@ export function withoutValue(keyValue: Buffer): Buffer {
   return Buffer.concat([keyValue.subarray(0, span.fieldStart), keyValue.subarray(span.end)])
 }
 
+export interface KeyValueHead {
+  /** Shares memory with the input. */
+  readonly key: Buffer
+  /** 0 in a tombstone. */
+  readonly createRevision: number
+}
+
+/** What stands at the beginning of an encoded KeyValue: this module writes fields in the order of their numbers. */
+export function headOf(keyValue: Buffer): KeyValueHead {
+  let offset = 0
+  let key = keyValue.subarray(0, 0)
+  if (keyValue[offset] === WIRE_KEY) {
+    const size = readVarint(keyValue, offset + 1)
+    key = keyValue.subarray(size.end, size.end + size.value)
+    offset = size.end + size.value
+  }
+  return { key, createRevision: keyValue[offset] === WIRE_CREATE_REVISION ? readVarint(keyValue, offset + 1).value : 0 }
+}
+
+function readVarint(bytes: Buffer, offset: number): { readonly value: number; readonly end: number } {
+  let value = 0
+  for (let end = offset, scale = 1; ; scale *= 0x80) {
+    const byte = bytes[end++]
+    if (byte === undefined || scale > Number.MAX_SAFE_INTEGER)
+      throw new MalformedBytes('a KeyValue ends inside a number')
+    value += (byte & 0x7f) * scale
+    if (byte < 0x80) return { value, end }
+  }
+}
+
 interface ValueSpan {
   readonly fieldStart: number
   readonly start: number

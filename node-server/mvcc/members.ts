@@ -6,15 +6,13 @@ import { assert } from '../../lib/assert.ts'
 import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import { LogIndex, MemberId } from '../../lib/ids.ts'
 import type { Table } from './backend.ts'
-import { readAttributes, writeAttributes, type Member } from './command.ts'
+import { MAX_OPERATION_ID_SIZE_BYTES, readAttributes, writeAttributes, type Member } from './command.ts'
 import type { Store } from './store.ts'
 
 /** Operation results kept: the newest by index. */
 export const MAX_OPERATIONS = 1024
 /** Configurations kept: the newest. */
 export const MAX_CONFIG_HISTORY = 64
-/** Bounds what one operation ID may take in the store; the admin API refuses longer ones. */
-export const MAX_OPERATION_ID_SIZE_BYTES = 256
 
 const PRESENT = 1
 const GONE = 0

@@ -33,7 +33,8 @@ export const NEW_STORE_META: Meta = {
 }
 
 const META_KEY = Buffer.from('state')
-const FORMAT_VERSION = 1
+/** Only a program that knows this format may read the store. */
+export const FORMAT_VERSION = 1
 
 export function encodeMeta(meta: Meta): Buffer {
   return new ByteWriter(128)

@@ -35,6 +35,11 @@ export class Store {
   #committedIndex: LogIndex
   #committed: Promise<void> | undefined
   #isDirty = false
+  /**
+   * Events from this revision on are still to be handed to watches that keep up: the physical half of a compaction waits
+   * until it is through with what is below. Of this process only, and above the revision whenever nobody lags.
+   */
+  eventsHeldFrom = Infinity
 
   /** Reads the last commit; throws `MalformedBytes` when it is not a store of this format. */
   constructor(backend: Backend) {

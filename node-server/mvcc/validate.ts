@@ -105,11 +105,11 @@ function collectTouched(branch: readonly RequestOp[]): Result<Touched, StoreErro
     if (!success.ok) return success
     const failure = collectTouched(request.value.failure)
     if (!failure.ok) return failure
-    deletes.push(...success.value.deletes)
+    for (const range of success.value.deletes) deletes.push(range)
     for (const key of success.value.puts) {
       if (puts.has(key) || isDeleted(deletes, key)) return DUPLICATE
     }
-    deletes.push(...failure.value.deletes)
+    for (const range of failure.value.deletes) deletes.push(range)
     for (const key of failure.value.puts) {
       if (puts.has(key) || isDeleted(deletes, key)) return DUPLICATE
     }

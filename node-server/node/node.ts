@@ -36,6 +36,7 @@ import type { StoredIdentity } from '../storage/data-directory.ts'
 import type { Wal } from '../storage/wal.ts'
 import type { ReceivedSnapshot, SnapshotMessage, Transport } from '../transport/transport.ts'
 import { Applier, applied, problemOf, type Outcome } from './applier.ts'
+import { onlyApplicable } from './forwarded.ts'
 import { CATCH_UP_ENTRIES, MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
 import { Proposals } from './proposals.ts'
@@ -209,8 +210,10 @@ export class Node {
 
   onMessages(messages: readonly Message[]): void {
     if (this.#isStopped || this.#isRemoved) return
+    const onRefused = ({ from }: Message, reason: string): void =>
+      this.options.log.warn({ from: from.toString(16), reason }, 'refused a proposal that a member forwarded')
     this.#guard(() => {
-      for (const message of messages) step(this.#raft, message)
+      for (const message of onlyApplicable(messages, onRefused)) step(this.#raft, message)
     })
     this.#schedulePump()
   }

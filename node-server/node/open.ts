@@ -10,7 +10,13 @@ import { advanceApplied, type Store } from '../mvcc/store.ts'
 import { createRaft, type Raft } from '../raft/raft.ts'
 import type { Configuration } from '../raft/message.ts'
 import { EMPTY_CONFIGURATION } from '../raft/membership.ts'
-import { createMember, memberPaths, type MemberPaths, type StoredIdentity } from '../storage/data-directory.ts'
+import {
+  createMember,
+  memberPaths,
+  RESTORING,
+  type MemberPaths,
+  type StoredIdentity,
+} from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
 import type { Identity } from '../storage/record.ts'
 import { recover } from '../storage/recovery.ts'
@@ -19,7 +25,7 @@ import { DEFAULT_SEGMENT_SIZE_BYTES, Wal, type WalOptions } from '../storage/wal
 import { decodeConfiguration } from './configuration.ts'
 import { noteConfiguration } from './membership.ts'
 import type { NodeOptions } from './options.ts'
-import { Snapshots, openStore } from './snapshots.ts'
+import { Snapshots, openStore, storePath } from './snapshots.ts'
 
 /** `bootstrap`: these members are a new cluster. `join`: a cluster that is there has added this member. */
 export interface StartPlan {
@@ -37,15 +43,34 @@ const GENESIS = { index: LogIndex(1), term: Term(1) } as const
 const NOTHING = { index: LogIndex(0), term: Term(0) } as const
 
 export function createDataDirectory(disk: Disk, dataDirectory: string, plan: StartPlan): Promise<StoredIdentity> {
-  return createMember(disk, dataDirectory, plan, async (paths, identity) => {
-    const store = await openStore(disk, paths)
-    for (const member of plan.members) putMember(store, member)
-    if (plan.kind === 'bootstrap') writeGenesis(store, plan)
-    // Not replicated yet, but where to find the others; the first snapshot brings the members as the cluster knows them.
-    else store.update({})
-    await store.close()
-    await createWal(disk, paths, identity, plan)
-  })
+  return createMember(disk, dataDirectory, plan, (paths, identity) => fillDirectory(disk, paths, identity, plan))
+}
+
+/**
+ * The same with a store that is not empty: `placeStore` writes it, prepared for a new cluster, to the path that it is
+ * given. A crash on the way leaves a directory that no member starts on, and that this may be called on again.
+ */
+export function restoreDataDirectory(
+  disk: Disk,
+  dataDirectory: string,
+  plan: StartPlan,
+  placeStore: (path: string) => Promise<void>,
+): Promise<StoredIdentity> {
+  const fill = async (paths: MemberPaths, identity: Identity): Promise<void> => {
+    await placeStore(storePath(paths, 0))
+    await fillDirectory(disk, paths, identity, plan)
+  }
+  return createMember(disk, dataDirectory, plan, fill, RESTORING)
+}
+
+async function fillDirectory(disk: Disk, paths: MemberPaths, identity: Identity, plan: StartPlan): Promise<void> {
+  const store = await openStore(disk, paths)
+  for (const member of plan.members) putMember(store, member)
+  if (plan.kind === 'bootstrap') writeGenesis(store, plan)
+  // Not replicated yet, but where to find the others; the first snapshot brings the members as the cluster knows them.
+  else store.update({})
+  await store.close()
+  await createWal(disk, paths, identity, plan)
 }
 
 function writeGenesis(store: Store, plan: StartPlan): void {

@@ -1,6 +1,18 @@
-/** What members ask of one another beside Raft: changes that only the leader may make, and who is in the cluster. JSON. */
-import type { AdminChange, AdminError, AdminMember, LeaderTransferResult } from '../../lib/admin-api.ts'
+/**
+ * What members ask of one another beside Raft: changes that only the leader may make, and who is in the cluster. JSON.
+ * The other side may be of another version, or no member at all: nothing of it is used that does not fit.
+ */
+import { z } from 'zod'
+import {
+  ADMIN_STATUS_CODES,
+  type AdminChange,
+  type AdminError,
+  type AdminErrorCode,
+  type AdminMember,
+  type LeaderTransferResult,
+} from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
+import { MAX_OPERATION_ID_SIZE_BYTES } from '../mvcc/command.ts'
 import type { NodeProblem } from './ports.ts'
 
 export type PeerRequest =
@@ -47,19 +59,105 @@ export function encodeJson(value: PeerRequest | PeerAnswer): Buffer {
   return Buffer.from(JSON.stringify(value))
 }
 
-/** Peers are members of the same cluster and version; undefined for what is not JSON. */
+const id = z.string().regex(/^[0-9a-f]{1,16}$/)
+const index = z.int().min(0)
+/** JSON has no undefined: the field is left out. */
+const optionalIndex = index.optional().transform((value) => value)
+const operationId = z.string().refine((text) => Buffer.byteLength(text) <= MAX_OPERATION_ID_SIZE_BYTES)
+
+const requestJson: z.ZodType<PeerRequest> = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('change'),
+    operationId,
+    expectedConfigIndex: optionalIndex,
+    change: z.discriminatedUnion('kind', [
+      z.object({
+        kind: z.literal('add'),
+        name: z.string(),
+        peerURLs: z.array(z.string()).min(1),
+        isLearner: z.boolean(),
+      }),
+      z.object({ kind: z.literal('promote'), memberId: id, maxLagEntries: optionalIndex }),
+      z.object({ kind: z.literal('remove'), memberId: id }),
+    ]),
+  }),
+  z.object({ kind: z.literal('transfer-leader'), operationId, expectedConfigIndex: optionalIndex, memberId: id }),
+  z.object({ kind: z.literal('members') }),
+])
+
+/** Every problem there is: the compiler asks for those that are new. */
+const PROBLEMS: Readonly<Record<NodeProblem, true>> = {
+  'no-leader': true,
+  'not-leader': true,
+  'leader-changed': true,
+  timeout: true,
+  'too-many-requests': true,
+  'request-too-large': true,
+  stopped: true,
+  'no-space': true,
+  'unhealthy-cluster': true,
+  'member-not-found': true,
+  'member-exists': true,
+  'peer-urls-exist': true,
+  'member-not-learner': true,
+  'learner-not-ready': true,
+  'too-many-learners': true,
+  'change-in-flight': true,
+  'bad-transferee': true,
+  'transfer-timeout': true,
+}
+
+const isProblem = (text: string): text is NodeProblem => Object.hasOwn(PROBLEMS, text)
+const isErrorCode = (text: string): text is AdminErrorCode => Object.hasOwn(ADMIN_STATUS_CODES, text)
+
+const refusal: z.ZodType<WireRefusal> = z.object({
+  // What a newer leader says in words of its own is refused all the same, and why stands in the message.
+  problem: z.string().transform((text): NodeProblem => (isProblem(text) ? text : 'timeout')),
+  error: z.object({
+    code: z.string().transform((text): AdminErrorCode => (isErrorCode(text) ? text : 'Internal')),
+    message: z.string(),
+    configIndex: index.exactOptional(),
+    lag: z.int().exactOptional(),
+  }),
+})
+
+function resultOf<Value>(value: z.ZodType<Value>): z.ZodType<Result<Value, WireRefusal>> {
+  return z.discriminatedUnion('ok', [
+    z.object({ ok: z.literal(true), value }),
+    z.object({ ok: z.literal(false), error: refusal }),
+  ])
+}
+
+const change = z.object({ operationId: z.string(), memberId: id, clusterId: id, configIndex: index })
+const transfer = z.object({ operationId: z.string(), leader: id, term: index })
+const member = z.object({
+  id,
+  name: z.string(),
+  peerURLs: z.array(z.string()),
+  clientURLs: z.array(z.string()),
+  isLearner: z.boolean(),
+})
+
+const answerJson: z.ZodType<PeerAnswer> = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('change'), result: resultOf<AdminChange>(change) }),
+  z.object({ kind: z.literal('transfer-leader'), result: resultOf<LeaderTransferResult>(transfer) }),
+  z.object({ kind: z.literal('members'), answer: z.object({ clusterId: id, members: z.array(member) }) }),
+])
+
+/** Undefined for what is no request of this version. */
 export function decodePeerRequest(bytes: Uint8Array): PeerRequest | undefined {
-  return decodeJson(bytes) as PeerRequest | undefined
+  return decodeJson(requestJson, bytes)
 }
 
+/** Undefined for what is no answer of this version. */
 export function decodePeerAnswer(bytes: Uint8Array): PeerAnswer | undefined {
-  return decodeJson(bytes) as PeerAnswer | undefined
+  return decodeJson(answerJson, bytes)
 }
 
-function decodeJson(bytes: Uint8Array): unknown {
+function decodeJson<Value>(schema: z.ZodType<Value>, bytes: Uint8Array): Value | undefined {
   try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'))
+    return schema.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8'))).data
   } catch {
-    return undefined
+    return undefined // not JSON, or nested deeper than the parser goes
   }
 }

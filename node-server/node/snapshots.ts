@@ -17,7 +17,7 @@ const RECEIVED_NAME = /^received-([0-9]+)\.db$/
 const STORE_NAME = /^store-([0-9]+)\.mdb$/
 
 /** The number is the index of the snapshot that the store began as; 0 for one that began empty. */
-function storePath(paths: MemberPaths, beganAt: number): string {
+export function storePath(paths: MemberPaths, beganAt: number): string {
   return join(paths.db, `store-${beganAt}.mdb`)
 }
 
@@ -32,12 +32,8 @@ export class Snapshots {
   }
 
   /** Indexes of snapshots that were taken in and not installed. */
-  async received(): Promise<readonly LogIndex[]> {
-    const names = await this.#disk.list(this.#paths.snapshots)
-    return names.flatMap((name) => {
-      const index = RECEIVED_NAME.exec(name)?.[1]
-      return index === undefined ? [] : [LogIndex(Number(index))]
-    })
+  received(): Promise<readonly LogIndex[]> {
+    return receivedSnapshots(this.#disk, this.#paths)
   }
 
   /** Makes a copy of the store's last commit and streams it; the outcome goes to the transport's handler. */
@@ -78,7 +74,7 @@ export class Snapshots {
   async removeOldStores(): Promise<void> {
     const newest = await newestStore(this.#disk, this.#paths)
     for (const name of await this.#disk.list(this.#paths.db)) {
-      if (!name.startsWith(`store-${newest}.mdb`)) await this.#disk.remove(join(this.#paths.db, name))
+      if (!name.startsWith(`store-${newest ?? 0}.mdb`)) await this.#disk.remove(join(this.#paths.db, name))
     }
   }
 
@@ -95,10 +91,20 @@ export class Snapshots {
 
 /** The newest, should a crash have left an older one beside it. */
 export async function openStore(disk: Disk, paths: MemberPaths): Promise<Store> {
-  return new Store(new LmdbBackend(storePath(paths, await newestStore(disk, paths))))
+  return new Store(new LmdbBackend(storePath(paths, (await newestStore(disk, paths)) ?? 0)))
 }
 
-async function newestStore(disk: Disk, paths: MemberPaths): Promise<number> {
-  const names = await disk.list(paths.db)
-  return Math.max(0, ...names.flatMap((name) => STORE_NAME.exec(name)?.[1] ?? []).map(Number))
+/** Undefined when there is none. */
+export async function newestStore(disk: Disk, paths: MemberPaths): Promise<number | undefined> {
+  const numbers = (await disk.list(paths.db)).flatMap((name) => STORE_NAME.exec(name)?.[1] ?? []).map(Number)
+  return numbers.length === 0 ? undefined : Math.max(...numbers)
+}
+
+/** Indexes of the snapshots that were taken in and not installed. */
+export async function receivedSnapshots(disk: Disk, paths: MemberPaths): Promise<readonly LogIndex[]> {
+  const names = await disk.list(paths.snapshots)
+  return names.flatMap((name) => {
+    const index = RECEIVED_NAME.exec(name)?.[1]
+    return index === undefined ? [] : [LogIndex(Number(index))]
+  })
 }

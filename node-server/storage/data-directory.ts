@@ -7,6 +7,7 @@
  *   <data-dir>/member/db/           the store (LMDB)
  *   <data-dir>/member/snap/         snapshots on their way in or out
  *   <data-dir>/creating/            a directory that is being made; without meaning after a crash
+ *   <data-dir>/restoring/           the same out of a snapshot: after a crash nobody may start here as if it were empty
  */
 import { randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
@@ -27,6 +28,9 @@ export interface StoredIdentity extends Identity {
   /** The cluster has removed this member: the directory is of no more use. */
   readonly isRemoved: boolean
 }
+
+const CREATING = 'creating'
+export const RESTORING = 'restoring'
 
 const hexId = z.string().regex(/^[0-9a-f]{1,16}$/)
 const identityFile = z.object({
@@ -62,6 +66,11 @@ export async function readIdentity(
     })
   } catch (error) {
     if (!isMissing(error)) return err(`${path} cannot be read: ${String(error)}`)
+    if ((await disk.list(dataDirectory)).includes(RESTORING)) {
+      return err(
+        `a snapshot was being restored into ${dataDirectory} and the restore did not end: run it again, or empty the directory`,
+      )
+    }
     const others = await disk.list(join(dataDirectory, 'member'))
     if (others.length === 0) return ok(undefined)
     return err(
@@ -76,13 +85,16 @@ export async function createMember(
   dataDirectory: string,
   member: { clusterId: ClusterId; memberId: MemberId; name: string },
   fill: (paths: MemberPaths, identity: Identity) => Promise<void>,
+  workFolder: typeof CREATING | typeof RESTORING = CREATING,
 ): Promise<StoredIdentity> {
-  const creating = join(dataDirectory, 'creating')
+  const creating = join(dataDirectory, workFolder)
   await disk.remove(creating)
   const paths = pathsIn(creating)
   for (const path of [dataDirectory, creating, paths.db, paths.snapshots]) await disk.makeDirectory(path)
+  await disk.syncDirectory(dataDirectory) // after a crash it shows what was under way
   const identity: StoredIdentity = { ...member, incarnation: randomBytes(8).readBigUInt64BE(), isRemoved: false }
   await fill(paths, identity)
+  await disk.syncDirectory(paths.db)
   await writeIdentity(disk, creating, identity)
   await disk.rename(creating, join(dataDirectory, 'member'))
   await disk.syncDirectory(dataDirectory)

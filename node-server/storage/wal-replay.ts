@@ -27,7 +27,7 @@ export interface WalContents {
   readonly tornBytes: number
 }
 
-const SEGMENT_NAME = /^[0-9a-f]{16}\.wal$/
+export const SEGMENT_NAME = /^[0-9a-f]{16}\.wal$/
 
 export function segmentName(number: number): string {
   return `${number.toString(16).padStart(16, '0')}.wal`

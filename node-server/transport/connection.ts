@@ -93,7 +93,10 @@ export class Connection {
 
 /** Connects and introduces itself; resolves once the other side has answered. Names are resolved at each call. */
 export function dial(url: string, hello: Hello): Promise<Result<Connection, DialFailure>> {
-  const { hostname, port } = new URL(url)
+  const parsed = URL.parse(url)
+  // A member may have been added under anything; that must not end those who cannot reach it.
+  if (parsed === null) return Promise.resolve(err({ kind: 'unreachable', message: `'${url}' is not a URL` }))
+  const { hostname, port } = parsed
   return new Promise((resolve) => {
     const socket = connect({ host: hostname.replaceAll(/^\[|\]$/g, ''), port: Number(port) })
     const timer = setTimeout(

@@ -126,6 +126,8 @@ export class SnapshotReceiver {
   #receivedBytes = 0
   #waitingBytes = 0
   #isOver = false
+  /** The file belongs to the receiver's owner. */
+  #isHandedOver = false
 
   /** `path` is written anew. */
   constructor(connection: ReceiverConnection, path: string, onReceived: (snapshot: ReceivedSnapshot) => Promise<void>) {
@@ -174,6 +176,7 @@ export class SnapshotReceiver {
   }
 
   async #begin(payload: Buffer): Promise<void> {
+    if (this.#message !== undefined) return this.#finish('the stream begins twice')
     const reader = new ByteReader(payload)
     this.#sizeBytes = reader.u53()
     const message = decodeMessages(reader.raw(reader.remainingBytes))[0]
@@ -190,6 +193,7 @@ export class SnapshotReceiver {
     await this.#file.close()
     this.#file = undefined
     await this.#onReceived({ message: this.#message, path: this.#path })
+    this.#isHandedOver = true
     this.#finish('')
   }
 
@@ -202,7 +206,7 @@ export class SnapshotReceiver {
   }
 
   async #abandon(): Promise<void> {
-    if (this.#isOver && this.#file === undefined) return
+    if (this.#isHandedOver) return
     this.#isOver = true
     await this.#file?.close()
     this.#file = undefined

@@ -209,6 +209,7 @@ const nonsense: readonly [string, Buffer][] = [
   ['HTTP', Buffer.from('GET /version HTTP/1.1\r\nHost: x\r\n\r\n')],
   ['a frame with a wrong checksum', Buffer.from('000000050000000004deadbeef', 'hex')],
   ['messages that are malformed', encodeFrame(FRAME.messages, Buffer.from('0000ffff', 'hex'))],
+  ['a request that ends within its number', encodeFrame(FRAME.request, Buffer.from('000001', 'hex'))],
 ]
 for (const [title, bytes] of nonsense) {
   test(`${title} ends its connection and nothing else`, async (t) => {
@@ -222,6 +223,33 @@ for (const [title, bytes] of nonsense) {
     await until(() => b.messages.length === 1, 'others go on')
   })
 }
+
+test('who only queries is nobody, whatever member and cluster it says it is', async (t) => {
+  const b = await start(t, B)
+  b.transport.setPeers(new Map([[A, ['http://127.0.0.1:1']]]))
+  const asked = await byHand(b.url, { purpose: 'query', clusterId: ClusterId(0n), from: A })
+  asked.socket.write(encodeFrame(FRAME.request, new ByteWriter().u53(1).raw(Buffer.from('this')).finish()))
+  await until(() => asked.frames.length === 2, 'an answer')
+  assert.equal(asked.frames[1]?.payload.subarray(8).toString(), '0 asks this')
+  const forged = await byHand(b.url, { purpose: 'query', clusterId: ClusterId(0n), from: A })
+  forged.socket.write(encodeFrame(FRAME.messages, encodeMessages([heartbeat(A, B, 9)])))
+  await until(forged.isClosed, 'the connection is closed')
+  assert.deepEqual([b.messages, b.transport.stats(A).receivedBytes], [[], 0])
+})
+
+test('a peer URL that is none leaves its member unreachable, and nothing else', async (t) => {
+  const [a, b] = await pair(t)
+  const C = MemberId(0xcn)
+  a.transport.setPeers(
+    new Map([
+      [B, [b.url]],
+      [C, ['http://c:99999']],
+    ]),
+  )
+  a.transport.send([heartbeat(A, C, 1), heartbeat(A, B, 5)])
+  await until(() => b.messages.length === 1 && a.unreachable.includes(C), 'others go on')
+  assert.deepEqual(await query('http://[::', Buffer.alloc(0), 100), { ok: false, error: "'http://[::' is not a URL" })
+})
 
 test('another version of the protocol is refused with the reason', async (t) => {
   const b = await start(t, B)
@@ -299,12 +327,12 @@ test('a snapshot arrives whole, beside the messages, and the sender learns of it
 
 const END = (digest: string): Buffer => encodeFrame(FRAME.snapshotEnd, Buffer.from(digest, 'hex'))
 const EMPTY_DIGEST = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
-const begin = (sizeBytes: number): Buffer =>
+const begin = (sizeBytes: number, from = A): Buffer =>
   encodeFrame(
     FRAME.snapshotBegin,
     new ByteWriter()
       .u53(sizeBytes)
-      .raw(encodeMessages([snapshotMessage(B)]))
+      .raw(encodeMessages([{ ...snapshotMessage(B), from }]))
       .finish(),
   )
 const chunk = (text: string): Buffer => encodeFrame(FRAME.snapshotChunk, Buffer.from(text))
@@ -315,6 +343,8 @@ const brokenStreams: readonly [string, readonly Buffer[]][] = [
   ['with more bytes than announced', [begin(3), chunk('four'), END(EMPTY_DIGEST)]],
   ['with fewer bytes than announced', [begin(5), chunk('four'), END(EMPTY_DIGEST)]],
   ['whose digest is another', [begin(4), chunk('four'), END(EMPTY_DIGEST)]],
+  ['that begins twice', [begin(4), begin(4)]],
+  ['of another sender', [begin(0, MemberId(0xdn)), END(EMPTY_DIGEST)]],
   ['with frames that do not belong there', [encodeFrame(FRAME.messages, Buffer.alloc(4))]],
 ]
 for (const [title, frames] of brokenStreams) {

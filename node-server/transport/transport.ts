@@ -7,7 +7,7 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { ClusterId, NOBODY, type MemberId } from '../../lib/ids.ts'
 import { err, type Result } from '../../lib/result.ts'
@@ -177,8 +177,10 @@ export class Transport {
     const onClose = (): void => {
       this.#incoming.delete(connection)
     }
-    if (hello.purpose === 'snapshot') this.#receiveSnapshot(connection, onClose)
-    else connection.handlers = { onFrame: (next) => this.#onFrame(connection, hello.from, next), onClose }
+    // Who queries has shown nothing of itself, not even the cluster: it is nobody, whatever it says.
+    const from = hello.purpose === 'query' ? NOBODY : hello.from
+    if (hello.purpose === 'snapshot') this.#receiveSnapshot(connection, from, onClose)
+    else connection.handlers = { onFrame: (next) => this.#onFrame(connection, from, next), onClose }
     connection.write(encodeFrame(FRAME.welcome, Buffer.alloc(0)))
   }
 
@@ -191,11 +193,16 @@ export class Transport {
     return this.#handlers.isRemoved(hello.from) ? 'removed' : undefined
   }
 
-  #receiveSnapshot(connection: Connection, onClose: () => void): void {
+  #receiveSnapshot(connection: Connection, from: MemberId, onClose: () => void): void {
     if (this.#incomingSnapshots >= MAX_INCOMING_SNAPSHOTS) return connection.close('too many snapshots at once')
     this.#incomingSnapshots += 1
     const path = join(this.#options.snapshotDirectory, `incoming-${++this.#snapshotCount}.tmp`)
-    const receiver = new SnapshotReceiver(connection, path, (snapshot) => this.#handlers.onSnapshot(snapshot))
+    const receiver = new SnapshotReceiver(connection, path, async (snapshot) => {
+      const { message } = snapshot
+      if (message.from !== from || message.to !== this.#options.memberId)
+        throw new MalformedBytes('not its own snapshot')
+      await this.#handlers.onSnapshot(snapshot)
+    })
     connection.handlers = {
       onFrame: (frame) => receiver.onFrame(frame),
       onClose: () => {
@@ -207,7 +214,9 @@ export class Transport {
   }
 
   #onFrame(connection: Connection, from: MemberId, frame: Frame): void {
-    this.#receivedBytes.set(from, (this.#receivedBytes.get(from) ?? 0) + frame.payload.length + 9)
+    // Only of members: a stranger may call itself anything.
+    if (this.#peers.has(from))
+      this.#receivedBytes.set(from, (this.#receivedBytes.get(from) ?? 0) + frame.payload.length + 9)
     switch (frame.type) {
       case FRAME.messages: {
         if (from === NOBODY) return connection.close('messages from nobody')
@@ -220,18 +229,19 @@ export class Transport {
       case FRAME.ping:
         connection.write(encodeFrame(FRAME.pong, frame.payload))
         return
-      case FRAME.request:
-        void this.#answer(connection, from, frame.payload)
+      case FRAME.request: {
+        const reader = new ByteReader(frame.payload)
+        const requestId = reader.u53()
+        void this.#answer(connection, from, requestId, reader.raw(reader.remainingBytes))
         return
+      }
       default:
         connection.close(`unexpected frame ${frame.type}`)
     }
   }
 
-  async #answer(connection: Connection, from: MemberId, payload: Buffer): Promise<void> {
-    const reader = new ByteReader(payload)
-    const requestId = reader.u53()
-    const answer = await this.#handlers.onRequest(from, reader.raw(reader.remainingBytes))
+  async #answer(connection: Connection, from: MemberId, requestId: number, request: Buffer): Promise<void> {
+    const answer = await this.#handlers.onRequest(from, request)
     connection.write(encodeFrame(FRAME.response, new ByteWriter(answer.length + 8).u53(requestId).raw(answer).finish()))
   }
 }

@@ -1,11 +1,18 @@
-/** Second half of a run on the box: the first process in its namespaces after namespaces.sh. Its input is one JSON argument. */
+/** A run's stage on the box: the first process in its namespaces after namespaces.sh. Its input is one JSON argument. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { z } from 'zod'
+import { errorKinds, unknownErrors } from './checks/apiserver-log.ts'
+import { connect } from './cluster/kube.ts'
+import { runLoad } from './kubernetes/load.ts'
 import { bringUpBox } from './machine/box.ts'
 import { PROJECT_IMAGE } from './machine/images.ts'
 import { createReport } from './report.ts'
 import { runScenario } from './scenario/scenario.ts'
 
 const Input = z.object({
+  /** `etcd`: what the API server says of its work on etcd. `raftkv`: the same on our members, then the main scenario. */
+  store: z.enum(['etcd', 'raftkv']),
   root: z.string(),
   cache: z.string(),
   programs: z.string(),
@@ -15,14 +22,35 @@ const Input = z.object({
 })
 
 process.setMaxListeners(100) // one for every program that runs, so that an exit ends them
-const { root, cache, programs, folder, imageTars, progress } = Input.parse(JSON.parse(process.argv[2] ?? '{}'))
+const { store, root, cache, programs, folder, imageTars, progress } = Input.parse(JSON.parse(process.argv[2] ?? '{}'))
 const report = createReport(console.log, Date.now, progress)
-try {
+/** What the API server complains of on etcd: written in one stage, read in the next. */
+const knownErrors = join(cache, 'apiserver-errors-on-etcd.json')
+
+async function main(): Promise<void> {
   process.env['PATH'] = `${programs}:${process.env['PATH'] ?? ''}`
-  const kubeconfig = await bringUpBox(report, { folder, programs, imageTars })
-  await runScenario(report, { root, cache, programs, kubeconfig, image: PROJECT_IMAGE, isBox: true })
+  const box = await bringUpBox(report, { store, root, folder, programs, imageTars })
+  const kube = await connect(box.kubeconfig)
+  await runLoad(report, kube, box.store)
+  kube.close()
+  const log = readFileSync(join(folder, 'logs', 'kube-apiserver.log'), 'utf8')
+  if (store === 'etcd') return writeFileSync(knownErrors, JSON.stringify([...errorKinds(log).keys()]))
+  const known = new Set(z.array(z.string()).parse(JSON.parse(readFileSync(knownErrors, 'utf8'))))
+  report.note(
+    `        kinds of errors in the API server's log: ${known.size} on etcd, ${errorKinds(log).size} on raftkv`,
+  )
+  report.check("the API server's log has no error that it does not have on etcd", unknownErrors(log, known))
+  await runScenario(report, { root, cache, programs, kubeconfig: box.kubeconfig, image: PROJECT_IMAGE, isBox: true })
+}
+
+try {
+  await main()
 } catch (error) {
   report.note(error instanceof Error ? (error.stack ?? error.message) : String(error))
   report.fail('the run could not go on')
+}
+if (store === 'etcd' && !report.hasFailed()) {
+  writeFileSync(join(cache, 'progress.json'), JSON.stringify(report.progress()))
+  process.exit(0)
 }
 process.exit(report.close() ? 0 : 1)

@@ -5,8 +5,9 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { AdminStatus } from '../../../lib/admin-api.ts'
 import type { NodeObserver } from '../../node/observer.ts'
+import type { WatchCounts } from '../../node/watch-hub.ts'
 import type { CallObserver, Method, RpcCode } from '../../grpc/service.ts'
-import { ETCD_API_VERSION, VERSION } from '../../version.ts'
+import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION, VERSION } from '../../version.ts'
 
 export interface MetricsSource {
   status(): AdminStatus
@@ -18,6 +19,8 @@ export interface MetricsFacts {
   readonly pendingProposals: number
   readonly quotaBytes: number
   readonly dbSizeInUseBytes: number
+  /** Undefined until clients are served. */
+  readonly watch: WatchCounts | undefined
   readonly peers: readonly PeerFacts[]
 }
 
@@ -40,6 +43,13 @@ export interface MemberMetrics {
   readonly registry: Registry
   readonly node: NodeObserver
   readonly rpc: RpcMetrics
+  readonly health: HealthMetrics
+}
+
+/** What the health routes of the client port were asked and answered. */
+export interface HealthMetrics {
+  health(isHealthy: boolean): void
+  check(type: string, name: string, isOk: boolean): void
 }
 
 const DISK_BUCKETS = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i)
@@ -49,7 +59,7 @@ export function memberMetrics(source: MetricsSource): MemberMetrics {
   collectDefaultMetrics({ register: registry })
   statusGauges(registry, source)
   peerGauges(registry, source)
-  return { registry, node: nodeObserver(registry), rpc: rpcObserver(registry) }
+  return { registry, node: nodeObserver(registry), rpc: rpcObserver(registry), health: healthObserver(registry) }
 }
 
 type Row = readonly [name: string, help: string, read: (status: AdminStatus, facts: MetricsFacts | undefined) => number]
@@ -88,6 +98,18 @@ const STATUS_GAUGES: readonly Row[] = [
     'Size of the store less its free pages, in bytes.',
     (_, facts) => facts?.dbSizeInUseBytes ?? 0,
   ],
+  ['etcd_debugging_mvcc_watch_stream_total', 'Watch streams that are open.', (_, facts) => facts?.watch?.streams ?? 0],
+  ['etcd_debugging_mvcc_watcher_total', 'Watches that are open.', (_, facts) => facts?.watch?.watches ?? 0],
+  [
+    'etcd_debugging_mvcc_slow_watcher_total',
+    'Watches that do not keep up with the store.',
+    (_, facts) => facts?.watch?.slowWatches ?? 0,
+  ],
+  [
+    'etcd_debugging_mvcc_events_total',
+    'Events given to watches by this member.',
+    (_, facts) => facts?.watch?.events ?? 0,
+  ],
   ['raftkv_raft_term', 'Raft term.', (status) => status.term],
   ['raftkv_raft_commit_index', 'Commit index.', (status) => status.commitIndex],
   ['raftkv_raft_applied_index', 'Applied index.', (status) => status.appliedIndex],
@@ -108,6 +130,9 @@ function statusGauges(registry: Registry, source: MetricsSource): void {
   })
   gauge(registry, 'etcd_server_version', 'The etcd API level that clients are told.', ['server_version'], (self) =>
     self.set({ server_version: ETCD_API_VERSION }, 1),
+  )
+  gauge(registry, 'etcd_cluster_version', 'The etcd API level of the cluster.', ['cluster_version'], (self) =>
+    self.set({ cluster_version: ETCD_CLUSTER_VERSION.replace(/\.0$/, '') }, 1),
   )
   gauge(registry, 'raftkv_version', 'Version of this program.', ['version'], (self) =>
     self.set({ version: VERSION }, 1),
@@ -160,6 +185,31 @@ function nodeObserver(registry: Registry): NodeObserver {
     proposalFailed: () => failed.inc(),
     leaderChanged: () => changes.inc(),
     slowApply: () => slow.inc(),
+  }
+}
+
+function healthObserver(registry: Registry): HealthMetrics {
+  const registers = [registry]
+  const succeeded = new Counter({ name: 'etcd_server_health_success', help: '/health said healthy.', registers })
+  const failed = new Counter({ name: 'etcd_server_health_failures', help: '/health said not healthy.', registers })
+  const latest = new Gauge({
+    name: 'etcd_server_healthcheck',
+    help: 'Last result of a check of /livez or /readyz: 1 or 0.',
+    labelNames: ['type', 'name'],
+    registers,
+  })
+  const checks = new Counter({
+    name: 'etcd_server_healthchecks_total',
+    help: 'Checks of /livez and /readyz, by result.',
+    labelNames: ['type', 'name', 'status'],
+    registers,
+  })
+  return {
+    health: (isHealthy) => (isHealthy ? succeeded : failed).inc(),
+    check: (type, name, isOk) => {
+      latest.set({ type, name }, Number(isOk))
+      checks.inc({ type, name, status: isOk ? 'success' : 'error' })
+    },
   }
 }
 

@@ -2,8 +2,16 @@
 import { z } from 'zod'
 import type { BootstrapRequest, JoinRequest, LeaderTransferRequest, MembershipRequest } from '../../../lib/admin-api.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
+import { MAX_OPERATION_ID_SIZE_BYTES } from '../../mvcc/command.ts'
 
-const operationId = z.string().min(1).max(256)
+/** The store counts bytes; a string's length does not. */
+const operationId = z
+  .string()
+  .min(1)
+  .refine(
+    (text) => Buffer.byteLength(text) <= MAX_OPERATION_ID_SIZE_BYTES,
+    `must be at most ${MAX_OPERATION_ID_SIZE_BYTES} bytes of UTF-8`,
+  )
 const expectedConfigIndex = z.int().min(0)
 const id = z.string().regex(/^[0-9a-f]{1,16}$/, 'must be an ID: 1 to 16 lower-case hex digits')
 const url = z

@@ -1,8 +1,9 @@
 /** What all unary methods have in common: decode, refuse what this member cannot serve now, hand over. */
-import { BinaryReader } from '@bufbuild/protobuf/wire'
+import type { BinaryReader } from '@bufbuild/protobuf/wire'
 import { NOBODY } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { CallContext, Method, RpcStatus } from '../../grpc/service.ts'
+import { isTooDeep, RequestReader } from '../../mvcc/request-reader.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { statusOf } from './errors.ts'
 
@@ -50,12 +51,24 @@ const MALFORMED = err<RpcStatus>({
   message: 'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data',
 })
 
+/** The same of a message on a stream. */
+export const MALFORMED_ON_STREAM: RpcStatus = {
+  code: 'Internal',
+  message: 'grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data',
+}
+
+/** What Go's protobuf calls it, with a limit of its own. */
+const TOO_DEEP = err<RpcStatus>({
+  code: 'Internal',
+  message: 'grpc: error unmarshalling request: proto: exceeded maximum recursion depth',
+})
+
 export function decode<Message>(type: MessageType<Message>, bytes: Uint8Array): Result<Message, RpcStatus> {
   try {
-    const reader = new BinaryReader(bytes)
+    const reader = new RequestReader(bytes)
     const message = type.decode(reader)
     return reader.pos === reader.len ? ok(message) : MALFORMED
-  } catch {
-    return MALFORMED
+  } catch (error) {
+    return isTooDeep(error) ? TOO_DEEP : MALFORMED
   }
 }

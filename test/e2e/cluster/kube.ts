@@ -19,7 +19,16 @@ const WatchSchema = z.object({ type: z.string(), object: KubeObjectSchema })
 
 export type KubeObject = z.output<typeof KubeObjectSchema>
 
+export interface Answer {
+  readonly status: number
+  readonly text: string
+}
+
 export interface Kube {
+  /** Of the proxy, without a slash at its end. */
+  readonly url: string
+  /** Any request; only what got no answer at all is thrown. */
+  send(method: string, path: string, body?: object): Promise<Answer>
   kubectl(args: readonly string[], options?: RunOptions): Promise<string>
   /** Undefined when there is no such path. */
   get(path: string): Promise<unknown>
@@ -61,7 +70,14 @@ export async function connect(kubeconfig: string): Promise<Kube> {
   const list = async (path: string): Promise<readonly KubeObject[]> =>
     ListSchema.parse((await get(path)) ?? { items: [] }).items
   return {
+    url,
     env,
+    async send(method, path, body) {
+      const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(20_000)])
+      const headers = { 'content-type': 'application/json' }
+      const answer = await fetch(url + path, { method, signal, ...(body && { headers, body: JSON.stringify(body) }) })
+      return { status: answer.status, text: await answer.text() }
+    },
     get,
     list,
     kubectl: (args, options) => run(['kubectl', ...args], { ...options, env: { ...options?.env, ...env } }),
@@ -112,7 +128,7 @@ async function follow(
   }
 }
 
-async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+export async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder()
   let rest = ''
   for await (const chunk of body) {

@@ -3,7 +3,6 @@
 export const POD_CIDR = '10.244.0.0/24'
 export const DNS_ADDRESS = '10.244.0.1'
 export const SERVICE_CIDR = '10.96.0.0/16'
-export const ETCD_URL = 'http://127.0.0.1:23999'
 export const API_URL = 'https://127.0.0.1:6443'
 export const CONTAINERD_SOCKET = '/run/raftkv-e2e/containerd.sock'
 export const NODE_NAME = 'box'
@@ -38,9 +37,13 @@ export function kubeconfig(user: User): string {
   })
 }
 
-export function apiserverFlags(folder: string): string[] {
+/** Kubernetes compacts every five minutes; a test has less time. */
+const COMPACTION_INTERVAL = '20s'
+
+export function apiserverFlags(folder: string, storeUrls: readonly string[]): string[] {
   return [
-    `--etcd-servers=${ETCD_URL}`,
+    `--etcd-servers=${storeUrls.join(',')}`,
+    `--etcd-compaction-interval=${COMPACTION_INTERVAL}`,
     `--cert-dir=${folder}/apiserver`,
     '--bind-address=0.0.0.0',
     '--secure-port=6443',

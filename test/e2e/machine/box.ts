@@ -1,6 +1,6 @@
 /**
- * A real Kubernetes of one node: etcd, API server, controller-manager, scheduler, containerd, kubelet, kube-proxy and
- * CoreDNS as processes. It runs inside the namespaces that namespaces.sh makes and has no way to be stopped: it ends with
+ * A real Kubernetes of one node: three members of a store, API server, controller-manager, scheduler, containerd, kubelet,
+ * kube-proxy and CoreDNS as processes. It runs inside the namespaces that namespaces.sh makes and has no way to be stopped: it ends with
  * them.
  */
 import type { ChildProcess } from 'node:child_process'
@@ -10,9 +10,14 @@ import { daemon, run } from '../process.ts'
 import type { Report } from '../report.ts'
 import { waitFor } from '../wait.ts'
 import * as files from './box-files.ts'
+import { startStore, type BoxStore, type StoreKind } from './box-store.ts'
 import { PAUSE_IMAGE } from './images.ts'
 
 export interface BoxOptions {
+  /** Whose members Kubernetes keeps its objects in. */
+  readonly store: StoreKind
+  /** Of the repository. */
+  readonly root: string
   /** The box's state, empty at the start. */
   readonly folder: string
   /** The programs of peers.ts. */
@@ -20,19 +25,25 @@ export interface BoxOptions {
   readonly imageTars: readonly string[]
 }
 
+export interface Box {
+  readonly kubeconfig: string
+  readonly store: BoxStore
+}
+
 const VOLUMES = '/tmp/hostpath_pv' // built into the controller-manager's provisioner
 const START_LIMIT_MS = 90_000
 const CTR = ['ctr', '-a', files.CONTAINERD_SOCKET, '-n', 'k8s.io']
 
-/** Returns the kubeconfig's path once the node is Ready. */
-export async function bringUpBox(report: Report, options: BoxOptions): Promise<string> {
+/** Resolves once the node is Ready. */
+export async function bringUpBox(report: Report, options: BoxOptions): Promise<Box> {
   const { folder } = options
   const kubeconfig = join(folder, 'admin.kubeconfig')
   await writeFiles(folder)
   makeCgroup()
   openVolumes()
-  await report.step('start the control plane and containerd', async () => {
-    await Promise.all([startControlPlane(options, kubeconfig), startContainerd(folder)])
+  const store = await report.step(`start ${options.store}, the control plane and containerd`, async () => {
+    const [started] = await Promise.all([startControlPlane(options, kubeconfig), startContainerd(folder)])
+    return started
   })
   await report.step('start kubelet, kube-proxy and CoreDNS; load the images; the node becomes Ready', async () => {
     const loading = loadImages(options.imageTars)
@@ -51,7 +62,7 @@ export async function bringUpBox(report: Report, options: BoxOptions): Promise<s
     await untilUp(kubelet, async () => run([...wait, '--timeout=2s']))
     await loading
   })
-  return kubeconfig
+  return { kubeconfig, store }
 }
 
 async function writeFiles(folder: string): Promise<void> {
@@ -74,16 +85,15 @@ async function writeFiles(folder: string): Promise<void> {
   for (const [name, text] of Object.entries(texts)) writeFileSync(join(folder, name), text, { mode: 0o600 })
 }
 
-async function startControlPlane(options: BoxOptions, kubeconfig: string): Promise<void> {
-  const { folder, programs } = options
+async function startControlPlane(options: BoxOptions, kubeconfig: string): Promise<BoxStore> {
+  const { folder, programs, root } = options
   const kube = join(programs, 'kube')
-  const peerUrl = 'http://127.0.0.1:23998'
-  const clientUrls = [`--listen-client-urls=${files.ETCD_URL}`, `--advertise-client-urls=${files.ETCD_URL}`]
-  const peerUrls = [`--listen-peer-urls=${peerUrl}`, `--initial-advertise-peer-urls=${peerUrl}`]
-  const cluster = [`--initial-cluster=default=${peerUrl}`, `--data-dir=${folder}/etcd`, '--log-level=warn']
-  // The cluster's state is gone with the box: not syncing it leaves the disk to the members under test.
-  start(folder, 'etcd', [join(programs, 'etcd'), ...clientUrls, ...peerUrls, ...cluster, '--unsafe-no-fsync'])
-  const apiserver = start(folder, 'kube-apiserver', [kube, 'kube-apiserver', ...files.apiserverFlags(folder)])
+  const store = startStore({ kind: options.store, root, folder, programs })
+  const apiserver = start(folder, 'kube-apiserver', [
+    kube,
+    'kube-apiserver',
+    ...files.apiserverFlags(folder, store.clientUrls),
+  ])
   await untilUp(apiserver, async () => run(['kubectl', '--kubeconfig', kubeconfig, 'get', '--raw', '/readyz']))
   start(folder, 'kube-controller-manager', [
     kube,
@@ -97,6 +107,7 @@ async function startControlPlane(options: BoxOptions, kubeconfig: string): Promi
   ])
   const scheduler = [`--kubeconfig=${folder}/scheduler.kubeconfig`, '--leader-elect=false']
   start(folder, 'kube-scheduler', [kube, 'kube-scheduler', ...scheduler])
+  return store
 }
 
 async function startContainerd(folder: string): Promise<void> {

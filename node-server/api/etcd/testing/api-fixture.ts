@@ -5,15 +5,19 @@ import { Client, credentials, Metadata } from '@grpc/grpc-js'
 import type { Clock } from '../../../../lib/clock.ts'
 import { serveGrpcJs, type GrpcServer } from '../../../grpc/grpc-js.ts'
 import type { RpcObserver } from '../../../grpc/service.ts'
+import type { NodePort } from '../../../node/ports.ts'
 import { PutRequest, RangeRequest, TxnRequest } from '../../../proto/generated/etcd/rpc.ts'
 import { etcdServices } from '../services.ts'
+import type { WatchOptions } from '../watch-options.ts'
 import { MemoryMember } from './memory-member.ts'
 
 const failures: string[] = []
+/** What the services have handed to the engine. */
+export const sent = { bytes: 0 }
 const observer: RpcObserver = {
   method: () => ({ started: () => undefined, handled: () => undefined }),
   receivedBytes: () => undefined,
-  sentBytes: () => undefined,
+  sentBytes: (count) => (sent.bytes += count),
   failed: (path, error) => failures.push(`${path}: ${String(error)}`),
 }
 const clock: Clock = {
@@ -25,24 +29,42 @@ const clock: Clock = {
   },
 }
 
-export let member: MemoryMember
+export let member = new MemoryMember()
 let server: GrpcServer
 export let client: Client
+
+/** Short times and small limits, so that tests reach them. */
+const WATCH: Partial<WatchOptions> = {
+  progressNotifyIntervalMs: 100,
+  electionMs: 20,
+  maxWatchesPerStream: 10,
+  maxRequestBytes: 1000,
+  random: () => 0,
+}
+
+const appliedListeners = new Set<() => void>()
+const onApplied: NodePort['onApplied'] = (listener) => {
+  appliedListeners.add(listener)
+  return () => void appliedListeners.delete(listener)
+}
 
 before(async () => {
   // The services outlive the member of one test: what they ask is passed on to that of the next.
   const current = new Proxy(new MemoryMember(), {
-    get: (_target, name) => Reflect.get(member, name, member) as unknown,
+    get: (_target, name) => (name === 'onApplied' ? onApplied : (Reflect.get(member, name, member) as unknown)),
   })
   server = await serveGrpcJs({
     listenURLs: ['http://127.0.0.1:0'],
-    services: etcdServices(current, { maxTxnOps: 128, clock }),
+    services: etcdServices(current, { maxTxnOps: 128, clock, watch: WATCH }),
     maxReceiveBytes: 2 * 1024 * 1024,
     observer,
   })
   client = new Client(server.addresses[0] ?? '', credentials.createInsecure())
 })
-beforeEach(() => (member = new MemoryMember()))
+beforeEach(() => {
+  member = new MemoryMember()
+  member.onApplied(() => appliedListeners.forEach((listener) => listener()))
+})
 after(async () => {
   client.close()
   await server.stop(100)

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Outbox, OUTBOX_BYTES } from './outbox.ts'
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** A client that takes a response whenever `take` is called. */
+class Client {
+  readonly taken: Uint8Array[] = []
+  rooms = 0
+  isGone = false
+  #answer: ((isOpen: boolean) => void) | undefined
+  readonly outbox: Outbox
+
+  constructor() {
+    const send = (response: Uint8Array): Promise<boolean> => {
+      this.taken.push(response)
+      return new Promise((resolve) => (this.#answer = resolve))
+    }
+    const requests = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => undefined) }) }
+    this.outbox = new Outbox(
+      { send, requests },
+      () => (this.rooms += 1),
+      () => (this.isGone = true),
+    )
+  }
+
+  async take(isOpen = true): Promise<void> {
+    this.#answer?.(isOpen)
+    await nextTurn()
+  }
+}
+
+test('responses go out one by one, in order', async () => {
+  const client = new Client()
+  const responses = [Buffer.from('1'), Buffer.from('2'), Buffer.from('3')]
+  for (const response of responses) client.outbox.push(response)
+  assert.equal(client.taken.length, 1)
+  await client.take()
+  await client.take()
+  assert.deepEqual(client.taken, responses)
+})
+
+test('there is no room from its size on, and room is told once the client has read below it', async () => {
+  const client = new Client()
+  const half = Buffer.alloc(OUTBOX_BYTES / 2)
+  client.outbox.push(half)
+  assert.equal(client.outbox.hasRoom, true)
+  client.outbox.push(half)
+  assert.equal(client.outbox.hasRoom, false)
+  let hasWaited = false
+  const waiting = client.outbox.whenRoom().then(() => (hasWaited = true))
+  await nextTurn()
+  assert.deepEqual([hasWaited, client.rooms], [false, 0])
+  await client.take()
+  await waiting
+  assert.deepEqual([hasWaited, client.rooms, client.outbox.hasRoom], [true, 1, true])
+  await client.take()
+  assert.equal(client.rooms, 1)
+})
+
+test('responses without a byte take room, too', () => {
+  const client = new Client()
+  for (let i = 0; i < OUTBOX_BYTES / 256; i++) client.outbox.push(Buffer.alloc(0))
+  assert.equal(client.outbox.hasRoom, false)
+})
+
+test('when the client is gone what waits is dropped, and nobody waits for room', async () => {
+  const client = new Client()
+  for (let i = 0; i < 3; i++) client.outbox.push(Buffer.alloc(OUTBOX_BYTES))
+  const waiting = client.outbox.whenRoom()
+  await client.take(false)
+  await waiting
+  client.outbox.push(Buffer.from('late'))
+  await nextTurn()
+  assert.deepEqual([client.taken.length, client.isGone, client.rooms], [1, true, 0])
+})

@@ -1,0 +1,232 @@
+/** One stream of watches: what its client asks, and what it is told. */
+import type { Clock, Timer } from '../../../lib/clock.ts'
+import { unreachable } from '../../../lib/assert.ts'
+import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
+import { textOfBytes } from '../../mvcc/byte-text.ts'
+import type { NodePort } from '../../node/ports.ts'
+import type { WatchHub } from '../../node/watch-hub.ts'
+import type { WatchedKeys } from '../../node/watch-index.ts'
+import type { Watch, WatchOutlet } from '../../node/watch.ts'
+import {
+  WatchCreateRequest_FilterType as FilterType,
+  WatchRequest,
+  type ResponseHeader,
+  type WatchCreateRequest,
+} from '../../proto/generated/etcd/rpc.ts'
+import { statusOf } from './errors.ts'
+import { decode, MALFORMED_ON_STREAM } from './method.ts'
+import { Outbox } from './outbox.ts'
+import { encodeControl, encodeEvents } from './watch-message.ts'
+import type { WatchOptions } from './watch-options.ts'
+
+export interface WatchStreamParts {
+  readonly node: NodePort
+  readonly hub: WatchHub
+  readonly clock: Clock
+  readonly options: WatchOptions
+}
+
+/** In responses that are not about one watch. */
+const NO_WATCH = -1n
+const MIN_PROGRESS_INTERVAL_MS = 100
+/** Of the interval, as in etcd. */
+const PROGRESS_JITTER = 0.1
+/** What gRPC and the message around it take beside a request, as in etcd. */
+const GRPC_OVERHEAD_BYTES = 512 * 1024
+
+interface OpenWatch {
+  readonly watch: Watch
+  readonly isFragmented: boolean
+  readonly notifiesProgress: boolean
+  /** Nothing was sent since the last round of notifications. */
+  isProgressDue: boolean
+}
+
+export class WatchStream implements WatchOutlet {
+  readonly #parts: WatchStreamParts
+  readonly #stream: RpcStream
+  readonly #outbox: Outbox
+  readonly #uncount: () => void
+  /** Those that a compaction has ended stay until the client cancels them, as in etcd: their IDs are taken. */
+  readonly #watches = new Map<bigint, OpenWatch>()
+  #nextId = 0n
+  #isClosed = false
+  #progressTimer: Timer | undefined
+  /** Called when nothing reaches the client any more. */
+  onGone: () => void = () => undefined
+
+  constructor(parts: WatchStreamParts, stream: RpcStream) {
+    this.#parts = parts
+    this.#stream = stream
+    this.#uncount = parts.hub.countStream()
+    this.#outbox = new Outbox(
+      stream,
+      () => parts.hub.resume(this),
+      () => this.onGone(),
+    )
+  }
+
+  get hasRoom(): boolean {
+    return this.#outbox.hasRoom
+  }
+
+  deliver(watch: Watch, events: readonly Buffer[], revision: number): void {
+    const open = this.#watches.get(watch.id)
+    if (open === undefined) return
+    open.isProgressDue = false
+    const { maxRequestBytes } = this.#parts.options
+    const maxBytes = open.isFragmented ? maxRequestBytes + GRPC_OVERHEAD_BYTES : Infinity
+    const header = this.#header(revision)
+    for (const response of encodeEvents(header, watch.id, events, maxBytes)) this.#outbox.push(response)
+  }
+
+  /** The header's revision is 0, as etcd sends it. */
+  compacted(watch: Watch, compactRevision: number): void {
+    const header = this.#header(0)
+    this.#tell({ header, watchId: watch.id, canceled: true, compactRevision: BigInt(compactRevision) })
+  }
+
+  /** Ends when the client has said all that it will; with a status when the stream must end. */
+  async readRequests(): Promise<RpcStatus | undefined> {
+    for await (const bytes of this.#stream.requests) {
+      if (this.#isClosed) return undefined
+      const request = decode(WatchRequest, bytes)
+      if (!request.ok) return MALFORMED_ON_STREAM
+      this.#handle(request.value)
+      await this.#outbox.whenRoom() // requests may be answered only as fast as the answers are read
+    }
+    return undefined
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#progressTimer?.cancel()
+    this.#outbox.close()
+    for (const { watch } of this.#watches.values()) this.#parts.hub.remove(watch)
+    this.#watches.clear()
+    this.#uncount()
+  }
+
+  #handle({ requestUnion }: WatchRequest): void {
+    switch (requestUnion?.$case) {
+      case 'createRequest':
+        return this.#create(requestUnion.value)
+      case 'cancelRequest':
+        return this.#cancel(requestUnion.value.watchId)
+      case 'progressRequest':
+        return this.#answerProgress()
+      case undefined: // etcd ignores what it does not know
+        return undefined
+      default:
+        return unreachable(requestUnion)
+    }
+  }
+
+  #create(request: WatchCreateRequest): void {
+    if (request.startRevision < 0n) return this.#refuse(statusOf('compacted').message)
+    const keys = watchedKeys(request)
+    if (keys === undefined) return this.#refuse('mvcc: watcher range is empty')
+    if (request.watchId !== 0n && this.#watches.has(request.watchId)) {
+      return this.#refuse('mvcc: duplicate watch ID provided on the WatchStream')
+    }
+    const { hub, options } = this.#parts
+    if (this.#watches.size >= options.maxWatchesPerStream) {
+      return this.#refuse(`etcdserver: too many watches on one stream: at most ${options.maxWatchesPerStream}`)
+    }
+    const watch = hub.add({
+      id: request.watchId === 0n ? this.#freeId() : request.watchId,
+      keys,
+      startRevision: Number(request.startRevision),
+      isWithoutPuts: request.filters.includes(FilterType.NOPUT),
+      isWithoutDeletes: request.filters.includes(FilterType.NODELETE),
+      isWithPrevious: request.prevKv,
+      outlet: this,
+    })
+    if (watch === undefined) return this.#refuse('etcdserver: too many watches on this member')
+    const notifiesProgress = request.progressNotify
+    this.#watches.set(watch.id, {
+      watch,
+      isFragmented: request.fragment,
+      notifiesProgress,
+      isProgressDue: notifiesProgress,
+    })
+    if (notifiesProgress && this.#progressTimer === undefined) this.#waitForProgress()
+    this.#tell({ watchId: watch.id, created: true })
+  }
+
+  #refuse(cancelReason: string): void {
+    this.#tell({ watchId: NO_WATCH, created: true, canceled: true, cancelReason })
+  }
+
+  #freeId(): bigint {
+    while (this.#watches.has(this.#nextId)) this.#nextId += 1n
+    return this.#nextId++
+  }
+
+  #cancel(watchId: bigint): void {
+    const open = this.#watches.get(watchId)
+    if (open === undefined) return
+    this.#parts.hub.remove(open.watch)
+    this.#watches.delete(watchId)
+    this.#tell({ watchId, canceled: true })
+  }
+
+  /** One answer for all watches of the stream, and none unless each has been given everything, or has been cancelled. */
+  #answerProgress(): void {
+    const revision = this.#parts.hub.progressRevision
+    if (revision === undefined || this.#watches.size === 0 || !this.hasRoom) return
+    for (const open of this.#watches.values()) if (!isUpTo(open, revision)) return
+    this.#tellProgress(NO_WATCH, revision)
+  }
+
+  #waitForProgress(): void {
+    const { clock, options } = this.#parts
+    const intervalMs = Math.max(MIN_PROGRESS_INTERVAL_MS, options.progressNotifyIntervalMs)
+    const jitterMs = intervalMs * PROGRESS_JITTER * options.random()
+    this.#progressTimer = clock.setTimer(intervalMs + jitterMs, () => {
+      this.#waitForProgress()
+      this.#notifyProgress()
+    })
+  }
+
+  #notifyProgress(): void {
+    const revision = this.#parts.hub.progressRevision
+    for (const [id, open] of this.#watches) {
+      if (!open.notifiesProgress) continue
+      const isAsked = open.isProgressDue && revision !== undefined && this.hasRoom
+      if (isAsked && isUpTo(open, revision)) this.#tellProgress(id, revision)
+      open.isProgressDue = true
+    }
+  }
+
+  #tellProgress(watchId: bigint, revision: number): void {
+    this.#tell({ header: this.#header(revision), watchId })
+  }
+
+  #tell(fields: Partial<Parameters<typeof encodeControl>[0]> & { readonly watchId: bigint }): void {
+    this.#outbox.push(encodeControl({ header: this.#header(this.#parts.node.store.revision), ...fields }))
+  }
+
+  #header(revision: number): ResponseHeader {
+    const { node } = this.#parts
+    return {
+      clusterId: node.clusterId,
+      memberId: node.memberId,
+      revision: BigInt(revision),
+      raftTerm: BigInt(node.status().term),
+    }
+  }
+}
+
+function isUpTo({ watch }: OpenWatch, revision: number): boolean {
+  return watch.state === 'keeps-up' && watch.startRevision <= revision
+}
+
+/** As etcd reads (key, range_end). Undefined: no key can be in it. */
+function watchedKeys({ key, rangeEnd }: WatchCreateRequest): WatchedKeys | undefined {
+  const start = key.length === 0 ? '\0' : textOfBytes(key)
+  if (rangeEnd.length === 0) return { kind: 'key', key: start }
+  const end = textOfBytes(rangeEnd)
+  if (end === '\0') return { kind: 'range', start, end: undefined }
+  return start < end ? { kind: 'range', start, end } : undefined
+}

@@ -1,0 +1,56 @@
+/**
+ * etcd's Watch service: many watches on one stream. Requests are taken one after the other; everything a client is told
+ * goes through one queue (`outbox.ts`), so that `created` comes before events, progress after the events that it speaks
+ * of, and nothing after `canceled`. Source: etcd's api/v3rpc/watch.go and mvcc/watcher.go.
+ */
+import { NOBODY } from '../../../lib/ids.ts'
+import type { Clock } from '../../../lib/clock.ts'
+import type { CallContext, RpcStatus, ServiceTable } from '../../grpc/service.ts'
+import type { NodePort } from '../../node/ports.ts'
+import { WatchHub } from '../../node/watch-hub.ts'
+import { statusOf } from './errors.ts'
+import { LeaderMonitor } from './leader-monitor.ts'
+import { DEFAULT_WATCH_OPTIONS, type WatchOptions } from './watch-options.ts'
+import { WatchStream } from './watch-stream.ts'
+
+export function watchService(node: NodePort, clock: Clock, given: Partial<WatchOptions>): ServiceTable {
+  const options = { ...DEFAULT_WATCH_OPTIONS, ...given }
+  const hub = options.hub ?? new WatchHub(node, clock)
+  const monitor = new LeaderMonitor(node, clock, options.electionMs)
+  return {
+    '/etcdserverpb.Watch/Watch': {
+      kind: 'stream',
+      handle: async (stream, context) => {
+        const status = node.status()
+        if (status.isLearner) return statusOf('not-supported-for-learner')
+        const isLeaderRequired = context.metadata('hasleader') === 'true'
+        if (isLeaderRequired && status.leader === NOBODY) return statusOf('no-leader')
+        const watches = new WatchStream({ node, hub, clock, options }, stream)
+        return serve(watches, context, isLeaderRequired ? monitor : undefined)
+      },
+    },
+  }
+}
+
+/** Until the client has gone: that it says no more does not end its watches. */
+async function serve(
+  watches: WatchStream,
+  { signal }: CallContext,
+  monitor: LeaderMonitor | undefined,
+): Promise<RpcStatus | undefined> {
+  let endLeaderWait = (): void => undefined
+  try {
+    return await new Promise<RpcStatus | undefined>((resolve, reject) => {
+      endLeaderWait = monitor?.onLost(() => resolve(statusOf('no-leader'))) ?? endLeaderWait
+      watches.onGone = () => resolve(undefined)
+      if (signal.aborted) resolve(undefined)
+      signal.addEventListener('abort', () => resolve(undefined), { once: true })
+      watches.readRequests().then((refused) => {
+        if (refused !== undefined) resolve(refused)
+      }, reject)
+    })
+  } finally {
+    endLeaderWait()
+    watches.close()
+  }
+}

@@ -1,0 +1,42 @@
+/** Status codes of gRPC in the gateway's answers: their numbers, and the HTTP statuses that etcd's gateway gives them. */
+import type { RpcStatus } from '../../grpc/service.ts'
+
+type Code = RpcStatus['code']
+
+export const CODE_NUMBER: Readonly<Record<Code, number>> = {
+  Canceled: 1,
+  Unknown: 2,
+  InvalidArgument: 3,
+  DeadlineExceeded: 4,
+  NotFound: 5,
+  AlreadyExists: 6,
+  PermissionDenied: 7,
+  ResourceExhausted: 8,
+  FailedPrecondition: 9,
+  Aborted: 10,
+  OutOfRange: 11,
+  Unimplemented: 12,
+  Internal: 13,
+  Unavailable: 14,
+  DataLoss: 15,
+  Unauthenticated: 16,
+}
+
+export const HTTP_STATUS: Readonly<Record<Code, number>> = {
+  Canceled: 499,
+  Unknown: 500,
+  InvalidArgument: 400,
+  DeadlineExceeded: 504,
+  NotFound: 404,
+  AlreadyExists: 409,
+  PermissionDenied: 403,
+  ResourceExhausted: 429,
+  FailedPrecondition: 400,
+  Aborted: 409,
+  OutOfRange: 400,
+  Unimplemented: 501,
+  Internal: 500,
+  Unavailable: 503,
+  DataLoss: 500,
+  Unauthenticated: 401,
+}

@@ -1,0 +1,155 @@
+/** A WAL record and the command in it as words on one line. Values are sizes unless they are asked for. */
+import { unreachable } from '../../lib/assert.ts'
+import { formatId } from '../../lib/ids.ts'
+import { decodeCommand, type Command, type Member, type MembershipChange } from '../mvcc/command.ts'
+import {
+  CompactionRequest,
+  DeleteRangeRequest,
+  PutRequest,
+  TxnRequest,
+  type RangeRequest,
+  type RequestOp,
+} from '../proto/generated/etcd/rpc.ts'
+import type { Entry } from '../raft/message.ts'
+import type { WalRecord } from '../storage/record.ts'
+import { counted, quoteBytes } from './words.ts'
+
+export interface WordOptions {
+  readonly hasValues: boolean
+}
+
+/** So many operations of a txn are spelled out, the rest is counted. */
+const MAX_OPERATIONS = 4
+
+export function recordWords(record: WalRecord, options: WordOptions): string {
+  switch (record.kind) {
+    case 'identity': {
+      const { clusterId, memberId, incarnation } = record.identity
+      return `identity cluster=${formatId(clusterId)} member=${formatId(memberId)} incarnation=${formatId(incarnation)}`
+    }
+    case 'base':
+      return `base index=${record.base.index} term=${record.base.term}`
+    case 'hard-state': {
+      const { term, vote, commit } = record.hardState
+      return `hard-state term=${term} vote=${formatId(vote)} commit=${commit}`
+    }
+    case 'entry':
+      return `entry term=${record.entry.term} index=${record.entry.index} ${entryWords(record.entry, options)}`
+    default:
+      return unreachable(record)
+  }
+}
+
+export function entryWords(entry: Entry, options: WordOptions): string {
+  if (entry.data.length === 0) {
+    return entry.kind === 'config' ? 'leave the joint configuration' : "empty: the first of a leader's term"
+  }
+  try {
+    return commandWords(decodeCommand(entry.data), options)
+  } catch (error) {
+    return `${entry.data.length} bytes that are no command of this version (${error instanceof Error ? error.message : String(error)})`
+  }
+}
+
+function commandWords(command: Command, options: WordOptions): string {
+  switch (command.kind) {
+    case 'put':
+      return putWords(PutRequest.decode(command.request), options)
+    case 'delete-range':
+      return deleteWords(DeleteRangeRequest.decode(command.request))
+    case 'txn':
+      return txnWords(TxnRequest.decode(command.request), options)
+    case 'compact': {
+      const { revision, physical } = CompactionRequest.decode(command.request)
+      return `compact revision=${revision}${physical ? ' physical' : ''}`
+    }
+    case 'membership': {
+      const { operationId, expectedConfigIndex } = command
+      const fence = expectedConfigIndex === undefined ? '' : ` if-config-index=${expectedConfigIndex}`
+      return `membership ${changeWords(command.change)}${operationWords(operationId)}${fence}`
+    }
+    case 'member-attributes':
+      return `member-attributes ${memberWords(command.member)}`
+    case 'operation-result':
+      return `operation-result${operationWords(command.operationId)} result=${command.result.length}B`
+    default:
+      return unreachable(command)
+  }
+}
+
+function putWords(request: PutRequest, { hasValues }: WordOptions): string {
+  const { key, value, lease, prevKv, ignoreValue, ignoreLease } = request
+  const flags = [prevKv ? ' prev-kv' : '', ignoreValue ? ' ignore-value' : '', ignoreLease ? ' ignore-lease' : '']
+  const leaseWords = lease === 0n ? '' : ` lease=${formatId(BigInt.asUintN(64, lease))}`
+  return `put ${quoteBytes(key)} value=${hasValues ? quoteBytes(value) : `${value.length}B`}${leaseWords}${flags.join('')}`
+}
+
+function deleteWords({ key, rangeEnd, prevKv }: DeleteRangeRequest): string {
+  return `delete ${keysWords(key, rangeEnd)}${prevKv ? ' prev-kv' : ''}`
+}
+
+function rangeWords({ key, rangeEnd, revision, limit }: RangeRequest): string {
+  const at = revision === 0n ? '' : ` revision=${revision}`
+  return `range ${keysWords(key, rangeEnd)}${at}${limit === 0n ? '' : ` limit=${limit}`}`
+}
+
+/** etcd's forms of a range: one key, all from a key on, or up to an end. */
+function keysWords(key: Uint8Array, rangeEnd: Uint8Array): string {
+  if (rangeEnd.length === 0) return quoteBytes(key)
+  return rangeEnd.length === 1 && rangeEnd[0] === 0
+    ? `${quoteBytes(key)} and above`
+    : `${quoteBytes(key)} to ${quoteBytes(rangeEnd)}`
+}
+
+function txnWords({ compare, success, failure }: TxnRequest, options: WordOptions): string {
+  const branch = (operations: readonly RequestOp[]): string => {
+    const shown = operations.slice(0, MAX_OPERATIONS).map((operation) => operationOf(operation, options))
+    const rest = operations.length - shown.length
+    return `[${[...shown, ...(rest > 0 ? [`${rest} more`] : [])].join('; ')}]`
+  }
+  const condition = compare.map(({ key, rangeEnd }) => keysWords(key, rangeEnd)).slice(0, MAX_OPERATIONS)
+  const compared = compare.length === 0 ? '' : ` if ${counted(compare.length, 'compare')} of ${condition.join(', ')}`
+  return `txn${compared} then ${branch(success)} else ${branch(failure)}`
+}
+
+function operationOf({ request }: RequestOp, options: WordOptions): string {
+  if (request === undefined) return 'nothing'
+  switch (request.$case) {
+    case 'requestPut':
+      return putWords(request.value, options)
+    case 'requestDeleteRange':
+      return deleteWords(request.value)
+    case 'requestRange':
+      return rangeWords(request.value)
+    case 'requestTxn':
+      return txnWords(request.value, options)
+    default:
+      return unreachable(request)
+  }
+}
+
+function changeWords(change: MembershipChange): string {
+  switch (change.kind) {
+    case 'add':
+      return `add ${memberWords(change.member)}`
+    case 'promote':
+      return `promote ${formatId(change.memberId)} max-lag=${change.maxLagEntries}`
+    case 'remove':
+      return `remove ${formatId(change.memberId)}`
+    default:
+      return unreachable(change)
+  }
+}
+
+function memberWords({ id, name, peerURLs, clientURLs, isLearner }: Member): string {
+  const learner = isLearner ? ' learner' : ''
+  return `${formatId(id)} name=${quote(name)} peers=${peerURLs.map(quote).join(',')} clients=${clientURLs.map(quote).join(',')}${learner}`
+}
+
+function operationWords(operationId: string): string {
+  return operationId === '' ? '' : ` operation=${quote(operationId)}`
+}
+
+function quote(text: string): string {
+  return quoteBytes(Buffer.from(text))
+}

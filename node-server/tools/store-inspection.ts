@@ -1,0 +1,140 @@
+/**
+ * A store file read in full: what `snapshot status` prints and what `check` judges. The library that reads LMDB aborts its
+ * process on a damaged page, so it reads in a process of its own: this program, run as `inspect-store`.
+ */
+import { mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { ByteReader } from '../../lib/bytes.ts'
+import { crc32c } from '../../lib/crc32c.ts'
+import { MemberId, formatId } from '../../lib/ids.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import { TABLES, type Backend } from '../mvcc/backend.ts'
+import { isRemovedMember, listMembers } from '../mvcc/members.ts'
+import { readMeta } from '../mvcc/meta.ts'
+import { Store } from '../mvcc/store.ts'
+import { decodeConfiguration, decodeHistoryRow } from '../node/configuration.ts'
+import { LmdbBackend } from '../storage/backend.ts'
+import { checkRows, checkTables, malformed, rows } from './store-tables.ts'
+import type { ToolIo } from './tool-io.ts'
+
+const count = z.int().min(0)
+const inspectionJson = z.object({
+  /** CRC32C over the names of the tables and all that is in them. */
+  hash: count,
+  revision: count,
+  compactedRevision: z.int(),
+  appliedIndex: count,
+  appliedTerm: count,
+  configIndex: count,
+  keys: count,
+  revisions: count,
+  members: z.array(
+    z.object({ id: z.string(), name: z.string(), peerURLs: z.array(z.string()), isLearner: z.boolean() }),
+  ),
+  removedMembers: z.array(z.string()),
+  voters: z.array(z.string()),
+  learners: z.array(z.string()),
+  /** What is damaged, in words. */
+  problems: z.array(z.string()),
+})
+const answerJson = z.union([z.object({ store: inspectionJson }), z.object({ problem: z.string() })])
+
+export type StoreInspection = z.infer<typeof inspectionJson>
+type Answer = z.infer<typeof answerJson>
+
+/** The error says why the file cannot be read at all. Writes nothing beside it, and nobody may have it open for writing. */
+export async function inspectStore(io: ToolIo, path: string): Promise<Result<StoreInspection, string>> {
+  const { code, signal, output } = await io.runSelf(['inspect-store', resolve(path)])
+  if (signal !== null) return err(`pages of ${path} are damaged: the library that reads it ended with ${signal}`)
+  const parsed = code === 0 ? answerJson.safeParse(parseJson(output)) : undefined
+  if (parsed?.success !== true) return err(`${path} could not be read: the process that read it ended with ${code}`)
+  return 'store' in parsed.data ? ok(parsed.data.store) : err(parsed.data.problem)
+}
+
+/** The other side of {@link inspectStore}, in a process of its own. Prints one line of JSON. */
+export async function runInspectStore(io: ToolIo, path: string): Promise<0> {
+  const folder = await mkdtemp(join(tmpdir(), 'raftkv-inspect-'))
+  let answer: Answer
+  try {
+    // LMDB makes its lock file beside the name that it opens: this way it comes into a folder of ours.
+    const alias = join(folder, 'store.mdb')
+    await symlink(path, alias)
+    const backend = new LmdbBackend(alias, { isReadOnly: true })
+    answer = { store: inspect(backend) }
+    await backend.close()
+  } catch (error) {
+    answer = { problem: `${path} is not a store that can be read: ${String(error).replaceAll(folder, '')}` }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+  await io.out.write(`${JSON.stringify(answer)}\n`)
+  return 0
+}
+
+export function inspect(backend: Backend): StoreInspection {
+  const meta = readMeta(backend)
+  const tables = checkTables(backend, meta)
+  const store = new Store(backend)
+  const configuration = decodeConfiguration(meta.configuration)
+  const problems = [...tables.problems, ...administrationProblems(backend, store)]
+  const members = problems.length > 0 ? [] : listMembers(store)
+  return {
+    hash: hashOf(backend),
+    revision: meta.revision,
+    compactedRevision: meta.compactedRevision,
+    appliedIndex: meta.appliedIndex,
+    appliedTerm: meta.appliedTerm,
+    configIndex: meta.configIndex,
+    keys: tables.counts.keys,
+    revisions: tables.counts.revisions,
+    members: members.map(({ id, name, peerURLs, isLearner }) => {
+      return { id: formatId(id), name, peerURLs: [...peerURLs], isLearner }
+    }),
+    removedMembers: removedMembers(backend, store),
+    voters: configuration.voters.map(formatId),
+    learners: configuration.learners.map(formatId),
+    problems,
+  }
+}
+
+function hashOf(backend: Backend): number {
+  let hash = 0
+  for (const table of TABLES.toSorted()) {
+    hash = crc32c(Buffer.from(table), hash)
+    for (const { key, value } of rows(backend, table)) hash = crc32c(value, crc32c(key, hash))
+  }
+  return hash
+}
+
+function administrationProblems(backend: Backend, store: Store): readonly string[] {
+  const problems = [
+    ...checkRows(backend, 'configHistory', ({ value }) => void decodeHistoryRow(value)),
+    ...checkRows(backend, 'members', ({ key }) => void new ByteReader(key).u64()),
+    ...checkRows(backend, 'operationOrder', ({ key }) => {
+      if (backend.get('operations', key.subarray(8)) === undefined) malformed('its operation is not there')
+    }),
+  ]
+  const { configuration, configIndex } = store.meta
+  if (configIndex === 0) return problems
+  const { voters, learners } = decodeConfiguration(configuration)
+  const known = new Set(listMembers(store).map(({ id }) => id))
+  for (const id of [...voters, ...learners]) {
+    if (!known.has(id)) problems.push(`member ${formatId(id)} is in the configuration and not in the table of members`)
+  }
+  return problems
+}
+
+function removedMembers(backend: Backend, store: Store): string[] {
+  const ids = Array.from(rows(backend, 'members'), ({ key }) => MemberId(new ByteReader(key).u64()))
+  return ids.filter((id) => isRemovedMember(store, id)).map(formatId)
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * Whether the tables of a store agree with one another, read whole and once. Pure over a backend.
+ *
+ * Every record of the key index names one revision and every revision is named by one record: keys that are live in
+ * `current`, what they were before and their tombstones in `history` (see mvcc/key-index.ts).
+ */
+import { MalformedBytes } from '../../lib/bytes.ts'
+import type { Backend, Table, TableEntry } from '../mvcc/backend.ts'
+import {
+  decodeHistoryKey,
+  decodeRecord,
+  decodeRevisionKey,
+  isTombstone,
+  revisionKey,
+  type IndexRecord,
+} from '../mvcc/key-index.ts'
+import { decodeStoredRevision } from '../mvcc/key-value.ts'
+import type { Meta } from '../mvcc/meta.ts'
+import { KeyValue } from '../proto/generated/etcd/kv.ts'
+import { quoteBytes } from './words.ts'
+
+/** Of each kind of problem so many are told; one damaged page can make thousands. */
+const MAX_EXAMPLES = 5
+const FIRST_KEY = Buffer.of(0)
+
+/** The start of every row of a table; keys are never empty. */
+export function rows(backend: Backend, table: Table): Iterable<TableEntry> {
+  return backend.scan(table, FIRST_KEY, undefined)
+}
+
+export interface TableCounts {
+  readonly keys: number
+  readonly history: number
+  readonly revisions: number
+}
+
+export interface TableCheck {
+  readonly counts: TableCounts
+  readonly problems: readonly string[]
+}
+
+/** Counts problems by kind and keeps the first of each. */
+export class Problems {
+  readonly #examples = new Map<string, string[]>()
+  readonly #counts = new Map<string, number>()
+
+  add(kind: string, example: string): void {
+    const count = (this.#counts.get(kind) ?? 0) + 1
+    this.#counts.set(kind, count)
+    if (count === 1) this.#examples.set(kind, [example])
+    else if (count <= MAX_EXAMPLES) this.#examples.get(kind)?.push(example)
+  }
+
+  /** Runs `read`; bytes that nobody can read become a problem. */
+  reading(kind: string, where: string, read: () => void): void {
+    try {
+      read()
+    } catch (error) {
+      if (!(error instanceof Error)) throw error
+      this.add(kind, `${where}: ${error.message}`)
+    }
+  }
+
+  list(): readonly string[] {
+    return [...this.#counts].map(([kind, count]) => {
+      const examples = this.#examples.get(kind) ?? []
+      const more = count > examples.length ? `; and ${count - examples.length} more` : ''
+      return `${kind}: ${examples.join('; ')}${more}`
+    })
+  }
+}
+
+export function checkTables(backend: Backend, meta: Meta): TableCheck {
+  const problems = new Problems()
+  checkMeta(meta, problems)
+  let keys = 0
+  for (const { key, value } of rows(backend, 'current')) {
+    keys += 1
+    const where = quoteBytes(key)
+    problems.reading('a record of the key index cannot be read', where, () => {
+      const record = decodeRecord(value)
+      if (isTombstone(record)) problems.add('a deleted key is listed as live', where)
+      else checkRecord(backend, meta, { key, record, where }, problems)
+    })
+  }
+  let history = 0
+  for (const entry of rows(backend, 'history')) {
+    history += 1
+    problems.reading('a record of the history cannot be read', quoteBytes(entry.key), () => {
+      const { key, revision } = decodeHistoryKey(entry.key)
+      const record = decodeRecord(entry.value)
+      const where = `${quoteBytes(key)} at revision ${revision}`
+      if (record.modRevision !== revision)
+        problems.add('a record of the history stands under another revision', `${where} says ${record.modRevision}`)
+      checkRecord(backend, meta, { key, record, where }, problems)
+    })
+  }
+  const revisions = checkRevisions(backend, meta, problems)
+  if (revisions !== keys + history) {
+    problems.add(
+      'the numbers do not agree',
+      `${revisions} revisions are stored, the key index names ${keys} live and ${history} superseded ones`,
+    )
+  }
+  return { counts: { keys, history, revisions }, problems: problems.list() }
+}
+
+function checkMeta(meta: Meta, problems: Problems): void {
+  const { revision, compactedRevision, purgedRevision, appliedIndex, configIndex } = meta
+  const kind = 'the state record contradicts itself'
+  if (compactedRevision > revision)
+    problems.add(kind, `compacted to ${compactedRevision}, but the revision is ${revision}`)
+  if (purgedRevision > compactedRevision)
+    problems.add(kind, `purged to ${purgedRevision}, compacted to ${compactedRevision}`)
+  if (configIndex > appliedIndex)
+    problems.add(kind, `configuration of entry ${configIndex}, applied is ${appliedIndex}`)
+}
+
+function checkRevisions(backend: Backend, meta: Meta, problems: Problems): number {
+  let count = 0
+  for (const { key } of rows(backend, 'revisions')) {
+    count += 1
+    problems.reading('a revision cannot be read', quoteBytes(key), () => {
+      const { revision, sub } = decodeRevisionKey(key)
+      if (revision > meta.revision)
+        problems.add('a revision lies in the future', `${revision}/${sub}, the store is at ${meta.revision}`)
+    })
+  }
+  return count
+}
+
+function checkRecord(
+  backend: Backend,
+  meta: Meta,
+  indexed: { readonly key: Uint8Array; readonly record: IndexRecord; readonly where: string },
+  problems: Problems,
+): void {
+  const { key, record, where } = indexed
+  if (record.modRevision > meta.revision)
+    problems.add('the key index names a revision of the future', `${where}: ${record.modRevision} of ${meta.revision}`)
+  const stored = backend.get('revisions', revisionKey(record.modRevision, record.sub))
+  const revision = `${where}: revision ${record.modRevision}/${record.sub}`
+  if (stored === undefined) return problems.add('the key index names a revision that is not there', revision)
+  const { isTombstone: isDeleted, keyValue } = decodeStoredRevision(stored)
+  if (isDeleted !== isTombstone(record)) return problems.add('index and revision disagree on a deletion', revision)
+  const kv = KeyValue.decode(keyValue)
+  if (!kv.key.equals(key))
+    return problems.add('a revision is that of another key', `${revision} is of ${quoteBytes(kv.key)}`)
+  if (isDeleted) return
+  const isSame =
+    kv.modRevision === BigInt(record.modRevision) &&
+    kv.createRevision === BigInt(record.createRevision) &&
+    kv.version === BigInt(record.version) &&
+    kv.lease === record.lease
+  if (!isSame) problems.add('index and revision disagree', revision)
+}
+
+/** For rows outside of the key index: each is given to `read`, which throws on what it cannot use. */
+export function checkRows(backend: Backend, table: Table, read: (row: TableEntry) => void): readonly string[] {
+  const problems = new Problems()
+  for (const row of rows(backend, table)) {
+    problems.reading(`a row of the table ${table} cannot be read`, quoteBytes(row.key), () => read(row))
+  }
+  return problems.list()
+}
+
+export function malformed(message: string): never {
+  throw new MalformedBytes(message)
+}

@@ -1,0 +1,72 @@
+/** What a tool has of the process around it: two outputs, and this program run once more. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { Writable } from 'node:stream'
+
+/** 0 all is well, 1 it did not work or there is damage, 2 it was not asked for rightly. */
+export type ExitCode = 0 | 1 | 2
+
+export interface ToolProcess {
+  readonly stdout: Writable
+  readonly stderr: Writable
+  /** How this program is run: executable, its options, and the main file. */
+  readonly command: readonly string[]
+}
+
+export interface ToolIo {
+  readonly out: Output
+  readonly err: Output
+  runSelf(args: readonly string[]): Promise<SelfRun>
+}
+
+export interface SelfRun {
+  readonly code: number | null
+  readonly signal: string | null
+  readonly output: string
+}
+
+export function toolIo(process: ToolProcess): ToolIo {
+  return {
+    out: new Output(process.stdout),
+    err: new Output(process.stderr),
+    runSelf: (args) => run(process.command, args),
+  }
+}
+
+/** Lines to a reader that may go away: `| head` is no error. */
+export class Output {
+  readonly #stream: Writable
+  #isClosed = false
+
+  constructor(stream: Writable) {
+    this.#stream = stream
+    stream.on('error', () => (this.#isClosed = true))
+    stream.on('close', () => (this.#isClosed = true))
+  }
+
+  /** Resolves once more may be written; false when nobody reads any more. */
+  async write(text: string): Promise<boolean> {
+    if (this.#isClosed) return false
+    if (!this.#stream.write(text)) await this.#drained()
+    return !this.#isClosed
+  }
+
+  async #drained(): Promise<void> {
+    const over = new AbortController()
+    const { signal } = over
+    const events = ['drain', 'close', 'error'].map((name) => once(this.#stream, name, { signal }))
+    await Promise.race(events).catch(() => undefined)
+    over.abort()
+    await Promise.allSettled(events)
+  }
+}
+
+/** The output is small: what one process of ours tells another about a file. */
+async function run(command: readonly string[], args: readonly string[]): Promise<SelfRun> {
+  const [executable = '', ...own] = command
+  const child = spawn(executable, [...own, ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const chunks: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+  await once(child, 'close')
+  return { code: child.exitCode, signal: child.signalCode, output: Buffer.concat(chunks).toString('utf8') }
+}

@@ -1,0 +1,86 @@
+/**
+ * Every method of the etcd API, given bytes that no client of ours sends: each is answered with a message or a status,
+ * nothing is thrown, and the store stays sound. What this finds is shrunk and printed by fast-check, with its seed.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { systemClock } from '../../lib/system-clock.ts'
+import { etcdServices } from '../../node-server/api/etcd/services.ts'
+import { MemoryMember } from '../../node-server/api/etcd/testing/memory-member.ts'
+import type { CallContext, Method, RpcStatus } from '../../node-server/grpc/service.ts'
+import { readMeta } from '../../node-server/mvcc/meta.ts'
+import { PutRequest, RangeRequest, RangeResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
+import { checkTables } from '../../node-server/tools/store-tables.ts'
+import { bytes } from './wire.ts'
+
+/** A method that waits for something is given up by its client, as clients do. */
+const CALL_TIMEOUT_MS = 10
+const UNARY_RUNS = 300
+/** One that stays open costs its time limit. */
+const STREAM_RUNS = 30
+
+async function call(method: Method, requests: readonly Buffer[]): Promise<RpcStatus | undefined> {
+  const gone = new AbortController()
+  const context: CallContext = { metadata: () => undefined, signal: gone.signal, peer: '127.0.0.1:1' }
+  const timer = setTimeout(() => gone.abort(), CALL_TIMEOUT_MS)
+  try {
+    if (method.kind === 'unary') {
+      const answer = await method.handle(requests[0] ?? Buffer.alloc(0), context)
+      if (answer.ok) assert.ok(answer.value instanceof Uint8Array)
+      return answer.ok ? undefined : answer.error
+    }
+    const stream = {
+      requests: (async function* send(): AsyncIterable<Uint8Array> {
+        yield* requests
+      })(),
+      send: async () => !gone.signal.aborted,
+    }
+    return await method.handle(stream, context)
+  } finally {
+    clearTimeout(timer)
+    gone.abort()
+  }
+}
+
+function assertStatus(status: RpcStatus | undefined): void {
+  if (status === undefined) return
+  assert.match(status.code, /^[A-Z][A-Za-z]+$/)
+  assert.notEqual(status.message, '')
+  assert.notEqual(status.code, 'Unknown')
+}
+
+async function assertSound(member: MemoryMember, services: Readonly<Record<string, Method>>): Promise<void> {
+  await member.store.commit()
+  const { problems } = checkTables(member.store.backend, readMeta(member.store.backend))
+  assert.deepEqual(problems, [])
+  const key = Buffer.from('still here')
+  const put = services['/etcdserverpb.KV/Put']
+  const range = services['/etcdserverpb.KV/Range']
+  assert.ok(put?.kind === 'unary' && range?.kind === 'unary')
+  assert.equal(await call(put, [Buffer.from(PutRequest.encode(PutRequest.fromPartial({ key })).finish())]), undefined)
+  const context: CallContext = { metadata: () => undefined, signal: new AbortController().signal, peer: '' }
+  const read = await range.handle(RangeRequest.encode(RangeRequest.fromPartial({ key })).finish(), context)
+  assert.ok(read.ok && RangeResponse.decode(read.value).count === 1n)
+}
+
+for (const path of Object.keys(etcdServices(new MemoryMember(), { maxTxnOps: 128, clock: systemClock }))) {
+  test(`${path} answers whatever bytes it is given`, async () => {
+    const member = new MemoryMember()
+    const services = etcdServices(member, { maxTxnOps: 128, clock: systemClock })
+    const method = services[path]
+    assert.ok(method !== undefined)
+    // Something to read, to delete and to compare with.
+    for (const text of ['a', 'b', 'b', 'aa']) {
+      const request = PutRequest.fromPartial({ key: Buffer.from(text), value: Buffer.from('v') })
+      await member.propose('put', PutRequest.encode(request).finish())
+    }
+    await fc.assert(
+      fc.asyncProperty(fc.array(bytes, { minLength: 1, maxLength: 3 }), async (requests) =>
+        assertStatus(await call(method, requests)),
+      ),
+      { numRuns: method.kind === 'unary' ? UNARY_RUNS : STREAM_RUNS },
+    )
+    await assertSound(member, services)
+  })
+}
