@@ -52,7 +52,12 @@ function readCommon(flags: Flags): Common {
     flags.refuse('tls-min-version', `it is greater than --tls-max-version (${flags.text('tls-max-version')})`)
   if (minVersion === 'TLSv1.3' && cipherSuites.length > 0)
     flags.refuse('cipher-suites', 'cipher suites cannot be chosen for TLS 1.3, and no older one is allowed')
-  return { selfSignedCertValidity: flags.integer('self-signed-cert-validity', 1, 100), cipherSuites, minVersion, maxVersion }
+  return {
+    selfSignedCertValidity: flags.integer('self-signed-cert-validity', 1, 100),
+    cipherSuites,
+    minVersion,
+    maxVersion,
+  }
 }
 
 function readVersion(flags: Flags, name: FlagName): Version | undefined {
@@ -126,7 +131,9 @@ export function checkSchemes(
     if (isSecureURL(url) && !hasCertificate)
       flags.refuse(name, `'${url}' needs a certificate and its key: give --${certFlags[0]} and --${certFlags[1]}`)
     if (!isSecureURL(url) && hasCertificate)
-      flags.warnings.push(`--${name}: '${url}' is without TLS, though there is a certificate: connections to it are plain`)
+      flags.warnings.push(
+        `--${name}: '${url}' is without TLS, though there is a certificate: connections to it are plain`,
+      )
     if (!isSecureURL(url) && tls?.clientCertAuth === true)
       flags.warnings.push(`--${name}: '${url}' is without TLS: who connects to it needs no certificate`)
   }

@@ -181,7 +181,9 @@ function readConfig(flags: Flags): Config {
   return config
 }
 
-function defaultMs(name: 'watch-progress-notify-interval' | 'warning-apply-duration' | 'warning-unary-request-duration'): number {
+function defaultMs(
+  name: 'watch-progress-notify-interval' | 'warning-apply-duration' | 'warning-unary-request-duration',
+): number {
   return parseDurationMs(FLAGS[name].fallback) ?? 0
 }
 

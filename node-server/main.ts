@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { Express } from 'express'
-import { pino, type Logger } from 'pino'
+import type { Logger } from 'pino'
 import { systemClock } from '../lib/system-clock.ts'
 import type { AdminStatus } from '../lib/admin-api.ts'
 import { adminApp } from './api/admin/admin-app.ts'
@@ -17,14 +17,20 @@ import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admi
 import { etcdServices } from './api/etcd/services.ts'
 import { parseConfig, type Config } from './config.ts'
 import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
+import { DEFAULT_LIMITS } from './listen/limits.ts'
+import { openLog } from './log.ts'
 import { Lifecycle } from './node/lifecycle.ts'
 import { removedReason } from './node/open.ts'
 import type { NodePort } from './node/ports.ts'
 import { WatchHub } from './node/watch-hub.ts'
+import type { RpcObserver } from './grpc/service.ts'
+import { err, ok, type Result } from '../lib/result.ts'
+import { permissionWarning } from './start-checks.ts'
 import { planStart } from './static-start.ts'
 import { readIdentity } from './storage/data-directory.ts'
 import { realDisk } from './storage/disk.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
+import { notifyReady } from './systemd.ts'
 import { isTool } from './tools/names.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
 
@@ -43,6 +49,7 @@ class Program {
   #grpc: GrpcServer | undefined
   #watchHub: WatchHub | undefined
   #isStopping = false
+  #isReady = false
 
   constructor(config: Config, log: Logger, lock: DirectoryLock) {
     this.#config = config
@@ -66,10 +73,13 @@ class Program {
         heartbeatMs: config.heartbeatIntervalMs,
         electionMs: config.electionTimeoutMs,
         snapshotCount: config.snapshotCount,
+        catchUpEntries: config.snapshotCatchUpEntries,
+        maxLearners: config.maxLearners,
+        slowApplyMs: config.warningApplyMs,
         quotaBytes: config.quotaBackendBytes,
         maxRequestBytes: config.maxRequestBytes,
         clock: systemClock,
-        observer: this.#metrics.node,
+        observer: { ...this.#metrics.node, leaderChanged: () => this.#leaderChanged() },
         log,
         random: Math.random,
       },
@@ -80,7 +90,7 @@ class Program {
   }
 
   async start(): Promise<void> {
-    const { dataDir, start } = this.#config
+    const { dataDir, start, isNewClusterForced } = this.#config
     const identity = await readIdentity(realDisk, dataDir)
     if (!identity.ok) return this.refuse(identity.error)
     if (identity.value?.isRemoved === true) return this.refuse(removedReason(dataDir))
@@ -91,7 +101,7 @@ class Program {
           'the data directory was made under another name',
         )
       }
-      const run = await this.#lifecycle.run(identity.value)
+      const run = await this.#lifecycle.run(identity.value, isNewClusterForced)
       // Only now: a member that has data must never be seen waiting, or the operator takes its volume for lost.
       if (run.ok) return this.#serveAdmin()
       return this.refuse(run.error)
@@ -129,7 +139,7 @@ class Program {
   }
 
   async #serveClients(member: NodePort): Promise<void> {
-    const { listenClientURLs, maxTxnOps, maxRequestBytes, electionTimeoutMs } = this.#config
+    const { listenClientURLs, clientLimits, maxTxnOps, maxRequestBytes, electionTimeoutMs } = this.#config
     const hub = new WatchHub(member, systemClock)
     this.#watchHub = hub
     this.#grpc = await serveGrpcJs({
@@ -141,15 +151,54 @@ class Program {
       }),
       maxReceiveBytes: maxRequestBytes + GRPC_OVERHEAD_BYTES,
       log: this.#log,
-      observer: {
-        ...this.#metrics.rpc,
-        failed: (path, error) => {
-          this.#log.error({ err: error, path }, 'a call failed')
-          if (error instanceof Error && error.name === 'AssertionFailed') this.fatal(error)
-        },
-      },
+      limits: { ...DEFAULT_LIMITS, ...clientLimits },
+      observer: this.#rpcObserver(),
     })
     this.#log.info({ urls: listenClientURLs }, 'serving clients')
+    const removeListener = member.onApplied(() => {
+      this.#checkReady()
+      if (this.#isReady) removeListener()
+    })
+    this.#checkReady()
+  }
+
+  #rpcObserver(): RpcObserver {
+    const { rpc } = this.#metrics
+    const { warningUnaryRequestMs } = this.#config
+    return {
+      ...rpc,
+      method: (path, kind) => {
+        const observer = rpc.method(path, kind)
+        if (kind !== 'unary') return observer
+        return {
+          started: () => observer.started(),
+          handled: (code, seconds) => {
+            observer.handled(code, seconds)
+            if (seconds * 1000 > warningUnaryRequestMs) this.#log.warn({ path, code, seconds }, 'a call took long')
+          },
+        }
+      },
+      failed: (path, error) => {
+        this.#log.error({ err: error, path }, 'a call failed')
+        if (error instanceof Error && error.name === 'AssertionFailed') this.fatal(error)
+      },
+    }
+  }
+
+  #leaderChanged(): void {
+    this.#metrics.node.leaderChanged()
+    this.#checkReady()
+  }
+
+  /** Scripts and systemd wait for it: a leader is known, clients are served. Told once in a process's life. */
+  #checkReady(): void {
+    if (this.#isReady || this.#grpc === undefined || this.#lifecycle.notReadyReason() !== undefined) return
+    this.#isReady = true
+    this.#log.info({ urls: this.#config.listenClientURLs }, 'ready to serve client requests')
+    if (process.env['NOTIFY_SOCKET'] === undefined) return
+    notifyReady(process.pid).catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'systemd could not be told that this member is ready'),
+    )
   }
 
   async #stopServingClients(): Promise<void> {
@@ -198,6 +247,26 @@ async function listen(app: Express, url: string): Promise<Server> {
   return server
 }
 
+function readText(path: string): Result<string, string> {
+  try {
+    return ok(readFileSync(path, 'utf8'))
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** Scripts take the first line for etcd's. */
+function versionText(): string {
+  const { version, platform, arch } = process
+  return [
+    `etcd Version: ${ETCD_API_VERSION}`,
+    `raftkv Version: ${VERSION}`,
+    `Node Version: ${version}`,
+    `Node OS/Arch: ${platform}/${arch}`,
+    '',
+  ].join('\n')
+}
+
 async function main(): Promise<void> {
   const [, , ...args] = process.argv
   if (isTool(args[0])) {
@@ -206,21 +275,19 @@ async function main(): Promise<void> {
     process.exitCode = await runTool(args, { stdout: process.stdout, stderr: process.stderr, command })
     return
   }
-  const parsed = parseConfig(process.argv.slice(2), process.env)
+  const parsed = parseConfig(args, process.env, readText)
   if (parsed.kind === 'help') return void process.stdout.write(parsed.text)
-  if (parsed.kind === 'version')
-    return void process.stdout.write(`raftkv Version: ${VERSION}\netcd API: ${ETCD_API_VERSION}\n`)
+  if (parsed.kind === 'version') return void process.stdout.write(versionText())
   if (parsed.kind === 'refused') {
     for (const problem of parsed.problems) process.stderr.write(`raftkv: ${problem}\n`)
     process.stderr.write('raftkv: --help lists every flag\n')
     process.exit(2)
   }
   const { config, warnings } = parsed
-  const log = pino(
-    { level: config.logLevel, base: { name: config.name }, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination({ sync: true }),
-  )
+  const log = openLog(config.log, config.name)
   for (const warning of warnings) log.warn({}, warning)
+  const permissions = await permissionWarning(config.dataDir)
+  if (permissions !== undefined) log.warn({}, permissions)
   const lock = await lockDirectory(config.dataDir)
   if (!lock.ok) {
     log.fatal({}, lock.error)

@@ -33,7 +33,11 @@ export const CLUSTERING_FLAGS = {
       "'new' starts a cluster, 'existing' joins one. 'wait' serves the admin API only, until it is told there to " +
       'bootstrap or to join. All three matter only while the data directory is empty.',
   },
-  'initial-cluster-token': { value: 'text', fallback: 'etcd-cluster', help: 'Tells clusters with equal addresses apart.' },
+  'initial-cluster-token': {
+    value: 'text',
+    fallback: 'etcd-cluster',
+    help: 'Tells clusters with equal addresses apart.',
+  },
   'advertise-client-urls': {
     value: 'urls',
     fallback: 'http://localhost:2379',
@@ -43,7 +47,12 @@ export const CLUSTERING_FLAGS = {
   'discovery-token': { value: 'text', fallback: '', help: 'Token of v3 discovery.', refused: NO_DISCOVERY },
   'discovery-endpoints': { value: 'list', fallback: '', help: 'Endpoints of v3 discovery.', refused: NO_DISCOVERY },
   'discovery-srv': { value: 'text', fallback: '', help: 'Domain of discovery by DNS.', refused: NO_DISCOVERY },
-  'discovery-srv-name': { value: 'text', fallback: '', help: 'Service name of discovery by DNS.', refused: NO_DISCOVERY },
+  'discovery-srv-name': {
+    value: 'text',
+    fallback: '',
+    help: 'Service name of discovery by DNS.',
+    refused: NO_DISCOVERY,
+  },
   'discovery-proxy': { value: 'text', fallback: '', help: 'HTTP proxy of v2 discovery.', refused: NO_DISCOVERY },
   'discovery-dial-timeout': discovery('duration', '2s', 'time to connect.'),
   'discovery-request-timeout': discovery('duration', '5s', 'time for a request.'),
@@ -73,7 +82,8 @@ export const CLUSTERING_FLAGS = {
     value: 'switch',
     fallback: 'true',
     help: 'Ask before standing for election, so that a member that was cut off disturbs nobody.',
-    ignored: 'members always ask before they stand for election; without it a member that was cut off would only disturb',
+    ignored:
+      'members always ask before they stand for election; without it a member that was cut off would only disturb',
   },
   'max-learners': { value: 'integer', fallback: '1', help: 'The most learners that the cluster may have at a time.' },
   'auto-compaction-mode': {

@@ -75,7 +75,8 @@ class Reader {
 }
 
 function unknownArgument(argument: string, name: string): string {
-  if (argument === 'gateway' || argument === 'grpc-proxy') return `'${argument}': this program is no proxy, only a member`
+  if (argument === 'gateway' || argument === 'grpc-proxy')
+    return `'${argument}': this program is no proxy, only a member`
   if (name === '') return `'${argument}' is not a flag: flags are of the form --name=value`
   const successor = name.replace(/^experimental-/, '')
   if (successor !== name) return `--${name}: etcd 3.7 has no such flag any more; ${successorOf(successor)}`

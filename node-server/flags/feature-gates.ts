@@ -15,7 +15,11 @@ interface Gate {
 
 export const GATES: Readonly<Record<string, Gate>> = {
   CompactHashCheck: { stage: 'alpha', fallback: false },
-  FastLeaseKeepAlive: { stage: 'beta', fallback: true, ignored: 'the renewal of a lease waits for no more than it has to' },
+  FastLeaseKeepAlive: {
+    stage: 'beta',
+    fallback: true,
+    ignored: 'the renewal of a lease waits for no more than it has to',
+  },
   InitialCorruptCheck: { stage: 'alpha', fallback: false },
   LeaseCheckpoint: {
     stage: 'alpha',
@@ -33,7 +37,11 @@ export const GATES: Readonly<Record<string, Gate>> = {
     fallback: false,
     ignored: 'connections to peers leave from the address that the system chooses',
   },
-  StopGRPCServiceOnDefrag: { stage: 'alpha', fallback: false, ignored: 'a member goes on serving while it defragments' },
+  StopGRPCServiceOnDefrag: {
+    stage: 'alpha',
+    fallback: false,
+    ignored: 'a member goes on serving while it defragments',
+  },
   TxnModeWriteWithSharedBuffer: { stage: 'beta', fallback: true, ignored: 'a txn reads the store without copying it' },
 }
 

@@ -7,7 +7,18 @@
  *                 asked: another value than the default ends the start
  */
 export type ValueKind =
-  'text' | 'path' | 'switch' | 'integer' | 'bytes' | 'ms' | 'years' | 'seconds' | 'duration' | 'urls' | 'list' | 'choice'
+  | 'text'
+  | 'path'
+  | 'switch'
+  | 'integer'
+  | 'bytes'
+  | 'ms'
+  | 'years'
+  | 'seconds'
+  | 'duration'
+  | 'urls'
+  | 'list'
+  | 'choice'
 
 export interface Flag {
   readonly value: ValueKind

@@ -27,7 +27,11 @@ export const MEMBER_FLAGS = {
     help: 'Shorten the wait for the first election after a start.',
     ignored: 'every election, the first one too, waits for the whole election timeout',
   },
-  'listen-peer-urls': { value: 'urls', fallback: 'http://localhost:2380', help: 'Where to listen for the other members.' },
+  'listen-peer-urls': {
+    value: 'urls',
+    fallback: 'http://localhost:2380',
+    help: 'Where to listen for the other members.',
+  },
   'listen-client-urls': {
     value: 'urls',
     fallback: 'http://localhost:2379',
@@ -76,7 +80,7 @@ export const MEMBER_FLAGS = {
     form: 'map|array',
     fallback: '',
     harmless: ['map'],
-    help: "How bbolt keeps its free pages.",
+    help: 'How bbolt keeps its free pages.',
     ignored: 'the store is LMDB, which has one kind of free list',
   },
   'backend-batch-interval': {

@@ -66,10 +66,25 @@ export const LOGGING_FLAGS = {
 
 export const TRACING_FLAGS = {
   'enable-distributed-tracing': { value: 'switch', fallback: 'false', help: 'Send traces.', ignored: NO_TRACES },
-  'distributed-tracing-address': { value: 'text', fallback: 'localhost:4317', help: 'Where traces go.', ignored: NO_TRACES },
-  'distributed-tracing-service-name': { value: 'text', fallback: 'etcd', help: 'Service name in traces.', ignored: NO_TRACES },
+  'distributed-tracing-address': {
+    value: 'text',
+    fallback: 'localhost:4317',
+    help: 'Where traces go.',
+    ignored: NO_TRACES,
+  },
+  'distributed-tracing-service-name': {
+    value: 'text',
+    fallback: 'etcd',
+    help: 'Service name in traces.',
+    ignored: NO_TRACES,
+  },
   'distributed-tracing-instance-id': { value: 'text', fallback: '', help: 'Instance in traces.', ignored: NO_TRACES },
-  'distributed-tracing-sampling-rate': { value: 'integer', fallback: '0', help: 'Traces per million.', ignored: NO_TRACES },
+  'distributed-tracing-sampling-rate': {
+    value: 'integer',
+    fallback: '0',
+    help: 'Traces per million.',
+    ignored: NO_TRACES,
+  },
 } as const satisfies Record<string, Flag>
 
 export const FEATURE_FLAGS = {
@@ -111,7 +126,8 @@ export const FEATURE_FLAGS = {
     value: 'integer',
     fallback: '0',
     help: 'Defragment at the start when it frees this much.',
-    ignored: 'the store is not defragmented at the start: pages that are free are used again; etcdctl defrag gives them back',
+    ignored:
+      'the store is not defragmented at the start: pages that are free are used again; etcdctl defrag gives them back',
   },
   'downgrade-check-time': {
     value: 'duration',

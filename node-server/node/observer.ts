@@ -5,6 +5,6 @@ export interface NodeObserver {
   proposalFailed(): void
   /** Also for the first leader that is seen. */
   leaderChanged(): void
-  /** An apply batch took longer than 100 ms. */
+  /** A batch took longer to apply than `slowApplyMs`. */
   slowApply(): void
 }

@@ -1,0 +1,100 @@
+/**
+ * What this member has, as a cluster of one (etcd's --force-new-cluster): for the day when the others are lost for good.
+ * Cluster ID and member ID stay. All that is committed is kept, what is not is dropped; then the other members are removed
+ * by ordinary membership entries, which this member commits on its own authority. They are in the log before anything
+ * comes of them, so a start that is interrupted is finished by the next, with or without the flag; and a removed member
+ * that comes back is refused as any removed member is.
+ *
+ * The entries have a term of their own: a lost leader may have written others at the same place in the term before.
+ */
+import { LogIndex, Term, formatId } from '../../lib/ids.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import { encodeCommand, type MembershipChange } from '../mvcc/command.ts'
+import { listMembers } from '../mvcc/members.ts'
+import type { Store } from '../mvcc/store.ts'
+import type { Entry, HardState } from '../raft/message.ts'
+import type { Identity } from '../storage/record.ts'
+import type { Wal } from '../storage/wal.ts'
+import { Applier, type Outcome } from './applier.ts'
+import { decodeConfiguration } from './configuration.ts'
+import type { NodeOptions } from './options.ts'
+import { Waiters } from './waiters.ts'
+
+export interface Recovered {
+  readonly hardState: HardState
+  /** Behind the base of the log, without a gap. */
+  readonly entries: readonly Entry[]
+}
+
+export interface ForceParts {
+  readonly identity: Identity
+  readonly wal: Wal
+  readonly store: Store
+  /** With the commit index that recovery has found. */
+  readonly recovered: Recovered
+  readonly options: NodeOptions
+}
+
+/** The log as it is afterwards; all of it is applied to the store, durably. The error says why the data cannot be used so. */
+export async function forceNewCluster(parts: ForceParts): Promise<Result<Recovered, string>> {
+  const { identity, wal, store, options } = parts
+  const { hardState, entries } = parts.recovered
+  if (store.meta.configIndex === 0)
+    return err(
+      '--force-new-cluster: this member has not yet received any data from its cluster, so there is none to keep',
+    )
+  const committed = entries.filter(({ index }) => index <= hardState.commit)
+  const applier = offlineApplier(parts)
+  await applier.apply(committed)
+  await store.commit()
+  if (decodeConfiguration(store.meta.configuration).votersOutgoing.length > 0)
+    return err('--force-new-cluster: a change of several members at once was under way, which cannot be cut short')
+  const term = Term(hardState.term + 1)
+  const changes = changesToOne(store, identity)
+  const added = changes.map((change, i): Entry => {
+    const index = LogIndex(hardState.commit + 1 + i)
+    const data = encodeCommand({
+      kind: 'membership',
+      requestId: 0n,
+      operationId: '',
+      expectedConfigIndex: undefined,
+      change,
+    })
+    return { term, index, kind: 'config', data }
+  })
+  const last = added.at(-1)
+  if (last === undefined) return ok({ hardState, entries })
+  const forced: HardState = { term, vote: identity.memberId, commit: last.index }
+  await wal.append(forced, added, true)
+  await applier.apply(added)
+  await store.commit()
+  const removed = changes.flatMap((change) => (change.kind === 'remove' ? [formatId(change.memberId)] : []))
+  options.log.warn(
+    { removed, dropped: entries.length - committed.length },
+    'this member is a cluster of its own now (--force-new-cluster): the others are removed',
+  )
+  return ok({ hardState: forced, entries: [...committed, ...added] })
+}
+
+/** This member must vote before the others may go. */
+function changesToOne(store: Store, { memberId }: Identity): readonly MembershipChange[] {
+  const members = listMembers(store)
+  const others = members.filter(({ id }) => id !== memberId)
+  const isLearner = members.some(({ id, isLearner }) => id === memberId && isLearner)
+  return [
+    ...(isLearner ? [{ kind: 'promote', memberId, maxLagEntries: 0 } as const] : []),
+    ...others.map(({ id }) => ({ kind: 'remove', memberId: id }) as const),
+  ]
+}
+
+/** Nobody waits for a result, and no Raft is there yet to hear of a configuration: it begins with the last one. */
+function offlineApplier({ store, identity, options }: ForceParts): Applier {
+  const onFatal = (error: unknown): never => {
+    throw error
+  }
+  const waiters = new Waiters<Outcome>(0)
+  return new Applier(
+    { store, clusterId: identity.clusterId, waiters, options, onFatal },
+    { onConfigChange: () => undefined, onMembersChanged: () => undefined },
+  )
+}
