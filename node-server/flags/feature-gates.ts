@@ -9,40 +9,64 @@ export interface FeatureGates {
 interface Gate {
   readonly stage: 'alpha' | 'beta'
   readonly fallback: boolean
+  readonly help: string
   readonly ignored?: string
   readonly refused?: string
 }
 
 export const GATES: Readonly<Record<string, Gate>> = {
-  CompactHashCheck: { stage: 'alpha', fallback: false },
+  CompactHashCheck: {
+    stage: 'alpha',
+    fallback: false,
+    help: 'The leader compares what compactions left on all members, every --compact-hash-check-time.',
+  },
   FastLeaseKeepAlive: {
     stage: 'beta',
     fallback: true,
+    help: '',
     ignored: 'the renewal of a lease waits for no more than it has to',
   },
-  InitialCorruptCheck: { stage: 'alpha', fallback: false },
+  InitialCorruptCheck: {
+    stage: 'alpha',
+    fallback: false,
+    help: 'A member compares its data with the others’ before it serves anybody.',
+  },
   LeaseCheckpoint: {
     stage: 'alpha',
     fallback: false,
+    help: '',
     refused: 'a new leader lets every lease begin anew, whatever was left of it',
   },
   LeaseCheckpointPersist: {
     stage: 'alpha',
     fallback: false,
+    help: '',
     refused: 'a new leader lets every lease begin anew, whatever was left of it',
   },
-  PriorityRequest: { stage: 'alpha', fallback: false, ignored: 'requests are applied in the order of the log' },
+  PriorityRequest: {
+    stage: 'alpha',
+    fallback: false,
+    help: '',
+    ignored: 'requests are applied in the order of the log',
+  },
   SetMemberLocalAddr: {
     stage: 'alpha',
     fallback: false,
+    help: '',
     ignored: 'connections to peers leave from the address that the system chooses',
   },
   StopGRPCServiceOnDefrag: {
     stage: 'alpha',
     fallback: false,
+    help: '',
     ignored: 'a member goes on serving while it defragments',
   },
-  TxnModeWriteWithSharedBuffer: { stage: 'beta', fallback: true, ignored: 'a txn reads the store without copying it' },
+  TxnModeWriteWithSharedBuffer: {
+    stage: 'beta',
+    fallback: true,
+    help: '',
+    ignored: 'a txn reads the store without copying it',
+  },
 }
 
 export interface ReadGates {
