@@ -200,3 +200,72 @@ test('--help names every flag with its default; --version wins over nonsense', (
   }
   assert.equal(parseConfig(['--version'], {}).kind, 'version')
 })
+
+test('a switch stands alone or has its value after =, never behind a blank (as in Go)', () => {
+  for (const flag of ['--force-new-cluster', '-force-new-cluster', '--force-new-cluster=T', '--force-new-cluster=1'])
+    assert.equal(config([flag]).isNewClusterForced, true, flag)
+  assert.equal(config(['--force-new-cluster=false']).isNewClusterForced, false)
+  assert.match(problems(['--force-new-cluster', 'true']).join(), /^'true' is not a flag/)
+  assert.match(problems(['--force-new-cluster=perhaps']).join(), /'perhaps' is neither true nor false/)
+})
+
+test('auto-compaction: a number alone is hours or revisions, 0 is none', () => {
+  const of = (retention: string, mode = 'periodic'): Config['autoCompaction'] =>
+    config([`--auto-compaction-mode=${mode}`, `--auto-compaction-retention=${retention}`]).autoCompaction
+  assert.deepEqual(of('5'), { mode: 'periodic', retentionMs: 18_000_000 })
+  assert.deepEqual(of('1h30m'), { mode: 'periodic', retentionMs: 5_400_000 })
+  assert.deepEqual(of('1000', 'revision'), { mode: 'revision', retentionRevisions: 1000 })
+  for (const none of ['0', '0s']) assert.equal(of(none), undefined)
+  assert.equal(of('0', 'revision'), undefined)
+  for (const [retention, mode] of [
+    ['-1', 'periodic'],
+    ['-1h', 'periodic'],
+    ['soon', 'periodic'],
+    ['1h', 'revision'],
+    ['-1', 'revision'],
+  ]) {
+    const [problem] = problems([`--auto-compaction-mode=${mode}`, `--auto-compaction-retention=${retention}`])
+    assert.match(problem ?? '', /^--auto-compaction-retention: /)
+  }
+  assert.match(
+    problems(['--auto-compaction-mode=daily']).join(),
+    /^--auto-compaction-mode: 'daily' is none of periodic/,
+  )
+})
+
+test('checks of the data: their times by flags, whether they run by gates', () => {
+  const { corruptionChecks } = config([
+    '--corrupt-check-time=4h',
+    '--compact-hash-check-time=30s',
+    '--feature-gates=CompactHashCheck=true,InitialCorruptCheck=true',
+  ])
+  assert.deepEqual(corruptionChecks, { isInitial: true, intervalMs: 14_400_000, compactHashIntervalMs: 30_000 })
+  assert.match(problems(['--compact-hash-check-time=0s']).join(), /^--compact-hash-check-time: must be more than 0/)
+  assert.match(problems(['--feature-gates=Nope=true']).join(), /^--feature-gates: 'Nope' is no feature/)
+})
+
+test('logs go to stderr, stdout or files; the journal is reached by stderr', () => {
+  const outputs = (text: string): readonly string[] => config([`--log-outputs=${text}`]).log.outputs
+  assert.deepEqual(outputs('default'), ['stderr'])
+  assert.deepEqual(outputs('systemd/journal,stderr'), ['stderr'])
+  assert.deepEqual(outputs('stdout,/var/log/a.log,stdout'), ['stdout', '/var/log/a.log'])
+  assert.match(problems(['--log-outputs=default,stdout']).join(), /^--log-outputs: 'default' only stands alone/)
+  assert.match(problems(['--log-format=xml']).join(), /^--log-format: 'xml' is none of json, console/)
+})
+
+test('a flag of older versions names what took its place; etcd’s proxies are not here', () => {
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['--experimental-initial-corrupt-check=true', /it is --feature-gates=InitialCorruptCheck=true now/],
+    ['--experimental-watch-progress-notify-interval=5s', /it is --watch-progress-notify-interval now/],
+    ['--experimental-nonsense', /no such flag any more; --help/],
+    ['gateway', /this program is no proxy/],
+  ]
+  for (const [argument, expected] of cases) assert.match(problems([argument]).join(), expected)
+  assert.match(warnings(['--force', '--vv']).join(), /--force has no effect: .*--vv has no effect/)
+})
+
+test('a configuration file that cannot be read is refused; one in the environment counts', () => {
+  assert.match(problems(['--config-file=/none']).join(), /^--config-file: there are no files/)
+  assert.match(problems([], { ETCD_CONFIG_FILE: '/none' }).join(), /^--config-file: there are no files/)
+  assert.equal(config([], { ETCD_CONFIG_FILE: '', ETCD_UNSUPPORTED_ARCH: 'arm64' }).name, 'default')
+})

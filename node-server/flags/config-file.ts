@@ -54,7 +54,12 @@ export function readConfigFile(text: string): Result<FileContents, readonly stri
   const document = parseDocument(text, { version: '1.1', intAsBigInt: true })
   const [broken] = document.errors
   if (broken !== undefined) return err([`not YAML: ${broken.message}`])
-  const root: unknown = document.toJS({ maxAliasCount: 100 })
+  let root: unknown
+  try {
+    root = document.toJS({ maxAliasCount: 100 })
+  } catch (error) {
+    return err([`not YAML: ${error instanceof Error ? error.message : String(error)}`])
+  }
   if (root === null) return ok({ values: new Map(), warnings: [] })
   if (!isRecord(root)) return err(['not a mapping from names to values'])
   const reader = new Reader()

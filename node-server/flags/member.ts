@@ -25,7 +25,7 @@ export const MEMBER_FLAGS = {
     value: 'switch',
     fallback: 'true',
     help: 'Shorten the wait for the first election after a start.',
-    ignored: 'every election, the first one too, waits for the whole election timeout',
+    ignored: 'a member that is alone leads at once; others wait for the whole election timeout, as with false',
   },
   'listen-peer-urls': {
     value: 'urls',
