@@ -6,7 +6,7 @@ import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ETCD_API_VERSION, VERSION } from '../../node-server/version.ts'
-import { eventually, MemberProcess, Rig, type Cluster } from './member-process.ts'
+import { eventually, Rig, type Cluster, type MemberProcess } from './member-process.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', 'node-server', 'main.ts')
 const READY = /ready to serve client requests/
