@@ -19,9 +19,7 @@ export function checkTogether(flags: Flags, config: Config): void {
   const clientCert = ['cert-file', 'key-file'] as const
   checkSchemes(flags, 'listen-client-urls', config.listenClientURLs, config.clientTls, clientCert)
   checkSchemes(flags, 'listen-client-http-urls', config.listenClientHTTPURLs, config.clientTls, clientCert)
-  // Metrics may be plain beside clients with TLS, which is common and no reason for a warning.
-  const secureMetrics = config.listenMetricsURLs.filter(isSecureURL)
-  checkSchemes(flags, 'listen-metrics-urls', secureMetrics, config.clientTls, clientCert)
+  checkSchemes(flags, 'listen-metrics-urls', config.listenMetricsURLs, config.clientTls, clientCert)
   checkSchemes(flags, 'listen-peer-urls', config.listenPeerURLs, config.peerTls, ['peer-cert-file', 'peer-key-file'])
   for (const url of config.listenAdminURLs.filter(isSecureURL))
     flags.refuse('listen-admin-urls', `'${url}': the admin API is served over http only`)

@@ -110,15 +110,6 @@ test('what does not go together is refused', () => {
   }
 })
 
-test('plain URLs beside a certificate, and certificates beside --auto-tls, are warnings', () => {
-  const mixed = run(...CERT, '--client-cert-auth').warnings
-  assert.match(mixed.join('\n'), /'http:\/\/localhost:2379' is without TLS, though .*\n.* needs no certificate$/)
-  assert.deepEqual(run(...HTTPS, ...CERT, '--auto-tls').warnings, ['--auto-tls has no effect: --cert-file is given'])
-  assert.equal(run(...HTTPS, ...CERT, '--auto-tls').config.clientTls?.autoTls, false)
-  assert.deepEqual(run(...HTTPS, '--auto-tls').warnings, [])
-  assert.deepEqual(run(...HTTPS, ...CERT, '--listen-metrics-urls=http://127.0.0.1:1').warnings, [])
-})
-
 test('one port may serve with and without TLS; unix sockets serve clients', () => {
   const urls = 'http://127.0.0.1:2379,https://127.0.0.1:2379,unix:///run/a.sock,unixs://localhost:7'
   const { config } = run(`--listen-client-urls=${urls}`, '--advertise-client-urls=unix:///run/a.sock', ...CERT)

@@ -90,8 +90,6 @@ function readSide(flags: Flags, common: Common, side: Side): TlsOptions | undefi
   const isGiven = certFile !== undefined || keyFile !== undefined
   if (isGiven) bothOrNone(flags, side.certFile, side.keyFile)
   bothOrNone(flags, side.clientCertFile, side.clientKeyFile)
-  const autoTls = flags.switch(side.autoTls)
-  if (autoTls && isGiven) flags.warnings.push(`--${side.autoTls} has no effect: --${side.certFile} is given`)
   const allowedCNs = side.allowedCNs === undefined ? [] : flags.list(side.allowedCNs)
   const allowedHostnames = flags.list(side.allowedHostnames)
   if (side.allowedCNs !== undefined && allowedCNs.length > 0 && allowedHostnames.length > 0)
@@ -106,7 +104,7 @@ function readSide(flags: Flags, common: Common, side: Side): TlsOptions | undefi
     crlFile: flags.path(side.crlFile),
     allowedCNs,
     allowedHostnames,
-    autoTls: autoTls && !isGiven,
+    autoTls: flags.switch(side.autoTls),
     skipClientSanVerification:
       side.skipClientSanVerification !== undefined && flags.switch(side.skipClientSanVerification),
     ...common,
@@ -118,7 +116,7 @@ function bothOrNone(flags: Flags, cert: FlagName, key: FlagName): void {
   if (flags.path(cert) !== undefined && flags.path(key) === undefined) flags.refuse(key, `required with --${cert}`)
 }
 
-/** The schemes of what is listened on must agree with what there is to listen with. */
+/** What is listened on with TLS needs a certificate. That there is one and no use for it is told where it is loaded. */
 export function checkSchemes(
   flags: Flags,
   name: FlagName,
@@ -130,11 +128,5 @@ export function checkSchemes(
   for (const url of urls) {
     if (isSecureURL(url) && !hasCertificate)
       flags.refuse(name, `'${url}' needs a certificate and its key: give --${certFlags[0]} and --${certFlags[1]}`)
-    if (!isSecureURL(url) && hasCertificate)
-      flags.warnings.push(
-        `--${name}: '${url}' is without TLS, though there is a certificate: connections to it are plain`,
-      )
-    if (!isSecureURL(url) && tls?.clientCertAuth === true)
-      flags.warnings.push(`--${name}: '${url}' is without TLS: who connects to it needs no certificate`)
   }
 }

@@ -5,6 +5,7 @@ import { parseConfig as parse, type Config, type Parsed } from './config.ts'
 import type { Environment } from './flags/command-line.ts'
 import { helpText } from './flags/help.ts'
 import { FLAGS } from './flags/table.ts'
+import { DEFAULT_MAINTENANCE, type MaintenanceOptions } from './node/options.ts'
 
 const parseConfig = (args: readonly string[], environment: Environment): Parsed =>
   parse(args, environment, () => err('there are no files in this test'))
@@ -62,8 +63,7 @@ test('without any flag everything is as in etcd', () => {
       keepaliveTimeoutMs: 20_000,
     },
     http: { isGatewayEnabled: true, corsOrigins: ['*'], hostWhitelist: ['*'] },
-    autoCompaction: undefined,
-    corruptionChecks: { isInitial: false, intervalMs: 0, compactHashIntervalMs: undefined },
+    maintenance: DEFAULT_MAINTENANCE,
     watchProgressNotifyIntervalMs: 600_000,
     warningApplyMs: 100,
     warningUnaryRequestMs: 300,
@@ -210,8 +210,8 @@ test('a switch stands alone or has its value after =, never behind a blank (as i
 })
 
 test('auto-compaction: a number alone is hours or revisions, 0 is none', () => {
-  const of = (retention: string, mode = 'periodic'): Config['autoCompaction'] =>
-    config([`--auto-compaction-mode=${mode}`, `--auto-compaction-retention=${retention}`]).autoCompaction
+  const of = (retention: string, mode = 'periodic'): MaintenanceOptions['autoCompaction'] =>
+    config([`--auto-compaction-mode=${mode}`, `--auto-compaction-retention=${retention}`]).maintenance.autoCompaction
   assert.deepEqual(of('5'), { mode: 'periodic', retentionMs: 18_000_000 })
   assert.deepEqual(of('1h30m'), { mode: 'periodic', retentionMs: 5_400_000 })
   assert.deepEqual(of('1000', 'revision'), { mode: 'revision', retentionRevisions: 1000 })
@@ -234,12 +234,17 @@ test('auto-compaction: a number alone is hours or revisions, 0 is none', () => {
 })
 
 test('checks of the data: their times by flags, whether they run by gates', () => {
-  const { corruptionChecks } = config([
+  const { maintenance } = config([
     '--corrupt-check-time=4h',
     '--compact-hash-check-time=30s',
     '--feature-gates=CompactHashCheck=true,InitialCorruptCheck=true',
   ])
-  assert.deepEqual(corruptionChecks, { isInitial: true, intervalMs: 14_400_000, compactHashIntervalMs: 30_000 })
+  assert.deepEqual(maintenance, {
+    ...DEFAULT_MAINTENANCE,
+    checksAtStart: true,
+    corruptCheckMs: 14_400_000,
+    compactHashCheckMs: 30_000,
+  })
   assert.match(problems(['--compact-hash-check-time=0s']).join(), /^--compact-hash-check-time: must be more than 0/)
   assert.match(problems(['--feature-gates=Nope=true']).join(), /^--feature-gates: 'Nope' is no feature/)
 })

@@ -14,6 +14,8 @@ import { judge, type Given } from './flags/given.ts'
 import { helpText } from './flags/help.ts'
 import { FLAGS } from './flags/table.ts'
 import { Flags } from './flags/values.ts'
+import type { AutoCompaction } from './node/auto-compaction.ts'
+import type { MaintenanceOptions } from './node/options.ts'
 import type { Result } from '../lib/result.ts'
 
 /** How a member with an empty data directory begins. */
@@ -29,21 +31,6 @@ export interface LogConfig {
   readonly format: 'json' | 'console'
   /** `stderr`, `stdout` or the path of a file; at least one. */
   readonly outputs: readonly string[]
-}
-
-/** What is kept; undefined where it is configured: everything. */
-export type AutoCompaction =
-  | { readonly mode: 'periodic'; readonly retentionMs: number }
-  | { readonly mode: 'revision'; readonly retentionRevisions: number }
-
-/** Comparisons of the members' data. */
-export interface CorruptionChecks {
-  /** Before anything is served. */
-  readonly isInitial: boolean
-  /** 0: never. */
-  readonly intervalMs: number
-  /** Of what compactions left; undefined: never. */
-  readonly compactHashIntervalMs: number | undefined
 }
 
 export interface ClientLimits {
@@ -87,8 +74,7 @@ export interface Config extends TlsConfig {
   readonly maxLearners: number
   readonly clientLimits: ClientLimits
   readonly http: HttpConfig
-  readonly autoCompaction: AutoCompaction | undefined
-  readonly corruptionChecks: CorruptionChecks
+  readonly maintenance: MaintenanceOptions
   readonly watchProgressNotifyIntervalMs: number
   readonly warningApplyMs: number
   readonly warningUnaryRequestMs: number
@@ -167,8 +153,7 @@ function readConfig(flags: Flags): Config {
       corsOrigins: flags.list('cors'),
       hostWhitelist: flags.list('host-whitelist'),
     },
-    autoCompaction: readAutoCompaction(flags),
-    corruptionChecks: readCorruptionChecks(flags),
+    maintenance: readMaintenance(flags),
     watchProgressNotifyIntervalMs:
       flags.durationMs('watch-progress-notify-interval') || defaultMs('watch-progress-notify-interval'),
     warningApplyMs: flags.durationMs('warning-apply-duration') || defaultMs('warning-apply-duration'),
@@ -241,16 +226,17 @@ function readAutoCompaction(flags: Flags): AutoCompaction | undefined {
   return retentionMs === 0 ? undefined : { mode, retentionMs }
 }
 
-function readCorruptionChecks(flags: Flags): CorruptionChecks {
+function readMaintenance(flags: Flags): MaintenanceOptions {
   const { gates, warnings, problems } = readFeatureGates(flags.text('feature-gates'))
   flags.warnings.push(...warnings)
   for (const problem of problems) flags.refuse('feature-gates', problem)
-  const compactHashIntervalMs = flags.durationMs('compact-hash-check-time')
-  if (compactHashIntervalMs === 0) flags.refuse('compact-hash-check-time', 'must be more than 0')
+  const compactHashCheckMs = flags.durationMs('compact-hash-check-time')
+  if (compactHashCheckMs === 0) flags.refuse('compact-hash-check-time', 'must be more than 0')
   return {
-    isInitial: gates.initialCorruptCheck,
-    intervalMs: flags.durationMs('corrupt-check-time'),
-    compactHashIntervalMs: gates.compactHashCheck ? compactHashIntervalMs : undefined,
+    autoCompaction: readAutoCompaction(flags),
+    corruptCheckMs: flags.durationMs('corrupt-check-time'),
+    compactHashCheckMs: gates.compactHashCheck ? compactHashCheckMs : 0,
+    checksAtStart: gates.initialCorruptCheck,
   }
 }
 

@@ -16,7 +16,7 @@ import { realDisk } from '../storage/disk.ts'
 import { replay } from '../storage/wal-replay.ts'
 import { Wal } from '../storage/wal.ts'
 import { createDataDirectory, openDataDirectory, type OpenedMember } from './open.ts'
-import type { NodeOptions } from './options.ts'
+import { DEFAULT_MAINTENANCE, type NodeOptions } from './options.ts'
 
 const OWN = MemberId(1n)
 const OPTIONS: NodeOptions = {
@@ -29,6 +29,7 @@ const OPTIONS: NodeOptions = {
   maxLearners: 1,
   slowApplyMs: 100,
   quotaBytes: 2 ** 31,
+  maintenance: DEFAULT_MAINTENANCE,
   maxRequestBytes: 2 ** 20,
   clock: systemClock,
   observer: {
@@ -37,6 +38,10 @@ const OPTIONS: NodeOptions = {
     proposalFailed: () => undefined,
     leaderChanged: () => undefined,
     slowApply: () => undefined,
+    leaseGranted: () => undefined,
+    leaseRevoked: () => undefined,
+    leaseRenewed: () => undefined,
+    leaseExpired: () => undefined,
   },
   log: { info: () => undefined, warn: () => undefined, error: () => undefined },
   random: () => 0.5,
@@ -106,13 +111,13 @@ async function close(opened: OpenedMember): Promise<void> {
 
 const has = (store: Store, key: string): boolean => readCurrent(store, Buffer.from(key)) !== undefined
 
-test('what is committed is kept, what is not is dropped, and the others are removed in a term of their own', async () => {
-  const [directory, identity] = await memberOfThree('plain', [put(2, 'kept'), put(3, 'dropped'), put(4, 'too')], 2)
+test('all of the log is kept, known to be committed or not, and the others are removed in a term of their own', async () => {
+  const [directory, identity] = await memberOfThree('plain', [put(2, 'known'), put(3, 'last'), put(4, 'too')], 2)
   const opened = await open(directory, identity, true)
   const { raft, store } = opened
-  assert.deepEqual([has(store, 'kept'), has(store, 'dropped')], [true, false])
+  assert.deepEqual([has(store, 'known'), has(store, 'last'), has(store, 'too')], [true, true, true])
   assert.deepEqual(raft.configuration.voters, [OWN])
-  assert.deepEqual([raft.term, raft.vote, raft.log.committed, raft.log.applied], [3, OWN, 4, 4])
+  assert.deepEqual([raft.term, raft.vote, raft.log.committed, raft.log.applied], [3, OWN, 6, 6])
   assert.deepEqual(
     listMembers(store).map(({ id }) => id),
     [OWN],
@@ -122,23 +127,23 @@ test('what is committed is kept, what is not is dropped, and the others are remo
 
   const again = await open(directory, identity, false)
   assert.deepEqual(again.raft.configuration.voters, [OWN])
-  assert.deepEqual([again.raft.term, again.raft.log.committed], [3, 4])
-  assert.ok(!has(again.store, 'dropped'))
+  assert.deepEqual([again.raft.term, again.raft.log.committed], [3, 6])
+  assert.ok(has(again.store, 'too'))
   await close(again)
 })
 
-test('a second start with the flag changes nothing', async () => {
+test('a second start with the flag changes nothing but the term', async () => {
   const [directory, identity] = await memberOfThree('twice', [put(2, 'kept')], 2)
   await close(await open(directory, identity, true))
   const again = await open(directory, identity, true)
-  assert.deepEqual([again.raft.term, again.raft.log.committed], [3, 4])
+  assert.deepEqual([again.raft.term, again.raft.log.committed], [4, 4])
   assert.ok(has(again.store, 'kept'))
   await close(again)
 })
 
-test('membership changes that are committed and not yet applied count: who they add is removed too', async () => {
+test('membership changes that are not yet applied count: who they add is removed too', async () => {
   const change = { kind: 'add', member: member(4n, true) } as const
-  const [directory, identity] = await memberOfThree('grown', [config(2, change), put(3, 'kept')], 3)
+  const [directory, identity] = await memberOfThree('grown', [put(2, 'kept'), config(3, change)], 2)
   const opened = await open(directory, identity, true)
   assert.deepEqual(opened.raft.configuration, {
     voters: [OWN],

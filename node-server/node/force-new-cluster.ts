@@ -1,11 +1,12 @@
 /**
  * What this member has, as a cluster of one (etcd's --force-new-cluster): for the day when the others are lost for good.
- * Cluster ID and member ID stay. All that is committed is kept, what is not is dropped; then the other members are removed
- * by ordinary membership entries, which this member commits on its own authority. They are in the log before anything
- * comes of them, so a start that is interrupted is finished by the next, with or without the flag; and a removed member
- * that comes back is refused as any removed member is.
+ * Cluster ID and member ID stay. It goes on as a leader that was elected would: with all of its log, and in a term of its
+ * own. Then the other members are removed by ordinary membership entries, which it commits on its own authority. They are
+ * in the log before anything comes of them, so a start that is interrupted is finished by the next, with or without the
+ * flag; and a removed member that comes back is refused as any removed member is.
  *
- * The entries have a term of their own: a lost leader may have written others at the same place in the term before.
+ * etcd drops what this member does not know to be committed. But of the last writes that were acknowledged it often does
+ * not know it: the commit index is written with the next entry, so dropping would lose them.
  */
 import { LogIndex, Term, formatId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
@@ -43,37 +44,34 @@ export async function forceNewCluster(parts: ForceParts): Promise<Result<Recover
     return err(
       '--force-new-cluster: this member has not yet received any data from its cluster, so there is none to keep',
     )
-  const committed = entries.filter(({ index }) => index <= hardState.commit)
   const applier = offlineApplier(parts)
-  await applier.apply(committed)
+  await applier.apply(entries.filter(({ index }) => index <= hardState.commit))
   await store.commit()
+  // Stays in memory until the log says that it is committed.
+  await applier.apply(entries.filter(({ index }) => index > hardState.commit))
   if (decodeConfiguration(store.meta.configuration).votersOutgoing.length > 0)
     return err('--force-new-cluster: a change of several members at once was under way, which cannot be cut short')
   const term = Term(hardState.term + 1)
   const changes = changesToOne(store, identity)
-  const added = changes.map((change, i): Entry => {
-    const index = LogIndex(hardState.commit + 1 + i)
-    const data = encodeCommand({
-      kind: 'membership',
-      requestId: 0n,
-      operationId: '',
-      expectedConfigIndex: undefined,
-      change,
-    })
-    return { term, index, kind: 'config', data }
-  })
-  const last = added.at(-1)
-  if (last === undefined) return ok({ hardState, entries })
-  const forced: HardState = { term, vote: identity.memberId, commit: last.index }
+  const added = changes.map((change, i) => configEntry(LogIndex(store.appliedIndex + 1 + i), term, change))
+  const forced = { term, vote: identity.memberId, commit: LogIndex(store.appliedIndex + added.length) }
   await wal.append(forced, added, true)
   await applier.apply(added)
   await store.commit()
   const removed = changes.flatMap((change) => (change.kind === 'remove' ? [formatId(change.memberId)] : []))
-  options.log.warn(
-    { removed, dropped: entries.length - committed.length },
-    'this member is a cluster of its own now (--force-new-cluster): the others are removed',
-  )
-  return ok({ hardState: forced, entries: [...committed, ...added] })
+  options.log.warn({ removed }, 'this member is a cluster of its own now (--force-new-cluster): the others are removed')
+  return ok({ hardState: forced, entries: [...entries, ...added] })
+}
+
+function configEntry(index: LogIndex, term: Term, change: MembershipChange): Entry {
+  const command = {
+    kind: 'membership',
+    requestId: 0n,
+    operationId: '',
+    expectedConfigIndex: undefined,
+    change,
+  } as const
+  return { index, term, kind: 'config', data: encodeCommand(command) }
 }
 
 /** This member must vote before the others may go. */
@@ -95,6 +93,11 @@ function offlineApplier({ store, identity, options }: ForceParts): Applier {
   const waiters = new Waiters<Outcome>(0)
   return new Applier(
     { store, clusterId: identity.clusterId, waiters, options, onFatal },
-    { onConfigChange: () => undefined, onMembersChanged: () => undefined },
+    {
+      onConfigChange: () => undefined,
+      onMembersChanged: () => undefined,
+      onTermBegan: () => undefined,
+      onLease: () => undefined,
+    },
   )
 }

@@ -22,6 +22,7 @@ import { ClusterId, MemberId, NOBODY, formatId, parseId } from '../../lib/ids.ts
 import { err, ok, type Result } from '../../lib/result.ts'
 import { markRemoved, memberPaths, type StoredIdentity } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
+import type { TlsOptions } from '../tls/options.ts'
 import { Transport } from '../transport/transport.ts'
 import type { AdminPort } from './admin-port.ts'
 import { adminStatus } from './admin-status.ts'
@@ -33,12 +34,15 @@ import { createDataDirectory, openDataDirectory, type StartPlan } from './open.t
 import type { NodeOptions } from './options.ts'
 import type { PeerRequest, WireRefusal } from './peer-requests.ts'
 import type { NodePort } from './ports.ts'
+import { Upkeep } from './upkeep.ts'
 
 export interface LifecycleOptions {
   readonly disk: Disk
   readonly dataDirectory: string
   readonly listenPeerUrls: readonly string[]
   readonly peerURLs: readonly string[]
+  /** For https peer URLs; its files are there. */
+  readonly peerTls: TlsOptions | undefined
   readonly version: string
   readonly etcdVersion: string
   readonly node: NodeOptions
@@ -52,6 +56,7 @@ interface Running {
   readonly node: Node
   readonly duties: LeaderDuties
   readonly transport: Transport
+  readonly upkeep: Upkeep
 }
 
 type Change = Result<AdminChange, AdminError>
@@ -93,6 +98,8 @@ export class Lifecycle implements AdminPort {
     const transport = await Transport.listen(
       {
         listenUrls: listenPeerUrls,
+        tls: this.#options.peerTls,
+        log: nodeOptions.log,
         clusterId: identity.clusterId,
         memberId: identity.memberId,
         snapshotDirectory: memberPaths(dataDirectory).snapshots,
@@ -111,11 +118,18 @@ export class Lifecycle implements AdminPort {
         isRemoved: (id) => node.isRemovedMember(id),
       },
     )
-    duties.current = new LeaderDuties(node, transport)
+    const leaderDuties = new LeaderDuties(node, transport)
+    duties.current = leaderDuties
+    const upkeep = new Upkeep(node, (peer, revision) => leaderDuties.hashOf(peer, revision))
     this.#identity = identity
-    this.#running = { node, duties: duties.current, transport }
+    this.#running = { node, duties: leaderDuties, transport, upkeep }
     node.start(transport)
-    await this.#options.onRunning(new MemberPort(node, duties.current))
+    if (nodeOptions.maintenance.checksAtStart) {
+      const checked = await upkeep.checkAtStart()
+      if (!checked.ok) return checked
+    }
+    upkeep.start(onFatal)
+    await this.#options.onRunning(new MemberPort(node, leaderDuties))
     return ok(undefined)
   }
 
@@ -200,6 +214,7 @@ export class Lifecycle implements AdminPort {
   async stop(): Promise<void> {
     const running = this.#running
     if (running === undefined) return
+    running.upkeep.stop()
     await handOver(running.node)
     await running.node.stop()
     await this.#marking

@@ -26,7 +26,8 @@ import { decodeConfiguration } from './configuration.ts'
 import { forceNewCluster, type Recovered } from './force-new-cluster.ts'
 import { noteConfiguration } from './membership.ts'
 import type { NodeOptions } from './options.ts'
-import { Snapshots, openStore, storePath } from './snapshots.ts'
+import { Snapshots, openStore } from './snapshots.ts'
+import { FIRST_STORE, storePath } from './store-name.ts'
 
 /** `bootstrap`: these members are a new cluster. `join`: a cluster that is there has added this member. */
 export interface StartPlan {
@@ -58,7 +59,7 @@ export function restoreDataDirectory(
   placeStore: (path: string) => Promise<void>,
 ): Promise<StoredIdentity> {
   const fill = async (paths: MemberPaths, identity: Identity): Promise<void> => {
-    await placeStore(storePath(paths, 0))
+    await placeStore(storePath(paths, FIRST_STORE))
     await fillDirectory(disk, paths, identity, plan)
   }
   return createMember(disk, dataDirectory, plan, fill, RESTORING)
