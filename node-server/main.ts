@@ -26,6 +26,7 @@ import { planStart } from './static-start.ts'
 import { readIdentity } from './storage/data-directory.ts'
 import { realDisk } from './storage/disk.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
+import { checkWalDirectory } from './storage/wal-directory.ts'
 import { notifyReady } from './systemd.ts'
 import type { TlsOptions } from './tls/options.ts'
 import { prepareTls } from './tls/prepare.ts'
@@ -58,6 +59,7 @@ class Program {
     this.#lifecycle = new Lifecycle({
       disk: realDisk,
       dataDirectory: config.dataDir,
+      walDirectory: config.walDir,
       listenPeerUrls: config.listenPeerURLs,
       peerURLs: config.initialAdvertisePeerURLs,
       peerTls: tls.peer,
@@ -87,10 +89,13 @@ class Program {
   }
 
   async start(): Promise<void> {
-    const { dataDir, start, isNewClusterForced } = this.#config
+    const { dataDir, walDir, start, isNewClusterForced } = this.#config
     const identity = await readIdentity(realDisk, dataDir)
     if (!identity.ok) return this.refuse(identity.error)
     if (identity.value?.isRemoved === true) return this.refuse(removedReason(dataDir))
+    const wal =
+      walDir === undefined ? ok(undefined) : await checkWalDirectory(walDir, dataDir, identity.value !== undefined)
+    if (!wal.ok) return this.refuse(wal.error)
     if (identity.value !== undefined) {
       if (identity.value.name !== this.#config.name) {
         this.#log.warn(
