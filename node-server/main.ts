@@ -218,6 +218,14 @@ function readText(path: string): Result<string, string> {
   }
 }
 
+function tryOpenLog(config: Config): Result<Logger, string> {
+  try {
+    return ok(openLog(config.log, config.name))
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error))
+  }
+}
+
 /** Scripts take the first line for etcd's. */
 function versionText(): string {
   const { version, platform, arch } = process
@@ -247,7 +255,12 @@ async function main(): Promise<void> {
     process.exit(2)
   }
   const { config, warnings } = parsed
-  const log = openLog(config.log, config.name)
+  const opened = tryOpenLog(config)
+  if (!opened.ok) {
+    process.stderr.write(`raftkv: --log-outputs: ${opened.error}\n`)
+    process.exit(1)
+  }
+  const log = opened.value
   for (const warning of warnings) log.warn({}, warning)
   const permissions = await permissionWarning(config.dataDir)
   if (permissions !== undefined) log.warn({}, permissions)
