@@ -30,25 +30,41 @@ const WIRE_LEASE = 0x30
 
 /** Value of the table `revisions`. */
 export function encodePut(fields: KeyValueFields): Buffer {
+  const bytes = Buffer.allocUnsafe(TAG_SIZE_BYTES + sizeOf(fields))
+  bytes[0] = PUT_TAG
+  writeFields(bytes, TAG_SIZE_BYTES, fields)
+  return bytes
+}
+
+/** A key-value as it goes to clients. */
+export function encodeKeyValue(fields: KeyValueFields): Buffer {
+  const bytes = Buffer.allocUnsafe(sizeOf(fields))
+  writeFields(bytes, 0, fields)
+  return bytes
+}
+
+function sizeOf(fields: KeyValueFields): number {
   const { key, value, createRevision, modRevision, version } = fields
   const lease = BigInt.asUintN(64, fields.lease)
-  const sizeBytes =
-    TAG_SIZE_BYTES +
+  return (
     bytesFieldSize(key) +
     numberFieldSize(createRevision) +
     numberFieldSize(modRevision) +
     numberFieldSize(version) +
     bytesFieldSize(value) +
     (lease === 0n ? 0 : 1 + bigintSize(lease))
-  const bytes = Buffer.allocUnsafe(sizeBytes)
-  bytes[0] = PUT_TAG
-  let offset = writeBytes(bytes, 1, WIRE_KEY, key)
+  )
+}
+
+function writeFields(bytes: Buffer, start: number, fields: KeyValueFields): void {
+  const { key, value, createRevision, modRevision, version } = fields
+  const lease = BigInt.asUintN(64, fields.lease)
+  let offset = writeBytes(bytes, start, WIRE_KEY, key)
   offset = writeNumber(bytes, offset, WIRE_CREATE_REVISION, createRevision)
   offset = writeNumber(bytes, offset, WIRE_MOD_REVISION, modRevision)
   offset = writeNumber(bytes, offset, WIRE_VERSION, version)
   offset = writeBytes(bytes, offset, WIRE_VALUE, value)
   if (lease !== 0n) writeBigint(bytes, offset, WIRE_LEASE, lease)
-  return bytes
 }
 
 /** Value of the table `revisions`. */

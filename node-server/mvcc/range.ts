@@ -8,7 +8,7 @@ import {
   type RangeRequest,
 } from '../proto/generated/etcd/rpc.ts'
 import type { StoreError } from './errors.ts'
-import { valueOf, withoutValue } from './key-value.ts'
+import { encodeKeyValue, valueOf, withoutValue } from './key-value.ts'
 import {
   countCurrent,
   keyRange,
@@ -51,6 +51,54 @@ export function range(
   return ok(answer(store, request, current, all, undefined))
 }
 
+/** A page of a longer read: how it stands in a range in key order. */
+export interface RangePage {
+  readonly kvs: Buffer[]
+  /** Of the last key-value; undefined when there is none. */
+  readonly lastKey: Uint8Array | undefined
+  readonly more: boolean
+}
+
+/** Whether a read in pages is possible: it comes in key order, and each key of the range is part of it. */
+export function isPageable(request: RangeRequest): 'yes' | 'sorted' | 'filtered' {
+  const isSorted = request.sortOrder !== Order.NONE && !(isKeyOrdered(request) && request.sortOrder === Order.ASCEND)
+  if (isSorted) return 'sorted'
+  return hasFilters(request) ? 'filtered' : 'yes'
+}
+
+/** The first `limit` keys from `request.key` on, at `request.revision`; every one of them when `limit` is not above 0. */
+export function rangePage(store: Store, request: RangeRequest, limit: number): Result<RangePage, StoreError> {
+  const revision = Number(request.revision)
+  const refusal = refuseRevision(store, revision, store.revision)
+  if (refusal !== undefined) return err(refusal)
+  const at = revision > 0 && revision < store.revision ? revision : undefined
+  const keys = keyRange(request.key, request.rangeEnd)
+  const found = keys === undefined ? oneKey(store, request.key, at) : firstKeys(store, keys, at, limit)
+  const more = limit > 0 && found.length > limit
+  const page = more ? found.slice(0, limit) : found
+  const kvs = page.map((key) => (request.keysOnly ? encodeKeyOnly(key) : readKeyValue(store, key.record)))
+  return ok({ kvs, lastKey: page.at(-1)?.key, more })
+}
+
+/** One more than `limit`, to know whether there are more. */
+function firstKeys(store: Store, keys: KeyRange, at: number | undefined, limit: number): readonly IndexedKey[] {
+  if (at === undefined) return [...scanCurrent(store, keys, limit > 0 ? { limit: limit + 1 } : {})]
+  if (limit <= 0) return [...scanAt(store, keys, at)]
+  const found: IndexedKey[] = []
+  for (const key of scanAt(store, keys, at)) {
+    found.push(key)
+    if (found.length > limit) break
+  }
+  return found
+}
+
+/** How many keys there were at `revision`, which is not compacted. */
+export function countAt(store: Store, key: Uint8Array, rangeEnd: Uint8Array, revision: number): number {
+  const at = revision < store.revision ? revision : undefined
+  const keys = keyRange(key, rangeEnd)
+  return keys === undefined ? oneKey(store, key, at).length : countKeys(store, keys, at)
+}
+
 /** Negative revisions mean the current one, as 0 does. */
 export function refuseRevision(store: Store, revision: number, current: number): StoreError | undefined {
   if (revision > current) return { kind: 'future-revision', revision: current }
@@ -59,7 +107,7 @@ export function refuseRevision(store: Store, revision: number, current: number):
   return undefined
 }
 
-function oneKey(store: Store, key: Buffer, at: number | undefined): readonly IndexedKey[] {
+function oneKey(store: Store, key: Uint8Array, at: number | undefined): readonly IndexedKey[] {
   const record = at === undefined ? readCurrent(store, key) : readAt(store, key, at)
   return record === undefined ? [] : [{ key, record }]
 }
@@ -95,15 +143,37 @@ function answer(
   const total = count ?? found.length
   if (request.countOnly) return { kind: 'range', revision: current, kvs: [], count: total, more: false }
   const filtered = hasFilters(request) ? found.filter((key) => passesFilters(request, key)) : found
-  const sorted = count === undefined ? sort(store, request, filtered) : filtered
   const limit = Number(request.limit)
+  const sorted = count === undefined ? sort(store, request, cutUnsorted(request, filtered, limit)) : filtered
   const more = limit > 0 && sorted.length > limit
   const page = more ? sorted.slice(0, limit) : sorted
-  const kvs = page.map(({ record }) => {
-    const keyValue = readKeyValue(store, record)
-    return request.keysOnly ? withoutValue(keyValue) : keyValue
-  })
-  return { kind: 'range', revision: current, kvs, count: total, more }
+  return {
+    kind: 'range',
+    revision: current,
+    kvs: page.map((key) => encodeKey(store, request, key)),
+    count: total,
+    more,
+  }
+}
+
+/**
+ * A target with order NONE sorts what is found, but etcd looks no further than the limit then: the page holds the first
+ * keys of the range, sorted, and not those that come first by the target.
+ */
+function cutUnsorted(request: RangeRequest, keys: readonly IndexedKey[], limit: number): readonly IndexedKey[] {
+  const isCut = request.sortOrder === Order.NONE && limit > 0 && !hasFilters(request)
+  return isCut ? keys.slice(0, limit + 1) : keys
+}
+
+function encodeKey(store: Store, request: RangeRequest, key: IndexedKey): Buffer {
+  if (!request.keysOnly) return readKeyValue(store, key.record)
+  // etcd answers keys_only from its index, which knows no leases; only to sort by value it reads the key-values.
+  return request.sortTarget === Target.VALUE ? withoutValue(readKeyValue(store, key.record)) : encodeKeyOnly(key)
+}
+
+function encodeKeyOnly({ key, record }: IndexedKey): Buffer {
+  const { createRevision, modRevision, version } = record
+  return encodeKeyValue({ key, createRevision, modRevision, version, value: EMPTY_BYTES, lease: 0n })
 }
 
 function passesFilters(request: RangeRequest, { record }: IndexedKey): boolean {
@@ -116,11 +186,12 @@ function passesFilters(request: RangeRequest, { record }: IndexedKey): boolean {
   )
 }
 
-/** A target other than KEY with order NONE means ascending; equal ones stay in key order, or against it if descending. */
+/** A target other than KEY with order NONE means ascending. Equal ones are in key order, descending too. */
 function sort(store: Store, request: RangeRequest, keys: readonly IndexedKey[]): readonly IndexedKey[] {
   const isDescending = request.sortOrder === Order.DESCEND
-  const ascending = isKeyOrdered(request) ? keys : keys.toSorted(comparator(store, request, keys))
-  return isDescending ? ascending.toReversed() : ascending
+  if (isKeyOrdered(request)) return isDescending ? keys.toReversed() : keys
+  const compare = comparator(store, request, keys)
+  return keys.toSorted(isDescending ? (a, b) => compare(b, a) : compare)
 }
 
 function comparator(

@@ -76,7 +76,7 @@ function refusePlan(store: Store, plan: Plan): StoreError | undefined {
 function refuseStep(store: Store, step: Step): StoreError | undefined {
   switch (step.$case) {
     case 'requestRange':
-      return refuseRevision(store, Number(step.value.revision), store.revision)
+      return refuseRangeRevision(store, Number(step.value.revision))
     case 'requestPut':
       return refuseLease(store, step.value) ?? refuseIgnored(store, step.value)
     case 'requestDeleteRange':
@@ -86,6 +86,13 @@ function refuseStep(store: Store, step: Step): StoreError | undefined {
     default:
       return unreachable(step)
   }
+}
+
+/** Stricter than of a Range by itself: a negative revision does not mean the current one once something was compacted. */
+function refuseRangeRevision(store: Store, revision: number): StoreError | undefined {
+  if (revision !== 0 && revision < store.compactedRevision)
+    return { kind: 'compacted', revision: store.compactedRevision }
+  return refuseRevision(store, revision, store.revision)
 }
 
 /** `ignore_value` and `ignore_lease` keep what the key has, so it must be there. */

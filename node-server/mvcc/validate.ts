@@ -77,10 +77,10 @@ function validateOperation({ request }: RequestOp, maxOperations: number): Store
   }
 }
 
+/** Keys from `start` on and below `end`. */
 interface DeletedRange {
   readonly start: string
-  /** Undefined: no upper end. */
-  readonly end: string | undefined
+  readonly end: string
 }
 
 interface Touched {
@@ -92,44 +92,42 @@ const DUPLICATE: Result<never, StoreError> = err({ kind: 'duplicate-key' })
 
 /**
  * Keys that a branch may put and ranges that it may delete; an error when it could put a key twice or put what it also
- * deletes. Only one of an inner txn's branches runs, so those two may put the same key.
+ * deletes. Only one of an inner txn's branches runs, so those two may put the same key, or put what the other deletes.
+ * As in etcd a delete in an inner txn is not held against the puts of the inner txns before it.
  */
 function collectTouched(branch: readonly RequestOp[]): Result<Touched, StoreError> {
   const puts = new Set<string>()
   const deletes = branch.flatMap(({ request }) =>
     request?.$case === 'requestDeleteRange' ? [deletedRange(request.value)] : [],
   )
+  const isTouched = (key: string): boolean => puts.has(key) || isDeleted(deletes, key)
   for (const { request } of branch) {
     if (request?.$case !== 'requestTxn') continue
     const success = collectTouched(request.value.success)
     if (!success.ok) return success
     const failure = collectTouched(request.value.failure)
     if (!failure.ok) return failure
+    const innerPuts = success.value.puts.union(failure.value.puts)
+    for (const key of innerPuts) if (isTouched(key)) return DUPLICATE
+    for (const key of innerPuts) puts.add(key)
     for (const range of success.value.deletes) deletes.push(range)
-    for (const key of success.value.puts) {
-      if (puts.has(key) || isDeleted(deletes, key)) return DUPLICATE
-    }
     for (const range of failure.value.deletes) deletes.push(range)
-    for (const key of failure.value.puts) {
-      if (puts.has(key) || isDeleted(deletes, key)) return DUPLICATE
-    }
-    for (const key of [...success.value.puts, ...failure.value.puts]) puts.add(key)
   }
   for (const { request } of branch) {
     if (request?.$case !== 'requestPut') continue
     const key = textOfBytes(request.value.key)
-    if (puts.has(key) || isDeleted(deletes, key)) return DUPLICATE
+    if (isTouched(key)) return DUPLICATE
     puts.add(key)
   }
   return ok({ puts, deletes })
 }
 
+/** etcd takes the zero byte that means "and all above" for an end like any other here, so such a delete is of nothing. */
 function deletedRange({ key, rangeEnd }: DeleteRangeRequest): DeletedRange {
   const start = textOfBytes(key)
-  if (rangeEnd.length === 0) return { start, end: `${start}\0` }
-  return { start, end: rangeEnd.length === 1 && rangeEnd[0] === 0 ? undefined : textOfBytes(rangeEnd) }
+  return { start, end: rangeEnd.length === 0 ? `${start}\0` : textOfBytes(rangeEnd) }
 }
 
 function isDeleted(deletes: readonly DeletedRange[], key: string): boolean {
-  return deletes.some(({ start, end }) => start <= key && (end === undefined || key < end))
+  return deletes.some(({ start, end }) => start <= key && key < end)
 }

@@ -39,6 +39,8 @@ import { Upkeep } from './upkeep.ts'
 export interface LifecycleOptions {
   readonly disk: Disk
   readonly dataDirectory: string
+  /** Of a member that is made; undefined: in the data directory. */
+  readonly walDirectory?: string | undefined
   readonly listenPeerUrls: readonly string[]
   readonly peerURLs: readonly string[]
   /** For https peer URLs; its files are there. */
@@ -78,10 +80,13 @@ export class Lifecycle implements AdminPort {
     return this.#running
   }
 
-  /** Recovers and runs what the data directory holds. The error is for the user. */
-  async run(identity: StoredIdentity): Promise<Result<void, string>> {
+  /**
+   * Recovers and runs what the data directory holds, `isNewClusterForced`: as a cluster of this member alone. The error is
+   * for the user.
+   */
+  async run(identity: StoredIdentity, isNewClusterForced = false): Promise<Result<void, string>> {
     const { disk, dataDirectory, listenPeerUrls, node: nodeOptions, onFatal } = this.#options
-    const opened = await openDataDirectory(disk, dataDirectory, identity, nodeOptions)
+    const opened = await openDataDirectory(disk, dataDirectory, identity, nodeOptions, isNewClusterForced)
     if (!opened.ok) return opened
     const node = new Node({
       ...opened.value,
@@ -132,7 +137,8 @@ export class Lifecycle implements AdminPort {
 
   /** Makes the data directory, durably, and runs it. */
   async start(plan: StartPlan): Promise<Result<void, string>> {
-    const identity = await createDataDirectory(this.#options.disk, this.#options.dataDirectory, plan)
+    const { disk, dataDirectory, walDirectory } = this.#options
+    const identity = await createDataDirectory(disk, dataDirectory, plan, walDirectory)
     return this.run(identity)
   }
 

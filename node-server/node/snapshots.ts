@@ -4,6 +4,7 @@
  */
 import { open as openFile, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { MalformedBytes } from '../../lib/bytes.ts'
 import { LogIndex } from '../../lib/ids.ts'
 import { Store } from '../mvcc/store.ts'
 import type { SnapshotMeta } from '../raft/message.ts'
@@ -100,8 +101,18 @@ export class Snapshots {
     for (const suffix of ['', '-lock']) await this.#disk.remove(join(this.#paths.db, storeName(before) + suffix))
   }
 
-  /** Gives the file its lasting name: from now on it is found again after a crash. */
+  /**
+   * Gives the file its lasting name: from now on it is found again after a crash. Rejects when it does not hold what the
+   * message says: the sender is told, and nothing has happened here.
+   */
   async keep(received: ReceivedSnapshot): Promise<void> {
+    const { index, term } = received.message.snapshot
+    const meta = await readSnapshotMeta(received.path)
+    if (meta.appliedIndex !== index || meta.appliedTerm !== term) {
+      throw new MalformedBytes(
+        `a snapshot of entry ${index} (term ${term}) that holds entry ${meta.appliedIndex} (term ${meta.appliedTerm})`,
+      )
+    }
     await this.#disk.rename(received.path, this.#receivedPath(received.message.snapshot.index))
     await this.#disk.syncDirectory(this.#paths.snapshots)
   }

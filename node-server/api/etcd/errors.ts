@@ -44,7 +44,10 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   'no-space': { code: 'ResourceExhausted', message: 'etcdserver: mvcc: database space exceeded' },
   corrupt: { code: 'DataLoss', message: 'etcdserver: corrupt cluster' },
   stopped: { code: 'Unavailable', message: 'etcdserver: server stopped' },
-  'not-supported-for-learner': { code: 'Unavailable', message: 'etcdserver: rpc not supported for learner' },
+  'not-supported-for-learner': {
+    code: 'FailedPrecondition',
+    message: 'etcdserver: rpc not supported for learner',
+  },
 
   'unhealthy-cluster': { code: 'Unavailable', message: 'etcdserver: unhealthy cluster' },
   'member-not-found': { code: 'NotFound', message: 'etcdserver: member not found' },

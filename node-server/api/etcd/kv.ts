@@ -18,7 +18,8 @@ import {
   TxnRequest,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
-import { unary, type Answer, type Call } from './method.ts'
+import { stream, unary, type Answer, type Call } from './method.ts'
+import { rangeStream } from './range-stream.ts'
 import { encodeResult } from './responses.ts'
 
 export interface KvOptions {
@@ -35,6 +36,7 @@ export function kvService(node: NodePort, options: KvOptions): ServiceTable {
     '/etcdserverpb.KV/Range': unary(node, RangeRequest, (request) => answerRange(node, request), {
       isForLearners: (request) => request.serializable,
     }),
+    '/etcdserverpb.KV/RangeStream': stream(node, (calls, context) => rangeStream(node, calls, context)),
     '/etcdserverpb.KV/Put': unary(
       node,
       PutRequest,

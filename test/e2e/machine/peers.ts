@@ -24,8 +24,9 @@ interface Peer {
 }
 
 const KUBE_TAGS = 'selinux,notest,grpcnotrace'
+const ETCD: Peer = { program: 'etcd', module: 'etcd', goPackage: 'go.etcd.io/etcd/server/v3' }
 const BOX_PEERS: readonly Peer[] = [
-  { program: 'etcd', module: 'etcd', goPackage: 'go.etcd.io/etcd/server/v3' },
+  ETCD,
   { program: 'kube', module: 'kube', goPackage: '.', tags: KUBE_TAGS, linkerFlags: KUBERNETES_VERSION },
   { program: 'coredns', module: 'coredns', goPackage: '.' },
 ]
@@ -55,7 +56,15 @@ export async function ensurePeers(report: Report, root: string, cache: string, i
   return folder
 }
 
-async function build(report: Report, root: string, folder: string, peer: Peer): Promise<void> {
+/** Builds etcd alone if it is not built yet, and returns the path of the program. */
+export async function ensureEtcd(report: Pick<Report, 'step'>, root: string, cache: string): Promise<string> {
+  const folder = join(cache, 'bin')
+  mkdirSync(folder, { recursive: true })
+  await build(report, root, folder, ETCD)
+  return join(folder, ETCD.program)
+}
+
+async function build(report: Pick<Report, 'step'>, root: string, folder: string, peer: Peer): Promise<void> {
   const source = join(root, 'test', 'e2e', 'peers', peer.module)
   const output = join(folder, peer.program)
   const stamp = `${output}.from`
