@@ -11,9 +11,16 @@ import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import { messageToJson } from '../../node-server/api/http/message-json.ts'
 import { MemoryMember } from '../../node-server/api/etcd/testing/memory-member.ts'
 import type { CallContext, Method, RpcStatus } from '../../node-server/grpc/service.ts'
+import { listAlarms } from '../../node-server/mvcc/alarms.ts'
 import { readMeta } from '../../node-server/mvcc/meta.ts'
 import { REGISTRY } from '../../node-server/proto/descriptors.ts'
-import { PutRequest, RangeRequest, RangeResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
+import {
+  AlarmRequest,
+  AlarmRequest_AlarmAction as AlarmAction,
+  PutRequest,
+  RangeRequest,
+  RangeResponse,
+} from '../../node-server/proto/generated/etcd/rpc.ts'
 import { checkTables } from '../../node-server/tools/store-tables.ts'
 import { requestsOf } from './typed.ts'
 
@@ -58,7 +65,7 @@ async function call(method: Method, requests: readonly Buffer[], output: DescMes
 }
 
 /** Where etcd, too, hands on plain errors without a code. */
-const MAY_BE_UNKNOWN = /^\/v3(lock|election)pb\.|^\/etcdserverpb\.Maintenance\/Downgrade$/
+const MAY_BE_UNKNOWN = /^\/(v3lockpb|v3electionpb)\.|Maintenance\/Downgrade$/
 
 function assertStatus(path: string, status: RpcStatus | undefined): void {
   if (status === undefined) return
@@ -71,6 +78,9 @@ async function assertSound(member: MemoryMember, services: Readonly<Record<strin
   await member.store.commit()
   const { problems } = checkTables(member.store.backend, readMeta(member.store.backend))
   assert.deepEqual(problems, [])
+  // What was raised on the way refuses writes, as it should.
+  for (const raised of listAlarms(member.store.alarms))
+    await member.propose('alarm', AlarmRequest.encode({ ...raised, action: AlarmAction.DEACTIVATE }).finish())
   const key = Buffer.from('still here')
   const put = services['/etcdserverpb.KV/Put']
   const range = services['/etcdserverpb.KV/Range']
