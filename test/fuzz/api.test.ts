@@ -13,7 +13,14 @@ import { MemoryMember } from '../../node-server/api/etcd/testing/memory-member.t
 import type { CallContext, Method, RpcStatus } from '../../node-server/grpc/service.ts'
 import { readMeta } from '../../node-server/mvcc/meta.ts'
 import { REGISTRY } from '../../node-server/proto/descriptors.ts'
-import { PutRequest, RangeRequest, RangeResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
+import {
+  AlarmRequest,
+  AlarmRequest_AlarmAction,
+  AlarmResponse,
+  PutRequest,
+  RangeRequest,
+  RangeResponse,
+} from '../../node-server/proto/generated/etcd/rpc.ts'
 import { checkTables } from '../../node-server/tools/store-tables.ts'
 import { requestsOf } from './typed.ts'
 
@@ -67,6 +74,18 @@ function assertStatus(path: string, status: RpcStatus | undefined): void {
   if (!MAY_BE_UNKNOWN.test(path)) assert.notEqual(status.code, 'Unknown')
 }
 
+/** Alarms are raised by any bytes that ask for it, and then writes are refused, rightly. */
+async function disarm(services: Readonly<Record<string, Method>>, context: CallContext): Promise<void> {
+  const alarm = services['/etcdserverpb.Maintenance/Alarm']
+  assert.ok(alarm?.kind === 'unary')
+  const listed = await alarm.handle(AlarmRequest.encode(AlarmRequest.fromPartial({})).finish(), context)
+  assert.ok(listed.ok)
+  for (const { memberID, alarm: type } of AlarmResponse.decode(listed.value).alarms) {
+    const request = AlarmRequest.fromPartial({ action: AlarmRequest_AlarmAction.DEACTIVATE, memberID, alarm: type })
+    assert.ok((await alarm.handle(AlarmRequest.encode(request).finish(), context)).ok)
+  }
+}
+
 async function assertSound(member: MemoryMember, services: Readonly<Record<string, Method>>): Promise<void> {
   await member.store.commit()
   const { problems } = checkTables(member.store.backend, readMeta(member.store.backend))
@@ -76,6 +95,7 @@ async function assertSound(member: MemoryMember, services: Readonly<Record<strin
   const range = services['/etcdserverpb.KV/Range']
   assert.ok(put?.kind === 'unary' && range?.kind === 'unary')
   const context: CallContext = { metadata: () => undefined, signal: new AbortController().signal, peer: '' }
+  await disarm(services, context)
   const written = await put.handle(PutRequest.encode(PutRequest.fromPartial({ key })).finish(), context)
   assert.ok(written.ok)
   const read = await range.handle(RangeRequest.encode(RangeRequest.fromPartial({ key })).finish(), context)
