@@ -11,13 +11,17 @@ import { systemClock } from '../lib/system-clock.ts'
 import { ok, type Result } from '../lib/result.ts'
 import type { AdminStatus } from '../lib/admin-api.ts'
 import { adminApp } from './api/admin/admin-app.ts'
-import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
+import { memberMetrics, type AlarmFacts, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
 import { etcdServices } from './api/etcd/services.ts'
+import { httpHandler } from './api/http/handler.ts'
 import { parseConfig, type Config } from './config.ts'
 import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
+import type { Alarms } from './mvcc/alarms.ts'
+import type { RpcObserver } from './grpc/service.ts'
 import { listenHttp } from './listen/http-listener.ts'
 import { Lifecycle } from './node/lifecycle.ts'
 import { removedReason } from './node/open.ts'
+import { DEFAULT_MAINTENANCE } from './node/options.ts'
 import type { NodePort } from './node/ports.ts'
 import { WatchHub } from './node/watch-hub.ts'
 import { planStart } from './static-start.ts'
@@ -41,6 +45,8 @@ class Program {
   readonly #lifecycle: Lifecycle
   readonly #metrics: MemberMetrics
   readonly #lock: DirectoryLock
+  /** Ends the streams of the JSON gateway. */
+  readonly #stopping = new AbortController()
   readonly #tls: BothTls
   #admin: { close(graceMs: number): Promise<void> } | undefined
   #grpc: GrpcServer | undefined
@@ -72,6 +78,7 @@ class Program {
         electionMs: config.electionTimeoutMs,
         snapshotCount: config.snapshotCount,
         quotaBytes: config.quotaBackendBytes,
+        maintenance: DEFAULT_MAINTENANCE,
         maxRequestBytes: config.maxRequestBytes,
         clock: systemClock,
         observer: this.#metrics.node,
@@ -137,28 +144,43 @@ class Program {
     const { listenClientURLs, maxTxnOps, maxRequestBytes, electionTimeoutMs } = this.#config
     const hub = new WatchHub(member, systemClock)
     this.#watchHub = hub
+    const services = etcdServices(member, {
+      maxTxnOps,
+      clock: systemClock,
+      watch: { hub, maxRequestBytes, electionMs: electionTimeoutMs },
+    })
+    const maxReceiveBytes = maxRequestBytes + GRPC_OVERHEAD_BYTES
+    const observer: RpcObserver = {
+      ...this.#metrics.rpc,
+      failed: (path, error) => {
+        this.#log.error({ err: error, path }, 'a call failed')
+        if (error instanceof Error && error.name === 'AssertionFailed') this.fatal(error)
+      },
+    }
     this.#grpc = await serveGrpcJs({
       listenURLs: listenClientURLs,
       tls: this.#tls.client,
-      services: etcdServices(member, {
-        maxTxnOps,
-        clock: systemClock,
-        watch: { hub, maxRequestBytes, electionMs: electionTimeoutMs },
-      }),
-      maxReceiveBytes: maxRequestBytes + GRPC_OVERHEAD_BYTES,
+      services,
+      maxReceiveBytes,
+      observer,
       log: this.#log,
-      observer: {
-        ...this.#metrics.rpc,
-        failed: (path, error) => {
-          this.#log.error({ err: error, path }, 'a call failed')
-          if (error instanceof Error && error.name === 'AssertionFailed') this.fatal(error)
-        },
-      },
+      handleRequest: httpHandler(member, services, {
+        corsOrigins: [],
+        hostWhitelist: [],
+        isGatewayEnabled: true,
+        maxReceiveBytes,
+        observer,
+        stopping: this.#stopping.signal,
+        health: { alarms: () => raisedAlarms(member.store.alarms), observer: this.#metrics.health },
+        metrics: this.#metricsText(),
+        log: this.#log,
+      }),
     })
     this.#log.info({ urls: listenClientURLs }, 'serving clients')
   }
 
   async #stopServingClients(): Promise<void> {
+    this.#stopping.abort()
     const grpc = this.#grpc
     this.#grpc = undefined
     await grpc?.stop(STOP_GRACE_MS)
@@ -166,16 +188,20 @@ class Program {
 
   async #serveAdmin(): Promise<void> {
     const { adminTokenFile, listenAdminURLs, listenMetricsURLs } = this.#config
-    const { registry } = this.#metrics
     const app = adminApp({
       member: this.#lifecycle,
       readToken: () => (adminTokenFile === undefined ? undefined : readFileSync(adminTokenFile, 'utf8').trim()),
-      metrics: { contentType: registry.contentType, text: () => registry.metrics() },
+      metrics: this.#metricsText(),
       log: this.#log,
     })
     const urls = [...new Set([...listenAdminURLs, ...listenMetricsURLs])]
     this.#admin = await listenHttp({ urls, tls: this.#tls.client, handle: app, log: this.#log })
     if (listenAdminURLs.length > 0) this.#log.info({ urls: listenAdminURLs }, 'serving the admin API')
+  }
+
+  #metricsText(): { readonly contentType: string; text(): Promise<string> } {
+    const { registry } = this.#metrics
+    return { contentType: registry.contentType, text: () => registry.metrics() }
   }
 
   #facts(): MetricsFacts | undefined {
@@ -185,7 +211,9 @@ class Program {
     const peers = node.members().filter(({ id }) => id !== node.memberId)
     return {
       pendingProposals: node.pendingProposals,
-      quotaBytes: this.#config.quotaBackendBytes,
+      quotaBytes: node.quota.limitBytes,
+      isDefragmenting: node.files.isDefragmenting,
+      alarms: alarmFacts(node.store.alarms),
       dbSizeInUseBytes: node.store.size().inUseBytes,
       watch: this.#watchHub?.counts,
       peers: peers.map(({ id }) => {
@@ -195,6 +223,21 @@ class Program {
       }),
     }
   }
+}
+
+interface RaisedAlarm {
+  readonly memberId: bigint
+  readonly kind: AlarmFacts['type']
+}
+
+function raisedAlarms({ noSpace, corrupt }: Alarms): readonly RaisedAlarm[] {
+  const of = (ids: ReadonlySet<bigint>, kind: RaisedAlarm['kind']): RaisedAlarm[] =>
+    [...ids].map((memberId) => ({ memberId, kind }))
+  return [...of(noSpace, 'NOSPACE'), ...of(corrupt, 'CORRUPT')]
+}
+
+function alarmFacts(alarms: Alarms): readonly AlarmFacts[] {
+  return raisedAlarms(alarms).map(({ memberId, kind }) => ({ memberId: memberId.toString(16), type: kind }))
 }
 
 interface BothTls {
@@ -215,8 +258,8 @@ async function main(): Promise<void> {
   const [, , ...args] = process.argv
   if (isTool(args[0])) {
     const { runTool } = await import('./tools/tools.ts')
-    const command = [process.execPath, ...process.execArgv, import.meta.filename]
-    process.exitCode = await runTool(args, { stdout: process.stdout, stderr: process.stderr, command })
+    const { stdout, stderr, execPath, execArgv } = process
+    process.exitCode = await runTool(args, { stdout, stderr, node: [execPath, ...execArgv] })
     return
   }
   const parsed = parseConfig(process.argv.slice(2), process.env)

@@ -4,12 +4,22 @@
  */
 import { unreachable } from '../../lib/assert.ts'
 import { err, ok } from '../../lib/result.ts'
-import { CompactionRequest, DeleteRangeRequest, PutRequest, TxnRequest } from '../proto/generated/etcd/rpc.ts'
-import { beginChange, deleteKeys, endChange, putKey } from './change.ts'
+import {
+  AlarmRequest,
+  CompactionRequest,
+  DeleteRangeRequest,
+  LeaseGrantRequest,
+  LeaseRevokeRequest,
+  PutRequest,
+  TxnRequest,
+} from '../proto/generated/etcd/rpc.ts'
+import { applyAlarm, refuseByAlarm, refuseTxnByAlarm } from './alarms.ts'
+import { beginChange, deleteKeys, endChange, putKey, revokeLease } from './change.ts'
 import type { StoreCommand } from './command.ts'
 import { compact } from './compaction.ts'
 import type { StoreError } from './errors.ts'
 import { RequestReader } from './request-reader.ts'
+import { grantLease } from './lease.ts'
 import type { ApplyResult } from './results.ts'
 import { advanceApplied, type LogPosition, type Store } from './store.ts'
 import { refuseIgnored, refuseLease, txn } from './txn.ts'
@@ -30,6 +40,8 @@ export function apply(store: Store, position: LogPosition, command: StoreCommand
 }
 
 function execute(store: Store, command: StoreCommand): ApplyResult {
+  const refusal = refuseByAlarm(store.alarms, command.kind)
+  if (refusal !== undefined) return err(refusal)
   switch (command.kind) {
     case 'put':
       return applyPut(store, decode(PutRequest, command.request))
@@ -41,6 +53,18 @@ function execute(store: Store, command: StoreCommand): ApplyResult {
       const request = decode(CompactionRequest, command.request)
       return request === undefined ? MALFORMED : compact(store, Number(request.revision))
     }
+    case 'alarm': {
+      const request = decode(AlarmRequest, command.request)
+      return request === undefined ? MALFORMED : applyAlarm(store, request)
+    }
+    case 'lease-grant': {
+      const request = decode(LeaseGrantRequest, command.request)
+      return request === undefined ? MALFORMED : grantLease(store, request)
+    }
+    case 'lease-revoke': {
+      const request = decode(LeaseRevokeRequest, command.request)
+      return request === undefined ? MALFORMED : revokeLease(store, request)
+    }
     default:
       return unreachable(command.kind)
   }
@@ -48,7 +72,7 @@ function execute(store: Store, command: StoreCommand): ApplyResult {
 
 function applyPut(store: Store, request: PutRequest | undefined): ApplyResult {
   if (request === undefined) return MALFORMED
-  const refusal = validatePut(request) ?? refuseLease(request) ?? refuseIgnored(store, request)
+  const refusal = validatePut(request) ?? refuseLease(store, request) ?? refuseIgnored(store, request)
   if (refusal !== undefined) return err(refusal)
   const change = beginChange(store)
   const result = putKey(store, change, request)
@@ -68,7 +92,8 @@ function applyDeleteRange(store: Store, request: DeleteRangeRequest | undefined)
 
 function applyTxn(store: Store, request: TxnRequest | undefined): ApplyResult {
   if (request === undefined) return MALFORMED
-  const refusal: StoreError | undefined = validateTxn(request, ANY_NUMBER_OF_OPERATIONS)
+  const refusal: StoreError | undefined =
+    refuseTxnByAlarm(store.alarms, request) ?? validateTxn(request, ANY_NUMBER_OF_OPERATIONS)
   return refusal === undefined ? txn(store, request) : err(refusal)
 }
 

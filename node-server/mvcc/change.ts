@@ -1,10 +1,13 @@
 /** Puts and deletes: how one key's change is written into the tables. One change is one revision of the store. */
+import { assert } from '../../lib/assert.ts'
 import { Revision } from '../../lib/ids.ts'
-import type { DeleteRangeRequest, PutRequest } from '../proto/generated/etcd/rpc.ts'
+import { err, ok } from '../../lib/result.ts'
+import type { DeleteRangeRequest, LeaseRevokeRequest, PutRequest } from '../proto/generated/etcd/rpc.ts'
 import { encodeRecord, historyKey, revisionKey, type IndexRecord } from './key-index.ts'
 import { encodePut, encodeTombstone, valueOf } from './key-value.ts'
+import { hasLease, keysOfLease, moveKey, removeLease } from './lease.ts'
 import { keyRange, readCurrent, readKeyValue, scanCurrent, type IndexedKey } from './read.ts'
-import type { DeleteRangeResult, PutResult } from './results.ts'
+import type { ApplyResult, DeleteRangeResult, PutResult } from './results.ts'
 import type { Store } from './store.ts'
 
 /** What one entry does to keys: all of it gets one revision, its steps are told apart by the sub-revision. */
@@ -47,6 +50,7 @@ export function putKey(store: Store, change: Change, request: PutRequest): PutRe
   buffer.put('revisions', revisionKey(record.modRevision, record.sub), encodePut({ ...record, key, value }))
   buffer.put('current', key, encodeRecord(record))
   if (previous !== undefined) buffer.put('history', historyKey(key, previous.modRevision), encodeRecord(previous))
+  moveKey(store, key, previous?.lease ?? 0n, lease)
   return { kind: 'put', revision: change.revision, prevKv: request.prevKv ? previousKeyValue : undefined }
 }
 
@@ -55,6 +59,20 @@ export function deleteKeys(store: Store, change: Change, request: DeleteRangeReq
   const prevKvs = request.prevKv ? keys.map(({ record }) => readKeyValue(store, record)) : []
   for (const key of keys) deleteKey(store, change, key)
   return { kind: 'delete-range', revision: revisionWithin(store, change), deleted: keys.length, prevKvs }
+}
+
+/** Deletes the lease and its keys, in key order and as one revision; without keys there is none. */
+export function revokeLease(store: Store, { ID }: LeaseRevokeRequest): ApplyResult {
+  if (ID === 0n || !hasLease(store, ID)) return err({ kind: 'lease-not-found' })
+  const change = beginChange(store)
+  for (const key of keysOfLease(store, ID)) {
+    const record = readCurrent(store, key)
+    assert(record?.lease === ID, 'a key that a lease holds is there and names it')
+    deleteKey(store, change, { key, record })
+  }
+  removeLease(store, ID)
+  endChange(store, change)
+  return ok({ kind: 'lease-revoke', revision: store.revision, id: ID })
 }
 
 function liveKeys(store: Store, request: DeleteRangeRequest): readonly IndexedKey[] {
@@ -75,4 +93,5 @@ function deleteKey(store: Store, change: Change, { key, record }: IndexedKey): v
   buffer.remove('current', key)
   buffer.put('history', historyKey(key, record.modRevision), encodeRecord(record))
   buffer.put('history', historyKey(key, tombstone.modRevision), encodeRecord(tombstone))
+  moveKey(store, key, record.lease, 0n)
 }

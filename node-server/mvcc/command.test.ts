@@ -19,6 +19,8 @@ const COMMANDS: readonly Command[] = [
   { kind: 'delete-range', requestId: 2n ** 64n - 1n, request: Buffer.alloc(0) },
   { kind: 'txn', requestId: 0n, request: Buffer.from([0, 255]) },
   { kind: 'compact', requestId: 1n, request: Buffer.from('c') },
+  { kind: 'lease-grant', requestId: 5n, request: Buffer.from('g') },
+  { kind: 'lease-revoke', requestId: 6n, request: Buffer.from('r') },
   {
     kind: 'membership',
     requestId: 3n,
@@ -53,6 +55,8 @@ test('the bytes do not change between versions', () => {
     '02ffffffffffffffff',
     '03000000000000000000ff',
     '04000000000000000163',
+    '08000000000000000567',
+    '09000000000000000672',
     hex(
       '05000000000000000300000006',
       '67726f772d31',

@@ -9,6 +9,9 @@ export type StoreError =
   /** `ignore_value` or `ignore_lease` on a key that is not there, or an empty operation in a txn (as in etcd). */
   | { readonly kind: 'key-not-found' }
   | { readonly kind: 'lease-not-found' }
+  | { readonly kind: 'lease-exists' }
+  /** See `MAX_LEASE_TTL_SECONDS`. */
+  | { readonly kind: 'lease-ttl-too-large' }
   | { readonly kind: 'empty-key' }
   /** See `isKeyTooLong`; etcd has no such limit. */
   | { readonly kind: 'key-too-long' }
@@ -17,6 +20,10 @@ export type StoreError =
   | { readonly kind: 'duplicate-key' }
   | { readonly kind: 'too-many-operations' }
   | { readonly kind: 'invalid-sort-option' }
+  /** A NOSPACE alarm is in force. */
+  | { readonly kind: 'no-space' }
+  /** A CORRUPT alarm is in force. */
+  | { readonly kind: 'corrupt' }
   /** The request's bytes are not the protobuf message that they should be. */
   | { readonly kind: 'malformed-request' }
 
@@ -31,6 +38,10 @@ export function describeStoreError(error: StoreError): string {
       return 'key not found'
     case 'lease-not-found':
       return 'lease not found'
+    case 'lease-exists':
+      return 'there is a lease with that ID already'
+    case 'lease-ttl-too-large':
+      return 'the TTL is longer than a lease may live'
     case 'empty-key':
       return 'the key is empty'
     case 'key-too-long':
@@ -45,6 +56,10 @@ export function describeStoreError(error: StoreError): string {
       return 'the txn has too many operations'
     case 'invalid-sort-option':
       return 'unknown sort order or target'
+    case 'no-space':
+      return 'a member has no space left'
+    case 'corrupt':
+      return 'members disagree about the data'
     case 'malformed-request':
       return 'the request is not the protobuf message that it should be'
     default:

@@ -8,7 +8,15 @@ import type { Store } from './store.ts'
 
 const FIRST_KEY = Buffer.of(0)
 /** The rest of the tables that are equal everywhere. */
-const ADMINISTRATION: readonly Table[] = ['members', 'operations', 'operationOrder', 'configHistory']
+const ADMINISTRATION: readonly Table[] = [
+  'members',
+  'operations',
+  'operationOrder',
+  'configHistory',
+  'alarms',
+  'leases',
+  'leaseKeys',
+]
 
 /**
  * Covers what any allowed read can see: the keys at the compacted revision, every change since, the administration, the

@@ -54,6 +54,18 @@ export function readAt(store: Store, key: Uint8Array, revision: number): IndexRe
   return undefined
 }
 
+/** What became of one key above `revision`, oldest first, deletions included; what a compaction has taken is left out. */
+export function* versionsAfter(store: Store, key: Uint8Array, revision: number): Iterable<IndexRecord> {
+  const current = readCurrent(store, key)
+  const superseded = store.buffer.scan(
+    'history',
+    historyKey(key, revision + 1),
+    historyKey(key, Number.MAX_SAFE_INTEGER),
+  )
+  for (const { value } of superseded) yield decodeRecord(value)
+  if (current !== undefined && current.modRevision > revision) yield current
+}
+
 export interface ScanCurrentOptions {
   readonly isReverse?: boolean
   readonly limit?: number

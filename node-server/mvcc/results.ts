@@ -1,6 +1,7 @@
 /** What the store answers; the API turns it into etcd's responses. Key-values are encoded mvccpb.KeyValue messages. */
 import type { Revision } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
+import type { AlarmMember } from '../proto/generated/etcd/rpc.ts'
 import type { StoreError } from './errors.ts'
 
 export interface RangeResult {
@@ -42,8 +43,31 @@ export interface CompactResult {
   readonly revision: Revision
 }
 
+export interface AlarmResult {
+  readonly kind: 'alarm'
+  /** Of the store. */
+  readonly revision: Revision
+  readonly alarms: AlarmMember[]
+}
+
+export interface LeaseGrantResult {
+  readonly kind: 'lease-grant'
+  /** Of the store: a grant makes none. */
+  readonly revision: Revision
+  readonly id: bigint
+  readonly ttlSeconds: number
+}
+
+export interface LeaseRevokeResult {
+  readonly kind: 'lease-revoke'
+  /** Of the store after the lease's keys are gone. */
+  readonly revision: Revision
+  readonly id: bigint
+}
+
 export type OperationResult = RangeResult | PutResult | DeleteRangeResult | TxnResult
-export type AppliedResult = PutResult | DeleteRangeResult | TxnResult | CompactResult
+export type LeaseResult = LeaseGrantResult | LeaseRevokeResult
+export type AppliedResult = PutResult | DeleteRangeResult | TxnResult | CompactResult | LeaseResult | AlarmResult
 
 /** Of one entry: what its waiter gets. */
 export type ApplyResult = Result<AppliedResult, StoreError>

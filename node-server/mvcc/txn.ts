@@ -16,6 +16,7 @@ import { beginChange, deleteKeys, endChange, putKey, revisionWithin, type Change
 import type { StoreError } from './errors.ts'
 import type { IndexRecord } from './key-index.ts'
 import { valueOf } from './key-value.ts'
+import { hasLease } from './lease.ts'
 import { range, refuseRevision } from './range.ts'
 import { keyRange, readCurrent, readKeyValue, scanCurrent } from './read.ts'
 import type { ApplyResult, OperationResult, TxnResult } from './results.ts'
@@ -77,7 +78,7 @@ function refuseStep(store: Store, step: Step): StoreError | undefined {
     case 'requestRange':
       return refuseRevision(store, Number(step.value.revision), store.revision)
     case 'requestPut':
-      return refuseIgnored(store, step.value) ?? refuseLease(step.value)
+      return refuseLease(store, step.value) ?? refuseIgnored(store, step.value)
     case 'requestDeleteRange':
       return undefined
     case 'plan':
@@ -93,9 +94,9 @@ export function refuseIgnored(store: Store, request: PutRequest): StoreError | u
   return isKept && readCurrent(store, request.key) === undefined ? { kind: 'key-not-found' } : undefined
 }
 
-/** There are no leases that a key could be attached to. */
-export function refuseLease(request: PutRequest): StoreError | undefined {
-  return request.lease === 0n ? undefined : { kind: 'lease-not-found' }
+/** A key can be attached only to a lease that is there. */
+export function refuseLease(store: Store, { lease }: PutRequest): StoreError | undefined {
+  return lease === 0n || hasLease(store, lease) ? undefined : { kind: 'lease-not-found' }
 }
 
 function execute(store: Store, change: Change, plan: Plan): readonly OperationResult[] {

@@ -4,13 +4,14 @@
  */
 import { assert, unreachable } from '../../lib/assert.ts'
 import { MalformedBytes } from '../../lib/bytes.ts'
-import type { ClusterId } from '../../lib/ids.ts'
+import type { ClusterId, Term } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { AdminChange } from '../../lib/admin-api.ts'
 import { apply, type ApplyResult } from '../mvcc/apply.ts'
 import { decodeCommand, type Command, type Member, type StoreCommand } from '../mvcc/command.ts'
 import { Committer } from '../mvcc/committer.ts'
 import { getMember, getOperation, putMember, recordOperation } from '../mvcc/members.ts'
+import type { AppliedResult, LeaseResult } from '../mvcc/results.ts'
 import { advanceApplied, type Store } from '../mvcc/store.ts'
 import type { ConfigChange, Entry } from '../raft/message.ts'
 import type { Refusal } from './fence.ts'
@@ -30,6 +31,9 @@ export interface ApplierEvents {
   /** A config entry: Raft's configuration changes with it. */
   onConfigChange(entry: Entry, change: ConfigChange): void
   onMembersChanged(): void
+  /** The first entry of a term: what the terms before it committed is applied. */
+  onTermBegan(term: Term): void
+  onLease(result: LeaseResult): void
 }
 
 const SLOW_APPLY_MS = 100
@@ -96,12 +100,14 @@ export class Applier {
     if (entry.data.length === 0) {
       if (entry.kind === 'config') this.#events.onConfigChange(entry, applyLeaveJoint(this.store, entry.index))
       advanceApplied(this.store, position)
+      if (entry.kind === 'normal') this.#events.onTermBegan(entry.term)
       return
     }
     const command = this.#decode(entry)
     if (isStoreCommand(command)) {
       assert(entry.kind === 'normal', 'a config entry is a membership command')
       const result = apply(this.store, position, command)
+      if (result.ok && isLeaseResult(result.value)) this.#events.onLease(result.value)
       this.#waiters.settle(command.requestId, { kind: 'applied', result })
       return
     }
@@ -149,10 +155,22 @@ export class Applier {
   }
 }
 
+const STORE_COMMANDS: ReadonlySet<Command['kind']> = new Set<StoreCommand['kind']>([
+  'put',
+  'delete-range',
+  'txn',
+  'compact',
+  'alarm',
+  'lease-grant',
+  'lease-revoke',
+])
+
 function isStoreCommand(command: Command): command is StoreCommand {
-  return (
-    command.kind === 'put' || command.kind === 'delete-range' || command.kind === 'txn' || command.kind === 'compact'
-  )
+  return STORE_COMMANDS.has(command.kind)
+}
+
+function isLeaseResult(result: AppliedResult): result is LeaseResult {
+  return result.kind === 'lease-grant' || result.kind === 'lease-revoke'
 }
 
 export const timeout: Outcome = { kind: 'problem', problem: 'timeout' }

@@ -12,6 +12,8 @@ import type { MembershipChange } from '../mvcc/command.ts'
 import { getOperation } from '../mvcc/members.ts'
 import type { Transport } from '../transport/transport.ts'
 import { refuse, staleFence, type LeaderFacts, type RequestedChange } from './fence.ts'
+import type { HashedKeyValues } from './hasher.ts'
+import { LeaseDuties } from './lease-duties.ts'
 import { decodeChange } from './membership.ts'
 import type { Node } from './node.ts'
 import { requestTimeoutMs } from './options.ts'
@@ -32,14 +34,17 @@ type TransferRequest = Extract<PeerRequest, { kind: 'transfer-leader' }>
 /** etcd promotes a learner that has 90 % of the leader's log. */
 const READY_SHARE = 0.9
 const LEADER_POLL_MS = 10
+const HASH_TIMEOUT_MS = 60_000
 
 export class LeaderDuties {
+  readonly leases: LeaseDuties
   readonly #node: Node
   readonly #transport: Transport
 
   constructor(node: Node, transport: Transport) {
     this.#node = node
     this.#transport = transport
+    this.leases = new LeaseDuties(node, (to, payload, timeoutMs) => transport.request(to, payload, timeoutMs))
   }
 
   async change(request: ChangeRequest): Promise<Result<AdminChange, WireRefusal>> {
@@ -57,7 +62,19 @@ export class LeaderDuties {
     const request = decodePeerRequest(payload)
     if (request === undefined) return encodeJson({ kind: 'members', answer: this.members() })
     if (request.kind === 'members' || from === NOBODY) return encodeJson({ kind: 'members', answer: this.members() })
+    if (request.kind === 'hash-kv')
+      return encodeJson({ kind: 'hash-kv', result: await this.#node.hasher.hashKeyValues(request.revision) })
+    if (request.kind === 'lease-renew' || request.kind === 'lease-time-to-live')
+      return encodeJson(await this.leases.answer(request))
     return encodeJson(await this.#carryOut(request))
+  }
+
+  /** Of a peer's own data; it may have to read all of it first. */
+  async hashOf(peer: MemberId, revision: number): Promise<Result<HashedKeyValues, string>> {
+    const answer = await this.#transport.request(peer, encodeJson({ kind: 'hash-kv', revision }), HASH_TIMEOUT_MS)
+    if (!answer.ok) return answer
+    const decoded = decodePeerAnswer(answer.value)
+    return decoded?.kind === 'hash-kv' ? decoded.result : err('the peer gave an answer that cannot be read')
   }
 
   members(): MembersAnswer {

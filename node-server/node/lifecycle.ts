@@ -34,6 +34,7 @@ import { createDataDirectory, openDataDirectory, type StartPlan } from './open.t
 import type { NodeOptions } from './options.ts'
 import type { PeerRequest, WireRefusal } from './peer-requests.ts'
 import type { NodePort } from './ports.ts'
+import { Upkeep } from './upkeep.ts'
 
 export interface LifecycleOptions {
   readonly disk: Disk
@@ -55,6 +56,7 @@ interface Running {
   readonly node: Node
   readonly duties: LeaderDuties
   readonly transport: Transport
+  readonly upkeep: Upkeep
 }
 
 type Change = Result<AdminChange, AdminError>
@@ -113,11 +115,18 @@ export class Lifecycle implements AdminPort {
         isRemoved: (id) => node.isRemovedMember(id),
       },
     )
-    duties.current = new LeaderDuties(node, transport)
+    const leaderDuties = new LeaderDuties(node, transport)
+    duties.current = leaderDuties
+    const upkeep = new Upkeep(node, (peer, revision) => leaderDuties.hashOf(peer, revision))
     this.#identity = identity
-    this.#running = { node, duties: duties.current, transport }
+    this.#running = { node, duties: leaderDuties, transport, upkeep }
     node.start(transport)
-    await this.#options.onRunning(new MemberPort(node, duties.current))
+    if (nodeOptions.maintenance.checksAtStart) {
+      const checked = await upkeep.checkAtStart()
+      if (!checked.ok) return checked
+    }
+    upkeep.start(onFatal)
+    await this.#options.onRunning(new MemberPort(node, leaderDuties))
     return ok(undefined)
   }
 
@@ -202,6 +211,7 @@ export class Lifecycle implements AdminPort {
   async stop(): Promise<void> {
     const running = this.#running
     if (running === undefined) return
+    running.upkeep.stop()
     await handOver(running.node)
     await running.node.stop()
     await this.#marking

@@ -6,14 +6,21 @@
  * Invariants: the order within a turn (turn.ts); at most one turn at a time; each request is answered once (waiters.ts).
  * Neighbours: api/ asks through NodePort and the leader's part in leader-duties.ts; main starts and stops it.
  */
-import { LogIndex, NOBODY, type ClusterId, type MemberId } from '../../lib/ids.ts'
+import { LogIndex, NOBODY, type ClusterId, type MemberId, type Term } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Timer } from '../../lib/clock.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
 import type { Command, Member } from '../mvcc/command.ts'
 import { compactSlice, type CompactionCursor } from '../mvcc/compaction.ts'
+import { listLeases } from '../mvcc/lease.ts'
 import { getMember, isRemovedMember, listMembers } from '../mvcc/members.ts'
 import type { Store } from '../mvcc/store.ts'
+import {
+  AlarmRequest,
+  AlarmRequest_AlarmAction as AlarmAction,
+  AlarmType,
+  LeaseRevokeRequest,
+} from '../proto/generated/etcd/rpc.ts'
 import { termAt } from '../raft/log.ts'
 import type { ConfigChange, Entry, Message, SnapshotMeta } from '../raft/message.ts'
 import {
@@ -21,6 +28,7 @@ import {
   campaign,
   compact,
   hasReady,
+  leaderOf,
   readIndex,
   reportSnapshot,
   reportUnreachable,
@@ -37,11 +45,16 @@ import type { Wal } from '../storage/wal.ts'
 import type { ReceivedSnapshot, SnapshotMessage, Transport } from '../transport/transport.ts'
 import { Applier, applied, problemOf, type Outcome } from './applier.ts'
 import { onlyApplicable } from './forwarded.ts'
+import { newLeaseIds } from './lease-ids.ts'
+import { Lessor } from './lessor.ts'
 import { CATCH_UP_ENTRIES, MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
+import { Hasher } from './hasher.ts'
 import { Proposals } from './proposals.ts'
+import { Quota } from './quota.ts'
 import { Reads } from './reads.ts'
 import type { Snapshots } from './snapshots.ts'
+import { StoreFiles } from './store-files.ts'
 import { runTurn, type TurnActions } from './turn.ts'
 
 export interface NodeParts {
@@ -63,6 +76,11 @@ const MAX_READ_RETRY_MS = 500
 export class Node {
   readonly options: NodeOptions
   readonly identity: StoredIdentity
+  readonly quota: Quota
+  readonly hasher: Hasher
+  readonly files: StoreFiles
+  readonly lessor: Lessor
+  readonly #leaseIds: () => bigint
   readonly #raft: Raft
   readonly #wal: Wal
   readonly #snapshots: Snapshots
@@ -77,7 +95,9 @@ export class Node {
   #tickTimer: Timer | undefined
   #lastPublishMs = 0
   #compaction: CompactionCursor | undefined
-  #sizeBytes = 0
+  #raisingNoSpace: Promise<void> | undefined
+  /** Of the store when its size was last compared with the quota. */
+  #weighedRevision: number
   #isStopped = false
   #isRemoved = false
   #lastLeader = NOBODY
@@ -108,8 +128,25 @@ export class Node {
       {
         onConfigChange: (entry, change) => this.#onConfigChange(entry, change),
         onMembersChanged: () => this.#onMembersChanged(),
+        onTermBegan: (term) => {
+          if (this.#leadingTerm() === term) this.lessor.promote(term, listLeases(this.store))
+        },
+        onLease: (result) => this.lessor.applied(result),
       },
     )
+    const currentStore = (): Store => this.store
+    this.quota = new Quota(options.quotaBytes, currentStore)
+    this.hasher = new Hasher(currentStore, options.clock, options.maintenance.compactHashCheckMs > 0)
+    this.files = new StoreFiles({ snapshots: parts.snapshots, onFatal: this.#onFatal }, currentStore, () =>
+      this.quota.forget(),
+    )
+    this.#weighedRevision = this.store.revision
+    this.#leaseIds = newLeaseIds(identity.memberId, options.clock.wallMs())
+    this.lessor = new Lessor({
+      ...options,
+      leadingTerm: () => this.#leadingTerm(),
+      revoke: (id, term) => this.#revokeLease(id, term),
+    })
   }
 
   get clusterId(): ClusterId {
@@ -132,13 +169,16 @@ export class Node {
     return this.#proposals.waiters.size
   }
 
+  get leader(): MemberId {
+    return leaderOf(this.#raft)
+  }
+
   start(transport: Transport): void {
     this.#transport = transport
     this.#onMembersChanged()
     const { configuration } = this.raftStatus()
     // Alone there is nobody to wait for.
     if (configuration.voters.length === 1 && configuration.voters[0] === this.memberId) campaign(this.#raft)
-    this.#sizeBytes = this.store.size().totalBytes
     this.#scheduleTick()
     this.#pump()
   }
@@ -174,8 +214,32 @@ export class Node {
 
   async propose(kind: RequestKind, request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>> {
     if (request.length > this.options.maxRequestBytes) return err('request-too-large')
-    if (this.#sizeBytes > this.options.quotaBytes && (kind === 'put' || kind === 'txn')) return err('no-space')
+    if (!this.quota.takes(kind, request)) {
+      await this.#raiseNoSpace()
+      return err('no-space')
+    }
     return applied(await this.proposeCommand({ kind, requestId: this.nextRequestId(), request }))
+  }
+
+  /** Resolves once it is in force here, or could not be raised. */
+  async raiseAlarm(alarm: AlarmType, memberID: bigint): Promise<void> {
+    const request = AlarmRequest.encode({ action: AlarmAction.ACTIVATE, memberID, alarm }).finish()
+    const outcome = await this.proposeCommand({ kind: 'alarm', requestId: this.nextRequestId(), request })
+    if (outcome.kind === 'problem') this.options.log.warn({ reason: outcome.problem }, 'could not raise an alarm')
+  }
+
+  #raiseNoSpace(): Promise<void> {
+    if (this.store.alarms.noSpace.has(this.memberId)) return Promise.resolve()
+    const { quota, options } = this
+    options.log.warn({ quotaBytes: quota.limitBytes, size: this.store.size() }, 'the store has outgrown its quota')
+    this.#raisingNoSpace ??= this.raiseAlarm(AlarmType.NOSPACE, this.memberId).finally(
+      () => (this.#raisingNoSpace = undefined),
+    )
+    return this.#raisingNoSpace
+  }
+
+  newLeaseId(): bigint {
+    return this.#leaseIds()
   }
 
   nextRequestId(): bigint {
@@ -183,11 +247,11 @@ export class Node {
   }
 
   /** Resolves with what applying it gave, or with why that is not known. Membership changes only on the leader. */
-  proposeCommand(command: Command): Promise<Outcome> {
+  proposeCommand(command: Command, onlyInTerm?: Term): Promise<Outcome> {
     const { log } = this.#raft
     if (this.#isStopped || this.#isRemoved) return Promise.resolve(problemOf('stopped'))
     if (log.committed - log.applied > MAX_APPLY_GAP) return Promise.resolve(problemOf('too-many-requests'))
-    const outcome = this.#proposals.add(command)
+    const outcome = this.#proposals.add(command, onlyInTerm)
     this.#schedulePump()
     return outcome
   }
@@ -242,6 +306,7 @@ export class Node {
     this.options.log.warn({}, 'the cluster has removed this member')
     this.#proposals.stop()
     this.#reads.stop()
+    this.lessor.demote()
     this.#transport?.setPeers(new Map()) // they would refuse it again and again
     this.#onRemoved()
   }
@@ -252,6 +317,8 @@ export class Node {
     this.#tickTimer?.cancel()
     this.#proposals.stop()
     this.#reads.stop()
+    this.hasher.stop()
+    this.lessor.demote()
     await this.#turn
     await this.#transport?.close()
     await this.#wal.close()
@@ -272,9 +339,10 @@ export class Node {
     this.#guard(() => tick(this.#raft))
     this.#proposals.expire(nowMs)
     this.#reads.expire(nowMs)
+    this.lessor.tick(nowMs)
     if (nowMs - this.#lastPublishMs >= PUBLISH_INTERVAL_MS) {
       this.#lastPublishMs = nowMs
-      this.#sizeBytes = this.store.size().totalBytes
+      this.quota.forget()
       this.#publishAttributes()
     }
     this.#compactSlices()
@@ -283,10 +351,11 @@ export class Node {
 
   /** The physical half of a compaction, a little with each tick. */
   #compactSlices(): void {
+    this.hasher.observeCompaction()
     if (this.store.isSaturated) return
     if (this.#compaction === undefined && this.store.meta.purgedRevision >= this.store.compactedRevision) return
     this.#guard(() => {
-      this.#compaction = compactSlice(this.store, this.#compaction).cursor
+      this.#compaction = compactSlice(this.store, this.#compaction, this.hasher.purgeLimit).cursor
     })
   }
 
@@ -373,7 +442,17 @@ export class Node {
   }
 
   #tellApplied(): void {
+    this.hasher.observeCompaction()
+    this.#weigh()
     for (const listener of this.#appliedListeners) listener()
+  }
+
+  /** Entries of all members make the store grow: whoever sees it too large says so, also without clients of its own. */
+  #weigh(): void {
+    const { revision } = this.store
+    if (revision === this.#weighedRevision) return
+    this.#weighedRevision = revision
+    if (!this.quota.hasRoomFor(1)) void this.#raiseNoSpace()
   }
 
   #afterTurn(work: Ready): void {
@@ -390,6 +469,7 @@ export class Node {
   #onSoftState(softState: NonNullable<Ready['softState']>): void {
     const { role, leader, term } = softState
     this.options.log.info({ role, leader: leader.toString(16), term }, 'role')
+    if (role !== 'leader') this.lessor.demote()
     if (leader === NOBODY || leader === this.#lastLeader) return
     this.#lastLeader = leader
     this.#proposals.leaderChanged()
@@ -406,6 +486,17 @@ export class Node {
     if (term === undefined) return
     compact(this.#raft, index)
     this.#wal.setBase({ index, term }).catch(this.#onFatal)
+  }
+
+  #leadingTerm(): Term | undefined {
+    return this.#raft.role.kind === 'leader' && !this.#isStopped ? this.#raft.term : undefined
+  }
+
+  async #revokeLease(id: bigint, term: Term): Promise<boolean> {
+    const request = LeaseRevokeRequest.encode({ ID: id }).finish()
+    const command = { kind: 'lease-revoke', requestId: this.nextRequestId(), request } as const
+    const outcome = await this.proposeCommand(command, term)
+    return outcome.kind === 'applied' && outcome.result.ok
   }
 
   #onConfigChange(entry: Entry, change: ConfigChange): void {

@@ -7,4 +7,11 @@ export interface NodeObserver {
   leaderChanged(): void
   /** An apply batch took longer than 100 ms. */
   slowApply(): void
+  /** Applied here, on any member, like a revoke. */
+  leaseGranted(ttlSeconds: number): void
+  leaseRevoked(): void
+  /** At the leader. */
+  leaseRenewed(): void
+  /** At the leader: a revoke that nobody asked for is applied. */
+  leaseExpired(): void
 }

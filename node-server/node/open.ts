@@ -25,7 +25,8 @@ import { DEFAULT_SEGMENT_SIZE_BYTES, Wal, type WalOptions } from '../storage/wal
 import { decodeConfiguration } from './configuration.ts'
 import { noteConfiguration } from './membership.ts'
 import type { NodeOptions } from './options.ts'
-import { Snapshots, openStore, storePath } from './snapshots.ts'
+import { Snapshots, openStore } from './snapshots.ts'
+import { FIRST_STORE, storePath } from './store-name.ts'
 
 /** `bootstrap`: these members are a new cluster. `join`: a cluster that is there has added this member. */
 export interface StartPlan {
@@ -57,7 +58,7 @@ export function restoreDataDirectory(
   placeStore: (path: string) => Promise<void>,
 ): Promise<StoredIdentity> {
   const fill = async (paths: MemberPaths, identity: Identity): Promise<void> => {
-    await placeStore(storePath(paths, 0))
+    await placeStore(storePath(paths, FIRST_STORE))
     await fillDirectory(disk, paths, identity, plan)
   }
   return createMember(disk, dataDirectory, plan, fill, RESTORING)

@@ -1,5 +1,6 @@
 /**
- * What members ask of one another beside Raft: changes that only the leader may make, and who is in the cluster. JSON.
+ * What members ask of one another beside Raft: changes that only the leader may make, how long leases live,
+ * which only it knows, and who is in the cluster. JSON.
  * The other side may be of another version, or no member at all: nothing of it is used that does not fit.
  */
 import { z } from 'zod'
@@ -12,6 +13,7 @@ import {
   type LeaderTransferResult,
 } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
+import type { HashedKeyValues } from './hasher.ts'
 import { MAX_OPERATION_ID_SIZE_BYTES } from '../mvcc/command.ts'
 import type { NodeProblem } from './ports.ts'
 
@@ -39,6 +41,29 @@ export type PeerRequest =
       readonly memberId: string
     }
   | { readonly kind: 'members' }
+  | HashQuestion
+  | LeaseQuestion
+
+/** The ID in decimals, signed. */
+export type LeaseQuestion =
+  | { readonly kind: 'lease-renew'; readonly leaseId: string }
+  | { readonly kind: 'lease-time-to-live'; readonly leaseId: string }
+
+/** `not-primary`: the asked member cannot know, ask the leader. */
+export type LeaseAnswer =
+  | { readonly kind: 'lease'; readonly state: 'absent' | 'not-primary' }
+  | {
+      readonly kind: 'lease'
+      readonly state: 'alive'
+      readonly ttlSeconds: number
+      readonly remainingSeconds: number
+    }
+
+/** The hash of the asked member's own data at a revision. */
+export interface HashQuestion {
+  readonly kind: 'hash-kv'
+  readonly revision: number
+}
 
 export interface WireRefusal {
   readonly error: AdminError
@@ -54,6 +79,8 @@ export type PeerAnswer =
   | { readonly kind: 'change'; readonly result: Result<AdminChange, WireRefusal> }
   | { readonly kind: 'transfer-leader'; readonly result: Result<LeaderTransferResult, WireRefusal> }
   | { readonly kind: 'members'; readonly answer: MembersAnswer }
+  | { readonly kind: 'hash-kv'; /** The error: why there is none. */ readonly result: Result<HashedKeyValues, string> }
+  | LeaseAnswer
 
 export function encodeJson(value: PeerRequest | PeerAnswer): Buffer {
   return Buffer.from(JSON.stringify(value))
@@ -83,6 +110,8 @@ const requestJson: z.ZodType<PeerRequest> = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('transfer-leader'), operationId, expectedConfigIndex: optionalIndex, memberId: id }),
   z.object({ kind: z.literal('members') }),
+  z.object({ kind: z.literal('hash-kv'), revision: index }),
+  z.object({ kind: z.enum(['lease-renew', 'lease-time-to-live']), leaseId: z.string().regex(/^-?\d{1,19}$/) }),
 ])
 
 /** Every problem there is: the compiler asks for those that are new. */
@@ -138,10 +167,23 @@ const member = z.object({
   isLearner: z.boolean(),
 })
 
+const hashed = z.object({ hash: index, compactedRevision: z.int().min(-1), revision: index, currentRevision: index })
+
 const answerJson: z.ZodType<PeerAnswer> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('change'), result: resultOf<AdminChange>(change) }),
   z.object({ kind: z.literal('transfer-leader'), result: resultOf<LeaderTransferResult>(transfer) }),
   z.object({ kind: z.literal('members'), answer: z.object({ clusterId: id, members: z.array(member) }) }),
+  z.object({
+    kind: z.literal('hash-kv'),
+    result: z.discriminatedUnion('ok', [
+      z.object({ ok: z.literal(true), value: hashed }),
+      z.object({ ok: z.literal(false), error: z.string() }),
+    ]),
+  }),
+  z.discriminatedUnion('state', [
+    z.object({ kind: z.literal('lease'), state: z.enum(['absent', 'not-primary']) }),
+    z.object({ kind: z.literal('lease'), state: z.literal('alive'), ttlSeconds: index, remainingSeconds: z.int() }),
+  ]),
 ])
 
 /** Undefined for what is no request of this version. */

@@ -4,6 +4,7 @@
  */
 import type { Command } from '../mvcc/command.ts'
 import { encodeCommand } from '../mvcc/command.ts'
+import type { Term } from '../../lib/ids.ts'
 import type { ProposedEntry } from '../raft/message.ts'
 import { propose, type ProposalProblem, type Raft } from '../raft/raft.ts'
 import { problemOf, timeout, type Outcome } from './applier.ts'
@@ -15,6 +16,8 @@ import { Waiters } from './waiters.ts'
 const LOST_AFTER_MS = 250
 
 interface Pending {
+  /** Not proposed unless this member leads in this term. */
+  readonly onlyInTerm: Term | undefined
   readonly requestId: bigint
   readonly entry: ProposedEntry
 }
@@ -44,8 +47,8 @@ export class Proposals {
     return this.#lastRequestId
   }
 
-  /** Resolves with what applying it gave, or with why that is not known. */
-  add(command: Command): Promise<Outcome> {
+  /** Resolves with what applying it gave, or with why that is not known. With `onlyInTerm`, it is never carried to another leader. */
+  add(command: Command, onlyInTerm?: Term): Promise<Outcome> {
     if (this.waiters.isFull) return Promise.resolve(problemOf('too-many-requests'))
     const { requestId } = command
     const entry: ProposedEntry = {
@@ -55,7 +58,7 @@ export class Proposals {
     const deadlineMs = this.#options.clock.monotonicMs() + requestTimeoutMs(this.#options)
     return new Promise((resolve) => {
       this.waiters.add(requestId, { resolve, deadlineMs, late: timeout })
-      this.#pending.push({ requestId, entry })
+      this.#pending.push({ requestId, entry, onlyInTerm })
     })
   }
 
@@ -66,7 +69,8 @@ export class Proposals {
     this.#pending = []
     const normal: Pending[] = []
     for (const one of pending) {
-      if (one.entry.kind === 'config') this.#propose(raft, [one])
+      if (isTooLate(one, raft)) this.waiters.settle(one.requestId, problemOf('not-leader'))
+      else if (one.entry.kind === 'config') this.#propose(raft, [one])
       else normal.push(one)
     }
     if (normal.length > 0) this.#propose(raft, normal)
@@ -102,4 +106,8 @@ export class Proposals {
       this.waiters.settle(requestId, outcome)
     }
   }
+}
+
+function isTooLate({ onlyInTerm }: Pending, raft: Raft): boolean {
+  return onlyInTerm !== undefined && (raft.role.kind !== 'leader' || raft.term !== onlyInTerm)
 }

@@ -5,6 +5,8 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { open } from 'lmdb'
+import type { Write } from '../mvcc/backend.ts'
 import { testBackend } from '../mvcc/testing/backend-conformance.ts'
 import { checkAgainstTwin } from '../mvcc/testing/model-property.ts'
 import { hashState } from '../mvcc/hash.ts'
@@ -84,6 +86,33 @@ test('a snapshot says which state it holds and takes the place of a store', asyn
   assert.equal(reopened.appliedIndex, 130)
   await reopened.close()
   await source.close()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+test('a store from before a table was known is read as if that were empty, and gets it once it is written', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'raftkv-tables-'))
+  const path = join(directory, 'store.lmdb')
+  const earlier = open<Uint8Array, Uint8Array>({ path, noSubdir: true, maxDbs: 12, encoding: 'binary' })
+  await earlier.openDB('current', { encoding: 'binary', keyEncoding: 'binary' }).put(Buffer.from('a'), Buffer.from('1'))
+  await earlier.close()
+  const read = async (isReadOnly: boolean, write?: Write): Promise<(string | number | undefined)[]> => {
+    const backend = new LmdbBackend(path, { isReadOnly })
+    if (write !== undefined) await backend.commit([write])
+    const id = Buffer.of(0, 1)
+    const seen = [
+      Buffer.from(backend.get('current', Buffer.from('a')) ?? []).toString(),
+      backend.get('leases', id)?.length,
+      [...backend.scan('leases', id, undefined)].length,
+      [...backend.scan('leases', id, undefined, { isReverse: true })].length,
+      backend.count('leases', id, undefined),
+    ]
+    assert.ok(backend.size().inUseBytes > 0)
+    await backend.close()
+    return seen
+  }
+  assert.deepEqual(await read(true), ['1', undefined, 0, 0, 0])
+  assert.deepEqual(await read(false, { table: 'leases', key: Buffer.of(0, 1), value: Buffer.of(7) }), ['1', 1, 1, 1, 1])
+  assert.deepEqual(await read(true), ['1', 1, 1, 1, 1])
   rmSync(directory, { recursive: true, force: true })
 })
 

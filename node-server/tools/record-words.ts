@@ -3,8 +3,13 @@ import { unreachable } from '../../lib/assert.ts'
 import { formatId } from '../../lib/ids.ts'
 import { decodeCommand, type Command, type Member, type MembershipChange } from '../mvcc/command.ts'
 import {
+  AlarmRequest,
+  AlarmRequest_AlarmAction as AlarmAction,
+  AlarmType,
   CompactionRequest,
   DeleteRangeRequest,
+  LeaseGrantRequest,
+  LeaseRevokeRequest,
   PutRequest,
   TxnRequest,
   type RangeRequest,
@@ -63,6 +68,14 @@ function commandWords(command: Command, options: WordOptions): string {
       const { revision, physical } = CompactionRequest.decode(command.request)
       return `compact revision=${revision}${physical ? ' physical' : ''}`
     }
+    case 'alarm':
+      return alarmWords(AlarmRequest.decode(command.request))
+    case 'lease-grant': {
+      const { ID, TTL } = LeaseGrantRequest.decode(command.request)
+      return `lease-grant ${leaseWords(ID)} ttl=${TTL}s`
+    }
+    case 'lease-revoke':
+      return `lease-revoke ${leaseWords(LeaseRevokeRequest.decode(command.request).ID)}`
     case 'membership': {
       const { operationId, expectedConfigIndex } = command
       const fence = expectedConfigIndex === undefined ? '' : ` if-config-index=${expectedConfigIndex}`
@@ -80,8 +93,18 @@ function commandWords(command: Command, options: WordOptions): string {
 function putWords(request: PutRequest, { hasValues }: WordOptions): string {
   const { key, value, lease, prevKv, ignoreValue, ignoreLease } = request
   const flags = [prevKv ? ' prev-kv' : '', ignoreValue ? ' ignore-value' : '', ignoreLease ? ' ignore-lease' : '']
-  const leaseWords = lease === 0n ? '' : ` lease=${formatId(BigInt.asUintN(64, lease))}`
-  return `put ${quoteBytes(key)} value=${hasValues ? quoteBytes(value) : `${value.length}B`}${leaseWords}${flags.join('')}`
+  const attached = lease === 0n ? '' : ` lease=${leaseWords(lease)}`
+  return `put ${quoteBytes(key)} value=${hasValues ? quoteBytes(value) : `${value.length}B`}${attached}${flags.join('')}`
+}
+
+function leaseWords(id: bigint): string {
+  return formatId(BigInt.asUintN(64, id))
+}
+
+function alarmWords({ action, memberID, alarm }: AlarmRequest): string {
+  const type = alarm === AlarmType.NOSPACE ? 'NOSPACE' : alarm === AlarmType.CORRUPT ? 'CORRUPT' : 'of any type'
+  if (action === AlarmAction.GET) return `alarm list ${type}`
+  return `alarm ${action === AlarmAction.ACTIVATE ? 'raise' : 'clear'} ${type} member=${formatId(memberID)}`
 }
 
 function deleteWords({ key, rangeEnd, prevKv }: DeleteRangeRequest): string {

@@ -100,8 +100,8 @@ test('compares and leases of any number leave a store whose tables agree, equal 
       rangeEnd,
       result: result as 0 | 1 | 2 | 3,
       target: ({ version: 0, createRevision: 1, modRevision: 2, lease: 4 } as const)[$case],
-      targetUnion: { $case, value } as Compare['targetUnion'],
-    } as Partial<Compare>),
+      targetUnion: { $case, value },
+    }),
   )
   const operation = fc.oneof(
     fc.tuple(key, int64).map(([key, lease]) => ({

@@ -12,6 +12,9 @@ import {
   PutResponse,
   RangeRequest,
   RangeResponse,
+  WatchCreateRequest,
+  WatchRequest,
+  WatchResponse,
 } from '../../node-server/proto/generated/etcd/rpc.ts'
 
 interface Encoder<Message> {
@@ -52,9 +55,10 @@ export class EtcdClient {
     return answer.header?.revision ?? 0n
   }
 
-  /** Linearizable. */
-  async get(key: string): Promise<string | undefined> {
-    const answer = await this.#call('/etcdserverpb.KV/Range', RangeRequest, RangeResponse, { key: Buffer.from(key) })
+  /** Linearizable. At the revision, 0n meaning the current one. */
+  async get(key: string, revision = 0n): Promise<string | undefined> {
+    const request = { key: Buffer.from(key), revision }
+    const answer = await this.#call('/etcdserverpb.KV/Range', RangeRequest, RangeResponse, request)
     const first = answer.kvs[0]
     return first === undefined ? undefined : KeyValue.decode(first).value.toString('utf8')
   }
@@ -79,6 +83,23 @@ export class EtcdClient {
 
   members(): Promise<MemberListResponse> {
     return this.#call('/etcdserverpb.Cluster/MemberList', MemberListRequest, MemberListResponse, { linearizable: true })
+  }
+
+  /** What a watch of the key from that revision on is told, once it has been told that it is open. */
+  async watchOnce(key: string, startRevision: bigint): Promise<WatchResponse> {
+    const deadline = Date.now() + CALL_TIMEOUT_MS
+    const stream = this.#client.makeBidiStreamRequest('/etcdserverpb.Watch/Watch', same, same, { deadline })
+    const value = WatchCreateRequest.fromPartial({ key: Buffer.from(key), startRevision })
+    stream.write(Buffer.from(WatchRequest.encode({ requestUnion: { $case: 'createRequest', value } }).finish()))
+    try {
+      for await (const bytes of stream) {
+        const answer = WatchResponse.decode(bytes as Buffer)
+        if (!answer.created || answer.canceled) return answer
+      }
+      throw new Error('the watch ended without a word')
+    } finally {
+      stream.cancel()
+    }
   }
 
   close(): void {

@@ -19,9 +19,16 @@ export interface MetricsFacts {
   readonly pendingProposals: number
   readonly quotaBytes: number
   readonly dbSizeInUseBytes: number
+  readonly isDefragmenting: boolean
+  readonly alarms: readonly AlarmFacts[]
   /** Undefined until clients are served. */
   readonly watch: WatchCounts | undefined
   readonly peers: readonly PeerFacts[]
+}
+
+export interface AlarmFacts {
+  readonly memberId: string
+  readonly type: 'NOSPACE' | 'CORRUPT'
 }
 
 export interface PeerFacts {
@@ -53,6 +60,9 @@ export interface HealthMetrics {
 }
 
 const DISK_BUCKETS = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i)
+
+/** From one second to three months. */
+const TTL_BUCKETS = Array.from({ length: 24 }, (_, i) => 2 ** i)
 
 export function memberMetrics(source: MetricsSource): MemberMetrics {
   const registry = new Registry()
@@ -98,6 +108,11 @@ const STATUS_GAUGES: readonly Row[] = [
     'Size of the store less its free pages, in bytes.',
     (_, facts) => facts?.dbSizeInUseBytes ?? 0,
   ],
+  [
+    'etcd_disk_defrag_inflight',
+    'Whether the store is being defragmented: 1 or 0.',
+    (_, facts) => Number(facts?.isDefragmenting ?? false),
+  ],
   ['etcd_debugging_mvcc_watch_stream_total', 'Watch streams that are open.', (_, facts) => facts?.watch?.streams ?? 0],
   ['etcd_debugging_mvcc_watcher_total', 'Watches that are open.', (_, facts) => facts?.watch?.watches ?? 0],
   [
@@ -127,6 +142,11 @@ function statusGauges(registry: Registry, source: MetricsSource): void {
   gauge(registry, 'raftkv_member_role', 'Role of this member as a label.', ['role'], (self) => {
     self.reset()
     self.set({ role: source.status().role }, 1)
+  })
+  gauge(registry, 'etcd_debugging_server_alarms', 'Alarms in force.', ['server_id', 'alarm_type'], (self) => {
+    self.reset()
+    for (const { memberId, type } of source.facts()?.alarms ?? [])
+      self.set({ server_id: memberId, alarm_type: type }, 1)
   })
   gauge(registry, 'etcd_server_version', 'The etcd API level that clients are told.', ['server_version'], (self) =>
     self.set({ server_version: ETCD_API_VERSION }, 1),
@@ -179,12 +199,29 @@ function nodeObserver(registry: Registry): NodeObserver {
   const failed = count('etcd_server_proposals_failed_total', 'Proposals that failed.')
   const changes = count('etcd_server_leader_changes_seen_total', 'Changes of leader that this member saw.')
   const slow = count('etcd_server_slow_apply_total', 'Apply batches slower than 100 ms.')
+  const granted = count('etcd_debugging_lease_granted_total', 'Leases granted.')
+  const revoked = count('etcd_debugging_lease_revoked_total', 'Leases revoked, also because they were over.')
+  const renewed = count('etcd_debugging_lease_renewed_total', 'Renewals of leases that this member answered as leader.')
+  const expired = count('etcd_debugging_server_lease_expired_total', 'Leases that this member ended as leader.')
+  const ttls = new Histogram({
+    name: 'etcd_debugging_lease_ttl_total',
+    help: 'TTLs granted, in seconds.',
+    registers,
+    buckets: TTL_BUCKETS,
+  })
   return {
     walFsync: (seconds) => walFsync.observe(seconds),
     backendCommit: (seconds) => backendCommit.observe(seconds),
     proposalFailed: () => failed.inc(),
     leaderChanged: () => changes.inc(),
     slowApply: () => slow.inc(),
+    leaseGranted: (ttlSeconds) => {
+      granted.inc()
+      ttls.observe(ttlSeconds)
+    },
+    leaseRevoked: () => revoked.inc(),
+    leaseRenewed: () => renewed.inc(),
+    leaseExpired: () => expired.inc(),
   }
 }
 

@@ -33,6 +33,8 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   compacted: { code: 'OutOfRange', message: 'etcdserver: mvcc: required revision has been compacted' },
   'future-revision': { code: 'OutOfRange', message: 'etcdserver: mvcc: required revision is a future revision' },
   'lease-not-found': { code: 'NotFound', message: 'etcdserver: requested lease not found' },
+  'lease-exists': { code: 'FailedPrecondition', message: 'etcdserver: lease already exists' },
+  'lease-ttl-too-large': { code: 'OutOfRange', message: 'etcdserver: too large lease TTL' },
 
   'no-leader': { code: 'Unavailable', message: 'etcdserver: no leader' },
   'not-leader': { code: 'FailedPrecondition', message: 'etcdserver: not leader' },
@@ -40,6 +42,7 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   timeout: { code: 'Unavailable', message: 'etcdserver: request timed out' },
   'too-many-requests': { code: 'ResourceExhausted', message: 'etcdserver: too many requests' },
   'no-space': { code: 'ResourceExhausted', message: 'etcdserver: mvcc: database space exceeded' },
+  corrupt: { code: 'DataLoss', message: 'etcdserver: corrupt cluster' },
   stopped: { code: 'Unavailable', message: 'etcdserver: server stopped' },
   'not-supported-for-learner': { code: 'Unavailable', message: 'etcdserver: rpc not supported for learner' },
 

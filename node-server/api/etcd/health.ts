@@ -9,7 +9,7 @@ import {
   HealthCheckResponse,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '../../proto/generated/health/health.ts'
-import { decode } from './method.ts'
+import { aborted, decode } from './method.ts'
 
 export function healthService(): ServiceTable {
   return {
@@ -37,11 +37,4 @@ async function watch(stream: RpcStream, { signal }: CallContext): Promise<RpcSta
     return { code: 'Canceled', message: 'stream has ended' }
   }
   return undefined
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -2,7 +2,7 @@
 import type { BinaryReader } from '@bufbuild/protobuf/wire'
 import { NOBODY } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
-import type { CallContext, Method, RpcStatus } from '../../grpc/service.ts'
+import type { CallContext, Method, RpcStatus, RpcStream } from '../../grpc/service.ts'
 import { isTooDeep, RequestReader } from '../../mvcc/request-reader.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { statusOf } from './errors.ts'
@@ -43,6 +43,30 @@ export function unary<Message>(
       return handle(message.value, { bytes, context })
     },
   }
+}
+
+/** As {@link unary} for a stream: no learner answers one. It ends when the client has gone or the server stops. */
+export function stream(
+  node: NodePort,
+  handle: (stream: RpcStream, context: CallContext) => Promise<RpcStatus | undefined>,
+): Method {
+  return {
+    kind: 'stream',
+    handle: (calls, context) => {
+      const status = node.status()
+      if (status.isLearner) return Promise.resolve(statusOf('not-supported-for-learner'))
+      if (status.leader === NOBODY && context.metadata('hasleader') === 'true')
+        return Promise.resolve(statusOf('no-leader'))
+      return Promise.race([handle(calls, context), aborted(context.signal)])
+    },
+  }
+}
+
+export function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined)
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true })
+  })
 }
 
 /** What grpc-go tells for bytes that are not a message, whatever is wrong with them. */

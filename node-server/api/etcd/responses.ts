@@ -2,7 +2,7 @@
 import { unreachable } from '../../../lib/assert.ts'
 import type { Revision } from '../../../lib/ids.ts'
 import type {
-  CompactResult,
+  AppliedResult,
   DeleteRangeResult,
   OperationResult,
   PutResult,
@@ -11,8 +11,11 @@ import type {
 } from '../../mvcc/results.ts'
 import type { NodePort } from '../../node/ports.ts'
 import {
+  AlarmResponse,
   CompactionResponse,
   DeleteRangeResponse,
+  LeaseGrantResponse,
+  LeaseRevokeResponse,
   PutResponse,
   RangeResponse,
   TxnResponse,
@@ -35,7 +38,7 @@ function innerHeader(revision: Revision | undefined): ResponseHeader {
   return { clusterId: 0n, memberId: 0n, revision: BigInt(revision ?? 0), raftTerm: 0n }
 }
 
-export function encodeResult(node: NodePort, result: OperationResult | CompactResult): Uint8Array {
+export function encodeResult(node: NodePort, result: OperationResult | AppliedResult): Uint8Array {
   const top = header(node, result.revision)
   switch (result.kind) {
     case 'range':
@@ -48,6 +51,14 @@ export function encodeResult(node: NodePort, result: OperationResult | CompactRe
       return TxnResponse.encode(txnResponse(result, top)).finish()
     case 'compact':
       return CompactionResponse.encode({ header: top }).finish()
+    case 'alarm':
+      return AlarmResponse.encode({ header: top, alarms: result.alarms }).finish()
+    case 'lease-grant': {
+      const { id, ttlSeconds } = result
+      return LeaseGrantResponse.encode({ header: top, ID: id, TTL: BigInt(ttlSeconds), error: '' }).finish()
+    }
+    case 'lease-revoke':
+      return LeaseRevokeResponse.encode({ header: top }).finish()
     default:
       return unreachable(result)
   }

@@ -9,6 +9,8 @@ import { KeyValue } from '../../proto/generated/etcd/kv.ts'
 import {
   CompactionRequest,
   DeleteRangeRequest,
+  LeaseGrantRequest,
+  LeaseRevokeRequest,
   PutRequest,
   TxnRequest,
   type Compare,
@@ -21,6 +23,7 @@ import type { StoreCommand } from '../command.ts'
 import { compactSlice, type CompactionCursor } from '../compaction.ts'
 import type { StoreError } from '../errors.ts'
 import { hashState } from '../hash.ts'
+import { keysOfLease, listLeases } from '../lease.ts'
 import { MemoryBackend } from '../memory-backend.ts'
 import { range } from '../range.ts'
 import type { AppliedResult, OperationResult } from '../results.ts'
@@ -29,6 +32,8 @@ import { Store } from '../store.ts'
 import { Twin, type TwinCommand, type TwinKeyValue, type TwinResult } from './twin.ts'
 
 const KEYS = ['a', 'a\0', 'a\0\0', 'ab', 'b', 'c', '\0', '\xff', 'd'.repeat(40)]
+/** Signed, as the protocol has them; the last is the greatest of all as unsigned. */
+const LEASES = [1n, 2n, 2n ** 63n - 1n, -1n]
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1')
 
 const key = fc.constantFrom(...KEYS).map(bytes)
@@ -42,12 +47,13 @@ const putRequest: fc.Arbitrary<PutRequest> = fc
   .record({
     key,
     value,
-    lease: fc.constant(0n),
+    lease: fc.constantFrom(0n, 0n, ...LEASES),
     prevKv: fc.boolean(),
     ignoreValue: fc.constantFrom(false, false, true),
-    ignoreLease: fc.constant(false),
+    ignoreLease: fc.constantFrom(false, false, true),
   })
   .map((request) => (request.ignoreValue ? { ...request, value: Buffer.alloc(0) } : request))
+  .map((request) => (request.ignoreLease ? { ...request, lease: 0n } : request))
 const deleteRequest: fc.Arbitrary<DeleteRangeRequest> = fc.record({ key, rangeEnd, prevKv: fc.boolean() })
 const rangeRequest: fc.Arbitrary<RangeRequest> = fc.record({
   key,
@@ -110,6 +116,18 @@ const command: fc.Arbitrary<TwinCommand> = fc.oneof(
   { weight: 2, arbitrary: deleteRequest.map((request) => ({ kind: 'delete-range' as const, request })) },
   { weight: 3, arbitrary: txnRequest(2).map((request) => ({ kind: 'txn' as const, request })) },
   { weight: 1, arbitrary: fc.integer({ min: 0, max: 24 }).map((revision) => ({ kind: 'compact' as const, revision })) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('lease-grant' as const),
+      id: fc.constantFrom(...LEASES),
+      ttlSeconds: fc.constantFrom(1, 60, 9_000_000_000),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(...LEASES).map((id) => ({ kind: 'lease-revoke' as const, id })),
+  },
 )
 const read: fc.Arbitrary<Step> = fc.record({
   kind: fc.constant('read' as const),
@@ -161,6 +179,7 @@ async function take(store: Store, history: History, step: Step): Promise<Store> 
       const result = apply(store, position(history.log.length), logged)
       assert.deepEqual(comparable(result), history.twin.apply(step.command))
       assert.equal(store.revision, history.twin.revision)
+      checkLeases(store, history.twin)
       return store
     }
     case 'read': {
@@ -194,6 +213,14 @@ async function take(store: Store, history: History, step: Step): Promise<Store> 
   }
 }
 
+function checkLeases(store: Store, twin: Twin): void {
+  assert.deepEqual(new Map(listLeases(store).map(({ id, ttlSeconds }) => [id, ttlSeconds])), twin.leases)
+  for (const id of LEASES) {
+    const keys = keysOfLease(store, id).map((key) => Buffer.from(key).toString('latin1'))
+    assert.deepEqual(keys, twin.leases.has(id) ? twin.keysOf(id) : [])
+  }
+}
+
 function replay(store: Store, log: readonly StoreCommand[]): void {
   for (const [offset, command] of log.entries()) {
     if (offset + 1 > store.appliedIndex) apply(store, position(offset + 1), command)
@@ -217,6 +244,12 @@ function encode(command: TwinCommand): StoreCommand {
       const request = CompactionRequest.encode({ revision: BigInt(command.revision), physical: false }).finish()
       return { kind: 'compact', requestId, request }
     }
+    case 'lease-grant': {
+      const request = LeaseGrantRequest.encode({ ID: command.id, TTL: BigInt(command.ttlSeconds) }).finish()
+      return { kind: 'lease-grant', requestId, request }
+    }
+    case 'lease-revoke':
+      return { kind: 'lease-revoke', requestId, request: LeaseRevokeRequest.encode({ ID: command.id }).finish() }
     default:
       throw new Error('unknown command')
   }
@@ -236,18 +269,21 @@ function comparableResult(result: AppliedResult | OperationResult): TwinResult {
       return { ...result, prevKvs: result.prevKvs.map(comparableKeyValue) }
     case 'txn':
       return { ...result, responses: result.responses.map(comparableResult) }
+    case 'alarm':
+      return { kind: 'error', error: 'the twin raises no alarms' }
     default:
       return result
   }
 }
 
 function comparableKeyValue(encoded: Buffer): TwinKeyValue {
-  const { key, value, createRevision, modRevision, version } = KeyValue.decode(encoded)
+  const { key, value, createRevision, modRevision, version, lease } = KeyValue.decode(encoded)
   return {
     key: key.toString('latin1'),
     value: value.toString('latin1'),
     create: Number(createRevision),
     mod: Number(modRevision),
     version: Number(version),
+    lease,
   }
 }

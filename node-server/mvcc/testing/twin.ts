@@ -19,6 +19,7 @@ export interface TwinKeyValue {
   readonly create: number
   readonly mod: number
   readonly version: number
+  readonly lease: bigint
 }
 
 type Keys = Map<string, TwinKeyValue>
@@ -29,6 +30,8 @@ export type TwinResult =
   | { readonly kind: 'delete-range'; revision: number; deleted: number; prevKvs: TwinKeyValue[] }
   | { readonly kind: 'txn'; revision: number | undefined; succeeded: boolean; responses: TwinResult[] }
   | { readonly kind: 'compact'; revision: number }
+  | { readonly kind: 'lease-grant'; revision: number; id: bigint; ttlSeconds: number }
+  | { readonly kind: 'lease-revoke'; revision: number; id: bigint }
   | { readonly kind: 'error'; error: string }
 
 export type TwinCommand =
@@ -36,6 +39,8 @@ export type TwinCommand =
   | { readonly kind: 'delete-range'; readonly request: DeleteRangeRequest }
   | { readonly kind: 'txn'; readonly request: TxnRequest }
   | { readonly kind: 'compact'; readonly revision: number }
+  | { readonly kind: 'lease-grant'; readonly id: bigint; readonly ttlSeconds: number }
+  | { readonly kind: 'lease-revoke'; readonly id: bigint }
 
 const failed = (error: string): TwinResult => ({ kind: 'error', error })
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1')
@@ -43,6 +48,8 @@ const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1'
 export class Twin {
   revision = 1
   compacted = -1
+  /** TTL of each lease. */
+  readonly leases = new Map<bigint, number>()
   /** Key space after each revision. */
   readonly #at = new Map<number, Keys>([[1, new Map()]])
   #now: Keys = new Map()
@@ -69,9 +76,29 @@ export class Twin {
         if (command.revision > this.revision) return failed('future-revision')
         this.compacted = command.revision
         return { kind: 'compact', revision: this.revision }
+      case 'lease-grant':
+        if (this.leases.has(command.id)) return failed('lease-exists')
+        this.leases.set(command.id, command.ttlSeconds)
+        return { kind: 'lease-grant', revision: this.revision, id: command.id, ttlSeconds: command.ttlSeconds }
+      case 'lease-revoke': {
+        if (!this.leases.delete(command.id)) return failed('lease-not-found')
+        for (const key of this.keysOf(command.id, this.#now)) {
+          this.#now.delete(key)
+          this.#hasChanged = true
+        }
+        return { kind: 'lease-revoke', revision: this.#current(), id: command.id }
+      }
       default:
         return failed('unknown')
     }
+  }
+
+  /** Of the live keys those that name the lease, in key order. */
+  keysOf(lease: bigint, keys: Keys = this.#at.get(this.revision) ?? new Map()): string[] {
+    return [...keys.values()]
+      .filter((kv) => kv.lease === lease)
+      .map(({ key }) => key)
+      .toSorted()
   }
 
   range(request: RangeRequest): TwinResult {
@@ -126,7 +153,8 @@ export class Twin {
     const before = this.#now.get(key)
     const value = request.ignoreValue ? (before?.value ?? '') : text(request.value)
     const create = before?.create ?? this.#current()
-    this.#now.set(key, { key, value, create, mod: this.#current(), version: (before?.version ?? 0) + 1 })
+    const lease = request.ignoreLease ? (before?.lease ?? 0n) : request.lease
+    this.#now.set(key, { key, value, create, mod: this.#current(), version: (before?.version ?? 0) + 1, lease })
     return { kind: 'put', revision: this.#current(), prevKv: request.prevKv ? before : undefined }
   }
 
@@ -164,8 +192,9 @@ export class Twin {
 
   #refuse(operation: RequestOp['request']): TwinResult | undefined {
     if (operation?.$case === 'requestPut') {
-      const isMissing = !this.#now.has(text(operation.value.key))
-      return operation.value.ignoreValue && isMissing ? failed('key-not-found') : undefined
+      const { key, lease, ignoreValue, ignoreLease } = operation.value
+      if (lease !== 0n && !this.leases.has(lease)) return failed('lease-not-found')
+      return (ignoreValue || ignoreLease) && !this.#now.has(text(key)) ? failed('key-not-found') : undefined
     }
     if (operation?.$case !== 'requestRange') return undefined
     const result = this.#range(operation.value)
@@ -197,7 +226,7 @@ export class Twin {
     if (missing || found.length === 0) {
       return (
         compare.target !== CompareTarget.VALUE &&
-        this.#matches(compare, { key: '', value: '', create: 0, mod: 0, version: 0 })
+        this.#matches(compare, { key: '', value: '', create: 0, mod: 0, version: 0, lease: 0n })
       )
     }
     return found.every((kv) => this.#matches(compare, kv))
@@ -210,7 +239,7 @@ export class Twin {
       [CompareTarget.CREATE]: kv.create,
       [CompareTarget.MOD]: kv.mod,
       [CompareTarget.VALUE]: kv.value,
-      [CompareTarget.LEASE]: 0,
+      [CompareTarget.LEASE]: Number(kv.lease),
     }[target]
     if (result === Outcome.EQUAL) return actual === wanted
     if (result === Outcome.NOT_EQUAL) return actual !== wanted

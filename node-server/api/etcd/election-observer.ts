@@ -1,0 +1,85 @@
+/**
+ * Election/Observe: the leader's proclamations in their order, of one leader after the other. What was overwritten before
+ * it could be sent may be left out, the newest never.
+ */
+import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
+import { isTombstone, type IndexRecord } from '../../mvcc/key-index.ts'
+import { readCurrent, readKeyValue, versionsAfter } from '../../mvcc/read.ts'
+import type { NodePort } from '../../node/ports.ts'
+import { LeaderResponse } from '../../proto/generated/etcd/election.ts'
+import type { ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
+import { appliedUntil } from './applied-until.ts'
+import { header } from './responses.ts'
+import { firstInLine } from './waiting-line.ts'
+
+/** Until the client has gone. */
+export async function observe(
+  node: NodePort,
+  prefix: Buffer,
+  calls: RpcStream,
+  signal: AbortSignal,
+): Promise<RpcStatus | undefined> {
+  for (;;) {
+    const barrier = await node.linearizableBarrier()
+    if (!barrier.ok) return undefined // the client asks again; etcd ends the stream without a word, too
+    let leader = leaderIn(node, prefix)
+    let at = header(node)
+    if (leader === undefined) {
+      leader = await appliedUntil(node, signal, () => leaderIn(node, prefix))
+      if (leader === undefined) return undefined
+      at = { ...at, revision: BigInt(leader.version.modRevision) }
+    }
+    if (!(await send(calls, at, leader.kv))) return undefined
+    if (!(await follow(node, leader, calls, signal))) return undefined
+  }
+}
+
+/** With its bytes, which a compaction may take from the store while something is sent. */
+interface Proclamation {
+  readonly version: IndexRecord
+  readonly kv: Buffer
+}
+
+interface Leader extends Proclamation {
+  readonly key: Uint8Array
+}
+
+function leaderIn(node: NodePort, prefix: Buffer): Leader | undefined {
+  const first = firstInLine(node.store, prefix)
+  return first === undefined
+    ? undefined
+    : { key: first.key, version: first.record, kv: readKeyValue(node.store, first.record) }
+}
+
+/** Sends what one leader proclaims; true once it is no longer the leader, false when there is nobody to send to. */
+async function follow(node: NodePort, leader: Leader, calls: RpcStream, signal: AbortSignal): Promise<boolean> {
+  for (let sent = leader.version; ;) {
+    const news = await appliedUntil(node, signal, () => newsOf(node, leader.key, sent))
+    if (news === undefined) return false
+    for (const { version, kv } of news.proclaimed) {
+      if (!(await send(calls, header(node), kv))) return false
+      sent = version
+    }
+    if (news.hasEnded) return true
+  }
+}
+
+interface News {
+  readonly proclaimed: readonly Proclamation[]
+  readonly hasEnded: boolean
+}
+
+/** Undefined when there is none. A key that is there again belongs to a later candidate, who may stand further back. */
+function newsOf({ store }: NodePort, key: Uint8Array, sent: IndexRecord): News | undefined {
+  const proclaimed: Proclamation[] = []
+  for (const version of versionsAfter(store, key, sent.modRevision)) {
+    if (isTombstone(version) || version.createRevision !== sent.createRevision) return { proclaimed, hasEnded: true }
+    proclaimed.push({ version, kv: readKeyValue(store, version) })
+  }
+  const hasEnded = readCurrent(store, key) === undefined // a compaction may have taken the deletion itself
+  return hasEnded || proclaimed.length > 0 ? { proclaimed, hasEnded } : undefined
+}
+
+function send(calls: RpcStream, header: ResponseHeader, kv: Buffer): Promise<boolean> {
+  return calls.send(LeaderResponse.encode({ header, kv }).finish())
+}

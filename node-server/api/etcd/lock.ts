@@ -1,0 +1,73 @@
+/** etcd's Lock service (v3lockpb): a key below the lock's name for each who wants it; the first created holds the lock. */
+import { assert } from '../../../lib/assert.ts'
+import { err, ok } from '../../../lib/result.ts'
+import type { RpcStatus, ServiceTable } from '../../grpc/service.ts'
+import { readCurrent } from '../../mvcc/read.ts'
+import type { NodePort } from '../../node/ports.ts'
+import { LockRequest, LockResponse, UnlockRequest, UnlockResponse } from '../../proto/generated/etcd/lock.ts'
+import type { ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
+import { statusOf } from './errors.ts'
+import { unary, type Answer } from './method.ts'
+import { header } from './responses.ts'
+import {
+  awaitTurn,
+  CANCELED,
+  createdAt,
+  deleteKey,
+  firstInLine,
+  getOp,
+  linePrefix,
+  placeOf,
+  putOp,
+  refused,
+  session,
+  writeTxn,
+} from './waiting-line.ts'
+
+export function lockService(node: NodePort): ServiceTable {
+  return {
+    '/v3lockpb.Lock/Lock': unary(node, LockRequest, (request, { context }) => lock(node, request, context.signal)),
+    '/v3lockpb.Lock/Unlock': unary(node, UnlockRequest, (request) => unlock(node, request)),
+  }
+}
+
+async function lock(node: NodePort, request: LockRequest, signal: AbortSignal): Promise<Answer> {
+  const lease = await session(node, request.lease)
+  if (!lease.ok) return lease
+  const prefix = linePrefix(request.name)
+  const key = placeOf(prefix, lease.value)
+  const entered = await writeTxn(node, {
+    compare: [createdAt(key, 0)],
+    success: [putOp(key, Buffer.alloc(0), lease.value)],
+    failure: [getOp(key)], // it stands in line already, or holds the lock
+  })
+  if (!entered.ok) return entered
+  assert(entered.value.revision !== undefined, 'an outer txn names a revision')
+  const own = readCurrent(node.store, key)
+  // Whoever is first now was first when the txn was applied, or has become so since.
+  if (own !== undefined && firstInLine(node.store, prefix)?.record.createRevision === own.createRevision)
+    return answer(header(node, entered.value.revision), key)
+  const isTurn = own === undefined || (await awaitTurn(node, prefix, own.createRevision, signal))
+  const problem = isTurn ? await confirm(node) : CANCELED
+  if (problem !== undefined) {
+    await deleteKey(node, key)
+    return err(problem)
+  }
+  if (readCurrent(node.store, key) === undefined) return err(refused('mutex: session is expired'))
+  return answer(header(node), key)
+}
+
+/** The lease may have ended while its key waited: what decides is the state now, not an older one here. */
+async function confirm(node: NodePort): Promise<RpcStatus | undefined> {
+  const barrier = await node.linearizableBarrier()
+  return barrier.ok ? undefined : refused(statusOf(barrier.error).message)
+}
+
+function answer(header: ResponseHeader, key: Buffer): Answer {
+  return ok(LockResponse.encode({ header, key }).finish())
+}
+
+async function unlock(node: NodePort, { key }: UnlockRequest): Promise<Answer> {
+  const deleted = await deleteKey(node, key)
+  return deleted.ok ? ok(UnlockResponse.encode({ header: header(node, deleted.value.revision) }).finish()) : deleted
+}

@@ -1,0 +1,141 @@
+/**
+ * What Lock and Election have in common: who wants something puts a key of its own below a prefix, named by its lease, and
+ * it is the turn of the key that was created first. Keys go with their leases, so nobody waits for one that is gone.
+ *
+ * The keys, the txns and the order are those of etcd's client library (concurrency), because clients of it wait in the same
+ * lines. Its servers ask themselves through that library, too, which is why a refusal arrives with its text and without
+ * its code.
+ */
+import { err, ok, type Result } from '../../../lib/result.ts'
+import type { RpcStatus } from '../../grpc/service.ts'
+import { readCurrent, scanCurrent, type IndexedKey } from '../../mvcc/read.ts'
+import type { DeleteRangeResult, TxnResult } from '../../mvcc/results.ts'
+import type { Store } from '../../mvcc/store.ts'
+import type { NodePort } from '../../node/ports.ts'
+import {
+  Compare_CompareResult as Outcome,
+  Compare_CompareTarget as Target,
+  DeleteRangeRequest,
+  LeaseGrantResponse,
+  PutRequest,
+  RangeRequest,
+  TxnRequest,
+  type Compare,
+  type RequestOp,
+} from '../../proto/generated/etcd/rpc.ts'
+import { appliedUntil } from './applied-until.ts'
+import { statusOf } from './errors.ts'
+import { grant } from './lease.ts'
+
+/** Of the lease that a request without one gets. */
+const SESSION_TTL_SECONDS = 60n
+
+export const CANCELED: RpcStatus = { code: 'Canceled', message: 'context canceled' }
+
+export function refused(message: string): RpcStatus {
+  return { code: 'Unknown', message }
+}
+
+/** The lease that is named, whether it is there or not; for none, a new one that nobody keeps alive. */
+export async function session(node: NodePort, lease: bigint): Promise<Result<bigint, RpcStatus>> {
+  if (lease !== 0n) return ok(lease)
+  const granted = await grant(node, { ID: 0n, TTL: SESSION_TTL_SECONDS })
+  return granted.ok ? ok(LeaseGrantResponse.decode(granted.value).ID) : err(refused(granted.error.message))
+}
+
+/** Everything below it is in one line. */
+export function linePrefix(name: Uint8Array): Buffer {
+  return Buffer.concat([name, Buffer.from('/')])
+}
+
+/** The place of a lease in the line; a negative ID keeps its sign (Go's %x). */
+export function placeOf(prefix: Uint8Array, lease: bigint): Buffer {
+  return Buffer.concat([prefix, Buffer.from(lease.toString(16))])
+}
+
+/** The key that was created first, whose turn it is. */
+export function firstInLine(store: Store, prefix: Uint8Array): IndexedKey | undefined {
+  let first: IndexedKey | undefined
+  for (const one of scanLine(store, prefix)) {
+    if (first === undefined || one.record.createRevision < first.record.createRevision) first = one
+  }
+  return first
+}
+
+/** Resolves true once no key of the line was created before `createRevision`; false when the signal aborts first. */
+export async function awaitTurn(
+  node: NodePort,
+  prefix: Uint8Array,
+  createRevision: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (;;) {
+    const before = lastBefore(node.store, prefix, createRevision)
+    if (before === undefined) return true
+    const { key, record } = before
+    // Only the one directly before is watched, so that a turn that ends wakes one and not all.
+    const isGone = await appliedUntil(node, signal, () =>
+      readCurrent(node.store, key)?.createRevision === record.createRevision ? undefined : true,
+    )
+    if (isGone === undefined) return false
+  }
+}
+
+function lastBefore(store: Store, prefix: Uint8Array, createRevision: number): IndexedKey | undefined {
+  let last: IndexedKey | undefined
+  for (const one of scanLine(store, prefix)) {
+    if (one.record.createRevision >= createRevision) continue
+    if (last === undefined || one.record.createRevision > last.record.createRevision) last = one
+  }
+  return last
+}
+
+function scanLine(store: Store, prefix: Uint8Array): Iterable<IndexedKey> {
+  return scanCurrent(store, { start: prefix, end: endOfLine(prefix) })
+}
+
+/** The prefix ends with a slash: what follows all of it is the same with the next character. */
+export function endOfLine(prefix: Uint8Array): Buffer {
+  return Buffer.concat([prefix.subarray(0, -1), Buffer.from('0')])
+}
+
+/** Applied here when it resolves. */
+export async function writeTxn(node: NodePort, request: TxnRequest): Promise<Result<TxnResult, RpcStatus>> {
+  const applied = await node.propose('txn', TxnRequest.encode(request).finish())
+  if (!applied.ok) return err(refused(statusOf(applied.error).message))
+  const result = applied.value
+  if (!result.ok) return err(refused(statusOf(result.error.kind).message))
+  return result.value.kind === 'txn' ? ok(result.value) : err(refused('etcdserver: not a txn'))
+}
+
+export async function deleteKey(node: NodePort, key: Buffer): Promise<Result<DeleteRangeResult, RpcStatus>> {
+  const request = DeleteRangeRequest.encode(DeleteRangeRequest.fromPartial({ key })).finish()
+  const applied = await node.propose('delete-range', request)
+  if (!applied.ok) return err(refused(statusOf(applied.error).message))
+  const result = applied.value
+  if (!result.ok) return err(refused(statusOf(result.error.kind).message))
+  return result.value.kind === 'delete-range' ? ok(result.value) : err(refused('etcdserver: not a delete'))
+}
+
+/** Whether the key was created at that revision; 0 asks whether it is not there. */
+export function createdAt(key: Buffer, revision: number): Compare {
+  return {
+    result: Outcome.EQUAL,
+    target: Target.CREATE,
+    key,
+    rangeEnd: Buffer.alloc(0),
+    targetUnion: { $case: 'createRevision', value: BigInt(revision) },
+  }
+}
+
+export function putOp(key: Buffer, value: Buffer, lease: bigint): RequestOp {
+  return { request: { $case: 'requestPut', value: PutRequest.fromPartial({ key, value, lease }) } }
+}
+
+export function deleteOp(key: Buffer): RequestOp {
+  return { request: { $case: 'requestDeleteRange', value: DeleteRangeRequest.fromPartial({ key }) } }
+}
+
+export function getOp(key: Buffer): RequestOp {
+  return { request: { $case: 'requestRange', value: RangeRequest.fromPartial({ key }) } }
+}
