@@ -123,7 +123,9 @@ async function raw(t: TestContext, address: string): Promise<Socket> {
 function headersFrame(streamId: number): Buffer {
   const text = (value: string): Buffer => Buffer.concat([Buffer.of(value.length), Buffer.from(value)])
   const block = Buffer.concat([
-    Buffer.of(0x83, 0x86, 0x04), // POST, http, then the path
+    Buffer.of(0x83, 0x86, 0x01), // POST, http, then the authority
+    text('localhost'),
+    Buffer.of(0x04), // path
     text('/test.Echo/Now'),
     Buffer.of(0x0f, 0x10), // content-type
     text('application/grpc'),
