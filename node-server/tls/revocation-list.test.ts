@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { normalizeSerial, revokedSerials } from './revocation-list.ts'
 
 /** Made by `openssl ca -gencrl`: two serial numbers, one of them with a reason; and the same authority with none. */
