@@ -14,8 +14,8 @@ import type { Transport } from '../transport/transport.ts'
 import { refuse, staleFence, type LeaderFacts, type RequestedChange } from './fence.ts'
 import type { HashedKeyValues } from './hasher.ts'
 import { LeaseDuties } from './lease-duties.ts'
-import { decodeChange } from './membership.ts'
 import type { Node } from './node.ts'
+import { changeResult, encodeResult, transferResult } from './operation-results.ts'
 import { requestTimeoutMs } from './options.ts'
 import {
   decodePeerAnswer,
@@ -112,8 +112,8 @@ export class LeaderDuties {
     const first = operationId === '' ? undefined : getOperation(store, operationId)
     if (first !== undefined) {
       return kind === 'change'
-        ? { kind, result: ok(decodeChange(first.result)) }
-        : { kind, result: ok(decodeTransfer(first.result)) }
+        ? { kind, result: changeResult(first.result) }
+        : { kind, result: transferResult(first.result) }
     }
     if (kind !== 'change' || operationId !== '' || request.change.kind !== 'remove') return undefined
     // Through etcd's API, which knows no operations: that the member is gone is all there is to know.
@@ -150,7 +150,7 @@ export class LeaderDuties {
   async #change(request: ChangeRequest): Promise<Result<AdminChange, WireRefusal>> {
     const { store } = this.#node
     const first = request.operationId === '' ? undefined : getOperation(store, request.operationId)
-    if (first !== undefined) return ok(decodeChange(first.result))
+    if (first !== undefined) return changeResult(first.result)
     if (this.#node.raftStatus().role !== 'leader')
       return err(refusal('not-leader', 'NoLeader', 'the leader has just changed: try again'))
     const change = this.#requested(request.change)
@@ -205,7 +205,7 @@ export class LeaderDuties {
   async #transfer(request: TransferRequest): Promise<Result<LeaderTransferResult, WireRefusal>> {
     const { store } = this.#node
     const first = request.operationId === '' ? undefined : getOperation(store, request.operationId)
-    if (first !== undefined) return ok(decodeTransfer(first.result))
+    if (first !== undefined) return transferResult(first.result)
     const { expectedConfigIndex } = request
     if (expectedConfigIndex !== undefined && expectedConfigIndex !== store.meta.configIndex) {
       return err(staleFence(LogIndex(expectedConfigIndex), store.meta.configIndex))
@@ -241,13 +241,9 @@ export class LeaderDuties {
   /** A transfer changes no replicated state, but a repeat of it must be answered the same for ever. */
   async #record(operationId: string, result: LeaderTransferResult): Promise<void> {
     const requestId = this.#node.nextRequestId()
-    const bytes = Buffer.from(JSON.stringify(result))
+    const bytes = encodeResult(result)
     await this.#node.proposeCommand({ kind: 'operation-result', requestId, operationId, result: bytes })
   }
-}
-
-function decodeTransfer(bytes: Uint8Array): LeaderTransferResult {
-  return JSON.parse(Buffer.from(bytes).toString('utf8')) as LeaderTransferResult
 }
 
 /** etcd's rule for members that are added at runtime: SHA-1 of peer URLs, cluster and time, the first 8 bytes. */

@@ -15,6 +15,7 @@ import {
 import type { Result } from '../../lib/result.ts'
 import type { HashedKeyValues } from './hasher.ts'
 import { MAX_OPERATION_ID_SIZE_BYTES } from '../mvcc/command.ts'
+import { changeJson, transferJson } from './operation-results.ts'
 import type { NodeProblem } from './ports.ts'
 
 export type PeerRequest =
@@ -157,8 +158,6 @@ function resultOf<Value>(value: z.ZodType<Value>): z.ZodType<Result<Value, WireR
   ])
 }
 
-const change = z.object({ operationId: z.string(), memberId: id, clusterId: id, configIndex: index })
-const transfer = z.object({ operationId: z.string(), leader: id, term: index })
 const member = z.object({
   id,
   name: z.string(),
@@ -170,8 +169,8 @@ const member = z.object({
 const hashed = z.object({ hash: index, compactedRevision: z.int().min(-1), revision: index, currentRevision: index })
 
 const answerJson: z.ZodType<PeerAnswer> = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('change'), result: resultOf<AdminChange>(change) }),
-  z.object({ kind: z.literal('transfer-leader'), result: resultOf<LeaderTransferResult>(transfer) }),
+  z.object({ kind: z.literal('change'), result: resultOf(changeJson) }),
+  z.object({ kind: z.literal('transfer-leader'), result: resultOf(transferJson) }),
   z.object({ kind: z.literal('members'), answer: z.object({ clusterId: id, members: z.array(member) }) }),
   z.object({
     kind: z.literal('hash-kv'),

@@ -48,6 +48,15 @@ export class EtcdClient {
     })
   }
 
+  /** All answers of a server stream. */
+  async stream(path: string, request: Uint8Array): Promise<readonly Buffer[]> {
+    const options = { deadline: Date.now() + CALL_TIMEOUT_MS }
+    const call = this.#client.makeServerStreamRequest(path, same, same, Buffer.from(request), new Metadata(), options)
+    const answers: Buffer[] = []
+    for await (const answer of call) answers.push(answer as Buffer)
+    return answers
+  }
+
   /** Revision of the put. */
   async put(key: string, value: string): Promise<bigint> {
     const request = { key: Buffer.from(key), value: Buffer.from(value) }

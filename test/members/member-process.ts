@@ -234,7 +234,7 @@ const FIRST_PORT = 10_000
 const PORT_COUNT = 20_000
 let nextPort = (process.pid * 97) % PORT_COUNT
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     const port = FIRST_PORT + (nextPort++ % PORT_COUNT)
     const server = createServer()

@@ -7,7 +7,7 @@ import { appendFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { LmdbBackend } from '../../node-server/storage/backend.ts'
-import { eventually, leaderOf, MemberProcess, Rig } from './member-process.ts'
+import { eventually, leaderOf, type MemberProcess, Rig } from './member-process.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', 'node-server', 'main.ts')
 const KEYS = 50

@@ -55,7 +55,8 @@ export function electionService(node: NodePort): ServiceTable {
 /** A candidate by its key, and by when that was created: another one may have the same key later. */
 interface Candidate {
   readonly key: Buffer
-  readonly revision: number
+  /** As the client names it: any int64. */
+  readonly revision: bigint
   readonly lease: bigint
 }
 
@@ -66,14 +67,14 @@ async function campaign(node: NodePort, request: CampaignRequest, signal: AbortS
   const prefix = linePrefix(name)
   const key = placeOf(prefix, lease.value)
   const entered = await writeTxn(node, {
-    compare: [createdAt(key, 0)],
+    compare: [createdAt(key, 0n)],
     success: [putOp(key, value, lease.value)],
     failure: [getOp(key)],
   })
   if (!entered.ok) return entered
   assert(entered.value.revision !== undefined, 'an outer txn names a revision')
   const own = readCurrent(node.store, key)
-  const candidate = { key, revision: own?.createRevision ?? entered.value.revision, lease: lease.value }
+  const candidate = { key, revision: BigInt(own?.createRevision ?? entered.value.revision), lease: lease.value }
   if (own !== undefined && !valueOf(readKeyValue(node.store, own)).equals(value)) {
     const told = await putValue(node, candidate, value)
     if (!told.ok) {
@@ -81,11 +82,11 @@ async function campaign(node: NodePort, request: CampaignRequest, signal: AbortS
       return told
     }
   }
-  if (!(await awaitTurn(node, prefix, candidate.revision, signal))) {
+  if (!(await awaitTurn(node, prefix, Number(candidate.revision), signal))) {
     await withdraw(node, candidate)
     return err(CANCELED)
   }
-  const leader = { name, key, rev: BigInt(candidate.revision), lease: lease.value }
+  const leader = { name, key, rev: candidate.revision, lease: lease.value }
   return ok(CampaignResponse.encode({ header: header(node, entered.value.revision), leader }).finish())
 }
 
@@ -93,7 +94,7 @@ async function proclaim(node: NodePort, { leader, value }: ProclaimRequest): Pro
   if (leader === undefined) return err(MISSING_LEADER)
   const lease = await session(node, leader.lease)
   if (!lease.ok) return lease
-  const told = await putValue(node, { key: leader.key, revision: Number(leader.rev), lease: lease.value }, value)
+  const told = await putValue(node, { key: leader.key, revision: leader.rev, lease: lease.value }, value)
   return told.ok ? ok(ProclaimResponse.encode({ header: told.value }).finish()) : told
 }
 
@@ -116,7 +117,7 @@ async function resign(node: NodePort, { leader }: ResignRequest): Promise<Answer
   if (leader === undefined) return err(MISSING_LEADER)
   const lease = await session(node, leader.lease)
   if (!lease.ok) return lease
-  const gone = await withdraw(node, { key: leader.key, revision: Number(leader.rev), lease: lease.value })
+  const gone = await withdraw(node, { key: leader.key, revision: leader.rev, lease: lease.value })
   return gone.ok ? ok(ResignResponse.encode({ header: gone.value }).finish()) : gone
 }
 
