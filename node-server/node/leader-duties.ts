@@ -195,6 +195,7 @@ export class LeaderDuties {
       isChangePending,
       voters: configuration.voters,
       learners: configuration.learners,
+      maxLearners: this.#node.options.maxLearners,
       active: new Set([this.#node.memberId, ...peers.filter((peer) => peer.isActive).map((peer) => peer.id)]),
       lastIndex,
       matchIndex: new Map(peers.map((peer) => [peer.id, peer.match])),

@@ -78,10 +78,13 @@ export class Lifecycle implements AdminPort {
     return this.#running
   }
 
-  /** Recovers and runs what the data directory holds. The error is for the user. */
-  async run(identity: StoredIdentity): Promise<Result<void, string>> {
+  /**
+   * Recovers and runs what the data directory holds, `isNewClusterForced`: as a cluster of this member alone. The error is
+   * for the user.
+   */
+  async run(identity: StoredIdentity, isNewClusterForced = false): Promise<Result<void, string>> {
     const { disk, dataDirectory, listenPeerUrls, node: nodeOptions, onFatal } = this.#options
-    const opened = await openDataDirectory(disk, dataDirectory, identity, nodeOptions)
+    const opened = await openDataDirectory(disk, dataDirectory, identity, nodeOptions, isNewClusterForced)
     if (!opened.ok) return opened
     const node = new Node({
       ...opened.value,

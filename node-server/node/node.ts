@@ -47,7 +47,7 @@ import { Applier, applied, problemOf, type Outcome } from './applier.ts'
 import { onlyApplicable } from './forwarded.ts'
 import { newLeaseIds } from './lease-ids.ts'
 import { Lessor } from './lessor.ts'
-import { CATCH_UP_ENTRIES, MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
+import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
 import { Hasher } from './hasher.ts'
 import { Proposals } from './proposals.ts'
@@ -480,8 +480,9 @@ export class Node {
   #compactLog(): void {
     const { log } = this.#raft
     const durable = this.store.committedIndex
-    if (durable - log.base.index < this.options.snapshotCount + CATCH_UP_ENTRIES) return
-    const index = LogIndex(durable - CATCH_UP_ENTRIES)
+    const { snapshotCount, catchUpEntries } = this.options
+    if (durable - log.base.index < snapshotCount + catchUpEntries) return
+    const index = LogIndex(durable - catchUpEntries)
     const term = termAt(log, index)
     if (term === undefined) return
     compact(this.#raft, index)

@@ -23,6 +23,7 @@ import { recover } from '../storage/recovery.ts'
 import { replay, type WalContents } from '../storage/wal-replay.ts'
 import { DEFAULT_SEGMENT_SIZE_BYTES, Wal, type WalOptions } from '../storage/wal.ts'
 import { decodeConfiguration } from './configuration.ts'
+import { forceNewCluster, type Recovered } from './force-new-cluster.ts'
 import { noteConfiguration } from './membership.ts'
 import type { NodeOptions } from './options.ts'
 import { Snapshots, openStore } from './snapshots.ts'
@@ -124,6 +125,7 @@ export async function openDataDirectory(
   dataDirectory: string,
   identity: StoredIdentity,
   options: NodeOptions,
+  isNewClusterForced = false,
 ): Promise<Result<OpenedMember, string>> {
   const paths = memberPaths(dataDirectory)
   const contents = await replay(disk, paths.wal)
@@ -152,12 +154,21 @@ export async function openDataDirectory(
     onSync: (seconds) => options.observer.walFsync(seconds),
   }
   const wal = await Wal.resume(disk, paths.wal, contents.value, walOptions)
+  const { entries } = contents.value
+  const found: Recovered = { hardState: { ...state.hardState, commit: commitIndex }, entries }
+  const log = isNewClusterForced
+    ? await forceNewCluster({ identity, wal, store, recovered: found, options })
+    : ok(found)
+  if (!log.ok) {
+    await store.close()
+    await wal.close()
+    return log
+  }
   const raft = createRaft(raftOptions(identity.memberId, options), {
-    hardState: { ...state.hardState, commit: commitIndex },
+    ...log.value,
     base: state.base,
     configuration: decodeConfiguration(store.meta.configuration),
     configIndex: store.meta.configIndex,
-    entries: contents.value.entries,
     applied: store.appliedIndex,
   })
   return ok({ raft, wal, store, snapshots })

@@ -35,6 +35,12 @@ export interface NodeOptions {
   readonly electionMs: number
   /** Applied entries after which the log is compacted. */
   readonly snapshotCount: number
+  /** Entries that stay in the log for slow followers when it is compacted. */
+  readonly catchUpEntries: number
+  /** The most learners at a time. */
+  readonly maxLearners: number
+  /** A batch of entries that takes longer to apply counts as slow. */
+  readonly slowApplyMs: number
   /** 0 means 2 GiB, a negative one no limit, as in etcd. */
   readonly quotaBytes: number
   readonly maintenance: MaintenanceOptions
@@ -46,8 +52,6 @@ export interface NodeOptions {
   readonly random: () => number
 }
 
-/** Entries that stay in the log for slow followers when it is compacted, as in etcd. */
-export const CATCH_UP_ENTRIES = 5000
 /** Committed and not applied; beyond it proposals are refused, as in etcd. */
 export const MAX_APPLY_GAP = 5000
 /** Requests of this member that wait for their result. */
