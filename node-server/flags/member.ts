@@ -101,7 +101,7 @@ export const MEMBER_FLAGS = {
   'max-request-bytes': { value: 'bytes', fallback: '1572864', help: 'The largest request that is taken.' },
   'max-concurrent-streams': {
     value: 'integer',
-    fallback: '65536',
+    fallback: '10000',
     help: 'Calls that one client connection may have open at a time; etcd has no bound by default.',
   },
   'grpc-keepalive-min-time': {
