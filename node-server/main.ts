@@ -26,6 +26,7 @@ import { planStart } from './static-start.ts'
 import { readIdentity } from './storage/data-directory.ts'
 import { realDisk } from './storage/disk.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
+import { checkWalDirectory } from './storage/wal-directory.ts'
 import { notifyReady } from './systemd.ts'
 import type { TlsOptions } from './tls/options.ts'
 import { prepareTls } from './tls/prepare.ts'
@@ -58,6 +59,7 @@ class Program {
     this.#lifecycle = new Lifecycle({
       disk: realDisk,
       dataDirectory: config.dataDir,
+      walDirectory: config.walDir,
       listenPeerUrls: config.listenPeerURLs,
       peerURLs: config.initialAdvertisePeerURLs,
       peerTls: tls.peer,
@@ -87,10 +89,13 @@ class Program {
   }
 
   async start(): Promise<void> {
-    const { dataDir, start, isNewClusterForced } = this.#config
+    const { dataDir, walDir, start, isNewClusterForced } = this.#config
     const identity = await readIdentity(realDisk, dataDir)
     if (!identity.ok) return this.refuse(identity.error)
     if (identity.value?.isRemoved === true) return this.refuse(removedReason(dataDir))
+    const wal =
+      walDir === undefined ? ok(undefined) : await checkWalDirectory(walDir, dataDir, identity.value !== undefined)
+    if (!wal.ok) return this.refuse(wal.error)
     if (identity.value !== undefined) {
       if (identity.value.name !== this.#config.name) {
         this.#log.warn(
@@ -213,6 +218,14 @@ function readText(path: string): Result<string, string> {
   }
 }
 
+function tryOpenLog(config: Config): Result<Logger, string> {
+  try {
+    return ok(openLog(config.log, config.name))
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error))
+  }
+}
+
 /** Scripts take the first line for etcd's. */
 function versionText(): string {
   const { version, platform, arch } = process
@@ -242,7 +255,12 @@ async function main(): Promise<void> {
     process.exit(2)
   }
   const { config, warnings } = parsed
-  const log = openLog(config.log, config.name)
+  const opened = tryOpenLog(config)
+  if (!opened.ok) {
+    process.stderr.write(`raftkv: --log-outputs: ${opened.error}\n`)
+    process.exit(1)
+  }
+  const log = opened.value
   for (const warning of warnings) log.warn({}, warning)
   const permissions = await permissionWarning(config.dataDir)
   if (permissions !== undefined) log.warn({}, permissions)

@@ -98,7 +98,11 @@ export const MEMBER_FLAGS = {
     ignored: 'changes are written to the store by their amount and age; the log, not the store, makes them durable',
   },
   'max-txn-ops': { value: 'integer', fallback: '128', help: 'The most operations in one txn.' },
-  'max-request-bytes': { value: 'bytes', fallback: '1572864', help: 'The largest request that is taken.' },
+  'max-request-bytes': {
+    value: 'bytes',
+    fallback: '1572864',
+    help: 'The largest request that is taken; at most 10 MiB, from where on etcd warns.',
+  },
   'max-concurrent-streams': {
     value: 'integer',
     fallback: '10000',

@@ -39,6 +39,8 @@ import { Upkeep } from './upkeep.ts'
 export interface LifecycleOptions {
   readonly disk: Disk
   readonly dataDirectory: string
+  /** Of a member that is made; undefined: in the data directory. */
+  readonly walDirectory?: string | undefined
   readonly listenPeerUrls: readonly string[]
   readonly peerURLs: readonly string[]
   /** For https peer URLs; its files are there. */
@@ -135,7 +137,8 @@ export class Lifecycle implements AdminPort {
 
   /** Makes the data directory, durably, and runs it. */
   async start(plan: StartPlan): Promise<Result<void, string>> {
-    const identity = await createDataDirectory(this.#options.disk, this.#options.dataDirectory, plan)
+    const { disk, dataDirectory, walDirectory } = this.#options
+    const identity = await createDataDirectory(disk, dataDirectory, plan, walDirectory)
     return this.run(identity)
   }
 

@@ -21,6 +21,7 @@ import type { Disk } from '../storage/disk.ts'
 import type { Identity } from '../storage/record.ts'
 import { recover } from '../storage/recovery.ts'
 import { replay, type WalContents } from '../storage/wal-replay.ts'
+import { linkWalDirectory } from '../storage/wal-directory.ts'
 import { DEFAULT_SEGMENT_SIZE_BYTES, Wal, type WalOptions } from '../storage/wal.ts'
 import { decodeConfiguration } from './configuration.ts'
 import { forceNewCluster, type Recovered } from './force-new-cluster.ts'
@@ -44,8 +45,16 @@ export interface StartPlan {
 const GENESIS = { index: LogIndex(1), term: Term(1) } as const
 const NOTHING = { index: LogIndex(0), term: Term(0) } as const
 
-export function createDataDirectory(disk: Disk, dataDirectory: string, plan: StartPlan): Promise<StoredIdentity> {
-  return createMember(disk, dataDirectory, plan, (paths, identity) => fillDirectory(disk, paths, identity, plan))
+export function createDataDirectory(
+  disk: Disk,
+  dataDirectory: string,
+  plan: StartPlan,
+  walDirectory?: string,
+): Promise<StoredIdentity> {
+  return createMember(disk, dataDirectory, plan, async (paths, identity) => {
+    if (walDirectory !== undefined) await linkWalDirectory(walDirectory, paths.wal)
+    await fillDirectory(disk, paths, identity, plan)
+  })
 }
 
 /**

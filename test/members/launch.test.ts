@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ETCD_API_VERSION, VERSION } from '../../node-server/version.ts'
@@ -129,6 +129,23 @@ test('a configuration file of etcd’s form is all the flags there are; variable
   member.spawn([], { ETCD_LOG_FORMAT: 'console', ETCD_NAME: 'shadowed' })
   await says(member, /\tinfo\tready to serve client requests\t/)
   assert.match(member.output, /ETCD_NAME is ignored: --name is given as well/)
+  await member.kill('SIGTERM')
+})
+
+test('the log may be on a disk of its own; the data directory leads to it', async () => {
+  const member = await rig.member('two-disks')
+  const walDirectory = join(rig.directory, 'log-disk')
+  await member.start([`--wal-dir=${walDirectory}`])
+  await member.isReady()
+  await member.etcd.put('key', 'value')
+  await member.kill('SIGKILL')
+  assert.match((await readdir(walDirectory)).join(), /^[0-9a-f]{16}\.wal/)
+  member.spawn([`--wal-dir=${walDirectory}-other`])
+  assert.equal((await member.ended()).code, 1)
+  assert.match(member.output, /but the log of this member is in .*log-disk/)
+  await member.start([])
+  await member.isReady()
+  assert.equal(await member.etcd.get('key'), 'value')
   await member.kill('SIGTERM')
 })
 
