@@ -8,7 +8,6 @@ import type { Config } from './config.ts'
 import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
 import type { RpcObserver } from './grpc/service.ts'
 import { listenHttp } from './listen/http-listener.ts'
-import { DEFAULT_LIMITS } from './listen/limits.ts'
 import { raisedAlarms } from './member-facts.ts'
 import type { NodePort } from './node/ports.ts'
 import { WatchHub } from './node/watch-hub.ts'
@@ -79,7 +78,8 @@ export class ClientServer {
       log,
     }
     const handle = httpHandler(member, services, httpOptions)
-    const http = urls.length === 0 ? undefined : await listenHttp({ urls, tls, handle, log })
+    const http =
+      urls.length === 0 ? undefined : await listenHttp({ urls, tls, handle, log, limits: config.clientLimits })
     const grpc = await serveGrpcJs({
       listenURLs: listenClientURLs,
       tls,
@@ -87,7 +87,7 @@ export class ClientServer {
       maxReceiveBytes,
       observer,
       log,
-      limits: { ...DEFAULT_LIMITS, ...config.clientLimits },
+      limits: config.clientLimits,
       ...(http === undefined ? { handleRequest: handle } : {}),
     })
     log.info({ urls: [...listenClientURLs, ...urls] }, 'serving clients')

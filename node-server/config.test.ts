@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { DEFAULT_LIMITS } from './listen/limits.ts'
 import { err } from '../lib/result.ts'
 import { parseConfig as parse, type Config, type Parsed } from './config.ts'
 import type { Environment } from './flags/command-line.ts'
@@ -56,12 +57,7 @@ test('without any flag everything is as in etcd', () => {
     maxRequestBytes: 1.5 * 1024 ** 2,
     maxTxnOps: 128,
     maxLearners: 1,
-    clientLimits: {
-      maxConcurrentStreams: 65_536,
-      keepaliveMinTimeMs: 5000,
-      keepaliveIntervalMs: 7_200_000,
-      keepaliveTimeoutMs: 20_000,
-    },
+    clientLimits: DEFAULT_LIMITS,
     http: { isGatewayEnabled: true, corsOrigins: ['*'], hostWhitelist: ['*'] },
     maintenance: DEFAULT_MAINTENANCE,
     watchProgressNotifyIntervalMs: 600_000,

@@ -17,6 +17,7 @@ import { Flags } from './flags/values.ts'
 import type { AutoCompaction } from './node/auto-compaction.ts'
 import type { MaintenanceOptions } from './node/options.ts'
 import type { Result } from '../lib/result.ts'
+import { DEFAULT_LIMITS, type ListenLimits } from './listen/limits.ts'
 
 /** How a member with an empty data directory begins. */
 export type Start =
@@ -31,14 +32,6 @@ export interface LogConfig {
   readonly format: 'json' | 'console'
   /** `stderr`, `stdout` or the path of a file; at least one. */
   readonly outputs: readonly string[]
-}
-
-export interface ClientLimits {
-  readonly maxConcurrentStreams: number
-  /** Three times 0: no bound, no pings. */
-  readonly keepaliveMinTimeMs: number
-  readonly keepaliveIntervalMs: number
-  readonly keepaliveTimeoutMs: number
 }
 
 export interface HttpConfig {
@@ -72,7 +65,7 @@ export interface Config extends TlsConfig {
   readonly maxRequestBytes: number
   readonly maxTxnOps: number
   readonly maxLearners: number
-  readonly clientLimits: ClientLimits
+  readonly clientLimits: ListenLimits
   readonly http: HttpConfig
   readonly maintenance: MaintenanceOptions
   readonly watchProgressNotifyIntervalMs: number
@@ -92,6 +85,8 @@ export type ReadText = (path: string) => Result<string, string>
 const MAX_ELECTION_TIMEOUT_MS = 50_000
 /** A longer request would hold up heartbeats; etcd warns from here on. */
 const MAX_MAX_REQUEST_BYTES = 10 * 1024 * 1024
+/** HTTP/2 counts it in 32 bits. */
+const MAX_HEADER_BYTES = 2 ** 31 - 1
 const MAX_UINT32 = 2 ** 32 - 1
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'panic', 'fatal'] as const
 
@@ -187,12 +182,27 @@ function readLimits(
     maxRequestBytes: flags.integer('max-request-bytes', 1, MAX_MAX_REQUEST_BYTES),
     maxTxnOps: flags.integer('max-txn-ops', 1),
     maxLearners: flags.integer('max-learners', 0),
-    clientLimits: {
-      maxConcurrentStreams: flags.integer('max-concurrent-streams', 1, MAX_UINT32),
-      keepaliveMinTimeMs: flags.durationMs('grpc-keepalive-min-time'),
-      keepaliveIntervalMs: flags.durationMs('grpc-keepalive-interval'),
-      keepaliveTimeoutMs: flags.durationMs('grpc-keepalive-timeout'),
-    },
+    clientLimits: readClientLimits(flags),
+  }
+}
+
+function readClientLimits(flags: Flags): ListenLimits {
+  return {
+    maxConnections: flags.integer('client-max-connections', 1),
+    handshakeTimeoutMs: flags.durationMs('client-handshake-timeout') || DEFAULT_LIMITS.handshakeTimeoutMs,
+    maxConcurrentStreams: flags.integer('max-concurrent-streams', 1, MAX_UINT32),
+    maxStreams: flags.integer('client-max-streams', 1),
+    maxConnectionRequestBytes: flags.integer('client-max-connection-request-bytes', 1),
+    maxRequestBytesHeld: flags.integer('client-max-request-bytes-held', 1),
+    maxConnectionResponseBytes: flags.integer('client-max-connection-response-bytes', 1),
+    maxResponseBytesHeld: flags.integer('client-max-response-bytes-held', 1),
+    keepaliveMinTimeMs: flags.durationMs('grpc-keepalive-min-time'),
+    keepaliveIntervalMs: flags.durationMs('grpc-keepalive-interval'),
+    keepaliveTimeoutMs: flags.durationMs('grpc-keepalive-timeout'),
+    maxHeaderBytes: flags.integer('client-max-header-bytes', 1, MAX_HEADER_BYTES),
+    headersTimeoutMs: flags.durationMs('client-header-timeout'),
+    requestTimeoutMs: flags.durationMs('client-request-timeout'),
+    idleTimeoutMs: flags.durationMs('client-idle-timeout'),
   }
 }
 

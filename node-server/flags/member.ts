@@ -105,7 +105,7 @@ export const MEMBER_FLAGS = {
   },
   'max-concurrent-streams': {
     value: 'integer',
-    fallback: '65536',
+    fallback: '10000',
     help: 'Calls that one client connection may have open at a time; etcd has no bound by default.',
   },
   'grpc-keepalive-min-time': {

@@ -1,4 +1,5 @@
 /** All flags, by group: the one table for parsing, the environment, config files, --help and docs/flags.md. */
+import { CLIENT_LIMIT_FLAGS } from './client-limits.ts'
 import { CLUSTERING_FLAGS } from './clustering.ts'
 import type { Flag } from './flag.ts'
 import { MEMBER_FLAGS } from './member.ts'
@@ -7,6 +8,7 @@ import { SECURITY_FLAGS } from './security.ts'
 
 export const FLAGS = {
   ...MEMBER_FLAGS,
+  ...CLIENT_LIMIT_FLAGS,
   ...CLUSTERING_FLAGS,
   ...SECURITY_FLAGS,
   ...MONITORING_FLAGS,
@@ -20,6 +22,7 @@ export type FlagName = keyof typeof FLAGS
 
 export const GROUPS: readonly { readonly title: string; readonly flags: Readonly<Record<string, Flag>> }[] = [
   { title: 'Member', flags: MEMBER_FLAGS },
+  { title: 'Limits of clients', flags: CLIENT_LIMIT_FLAGS },
   { title: 'Clustering', flags: CLUSTERING_FLAGS },
   { title: 'Security', flags: SECURITY_FLAGS },
   { title: 'Monitoring', flags: MONITORING_FLAGS },

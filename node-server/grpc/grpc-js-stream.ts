@@ -1,7 +1,8 @@
 /** A streaming call: requests as an iterable, answers with back-pressure. */
 import { performance } from 'node:perf_hooks'
 import { ServerInterceptingCall, type Metadata, type ServerInterceptingCallInterface } from '@grpc/grpc-js'
-import { asBuffer, commonNameOf, HANDLER_FAILED } from './grpc-js-unary.ts'
+import { asBuffer, commonNameOf, HANDLER_FAILED, PREFIX_BYTES, TOO_MUCH_UNREAD } from './grpc-js-unary.ts'
+import type { StreamLoad } from '../listen/load.ts'
 import { STATUS } from './grpc-js-status.ts'
 import { RequestQueue } from './request-queue.ts'
 import type { CallContext, CallObserver, RpcObserver, RpcStatus, RpcStream, StreamHandler } from './service.ts'
@@ -28,16 +29,18 @@ const OK = { code: STATUS.OK, details: 'OK', metadata: null }
 export class StreamCall extends ServerInterceptingCall implements CallContext, RpcStream {
   readonly #next: ServerInterceptingCallInterface
   readonly #route: StreamRoute
+  readonly #load: StreamLoad
   readonly #gone = new AbortController()
   readonly #unsent: UnsentBytes
   readonly #requests: RequestQueue
   readonly signal: AbortSignal
   #headers: Metadata | undefined
 
-  constructor(next: ServerInterceptingCallInterface, route: StreamRoute) {
+  constructor(next: ServerInterceptingCallInterface, route: StreamRoute, load: StreamLoad) {
     super(next)
     this.#next = next
     this.#route = route
+    this.#load = load
     this.signal = AbortSignal.any([this.#gone.signal, route.stopping])
     this.#unsent = new UnsentBytes(this.signal)
     this.#requests = new RequestQueue(() => next.startRead())
@@ -54,6 +57,7 @@ export class StreamCall extends ServerInterceptingCall implements CallContext, R
   }
 
   onReceiveMessage(request: Buffer): void {
+    this.#load.delivered(request.length + PREFIX_BYTES)
     this.#route.observer.receivedBytes(request.length)
     this.#requests.push(request)
   }
@@ -86,11 +90,25 @@ export class StreamCall extends ServerInterceptingCall implements CallContext, R
 
   async send(response: Uint8Array): Promise<boolean> {
     if (this.signal.aborted) return false
-    this.#route.observer.sentBytes(response.length)
-    this.#unsent.add(response.length)
-    this.#next.sendMessage(asBuffer(response), () => this.#unsent.remove(response.length))
+    if (!this.#load.mayQueue) return this.#giveUp()
+    const { length } = response
+    this.#route.observer.sentBytes(length)
+    this.#unsent.add(length)
+    this.#load.queued(length)
+    this.#next.sendMessage(asBuffer(response), () => {
+      this.#unsent.remove(length)
+      this.#load.sent(length)
+    })
     await this.#unsent.whenFew()
     return !this.signal.aborted
+  }
+
+  /** The client reads too little on this connection: the stream ends, and its handler learns that nothing arrives. */
+  #giveUp(): false {
+    this.#next.sendStatus({ code: STATUS[TOO_MUCH_UNREAD.code], details: TOO_MUCH_UNREAD.message, metadata: null })
+    this.#gone.abort()
+    this.#requests.end()
+    return false
   }
 
   async #serve(): Promise<void> {

@@ -2,6 +2,7 @@
 import { performance } from 'node:perf_hooks'
 import { ServerInterceptingCall, type Metadata, type ServerInterceptingCallInterface } from '@grpc/grpc-js'
 import type { Result } from '../../lib/result.ts'
+import type { StreamLoad } from '../listen/load.ts'
 import { STATUS } from './grpc-js-status.ts'
 import type { CallContext, CallObserver, RpcCode, RpcObserver, RpcStatus, UnaryHandler } from './service.ts'
 
@@ -17,7 +18,13 @@ export const HANDLER_FAILED: RpcStatus = { code: 'Internal', message: 'internal 
 
 const OK = { code: STATUS.OK, details: 'OK', metadata: null }
 
-const nothing = (): void => undefined
+export const TOO_MUCH_UNREAD: RpcStatus = {
+  code: 'ResourceExhausted',
+  message: 'too many responses wait for the client to read them',
+}
+
+/** Before each message: whether it is compressed, and its length. */
+export const PREFIX_BYTES = 5
 
 /**
  * Takes the place of the library's own path for unary calls. It is the call that the library talks to, the listener of
@@ -26,16 +33,18 @@ const nothing = (): void => undefined
 export class UnaryCall extends ServerInterceptingCall implements CallContext {
   readonly #next: ServerInterceptingCallInterface
   readonly #route: UnaryRoute
+  readonly #load: StreamLoad
   #headers: Metadata | undefined
   #request: Buffer | undefined
   #startedMs = 0
   #isCanceled = false
   #abort: AbortController | undefined
 
-  constructor(next: ServerInterceptingCallInterface, route: UnaryRoute) {
+  constructor(next: ServerInterceptingCallInterface, route: UnaryRoute, load: StreamLoad) {
     super(next)
     this.#next = next
     this.#route = route
+    this.#load = load
   }
 
   /** The library's listener would answer from its own handler: it is left out. */
@@ -49,6 +58,7 @@ export class UnaryCall extends ServerInterceptingCall implements CallContext {
   }
 
   onReceiveMessage(request: Buffer): void {
+    this.#load.delivered(request.length + PREFIX_BYTES)
     if (this.#request !== undefined) {
       return this.#next.sendStatus({ code: STATUS.Internal, details: 'more than one request in a unary call' })
     }
@@ -102,10 +112,13 @@ export class UnaryCall extends ServerInterceptingCall implements CallContext {
 
   #answer(answer: Result<Uint8Array, RpcStatus>): void {
     if (!answer.ok) return this.#refuse(answer.error)
+    if (!this.#load.mayQueue) return this.#refuse(TOO_MUCH_UNREAD)
+    const { length } = answer.value
     this.#handled('OK')
-    this.#route.observer.sentBytes(answer.value.length)
+    this.#route.observer.sentBytes(length)
+    this.#load.queued(length)
     // The status follows at once rather than after the flush, so that both leave in one write.
-    this.#next.sendMessage(asBuffer(answer.value), nothing)
+    this.#next.sendMessage(asBuffer(answer.value), () => this.#load.sent(length))
     this.#next.sendStatus(OK)
   }
 

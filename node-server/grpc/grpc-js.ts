@@ -16,8 +16,9 @@ import {
   type ServerOptions,
 } from '@grpc/grpc-js'
 import { Http1, type RequestHandler } from '../listen/http1.ts'
-import { Http2 } from '../listen/http2.ts'
+import { countRequest, Http2 } from '../listen/http2.ts'
 import { DEFAULT_LIMITS, type ListenLimits } from '../listen/limits.ts'
+import type { StreamLoad } from '../listen/load.ts'
 import { Listener, type ListenLog } from '../listen/listener.ts'
 import type { TlsOptions } from '../tls/options.ts'
 import { StreamCall, type StreamRoute } from './grpc-js-stream.ts'
@@ -56,15 +57,19 @@ const notFound: RequestHandler = (_request, response) => {
 export async function serveGrpcJs(options: GrpcJsOptions): Promise<GrpcServer> {
   const limits = options.limits ?? DEFAULT_LIMITS
   const stopping = new AbortController()
-  const server = makeServer(options, limits, stopping.signal)
+  const arriving: Arriving = { load: undefined }
+  const server = makeServer(options, limits, stopping.signal, arriving)
   register(server, options)
   const engine = engineOf(server)
   const http1 = new Http1(limits, options.handleRequest ?? notFound)
   const http2 = new Http2(limits, {
     onSession: (session) => engine.emit('session', session),
-    onStream: (stream, headers, rawHeaders) => {
-      if (headers['content-type']?.startsWith('application/grpc') === true) engine.emit('stream', stream, headers)
-      else http1.takeStream(stream, headers, rawHeaders)
+    onStream: ({ stream, headers, rawHeaders, load }) => {
+      if (headers['content-type']?.startsWith('application/grpc') !== true)
+        return http1.takeStream(stream, headers, rawHeaders)
+      arriving.load = load
+      engine.emit('stream', stream, headers)
+      countRequest({ stream, load })
     },
   })
   const listener = await Listener.open({
@@ -86,14 +91,22 @@ export async function serveGrpcJs(options: GrpcJsOptions): Promise<GrpcServer> {
   }
 }
 
-function makeServer(options: GrpcJsOptions, limits: ListenLimits, stopping: AbortSignal): Server {
+/** Of the stream that the library is being given: before it returns it has made the call, which takes this over. */
+interface Arriving {
+  load: StreamLoad | undefined
+}
+
+function makeServer(options: GrpcJsOptions, limits: ListenLimits, stopping: AbortSignal, arriving: Arriving): Server {
   const unary = unaryRoutes(options)
   const streams = streamRoutes(options, stopping)
   const takeOver: ServerInterceptor = ({ path }, call) => {
+    const { load } = arriving
+    arriving.load = undefined
+    assert(load !== undefined, 'one call is made for one stream, at once')
     const route = unary.get(path)
-    if (route !== undefined) return new UnaryCall(call, route)
+    if (route !== undefined) return new UnaryCall(call, route, load)
     const streamRoute = streams.get(path)
-    return streamRoute === undefined ? new ServerInterceptingCall(call) : new StreamCall(call, streamRoute)
+    return streamRoute === undefined ? new ServerInterceptingCall(call) : new StreamCall(call, streamRoute, load)
   }
   const keepalive: ServerOptions =
     limits.keepaliveIntervalMs === 0 || limits.keepaliveTimeoutMs === 0

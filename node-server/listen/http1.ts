@@ -15,12 +15,14 @@ export class Http1 {
   readonly #sockets = new Set<Socket>()
 
   constructor(limits: ListenLimits, handle: RequestHandler) {
+    const { headersTimeoutMs, requestTimeoutMs } = limits
     const options = {
       maxHeaderSize: limits.maxHeaderBytes,
-      headersTimeout: limits.headersTimeoutMs,
-      requestTimeout: limits.requestTimeoutMs,
+      // Node refuses a longer one for the part than for the whole.
+      headersTimeout: requestTimeoutMs === 0 ? headersTimeoutMs : Math.min(headersTimeoutMs, requestTimeoutMs),
+      requestTimeout: requestTimeoutMs,
       keepAliveTimeout: limits.idleTimeoutMs,
-      connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, limits.headersTimeoutMs),
+      connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, headersTimeoutMs || CHECK_INTERVAL_MS),
     }
     this.#server = createServer(options, handle)
     // It never listens itself, and checks its limits on time only from then on.

@@ -55,6 +55,8 @@ class Acceptor implements TlsAcceptor {
   readonly #source: CredentialSource
   readonly #revocations: RevocationCheck | undefined
   readonly #server: Server
+  /** Of the sockets below TLS: once a handshake has failed they no longer know it. */
+  readonly #remotes = new WeakMap<object, string>()
   #used: Credentials
   #windowStartMs = 0
   #rejections = 0
@@ -86,6 +88,7 @@ class Acceptor implements TlsAcceptor {
       this.#server.setSecureContext(this.#context())
     }
     socket.allowHalfOpen = false
+    this.#remotes.set(socket, remoteOf(socket))
     this.#server.emit('connection', socket)
   }
 
@@ -124,7 +127,7 @@ class Acceptor implements TlsAcceptor {
       return
     }
     const { dns, addresses } = chain[0] === undefined ? { dns: [], addresses: [] } : alternativeNames(chain[0])
-    this.logRejected(socket.remoteAddress, verdict.error, { 'ip-addresses': addresses, 'dns-names': dns })
+    this.logRejected(remoteOf(socket), verdict.error, { 'ip-addresses': addresses, 'dns-names': dns })
     socket.destroy()
   }
 
@@ -145,7 +148,13 @@ class Acceptor implements TlsAcceptor {
   #onFailure(error: Error, socket: TLSSocket): void {
     const reason = 'reason' in error && typeof error.reason === 'string' ? error.reason : error.message
     const text = socket.authorizationError === null ? reason : String(socket.authorizationError)
-    this.logRejected(socket.remoteAddress, text, { 'server-name': socket.servername || undefined })
+    const below: unknown = Reflect.get(socket, '_parent')
+    const remote = typeof below === 'object' && below !== null ? this.#remotes.get(below) : undefined
+    this.logRejected(remote ?? socket.remoteAddress, text, { 'server-name': socket.servername || undefined })
     socket.destroy()
   }
+}
+
+function remoteOf({ remoteAddress = '', remotePort }: Socket): string {
+  return remotePort === undefined ? remoteAddress : `${remoteAddress}:${remotePort}`
 }

@@ -1,5 +1,5 @@
 /** The etcd API as a client program calls it, with the messages' own codecs. */
-import { Client, credentials, Metadata } from '@grpc/grpc-js'
+import { Client, credentials, Metadata, type ChannelCredentials } from '@grpc/grpc-js'
 import { KeyValue } from '../../node-server/proto/generated/etcd/kv.ts'
 import {
   LeaseGrantRequest,
@@ -37,8 +37,8 @@ const same = (bytes: Buffer): Buffer => bytes
 export class EtcdClient {
   readonly #client: Client
 
-  constructor(address: string) {
-    this.#client = new Client(address, credentials.createInsecure(), {
+  constructor(address: string, channel: ChannelCredentials = credentials.createInsecure()) {
+    this.#client = new Client(address, channel, {
       'grpc.initial_reconnect_backoff_ms': 50,
       'grpc.max_reconnect_backoff_ms': 200,
     })
