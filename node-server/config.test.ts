@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FLAGS, helpText } from './config-flags.ts'
-import { parseConfig, type Config } from './config.ts'
+import { err } from '../lib/result.ts'
+import { parseConfig as parse, type Config, type Parsed } from './config.ts'
+import type { Environment } from './flags/command-line.ts'
+import { helpText } from './flags/help.ts'
+import { FLAGS } from './flags/table.ts'
+import { DEFAULT_MAINTENANCE, type MaintenanceOptions } from './node/options.ts'
+
+const parseConfig = (args: readonly string[], environment: Environment): Parsed =>
+  parse(args, environment, () => err('there are no files in this test'))
 
 function config(args: readonly string[], environment: Record<string, string> = {}): Config {
   const parsed = parseConfig(args, environment)
@@ -26,7 +33,9 @@ test('without any flag everything is as in etcd', () => {
   assert.deepEqual(config([]), {
     name: 'default',
     dataDir: 'default.etcd',
+    walDir: undefined,
     listenClientURLs: ['http://localhost:2379'],
+    listenClientHTTPURLs: [],
     advertiseClientURLs: ['http://localhost:2379'],
     listenPeerURLs: ['http://localhost:2380'],
     initialAdvertisePeerURLs: ['http://localhost:2380'],
@@ -38,13 +47,29 @@ test('without any flag everything is as in etcd', () => {
       members: [{ name: 'default', peerURLs: ['http://localhost:2380'] }],
       token: 'etcd-cluster',
     },
+    isNewClusterForced: false,
     heartbeatIntervalMs: 100,
     electionTimeoutMs: 1000,
     snapshotCount: 10_000,
+    snapshotCatchUpEntries: 5000,
     quotaBackendBytes: 2 * 1024 ** 3,
     maxRequestBytes: 1.5 * 1024 ** 2,
     maxTxnOps: 128,
-    logLevel: 'info',
+    maxLearners: 1,
+    clientLimits: {
+      maxConcurrentStreams: 65_536,
+      keepaliveMinTimeMs: 5000,
+      keepaliveIntervalMs: 7_200_000,
+      keepaliveTimeoutMs: 20_000,
+    },
+    http: { isGatewayEnabled: true, corsOrigins: ['*'], hostWhitelist: ['*'] },
+    maintenance: DEFAULT_MAINTENANCE,
+    watchProgressNotifyIntervalMs: 600_000,
+    warningApplyMs: 100,
+    warningUnaryRequestMs: 300,
+    log: { level: 'info', format: 'json', outputs: ['stderr'] },
+    clientTls: undefined,
+    peerTls: undefined,
   })
 })
 
@@ -66,7 +91,7 @@ test('a member of the tutorial starts', () => {
     start.members.map((member) => `${member.name} ${member.peerURLs.join()}`),
     ['infra1 http://127.0.0.1:12380', 'infra2 http://127.0.0.1:22380', 'infra3 http://127.0.0.1:32380'],
   )
-  assert.equal(warnings(TUTORIAL).length, 3)
+  assert.match(warnings(TUTORIAL).join(), /^--enable-pprof has no effect: [^,]*$/)
 })
 
 test('a flag may have one dash or two, a value after = or a blank; the last one counts', () => {
@@ -111,7 +136,10 @@ test('what is wrong is named with its flag, its value and what to do', () => {
     [['--listen-peer-urls=http://localhost:2380/x'], /is not of the form/],
     [['--listen-peer-urls=http://localhost:70000'], /port beyond 65535/],
     [['--listen-peer-urls=http://:2380'], /has no host/],
-    [['--listen-peer-urls=https://localhost:2380'], /has the scheme https, only http/],
+    [['--listen-peer-urls=https://localhost:2380'], /needs a certificate and its key: give --peer-cert-file and/],
+    [['--listen-peer-urls=ftp://localhost:2380'], /has the scheme ftp: there are http, https, unix and unixs/],
+    [['--listen-peer-urls=unix:///tmp/peer'], /is a unix socket: only clients/],
+    [['--listen-admin-urls=https://localhost:2390'], /the admin API is served over http only/],
     [['--listen-peer-urls=http://example.com:2380'], /names a host: to listen, give an IP address/],
     [['--listen-peer-urls='], /^--listen-peer-urls: '' is not of the form/],
     [
@@ -148,9 +176,11 @@ test('all problems are told at once', () => {
   assert.equal(problems(['--nam=x', '--log-level=loud', '--max-txn-ops=0']).length, 3)
 })
 
-test('a quota of 0 is the default, a level of etcd that is not ours the next one', () => {
+test('a quota of 0 is the default, a negative one no limit, a level of etcd that is not ours the next one', () => {
   assert.equal(config(['--quota-backend-bytes=0']).quotaBackendBytes, 2 * 1024 ** 3)
-  assert.equal(config(['--log-level=panic']).logLevel, 'fatal')
+  assert.equal(config(['--quota-backend-bytes=-1']).quotaBackendBytes, -1)
+  assert.equal(config(['--snapshot-count=0']).snapshotCount, 10_000)
+  assert.equal(config(['--log-level=panic']).log.level, 'fatal')
 })
 
 test('a member may have several peer URLs, in any order', () => {
@@ -169,4 +199,78 @@ test('--help names every flag with its default; --version wins over nonsense', (
     assert.ok(fallback === '' || helpText().includes(`(default: ${fallback})`), name)
   }
   assert.equal(parseConfig(['--version'], {}).kind, 'version')
+})
+
+test('a switch stands alone or has its value after =, never behind a blank (as in Go)', () => {
+  for (const flag of ['--force-new-cluster', '-force-new-cluster', '--force-new-cluster=T', '--force-new-cluster=1'])
+    assert.equal(config([flag]).isNewClusterForced, true, flag)
+  assert.equal(config(['--force-new-cluster=false']).isNewClusterForced, false)
+  assert.match(problems(['--force-new-cluster', 'true']).join(), /^'true' is not a flag/)
+  assert.match(problems(['--force-new-cluster=perhaps']).join(), /'perhaps' is neither true nor false/)
+})
+
+test('auto-compaction: a number alone is hours or revisions, 0 is none', () => {
+  const of = (retention: string, mode = 'periodic'): MaintenanceOptions['autoCompaction'] =>
+    config([`--auto-compaction-mode=${mode}`, `--auto-compaction-retention=${retention}`]).maintenance.autoCompaction
+  assert.deepEqual(of('5'), { mode: 'periodic', retentionMs: 18_000_000 })
+  assert.deepEqual(of('1h30m'), { mode: 'periodic', retentionMs: 5_400_000 })
+  assert.deepEqual(of('1000', 'revision'), { mode: 'revision', retentionRevisions: 1000 })
+  for (const none of ['0', '0s']) assert.equal(of(none), undefined)
+  assert.equal(of('0', 'revision'), undefined)
+  for (const [retention, mode] of [
+    ['-1', 'periodic'],
+    ['-1h', 'periodic'],
+    ['soon', 'periodic'],
+    ['1h', 'revision'],
+    ['-1', 'revision'],
+  ]) {
+    const [problem] = problems([`--auto-compaction-mode=${mode}`, `--auto-compaction-retention=${retention}`])
+    assert.match(problem ?? '', /^--auto-compaction-retention: /)
+  }
+  assert.match(
+    problems(['--auto-compaction-mode=daily']).join(),
+    /^--auto-compaction-mode: 'daily' is none of periodic/,
+  )
+})
+
+test('checks of the data: their times by flags, whether they run by gates', () => {
+  const { maintenance } = config([
+    '--corrupt-check-time=4h',
+    '--compact-hash-check-time=30s',
+    '--feature-gates=CompactHashCheck=true,InitialCorruptCheck=true',
+  ])
+  assert.deepEqual(maintenance, {
+    ...DEFAULT_MAINTENANCE,
+    checksAtStart: true,
+    corruptCheckMs: 14_400_000,
+    compactHashCheckMs: 30_000,
+  })
+  assert.match(problems(['--compact-hash-check-time=0s']).join(), /^--compact-hash-check-time: must be more than 0/)
+  assert.match(problems(['--feature-gates=Nope=true']).join(), /^--feature-gates: 'Nope' is no feature/)
+})
+
+test('logs go to stderr, stdout or files; the journal is reached by stderr', () => {
+  const outputs = (text: string): readonly string[] => config([`--log-outputs=${text}`]).log.outputs
+  assert.deepEqual(outputs('default'), ['stderr'])
+  assert.deepEqual(outputs('systemd/journal,stderr'), ['stderr'])
+  assert.deepEqual(outputs('stdout,/var/log/a.log,stdout'), ['stdout', '/var/log/a.log'])
+  assert.match(problems(['--log-outputs=default,stdout']).join(), /^--log-outputs: 'default' only stands alone/)
+  assert.match(problems(['--log-format=xml']).join(), /^--log-format: 'xml' is none of json, console/)
+})
+
+test('a flag of older versions names what took its place; etcd’s proxies are not here', () => {
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['--experimental-initial-corrupt-check=true', /it is --feature-gates=InitialCorruptCheck=true now/],
+    ['--experimental-watch-progress-notify-interval=5s', /it is --watch-progress-notify-interval now/],
+    ['--experimental-nonsense', /no such flag any more; --help/],
+    ['gateway', /this program is no proxy/],
+  ]
+  for (const [argument, expected] of cases) assert.match(problems([argument]).join(), expected)
+  assert.match(warnings(['--force', '--vv']).join(), /--force has no effect: .*--vv has no effect/)
+})
+
+test('a configuration file that cannot be read is refused; one in the environment counts', () => {
+  assert.match(problems(['--config-file=/none']).join(), /^--config-file: there are no files/)
+  assert.match(problems([], { ETCD_CONFIG_FILE: '/none' }).join(), /^--config-file: there are no files/)
+  assert.equal(config([], { ETCD_CONFIG_FILE: '', ETCD_UNSUPPORTED_ARCH: 'arm64' }).name, 'default')
 })

@@ -1,9 +1,22 @@
 /**
- * Flags and environment as a checked configuration, or all that is wrong with them at once. Pure: nothing is read but the
- * arguments. Defaults and rules are etcd's (etcd: server/embed/config.go), except for waiting and the admin API.
+ * Flags, environment or config file as a checked configuration, or all that is wrong with them at once. Pure: nothing is
+ * read but the arguments, a config file through the function that is given. Defaults and rules are etcd's (etcd:
+ * server/embed/config.go), except for waiting and the admin API.
  */
-import { FLAGS, helpText, readFlags, type Environment, type FlagName } from './config-flags.ts'
-import { parseInitialCluster, parseURLs, type InitialMember } from './config-urls.ts'
+import { checkTogether } from './config-checks.ts'
+import { readTls, type TlsConfig } from './config-tls.ts'
+import { parseInitialCluster, type InitialMember } from './config-urls.ts'
+import { readCommandLine, type Environment } from './flags/command-line.ts'
+import { readConfigFile } from './flags/config-file.ts'
+import { parseDurationMs } from './flags/duration.ts'
+import { readFeatureGates } from './flags/feature-gates.ts'
+import { judge, type Given } from './flags/given.ts'
+import { helpText } from './flags/help.ts'
+import { FLAGS } from './flags/table.ts'
+import { Flags } from './flags/values.ts'
+import type { AutoCompaction } from './node/auto-compaction.ts'
+import type { MaintenanceOptions } from './node/options.ts'
+import type { Result } from '../lib/result.ts'
 
 /** How a member with an empty data directory begins. */
 export type Start =
@@ -13,10 +26,35 @@ export type Start =
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal'
 
-export interface Config {
+export interface LogConfig {
+  readonly level: LogLevel
+  readonly format: 'json' | 'console'
+  /** `stderr`, `stdout` or the path of a file; at least one. */
+  readonly outputs: readonly string[]
+}
+
+export interface ClientLimits {
+  readonly maxConcurrentStreams: number
+  /** Three times 0: no bound, no pings. */
+  readonly keepaliveMinTimeMs: number
+  readonly keepaliveIntervalMs: number
+  readonly keepaliveTimeoutMs: number
+}
+
+export interface HttpConfig {
+  readonly isGatewayEnabled: boolean
+  /** With `*` in them, or empty: all. */
+  readonly corsOrigins: readonly string[]
+  readonly hostWhitelist: readonly string[]
+}
+
+export interface Config extends TlsConfig {
   readonly name: string
   readonly dataDir: string
+  readonly walDir: string | undefined
   readonly listenClientURLs: readonly string[]
+  /** With any, HTTP is served only there. */
+  readonly listenClientHTTPURLs: readonly string[]
   readonly advertiseClientURLs: readonly string[]
   readonly listenPeerURLs: readonly string[]
   readonly initialAdvertisePeerURLs: readonly string[]
@@ -24,13 +62,23 @@ export interface Config {
   readonly listenAdminURLs: readonly string[]
   readonly adminTokenFile: string | undefined
   readonly start: Start
+  readonly isNewClusterForced: boolean
   readonly heartbeatIntervalMs: number
   readonly electionTimeoutMs: number
   readonly snapshotCount: number
+  readonly snapshotCatchUpEntries: number
+  /** Negative: no limit. */
   readonly quotaBackendBytes: number
   readonly maxRequestBytes: number
   readonly maxTxnOps: number
-  readonly logLevel: LogLevel
+  readonly maxLearners: number
+  readonly clientLimits: ClientLimits
+  readonly http: HttpConfig
+  readonly maintenance: MaintenanceOptions
+  readonly watchProgressNotifyIntervalMs: number
+  readonly warningApplyMs: number
+  readonly warningUnaryRequestMs: number
+  readonly log: LogConfig
 }
 
 export type Parsed =
@@ -39,67 +87,43 @@ export type Parsed =
   | { readonly kind: 'version' }
   | { readonly kind: 'refused'; readonly problems: readonly string[] }
 
+export type ReadText = (path: string) => Result<string, string>
+
 const MAX_ELECTION_TIMEOUT_MS = 50_000
 /** A longer request would hold up heartbeats; etcd warns from here on. */
 const MAX_MAX_REQUEST_BYTES = 10 * 1024 * 1024
-const LOG_LEVELS: Readonly<Record<string, LogLevel>> = {
-  debug: 'debug',
-  info: 'info',
-  warn: 'warn',
-  error: 'error',
-  panic: 'fatal',
-  fatal: 'fatal',
-}
+const MAX_UINT32 = 2 ** 32 - 1
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'panic', 'fatal'] as const
 
-export function parseConfig(args: readonly string[], environment: Environment): Parsed {
-  const given = readFlags(args, environment)
-  if (given.wants === 'help') return { kind: 'help', text: helpText() }
-  if (given.wants === 'version') return { kind: 'version' }
-  const flags = new Flags(given.values, [...given.problems])
+export function parseConfig(args: readonly string[], environment: Environment, readText: ReadText): Parsed {
+  const commandLine = readCommandLine(args, environment)
+  if (commandLine.wants === 'help') return { kind: 'help', text: helpText() }
+  if (commandLine.wants === 'version') return { kind: 'version' }
+  const { configFile } = commandLine
+  const given: Given =
+    configFile === undefined
+      ? { ...commandLine, source: 'flags' }
+      : givenByFile(configFile, readText, commandLine.problems)
+  const judged = judge(given.values)
+  const flags = new Flags({
+    ...given,
+    problems: [...given.problems, ...judged.problems],
+    warnings: [...given.warnings, ...judged.warnings],
+  })
   const config = readConfig(flags)
   if (flags.problems.length > 0) return { kind: 'refused', problems: flags.problems }
-  return { kind: 'run', config, warnings: given.warnings }
+  return { kind: 'run', config, warnings: flags.warnings }
 }
 
-/** Typed access to what was given; a wrong value becomes a problem, and something harmless in its place. */
-class Flags {
-  readonly #given: ReadonlyMap<FlagName, string>
-  readonly problems: string[]
-
-  constructor(given: ReadonlyMap<FlagName, string>, problems: string[]) {
-    this.#given = given
-    this.problems = problems
-  }
-
-  has(name: FlagName): boolean {
-    return this.#given.has(name)
-  }
-
-  text(name: FlagName): string {
-    return this.#given.get(name) ?? FLAGS[name].fallback
-  }
-
-  refuse(name: FlagName, problem: string): void {
-    this.problems.push(`--${name}: ${problem}`)
-  }
-
-  urls(name: FlagName, purpose: 'listen' | 'advertise'): readonly string[] {
-    const text = this.text(name)
-    if (text === '' && FLAGS[name].fallback === '') return []
-    const urls = parseURLs(text, purpose === 'listen')
-    if (urls.ok) return urls.value
-    this.refuse(name, urls.error)
-    return []
-  }
-
-  integer(name: FlagName, min: number, max = Number.MAX_SAFE_INTEGER): number {
-    const text = this.text(name)
-    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-    if (Number.isSafeInteger(value) && value >= min && value <= max) return value
-    const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`
-    this.refuse(name, `'${text}' is not a whole number ${range}`)
-    return Number(FLAGS[name].fallback)
-  }
+/** etcd parses the command line before it looks at the file, so what cannot be parsed ends the start in any case. */
+function givenByFile(path: string, readText: ReadText, problems: readonly string[]): Given {
+  const given: Given = { values: new Map(), source: 'file', wants: 'run', warnings: [], problems }
+  const text = readText(path)
+  if (!text.ok) return { ...given, problems: [...problems, `--config-file: ${text.error}`] }
+  const file = readConfigFile(text.value)
+  if (!file.ok) return { ...given, problems: [...problems, ...file.error.map((problem) => `${path}: ${problem}`)] }
+  const warning = `the configuration is that of ${path}: other flags and the environment are ignored`
+  return { ...given, values: file.value.values, warnings: [warning, ...file.value.warnings] }
 }
 
 function readConfig(flags: Flags): Config {
@@ -107,25 +131,45 @@ function readConfig(flags: Flags): Config {
   const peerURLs = flags.urls('initial-advertise-peer-urls', 'advertise')
   const config: Config = {
     name,
-    dataDir: flags.has('data-dir') ? flags.text('data-dir') : `${name}.etcd`,
-    listenClientURLs: flags.urls('listen-client-urls', 'listen'),
-    advertiseClientURLs: flags.urls('advertise-client-urls', 'advertise'),
+    dataDir: flags.has('data-dir') && flags.text('data-dir') !== '' ? flags.text('data-dir') : `${name}.etcd`,
+    walDir: flags.path('wal-dir'),
+    listenClientURLs: flags.urls('listen-client-urls', 'listen-clients'),
+    listenClientHTTPURLs: flags.urls('listen-client-http-urls', 'listen-clients'),
+    advertiseClientURLs: flags.urls('advertise-client-urls', 'advertise-clients'),
     listenPeerURLs: flags.urls('listen-peer-urls', 'listen'),
     initialAdvertisePeerURLs: peerURLs,
     listenMetricsURLs: flags.urls('listen-metrics-urls', 'listen'),
     listenAdminURLs: flags.urls('listen-admin-urls', 'listen'),
-    adminTokenFile: flags.text('admin-token-file') === '' ? undefined : flags.text('admin-token-file'),
+    adminTokenFile: flags.path('admin-token-file'),
     start: readStart(flags, name, peerURLs),
+    isNewClusterForced: flags.switch('force-new-cluster'),
     heartbeatIntervalMs: flags.integer('heartbeat-interval', 1),
     electionTimeoutMs: flags.integer('election-timeout', 1, MAX_ELECTION_TIMEOUT_MS),
-    snapshotCount: flags.integer('snapshot-count', 1),
-    quotaBackendBytes: flags.integer('quota-backend-bytes', 0) || Number(FLAGS['quota-backend-bytes'].fallback),
-    maxRequestBytes: flags.integer('max-request-bytes', 1, MAX_MAX_REQUEST_BYTES),
-    maxTxnOps: flags.integer('max-txn-ops', 1),
-    logLevel: readLogLevel(flags),
+    snapshotCount: flags.integer('snapshot-count', 0) || Number(FLAGS['snapshot-count'].fallback),
+    snapshotCatchUpEntries: flags.integer('snapshot-catchup-entries', 0),
+    ...readLimits(flags),
+    http: {
+      isGatewayEnabled: flags.switch('enable-grpc-gateway'),
+      corsOrigins: flags.list('cors'),
+      hostWhitelist: flags.list('host-whitelist'),
+    },
+    maintenance: readMaintenance(flags),
+    watchProgressNotifyIntervalMs:
+      flags.durationMs('watch-progress-notify-interval') || defaultMs('watch-progress-notify-interval'),
+    warningApplyMs: flags.durationMs('warning-apply-duration') || defaultMs('warning-apply-duration'),
+    warningUnaryRequestMs:
+      flags.durationMs('warning-unary-request-duration') || defaultMs('warning-unary-request-duration'),
+    log: readLog(flags),
+    ...readTls(flags),
   }
   checkTogether(flags, config)
   return config
+}
+
+function defaultMs(
+  name: 'watch-progress-notify-interval' | 'warning-apply-duration' | 'warning-unary-request-duration',
+): number {
+  return parseDurationMs(FLAGS[name].fallback) ?? 0
 }
 
 function readName(flags: Flags): string {
@@ -134,36 +178,84 @@ function readName(flags: Flags): string {
   return name
 }
 
-function readLogLevel(flags: Flags): LogLevel {
-  const text = flags.text('log-level')
-  const level = Object.hasOwn(LOG_LEVELS, text) ? LOG_LEVELS[text] : undefined
-  if (level === undefined) flags.refuse('log-level', `'${text}' is none of ${Object.keys(LOG_LEVELS).join(', ')}`)
-  return level ?? 'info'
-}
-
-function readStart(flags: Flags, name: string, peerURLs: readonly string[]): Start {
-  const kind = flags.text('initial-cluster-state')
-  const token = flags.text('initial-cluster-token')
-  switch (kind) {
-    case 'new':
-    case 'existing':
-      return { kind, members: readMembers(flags, name, peerURLs), token }
-    case 'wait':
-      if (flags.has('initial-cluster')) {
-        flags.refuse('initial-cluster', `not together with --initial-cluster-state=wait: who waits is told its cluster`)
-      }
-      if (!flags.has('listen-admin-urls')) {
-        flags.refuse('listen-admin-urls', 'required with --initial-cluster-state=wait, or nobody could end the waiting')
-      }
-      return { kind }
-    default:
-      flags.refuse('initial-cluster-state', `'${kind}' is none of new, existing, wait`)
-      return { kind: 'wait' }
+function readLimits(
+  flags: Flags,
+): Pick<Config, 'quotaBackendBytes' | 'maxRequestBytes' | 'maxTxnOps' | 'maxLearners' | 'clientLimits'> {
+  return {
+    quotaBackendBytes:
+      flags.integer('quota-backend-bytes', Number.MIN_SAFE_INTEGER) || Number(FLAGS['quota-backend-bytes'].fallback),
+    maxRequestBytes: flags.integer('max-request-bytes', 1, MAX_MAX_REQUEST_BYTES),
+    maxTxnOps: flags.integer('max-txn-ops', 1),
+    maxLearners: flags.integer('max-learners', 0),
+    clientLimits: {
+      maxConcurrentStreams: flags.integer('max-concurrent-streams', 1, MAX_UINT32),
+      keepaliveMinTimeMs: flags.durationMs('grpc-keepalive-min-time'),
+      keepaliveIntervalMs: flags.durationMs('grpc-keepalive-interval'),
+      keepaliveTimeoutMs: flags.durationMs('grpc-keepalive-timeout'),
+    },
   }
 }
 
+function readLog(flags: Flags): LogConfig {
+  const level = flags.choice('log-level', LOG_LEVELS, 'info')
+  const outputs = flags.list('log-outputs')
+  if (outputs.length > 1 && outputs.includes('default'))
+    flags.refuse('log-outputs', `'default' only stands alone: name stderr instead`)
+  const places = outputs.map((output) => (output === 'default' || output === 'systemd/journal' ? 'stderr' : output))
+  return {
+    level: level === 'panic' ? 'fatal' : level,
+    format: flags.choice('log-format', ['json', 'console'], 'json'),
+    outputs: places.length === 0 ? ['stderr'] : [...new Set(places)],
+  }
+}
+
+/** etcd: parseCompactionRetention. A number alone means hours, or revisions. */
+function readAutoCompaction(flags: Flags): AutoCompaction | undefined {
+  const mode = flags.choice('auto-compaction-mode', ['periodic', 'revision'], 'periodic')
+  const text = flags.text('auto-compaction-retention')
+  const isCount = /^\d{1,15}$/.test(text)
+  if (mode === 'revision') {
+    if (!isCount) flags.refuse('auto-compaction-retention', `'${text}' is not a number of revisions`)
+    return Number(text) === 0 || !isCount ? undefined : { mode, retentionRevisions: Number(text) }
+  }
+  const retentionMs = isCount ? Number(text) * 3_600_000 : parseDurationMs(text)
+  if (retentionMs === undefined || retentionMs < 0) {
+    flags.refuse('auto-compaction-retention', `'${text}' is neither a number of hours nor a duration such as 5m`)
+    return undefined
+  }
+  return retentionMs === 0 ? undefined : { mode, retentionMs }
+}
+
+function readMaintenance(flags: Flags): MaintenanceOptions {
+  const { gates, warnings, problems } = readFeatureGates(flags.text('feature-gates'))
+  flags.warnings.push(...warnings)
+  for (const problem of problems) flags.refuse('feature-gates', problem)
+  const compactHashCheckMs = flags.durationMs('compact-hash-check-time')
+  if (compactHashCheckMs === 0) flags.refuse('compact-hash-check-time', 'must be more than 0')
+  return {
+    autoCompaction: readAutoCompaction(flags),
+    corruptCheckMs: flags.durationMs('corrupt-check-time'),
+    compactHashCheckMs: gates.compactHashCheck ? compactHashCheckMs : 0,
+    checksAtStart: gates.initialCorruptCheck,
+  }
+}
+
+function readStart(flags: Flags, name: string, peerURLs: readonly string[]): Start {
+  const kind = flags.choice('initial-cluster-state', ['new', 'existing', 'wait'], 'new')
+  if (kind !== 'wait') {
+    return { kind, members: readMembers(flags, name, peerURLs), token: flags.text('initial-cluster-token') }
+  }
+  if (flags.has('initial-cluster')) {
+    flags.refuse('initial-cluster', `not together with --initial-cluster-state=wait: who waits is told its cluster`)
+  }
+  if (!flags.has('listen-admin-urls')) {
+    flags.refuse('listen-admin-urls', 'required with --initial-cluster-state=wait, or nobody could end the waiting')
+  }
+  return { kind }
+}
+
 function readMembers(flags: Flags, name: string, peerURLs: readonly string[]): readonly InitialMember[] {
-  if (!flags.has('initial-cluster')) return [{ name, peerURLs }]
+  if (!flags.has('initial-cluster') || flags.text('initial-cluster') === '') return [{ name, peerURLs }]
   const text = flags.text('initial-cluster')
   const members = parseInitialCluster(text)
   if (!members.ok) {
@@ -185,30 +277,4 @@ function readMembers(flags: Flags, name: string, peerURLs: readonly string[]): r
 
 function areSameURLs(a: readonly string[], b: readonly string[]): boolean {
   return a.toSorted().join() === b.toSorted().join()
-}
-
-function checkTogether(flags: Flags, config: Config): void {
-  if (flags.has('listen-client-urls') && !flags.has('advertise-client-urls')) {
-    flags.refuse('advertise-client-urls', 'required when --listen-client-urls is set')
-  }
-  const { heartbeatIntervalMs, electionTimeoutMs } = config
-  if (electionTimeoutMs < 5 * heartbeatIntervalMs) {
-    flags.refuse(
-      'election-timeout',
-      `${electionTimeoutMs} ms is less than 5 times --heartbeat-interval (${heartbeatIntervalMs} ms)`,
-    )
-  }
-  const listeners = new Map<string, FlagName>()
-  for (const [flag, urls] of [
-    ['listen-client-urls', config.listenClientURLs],
-    ['listen-peer-urls', config.listenPeerURLs],
-    ['listen-admin-urls', config.listenAdminURLs],
-    ['listen-metrics-urls', config.listenMetricsURLs],
-  ] as const) {
-    for (const url of urls.filter((url) => !url.endsWith(':0'))) {
-      const other = listeners.get(url)
-      if (other === undefined) listeners.set(url, flag)
-      else flags.refuse(flag, `'${url}' is in --${other} as well: each needs a port of its own`)
-    }
-  }
 }

@@ -6,58 +6,63 @@
  * Exit codes: 0 stopped as asked, 1 the environment or a bug ended it, 2 wrong flags.
  */
 import { readFileSync } from 'node:fs'
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import type { Express } from 'express'
-import { pino, type Logger } from 'pino'
-import { systemClock } from '../lib/system-clock.ts'
+import type { Logger } from 'pino'
 import type { AdminStatus } from '../lib/admin-api.ts'
+import { err, ok, type Result } from '../lib/result.ts'
+import { systemClock } from '../lib/system-clock.ts'
 import { adminApp } from './api/admin/admin-app.ts'
 import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
-import { etcdServices } from './api/etcd/services.ts'
+import { ClientServer } from './client-server.ts'
 import { parseConfig, type Config } from './config.ts'
-import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
+import { listenHttp } from './listen/http-listener.ts'
+import type { RequestHandler } from './listen/http1.ts'
+import { openLog } from './log.ts'
+import { memberFacts } from './member-facts.ts'
 import { Lifecycle } from './node/lifecycle.ts'
 import { removedReason } from './node/open.ts'
 import type { NodePort } from './node/ports.ts'
-import { WatchHub } from './node/watch-hub.ts'
+import { permissionWarning } from './start-checks.ts'
 import { planStart } from './static-start.ts'
 import { readIdentity } from './storage/data-directory.ts'
 import { realDisk } from './storage/disk.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
+import { checkWalDirectory } from './storage/wal-directory.ts'
+import { notifyReady } from './systemd.ts'
+import type { TlsOptions } from './tls/options.ts'
+import { prepareTls } from './tls/prepare.ts'
 import { isTool } from './tools/names.ts'
+import { peerDialer } from './transport/query.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
-
-/** For calls in flight when the member is asked to stop. */
-const STOP_GRACE_MS = 5000
-/** Beside the request itself: what gRPC and the message around it take, as in etcd. */
-const GRPC_OVERHEAD_BYTES = 512 * 1024
 
 class Program {
   readonly #config: Config
   readonly #log: Logger
   readonly #lifecycle: Lifecycle
   readonly #metrics: MemberMetrics
-  readonly #servers: Server[] = []
   readonly #lock: DirectoryLock
-  #grpc: GrpcServer | undefined
-  #watchHub: WatchHub | undefined
+  readonly #tls: BothTls
+  readonly #admin: { close(graceMs: number): Promise<void> }[] = []
+  #clients: ClientServer | undefined
   #isStopping = false
+  #isReady = false
 
-  constructor(config: Config, log: Logger, lock: DirectoryLock) {
+  constructor(config: Config, log: Logger, lock: DirectoryLock, tls: BothTls) {
+    this.#tls = tls
     this.#config = config
     this.#log = log
     this.#lock = lock
     const source = {
       status: (): AdminStatus => this.#lifecycle.status(),
-      facts: (): MetricsFacts | undefined => this.#facts(),
+      facts: (): MetricsFacts | undefined => memberFacts(this.#lifecycle, this.#clients?.hub),
     }
     this.#metrics = memberMetrics(source)
     this.#lifecycle = new Lifecycle({
       disk: realDisk,
       dataDirectory: config.dataDir,
+      walDirectory: config.walDir,
       listenPeerUrls: config.listenPeerURLs,
       peerURLs: config.initialAdvertisePeerURLs,
+      peerTls: tls.peer,
       version: VERSION,
       etcdVersion: ETCD_API_VERSION,
       node: {
@@ -66,10 +71,14 @@ class Program {
         heartbeatMs: config.heartbeatIntervalMs,
         electionMs: config.electionTimeoutMs,
         snapshotCount: config.snapshotCount,
+        catchUpEntries: config.snapshotCatchUpEntries,
+        maxLearners: config.maxLearners,
+        slowApplyMs: config.warningApplyMs,
         quotaBytes: config.quotaBackendBytes,
+        maintenance: config.maintenance,
         maxRequestBytes: config.maxRequestBytes,
         clock: systemClock,
-        observer: this.#metrics.node,
+        observer: { ...this.#metrics.node, leaderChanged: () => this.#leaderChanged() },
         log,
         random: Math.random,
       },
@@ -80,10 +89,13 @@ class Program {
   }
 
   async start(): Promise<void> {
-    const { dataDir, start } = this.#config
+    const { dataDir, walDir, start, isNewClusterForced } = this.#config
     const identity = await readIdentity(realDisk, dataDir)
     if (!identity.ok) return this.refuse(identity.error)
     if (identity.value?.isRemoved === true) return this.refuse(removedReason(dataDir))
+    const wal =
+      walDir === undefined ? ok(undefined) : await checkWalDirectory(walDir, dataDir, identity.value !== undefined)
+    if (!wal.ok) return this.refuse(wal.error)
     if (identity.value !== undefined) {
       if (identity.value.name !== this.#config.name) {
         this.#log.warn(
@@ -91,14 +103,14 @@ class Program {
           'the data directory was made under another name',
         )
       }
-      const run = await this.#lifecycle.run(identity.value)
+      const run = await this.#lifecycle.run(identity.value, isNewClusterForced)
       // Only now: a member that has data must never be seen waiting, or the operator takes its volume for lost.
       if (run.ok) return this.#serveAdmin()
       return this.refuse(run.error)
     }
     await this.#serveAdmin()
     if (start.kind === 'wait') return this.#log.info({}, 'waiting to be told to bootstrap or to join')
-    const plan = await planStart(this.#config, start)
+    const plan = await planStart(this.#config, start, peerDialer(this.#tls.peer, this.#log))
     if (!plan.ok) return this.refuse(plan.error)
     const started = await this.#lifecycle.start(plan.value)
     if (!started.ok) this.refuse(started.error)
@@ -111,7 +123,7 @@ class Program {
     this.#log.info({ signal }, 'stopping')
     await this.#stopServingClients()
     await this.#lifecycle.stop()
-    for (const server of this.#servers) server.close()
+    await Promise.all(this.#admin.map((server) => server.close(0)))
     await this.#lock.release()
     this.#log.info({}, 'stopped')
     process.exit(0)
@@ -129,33 +141,40 @@ class Program {
   }
 
   async #serveClients(member: NodePort): Promise<void> {
-    const { listenClientURLs, maxTxnOps, maxRequestBytes, electionTimeoutMs } = this.#config
-    const hub = new WatchHub(member, systemClock)
-    this.#watchHub = hub
-    this.#grpc = await serveGrpcJs({
-      listenURLs: listenClientURLs,
-      services: etcdServices(member, {
-        maxTxnOps,
-        clock: systemClock,
-        watch: { hub, maxRequestBytes, electionMs: electionTimeoutMs },
-      }),
-      maxReceiveBytes: maxRequestBytes + GRPC_OVERHEAD_BYTES,
+    this.#clients = await ClientServer.open(member, {
+      config: this.#config,
       log: this.#log,
-      observer: {
-        ...this.#metrics.rpc,
-        failed: (path, error) => {
-          this.#log.error({ err: error, path }, 'a call failed')
-          if (error instanceof Error && error.name === 'AssertionFailed') this.fatal(error)
-        },
-      },
+      metrics: this.#metrics,
+      tls: this.#tls.client,
+      onFatal: (error) => this.fatal(error),
     })
-    this.#log.info({ urls: listenClientURLs }, 'serving clients')
+    const removeListener = member.onApplied(() => {
+      this.#checkReady()
+      if (this.#isReady) removeListener()
+    })
+    this.#checkReady()
+  }
+
+  #leaderChanged(): void {
+    this.#metrics.node.leaderChanged()
+    this.#checkReady()
+  }
+
+  /** Scripts and systemd wait for it: a leader is known, clients are served. Told once in a process's life. */
+  #checkReady(): void {
+    if (this.#isReady || this.#clients === undefined || this.#lifecycle.notReadyReason() !== undefined) return
+    this.#isReady = true
+    this.#log.info({ urls: this.#config.listenClientURLs }, 'ready to serve client requests')
+    if (process.env['NOTIFY_SOCKET'] === undefined) return
+    notifyReady(process.pid).catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'systemd could not be told that this member is ready'),
+    )
   }
 
   async #stopServingClients(): Promise<void> {
-    const grpc = this.#grpc
-    this.#grpc = undefined
-    await grpc?.stop(STOP_GRACE_MS)
+    const clients = this.#clients
+    this.#clients = undefined
+    await clients?.stop()
   }
 
   async #serveAdmin(): Promise<void> {
@@ -167,66 +186,95 @@ class Program {
       metrics: { contentType: registry.contentType, text: () => registry.metrics() },
       log: this.#log,
     })
-    for (const url of new Set([...listenAdminURLs, ...listenMetricsURLs])) this.#servers.push(await listen(app, url))
+    // Where only metrics are served, probes are answered as etcd answers them, as soon as there is a member to ask.
+    const probes: RequestHandler = (request, response) => (this.#clients?.handleProbe ?? app)(request, response)
+    const shared = { tls: this.#tls.client, log: this.#log }
+    this.#admin.push(await listenHttp({ urls: listenAdminURLs, handle: app, ...shared }))
+    this.#admin.push(await listenHttp({ urls: listenMetricsURLs, handle: probes, ...shared }))
     if (listenAdminURLs.length > 0) this.#log.info({ urls: listenAdminURLs }, 'serving the admin API')
-  }
-
-  #facts(): MetricsFacts | undefined {
-    const running = this.#lifecycle.running
-    if (running === undefined) return undefined
-    const { node, transport } = running
-    const peers = node.members().filter(({ id }) => id !== node.memberId)
-    return {
-      pendingProposals: node.pendingProposals,
-      quotaBytes: this.#config.quotaBackendBytes,
-      dbSizeInUseBytes: node.store.size().inUseBytes,
-      watch: this.#watchHub?.counts,
-      peers: peers.map(({ id }) => {
-        const { sentBytes, receivedBytes, sendFailures, roundTripMs } = transport.stats(id)
-        const roundTripSeconds = roundTripMs === undefined ? undefined : roundTripMs / 1000
-        return { id: id.toString(16), sentBytes, receivedBytes, sendFailures, roundTripSeconds }
-      }),
-    }
   }
 }
 
-async function listen(app: Express, url: string): Promise<Server> {
-  const { hostname, port } = new URL(url)
-  const server = createServer(app)
-  server.listen(Number(port), hostname.replaceAll(/^\[|\]$/g, ''))
-  await once(server, 'listening')
-  return server
+interface BothTls {
+  readonly client: TlsOptions | undefined
+  readonly peer: TlsOptions | undefined
+}
+
+async function prepareBothTls(config: Config, log: Logger): Promise<Result<BothTls, string>> {
+  const { dataDir: dataDirectory, clientTls, peerTls, listenClientURLs, listenClientHTTPURLs, listenPeerURLs } = config
+  const clientURLs = [...listenClientURLs, ...listenClientHTTPURLs]
+  const sides = { dataDirectory, log }
+  const client = await prepareTls({ ...sides, side: 'client', tls: clientTls, listenURLs: clientURLs })
+  if (!client.ok) return client
+  const peer = await prepareTls({ ...sides, side: 'peer', tls: peerTls, listenURLs: listenPeerURLs })
+  return peer.ok ? ok({ client: client.value, peer: peer.value }) : peer
+}
+
+function readText(path: string): Result<string, string> {
+  try {
+    return ok(readFileSync(path, 'utf8'))
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function tryOpenLog(config: Config): Result<Logger, string> {
+  try {
+    return ok(openLog(config.log, config.name))
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** Scripts take the first line for etcd's. */
+function versionText(): string {
+  const { version, platform, arch } = process
+  return [
+    `etcd Version: ${ETCD_API_VERSION}`,
+    `raftkv Version: ${VERSION}`,
+    `Node Version: ${version}`,
+    `Node OS/Arch: ${platform}/${arch}`,
+    '',
+  ].join('\n')
 }
 
 async function main(): Promise<void> {
   const [, , ...args] = process.argv
   if (isTool(args[0])) {
     const { runTool } = await import('./tools/tools.ts')
-    const command = [process.execPath, ...process.execArgv, import.meta.filename]
-    process.exitCode = await runTool(args, { stdout: process.stdout, stderr: process.stderr, command })
+    const { stdout, stderr, execPath, execArgv } = process
+    process.exitCode = await runTool(args, { stdout, stderr, node: [execPath, ...execArgv] })
     return
   }
-  const parsed = parseConfig(process.argv.slice(2), process.env)
+  const parsed = parseConfig(args, process.env, readText)
   if (parsed.kind === 'help') return void process.stdout.write(parsed.text)
-  if (parsed.kind === 'version')
-    return void process.stdout.write(`raftkv Version: ${VERSION}\netcd API: ${ETCD_API_VERSION}\n`)
+  if (parsed.kind === 'version') return void process.stdout.write(versionText())
   if (parsed.kind === 'refused') {
     for (const problem of parsed.problems) process.stderr.write(`raftkv: ${problem}\n`)
     process.stderr.write('raftkv: --help lists every flag\n')
     process.exit(2)
   }
   const { config, warnings } = parsed
-  const log = pino(
-    { level: config.logLevel, base: { name: config.name }, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination({ sync: true }),
-  )
+  const opened = tryOpenLog(config)
+  if (!opened.ok) {
+    process.stderr.write(`raftkv: --log-outputs: ${opened.error}\n`)
+    process.exit(1)
+  }
+  const log = opened.value
   for (const warning of warnings) log.warn({}, warning)
+  const permissions = await permissionWarning(config.dataDir)
+  if (permissions !== undefined) log.warn({}, permissions)
   const lock = await lockDirectory(config.dataDir)
   if (!lock.ok) {
     log.fatal({}, lock.error)
     process.exit(1)
   }
-  const program = new Program(config, log, lock.value)
+  const tls = await prepareBothTls(config, log)
+  if (!tls.ok) {
+    log.fatal({}, tls.error)
+    process.exit(1)
+  }
+  const program = new Program(config, log, lock.value, tls.value)
   process.on('uncaughtException', (error) => program.fatal(error))
   process.on('unhandledRejection', (error) => program.fatal(error))
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void program.stop(signal))

@@ -6,14 +6,16 @@ import { err, ok, type Result } from '../lib/result.ts'
 import type { Member } from './mvcc/command.ts'
 import type { StartPlan } from './node/open.ts'
 import { decodePeerAnswer, encodeJson } from './node/peer-requests.ts'
-import { query } from './transport/transport.ts'
+import type { TlsDialer } from './tls/dialer.ts'
+import { query } from './transport/query.ts'
 
 type StaticStart = Exclude<Config['start'], { kind: 'wait' }>
 
 const QUERY_TIMEOUT_MS = 3000
 
-export function planStart(config: Config, start: StaticStart): Promise<Result<StartPlan, string>> {
-  return start.kind === 'new' ? Promise.resolve(planNew(config, start)) : planExisting(config, start)
+/** `tls`: for https URLs of the members there are. */
+export function planStart(config: Config, start: StaticStart, tls?: TlsDialer): Promise<Result<StartPlan, string>> {
+  return start.kind === 'new' ? Promise.resolve(planNew(config, start)) : planExisting(config, start, tls)
 }
 
 /** Every first member derives the same IDs from the same flags (etcd's rule). */
@@ -32,12 +34,16 @@ export function planNew(
 }
 
 /** The cluster was told of this member (member add); its members know under which ID. */
-async function planExisting(config: Config, start: StaticStart): Promise<Result<StartPlan, string>> {
+async function planExisting(
+  config: Config,
+  start: StaticStart,
+  tls: TlsDialer | undefined,
+): Promise<Result<StartPlan, string>> {
   const own = new Set(config.initialAdvertisePeerURLs)
   const urls = start.members.flatMap(({ peerURLs }) => peerURLs).filter((url) => !own.has(url))
   const failures: string[] = []
   for (const url of urls) {
-    const answer = await query(url, encodeJson({ kind: 'members' }), QUERY_TIMEOUT_MS)
+    const answer = await query(url, encodeJson({ kind: 'members' }), QUERY_TIMEOUT_MS, tls)
     const decoded = answer.ok ? decodePeerAnswer(answer.value) : undefined
     if (decoded?.kind !== 'members') {
       failures.push(`${url}: ${answer.ok ? 'no member of this program' : answer.error}`)

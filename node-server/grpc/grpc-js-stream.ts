@@ -1,7 +1,7 @@
 /** A streaming call: requests as an iterable, answers with back-pressure. */
 import { performance } from 'node:perf_hooks'
 import { ServerInterceptingCall, type Metadata, type ServerInterceptingCallInterface } from '@grpc/grpc-js'
-import { asBuffer, HANDLER_FAILED } from './grpc-js-unary.ts'
+import { asBuffer, commonNameOf, HANDLER_FAILED } from './grpc-js-unary.ts'
 import { STATUS } from './grpc-js-status.ts'
 import { RequestQueue } from './request-queue.ts'
 import type { CallContext, CallObserver, RpcObserver, RpcStatus, RpcStream, StreamHandler } from './service.ts'
@@ -74,6 +74,10 @@ export class StreamCall extends ServerInterceptingCall implements CallContext, R
 
   get peer(): string {
     return this.#next.getPeer()
+  }
+
+  get commonName(): string | undefined {
+    return commonNameOf(this.#next.getAuthContext())
   }
 
   get requests(): AsyncIterable<Uint8Array> {

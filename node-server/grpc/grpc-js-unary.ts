@@ -96,6 +96,10 @@ export class UnaryCall extends ServerInterceptingCall implements CallContext {
     return this.#next.getPeer()
   }
 
+  get commonName(): string | undefined {
+    return commonNameOf(this.#next.getAuthContext())
+  }
+
   #answer(answer: Result<Uint8Array, RpcStatus>): void {
     if (!answer.ok) return this.#refuse(answer.error)
     this.#handled('OK')
@@ -119,6 +123,13 @@ export class UnaryCall extends ServerInterceptingCall implements CallContext {
     this.#route.calls.handled(this.#isCanceled ? 'Canceled' : code, (performance.now() - this.#startedMs) / 1000)
   }
 }
+
+export function commonNameOf({ sslPeerCertificate }: AuthContext): string | undefined {
+  const name = sslPeerCertificate?.subject.CN
+  return Array.isArray(name) ? name.at(-1) : name
+}
+
+type AuthContext = ReturnType<ServerInterceptingCallInterface['getAuthContext']>
 
 /** The same bytes, as the type that the library copies from. */
 export function asBuffer(bytes: Uint8Array): Buffer {

@@ -19,6 +19,7 @@ import { Http1, type RequestHandler } from '../listen/http1.ts'
 import { Http2 } from '../listen/http2.ts'
 import { DEFAULT_LIMITS, type ListenLimits } from '../listen/limits.ts'
 import { Listener, type ListenLog } from '../listen/listener.ts'
+import type { TlsOptions } from '../tls/options.ts'
 import { StreamCall, type StreamRoute } from './grpc-js-stream.ts'
 import { UnaryCall, type UnaryRoute } from './grpc-js-unary.ts'
 import type { RpcObserver, ServiceTable } from './service.ts'
@@ -32,6 +33,8 @@ export interface GrpcJsOptions {
   readonly observer: RpcObserver
   /** For requests that are not gRPC calls; by default all are answered 404. */
   readonly handleRequest?: RequestHandler
+  /** Needed for https and unixs URLs. */
+  readonly tls?: TlsOptions | undefined
   readonly limits?: ListenLimits
   readonly log?: ListenLog
 }
@@ -66,6 +69,7 @@ export async function serveGrpcJs(options: GrpcJsOptions): Promise<GrpcServer> {
   })
   const listener = await Listener.open({
     urls: options.listenURLs,
+    tls: options.tls,
     limits,
     log: options.log ?? SILENT,
     onHttp1: (socket) => http1.take(socket),
@@ -75,7 +79,7 @@ export async function serveGrpcJs(options: GrpcJsOptions): Promise<GrpcServer> {
     addresses: listener.addresses,
     stop: async (graceMs) => {
       stopping.abort()
-      await listener.close()
+      listener.close()
       await Promise.all([http1.close(graceMs), http2.close(graceMs)])
       server.forceShutdown()
     },

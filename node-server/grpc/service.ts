@@ -38,6 +38,8 @@ export interface CallContext {
   readonly signal: AbortSignal
   /** Address and port of the client. */
   readonly peer: string
+  /** Of the certificate that the client has shown, when it comes from a trusted CA. */
+  readonly commonName?: string | undefined
 }
 
 type UnaryAnswer = Result<Uint8Array, RpcStatus>

@@ -11,8 +11,11 @@
 import { once } from 'node:events'
 import { lstat, unlink } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { openAcceptor, type TlsAcceptor } from '../tls/acceptor.ts'
+import type { TlsOptions } from '../tls/options.ts'
 import { addressKey, formatAddress, parseListenUrl, type Address, type ListenUrl } from './address.ts'
-import { onFirstBytes } from './first-bytes.ts'
+import { onFirstBytes, type Protocol } from './first-bytes.ts'
 import type { ListenLimits } from './limits.ts'
 
 export interface ListenLog {
@@ -24,11 +27,15 @@ export interface ListenLog {
 export type TakeConnection = (socket: Socket) => void
 
 export interface ListenerOptions {
+  /** An address with an http and an https URL takes both. */
   readonly urls: readonly string[]
+  /** Needed for https and unixs. */
+  readonly tls: TlsOptions | undefined
   readonly limits: ListenLimits
   readonly log: ListenLog
   readonly onHttp1: TakeConnection
-  readonly onHttp2: TakeConnection
+  /** Undefined: HTTP/2 is not offered. */
+  readonly onHttp2: TakeConnection | undefined
 }
 
 /** As etcd's: a dead line is noticed by the kernel. */
@@ -40,6 +47,7 @@ export class Listener {
   /** Connections whose protocol is not known yet. */
   readonly #undecided = new Set<Socket>()
   #addresses: readonly string[] = []
+  #acceptor: TlsAcceptor | undefined
 
   private constructor(options: ListenerOptions) {
     this.#options = options
@@ -51,7 +59,7 @@ export class Listener {
     try {
       await listener.#bindAll()
     } catch (error) {
-      await listener.close()
+      listener.close()
       throw error
     }
     return listener
@@ -63,12 +71,10 @@ export class Listener {
   }
 
   /** No new connections; those that were taken over are not touched. */
-  async close(): Promise<void> {
-    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+  close(): void {
+    // Its own callback waits for the last connection as well: that is for those who have taken them over.
+    for (const server of this.#servers) server.close()
     for (const socket of this.#undecided) socket.destroy()
-    // A server counts as closed when its last connection is: that is for those who have taken them over.
-    void closed
-    await Promise.resolve()
   }
 
   async #bindAll(): Promise<void> {
@@ -77,6 +83,7 @@ export class Listener {
     for (const url of this.#options.urls) {
       const parsed = parseListenUrl(url)
       if (!parsed.ok) throw new Error(`cannot listen on ${url}: ${parsed.error}`)
+      if (parsed.value.isSecure) this.#acceptor ??= this.#openAcceptor(url)
       const key = addressKey(parsed.value.address)
       keys.push(key)
       const group = groups.get(key)
@@ -88,12 +95,32 @@ export class Listener {
     this.#addresses = keys.map((key) => bound.get(key) ?? '')
   }
 
+  #openAcceptor(url: string): TlsAcceptor {
+    const { tls, limits, log, onHttp2 } = this.#options
+    if (tls === undefined)
+      throw new Error(`TLS key/cert (--cert-file, --key-file) must be provided for client url ${url} with HTTPS scheme`)
+    const acceptor = openAcceptor({
+      tls,
+      checksRemoteAddress: false,
+      // gRPC clients offer h2 alone, curl and browsers both: HTTP/2 serves them all.
+      alpn: onHttp2 === undefined ? ['http/1.1'] : ['h2', 'http/1.1'],
+      handshakeTimeoutMs: limits.handshakeTimeoutMs,
+      log,
+      endpoint: 'client',
+      onSecure: (socket) => this.#routeSecure(socket),
+    })
+    if (!acceptor.ok) throw new Error(acceptor.error)
+    return acceptor.value
+  }
+
   async #bind(group: readonly ListenUrl[]): Promise<string> {
     const [first] = group
     if (first === undefined) return ''
+    const acceptor = group.some(({ isSecure }) => isSecure) ? this.#acceptor : undefined
+    const takesPlain = group.some(({ isSecure }) => !isSecure)
     const server = createServer(
       { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS },
-      (socket) => this.#accept(socket),
+      (socket) => this.#decide(socket, (protocol) => this.#route(socket, protocol, acceptor, takesPlain)),
     )
     server.maxConnections = this.#options.limits.maxConnections
     this.#servers.push(server)
@@ -105,32 +132,42 @@ export class Listener {
     }
   }
 
-  #accept(socket: Socket): void {
+  /** Waits for the first bytes, not longer than the limit. */
+  #decide(socket: Socket, decided: (protocol: Protocol | 'unknown') => void): void {
     this.#undecided.add(socket)
     const timer = setTimeout(() => socket.destroy(), this.#options.limits.handshakeTimeoutMs)
-    const decided = (): void => {
+    const forget = (): void => {
       clearTimeout(timer)
       this.#undecided.delete(socket)
     }
-    socket.once('close', decided)
+    socket.once('close', forget)
     socket.on('error', () => undefined) // 'close' follows
     onFirstBytes(socket, (protocol) => {
-      decided()
-      socket.off('close', decided)
-      this.#route(socket, protocol)
+      forget()
+      socket.off('close', forget)
+      decided(protocol)
     })
   }
 
-  #route(socket: Socket, protocol: 'tls' | 'http1' | 'http2' | 'unknown'): void {
-    switch (protocol) {
-      case 'http1':
-        return this.#options.onHttp1(socket)
-      case 'http2':
-        socket.allowHalfOpen = false
-        return this.#options.onHttp2(socket)
-      default:
-        socket.destroy()
-    }
+  #route(socket: Socket, protocol: Protocol | 'unknown', acceptor: TlsAcceptor | undefined, takesPlain: boolean): void {
+    if (protocol === 'tls' && acceptor !== undefined) return acceptor.accept(socket)
+    if (protocol !== 'tls' && takesPlain) return this.#handOver(socket, protocol)
+    acceptor?.logRejected(socket.remoteAddress, 'tls: first record does not look like a TLS handshake')
+    socket.destroy()
+  }
+
+  #handOver(socket: Socket, protocol: Protocol | 'unknown'): void {
+    const { onHttp1, onHttp2 } = this.#options
+    if (protocol === 'http1') return onHttp1(socket)
+    if (protocol !== 'http2' || onHttp2 === undefined) return void socket.destroy()
+    socket.allowHalfOpen = false
+    onHttp2(socket)
+  }
+
+  #routeSecure(socket: TLSSocket): void {
+    if (socket.alpnProtocol === 'h2') return this.#handOver(socket, 'http2')
+    if (socket.alpnProtocol === 'http/1.1') return this.#handOver(socket, 'http1')
+    this.#decide(socket, (protocol) => this.#handOver(socket, protocol))
   }
 }
 

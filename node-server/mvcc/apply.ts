@@ -5,6 +5,7 @@
 import { unreachable } from '../../lib/assert.ts'
 import { err, ok } from '../../lib/result.ts'
 import {
+  AlarmRequest,
   CompactionRequest,
   DeleteRangeRequest,
   LeaseGrantRequest,
@@ -12,6 +13,7 @@ import {
   PutRequest,
   TxnRequest,
 } from '../proto/generated/etcd/rpc.ts'
+import { applyAlarm, refuseByAlarm, refuseTxnByAlarm } from './alarms.ts'
 import { beginChange, deleteKeys, endChange, putKey, revokeLease } from './change.ts'
 import type { StoreCommand } from './command.ts'
 import { compact } from './compaction.ts'
@@ -38,6 +40,8 @@ export function apply(store: Store, position: LogPosition, command: StoreCommand
 }
 
 function execute(store: Store, command: StoreCommand): ApplyResult {
+  const refusal = refuseByAlarm(store.alarms, command.kind)
+  if (refusal !== undefined) return err(refusal)
   switch (command.kind) {
     case 'put':
       return applyPut(store, decode(PutRequest, command.request))
@@ -48,6 +52,10 @@ function execute(store: Store, command: StoreCommand): ApplyResult {
     case 'compact': {
       const request = decode(CompactionRequest, command.request)
       return request === undefined ? MALFORMED : compact(store, Number(request.revision))
+    }
+    case 'alarm': {
+      const request = decode(AlarmRequest, command.request)
+      return request === undefined ? MALFORMED : applyAlarm(store, request)
     }
     case 'lease-grant': {
       const request = decode(LeaseGrantRequest, command.request)
@@ -84,7 +92,8 @@ function applyDeleteRange(store: Store, request: DeleteRangeRequest | undefined)
 
 function applyTxn(store: Store, request: TxnRequest | undefined): ApplyResult {
   if (request === undefined) return MALFORMED
-  const refusal: StoreError | undefined = validateTxn(request, ANY_NUMBER_OF_OPERATIONS)
+  const refusal: StoreError | undefined =
+    refuseTxnByAlarm(store.alarms, request) ?? validateTxn(request, ANY_NUMBER_OF_OPERATIONS)
   return refusal === undefined ? txn(store, request) : err(refusal)
 }
 

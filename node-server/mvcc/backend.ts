@@ -17,6 +17,7 @@
  * | `operations`     | operation ID                          | index (8) ‖ first result                      |
  * | `operationOrder` | index (8) ‖ operation ID              | nothing                                       |
  * | `configHistory`  | index (8)                             | row, opaque to the store                      |
+ * | `alarms`         | member ID (8) ‖ alarm type (1)        | nothing                                       |
  * | `leases`         | lease ID (8)                          | granted TTL in seconds (8)                    |
  * | `leaseKeys`      | lease ID (8) ‖ user key               | nothing                                       |
  */
@@ -29,6 +30,7 @@ export const TABLES = [
   'operations',
   'operationOrder',
   'configHistory',
+  'alarms',
   'leases',
   'leaseKeys',
 ] as const
@@ -88,5 +90,12 @@ export interface Backend {
    * them the copy has is told by the meta table in it, read by `readSnapshotMeta` of the same module.
    */
   writeSnapshot(path: string): Promise<void>
+  /**
+   * Gives free pages back: goes on in a compacted copy of the last commit, which gets the name `path` once it is durable
+   * and has been read. Commits wait meanwhile, reads do not. The copy grows at `temporaryPath`, where nothing may be. The
+   * file before is the caller's to remove: a process that starts opens the new one. A rejection leaves everything as it
+   * was, but maybe something at `temporaryPath`.
+   */
+  defragment(temporaryPath: string, path: string): Promise<void>
   close(): Promise<void>
 }

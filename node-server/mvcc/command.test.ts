@@ -21,6 +21,7 @@ const COMMANDS: readonly Command[] = [
   { kind: 'compact', requestId: 1n, request: Buffer.from('c') },
   { kind: 'lease-grant', requestId: 5n, request: Buffer.from('g') },
   { kind: 'lease-revoke', requestId: 6n, request: Buffer.from('r') },
+  { kind: 'alarm', requestId: 8n, request: Buffer.from('a') },
   {
     kind: 'membership',
     requestId: 3n,
@@ -57,6 +58,7 @@ test('the bytes do not change between versions', () => {
     '04000000000000000163',
     '08000000000000000567',
     '09000000000000000672',
+    '0a000000000000000861',
     hex(
       '05000000000000000300000006',
       '67726f772d31',

@@ -12,6 +12,7 @@
  *   6 member-attributes   member ID (8) ‖ attributes
  *   7 operation-result    operation ID ‖ result
  *   8 lease-grant, 9 lease-revoke           the etcd request; a grant's has the ID that was chosen
+ *   10 alarm              etcd's AlarmRequest, untouched
  *
  *   attributes: name ‖ count (4) peer URLs ‖ count (4) client URLs ‖ is learner (1); texts have their length in 4 bytes
  */
@@ -35,10 +36,10 @@ export type MembershipChange =
 
 /** What {@link apply} executes. */
 export interface StoreCommand {
-  readonly kind: 'put' | 'delete-range' | 'txn' | 'compact' | 'lease-grant' | 'lease-revoke'
+  readonly kind: 'put' | 'delete-range' | 'txn' | 'compact' | 'lease-grant' | 'lease-revoke' | 'alarm'
   /** Of the proposing member, for its waiter; unique among what waits there. */
   readonly requestId: bigint
-  /** etcd's request of that kind: PutRequest, DeleteRangeRequest, TxnRequest, CompactionRequest, LeaseGrantRequest, LeaseRevokeRequest. */
+  /** etcd's request of that kind: PutRequest, DeleteRangeRequest, TxnRequest, CompactionRequest, LeaseGrantRequest, LeaseRevokeRequest or AlarmRequest. */
   readonly request: Uint8Array
 }
 
@@ -80,6 +81,7 @@ const KIND_CODES = {
   'operation-result': 7,
   'lease-grant': 8,
   'lease-revoke': 9,
+  alarm: 10,
 } as const satisfies Record<Command['kind'], number>
 
 const CHANGE_CODES = { add: 1, promote: 2, remove: 3 } as const satisfies Record<MembershipChange['kind'], number>
@@ -95,6 +97,7 @@ export function encodeCommand(command: Command): Buffer {
     case 'delete-range':
     case 'txn':
     case 'compact':
+    case 'alarm':
     case 'lease-grant':
     case 'lease-revoke': {
       const bytes = Buffer.allocUnsafe(HEADER_SIZE_BYTES + command.request.length)
@@ -152,6 +155,8 @@ export function decodeCommand(bytes: Uint8Array): Command {
       return { kind: 'lease-grant', requestId, request: reader.raw(reader.remainingBytes) }
     case KIND_CODES['lease-revoke']:
       return { kind: 'lease-revoke', requestId, request: reader.raw(reader.remainingBytes) }
+    case KIND_CODES.alarm:
+      return { kind: 'alarm', requestId, request: reader.raw(reader.remainingBytes) }
     case KIND_CODES.membership:
       return decodeMembership(reader, requestId)
     case KIND_CODES['member-attributes']: {

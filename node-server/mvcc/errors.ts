@@ -20,6 +20,10 @@ export type StoreError =
   | { readonly kind: 'duplicate-key' }
   | { readonly kind: 'too-many-operations' }
   | { readonly kind: 'invalid-sort-option' }
+  /** A NOSPACE alarm is in force. */
+  | { readonly kind: 'no-space' }
+  /** A CORRUPT alarm is in force. */
+  | { readonly kind: 'corrupt' }
   /** The request's bytes are not the protobuf message that they should be. */
   | { readonly kind: 'malformed-request' }
 
@@ -52,6 +56,10 @@ export function describeStoreError(error: StoreError): string {
       return 'the txn has too many operations'
     case 'invalid-sort-option':
       return 'unknown sort order or target'
+    case 'no-space':
+      return 'a member has no space left'
+    case 'corrupt':
+      return 'members disagree about the data'
     case 'malformed-request':
       return 'the request is not the protobuf message that it should be'
     default:

@@ -13,6 +13,7 @@ const ADMINISTRATION: readonly Table[] = [
   'operations',
   'operationOrder',
   'configHistory',
+  'alarms',
   'leases',
   'leaseKeys',
 ]

@@ -6,7 +6,6 @@
  * that is not there; so each key has at most one lease.
  * Source: etcd's lessor, as far as it is persistent.
  */
-import { assert } from '../../lib/assert.ts'
 import { EMPTY_BYTES } from '../../lib/bytes.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { LeaseGrantRequest } from '../proto/generated/etcd/rpc.ts'
@@ -16,7 +15,7 @@ import type { Store } from './store.ts'
 /** A TTL above it is refused, as in etcd. */
 export const MAX_LEASE_TTL_SECONDS = 9_000_000_000
 
-const ID_SIZE_BYTES = 8
+export const LEASE_ID_SIZE_BYTES = 8
 const FIRST_ID = Buffer.of(0)
 
 export interface StoredLease {
@@ -69,7 +68,7 @@ export function keysOfLease(store: Store, id: bigint): readonly Uint8Array[] {
   const start = leaseKey(id)
   const next = BigInt.asUintN(64, id) + 1n
   const end = next >> 64n === 0n ? leaseKey(BigInt.asIntN(64, next)) : undefined
-  return Array.from(store.buffer.scan('leaseKeys', start, end), ({ key }) => key.subarray(ID_SIZE_BYTES))
+  return Array.from(store.buffer.scan('leaseKeys', start, end), ({ key }) => key.subarray(LEASE_ID_SIZE_BYTES))
 }
 
 /** A key's lease changes with a put or a delete; 0n stands for none. Costs nothing where it stays the same. */
@@ -80,11 +79,10 @@ export function moveKey(store: Store, key: Uint8Array, from: bigint, to: bigint)
 }
 
 /** The ID as 8 bytes, so that a lease's keys stand together, and the user key behind it. */
-function leaseKey(id: bigint, userKey: Uint8Array = EMPTY_BYTES): Buffer {
-  assert(id !== 0n, 'a lease has an ID')
-  const bytes = Buffer.allocUnsafe(ID_SIZE_BYTES + userKey.length)
+export function leaseKey(id: bigint, userKey: Uint8Array = EMPTY_BYTES): Buffer {
+  const bytes = Buffer.allocUnsafe(LEASE_ID_SIZE_BYTES + userKey.length)
   bytes.writeBigInt64BE(id)
-  bytes.set(userKey, ID_SIZE_BYTES)
+  bytes.set(userKey, LEASE_ID_SIZE_BYTES)
   return bytes
 }
 

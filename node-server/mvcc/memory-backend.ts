@@ -90,6 +90,11 @@ export class MemoryBackend implements Backend {
     this.#files.set(path, new MemoryBackend({ files: this.#files }, this.#tables))
   }
 
+  /** There are no pages to give back. */
+  async defragment(): Promise<void> {
+    await Promise.resolve()
+  }
+
   async close(): Promise<void> {
     await Promise.resolve()
     this.#isClosed = true

@@ -1,6 +1,7 @@
 /** What the store answers; the API turns it into etcd's responses. Key-values are encoded mvccpb.KeyValue messages. */
 import type { Revision } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
+import type { AlarmMember } from '../proto/generated/etcd/rpc.ts'
 import type { StoreError } from './errors.ts'
 
 export interface RangeResult {
@@ -42,6 +43,13 @@ export interface CompactResult {
   readonly revision: Revision
 }
 
+export interface AlarmResult {
+  readonly kind: 'alarm'
+  /** Of the store. */
+  readonly revision: Revision
+  readonly alarms: AlarmMember[]
+}
+
 export interface LeaseGrantResult {
   readonly kind: 'lease-grant'
   /** Of the store: a grant makes none. */
@@ -59,7 +67,7 @@ export interface LeaseRevokeResult {
 
 export type OperationResult = RangeResult | PutResult | DeleteRangeResult | TxnResult
 export type LeaseResult = LeaseGrantResult | LeaseRevokeResult
-export type AppliedResult = PutResult | DeleteRangeResult | TxnResult | CompactResult | LeaseResult
+export type AppliedResult = PutResult | DeleteRangeResult | TxnResult | CompactResult | LeaseResult | AlarmResult
 
 /** Of one entry: what its waiter gets. */
 export type ApplyResult = Result<AppliedResult, StoreError>

@@ -36,8 +36,6 @@ export interface ApplierEvents {
   onLease(result: LeaseResult): void
 }
 
-const SLOW_APPLY_MS = 100
-
 export class Applier {
   readonly #clusterId: ClusterId
   readonly #waiters: Waiters<Outcome>
@@ -72,14 +70,14 @@ export class Applier {
 
   async apply(entries: readonly Entry[]): Promise<void> {
     if (entries.length === 0) return
-    const { clock, observer } = this.#options
+    const { clock, observer, slowApplyMs } = this.#options
     const started = clock.monotonicMs()
     for (const entry of entries) {
       if (entry.index <= this.store.appliedIndex) continue // applied before the restart
       if (this.store.isSaturated) await this.store.commit()
       this.#applyOne(entry)
     }
-    if (clock.monotonicMs() - started > SLOW_APPLY_MS) observer.slowApply()
+    if (clock.monotonicMs() - started > slowApplyMs) observer.slowApply()
     this.#committer.noteApplied()
   }
 
@@ -160,6 +158,7 @@ const STORE_COMMANDS: ReadonlySet<Command['kind']> = new Set<StoreCommand['kind'
   'delete-range',
   'txn',
   'compact',
+  'alarm',
   'lease-grant',
   'lease-revoke',
 ])

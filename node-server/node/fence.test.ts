@@ -10,6 +10,7 @@ function facts(voters: number, healthy: number, more: Partial<LeaderFacts> = {})
   return {
     configIndex: LogIndex(7),
     isChangePending: false,
+    maxLearners: 1,
     voters: ids,
     learners: [],
     active: new Set(ids.slice(0, healthy)),

@@ -18,6 +18,8 @@ export interface LeaderFacts {
   readonly isChangePending: boolean
   readonly voters: readonly MemberId[]
   readonly learners: readonly MemberId[]
+  /** More learners would slow the leader without making anything safer. */
+  readonly maxLearners: number
   /** Members heard from within an election timeout, the leader among them. */
   readonly active: ReadonlySet<MemberId>
   readonly lastIndex: LogIndex
@@ -25,9 +27,6 @@ export interface LeaderFacts {
   /** Peer URLs of the members there are, by member. */
   readonly peerURLs: ReadonlyMap<MemberId, readonly string[]>
 }
-
-/** etcd's default: more learners would slow the leader without making anything safer. */
-export const MAX_LEARNERS = 1
 
 export function quorumOf(voterCount: number): number {
   return Math.floor(voterCount / 2) + 1
@@ -90,11 +89,17 @@ function refuseAdd(change: Extract<RequestedChange, { kind: 'add' }>, facts: Lea
       error: { code: 'Conflict', message: `a member with the peer URL ${taken} exists already` },
     }
   }
-  if (!change.isLearner || facts.learners.length < MAX_LEARNERS) return undefined
+  if (!change.isLearner || facts.learners.length < facts.maxLearners) return undefined
   const learners = facts.learners.map(formatId).join(', ')
   return {
     problem: 'too-many-learners',
-    error: { code: 'Conflict', message: `there is a learner already (${learners}): promote or remove it first` },
+    error: {
+      code: 'Conflict',
+      message:
+        learners === ''
+          ? 'there may be no learners (--max-learners=0)'
+          : `there is a learner already (${learners}): promote or remove it first`,
+    },
   }
 }
 

@@ -12,9 +12,10 @@ import type { MembershipChange } from '../mvcc/command.ts'
 import { getOperation } from '../mvcc/members.ts'
 import type { Transport } from '../transport/transport.ts'
 import { refuse, staleFence, type LeaderFacts, type RequestedChange } from './fence.ts'
+import type { HashedKeyValues } from './hasher.ts'
 import { LeaseDuties } from './lease-duties.ts'
-import { decodeChange } from './membership.ts'
 import type { Node } from './node.ts'
+import { changeResult, encodeResult, transferResult } from './operation-results.ts'
 import { requestTimeoutMs } from './options.ts'
 import {
   decodePeerAnswer,
@@ -33,6 +34,7 @@ type TransferRequest = Extract<PeerRequest, { kind: 'transfer-leader' }>
 /** etcd promotes a learner that has 90 % of the leader's log. */
 const READY_SHARE = 0.9
 const LEADER_POLL_MS = 10
+const HASH_TIMEOUT_MS = 60_000
 
 export class LeaderDuties {
   readonly leases: LeaseDuties
@@ -60,9 +62,19 @@ export class LeaderDuties {
     const request = decodePeerRequest(payload)
     if (request === undefined) return encodeJson({ kind: 'members', answer: this.members() })
     if (request.kind === 'members' || from === NOBODY) return encodeJson({ kind: 'members', answer: this.members() })
+    if (request.kind === 'hash-kv')
+      return encodeJson({ kind: 'hash-kv', result: await this.#node.hasher.hashKeyValues(request.revision) })
     if (request.kind === 'lease-renew' || request.kind === 'lease-time-to-live')
       return encodeJson(await this.leases.answer(request))
     return encodeJson(await this.#carryOut(request))
+  }
+
+  /** Of a peer's own data; it may have to read all of it first. */
+  async hashOf(peer: MemberId, revision: number): Promise<Result<HashedKeyValues, string>> {
+    const answer = await this.#transport.request(peer, encodeJson({ kind: 'hash-kv', revision }), HASH_TIMEOUT_MS)
+    if (!answer.ok) return answer
+    const decoded = decodePeerAnswer(answer.value)
+    return decoded?.kind === 'hash-kv' ? decoded.result : err('the peer gave an answer that cannot be read')
   }
 
   members(): MembersAnswer {
@@ -100,8 +112,8 @@ export class LeaderDuties {
     const first = operationId === '' ? undefined : getOperation(store, operationId)
     if (first !== undefined) {
       return kind === 'change'
-        ? { kind, result: ok(decodeChange(first.result)) }
-        : { kind, result: ok(decodeTransfer(first.result)) }
+        ? { kind, result: changeResult(first.result) }
+        : { kind, result: transferResult(first.result) }
     }
     if (kind !== 'change' || operationId !== '' || request.change.kind !== 'remove') return undefined
     // Through etcd's API, which knows no operations: that the member is gone is all there is to know.
@@ -138,7 +150,7 @@ export class LeaderDuties {
   async #change(request: ChangeRequest): Promise<Result<AdminChange, WireRefusal>> {
     const { store } = this.#node
     const first = request.operationId === '' ? undefined : getOperation(store, request.operationId)
-    if (first !== undefined) return ok(decodeChange(first.result))
+    if (first !== undefined) return changeResult(first.result)
     if (this.#node.raftStatus().role !== 'leader')
       return err(refusal('not-leader', 'NoLeader', 'the leader has just changed: try again'))
     const change = this.#requested(request.change)
@@ -183,6 +195,7 @@ export class LeaderDuties {
       isChangePending,
       voters: configuration.voters,
       learners: configuration.learners,
+      maxLearners: this.#node.options.maxLearners,
       active: new Set([this.#node.memberId, ...peers.filter((peer) => peer.isActive).map((peer) => peer.id)]),
       lastIndex,
       matchIndex: new Map(peers.map((peer) => [peer.id, peer.match])),
@@ -193,7 +206,7 @@ export class LeaderDuties {
   async #transfer(request: TransferRequest): Promise<Result<LeaderTransferResult, WireRefusal>> {
     const { store } = this.#node
     const first = request.operationId === '' ? undefined : getOperation(store, request.operationId)
-    if (first !== undefined) return ok(decodeTransfer(first.result))
+    if (first !== undefined) return transferResult(first.result)
     const { expectedConfigIndex } = request
     if (expectedConfigIndex !== undefined && expectedConfigIndex !== store.meta.configIndex) {
       return err(staleFence(LogIndex(expectedConfigIndex), store.meta.configIndex))
@@ -229,13 +242,9 @@ export class LeaderDuties {
   /** A transfer changes no replicated state, but a repeat of it must be answered the same for ever. */
   async #record(operationId: string, result: LeaderTransferResult): Promise<void> {
     const requestId = this.#node.nextRequestId()
-    const bytes = Buffer.from(JSON.stringify(result))
+    const bytes = encodeResult(result)
     await this.#node.proposeCommand({ kind: 'operation-result', requestId, operationId, result: bytes })
   }
-}
-
-function decodeTransfer(bytes: Uint8Array): LeaderTransferResult {
-  return JSON.parse(Buffer.from(bytes).toString('utf8')) as LeaderTransferResult
 }
 
 /** etcd's rule for members that are added at runtime: SHA-1 of peer URLs, cluster and time, the first 8 bytes. */

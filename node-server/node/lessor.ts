@@ -73,7 +73,6 @@ export class Lessor {
   /** In which the deadlines were begun; undefined while there are none. */
   #term: Term | undefined
   #pendingRevokes = 0
-  #revokesAllowed = 0
   #lastTickMs = 0
 
   constructor(parts: LessorParts) {
@@ -152,8 +151,8 @@ export class Lessor {
     if (!this.#isPrimary()) return this.demote()
     const elapsedMs = nowMs - this.#lastTickMs
     this.#lastTickMs = nowMs
-    this.#revokesAllowed = Math.min(REVOKES_PER_SECOND, this.#revokesAllowed + (elapsedMs * REVOKES_PER_SECOND) / 1000)
-    while (this.#revokesAllowed >= 1 && this.#pendingRevokes < MAX_PENDING_REVOKES) {
+    let allowed = Math.min(REVOKES_PER_SECOND, Math.ceil((elapsedMs * REVOKES_PER_SECOND) / 1000))
+    while (allowed > 0 && this.#pendingRevokes < MAX_PENDING_REVOKES) {
       const lease = takeDue(this.#heap, nowMs)
       if (lease === undefined) return
       if (this.#leases.get(lease.id) !== lease) continue // revoked meanwhile
@@ -161,7 +160,7 @@ export class Lessor {
       lease.dueMs = isOver ? nowMs + REVOKE_RETRY_MS : lease.deadlineMs
       addDue(this.#heap, lease)
       if (!isOver) continue // renewed meanwhile
-      this.#revokesAllowed -= 1
+      allowed -= 1
       void this.#revoke(lease.id, term)
     }
   }

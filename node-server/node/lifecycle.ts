@@ -22,6 +22,7 @@ import { ClusterId, MemberId, NOBODY, formatId, parseId } from '../../lib/ids.ts
 import { err, ok, type Result } from '../../lib/result.ts'
 import { markRemoved, memberPaths, type StoredIdentity } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
+import type { TlsOptions } from '../tls/options.ts'
 import { Transport } from '../transport/transport.ts'
 import type { AdminPort } from './admin-port.ts'
 import { adminStatus } from './admin-status.ts'
@@ -33,12 +34,17 @@ import { createDataDirectory, openDataDirectory, type StartPlan } from './open.t
 import type { NodeOptions } from './options.ts'
 import type { PeerRequest, WireRefusal } from './peer-requests.ts'
 import type { NodePort } from './ports.ts'
+import { Upkeep } from './upkeep.ts'
 
 export interface LifecycleOptions {
   readonly disk: Disk
   readonly dataDirectory: string
+  /** Of a member that is made; undefined: in the data directory. */
+  readonly walDirectory?: string | undefined
   readonly listenPeerUrls: readonly string[]
   readonly peerURLs: readonly string[]
+  /** For https peer URLs; its files are there. */
+  readonly peerTls: TlsOptions | undefined
   readonly version: string
   readonly etcdVersion: string
   readonly node: NodeOptions
@@ -52,6 +58,7 @@ interface Running {
   readonly node: Node
   readonly duties: LeaderDuties
   readonly transport: Transport
+  readonly upkeep: Upkeep
 }
 
 type Change = Result<AdminChange, AdminError>
@@ -73,10 +80,13 @@ export class Lifecycle implements AdminPort {
     return this.#running
   }
 
-  /** Recovers and runs what the data directory holds. The error is for the user. */
-  async run(identity: StoredIdentity): Promise<Result<void, string>> {
+  /**
+   * Recovers and runs what the data directory holds, `isNewClusterForced`: as a cluster of this member alone. The error is
+   * for the user.
+   */
+  async run(identity: StoredIdentity, isNewClusterForced = false): Promise<Result<void, string>> {
     const { disk, dataDirectory, listenPeerUrls, node: nodeOptions, onFatal } = this.#options
-    const opened = await openDataDirectory(disk, dataDirectory, identity, nodeOptions)
+    const opened = await openDataDirectory(disk, dataDirectory, identity, nodeOptions, isNewClusterForced)
     if (!opened.ok) return opened
     const node = new Node({
       ...opened.value,
@@ -90,6 +100,8 @@ export class Lifecycle implements AdminPort {
     const transport = await Transport.listen(
       {
         listenUrls: listenPeerUrls,
+        tls: this.#options.peerTls,
+        log: nodeOptions.log,
         clusterId: identity.clusterId,
         memberId: identity.memberId,
         snapshotDirectory: memberPaths(dataDirectory).snapshots,
@@ -108,17 +120,25 @@ export class Lifecycle implements AdminPort {
         isRemoved: (id) => node.isRemovedMember(id),
       },
     )
-    duties.current = new LeaderDuties(node, transport)
+    const leaderDuties = new LeaderDuties(node, transport)
+    duties.current = leaderDuties
+    const upkeep = new Upkeep(node, (peer, revision) => leaderDuties.hashOf(peer, revision))
     this.#identity = identity
-    this.#running = { node, duties: duties.current, transport }
+    this.#running = { node, duties: leaderDuties, transport, upkeep }
     node.start(transport)
-    await this.#options.onRunning(new MemberPort(node, duties.current))
+    if (nodeOptions.maintenance.checksAtStart) {
+      const checked = await upkeep.checkAtStart()
+      if (!checked.ok) return checked
+    }
+    upkeep.start(onFatal)
+    await this.#options.onRunning(new MemberPort(node, leaderDuties))
     return ok(undefined)
   }
 
   /** Makes the data directory, durably, and runs it. */
   async start(plan: StartPlan): Promise<Result<void, string>> {
-    const identity = await createDataDirectory(this.#options.disk, this.#options.dataDirectory, plan)
+    const { disk, dataDirectory, walDirectory } = this.#options
+    const identity = await createDataDirectory(disk, dataDirectory, plan, walDirectory)
     return this.run(identity)
   }
 
@@ -197,6 +217,7 @@ export class Lifecycle implements AdminPort {
   async stop(): Promise<void> {
     const running = this.#running
     if (running === undefined) return
+    running.upkeep.stop()
     await handOver(running.node)
     await running.node.stop()
     await this.#marking

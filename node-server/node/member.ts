@@ -3,9 +3,11 @@ import { formatId, type ClusterId, type MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
 import type { Store } from '../mvcc/store.ts'
+import type { HashedKeyValues, HashProblem } from './hasher.ts'
 import type { LeaderDuties } from './leader-duties.ts'
 import type { Node } from './node.ts'
 import type { LeaseTimeToLive, Member, MemberChange, NodePort, NodeProblem, NodeStatus, RequestKind } from './ports.ts'
+import type { StoreCopy } from './snapshots.ts'
 
 type MemberAnswer = Result<{ readonly member: Member | undefined; readonly members: readonly Member[] }, NodeProblem>
 
@@ -52,6 +54,22 @@ export class MemberPort implements NodePort {
 
   linearizableBarrier(): Promise<Result<void, NodeProblem>> {
     return this.#node.linearizableBarrier()
+  }
+
+  hashKeyValues(revision: number): Promise<Result<HashedKeyValues, HashProblem>> {
+    return this.#node.hasher.hashKeyValues(revision)
+  }
+
+  hashTables(): Promise<Result<number, HashProblem>> {
+    return this.#node.hasher.hashTables()
+  }
+
+  defragment(): Promise<void> {
+    return this.#node.files.defragment()
+  }
+
+  copyStore(): Promise<Result<StoreCopy, NodeProblem>> {
+    return this.#node.files.copy()
   }
 
   get minLeaseTtlSeconds(): number {

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import type { Member, MembershipChange } from '../mvcc/command.ts'
-import { getMember, isRemovedMember, listConfigHistory, listMembers, putMember } from '../mvcc/members.ts'
+import {
+  getMember,
+  isRemovedMember,
+  listConfigHistory,
+  listMembers,
+  putMember,
+  recordOperation,
+} from '../mvcc/members.ts'
 import { MemoryBackend } from '../mvcc/memory-backend.ts'
 import { advanceApplied, Store } from '../mvcc/store.ts'
 import { EMPTY_CONFIGURATION } from '../raft/membership.ts'
@@ -95,6 +102,18 @@ test('an operation that is applied again has its first result, whatever it asks 
     assert.deepEqual(again, { change: { kind: 'none' }, outcome: first.outcome })
   }
   assert.deepEqual(state.configuration.voters, [id(1), id(2)])
+})
+
+test('an operation ID that was used for something else is a conflict, whatever stands under it, and changes nothing', () => {
+  for (const result of ['{"operationId":"move","leader":"1","term":4}', 'no JSON', '[]', '{"memberId":"x"}']) {
+    const state = new State()
+    recordOperation(state.store, LogIndex(1), 'move', Buffer.from(result))
+    const { change, outcome } = state.apply('move', undefined, { kind: 'remove', memberId: id(2) })
+    assert.deepEqual(change, { kind: 'none' })
+    assert.ok(!outcome.ok)
+    assert.equal(outcome.error.error.code, 'Conflict')
+    assert.ok(getMember(state.store, id(2)) !== undefined)
+  }
 })
 
 test('without an operation ID (etcd’s API) each entry counts by itself', () => {

@@ -22,6 +22,7 @@ import { changeConfiguration } from '../raft/membership.ts'
 import type { ConfigChange, Configuration } from '../raft/message.ts'
 import { decodeConfiguration, encodeConfiguration, encodeHistoryRow } from './configuration.ts'
 import { staleFence, type Refusal } from './fence.ts'
+import { changeResult, encodeResult } from './operation-results.ts'
 
 export interface AppliedMembership {
   /** What Raft has to apply; `none` when nothing changed. */
@@ -37,7 +38,7 @@ export function applyMembership(
   command: MembershipCommand,
 ): AppliedMembership {
   const first = command.operationId === '' ? undefined : getOperation(store, command.operationId)
-  if (first !== undefined) return unchanged(ok(decodeChange(first.result)))
+  if (first !== undefined) return unchanged(changeResult(first.result))
   const current = store.meta.configIndex
   if (command.expectedConfigIndex !== undefined && command.expectedConfigIndex !== current) {
     return unchanged(err(staleFence(command.expectedConfigIndex, current)))
@@ -56,8 +57,7 @@ export function applyMembership(
     clusterId: formatId(clusterId),
     configIndex: index,
   }
-  if (command.operationId !== '')
-    recordOperation(store, index, command.operationId, Buffer.from(JSON.stringify(result)))
+  if (command.operationId !== '') recordOperation(store, index, command.operationId, encodeResult(result))
   return { change, outcome: ok(result) }
 }
 
@@ -81,10 +81,6 @@ export function noteConfiguration(
     configuration: encodeConfiguration(configuration),
     historyRow: encodeHistoryRow(index, configuration, operationId),
   })
-}
-
-export function decodeChange(bytes: Uint8Array): AdminChange {
-  return JSON.parse(Buffer.from(bytes).toString('utf8')) as AdminChange
 }
 
 function unchanged(outcome: Result<AdminChange, Refusal>): AppliedMembership {

@@ -15,7 +15,12 @@ import { compactSlice, type CompactionCursor } from '../mvcc/compaction.ts'
 import { listLeases } from '../mvcc/lease.ts'
 import { getMember, isRemovedMember, listMembers } from '../mvcc/members.ts'
 import type { Store } from '../mvcc/store.ts'
-import { LeaseRevokeRequest } from '../proto/generated/etcd/rpc.ts'
+import {
+  AlarmRequest,
+  AlarmRequest_AlarmAction as AlarmAction,
+  AlarmType,
+  LeaseRevokeRequest,
+} from '../proto/generated/etcd/rpc.ts'
 import { termAt } from '../raft/log.ts'
 import type { ConfigChange, Entry, Message, SnapshotMeta } from '../raft/message.ts'
 import {
@@ -42,11 +47,14 @@ import { Applier, applied, problemOf, type Outcome } from './applier.ts'
 import { onlyApplicable } from './forwarded.ts'
 import { newLeaseIds } from './lease-ids.ts'
 import { Lessor } from './lessor.ts'
-import { CATCH_UP_ENTRIES, MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
+import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
+import { Hasher } from './hasher.ts'
 import { Proposals } from './proposals.ts'
+import { Quota } from './quota.ts'
 import { Reads } from './reads.ts'
 import type { Snapshots } from './snapshots.ts'
+import { StoreFiles } from './store-files.ts'
 import { runTurn, type TurnActions } from './turn.ts'
 
 export interface NodeParts {
@@ -62,14 +70,15 @@ export interface NodeParts {
   readonly onFatal: (error: unknown) => void
 }
 
-/** What adds to the store: refused while that is larger than its quota. */
-const GROWS: ReadonlySet<RequestKind> = new Set(['put', 'txn', 'lease-grant'])
 const PUBLISH_INTERVAL_MS = 1000
 const MAX_READ_RETRY_MS = 500
 
 export class Node {
   readonly options: NodeOptions
   readonly identity: StoredIdentity
+  readonly quota: Quota
+  readonly hasher: Hasher
+  readonly files: StoreFiles
   readonly lessor: Lessor
   readonly #leaseIds: () => bigint
   readonly #raft: Raft
@@ -86,7 +95,9 @@ export class Node {
   #tickTimer: Timer | undefined
   #lastPublishMs = 0
   #compaction: CompactionCursor | undefined
-  #sizeBytes = 0
+  #raisingNoSpace: Promise<void> | undefined
+  /** Of the store when its size was last compared with the quota. */
+  #weighedRevision: number
   #isStopped = false
   #isRemoved = false
   #lastLeader = NOBODY
@@ -123,6 +134,13 @@ export class Node {
         onLease: (result) => this.lessor.applied(result),
       },
     )
+    const currentStore = (): Store => this.store
+    this.quota = new Quota(options.quotaBytes, currentStore)
+    this.hasher = new Hasher(currentStore, options.clock, options.maintenance.compactHashCheckMs > 0)
+    this.files = new StoreFiles({ snapshots: parts.snapshots, onFatal: this.#onFatal }, currentStore, () =>
+      this.quota.forget(),
+    )
+    this.#weighedRevision = this.store.revision
     this.#leaseIds = newLeaseIds(identity.memberId, options.clock.wallMs())
     this.lessor = new Lessor({
       ...options,
@@ -161,7 +179,6 @@ export class Node {
     const { configuration } = this.raftStatus()
     // Alone there is nobody to wait for.
     if (configuration.voters.length === 1 && configuration.voters[0] === this.memberId) campaign(this.#raft)
-    this.#sizeBytes = this.store.size().totalBytes
     this.#scheduleTick()
     this.#pump()
   }
@@ -197,8 +214,28 @@ export class Node {
 
   async propose(kind: RequestKind, request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>> {
     if (request.length > this.options.maxRequestBytes) return err('request-too-large')
-    if (this.#sizeBytes > this.options.quotaBytes && GROWS.has(kind)) return err('no-space')
+    if (!this.quota.takes(kind, request)) {
+      await this.#raiseNoSpace()
+      return err('no-space')
+    }
     return applied(await this.proposeCommand({ kind, requestId: this.nextRequestId(), request }))
+  }
+
+  /** Resolves once it is in force here, or could not be raised. */
+  async raiseAlarm(alarm: AlarmType, memberID: bigint): Promise<void> {
+    const request = AlarmRequest.encode({ action: AlarmAction.ACTIVATE, memberID, alarm }).finish()
+    const outcome = await this.proposeCommand({ kind: 'alarm', requestId: this.nextRequestId(), request })
+    if (outcome.kind === 'problem') this.options.log.warn({ reason: outcome.problem }, 'could not raise an alarm')
+  }
+
+  #raiseNoSpace(): Promise<void> {
+    if (this.store.alarms.noSpace.has(this.memberId)) return Promise.resolve()
+    const { quota, options } = this
+    options.log.warn({ quotaBytes: quota.limitBytes, size: this.store.size() }, 'the store has outgrown its quota')
+    this.#raisingNoSpace ??= this.raiseAlarm(AlarmType.NOSPACE, this.memberId).finally(
+      () => (this.#raisingNoSpace = undefined),
+    )
+    return this.#raisingNoSpace
   }
 
   newLeaseId(): bigint {
@@ -280,6 +317,7 @@ export class Node {
     this.#tickTimer?.cancel()
     this.#proposals.stop()
     this.#reads.stop()
+    this.hasher.stop()
     this.lessor.demote()
     await this.#turn
     await this.#transport?.close()
@@ -304,7 +342,7 @@ export class Node {
     this.lessor.tick(nowMs)
     if (nowMs - this.#lastPublishMs >= PUBLISH_INTERVAL_MS) {
       this.#lastPublishMs = nowMs
-      this.#sizeBytes = this.store.size().totalBytes
+      this.quota.forget()
       this.#publishAttributes()
     }
     this.#compactSlices()
@@ -313,10 +351,11 @@ export class Node {
 
   /** The physical half of a compaction, a little with each tick. */
   #compactSlices(): void {
+    this.hasher.observeCompaction()
     if (this.store.isSaturated) return
     if (this.#compaction === undefined && this.store.meta.purgedRevision >= this.store.compactedRevision) return
     this.#guard(() => {
-      this.#compaction = compactSlice(this.store, this.#compaction).cursor
+      this.#compaction = compactSlice(this.store, this.#compaction, this.hasher.purgeLimit).cursor
     })
   }
 
@@ -403,7 +442,17 @@ export class Node {
   }
 
   #tellApplied(): void {
+    this.hasher.observeCompaction()
+    this.#weigh()
     for (const listener of this.#appliedListeners) listener()
+  }
+
+  /** Entries of all members make the store grow: whoever sees it too large says so, also without clients of its own. */
+  #weigh(): void {
+    const { revision } = this.store
+    if (revision === this.#weighedRevision) return
+    this.#weighedRevision = revision
+    if (!this.quota.hasRoomFor(1)) void this.#raiseNoSpace()
   }
 
   #afterTurn(work: Ready): void {
@@ -431,8 +480,9 @@ export class Node {
   #compactLog(): void {
     const { log } = this.#raft
     const durable = this.store.committedIndex
-    if (durable - log.base.index < this.options.snapshotCount + CATCH_UP_ENTRIES) return
-    const index = LogIndex(durable - CATCH_UP_ENTRIES)
+    const { snapshotCount, catchUpEntries } = this.options
+    if (durable - log.base.index < snapshotCount + catchUpEntries) return
+    const index = LogIndex(durable - catchUpEntries)
     const term = termAt(log, index)
     if (term === undefined) return
     compact(this.#raft, index)

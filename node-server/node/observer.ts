@@ -5,7 +5,7 @@ export interface NodeObserver {
   proposalFailed(): void
   /** Also for the first leader that is seen. */
   leaderChanged(): void
-  /** An apply batch took longer than 100 ms. */
+  /** A batch took longer to apply than `slowApplyMs`. */
   slowApply(): void
   /** Applied here, on any member, like a revoke. */
   leaseGranted(ttlSeconds: number): void

@@ -21,11 +21,14 @@ import type { Disk } from '../storage/disk.ts'
 import type { Identity } from '../storage/record.ts'
 import { recover } from '../storage/recovery.ts'
 import { replay, type WalContents } from '../storage/wal-replay.ts'
+import { linkWalDirectory } from '../storage/wal-directory.ts'
 import { DEFAULT_SEGMENT_SIZE_BYTES, Wal, type WalOptions } from '../storage/wal.ts'
 import { decodeConfiguration } from './configuration.ts'
+import { forceNewCluster, type Recovered } from './force-new-cluster.ts'
 import { noteConfiguration } from './membership.ts'
 import type { NodeOptions } from './options.ts'
-import { Snapshots, openStore, storePath } from './snapshots.ts'
+import { Snapshots, openStore } from './snapshots.ts'
+import { FIRST_STORE, storePath } from './store-name.ts'
 
 /** `bootstrap`: these members are a new cluster. `join`: a cluster that is there has added this member. */
 export interface StartPlan {
@@ -42,8 +45,16 @@ export interface StartPlan {
 const GENESIS = { index: LogIndex(1), term: Term(1) } as const
 const NOTHING = { index: LogIndex(0), term: Term(0) } as const
 
-export function createDataDirectory(disk: Disk, dataDirectory: string, plan: StartPlan): Promise<StoredIdentity> {
-  return createMember(disk, dataDirectory, plan, (paths, identity) => fillDirectory(disk, paths, identity, plan))
+export function createDataDirectory(
+  disk: Disk,
+  dataDirectory: string,
+  plan: StartPlan,
+  walDirectory?: string,
+): Promise<StoredIdentity> {
+  return createMember(disk, dataDirectory, plan, async (paths, identity) => {
+    if (walDirectory !== undefined) await linkWalDirectory(walDirectory, paths.wal)
+    await fillDirectory(disk, paths, identity, plan)
+  })
 }
 
 /**
@@ -57,7 +68,7 @@ export function restoreDataDirectory(
   placeStore: (path: string) => Promise<void>,
 ): Promise<StoredIdentity> {
   const fill = async (paths: MemberPaths, identity: Identity): Promise<void> => {
-    await placeStore(storePath(paths, 0))
+    await placeStore(storePath(paths, FIRST_STORE))
     await fillDirectory(disk, paths, identity, plan)
   }
   return createMember(disk, dataDirectory, plan, fill, RESTORING)
@@ -123,6 +134,7 @@ export async function openDataDirectory(
   dataDirectory: string,
   identity: StoredIdentity,
   options: NodeOptions,
+  isNewClusterForced = false,
 ): Promise<Result<OpenedMember, string>> {
   const paths = memberPaths(dataDirectory)
   const contents = await replay(disk, paths.wal)
@@ -151,12 +163,21 @@ export async function openDataDirectory(
     onSync: (seconds) => options.observer.walFsync(seconds),
   }
   const wal = await Wal.resume(disk, paths.wal, contents.value, walOptions)
+  const { entries } = contents.value
+  const found: Recovered = { hardState: { ...state.hardState, commit: commitIndex }, entries }
+  const log = isNewClusterForced
+    ? await forceNewCluster({ identity, wal, store, recovered: found, options })
+    : ok(found)
+  if (!log.ok) {
+    await store.close()
+    await wal.close()
+    return log
+  }
   const raft = createRaft(raftOptions(identity.memberId, options), {
-    hardState: { ...state.hardState, commit: commitIndex },
+    ...log.value,
     base: state.base,
     configuration: decodeConfiguration(store.meta.configuration),
     configIndex: store.meta.configIndex,
-    entries: contents.value.entries,
     applied: store.appliedIndex,
   })
   return ok({ raft, wal, store, snapshots })

@@ -1,11 +1,31 @@
 /** How a member runs; main fills it from the flags. */
 import type { Clock } from '../../lib/clock.ts'
+import type { AutoCompaction } from './auto-compaction.ts'
 import type { NodeObserver } from './observer.ts'
 
 export interface NodeLog {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
+}
+
+/** What a member does for its store without being asked. */
+export interface MaintenanceOptions {
+  readonly autoCompaction: AutoCompaction | undefined
+  /** Between two comparisons of all members' data; 0 for never. */
+  readonly corruptCheckMs: number
+  /** Between two comparisons of what members had when they compacted; 0 for never, and compactions are not hashed then. */
+  readonly compactHashCheckMs: number
+  /** Compare with the peers before a restarted member serves clients. */
+  readonly checksAtStart: boolean
+}
+
+/** etcd's defaults. */
+export const DEFAULT_MAINTENANCE: MaintenanceOptions = {
+  autoCompaction: undefined,
+  corruptCheckMs: 0,
+  compactHashCheckMs: 0,
+  checksAtStart: false,
 }
 
 export interface NodeOptions {
@@ -15,7 +35,15 @@ export interface NodeOptions {
   readonly electionMs: number
   /** Applied entries after which the log is compacted. */
   readonly snapshotCount: number
+  /** Entries that stay in the log for slow followers when it is compacted. */
+  readonly catchUpEntries: number
+  /** The most learners at a time. */
+  readonly maxLearners: number
+  /** A batch of entries that takes longer to apply counts as slow. */
+  readonly slowApplyMs: number
+  /** 0 means 2 GiB, a negative one no limit, as in etcd. */
   readonly quotaBytes: number
+  readonly maintenance: MaintenanceOptions
   readonly maxRequestBytes: number
   readonly clock: Clock
   readonly observer: NodeObserver
@@ -24,8 +52,6 @@ export interface NodeOptions {
   readonly random: () => number
 }
 
-/** Entries that stay in the log for slow followers when it is compacted, as in etcd. */
-export const CATCH_UP_ENTRIES = 5000
 /** Committed and not applied; beyond it proposals are refused, as in etcd. */
 export const MAX_APPLY_GAP = 5000
 /** Requests of this member that wait for their result. */

@@ -13,7 +13,9 @@ import {
   type LeaderTransferResult,
 } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
+import type { HashedKeyValues } from './hasher.ts'
 import { MAX_OPERATION_ID_SIZE_BYTES } from '../mvcc/command.ts'
+import { changeJson, transferJson } from './operation-results.ts'
 import type { NodeProblem } from './ports.ts'
 
 export type PeerRequest =
@@ -40,6 +42,7 @@ export type PeerRequest =
       readonly memberId: string
     }
   | { readonly kind: 'members' }
+  | HashQuestion
   | LeaseQuestion
 
 /** The ID in decimals, signed. */
@@ -57,6 +60,12 @@ export type LeaseAnswer =
       readonly remainingSeconds: number
     }
 
+/** The hash of the asked member's own data at a revision. */
+export interface HashQuestion {
+  readonly kind: 'hash-kv'
+  readonly revision: number
+}
+
 export interface WireRefusal {
   readonly error: AdminError
   readonly problem: NodeProblem
@@ -71,6 +80,7 @@ export type PeerAnswer =
   | { readonly kind: 'change'; readonly result: Result<AdminChange, WireRefusal> }
   | { readonly kind: 'transfer-leader'; readonly result: Result<LeaderTransferResult, WireRefusal> }
   | { readonly kind: 'members'; readonly answer: MembersAnswer }
+  | { readonly kind: 'hash-kv'; /** The error: why there is none. */ readonly result: Result<HashedKeyValues, string> }
   | LeaseAnswer
 
 export function encodeJson(value: PeerRequest | PeerAnswer): Buffer {
@@ -101,6 +111,7 @@ const requestJson: z.ZodType<PeerRequest> = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('transfer-leader'), operationId, expectedConfigIndex: optionalIndex, memberId: id }),
   z.object({ kind: z.literal('members') }),
+  z.object({ kind: z.literal('hash-kv'), revision: index }),
   z.object({ kind: z.enum(['lease-renew', 'lease-time-to-live']), leaseId: z.string().regex(/^-?\d{1,19}$/) }),
 ])
 
@@ -147,8 +158,6 @@ function resultOf<Value>(value: z.ZodType<Value>): z.ZodType<Result<Value, WireR
   ])
 }
 
-const change = z.object({ operationId: z.string(), memberId: id, clusterId: id, configIndex: index })
-const transfer = z.object({ operationId: z.string(), leader: id, term: index })
 const member = z.object({
   id,
   name: z.string(),
@@ -157,10 +166,19 @@ const member = z.object({
   isLearner: z.boolean(),
 })
 
+const hashed = z.object({ hash: index, compactedRevision: z.int().min(-1), revision: index, currentRevision: index })
+
 const answerJson: z.ZodType<PeerAnswer> = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('change'), result: resultOf<AdminChange>(change) }),
-  z.object({ kind: z.literal('transfer-leader'), result: resultOf<LeaderTransferResult>(transfer) }),
+  z.object({ kind: z.literal('change'), result: resultOf(changeJson) }),
+  z.object({ kind: z.literal('transfer-leader'), result: resultOf(transferJson) }),
   z.object({ kind: z.literal('members'), answer: z.object({ clusterId: id, members: z.array(member) }) }),
+  z.object({
+    kind: z.literal('hash-kv'),
+    result: z.discriminatedUnion('ok', [
+      z.object({ ok: z.literal(true), value: hashed }),
+      z.object({ ok: z.literal(false), error: z.string() }),
+    ]),
+  }),
   z.discriminatedUnion('state', [
     z.object({ kind: z.literal('lease'), state: z.enum(['absent', 'not-primary']) }),
     z.object({ kind: z.literal('lease'), state: z.literal('alive'), ttlSeconds: index, remainingSeconds: z.int() }),

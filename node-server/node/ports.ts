@@ -4,6 +4,8 @@ import type { Result } from '../../lib/result.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
 import type { CommandKind } from '../mvcc/command.ts'
 import type { Store } from '../mvcc/store.ts'
+import type { HashedKeyValues, HashProblem } from './hasher.ts'
+import type { StoreCopy } from './snapshots.ts'
 
 /** Why a request did not get its answer. The API's error table gives each its gRPC code and etcd's text. */
 export type NodeProblem =
@@ -53,7 +55,7 @@ export type MemberChange =
 /** Commands that clients send; their payload is the etcd request as it came. */
 export type RequestKind = Extract<
   CommandKind,
-  'put' | 'delete-range' | 'txn' | 'compact' | 'lease-grant' | 'lease-revoke'
+  'put' | 'delete-range' | 'txn' | 'compact' | 'lease-grant' | 'lease-revoke' | 'alarm'
 >
 
 export interface LeaseTimeToLive {
@@ -69,6 +71,7 @@ export interface NodePort {
   readonly memberId: MemberId
   /** Changes when a snapshot is installed: ask for it anew in each request. */
   readonly store: Store
+  /** 0 means 2 GiB, a negative one no limit. */
   readonly quotaBytes: number
   status(): NodeStatus
   members(): readonly Member[]
@@ -81,6 +84,14 @@ export interface NodePort {
   propose(kind: RequestKind, request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>>
   /** Resolves once everything that was committed when it was called is applied here (ReadIndex). */
   linearizableBarrier(): Promise<Result<void, NodeProblem>>
+  /** Of this member's own data; `revision` 0 means the current one. */
+  hashKeyValues(revision: number): Promise<Result<HashedKeyValues, HashProblem>>
+  /** Of all tables; comparable only between members that stand still. */
+  hashTables(): Promise<Result<number, HashProblem>>
+  /** Gives back free pages of this member's file. Rejects when the disk failed; the store is as before then. */
+  defragment(): Promise<void>
+  /** This member's file with everything that is applied now; the caller closes it. Rejects when it cannot be written. */
+  copyStore(): Promise<Result<StoreCopy, NodeProblem>>
   /** What a shorter lease is made, in seconds. */
   readonly minLeaseTtlSeconds: number
   /** For a grant without an ID: positive, unlike any other of this cluster. */

@@ -2,7 +2,9 @@
  * Snapshots on their way: made from the store for a peer whose entries are no longer in the log, and taken in from the
  * leader. The bytes are on disk and verified before Raft hears of them.
  */
+import { open as openFile, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { MalformedBytes } from '../../lib/bytes.ts'
 import { LogIndex } from '../../lib/ids.ts'
 import { Store } from '../mvcc/store.ts'
 import type { SnapshotMeta } from '../raft/message.ts'
@@ -11,14 +13,23 @@ import type { MemberPaths } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
 import type { ReceivedSnapshot, SnapshotMessage, Transport } from '../transport/transport.ts'
 import { decodeConfiguration } from './configuration.ts'
+import { FIRST_STORE, newestStore, storeName, storePath, type StoreFile } from './store-name.ts'
 
 const RECEIVED_NAME = /^received-([0-9]+)\.db$/
 
-const STORE_NAME = /^store-([0-9]+)\.mdb$/
+/** A file of one commit, to be read once from its start to its end. */
+export interface StoreCopy {
+  readonly sizeBytes: number
+  /** The next bytes; none at the end. */
+  read(maxBytes: number): Promise<Buffer>
+  /** Removes the file. */
+  close(): Promise<void>
+}
 
-/** The number is the index of the snapshot that the store began as; 0 for one that began empty. */
-export function storePath(paths: MemberPaths, beganAt: number): string {
-  return join(paths.db, `store-${beganAt}.mdb`)
+async function readSome(file: FileHandle, maxBytes: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(maxBytes)
+  const { bytesRead } = await file.read(buffer, 0, maxBytes, null)
+  return buffer.subarray(0, bytesRead)
 }
 
 export class Snapshots {
@@ -55,8 +66,53 @@ export class Snapshots {
     }
   }
 
-  /** Gives the file its lasting name: from now on it is found again after a crash. */
+  /** Copies the store's last commit to a file of its own, which the caller closes. */
+  async copy(store: Store): Promise<StoreCopy> {
+    const path = join(this.#paths.snapshots, `copy-${++this.#sequence}.db`)
+    const remove = (): Promise<void> => this.#disk.remove(path)
+    try {
+      await store.backend.writeSnapshot(path)
+      const file = await openFile(path, 'r')
+      const { size } = await file.stat()
+      return {
+        sizeBytes: size,
+        read: (maxBytes) => readSome(file, maxBytes),
+        close: async () => {
+          await file.close()
+          await remove()
+        },
+      }
+    } catch (error) {
+      await remove()
+      throw error
+    }
+  }
+
+  /** See Backend; the file before is gone when it resolves. */
+  async defragment(store: Store): Promise<void> {
+    const before = await currentStore(this.#disk, this.#paths)
+    const temporary = join(this.#paths.snapshots, `defragment-${++this.#sequence}.db`)
+    const after = storeName({ ...before, generation: before.generation + 1 })
+    try {
+      await store.backend.defragment(temporary, join(this.#paths.db, after))
+    } finally {
+      await this.#disk.remove(temporary)
+    }
+    for (const suffix of ['', '-lock']) await this.#disk.remove(join(this.#paths.db, storeName(before) + suffix))
+  }
+
+  /**
+   * Gives the file its lasting name: from now on it is found again after a crash. Rejects when it does not hold what the
+   * message says: the sender is told, and nothing has happened here.
+   */
   async keep(received: ReceivedSnapshot): Promise<void> {
+    const { index, term } = received.message.snapshot
+    const meta = await readSnapshotMeta(received.path)
+    if (meta.appliedIndex !== index || meta.appliedTerm !== term) {
+      throw new MalformedBytes(
+        `a snapshot of entry ${index} (term ${term}) that holds entry ${meta.appliedIndex} (term ${meta.appliedTerm})`,
+      )
+    }
     await this.#disk.rename(received.path, this.#receivedPath(received.message.snapshot.index))
     await this.#disk.syncDirectory(this.#paths.snapshots)
   }
@@ -66,15 +122,15 @@ export class Snapshots {
    * caller closes that one, and {@link removeOldStores} deletes its file.
    */
   async install(index: LogIndex): Promise<Store> {
-    await this.#disk.rename(this.#receivedPath(index), storePath(this.#paths, index))
+    await this.#disk.rename(this.#receivedPath(index), storePath(this.#paths, { beganAt: index, generation: 0 }))
     await this.#disk.syncDirectory(this.#paths.db)
     return openStore(this.#disk, this.#paths)
   }
 
   async removeOldStores(): Promise<void> {
-    const newest = await newestStore(this.#disk, this.#paths)
+    const newest = storeName(await currentStore(this.#disk, this.#paths))
     for (const name of await this.#disk.list(this.#paths.db)) {
-      if (!name.startsWith(`store-${newest ?? 0}.mdb`)) await this.#disk.remove(join(this.#paths.db, name))
+      if (!name.startsWith(newest)) await this.#disk.remove(join(this.#paths.db, name))
     }
   }
 
@@ -91,13 +147,11 @@ export class Snapshots {
 
 /** The newest, should a crash have left an older one beside it. */
 export async function openStore(disk: Disk, paths: MemberPaths): Promise<Store> {
-  return new Store(new LmdbBackend(storePath(paths, (await newestStore(disk, paths)) ?? 0)))
+  return new Store(new LmdbBackend(storePath(paths, await currentStore(disk, paths))))
 }
 
-/** Undefined when there is none. */
-export async function newestStore(disk: Disk, paths: MemberPaths): Promise<number | undefined> {
-  const numbers = (await disk.list(paths.db)).flatMap((name) => STORE_NAME.exec(name)?.[1] ?? []).map(Number)
-  return numbers.length === 0 ? undefined : Math.max(...numbers)
+async function currentStore(disk: Disk, paths: MemberPaths): Promise<StoreFile> {
+  return (await newestStore(disk, paths)) ?? FIRST_STORE
 }
 
 /** Indexes of the snapshots that were taken in and not installed. */

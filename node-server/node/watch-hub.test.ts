@@ -209,6 +209,20 @@ test('without watches the hub listens to nothing and holds no compaction up', ()
   assert.deepEqual([rig.listeners, rig.store.eventsHeldFrom], [0, Infinity])
 })
 
+test('a hub that lags too far lets its watches fall behind, and holds no compaction up any longer', async () => {
+  const rig = new HubRig({ ...DEFAULT_WATCH_LIMITS, pageEvents: 1, lagRevisions: 3 })
+  const outlet = new TestOutlet()
+  const watch = rig.watch(outlet, A)
+  for (const value of ['1', '2', '3']) put(rig.store, 'a', value) // 2, 3, 4
+  rig.tellApplied()
+  assert.deepEqual([watch.state, rig.store.eventsHeldFrom], ['keeps-up', 3])
+  for (const value of ['4', '5']) put(rig.store, 'a', value) // 5, 6
+  rig.tellApplied()
+  assert.deepEqual([watch.state, rig.store.eventsHeldFrom], ['behind', 7])
+  await settled()
+  assert.deepEqual([watch.state, outlet.of(watch).length], ['keeps-up', 5])
+})
+
 test('beyond the number of watches, or of bytes in their keys, no watch is added', () => {
   const rig = new HubRig({ ...DEFAULT_WATCH_LIMITS, watches: 3, keyBytes: 10 })
   const outlet = new TestOutlet()

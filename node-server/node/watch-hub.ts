@@ -37,9 +37,16 @@ export interface WatchLimits {
   readonly keyBytes: number
   /** Events read at once; the last revision among them may exceed it. */
   readonly pageEvents: number
+  /** The hub itself may lag so far behind the store, and hold compactions up meanwhile; then its watches are behind. */
+  readonly lagRevisions: number
 }
 
-export const DEFAULT_WATCH_LIMITS: WatchLimits = { watches: 1_000_000, keyBytes: 256 * 1024 * 1024, pageEvents: 1000 }
+export const DEFAULT_WATCH_LIMITS: WatchLimits = {
+  watches: 1_000_000,
+  keyBytes: 256 * 1024 * 1024,
+  pageEvents: 1000,
+  lagRevisions: 100_000,
+}
 
 /** Key-values read at once; the last revision among them may exceed it. */
 const PAGE_BYTES = 128 * 1024
@@ -150,11 +157,16 @@ export class WatchHub {
     const { store } = this.#node
     if (store === this.#store) return
     this.#store = store
-    const lag = this.#cursor
-    this.#setCursor(store.revision + 1)
+    this.#allFallBehind()
+  }
+
+  /** Whoever kept up and has not been given everything reads on as those who are behind do. */
+  #allFallBehind(): void {
+    const before = this.#cursor
+    this.#setCursor(this.#store.revision + 1)
     for (const watch of this.#keepingUp.all()) {
       this.#displace(watch)
-      watch.nextRevision = Math.max(watch.nextRevision, lag)
+      watch.nextRevision = Math.max(watch.nextRevision, before)
       this.#place(watch)
     }
   }
@@ -201,6 +213,7 @@ export class WatchHub {
   /** Gives new events to those who keep up. */
   #distribute(): void {
     const deadlineMs = this.#clock.monotonicMs() + SLICE_MS
+    if (this.#store.revision - this.#cursor >= this.#limits.lagRevisions) this.#allFallBehind()
     while (this.#cursor <= this.#store.revision) {
       if (this.#keepingUp.size === 0) return this.#setCursor(this.#store.revision + 1)
       const before = this.#cursor

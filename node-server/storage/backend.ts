@@ -9,7 +9,7 @@
  * Encoding a batch costs the calling thread about a microsecond a write; pages are written and synced in a thread of the
  * library. Files: `path` and, beside it, `path`-lock with the reader table, worthless once nobody has it open.
  */
-import { closeSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
@@ -47,27 +47,26 @@ export interface LmdbOptions {
 }
 
 export class LmdbBackend implements Backend {
-  readonly #path: string
-  readonly #root: RootDatabase<Uint8Array, Uint8Array>
+  #path: string
+  #root: RootDatabase<Uint8Array, Uint8Array>
   /** A table that came with a later version is missing in a file of an earlier one while that is only read: it is empty. */
-  readonly #tables: Readonly<Record<Table, LmdbTable | undefined>>
+  #tables: Tables
+  readonly #options: LmdbOptions
+  /** Copies that a thread of the library makes: the file must stay open until they are through. */
+  readonly #copies = new Set<Promise<void>>()
+  /** Resolves when commits may go on. */
+  #held: Promise<void> | undefined
+  #committing: Promise<unknown> | undefined
+  /** The file before a defragmentation, on its way to be closed. */
+  #retiring: Promise<void> | undefined
 
   /** Creates the file when it is missing or empty. Throws `NotAStore`, or what the library has to say. */
   constructor(path: string, options: LmdbOptions = {}) {
     this.#path = path
-    checkHeader(path)
-    this.#root = open<Uint8Array, Uint8Array>({
-      path,
-      noSubdir: true,
-      overlappingSync: false,
-      maxDbs: TABLES.length + 4,
-      mapSize: options.mapSizeBytes ?? DEFAULT_MAP_SIZE_BYTES,
-      readOnly: options.isReadOnly === true,
-      ...BINARY,
-    })
-    this.#tables = Object.fromEntries(
-      TABLES.map((table) => [table, this.#root.openDB<Uint8Array, Uint8Array>(table, BINARY)]),
-    ) as Record<Table, LmdbTable | undefined>
+    this.#options = options
+    const { root, tables } = openTables(path, options)
+    this.#root = root
+    this.#tables = tables
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
@@ -91,7 +90,10 @@ export class LmdbBackend implements Backend {
   }
 
   async commit(writes: readonly Write[]): Promise<void> {
-    const failure = await this.#write(writes)
+    while (this.#held !== undefined) await this.#held
+    const written = this.#write(writes)
+    this.#committing = written
+    const failure = await written
     if (failure !== undefined) throw new Error(`LMDB could not commit to ${this.#path}`, { cause: failure.cause })
     // The library keeps one read transaction for a while: without this, reads could miss what was just committed.
     this.#root.resetReadTxn()
@@ -126,7 +128,13 @@ export class LmdbBackend implements Backend {
   }
 
   async writeSnapshot(path: string): Promise<void> {
-    await this.#root.backup(path, true)
+    const copy = this.#root.backup(path, true)
+    this.#copies.add(copy)
+    try {
+      await copy
+    } finally {
+      this.#copies.delete(copy)
+    }
     const file = await openFile(path, 'r+')
     try {
       await file.sync()
@@ -136,9 +144,72 @@ export class LmdbBackend implements Backend {
     syncDirectory(dirname(path))
   }
 
+  async defragment(temporaryPath: string, path: string): Promise<void> {
+    assert(this.#held === undefined, 'one defragmentation at a time')
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#held = promise
+    const before = this.#root
+    try {
+      await this.#committing
+      await this.writeSnapshot(temporaryPath)
+      const copied = await readSnapshotMeta(temporaryPath)
+      const { appliedIndex } = readMeta(this)
+      assert(copied.appliedIndex === appliedIndex, `the copy is at ${copied.appliedIndex}, the file at ${appliedIndex}`)
+      this.#moveTo(temporaryPath, path)
+    } finally {
+      this.#held = undefined
+      resolve()
+    }
+    this.#retiring = Promise.allSettled(this.#copies).then(() => before.close())
+    await this.#retiring
+  }
+
+  /** A process that starts opens the copy from here on, and so must this one: nothing comes between the two. */
+  #moveTo(temporaryPath: string, path: string): void {
+    renameSync(temporaryPath, path)
+    try {
+      syncDirectory(dirname(path))
+      const { root, tables } = openTables(path, this.#options)
+      this.#root = root
+      this.#tables = tables
+      this.#path = path
+    } catch (error) {
+      renameSync(path, temporaryPath)
+      syncDirectory(dirname(path))
+      throw error
+    }
+  }
+
   async close(): Promise<void> {
+    while (this.#held !== undefined) await this.#held
+    await this.#retiring
+    await Promise.allSettled(this.#copies)
     await this.#root.close()
   }
+}
+
+type Tables = Readonly<Record<Table, LmdbTable | undefined>>
+
+interface OpenTables {
+  readonly root: RootDatabase<Uint8Array, Uint8Array>
+  readonly tables: Tables
+}
+
+function openTables(path: string, options: LmdbOptions): OpenTables {
+  checkHeader(path)
+  const root = open<Uint8Array, Uint8Array>({
+    path,
+    noSubdir: true,
+    overlappingSync: false,
+    maxDbs: TABLES.length + 4,
+    mapSize: options.mapSizeBytes ?? DEFAULT_MAP_SIZE_BYTES,
+    readOnly: options.isReadOnly === true,
+    ...BINARY,
+  })
+  const tables = Object.fromEntries(
+    TABLES.map((table) => [table, root.openDB<Uint8Array, Uint8Array>(table, BINARY)]),
+  ) as Record<Table, LmdbTable | undefined>
+  return { root, tables }
 }
 
 /**

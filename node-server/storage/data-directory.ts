@@ -29,7 +29,7 @@ export interface StoredIdentity extends Identity {
   readonly isRemoved: boolean
 }
 
-const CREATING = 'creating'
+export const CREATING = 'creating'
 export const RESTORING = 'restoring'
 
 const hexId = z.string().regex(/^[0-9a-f]{1,16}$/)

@@ -15,9 +15,9 @@ export interface DirectoryLock {
 
 const SQLITE_BUSY = 5
 
-/** Makes the directory if it is missing. The error says in words who is in the way. Throws when the disk does not work. */
+/** Makes the directory, for its owner only, if it is missing. The error says in words who is in the way. Throws when the disk does not work. */
 export async function lockDirectory(directory: string): Promise<Result<DirectoryLock, string>> {
-  await mkdir(directory, { recursive: true })
+  await mkdir(directory, { recursive: true, mode: 0o700 })
   const database = new DatabaseSync(join(directory, 'lock'), { timeout: 0 })
   try {
     // Nothing is ever written, so the journal that a transaction would need stays in memory.

@@ -5,7 +5,8 @@
 import { join } from 'node:path'
 import { unreachable } from '../../lib/assert.ts'
 import { LogIndex, formatId } from '../../lib/ids.ts'
-import { newestStore, receivedSnapshots, storePath } from '../node/snapshots.ts'
+import { receivedSnapshots } from '../node/snapshots.ts'
+import { newestStore, storeName, storePath } from '../node/store-name.ts'
 import { memberPaths, readIdentity, type MemberPaths, type StoredIdentity } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
 import { lockDirectory } from '../storage/lock.ts'
@@ -107,7 +108,7 @@ async function checkStoreFile(
   const { value: store } = inspected
   const compacted = store.compactedRevision < 0 ? 'never compacted' : `compacted to ${store.compactedRevision}`
   report.facts.push(
-    `store-${newest}.mdb: ${counted(store.keys, 'key')}, ${counted(store.revisions, 'stored revision')}, at revision ${store.revision}, ${compacted}; applied up to entry ${store.appliedIndex} (term ${store.appliedTerm})`,
+    `${storeName(newest)}: ${counted(store.keys, 'key')}, ${counted(store.revisions, 'stored revision')}, at revision ${store.revision}, ${compacted}; applied up to entry ${store.appliedIndex} (term ${store.appliedTerm})`,
     `configuration of entry ${store.configIndex}: voters ${store.voters.join(', ') || 'none'}; learners ${store.learners.join(', ') || 'none'}`,
     ...store.members.map(
       ({ id, name, peerURLs, isLearner }) => `  ${id} ${name} ${peerURLs.join(',')}${isLearner ? ' (learner)' : ''}`,

@@ -3,6 +3,9 @@ import { unreachable } from '../../lib/assert.ts'
 import { formatId } from '../../lib/ids.ts'
 import { decodeCommand, type Command, type Member, type MembershipChange } from '../mvcc/command.ts'
 import {
+  AlarmRequest,
+  AlarmRequest_AlarmAction as AlarmAction,
+  AlarmType,
   CompactionRequest,
   DeleteRangeRequest,
   LeaseGrantRequest,
@@ -65,6 +68,8 @@ function commandWords(command: Command, options: WordOptions): string {
       const { revision, physical } = CompactionRequest.decode(command.request)
       return `compact revision=${revision}${physical ? ' physical' : ''}`
     }
+    case 'alarm':
+      return alarmWords(AlarmRequest.decode(command.request))
     case 'lease-grant': {
       const { ID, TTL } = LeaseGrantRequest.decode(command.request)
       return `lease-grant ${leaseWords(ID)} ttl=${TTL}s`
@@ -94,6 +99,12 @@ function putWords(request: PutRequest, { hasValues }: WordOptions): string {
 
 function leaseWords(id: bigint): string {
   return formatId(BigInt.asUintN(64, id))
+}
+
+function alarmWords({ action, memberID, alarm }: AlarmRequest): string {
+  const type = alarm === AlarmType.NOSPACE ? 'NOSPACE' : alarm === AlarmType.CORRUPT ? 'CORRUPT' : 'of any type'
+  if (action === AlarmAction.GET) return `alarm list ${type}`
+  return `alarm ${action === AlarmAction.ACTIVATE ? 'raise' : 'clear'} ${type} member=${formatId(memberID)}`
 }
 
 function deleteWords({ key, rangeEnd, prevKv }: DeleteRangeRequest): string {

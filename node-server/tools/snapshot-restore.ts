@@ -76,7 +76,7 @@ async function restore(io: ToolIo, path: string, flags: RestoreFlags): Promise<R
 /** etcdutl's checks, in its order and words. */
 function planOf(flags: RestoreFlags): Result<StartPlan, string> {
   const { name, initialCluster, initialClusterToken, initialAdvertisePeerUrls } = flags
-  const urls = parseURLs(initialAdvertisePeerUrls, false)
+  const urls = parseURLs(initialAdvertisePeerUrls, 'advertise')
   if (!urls.ok) return err(`--initial-advertise-peer-urls: ${urls.error}`)
   const members = parseInitialCluster(initialCluster)
   if (!members.ok) return err(`--initial-cluster: ${members.error}`)

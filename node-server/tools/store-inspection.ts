@@ -2,8 +2,6 @@
  * A store file read in full: what `snapshot status` prints and what `check` judges. The library that reads LMDB aborts its
  * process on a damaged page, so it reads in a process of its own: this program, run as `inspect-store`.
  */
-import { mkdtemp, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { ByteReader } from '../../lib/bytes.ts'
@@ -11,11 +9,12 @@ import { crc32c } from '../../lib/crc32c.ts'
 import { MemberId, formatId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { TABLES, type Backend } from '../mvcc/backend.ts'
+import { hasLease } from '../mvcc/lease.ts'
 import { isRemovedMember, listMembers } from '../mvcc/members.ts'
 import { readMeta } from '../mvcc/meta.ts'
+import { readCurrent } from '../mvcc/read.ts'
 import { Store } from '../mvcc/store.ts'
 import { decodeConfiguration, decodeHistoryRow } from '../node/configuration.ts'
-import { LmdbBackend } from '../storage/backend.ts'
 import { checkRows, checkTables, malformed, rows } from './store-tables.ts'
 import type { ToolIo } from './tool-io.ts'
 
@@ -41,36 +40,19 @@ const inspectionJson = z.object({
 })
 const answerJson = z.union([z.object({ store: inspectionJson }), z.object({ problem: z.string() })])
 
+const PROCESS = join(import.meta.dirname, 'inspect-store-process.ts')
+
 export type StoreInspection = z.infer<typeof inspectionJson>
-type Answer = z.infer<typeof answerJson>
+/** What that process prints, as one line of JSON. */
+export type InspectionAnswer = z.infer<typeof answerJson>
 
 /** The error says why the file cannot be read at all. Writes nothing beside it, and nobody may have it open for writing. */
 export async function inspectStore(io: ToolIo, path: string): Promise<Result<StoreInspection, string>> {
-  const { code, signal, output } = await io.runSelf(['inspect-store', resolve(path)])
+  const { code, signal, output } = await io.runScript(PROCESS, [resolve(path)])
   if (signal !== null) return err(`pages of ${path} are damaged: the library that reads it ended with ${signal}`)
   const parsed = code === 0 ? answerJson.safeParse(parseJson(output)) : undefined
   if (parsed?.success !== true) return err(`${path} could not be read: the process that read it ended with ${code}`)
   return 'store' in parsed.data ? ok(parsed.data.store) : err(parsed.data.problem)
-}
-
-/** The other side of {@link inspectStore}, in a process of its own. Prints one line of JSON. */
-export async function runInspectStore(io: ToolIo, path: string): Promise<0> {
-  const folder = await mkdtemp(join(tmpdir(), 'raftkv-inspect-'))
-  let answer: Answer
-  try {
-    // LMDB makes its lock file beside the name that it opens: this way it comes into a folder of ours.
-    const alias = join(folder, 'store.mdb')
-    await symlink(path, alias)
-    const backend = new LmdbBackend(alias, { isReadOnly: true })
-    answer = { store: inspect(backend) }
-    await backend.close()
-  } catch (error) {
-    answer = { problem: `${path} is not a store that can be read: ${String(error).replaceAll(folder, '')}` }
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
-  await io.out.write(`${JSON.stringify(answer)}\n`)
-  return 0
 }
 
 export function inspect(backend: Backend): StoreInspection {
@@ -116,6 +98,13 @@ function administrationProblems(backend: Backend, store: Store): readonly string
       if (backend.get('operations', key.subarray(8)) === undefined) malformed('its operation is not there')
     }),
   ]
+  problems.push(
+    ...checkRows(backend, 'leaseKeys', ({ key }) => {
+      const id = Buffer.from(key).readBigInt64BE()
+      if (!hasLease(store, id)) malformed('its lease is not there')
+      if (readCurrent(store, key.subarray(8))?.lease !== id) malformed('the key does not name that lease')
+    }),
+  )
   const { configuration, configIndex } = store.meta
   if (configIndex === 0) return problems
   const { voters, learners } = decodeConfiguration(configuration)

@@ -5,6 +5,7 @@
  * `current`, what they were before and their tombstones in `history` (see mvcc/key-index.ts).
  */
 import { MalformedBytes } from '../../lib/bytes.ts'
+import { formatId } from '../../lib/ids.ts'
 import type { Backend, Table, TableEntry } from '../mvcc/backend.ts'
 import {
   decodeHistoryKey,
@@ -15,6 +16,7 @@ import {
   type IndexRecord,
 } from '../mvcc/key-index.ts'
 import { decodeStoredRevision } from '../mvcc/key-value.ts'
+import { LEASE_ID_SIZE_BYTES, leaseKey } from '../mvcc/lease.ts'
 import type { Meta } from '../mvcc/meta.ts'
 import { KeyValue } from '../proto/generated/etcd/kv.ts'
 import { quoteBytes } from './words.ts'
@@ -80,9 +82,13 @@ export function checkTables(backend: Backend, meta: Meta): TableCheck {
     problems.reading('a record of the key index cannot be read', where, () => {
       const record = decodeRecord(value)
       if (isTombstone(record)) problems.add('a deleted key is listed as live', where)
-      else checkRecord(backend, meta, { key, record, where }, problems)
+      else {
+        checkRecord(backend, meta, { key, record, where }, problems)
+        checkLease(backend, key, record.lease, problems)
+      }
     })
   }
+  checkLeaseKeys(backend, problems)
   let history = 0
   for (const entry of rows(backend, 'history')) {
     history += 1
@@ -114,6 +120,26 @@ function checkMeta(meta: Meta, problems: Problems): void {
     problems.add(kind, `purged to ${purgedRevision}, compacted to ${compactedRevision}`)
   if (configIndex > appliedIndex)
     problems.add(kind, `configuration of entry ${configIndex}, applied is ${appliedIndex}`)
+}
+
+function checkLease(backend: Backend, key: Uint8Array, lease: bigint, problems: Problems): void {
+  if (lease === 0n) return
+  const where = `${quoteBytes(key)} under lease ${formatId(BigInt.asUintN(64, lease))}`
+  if (backend.get('leases', leaseKey(lease)) === undefined) problems.add('a key has a lease that is not there', where)
+  if (backend.get('leaseKeys', leaseKey(lease, key)) === undefined)
+    problems.add('a lease does not know of its key', where)
+}
+
+/** The other way round than `checkLease`: what a lease lists is live and has that lease. */
+function checkLeaseKeys(backend: Backend, problems: Problems): void {
+  for (const { key } of rows(backend, 'leaseKeys')) {
+    problems.reading('a key of a lease cannot be read', quoteBytes(key), () => {
+      const lease = Buffer.from(key).readBigInt64BE()
+      const record = backend.get('current', key.subarray(LEASE_ID_SIZE_BYTES))
+      if (record === undefined || decodeRecord(record).lease !== lease)
+        problems.add('a lease lists a key that is not its own', quoteBytes(key.subarray(LEASE_ID_SIZE_BYTES)))
+    })
+  }
 }
 
 function checkRevisions(backend: Backend, meta: Meta, problems: Problems): number {

@@ -1,4 +1,4 @@
-/** What a tool has of the process around it: two outputs, and this program run once more. */
+/** What a tool has of the process around it: two outputs, and processes of its own for what may crash. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
@@ -9,17 +9,17 @@ export type ExitCode = 0 | 1 | 2
 export interface ToolProcess {
   readonly stdout: Writable
   readonly stderr: Writable
-  /** How this program is run: executable, its options, and the main file. */
-  readonly command: readonly string[]
+  /** How a script of this program is run: the executable and its options. */
+  readonly node: readonly string[]
 }
 
 export interface ToolIo {
   readonly out: Output
   readonly err: Output
-  runSelf(args: readonly string[]): Promise<SelfRun>
+  runScript(script: string, args: readonly string[]): Promise<ScriptRun>
 }
 
-export interface SelfRun {
+export interface ScriptRun {
   readonly code: number | null
   readonly signal: string | null
   readonly output: string
@@ -29,7 +29,7 @@ export function toolIo(process: ToolProcess): ToolIo {
   return {
     out: new Output(process.stdout),
     err: new Output(process.stderr),
-    runSelf: (args) => run(process.command, args),
+    runScript: (script, args) => run([...process.node, script, ...args]),
   }
 }
 
@@ -62,9 +62,8 @@ export class Output {
 }
 
 /** The output is small: what one process of ours tells another about a file. */
-async function run(command: readonly string[], args: readonly string[]): Promise<SelfRun> {
-  const [executable = '', ...own] = command
-  const child = spawn(executable, [...own, ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
+async function run([executable = '', ...args]: readonly string[]): Promise<ScriptRun> {
+  const child = spawn(executable, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   const chunks: Buffer[] = []
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
   await once(child, 'close')

@@ -11,7 +11,6 @@ import { runCheck } from './check.ts'
 import { runDump } from './dump.ts'
 import { runSnapshotRestore } from './snapshot-restore.ts'
 import { FORMS, runSnapshotStatus, type Form } from './snapshot-status.ts'
-import { runInspectStore } from './store-inspection.ts'
 import { toolIo, type ExitCode, type ToolIo, type ToolProcess } from './tool-io.ts'
 
 /** `args`: the name of the tool and what follows. */
@@ -38,10 +37,6 @@ function toolCommand(io: ToolIo, ended: Ended): Command {
   addSnapshot(program, io, ended)
   addCheck(program, io, ended)
   addDump(program, io, ended)
-  program
-    .command('inspect-store <file>', { hidden: true })
-    .description('Reads a store file in full and prints what was found as JSON, for the other tools.')
-    .action(async (file: string) => ended(await runInspectStore(io, file)))
   return program
 }
 

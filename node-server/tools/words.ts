@@ -1,12 +1,18 @@
 /** How the tools print bytes, sizes and lists. */
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'] as const
 
-/** As etcdutl prints sizes: powers of 1000, one decimal below 10. */
+/** As etcdutl prints sizes: powers of 1000, one decimal below 10, from there on whole, halves to the even neighbour. */
 export function humanSize(bytes: number): string {
   if (bytes < 10) return `${bytes} B`
   const power = Math.min(UNITS.length - 1, Math.floor(Math.log10(bytes) / 3))
-  const value = Math.floor((bytes / 1000 ** power) * 10 + 0.5) / 10
-  return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ${UNITS[power]}`
+  const tenths = Math.floor((bytes / 1000 ** power) * 10 + 0.5)
+  return `${tenths < 100 ? (tenths / 10).toFixed(1) : wholes(tenths)} ${UNITS[power]}`
+}
+
+function wholes(tenths: number): number {
+  const whole = Math.floor(tenths / 10)
+  const rest = tenths % 10
+  return rest > 5 || (rest === 5 && whole % 2 === 1) ? whole + 1 : whole
 }
 
 /** Printable ASCII as it is, in quotes; everything else as \xNN, so that a terminal shows what is there. */

@@ -1,7 +1,8 @@
-/** One TCP connection between members: dialling with hello, frames in and out, and its death noticed either way. */
+/** One connection between members: dialling with hello, frames in and out, and its death noticed either way. */
 import { connect, type Socket } from 'node:net'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
+import type { TlsDialer } from '../tls/dialer.ts'
 import { FRAME, FrameDecoder, decodeRefused, encodeHello, type Frame, type Hello, type RefusalReason } from './frame.ts'
 
 export const CONNECT_TIMEOUT_MS = 3000
@@ -91,14 +92,21 @@ export class Connection {
   }
 }
 
+/** First byte of what a listener with TLS says to who speaks without; no frame of ours begins with it. */
+const TLS_ALERT_RECORD = 0x15
+
 /** Connects and introduces itself; resolves once the other side has answered. Names are resolved at each call. */
-export function dial(url: string, hello: Hello): Promise<Result<Connection, DialFailure>> {
+export function dial(url: string, hello: Hello, tls: TlsDialer | undefined): Promise<Result<Connection, DialFailure>> {
   const parsed = URL.parse(url)
   // A member may have been added under anything; that must not end those who cannot reach it.
   if (parsed === null) return Promise.resolve(err({ kind: 'unreachable', message: `'${url}' is not a URL` }))
-  const { hostname, port } = parsed
+  const { hostname, port, protocol } = parsed
+  const host = hostname.replaceAll(/^\[|\]$/g, '')
+  const isSecure = protocol === 'https:'
+  if (isSecure && tls === undefined)
+    return Promise.resolve(err({ kind: 'unreachable', message: 'no TLS is configured for peers' }))
   return new Promise((resolve) => {
-    const socket = connect({ host: hostname.replaceAll(/^\[|\]$/g, ''), port: Number(port) })
+    const socket = isSecure && tls !== undefined ? tls.dial(host, Number(port)) : connect({ host, port: Number(port) })
     const timer = setTimeout(
       () => socket.destroy(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`)),
       CONNECT_TIMEOUT_MS,
@@ -107,14 +115,25 @@ export function dial(url: string, hello: Hello): Promise<Result<Connection, Dial
       clearTimeout(timer)
       resolve(result)
     }
+    if (!isSecure) {
+      socket.prependOnceListener('data', (chunk: Buffer) => {
+        if (chunk[0] === TLS_ALERT_RECORD) connection.close('the peer speaks TLS here: its URL should begin with https')
+      })
+    }
     const connection = new Connection(socket, {
       onFrame: (frame) => {
         if (frame.type === FRAME.welcome) return settle(ok(connection))
         if (frame.type === FRAME.refused) settle(err({ kind: 'refused', reason: decodeRefused(frame.payload) }))
         connection.close('not welcome')
       },
-      onClose: (reason) => settle(err({ kind: 'unreachable', message: reason })),
+      onClose: (reason) => settle(err({ kind: 'unreachable', message: inWords(reason, isSecure) })),
     })
-    socket.once('connect', () => connection.write(encodeHello(hello)))
+    socket.once(isSecure ? 'secureConnect' : 'connect', () => connection.write(encodeHello(hello)))
   })
+}
+
+function inWords(reason: string, isSecure: boolean): string {
+  if (isSecure && reason.includes('wrong version number'))
+    return 'the peer does not speak TLS here: its URL should begin with http'
+  return reason
 }

@@ -8,6 +8,7 @@ import { sleep, type Clock } from '../../lib/clock.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { MemberId } from '../../lib/ids.ts'
 import type { Message } from '../raft/message.ts'
+import type { TlsDialer } from '../tls/dialer.ts'
 import { encodeMessages } from './codec.ts'
 import { dial, type Connection } from './connection.ts'
 import { FRAME, encodeFrame, type Frame, type Hello, type RefusalReason } from './frame.ts'
@@ -24,6 +25,17 @@ export interface PeerEvents {
   /** Messages were lost; told once until the next connection. */
   onUnreachable(id: MemberId): void
   onRefused(id: MemberId, reason: RefusalReason): void
+  /** There is no connection to be had; told again only when the reason is another. */
+  onDialFailed(id: MemberId, url: string, reason: string): void
+}
+
+export interface PeerOptions {
+  readonly id: MemberId
+  readonly urls: readonly string[]
+  readonly hello: Hello
+  /** For https URLs. */
+  readonly tls: TlsDialer | undefined
+  readonly clock: Clock
 }
 
 export interface PeerStats {
@@ -37,6 +49,7 @@ export interface PeerStats {
 export class Peer {
   readonly #id: MemberId
   readonly #hello: Hello
+  readonly #tls: TlsDialer | undefined
   readonly #clock: Clock
   readonly #events: PeerEvents
   readonly #stopped = new AbortController()
@@ -44,16 +57,18 @@ export class Peer {
   #connection: Connection | undefined
   #connectedSinceMs: number | undefined
   #isUnreachableTold = false
+  #toldFailure: string | undefined
   #sentBytes = 0
   #sendFailures = 0
   #roundTripMs: number | undefined
   #lastRequestId = 0
   readonly #requests = new Map<number, (answer: Result<Buffer, string>) => void>()
 
-  constructor(options: { id: MemberId; urls: readonly string[]; hello: Hello; clock: Clock }, events: PeerEvents) {
+  constructor(options: PeerOptions, events: PeerEvents) {
     this.#id = options.id
     this.#urls = options.urls
     this.#hello = options.hello
+    this.#tls = options.tls
     this.#clock = options.clock
     this.#events = events
     void this.#keepConnected()
@@ -121,15 +136,24 @@ export class Peer {
   async #keepConnected(): Promise<void> {
     for (let attempt = 0; !this.#stopped.signal.aborted; attempt++) {
       const url = this.#urls[attempt % Math.max(1, this.#urls.length)]
-      const dialled = url === undefined ? undefined : await dial(url, this.#hello)
+      const dialled = url === undefined ? undefined : await dial(url, this.#hello, this.#tls)
       if (dialled?.ok === true) {
         if (this.#stopped.signal.aborted) return dialled.value.close('stopped')
+        this.#toldFailure = undefined
         await this.#use(dialled.value)
         attempt = 0
       } else if (dialled?.error.kind === 'refused') this.#events.onRefused(this.#id, dialled.error.reason)
+      else if (dialled !== undefined && url !== undefined) this.#tellFailure(url, dialled.error.message)
       // Jitter spreads the returns of many; nothing depends on it, so it needs no seed.
       await sleep(this.#clock, backoffMs(RECONNECT, attempt, Math.random()), this.#stopped.signal)
     }
+  }
+
+  #tellFailure(url: string, reason: string): void {
+    const failure = `${url} ${reason}`
+    if (failure === this.#toldFailure || this.#stopped.signal.aborted) return
+    this.#toldFailure = failure
+    this.#events.onDialFailed(this.#id, url, reason)
   }
 
   /** Resolves when the connection is lost. */

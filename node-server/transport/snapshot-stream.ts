@@ -7,6 +7,7 @@ import { open, rm, type FileHandle } from 'node:fs/promises'
 import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Message } from '../raft/message.ts'
+import type { TlsDialer } from '../tls/dialer.ts'
 import { decodeMessages, encodeMessages } from './codec.ts'
 import { dial, type Connection } from './connection.ts'
 import { FRAME, encodeFrame, type Frame, type Hello } from './frame.ts'
@@ -25,8 +26,9 @@ export async function sendSnapshot(
   hello: Hello,
   message: SnapshotMessage,
   path: string,
+  tls: TlsDialer | undefined,
 ): Promise<Result<void, string>> {
-  const dialled = await dial(url, { ...hello, purpose: 'snapshot' })
+  const dialled = await dial(url, { ...hello, purpose: 'snapshot' }, tls)
   if (!dialled.ok) return err(dialled.error.kind === 'refused' ? dialled.error.reason : dialled.error.message)
   const connection = dialled.value
   const file = await open(path, 'r')

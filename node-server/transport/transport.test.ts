@@ -13,7 +13,8 @@ import type { Message } from '../raft/message.ts'
 import { encodeMessages } from './codec.ts'
 import { FRAME, FrameDecoder, encodeFrame, encodeHello, type Frame, type Hello } from './frame.ts'
 import { MAX_BACKLOG_BYTES } from './peer.ts'
-import { Transport, query, type ReceivedSnapshot, type TransportHandlers } from './transport.ts'
+import { query } from './query.ts'
+import { Transport, type ReceivedSnapshot, type TransportHandlers } from './transport.ts'
 
 const A = MemberId(0xan)
 const B = MemberId(0xbn)

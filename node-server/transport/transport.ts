@@ -4,16 +4,18 @@
  *
  * Neighbours: the node hands messages over and is handed those that come; Raft forgives every loss here.
  */
-import { once } from 'node:events'
-import { createServer, type Server, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { ClusterId, NOBODY, type MemberId } from '../../lib/ids.ts'
+import { NOBODY, formatId, type ClusterId, type MemberId } from '../../lib/ids.ts'
 import { err, type Result } from '../../lib/result.ts'
 import type { Message } from '../raft/message.ts'
+import type { TlsDialer } from '../tls/dialer.ts'
+import type { TlsOptions } from '../tls/options.ts'
 import { decodeMessages } from './codec.ts'
-import { Connection, dial } from './connection.ts'
+import { Connection } from './connection.ts'
+import { PeerListener, type TransportLog } from './listener.ts'
 import {
   FRAME,
   PROTOCOL_VERSION,
@@ -25,17 +27,20 @@ import {
   type RefusalReason,
 } from './frame.ts'
 import { Peer, type PeerStats } from './peer.ts'
+import { peerDialer } from './query.ts'
 import { SnapshotReceiver, sendSnapshot, type ReceivedSnapshot, type SnapshotMessage } from './snapshot-stream.ts'
 
 export type { ReceivedSnapshot, SnapshotMessage } from './snapshot-stream.ts'
 
-const MAX_CONNECTIONS = 1024
 const MAX_INCOMING_SNAPSHOTS = 2
 const HELLO_TIMEOUT_MS = 5000
 
 export interface TransportOptions {
   /** URLs like http://0.0.0.0:2380. */
   readonly listenUrls: readonly string[]
+  /** For https URLs, those listened on and those of peers. */
+  readonly tls?: TlsOptions | undefined
+  readonly log?: TransportLog
   readonly clusterId: ClusterId
   readonly memberId: MemberId
   /** Where snapshots that arrive are written. */
@@ -60,28 +65,25 @@ export class Transport {
   readonly #options: TransportOptions
   readonly #handlers: TransportHandlers
   readonly #peers = new Map<MemberId, Peer>()
-  readonly #servers: Server[] = []
+  readonly #dialer: TlsDialer | undefined
+  #listener: PeerListener | undefined
   readonly #incoming = new Set<Connection>()
   readonly #receivedBytes = new Map<MemberId, number>()
   #incomingSnapshots = 0
   #snapshotCount = 0
 
-  private constructor(options: TransportOptions, handlers: TransportHandlers) {
+  private constructor(options: TransportOptions, handlers: TransportHandlers, dialer: TlsDialer | undefined) {
     this.#options = options
     this.#handlers = handlers
+    this.#dialer = dialer
   }
 
-  /** Throws when an address cannot be listened on. */
+  /** Throws when an address cannot be listened on, or the files of TLS are of no use. */
   static async listen(options: TransportOptions, handlers: TransportHandlers): Promise<Transport> {
-    const transport = new Transport(options, handlers)
-    for (const url of options.listenUrls) {
-      const { hostname, port } = new URL(url)
-      const server = createServer((socket) => transport.#accept(socket))
-      server.maxConnections = MAX_CONNECTIONS
-      server.listen({ host: hostname.replaceAll(/^\[|\]$/g, ''), port: Number(port) })
-      await once(server, 'listening')
-      transport.#servers.push(server)
-    }
+    const { listenUrls, tls, log = SILENT } = options
+    const transport = new Transport(options, handlers, peerDialer(tls, log))
+    const onConnection = (socket: Socket): void => transport.#accept(socket)
+    transport.#listener = await PeerListener.open({ urls: listenUrls, tls, log, onConnection })
     return transport
   }
 
@@ -122,7 +124,9 @@ export class Transport {
     const result =
       url === undefined
         ? err('the peer is not known here')
-        : await sendSnapshot(url, this.#hello(message.to), message, path).catch((error: unknown) => err(String(error)))
+        : await sendSnapshot(url, this.#hello(message.to), message, path, this.#dialer).catch((error: unknown) =>
+            err(String(error)),
+          )
     this.#handlers.onSnapshotSent(message.to, result)
   }
 
@@ -134,16 +138,18 @@ export class Transport {
   async close(): Promise<void> {
     for (const peer of this.#peers.values()) peer.stop()
     for (const connection of this.#incoming) connection.close('stopped')
-    await Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))))
+    await this.#listener?.close()
   }
 
   #createPeer(id: MemberId, urls: readonly string[]): Peer {
-    const { clock } = this.#options
+    const { clock, log = SILENT } = this.#options
     const events = {
       onUnreachable: (peer: MemberId): void => this.#handlers.onUnreachable(peer),
       onRefused: (peer: MemberId, reason: RefusalReason): void => this.#handlers.onRefused(peer, reason),
+      onDialFailed: (peer: MemberId, url: string, error: string): void =>
+        log.warn({ peer: formatId(peer), url, error }, 'cannot connect to a peer'),
     }
-    return new Peer({ id, urls, hello: this.#hello(id), clock }, events)
+    return new Peer({ id, urls, hello: this.#hello(id), tls: this.#dialer, clock }, events)
   }
 
   #hello(to: MemberId): Hello {
@@ -246,31 +252,4 @@ export class Transport {
   }
 }
 
-/** Asks a member by its peer URL, without being one: how a new member learns of the cluster. */
-export async function query(url: string, payload: Uint8Array, timeoutMs: number): Promise<Result<Buffer, string>> {
-  const hello: Hello = {
-    version: PROTOCOL_VERSION,
-    clusterId: ClusterId(0n),
-    from: NOBODY,
-    to: NOBODY,
-    purpose: 'query',
-  }
-  const dialled = await dial(url, hello)
-  if (!dialled.ok) return err(dialled.error.kind === 'refused' ? dialled.error.reason : dialled.error.message)
-  const connection = dialled.value
-  const answer = await new Promise<Result<Buffer, string>>((resolve) => {
-    const timer = setTimeout(() => connection.close(`no answer within ${timeoutMs} ms`), timeoutMs)
-    connection.handlers = {
-      onFrame: (frame) => {
-        if (frame.type === FRAME.response) resolve({ ok: true, value: frame.payload.subarray(8) })
-      },
-      onClose: (reason) => {
-        clearTimeout(timer)
-        resolve(err(reason))
-      },
-    }
-    connection.write(encodeFrame(FRAME.request, new ByteWriter(payload.length + 8).u53(1).raw(payload).finish()))
-  })
-  connection.close('done')
-  return answer
-}
+const SILENT: TransportLog = { info: () => undefined, warn: () => undefined }

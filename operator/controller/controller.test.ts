@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import { AssertionFailed } from '../../lib/assert.ts'
 import type { ReconcileContext, ReconcileResult } from './controller.ts'
 import { Controller, waitForSync } from './controller.ts'
-import { ManualClock } from './testing/manual-clock.ts'
+import { ManualClock } from '../../lib/testing/manual-clock.ts'
 
 type Reconcile = (key: string, context: ReconcileContext) => Promise<ReconcileResult>
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LeaseApi, LeaseRecord, LeaseSpec } from './leader-election.ts'
 import { LeaderElector, microTime } from './leader-election.ts'
-import { ManualClock } from './testing/manual-clock.ts'
+import { ManualClock } from '../../lib/testing/manual-clock.ts'
 
 /** One Lease with optimistic locking; `mode` makes it refuse or swallow requests. */
 class FakeLease implements LeaseApi {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { KubeConfig } from '@kubernetes/client-node'
-import { ManualClock } from '../controller/testing/manual-clock.ts'
+import { ManualClock } from '../../lib/testing/manual-clock.ts'
 import { KubeConfigConnection } from './connection.ts'
 
 /** A configuration as in a pod: CA and token are files that somebody replaces while we run. */

@@ -32,7 +32,7 @@ export const int64: fc.Arbitrary<bigint> = fc.oneof(
   fc.bigInt({ min: -3n, max: 40n }),
 )
 
-const tag = (field: number, wireType: number): Buffer => varint(BigInt(field * 8 + wireType))
+export const tag = (field: number, wireType: number): Buffer => varint(BigInt(field * 8 + wireType))
 
 export function lengthDelimited(field: number, bytes: Uint8Array): Buffer {
   return Buffer.concat([tag(field, 2), varint(BigInt(bytes.length)), bytes])
@@ -41,7 +41,7 @@ export function lengthDelimited(field: number, bytes: Uint8Array): Buffer {
 /** Field numbers that etcd's requests use, most of all the small ones. */
 const fieldNumber = fc.oneof({ weight: 6, arbitrary: fc.integer({ min: 1, max: 8 }) }, fc.integer({ min: 9, max: 15 }))
 /** A few keys, so that requests meet each other's. */
-const shortBytes = fc.oneof(
+export const shortBytes = fc.oneof(
   fc.constantFrom('a', 'b', 'c', '\0', 'aa').map((text) => Buffer.from(text)),
   fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)),
 )

@@ -2,6 +2,12 @@
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
 import { KeyValue } from '../../node-server/proto/generated/etcd/kv.ts'
 import {
+  LeaseGrantRequest,
+  LeaseGrantResponse,
+  LeaseKeepAliveRequest,
+  LeaseKeepAliveResponse,
+  LeaseTimeToLiveRequest,
+  LeaseTimeToLiveResponse,
   MemberAddRequest,
   MemberAddResponse,
   MemberListRequest,
@@ -12,6 +18,9 @@ import {
   PutResponse,
   RangeRequest,
   RangeResponse,
+  WatchCreateRequest,
+  WatchRequest,
+  WatchResponse,
 } from '../../node-server/proto/generated/etcd/rpc.ts'
 
 interface Encoder<Message> {
@@ -45,16 +54,26 @@ export class EtcdClient {
     })
   }
 
+  /** All answers of a server stream. */
+  async stream(path: string, request: Uint8Array): Promise<readonly Buffer[]> {
+    const options = { deadline: Date.now() + CALL_TIMEOUT_MS }
+    const call = this.#client.makeServerStreamRequest(path, same, same, Buffer.from(request), new Metadata(), options)
+    const answers: Buffer[] = []
+    for await (const answer of call) answers.push(answer as Buffer)
+    return answers
+  }
+
   /** Revision of the put. */
-  async put(key: string, value: string): Promise<bigint> {
-    const request = { key: Buffer.from(key), value: Buffer.from(value) }
+  async put(key: string, value: string, lease = 0n): Promise<bigint> {
+    const request = { key: Buffer.from(key), value: Buffer.from(value), lease }
     const answer = await this.#call('/etcdserverpb.KV/Put', PutRequest, PutResponse, request)
     return answer.header?.revision ?? 0n
   }
 
-  /** Linearizable. */
-  async get(key: string): Promise<string | undefined> {
-    const answer = await this.#call('/etcdserverpb.KV/Range', RangeRequest, RangeResponse, { key: Buffer.from(key) })
+  /** Linearizable. At the revision, 0n meaning the current one. */
+  async get(key: string, revision = 0n): Promise<string | undefined> {
+    const request = { key: Buffer.from(key), revision }
+    const answer = await this.#call('/etcdserverpb.KV/Range', RangeRequest, RangeResponse, request)
     const first = answer.kvs[0]
     return first === undefined ? undefined : KeyValue.decode(first).value.toString('utf8')
   }
@@ -79,6 +98,51 @@ export class EtcdClient {
 
   members(): Promise<MemberListResponse> {
     return this.#call('/etcdserverpb.Cluster/MemberList', MemberListRequest, MemberListResponse, { linearizable: true })
+  }
+
+  /** The TTL that counts. */
+  async grantLease(id: bigint, ttlSeconds: number): Promise<number> {
+    const request = { ID: id, TTL: BigInt(ttlSeconds) }
+    const answer = await this.#call('/etcdserverpb.Lease/LeaseGrant', LeaseGrantRequest, LeaseGrantResponse, request)
+    return Number(answer.TTL)
+  }
+
+  /** What is left in whole seconds, -1 for a lease that is not there. */
+  async leaseSecondsLeft(id: bigint): Promise<number> {
+    const path = '/etcdserverpb.Lease/LeaseTimeToLive'
+    const answer = await this.#call(path, LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, { ID: id, keys: true })
+    return Number(answer.TTL)
+  }
+
+  /** The TTL after one renewal, 0 for a lease that is not there. */
+  renewLease(id: bigint): Promise<number> {
+    const options = { deadline: Date.now() + CALL_TIMEOUT_MS }
+    const stream = this.#client.makeBidiStreamRequest('/etcdserverpb.Lease/LeaseKeepAlive', same, same, options)
+    return new Promise((resolve, reject) => {
+      stream.once('error', reject)
+      stream.once('data', (bytes: Buffer) => {
+        resolve(Number(LeaseKeepAliveResponse.decode(bytes).TTL))
+        stream.end()
+      })
+      stream.write(Buffer.from(LeaseKeepAliveRequest.encode({ ID: id }).finish()))
+    })
+  }
+
+  /** What a watch of the key from that revision on is told, once it has been told that it is open. */
+  async watchOnce(key: string, startRevision: bigint): Promise<WatchResponse> {
+    const deadline = Date.now() + CALL_TIMEOUT_MS
+    const stream = this.#client.makeBidiStreamRequest('/etcdserverpb.Watch/Watch', same, same, { deadline })
+    const value = WatchCreateRequest.fromPartial({ key: Buffer.from(key), startRevision })
+    stream.write(Buffer.from(WatchRequest.encode({ requestUnion: { $case: 'createRequest', value } }).finish()))
+    try {
+      for await (const bytes of stream) {
+        const answer = WatchResponse.decode(bytes as Buffer)
+        if (!answer.created || answer.canceled) return answer
+      }
+      throw new Error('the watch ended without a word')
+    } finally {
+      stream.cancel()
+    }
   }
 
   close(): void {

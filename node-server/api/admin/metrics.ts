@@ -19,9 +19,16 @@ export interface MetricsFacts {
   readonly pendingProposals: number
   readonly quotaBytes: number
   readonly dbSizeInUseBytes: number
+  readonly isDefragmenting: boolean
+  readonly alarms: readonly AlarmFacts[]
   /** Undefined until clients are served. */
   readonly watch: WatchCounts | undefined
   readonly peers: readonly PeerFacts[]
+}
+
+export interface AlarmFacts {
+  readonly memberId: string
+  readonly type: 'NOSPACE' | 'CORRUPT'
 }
 
 export interface PeerFacts {
@@ -101,6 +108,11 @@ const STATUS_GAUGES: readonly Row[] = [
     'Size of the store less its free pages, in bytes.',
     (_, facts) => facts?.dbSizeInUseBytes ?? 0,
   ],
+  [
+    'etcd_disk_defrag_inflight',
+    'Whether the store is being defragmented: 1 or 0.',
+    (_, facts) => Number(facts?.isDefragmenting ?? false),
+  ],
   ['etcd_debugging_mvcc_watch_stream_total', 'Watch streams that are open.', (_, facts) => facts?.watch?.streams ?? 0],
   ['etcd_debugging_mvcc_watcher_total', 'Watches that are open.', (_, facts) => facts?.watch?.watches ?? 0],
   [
@@ -130,6 +142,11 @@ function statusGauges(registry: Registry, source: MetricsSource): void {
   gauge(registry, 'raftkv_member_role', 'Role of this member as a label.', ['role'], (self) => {
     self.reset()
     self.set({ role: source.status().role }, 1)
+  })
+  gauge(registry, 'etcd_debugging_server_alarms', 'Alarms in force.', ['server_id', 'alarm_type'], (self) => {
+    self.reset()
+    for (const { memberId, type } of source.facts()?.alarms ?? [])
+      self.set({ server_id: memberId, alarm_type: type }, 1)
   })
   gauge(registry, 'etcd_server_version', 'The etcd API level that clients are told.', ['server_version'], (self) =>
     self.set({ server_version: ETCD_API_VERSION }, 1),

@@ -4,7 +4,7 @@
  */
 import { assert } from '../../../lib/assert.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
-import type { CallContext, RpcStatus, RpcStream, ServiceTable } from '../../grpc/service.ts'
+import type { RpcStatus, RpcStream, ServiceTable } from '../../grpc/service.ts'
 import { valueOf } from '../../mvcc/key-value.ts'
 import { readCurrent, readKeyValue } from '../../mvcc/read.ts'
 import type { NodePort } from '../../node/ports.ts'
@@ -21,6 +21,7 @@ import {
 import type { ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
 import { observe } from './election-observer.ts'
 import { statusOf } from './errors.ts'
+import type { LeaderMonitor } from './leader-monitor.ts'
 import { decode, MALFORMED_ON_STREAM, stream, unary, type Answer } from './method.ts'
 import { header } from './responses.ts'
 import {
@@ -40,14 +41,14 @@ import {
 
 const MISSING_LEADER = refused('"leader" field must be provided')
 
-export function electionService(node: NodePort): ServiceTable {
+export function electionService(node: NodePort, monitor: LeaderMonitor): ServiceTable {
   return {
     '/v3electionpb.Election/Campaign': unary(node, CampaignRequest, (request, { context }) =>
       campaign(node, request, context.signal),
     ),
     '/v3electionpb.Election/Proclaim': unary(node, ProclaimRequest, (request) => proclaim(node, request)),
     '/v3electionpb.Election/Leader': unary(node, LeaderRequest, (request) => leader(node, request)),
-    '/v3electionpb.Election/Observe': stream(node, (calls, context) => observeOne(node, calls, context)),
+    '/v3electionpb.Election/Observe': stream(node, monitor, (calls, signal) => observeOne(node, calls, signal)),
     '/v3electionpb.Election/Resign': unary(node, ResignRequest, (request) => resign(node, request)),
   }
 }
@@ -55,7 +56,8 @@ export function electionService(node: NodePort): ServiceTable {
 /** A candidate by its key, and by when that was created: another one may have the same key later. */
 interface Candidate {
   readonly key: Buffer
-  readonly revision: number
+  /** As the client names it: any int64. */
+  readonly revision: bigint
   readonly lease: bigint
 }
 
@@ -66,14 +68,14 @@ async function campaign(node: NodePort, request: CampaignRequest, signal: AbortS
   const prefix = linePrefix(name)
   const key = placeOf(prefix, lease.value)
   const entered = await writeTxn(node, {
-    compare: [createdAt(key, 0)],
+    compare: [createdAt(key, 0n)],
     success: [putOp(key, value, lease.value)],
     failure: [getOp(key)],
   })
   if (!entered.ok) return entered
   assert(entered.value.revision !== undefined, 'an outer txn names a revision')
   const own = readCurrent(node.store, key)
-  const candidate = { key, revision: own?.createRevision ?? entered.value.revision, lease: lease.value }
+  const candidate = { key, revision: BigInt(own?.createRevision ?? entered.value.revision), lease: lease.value }
   if (own !== undefined && !valueOf(readKeyValue(node.store, own)).equals(value)) {
     const told = await putValue(node, candidate, value)
     if (!told.ok) {
@@ -81,11 +83,11 @@ async function campaign(node: NodePort, request: CampaignRequest, signal: AbortS
       return told
     }
   }
-  if (!(await awaitTurn(node, prefix, candidate.revision, signal))) {
+  if (!(await awaitTurn(node, prefix, Number(candidate.revision), signal))) {
     await withdraw(node, candidate)
     return err(CANCELED)
   }
-  const leader = { name, key, rev: BigInt(candidate.revision), lease: lease.value }
+  const leader = { name, key, rev: candidate.revision, lease: lease.value }
   return ok(CampaignResponse.encode({ header: header(node, entered.value.revision), leader }).finish())
 }
 
@@ -93,7 +95,7 @@ async function proclaim(node: NodePort, { leader, value }: ProclaimRequest): Pro
   if (leader === undefined) return err(MISSING_LEADER)
   const lease = await session(node, leader.lease)
   if (!lease.ok) return lease
-  const told = await putValue(node, { key: leader.key, revision: Number(leader.rev), lease: lease.value }, value)
+  const told = await putValue(node, { key: leader.key, revision: leader.rev, lease: lease.value }, value)
   return told.ok ? ok(ProclaimResponse.encode({ header: told.value }).finish()) : told
 }
 
@@ -116,7 +118,7 @@ async function resign(node: NodePort, { leader }: ResignRequest): Promise<Answer
   if (leader === undefined) return err(MISSING_LEADER)
   const lease = await session(node, leader.lease)
   if (!lease.ok) return lease
-  const gone = await withdraw(node, { key: leader.key, revision: Number(leader.rev), lease: lease.value })
+  const gone = await withdraw(node, { key: leader.key, revision: leader.rev, lease: lease.value })
   return gone.ok ? ok(ResignResponse.encode({ header: gone.value }).finish()) : gone
 }
 
@@ -135,7 +137,7 @@ async function leader(node: NodePort, { name }: LeaderRequest): Promise<Answer> 
   return ok(LeaderResponse.encode({ header: header(node), kv }).finish())
 }
 
-async function observeOne(node: NodePort, calls: RpcStream, { signal }: CallContext): Promise<RpcStatus | undefined> {
+async function observeOne(node: NodePort, calls: RpcStream, signal: AbortSignal): Promise<RpcStatus | undefined> {
   for await (const bytes of calls.requests) {
     const request = decode(LeaderRequest, bytes)
     if (!request.ok) return MALFORMED_ON_STREAM

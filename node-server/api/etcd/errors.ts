@@ -42,6 +42,7 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   timeout: { code: 'Unavailable', message: 'etcdserver: request timed out' },
   'too-many-requests': { code: 'ResourceExhausted', message: 'etcdserver: too many requests' },
   'no-space': { code: 'ResourceExhausted', message: 'etcdserver: mvcc: database space exceeded' },
+  corrupt: { code: 'DataLoss', message: 'etcdserver: corrupt cluster' },
   stopped: { code: 'Unavailable', message: 'etcdserver: server stopped' },
   'not-supported-for-learner': {
     code: 'FailedPrecondition',

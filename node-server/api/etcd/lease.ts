@@ -3,7 +3,7 @@
  * wherever it is.
  */
 import { err, ok } from '../../../lib/result.ts'
-import type { CallContext, RpcStatus, RpcStream, ServiceTable } from '../../grpc/service.ts'
+import type { RpcStatus, RpcStream, ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
 import {
   LeaseGrantRequest,
@@ -16,16 +16,17 @@ import {
   LeaseTimeToLiveResponse,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
+import type { LeaderMonitor } from './leader-monitor.ts'
 import { decode, MALFORMED_ON_STREAM, stream, unary, type Answer } from './method.ts'
 import { encodeResult, header } from './responses.ts'
 
-export function leaseService(node: NodePort): ServiceTable {
+export function leaseService(node: NodePort, monitor: LeaderMonitor): ServiceTable {
   return {
     '/etcdserverpb.Lease/LeaseGrant': unary(node, LeaseGrantRequest, (request) => grant(node, request)),
     '/etcdserverpb.Lease/LeaseRevoke': unary(node, LeaseRevokeRequest, (_, { bytes }) =>
       write(node, 'lease-revoke', bytes),
     ),
-    '/etcdserverpb.Lease/LeaseKeepAlive': stream(node, (calls, context) => keepAlive(node, calls, context)),
+    '/etcdserverpb.Lease/LeaseKeepAlive': stream(node, monitor, (calls, signal) => keepAlive(node, calls, signal)),
     '/etcdserverpb.Lease/LeaseTimeToLive': unary(node, LeaseTimeToLiveRequest, (request) => timeToLive(node, request)),
     '/etcdserverpb.Lease/LeaseLeases': unary(node, LeaseLeasesRequest, () => list(node)),
   }
@@ -46,7 +47,7 @@ async function write(node: NodePort, kind: 'lease-grant' | 'lease-revoke', reque
 }
 
 /** One answer for each request, in their order; a TTL of 0 tells that there is no such lease. */
-async function keepAlive(node: NodePort, calls: RpcStream, { signal }: CallContext): Promise<RpcStatus | undefined> {
+async function keepAlive(node: NodePort, calls: RpcStream, signal: AbortSignal): Promise<RpcStatus | undefined> {
   for await (const bytes of calls.requests) {
     const request = decode(LeaseKeepAliveRequest, bytes)
     if (!request.ok) return MALFORMED_ON_STREAM

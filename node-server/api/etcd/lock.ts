@@ -37,7 +37,7 @@ async function lock(node: NodePort, request: LockRequest, signal: AbortSignal): 
   const prefix = linePrefix(request.name)
   const key = placeOf(prefix, lease.value)
   const entered = await writeTxn(node, {
-    compare: [createdAt(key, 0)],
+    compare: [createdAt(key, 0n)],
     success: [putOp(key, Buffer.alloc(0), lease.value)],
     failure: [getOp(key)], // it stands in line already, or holds the lock
   })

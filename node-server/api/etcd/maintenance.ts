@@ -1,13 +1,21 @@
-/** The part of etcd's Maintenance service that is there. */
+/** etcd's Maintenance service. What is about one member's own data (Status, Hash, Defragment, Snapshot) asks no other. */
 import { MemberId, NOBODY } from '../../../lib/ids.ts'
 import { err, ok } from '../../../lib/result.ts'
+import type { Clock } from '../../../lib/clock.ts'
 import type { ServiceTable } from '../../grpc/service.ts'
+import { listAlarms } from '../../mvcc/alarms.ts'
 import type { NodePort } from '../../node/ports.ts'
+import { DEFAULT_QUOTA_BYTES } from '../../node/quota.ts'
 import {
   AlarmRequest,
-  AlarmRequest_AlarmAction as AlarmAction,
-  AlarmResponse,
   AlarmType,
+  DefragmentRequest,
+  DefragmentResponse,
+  DowngradeRequest,
+  HashKVRequest,
+  HashKVResponse,
+  HashRequest,
+  HashResponse,
   MoveLeaderRequest,
   MoveLeaderResponse,
   StatusRequest,
@@ -15,19 +23,26 @@ import {
   type AlarmMember,
 } from '../../proto/generated/etcd/rpc.ts'
 import { ETCD_API_VERSION } from '../../version.ts'
+import { downgrade, storageVersion } from './downgrade.ts'
 import { statusOf } from './errors.ts'
-import { unary, type Answer } from './method.ts'
-import { header } from './responses.ts'
+import { unary, type Answer, type Call } from './method.ts'
+import { encodeResult, header } from './responses.ts'
+import { snapshotMethod } from './snapshot.ts'
 
-export function maintenanceService(node: NodePort): ServiceTable {
+export function maintenanceService(node: NodePort, clock: Clock): ServiceTable {
   return {
     '/etcdserverpb.Maintenance/Status': unary(node, StatusRequest, () => ok(encodeStatus(node)), {
       isForLearners: () => true,
     }),
-    '/etcdserverpb.Maintenance/Alarm': unary(node, AlarmRequest, (request) => listAlarms(node, request)),
+    '/etcdserverpb.Maintenance/Alarm': unary(node, AlarmRequest, (_, call) => alarm(node, call)),
+    '/etcdserverpb.Maintenance/Defragment': unary(node, DefragmentRequest, () => defragment(node)),
+    '/etcdserverpb.Maintenance/Downgrade': unary(node, DowngradeRequest, (request) => downgrade(node, request)),
+    '/etcdserverpb.Maintenance/Hash': unary(node, HashRequest, () => hash(node)),
+    '/etcdserverpb.Maintenance/HashKV': unary(node, HashKVRequest, (request) => hashKeyValues(node, request)),
     '/etcdserverpb.Maintenance/MoveLeader': unary(node, MoveLeaderRequest, ({ targetID }) =>
       moveLeader(node, targetID),
     ),
+    '/etcdserverpb.Maintenance/Snapshot': snapshotMethod(node, clock),
   }
 }
 
@@ -44,37 +59,61 @@ function encodeStatus(node: NodePort): Uint8Array {
     raftAppliedIndex: BigInt(status.appliedIndex),
     errors: [
       ...(status.leader === NOBODY ? [statusOf('no-leader').message] : []),
-      ...alarms(node).map(({ memberID }) => `memberID:${memberID} alarm:NOSPACE `), // etcd's form, last blank included
+      ...listAlarms(node.store.alarms).map(alarmText),
     ],
     dbSizeInUse: BigInt(size.inUseBytes),
     isLearner: status.isLearner,
-    storageVersion: '',
-    dbSizeQuota: BigInt(node.quotaBytes),
-    downgradeInfo: undefined,
+    storageVersion: storageVersion(),
+    dbSizeQuota: BigInt(node.quotaBytes === 0 ? DEFAULT_QUOTA_BYTES : node.quotaBytes),
+    downgradeInfo: { enabled: false, targetVersion: '' },
   }
   return StatusResponse.encode(response).finish()
+}
+
+/** As etcd's own message prints itself, both blanks included; a zero ID is left out. */
+function alarmText({ memberID, alarm: type }: AlarmMember): string {
+  const name = type === AlarmType.CORRUPT ? 'CORRUPT' : 'NOSPACE'
+  return memberID === 0n ? `alarm:${name}` : `memberID:${memberID}  alarm:${name}`
+}
+
+/** Asking goes through the log too, so that the answer is that of the whole cluster. */
+async function alarm(node: NodePort, { bytes }: Call): Promise<Answer> {
+  const applied = await node.propose('alarm', bytes)
+  if (!applied.ok) return err(statusOf(applied.error))
+  const result = applied.value
+  return result.ok ? ok(encodeResult(node, result.value)) : err(statusOf(result.error.kind))
+}
+
+async function defragment(node: NodePort): Promise<Answer> {
+  try {
+    await node.defragment()
+  } catch (error) {
+    // A full disk most likely: the store goes on as before, and whoever asked must know.
+    return err({ code: 'Unknown', message: `etcdserver: could not defragment: ${String(error)}` })
+  }
+  return ok(DefragmentResponse.encode({ header: undefined }).finish())
+}
+
+async function hash(node: NodePort): Promise<Answer> {
+  const hashed = await node.hashTables()
+  if (!hashed.ok) return err(statusOf(hashed.error))
+  return ok(HashResponse.encode({ header: header(node), hash: hashed.value }).finish())
+}
+
+async function hashKeyValues(node: NodePort, { revision }: HashKVRequest): Promise<Answer> {
+  const hashed = await node.hashKeyValues(Number(revision))
+  if (!hashed.ok) return err(statusOf(hashed.error))
+  const response: HashKVResponse = {
+    header: header(node),
+    hash: hashed.value.hash,
+    compactRevision: BigInt(hashed.value.compactedRevision),
+    hashRevision: BigInt(hashed.value.revision),
+  }
+  return ok(HashKVResponse.encode(response).finish())
 }
 
 async function moveLeader(node: NodePort, targetId: bigint): Promise<Answer> {
   if (node.status().leader !== node.memberId) return err(statusOf('not-leader'))
   const moved = await node.moveLeader(MemberId(targetId))
   return moved.ok ? ok(MoveLeaderResponse.encode({ header: undefined }).finish()) : err(statusOf(moved.error))
-}
-
-/** `etcdctl endpoint health` asks each member for them; raising and clearing by hand is not there. */
-function listAlarms(node: NodePort, { action, alarm }: AlarmRequest): Answer {
-  if (action !== AlarmAction.GET) {
-    return err({
-      code: 'Unimplemented',
-      message: 'etcdserver: alarms are raised and cleared by the members themselves',
-    })
-  }
-  const asked = alarms(node).filter((raised) => alarm === AlarmType.NONE || alarm === raised.alarm)
-  return ok(AlarmResponse.encode({ header: header(node), alarms: asked }).finish())
-}
-
-/** This member's own; those of the others are asked for at the others. */
-function alarms(node: NodePort): AlarmMember[] {
-  const isFull = node.store.size().totalBytes > node.quotaBytes
-  return isFull ? [{ memberID: node.memberId, alarm: AlarmType.NOSPACE }] : []
 }

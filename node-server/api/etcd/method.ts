@@ -6,6 +6,7 @@ import type { CallContext, Method, RpcStatus, RpcStream } from '../../grpc/servi
 import { isTooDeep, RequestReader } from '../../mvcc/request-reader.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { statusOf } from './errors.ts'
+import type { LeaderMonitor } from './leader-monitor.ts'
 
 export interface MessageType<Message> {
   decode(reader: BinaryReader): Message
@@ -45,19 +46,32 @@ export function unary<Message>(
   }
 }
 
-/** As {@link unary} for a stream: no learner answers one. It ends when the client has gone or the server stops. */
+/**
+ * As {@link unary} for a stream: no learner answers one. It ends when the client has gone or the server stops, and for a
+ * client that asked for a leader when there has been none for too long; `signal` tells the handler of all three.
+ */
 export function stream(
   node: NodePort,
-  handle: (stream: RpcStream, context: CallContext) => Promise<RpcStatus | undefined>,
+  monitor: LeaderMonitor,
+  handle: (stream: RpcStream, signal: AbortSignal) => Promise<RpcStatus | undefined>,
 ): Method {
   return {
     kind: 'stream',
-    handle: (calls, context) => {
+    handle: async (calls, context) => {
       const status = node.status()
-      if (status.isLearner) return Promise.resolve(statusOf('not-supported-for-learner'))
-      if (status.leader === NOBODY && context.metadata('hasleader') === 'true')
-        return Promise.resolve(statusOf('no-leader'))
-      return Promise.race([handle(calls, context), aborted(context.signal)])
+      if (status.isLearner) return statusOf('not-supported-for-learner')
+      if (context.metadata('hasleader') !== 'true')
+        return Promise.race([handle(calls, context.signal), aborted(context.signal)])
+      if (status.leader === NOBODY) return statusOf('no-leader')
+      const lost = new AbortController()
+      const endLeaderWait = monitor.onLost(() => lost.abort())
+      try {
+        const signal = AbortSignal.any([context.signal, lost.signal])
+        const ended = await Promise.race([handle(calls, signal), aborted(signal)])
+        return lost.signal.aborted ? statusOf('no-leader') : ended
+      } finally {
+        endLeaderWait()
+      }
     },
   }
 }

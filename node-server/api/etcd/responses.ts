@@ -11,6 +11,7 @@ import type {
 } from '../../mvcc/results.ts'
 import type { NodePort } from '../../node/ports.ts'
 import {
+  AlarmResponse,
   CompactionResponse,
   DeleteRangeResponse,
   LeaseGrantResponse,
@@ -50,6 +51,8 @@ export function encodeResult(node: NodePort, result: OperationResult | AppliedRe
       return TxnResponse.encode(txnResponse(result, top)).finish()
     case 'compact':
       return CompactionResponse.encode({ header: top }).finish()
+    case 'alarm':
+      return AlarmResponse.encode({ header: top, alarms: result.alarms }).finish()
     case 'lease-grant': {
       const { id, ttlSeconds } = result
       return LeaseGrantResponse.encode({ header: top, ID: id, TTL: BigInt(ttlSeconds), error: '' }).finish()

@@ -5,8 +5,6 @@ import { Metadata } from '@grpc/grpc-js'
 import * as fc from 'fast-check'
 import { NOBODY } from '../../../lib/ids.ts'
 import {
-  AlarmRequest,
-  AlarmResponse,
   MemberAddRequest,
   MemberAddResponse,
   MemberListRequest,
@@ -106,22 +104,9 @@ test('leadership is moved by the leader only', async () => {
   assert.equal(await call(path, request), '9 etcdserver: not leader')
 })
 
-test('a store beyond its quota is an alarm, and an error in the status', async () => {
-  const list = async (): Promise<readonly bigint[]> => {
-    const answer = await answered(AlarmResponse, '/etcdserverpb.Maintenance/Alarm', Buffer.alloc(0))
-    return answer.alarms.map(({ memberID }) => memberID)
-  }
-  assert.deepEqual(await list(), [])
-  member.quotaBytes = -1
-  assert.deepEqual(await list(), [member.memberId])
-  const status = await answered(StatusResponse, '/etcdserverpb.Maintenance/Status', Buffer.alloc(0))
-  assert.deepEqual(status.errors, [`memberID:${member.memberId} alarm:NOSPACE `])
-  const raise = AlarmRequest.encode(AlarmRequest.fromPartial({ action: 1, alarm: 1 })).finish()
-  assert.match(String(await call('/etcdserverpb.Maintenance/Alarm', raise)), /^12 /)
-})
-
 test('arbitrary bytes get an answer from every method, and the member stays sound', async () => {
   const methods = ['KV/Put', 'KV/Range', 'KV/DeleteRange', 'KV/Txn', 'Cluster/MemberAdd', 'Maintenance/MoveLeader']
+  methods.push('Lease/LeaseGrant', 'Lease/LeaseRevoke', 'Lease/LeaseTimeToLive', 'Lease/LeaseLeases')
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...methods), fc.uint8Array({ maxLength: 64 }), async (method, bytes) => {
       const answer = await call(`/etcdserverpb.${method}`, bytes)

@@ -1,18 +1,20 @@
 /**
  * All that this member answers of the etcd v3 API, by path. A method that is not here is answered Unimplemented by the
- * engine: Auth, and of Maintenance all but Status, Alarm
- * (to list them) and MoveLeader.
+ * engine.
  */
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
+import { authService } from './auth.ts'
 import { clusterService } from './cluster.ts'
 import { electionService } from './election.ts'
 import { healthService } from './health.ts'
 import { kvService, type KvOptions } from './kv.ts'
+import { LeaderMonitor } from './leader-monitor.ts'
 import { leaseService } from './lease.ts'
 import { lockService } from './lock.ts'
 import { maintenanceService } from './maintenance.ts'
-import type { WatchOptions } from './watch-options.ts'
+import { reflectionService } from './reflection.ts'
+import { DEFAULT_WATCH_OPTIONS, type WatchOptions } from './watch-options.ts'
 import { watchService } from './watch.ts'
 
 export interface EtcdOptions extends KvOptions {
@@ -21,14 +23,18 @@ export interface EtcdOptions extends KvOptions {
 }
 
 export function etcdServices(node: NodePort, options: EtcdOptions): ServiceTable {
-  return {
+  const { electionMs } = { ...DEFAULT_WATCH_OPTIONS, ...options.watch }
+  const monitor = new LeaderMonitor(node, options.clock, electionMs)
+  const services = {
     ...kvService(node, options),
     ...watchService(node, options.clock, options.watch ?? {}),
-    ...leaseService(node),
+    ...leaseService(node, monitor),
     ...lockService(node),
-    ...electionService(node),
+    ...electionService(node, monitor),
     ...clusterService(node),
-    ...maintenanceService(node),
+    ...maintenanceService(node, options.clock),
+    ...authService(node),
     ...healthService(),
   }
+  return { ...services, ...reflectionService(services) }
 }

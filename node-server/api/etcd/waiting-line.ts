@@ -118,13 +118,13 @@ export async function deleteKey(node: NodePort, key: Buffer): Promise<Result<Del
 }
 
 /** Whether the key was created at that revision; 0 asks whether it is not there. */
-export function createdAt(key: Buffer, revision: number): Compare {
+export function createdAt(key: Buffer, revision: bigint): Compare {
   return {
     result: Outcome.EQUAL,
     target: Target.CREATE,
     key,
     rangeEnd: Buffer.alloc(0),
-    targetUnion: { $case: 'createRevision', value: BigInt(revision) },
+    targetUnion: { $case: 'createRevision', value: revision },
   }
 }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
+import * as fc from 'fast-check'
 import { NOBODY } from '../../../lib/ids.ts'
-import { CompactionRequest, DeleteRangeRequest } from '../../proto/generated/etcd/rpc.ts'
+import { CompactionRequest, DeleteRangeRequest, WatchCreateRequest } from '../../proto/generated/etcd/rpc.ts'
 import { b, call, member, put, putOp, sent, txn } from './testing/api-fixture.ts'
 import { WatchClient } from './testing/watch-client.ts'
 
@@ -138,10 +139,12 @@ test('filters leave out puts or deletes; a filter that is not known leaves out n
   client.create({ key: 'a', filters: [0] })
   client.create({ key: 'a', filters: [1] })
   client.create({ key: 'a', filters: [0, 1] })
-  await client.next(3)
+  client.raw(Buffer.of(0x0a, 6, 0x0a, 1, 0x61, 0x2a, 1, 5)) // key a, filter 5
+  await client.next(4)
   await write('a', '1')
+  assert.deepEqual(await client.next(2), ['@2 #1 put(a=1)', '@2 #3 put(a=1)'])
   await remove('a')
-  assert.deepEqual(await client.next(2), ['@2 #1 put(a=1)', '@3 #0 del(a=)'])
+  assert.deepEqual(await client.next(2), ['@3 #0 del(a=)', '@3 #3 del(a=)'])
 })
 
 test('progress is told after the events it speaks of, once for each request', async () => {
@@ -252,6 +255,31 @@ test('who asks for a leader is refused while there is none, and loses the stream
   assert.deepEqual(await watching({ hasleader: 'true' }).next(), ['14 etcdserver: no leader'])
   await write('a', '1')
   assert.deepEqual(await other.next(2), ['@1 #0 created', '@2 #0 put(a=1)'])
+})
+
+test('numbers at their extremes and arbitrary bytes are answered, and hurt no other stream', async () => {
+  const extreme = fc.constantFrom(-(2n ** 63n), -1n, 0n, 1n, 2n ** 53n, 2n ** 63n - 1n)
+  const request = fc.record({ startRevision: extreme, watchId: extreme })
+  const other = watching()
+  other.create({ key: 'b' })
+  await other.next()
+  await fc.assert(
+    fc.asyncProperty(fc.array(request, { maxLength: 5 }), fc.uint8Array({ maxLength: 30 }), async (creates, bytes) => {
+      const client = watching()
+      for (const fields of creates) {
+        const value = WatchCreateRequest.fromPartial({ key: b('a'), rangeEnd: b('b'), ...fields })
+        client.send({ $case: 'createRequest', value })
+      }
+      client.send({ $case: 'progressRequest', value: {} })
+      for (const line of await client.next(creates.length)) assert.match(line, /^@\d+ #-?\d+ created/)
+      client.raw(bytes)
+      client.raw(Buffer.of(0xff))
+      while ((await client.next())[0]?.startsWith('13 grpc: failed to unmarshal') !== true) continue
+    }),
+    { numRuns: 50 },
+  )
+  await write('b', '1')
+  assert.deepEqual(await other.next(), ['@2 #0 put(b=1)'])
 })
 
 test('a client that does not read costs little memory, holds up nobody else, and misses nothing', async () => {

@@ -1,9 +1,23 @@
 /**
  * JSON as etcd's gateway reads it. Two things make JSON.parse unfit: integers beyond 2^53 would lose digits, and clients
- * are told what is wrong in the words of Go's parser, which theirs may match on.
+ * are told what is wrong, and where, in the words of Go's parsers.
  */
-import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
 import { err, ok, type Result } from '../../../lib/result.ts'
+
+/** `at`: index of its first character in the text. */
+export type JsonNode =
+  | { readonly kind: 'object'; readonly at: number; readonly raw: '{'; readonly members: readonly JsonMember[] }
+  | { readonly kind: 'array'; readonly at: number; readonly raw: '['; readonly items: readonly JsonNode[] }
+  | { readonly kind: 'string'; readonly at: number; readonly raw: string; readonly value: string }
+  | { readonly kind: 'number'; readonly at: number; readonly raw: string }
+  | { readonly kind: 'boolean'; readonly at: number; readonly raw: string; readonly value: boolean }
+  | { readonly kind: 'null'; readonly at: number; readonly raw: 'null' }
+
+/** Names may come twice. */
+export interface JsonMember {
+  readonly name: Extract<JsonNode, { readonly kind: 'string' }>
+  readonly value: JsonNode
+}
 
 /** Objects and arrays inside each other. etcd permits 10,000; no request of the API needs more than a few. */
 export const MAX_JSON_DEPTH = 1000
@@ -25,11 +39,8 @@ const ESCAPES: Readonly<Record<string, string>> = {
 
 class SyntaxProblem extends Error {}
 
-/**
- * The first value of `text`; what follows it is not looked at. Integers that a number cannot hold exactly are strings of
- * the same digits, which Protobuf's JSON takes for the same. The error is a sentence for the client.
- */
-export function parseJson(text: string): Result<JsonValue, string> {
+/** The first value of `text`; what follows it is not looked at. The error is a sentence for the client. */
+export function parseJson(text: string): Result<JsonNode, string> {
   try {
     return ok(new Parser(text).value(0))
   } catch (error) {
@@ -47,65 +58,69 @@ class Parser {
     this.#text = text
   }
 
-  value(depth: number): JsonValue {
-    if (depth > MAX_JSON_DEPTH) throw new SyntaxProblem('exceeded max depth')
+  value(depth: number): JsonNode {
     const first = this.#next()
+    const at = this.#at
     switch (first) {
       case '{':
-        return this.#object(depth)
+        if (depth === MAX_JSON_DEPTH) this.#fail('exceeded max depth')
+        return { kind: 'object', at, raw: '{', members: this.#members(depth) }
       case '[':
-        return this.#array(depth)
+        if (depth === MAX_JSON_DEPTH) this.#fail('exceeded max depth')
+        return { kind: 'array', at, raw: '[', items: this.#items(depth) }
       case '"':
         return this.#string()
       case 't':
-        return this.#literal('true', true)
+        this.#literal('true')
+        return { kind: 'boolean', at, raw: 'true', value: true }
       case 'f':
-        return this.#literal('false', false)
+        this.#literal('false')
+        return { kind: 'boolean', at, raw: 'false', value: false }
       case 'n':
-        return this.#literal('null', null)
+        this.#literal('null')
+        return { kind: 'null', at, raw: 'null' }
       default:
-        if (first === '-' || (first >= '0' && first <= '9')) return this.#number()
+        if (first === '-' || (first >= '0' && first <= '9')) return { kind: 'number', at, raw: this.#number() }
         return this.#fail('looking for beginning of value')
     }
   }
 
-  #object(depth: number): JsonObject {
-    // Without a prototype, so that a key such as __proto__ is a key like any other.
-    const object = Object.create(null) as JsonObject
+  #members(depth: number): JsonMember[] {
+    const members: JsonMember[] = []
     this.#at += 1
-    if (this.#take('}')) return object
+    if (this.#take('}')) return members
     for (;;) {
       if (this.#next() !== '"') this.#fail('looking for beginning of object key string')
-      const key = this.#string()
-      if (key in object) throw new SyntaxProblem(`proto: duplicate field ${JSON.stringify(key)}`)
+      const name = this.#string()
       if (this.#next() !== ':') this.#fail('after object key')
       this.#at += 1
-      object[key] = this.value(depth + 1)
-      if (this.#take('}')) return object
+      members.push({ name, value: this.value(depth + 1) })
+      if (this.#take('}')) return members
       if (!this.#take(',')) this.#fail('after object key:value pair')
     }
   }
 
-  #array(depth: number): JsonValue[] {
-    const array: JsonValue[] = []
+  #items(depth: number): JsonNode[] {
+    const items: JsonNode[] = []
     this.#at += 1
-    if (this.#take(']')) return array
+    if (this.#take(']')) return items
     for (;;) {
-      array.push(this.value(depth + 1))
-      if (this.#take(']')) return array
+      items.push(this.value(depth + 1))
+      if (this.#take(']')) return items
       if (!this.#take(',')) this.#fail('after array element')
     }
   }
 
-  #string(): string {
+  #string(): JsonMember['name'] {
+    const at = this.#at
     this.#at += 1
-    let text = this.#match(PLAIN)
+    let value = this.#match(PLAIN)
     for (;;) {
       const character = this.#current()
       this.#at += 1
-      if (character === '"') return text
+      if (character === '"') return { kind: 'string', at, raw: this.#text.slice(at, this.#at), value }
       if (character !== '\\') this.#failBefore('in string literal')
-      text += this.#escape() + this.#match(PLAIN)
+      value += this.#escape() + this.#match(PLAIN)
     }
   }
 
@@ -120,8 +135,7 @@ class Parser {
     return String.fromCharCode(Number.parseInt(this.#text.slice(start, this.#at), 16))
   }
 
-  #number(): number | string {
-    const start = this.#at
+  #number(): string {
     const source = this.#match(NUMBER)
     if (source === '') {
       this.#at += 1
@@ -137,18 +151,14 @@ class Parser {
       if (this.#current() === '+' || this.#current() === '-') this.#at += 1
       this.#fail('in exponent of numeric literal')
     }
-    const number = Number(source)
-    return Number.isInteger(number) && !Number.isSafeInteger(number) ? this.#text.slice(start, this.#at) : number
+    return source
   }
 
-  #literal<Value>(name: string, value: Value): Value {
-    for (const [i, expected] of name.split('').entries()) {
-      if (this.#current() !== expected) {
-        this.#fail(i === 0 ? 'looking for beginning of value' : `in literal ${name} (expecting '${expected}')`)
-      }
+  #literal(name: string): void {
+    for (const expected of name.split('')) {
+      if (this.#current() !== expected) this.#fail(`in literal ${name} (expecting '${expected}')`)
       this.#at += 1
     }
-    return value
   }
 
   #match(pattern: RegExp): string {

@@ -269,6 +269,8 @@ function comparableResult(result: AppliedResult | OperationResult): TwinResult {
       return { ...result, prevKvs: result.prevKvs.map(comparableKeyValue) }
     case 'txn':
       return { ...result, responses: result.responses.map(comparableResult) }
+    case 'alarm':
+      return { kind: 'error', error: 'the twin raises no alarms' }
     default:
       return result
   }

@@ -3,14 +3,18 @@
 /** A line of klog at level error or fatal: `E1123 03:56:38.123456   17 file.go:123] message`. */
 const ERROR_LINE = /^[EF]\d{4} [\d:.]+ +\d+ ([\w.-]+:\d+)\] (.*)$/
 
-/** A member that is killed is noticed in many words, which word is a matter of timing. */
+/**
+ * A member that is killed is noticed by whatever call is under way, in many words: which of them is a matter of timing, so
+ * all of it is one kind.
+ */
+const UNAVAILABLE_KIND = 'a member of the store was not available'
 const UNAVAILABLE = [
-  /etcdserver: (leader changed|no leader|request timed out[^"\\]*|server stopped)/g,
-  /error reading from server: [^"\\]*/g,
-  /dial tcp [^"\\]*/g,
-  /(connection error: )?desc = \\?"transport: [^"\\]*/g,
-  /context (deadline exceeded|canceled)/g,
-  /transport is closing|the client connection is closing|connection reset by peer/g,
+  /etcdserver: (leader changed|no leader|request timed out|server stopped)/,
+  /error reading from server: /,
+  /dial tcp /,
+  /desc = \\?"transport: /,
+  /context (deadline exceeded|canceled)/,
+  /transport is closing|the client connection is closing|connection reset by peer/,
 ]
 
 /** Where it was said, and what, without what differs from run to run; each with the first line of its kind. */
@@ -19,7 +23,8 @@ export function errorKinds(log: string): ReadonlyMap<string, string> {
   for (const line of log.split('\n')) {
     const [, place, message] = ERROR_LINE.exec(line) ?? []
     if (place === undefined || message === undefined) continue
-    const kind = `${place} ${normalise(message)}`
+    const isUnavailable = UNAVAILABLE.some((pattern) => pattern.test(message))
+    const kind = isUnavailable ? UNAVAILABLE_KIND : `${place} ${normalise(message)}`
     if (!kinds.has(kind)) kinds.set(kind, line)
   }
   return kinds
@@ -31,10 +36,7 @@ export function unknownErrors(log: string, known: ReadonlySet<string>): readonly
 }
 
 function normalise(message: string): string {
-  let text = message
-  for (const pattern of UNAVAILABLE) text = text.replaceAll(pattern, '(unavailable)')
-  return text
-    .replaceAll(/code = (Unavailable|Canceled|DeadlineExceeded|Unknown) desc = \(unavailable\)/g, '(unavailable)')
+  return message
     .replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '(uid)')
     .replaceAll(/0x[0-9a-f]+/g, '(hex)')
     .replaceAll(/\d+(\.\d+)?/g, '0')

@@ -1,11 +1,13 @@
 /** A member without Raft or disk: what is proposed is applied at once. For tests of what stands in front of a member. */
 import { ClusterId, LogIndex, MemberId, NOBODY, Term } from '../../../../lib/ids.ts'
 import { err, ok } from '../../../../lib/result.ts'
+import { systemClock } from '../../../../lib/system-clock.ts'
 import { apply } from '../../../mvcc/apply.ts'
 import { compactSlice } from '../../../mvcc/compaction.ts'
 import { getLease, keysOfLease, listLeases } from '../../../mvcc/lease.ts'
 import { MemoryBackend } from '../../../mvcc/memory-backend.ts'
 import { Store } from '../../../mvcc/store.ts'
+import { Hasher } from '../../../node/hasher.ts'
 import type { Member, MemberChange, NodePort, NodeProblem, NodeStatus } from '../../../node/ports.ts'
 
 const OWN_ID = MemberId(0x8e9e05c52164694dn)
@@ -55,12 +57,13 @@ export class MemoryMember implements NodePort {
   }
 
   readonly minLeaseTtlSeconds = 2
-  #lastLeaseId = 0x694d000000000000n
+  lastLeaseId = 0x694d000000000000n
   /** How often each lease was renewed. */
   readonly renewals = new Map<bigint, number>()
 
   newLeaseId(): bigint {
-    return ++this.#lastLeaseId
+    this.lastLeaseId += 1n
+    return this.lastLeaseId
   }
 
   renewLease: NodePort['renewLease'] = async (id) => {
@@ -101,6 +104,34 @@ export class MemoryMember implements NodePort {
   linearizableBarrier: NodePort['linearizableBarrier'] = async () => {
     this.barriers += 1
     return this.problem === undefined ? ok(undefined) : err(this.problem)
+  }
+
+  readonly #hasher = new Hasher(() => this.store, systemClock, false)
+  hashKeyValues: NodePort['hashKeyValues'] = (revision) => this.#hasher.hashKeyValues(revision)
+  hashTables: NodePort['hashTables'] = () => this.#hasher.hashTables()
+  defragmentations = 0
+  /** What {@link defragment} rejects with, when set. */
+  diskFailure: Error | undefined
+
+  defragment: NodePort['defragment'] = async () => {
+    this.defragmentations += 1
+    if (this.diskFailure !== undefined) throw this.diskFailure
+  }
+
+  /** What a copy of the store reads as. */
+  copied: Buffer = Buffer.alloc(0)
+  openCopies = 0
+
+  copyStore: NodePort['copyStore'] = async () => {
+    if (this.problem !== undefined) return err(this.problem)
+    this.openCopies += 1
+    const bytes = this.copied
+    let offset = 0
+    return ok({
+      sizeBytes: bytes.length,
+      read: async (maxBytes) => bytes.subarray(offset, (offset += maxBytes)),
+      close: async () => void (this.openCopies -= 1),
+    })
   }
 
   changeMember: NodePort['changeMember'] = async (change) => {

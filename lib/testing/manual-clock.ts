@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../../lib/clock.ts'
+import type { Clock, Timer } from '../clock.ts'
 
 /** A clock that a test moves. Timers fire in order of time, and promises settle between them. */
 export class ManualClock implements Clock {

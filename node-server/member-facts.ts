@@ -1,0 +1,40 @@
+/** What metrics and probes want to know of a running member. */
+import type { AlarmFacts, MetricsFacts } from './api/admin/metrics.ts'
+import type { Alarms } from './mvcc/alarms.ts'
+import type { Lifecycle } from './node/lifecycle.ts'
+import type { WatchHub } from './node/watch-hub.ts'
+
+export interface RaisedAlarm {
+  readonly memberId: bigint
+  readonly kind: AlarmFacts['type']
+}
+
+export function raisedAlarms({ noSpace, corrupt }: Alarms): readonly RaisedAlarm[] {
+  const of = (ids: ReadonlySet<bigint>, kind: RaisedAlarm['kind']): RaisedAlarm[] =>
+    [...ids].map((memberId) => ({ memberId, kind }))
+  return [...of(noSpace, 'NOSPACE'), ...of(corrupt, 'CORRUPT')]
+}
+
+function alarmFacts(alarms: Alarms): readonly AlarmFacts[] {
+  return raisedAlarms(alarms).map(({ memberId, kind }) => ({ memberId: memberId.toString(16), type: kind }))
+}
+
+/** Undefined while there is no member. */
+export function memberFacts({ running }: Lifecycle, hub: WatchHub | undefined): MetricsFacts | undefined {
+  if (running === undefined) return undefined
+  const { node, transport } = running
+  const peers = node.members().filter(({ id }) => id !== node.memberId)
+  return {
+    pendingProposals: node.pendingProposals,
+    quotaBytes: node.quota.limitBytes,
+    isDefragmenting: node.files.isDefragmenting,
+    alarms: alarmFacts(node.store.alarms),
+    dbSizeInUseBytes: node.store.size().inUseBytes,
+    watch: hub?.counts,
+    peers: peers.map(({ id }) => {
+      const { sentBytes, receivedBytes, sendFailures, roundTripMs } = transport.stats(id)
+      const roundTripSeconds = roundTripMs === undefined ? undefined : roundTripMs / 1000
+      return { id: id.toString(16), sentBytes, receivedBytes, sendFailures, roundTripSeconds }
+    }),
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Alarms: facts about members that the whole cluster acts upon, so they are replicated. NOSPACE: a member's store has
+ * outgrown its quota, and nothing that needs room is taken. CORRUPT: members disagree about the data, and nothing is
+ * changed any more. Who raises them: `node/quota.ts`, `node/corruption.ts`, or a client.
+ *
+ *   table `alarms`   member ID (8) ‖ alarm type (1) → nothing
+ *
+ * The set is tiny (two types for each member) and is asked with every entry, so the store keeps it in memory beside the table.
+ */
+import { EMPTY_BYTES, MalformedBytes } from '../../lib/bytes.ts'
+import { ok } from '../../lib/result.ts'
+import {
+  AlarmRequest_AlarmAction as Action,
+  AlarmType,
+  type AlarmMember,
+  type AlarmRequest,
+  type PutRequest,
+  type RequestOp,
+  type TxnRequest,
+} from '../proto/generated/etcd/rpc.ts'
+import type { StoreError } from './errors.ts'
+import type { ApplyResult } from './results.ts'
+import type { Store } from './store.ts'
+import type { WriteBuffer } from './write-buffer.ts'
+
+export interface Alarms {
+  readonly noSpace: ReadonlySet<bigint>
+  readonly corrupt: ReadonlySet<bigint>
+}
+
+interface AlarmSets extends Alarms {
+  readonly noSpace: Set<bigint>
+  readonly corrupt: Set<bigint>
+}
+
+const FIRST_KEY = Buffer.of(0)
+const KEY_SIZE_BYTES = 9
+
+/** All that the table holds. Throws `MalformedBytes`. */
+export function readAlarms(buffer: WriteBuffer): AlarmSets {
+  const alarms = { noSpace: new Set<bigint>(), corrupt: new Set<bigint>() }
+  for (const { key } of buffer.scan('alarms', FIRST_KEY, undefined)) {
+    if (key.length !== KEY_SIZE_BYTES) throw new MalformedBytes(`an alarm's key of ${key.length} bytes`)
+    const bytes = Buffer.from(key)
+    setOf(alarms, bytes.readUInt8(8))?.add(bytes.readBigUInt64BE(0))
+  }
+  return alarms
+}
+
+function setOf(alarms: AlarmSets, type: number): Set<bigint> | undefined {
+  if (type === AlarmType.NOSPACE) return alarms.noSpace
+  return type === AlarmType.CORRUPT ? alarms.corrupt : undefined
+}
+
+/** Those of one type, or all for NONE, as etcd lists them. */
+export function listAlarms(alarms: Alarms, type: AlarmType = AlarmType.NONE): AlarmMember[] {
+  const of = (ids: ReadonlySet<bigint>, alarm: AlarmType): AlarmMember[] =>
+    type === AlarmType.NONE || type === alarm ? [...ids].map((memberID) => ({ memberID, alarm })) : []
+  return [...of(alarms.noSpace, AlarmType.NOSPACE), ...of(alarms.corrupt, AlarmType.CORRUPT)]
+}
+
+/**
+ * etcd's answers: GET lists; ACTIVATE names the alarm, whether it was raised before or not; DEACTIVATE names it only when
+ * it was. Types and actions that this version does not know change nothing.
+ */
+export function applyAlarm(store: Store, request: AlarmRequest): ApplyResult {
+  const { action, memberID, alarm } = request
+  const named = { memberID: BigInt.asUintN(64, memberID), alarm }
+  const answer = (alarms: AlarmMember[]): ApplyResult => ok({ kind: 'alarm', revision: store.revision, alarms })
+  if (action === Action.GET) return answer(listAlarms(store.alarms, alarm))
+  const raised = setOf(store.alarms, alarm)
+  if (raised === undefined) return answer([])
+  const wasRaised = raised.has(named.memberID)
+  if (action === Action.ACTIVATE) {
+    raised.add(named.memberID)
+    if (!wasRaised) store.buffer.put('alarms', alarmKey(named), EMPTY_BYTES)
+    return answer([named])
+  }
+  if (action !== Action.DEACTIVATE || !wasRaised) return answer([])
+  raised.delete(named.memberID)
+  store.buffer.remove('alarms', alarmKey(named))
+  return answer([named])
+}
+
+function alarmKey({ memberID, alarm }: AlarmMember): Buffer {
+  const key = Buffer.allocUnsafe(KEY_SIZE_BYTES)
+  key.writeBigUInt64BE(memberID, 0)
+  key.writeUInt8(alarm, 8)
+  return key
+}
+
+/** Commands that a cluster with a CORRUPT alarm does not take; leases count, their revocation deletes keys. */
+const REFUSED_WHEN_CORRUPT: ReadonlySet<string> = new Set([
+  'put',
+  'delete-range',
+  'txn',
+  'compact',
+  'lease-grant',
+  'lease-revoke',
+])
+/** Commands that always need room; a txn does when it may put something ({@link costOfTxn}). */
+const NEEDS_ROOM: ReadonlySet<string> = new Set(['put', 'lease-grant'])
+
+/** What the alarms in force refuse whatever is in the request; equal on every member. */
+export function refuseByAlarm(alarms: Alarms, commandKind: string): StoreError | undefined {
+  if (alarms.corrupt.size > 0 && REFUSED_WHEN_CORRUPT.has(commandKind)) return { kind: 'corrupt' }
+  if (alarms.noSpace.size > 0 && NEEDS_ROOM.has(commandKind)) return { kind: 'no-space' }
+  return undefined
+}
+
+export function refuseTxnByAlarm(alarms: Alarms, request: TxnRequest): StoreError | undefined {
+  return alarms.noSpace.size > 0 && costOfTxn(request) > 0 ? { kind: 'no-space' } : undefined
+}
+
+/** etcd's estimates of what a request adds to the store, in bytes (server/storage/quota.go). */
+const KEY_OVERHEAD_BYTES = 256
+export const LEASE_COST_BYTES = 64
+
+export function costOfPut({ key, value }: PutRequest): number {
+  return KEY_OVERHEAD_BYTES + key.length + value.length
+}
+
+/** Of the dearer branch; 0 when neither puts anything. */
+export function costOfTxn({ success, failure }: TxnRequest): number {
+  return Math.max(costOfOperations(success), costOfOperations(failure))
+}
+
+function costOfOperations(operations: readonly RequestOp[]): number {
+  let cost = 0
+  for (const { request } of operations) {
+    if (request?.$case === 'requestPut') cost += costOfPut(request.value)
+    else if (request?.$case === 'requestTxn') cost += costOfTxn(request.value)
+  }
+  return cost
+}

@@ -1,0 +1,121 @@
+/** Where peers connect to: plain on http URLs, TLS on https URLs, and who comes with the wrong one of them is told so. */
+import { once } from 'node:events'
+import { createServer, type Server, type Socket } from 'node:net'
+import { openAcceptor, type TlsAcceptor } from '../tls/acceptor.ts'
+import type { TlsOptions } from '../tls/options.ts'
+import { encodeRefused } from './frame.ts'
+
+export interface TransportLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+const MAX_CONNECTIONS = 1024
+const FIRST_BYTES_TIMEOUT_MS = 5000
+const TLS_HANDSHAKE_RECORD = 0x16
+/** An alert of TLS: fatal, protocol version. A peer that speaks plainly learns from it where it is. */
+const TLS_ALERT = Buffer.from('15030100020246', 'hex')
+
+export interface PeerListenerOptions {
+  readonly urls: readonly string[]
+  readonly tls: TlsOptions | undefined
+  readonly log: TransportLog
+  /** A connection on which nothing was read yet. */
+  readonly onConnection: (socket: Socket) => void
+}
+
+export class PeerListener {
+  readonly #options: PeerListenerOptions
+  readonly #servers: Server[] = []
+  /** Before a connection is handed on. */
+  readonly #undecided = new Set<Socket>()
+  #acceptor: TlsAcceptor | undefined
+
+  private constructor(options: PeerListenerOptions) {
+    this.#options = options
+  }
+
+  /** Rejects when an address cannot be listened on, or the files of TLS are of no use. */
+  static async open(options: PeerListenerOptions): Promise<PeerListener> {
+    const listener = new PeerListener(options)
+    try {
+      for (const url of options.urls) await listener.#bind(url)
+    } catch (error) {
+      await listener.close()
+      throw error
+    }
+    return listener
+  }
+
+  /** Resolves once all connections are closed: those handed on are for their owners to close. */
+  async close(): Promise<void> {
+    const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)))
+    for (const socket of this.#undecided) socket.destroy()
+    await Promise.all(closed)
+  }
+
+  async #bind(url: string): Promise<void> {
+    const { hostname, port, protocol } = new URL(url)
+    const acceptor = protocol === 'https:' ? (this.#acceptor ??= this.#openAcceptor(url)) : undefined
+    const server = createServer({ noDelay: true }, (socket) => this.#accept(socket, acceptor))
+    server.maxConnections = MAX_CONNECTIONS
+    this.#servers.push(server)
+    server.listen({ host: hostname.replaceAll(/^\[|\]$/g, ''), port: Number(port) })
+    await once(server, 'listening')
+  }
+
+  #openAcceptor(url: string): TlsAcceptor {
+    const { tls, log, onConnection } = this.#options
+    if (tls === undefined)
+      throw new Error(`cannot listen on TLS for ${url}: KeyFile and CertFile are not presented (--peer-cert-file)`)
+    const acceptor = openAcceptor({
+      tls,
+      checksRemoteAddress: true,
+      alpn: [],
+      handshakeTimeoutMs: FIRST_BYTES_TIMEOUT_MS,
+      log,
+      endpoint: 'peer',
+      onSecure: onConnection,
+    })
+    if (!acceptor.ok) throw new Error(acceptor.error)
+    return acceptor.value
+  }
+
+  #accept(socket: Socket, acceptor: TlsAcceptor | undefined): void {
+    this.#undecided.add(socket)
+    const timer = setTimeout(() => socket.destroy(), FIRST_BYTES_TIMEOUT_MS)
+    const forget = (): void => {
+      clearTimeout(timer)
+      this.#undecided.delete(socket)
+    }
+    const onReadable = (): void => {
+      const bytes: Buffer | null = socket.read()
+      if (bytes === null) return
+      socket.off('readable', onReadable).off('end', onEnd).off('close', forget)
+      forget()
+      socket.unshift(bytes)
+      this.#route(socket, bytes[0] === TLS_HANDSHAKE_RECORD, acceptor)
+    }
+    const onEnd = (): void => {
+      socket.destroy()
+    }
+    socket.on('error', () => undefined) // 'close' follows
+    socket.once('close', forget).on('readable', onReadable).once('end', onEnd)
+  }
+
+  #route(socket: Socket, isTls: boolean, acceptor: TlsAcceptor | undefined): void {
+    if (isTls && acceptor !== undefined) return acceptor.accept(socket)
+    if (!isTls && acceptor === undefined) return this.#options.onConnection(socket)
+    if (acceptor !== undefined) {
+      acceptor.logRejected(socket.remoteAddress, 'tls: first record does not look like a TLS handshake')
+      socket.end(TLS_ALERT)
+    } else {
+      const fields = { 'remote-addr': socket.remoteAddress, error: 'the peer speaks TLS, and this URL is http' }
+      this.#options.log.warn(fields, 'rejected connection on peer endpoint')
+      socket.end(encodeRefused('version'))
+    }
+    // Read to the end, or closing would take back what was just written.
+    socket.resume()
+    setTimeout(() => socket.destroy(), FIRST_BYTES_TIMEOUT_MS).unref()
+  }
+}

@@ -1,0 +1,51 @@
+/** Questions to members by those who are none themselves (yet). */
+import { ByteWriter } from '../../lib/bytes.ts'
+import { ClusterId, NOBODY } from '../../lib/ids.ts'
+import { err, type Result } from '../../lib/result.ts'
+import { openDialer, type TlsDialer } from '../tls/dialer.ts'
+import type { TlsOptions } from '../tls/options.ts'
+import { dial } from './connection.ts'
+import { FRAME, PROTOCOL_VERSION, encodeFrame, type Hello } from './frame.ts'
+import type { TransportLog } from './listener.ts'
+
+/** Undefined without TLS. Throws when the files are of no use. */
+export function peerDialer(tls: TlsOptions | undefined, log: TransportLog): TlsDialer | undefined {
+  if (tls === undefined) return undefined
+  const dialer = openDialer(tls, log)
+  if (!dialer.ok) throw new Error(dialer.error)
+  return dialer.value
+}
+
+/** Asks a member by its peer URL, without being one: how a new member learns of the cluster. */
+export async function query(
+  url: string,
+  payload: Uint8Array,
+  timeoutMs: number,
+  tls?: TlsDialer,
+): Promise<Result<Buffer, string>> {
+  const hello: Hello = {
+    version: PROTOCOL_VERSION,
+    clusterId: ClusterId(0n),
+    from: NOBODY,
+    to: NOBODY,
+    purpose: 'query',
+  }
+  const dialled = await dial(url, hello, tls)
+  if (!dialled.ok) return err(dialled.error.kind === 'refused' ? dialled.error.reason : dialled.error.message)
+  const connection = dialled.value
+  const answer = await new Promise<Result<Buffer, string>>((resolve) => {
+    const timer = setTimeout(() => connection.close(`no answer within ${timeoutMs} ms`), timeoutMs)
+    connection.handlers = {
+      onFrame: (frame) => {
+        if (frame.type === FRAME.response) resolve({ ok: true, value: frame.payload.subarray(8) })
+      },
+      onClose: (reason) => {
+        clearTimeout(timer)
+        resolve(err(reason))
+      },
+    }
+    connection.write(encodeFrame(FRAME.request, new ByteWriter(payload.length + 8).u53(1).raw(payload).finish()))
+  })
+  connection.close('done')
+  return answer
+}

@@ -1,0 +1,307 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test, type TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { systemClock } from '../../lib/system-clock.ts'
+import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
+import type { Message } from '../raft/message.ts'
+import type { TlsOptions } from '../tls/options.ts'
+import { prepareTls } from '../tls/prepare.ts'
+import { makeAuthority, tlsOptions, type Authority } from '../tls/testing/authority.ts'
+import { peerDialer, query } from './query.ts'
+import { Transport, type TransportHandlers } from './transport.ts'
+
+const A = MemberId(0xan)
+const B = MemberId(0xbn)
+
+let directory: string
+let authority: Authority
+let both: TlsOptions
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'raftkv-peer-tls-'))
+  authority = await makeAuthority(directory)
+  both = await memberTls('member')
+})
+after(() => rm(directory, { recursive: true }))
+
+/** Certificates both ways, as the tutorials of etcd set peers up. */
+async function memberTls(
+  name: string,
+  given: Partial<TlsOptions> = {},
+  hosts?: readonly string[],
+): Promise<TlsOptions> {
+  const { certFile, keyFile } = await authority.issue(name, hosts === undefined ? {} : { hosts })
+  return tlsOptions({ certFile, keyFile, trustedCaFile: authority.caFile, clientCertAuth: true, ...given })
+}
+
+interface Side {
+  readonly transport: Transport
+  readonly url: string
+  readonly messages: Message[]
+  readonly snapshots: string[]
+  readonly sent: string[]
+  readonly log: string[]
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+async function start(t: TestContext, memberId: MemberId, tls: TlsOptions | undefined, isPlain = false): Promise<Side> {
+  const url = `${tls === undefined || isPlain ? 'http' : 'https'}://127.0.0.1:${await freePort()}`
+  const side: Omit<Side, 'transport'> = { url, messages: [], snapshots: [], sent: [], log: [] }
+  const handlers: TransportHandlers = {
+    onMessages: (messages) => side.messages.push(...messages),
+    onSnapshot: async ({ path }) => {
+      side.snapshots.push((await readFile(path)).toString())
+    },
+    onRequest: async (_from, payload) => Buffer.from(`answer to ${payload.toString()}`),
+    onUnreachable: () => undefined,
+    onRefused: () => undefined,
+    onSnapshotSent: (_to, result) => side.sent.push(result.ok ? 'ok' : result.error),
+    isRemoved: () => false,
+  }
+  const write = (fields: object, message: string): number => side.log.push(`${message} ${JSON.stringify(fields)}`)
+  const snapshotDirectory = await mkdtemp(join(directory, 'snapshots-'))
+  const transport = await Transport.listen(
+    {
+      listenUrls: [url],
+      clusterId: ClusterId(0xc1n),
+      memberId,
+      snapshotDirectory,
+      clock: systemClock,
+      tls,
+      log: { info: write, warn: write },
+    },
+    handlers,
+  )
+  t.after(() => transport.close())
+  return { transport, ...side }
+}
+
+async function until(isSo: () => boolean, what: string): Promise<void> {
+  for (let i = 0; i < 500; i++) {
+    if (isSo()) return
+    await delay(10)
+  }
+  assert.fail(`not within 5 s: ${what}`)
+}
+
+const isConnected = (side: Side, to: MemberId): boolean => side.transport.stats(to).connectedSinceMs !== undefined
+const heartbeat = (from: MemberId, to: MemberId): Message => ({
+  kind: 'heartbeat-request',
+  from,
+  to,
+  term: Term(1),
+  commit: LogIndex(1),
+  readBatch: 0,
+})
+const logged = (side: Side): string => side.log.join('\n')
+
+/** A dials B, and B dials A. */
+async function pair(t: TestContext, tlsOfA: TlsOptions, tlsOfB: TlsOptions): Promise<[Side, Side]> {
+  const [a, b] = [await start(t, A, tlsOfA), await start(t, B, tlsOfB)]
+  a.transport.setPeers(new Map([[B, [b.url]]]))
+  b.transport.setPeers(new Map([[A, [a.url]]]))
+  return [a, b]
+}
+
+test('messages, requests, snapshots and queries go by TLS, with certificates both ways', async (t) => {
+  const [a, b] = await pair(t, both, await memberTls('other'))
+  await until(() => isConnected(a, B) && isConnected(b, A), 'both connect')
+  a.transport.send([heartbeat(A, B)])
+  await until(() => b.messages.length === 1, 'the message arrives')
+  const answer = await a.transport.request(B, Buffer.from('a'), 1000)
+  assert.equal(answer.ok && answer.value.toString(), 'answer to a')
+  const path = join(directory, 'outgoing')
+  await writeFile(path, 'state'.repeat(100_000))
+  await a.transport.sendSnapshot(
+    {
+      kind: 'snapshot-request',
+      from: A,
+      to: B,
+      term: Term(1),
+      snapshot: {
+        index: LogIndex(9),
+        term: Term(1),
+        configIndex: LogIndex(1),
+        configuration: { voters: [A, B], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
+      },
+    },
+    path,
+  )
+  assert.deepEqual([a.sent, b.snapshots.map(({ length }) => length)], [['ok'], [500_000]])
+  const dialer = peerDialer(both, { info: () => undefined, warn: () => undefined })
+  const queried = await query(b.url, Buffer.from('q'), 1000, dialer)
+  assert.equal(queried.ok && queried.value.toString(), 'answer to q')
+  const without = await query(b.url, Buffer.from('q'), 1000)
+  assert.equal(!without.ok && without.error, 'no TLS is configured for peers')
+})
+
+test('a plain dialer at a listener with TLS, and the reverse, are told at both ends', async (t) => {
+  const a = await start(t, A, both)
+  const b = await start(t, B, both, true) // has certificates, but an http URL
+  a.transport.setPeers(new Map([[B, [b.url.replace('http:', 'https:')]]]))
+  b.transport.setPeers(new Map([[A, [a.url.replace('https:', 'http:')]]]))
+  await until(() => a.log.length >= 2 && b.log.length >= 2, 'both have logged both')
+  assert.match(
+    logged(a),
+    /cannot connect to a peer .*the peer does not speak TLS here: its URL should begin with http"/,
+  )
+  assert.match(logged(b), /rejected connection on peer endpoint .*the peer speaks TLS, and this URL is http/)
+  assert.match(logged(b), /cannot connect to a peer .*the peer speaks TLS here: its URL should begin with https"/)
+  assert.match(logged(a), /rejected connection on peer endpoint .*first record does not look like a TLS handshake/)
+})
+
+test('a failure to connect that lasts is logged once', async (t) => {
+  const a = await start(t, A, both)
+  a.transport.setPeers(new Map([[B, [`https://127.0.0.1:${await freePort()}`]]]))
+  await until(() => a.log.length > 0, 'it is logged')
+  await delay(300)
+  assert.equal(a.log.length, 1)
+  assert.match(logged(a), /cannot connect to a peer .*ECONNREFUSED/)
+})
+
+const strangers: readonly [string, () => Promise<TlsOptions>, () => Promise<TlsOptions>, RegExp][] = [
+  [
+    'without a certificate',
+    async () => tlsOptions({ trustedCaFile: authority.caFile }),
+    async () => both,
+    /peer did not return/,
+  ],
+  [
+    'of another CA',
+    async () => {
+      const other = await makeAuthority(directory, 'other-ca')
+      const { certFile, keyFile } = await other.issue('stranger')
+      return tlsOptions({ certFile, keyFile, trustedCaFile: authority.caFile })
+    },
+    async () => both,
+    /UNABLE_TO_VERIFY_LEAF_SIGNATURE/,
+  ],
+  [
+    'with another common name than the allowed ones',
+    () => memberTls('stranger'),
+    () => memberTls('strict', { allowedCNs: ['member', 'strict'] }),
+    /client certificate authentication failed/,
+  ],
+  [
+    'with a certificate for another address',
+    () => memberTls('elsewhere', {}, ['10.1.2.3']),
+    async () => both,
+    /x509: certificate is valid for 10\.1\.2\.3, not 127\.0\.0\.1/,
+  ],
+  [
+    'with a revoked certificate',
+    () => memberTls('revoked'),
+    async () => {
+      const { serialNumber } = await authority.issue('revoked')
+      return { ...both, crlFile: await authority.revoke('peers.crl', [serialNumber]) }
+    },
+    /certificate serial [0-9a-f]+ revoked/,
+  ],
+]
+for (const [title, tlsOfA, tlsOfB, reason] of strangers) {
+  test(`a member ${title} stays out, and the reason is logged`, async (t) => {
+    const a = await tlsOfA()
+    const side = await start(t, A, a, true)
+    const b = await start(t, B, await tlsOfB())
+    side.transport.setPeers(new Map([[B, [b.url]]]))
+    await until(() => /rejected connection on peer endpoint/.test(logged(b)), 'the listener has logged it')
+    assert.match(logged(b), reason)
+    await until(() => /cannot connect to a peer/.test(logged(side)), 'the dialer has logged it')
+    assert.equal(isConnected(side, B), false)
+  })
+}
+
+test('a certificate for another address is taken when its check is skipped', async (t) => {
+  const elsewhere = await memberTls('elsewhere', {}, ['10.1.2.3'])
+  const a = await start(t, A, elsewhere, true)
+  const b = await start(t, B, { ...both, skipClientSanVerification: true })
+  a.transport.setPeers(new Map([[B, [b.url]]]))
+  await until(() => isConnected(a, B), 'it connects')
+})
+
+test('a dialer refuses a listener of another name or another CA', async (t) => {
+  const b = await start(t, B, await memberTls('listener'))
+  const a = await start(t, A, { ...both, allowedCNs: ['member'] }, true)
+  a.transport.setPeers(new Map([[B, [b.url]]]))
+  await until(() => a.log.length > 0, 'it is logged')
+  assert.match(logged(a), /cannot connect to a peer .*client certificate authentication failed/)
+  const other = await makeAuthority(directory, 'third-ca')
+  const c = await start(t, A, { ...both, trustedCaFile: other.caFile }, true)
+  c.transport.setPeers(new Map([[B, [b.url]]]))
+  await until(() => c.log.length > 0, 'it is logged')
+  assert.match(logged(c), /cannot connect to a peer .*self-signed certificate in certificate chain/)
+})
+
+test('a certificate of its own for dialling is shown in place of the one for listening', async (t) => {
+  const { certFile, keyFile } = await authority.issue('dialling')
+  const b = await start(t, B, { ...both, allowedCNs: ['dialling'] })
+  const a = await start(t, A, { ...both, clientCertFile: certFile, clientKeyFile: keyFile }, true)
+  a.transport.setPeers(new Map([[B, [b.url]]]))
+  await until(() => isConnected(a, B), 'it connects')
+})
+
+test('certificates that are replaced count for new connections, and the standing one goes on', async (t) => {
+  const turning = await memberTls('turning')
+  const [a, b] = await pair(t, turning, both)
+  await until(() => isConnected(a, B) && isConnected(b, A), 'both connect')
+  const since = a.transport.stats(B).connectedSinceMs
+  const renewed = await makeAuthority(directory, 'renewed-ca')
+  const { certFile, keyFile } = await renewed.issue('turning-anew')
+  await writeFile(turning.certFile ?? '', await readFile(certFile))
+  await writeFile(turning.keyFile ?? '', await readFile(keyFile))
+  const dialer = peerDialer(both, { info: () => undefined, warn: () => undefined })
+  const refused = await query(a.url, Buffer.from('q'), 1000, dialer)
+  assert.match(refused.ok ? '' : refused.error, /unable to verify the first certificate/)
+  a.transport.send([heartbeat(A, B)])
+  await until(() => b.messages.length === 1, 'the message arrives')
+  assert.equal(a.transport.stats(B).connectedSinceMs, since)
+})
+
+test('members that made certificates for themselves connect without knowing each other', async (t) => {
+  const own = async (name: string): Promise<TlsOptions> => {
+    const prepared = await prepareTls({
+      tls: tlsOptions({ autoTls: true }),
+      side: 'peer',
+      dataDirectory: join(directory, name),
+      listenURLs: ['https://127.0.0.1:2380'],
+      log: { info: () => undefined, warn: () => undefined },
+    })
+    assert.ok(prepared.ok && prepared.value !== undefined)
+    return prepared.value
+  }
+  const [a, b] = await pair(t, await own('a'), await own('b'))
+  await until(() => isConnected(a, B) && isConnected(b, A), 'both connect')
+})
+
+test('https without a certificate is refused in words', async () => {
+  const listening = Transport.listen(
+    {
+      listenUrls: ['https://127.0.0.1:0'],
+      clusterId: ClusterId(1n),
+      memberId: A,
+      snapshotDirectory: directory,
+      clock: systemClock,
+    },
+    {
+      onMessages: () => undefined,
+      onSnapshot: () => Promise.resolve(),
+      onRequest: () => Promise.resolve(Buffer.alloc(0)),
+      onUnreachable: () => undefined,
+      onRefused: () => undefined,
+      onSnapshotSent: () => undefined,
+      isRemoved: () => false,
+    },
+  )
+  await assert.rejects(listening, /cannot listen on TLS for https:.*KeyFile and CertFile are not presented/)
+})

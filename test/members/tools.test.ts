@@ -1,0 +1,105 @@
+/** Backup and restore of a whole cluster, with members and tools as processes. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { appendFile, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { LmdbBackend } from '../../node-server/storage/backend.ts'
+import { eventually, leaderOf, type MemberProcess, Rig } from './member-process.ts'
+
+const MAIN = join(import.meta.dirname, '..', '..', 'node-server', 'main.ts')
+const KEYS = 50
+const BUMP = 100_000
+
+let rig: Rig
+before(async () => {
+  rig = await Rig.open()
+})
+after(() => rig.close())
+
+async function tool(...args: readonly string[]): Promise<{ code: number | null; output: string }> {
+  const child = spawn(process.execPath, [MAIN, ...args])
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')))
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, output }
+}
+
+/** What a client gets from Maintenance.Snapshot: the store's file of one commit, and its digest. */
+async function save(member: MemberProcess, path: string): Promise<void> {
+  const backend = new LmdbBackend(join(member.dataDirectory, 'member', 'db', 'store-0.mdb'), { isReadOnly: true })
+  await backend.writeSnapshot(path)
+  await backend.close()
+  await appendFile(
+    path,
+    createHash('sha256')
+      .update(await readFile(path))
+      .digest(),
+  )
+}
+
+test('one snapshot makes a new cluster of three: its data, its members, new revisions, and old ones compacted', async () => {
+  const old = await rig.member('old')
+  await old.start([])
+  await old.isReady()
+  for (let i = 0; i < KEYS; i++) await old.etcd.put(`key ${i % 10}`, `${i}`)
+  const content = await old.etcd.all()
+  const running = await tool('check', old.dataDirectory)
+  assert.deepEqual([running.code, /another process uses/.test(running.output)], [2, true])
+  const oldStatus = await old.status()
+  await old.kill('SIGTERM')
+  const checked = await tool('check', old.dataDirectory)
+  assert.equal(checked.code, 0, checked.output)
+  const snapshot = join(rig.directory, 'snapshot.db')
+  await save(old, snapshot)
+  const status = await tool('snapshot', 'status', snapshot, '-w', 'json')
+  assert.equal(status.code, 0, status.output)
+  assert.match(status.output, new RegExp(`"revision":${KEYS + 1},"totalKey":10,`))
+
+  const members = await Promise.all(['new0', 'new1', 'new2'].map((name) => rig.member(name)))
+  const cluster = members.map((member) => member.asFirstMember).join(',')
+  const flags = [`--initial-cluster=${cluster}`, '--initial-cluster-token=restored']
+  for (const member of members) {
+    const own = [`--name=${member.name}`, `--initial-advertise-peer-urls=${member.peerURL}`]
+    const to = [`--data-dir=${member.dataDirectory}`, `--bump-revision=${BUMP}`, '--mark-compacted']
+    const restored = await tool('snapshot', 'restore', snapshot, ...own, ...flags, ...to)
+    assert.equal(restored.code, 0, restored.output)
+  }
+  await Promise.all(members.map((member) => member.start(flags)))
+  await leaderOf(members)
+  for (const member of members) {
+    await member.isReady()
+    assert.deepEqual(await member.etcd.all(), content, 'keys and their mod revisions are those of the snapshot')
+  }
+  const [first, second] = members
+  assert.ok(first !== undefined && second !== undefined)
+  assert.equal(await first.etcd.put('new', 'value'), BigInt(KEYS + 1 + BUMP + 1))
+  assert.equal(await second.etcd.get('new'), 'value')
+  const listed = await second.etcd.members()
+  assert.deepEqual(
+    listed.members.map(({ name, peerURLs }) => `${name} ${peerURLs.join()}`).toSorted(),
+    members.map((member) => `${member.name} ${member.peerURL}`),
+  )
+  const { clusterId, configIndex, configHistory } = await first.status()
+  assert.notEqual(clusterId, oldStatus.clusterId)
+  assert.deepEqual([configIndex, configHistory.length], [1, 1])
+  await compactedBefore(first)
+  // The new cluster is as good as any: it takes the loss of a member.
+  const { leader, others } = await leaderOf(members)
+  await leader.kill('SIGKILL')
+  const [survivor] = others
+  assert.ok(survivor !== undefined)
+  await eventually('a write without the leader', () => survivor.etcd.put('after', 'loss'))
+})
+
+/** A client of the old cluster that goes on from what it has seen is told that it must read anew. */
+async function compactedBefore(member: MemberProcess): Promise<void> {
+  const refused = { code: 11, details: 'etcdserver: mvcc: required revision has been compacted' }
+  await assert.rejects(member.etcd.get('key 1', BigInt(KEYS)), refused)
+  assert.equal(await member.etcd.get('key 1', BigInt(KEYS + 1 + BUMP)), '41')
+  const watched = await member.etcd.watchOnce('key 1', BigInt(KEYS))
+  assert.deepEqual([watched.canceled, watched.compactRevision], [true, BigInt(KEYS + 1 + BUMP)])
+}
