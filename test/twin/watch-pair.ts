@@ -114,7 +114,7 @@ export class WatchPair {
     await this.create({ key: Buffer.from('never written'), watchId: IDLE_WATCH_ID })
   }
 
-  /** Waits for the answer; `isCompacted`: also for the end that comes of a start that is compacted. */
+  /** Waits for the answer and leaves it to `drain` to compare; `isCompacted`: also for the end that comes of a start that is compacted. */
   async create(part: Part<WatchCreateRequest>, isCompacted = false): Promise<void> {
     const active = [this.#etcd.active.size, this.#ours.active.size]
     const request = { requestUnion: { $case: 'createRequest', value: part } } as const
@@ -125,7 +125,7 @@ export class WatchPair {
       const before = stream === this.#etcd ? active[0] : active[1]
       if (isCompacted) await stream.until(() => stream.active.size === before)
     })
-    this.#compare('create', treeOf(WATCH.request.fromPartial(request).requestUnion?.value))
+    this.#sent('create', treeOf(WATCH.request.fromPartial(request).requestUnion?.value))
   }
 
   /** Drain first: what comes after a cancel request is a matter of timing. */
@@ -135,7 +135,7 @@ export class WatchPair {
       stream.send({ requestUnion: { $case: 'cancelRequest', value: { watchId } } })
       if (isActive) await stream.until(() => !stream.active.has(watchId))
     })
-    this.#compare('cancel', treeOf({ watchId }))
+    this.#sent('cancel', treeOf({ watchId }))
   }
 
   /** Waits until both have delivered everything up to `revision`, then compares. */
@@ -157,6 +157,11 @@ export class WatchPair {
     this.#compare('events', treeOf({ watchId, key }))
   }
 
+  /** For a stream that is drained no more: compares what has come. */
+  compare(): void {
+    this.#compare('events', undefined)
+  }
+
   /** Waits until both have ended by themselves, and compares how. */
   async untilEnded(): Promise<void> {
     await this.#each((stream) => stream.until(() => stream.ended !== undefined))
@@ -165,6 +170,11 @@ export class WatchPair {
 
   async #each<Value>(work: (stream: WatchStream) => Promise<Value>): Promise<readonly [Value, Value]> {
     return Promise.all([work(this.#etcd), work(this.#ours)])
+  }
+
+  /** What it told is compared when the stream is drained: how soon the past comes after the answer is a matter of timing. */
+  #sent(title: string, request: Tree): void {
+    this.#note(title, request, this.#etcd.created, this.#ours.created)
   }
 
   #compare(title: string, request: Tree): void {

@@ -191,7 +191,7 @@ export function sequence({ hasLeases, hasWatches }: Services): fc.Arbitrary<read
         weight: 1,
         arbitrary: fc.record({
           kind: fc.constant('cancel' as const),
-          stream: fc.integer({ min: 0, max: STREAMS - 1 }),
+          stream: fc.integer({ min: 0, max: FUTURE_STREAM - 1 }),
           watchId: fc.constantFrom(0, 1, 2, 7, 9),
         }),
       },

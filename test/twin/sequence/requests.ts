@@ -94,11 +94,11 @@ function comparePart({ key, end, result, target, revision, value, count }: Compa
   return { key: bytes(key), rangeEnd: bytes(end), result, target: TARGETS[target], targetUnion }
 }
 
-export function watchPart(step: WatchStep, now: Now): Part<WatchCreateRequest> {
+/** Without the revision to start at. */
+export function watchPart(step: WatchStep): Part<WatchCreateRequest> {
   return {
     key: bytes(step.key),
     rangeEnd: bytes(step.end),
-    startRevision: resolve(step.start, now),
     watchId: BigInt(step.watchId),
     prevKv: step.prevKv,
     filters: [...step.filters],

@@ -142,13 +142,17 @@ class Run {
   }
 
   async #watch(step: WatchStep): Promise<void> {
-    const part = watchPart(step, this.#now)
-    const start = resolve(step.start, this.#now)
+    const wanted = resolve(step.start, this.#now)
+    // A watch of the future leaves progress requests without an answer: it has a stream of its own.
+    const isTooLate = step.stream !== FUTURE_STREAM && wanted > this.#now.current
+    const start = isTooLate ? this.#now.current : wanted
+    const part = { ...watchPart(step), startRevision: start }
     const isCompacted = start > 0n && start < this.#now.compacted
     const stream = await this.#stream(step.stream)
     await stream.create(part, isCompacted)
     if (!isCompacted) return
     // On a stream with such a watch etcd answers no progress request any more.
+    stream.compare()
     stream.close()
     this.#streams.delete(step.stream)
   }
