@@ -143,7 +143,11 @@ export class Twin {
     kept.sort((a, b) => (by(a) < by(b) ? -1 : by(a) > by(b) ? 1 : 0))
     if (request.sortOrder === Order.DESCEND) kept.reverse()
     const limit = Number(request.limit)
-    const kvs = (limit > 0 ? kept.slice(0, limit) : kept).map((kv) => (request.keysOnly ? { ...kv, value: '' } : kv))
+    // etcd's index, from which it answers these, knows no leases; to sort by value it reads the key-values.
+    const lease = request.sortTarget === SortTarget.VALUE ? {} : { lease: 0n }
+    const kvs = (limit > 0 ? kept.slice(0, limit) : kept).map((kv) =>
+      request.keysOnly ? { ...kv, value: '', ...lease } : kv,
+    )
     return { ...base, kvs, more: kvs.length < kept.length }
   }
 
