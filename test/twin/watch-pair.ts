@@ -123,6 +123,7 @@ export class WatchPair {
       stream.send(request)
       await stream.until(() => stream.created >= this.#created)
       const before = stream === this.#etcd ? active[0] : active[1]
+      stream.progressRevision = 0n // an answer from before says nothing about this watch
       if (isCompacted) await stream.until(() => stream.active.size === before)
     })
     this.#sent('create', treeOf(WATCH.request.fromPartial(request).requestUnion?.value))

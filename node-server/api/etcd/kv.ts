@@ -18,6 +18,7 @@ import {
   TxnRequest,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
+import type { LeaderMonitor } from './leader-monitor.ts'
 import { stream, unary, type Answer, type Call } from './method.ts'
 import { rangeStream } from './range-stream.ts'
 import { encodeResult } from './responses.ts'
@@ -31,12 +32,12 @@ export interface KvOptions {
 /** How often a physical compaction is asked whether it is through. */
 const PURGE_POLL_MS = 20
 
-export function kvService(node: NodePort, options: KvOptions): ServiceTable {
+export function kvService(node: NodePort, monitor: LeaderMonitor, options: KvOptions): ServiceTable {
   return {
     '/etcdserverpb.KV/Range': unary(node, RangeRequest, (request) => answerRange(node, request), {
       isForLearners: (request) => request.serializable,
     }),
-    '/etcdserverpb.KV/RangeStream': stream(node, (calls, context) => rangeStream(node, calls, context)),
+    '/etcdserverpb.KV/RangeStream': stream(node, monitor, (calls, signal) => rangeStream(node, calls, signal)),
     '/etcdserverpb.KV/Put': unary(
       node,
       PutRequest,

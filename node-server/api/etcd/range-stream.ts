@@ -3,7 +3,7 @@
  * them at once. All messages show one revision; the last one alone has the header, `count` and `more`.
  */
 import { err, type Result } from '../../../lib/result.ts'
-import type { CallContext, RpcStatus, RpcStream } from '../../grpc/service.ts'
+import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
 import { countAt, isPageable, range, rangePage, type RangePage } from '../../mvcc/range.ts'
 import { validateRange } from '../../mvcc/validate.ts'
 import type { NodePort } from '../../node/ports.ts'
@@ -20,7 +20,7 @@ const NO_REQUEST: RpcStatus = { code: 'Internal', message: 'a range stream witho
 export async function rangeStream(
   node: NodePort,
   stream: RpcStream,
-  { signal }: CallContext,
+  signal: AbortSignal,
 ): Promise<RpcStatus | undefined> {
   const request = await firstRequest(stream)
   if (!request.ok) return request.error

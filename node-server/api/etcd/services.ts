@@ -26,7 +26,7 @@ export function etcdServices(node: NodePort, options: EtcdOptions): ServiceTable
   const { electionMs } = { ...DEFAULT_WATCH_OPTIONS, ...options.watch }
   const monitor = new LeaderMonitor(node, options.clock, electionMs)
   const services = {
-    ...kvService(node, options),
+    ...kvService(node, monitor, options),
     ...watchService(node, options.clock, options.watch ?? {}),
     ...leaseService(node, monitor),
     ...lockService(node),

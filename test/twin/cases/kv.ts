@@ -1,5 +1,5 @@
-import { COMPACT, DELETE_RANGE, PUT, RANGE } from '../methods.ts'
-import { b, EVERYTHING, ZERO, type Case } from './case.ts'
+import { PUT, RANGE } from '../methods.ts'
+import { b, EVERYTHING, type Case } from './case.ts'
 
 export const KV_CASES: readonly Case[] = [
   {
