@@ -44,6 +44,9 @@ test('what is meant for one term goes into no other, and to no other leader', as
     clientURLs: [],
     heartbeatMs: 100,
     snapshotCount: 1,
+    catchUpEntries: 1,
+    maxLearners: 1,
+    slowApplyMs: 100,
     quotaBytes: 1,
     maxRequestBytes: 1,
   }

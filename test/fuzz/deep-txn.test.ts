@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../../lib/system-clock.ts'
-import { kvService } from '../../node-server/api/etcd/kv.ts'
+import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import { MemoryMember } from '../../node-server/api/etcd/testing/memory-member.ts'
 import type { CallContext } from '../../node-server/grpc/service.ts'
 import { MemoryBackend } from '../../node-server/mvcc/memory-backend.ts'
@@ -29,7 +29,7 @@ function nestedTxns(count: number): Buffer {
 const context: CallContext = { metadata: () => undefined, signal: new AbortController().signal, peer: '' }
 
 async function answer(bytes: Buffer, maxTxnOps: number): Promise<string> {
-  const method = kvService(new MemoryMember(), { maxTxnOps, clock: systemClock })['/etcdserverpb.KV/Txn']
+  const method = etcdServices(new MemoryMember(), { maxTxnOps, clock: systemClock })['/etcdserverpb.KV/Txn']
   assert.ok(method?.kind === 'unary')
   const result = await method.handle(bytes, context)
   return result.ok ? 'ok' : `${result.error.code} ${result.error.message}`

@@ -120,7 +120,7 @@ test('keep alive ends with the reason when a renewal has no answer, or a message
 
 test('a learner answers nothing about leases; who asks for a leader is refused when there is none', async () => {
   member.isLearner = true
-  const refused = '14 etcdserver: rpc not supported for learner'
+  const refused = '9 etcdserver: rpc not supported for learner'
   assert.equal(await grant(7n, 60n), refused)
   assert.equal(await call(`${LEASE}/LeaseLeases`, Buffer.alloc(0)), refused)
   assert.equal(await errorOf(open()), refused)

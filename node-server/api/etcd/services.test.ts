@@ -58,7 +58,7 @@ test('the problems of the member reach the client as those of etcd', async () =>
 
 test('a learner serves status and serializable reads only', async () => {
   member.isLearner = true
-  const refused = '14 etcdserver: rpc not supported for learner'
+  const refused = '9 etcdserver: rpc not supported for learner'
   assert.equal(await put({ key: b('a') }), refused)
   assert.equal(await range({ key: b('a') }), refused)
   assert.equal(await call('/etcdserverpb.Cluster/MemberList', Buffer.alloc(0)), refused)

@@ -241,7 +241,7 @@ test('more watches than one stream may have are refused, the others go on', asyn
 
 test('a learner serves no watches', async () => {
   member.isLearner = true
-  assert.deepEqual(await watching().next(), ['14 etcdserver: rpc not supported for learner'])
+  assert.deepEqual(await watching().next(), ['9 etcdserver: rpc not supported for learner'])
 })
 
 test('who asks for a leader is refused while there is none, and loses the stream when there is none for long', async () => {

@@ -140,10 +140,23 @@ export class Twin {
       [SortTarget.MOD]: (kv: TwinKeyValue) => kv.mod,
       [SortTarget.VALUE]: (kv: TwinKeyValue) => kv.value,
     }[request.sortTarget]
-    kept.sort((a, b) => (by(a) < by(b) ? -1 : by(a) > by(b) ? 1 : 0))
-    if (request.sortOrder === Order.DESCEND) kept.reverse()
     const limit = Number(request.limit)
-    const kvs = (limit > 0 ? kept.slice(0, limit) : kept).map((kv) => (request.keysOnly ? { ...kv, value: '' } : kv))
+    // etcd: without an order and without filters the limit counts before the sorting.
+    const isFiltered = [
+      request.minModRevision,
+      request.maxModRevision,
+      request.minCreateRevision,
+      request.maxCreateRevision,
+    ]
+    if (request.sortOrder === Order.NONE && limit > 0 && isFiltered.every((bound) => bound === 0n))
+      kept.splice(limit + 1)
+    const direction = request.sortOrder === Order.DESCEND ? -1 : 1
+    kept.sort((a, b) => direction * (by(a) < by(b) ? -1 : by(a) > by(b) ? 1 : 0))
+    // etcd: keys_only is answered from an index without leases, unless the values are read for sorting.
+    const lease = (kv: TwinKeyValue): bigint => (request.sortTarget === SortTarget.VALUE ? kv.lease : 0n)
+    const kvs = (limit > 0 ? kept.slice(0, limit) : kept).map((kv) =>
+      request.keysOnly ? { ...kv, value: '', lease: lease(kv) } : kv,
+    )
     return { ...base, kvs, more: kvs.length < kept.length }
   }
 
