@@ -130,6 +130,27 @@ const { txn } = fc.letrec<{ txn: TxnStep; operation: Operation }>((tie) => ({
   }),
 }))
 
+/**
+ * etcd ends with a panic when a put that ignores the value or the lease meets a key that the same txn has deleted; its check
+ * for overlaps lets some of those through. Such txns are left out, see docs/differences-from-etcd.md.
+ */
+function survivable(txn: TxnStep): TxnStep {
+  return deletes(txn) ? withoutIgnore(txn) : txn
+}
+
+function deletes(operation: Operation): boolean {
+  if (operation.kind === 'txn') return [...operation.success, ...operation.failure].some(deletes)
+  return operation.kind === 'delete'
+}
+
+function withoutIgnore(txn: TxnStep): TxnStep {
+  const each = (operation: Operation): Operation => {
+    if (operation.kind === 'txn') return withoutIgnore(operation)
+    return operation.kind === 'put' ? { ...operation, ignoreValue: false, ignoreLease: false } : operation
+  }
+  return { ...txn, success: txn.success.map(each), failure: txn.failure.map(each) }
+}
+
 const STREAMS = 3
 /** The last stream is the one for watches of the future, see run.ts. */
 export const FUTURE_STREAM = STREAMS - 1
@@ -168,7 +189,7 @@ export function sequence({ hasLeases, hasWatches }: Services): fc.Arbitrary<read
     { weight: 4, arbitrary: remove },
     { weight: 10, arbitrary: rangeStep('range') },
     { weight: 2, arbitrary: rangeStep('rangeStream') },
-    { weight: 8, arbitrary: txn },
+    { weight: 8, arbitrary: txn.map(survivable) },
     {
       weight: 2,
       arbitrary: fc.record({ kind: fc.constant('compact' as const), revision: someRevision, physical: fc.boolean() }),
