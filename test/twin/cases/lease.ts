@@ -9,7 +9,6 @@ import {
   LEASE_REVOKE,
   LEASE_TIME_TO_LIVE,
   LOCK,
-  OBSERVE,
   PROCLAIM,
   RANGE,
   RESIGN,
@@ -136,7 +135,6 @@ export const LOCK_CASES: readonly Case[] = [
       await twin.call(LEADER, {})
       await twin.call(CAMPAIGN, { name: b('e'), lease: 99n })
       await twin.call(LEASE_REVOKE, { ID: 0x2fn })
-      await twin.collect(OBSERVE, {})
     },
   },
 ]

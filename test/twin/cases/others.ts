@@ -1,4 +1,5 @@
 /** Cluster, Maintenance, Auth, and requests that are no requests. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import * as rpc from '../../../node-server/proto/generated/etcd/rpc.ts'
 import {
   ALARM,
@@ -59,26 +60,54 @@ const CLUSTER: readonly Case[] = [
         ['http://a:1/'],
         ['http://a:x'],
         ['ftp://a:1'],
-        ['http://a:1?q=1'],
         ['a:1'],
-        ['unix://'],
         ['http://a:1', 'nonsense'],
       ]
       for (const peerURLs of urls) {
         await twin.call(MEMBER_ADD, { peerURLs })
         await twin.call(MEMBER_UPDATE, { ID: 99n, peerURLs })
       }
-      const id = (await twin.call(MEMBER_LIST))?.members[0]?.ID ?? 0n
       await twin.call(MEMBER_REMOVE, { ID: 99n })
       await twin.call(MEMBER_PROMOTE, { ID: 99n })
       await twin.call(MEMBER_REMOVE, {})
       await twin.call(MEMBER_UPDATE, { ID: 99n, peerURLs: OWN_URLS })
       await twin.call(MOVE_LEADER, { targetID: 99n })
       await twin.call(MOVE_LEADER, {})
-      if (id === 0n) throw new Error('etcd has no member')
     },
   },
 ]
+
+const LEARNER_URL = 'http://127.0.0.1:1'
+const LEARNERS: readonly Case[] = [
+  {
+    name: 'cluster: a learner that is added twice and not ready',
+    run: async (twin) => {
+      const options = { relax: (tree: Tree) => withoutKnownOrder(tree) }
+      await twin.call(MEMBER_ADD, { peerURLs: [LEARNER_URL], isLearner: true }, options)
+      await sleep(1100) // within one second etcd gives both the same ID, and tells of that
+      await twin.call(MEMBER_ADD, { peerURLs: [LEARNER_URL], isLearner: true }, options)
+      await twin.call(MEMBER_ADD, { peerURLs: ['http://127.0.0.1:2'], isLearner: true }, options)
+      await twin.call(MEMBER_LIST, {}, options)
+    },
+  },
+]
+
+/** The members by their peer URLs, and how many: their IDs, by which they are ordered, have the time in them. */
+function withoutKnownOrder(answer: Tree): Tree {
+  if (typeof answer !== 'object' || !('members' in answer)) return answer
+  const { members, member, ...rest } = answer as { readonly [field: string]: Tree }
+  const list = Array.isArray(members) ? members : []
+  return {
+    ...rest,
+    count: list.length,
+    learners: list.filter((each) => JSON.stringify(each).includes(LEARNER_URL)).map(withoutId),
+    member: withoutId(member),
+  }
+}
+
+function withoutId(member: Tree): Tree {
+  return typeof member === 'object' && !Array.isArray(member) ? { ...member, ID: 'ID' in member } : member
+}
 
 const MAINTENANCE: readonly Case[] = [
   {
@@ -88,8 +117,9 @@ const MAINTENANCE: readonly Case[] = [
   {
     name: 'maintenance: alarms',
     run: async (twin) => {
-      for (let action = 0; action <= 3; action++)
-        for (let alarm = 0; alarm <= 3; alarm++) await twin.call(ALARM, { action, alarm } as Part<rpc.AlarmRequest>)
+      // etcd ends with a panic on an action that it does not know
+      for (let action = 0; action <= 2; action++)
+        for (let alarm = 0; alarm <= 2; alarm++) await twin.call(ALARM, { action, alarm } as Part<rpc.AlarmRequest>)
       await twin.call(ALARM, { action: 2, alarm: 1, memberID: 5n })
       await twin.call(ALARM, { action: 2, alarm: 2, memberID: 5n })
       await twin.call(ALARM, { action: 2, alarm: 1 })
@@ -186,4 +216,4 @@ const NO_REQUESTS: readonly Case[] = [
   },
 ]
 
-export const OTHER_CASES: readonly Case[] = [...CLUSTER, ...MAINTENANCE, ...AUTH, ...NO_REQUESTS]
+export const OTHER_CASES: readonly Case[] = [...CLUSTER, ...LEARNERS, ...MAINTENANCE, ...AUTH, ...NO_REQUESTS]
