@@ -22,8 +22,85 @@ export interface AllowedDifference {
   readonly matches: (occurrence: Occurrence) => boolean
 }
 
-export const DIFFERENCES: readonly AllowedDifference[] = []
+export const DIFFERENCES: readonly AllowedDifference[] = [
+  {
+    id: 'long-key',
+    what: 'A key of more than 1,968 bytes (zero bytes counted twice)',
+    etcd: 'is stored',
+    ours: 'is refused: InvalidArgument `etcdserver: key is too long: …`',
+    why: 'Keys stand in the index of LMDB, whose keys are bounded; Kubernetes and the clients stay far below',
+    matches: ({ path, ours }) =>
+      path === '/etcdserverpb.KV/Put' && /^etcdserver: key is too long/.test(String(fieldOf(ours, 'text'))),
+  },
+  {
+    id: 'message-too-large',
+    what: 'The text of a message beyond what gRPC takes (the code is the same)',
+    etcd: '`grpc: received message larger than max (N vs. M)`',
+    ours: '`Received message larger than max (N vs M)`',
+    why: 'The library refuses it before a handler sees it; clients match on the code',
+    matches: ({ etcd, ours, mismatch }) =>
+      mismatch.field === 'text' &&
+      fieldOf(etcd, 'code') === 8 &&
+      fieldOf(ours, 'code') === 8 &&
+      `grpc: ${String(mismatch.ours).replace(/^R/, 'r').replace(' vs ', ' vs. ')}` === mismatch.etcd,
+  },
+  {
+    id: 'sort-ties',
+    what: 'A Range of more than 12 keys sorted by something that several of them share',
+    etcd: 'orders those by no rule (the sort of Go is not stable)',
+    ours: 'orders those by key',
+    why: 'An order by a rule is one of those that etcd may give',
+    matches: ({ path, request, etcd, ours }) =>
+      path === '/etcdserverpb.KV/Range' && isSortedByTarget(request) && haveSameTies(request, etcd, ours),
+  },
+  {
+    id: 'stream-sort-target',
+    what: 'A RangeStream with a sort target but without an order',
+    etcd: 'sorts each chunk by itself, and begins the next chunk after the last key of the sorted one',
+    ours: 'sends all keys in key order',
+    why: 'Sorting chunks loses and repeats keys; a stream with an order is refused by both',
+    matches: ({ path, request }) =>
+      path === '/etcdserverpb.KV/RangeStream' &&
+      fieldOf(request, 'sortTarget') !== 0 &&
+      fieldOf(request, 'sortOrder') === 0,
+  },
+  {
+    id: 'version',
+    what: 'The version that Status and Downgrade name',
+    etcd: 'its own, such as `3.7.3`',
+    ours: 'the etcd API level that this program has, see `node-server/version.ts`',
+    why: 'Clients switch features by it; our own version stands in /version and in the admin status',
+    matches: ({ path, mismatch }) =>
+      /^\/etcdserverpb\.Maintenance\/(Status|Downgrade)$/.test(path) &&
+      /^(version|storageVersion)$/.test(mismatch.field) &&
+      /^3\.\d+(\.\d+)?$/.test(String(mismatch.ours)),
+  },
+]
 
 export function allowedDifference(occurrence: Occurrence): AllowedDifference | undefined {
   return DIFFERENCES.find(({ matches }) => matches(occurrence))
+}
+
+const TARGET_FIELDS = ['key', 'version', 'createRevision', 'modRevision', 'value'] as const
+/** Up to this many keys the sort of Go keeps those that are equal in their order. */
+const MOST_KEYS_KEPT_IN_ORDER = 12
+
+function isSortedByTarget(request: Tree): boolean {
+  return fieldOf(request, 'sortTarget') !== 0
+}
+
+/** The same key-values, which by the target are in the same order on both sides. */
+function haveSameTies(request: Tree, etcd: Tree, ours: Tree): boolean {
+  const target = TARGET_FIELDS[Number(fieldOf(request, 'sortTarget'))]
+  const [theirs, own] = [fieldOf(etcd, 'kvs'), fieldOf(ours, 'kvs')]
+  if (target === undefined || !Array.isArray(theirs) || !Array.isArray(own)) return false
+  const order = (kvs: readonly Tree[]): string => JSON.stringify(kvs.map((kv) => fieldOf(kv, target)))
+  const content = (kvs: readonly Tree[]): string => JSON.stringify(kvs.map((kv) => JSON.stringify(kv)).toSorted())
+  return theirs.length > MOST_KEYS_KEPT_IN_ORDER && order(theirs) === order(own) && content(theirs) === content(own)
+}
+
+function fieldOf(tree: Tree, field: string): Tree {
+  return typeof tree === 'object' && !Array.isArray(tree)
+    ? Object.entries(tree).find(([name]) => name === field)?.[1]
+    : undefined
 }

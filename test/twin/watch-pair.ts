@@ -123,6 +123,7 @@ export class WatchPair {
       stream.send(request)
       await stream.until(() => stream.created >= this.#created)
       const before = stream === this.#etcd ? active[0] : active[1]
+      stream.progressRevision = 0n // an answer from before says nothing about this watch
       if (isCompacted) await stream.until(() => stream.active.size === before)
     })
     this.#sent('create', treeOf(WATCH.request.fromPartial(request).requestUnion?.value))
@@ -154,6 +155,14 @@ export class WatchPair {
       (stream.told.get(watchId) ?? []).some((told) => keyOf(told) === text)
     const [etcd, ours] = await this.#each((stream) => stream.until(() => hasEvent(stream)))
     this.#note('event', treeOf({ watchId, key }), { isTold: etcd }, { isTold: ours })
+    // Which watch is told first of one revision is open: the other watches of that key may be told after this one.
+    for (const { told } of [this.#etcd, this.#ours])
+      for (const [id, all] of told)
+        if (id !== watchId)
+          told.set(
+            id,
+            all.filter((each) => keyOf(each) !== text),
+          )
     this.#compare('events', treeOf({ watchId, key }))
   }
 

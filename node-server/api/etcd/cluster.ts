@@ -41,7 +41,8 @@ export function clusterService(node: NodePort): ServiceTable {
       ),
     ),
     '/etcdserverpb.Cluster/MemberUpdate': unary(node, MemberUpdateRequest, ({ ID, peerURLs }) =>
-      areMemberURLs(peerURLs)
+      // Of a member that is not there, the change tells.
+      areMemberURLs(peerURLs) || !node.members().some(({ id }) => id === ID)
         ? change(node, { kind: 'update', memberId: MemberId(ID), peerURLs }, (changed) =>
             MemberUpdateResponse.encode(changed).finish(),
           )
@@ -61,7 +62,7 @@ async function list(node: NodePort, { linearizable }: MemberListRequest): Promis
     if (!barrier.ok) return err(statusOf(barrier.error))
   }
   const members = node.members().map(wireMember)
-  return ok(MemberListResponse.encode({ header: header(node), members }).finish())
+  return ok(MemberListResponse.encode({ header: headerOf(node), members }).finish())
 }
 
 async function change(
@@ -74,11 +75,16 @@ async function change(
   const { member, members } = outcome.value
   return ok(
     encode({
-      header: header(node),
+      header: headerOf(node),
       member: member === undefined ? undefined : wireMember(member),
       members: members.map(wireMember),
     }),
   )
+}
+
+/** As etcd fills it here: without a revision, for members are no keys. */
+function headerOf(node: NodePort): ResponseHeader {
+  return { ...header(node), revision: 0n }
 }
 
 function wireMember(member: Member): WireMember {

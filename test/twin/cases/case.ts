@@ -1,3 +1,4 @@
+import { PUT } from '../methods.ts'
 import type { Twin } from '../twin.ts'
 
 export interface Case {
@@ -13,3 +14,8 @@ export const ZERO = b('\0')
 
 /** Everything there is. */
 export const EVERYTHING = { key: ZERO, rangeEnd: ZERO } as const
+
+/** The revision of the put. */
+export async function put(twin: Twin, key: string, value = '', lease = 0n): Promise<bigint> {
+  return (await twin.call(PUT, { key: b(key), value: b(value), lease }))?.header?.revision ?? 0n
+}

@@ -17,9 +17,10 @@ const MAX_STEPS = 40
 
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'a\0', 'aa', 'ab', 'b\xff', '\0', '\xff', 'é'] as const
 const key = fc.oneof(
-  { weight: 8, arbitrary: fc.constantFrom('a', 'b', 'c', 'd', 'e') },
-  { weight: 3, arbitrary: fc.constantFrom(...KEYS) },
-  { weight: 1, arbitrary: fc.constantFrom('', 'f'.repeat(300)) },
+  { weight: 40, arbitrary: fc.constantFrom('a', 'b', 'c', 'd', 'e') },
+  { weight: 15, arbitrary: fc.constantFrom(...KEYS) },
+  { weight: 2, arbitrary: fc.constant('f'.repeat(300)) },
+  { weight: 1, arbitrary: fc.constant('') },
 )
 const value = fc.constantFrom('', '0', '1', '2', 'x', 'long '.repeat(50))
 const rarely = fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) })
@@ -80,15 +81,23 @@ const lease = fc.oneof(
   { weight: 4, arbitrary: fc.constant(0) },
   { weight: 2, arbitrary: fc.integer({ min: 0, max: 4 }) },
 )
-const put: fc.Arbitrary<PutStep> = fc.record({
-  kind: fc.constant('put' as const),
-  key,
-  value,
-  lease,
-  prevKv: rarely,
-  ignoreValue: rarely,
-  ignoreLease: rarely,
-})
+const put: fc.Arbitrary<PutStep> = fc
+  .record({
+    kind: fc.constant('put' as const),
+    key,
+    value,
+    lease,
+    prevKv: fc.boolean(),
+    ignoreValue: rarely,
+    ignoreLease: rarely,
+    isConsistent: fc.integer({ min: 0, max: 5 }).map((dice) => dice > 0),
+  })
+  .map(({ isConsistent, ...put }) => (isConsistent ? consistent(put) : put))
+/** Mostly puts that are not refused for what they ask to ignore. */
+function consistent(put: PutStep): PutStep {
+  return { ...put, value: put.ignoreValue ? '' : put.value, lease: put.ignoreLease ? 0 : put.lease }
+}
+
 const remove: fc.Arbitrary<DeleteStep> = fc
   .record({ keys, prevKv: fc.boolean() })
   .map(({ keys, prevKv }) => ({ kind: 'delete', ...keys, prevKv }))
@@ -120,6 +129,27 @@ const { txn } = fc.letrec<{ txn: TxnStep; operation: Operation }>((tie) => ({
     failure: fc.array(tie('operation'), { maxLength: 4 }),
   }),
 }))
+
+/**
+ * etcd ends with a panic when a put that ignores the value or the lease meets a key that the same txn has deleted; its check
+ * for overlaps lets some of those through. Such txns are left out, see docs/differences-from-etcd.md.
+ */
+function survivable(txn: TxnStep): TxnStep {
+  return deletes(txn) ? withoutIgnore(txn) : txn
+}
+
+function deletes(operation: Operation): boolean {
+  if (operation.kind === 'txn') return [...operation.success, ...operation.failure].some(deletes)
+  return operation.kind === 'delete'
+}
+
+function withoutIgnore(txn: TxnStep): TxnStep {
+  const each = (operation: Operation): Operation => {
+    if (operation.kind === 'txn') return withoutIgnore(operation)
+    return operation.kind === 'put' ? { ...operation, ignoreValue: false, ignoreLease: false } : operation
+  }
+  return { ...txn, success: txn.success.map(each), failure: txn.failure.map(each) }
+}
 
 const STREAMS = 3
 /** The last stream is the one for watches of the future, see run.ts. */
@@ -159,7 +189,7 @@ export function sequence({ hasLeases, hasWatches }: Services): fc.Arbitrary<read
     { weight: 4, arbitrary: remove },
     { weight: 10, arbitrary: rangeStep('range') },
     { weight: 2, arbitrary: rangeStep('rangeStream') },
-    { weight: 8, arbitrary: txn },
+    { weight: 8, arbitrary: txn.map(survivable) },
     {
       weight: 2,
       arbitrary: fc.record({ kind: fc.constant('compact' as const), revision: someRevision, physical: fc.boolean() }),
