@@ -37,7 +37,9 @@ export function withRoundedTtl(answer: Tree): Tree {
   if (typeof answer !== 'object' || !('TTL' in answer) || typeof answer['TTL'] !== 'string') return answer
   const seconds = BigInt(answer['TTL'].slice(0, -1))
   if (seconds <= 0n) return answer
-  const keys = Array.isArray(answer['keys']) ? answer['keys'].toSorted() : [] // etcd names them in the order of a map
+  const keys = Array.isArray(answer['keys'])
+    ? answer['keys'].map((key) => JSON.stringify(key)).toSorted((a, b) => (a < b ? -1 : 1))
+    : [] // etcd names them in the order of a map
   const steps = (seconds + TTL_STEP_SECONDS - 1n) / TTL_STEP_SECONDS
   return { ...answer, keys, TTL: `up to ${steps * TTL_STEP_SECONDS}` }
 }

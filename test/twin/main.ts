@@ -5,7 +5,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { ensureEtcd } from '../e2e/machine/peers.ts'
 import { createReport } from '../e2e/report.ts'
 import { parseSettings } from '../e2e/settings.ts'
@@ -106,7 +106,10 @@ class TwinTest {
     this.failures += 1
     console.log(`DIFFERS seed ${seed} (${took}), shrunk ${found.numShrinks} times to:`)
     console.log(printed(shrunk))
-    if (found.errorInstance !== null) console.log(`  ${String(found.errorInstance)}`)
+    if (found.errorInstance !== null)
+      console.log(
+        `  ${found.errorInstance instanceof Error ? found.errorInstance.message : JSON.stringify(found.errorInstance)}`,
+      )
     const replay = found.counterexamplePath === null ? '' : ` --path ${found.counterexamplePath}`
     console.log(`  again: npm run test:twin -- --cases none --seed ${seed}${replay}`)
   }

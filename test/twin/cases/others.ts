@@ -1,6 +1,6 @@
 /** Cluster, Maintenance, Auth, and requests that are no requests. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import * as rpc from '../../../node-server/proto/generated/etcd/rpc.ts'
+import type * as rpc from '../../../node-server/proto/generated/etcd/rpc.ts'
 import {
   ALARM,
   AUTH_DISABLE,
@@ -95,7 +95,7 @@ const LEARNERS: readonly Case[] = [
 /** The members by their peer URLs, and how many: their IDs, by which they are ordered, have the time in them. */
 function withoutKnownOrder(answer: Tree): Tree {
   if (typeof answer !== 'object' || !('members' in answer)) return answer
-  const { members, member, ...rest } = answer as { readonly [field: string]: Tree }
+  const { members, member, ...rest } = answer
   const list = Array.isArray(members) ? members : []
   return {
     ...rest,
@@ -105,8 +105,15 @@ function withoutKnownOrder(answer: Tree): Tree {
   }
 }
 
+type Fields = Exclude<Tree, string | number | boolean | undefined | readonly Tree[]>
+
+/** `Array.isArray` alone does not tell read-only arrays apart. */
+function isFields(tree: Tree): tree is Fields {
+  return typeof tree === 'object' && !Array.isArray(tree)
+}
+
 function withoutId(member: Tree): Tree {
-  return typeof member === 'object' && !Array.isArray(member) ? { ...member, ID: 'ID' in member } : member
+  return isFields(member) ? { ...member, ID: 'ID' in member } : member
 }
 
 const MAINTENANCE: readonly Case[] = [

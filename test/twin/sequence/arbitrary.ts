@@ -1,5 +1,5 @@
 /** Sequences of requests. Few keys, values and leases, so that steps meet each other's effects. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type {
   CompareSpec,
   DeleteStep,

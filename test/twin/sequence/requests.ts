@@ -1,4 +1,5 @@
 /** Steps as the requests that etcd knows. */
+import { unreachable } from '../../../lib/assert.ts'
 import type {
   Compare,
   PutRequest,
@@ -69,6 +70,8 @@ function operationPart(operation: Operation, now: Now): Part<RequestOp> {
       return { request: { $case: 'requestTxn', value: txnPart(operation, now) } }
     case 'nothing':
       return {}
+    default:
+      return unreachable(operation)
   }
 }
 

@@ -105,9 +105,11 @@ class Run {
         return undefined
       }
       case 'watch':
-        return void (await this.#watch(step))
+        await this.#watch(step)
+        return undefined
       case 'cancel':
-        return void (await this.#streams.get(step.stream)?.cancel(BigInt(step.watchId)))
+        await this.#streams.get(step.stream)?.cancel(BigInt(step.watchId))
+        return undefined
       case 'grant':
       case 'revoke':
       case 'timeToLive':
@@ -133,7 +135,8 @@ class Run {
         return void (await twin.call(LEASE_TIME_TO_LIVE, { ID: BigInt(lease), keys }, { relax: withRoundedTtl }))
       }
       case 'keepAlive':
-        return void (await keepAlive(twin, BigInt(step.lease)))
+        await keepAlive(twin, BigInt(step.lease))
+        return undefined
       case 'leases':
         return void (await twin.call(LEASE_LEASES))
       default:
