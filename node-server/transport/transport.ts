@@ -147,7 +147,7 @@ export class Transport {
       onUnreachable: (peer: MemberId): void => this.#handlers.onUnreachable(peer),
       onRefused: (peer: MemberId, reason: RefusalReason): void => this.#handlers.onRefused(peer, reason),
       onDialFailed: (peer: MemberId, url: string, error: string): void =>
-        log.warn({ peer: formatId(peer), url, error }, 'cannot connect to a peer'),
+        log.warn({ peer: formatId(peer), url, reason: error }, 'cannot connect to a peer'),
     }
     return new Peer({ id, urls, hello: this.#hello(id), tls: this.#dialer, clock }, events)
   }
