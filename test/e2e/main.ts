@@ -15,6 +15,7 @@ import { cgroupPaths } from './machine/box.ts'
 import { buildImages } from './machine/images.ts'
 import { ensurePeers } from './machine/peers.ts'
 import { ensurePrerequisites } from './machine/prerequisites.ts'
+import { run } from './process.ts'
 import { createReport, type Report } from './report.ts'
 import { runScenario } from './scenario/scenario.ts'
 import { parseSettings, type Settings } from './settings.ts'
@@ -55,9 +56,14 @@ const ALL_STAGES = ['etcd', 'raftkv'] as const
 /** `npm run test:e2e -- raftkv` leaves the first out, and compares with what it found in an earlier run. */
 const STAGES = ALL_STAGES.filter((stage) => process.argv.length === 2 || process.argv.includes(stage))
 
+const TWIN_SEEDS = 30
+
 async function runInBox(report: Report, { root, cache }: Settings): Promise<number> {
   await report.step('what the machine must have', () => ensurePrerequisites(report))
   const programs = await ensurePeers(report, root, cache, true)
+  await report.step(`the twin test: etcd and raftkv give the same answers to ${TWIN_SEEDS} generated sequences`, () =>
+    run([process.execPath, join(root, 'test', 'twin', 'main.ts'), `--seeds=${TWIN_SEEDS}`]),
+  )
   const imageTars = await buildImages(report, root, cache)
   const handedOn = join(cache, 'progress.json')
   writeFileSync(handedOn, JSON.stringify(report.progress()))

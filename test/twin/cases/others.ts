@@ -100,7 +100,7 @@ function withoutKnownOrder(answer: Tree): Tree {
   return {
     ...rest,
     count: list.length,
-    learners: list.filter((each) => JSON.stringify(each).includes(LEARNER_URL)).map(withoutId),
+    learners: list.filter((each) => JSON.stringify(each).includes(`"${LEARNER_URL}"`)).map(withoutId),
     member: withoutId(member),
   }
 }
