@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { inspect } from 'node:util'
 import type { ServiceError } from '@grpc/grpc-js'
 import { KeyValue } from '../../proto/generated/etcd/kv.ts'
 import { RangeStreamResponse, type RangeResponse } from '../../proto/generated/etcd/rpc.ts'
@@ -58,7 +59,7 @@ test('chunks grow; the last one alone has the header, the count of all keys and 
 test('the keys are all there, in order and once', async () => {
   await fill(75)
   const responses = await stream({ ...EVERYTHING, keysOnly: true })
-  assert.ok(typeof responses !== 'string', JSON.stringify(responses))
+  assert.ok(typeof responses !== 'string', inspect(responses))
   const keys = responses.flatMap(({ kvs }) => kvs.map((kv) => KeyValue.decode(kv).key.toString()))
   assert.deepEqual(
     keys,
@@ -75,7 +76,7 @@ test('what is written while it runs is not shown', async () => {
     return barrier
   }
   const responses = await stream(EVERYTHING)
-  assert.ok(typeof responses !== 'string', JSON.stringify(responses))
+  assert.ok(typeof responses !== 'string', inspect(responses))
   const values = new Set(responses.flatMap(({ kvs }) => kvs.map((kv) => KeyValue.decode(kv).value.toString())))
   assert.deepEqual([...values], ['v'])
 })
