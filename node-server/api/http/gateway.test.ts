@@ -303,30 +303,30 @@ test('streams end when the member stops, and say so', async () => {
   assert.deepEqual(lines(rest), [{ error: { code: 14, message: 'etcdserver: server stopped' } }])
 })
 
-test('a client that does not read holds its stream up, and nobody else', async () => {
-  const sent: number[] = []
-  const message = LeaseKeepAliveResponse.encode({ header: undefined, ID: 1n, TTL: 1n }).finish()
-  const flood: Record<string, Method> = {
-    '/v3electionpb.Election/Observe': {
-      kind: 'stream',
-      handle: async (stream) => {
-        const big = LeaderResponse.encode({ header: undefined, kv: Buffer.from(message) }).finish()
-        while (sent.length < 1_000_000 && (await stream.send(big))) sent.push(1)
-        return undefined
-      },
+test('a client that does not read holds its own stream up, and nobody else', async () => {
+  const count = 200
+  const held = Promise.withResolvers<number>()
+  const flood: Method = {
+    kind: 'stream',
+    handle: async (stream) => {
+      const kv = Buffer.from(KeyValue.encode(KeyValue.fromPartial({ value: Buffer.alloc(64 * 1024) })).finish())
+      const response = LeaderResponse.encode({ header: undefined, kv }).finish()
+      for (let sent = 0; sent < count; sent += 1) {
+        const timer = setTimeout(() => held.resolve(sent), 100)
+        await stream.send(response)
+        clearTimeout(timer)
+      }
+      held.resolve(count)
+      return undefined
     },
-    ...keepAlive,
   }
-  const { port, post } = await serve({}, flood)
-  const { asked } = await open(port, '{}')
-  let before = -1
-  while (before !== sent.length) {
-    before = sent.length
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  assert.ok(before < 1_000_000, 'the sender waits')
+  const { port, post } = await serve({}, { '/v3electionpb.Election/Observe': flood, ...keepAlive })
+  const { answer } = await open(port, '{}')
+  assert.ok((await held.promise) < count, 'the sender waits')
   assert.equal((await post('/v3/lease/keepalive', '{"ID":1}')).status, 200)
-  asked.destroy()
+  let received = ''
+  for await (const chunk of answer) received += chunk as string
+  assert.equal(lines(received).length, count)
 })
 
 test('requests may come while answers go out', async () => {
@@ -336,9 +336,10 @@ test('requests may come while answers go out', async () => {
   asked.write('1}')
   const [answer] = (await once(asked, 'response')) as [IncomingMessage]
   answer.setEncoding('utf8')
-  const ended = once(answer, 'end') // it may come together with the last answer
-  assert.deepEqual(lines(((await once(answer, 'data')) as [string])[0]), [{ result: { ID: '1' } }])
-  asked.end('{"ID":2}')
-  assert.deepEqual(lines(((await once(answer, 'data')) as [string])[0]), [{ result: { ID: '2' } }])
-  await ended
+  const ids: unknown[] = []
+  for await (const chunk of answer) {
+    ids.push(...lines(chunk as string))
+    if (ids.length === 1) asked.end('{"ID":2}')
+  }
+  assert.deepEqual(ids, [{ result: { ID: '1' } }, { result: { ID: '2' } }])
 })
