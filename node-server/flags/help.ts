@@ -12,6 +12,7 @@ export function helpText(): string {
     'A member of a Raft key-value cluster that speaks the etcd v3 API.',
     '',
     'Usage: node node-server/main.ts [flags]',
+    '       node node-server/main.ts snapshot | check | dump --help    (for a member that does not run)',
     '',
     '  --version\n      Print the version and exit.',
     '  --help\n      Print this and exit.',
