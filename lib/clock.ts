@@ -8,6 +8,8 @@ export interface Clock {
   wallMs(): number
   /** Calls `fire` once, `delayMs` from now, unless cancelled; does not keep the process alive. */
   setTimer(delayMs: number, fire: () => void): Timer
+  /** Calls `fire` once, after what is under way now and what has already come in. */
+  soon(fire: () => void): void
 }
 
 export interface Timer {

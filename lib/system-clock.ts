@@ -9,4 +9,5 @@ export const systemClock: Clock = {
     timer.unref()
     return { cancel: () => clearTimeout(timer) }
   },
+  soon: (fire) => void setImmediate(fire),
 }

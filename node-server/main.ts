@@ -23,15 +23,16 @@ import { removedReason } from './node/open.ts'
 import type { NodePort } from './node/ports.ts'
 import { permissionWarning } from './start-checks.ts'
 import { planStart } from './static-start.ts'
-import { readIdentity } from './storage/data-directory.ts'
-import { realDisk } from './storage/disk.ts'
+import { memberPaths, readIdentity } from './storage/data-directory.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
+import { realVolume } from './storage/volume.ts'
 import { checkWalDirectory } from './storage/wal-directory.ts'
 import { notifyReady } from './systemd.ts'
 import type { TlsOptions } from './tls/options.ts'
 import { prepareTls } from './tls/prepare.ts'
 import { isTool } from './tools/names.ts'
 import { peerDialer } from './transport/query.ts'
+import { Transport } from './transport/transport.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
 
 class Program {
@@ -57,12 +58,23 @@ class Program {
     }
     this.#metrics = memberMetrics(source)
     this.#lifecycle = new Lifecycle({
-      disk: realDisk,
+      volume: realVolume,
       dataDirectory: config.dataDir,
       walDirectory: config.walDir,
-      listenPeerUrls: config.listenPeerURLs,
       peerURLs: config.initialAdvertisePeerURLs,
-      peerTls: tls.peer,
+      connect: ({ clusterId, memberId }, handlers) =>
+        Transport.listen(
+          {
+            listenUrls: config.listenPeerURLs,
+            tls: tls.peer,
+            log,
+            clusterId,
+            memberId,
+            snapshotDirectory: memberPaths(config.dataDir).snapshots,
+            clock: systemClock,
+          },
+          handlers,
+        ),
       version: VERSION,
       etcdVersion: ETCD_API_VERSION,
       node: {
@@ -90,7 +102,7 @@ class Program {
 
   async start(): Promise<void> {
     const { dataDir, walDir, start, isNewClusterForced } = this.#config
-    const identity = await readIdentity(realDisk, dataDir)
+    const identity = await readIdentity(realVolume.disk, dataDir)
     if (!identity.ok) return this.refuse(identity.error)
     if (identity.value?.isRemoved === true) return this.refuse(removedReason(dataDir))
     const wal =

@@ -20,6 +20,10 @@ export class ManualClock implements Clock {
     return { cancel: () => void this.#timers.delete(id) }
   }
 
+  soon(fire: () => void): void {
+    setImmediate(fire)
+  }
+
   async advance(byMs: number): Promise<void> {
     const untilMs = this.#nowMs + byMs
     await settle()

@@ -78,6 +78,7 @@ function manualClock(): { clock: Clock; fire: () => void; delays: number[] } {
       pending = fire
       return { cancel: () => (pending = undefined) }
     },
+    soon: () => assert.fail('nothing here is put off'),
   }
   return { clock, delays, fire: () => pending?.() }
 }

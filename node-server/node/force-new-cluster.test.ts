@@ -13,6 +13,7 @@ import { PutRequest } from '../proto/generated/etcd/rpc.ts'
 import type { Entry, HardState } from '../raft/message.ts'
 import { memberPaths, type StoredIdentity } from '../storage/data-directory.ts'
 import { realDisk } from '../storage/disk.ts'
+import { realVolume } from '../storage/volume.ts'
 import { replay } from '../storage/wal-replay.ts'
 import { Wal } from '../storage/wal.ts'
 import { createDataDirectory, openDataDirectory, type OpenedMember } from './open.ts'
@@ -80,7 +81,7 @@ async function memberOfThree(
   commit: number,
 ): Promise<[string, StoredIdentity]> {
   const directory = join(root, name)
-  const identity = await createDataDirectory(realDisk, directory, {
+  const identity = await createDataDirectory(realVolume, directory, {
     kind: 'bootstrap',
     clusterId: ClusterId(77n),
     memberId: OWN,
@@ -99,7 +100,7 @@ async function memberOfThree(
 }
 
 async function open(directory: string, identity: StoredIdentity, isForced: boolean): Promise<OpenedMember> {
-  const opened = await openDataDirectory(realDisk, directory, identity, OPTIONS, isForced)
+  const opened = await openDataDirectory(realVolume, directory, identity, OPTIONS, isForced)
   assert.ok(opened.ok, opened.ok ? '' : opened.error)
   return opened.value
 }
@@ -173,7 +174,7 @@ test('a crash after the log was written and before the store was: the next start
 
 test('a member that has received nothing yet has nothing to go on with', async () => {
   const directory = join(root, 'joiner')
-  const identity = await createDataDirectory(realDisk, directory, {
+  const identity = await createDataDirectory(realVolume, directory, {
     kind: 'join',
     clusterId: ClusterId(77n),
     memberId: OWN,
@@ -181,7 +182,7 @@ test('a member that has received nothing yet has nothing to go on with', async (
     members: [member(1n), member(2n)],
     operationId: '',
   })
-  const opened = await openDataDirectory(realDisk, directory, identity, OPTIONS, true)
+  const opened = await openDataDirectory(realVolume, directory, identity, OPTIONS, true)
   assert.ok(!opened.ok)
   assert.match(opened.error, /not yet received any data/)
 })

@@ -10,7 +10,7 @@ import { LogIndex, MemberId, NOBODY, formatId, parseId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { MembershipChange } from '../mvcc/command.ts'
 import { getOperation } from '../mvcc/members.ts'
-import type { Transport } from '../transport/transport.ts'
+import type { PeerTransport } from '../transport/transport.ts'
 import { refuse, staleFence, type LeaderFacts, type RequestedChange } from './fence.ts'
 import type { HashedKeyValues } from './hasher.ts'
 import { LeaseDuties } from './lease-duties.ts'
@@ -39,9 +39,9 @@ const HASH_TIMEOUT_MS = 60_000
 export class LeaderDuties {
   readonly leases: LeaseDuties
   readonly #node: Node
-  readonly #transport: Transport
+  readonly #transport: PeerTransport
 
-  constructor(node: Node, transport: Transport) {
+  constructor(node: Node, transport: PeerTransport) {
     this.#node = node
     this.#transport = transport
     this.leases = new LeaseDuties(node, (to, payload, timeoutMs) => transport.request(to, payload, timeoutMs))

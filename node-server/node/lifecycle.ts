@@ -20,10 +20,9 @@ import type {
 import { unreachable } from '../../lib/assert.ts'
 import { ClusterId, MemberId, NOBODY, formatId, parseId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
-import { markRemoved, memberPaths, type StoredIdentity } from '../storage/data-directory.ts'
-import type { Disk } from '../storage/disk.ts'
-import type { TlsOptions } from '../tls/options.ts'
-import { Transport } from '../transport/transport.ts'
+import { markRemoved, type StoredIdentity } from '../storage/data-directory.ts'
+import type { Volume } from '../storage/volume.ts'
+import type { PeerTransport, TransportHandlers } from '../transport/transport.ts'
 import type { AdminPort } from './admin-port.ts'
 import { adminStatus } from './admin-status.ts'
 import { handOver } from './hand-over.ts'
@@ -37,14 +36,13 @@ import type { NodePort } from './ports.ts'
 import { Upkeep } from './upkeep.ts'
 
 export interface LifecycleOptions {
-  readonly disk: Disk
+  readonly volume: Volume
   readonly dataDirectory: string
   /** Of a member that is made; undefined: in the data directory. */
   readonly walDirectory?: string | undefined
-  readonly listenPeerUrls: readonly string[]
   readonly peerURLs: readonly string[]
-  /** For https peer URLs; its files are there. */
-  readonly peerTls: TlsOptions | undefined
+  /** Opens the way to the other members. Rejects when an address cannot be listened on. */
+  readonly connect: (self: StoredIdentity, handlers: TransportHandlers) => Promise<PeerTransport>
   readonly version: string
   readonly etcdVersion: string
   readonly node: NodeOptions
@@ -57,7 +55,7 @@ export interface LifecycleOptions {
 interface Running {
   readonly node: Node
   readonly duties: LeaderDuties
-  readonly transport: Transport
+  readonly transport: PeerTransport
   readonly upkeep: Upkeep
 }
 
@@ -85,8 +83,8 @@ export class Lifecycle implements AdminPort {
    * for the user.
    */
   async run(identity: StoredIdentity, isNewClusterForced = false): Promise<Result<void, string>> {
-    const { disk, dataDirectory, listenPeerUrls, node: nodeOptions, onFatal } = this.#options
-    const opened = await openDataDirectory(disk, dataDirectory, identity, nodeOptions, isNewClusterForced)
+    const { volume, dataDirectory, node: nodeOptions, onFatal } = this.#options
+    const opened = await openDataDirectory(volume, dataDirectory, identity, nodeOptions, isNewClusterForced)
     if (!opened.ok) return opened
     const node = new Node({
       ...opened.value,
@@ -97,29 +95,18 @@ export class Lifecycle implements AdminPort {
     })
     // The handlers are called once peers connect, by when `duties` is there.
     const duties: { current: LeaderDuties | undefined } = { current: undefined }
-    const transport = await Transport.listen(
-      {
-        listenUrls: listenPeerUrls,
-        tls: this.#options.peerTls,
-        log: nodeOptions.log,
-        clusterId: identity.clusterId,
-        memberId: identity.memberId,
-        snapshotDirectory: memberPaths(dataDirectory).snapshots,
-        clock: nodeOptions.clock,
+    const transport = await this.#options.connect(identity, {
+      onMessages: (messages) => node.onMessages(messages),
+      onSnapshot: (received) => node.onSnapshot(received),
+      onRequest: async (from, payload) => (await duties.current?.onRequest(from, payload)) ?? Buffer.alloc(0),
+      onUnreachable: (id) => node.onUnreachable(id),
+      onRefused: (by, reason) => {
+        nodeOptions.log.warn({ by: formatId(by), reason }, 'a peer refused this member')
+        if (reason === 'removed') node.becomeRemoved()
       },
-      {
-        onMessages: (messages) => node.onMessages(messages),
-        onSnapshot: (received) => node.onSnapshot(received),
-        onRequest: async (from, payload) => (await duties.current?.onRequest(from, payload)) ?? Buffer.alloc(0),
-        onUnreachable: (id) => node.onUnreachable(id),
-        onRefused: (by, reason) => {
-          nodeOptions.log.warn({ by: formatId(by), reason }, 'a peer refused this member')
-          if (reason === 'removed') node.becomeRemoved()
-        },
-        onSnapshotSent: (to, result) => node.onSnapshotSent(to, result),
-        isRemoved: (id) => node.isRemovedMember(id),
-      },
-    )
+      onSnapshotSent: (to, result) => node.onSnapshotSent(to, result),
+      isRemoved: (id) => node.isRemovedMember(id),
+    })
     const leaderDuties = new LeaderDuties(node, transport)
     duties.current = leaderDuties
     const upkeep = new Upkeep(node, (peer, revision) => leaderDuties.hashOf(peer, revision))
@@ -137,8 +124,8 @@ export class Lifecycle implements AdminPort {
 
   /** Makes the data directory, durably, and runs it. */
   async start(plan: StartPlan): Promise<Result<void, string>> {
-    const { disk, dataDirectory, walDirectory } = this.#options
-    const identity = await createDataDirectory(disk, dataDirectory, plan, walDirectory)
+    const { volume, dataDirectory, walDirectory } = this.#options
+    const identity = await createDataDirectory(volume, dataDirectory, plan, walDirectory)
     return this.run(identity)
   }
 
@@ -265,10 +252,10 @@ export class Lifecycle implements AdminPort {
 
   #onRemoved(): void {
     const identity = this.#identity
-    const { disk, dataDirectory, onFatal, onRemoved } = this.#options
+    const { volume, dataDirectory, onFatal, onRemoved } = this.#options
     if (identity === undefined) return
     this.#identity = { ...identity, isRemoved: true }
-    this.#marking = markRemoved(disk, dataDirectory, identity).then(onRemoved, onFatal)
+    this.#marking = markRemoved(volume.disk, dataDirectory, identity).then(onRemoved, onFatal)
   }
 }
 

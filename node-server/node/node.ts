@@ -42,7 +42,7 @@ import {
 } from '../raft/raft.ts'
 import type { StoredIdentity } from '../storage/data-directory.ts'
 import type { Wal } from '../storage/wal.ts'
-import type { ReceivedSnapshot, SnapshotMessage, Transport } from '../transport/transport.ts'
+import type { PeerTransport, ReceivedSnapshot, SnapshotMessage } from '../transport/transport.ts'
 import { Applier, applied, problemOf, type Outcome } from './applier.ts'
 import { onlyApplicable } from './forwarded.ts'
 import { newLeaseIds } from './lease-ids.ts'
@@ -89,7 +89,7 @@ export class Node {
   readonly #reads: Reads
   readonly #onRemoved: () => void
   readonly #onFatal: (error: unknown) => void
-  #transport: Transport | undefined
+  #transport: PeerTransport | undefined
   #isPumpScheduled = false
   #turn: Promise<void> | undefined
   #tickTimer: Timer | undefined
@@ -173,7 +173,7 @@ export class Node {
     return leaderOf(this.#raft)
   }
 
-  start(transport: Transport): void {
+  start(transport: PeerTransport): void {
     this.#transport = transport
     this.#onMembersChanged()
     const { configuration } = this.raftStatus()
@@ -376,7 +376,7 @@ export class Node {
   #schedulePump(): void {
     if (this.#isPumpScheduled || this.#turn !== undefined) return
     this.#isPumpScheduled = true
-    setImmediate(() => {
+    this.options.clock.soon(() => {
       this.#isPumpScheduled = false
       this.#pump()
     })

@@ -17,12 +17,12 @@ import {
   type MemberPaths,
   type StoredIdentity,
 } from '../storage/data-directory.ts'
-import type { Disk } from '../storage/disk.ts'
 import type { Identity } from '../storage/record.ts'
 import { recover } from '../storage/recovery.ts'
 import { replay, type WalContents } from '../storage/wal-replay.ts'
 import { linkWalDirectory } from '../storage/wal-directory.ts'
-import { DEFAULT_SEGMENT_SIZE_BYTES, Wal, type WalOptions } from '../storage/wal.ts'
+import type { Volume } from '../storage/volume.ts'
+import { Wal, type WalOptions } from '../storage/wal.ts'
 import { decodeConfiguration } from './configuration.ts'
 import { forceNewCluster, type Recovered } from './force-new-cluster.ts'
 import { noteConfiguration } from './membership.ts'
@@ -46,14 +46,15 @@ const GENESIS = { index: LogIndex(1), term: Term(1) } as const
 const NOTHING = { index: LogIndex(0), term: Term(0) } as const
 
 export function createDataDirectory(
-  disk: Disk,
+  volume: Volume,
   dataDirectory: string,
   plan: StartPlan,
   walDirectory?: string,
 ): Promise<StoredIdentity> {
-  return createMember(disk, dataDirectory, plan, async (paths, identity) => {
+  const member = { ...plan, incarnation: volume.newIncarnation() }
+  return createMember(volume.disk, dataDirectory, member, async (paths, identity) => {
     if (walDirectory !== undefined) await linkWalDirectory(walDirectory, paths.wal)
-    await fillDirectory(disk, paths, identity, plan)
+    await fillDirectory(volume, paths, identity, plan)
   })
 }
 
@@ -62,26 +63,27 @@ export function createDataDirectory(
  * given. A crash on the way leaves a directory that no member starts on, and that this may be called on again.
  */
 export function restoreDataDirectory(
-  disk: Disk,
+  volume: Volume,
   dataDirectory: string,
   plan: StartPlan,
   placeStore: (path: string) => Promise<void>,
 ): Promise<StoredIdentity> {
   const fill = async (paths: MemberPaths, identity: Identity): Promise<void> => {
     await placeStore(storePath(paths, FIRST_STORE))
-    await fillDirectory(disk, paths, identity, plan)
+    await fillDirectory(volume, paths, identity, plan)
   }
-  return createMember(disk, dataDirectory, plan, fill, RESTORING)
+  const member = { ...plan, incarnation: volume.newIncarnation() }
+  return createMember(volume.disk, dataDirectory, member, fill, RESTORING)
 }
 
-async function fillDirectory(disk: Disk, paths: MemberPaths, identity: Identity, plan: StartPlan): Promise<void> {
-  const store = await openStore(disk, paths)
+async function fillDirectory(volume: Volume, paths: MemberPaths, identity: Identity, plan: StartPlan): Promise<void> {
+  const store = await openStore(volume, paths)
   for (const member of plan.members) putMember(store, member)
   if (plan.kind === 'bootstrap') writeGenesis(store, plan)
   // Not replicated yet, but where to find the others; the first snapshot brings the members as the cluster knows them.
   else store.update({})
   await store.close()
-  await createWal(disk, paths, identity, plan)
+  await createWal(volume, paths, identity, plan)
 }
 
 function writeGenesis(store: Store, plan: StartPlan): void {
@@ -106,13 +108,10 @@ function ascending(a: bigint, b: bigint): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-async function createWal(disk: Disk, paths: MemberPaths, identity: Identity, plan: StartPlan): Promise<void> {
+async function createWal(volume: Volume, paths: MemberPaths, identity: Identity, plan: StartPlan): Promise<void> {
   const base = plan.kind === 'bootstrap' ? GENESIS : NOTHING
   const state = { identity, base, hardState: { term: base.term, vote: NOBODY, commit: base.index } }
-  const wal = await Wal.create(disk, paths.wal, state, {
-    segmentSizeBytes: DEFAULT_SEGMENT_SIZE_BYTES,
-    onSync: () => {},
-  })
+  const wal = await Wal.create(volume.disk, paths.wal, state, { ...volume.walSizes, onSync: () => {} })
   await wal.close()
 }
 
@@ -130,12 +129,13 @@ export function removedReason(dataDirectory: string): string {
 
 /** The error says in words why the directory cannot be used, and what to do. */
 export async function openDataDirectory(
-  disk: Disk,
+  volume: Volume,
   dataDirectory: string,
   identity: StoredIdentity,
   options: NodeOptions,
   isNewClusterForced = false,
 ): Promise<Result<OpenedMember, string>> {
+  const { disk } = volume
   const paths = memberPaths(dataDirectory)
   const contents = await replay(disk, paths.wal)
   if (!contents.ok) return contents
@@ -147,8 +147,8 @@ export async function openDataDirectory(
       { bytes: contents.value.tornBytes },
       'cut the torn tail of the log: a write that was never answered',
     )
-  const snapshots = new Snapshots(disk, paths)
-  const recovered = await recoverStore(snapshots, disk, paths, contents.value, options)
+  const snapshots = new Snapshots(volume, paths)
+  const recovered = await recoverStore(snapshots, volume, paths, contents.value, options)
   if (!recovered.ok) return recovered
   const { store, commitIndex } = recovered.value
   if (isRemovedMember(store, identity.memberId)) {
@@ -159,7 +159,7 @@ export async function openDataDirectory(
   await snapshots.clean()
   await snapshots.removeOldStores()
   const walOptions: WalOptions = {
-    segmentSizeBytes: DEFAULT_SEGMENT_SIZE_BYTES,
+    ...volume.walSizes,
     onSync: (seconds) => options.observer.walFsync(seconds),
   }
   const wal = await Wal.resume(disk, paths.wal, contents.value, walOptions)
@@ -185,7 +185,7 @@ export async function openDataDirectory(
 
 async function recoverStore(
   snapshots: Snapshots,
-  disk: Disk,
+  volume: Volume,
   paths: MemberPaths,
   contents: WalContents,
   options: NodeOptions,
@@ -193,7 +193,7 @@ async function recoverStore(
   const { base, hardState } = contents.state
   const lastIndex = LogIndex(base.index + contents.entries.length)
   const commitIndex = LogIndex(Math.max(base.index, hardState.commit))
-  let store = await tryOpenStore(disk, paths, options)
+  let store = await tryOpenStore(volume, paths, options)
   const found = { baseIndex: base.index, lastIndex, commitIndex, snapshots: await snapshots.received() }
   const recovery = recover({ ...found, appliedIndex: store?.appliedIndex })
   switch (recovery.kind) {
@@ -211,9 +211,9 @@ async function recoverStore(
   }
 }
 
-async function tryOpenStore(disk: Disk, paths: MemberPaths, options: NodeOptions): Promise<Store | undefined> {
+async function tryOpenStore(volume: Volume, paths: MemberPaths, options: NodeOptions): Promise<Store | undefined> {
   try {
-    return await openStore(disk, paths)
+    return await openStore(volume, paths)
   } catch (error) {
     options.log.error({ err: error }, 'the store cannot be opened')
     return undefined

@@ -10,7 +10,7 @@ import { put } from '../mvcc/testing/requests.ts'
 import { EMPTY_CONFIGURATION } from '../raft/membership.ts'
 import { LmdbBackend } from '../storage/backend.ts'
 import { memberPaths } from '../storage/data-directory.ts'
-import { realDisk } from '../storage/disk.ts'
+import { realVolume } from '../storage/volume.ts'
 import type { ReceivedSnapshot } from '../transport/transport.ts'
 import { Snapshots } from './snapshots.ts'
 
@@ -27,7 +27,7 @@ async function incoming(t: TestContext): Promise<{ folder: string; snapshots: Sn
   const path = join(paths.snapshots, 'incoming-1.tmp')
   await store.backend.writeSnapshot(path)
   await store.close()
-  return { folder: paths.snapshots, snapshots: new Snapshots(realDisk, paths), path }
+  return { folder: paths.snapshots, snapshots: new Snapshots(realVolume, paths), path }
 }
 
 function received(path: string, index: number, term: number): ReceivedSnapshot {

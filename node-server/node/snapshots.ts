@@ -8,10 +8,10 @@ import { MalformedBytes } from '../../lib/bytes.ts'
 import { LogIndex } from '../../lib/ids.ts'
 import { Store } from '../mvcc/store.ts'
 import type { SnapshotMeta } from '../raft/message.ts'
-import { LmdbBackend, readSnapshotMeta } from '../storage/backend.ts'
 import type { MemberPaths } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
-import type { ReceivedSnapshot, SnapshotMessage, Transport } from '../transport/transport.ts'
+import type { Volume } from '../storage/volume.ts'
+import type { ReceivedSnapshot, PeerTransport, SnapshotMessage } from '../transport/transport.ts'
 import { decodeConfiguration } from './configuration.ts'
 import { FIRST_STORE, newestStore, storeName, storePath, type StoreFile } from './store-name.ts'
 
@@ -33,12 +33,14 @@ async function readSome(file: FileHandle, maxBytes: number): Promise<Buffer> {
 }
 
 export class Snapshots {
+  readonly #volume: Volume
   readonly #disk: Disk
   readonly #paths: MemberPaths
   #sequence = 0
 
-  constructor(disk: Disk, paths: MemberPaths) {
-    this.#disk = disk
+  constructor(volume: Volume, paths: MemberPaths) {
+    this.#volume = volume
+    this.#disk = volume.disk
     this.#paths = paths
   }
 
@@ -48,12 +50,12 @@ export class Snapshots {
   }
 
   /** Makes a copy of the store's last commit and streams it; the outcome goes to the transport's handler. */
-  async send(store: Store, transport: Transport, message: SnapshotMessage): Promise<void> {
+  async send(store: Store, transport: PeerTransport, message: SnapshotMessage): Promise<void> {
     const path = join(this.#paths.snapshots, `outgoing-${++this.#sequence}.db`)
     try {
       await store.commit()
       await store.backend.writeSnapshot(path)
-      const meta = await readSnapshotMeta(path)
+      const meta = await this.#volume.readSnapshotMeta(path)
       const snapshot: SnapshotMeta = {
         index: meta.appliedIndex,
         term: meta.appliedTerm,
@@ -107,7 +109,7 @@ export class Snapshots {
    */
   async keep(received: ReceivedSnapshot): Promise<void> {
     const { index, term } = received.message.snapshot
-    const meta = await readSnapshotMeta(received.path)
+    const meta = await this.#volume.readSnapshotMeta(received.path)
     if (meta.appliedIndex !== index || meta.appliedTerm !== term) {
       throw new MalformedBytes(
         `a snapshot of entry ${index} (term ${term}) that holds entry ${meta.appliedIndex} (term ${meta.appliedTerm})`,
@@ -124,7 +126,7 @@ export class Snapshots {
   async install(index: LogIndex): Promise<Store> {
     await this.#disk.rename(this.#receivedPath(index), storePath(this.#paths, { beganAt: index, generation: 0 }))
     await this.#disk.syncDirectory(this.#paths.db)
-    return openStore(this.#disk, this.#paths)
+    return openStore(this.#volume, this.#paths)
   }
 
   async removeOldStores(): Promise<void> {
@@ -146,8 +148,8 @@ export class Snapshots {
 }
 
 /** The newest, should a crash have left an older one beside it. */
-export async function openStore(disk: Disk, paths: MemberPaths): Promise<Store> {
-  return new Store(new LmdbBackend(storePath(paths, await currentStore(disk, paths))))
+export async function openStore(volume: Volume, paths: MemberPaths): Promise<Store> {
+  return new Store(volume.openBackend(storePath(paths, await currentStore(volume.disk, paths))))
 }
 
 async function currentStore(disk: Disk, paths: MemberPaths): Promise<StoreFile> {

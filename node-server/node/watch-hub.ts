@@ -200,7 +200,7 @@ export class WatchHub {
   #schedule(): void {
     if (this.#isScheduled || (this.#behind.size === 0 && this.progressRevision !== undefined)) return
     this.#isScheduled = true
-    setImmediate(() => {
+    this.#clock.soon(() => {
       this.#isScheduled = false
       if (this.#watches === 0) return
       this.#followStore()

@@ -6,7 +6,12 @@ import type { Disk } from './disk.ts'
 import { KEEP_ALL, KEEP_NOTHING, MemoryDisk } from './testing/memory-disk.ts'
 
 const DATA = '/data'
-const member = { clusterId: ClusterId(0xc1n), memberId: MemberId(0xfedcba9876543210n), name: 'kv-0' }
+const member = {
+  clusterId: ClusterId(0xc1n),
+  memberId: MemberId(0xfedcba9876543210n),
+  name: 'kv-0',
+  incarnation: 0x1234n,
+}
 
 /** What a caller does: a durable file in the store's folder. */
 const fill =

@@ -9,7 +9,6 @@
  *   <data-dir>/creating/            a directory that is being made; without meaning after a crash
  *   <data-dir>/restoring/           the same out of a snapshot: after a crash nobody may start here as if it were empty
  */
-import { randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { ClusterId, MemberId, formatId, parseId } from '../../lib/ids.ts'
@@ -83,7 +82,7 @@ export async function readIdentity(
 export async function createMember(
   disk: Disk,
   dataDirectory: string,
-  member: { clusterId: ClusterId; memberId: MemberId; name: string },
+  member: Omit<StoredIdentity, 'isRemoved'>,
   fill: (paths: MemberPaths, identity: Identity) => Promise<void>,
   workFolder: typeof CREATING | typeof RESTORING = CREATING,
 ): Promise<StoredIdentity> {
@@ -92,7 +91,7 @@ export async function createMember(
   const paths = pathsIn(creating)
   for (const path of [dataDirectory, creating, paths.db, paths.snapshots]) await disk.makeDirectory(path)
   await disk.syncDirectory(dataDirectory) // after a crash it shows what was under way
-  const identity: StoredIdentity = { ...member, incarnation: randomBytes(8).readBigUInt64BE(), isRemoved: false }
+  const identity: StoredIdentity = { ...member, isRemoved: false }
   await fill(paths, identity)
   await disk.syncDirectory(paths.db)
   await writeIdentity(disk, creating, identity)

@@ -25,15 +25,18 @@ export interface WalState {
   readonly hardState: HardState
 }
 
-export interface WalOptions {
+export interface WalSizes {
   readonly segmentSizeBytes: number
   /** Zeros are written ahead in steps of this: a sync is quicker when it changes no file size. Default 1 MiB. */
   readonly preparedSizeBytes?: number
+}
+
+export interface WalOptions extends WalSizes {
   /** Told the duration of each write with its sync. */
   readonly onSync: (seconds: number) => void
 }
 
-export const DEFAULT_SEGMENT_SIZE_BYTES = 64 * 1024 * 1024
+export const DEFAULT_WAL_SIZES: WalSizes = { segmentSizeBytes: 64 * 1024 * 1024 }
 const DEFAULT_PREPARED_SIZE_BYTES = 1024 * 1024
 
 export class Wal {

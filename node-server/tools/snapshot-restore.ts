@@ -12,6 +12,7 @@ import { planNew } from '../static-start.ts'
 import { LmdbBackend } from '../storage/backend.ts'
 import { RESTORING } from '../storage/data-directory.ts'
 import { isMissing, realDisk } from '../storage/disk.ts'
+import { realVolume } from '../storage/volume.ts'
 import { lockDirectory } from '../storage/lock.ts'
 import { readSnapshotFile } from './snapshot-file.ts'
 import { inspectStore, type StoreInspection } from './store-inspection.ts'
@@ -60,7 +61,7 @@ async function restore(io: ToolIo, path: string, flags: RestoreFlags): Promise<R
   if (!lock.ok) return lock
   try {
     let inspection: StoreInspection | undefined
-    await restoreDataDirectory(realDisk, dataDir, plan.value, async (storePath) => {
+    await restoreDataDirectory(realVolume, dataDir, plan.value, async (storePath) => {
       inspection = await placeStore(io, path, storePath, flags)
     })
     return ok(describe(path, flags, plan.value, inspection))

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { memberPaths, readIdentity } from '../storage/data-directory.ts'
 import { realDisk } from '../storage/disk.ts'
+import { realVolume } from '../storage/volume.ts'
 import { lockDirectory } from '../storage/lock.ts'
 import { openStore } from '../node/snapshots.ts'
 import { listMembers } from '../mvcc/members.ts'
@@ -162,7 +163,7 @@ test('snapshot restore: a member of a new cluster, by the rules of a static star
   const identity = await readIdentity(realDisk, made)
   assert.ok(identity.ok && identity.value?.name === 'a')
   assert.match(restored.out, new RegExp(`member a \\(${identity.value.memberId.toString(16)}\\) of cluster`))
-  const store = await openStore(realDisk, memberPaths(made))
+  const store = await openStore(realVolume, memberPaths(made))
   assert.deepEqual(
     listMembers(store)
       .map(({ name }) => name)

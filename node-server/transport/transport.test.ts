@@ -26,6 +26,7 @@ const clock: Clock = {
     const timer = setTimeout(fire, delayMs).unref()
     return { cancel: () => clearTimeout(timer) }
   },
+  soon: (fire) => void setImmediate(fire),
 }
 
 interface Side {

@@ -61,7 +61,24 @@ export interface TransportHandlers {
   isRemoved(id: MemberId): boolean
 }
 
-export class Transport {
+/** The way to the other members, once it is open. */
+export interface PeerTransport {
+  /** The members there are, with their peer URLs; this member itself is left out. */
+  setPeers(urlsById: ReadonlyMap<MemberId, readonly string[]>): void
+  /** Any of them may be lost. */
+  send(messages: readonly Message[]): void
+  request(to: MemberId, payload: Uint8Array, timeoutMs: number): Promise<Result<Buffer, string>>
+  /** Streams the file; the outcome goes to onSnapshotSent. */
+  sendSnapshot(message: SnapshotMessage, path: string): Promise<void>
+  stats(id: MemberId): PeerLinkStats
+  close(): Promise<void>
+}
+
+export interface PeerLinkStats extends PeerStats {
+  readonly receivedBytes: number
+}
+
+export class Transport implements PeerTransport {
   readonly #options: TransportOptions
   readonly #handlers: TransportHandlers
   readonly #peers = new Map<MemberId, Peer>()
@@ -87,7 +104,6 @@ export class Transport {
     return transport
   }
 
-  /** The members there are, with their peer URLs; this member itself is left out. */
   setPeers(urlsById: ReadonlyMap<MemberId, readonly string[]>): void {
     for (const [id, peer] of this.#peers) {
       if (urlsById.has(id)) continue
@@ -118,7 +134,6 @@ export class Transport {
     return this.#peers.get(to)?.request(payload, timeoutMs) ?? Promise.resolve(err('the peer is not known here'))
   }
 
-  /** Streams the file; the outcome goes to onSnapshotSent. */
   async sendSnapshot(message: SnapshotMessage, path: string): Promise<void> {
     const url = this.#peers.get(message.to)?.urls[0]
     const result =
@@ -130,7 +145,7 @@ export class Transport {
     this.#handlers.onSnapshotSent(message.to, result)
   }
 
-  stats(id: MemberId): PeerStats & { readonly receivedBytes: number } {
+  stats(id: MemberId): PeerLinkStats {
     const none = { sentBytes: 0, sendFailures: 0, roundTripMs: undefined, connectedSinceMs: undefined }
     return { ...(this.#peers.get(id)?.stats ?? none), receivedBytes: this.#receivedBytes.get(id) ?? 0 }
   }

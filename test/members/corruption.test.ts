@@ -15,8 +15,9 @@ import { DEFAULT_MAINTENANCE, type MaintenanceOptions } from '../../node-server/
 import type { NodePort } from '../../node-server/node/ports.ts'
 import { PutRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
 import { LmdbBackend } from '../../node-server/storage/backend.ts'
-import { readIdentity } from '../../node-server/storage/data-directory.ts'
-import { realDisk } from '../../node-server/storage/disk.ts'
+import { memberPaths, readIdentity } from '../../node-server/storage/data-directory.ts'
+import { realVolume } from '../../node-server/storage/volume.ts'
+import { Transport } from '../../node-server/transport/transport.ts'
 import { eventually, freePort } from './member-process.ts'
 
 const CLUSTER = ClusterId(0x1cn)
@@ -60,11 +61,14 @@ class InProcessMember {
   async start(members: readonly Member[], maintenance: Partial<MaintenanceOptions>): Promise<string | undefined> {
     const { name } = this.record
     const lifecycle = new Lifecycle({
-      disk: realDisk,
+      volume: realVolume,
       dataDirectory: this.directory,
-      listenPeerUrls: [this.peerURL],
       peerURLs: [this.peerURL],
-      peerTls: undefined,
+      connect: ({ clusterId, memberId }, handlers) => {
+        const snapshotDirectory = memberPaths(this.directory).snapshots
+        const self = { clusterId, memberId, snapshotDirectory, clock: systemClock }
+        return Transport.listen({ listenUrls: [this.peerURL], ...self }, handlers)
+      },
       version: '0',
       etcdVersion: '0',
       node: {
@@ -89,7 +93,7 @@ class InProcessMember {
       onRemoved: () => assert.fail('removed'),
     })
     this.#lifecycle = lifecycle
-    const identity = await readIdentity(realDisk, this.directory)
+    const identity = await readIdentity(realVolume.disk, this.directory)
     assert.ok(identity.ok)
     const started =
       identity.value === undefined

@@ -23,6 +23,10 @@ class OneTimer implements Clock {
     return { cancel: () => (this.#due = undefined) }
   }
 
+  soon(): void {
+    assert.fail('nothing here is put off')
+  }
+
   fire(): void {
     const due = this.#due
     assert.ok(due !== undefined, 'a timer runs')

@@ -11,7 +11,12 @@ import type { Watch, WatchOutlet, WatchSpec } from '../watch.ts'
 /** Each look at it finds that the slice has used up its time, so that work is cut as finely as it can be. */
 function hurriedClock(): Clock {
   let nowMs = 0
-  return { monotonicMs: () => (nowMs += 1000), wallMs: () => 0, setTimer: () => ({ cancel: () => undefined }) }
+  return {
+    monotonicMs: () => (nowMs += 1000),
+    wallMs: () => 0,
+    setTimer: () => ({ cancel: () => undefined }),
+    soon: (fire) => void setImmediate(fire),
+  }
 }
 
 export class HubRig {

@@ -24,6 +24,10 @@ export class VirtualClock implements Clock {
     return { cancel: () => void this.#waiting.delete(waiting) }
   }
 
+  soon(fire: () => void): void {
+    setImmediate(fire)
+  }
+
   /** Fires what is due on the way, in its order, and lets each finish before the next. */
   async pass(durationMs: number): Promise<void> {
     const endMs = this.#nowMs + durationMs

@@ -12,6 +12,7 @@ import { createDataDirectory } from '../../node/open.ts'
 import { PutRequest } from '../../proto/generated/etcd/rpc.ts'
 import { memberPaths, type MemberPaths } from '../../storage/data-directory.ts'
 import { realDisk } from '../../storage/disk.ts'
+import { realVolume } from '../../storage/volume.ts'
 import { replay } from '../../storage/wal-replay.ts'
 import { Wal } from '../../storage/wal.ts'
 import { openStore } from '../../node/snapshots.ts'
@@ -56,7 +57,7 @@ const TERM = Term(2)
 export async function dataDirectory(t: TestContext): Promise<{ directory: string; paths: MemberPaths }> {
   const directory = join(await temporary(t), 'data')
   const member = { id: MEMBER, name: 'infra0', peerURLs: ['http://127.0.0.1:1'], clientURLs: [], isLearner: false }
-  await createDataDirectory(realDisk, directory, {
+  await createDataDirectory(realVolume, directory, {
     kind: 'bootstrap',
     clusterId: ClusterId(0xc1n),
     memberId: MEMBER,
@@ -66,7 +67,7 @@ export async function dataDirectory(t: TestContext): Promise<{ directory: string
   })
   const paths = memberPaths(directory)
   await appendEntries(paths)
-  const store = await openStore(realDisk, paths)
+  const store = await openStore(realVolume, paths)
   for (const [key, value] of [
     ['a', '1'],
     ['b', '2'],
@@ -98,7 +99,7 @@ async function appendEntries(paths: MemberPaths): Promise<void> {
 
 /** A snapshot as `etcdctl snapshot save` writes it: the store's file and its digest. */
 export async function snapshotOf(paths: MemberPaths, path: string): Promise<void> {
-  const store = await openStore(realDisk, paths)
+  const store = await openStore(realVolume, paths)
   await store.backend.writeSnapshot(path)
   await store.close()
   await appendFile(

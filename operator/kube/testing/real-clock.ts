@@ -8,6 +8,7 @@ export const REAL_CLOCK: Clock = {
     const timer = setTimeout(fire, delayMs)
     return { cancel: () => clearTimeout(timer) }
   },
+  soon: (fire) => void setImmediate(fire),
 }
 
 /** Waits until `condition` holds; fails after two seconds, naming what was waited for. */

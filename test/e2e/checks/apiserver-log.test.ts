@@ -13,6 +13,9 @@ test('what differs only in numbers is one kind, and so is all that tells of a lo
     at('watcher.go:342] "watch chan error" err="rpc error: code = Unavailable desc = etcdserver: leader changed"'),
     at('watcher.go:342] "watch chan error" err="rpc error: code = Unavailable desc = error reading from server: EOF"'),
     at('lease.go:251] "Failed to update" err="etcdserver: leader changed"'),
+    at(
+      'controller.go:251] "Failed to update lease" err="Operation cannot be fulfilled on leases.coordination.k8s.io \\"apiserver-wlv32\\": the object has been modified; please try again"',
+    ),
     at('status.go:71] "wrapped" revision=17'),
     at('status.go:71] "wrapped" revision=18'),
   ].join('\n')

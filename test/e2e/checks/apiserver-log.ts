@@ -15,6 +15,8 @@ const UNAVAILABLE = [
   /desc = \\?"transport: /,
   /context (deadline exceeded|canceled)/,
   /transport is closing|the client connection is closing|connection reset by peer/,
+  // Its own lease, which nobody else writes: the answer to its write was lost with the member, and the write was made.
+  /^"Failed to update lease" .*leases\.coordination\.k8s\.io .*apiserver-\w+.*the object has been modified/,
 ]
 
 /** Where it was said, and what, without what differs from run to run; each with the first line of its kind. */

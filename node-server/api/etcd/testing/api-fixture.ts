@@ -27,6 +27,7 @@ const clock: Clock = {
     const timer = setTimeout(fire, delayMs)
     return { cancel: () => clearTimeout(timer) }
   },
+  soon: (fire) => void setImmediate(fire),
 }
 
 export let member = new MemoryMember()
