@@ -1,0 +1,49 @@
+/** The disk of one process as it uses it: syncs take time, and some operations fail as the faults of the day say. */
+import type { Disk, DiskFile } from '../../node-server/storage/disk.ts'
+import type { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
+import type { ProcessClock } from './process-clock.ts'
+
+export interface DiskFaults {
+  /** How long the next sync takes, in milliseconds. */
+  syncMs(): number
+  /** Whether the next sync fails; nothing is known of what was written before. */
+  failsSync(): boolean
+  /** Whether there is no room for the next write; half of it is written. */
+  isFull(): boolean
+}
+
+export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: DiskFaults): Disk {
+  const synced = async (): Promise<void> => {
+    await clock.sleep(faults.syncMs())
+    if (faults.failsSync()) throw diskError('EIO', 'sync')
+  }
+  const wrap = (path: string, file: DiskFile): DiskFile => ({
+    write: async (bytes, position) => {
+      if (!faults.isFull()) return file.write(bytes, position)
+      await file.write(bytes.subarray(0, bytes.length >> 1), position)
+      throw diskError('ENOSPC', `write ${path}`)
+    },
+    truncate: (sizeBytes) => file.truncate(sizeBytes),
+    sync: async () => {
+      await synced()
+      await file.sync()
+    },
+    close: () => file.close(),
+  })
+  return {
+    open: async (path, options) => wrap(path, await under.open(path, options)),
+    readFile: (path) => under.readFile(path),
+    list: (directory) => under.list(directory),
+    makeDirectory: (path) => under.makeDirectory(path),
+    rename: (from, to) => under.rename(from, to),
+    remove: (path) => under.remove(path),
+    syncDirectory: async (path) => {
+      await synced()
+      await under.syncDirectory(path)
+    },
+  }
+}
+
+function diskError(code: string, what: string): Error {
+  return Object.assign(new Error(`${code}: ${what}`), { code })
+}
