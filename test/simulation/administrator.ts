@@ -81,11 +81,13 @@ export class Administrator {
     if (status === undefined || port === undefined || target === undefined) return
     this.#world.log.add(this.#name, `asks ${target} to lead`)
     await within(this.#world, 6000, (settle) => {
-      port.transferLeader({
-        operationId: this.#operationId(),
-        expectedConfigIndex: status.configIndex,
-        memberId: target,
-      }).then(settle, (error: unknown) => this.#world.fail(error))
+      port
+        .transferLeader({
+          operationId: this.#operationId(),
+          expectedConfigIndex: status.configIndex,
+          memberId: target,
+        })
+        .then(settle, (error: unknown) => this.#world.fail(error))
     })
   }
 
@@ -257,7 +259,9 @@ export class Administrator {
   }
 
   #running(): { readonly lifecycle: AdminPort }[] {
-    return this.#world.members.flatMap(({ life }) => (life?.services === undefined || life.clock.isPaused ? [] : [life]))
+    return this.#world.members.flatMap(({ life }) =>
+      life?.services === undefined || life.clock.isPaused ? [] : [life],
+    )
   }
 
   /** A machine that is in no cluster. */

@@ -1,5 +1,6 @@
 /** The disk of one process as it uses it: syncs take time, and some operations fail as the faults of the day say. */
 import type { Disk, DiskFile } from '../../node-server/storage/disk.ts'
+import { BATCH_HEADER_SIZE_BYTES, MAGIC } from '../../node-server/storage/record.ts'
 import type { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
 import type { ProcessClock } from './process-clock.ts'
 
@@ -12,13 +13,21 @@ export interface DiskFaults {
   isFull(): boolean
 }
 
-export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: DiskFaults): Disk {
+export interface SimulatedDisk {
+  readonly disk: Disk
+  /** Entries or votes were written to the log, and no sync has made them durable yet. */
+  owesSync(): boolean
+}
+
+export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: DiskFaults): SimulatedDisk {
+  const owing = new Set<string>()
   const synced = async (): Promise<void> => {
     await clock.sleep(faults.syncMs())
     if (faults.failsSync()) throw diskError('EIO', 'sync')
   }
   const wrap = (path: string, file: DiskFile): DiskFile => ({
     write: async (bytes, position) => {
+      if (bearsPromise(bytes)) owing.add(path)
       if (!faults.isFull()) return file.write(bytes, position)
       await file.write(bytes.subarray(0, bytes.length >> 1), position)
       throw diskError('ENOSPC', `write ${path}`)
@@ -27,10 +36,11 @@ export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: Di
     sync: async () => {
       await synced()
       await file.sync()
+      owing.delete(path)
     },
     close: () => file.close(),
   })
-  return {
+  const disk: Disk = {
     open: async (path, options) => wrap(path, await under.open(path, options)),
     readFile: (path) => under.readFile(path),
     list: (directory) => under.list(directory),
@@ -42,6 +52,14 @@ export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: Di
       await under.syncDirectory(path)
     },
   }
+  return { disk, owesSync: () => owing.size > 0 }
+}
+
+/** A batch of the log that begins with a hard state or an entry (storage/record.ts). */
+function bearsPromise(bytes: Uint8Array): boolean {
+  if (MAGIC.compare(bytes, 0, MAGIC.length) !== 0) return false
+  const kind = bytes[BATCH_HEADER_SIZE_BYTES]
+  return kind === 2 || kind === 3
 }
 
 function diskError(code: string, what: string): Error {

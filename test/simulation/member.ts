@@ -10,6 +10,7 @@ import type { ServiceTable } from '../../node-server/grpc/service.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/open.ts'
 import { DEFAULT_MAINTENANCE, type NodeOptions } from '../../node-server/node/options.ts'
+import type { Node } from '../../node-server/node/node.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
 import { WatchHub } from '../../node-server/node/watch-hub.ts'
 import { memberPaths, readIdentity, type StoredIdentity } from '../../node-server/storage/data-directory.ts'
@@ -21,6 +22,7 @@ import type { Host } from './network.ts'
 import type { Seen } from './oracle.ts'
 import { ProcessClock } from './process-clock.ts'
 import { simulatedVolume } from './volume.ts'
+import { CLUSTER } from './cluster-id.ts'
 import type { World } from './world.ts'
 
 export const DATA_DIRECTORY = '/data'
@@ -31,6 +33,8 @@ export const ELECTION_MS = 1000
 /** One life of a process. */
 export interface Life {
   readonly clock: ProcessClock
+  /** Entries or votes are in the log that a crash could take back. */
+  readonly owesSync: () => boolean
   readonly lifecycle: Lifecycle
   host: Host | undefined
   port: NodePort | undefined
@@ -93,7 +97,7 @@ export class SimulatedMember {
     const world = this.#world
     this.lives += 1
     const clock = new ProcessClock(world.schedule, world.clockRate(), () => this.#afterStep(life))
-    const disk = simulatedDisk(this.disk, clock, this.#diskFaults())
+    const { disk, owesSync } = simulatedDisk(this.disk, clock, this.#diskFaults())
     const newIncarnation = (): bigint => BigInt(Math.floor(world.random.next() * 2 ** 53))
     const lifecycle: Lifecycle = new Lifecycle({
       volume: simulatedVolume(this.disk, disk, world.states, newIncarnation),
@@ -112,6 +116,7 @@ export class SimulatedMember {
     })
     const life: Life = {
       clock,
+      owesSync,
       lifecycle,
       host: undefined,
       port: undefined,
@@ -197,12 +202,17 @@ export class SimulatedMember {
     const node = life.lifecycle.running?.node
     if (node === undefined) return
     life.port = port
-    life.seen = world.oracle.started(node.raft, node.store, this.name, `${this.name}, life ${this.lives}`)
-    const { seen } = life
-    node.onApplied(() => world.oracle.applied(node.store, seen))
+    if (node.clusterId === CLUSTER) this.#watch(life, node)
     const { clock } = life
     const watch = { hub: new WatchHub(port, clock), electionMs: ELECTION_MS, random: world.random.next }
     life.services = etcdServices(port, { maxTxnOps: 128, clock, watch })
+  }
+
+  #watch(life: Life, node: Node): void {
+    const world = this.#world
+    const seen = world.oracle.started(node.raft, node.store, this.name, `${this.name}, life ${this.lives}`)
+    life.seen = seen
+    node.onApplied(() => world.oracle.applied(node.store, seen))
   }
 
   #afterStep(life: Life): void {
@@ -260,11 +270,6 @@ export class SimulatedMember {
     this.#world.log.add(this.name, `ends: ${String(error)}`)
     this.crash(this.#world.choose)
     this.#world.onFatal(this, error)
-  }
-
-  /** Whether all that this process wrote to its log would survive a crash. */
-  get isLogDurable(): boolean {
-    return !this.disk.hasUnsynced(PATHS.wal)
   }
 
   get isLeader(): boolean {

@@ -1,15 +1,14 @@
 /** Breaks things, ten times a second, as the mixture of the run says; and afterwards ends all of it. */
-import { MemberId } from '../../lib/ids.ts'
+import { MemberId, type ClusterId } from '../../lib/ids.ts'
 import type { StartPlan } from '../../node-server/node/open.ts'
 import { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
-import { ClusterId } from '../../lib/ids.ts'
 import type { Administrator } from './administrator.ts'
+import { OTHER_CLUSTER } from './cluster-id.ts'
 import { NO_FAULTS, type Mixture, type Nemesis } from './faults.ts'
 import { DATA_DIRECTORY, ELECTION_MS, type SimulatedMember } from './member.ts'
 import type { World } from './world.ts'
 
 const STEP_MS = 100
-const OTHER_CLUSTER = ClusterId(0xbadn)
 
 export class Disturber {
   readonly #world: World
@@ -214,7 +213,11 @@ export class Disturber {
 }
 
 /** How `member` is started as one of the first of a cluster. */
-export function firstMembers(members: readonly SimulatedMember[], member: SimulatedMember, clusterId: ClusterId): StartPlan {
+export function firstMembers(
+  members: readonly SimulatedMember[],
+  member: SimulatedMember,
+  clusterId: ClusterId,
+): StartPlan {
   const all = members.map(({ name, peerURL }, i) => ({
     id: MemberId(BigInt(i + 1)),
     name,

@@ -237,7 +237,8 @@ export class Network {
 
   async #sendSnapshot(from: Host, name: string | undefined, message: SnapshotMessage, path: string): Promise<void> {
     const bytes = await from.readFile(path)
-    const result = name === undefined ? err('the peer is not known here') : await this.#stream(from, name, message, bytes)
+    const result =
+      name === undefined ? err('the peer is not known here') : await this.#stream(from, name, message, bytes)
     from.handlers.onSnapshotSent(message.to, result)
   }
 

@@ -1,15 +1,15 @@
 /** One run: a cluster under faults, then in peace, and what must be true at its end. */
-import type { MemberId } from '../../lib/ids.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { Administrator } from './administrator.ts'
 import { SimulatedClient } from './clients.ts'
+import { CLUSTER } from './cluster-id.ts'
 import { Coverage } from './coverage.ts'
 import { mixture } from './faults.ts'
 import type { SimulatedMember } from './member.ts'
 import { Disturber, firstMembers } from './nemesis.ts'
 import { demand } from './oracle.ts'
 import type { CallRecord } from './recording.ts'
-import { CLUSTER, World } from './world.ts'
+import { World } from './world.ts'
 
 export interface SimulationOptions {
   readonly seed: number
@@ -121,5 +121,3 @@ function checkEnd(world: World): void {
     world.oracle.sameState(node.store, name)
   }
 }
-
-export type { MemberId }

@@ -24,12 +24,12 @@ export class States {
   }
 
   /** Throws when these bytes are not the number of one. */
-  read(bytes: Uint8Array, path: string): DatabaseState {
+  read(bytes: Uint8Array, path: string): { readonly state: DatabaseState; readonly slot: number } {
     const file = Buffer.from(bytes)
-    const isWhole = file.length === 8 && crc32(file.subarray(0, 4)) === file.readUInt32BE(4)
-    const state = isWhole ? this.#states[file.readUInt32BE() - 1] : undefined
+    const slot = numberAt(file, 0) > numberAt(file, 1) ? 0 : 1
+    const state = this.#states[numberAt(file, slot) - 1]
     if (state === undefined) throw new MalformedBytes(`${path} is not a store`)
-    return state
+    return { state, slot }
   }
 }
 
@@ -45,12 +45,15 @@ class SimulatedBackend implements Backend {
   readonly #states: States
   #path: string
   #state: DatabaseState
+  /** Where the number of the state stands. */
+  #slot: number
 
-  constructor(disk: Disk, states: States, path: string, state: DatabaseState) {
+  constructor(disk: Disk, states: States, path: string, found: { state: DatabaseState; slot: number }) {
     this.#disk = disk
     this.#states = states
     this.#path = path
-    this.#state = state
+    this.#state = found.state
+    this.#slot = found.slot
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
@@ -70,7 +73,8 @@ class SimulatedBackend implements Backend {
     await tables.commit(writes)
     const writtenBytes = writes.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
     const next = this.#states.add(tables, this.#state.sizeBytes + writtenBytes)
-    await writeNumber(this.#disk, this.#path, next.number)
+    this.#slot = 1 - this.#slot
+    await writeNumber(this.#disk, this.#path, next.number, this.#slot)
     this.#state = next
   }
 
@@ -80,17 +84,18 @@ class SimulatedBackend implements Backend {
   }
 
   async writeSnapshot(path: string): Promise<void> {
-    await writeNumber(this.#disk, path, this.#state.number)
+    await writeNumber(this.#disk, path, this.#state.number, 0)
   }
 
   async defragment(temporaryPath: string, path: string): Promise<void> {
     const { tables } = this.#state
     const next = this.#states.add(tables, tables.size().totalBytes)
-    await writeNumber(this.#disk, temporaryPath, next.number)
+    await writeNumber(this.#disk, temporaryPath, next.number, 0)
     await this.#disk.rename(temporaryPath, path)
     await this.#disk.syncDirectory(dirname(path))
     this.#path = path
     this.#state = next
+    this.#slot = 0
   }
 
   async close(): Promise<void> {
@@ -98,14 +103,23 @@ class SimulatedBackend implements Backend {
   }
 }
 
-async function writeNumber(disk: Disk, path: string, number: number): Promise<void> {
+/** Of two places in turn, each in a sector of its own: a torn write leaves the state before, as LMDB's two meta pages do. */
+const SLOT_SIZE_BYTES = 512
+
+async function writeNumber(disk: Disk, path: string, number: number, slot: number): Promise<void> {
   const bytes = Buffer.alloc(8)
   bytes.writeUInt32BE(number)
   bytes.writeUInt32BE(crc32(bytes.subarray(0, 4)), 4)
   const file = await disk.open(path, { create: true })
-  await file.write(bytes, 0)
+  await file.write(bytes, slot * SLOT_SIZE_BYTES)
   await file.sync()
   await file.close()
+}
+
+function numberAt(file: Buffer, slot: number): number {
+  const bytes = file.subarray(slot * SLOT_SIZE_BYTES, slot * SLOT_SIZE_BYTES + 8)
+  const isWhole = bytes.length === 8 && crc32(bytes.subarray(0, 4)) === bytes.readUInt32BE(4)
+  return isWhole ? bytes.readUInt32BE() : 0
 }
 
 /** `disk` is the process's way to `under`. */
@@ -118,9 +132,9 @@ export function simulatedVolume(under: MemoryDisk, disk: Disk, states: States, n
       if (bytes !== undefined && bytes.length > 0)
         return new SimulatedBackend(disk, states, path, states.read(bytes, path))
       void under.open(path, { create: true }) // at once: it waits for nothing
-      return new SimulatedBackend(disk, states, path, states.add(new MemoryBackend(), 0))
+      return new SimulatedBackend(disk, states, path, { state: states.add(new MemoryBackend(), 0), slot: 1 })
     },
-    readSnapshotMeta: async (path) => readMeta(states.read(await disk.readFile(path), path).tables),
+    readSnapshotMeta: async (path) => readMeta(states.read(await disk.readFile(path), path).state.tables),
     newIncarnation,
   }
 }

@@ -1,10 +1,10 @@
 /** Everything that a simulated cluster shares: time, chance, network, the oracle, and what has happened. */
 import { AssertionError } from 'node:assert'
 import { AssertionFailed } from '../../lib/assert.ts'
-import { ClusterId } from '../../lib/ids.ts'
 import { seeded, type Random } from '../../node-server/raft/testing/random.ts'
 import { Schedule } from '../../node-server/raft/testing/schedule.ts'
 import type { Choose } from '../../node-server/storage/testing/memory-disk.ts'
+import { CLUSTER } from './cluster-id.ts'
 import { Coverage } from './coverage.ts'
 import { EventLog } from './event-log.ts'
 import { NO_FAULTS, type Faults } from './faults.ts'
@@ -22,8 +22,6 @@ export interface WorldOptions {
   /** How much faster or slower a process's clock may run, as a share of its speed. */
   readonly drift: number
 }
-
-export const CLUSTER = ClusterId(0xc1n)
 
 export class World {
   readonly options: WorldOptions
@@ -50,8 +48,9 @@ export class World {
       coverage: this.coverage,
       faults: this.faults,
       onSent: (host, message) => {
+        if (host.identity.clusterId !== CLUSTER) return
         const member = this.members.find(({ name }) => name === host.name)
-        this.oracle.sent(message, () => member?.isLogDurable === true, host.name)
+        this.oracle.sent(message, () => member?.life?.owesSync() !== true, host.name)
       },
     })
   }
