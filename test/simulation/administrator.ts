@@ -144,7 +144,8 @@ export class Administrator {
     const world = this.#world
     for (let i = 0; i < MAX_TRIES; i++) {
       member.start()
-      const lifecycle = member.life?.lifecycle
+      if (member.life?.services !== undefined) return true // it was told before it crashed
+      const lifecycle = member.life?.isWaiting === true ? member.life.lifecycle : undefined
       const status = this.#status()
       if (status !== undefined && !status.members.some(({ id }) => id === added.memberId) && i > 20) return false
       if (lifecycle !== undefined && status !== undefined && status.members.some(({ id }) => id === added.memberId)) {

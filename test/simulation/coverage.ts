@@ -4,6 +4,7 @@ export const FAULTS = [
   'crash of one member',
   'crash of all members',
   'crash in a restart loop',
+  'crash while names change',
   'pause longer than an election',
   'stall of the event loop',
   'unsynced write lost or torn at a crash',

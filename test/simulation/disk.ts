@@ -11,6 +11,8 @@ export interface DiskFaults {
   failsSync(): boolean
   /** Whether there is no room for the next write; half of it is written. */
   isFull(): boolean
+  /** A name changes: what is done in two steps is best interrupted here. */
+  onName(change: { readonly kind: 'rename' | 'remove'; readonly path: string; readonly to?: string }): void
 }
 
 export interface SimulatedDisk {
@@ -45,8 +47,14 @@ export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: Di
     readFile: (path) => under.readFile(path),
     list: (directory) => under.list(directory),
     makeDirectory: (path) => under.makeDirectory(path),
-    rename: (from, to) => under.rename(from, to),
-    remove: (path) => under.remove(path),
+    rename: (from, to) => {
+      faults.onName({ kind: 'rename', path: from, to })
+      return under.rename(from, to)
+    },
+    remove: (path) => {
+      faults.onName({ kind: 'remove', path })
+      return under.remove(path)
+    },
     syncDirectory: async (path) => {
       await synced()
       await under.syncDirectory(path)

@@ -7,6 +7,8 @@ export interface Faults extends NetworkFaults {
   slowSync: number
   syncError: number
   diskFull: number
+  /** Of changes of names, the share that is followed by a crash at once. */
+  crashAtName: number
 }
 
 /** What the nemesis may do, as chances in each of its steps, ten a second. */
@@ -42,6 +44,7 @@ export const NO_FAULTS: Faults = {
   slowSync: 0,
   syncError: 0,
   diskFull: 0,
+  crashAtName: 0,
 }
 
 export const QUIET_NEMESIS: Nemesis = {
@@ -83,6 +86,7 @@ export function mixture(random: Random): Mixture {
       slowSync: some(0.01),
       syncError: some(0.0004),
       diskFull: some(0.0004),
+      crashAtName: some(0.1),
     },
     nemesis: {
       crash: some(0.03),

@@ -13,7 +13,8 @@ for (let seed = Number(from); seed < Number(from) + Number(count); seed++) {
   console.log(
     seed,
     run.commits,
-    run.records.length,
+    run.calls.length,
+    run.watches.length,
     ((u.user + u.system) / 1000).toFixed(0),
     'ms',
     run.failure?.error.message.split('\n')[0] ?? 'ok',

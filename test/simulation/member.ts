@@ -37,6 +37,8 @@ export interface Life {
   readonly owesSync: () => boolean
   readonly lifecycle: Lifecycle
   host: Host | undefined
+  /** There is no data: it waits to be told what to be. */
+  isWaiting: boolean
   port: NodePort | undefined
   services: ServiceTable | undefined
   seen: Seen | undefined
@@ -90,6 +92,7 @@ export class SimulatedMember {
     let started: Result<void, string> = { ok: true, value: undefined }
     if (identity.value !== undefined) started = await life.lifecycle.run(identity.value)
     else if (plan !== undefined) started = await life.lifecycle.start(plan)
+    else life.isWaiting = true
     if (!started.ok) this.#refuse(life, started.error)
   }
 
@@ -97,7 +100,11 @@ export class SimulatedMember {
     const world = this.#world
     this.lives += 1
     const clock = new ProcessClock(world.schedule, world.clockRate(), () => this.#afterStep(life))
-    const { disk, owesSync } = simulatedDisk(this.disk, clock, this.#diskFaults())
+    const { disk, owesSync } = simulatedDisk(
+      this.disk,
+      clock,
+      this.#diskFaults(() => life),
+    )
     const newIncarnation = (): bigint => BigInt(Math.floor(world.random.next() * 2 ** 53))
     const lifecycle: Lifecycle = new Lifecycle({
       volume: simulatedVolume(this.disk, disk, world.states, newIncarnation),
@@ -119,6 +126,7 @@ export class SimulatedMember {
       owesSync,
       lifecycle,
       host: undefined,
+      isWaiting: false,
       port: undefined,
       services: undefined,
       seen: undefined,
@@ -163,7 +171,7 @@ export class SimulatedMember {
     }
   }
 
-  #diskFaults(): DiskFaults {
+  #diskFaults(current: () => Life): DiskFaults {
     const { random, faults, coverage } = this.#world
     const strikes = (chance: number, fault: Parameters<typeof coverage.note>[0]): boolean => {
       if (chance === 0 || !random.chance(chance)) return false
@@ -175,6 +183,16 @@ export class SimulatedMember {
       syncMs: () => (strikes(faults.slowSync, 'slow sync') ? 50 + random.next() * 600 : 0.2 + random.next()),
       failsSync: () => strikes(faults.syncError, 'sync fails (EIO)'),
       isFull: () => strikes(faults.diskFull, 'disk full (ENOSPC, half a write)'),
+      onName: ({ kind, path, to = '' }) => {
+        if (kind === 'remove' && path.startsWith(`${PATHS.wal}/`)) coverage.note('log segment released')
+        if (path.includes('received-') && to.startsWith(PATHS.db))
+          coverage.note(current().port === undefined ? 'snapshot installed at a start' : 'snapshot installed')
+        if (!strikes(faults.crashAtName, 'crash while names change')) return
+        const life = current()
+        this.#world.after(random.next() * 3, () => {
+          if (this.life === life) this.crash(this.#world.choose)
+        })
+      },
     }
   }
 

@@ -6,6 +6,7 @@ import { crc32 } from '@node-rs/crc32'
 import { LogIndex, NOBODY, Term, type MemberId } from '../../lib/ids.ts'
 import type { Store } from '../../node-server/mvcc/store.ts'
 import { hashState } from '../../node-server/mvcc/hash.ts'
+import { lastIndex } from '../../node-server/raft/log.ts'
 import { membersOf } from '../../node-server/raft/quorum.ts'
 import type { Configuration, Message } from '../../node-server/raft/message.ts'
 import type { Raft } from '../../node-server/raft/raft.ts'
@@ -34,8 +35,20 @@ export interface Seen {
   compacted: number
   applied: number
   configIndex: number
+  base: number
+  lastIndex: number
+  pendingReads: number
 }
 
+/** They ask about a term that nobody is in yet, or carry another's question on before anything is written down. */
+const PROMISES_NOTHING: ReadonlySet<Message['kind']> = new Set([
+  'pre-vote-request',
+  'pre-vote-response',
+  'propose-request',
+  'read-index-request',
+  'read-index-response',
+  'transfer-leader-request',
+])
 const GENESIS = { index: LogIndex(1), term: Term(1) }
 const HASH_EVERY = 256
 
@@ -68,6 +81,9 @@ export class Oracle {
       compacted: store.compactedRevision,
       applied: 0,
       configIndex: 0,
+      base: raft.log.base.index,
+      lastIndex: lastIndex(raft.log),
+      pendingReads: 0,
     }
   }
 
@@ -83,17 +99,29 @@ export class Oracle {
       this.checker.committedTo(raft, Math.max(seen.committed, raft.log.base.index))
       seen.committed = committed
     }
-    const { kind } = raft.role
+    const { role } = raft
+    const { kind } = role
+    this.#lookAtLog(raft, seen)
     if (kind !== seen.role) {
+      if (seen.role === 'leader' && seen.pendingReads > 0) this.#coverage.note('term change during a ReadIndex round')
       if (seen.role === 'leader' && kind === 'follower' && raft.term === seen.term)
         this.#coverage.note('leader steps down without a quorum')
       seen.role = kind
     }
+    seen.pendingReads = role.kind === 'leader' ? role.readCount : 0
     if (kind === 'leader' && seen.ledTerm !== raft.term) {
       this.checker.leads(raft, seen.life)
       seen.ledTerm = raft.term
     }
     if (raft.configIndex !== seen.configIndex) this.#configured(raft, seen)
+  }
+
+  #lookAtLog({ log }: Raft, seen: Seen): void {
+    const last = lastIndex(log)
+    if (last < seen.lastIndex) this.#coverage.note('uncommitted entries overwritten')
+    if (log.base.index > seen.base && log.base.index <= seen.applied) this.#coverage.note('log compacted')
+    seen.lastIndex = last
+    seen.base = log.base.index
   }
 
   /** 2: one voter at a time outside of a joint configuration, so that two quorums in a row overlap. */
@@ -128,11 +156,12 @@ export class Oracle {
         previousTerm = entry.term
       }
     }
+    if (kind === 'propose-request') this.#coverage.note('proposal forwarded to the leader')
     const isVote = kind === 'vote-request' || (kind === 'vote-response' && message.isGranted)
     if (isVote) this.checker.sent(message)
     if (isVote || (kind === 'append-response' && !message.isRejected))
       demand(isDurable(), `8: ${name} sent a ${kind} for what a crash could still take back`)
-    if (kind === 'pre-vote-request' || kind === 'pre-vote-response') return // these ask about a term nobody is in yet
+    if (PROMISES_NOTHING.has(kind)) return
     if (term > (this.#toldTerm.get(from) ?? 0)) this.#toldTerm.set(from, term)
     if (kind === 'vote-request')
       this.#coverage.note(message.isTransfer ? 'election by transfer' : 'election by time-out')

@@ -1,5 +1,6 @@
 /** What clients asked and were told, as it went over the wire. */
 import type { RpcStatus } from '../../node-server/grpc/service.ts'
+import type { WatchCreateRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
 
 export const PATHS = {
   range: '/etcdserverpb.KV/Range',
@@ -28,4 +29,13 @@ export interface CallRecord {
   readonly returnMs: number
   readonly request: Uint8Array
   readonly told: Told
+}
+
+/** One watch on one stream, from its creation to wherever it ended. */
+export interface WatchRecord {
+  readonly watcher: number
+  readonly member: string
+  readonly create: WatchCreateRequest
+  readonly openedMs: number
+  readonly told: { readonly atMs: number; readonly bytes: Uint8Array }[]
 }

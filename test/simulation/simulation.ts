@@ -8,7 +8,8 @@ import { mixture } from './faults.ts'
 import type { SimulatedMember } from './member.ts'
 import { Disturber, firstMembers } from './nemesis.ts'
 import { demand } from './oracle.ts'
-import type { CallRecord } from './recording.ts'
+import type { CallRecord, WatchRecord } from './recording.ts'
+import { Watcher } from './watchers.ts'
 import { World } from './world.ts'
 
 export interface SimulationOptions {
@@ -22,13 +23,15 @@ export interface SimulationOptions {
 export interface Run {
   readonly seed: number
   readonly coverage: Coverage
-  readonly records: readonly CallRecord[]
+  readonly calls: readonly CallRecord[]
+  readonly watches: readonly WatchRecord[]
   readonly commits: number
   /** The first broken invariant, and the last things that happened before. */
   readonly failure: { readonly error: Error; readonly events: readonly string[] } | undefined
 }
 
 const CLIENTS = 5
+const WATCHERS = 3
 const CLIENT_PAUSE_MS = 250
 const HEALING_MS = 60_000
 const SETTLING_MS = 12_000
@@ -36,17 +39,19 @@ const EVENTS_SHOWN = 80
 
 /** Not to be called from a promise: see microtasks.ts. */
 export function simulate(options: SimulationOptions): Run {
-  const records: CallRecord[] = []
+  const calls: CallRecord[] = []
+  const watches: WatchRecord[] = []
   const world = createWorld(options)
   const finish = (failure: Run['failure']): Run => ({
     seed: options.seed,
     coverage: world.coverage,
-    records,
+    calls,
+    watches,
     commits: world.oracle.checker.commits,
     failure,
   })
   try {
-    live(world, options, records)
+    live(world, options, calls, watches)
     return finish(undefined)
   } catch (error) {
     const reason = error instanceof Error ? error : new Error(String(error))
@@ -65,15 +70,17 @@ function createWorld({ seed }: SimulationOptions): World {
   })
 }
 
-function live(world: World, options: SimulationOptions, records: CallRecord[]): void {
+function live(world: World, options: SimulationOptions, calls: CallRecord[], watches: WatchRecord[]): void {
   const { random } = world
   const mixed = mixture(random)
   const count = options.members ?? random.pick([1, 2, 3, 3, 3, 4, 5, 5, 5, 7]) ?? 3
   for (let i = 1; i <= count; i++) world.addMember(`m${i}`).isInUse = true
   for (const member of world.members) member.start(firstMembers(world.members, member, CLUSTER))
   world.run(3000)
-  const clients = Array.from({ length: CLIENTS }, (_, i) => new SimulatedClient(world, i + 1, records))
+  const clients = Array.from({ length: CLIENTS }, (_, i) => new SimulatedClient(world, i + 1, calls))
   for (const client of clients) world.begin(() => client.run(CLIENT_PAUSE_MS))
+  const watchers = Array.from({ length: WATCHERS }, (_, i) => new Watcher(world, i + 1, watches))
+  for (const watcher of watchers) world.begin(() => watcher.run())
   const administrators = [new Administrator(world, 'admin')]
   const disturber = new Disturber(world, mixed, administrators)
   world.run(options.faultMs)
@@ -81,6 +88,7 @@ function live(world: World, options: SimulationOptions, records: CallRecord[]): 
   heal(world, disturber, administrators)
   for (const client of clients) client.end()
   world.run(SETTLING_MS)
+  for (const watcher of watchers) watcher.end()
   checkEnd(world)
 }
 

@@ -119,7 +119,6 @@ export class World {
 }
 
 const LOGGED: Readonly<Record<string, Parameters<Coverage['note']>[0]>> = {
-  'installed a snapshot': 'snapshot installed',
   'cut the torn tail of the log: a write that was never answered': 'torn tail cut at a start',
   'a peer refused this member': 'removed member refused by its peers',
 }
