@@ -4,7 +4,7 @@
  * is taken, by who is there now, as in the transport.
  */
 import { MalformedBytes } from '../../lib/bytes.ts'
-import { NOBODY, type MemberId } from '../../lib/ids.ts'
+import type { MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Message } from '../../node-server/raft/message.ts'
 import type { Random } from '../../node-server/raft/testing/random.ts'
@@ -67,6 +67,8 @@ export interface NetworkParts {
 export class Network {
   readonly #parts: NetworkParts
   readonly #hosts = new Map<string, Host>()
+  /** Where each host believes the others are; also those that came to it by themselves, as in the transport. */
+  readonly #addresses = new Map<Host, Map<MemberId, string>>()
   /** `a>b`: nothing gets from a to b. */
   readonly #cut = new Set<string>()
   /** `a>b`: until when everything from a to b waits. */
@@ -81,11 +83,12 @@ export class Network {
   attach(host: Host): PeerTransport {
     this.#hosts.set(host.name, host)
     const urls = new Map<MemberId, string>()
+    this.#addresses.set(host, urls)
     const toldMs = new Map<MemberId, number>()
     const nameOf = (id: MemberId): string | undefined => urls.get(id)
     return {
       setPeers: (urlsById) => {
-        urls.clear()
+        for (const id of urls.keys()) if (urlsById.size === 0 || host.handlers.isRemoved(id)) urls.delete(id)
         for (const [id, [url]] of urlsById) {
           if (id !== host.identity.memberId && url !== undefined) urls.set(id, new URL(url).hostname)
         }
@@ -106,6 +109,7 @@ export class Network {
 
   detach(host: Host): void {
     if (this.#hosts.get(host.name) === host) this.#hosts.delete(host.name)
+    this.#addresses.delete(host)
   }
 
   cut(from: string, to: string): void {
@@ -164,6 +168,8 @@ export class Network {
       from.clock.enter(() => from.handlers.onRefused(memberId, refusal))
       return
     }
+    const known = this.#addresses.get(to)
+    if (known?.has(message.from) === false) known.set(message.from, from.name)
     const arrived = this.#asArrived(message)
     if (arrived === undefined) return from.clock.enter(() => from.handlers.onUnreachable(message.to))
     to.clock.enter(() => to.handlers.onMessages([arrived]))
@@ -270,5 +276,3 @@ export class Network {
     })
   }
 }
-
-export const NOT_A_MEMBER = NOBODY

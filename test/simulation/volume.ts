@@ -47,6 +47,7 @@ class SimulatedBackend implements Backend {
   #state: DatabaseState
   /** Where the number of the state stands. */
   #slot: number
+  #last: Promise<void> = Promise.resolve()
 
   constructor(disk: Disk, states: States, path: string, found: { state: DatabaseState; slot: number }) {
     this.#disk = disk
@@ -68,7 +69,11 @@ class SimulatedBackend implements Backend {
     return this.#state.tables.count(table, start, end)
   }
 
-  async commit(writes: readonly Write[]): Promise<void> {
+  commit(writes: readonly Write[]): Promise<void> {
+    return this.#alone(() => this.#commit(writes))
+  }
+
+  async #commit(writes: readonly Write[]): Promise<void> {
     const tables = this.#state.tables.copy()
     await tables.commit(writes)
     const writtenBytes = writes.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
@@ -87,7 +92,11 @@ class SimulatedBackend implements Backend {
     await writeNumber(this.#disk, path, this.#state.number, 0)
   }
 
-  async defragment(temporaryPath: string, path: string): Promise<void> {
+  defragment(temporaryPath: string, path: string): Promise<void> {
+    return this.#alone(() => this.#defragment(temporaryPath, path))
+  }
+
+  async #defragment(temporaryPath: string, path: string): Promise<void> {
     const { tables } = this.#state
     const next = this.#states.add(tables, tables.size().totalBytes)
     await writeNumber(this.#disk, temporaryPath, next.number, 0)
@@ -98,8 +107,15 @@ class SimulatedBackend implements Backend {
     this.#slot = 0
   }
 
+  /** Commits wait while the file is rewritten, and the other way round. */
+  #alone(action: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(action)
+    this.#last = done.catch(() => undefined)
+    return done
+  }
+
   async close(): Promise<void> {
-    await Promise.resolve()
+    await this.#last
   }
 }
 
