@@ -26,7 +26,9 @@ export interface Run {
   readonly calls: readonly CallRecord[]
   readonly watches: readonly WatchRecord[]
   readonly commits: number
-  /** The first broken invariant, and the last things that happened before. */
+  /** The last things that happened. */
+  readonly events: readonly string[]
+  /** The first broken invariant, and what happened before. */
   readonly failure: { readonly error: Error; readonly events: readonly string[] } | undefined
 }
 
@@ -48,6 +50,7 @@ export function simulate(options: SimulationOptions): Run {
     calls,
     watches,
     commits: world.oracle.checker.commits,
+    events: world.log.last(EVENTS_SHOWN),
     failure,
   })
   try {
