@@ -12,7 +12,7 @@ export function runSeed(seed: number, options: Partial<SimulationOptions> = {}):
     if (run.failure !== undefined) return run
     try {
       simulateCore(seed, run.coverage)
-      checkHistories(run)
+      checkHistories(run.calls, run.watches, run.clockDrift)
       return run
     } catch (error) {
       return {

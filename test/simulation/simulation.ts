@@ -26,6 +26,8 @@ export interface Run {
   readonly calls: readonly CallRecord[]
   readonly watches: readonly WatchRecord[]
   readonly commits: number
+  /** Of the fastest clock, as a share of its speed. */
+  readonly clockDrift: number
   /** The last things that happened. */
   readonly events: readonly string[]
   /** The first broken invariant, and what happened before. */
@@ -49,6 +51,7 @@ export function simulate(options: SimulationOptions): Run {
     coverage: world.coverage,
     calls,
     watches,
+    clockDrift: world.options.drift,
     commits: world.oracle.checker.commits,
     events: world.log.last(EVENTS_SHOWN),
     failure,
