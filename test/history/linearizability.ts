@@ -6,7 +6,7 @@
  */
 import { agrees, areSame, EMPTY, step, type State } from './model.ts'
 import { covers, type Operation } from './operation.ts'
-import { prepare, type Candidate, type PrepareOptions } from './prepare.ts'
+import { prepare, type Candidate, type Prepared, type PrepareOptions } from './prepare.ts'
 
 export interface CheckOptions extends PrepareOptions {
   /** Of the search; beyond it the verdict is `gave-up`. */
@@ -23,13 +23,13 @@ const DEFAULTS: CheckOptions = { clockDrift: 0, evidence: [], maxSteps: 5_000_00
 
 export function checkLinearizable(history: readonly Operation[], options: Partial<CheckOptions> = {}): Verdict {
   const complete = { ...DEFAULTS, ...options }
-  const { required, optional, serializable } = prepare(history, complete)
-  const search = new Search(required, optional, complete.maxSteps)
+  const prepared = prepare(history, complete)
+  const search = new Search(prepared, complete.maxSteps)
   const found = search.run()
   if (found === 'gave-up') return { kind: 'gave-up' }
   if (found === 'none') return { kind: 'violation', explanation: search.explanation() }
   const states = search.states()
-  for (const read of serializable) {
+  for (const read of prepared.serializable) {
     const problem = serializableProblem(read, states)
     if (problem !== undefined) return { kind: 'violation', explanation: problem }
   }
@@ -51,6 +51,7 @@ interface Frame {
   readonly entry: Entry | undefined
   readonly before: State
   readonly optionalIndex: number
+  readonly doneInOrder: number
 }
 
 class Search {
@@ -62,17 +63,24 @@ class Search {
   readonly #tried = new Set<string>()
   readonly #numbers: ReadonlyMap<Operation, number>
   readonly #frames: Frame[] = []
+  readonly #made: ReadonlySet<number>
+  /** The required ones by the revision they were told, and how many of them from the first are done. */
+  readonly #byRevision: readonly Candidate[]
+  readonly #done = new Set<Candidate>()
+  #doneInOrder = 0
   #state = EMPTY
   #left: number
   #low = 0
   #high = 0
   #best = { depth: -1, state: EMPTY, pending: [] as readonly Candidate[] }
 
-  constructor(required: readonly Candidate[], optional: readonly Candidate[], maxSteps: number) {
+  constructor({ required, optional, made }: Prepared, maxSteps: number) {
     this.#required = required.toSorted((a, b) => a.call - b.call)
     this.#optional = optional.toSorted((a, b) => a.call - b.call)
     this.#maxSteps = maxSteps
     this.#left = required.length
+    this.#made = made
+    this.#byRevision = this.#required.toSorted((a, b) => a.told - b.told)
     this.#numbers = new Map(this.#required.map(({ operation }, index) => [operation, index]))
     this.#head = link(this.#required)
   }
@@ -116,7 +124,7 @@ class Search {
     if (candidate === undefined) return false
     const before = this.#state
     const after = this.#step(candidate)
-    if (after === undefined) return false
+    if (after === undefined || this.#isTooLate(after, candidate)) return false
     const [low, high] = this.#toggled(candidate, optionalIndex)
     const key = `${low}:${high}:${fingerprint(after)}`
     if (this.#tried.has(key)) return false
@@ -124,13 +132,34 @@ class Search {
     this.#low = low
     this.#high = high
     this.#state = after
-    this.#frames.push({ candidate, entry, before, optionalIndex })
+    this.#frames.push({ candidate, entry, before, optionalIndex, doneInOrder: this.#doneInOrder })
+    this.#done.add(candidate)
+    this.#advance()
     if (entry === undefined) this.#usedOptional.add(optionalIndex)
     else {
       unlink(entry)
       this.#left -= 1
     }
     return true
+  }
+
+  /** Somebody who is still to come was told an earlier revision, or the revision is another's. */
+  #isTooLate(after: State, candidate: Candidate): boolean {
+    if (candidate.isOptional && after.revision > this.#state.revision && this.#made.has(after.revision)) return true
+    for (let i = this.#doneInOrder; i < this.#byRevision.length; i++) {
+      const next = this.#byRevision[i]
+      if (next === undefined || next.told >= after.revision) return false
+      if (next !== candidate && !this.#done.has(next)) return true
+    }
+    return false
+  }
+
+  #advance(): void {
+    for (;;) {
+      const next = this.#byRevision[this.#doneInOrder]
+      if (next === undefined || !this.#done.has(next)) return
+      this.#doneInOrder += 1
+    }
   }
 
   #step({ request, operation, isOptional, pinned }: Candidate): State | undefined {
@@ -157,6 +186,8 @@ class Search {
     const frame = this.#frames.pop()
     if (frame === undefined) return undefined
     this.#state = frame.before
+    this.#done.delete(frame.candidate)
+    this.#doneInOrder = frame.doneInOrder
     const [low, high] = this.#toggled(frame.candidate, frame.optionalIndex)
     this.#low = low
     this.#high = high

@@ -10,6 +10,8 @@ export interface Candidate {
   readonly isOptional: boolean
   /** The only revision it can have made, when answers of others tell; 0 when nothing is known. */
   readonly pinned: number
+  /** The revision that its answer names: it was at this when the operation had taken effect. Infinity without one. */
+  readonly told: number
 }
 
 export interface PrepareOptions {
@@ -23,16 +25,21 @@ export interface Prepared {
   readonly required: readonly Candidate[]
   readonly optional: readonly Candidate[]
   readonly serializable: readonly Operation[]
+  /** Revisions that answered operations have made: nothing else has. */
+  readonly made: ReadonlySet<number>
 }
 
 export function prepare(history: readonly Operation[], options: PrepareOptions): Prepared {
   const required: Candidate[] = []
   const optional: Candidate[] = []
   const serializable: Operation[] = []
+  const made = new Set<number>()
   const pins = findPins(history, options.evidence)
   for (const operation of history) {
     const { request, outcome } = operation
-    const candidate = { operation, request, call: operation.call, return: operation.return, pinned: 0 }
+    const told = outcome.kind === 'answer' ? (outcome.answer.revision ?? Infinity) : Infinity
+    const candidate = { operation, request, call: operation.call, return: operation.return, pinned: 0, told }
+    if (outcome.kind === 'answer' && hasChanged(request, outcome.answer)) made.add(told)
     if (request.kind === 'range' && request.serializable) serializable.push(operation)
     else if (outcome.kind === 'unknown') {
       if (request.kind !== 'range' && request.kind !== 'renew')
@@ -40,7 +47,7 @@ export function prepare(history: readonly Operation[], options: PrepareOptions):
     } else if (outcome.kind === 'answer' || outcome.refusal !== 'refused')
       required.push({ ...candidate, isOptional: false })
   }
-  return { required, optional: [...optional, ...expiries(history, options.clockDrift)], serializable }
+  return { required, optional: [...optional, ...expiries(history, options.clockDrift)], serializable, made }
 }
 
 /** A lease may end by itself once the time is up that its grant, and every answered renewal, has promised. */
@@ -62,6 +69,7 @@ function expiries(history: readonly Operation[], clockDrift: number): Candidate[
     return: Infinity,
     isOptional: true,
     pinned: 0,
+    told: Infinity,
   }))
 }
 
@@ -93,4 +101,12 @@ function* told(answer: Answer): Generator<KeyValue> {
   yield* answer.kvs ?? []
   yield* answer.prevKvs ?? []
   for (const response of answer.responses ?? []) yield* told(response)
+}
+
+function hasChanged(request: Request, answer: Answer): boolean {
+  if (request.kind === 'put') return true
+  if (request.kind === 'delete') return (answer.deleted ?? 0) > 0
+  if (request.kind !== 'txn') return false
+  const operations = answer.succeeded === true ? request.success : request.failure
+  return operations.some((operation, i) => hasChanged(operation, answer.responses?.[i] ?? {}))
 }
