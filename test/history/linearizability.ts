@@ -177,7 +177,30 @@ class Search {
     for (let index = from; index < this.#optional.length; index++) {
       const candidate = this.#optional[index]
       if (candidate === undefined || candidate.call > before) return false
-      if (!this.#usedOptional.has(index) && this.#take(candidate, undefined, index)) return true
+      if (this.#usedOptional.has(index) || !this.#mayMatter(candidate)) continue
+      if (this.#take(candidate, undefined, index)) return true
+    }
+    return false
+  }
+
+  /**
+   * What makes no revision can as well come later, unless somebody who is next depends on it: without this, every lease
+   * that may have ended by itself would double the search.
+   */
+  #mayMatter({ request }: Candidate): boolean {
+    if (request.kind === 'revoke') {
+      for (const { lease } of this.#state.keys.values()) if (lease === request.id) return true
+      return this.#someNext(({ outcome }) => outcome.kind === 'refusal' && outcome.refusal === 'lease-not-found')
+    }
+    if (request.kind === 'compact')
+      return this.#someNext(({ outcome }) => outcome.kind === 'refusal' && outcome.refusal === 'compacted')
+    return true
+  }
+
+  #someNext(holds: (operation: Operation) => boolean): boolean {
+    for (let entry = this.#head.next; entry?.isCall === true; entry = entry.next) {
+      const candidate = this.#required[entry.index]
+      if (candidate !== undefined && holds(candidate.operation)) return true
     }
     return false
   }
