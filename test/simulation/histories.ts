@@ -48,7 +48,13 @@ export function checkHistories(
 ): void {
   const histories = watches.map(watchHistory)
   const evidence = histories.flatMap(({ responses }) =>
-    responses.flatMap(({ events }) => events.flatMap(({ kind, kv }) => (kind === 'put' ? [kv] : []))),
+    responses.flatMap(({ events }) =>
+      events.map(({ kind, kv: { key, value, modRevision } }) => ({
+        revision: modRevision,
+        key,
+        value: kind === 'put' ? value : undefined,
+      })),
+    ),
   )
   const verdict = checkLinearizable(calls.map(operation), { clockDrift, evidence })
   if (verdict.kind === 'violation') throw new Violation(`4: ${verdict.explanation}`)
@@ -78,6 +84,8 @@ const REFUSALS: readonly (readonly [string, Outcome])[] = [
   ['required revision is a future revision', { kind: 'refusal', refusal: 'future-revision' }],
   ['requested lease not found', { kind: 'refusal', refusal: 'lease-not-found' }],
   ['lease already exists', { kind: 'refusal', refusal: 'lease-exists' }],
+  // Said when a proposal is not taken at all.
+  ['etcdserver: no leader', { kind: 'refusal', refusal: 'refused' }],
 ]
 
 function refusalOf({ code, message }: RpcStatus): Outcome {
