@@ -251,7 +251,7 @@ class Search {
 
   /** Which operations are done, as two numbers that change by the one that is added or taken back. */
   #toggled({ isOptional, operation }: Candidate, optionalIndex: number): readonly [number, number] {
-    const seed = isOptional ? -1 - optionalIndex : (this.#numbers.get(operation) ?? 0)
+    const seed = isOptional ? -1 - optionalIndex : 1 + (this.#numbers.get(operation) ?? 0)
     return [this.#low ^ scatter(seed, 0x9e3779b1), this.#high ^ scatter(seed, 0x85ebca77)]
   }
 
