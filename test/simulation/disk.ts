@@ -1,8 +1,13 @@
 /** The disk of one process as it uses it: syncs take time, and some operations fail as the faults of the day say. */
 import type { Disk, DiskFile } from '../../node-server/storage/disk.ts'
-import { BATCH_HEADER_SIZE_BYTES, MAGIC } from '../../node-server/storage/record.ts'
+import { NOBODY, type MemberId } from '../../lib/ids.ts'
+import { memberPaths } from '../../node-server/storage/data-directory.ts'
+import { MAGIC, readBatch } from '../../node-server/storage/record.ts'
 import type { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
+import { DATA_DIRECTORY } from './cluster-id.ts'
 import type { ProcessClock } from './process-clock.ts'
+
+const WAL = `${memberPaths(DATA_DIRECTORY).wal}/`
 
 export interface DiskFaults {
   /** How long the next sync takes, in milliseconds. */
@@ -15,30 +20,39 @@ export interface DiskFaults {
   onName(change: { readonly kind: 'rename' | 'remove'; readonly path: string; readonly to?: string }): void
 }
 
+/** What of the log would survive any crash. */
+export interface DurableLog {
+  lastIndex: number
+  term: number
+  vote: MemberId
+}
+
 export interface SimulatedDisk {
   readonly disk: Disk
-  /** Entries or votes were written to the log, and no sync has made them durable yet. */
-  owesSync(): boolean
+  readonly durable: DurableLog
 }
 
 export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: DiskFaults): SimulatedDisk {
-  const owing = new Set<string>()
+  const durable: DurableLog = { lastIndex: 0, term: 0, vote: NOBODY }
+  let written = { ...durable }
   const synced = async (): Promise<void> => {
     await clock.sleep(faults.syncMs())
     if (faults.failsSync()) throw diskError('EIO', 'sync')
   }
   const wrap = (path: string, file: DiskFile): DiskFile => ({
     write: async (bytes, position) => {
-      if (bearsPromise(bytes)) owing.add(path)
+      written = withBatch(written, durable, bytes)
       if (!faults.isFull()) return file.write(bytes, position)
       await file.write(bytes.subarray(0, bytes.length >> 1), position)
       throw diskError('ENOSPC', `write ${path}`)
     },
     truncate: (sizeBytes) => file.truncate(sizeBytes),
     sync: async () => {
+      // Only what was written before the sync began is durable with it.
+      const before = written
       await synced()
       await file.sync()
-      owing.delete(path)
+      if (path.startsWith(WAL)) Object.assign(durable, before)
     },
     close: () => file.close(),
   })
@@ -60,14 +74,23 @@ export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: Di
       await under.syncDirectory(path)
     },
   }
-  return { disk, owesSync: () => owing.size > 0 }
+  return { disk, durable }
 }
 
-/** A batch of the log that begins with a hard state or an entry (storage/record.ts). */
-function bearsPromise(bytes: Uint8Array): boolean {
-  if (MAGIC.compare(bytes, 0, MAGIC.length) !== 0) return false
-  const kind = bytes[BATCH_HEADER_SIZE_BYTES]
-  return kind === 2 || kind === 3
+/** What the log holds with one batch more; anything else that is written changes nothing. */
+function withBatch(written: DurableLog, durable: DurableLog, bytes: Uint8Array): DurableLog {
+  if (MAGIC.compare(bytes, 0, MAGIC.length) !== 0) return written
+  const batch = readBatch(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), 0)
+  if (batch.kind === 'bad') return written
+  // The state at the start comes from the recovery, by way of `durable`.
+  const next = { ...written, lastIndex: written.lastIndex === 0 ? durable.lastIndex : written.lastIndex }
+  for (const record of batch.records) {
+    if (record.kind === 'entry') next.lastIndex = record.entry.index
+    else if (record.kind === 'base') next.lastIndex = Math.max(next.lastIndex, record.base.index)
+    else if (record.kind === 'hard-state')
+      Object.assign(next, { term: record.hardState.term, vote: record.hardState.vote })
+  }
+  return next
 }
 
 function diskError(code: string, what: string): Error {

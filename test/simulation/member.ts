@@ -8,6 +8,7 @@ import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import type { ServiceTable } from '../../node-server/grpc/service.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle.ts'
+import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/open.ts'
 import { DEFAULT_MAINTENANCE, type NodeOptions } from '../../node-server/node/options.ts'
 import type { Node } from '../../node-server/node/node.ts'
@@ -17,15 +18,14 @@ import { memberPaths, readIdentity, type StoredIdentity } from '../../node-serve
 import type { Disk } from '../../node-server/storage/disk.ts'
 import { MemoryDisk, type Choose } from '../../node-server/storage/testing/memory-disk.ts'
 import type { TransportHandlers, PeerTransport } from '../../node-server/transport/transport.ts'
-import { simulatedDisk, type DiskFaults } from './disk.ts'
+import { simulatedDisk, type DiskFaults, type DurableLog } from './disk.ts'
 import type { Host } from './network.ts'
 import type { Seen } from './oracle.ts'
 import { ProcessClock } from './process-clock.ts'
 import { simulatedVolume } from './volume.ts'
-import { CLUSTER } from './cluster-id.ts'
+import { CLUSTER, DATA_DIRECTORY } from './cluster-id.ts'
 import type { World } from './world.ts'
 
-export const DATA_DIRECTORY = '/data'
 const PATHS = memberPaths(DATA_DIRECTORY)
 const TICK_MS = 100
 export const ELECTION_MS = 1000
@@ -33,8 +33,7 @@ export const ELECTION_MS = 1000
 /** One life of a process. */
 export interface Life {
   readonly clock: ProcessClock
-  /** Entries or votes are in the log that a crash could take back. */
-  readonly owesSync: () => boolean
+  readonly durable: DurableLog
   readonly lifecycle: Lifecycle
   host: Host | undefined
   /** There is no data: it waits to be told what to be. */
@@ -100,7 +99,7 @@ export class SimulatedMember {
     const world = this.#world
     this.lives += 1
     const clock = new ProcessClock(world.schedule, world.clockRate(), () => this.#afterStep(life))
-    const { disk, owesSync } = simulatedDisk(
+    const { disk, durable } = simulatedDisk(
       this.disk,
       clock,
       this.#diskFaults(() => life),
@@ -123,7 +122,7 @@ export class SimulatedMember {
     })
     const life: Life = {
       clock,
-      owesSync,
+      durable,
       lifecycle,
       host: undefined,
       isWaiting: false,
@@ -230,6 +229,9 @@ export class SimulatedMember {
     const world = this.#world
     const seen = world.oracle.started(node.raft, node.store, this.name, `${this.name}, life ${this.lives}`)
     life.seen = seen
+    // Recovery has read it from the disk.
+    const { log, term, vote } = node.raft
+    Object.assign(life.durable, { lastIndex: lastIndex(log), term, vote })
     node.onApplied(() => world.oracle.applied(node.store, seen))
   }
 

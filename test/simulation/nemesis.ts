@@ -3,9 +3,9 @@ import { MemberId, type ClusterId } from '../../lib/ids.ts'
 import type { StartPlan } from '../../node-server/node/open.ts'
 import { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
 import type { Administrator } from './administrator.ts'
-import { OTHER_CLUSTER } from './cluster-id.ts'
+import { DATA_DIRECTORY, OTHER_CLUSTER } from './cluster-id.ts'
 import { NO_FAULTS, type Mixture, type Nemesis } from './faults.ts'
-import { DATA_DIRECTORY, ELECTION_MS, type SimulatedMember } from './member.ts'
+import { ELECTION_MS, type SimulatedMember } from './member.ts'
 import type { World } from './world.ts'
 
 const STEP_MS = 100

@@ -11,6 +11,7 @@ import { membersOf } from '../../node-server/raft/quorum.ts'
 import type { Configuration, Message } from '../../node-server/raft/message.ts'
 import type { Raft } from '../../node-server/raft/raft.ts'
 import { Checker } from '../../node-server/raft/testing/checker.ts'
+import type { DurableLog } from './disk.ts'
 import type { Coverage } from './coverage.ts'
 
 /** A promise that was broken: the message names it. */
@@ -143,8 +144,8 @@ export class Oracle {
     demand(joined + left <= 1, `2: ${joined} voters joined and ${left} left at once at index ${configIndex}`)
   }
 
-  /** `isDurable`: nothing that this member wrote to its log could still be lost. */
-  sent(message: Message, isDurable: () => boolean, name: string): void {
+  /** `durable`: what of its log this member would find again after a crash; undefined before it serves. */
+  sent(message: Message, durable: DurableLog | undefined, name: string): void {
     const { kind, from, term } = message
     if (kind === 'append-request') {
       let previousTerm = message.prevTerm
@@ -159,8 +160,13 @@ export class Oracle {
     if (kind === 'propose-request') this.#coverage.note('proposal forwarded to the leader')
     const isVote = kind === 'vote-request' || (kind === 'vote-response' && message.isGranted)
     if (isVote) this.checker.sent(message)
-    if (isVote || (kind === 'append-response' && !message.isRejected))
-      demand(isDurable(), `8: ${name} sent a ${kind} for what a crash could still take back`)
+    if (durable !== undefined) {
+      const candidate = kind === 'vote-request' ? from : message.to
+      const isVoteDurable = durable.term === term && durable.vote === candidate
+      demand(!isVote || isVoteDurable, `8: ${name} sent a ${kind} that a crash could make it forget`)
+      if (kind === 'append-response' && !message.isRejected)
+        demand(message.index <= durable.lastIndex, `8: ${name} acknowledged entry ${message.index} before its fsync`)
+    }
     if (PROMISES_NOTHING.has(kind)) return
     if (term > (this.#toldTerm.get(from) ?? 0)) this.#toldTerm.set(from, term)
     if (kind === 'vote-request')

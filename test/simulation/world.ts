@@ -50,7 +50,7 @@ export class World {
       onSent: (host, message) => {
         if (host.identity.clusterId !== CLUSTER) return
         const member = this.members.find(({ name }) => name === host.name)
-        this.oracle.sent(message, () => member?.life?.owesSync() !== true, host.name)
+        this.oracle.sent(message, member?.life?.durable, host.name)
       },
     })
   }

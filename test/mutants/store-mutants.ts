@@ -1,0 +1,223 @@
+/** Bugs that stores of this kind have had, or could have, each in one place of ours. */
+import type { Mutant } from './plant.ts'
+
+const RAFT = 'node-server/raft'
+const MVCC = 'node-server/mvcc'
+const NODE = 'node-server/node'
+const STORAGE = 'node-server/storage'
+
+export const STORE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a vote is not persisted',
+    file: `${STORAGE}/wal.ts`,
+    find: 'if (!mustSync && entries.length === 0) return Promise.resolve()',
+    replace: 'if (entries.length === 0) return Promise.resolve()',
+  },
+  {
+    name: 'acknowledged before the fsync',
+    file: `${NODE}/turn.ts`,
+    find: 'await Promise.all([persisted, actions.apply(durable)])\n  actions.send(work.promises)',
+    replace: 'actions.send(work.promises)\n  await Promise.all([persisted, actions.apply(durable)])',
+  },
+  {
+    name: 'the log is never synced',
+    file: `${STORAGE}/wal.ts`,
+    find: 'await this.#file.write(bytes, this.#position)\n      await this.#file.sync()',
+    replace: 'await this.#file.write(bytes, this.#position)',
+  },
+  {
+    name: "an old term's entry is committed by counting",
+    file: `${RAFT}/leader.ts`,
+    find: 'if (termAt(raft.log, index) !== raft.term) return false',
+    replace: '',
+  },
+  {
+    name: 'the own entries of the leader count before they are durable',
+    file: `${RAFT}/become.ts`,
+    find: '  append(raft.log, entries)\n  leader.isBroadcastDue = true',
+    replace:
+      '  append(raft.log, entries)\n  const own = leader.progress.get(raft.options.id)\n  if (own !== undefined) own.match = index\n  leader.isBroadcastDue = true',
+  },
+  {
+    name: 'learners count in the quorum',
+    file: `${RAFT}/quorum.ts`,
+    find: 'const incoming = majorityValue(configuration.voters, valueOf)',
+    replace: 'const incoming = majorityValue([...configuration.voters, ...configuration.learners], valueOf)',
+  },
+  {
+    name: 'one less than a majority is enough',
+    file: `${RAFT}/quorum.ts`,
+    find: 'const value = ascending[voters.length - (Math.floor(voters.length / 2) + 1)]',
+    replace: 'const value = ascending[voters.length - Math.max(1, Math.floor(voters.length / 2))]',
+  },
+  {
+    name: 'a joint configuration needs one majority only',
+    file: `${RAFT}/quorum.ts`,
+    find: 'return Math.min(incoming, majorityValue(configuration.votersOutgoing, valueOf))',
+    replace: 'return incoming',
+  },
+  {
+    name: 'two votes in one term',
+    file: `${RAFT}/raft.ts`,
+    find: 'raft.vote === message.from || (raft.vote === NOBODY && leaderOf(raft) === NOBODY)',
+    replace: 'true',
+  },
+  {
+    name: 'a vote for a log that is behind',
+    file: `${RAFT}/log.ts`,
+    find: 'return term > ownTerm || (term === ownTerm && index >= lastIndex(log))',
+    replace: 'return term >= ownTerm',
+  },
+  {
+    name: 'entries are taken without a look at what stands before them',
+    file: `${RAFT}/follow.ts`,
+    find: 'if (termAt(log, message.prevIndex) !== message.prevTerm) return reject(raft, message)',
+    replace: 'if (termAt(log, message.prevIndex) === undefined) return reject(raft, message)',
+  },
+  {
+    name: 'ReadIndex before the first commit of the term',
+    file: `${RAFT}/read-index.ts`,
+    find: 'return termAt(raft.log, raft.log.committed) === raft.term',
+    replace: 'return true',
+  },
+  {
+    name: 'reads are confirmed by the leader alone',
+    file: `${RAFT}/read-index.ts`,
+    find: 'if (batch.number > confirmed) break',
+    replace: 'if (batch.number > leader.lastReadBatch) break',
+  },
+  {
+    name: 'a read is answered before its index is applied',
+    file: `${NODE}/reads.ts`,
+    find: 'if (batch.index > index) break',
+    replace: '',
+  },
+  {
+    name: 'entries are applied twice after a restart',
+    file: `${NODE}/applier.ts`,
+    find: 'if (entry.index <= this.store.appliedIndex) continue // applied before the restart',
+    replace: '',
+  },
+  {
+    name: 'the log is cut at what is applied, not at what the store has on disk',
+    file: `${NODE}/node.ts`,
+    find: 'const durable = this.store.committedIndex\n',
+    replace: 'const durable = this.store.appliedIndex\n',
+  },
+  {
+    name: 'a snapshot without its configuration',
+    file: `${RAFT}/follow.ts`,
+    find: '  raft.configuration = snapshot.configuration\n  raft.configIndex = snapshot.configIndex\n',
+    replace: '',
+  },
+  {
+    name: 'results of operations are lost in snapshots and at restarts',
+    file: `${MVCC}/write-buffer.ts`,
+    find: 'await this.#backend.commit(writesOf(generation))',
+    replace: "await this.#backend.commit(writesOf(generation).filter(({ table }) => table !== 'operations'))",
+  },
+  {
+    name: 'the fence is not looked at when a change is applied or proposed',
+    file: `${NODE}/fence.ts`,
+    find: '  if (expectedConfigIndex !== undefined && expectedConfigIndex !== facts.configIndex)\n    return staleFence(expectedConfigIndex, facts.configIndex)\n',
+    replace: '',
+  },
+  {
+    name: 'a lease ends before its time',
+    file: `${NODE}/lessor.ts`,
+    find: 'const deadlineMs = fromMs + longEnough * 1000',
+    replace: 'const deadlineMs = fromMs + longEnough * 600',
+  },
+  {
+    name: 'a new leader does not extend the leases',
+    file: `${NODE}/lessor.ts`,
+    find: 'for (const lease of leases) this.#track(lease, nowMs + this.#parts.electionMs)',
+    replace: 'for (const lease of leases) this.#track({ ...lease, ttlSeconds: 0 }, nowMs - 2000)',
+  },
+  {
+    name: 'leases never end',
+    file: `${NODE}/lessor.ts`,
+    find: 'const isOver = lease.deadlineMs <= nowMs',
+    replace: 'const isOver = false',
+  },
+  {
+    name: 'keys outlive their lease',
+    file: `${MVCC}/change.ts`,
+    find: '    deleteKey(store, change, { key, record })\n  }\n  removeLease',
+    replace: '  }\n  removeLease',
+  },
+  {
+    name: 'a put does not take the key from its lease before',
+    file: `${MVCC}/lease.ts`,
+    find: "  if (from !== 0n) store.buffer.remove('leaseKeys', leaseKey(from, key))\n",
+    replace: '',
+  },
+  {
+    name: 'a comparison is the other way round',
+    file: `${MVCC}/txn.ts`,
+    find: 'return order === 0',
+    replace: 'return order >= 0',
+  },
+  {
+    name: 'a delete of nothing makes a revision',
+    file: `${MVCC}/change.ts`,
+    find: 'if (change.steps > 0) store.update({ revision: change.revision })',
+    replace: 'store.update({ revision: change.revision })',
+  },
+  {
+    name: 'a compaction removes what is still to be seen',
+    file: `${MVCC}/compaction.ts`,
+    find: 'return successor !== undefined && successor.modRevision <= target',
+    replace: 'return successor !== undefined',
+  },
+  {
+    name: 'a tombstone goes before what it hides',
+    file: `${MVCC}/compaction.ts`,
+    find: '    if (!isInvisible(store, entry, entries[position + 1], target)) continue\n',
+    replace:
+      '    const isDead = isTombstone(decodeRecord(entry.value))\n    if (!isDead && !isInvisible(store, entry, entries[position + 1], target)) continue\n',
+  },
+  {
+    name: 'a watch goes on one revision too late',
+    file: `${NODE}/watch-hub.ts`,
+    find: 'if (isServed) watch.nextRevision = Math.max(watch.nextRevision, nextRevision)',
+    replace: 'if (isServed) watch.nextRevision = Math.max(watch.nextRevision, nextRevision + 1)',
+  },
+  {
+    name: 'a watch below the compaction goes on in silence',
+    file: `${NODE}/watch-hub.ts`,
+    find: 'else if (first.nextRevision >= compactRevision) this.#catchUpFrom(first)',
+    replace: 'else if (first.nextRevision >= 0) this.#catchUpFrom(first)',
+  },
+  {
+    name: 'a watch that was held up gets its events again',
+    file: `${NODE}/watch-hub.ts`,
+    find: 'watch.nextRevision = Math.max(watch.nextRevision, before)\n        this.#place(watch)\n      }\n      if (this.#clock',
+    replace: 'watch.nextRevision = Math.max(1, before - 3)\n        this.#place(watch)\n      }\n      if (this.#clock',
+  },
+  {
+    name: 'a member does not answer a leader that its log does not name yet',
+    file: 'test/simulation/network.ts',
+    find: 'if (known?.has(message.from) === false) known.set(message.from, from.name)',
+    replace: '',
+  },
+  {
+    name: 'a received snapshot is not durable when it is accepted',
+    file: `${NODE}/snapshots.ts`,
+    find: 'await this.#disk.rename(received.path, this.#receivedPath(received.message.snapshot.index))\n    await this.#disk.syncDirectory(this.#paths.db)',
+    replace: 'await this.#disk.rename(received.path, this.#receivedPath(received.message.snapshot.index))',
+  },
+  {
+    name: 'segments of the log go from the newest on',
+    file: `${STORAGE}/wal.ts`,
+    find: 'oldest.lastIndex <= index;',
+    replace: 'oldest.lastIndex <= index + 40;',
+  },
+  {
+    name: 'a timed-out proposal is made again',
+    file: `${NODE}/proposals.ts`,
+    find: '    if (normal.length > 0) this.#propose(raft, normal)\n',
+    replace:
+      '    if (normal.length > 0) this.#propose(raft, normal)\n    if (normal.length > 1) this.#propose(raft, normal.slice(1))\n',
+  },
+]
