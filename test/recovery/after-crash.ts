@@ -7,8 +7,8 @@ import { openStore } from '../../node-server/node/snapshots.ts'
 import { readIdentity } from '../../node-server/storage/data-directory.ts'
 import { replay, type WalContents } from '../../node-server/storage/wal-replay.ts'
 import { simulatedVolume } from '../simulation/volume.ts'
-import { CLUSTER, entryAt, LAST, REMOVAL, SNAPSHOTS, termAt, type History } from './history.ts'
-import { commitTo, entries, sendAppend, sendSnapshot } from './leader.ts'
+import { catchUp } from './catch-up.ts'
+import { CLUSTER, entryAt, termAt, type History } from './history.ts'
 import { bootstrapPlan, DATA, MemberProcess, PATHS, type Machine, type ProcessOptions } from './member-process.ts'
 import { foreignEntry } from './foreign.ts'
 import { copyPromised, promisedVote, type Promised } from './promises.ts'
@@ -87,23 +87,4 @@ async function checkStore({ disk, states }: Machine, history: History): Promise<
   )
   const { appliedIndex } = store
   if (appliedIndex > 0) assert.equal(hashState(store), history.hashes.get(appliedIndex), `state of ${appliedIndex}`)
-}
-
-/** A new leader brings it to the end of the history: it has every entry, applied once, in order. */
-async function catchUp(process: MemberProcess, history: History): Promise<void> {
-  const { term: termBefore, commitIndex } = process.node.status()
-  if (commitIndex >= REMOVAL) return process.until('it learns of its removal', () => process.promised.isRemoved)
-  const term = termBefore + 1
-  for (let prevIndex: number = LAST, tries = 0; ; tries++) {
-    assert.ok(tries < 5, 'the leader finds out what the member has')
-    const answer = await sendAppend(process, { prevIndex, entries: entries(prevIndex + 1, LAST), commit: 0, term })
-    if (!answer.isRejected) break
-    prevIndex = Math.min(prevIndex - 1, answer.hintIndex)
-    while (prevIndex > 1 && termAt(prevIndex) > answer.hintTerm) prevIndex -= 1
-    if (prevIndex > 0) continue
-    await sendSnapshot(process, history, SNAPSHOTS[1], term)
-    prevIndex = SNAPSHOTS[1]
-  }
-  await commitTo(process, LAST, term)
-  assert.equal(hashState(process.node.store), history.hashes.get(LAST), 'the state after all entries')
 }

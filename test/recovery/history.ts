@@ -2,9 +2,11 @@
  * The one history of the cluster in these tests: what its leader has in its log, and the state that each prefix of it
  * gives, computed once by applying it in order, without a disk that fails and without restarts.
  */
+import { join } from 'node:path'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import { encodeCommand, type Command } from '../../node-server/mvcc/command.ts'
 import { hashState } from '../../node-server/mvcc/hash.ts'
+import type { Store } from '../../node-server/mvcc/store.ts'
 import { opDelete, opPut, putRequest, txnRequest } from '../../node-server/mvcc/testing/requests.ts'
 import { Applier, type Outcome } from '../../node-server/node/applier.ts'
 import { decodeConfiguration } from '../../node-server/node/configuration.ts'
@@ -19,10 +21,12 @@ import {
   TxnRequest,
 } from '../../node-server/proto/generated/etcd/rpc.ts'
 import type { Entry, SnapshotMeta } from '../../node-server/raft/message.ts'
+import { memberPaths } from '../../node-server/storage/data-directory.ts'
 import { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
 import { VirtualClock } from '../../node-server/node/testing/virtual-clock.ts'
+import type { Volume } from '../../node-server/storage/volume.ts'
 import { simulatedVolume, type States } from '../simulation/volume.ts'
-import { bootstrapPlan, DATA, nodeOptions, OWN, PATHS } from './member-process.ts'
+import { bootstrapPlan, DATA, nodeOptions, OWN } from './member-process.ts'
 
 export const CLUSTER = ClusterId(0xc1n)
 /** Entry by which the cluster removes member 1. Before it, all is as if nobody thought of that. */
@@ -76,47 +80,67 @@ function commandAt(index: number): Command {
 export interface History {
   /** Digest of the state after that entry. */
   readonly hashes: ReadonlyMap<number, string>
+  /** The file of a store that has applied up to that entry. */
+  readonly stores: ReadonlyMap<number, Buffer>
   readonly snapshots: ReadonlyMap<number, { readonly meta: SnapshotMeta; readonly bytes: Buffer }>
 }
 
 export async function computeHistory(states: States): Promise<History> {
   const disk = new MemoryDisk()
   const volume = simulatedVolume(disk, disk, states, () => 1n)
-  await createDataDirectory(volume, DATA, bootstrapPlan(CLUSTER))
-  const store = await openStore(volume, PATHS)
-  const events = { onConfigChange: ignore, onMembersChanged: ignore, onTermBegan: ignore, onLease: ignore }
-  const applier = new Applier(
-    {
-      store,
-      clusterId: CLUSTER,
-      waiters: new Waiters<Outcome>(1),
-      options: nodeOptions(new VirtualClock()),
-      onFatal: (error) => {
-        throw error
-      },
-    },
-    events,
-  )
-  const hashes = new Map([[1, hashState(store)]])
+  const hashes = new Map<number, string>()
+  const stores = new Map<number, Buffer>()
   const snapshots = new Map<number, { meta: SnapshotMeta; bytes: Buffer }>()
+  await applyHistory(volume, DATA, async (store) => {
+    const { appliedIndex: index, configuration, configIndex } = store.meta
+    hashes.set(index, hashState(store))
+    const bytes = await fileOf(volume, store, `/store-${index}`)
+    stores.set(index, bytes)
+    if (!SNAPSHOTS.some((at) => at === index)) return
+    const place = { index, term: termAt(index), configIndex }
+    snapshots.set(index, { meta: { ...place, configuration: decodeConfiguration(configuration) }, bytes })
+  })
+  return { hashes, stores, snapshots }
+}
+
+/** The files of real stores, at these entries. */
+export async function writeStores(
+  volume: Volume,
+  directory: string,
+  indexes: readonly number[],
+): Promise<ReadonlyMap<number, Buffer>> {
+  const stores = new Map<number, Buffer>()
+  await applyHistory(volume, directory, async (store) => {
+    const index = store.appliedIndex
+    if (indexes.includes(index)) stores.set(index, await fileOf(volume, store, join(directory, `copy-${index}`)))
+  })
+  return stores
+}
+
+async function fileOf(volume: Volume, store: Store, path: string): Promise<Buffer> {
+  await store.commit()
+  await store.backend.writeSnapshot(path)
+  return volume.disk.readFile(path)
+}
+
+/** Calls `visit` after every entry. */
+async function applyHistory(volume: Volume, directory: string, visit: (store: Store) => Promise<void>): Promise<void> {
+  await createDataDirectory(volume, directory, bootstrapPlan(CLUSTER))
+  const store = await openStore(volume, memberPaths(directory))
+  const parts = { clusterId: CLUSTER, waiters: new Waiters<Outcome>(1), options: nodeOptions(new VirtualClock()) }
+  const onFatal = (error: unknown): never => {
+    throw error
+  }
+  const applier = new Applier({ ...parts, store, onFatal }, EVENTS)
+  await visit(store)
   for (let index = 2; index <= REMOVAL; index++) {
     await applier.apply([entryAt(index)])
-    hashes.set(index, hashState(store))
-    if (!SNAPSHOTS.some((at) => at === index)) continue
-    await store.commit()
-    const path = `/snapshot-${index}`
-    await store.backend.writeSnapshot(path)
-    const { configuration, configIndex } = store.meta
-    const meta = {
-      index: LogIndex(index),
-      term: termAt(index),
-      configuration: decodeConfiguration(configuration),
-      configIndex,
-    }
-    snapshots.set(index, { meta, bytes: await disk.readFile(path) })
+    await visit(store)
   }
-  return { hashes, snapshots }
+  await store.close()
 }
+
+const EVENTS = { onConfigChange: ignore, onMembersChanged: ignore, onTermBegan: ignore, onLease: ignore }
 
 function ignore(): void {
   // of no interest here

@@ -51,7 +51,7 @@ const fed =
     await feed(process, from, to)
   }
 
-const NO_HISTORY: History = { hashes: new Map(), snapshots: new Map() }
+const NO_HISTORY: History = { hashes: new Map(), stores: new Map(), snapshots: new Map() }
 
 const commitStore: Script = async (process) => {
   await process.clock.pass(COMMIT_MS)
