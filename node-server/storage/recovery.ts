@@ -4,7 +4,7 @@
  * The log is the truth: the store may lag behind it and is replayed forward, but it never knows of entries that the log
  * does not have, or has of another term, unless the log lost what it promised.
  */
-import { assert } from '../../lib/assert.ts'
+import { assert, unreachable } from '../../lib/assert.ts'
 import { LogIndex, type Term } from '../../lib/ids.ts'
 import type { LogPosition } from '../mvcc/store.ts'
 import type { WalContents } from './wal-replay.ts'
@@ -82,6 +82,8 @@ function stateOf(store: FoundStore): string {
       return `the store cannot be read (${store.problem})`
     case 'there':
       return `the store ends at entry ${store.appliedIndex}`
+    default:
+      return unreachable(store)
   }
 }
 

@@ -3,6 +3,7 @@
  * directory. The member's log begins behind entry 20 and ends at 30; entry 25 is committed.
  */
 import { join } from 'node:path'
+import { unreachable } from '../../lib/assert.ts'
 import { LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import { encodeMeta, META_KEY, readMeta } from '../../node-server/mvcc/meta.ts'
 import type { HardState } from '../../node-server/raft/message.ts'
@@ -133,6 +134,8 @@ export class DirectoryParts {
         ]
       case 'of another log':
         return [['store-0.mdb', this.#foreignStore]]
+      default:
+        return unreachable(store)
     }
   }
 
@@ -151,6 +154,8 @@ export class DirectoryParts {
         return [['received-40.db', bytesOf(this.#stores, 40)]]
       case 'misnamed':
         return [[`received-${BASE}.db`, bytesOf(this.#stores, 40)]]
+      default:
+        return unreachable(snapshot)
     }
   }
 }

@@ -54,6 +54,7 @@ export class MemberProcess {
   /** Said by the member itself: it must end. */
   fatal: unknown
   readonly sent: Message[] = []
+  readonly #end = Promise.withResolvers<void>()
   #handlers: TransportHandlers | undefined
 
   constructor(machine: Machine, promised: Promised, options: ProcessOptions = {}) {
@@ -70,12 +71,20 @@ export class MemberProcess {
       etcdVersion: '0',
       node: { ...nodeOptions(this.clock), ...options.node },
       connect: async (_, handlers) => this.#connect(handlers),
-      onFatal: (error) => (this.fatal ??= error),
+      onFatal: (error) => {
+        this.fatal ??= error
+        this.#end.resolve()
+      },
       onRunning: async () => undefined,
       onRemoved: () => {
         if (!this.disk.isDead) this.promised.isRemoved = true
       },
     })
+  }
+
+  /** Resolves when the process is dead or has said that it must end. */
+  get ended(): Promise<void> {
+    return Promise.race([this.#end.promise, this.disk.died])
   }
 
   get node(): Node {
