@@ -3,7 +3,7 @@ import { assert } from '../../lib/assert.ts'
 import { Revision } from '../../lib/ids.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { DeleteRangeRequest, LeaseRevokeRequest, PutRequest } from '../proto/generated/etcd/rpc.ts'
-import { encodeRecord, historyKey, revisionKey, type IndexRecord } from './key-index.ts'
+import { encodeRecord, historyKey, revisionKey, tombstoneOf, type IndexRecord } from './key-index.ts'
 import { encodePut, encodeTombstone, valueOf } from './key-value.ts'
 import { hasLease, keysOfLease, moveKey, removeLease } from './lease.ts'
 import { keyRange, readCurrent, readKeyValue, scanCurrent, type IndexedKey } from './read.ts'
@@ -84,14 +84,15 @@ function liveKeys(store: Store, request: DeleteRangeRequest): readonly IndexedKe
 
 function deleteKey(store: Store, change: Change, { key, record }: IndexedKey): void {
   const { buffer } = store
-  const tombstone = { modRevision: change.revision, sub: change.steps++, createRevision: 0, version: 0, lease: 0n }
+  const isOfThisChange = record.modRevision === change.revision
+  const tombstone = tombstoneOf(change.revision, change.steps++, isOfThisChange ? record : undefined)
   buffer.put(
     'revisions',
     revisionKey(tombstone.modRevision, tombstone.sub),
     encodeTombstone(key, tombstone.modRevision),
   )
   buffer.remove('current', key)
-  buffer.put('history', historyKey(key, record.modRevision), encodeRecord(record))
+  if (!isOfThisChange) buffer.put('history', historyKey(key, record.modRevision), encodeRecord(record))
   buffer.put('history', historyKey(key, tombstone.modRevision), encodeRecord(tombstone))
   moveKey(store, key, record.lease, 0n)
 }

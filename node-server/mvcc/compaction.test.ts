@@ -6,7 +6,17 @@ import { hashState } from './hash.ts'
 import { MemoryBackend } from './memory-backend.ts'
 import { range } from './range.ts'
 import { Store } from './store.ts'
-import { compactTo, deleteRange, put, rangeRequest } from './testing/requests.ts'
+import {
+  compactTo,
+  deleteRange,
+  opDelete,
+  opPut,
+  opTxn,
+  put,
+  rangeRequest,
+  txn,
+  txnRequest,
+} from './testing/requests.ts'
 
 const FIRST = Buffer.of(0)
 
@@ -41,6 +51,27 @@ test('what no allowed read sees is gone; the tombstone at the compacted revision
   compactFully(store)
   assert.equal(store.buffer.count('history', FIRST, undefined), 0)
   assert.equal(store.buffer.count('revisions', FIRST, undefined), 1)
+})
+
+test('a put that its own txn deletes again is an event, and goes with its tombstone', () => {
+  const inner = [opTxn(txnRequest([opPut('b'), opPut('a', '1')])), opTxn(txnRequest([opDelete('a')]))]
+  for (const isThereBefore of [false, true]) {
+    const store = new Store(new MemoryBackend())
+    put(store, 'x') // 2
+    put(store, isThereBefore ? 'a' : 'x') // 3
+    assert.ok(txn(store, inner).ok) // 4
+    const deleted = readEvents(store, 4, Infinity).events.map(({ key, isDelete }) => [key, isDelete])
+    assert.deepEqual(deleted, [
+      ['b', false],
+      ['a', false],
+      ['a', true],
+    ])
+    put(store, 'x') // 5
+    compactTo(store, 5)
+    compactFully(store)
+    assert.equal(store.buffer.count('history', FIRST, undefined), 0)
+    assert.equal(store.buffer.count('revisions', FIRST, undefined), 2, 'of b and x')
+  }
 })
 
 test('slices are bounded, hidden from readers, and begun anew after a restart', async () => {

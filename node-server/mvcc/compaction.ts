@@ -14,6 +14,7 @@ import type { TableEntry } from './backend.ts'
 import {
   decodeHistoryKey,
   decodeRecord,
+  hiddenRevisionKey,
   isSameHistory,
   isTombstone,
   revisionKey,
@@ -67,6 +68,10 @@ export function compactSlice(store: Store, cursor: CompactionCursor | undefined,
     const record = decodeRecord(entry.value)
     store.buffer.remove('history', entry.key)
     store.buffer.remove('revisions', revisionKey(record.modRevision, record.sub))
+    removedVersions++
+    const hidden = hiddenRevisionKey(record)
+    if (hidden === undefined) continue
+    store.buffer.remove('revisions', hidden)
     removedVersions++
   }
   if (following !== undefined) return { cursor: { target, next: Buffer.from(following.key) }, removedVersions }

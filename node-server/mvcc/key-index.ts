@@ -13,6 +13,9 @@
  *   index record   mod revision (8) ‖ sub-revision (4) ‖ create revision (8) ‖ version (8) ‖ lease (8)
  *   history key    user key with each 00 as 00 FF ‖ 00 01 ‖ mod revision (8)
  *
+ * A history has one record a revision. Where a txn puts a key and then deletes it (inner txns can), that is the tombstone,
+ * and its create revision, which no tombstone has, is 1 + the sub-revision of the put: who removes one row removes both.
+ *
  * The escape keeps the order of user keys although something follows them, and no key a prefix of another.
  */
 import { MalformedBytes } from '../../lib/bytes.ts'
@@ -86,6 +89,17 @@ export function decodeRecord(bytes: Uint8Array): IndexRecord {
 
 export function isTombstone(record: IndexRecord): boolean {
   return record.version === 0
+}
+
+/** The record of a key that is deleted; `hidden` is its live version in the same txn, if that is where it came from. */
+export function tombstoneOf(modRevision: number, sub: number, hidden: IndexRecord | undefined): IndexRecord {
+  return { modRevision, sub, createRevision: hidden === undefined ? 0 : hidden.sub + 1, version: 0, lease: 0n }
+}
+
+/** Key of the table `revisions` for the put that the same txn deleted; undefined when there is none. */
+export function hiddenRevisionKey(record: IndexRecord): Buffer | undefined {
+  if (!isTombstone(record) || record.createRevision === 0) return undefined
+  return revisionKey(record.modRevision, record.createRevision - 1)
 }
 
 /** Key of the table `revisions`. */

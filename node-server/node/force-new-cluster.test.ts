@@ -93,7 +93,7 @@ async function memberOfThree(
   const contents = await replay(realDisk, path)
   assert.ok(contents.ok)
   const wal = await Wal.resume(realDisk, path, contents.value, { segmentSizeBytes: 1 << 20, onSync: () => undefined })
-  const hardState: HardState = { term: Term(2), vote: OWN, commit: LogIndex(commit) }
+  const hardState: HardState = { term: entries.at(-1)?.term ?? Term(2), vote: OWN, commit: LogIndex(commit) }
   await wal.append(hardState, entries, true)
   await wal.close()
   return [directory, identity]

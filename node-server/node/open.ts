@@ -1,12 +1,13 @@
 /** From a data directory to the parts of a running member: made anew, or recovered as storage/recovery.ts decides. */
-import { unreachable } from '../../lib/assert.ts'
+import { assert, unreachable } from '../../lib/assert.ts'
 import { LogIndex, NOBODY, Term, type ClusterId, type MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { AdminChange } from '../../lib/admin-api.ts'
 import { formatId } from '../../lib/ids.ts'
 import type { Member } from '../mvcc/command.ts'
 import { isRemovedMember, putMember, recordOperation } from '../mvcc/members.ts'
-import { advanceApplied, type Store } from '../mvcc/store.ts'
+import { META_KEY } from '../mvcc/meta.ts'
+import { advanceApplied, Store } from '../mvcc/store.ts'
 import { createRaft, type Raft } from '../raft/raft.ts'
 import type { Configuration } from '../raft/message.ts'
 import { EMPTY_CONFIGURATION } from '../raft/membership.ts'
@@ -18,7 +19,7 @@ import {
   type StoredIdentity,
 } from '../storage/data-directory.ts'
 import type { Identity } from '../storage/record.ts'
-import { recover } from '../storage/recovery.ts'
+import { foundLog, foundStore, recover, START_ANEW, type FoundStore } from '../storage/recovery.ts'
 import { replay, type WalContents } from '../storage/wal-replay.ts'
 import { linkWalDirectory } from '../storage/wal-directory.ts'
 import type { Volume } from '../storage/volume.ts'
@@ -28,7 +29,7 @@ import { forceNewCluster, type Recovered } from './force-new-cluster.ts'
 import { noteConfiguration } from './membership.ts'
 import type { NodeOptions } from './options.ts'
 import { Snapshots, openStore } from './snapshots.ts'
-import { FIRST_STORE, storePath } from './store-name.ts'
+import { FIRST_STORE, newestStore, storePath } from './store-name.ts'
 
 /** `bootstrap`: these members are a new cluster. `join`: a cluster that is there has added this member. */
 export interface StartPlan {
@@ -141,14 +142,16 @@ export async function openDataDirectory(
   if (!contents.ok) return contents
   const { state } = contents.value
   if (!isSame(state.identity, identity))
-    return err(`the log in ${paths.wal} is another member's: the files of two data directories are mixed; restore them`)
+    return err(
+      `the log in ${paths.wal} is that of another member or directory: the files of two data directories are mixed; put them back where they belong, or ${START_ANEW}`,
+    )
   if (contents.value.tornBytes > 0)
     options.log.warn(
       { bytes: contents.value.tornBytes },
       'cut the torn tail of the log: a write that was never answered',
     )
   const snapshots = new Snapshots(volume, paths)
-  const recovered = await recoverStore(snapshots, volume, paths, contents.value, options)
+  const recovered = await recoverStore(snapshots, volume, paths, contents.value)
   if (!recovered.ok) return recovered
   const { store, commitIndex } = recovered.value
   if (isRemovedMember(store, identity.memberId)) {
@@ -188,35 +191,47 @@ async function recoverStore(
   volume: Volume,
   paths: MemberPaths,
   contents: WalContents,
-  options: NodeOptions,
 ): Promise<Result<{ store: Store; commitIndex: LogIndex }, string>> {
-  const { base, hardState } = contents.state
-  const lastIndex = LogIndex(base.index + contents.entries.length)
-  const commitIndex = LogIndex(Math.max(base.index, hardState.commit))
-  let store = await tryOpenStore(volume, paths, options)
-  const found = { baseIndex: base.index, lastIndex, commitIndex, snapshots: await snapshots.received() }
-  const recovery = recover({ ...found, appliedIndex: store?.appliedIndex })
+  const opened = await tryOpenStore(volume, paths)
+  const store = opened.kind === 'opened' ? opened.store : undefined
+  const log = foundLog(contents)
+  const recovery = recover({
+    log,
+    store:
+      opened.kind === 'opened'
+        ? foundStore(contents, { index: opened.store.appliedIndex, term: opened.store.appliedTerm })
+        : opened,
+    snapshots: (await snapshots.hasReceived(log.baseIndex)) ? [log.baseIndex] : [],
+  })
   switch (recovery.kind) {
     case 'refuse':
-      await store?.close()
+      await store?.backend.close() // nothing on the disk changes
       return err(recovery.reason)
     case 'install-snapshot':
-      await store?.close()
-      store = await snapshots.install(recovery.index)
-      return ok({ store, commitIndex })
+      await store?.backend.close()
+      return ok({ store: await snapshots.install(recovery.index), commitIndex: log.commitIndex })
     case 'run':
-      return store === undefined ? err('the store is missing') : ok({ store, commitIndex: recovery.commitIndex })
+      assert(store !== undefined, 'only a store that is there can run')
+      return ok({ store, commitIndex: recovery.commitIndex })
     default:
       return unreachable(recovery)
   }
 }
 
-async function tryOpenStore(volume: Volume, paths: MemberPaths, options: NodeOptions): Promise<Store | undefined> {
+type OpenedStore = { readonly kind: 'opened'; readonly store: Store } | Exclude<FoundStore, { kind: 'there' }>
+
+/** Never makes one: a store that is missing is not an empty one. */
+async function tryOpenStore(volume: Volume, paths: MemberPaths): Promise<OpenedStore> {
+  const newest = await newestStore(volume.disk, paths)
+  if (newest === undefined) return { kind: 'missing' }
+  const path = storePath(paths, newest)
   try {
-    return await openStore(volume, paths)
+    const store = new Store(volume.openBackend(path))
+    if (store.backend.get('meta', META_KEY) !== undefined) return { kind: 'opened', store }
+    await store.backend.close()
+    return { kind: 'unreadable', problem: `${path} is empty` }
   } catch (error) {
-    options.log.error({ err: error }, 'the store cannot be opened')
-    return undefined
+    return { kind: 'unreadable', problem: error instanceof Error ? error.message : String(error) }
   }
 }
 

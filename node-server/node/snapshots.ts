@@ -44,9 +44,15 @@ export class Snapshots {
     this.#paths = paths
   }
 
-  /** Indexes of snapshots that were taken in and not installed. */
-  received(): Promise<readonly LogIndex[]> {
-    return receivedSnapshots(this.#disk, this.#paths)
+  /** Whether a snapshot of that entry was taken in, was not installed, and still holds what it did. */
+  async hasReceived(index: LogIndex): Promise<boolean> {
+    if (!(await receivedSnapshots(this.#disk, this.#paths)).includes(index)) return false
+    try {
+      const { appliedIndex } = await this.#volume.readSnapshotMeta(receivedPath(this.#paths, index))
+      return appliedIndex === index
+    } catch {
+      return false // damaged since: as if it were not there
+    }
   }
 
   /** Makes a copy of the store's last commit and streams it; the outcome goes to the transport's handler. */
@@ -116,7 +122,7 @@ export class Snapshots {
         `a snapshot of entry ${index} (term ${term}) that holds entry ${meta.appliedIndex} (term ${meta.appliedTerm})`,
       )
     }
-    await this.#disk.rename(received.path, this.#receivedPath(received.message.snapshot.index))
+    await this.#disk.rename(received.path, receivedPath(this.#paths, received.message.snapshot.index))
     await this.#disk.syncDirectory(this.#paths.db)
   }
 
@@ -125,7 +131,7 @@ export class Snapshots {
    * caller closes that one, and {@link removeOldStores} deletes its file.
    */
   async install(index: LogIndex): Promise<Store> {
-    await this.#disk.rename(this.#receivedPath(index), storePath(this.#paths, { beganAt: index, generation: 0 }))
+    await this.#disk.rename(receivedPath(this.#paths, index), storePath(this.#paths, { beganAt: index, generation: 0 }))
     await this.#disk.syncDirectory(this.#paths.db)
     return openStore(this.#volume, this.#paths)
   }
@@ -142,15 +148,12 @@ export class Snapshots {
   async clean(): Promise<void> {
     for (const name of await this.#disk.list(this.#paths.snapshots))
       await this.#disk.remove(join(this.#paths.snapshots, name))
-    for (const index of await this.received()) await this.#disk.remove(this.#receivedPath(index))
-  }
-
-  #receivedPath(index: LogIndex): string {
-    return join(this.#paths.db, `received-${index}.db`)
+    for (const index of await receivedSnapshots(this.#disk, this.#paths))
+      await this.#disk.remove(receivedPath(this.#paths, index))
   }
 }
 
-/** The newest, should a crash have left an older one beside it. */
+/** The newest, should a crash have left an older one beside it; a new one when there is none. */
 export async function openStore(volume: Volume, paths: MemberPaths): Promise<Store> {
   return new Store(volume.openBackend(storePath(paths, await currentStore(volume.disk, paths))))
 }
@@ -163,6 +166,10 @@ async function currentStore(disk: Disk, paths: MemberPaths): Promise<StoreFile> 
 export async function receivedSnapshots(disk: Disk, paths: MemberPaths): Promise<readonly LogIndex[]> {
   const names = await disk.list(paths.db)
   return names.flatMap((name) => receivedIndex(name) ?? [])
+}
+
+export function receivedPath(paths: MemberPaths, index: LogIndex): string {
+  return join(paths.db, `received-${index}.db`)
 }
 
 function receivedIndex(name: string): LogIndex | undefined {

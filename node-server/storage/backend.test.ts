@@ -138,3 +138,20 @@ test('a file that is not a store, or whose header is damaged, is refused before 
   await fresh.close()
   rmSync(directory, { recursive: true, force: true })
 })
+
+test('a copy that was cut off anywhere is told before the library reads behind its end', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'raftkv-cut-'))
+  const [path, copy] = [join(directory, 'store.mdb'), join(directory, 'copy.mdb')]
+  const store = new Store(new LmdbBackend(path))
+  applyUpTo(store, 40)
+  await store.commit()
+  await store.backend.writeSnapshot(copy)
+  await store.close()
+  assert.equal((await readSnapshotMeta(copy)).appliedIndex, 40)
+  const whole = readFileSync(copy)
+  for (const sizeBytes of [1, 4096, 8192, whole.length >> 1, whole.length - 4096, whole.length - 1]) {
+    writeFileSync(copy, whole.subarray(0, sizeBytes))
+    await assert.rejects(readSnapshotMeta(copy), NotAStore)
+  }
+  rmSync(directory, { recursive: true, force: true })
+})

@@ -217,6 +217,7 @@ function openTables(path: string, options: LmdbOptions): OpenTables {
  * file must not be open otherwise.
  */
 export async function readSnapshotMeta(path: string): Promise<Meta> {
+  checkHeader(path, true)
   const backend = new LmdbBackend(path, { isReadOnly: true })
   try {
     return readMeta(backend)

@@ -15,6 +15,7 @@ import { ClusterId, MemberId, formatId, parseId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { isMissing, type Disk } from './disk.ts'
 import type { Identity } from './record.ts'
+import { START_ANEW } from './recovery.ts'
 
 export interface MemberPaths {
   readonly wal: string
@@ -64,7 +65,7 @@ export async function readIdentity(
       isRemoved: file.isRemoved,
     })
   } catch (error) {
-    if (!isMissing(error)) return err(`${path} cannot be read: ${String(error)}`)
+    if (!isMissing(error)) return err(`${path} cannot be read (${wordsOf(error)}): restore the file, or ${START_ANEW}`)
     if ((await disk.list(dataDirectory)).includes(RESTORING)) {
       return err(
         `a snapshot was being restored into ${dataDirectory} and the restore did not end: run it again, or empty the directory`,
@@ -73,9 +74,15 @@ export async function readIdentity(
     const others = await disk.list(join(dataDirectory, 'member'))
     if (others.length === 0) return ok(undefined)
     return err(
-      `${path} is missing, but there is data beside it (${others.join(', ')}): this is not a whole data directory; restore the file or use an empty directory`,
+      `${path} is missing, but there is data beside it (${others.join(', ')}): this is not a whole data directory; restore the file, or ${START_ANEW}`,
     )
   }
+}
+
+function wordsOf(error: unknown): string {
+  if (error instanceof z.ZodError)
+    return error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** Makes the directory of a new member: `fill` writes log and store at the paths it is given, durably. */

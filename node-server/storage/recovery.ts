@@ -2,20 +2,40 @@
  * What to do with what is on the disk. Pure: a table over every combination, so that a test can enumerate it.
  *
  * The log is the truth: the store may lag behind it and is replayed forward, but it never knows of entries that the log
- * does not have, unless the log lost what it promised.
+ * does not have, or has of another term, unless the log lost what it promised.
  */
-import type { LogIndex } from '../../lib/ids.ts'
+import { assert, unreachable } from '../../lib/assert.ts'
+import { LogIndex, type Term } from '../../lib/ids.ts'
+import type { LogPosition } from '../mvcc/store.ts'
+import type { WalContents } from './wal-replay.ts'
 
 export interface Found {
+  readonly log: FoundLog
+  readonly store: FoundStore
+  /** Snapshots that were taken in and hold what they are named after, by index. */
+  readonly snapshots: readonly LogIndex[]
+}
+
+export interface FoundLog {
   /** The log begins behind it. */
   readonly baseIndex: LogIndex
   readonly lastIndex: LogIndex
+  /** Of the last entry; that of the base when there is none. */
+  readonly lastTerm: Term
   readonly commitIndex: LogIndex
-  /** Undefined when the store is missing or cannot be read. */
-  readonly appliedIndex: LogIndex | undefined
-  /** Verified snapshots that are on the disk, by index. */
-  readonly snapshots: readonly LogIndex[]
+  /** Of the hard state. */
+  readonly term: Term
 }
+
+export type FoundStore =
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'unreadable'; readonly problem: string }
+  | {
+      readonly kind: 'there'
+      readonly appliedIndex: LogIndex
+      /** False: the log has the last applied entry with another term. */
+      readonly isOfLog: boolean
+    }
 
 export type Recovery =
   | { readonly kind: 'run'; readonly commitIndex: LogIndex }
@@ -23,28 +43,76 @@ export type Recovery =
   | { readonly kind: 'install-snapshot'; readonly index: LogIndex }
   | { readonly kind: 'refuse'; readonly reason: string }
 
-const START_ANEW = 'remove the member from the cluster and add it again with an empty directory'
+/** For whoever reads a refusal: nothing on this disk can be trusted any more, the cluster has it all. */
+export const START_ANEW = 'remove the member from the cluster and add it again with an empty directory'
 
-export function recover(found: Found): Recovery {
-  const { baseIndex, lastIndex, commitIndex, appliedIndex, snapshots } = found
-  if (commitIndex > lastIndex) {
+export function recover({ log, store, snapshots }: Found): Recovery {
+  const { baseIndex, lastIndex, lastTerm, commitIndex, term } = log
+  if (commitIndex > lastIndex)
     return refuse(
-      `the log says that ${commitIndex} entries are committed, but it ends at ${lastIndex}: promised entries are gone`,
+      `the log says that the entries up to ${commitIndex} are committed, but it ends at ${lastIndex}: promised entries are gone`,
+    )
+  // Only a base may be of a later term: its snapshot was accepted, and the crash came before the term was written.
+  if (lastIndex > baseIndex && lastTerm > term)
+    return refuse(
+      `the log has entry ${lastIndex} of term ${lastTerm}, but knows of no term after ${term}: what it promised since is gone`,
+    )
+  if (store.kind !== 'there' || store.appliedIndex < baseIndex) {
+    if (snapshots.includes(baseIndex)) return { kind: 'install-snapshot', index: baseIndex }
+    return refuse(
+      `${stateOf(store)}, and the log begins only behind entry ${baseIndex}: what is before it is not on this disk`,
     )
   }
-  if (appliedIndex === undefined || appliedIndex < baseIndex) {
-    const snapshot = snapshots.find((index) => index === baseIndex)
-    if (snapshot !== undefined) return { kind: 'install-snapshot', index: snapshot }
-    const state =
-      appliedIndex === undefined ? 'the store is missing or unreadable' : `the store ends at entry ${appliedIndex}`
-    return refuse(`${state}, and the log begins only behind entry ${baseIndex}`)
-  }
+  const { appliedIndex, isOfLog } = store
   if (appliedIndex > lastIndex)
     return refuse(`the store has entry ${appliedIndex}, but the log ends at ${lastIndex}: promised entries are gone`)
+  if (!isOfLog)
+    return refuse(
+      `the store has another entry ${appliedIndex} than the log: they are of different times or members, and one of them has lost what it promised`,
+    )
   // The commit index is written late; what is applied was committed.
   return { kind: 'run', commitIndex: appliedIndex > commitIndex ? appliedIndex : commitIndex }
 }
 
+function stateOf(store: FoundStore): string {
+  switch (store.kind) {
+    case 'missing':
+      return 'the store is missing'
+    case 'unreadable':
+      return `the store cannot be read (${store.problem})`
+    case 'there':
+      return `the store ends at entry ${store.appliedIndex}`
+    default:
+      return unreachable(store)
+  }
+}
+
 function refuse(problem: string): Recovery {
   return { kind: 'refuse', reason: `${problem}; ${START_ANEW}` }
+}
+
+export function foundLog({ state, entries }: WalContents): FoundLog {
+  const { base, hardState } = state
+  return {
+    baseIndex: base.index,
+    lastIndex: LogIndex(base.index + entries.length),
+    lastTerm: entries.at(-1)?.term ?? base.term,
+    commitIndex: LogIndex(Math.max(base.index, hardState.commit)),
+    term: hardState.term,
+  }
+}
+
+/** `applied`: the last entry whose effect the store has. */
+export function foundStore(contents: WalContents, applied: LogPosition): FoundStore {
+  const term = termInLog(contents, applied.index)
+  return { kind: 'there', appliedIndex: applied.index, isOfLog: term === undefined || term === applied.term }
+}
+
+/** Undefined for what the log does not have. */
+export function termInLog({ state, entries }: WalContents, index: number): Term | undefined {
+  const { base } = state
+  if (index === base.index) return base.term
+  const entry = entries[index - base.index - 1]
+  assert(entry === undefined || entry.index === index, `entry ${index} stands at the place of another`)
+  return entry?.term
 }

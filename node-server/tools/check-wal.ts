@@ -1,5 +1,4 @@
 /** The log's part of `check`: every segment read to its end, then replayed as a start would. */
-import { assert } from '../../lib/assert.ts'
 import { formatId } from '../../lib/ids.ts'
 import type { StoredIdentity } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
@@ -62,13 +61,4 @@ function segmentFact({ name, bytes }: SegmentFile): string {
   }
   const records = [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ')
   return `segment ${name}: ${humanSize(bytes.length)}, ${counted(batches, 'batch', 'batches')} with whole checksums (${records})${end}`
-}
-
-/** Term of the entry at `index`, as far as the log still has it. */
-export function termInLog({ state, entries }: WalContents, index: number): number | undefined {
-  const { base } = state
-  if (index === base.index) return base.term
-  const entry = entries[index - base.index - 1]
-  assert(entry === undefined || entry.index === index, `entry ${index} stands at the place of another`)
-  return entry?.term
 }

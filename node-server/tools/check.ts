@@ -2,17 +2,16 @@
  * `check DIR`: whether a data directory is sound, and what its member would do at its next start. It reads everything and
  * changes nothing, under the lock that a member holds.
  */
-import { join } from 'node:path'
 import { unreachable } from '../../lib/assert.ts'
-import { LogIndex, formatId } from '../../lib/ids.ts'
-import { receivedSnapshots } from '../node/snapshots.ts'
+import { LogIndex, Term, formatId } from '../../lib/ids.ts'
+import { receivedPath, receivedSnapshots } from '../node/snapshots.ts'
 import { newestStore, storeName, storePath } from '../node/store-name.ts'
 import { memberPaths, readIdentity, type MemberPaths, type StoredIdentity } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
 import { lockDirectory } from '../storage/lock.ts'
-import { recover } from '../storage/recovery.ts'
+import { foundLog, foundStore, recover, termInLog, type FoundStore } from '../storage/recovery.ts'
 import type { WalContents } from '../storage/wal-replay.ts'
-import { checkWal, termInLog } from './check-wal.ts'
+import { checkWal } from './check-wal.ts'
 import { damage, note, type Finding } from './finding.ts'
 import { inspectStore, type StoreInspection } from './store-inspection.ts'
 import type { ExitCode, ToolIo } from './tool-io.ts'
@@ -50,12 +49,13 @@ async function inspectDirectory(io: ToolIo, disk: Disk, directory: string): Prom
   const wal = await checkWal(disk, paths.wal, identity)
   report.facts.push(...wal.facts)
   report.findings.push(...wal.findings)
-  const store = await checkStoreFile(io, disk, paths, report)
+  const opened = await checkStoreFile(io, disk, paths, report)
+  const store = 'kind' in opened ? undefined : opened
   const snapshots = await checkSnapshots(io, disk, paths, report)
   if (identity !== undefined && store !== undefined) checkMembership(identity, store, report)
   if (wal.contents !== undefined) {
     if (store !== undefined) checkAgainstLog(wal.contents, store, report)
-    if (identity?.isRemoved !== true) decideStart(wal.contents, store, snapshots, report)
+    if (identity?.isRemoved !== true) decideStart(wal.contents, opened, snapshots, report)
   }
   return report
 }
@@ -89,21 +89,24 @@ async function checkIdentity(
   return identity.value
 }
 
+/** Why there is no store to look at. */
+type NoStore = Exclude<FoundStore, { kind: 'there' }>
+
 async function checkStoreFile(
   io: ToolIo,
   disk: Disk,
   paths: MemberPaths,
   report: Report,
-): Promise<StoreInspection | undefined> {
+): Promise<StoreInspection | NoStore> {
   const newest = await newestStore(disk, paths)
   if (newest === undefined) {
     report.findings.push(damage(`there is no store in ${paths.db}`))
-    return undefined
+    return { kind: 'missing' }
   }
   const inspected = await inspectStore(io, storePath(paths, newest))
   if (!inspected.ok) {
     report.findings.push(damage(inspected.error))
-    return undefined
+    return { kind: 'unreadable', problem: storeName(newest) }
   }
   const { value: store } = inspected
   const compacted = store.compactedRevision < 0 ? 'never compacted' : `compacted to ${store.compactedRevision}`
@@ -118,24 +121,27 @@ async function checkStoreFile(
   return store
 }
 
-/** Taken in from the leader, and not installed when the process ended. */
+/** Taken in from the leader, and not installed when the process ended: the sound ones. */
 async function checkSnapshots(
   io: ToolIo,
   disk: Disk,
   paths: MemberPaths,
   report: Report,
 ): Promise<readonly LogIndex[]> {
-  const snapshots = await receivedSnapshots(disk, paths)
-  for (const index of snapshots) {
-    const path = join(paths.snapshots, `received-${index}.db`)
+  const sound: LogIndex[] = []
+  for (const index of await receivedSnapshots(disk, paths)) {
+    const path = receivedPath(paths, index)
     const inspected = await inspectStore(io, path)
     const problem = inspected.ok ? inspected.value.problems[0] : inspected.error
     const holds = inspected.ok ? inspected.value.appliedIndex : index
     if (problem !== undefined) report.findings.push(damage(`the snapshot of entry ${index} is damaged: ${problem}`))
     else if (holds !== index) report.findings.push(damage(`the snapshot of entry ${index} holds entry ${holds}`))
-    else report.facts.push(`snapshot of entry ${index}, received from the leader and not installed`)
+    else {
+      sound.push(index)
+      report.facts.push(`snapshot of entry ${index}, received from the leader and not installed`)
+    }
   }
-  return snapshots
+  return sound
 }
 
 function checkMembership({ memberId }: StoredIdentity, store: StoreInspection, report: Report): void {
@@ -160,18 +166,21 @@ function checkAgainstLog(contents: WalContents, store: StoreInspection, report: 
 }
 
 function decideStart(
-  { state, entries }: WalContents,
-  store: StoreInspection | undefined,
+  contents: WalContents,
+  store: StoreInspection | NoStore,
   snapshots: readonly LogIndex[],
   report: Report,
 ): void {
-  const lastIndex = LogIndex(state.base.index + entries.length)
-  const commitIndex = LogIndex(Math.max(state.base.index, state.hardState.commit))
-  const appliedIndex = store === undefined ? undefined : LogIndex(store.appliedIndex)
-  const recovery = recover({ baseIndex: state.base.index, lastIndex, commitIndex, appliedIndex, snapshots })
+  const log = foundLog(contents)
+  const { lastIndex } = log
+  const found =
+    'kind' in store
+      ? store
+      : foundStore(contents, { index: LogIndex(store.appliedIndex), term: Term(store.appliedTerm) })
+  const recovery = recover({ log, store: found, snapshots })
   switch (recovery.kind) {
     case 'run': {
-      const toApply = recovery.commitIndex - (appliedIndex ?? 0)
+      const toApply = recovery.commitIndex - (found.kind === 'there' ? found.appliedIndex : 0)
       report.facts.push(
         `a start would run: ${toApply === 0 ? 'the store is up to date' : `${counted(toApply, 'committed entry', 'committed entries')} of the log would be applied to the store`}, and ${counted(lastIndex - recovery.commitIndex, 'entry', 'entries')} await the leader's word`,
       )

@@ -7,7 +7,17 @@ import { leaseKey } from '../mvcc/lease.ts'
 import { MemoryBackend } from '../mvcc/memory-backend.ts'
 import { compactSlice } from '../mvcc/compaction.ts'
 import { Store } from '../mvcc/store.ts'
-import { applyNext, compactTo, deleteRange, opDelete, opPut, put, txn } from '../mvcc/testing/requests.ts'
+import {
+  applyNext,
+  compactTo,
+  deleteRange,
+  opDelete,
+  opPut,
+  opTxn,
+  put,
+  txn,
+  txnRequest,
+} from '../mvcc/testing/requests.ts'
 import { LeaseGrantRequest } from '../proto/generated/etcd/rpc.ts'
 import { checkTables } from './store-tables.ts'
 
@@ -36,6 +46,21 @@ test('a store that was written and compacted has no problems, and its keys are c
   await store.commit()
   assert.deepEqual(checkTables(store.backend, store.meta), {
     counts: { keys: 3, history: 1, revisions: 4 },
+    problems: [],
+  })
+})
+
+test('a key that one txn puts and deletes is no problem, before and after a compaction', async () => {
+  const store = await soundStore()
+  txn(store, [opTxn(txnRequest([opPut('e')])), opTxn(txnRequest([opDelete('e')]))]) // 8
+  await store.commit()
+  assert.deepEqual(checkTables(store.backend, store.meta).problems, [])
+  put(store, 'f') // 9
+  compactTo(store, 9)
+  compactSlice(store, undefined)
+  await store.commit()
+  assert.deepEqual(checkTables(store.backend, store.meta), {
+    counts: { keys: 4, history: 0, revisions: 4 },
     problems: [],
   })
 })

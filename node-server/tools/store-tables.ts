@@ -2,7 +2,8 @@
  * Whether the tables of a store agree with one another, read whole and once. Pure over a backend.
  *
  * Every record of the key index names one revision and every revision is named by one record: keys that are live in
- * `current`, what they were before and their tombstones in `history` (see mvcc/key-index.ts).
+ * `current`, what they were before and their tombstones in `history` (see mvcc/key-index.ts). A tombstone also names the
+ * put that its own txn made before it.
  */
 import { MalformedBytes } from '../../lib/bytes.ts'
 import { formatId } from '../../lib/ids.ts'
@@ -11,6 +12,7 @@ import {
   decodeHistoryKey,
   decodeRecord,
   decodeRevisionKey,
+  hiddenRevisionKey,
   isTombstone,
   revisionKey,
   type IndexRecord,
@@ -90,6 +92,7 @@ export function checkTables(backend: Backend, meta: Meta): TableCheck {
   }
   checkLeaseKeys(backend, problems)
   let history = 0
+  let hidden = 0
   for (const entry of rows(backend, 'history')) {
     history += 1
     problems.reading('a record of the history cannot be read', quoteBytes(entry.key), () => {
@@ -99,13 +102,18 @@ export function checkTables(backend: Backend, meta: Meta): TableCheck {
       if (record.modRevision !== revision)
         problems.add('a record of the history stands under another revision', `${where} says ${record.modRevision}`)
       checkRecord(backend, meta, { key, record, where }, problems)
+      const hiddenKey = hiddenRevisionKey(record)
+      if (hiddenKey === undefined) return
+      hidden += 1
+      if (backend.get('revisions', hiddenKey) === undefined)
+        problems.add('the key index names a revision that is not there', `${where}: the put that its txn deleted`)
     })
   }
   const revisions = checkRevisions(backend, meta, problems)
-  if (revisions !== keys + history) {
+  if (revisions !== keys + history + hidden) {
     problems.add(
       'the numbers do not agree',
-      `${revisions} revisions are stored, the key index names ${keys} live and ${history} superseded ones`,
+      `${revisions} revisions are stored, the key index names ${keys} live and ${history + hidden} superseded ones`,
     )
   }
   return { counts: { keys, history, revisions }, problems: problems.list() }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { memberPaths, readIdentity } from '../storage/data-directory.ts'
@@ -43,6 +43,21 @@ test('check: a sound directory, all that is in it, and what a start would do; no
     (await readdir(directory, { recursive: true })).filter((name) => name !== 'lock'),
     before,
   )
+})
+
+test('check: a snapshot that waits to be installed is looked at where a start looks for it', async (t) => {
+  const { directory, paths } = await dataDirectory(t)
+  const store = await openStore(realVolume, paths)
+  const received = join(paths.db, `received-${store.appliedIndex}.db`)
+  await store.backend.writeSnapshot(received)
+  await store.close()
+  const sound = await tool('check', directory)
+  assert.equal(sound.code, 0)
+  assert.match(sound.out, /snapshot of entry 8, received from the leader and not installed/)
+  await truncate(received, 8192)
+  const cut = await tool('check', directory)
+  assert.equal(cut.code, 1)
+  assert.match(cut.out, /DAMAGE: the snapshot of entry 8 is damaged/)
 })
 
 test('check: a directory in use, none, and an empty one cannot be checked', async (t) => {
