@@ -30,6 +30,8 @@ export interface DurableLog {
 export interface SimulatedDisk {
   readonly disk: Disk
   readonly durable: DurableLog
+  /** What the recovery has found: the log goes on from there. */
+  found(log: DurableLog): void
 }
 
 export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: DiskFaults): SimulatedDisk {
@@ -41,7 +43,7 @@ export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: Di
   }
   const wrap = (path: string, file: DiskFile): DiskFile => ({
     write: async (bytes, position) => {
-      written = withBatch(written, durable, bytes)
+      written = withBatch(written, bytes)
       if (!faults.isFull()) return file.write(bytes, position)
       await file.write(bytes.subarray(0, bytes.length >> 1), position)
       throw diskError('ENOSPC', `write ${path}`)
@@ -74,16 +76,15 @@ export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: Di
       await under.syncDirectory(path)
     },
   }
-  return { disk, durable }
+  return { disk, durable, found: (log) => void (written = { ...Object.assign(durable, log) }) }
 }
 
 /** What the log holds with one batch more; anything else that is written changes nothing. */
-function withBatch(written: DurableLog, durable: DurableLog, bytes: Uint8Array): DurableLog {
+function withBatch(written: DurableLog, bytes: Uint8Array): DurableLog {
   if (MAGIC.compare(bytes, 0, MAGIC.length) !== 0) return written
   const batch = readBatch(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), 0)
   if (batch.kind === 'bad') return written
-  // The state at the start comes from the recovery, by way of `durable`.
-  const next = { ...written, lastIndex: written.lastIndex === 0 ? durable.lastIndex : written.lastIndex }
+  const next = { ...written }
   for (const record of batch.records) {
     if (record.kind === 'entry') next.lastIndex = record.entry.index
     else if (record.kind === 'base') next.lastIndex = Math.max(next.lastIndex, record.base.index)

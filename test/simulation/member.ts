@@ -34,6 +34,7 @@ export const ELECTION_MS = 1000
 export interface Life {
   readonly clock: ProcessClock
   readonly durable: DurableLog
+  readonly found: (log: DurableLog) => void
   readonly lifecycle: Lifecycle
   host: Host | undefined
   /** There is no data: it waits to be told what to be. */
@@ -99,7 +100,7 @@ export class SimulatedMember {
     const world = this.#world
     this.lives += 1
     const clock = new ProcessClock(world.schedule, world.clockRate(), () => this.#afterStep(life))
-    const { disk, durable } = simulatedDisk(
+    const { disk, durable, found } = simulatedDisk(
       this.disk,
       clock,
       this.#diskFaults(() => life),
@@ -123,6 +124,7 @@ export class SimulatedMember {
     const life: Life = {
       clock,
       durable,
+      found,
       lifecycle,
       host: undefined,
       isWaiting: false,
@@ -231,7 +233,7 @@ export class SimulatedMember {
     life.seen = seen
     // Recovery has read it from the disk.
     const { log, term, vote } = node.raft
-    Object.assign(life.durable, { lastIndex: lastIndex(log), term, vote })
+    life.found({ lastIndex: lastIndex(log), term, vote })
     node.onApplied(() => world.oracle.applied(node.store, seen))
   }
 
