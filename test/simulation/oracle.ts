@@ -162,7 +162,8 @@ export class Oracle {
     if (isVote) this.checker.sent(message)
     if (durable !== undefined) {
       const candidate = kind === 'vote-request' ? from : message.to
-      const isVoteDurable = durable.term === term && durable.vote === candidate
+      // In a later term nobody votes in this one again.
+      const isVoteDurable = durable.term > term || (durable.term === term && durable.vote === candidate)
       demand(!isVote || isVoteDurable, `8: ${name} sent a ${kind} that a crash could make it forget`)
       if (kind === 'append-response' && !message.isRejected)
         demand(message.index <= durable.lastIndex, `8: ${name} acknowledged entry ${message.index} before its fsync`)
