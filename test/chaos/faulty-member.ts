@@ -14,7 +14,7 @@ import { EVENTS_FILE, FIRST_ORDERS, Orders, type Order } from './orders.ts'
 
 const eventsFile = process.env[EVENTS_FILE]
 const volume = new FaultyVolume(realVolume, (event) => {
-  if (eventsFile !== undefined) appendFileSync(eventsFile, `${event}\n`)
+  if (eventsFile !== undefined) appendFileSync(eventsFile, `${process.pid} ${event}\n`)
 })
 const clock = new FaultyClock(systemClock)
 

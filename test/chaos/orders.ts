@@ -3,7 +3,7 @@ import { z } from 'zod'
 
 /** Environment: JSON of the orders that count from the start of the process on. */
 export const FIRST_ORDERS = 'RAFTKV_CHAOS_ORDERS'
-/** Environment: the file to which each disk fault that struck is appended, a line each. */
+/** Environment: the file to which each disk fault that struck is appended, a line each: process ID and event. */
 export const EVENTS_FILE = 'RAFTKV_CHAOS_EVENTS'
 
 export const Order = z.discriminatedUnion('kind', [

@@ -3,10 +3,10 @@ import { test } from 'node:test'
 import { FAULT_KINDS, episodes, type Episode } from './plan.ts'
 
 const first = (seed: number, count: number): readonly Episode[] =>
-  [...Array(count).keys()].reduce(
-    ({ plan, all }) => ({ plan, all: [...all, plan.next().value] }),
-    { plan: episodes(seed), all: [] as Episode[] },
-  ).all
+  [...Array(count).keys()].reduce(({ plan, all }) => ({ plan, all: [...all, plan.next().value] }), {
+    plan: episodes(seed),
+    all: [] as Episode[],
+  }).all
 
 test('equal seeds, equal plans; another seed, another plan', () => {
   assert.deepEqual(first(7, 60), first(7, 60))

@@ -11,7 +11,13 @@ export const MEMBERS = 3
 /** Who is hit, found out when the fault strikes. */
 export type Victim = 'leader' | 'follower' | 'anyone'
 
-export type Fault = { readonly startMs: number; readonly durationMs: number; readonly victim: Victim } & FaultDetail
+/** `choice` picks among those whom `victim` allows. */
+export type Fault = {
+  readonly startMs: number
+  readonly durationMs: number
+  readonly victim: Victim
+  readonly choice: number
+} & FaultDetail
 
 export type FaultDetail =
   /** SIGKILL. The page cache survives. */
@@ -96,6 +102,7 @@ export function* episodes(seed: number): Generator<Episode, never> {
         startMs: index === 0 ? 0 : random.below(LARGEST_OFFSET_MS),
         durationMs: durationMs(),
         victim: random.pick<Victim>(['leader', 'leader', 'follower', 'anyone']) ?? 'anyone',
+        choice: random.below(MEMBERS * (MEMBERS - 1)),
         ...detail(kind, random),
       }))
       yield { number: ++number, faults: faults.toSorted((a, b) => a.startMs - b.startMs) }

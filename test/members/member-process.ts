@@ -164,6 +164,7 @@ export class MemberProcess {
     const response = await fetch(this.adminURL(path), {
       method: 'POST',
       body: typeof body === 'string' ? body : JSON.stringify(body),
+      signal: AbortSignal.timeout(START_TIMEOUT_MS),
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
     })
     return { code: response.status, body: (await response.json()) as AdminAnswer['body'] }

@@ -1,0 +1,53 @@
+/**
+ * Real processes under faults: `npm run test:chaos -- --for 20m --seed 1`. Besides: `--clients 6`, `--pause 40ms` between
+ * the calls of a client, `--keep` of logs and history also when all held.
+ *
+ * The seed fixes the plan of the faults and what each client does; when they meet is up to the machine. Exit codes: 0 all
+ * held, 1 something did not, 2 wrong flags.
+ */
+import { parseArgs } from 'node:util'
+import { err, ok, type Result } from '../../lib/result.ts'
+import { parseDurationMs } from '../../node-server/flags/duration.ts'
+import { FAULT_KINDS } from './plan.ts'
+import { inWords, runChaos, type RunOptions } from './run.ts'
+
+function parseOptions(args: readonly string[]): Result<RunOptions, string> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      for: { type: 'string', default: '20m' },
+      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+      clients: { type: 'string', default: '6' },
+      pause: { type: 'string', default: '40ms' },
+      keep: { type: 'boolean', default: false },
+    },
+  })
+  const [forMs, pauseMs] = [parseDurationMs(values.for), parseDurationMs(values.pause)]
+  const [seed, clients] = [Number(values.seed), Number(values.clients)]
+  if (forMs === undefined || forMs <= 0) return err(`--for: '${values.for}' is not a duration such as 20m`)
+  if (pauseMs === undefined || pauseMs < 0) return err(`--pause: '${values.pause}' is not a duration such as 40ms`)
+  if (!Number.isSafeInteger(seed) || seed < 0) return err(`--seed: '${values.seed}' is not a natural number`)
+  if (!Number.isSafeInteger(clients) || clients < 1) return err(`--clients: '${values.clients}' is not a count`)
+  return ok({ seed, forMs, clients, pauseMs, isKept: values.keep })
+}
+
+async function main(): Promise<number> {
+  const parsed = parseOptions(process.argv.slice(2))
+  if (!parsed.ok) {
+    console.error(parsed.error)
+    return 2
+  }
+  const options = parsed.value
+  console.log(`chaos for ${options.forMs / 1000} s, seed ${options.seed}`)
+  const result = await runChaos(options)
+  console.log(inWords(options, result))
+  const missed = FAULT_KINDS.filter((kind) => !result.struck.has(kind))
+  for (const kind of missed) console.log(`MISSED: ${kind} never struck`)
+  for (const problem of result.problems) console.log(`PROBLEM: ${problem}`)
+  const isGood = missed.length === 0 && result.problems.length === 0
+  if (!isGood || options.isKept) console.log(`schedule, logs and history: ${result.directory}`)
+  console.log(isGood ? 'all held' : `FAILED; again: npm run test:chaos -- --seed ${options.seed}`)
+  return isGood ? 0 : 1
+}
+
+process.exitCode = await main()

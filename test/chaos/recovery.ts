@@ -1,0 +1,65 @@
+/** After everything is whole: how long the cluster takes until it is, too. */
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../members/member-process.ts'
+import type { Cluster } from './cluster.ts'
+
+/** From the end of the faults to an acknowledged write, all members ready and all of one state. */
+export const RECOVERY_MS = 10_000
+const HASH_TIMEOUT_MS = 2000
+const POLL_MS = 20
+
+export interface Recovery {
+  /** From the end of the faults to the answer of a write that began after it. */
+  readonly writeMs: number
+  /** Until all members are ready and have the same hash at one revision. */
+  readonly agreedMs: number
+}
+
+/** `lastWrite`: instants at which the last acknowledged write was called and answered. Throws when it takes too long. */
+export async function recovered(
+  cluster: Cluster,
+  lastWrite: () => { readonly callMs: number; readonly returnMs: number } | undefined,
+): Promise<Recovery> {
+  const healedMs = performance.now()
+  const [writeMs] = await Promise.all([untilWritten(healedMs, lastWrite), untilAgreed(cluster)])
+  return { writeMs, agreedMs: performance.now() - healedMs }
+}
+
+async function untilWritten(healedMs: number, lastWrite: Parameters<typeof recovered>[1]): Promise<number> {
+  for (;;) {
+    const write = lastWrite()
+    if (write !== undefined && write.callMs >= healedMs) return write.returnMs - healedMs
+    if (performance.now() - healedMs > RECOVERY_MS)
+      throw new Error(`no write was acknowledged within ${RECOVERY_MS} ms after the faults ended`)
+    await sleep(POLL_MS)
+  }
+}
+
+async function untilAgreed(cluster: Cluster): Promise<void> {
+  const all = `all members are ready and of one state`
+  await eventually(all, () => agree(cluster), RECOVERY_MS)
+}
+
+async function agree({ places }: Cluster): Promise<void> {
+  // One that a disk has ended while it was healed is started by whoever looks after it.
+  for (const place of places) place.start()
+  const statuses = await Promise.all(places.map((place) => place.status()))
+  for (const [index, status] of statuses.entries()) {
+    assert.ok(status !== undefined && status.leader !== '', `m${index} is not ready`)
+    assert.equal(status.voters.length, places.length, `m${index} has voters ${status.voters.join()}`)
+  }
+  const revision = Math.min(...statuses.map((status) => status?.revision ?? 0))
+  const hashes = await Promise.all(places.map(({ member }) => member.etcd.hashKV(BigInt(revision), HASH_TIMEOUT_MS)))
+  // What is compacted is not hashed: only members that have compacted up to the same revision can be compared.
+  const [first] = hashes
+  for (const { compactRevision } of hashes) assert.equal(compactRevision, first?.compactRevision)
+  for (const [index, { hash }] of hashes.entries())
+    if (hash !== first?.hash)
+      throw new Diverged(`at revision ${revision} m${index} has the hash ${hash}, m0 ${first?.hash}`)
+}
+
+/** No time heals it, but the members will be asked again: equal to be wrong means that it stays so. */
+class Diverged extends Error {
+  override readonly name = 'Diverged'
+}

@@ -1,0 +1,175 @@
+/**
+ * One run: a cluster, its clients and watches, the nemesis, and in the end the verdict. What was found wrong, and where the
+ * evidence lies, is in the result; nothing is thrown for it.
+ */
+import { createWriteStream } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../members/member-process.ts'
+import { Cluster } from './cluster.ts'
+import { Load } from './load.ts'
+import { Nemesis } from './nemesis.ts'
+import { episodes, FAULT_KINDS, MEMBERS, type FaultKind } from './plan.ts'
+import type { History, Operation } from './record.ts'
+import { recovered, RECOVERY_MS, type Recovery } from './recovery.ts'
+import { checkRevisions } from './revision-order.ts'
+import { Watcher } from './watcher.ts'
+
+export interface RunOptions {
+  readonly seed: number
+  readonly forMs: number
+  readonly clients: number
+  /** Between two calls of a client, on average. */
+  readonly pauseMs: number
+  readonly isKept: boolean
+}
+
+export interface RunResult {
+  readonly problems: readonly string[]
+  /** With the members' logs, the schedule and the history, when they were kept. */
+  readonly directory: string
+  readonly episodes: number
+  readonly operations: { readonly acknowledged: number; readonly refused: number; readonly unknown: number }
+  readonly revision: number
+  readonly struck: ReadonlyMap<FaultKind, number>
+  readonly longestWriteMs: number
+  readonly longestAgreedMs: number
+  readonly checkMs: number
+}
+
+/** Time between two episodes in which everything is whole. */
+const CALM_MS = 300
+
+export async function runChaos(options: RunOptions): Promise<RunResult> {
+  const directory = await mkdtemp(join(tmpdir(), 'raftkv-chaos-'))
+  const schedule = createWriteStream(join(directory, 'schedule.txt'))
+  const problems: string[] = []
+  const startMs = performance.now()
+  const note = (text: string): void =>
+    void schedule.write(`${((performance.now() - startMs) / 1000).toFixed(3)} ${text}\n`)
+  const onProblem = (problem: string): void => {
+    note(`PROBLEM ${problem}`)
+    problems.push(problem)
+  }
+  note(`seed ${options.seed}, ${JSON.stringify(options)}`)
+  const cluster = await Cluster.open(MEMBERS, directory, onProblem)
+  const history: History = { operations: [], watches: [] }
+  const seen = { struck: new Map<FaultKind, number>(), recoveries: [] as Recovery[] }
+  try {
+    await cluster.form()
+    note('formed')
+    await torment(cluster, history, options, startMs + options.forMs, note, onProblem, seen)
+  } catch (error) {
+    onProblem(error instanceof Error ? inFull(error) : String(error))
+  } finally {
+    await cluster.close()
+  }
+  const checkStartMs = performance.now()
+  for (const problem of checkRevisions(history)) onProblem(problem)
+  const checkMs = performance.now() - checkStartMs
+  await new Promise((resolve) => schedule.end(resolve))
+  await keep(directory, history, problems.length > 0 || options.isKept)
+  return { problems, directory, checkMs, ...figures(history, seen) }
+}
+
+async function torment(
+  cluster: Cluster,
+  history: History,
+  options: RunOptions,
+  endMs: number,
+  note: (text: string) => void,
+  onProblem: (problem: string) => void,
+  seen: { struck: Map<FaultKind, number>; recoveries: Recovery[] },
+): Promise<void> {
+  const members = cluster.places.map(({ member }) => member)
+  const watchers = members.map((member) => new Watcher(member, (watch) => history.watches.push(watch)))
+  let lastWrite: { callMs: number; returnMs: number } | undefined
+  const noteOperation = (operation: Operation): void => {
+    history.operations.push(operation)
+    const { callMs, returnMs, response } = operation
+    if (response?.kind === 'put' && returnMs !== undefined && callMs > (lastWrite?.callMs ?? 0))
+      lastWrite = { callMs, returnMs }
+  }
+  const watchedRevision = (): number => Math.max(...watchers.map(({ revision }) => revision))
+  const load = new Load({ ...options, members, note: noteOperation, watchedRevision })
+  const nemesis = new Nemesis(cluster, note)
+  seen.struck = nemesis.struck
+  try {
+    for (const episode of episodes(options.seed)) {
+      if (performance.now() >= endMs) break
+      await sleep(CALM_MS)
+      note(`episode ${episode.number}`)
+      await nemesis.carryOut(episode)
+      const recovery = await recovered(cluster, () => lastWrite)
+      seen.recoveries.push(recovery)
+      note(`whole after ${recovery.agreedMs.toFixed(0)} ms, first write after ${recovery.writeMs.toFixed(0)} ms`)
+    }
+    await load.stop()
+    await toldEverything(watchers, history)
+    for (const place of cluster.places)
+      if (place.struck('retried') > 0) onProblem(`${place.member.name} has synced a file again after a failed sync`)
+  } finally {
+    await nemesis.heal()
+    await load.stop()
+    await Promise.all(watchers.map((watcher) => watcher.stop()))
+  }
+}
+
+/** A watch may be late, but not for ever. */
+async function toldEverything(watchers: readonly Watcher[], history: History): Promise<void> {
+  const written = history.operations.map(({ response }) => (response?.kind === 'put' ? response.revision : 0))
+  const last = written.reduce((a, b) => Math.max(a, b), 1)
+  await eventually(
+    `every watch is told of revision ${last}`,
+    async () => {
+      const behind = watchers.map(({ revision }) => revision).filter((revision) => revision < last)
+      if (behind.length > 0) throw new Error(`one is at revision ${behind.join(', another at ')}`)
+    },
+    RECOVERY_MS,
+  )
+}
+
+async function keep(directory: string, { operations, watches }: History, isKept: boolean): Promise<void> {
+  if (!isKept) return rm(directory, { recursive: true, force: true })
+  const lines = [...operations, ...watches].map((line) => JSON.stringify(line))
+  await writeFile(join(directory, 'history.jsonl'), `${lines.join('\n')}\n`)
+}
+
+function figures(
+  { operations }: History,
+  { struck, recoveries }: { struck: ReadonlyMap<FaultKind, number>; recoveries: readonly Recovery[] },
+): Omit<RunResult, 'problems' | 'directory' | 'checkMs'> {
+  const unknown = operations.filter(({ response }) => response === undefined).length
+  const refused = operations.filter(({ response }) => response?.kind === 'refused').length
+  const revisions = operations.map(({ response }) =>
+    response !== undefined && 'revision' in response ? response.revision : 0,
+  )
+  return {
+    struck,
+    episodes: recoveries.length,
+    operations: { acknowledged: operations.length - unknown - refused, refused, unknown },
+    revision: revisions.reduce((a, b) => Math.max(a, b), 0),
+    longestWriteMs: Math.max(0, ...recoveries.map(({ writeMs }) => writeMs)),
+    longestAgreedMs: Math.max(0, ...recoveries.map(({ agreedMs }) => agreedMs)),
+  }
+}
+
+/** With the causes. */
+function inFull(error: Error): string {
+  const text = error.stack ?? error.message
+  return error.cause instanceof Error ? `${text}\ncaused by ${inFull(error.cause)}` : text
+}
+
+export function inWords(options: RunOptions, result: RunResult): string {
+  const { acknowledged, refused, unknown } = result.operations
+  const rows = FAULT_KINDS.map((kind) => `  ${kind.padEnd(18)} ${String(result.struck.get(kind) ?? 0).padStart(5)}`)
+  return [
+    `seed ${options.seed}: ${result.episodes} episodes; ${acknowledged} operations acknowledged, ${refused} refused, ${unknown} without outcome; ${result.revision} revisions`,
+    `after the faults ended: a write at the latest after ${result.longestWriteMs.toFixed(0)} ms, all members of one state after ${result.longestAgreedMs.toFixed(0)} ms`,
+    `the history was checked in ${result.checkMs.toFixed(0)} ms`,
+    '  fault              struck',
+    ...rows,
+  ].join('\n')
+}
