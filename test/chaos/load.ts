@@ -68,7 +68,10 @@ export class Load {
       this.#learn(request, response)
     } catch (error) {
       const failure = failureOf(error)
-      if (NOT_SENT.test(failure.details)) return void (await sleep(100))
+      if (NOT_SENT.test(failure.details)) {
+        await sleep(100)
+        return
+      }
       const isRefused = isRefusal(failure.details)
       const response: Response | undefined = isRefused ? { kind: 'refused', message: failure.details } : undefined
       this.#options.note({ ...operation, returnMs: isRefused ? performance.now() : undefined, response })

@@ -66,7 +66,9 @@ export class Nemesis {
       case 'kill-all':
         return this.#kill(this.#cluster.places, fault)
       case 'power-loss':
-        return this.#losePower(place, fault.seed, fault)
+        return this.#losePower([place], fault.seed, fault)
+      case 'power-loss-everywhere':
+        return this.#losePower(this.#cluster.places, fault.seed, fault)
       case 'stop':
         return this.#pause(place, fault)
       case 'partition':
@@ -133,18 +135,20 @@ export class Nemesis {
     return running.length
   }
 
-  async #losePower(place: Place, seed: number, { durationMs }: Fault): Promise<number> {
-    if (!place.member.isRunning) return 0
-    place.setDisk({ syncDelayMs: BEFORE_POWER_LOSS.syncDelayMs })
+  async #losePower(places: readonly Place[], seed: number, { durationMs }: Fault): Promise<number> {
+    for (const place of places) place.setDisk({ syncDelayMs: BEFORE_POWER_LOSS.syncDelayMs })
     await sleep(BEFORE_POWER_LOSS.forMs)
-    const ended = place.member.ended()
-    place.losePower(seed)
-    await place.resume() // one that is stopped would not obey
+    const running = places.filter(({ member }) => member.isRunning)
+    const ended = Promise.all(running.map(({ member }) => member.ended()))
+    for (const place of running) {
+      place.losePower(seed + place.index)
+      await place.resume() // one that is stopped would not obey
+    }
     await ended
-    place.setDisk({ syncDelayMs: 0 })
+    for (const place of places) place.setDisk({ syncDelayMs: 0 })
     await sleep(durationMs)
-    place.start()
-    return 1
+    for (const place of places) place.start()
+    return running.length
   }
 
   async #pause(place: Place, { durationMs }: Fault): Promise<number> {

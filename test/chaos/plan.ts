@@ -25,6 +25,8 @@ export type FaultDetail =
   /** The process ends and a part of what it had not synced is lost. */
   | { readonly kind: 'power-loss'; readonly seed: number }
   | { readonly kind: 'kill-all' }
+  /** All at the same time: what was acknowledged must then have been synced, and is nowhere else. */
+  | { readonly kind: 'power-loss-everywhere'; readonly seed: number }
   /** SIGSTOP, for longer than an election. */
   | { readonly kind: 'stop' }
   | { readonly kind: 'partition' }
@@ -51,6 +53,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'kill',
   'power-loss',
   'kill-all',
+  'power-loss-everywhere',
   'stop',
   'partition',
   'one-way-partition',
@@ -135,6 +138,7 @@ function shuffled<Item>(items: readonly Item[], random: Random): Item[] {
 function detail(kind: FaultKind, random: Random): FaultDetail {
   switch (kind) {
     case 'power-loss':
+    case 'power-loss-everywhere':
       return { kind, seed: random.below(2 ** 31) }
     case 'one-way-partition':
       return { kind, way: random.chance(0.5) ? 'deaf' : 'mute' }

@@ -164,12 +164,12 @@ function inFull(error: Error): string {
 
 export function inWords(options: RunOptions, result: RunResult): string {
   const { acknowledged, refused, unknown } = result.operations
-  const rows = FAULT_KINDS.map((kind) => `  ${kind.padEnd(18)} ${String(result.struck.get(kind) ?? 0).padStart(5)}`)
+  const rows = FAULT_KINDS.map((kind) => `  ${kind.padEnd(22)} ${String(result.struck.get(kind) ?? 0).padStart(5)}`)
   return [
     `seed ${options.seed}: ${result.episodes} episodes; ${acknowledged} operations acknowledged, ${refused} refused, ${unknown} without outcome; ${result.revision} revisions`,
     `after the faults ended: a write at the latest after ${result.longestWriteMs.toFixed(0)} ms, all members of one state after ${result.longestAgreedMs.toFixed(0)} ms`,
     `the history was checked in ${result.checkMs.toFixed(0)} ms`,
-    '  fault              struck',
+    `  ${'fault'.padEnd(22)} struck`,
     ...rows,
   ].join('\n')
 }

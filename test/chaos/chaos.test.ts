@@ -1,0 +1,23 @@
+/** A minute of what `npm run test:chaos` does for twenty: every kind of fault at least once. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FAULT_KINDS } from './plan.ts'
+import { inWords, runChaos } from './run.ts'
+
+const OPTIONS = { seed: 2, forMs: 60_000, clients: 6, pauseMs: 40, isKept: false }
+
+test(
+  'three processes under a minute of faults stay linearizable, agree and recover',
+  { timeout: 180_000 },
+  async (t) => {
+    const result = await runChaos(OPTIONS)
+    t.diagnostic(inWords(OPTIONS, result))
+    assert.deepEqual(
+      FAULT_KINDS.filter((kind) => !result.struck.has(kind)),
+      [],
+      'every kind of fault struck',
+    )
+    assert.deepEqual(result.problems, [], `schedule, logs and history: ${result.directory}`)
+    assert.ok(result.operations.acknowledged > 500, `${result.operations.acknowledged} operations were acknowledged`)
+  },
+)
