@@ -16,6 +16,7 @@ const HELLO = encodeHello({
   from: MemberId(10n),
   to: MemberId(11n),
   purpose: 'messages',
+  peerURLs: [],
 })
 
 let echo: Server

@@ -148,7 +148,7 @@ export class Network {
 
 /** The dialer, and what it has sent so far; undefined when it went away or is not a member's program. */
 async function readHello(socket: Socket): Promise<{ readonly from: bigint; readonly bytes: Buffer } | undefined> {
-  const decoder = new FrameDecoder(1024)
+  const decoder = new FrameDecoder(64 * 1024)
   const read: Buffer[] = []
   const closed = happening(socket, 'close').then(() => undefined)
   for (;;) {

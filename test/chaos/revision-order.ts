@@ -7,6 +7,7 @@
  * through the keys that go with them.
  */
 import type { History, Operation, Request, Response, TxnStep, Version, WatchEvent } from './record.ts'
+import { checkWatch } from './watch-order.ts'
 
 type State = Map<string, Version>
 /** Of one revision, in their order. */
@@ -18,6 +19,9 @@ export function checkRevisions(history: History): readonly string[] {
   const problems: string[] = []
   const note = (problem: string): void => void (problems.length < MAX_PROBLEMS && problems.push(problem))
   const changes = changesOf(history, note)
+  const revisions = [...changes.keys()].toSorted((a, b) => a - b)
+  for (const watch of history.watches) for (const problem of checkWatch(watch, revisions)) note(problem)
+  checkRevoked(history.operations, note)
   checkTime(history.operations, note)
   checkStates(history.operations, changes, note)
   return problems
@@ -60,6 +64,20 @@ function checkTime(operations: readonly Operation[], note: (problem: string) => 
       ? revisionOf(operation) > revisionOf(highest)
       : revisionOf(operation) >= revisionOf(highest)
     if (!isLate) note(`${told(operation)}\n  began after the end of\n  ${told(highest)}\n  and stands before it`)
+  }
+}
+
+/** What was revoked before a put began cannot be attached to. */
+function checkRevoked(operations: readonly Operation[], note: (problem: string) => void): void {
+  const revoked = new Map<string, number>()
+  for (const { request, response, returnMs } of operations)
+    if (request.kind === 'lease-revoke' && response?.kind === 'lease-revoke' && returnMs !== undefined)
+      revoked.set(request.lease, Math.min(returnMs, revoked.get(request.lease) ?? Infinity))
+  for (const operation of operations) {
+    const { request, response, callMs } = operation
+    if (request.kind !== 'put' || response?.kind !== 'put') continue
+    const sinceMs = revoked.get(request.lease)
+    if (sinceMs !== undefined && callMs > sinceMs) note(`${told(operation)}\n  but the lease had been revoked`)
   }
 }
 
