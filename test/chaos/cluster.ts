@@ -174,6 +174,12 @@ export class Place {
     this.#log.write(`-- ended with ${signal ?? code}${isExpected ? '' : ': NOT EXPECTED'}\n`)
     if (!isExpected) this.#onProblem(`${this.member.name} ended by itself with ${signal ?? code}:\n${this.#lastOutput}`)
   }
+
+  /** Why it ended, if it said so. */
+  #lastWords(): string {
+    const lines = this.#lastOutput.trimEnd().split('\n')
+    return (lines.findLast((line) => line.includes('"level":"fatal"')) ?? lines.at(-1) ?? '').slice(0, 1000)
+  }
 }
 
 interface PlaceParts {
@@ -186,10 +192,15 @@ export class Cluster {
   readonly network: Network
   readonly places: readonly Place[]
   #operations = 0
+  /** A stopped process does not notice that nobody is left to end it. */
+  readonly #endWithUs = (): void => {
+    for (const place of this.places) void place.kill()
+  }
 
   private constructor(network: Network, places: readonly Place[]) {
     this.network = network
     this.places = places
+    process.once('exit', this.#endWithUs)
   }
 
   static async open(count: number, directory: string, onProblem: (problem: string) => void): Promise<Cluster> {
@@ -269,6 +280,7 @@ export class Cluster {
 
   async close(): Promise<void> {
     await Promise.all(this.places.map((place) => place.close()))
+    process.off('exit', this.#endWithUs)
     await this.network.close()
   }
 

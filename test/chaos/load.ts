@@ -40,6 +40,7 @@ export class Load {
     this.#options = options
     const clients = Array.from({ length: options.clients }, (_, index) => this.#run(`c${index}`, index))
     this.#work = Promise.all(clients)
+    this.#work.catch(() => undefined) // told by stop
   }
 
   /** After the calls that are under way. Rejects when a client failed by a bug of its own. */

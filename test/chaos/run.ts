@@ -111,9 +111,7 @@ async function torment(
     for (const place of cluster.places)
       if (place.struck('retried') > 0) onProblem(`${place.member.name} has synced a file again after a failed sync`)
   } finally {
-    await nemesis.heal()
-    await load.stop()
-    await Promise.all(watchers.map((watcher) => watcher.stop()))
+    await Promise.all([load.stop(), ...watchers.map((watcher) => watcher.stop())])
   }
 }
 
