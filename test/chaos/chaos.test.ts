@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { FAULT_KINDS } from './plan.ts'
 import { inWords, runChaos } from './run.ts'
 
-const OPTIONS = { seed: 2, forMs: 60_000, clients: 6, pauseMs: 40, isKept: false }
+const OPTIONS = { seed: 2, forMs: 60_000, clients: 6, pauseMs: 25, etcdctl: undefined, isKept: false }
 
 test(
   'three processes under a minute of faults stay linearizable, agree and recover',

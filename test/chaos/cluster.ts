@@ -172,7 +172,7 @@ export class Place {
       (code === 0 && this.#expected.has('stop')) ||
       (code === 1 && this.#expected.has('disk'))
     this.#log.write(`-- ended with ${signal ?? code}${isExpected ? '' : ': NOT EXPECTED'}\n`)
-    if (!isExpected) this.#onProblem(`${this.member.name} ended by itself with ${signal ?? code}:\n${this.#lastOutput}`)
+    if (!isExpected) this.#onProblem(`${this.member.name} ended by itself with ${signal ?? code}: ${this.#lastWords()}`)
   }
 
   /** Why it ended, if it said so. */

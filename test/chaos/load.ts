@@ -5,11 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { seeded, type Random } from '../../node-server/raft/testing/random.ts'
 import type { MemberProcess } from '../members/member-process.ts'
+import { runEtcdctl } from './etcdctl.ts'
 import type { Operation, Request, Response, TxnStep } from './record.ts'
 import { callOf } from './wire.ts'
 
 const CALL_TIMEOUT_MS = 1500
-const KEYS = Array.from({ length: 12 }, (_, index) => `key-${String(index).padStart(2, '0')}`)
+const KEYS: readonly string[] = Array.from({ length: 12 }, (_, index) => `key-${String(index).padStart(2, '0')}`)
 const ALL_KEYS = { key: 'key-', rangeEnd: 'key.' }
 /** What stays uncompacted, so that watches and reads that are late find it, mostly. */
 const KEPT_REVISIONS = 300
@@ -21,6 +22,8 @@ export interface LoadOptions {
   readonly members: readonly MemberProcess[]
   readonly clients: number
   readonly pauseMs: number
+  /** Path of the program, for one more client. */
+  readonly etcdctl: string | undefined
   readonly seed: number
   readonly note: (operation: Operation) => void
   /** Highest revision that some watch was told: only below it anything is compacted. */
@@ -39,7 +42,11 @@ export class Load {
   constructor(options: LoadOptions) {
     this.#options = options
     const clients = Array.from({ length: options.clients }, (_, index) => this.#run(`c${index}`, index))
-    this.#work = Promise.all(clients)
+    const { etcdctl: program, seed, note } = options
+    const endpoints = options.members.map(({ clientURL }) => clientURL)
+    const command =
+      program === undefined ? [] : [runEtcdctl({ program, endpoints, keys: KEYS, seed, note }, this.#stopping.signal)]
+    this.#work = Promise.all([...clients, ...command])
     this.#work.catch(() => undefined) // told by stop
   }
 

@@ -1,6 +1,7 @@
 /**
- * Real processes under faults: `npm run test:chaos -- --for 20m --seed 1`. Besides: `--clients 6`, `--pause 40ms` between
- * the calls of a client, `--keep` of logs and history also when all held.
+ * Real processes under faults: `npm run test:chaos -- --for 20m --seed 1`. Besides: `--clients 6`, `--pause 25ms` between
+ * the calls of a client, `--etcdctl PATH` (without it the one on the
+ * PATH, if there is one) and `--keep` of logs and history also when all held.
  *
  * The seed fixes the plan of the faults and what each client does; when they meet is up to the machine. Exit codes: 0 all
  * held, 1 something did not, 2 wrong flags.
@@ -8,6 +9,7 @@
 import { parseArgs } from 'node:util'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { parseDurationMs } from '../../node-server/flags/duration.ts'
+import { hasEtcdctl } from './etcdctl.ts'
 import { FAULT_KINDS } from './plan.ts'
 import { inWords, runChaos, type RunOptions } from './run.ts'
 
@@ -18,17 +20,18 @@ function parseOptions(args: readonly string[]): Result<RunOptions, string> {
       for: { type: 'string', default: '20m' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       clients: { type: 'string', default: '6' },
-      pause: { type: 'string', default: '40ms' },
+      pause: { type: 'string', default: '25ms' },
+      etcdctl: { type: 'string', default: 'etcdctl' },
       keep: { type: 'boolean', default: false },
     },
   })
   const [forMs, pauseMs] = [parseDurationMs(values.for), parseDurationMs(values.pause)]
   const [seed, clients] = [Number(values.seed), Number(values.clients)]
   if (forMs === undefined || forMs <= 0) return err(`--for: '${values.for}' is not a duration such as 20m`)
-  if (pauseMs === undefined || pauseMs < 0) return err(`--pause: '${values.pause}' is not a duration such as 40ms`)
+  if (pauseMs === undefined || pauseMs < 0) return err(`--pause: '${values.pause}' is not a duration such as 25ms`)
   if (!Number.isSafeInteger(seed) || seed < 0) return err(`--seed: '${values.seed}' is not a natural number`)
   if (!Number.isSafeInteger(clients) || clients < 1) return err(`--clients: '${values.clients}' is not a count`)
-  return ok({ seed, forMs, clients, pauseMs, isKept: values.keep })
+  return ok({ seed, forMs, clients, pauseMs, etcdctl: values.etcdctl, isKept: values.keep })
 }
 
 async function main(): Promise<number> {
@@ -37,8 +40,12 @@ async function main(): Promise<number> {
     console.error(parsed.error)
     return 2
   }
-  const options = parsed.value
-  console.log(`chaos for ${options.forMs / 1000} s, seed ${options.seed}`)
+  const { etcdctl: program = '' } = parsed.value
+  const etcdctl = (await hasEtcdctl(program)) ? program : undefined
+  const options = { ...parsed.value, etcdctl }
+  const clients =
+    etcdctl === undefined ? 'etcdctl is not there: with clients of our own alone' : `with ${etcdctl} besides`
+  console.log(`chaos for ${options.forMs / 1000} s, seed ${options.seed}, ${clients}`)
   const result = await runChaos(options)
   console.log(inWords(options, result))
   const missed = FAULT_KINDS.filter((kind) => !result.struck.has(kind))

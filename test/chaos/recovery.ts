@@ -3,10 +3,13 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../members/member-process.ts'
 import type { Cluster } from './cluster.ts'
+import { callOf } from './wire.ts'
 
 /** From the end of the faults to an acknowledged write, all members ready and all of one state. */
 export const RECOVERY_MS = 10_000
-const HASH_TIMEOUT_MS = 2000
+const CALL_TIMEOUT_MS = 2000
+/** The longest TTL, twice after a change of leader, and as much again. */
+const LEASES_MS = 15_000
 const POLL_MS = 20
 
 export interface Recovery {
@@ -24,6 +27,25 @@ export async function recovered(
   const healedMs = performance.now()
   const [writeMs] = await Promise.all([untilWritten(healedMs, lastWrite), untilAgreed(cluster)])
   return { writeMs, agreedMs: performance.now() - healedMs }
+}
+
+/** Nobody renews a lease here: each ends, and its keys with it. */
+export async function untilLeasesEnded(cluster: Cluster): Promise<void> {
+  const [first] = cluster.places
+  const { path, bytes, decode } = callOf({ kind: 'range', key: '\0', rangeEnd: '\0', isSerializable: false })
+  await eventually(
+    'all keys with a lease are gone',
+    async () => {
+      const answer = await first?.member.etcd.callBytes(path, bytes, CALL_TIMEOUT_MS)
+      const found = answer === undefined ? undefined : decode(answer)
+      assert.ok(found?.kind === 'range')
+      assert.deepEqual(
+        found.kvs.filter(({ lease }) => lease !== '0'),
+        [],
+      )
+    },
+    LEASES_MS,
+  )
 }
 
 async function untilWritten(healedMs: number, lastWrite: Parameters<typeof recovered>[1]): Promise<number> {
@@ -50,7 +72,7 @@ async function agree({ places }: Cluster): Promise<void> {
     assert.equal(status.voters.length, places.length, `m${index} has voters ${status.voters.join()}`)
   }
   const revision = Math.min(...statuses.map((status) => status?.revision ?? 0))
-  const hashes = await Promise.all(places.map(({ member }) => member.etcd.hashKV(BigInt(revision), HASH_TIMEOUT_MS)))
+  const hashes = await Promise.all(places.map(({ member }) => member.etcd.hashKV(BigInt(revision), CALL_TIMEOUT_MS)))
   // What is compacted is not hashed: only members that have compacted up to the same revision can be compared.
   const [first] = hashes
   for (const { compactRevision } of hashes) assert.equal(compactRevision, first?.compactRevision)

@@ -13,7 +13,7 @@ import { Load } from './load.ts'
 import { Nemesis } from './nemesis.ts'
 import { episodes, FAULT_KINDS, MEMBERS, type FaultKind } from './plan.ts'
 import type { History, Operation } from './record.ts'
-import { recovered, RECOVERY_MS, type Recovery } from './recovery.ts'
+import { recovered, untilLeasesEnded, RECOVERY_MS, type Recovery } from './recovery.ts'
 import { checkRevisions } from './revision-order.ts'
 import { Watcher } from './watcher.ts'
 
@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly clients: number
   /** Between two calls of a client, on average. */
   readonly pauseMs: number
+  /** Path of the program, if it is there. */
+  readonly etcdctl: string | undefined
   readonly isKept: boolean
 }
 
@@ -107,6 +109,7 @@ async function torment(
       note(`whole after ${recovery.agreedMs.toFixed(0)} ms, first write after ${recovery.writeMs.toFixed(0)} ms`)
     }
     await load.stop()
+    await untilLeasesEnded(cluster)
     await toldEverything(watchers, history)
     for (const place of cluster.places)
       if (place.struck('retried') > 0) onProblem(`${place.member.name} has synced a file again after a failed sync`)
