@@ -1,10 +1,19 @@
 /** A minute of what `npm run test:chaos` does for twenty: every kind of fault at least once. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FAULT_KINDS } from './plan.ts'
 import { inWords, runChaos } from './run.ts'
 
-const OPTIONS = { seed: 2, forMs: 60_000, clients: 6, pauseMs: 25, etcdctl: undefined, isKept: false }
+/** Another test file runs at the same time: starts and elections may take three times as long. */
+const RECOVERY_MS = 30_000
+const OPTIONS = {
+  seed: 2,
+  forMs: 60_000,
+  recoveryMs: RECOVERY_MS,
+  clients: 6,
+  pauseMs: 25,
+  etcdctl: undefined,
+  isKept: false,
+}
 
 test(
   'three processes under a minute of faults stay linearizable, agree and recover',
@@ -17,7 +26,7 @@ test(
       [],
       'every kind of fault struck',
     )
-    assert.deepEqual(result.problems, [], `schedule, logs and history: ${result.directory}`)
+    assert.deepEqual([result.problems, result.missed], [[], []], `schedule, logs and history: ${result.directory}`)
     assert.ok(result.operations.acknowledged > 500, `${result.operations.acknowledged} operations were acknowledged`)
   },
 )

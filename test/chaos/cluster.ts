@@ -169,7 +169,8 @@ export class Place {
   #onEnd(code: number | null, signal: NodeJS.Signals | null): void {
     const isExpected =
       (signal === 'SIGKILL' && this.#expected.has('kill')) ||
-      (code === 0 && this.#expected.has('stop')) ||
+      // By the signal itself when it comes before the program has begun to listen for it.
+      ((code === 0 || signal === 'SIGTERM') && this.#expected.has('stop')) ||
       (code === 1 && this.#expected.has('disk'))
     this.#log.write(`-- ended with ${signal ?? code}${isExpected ? '' : ': NOT EXPECTED'}\n`)
     if (!isExpected) this.#onProblem(`${this.member.name} ended by itself with ${signal ?? code}: ${this.#lastWords()}`)

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster, Place } from './cluster.ts'
 import type { Link } from './network.ts'
-import type { Episode, Fault, FaultKind } from './plan.ts'
+import type { Fault, FaultKind } from './plan.ts'
 
 const POLL_MS = 50
 const READY_TIMEOUT_MS = 10_000
@@ -14,6 +14,8 @@ const BEFORE_POWER_LOSS = { syncDelayMs: 60, forMs: 250 }
 /** How soon a member whose process ended by a full disk is started again. */
 const RESTART_MS = 300
 const TRANSFERS = 3
+/** A store is committed about once a second, if it has changed. */
+const DISK_ERROR_MS = 4000
 
 export type Note = (text: string) => void
 
@@ -27,10 +29,14 @@ export class Nemesis {
     this.#note = note
   }
 
-  /** Resolves when everything is whole again: all processes started, not yet ready. */
-  async carryOut(episode: Episode): Promise<void> {
+  /**
+   * Resolves when everything is whole again: all processes started, not yet ready. Returns the faults that met nothing,
+   * such as a partition of a member that another fault had ended.
+   */
+  async carryOut(faults: readonly Fault[]): Promise<readonly Fault[]> {
     try {
-      await Promise.all(episode.faults.map((fault) => this.#strike(fault)))
+      const struck = await Promise.all(faults.map((fault) => this.#strike(fault)))
+      return faults.filter((_, index) => struck[index] === 0)
     } finally {
       await this.heal()
     }
@@ -49,13 +55,14 @@ export class Nemesis {
     }
   }
 
-  async #strike(fault: Fault): Promise<void> {
+  async #strike(fault: Fault): Promise<number> {
     await sleep(fault.startMs)
     const place = await this.#cluster.find(fault.victim, fault.choice)
     this.#note(`${JSON.stringify(fault)} strikes ${place.member.name}`)
     const times = await this.#faults(fault, place)
     if (times > 0) this.struck.set(fault.kind, (this.struck.get(fault.kind) ?? 0) + 1)
     else this.#note(`${fault.kind} has met nothing`)
+    return times
   }
 
   /** Returns how often it struck. */
@@ -193,8 +200,8 @@ export class Nemesis {
   async #failDisk(place: Place, where: 'log' | 'store', { durationMs }: Fault): Promise<number> {
     const before = place.struck('failed')
     place.setDisk({ failNext: where })
-    const endMs = performance.now() + durationMs
-    while (performance.now() < endMs && place.struck('failed') === before) await sleep(20)
+    const [endMs, lastMs] = [performance.now() + durationMs, performance.now() + DISK_ERROR_MS]
+    while (performance.now() < lastMs && place.struck('failed') === before) await sleep(POLL_MS)
     place.setDisk({ failNext: 'nothing' })
     await sleep(Math.max(0, endMs - performance.now()))
     place.start()

@@ -83,6 +83,8 @@ const GENTLE: ReadonlySet<FaultKind> = new Set<FaultKind>([
 export interface Episode {
   /** Counts from 1. */
   readonly number: number
+  /** In each, every kind strikes once. Counts from 1. */
+  readonly round: number
   /** In the order of their starts. */
   readonly faults: readonly Fault[]
 }
@@ -108,7 +110,7 @@ export function* episodes(seed: number): Generator<Episode, never> {
         choice: random.below(MEMBERS * (MEMBERS - 1)),
         ...detail(kind, random),
       }))
-      yield { number: ++number, faults: faults.toSorted((a, b) => a.startMs - b.startMs) }
+      yield { number: ++number, round, faults: faults.toSorted((a, b) => a.startMs - b.startMs) }
     }
   }
 }

@@ -5,8 +5,6 @@ import { eventually } from '../members/member-process.ts'
 import type { Cluster } from './cluster.ts'
 import { callOf } from './wire.ts'
 
-/** From the end of the faults to an acknowledged write, all members ready and all of one state. */
-export const RECOVERY_MS = 10_000
 const CALL_TIMEOUT_MS = 2000
 /** The longest TTL, twice after a change of leader, and as much again. */
 const LEASES_MS = 15_000
@@ -23,9 +21,10 @@ export interface Recovery {
 export async function recovered(
   cluster: Cluster,
   lastWrite: () => { readonly callMs: number; readonly returnMs: number } | undefined,
+  withinMs: number,
 ): Promise<Recovery> {
   const healedMs = performance.now()
-  const [writeMs] = await Promise.all([untilWritten(healedMs, lastWrite), untilAgreed(cluster)])
+  const [writeMs] = await Promise.all([untilWritten(healedMs, lastWrite, withinMs), untilAgreed(cluster, withinMs)])
   return { writeMs, agreedMs: performance.now() - healedMs }
 }
 
@@ -48,19 +47,23 @@ export async function untilLeasesEnded(cluster: Cluster): Promise<void> {
   )
 }
 
-async function untilWritten(healedMs: number, lastWrite: Parameters<typeof recovered>[1]): Promise<number> {
+async function untilWritten(
+  healedMs: number,
+  lastWrite: Parameters<typeof recovered>[1],
+  withinMs: number,
+): Promise<number> {
   for (;;) {
     const write = lastWrite()
     if (write !== undefined && write.callMs >= healedMs) return write.returnMs - healedMs
-    if (performance.now() - healedMs > RECOVERY_MS)
-      throw new Error(`no write was acknowledged within ${RECOVERY_MS} ms after the faults ended`)
+    if (performance.now() - healedMs > withinMs)
+      throw new Error(`no write was acknowledged within ${withinMs} ms after the faults ended`)
     await sleep(POLL_MS)
   }
 }
 
-async function untilAgreed(cluster: Cluster): Promise<void> {
+async function untilAgreed(cluster: Cluster, withinMs: number): Promise<void> {
   const all = `all members are ready and of one state`
-  await eventually(all, () => agree(cluster), RECOVERY_MS)
+  await eventually(all, () => agree(cluster), withinMs)
 }
 
 async function agree({ places }: Cluster): Promise<void> {

@@ -11,15 +11,18 @@ import { eventually } from '../members/member-process.ts'
 import { Cluster } from './cluster.ts'
 import { Load } from './load.ts'
 import { Nemesis } from './nemesis.ts'
-import { episodes, FAULT_KINDS, MEMBERS, type FaultKind } from './plan.ts'
+import { episodes, FAULT_KINDS, MEMBERS, type Fault, type FaultKind } from './plan.ts'
 import type { History, Operation } from './record.ts'
-import { recovered, untilLeasesEnded, RECOVERY_MS, type Recovery } from './recovery.ts'
+import { recovered, untilLeasesEnded, type Recovery } from './recovery.ts'
 import { checkRevisions } from './revision-order.ts'
 import { Watcher } from './watcher.ts'
 
 export interface RunOptions {
   readonly seed: number
+  /** At least; the first round of all kinds is finished in any case. */
   readonly forMs: number
+  /** How long the cluster may take to be whole after the faults of an episode have ended. */
+  readonly recoveryMs: number
   readonly clients: number
   /** Between two calls of a client, on average. */
   readonly pauseMs: number
@@ -30,6 +33,8 @@ export interface RunOptions {
 
 export interface RunResult {
   readonly problems: readonly string[]
+  /** Kinds of fault that never struck. */
+  readonly missed: readonly FaultKind[]
   /** With the members' logs, the schedule and the history, when they were kept. */
   readonly directory: string
   readonly episodes: number
@@ -72,8 +77,9 @@ export async function runChaos(options: RunOptions): Promise<RunResult> {
   for (const problem of checkRevisions(history)) onProblem(problem)
   const checkMs = performance.now() - checkStartMs
   await new Promise((resolve) => schedule.end(resolve))
-  await keep(directory, history, problems.length > 0 || options.isKept)
-  return { problems, directory, checkMs, ...figures(history, seen) }
+  const missed = FAULT_KINDS.filter((kind) => !seen.struck.has(kind))
+  await keep(directory, history, problems.length > 0 || missed.length > 0 || options.isKept)
+  return { problems, missed, directory, checkMs, ...figures(history, seen) }
 }
 
 async function torment(
@@ -100,17 +106,22 @@ async function torment(
   seen.struck = nemesis.struck
   try {
     for (const episode of episodes(options.seed)) {
-      if (performance.now() >= endMs) break
+      if (performance.now() >= endMs && episode.round > 1) break
       await sleep(CALM_MS)
       note(`episode ${episode.number}`)
-      await nemesis.carryOut(episode)
-      const recovery = await recovered(cluster, () => lastWrite)
-      seen.recoveries.push(recovery)
-      note(`whole after ${recovery.agreedMs.toFixed(0)} ms, first write after ${recovery.writeMs.toFixed(0)} ms`)
+      const round = async (faults: readonly Fault[]): Promise<readonly Fault[]> => {
+        const missed = await nemesis.carryOut(faults)
+        const recovery = await recovered(cluster, () => lastWrite, options.recoveryMs)
+        seen.recoveries.push(recovery)
+        note(`whole after ${recovery.agreedMs.toFixed(0)} ms, first write after ${recovery.writeMs.toFixed(0)} ms`)
+        return missed
+      }
+      // What another fault kept from meeting anything comes again alone.
+      for (const fault of await round(episode.faults)) await round([{ ...fault, startMs: 0 }])
     }
     await load.stop()
     await untilLeasesEnded(cluster)
-    await toldEverything(watchers, history)
+    await toldEverything(watchers, history, options.recoveryMs)
     for (const place of cluster.places)
       if (place.struck('retried') > 0) onProblem(`${place.member.name} has synced a file again after a failed sync`)
   } finally {
@@ -119,7 +130,7 @@ async function torment(
 }
 
 /** A watch may be late, but not for ever. */
-async function toldEverything(watchers: readonly Watcher[], history: History): Promise<void> {
+async function toldEverything(watchers: readonly Watcher[], history: History, withinMs: number): Promise<void> {
   const written = history.operations.map(({ response }) => (response?.kind === 'put' ? response.revision : 0))
   const last = written.reduce((a, b) => Math.max(a, b), 1)
   await eventually(
@@ -128,7 +139,7 @@ async function toldEverything(watchers: readonly Watcher[], history: History): P
       const behind = watchers.map(({ revision }) => revision).filter((revision) => revision < last)
       if (behind.length > 0) throw new Error(`one is at revision ${behind.join(', another at ')}`)
     },
-    RECOVERY_MS,
+    withinMs,
   )
 }
 
@@ -141,7 +152,7 @@ async function keep(directory: string, { operations, watches }: History, isKept:
 function figures(
   { operations }: History,
   { struck, recoveries }: { struck: ReadonlyMap<FaultKind, number>; recoveries: readonly Recovery[] },
-): Omit<RunResult, 'problems' | 'directory' | 'checkMs'> {
+): Omit<RunResult, 'problems' | 'missed' | 'directory' | 'checkMs'> {
   const unknown = operations.filter(({ response }) => response === undefined).length
   const refused = operations.filter(({ response }) => response?.kind === 'refused').length
   const revisions = operations.map(({ response }) =>
