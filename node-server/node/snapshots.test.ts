@@ -48,7 +48,10 @@ test('a snapshot that holds what its message says is kept under its index, and b
   const store = await snapshots.install(LogIndex(2))
   assert.deepEqual([store.appliedIndex, store.revision], [2, 3])
   await snapshots.removeOldStores()
-  assert.deepEqual((await readdir(paths.db)).filter((name) => !name.endsWith('-lock')), ['store-2.mdb'])
+  assert.deepEqual(
+    (await readdir(paths.db)).filter((name) => !name.endsWith('-lock')),
+    ['store-2.mdb'],
+  )
   await store.close()
 })
 

@@ -198,7 +198,15 @@ async function byHand(
   const frames: Frame[] = []
   socket.on('data', (chunk: Buffer) => frames.push(...decoder.push(chunk)))
   socket.on('error', () => undefined)
-  const complete: Hello = { version: 2, clusterId: CLUSTER, from: A, to: B, purpose: 'messages', peerURLs: [], ...hello }
+  const complete: Hello = {
+    version: 2,
+    clusterId: CLUSTER,
+    from: A,
+    to: B,
+    purpose: 'messages',
+    peerURLs: [],
+    ...hello,
+  }
   if (hello !== undefined) {
     socket.write(encodeHello(complete))
     await until(() => frames.length > 0, 'an answer to the hello')
