@@ -13,7 +13,12 @@ import { EVENTS_FILE, FIRST_ORDERS, type Order } from './orders.ts'
 
 const CLUSTER_ID = 'c4a05'
 /** A short log, so that who was away gets a snapshot. */
-const FLAGS = ['--initial-cluster-state=wait', '--snapshot-count=200', '--snapshot-catchup-entries=100']
+const FLAGS = [
+  '--initial-cluster-state=wait',
+  '--snapshot-count=200',
+  '--snapshot-catchup-entries=100',
+  '--watch-progress-notify-interval=500ms',
+]
 const STATUS_TIMEOUT_MS = 1000
 /** For one step of a membership change under faults. */
 const CHANGE_TIMEOUT_MS = 30_000
@@ -132,6 +137,13 @@ export class Place {
   hasFailedDisk(): boolean {
     const id = String(this.#child?.pid)
     return this.member.isRunning && this.#events().some(([of, name]) => of === id && name !== 'slow')
+  }
+
+  /** A sync that has failed is not tried again: rejects when the process goes on. */
+  async endsByItself(): Promise<void> {
+    await this.member.ended().catch((cause: unknown) => {
+      throw new Error(`${this.member.name} goes on after its disk has failed`, { cause })
+    })
   }
 
   #events(): readonly (readonly string[])[] {

@@ -1,6 +1,7 @@
 /**
  * Real processes under faults: `npm run test:chaos -- --for 20m --seed 1`. Besides: `--clients 6`, `--pause 25ms` between
- * the calls of a client, `--etcdctl PATH` (without it the one on the
+ * the calls of a client, `--recovery 10s` that the cluster may take to be whole after each
+ * episode, `--etcdctl PATH` (without it the one on the
  * PATH, if there is one) and `--keep` of logs and history also when all held.
  *
  * The seed fixes the plan of the faults and what each client does; when they meet is up to the machine. Exit codes: 0 all
@@ -12,9 +13,6 @@ import { parseDurationMs } from '../../node-server/flags/duration.ts'
 import { hasEtcdctl } from './etcdctl.ts'
 import { inWords, runChaos, type RunOptions } from './run.ts'
 
-/** The promise: whole again within so long, on a machine that has nothing else to do. */
-const RECOVERY_MS = 10_000
-
 function parseOptions(args: readonly string[]): Result<RunOptions, string> {
   const { values } = parseArgs({
     args: [...args],
@@ -23,17 +21,20 @@ function parseOptions(args: readonly string[]): Result<RunOptions, string> {
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       clients: { type: 'string', default: '6' },
       pause: { type: 'string', default: '25ms' },
+      recovery: { type: 'string', default: '10s' },
       etcdctl: { type: 'string', default: 'etcdctl' },
       keep: { type: 'boolean', default: false },
     },
   })
   const [forMs, pauseMs] = [parseDurationMs(values.for), parseDurationMs(values.pause)]
+  const recoveryMs = parseDurationMs(values.recovery)
   const [seed, clients] = [Number(values.seed), Number(values.clients)]
   if (forMs === undefined || forMs <= 0) return err(`--for: '${values.for}' is not a duration such as 20m`)
   if (pauseMs === undefined || pauseMs < 0) return err(`--pause: '${values.pause}' is not a duration such as 25ms`)
+  if (recoveryMs === undefined || recoveryMs <= 0) return err(`--recovery: '${values.recovery}' is not a duration`)
   if (!Number.isSafeInteger(seed) || seed < 0) return err(`--seed: '${values.seed}' is not a natural number`)
   if (!Number.isSafeInteger(clients) || clients < 1) return err(`--clients: '${values.clients}' is not a count`)
-  return ok({ seed, forMs, recoveryMs: RECOVERY_MS, clients, pauseMs, etcdctl: values.etcdctl, isKept: values.keep })
+  return ok({ seed, forMs, recoveryMs, clients, pauseMs, etcdctl: values.etcdctl, isKept: values.keep })
 }
 
 async function main(): Promise<number> {

@@ -49,8 +49,7 @@ export class Nemesis {
       place.setDisk({ syncDelayMs: 0, isFull: false, failNext: 'nothing' })
       place.setClock(0, 0, 1)
       await place.resume()
-      // It must end by itself: a sync that has failed is not tried again.
-      if (place.hasFailedDisk()) await place.member.ended()
+      if (place.hasFailedDisk()) await place.endsByItself()
       place.start()
     }
   }

@@ -67,12 +67,14 @@ export async function runChaos(options: RunOptions): Promise<RunResult> {
   try {
     await cluster.form()
     note('formed')
-    await torment(cluster, history, options, startMs + options.forMs, note, onProblem, seen)
+    await torment(cluster, history, options, startMs + options.forMs, note, seen)
   } catch (error) {
     onProblem(error instanceof Error ? inFull(error) : String(error))
   } finally {
     await cluster.close()
   }
+  for (const place of cluster.places)
+    if (place.struck('retried') > 0) onProblem(`${place.member.name} has synced a file again after a failed sync`)
   const checkStartMs = performance.now()
   for (const problem of checkRevisions(history)) onProblem(problem)
   const checkMs = performance.now() - checkStartMs
@@ -88,7 +90,6 @@ async function torment(
   options: RunOptions,
   endMs: number,
   note: (text: string) => void,
-  onProblem: (problem: string) => void,
   seen: { struck: Map<FaultKind, number>; recoveries: Recovery[] },
 ): Promise<void> {
   const members = cluster.places.map(({ member }) => member)
@@ -122,8 +123,6 @@ async function torment(
     await load.stop()
     await untilLeasesEnded(cluster)
     await toldEverything(watchers, history, options.recoveryMs)
-    for (const place of cluster.places)
-      if (place.struck('retried') > 0) onProblem(`${place.member.name} has synced a file again after a failed sync`)
   } finally {
     await Promise.all([load.stop(), ...watchers.map((watcher) => watcher.stop())])
   }
