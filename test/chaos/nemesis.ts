@@ -3,8 +3,9 @@
  * counts only when it did something: a partition that held no bytes, a disk error that no write met, struck nobody.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Cluster, Place } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
 import type { Link } from './network.ts'
+import type { Place } from './place.ts'
 import type { Fault, FaultKind } from './plan.ts'
 
 const POLL_MS = 50
