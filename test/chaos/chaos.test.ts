@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inWords, runChaos } from './run.ts'
 
-/** Another test file runs at the same time: starts and elections may take three times as long. */
+/** Another test file runs at the same time, so that elections may take longer. */
 const RECOVERY_MS = 30_000
 const OPTIONS = {
   seed: 2,

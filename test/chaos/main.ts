@@ -1,6 +1,6 @@
 /**
  * Real processes under faults: `npm run test:chaos -- --for 20m --seed 1`. Besides: `--clients 6`, `--pause 25ms` between
- * the calls of a client, `--recovery 10s` that the cluster may take to be whole after each episode, `--etcdctl PATH` (without
+ * the calls of a client, `--recovery 10s` that the cluster may take after each episode, `--etcdctl PATH` (without
  * it the one on the PATH, if there is one) and `--keep` of logs and history also when all held.
  *
  * The seed fixes the plan of the faults and what each client does; when they meet is up to the machine. Exit codes: 0 all

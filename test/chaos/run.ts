@@ -21,7 +21,7 @@ export interface RunOptions {
   readonly seed: number
   /** At least; the first round of all kinds is finished in any case. */
   readonly forMs: number
-  /** How long the cluster may take to be whole after the faults of an episode have ended. */
+  /** How long the cluster may take to be whole once the faults of an episode have ended and all processes are there. */
   readonly recoveryMs: number
   readonly clients: number
   /** Between two calls of a client, on average. */
@@ -41,6 +41,7 @@ export interface RunResult {
   readonly operations: { readonly acknowledged: number; readonly refused: number; readonly unknown: number }
   readonly revision: number
   readonly struck: ReadonlyMap<FaultKind, number>
+  readonly longestStartMs: number
   readonly longestWriteMs: number
   readonly longestAgreedMs: number
   readonly checkMs: number
@@ -114,7 +115,9 @@ async function torment(
         const missed = await nemesis.carryOut(faults)
         const recovery = await recovered(cluster, () => lastWrite, options.recoveryMs)
         seen.recoveries.push(recovery)
-        note(`whole after ${recovery.agreedMs.toFixed(0)} ms, first write after ${recovery.writeMs.toFixed(0)} ms`)
+        note(
+          `started after ${recovery.startedMs.toFixed(0)} ms, whole after ${recovery.agreedMs.toFixed(0)} ms, first write after ${recovery.writeMs.toFixed(0)} ms`,
+        )
         return missed
       }
       // What another fault kept from meeting anything comes again alone.
@@ -162,6 +165,7 @@ function figures(
     episodes: recoveries.length,
     operations: { acknowledged: operations.length - unknown - refused, refused, unknown },
     revision: revisions.reduce((a, b) => Math.max(a, b), 0),
+    longestStartMs: Math.max(0, ...recoveries.map(({ startedMs }) => startedMs)),
     longestWriteMs: Math.max(0, ...recoveries.map(({ writeMs }) => writeMs)),
     longestAgreedMs: Math.max(0, ...recoveries.map(({ agreedMs }) => agreedMs)),
   }
@@ -178,7 +182,7 @@ export function inWords(options: RunOptions, result: RunResult): string {
   const rows = FAULT_KINDS.map((kind) => `  ${kind.padEnd(22)} ${String(result.struck.get(kind) ?? 0).padStart(5)}`)
   return [
     `seed ${options.seed}: ${result.episodes} episodes; ${acknowledged} operations acknowledged, ${refused} refused, ${unknown} without outcome; ${result.revision} revisions`,
-    `after the faults ended: a write at the latest after ${result.longestWriteMs.toFixed(0)} ms, all members of one state after ${result.longestAgreedMs.toFixed(0)} ms`,
+    `after the faults ended, at the latest: processes started after ${result.longestStartMs.toFixed(0)} ms, a write after ${result.longestWriteMs.toFixed(0)} ms, all members of one state after ${result.longestAgreedMs.toFixed(0)} ms`,
     `the history was checked in ${result.checkMs.toFixed(0)} ms`,
     `  ${'fault'.padEnd(22)} struck`,
     ...rows,
