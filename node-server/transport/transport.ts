@@ -66,7 +66,7 @@ export interface TransportHandlers {
 export interface PeerTransport {
   /** The members there are, with their peer URLs; this member itself is left out. */
   setPeers(urlsById: ReadonlyMap<MemberId, readonly string[]>): void
-  /** Any of them may be lost. */
+  /** Any of them may be lost or overtaken. A proposal must not arrive twice: it would be carried out twice. */
   send(messages: readonly Message[]): void
   request(to: MemberId, payload: Uint8Array, timeoutMs: number): Promise<Result<Buffer, string>>
   /** Streams the file; the outcome goes to onSnapshotSent. */

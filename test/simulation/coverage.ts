@@ -62,6 +62,7 @@ export const PATHS = [
   'txn that fails',
   'compaction',
   'read refused as compacted',
+  'joint configuration entered and left',
   'lease expired',
   'lease revoked',
   'lease renewed',

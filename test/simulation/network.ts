@@ -142,7 +142,9 @@ export class Network {
   #carry(from: Host, to: string, message: Message, toldMs: Map<MemberId, number>): void {
     const { random, faults, schedule, coverage } = this.#parts
     if (faults.drop > 0 && random.chance(faults.drop)) return coverage.note('message dropped')
-    const isDoubled = faults.duplicate > 0 && random.chance(faults.duplicate)
+    // The transport sends no frame a second time, and proposals rest on that; Raft's own messages do not.
+    const mayDouble = message.kind !== 'propose-request' && faults.duplicate > 0
+    const isDoubled = mayDouble && random.chance(faults.duplicate)
     if (isDoubled) coverage.note('message duplicated')
     for (let copy = isDoubled ? 2 : 1; copy > 0; copy--) {
       schedule.after(this.#delayMs(from.name, to), () => {

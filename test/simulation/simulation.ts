@@ -26,7 +26,11 @@ export interface Run {
   readonly calls: readonly CallRecord[]
   readonly watches: readonly WatchRecord[]
   readonly commits: number
-  /** The first broken invariant, and the last things that happened before. */
+  /** Of the fastest clock, as a share of its speed. */
+  readonly clockDrift: number
+  /** The last things that happened. */
+  readonly events: readonly string[]
+  /** The first broken invariant, and what happened before. */
   readonly failure: { readonly error: Error; readonly events: readonly string[] } | undefined
 }
 
@@ -47,7 +51,9 @@ export function simulate(options: SimulationOptions): Run {
     coverage: world.coverage,
     calls,
     watches,
+    clockDrift: world.options.drift,
     commits: world.oracle.checker.commits,
+    events: world.log.last(EVENTS_SHOWN),
     failure,
   })
   try {

@@ -31,6 +31,8 @@ export class Checker {
   snapshots = 0
   changes = 0
   transfers = 0
+  /** Joint configurations that were left again. */
+  joints = 0
 
   get highestCommit(): number {
     return this.#committed.length - 1
