@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { z } from 'zod'
+import type { Answer, KeyValue, Operation } from '../history/operation.ts'
 import { seeded, type Random } from '../../node-server/raft/testing/random.ts'
-import type { Operation, Request, Response, Version } from './record.ts'
 
 const run = promisify(execFile)
 const PAUSE_MS = 200
@@ -12,7 +12,7 @@ const FLAGS = ['--write-out=json', '--dial-timeout=1s', '--command-timeout=2s']
 /** More than its own timeouts. */
 const KILL_AFTER_MS = 10_000
 
-const KeyValue = z.object({
+const PrintedKeyValue = z.object({
   key: z.base64(),
   value: z.base64().default(''),
   create_revision: z.number(),
@@ -20,11 +20,11 @@ const KeyValue = z.object({
   version: z.number(),
   lease: z.number().default(0),
 })
-const Answer = z.object({
+const Printed = z.object({
   header: z.object({ revision: z.number() }),
-  kvs: z.array(KeyValue).default([]),
-  prev_kv: KeyValue.optional(),
-  prev_kvs: z.array(KeyValue).default([]),
+  kvs: z.array(PrintedKeyValue).default([]),
+  prev_kv: PrintedKeyValue.optional(),
+  prev_kvs: z.array(PrintedKeyValue).default([]),
 })
 
 export async function hasEtcdctl(program: string): Promise<boolean> {
@@ -37,6 +37,8 @@ export async function hasEtcdctl(program: string): Promise<boolean> {
 export interface EtcdctlOptions {
   readonly program: string
   readonly endpoints: readonly string[]
+  /** Its number as a client. */
+  readonly client: number
   readonly keys: readonly string[]
   readonly seed: number
   readonly note: (operation: Operation) => void
@@ -51,23 +53,26 @@ export async function runEtcdctl(options: EtcdctlOptions, signal: AbortSignal): 
   }
 }
 
-type Asked = Extract<Request, { kind: 'put' | 'range' | 'delete' }>
+type Asked = Extract<Operation['request'], { kind: 'put' | 'range' | 'delete' }>
 
 function nextRequest(random: Random, keys: readonly string[], value: string): Asked {
   const key = random.pick(keys) ?? ''
   const draw = random.below(10)
-  if (draw < 5) return { kind: 'put', key, value, lease: '0' }
-  return draw < 8 ? { kind: 'range', key, rangeEnd: '', isSerializable: false } : { kind: 'delete', key, rangeEnd: '' }
+  if (draw < 5) return { kind: 'put', key, value, lease: '0', prevKv: true }
+  return draw < 8
+    ? { kind: 'range', key, rangeEnd: '', revision: 0, serializable: false }
+    : { kind: 'delete', key, rangeEnd: '', prevKv: true }
 }
 
-async function operate({ program, endpoints, note }: EtcdctlOptions, request: Asked): Promise<void> {
-  const callMs = performance.now()
-  const operation = { client: 'etcdctl', member: 'any', callMs, request }
-  const answered = await run(program, [`--endpoints=${endpoints.join()}`, ...FLAGS, ...argumentsOf(request)], {
+async function operate(options: EtcdctlOptions, request: Asked): Promise<void> {
+  const { program, endpoints, client, note } = options
+  const call = performance.now()
+  const printed = await run(program, [`--endpoints=${endpoints.join()}`, ...FLAGS, ...argumentsOf(request)], {
     timeout: KILL_AFTER_MS,
   }).catch(() => undefined)
-  if (answered === undefined) return note({ ...operation, returnMs: undefined, response: undefined })
-  note({ ...operation, returnMs: performance.now(), response: responseOf(request, answered.stdout) })
+  const outcome: Operation['outcome'] =
+    printed === undefined ? { kind: 'unknown' } : { kind: 'answer', answer: answerOf(request, printed.stdout) }
+  note({ client, member: 'any', call, return: performance.now(), request, outcome })
 }
 
 function argumentsOf(request: Asked): readonly string[] {
@@ -83,22 +88,22 @@ function argumentsOf(request: Asked): readonly string[] {
   }
 }
 
-function responseOf({ kind }: Asked, json: string): Response {
-  const { header, kvs, prev_kv: previous, prev_kvs: deleted } = Answer.parse(JSON.parse(json))
+function answerOf({ kind }: Asked, json: string): Answer {
+  const { header, kvs, prev_kv: previous, prev_kvs: deleted } = Printed.parse(JSON.parse(json))
   const { revision } = header
   switch (kind) {
     case 'put':
-      return { kind, revision, previous: previous === undefined ? undefined : versionOf(previous) }
+      return { revision, ...(previous === undefined ? {} : { prevKvs: [keyValue(previous)] }) }
     case 'range':
-      return { kind, revision, kvs: kvs.map(versionOf) }
+      return { revision, kvs: kvs.map(keyValue), count: kvs.length }
     case 'delete':
-      return { kind, revision, previous: deleted.map(versionOf) }
+      return { revision, deleted: deleted.length, prevKvs: deleted.map(keyValue) }
     default:
       return kind satisfies never
   }
 }
 
-function versionOf(kv: z.infer<typeof KeyValue>): Version {
+function keyValue(kv: z.infer<typeof PrintedKeyValue>): KeyValue {
   return {
     key: Buffer.from(kv.key, 'base64').toString(),
     value: Buffer.from(kv.value, 'base64').toString(),

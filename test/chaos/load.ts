@@ -4,19 +4,24 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { seeded, type Random } from '../../node-server/raft/testing/random.ts'
+import type { Answer, Operation } from '../history/operation.ts'
 import type { MemberProcess } from '../members/member-process.ts'
+import { operation } from '../simulation/histories.ts'
+import { PATHS, type Told } from '../simulation/recording.ts'
 import { runEtcdctl } from './etcdctl.ts'
-import type { Operation, Request, Response, TxnStep } from './record.ts'
-import { callOf } from './wire.ts'
+import { callOf, type Asked, type Step } from './wire.ts'
 
 const CALL_TIMEOUT_MS = 1500
 const KEYS: readonly string[] = Array.from({ length: 12 }, (_, index) => `key-${String(index).padStart(2, '0')}`)
+const LINEARIZABLE = { kind: 'range', revision: 0, serializable: false } as const
 const ALL_KEYS = { key: 'key-', rangeEnd: 'key.' }
 /** What stays uncompacted, so that watches and reads that are late find it, mostly. */
 const KEPT_REVISIONS = 300
 const LEASE_SECONDS = { atLeast: 1, more: 4 }
 /** gRPC's UNAVAILABLE, when the call never left this process. */
 const NOT_SENT = /^No connection established/
+const NOT_SENT_PAUSE_MS = 100
+const MAX_LEASES = 8
 
 export interface LoadOptions {
   readonly members: readonly MemberProcess[]
@@ -41,11 +46,13 @@ export class Load {
 
   constructor(options: LoadOptions) {
     this.#options = options
-    const clients = Array.from({ length: options.clients }, (_, index) => this.#run(`c${index}`, index))
+    const clients = Array.from({ length: options.clients }, (_, index) => this.#run(index))
     const { etcdctl: program, seed, note } = options
     const endpoints = options.members.map(({ clientURL }) => clientURL)
     const command =
-      program === undefined ? [] : [runEtcdctl({ program, endpoints, keys: KEYS, seed, note }, this.#stopping.signal)]
+      program === undefined
+        ? []
+        : [runEtcdctl({ program, endpoints, client: options.clients, keys: KEYS, seed, note }, this.#stopping.signal)]
     this.#work = Promise.all([...clients, ...command])
     this.#work.catch(() => undefined) // told by stop
   }
@@ -56,9 +63,9 @@ export class Load {
     await this.#work
   }
 
-  async #run(client: string, index: number): Promise<void> {
+  async #run(client: number): Promise<void> {
     const { members, pauseMs, seed } = this.#options
-    const random = seeded(seed * 1000 + index)
+    const random = seeded(seed * 1000 + client)
     while (!this.#stopping.signal.aborted) {
       const member = random.pick(members)
       if (member !== undefined) await this.#operate(client, member, this.#next(random, client))
@@ -66,83 +73,82 @@ export class Load {
     }
   }
 
-  async #operate(client: string, member: MemberProcess, request: Request): Promise<void> {
-    const { path, bytes, decode } = callOf(request)
+  async #operate(client: number, member: MemberProcess, request: Asked): Promise<void> {
+    const { method, bytes } = callOf(request)
     const callMs = performance.now()
-    const operation = { client, member: member.name, callMs, request }
+    const told = await this.#call(member, PATHS[method], bytes)
+    if (told === 'not-sent') return sleep(NOT_SENT_PAUSE_MS)
+    const returnMs = performance.now()
+    const done = operation({ method, client, member: member.name, callMs, returnMs, request: bytes, told })
+    this.#options.note(done)
+    if (done.outcome.kind === 'answer') this.#learn(request, done.outcome.answer)
+  }
+
+  async #call(member: MemberProcess, path: string, bytes: Uint8Array): Promise<Told | 'not-sent'> {
     try {
-      const response = decode(await member.etcd.callBytes(path, bytes, CALL_TIMEOUT_MS))
-      this.#options.note({ ...operation, returnMs: performance.now(), response })
-      this.#learn(request, response)
+      return { kind: 'answer', bytes: await member.etcd.callBytes(path, bytes, CALL_TIMEOUT_MS) }
     } catch (error) {
-      const failure = failureOf(error)
-      if (NOT_SENT.test(failure.details)) {
-        await sleep(100)
-        return
-      }
-      const isRefused = isRefusal(failure.details)
-      const response: Response | undefined = isRefused ? { kind: 'refused', message: failure.details } : undefined
-      this.#options.note({ ...operation, returnMs: isRefused ? performance.now() : undefined, response })
+      const { details } = failureOf(error)
+      if (NOT_SENT.test(details)) return 'not-sent'
+      return REFUSALS.has(details)
+        ? { kind: 'status', status: { code: 'Unknown', message: details } }
+        : { kind: 'lost' }
     }
   }
 
-  #next(random: Random, client: string): Request {
+  #next(random: Random, client: number): Asked {
     const key = random.pick(KEYS) ?? ''
-    const value = `${client}-${++this.#count}`
+    const value = `c${client}-${++this.#count}`
     const draw = random.below(1000)
-    if (draw < 300) return { kind: 'put', key, value, lease: '0' }
-    if (draw < 550) return { kind: 'range', key, rangeEnd: '', isSerializable: false }
-    if (draw < 620) return { kind: 'range', ...ALL_KEYS, isSerializable: false }
-    if (draw < 680) return { kind: 'range', ...ALL_KEYS, isSerializable: true }
-    if (draw < 760) return { kind: 'delete', key, rangeEnd: '' }
-    if (draw < 765) return { kind: 'delete', key: KEYS[2] ?? '', rangeEnd: KEYS[5] ?? '' }
+    if (draw < 300) return { kind: 'put', key, value, lease: '0', prevKv: true }
+    if (draw < 550) return { ...LINEARIZABLE, key, rangeEnd: '' }
+    if (draw < 620) return { ...LINEARIZABLE, ...ALL_KEYS }
+    if (draw < 680) return { ...LINEARIZABLE, ...ALL_KEYS, serializable: true }
+    if (draw < 760) return { kind: 'delete', key, rangeEnd: '', prevKv: true }
+    if (draw < 765) return { kind: 'delete', key: KEYS[2] ?? '', rangeEnd: KEYS[5] ?? '', prevKv: true }
     if (draw < 900) return this.#compareAndPut(key, value, random)
     if (draw < 903) return this.#compaction()
     return this.#aboutLease(key, value, random)
   }
 
   /** Two keys at once when the first is still as it was known. */
-  #compareAndPut(key: string, value: string, random: Random): Request {
+  #compareAndPut(key: string, value: string, random: Random): Asked {
     const other = random.pick(KEYS.filter((name) => name !== key)) ?? ''
-    const second: TxnStep = random.chance(0.7)
-      ? { kind: 'put', key: other, value: `${value}b`, lease: '0' }
-      : { kind: 'delete', key: other, rangeEnd: '' }
+    const second: Step = random.chance(0.7)
+      ? { kind: 'put', key: other, value: `${value}b`, lease: '0', prevKv: true }
+      : { kind: 'delete', key: other, rangeEnd: '', prevKv: true }
     return {
       kind: 'txn',
-      compares: [{ key, modRevision: this.#known.get(key) ?? 0 }],
-      success: [{ kind: 'put', key, value, lease: '0' }, second],
-      failure: [{ kind: 'range', key, rangeEnd: '', isSerializable: false }],
+      compares: [{ key, target: 'mod', result: '=', operand: this.#known.get(key) ?? 0 }],
+      success: [{ kind: 'put', key, value, lease: '0', prevKv: true }, second],
+      failure: [{ ...LINEARIZABLE, key, rangeEnd: '' }],
     }
   }
 
-  #compaction(): Request {
+  #compaction(): Asked {
     return { kind: 'compact', revision: Math.max(1, this.#options.watchedRevision() - KEPT_REVISIONS) }
   }
 
-  #aboutLease(key: string, value: string, random: Random): Request {
+  #aboutLease(key: string, value: string, random: Random): Asked {
     const lease = random.pick(this.#leases)
     if (lease === undefined || random.chance(0.25)) {
       const ttlSeconds = LEASE_SECONDS.atLeast + random.below(LEASE_SECONDS.more)
-      return { kind: 'lease-grant', lease: String(this.#options.seed * 1_000_000 + this.#count), ttlSeconds }
+      return { kind: 'grant', id: String(this.#options.seed * 1_000_000 + this.#count), ttlSeconds }
     }
-    if (random.chance(0.2)) return { kind: 'lease-revoke', lease }
-    return { kind: 'put', key, value, lease }
+    if (random.chance(0.2)) return { kind: 'revoke', id: lease }
+    return { kind: 'put', key, value, lease, prevKv: true }
   }
 
-  #learn(request: Request, response: Response): void {
-    if (request.kind === 'txn' && response.kind === 'txn') {
-      const steps = response.succeeded ? request.success : request.failure
-      for (const [index, step] of steps.entries()) {
-        const answer = response.responses[index]
-        if (answer !== undefined) this.#learn(step, answer)
-      }
+  #learn(request: Asked, { revision = 0, kvs = [], succeeded, responses = [] }: Answer): void {
+    if (request.kind === 'put') this.#known.set(request.key, revision)
+    if (request.kind === 'range' && kvs.length === 0) this.#known.delete(request.key)
+    for (const { key, modRevision } of kvs) this.#known.set(key, modRevision)
+    if (request.kind === 'txn') {
+      const steps = succeeded === true ? request.success : request.failure
+      for (const [index, step] of steps.entries()) this.#learn(step, { revision, ...responses[index] })
     }
-    if (request.kind === 'range' && response.kind === 'range' && response.kvs.length === 0)
-      this.#known.delete(request.key)
-    if (response.kind === 'put' && request.kind === 'put') this.#known.set(request.key, response.revision)
-    if (response.kind === 'range') for (const { key, modRevision } of response.kvs) this.#known.set(key, modRevision)
-    if (request.kind === 'lease-grant') this.#leases.push(request.lease)
-    if (this.#leases.length > 8) this.#leases.shift()
+    if (request.kind === 'grant') this.#leases.push(request.id)
+    if (this.#leases.length > MAX_LEASES) this.#leases.shift()
   }
 }
 
@@ -161,7 +167,3 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'etcdserver: mvcc: required revision has been compacted',
   'etcdserver: mvcc: required revision is a future revision',
 ])
-
-function isRefusal(details: string): boolean {
-  return REFUSALS.has(details)
-}

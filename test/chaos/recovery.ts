@@ -1,9 +1,11 @@
 /** After everything is whole: how long the cluster takes until it is, too. */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { KeyValue } from '../../node-server/proto/generated/etcd/kv.ts'
+import { RangeRequest, RangeResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
 import { eventually } from '../members/member-process.ts'
 import type { Cluster } from './cluster.ts'
-import { callOf } from './wire.ts'
+import { PATHS } from '../simulation/recording.ts'
 
 /** Of three programs on processors that have other work. */
 const START_MS = 60_000
@@ -47,17 +49,16 @@ async function answer({ places }: Cluster): Promise<void> {
 /** Nobody renews a lease here: each ends, and its keys with it. */
 export async function untilLeasesEnded(cluster: Cluster): Promise<void> {
   const [first] = cluster.places
-  const { path, bytes, decode } = callOf({ kind: 'range', key: '\0', rangeEnd: '\0', isSerializable: false })
+  assert.ok(first !== undefined)
+  const everything = Buffer.of(0)
+  const request = RangeRequest.encode(RangeRequest.fromPartial({ key: everything, rangeEnd: everything })).finish()
   await eventually(
     'all keys with a lease are gone',
     async () => {
-      const answer = await first?.member.etcd.callBytes(path, bytes, CALL_TIMEOUT_MS)
-      const found = answer === undefined ? undefined : decode(answer)
-      assert.ok(found?.kind === 'range')
-      assert.deepEqual(
-        found.kvs.filter(({ lease }) => lease !== '0'),
-        [],
-      )
+      const answer = await first.member.etcd.callBytes(PATHS.range, request, CALL_TIMEOUT_MS)
+      const left = RangeResponse.decode(answer).kvs.map((bytes) => KeyValue.decode(bytes))
+      const leased = left.filter(({ lease }) => lease !== 0n).map(({ key, lease }) => `${key.toString()} of ${lease}`)
+      assert.deepEqual(leased, [])
     },
     LEASES_MS,
   )

@@ -1,289 +1,269 @@
 /**
- * Is a history linearizable? etcd's answers name their revision, so there is one order to check, in one pass: what the
- * watches tell is replayed revision by revision, and each answer is held against the state at its revision. An order of
- * revisions that contradicts the order of calls in time is the other way in which a history can be wrong.
+ * Is a history linearizable, when every change was watched? Watches tell the changes by revision, so there is one order to
+ * check, in one pass however long the history is: the changes are replayed, and each answer is held against the state at
+ * the revision that it names. An order of revisions that contradicts the order of calls in time is the other way in which
+ * a history can be wrong. Operations without an outcome have taken effect if a revision shows it, each at most once.
  *
- * Operations without an outcome have taken effect if a revision shows it, each at most once. Leases are looked at only
- * through the keys that go with them.
+ * The model and the rules for watches are those of test/history. Not looked at: when a lease ends, only what goes with it.
  */
-import type { History, Operation, Request, Response, TxnStep, Version, WatchEvent } from './record.ts'
-import { checkWatch } from './watch-order.ts'
+import { agrees, step, type State } from '../history/model.ts'
+import type { Answer, KeyValue, Operation, Request } from '../history/operation.ts'
+import { watchProblem, type WatchEvent, type WatchHistory } from '../history/watches.ts'
 
-type State = Map<string, Version>
-/** Of one revision, in their order. */
+export interface History {
+  readonly operations: readonly Operation[]
+  readonly watches: readonly WatchHistory[]
+}
+
+/** Of one revision. */
 type Change = readonly WatchEvent[]
+type Note = (problem: string) => void
+type Answered = Operation & { readonly outcome: { readonly kind: 'answer'; readonly answer: Answer } }
 
 const MAX_PROBLEMS = 20
 
 export function checkRevisions(history: History): readonly string[] {
   const problems: string[] = []
   const note = (problem: string): void => void (problems.length < MAX_PROBLEMS && problems.push(problem))
-  const changes = changesOf(history, note)
-  const revisions = [...changes.keys()].toSorted((a, b) => a - b)
-  for (const watch of history.watches) for (const problem of checkWatch(watch, revisions)) note(problem)
+  const changes = changesOf(history.watches, note)
+  const states = replay(history, changes)
+  for (const watch of history.watches) checkWatch(watch, states, note)
   checkRevoked(history.operations, note)
-  checkTime(history.operations, note)
-  checkStates(history.operations, changes, note)
+  const floor = floors(history.operations)
+  checkTime(history.operations, floor, note)
+  checkStates(history.operations, { changes, states, floor }, note)
   return problems
 }
 
-/** All that any watch was told, by revision; watches that contradict each other are problems. */
-function changesOf({ watches }: History, note: (problem: string) => void): ReadonlyMap<number, Change> {
-  const changes = new Map<number, { readonly change: Change; readonly member: string; readonly text: string }>()
-  for (const { member, responses } of watches)
+/** All that any watch was told, by revision. Where they contradict each other, all but one contradict the states. */
+function changesOf(watches: readonly WatchHistory[], note: Note): ReadonlyMap<number, Change> {
+  const changes = new Map<number, Change>()
+  for (const { responses } of watches)
     for (const { events } of responses)
-      for (const change of byRevision(events)) {
-        const revision = change[0]?.kv.modRevision ?? 0
-        const text = JSON.stringify(change)
-        const known = changes.get(revision)
-        if (known === undefined) changes.set(revision, { change, member, text })
-        else if (known.text !== text)
-          note(`revision ${revision}: a watch on ${member} is told ${text}, one on ${known.member} ${known.text}`)
-      }
-  const last = Math.max(1, ...changes.keys())
+      for (const [revision, change] of Map.groupBy(events, ({ kv }) => kv.modRevision))
+        if (!changes.has(revision)) changes.set(revision, change)
+  const last = highest(changes)
   for (let revision = 2; revision <= last; revision++)
     if (!changes.has(revision)) note(`no watch was told of revision ${revision}, though of ${last}`)
-  return new Map([...changes].map(([revision, { change }]) => [revision, change]))
+  return changes
 }
 
-function byRevision(events: readonly WatchEvent[]): readonly Change[] {
-  return [...Map.groupBy(events, ({ kv }) => kv.modRevision).values()]
+function highest(byRevision: ReadonlyMap<number, unknown>): number {
+  let last = 1
+  for (const revision of byRevision.keys()) last = Math.max(last, revision)
+  return last
 }
 
-/** What begins after another call's answer stands at its revision or later, and a write at a later one. */
-function checkTime(operations: readonly Operation[], note: (problem: string) => void): void {
-  const ended = operations.filter(hasPlace).toSorted((a, b) => a.returnMs - b.returnMs)
-  const begun = ended.toSorted((a, b) => a.callMs - b.callMs)
-  let next = 0
-  let highest: Placed | undefined
-  for (const operation of begun) {
-    for (let other = ended[next]; other !== undefined && other.returnMs < operation.callMs; other = ended[++next])
-      if (highest === undefined || revisionOf(other) > revisionOf(highest)) highest = other
-    if (highest === undefined) continue
-    const isLate = writes(operation)
-      ? revisionOf(operation) > revisionOf(highest)
-      : revisionOf(operation) >= revisionOf(highest)
-    if (!isLate) note(`${told(operation)}\n  began after the end of\n  ${told(highest)}\n  and stands before it`)
+/** The state at each revision. In all of them all leases are there, and all is compacted that anyone has asked for. */
+function replay({ operations }: History, changes: ReadonlyMap<number, Change>): ReadonlyMap<number, State> {
+  const leases = new Map<string, number>()
+  let compacted = 0
+  for (const { request } of operations) {
+    if (request.kind === 'grant') leases.set(request.id, request.ttlSeconds)
+    if (request.kind === 'compact') compacted = Math.max(compacted, request.revision)
+  }
+  let keys: ReadonlyMap<string, KeyValue> = new Map()
+  const states = new Map<number, State>([[1, { revision: 1, compacted, keys, leases }]])
+  for (let revision = 2; revision <= highest(changes); revision++) {
+    const after = new Map(keys)
+    for (const { kind, kv } of changes.get(revision) ?? [])
+      if (kind === 'put') after.set(kv.key, kv)
+      else after.delete(kv.key)
+    keys = after
+    states.set(revision, { revision, compacted, keys, leases })
+  }
+  return states
+}
+
+function checkWatch(watch: WatchHistory, states: ReadonlyMap<number, State>, note: Note): void {
+  const problem = watchProblem(watch, states)
+  if (problem !== undefined) note(problem)
+  let last = 0
+  for (const { revision } of watch.responses) {
+    if (revision < last) note(`a watch on ${watch.member} goes back from header revision ${last} to ${revision}`)
+    last = revision
   }
 }
 
 /** What was revoked before a put began cannot be attached to. */
-function checkRevoked(operations: readonly Operation[], note: (problem: string) => void): void {
+function checkRevoked(operations: readonly Operation[], note: Note): void {
   const revoked = new Map<string, number>()
-  for (const { request, response, returnMs } of operations)
-    if (request.kind === 'lease-revoke' && response?.kind === 'lease-revoke' && returnMs !== undefined)
-      revoked.set(request.lease, Math.min(returnMs, revoked.get(request.lease) ?? Infinity))
+  for (const { request, outcome, return: returnMs } of operations)
+    if (request.kind === 'revoke' && outcome.kind === 'answer')
+      revoked.set(request.id, Math.min(returnMs, revoked.get(request.id) ?? Infinity))
   for (const operation of operations) {
-    const { request, response, callMs } = operation
-    if (request.kind !== 'put' || response?.kind !== 'put') continue
-    const sinceMs = revoked.get(request.lease)
-    if (sinceMs !== undefined && callMs > sinceMs) note(`${told(operation)}\n  but the lease had been revoked`)
+    const { request, outcome, call } = operation
+    if (request.kind !== 'put' || outcome.kind !== 'answer') continue
+    if (call > (revoked.get(request.lease) ?? Infinity)) note(`${told(operation)}\n  but the lease had been revoked`)
   }
 }
 
-type Placed = Operation & { readonly returnMs: number; readonly response: Exclude<Response, { kind: 'refused' }> }
+/** The latest place in the order that was told of before each call: what is called stands there or later. */
+function floors(operations: readonly Operation[]): ReadonlyMap<Operation, Answered> {
+  const ended = operations.filter(hasPlace).toSorted((a, b) => a.return - b.return)
+  const found = new Map<Operation, Answered>()
+  let next = 0
+  let latest: Answered | undefined
+  for (const operation of operations.toSorted((a, b) => a.call - b.call)) {
+    for (let other = ended[next]; other !== undefined && other.return < operation.call; other = ended[++next])
+      if (latest === undefined || revisionOf(other) > revisionOf(latest)) latest = other
+    if (latest !== undefined) found.set(operation, latest)
+  }
+  return found
+}
+
+/** What begins after another call's answer stands at its revision or later, and a write at a later one. */
+function checkTime(operations: readonly Operation[], floor: ReadonlyMap<Operation, Answered>, note: Note): void {
+  for (const operation of operations.filter(hasPlace)) {
+    const before = floor.get(operation)
+    if (before === undefined) continue
+    const least = revisionOf(before) + (writes(operation.request, operation.outcome.answer) ? 1 : 0)
+    if (revisionOf(operation) < least)
+      note(`${told(operation)}\n  began after the end of\n  ${told(before)}\n  and stands before it`)
+  }
+}
 
 /** Whether its answer says where in the order of revisions it stands, as of now and not of some time before. */
-function hasPlace(operation: Operation): operation is Placed {
-  const { response, request, returnMs } = operation
-  if (returnMs === undefined || response === undefined || response.kind === 'refused') return false
-  if (request.kind === 'lease-grant' || request.kind === 'compact') return false
-  return !(request.kind === 'range' && request.isSerializable)
+function hasPlace(operation: Operation): operation is Answered {
+  const { request } = operation
+  if (request.kind === 'grant' || request.kind === 'compact') return false
+  return isAnswered(operation) && !(request.kind === 'range' && request.serializable)
 }
 
-function revisionOf({ response }: Placed): number {
-  return response.revision
+function isAnswered(operation: Operation): operation is Answered {
+  return operation.outcome.kind === 'answer'
 }
 
-/** Whether the operation made the revision that it names. */
-function writes({ request, response }: Operation): boolean {
-  if (response === undefined || response.kind === 'refused') return false
-  switch (response.kind) {
-    case 'put':
-      return true
-    case 'delete':
-      return response.previous.length > 0
-    case 'txn':
-      return response.responses.some((answer) => writes({ request, response: answer } as Operation))
-    case 'range':
-    case 'compact':
-    case 'lease-grant':
-    case 'lease-revoke': // only the changes themselves tell whether the lease had keys
-      return false
-    default:
-      return response satisfies never
-  }
+function revisionOf({ outcome }: Answered): number {
+  return outcome.answer.revision ?? 0
 }
 
-function checkStates(
-  operations: readonly Operation[],
-  changes: ReadonlyMap<number, Change>,
-  note: (problem: string) => void,
-): void {
-  const isKnown = ({ response }: Operation): boolean => response !== undefined
-  const byPlace = Map.groupBy(operations.filter(isKnown), ({ response }) =>
-    response === undefined || response.kind === 'refused' ? 0 : response.revision,
-  )
-  const unknown = new Set(operations.filter((operation) => !isKnown(operation)))
-  const highestChange = Math.max(1, ...changes.keys())
-  for (const revision of byPlace.keys())
-    if (revision > highestChange) note(`an answer names revision ${revision}, no watch was told of it`)
-  const state: State = new Map()
-  for (let revision = 1; revision <= highestChange; revision++) {
-    const here = byPlace.get(revision) ?? []
-    const change = changes.get(revision) ?? []
-    const writers = here.filter(writes)
-    const [writer] = writers
+/** Whether the operation made the revision that it names. Of a revocation only the changes themselves tell. */
+function writes(request: Request, { deleted = 0, succeeded, responses = [] }: Answer): boolean {
+  if (request.kind === 'put') return true
+  if (request.kind === 'delete') return deleted > 0
+  if (request.kind !== 'txn') return false
+  const steps = succeeded === true ? request.success : request.failure
+  return steps.some((one, index) => writes(one, responses[index] ?? {}))
+}
+
+interface Known {
+  readonly changes: ReadonlyMap<number, Change>
+  readonly states: ReadonlyMap<number, State>
+  readonly floor: ReadonlyMap<Operation, Answered>
+}
+
+function checkStates(operations: readonly Operation[], known: Known, note: Note): void {
+  const { states } = known
+  const byRevision = Map.groupBy(operations.filter(isAnswered), revisionOf)
+  for (const [revision, here] of byRevision) {
+    const [before, after] = [states.get(revision - 1), states.get(revision)]
+    if (after === undefined) {
+      note(`no watch was told of revision ${revision}, which is in\n  ${here.map(told).join('\n  ')}`)
+      continue
+    }
+    const writers = here.filter(({ request, outcome }) => writes(request, outcome.answer))
     if (writers.length > 1) note(`revision ${revision} was given to two writes:\n  ${writers.map(told).join('\n  ')}`)
-    if (change.length > 0) {
-      if (writer !== undefined) checkWriter(writer, state, change, note)
-      else checkUnclaimed(change, state, unknown, here, note)
-    } else if (writer !== undefined) note(`${told(writer)}\n  is in no watch`)
-    replay(state, change, note)
-    for (const operation of here) if (!writes(operation)) checkReader(operation, state, note)
+    for (const writer of writers) checkWriter(writer, before, after, note)
+    for (const reader of here) if (!writers.includes(reader)) checkReader(reader, after, note)
   }
+  checkUnclaimed(byRevision, operations, known, note)
 }
 
-/** What the operation does to that state: its events and its answer. */
-function checkWriter(writer: Operation, state: State, change: Change, note: (problem: string) => void): void {
-  const revision = change[0]?.kv.modRevision ?? 0
-  const expected = carryOut(writer.request, state, revision)
-  compare(`what the watches are told of revision ${revision}`, change, expected.events, writer, note)
-  compare('the answer', writer.response, expected.response, writer, note)
-}
-
-/** Nobody was told that he made it: a call without outcome, a lease that ended. */
+/** Revisions that nobody was told to have made: each needs a maker of its own among the calls without outcome. */
 function checkUnclaimed(
-  change: Change,
-  state: State,
-  unknown: Set<Operation>,
-  here: readonly Operation[],
-  note: (problem: string) => void,
+  byRevision: ReadonlyMap<number, readonly Answered[]>,
+  operations: readonly Operation[],
+  known: Known,
+  note: Note,
 ): void {
-  const revision = change[0]?.kv.modRevision ?? 0
-  const text = JSON.stringify(change)
-  for (const operation of unknown) {
-    if (JSON.stringify(carryOut(operation.request, state, revision).events) !== text) continue
-    unknown.delete(operation)
-    return
+  const unknown = operations.filter(({ outcome }) => outcome.kind === 'unknown')
+  const makers = new Map<number, readonly Operation[]>()
+  for (const revision of known.changes.keys()) {
+    const here = byRevision.get(revision) ?? []
+    if (here.some(({ request, outcome }) => writes(request, outcome.answer))) continue
+    const [before, after] = [known.states.get(revision - 1), known.states.get(revision)]
+    if (before === undefined || after === undefined || isOfLease(before, after)) continue
+    makers.set(
+      revision,
+      unknown.filter((operation) => mayHaveMade(operation, before, after, known)),
+    )
   }
-  const leases = new Set(change.map(({ previous }) => previous?.lease ?? '0'))
-  const [lease = '0'] = leases
-  const isOneLease = leases.size === 1 && lease !== '0' && change.every(({ kind }) => kind === 'delete')
-  const isWhole = [...state.values()].every(
-    (kv) => kv.lease !== lease || change.some((event) => event.kv.key === kv.key),
-  )
-  if (isOneLease && isWhole) return
-  note(`nobody has made revision ${revision}: ${text}; answers that name it:\n  ${here.map(told).join('\n  ')}`)
+  for (const revision of unmatched(makers)) {
+    const here = (byRevision.get(revision) ?? []).map(told)
+    note(`nobody has made revision ${revision}; answers that name it:\n  ${here.join('\n  ')}`)
+  }
 }
 
-function replay(state: State, change: Change, note: (problem: string) => void): void {
-  for (const { kind, kv, previous } of change) {
-    const before = state.get(kv.key)
-    if (JSON.stringify(before) !== JSON.stringify(previous))
-      note(
-        `revision ${kv.modRevision}: a watch has ${JSON.stringify(previous)} before it, it was ${JSON.stringify(before)}`,
-      )
-    if (kind === 'delete') state.delete(kv.key)
-    else state.set(kv.key, kv)
+/** Those that are left over when as many as possible get a maker of their own (augmenting paths). */
+function unmatched(makers: ReadonlyMap<number, readonly Operation[]>): readonly number[] {
+  const madeBy = new Map<Operation, number>()
+  const assign = (revision: number, tried: Set<Operation>): boolean => {
+    for (const maker of makers.get(revision) ?? []) {
+      if (tried.has(maker)) continue
+      tried.add(maker)
+      const other = madeBy.get(maker)
+      if (other !== undefined && !assign(other, tried)) continue
+      madeBy.set(maker, revision)
+      return true
+    }
+    return false
   }
+  return [...makers.keys()].filter((revision) => !assign(revision, new Set()))
+}
+
+function checkWriter(writer: Answered, before: State | undefined, after: State, note: Note): void {
+  const done = before === undefined ? undefined : carriedOut(writer.request, before)
+  if (done === undefined || !isSame(done.state.keys, after.keys))
+    note(`${told(writer)}\n  the watches tell another change of revision ${after.revision}`)
+  else if (!agrees(writer.outcome.answer, done.answer))
+    note(`${told(writer)}\n  should be ${JSON.stringify(done.answer)}`)
 }
 
 /** A read, or a write that changed nothing. */
-function checkReader(operation: Operation, state: State, note: (problem: string) => void): void {
-  const { request, response } = operation
-  if (response === undefined || response.kind === 'refused') return
-  if (request.kind === 'compact' || request.kind === 'lease-grant' || request.kind === 'lease-revoke') return
-  const expected = carryOut(request, state, response.revision)
-  compare(`the state at revision ${response.revision}`, response, expected.response, operation, note)
+function checkReader(reader: Answered, state: State, note: Note): void {
+  const { request, outcome } = reader
+  if (request.kind === 'compact' || request.kind === 'grant' || request.kind === 'revoke') return
+  const done = carriedOut(request, state)
+  if (done === undefined || !agrees(outcome.answer, done.answer))
+    note(`${told(reader)}\n  at revision ${state.revision} it should be ${JSON.stringify(done?.answer)}`)
 }
 
-function compare(
-  what: string,
-  actual: unknown,
-  expected: unknown,
-  operation: Operation,
-  note: (problem: string) => void,
-): void {
-  const [is, should] = [JSON.stringify(actual), JSON.stringify(expected)]
-  if (is !== should) note(`${told(operation)}\n  ${what}: ${is}\n  should be ${should}`)
+/** A lease was revoked or has ended, and its keys with it. */
+function isOfLease(before: State, after: State): boolean {
+  const gone = [...before.keys.values()].find(({ key }) => !after.keys.has(key))
+  if (gone === undefined || gone.lease === '0') return false
+  const ended = carriedOut({ kind: 'revoke', id: gone.lease }, before)
+  return ended !== undefined && isSame(ended.state.keys, after.keys)
 }
 
-interface Effect {
-  readonly events: readonly WatchEvent[]
-  readonly response: Response
+function mayHaveMade(operation: Operation, before: State, after: State, { floor }: Known): boolean {
+  const { request } = operation
+  const atLeast = floor.get(operation)
+  if (atLeast !== undefined && revisionOf(atLeast) >= after.revision) return false
+  // Most can be told without trying: no two puts have the same value.
+  if (request.kind === 'put' && after.keys.get(request.key)?.value !== request.value) return false
+  const done = carriedOut(request, before)
+  return done?.state.revision === after.revision && isSame(done.state.keys, after.keys)
 }
 
-/** What the request does to the state if it makes (or reads at) that revision; the state itself stays. */
-function carryOut(request: Request, state: State, revision: number): Effect {
-  const later: State = new Map(state)
-  return request.kind === 'txn' ? transact(request, later, revision) : single(request, later, revision)
+/** Undefined when the store would have refused it. */
+function carriedOut(request: Request, state: State): { readonly state: State; readonly answer: Answer } | undefined {
+  const result = step(state, request, () => undefined)
+  return result.kind === 'done' ? result : undefined
 }
 
-function transact(request: Extract<Request, { kind: 'txn' }>, state: State, revision: number): Effect {
-  const succeeded = request.compares.every(({ key, modRevision }) => (state.get(key)?.modRevision ?? 0) === modRevision)
-  const effects = (succeeded ? request.success : request.failure).map((step) => single(step, state, revision))
-  return {
-    events: effects.flatMap(({ events }) => events),
-    response: { kind: 'txn', revision, succeeded, responses: effects.map(({ response }) => response) },
-  }
+function isSame(a: ReadonlyMap<string, KeyValue>, b: ReadonlyMap<string, KeyValue>): boolean {
+  if (a.size !== b.size) return false
+  for (const [key, kv] of a) if (JSON.stringify(inOrder(kv)) !== JSON.stringify(inOrder(b.get(key)))) return false
+  return true
 }
 
-/** Changes the state. */
-function single(request: Exclude<Request, { kind: 'txn' }> | TxnStep, state: State, revision: number): Effect {
-  switch (request.kind) {
-    case 'range': {
-      const kvs = within(state, request.key, request.rangeEnd)
-      return { events: [], response: { kind: 'range', revision, kvs } }
-    }
-    case 'put': {
-      const { key, value, lease } = request
-      const previous = state.get(key)
-      const createRevision = previous?.createRevision ?? revision
-      const kv = { key, value, createRevision, modRevision: revision, version: (previous?.version ?? 0) + 1, lease }
-      state.set(key, kv)
-      return { events: [{ kind: 'put', kv, previous }], response: { kind: 'put', revision, previous } }
-    }
-    case 'delete': {
-      const previous = within(state, request.key, request.rangeEnd)
-      return {
-        events: previous.map((kv) => deletion(kv, state, revision)),
-        response: { kind: 'delete', revision, previous },
-      }
-    }
-    case 'lease-revoke': {
-      const attached = [...state.values()].filter(({ lease }) => lease === request.lease).toSorted(byKey)
-      return {
-        events: attached.map((kv) => deletion(kv, state, revision)),
-        response: { kind: 'lease-revoke', revision },
-      }
-    }
-    case 'compact':
-    case 'lease-grant':
-      return { events: [], response: { kind: request.kind, revision } }
-    default:
-      return request satisfies never
-  }
+function inOrder(kv: KeyValue | undefined): readonly unknown[] {
+  return kv === undefined ? [] : [kv.value, kv.createRevision, kv.modRevision, kv.version, kv.lease]
 }
 
-function deletion(previous: Version, state: State, revision: number): WatchEvent {
-  const { key } = previous
-  state.delete(key)
-  const kv = { key, value: '', createRevision: 0, modRevision: revision, version: 0, lease: '0' }
-  return { kind: 'delete', kv, previous }
-}
-
-function within(state: State, key: string, rangeEnd: string): readonly Version[] {
-  return [...state.values()]
-    .filter((kv) => (rangeEnd === '' ? kv.key === key : kv.key >= key && kv.key < rangeEnd))
-    .toSorted(byKey)
-}
-
-function byKey(a: Version, b: Version): number {
-  return a.key < b.key ? -1 : 1
-}
-
-function told({ client, member, callMs, returnMs, request, response }: Operation): string {
-  const time = `${callMs.toFixed(1)}-${returnMs?.toFixed(1) ?? '?'} ms`
-  return `${client} at ${member}, ${time}: ${JSON.stringify(request)} → ${JSON.stringify(response)}`
+function told({ client, member, call, return: end, request, outcome }: Operation): string {
+  const time = `${call.toFixed(1)}-${end.toFixed(1)} ms`
+  return `client ${client} at ${member}, ${time}: ${JSON.stringify(request)} → ${JSON.stringify(outcome)}`
 }

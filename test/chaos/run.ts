@@ -7,12 +7,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Operation } from '../history/operation.ts'
+import type { WatchHistory } from '../history/watches.ts'
 import { eventually } from '../members/member-process.ts'
 import { Cluster } from './cluster.ts'
 import { Load } from './load.ts'
 import { Nemesis } from './nemesis.ts'
 import { episodes, FAULT_KINDS, MEMBERS, type Fault, type FaultKind } from './plan.ts'
-import type { History, Operation } from './record.ts'
 import { recovered, untilLeasesEnded, type Recovery } from './recovery.ts'
 import { checkRevisions } from './revision-order.ts'
 import { Watcher } from './watcher.ts'
@@ -47,6 +48,11 @@ export interface RunResult {
   readonly checkMs: number
 }
 
+interface Recorded {
+  readonly operations: Operation[]
+  readonly watches: WatchHistory[]
+}
+
 /** Time between two episodes in which everything is whole. */
 const CALM_MS = 300
 
@@ -63,7 +69,7 @@ export async function runChaos(options: RunOptions): Promise<RunResult> {
   }
   note(`seed ${options.seed}, ${JSON.stringify(options)}`)
   const cluster = await Cluster.open(MEMBERS, directory, onProblem)
-  const history: History = { operations: [], watches: [] }
+  const history: Recorded = { operations: [], watches: [] }
   const seen = { struck: new Map<FaultKind, number>(), recoveries: [] as Recovery[] }
   try {
     await cluster.form()
@@ -87,19 +93,19 @@ export async function runChaos(options: RunOptions): Promise<RunResult> {
 
 async function torment(
   cluster: Cluster,
-  history: History,
+  history: Recorded,
   options: RunOptions,
   endMs: number,
   note: (text: string) => void,
   seen: { struck: Map<FaultKind, number>; recoveries: Recovery[] },
 ): Promise<void> {
   const members = cluster.places.map(({ member }) => member)
-  const watchers = members.map((member) => new Watcher(member, (watch) => history.watches.push(watch)))
+  const watchers = members.map((member, index) => new Watcher(index, member, (watch) => history.watches.push(watch)))
   let lastWrite: { callMs: number; returnMs: number } | undefined
   const noteOperation = (operation: Operation): void => {
     history.operations.push(operation)
-    const { callMs, returnMs, response } = operation
-    if (response?.kind === 'put' && returnMs !== undefined && callMs > (lastWrite?.callMs ?? 0))
+    const { call: callMs, return: returnMs, request, outcome } = operation
+    if (request.kind === 'put' && outcome.kind === 'answer' && callMs > (lastWrite?.callMs ?? 0))
       lastWrite = { callMs, returnMs }
   }
   const watchedRevision = (): number => Math.max(...watchers.map(({ revision }) => revision))
@@ -132,9 +138,8 @@ async function torment(
 }
 
 /** A watch may be late, but not for ever. */
-async function toldEverything(watchers: readonly Watcher[], history: History, withinMs: number): Promise<void> {
-  const written = history.operations.map(({ response }) => (response?.kind === 'put' ? response.revision : 0))
-  const last = written.reduce((a, b) => Math.max(a, b), 1)
+async function toldEverything(watchers: readonly Watcher[], history: Recorded, withinMs: number): Promise<void> {
+  const last = highestRevision(history)
   await eventually(
     `every watch is told of revision ${last}`,
     async () => {
@@ -145,30 +150,36 @@ async function toldEverything(watchers: readonly Watcher[], history: History, wi
   )
 }
 
-async function keep(directory: string, { operations, watches }: History, isKept: boolean): Promise<void> {
+async function keep(directory: string, { operations, watches }: Recorded, isKept: boolean): Promise<void> {
   if (!isKept) return rm(directory, { recursive: true, force: true })
+  // Operations and watches as test/history has them, one a line.
   const lines = [...operations, ...watches].map((line) => JSON.stringify(line))
   await writeFile(join(directory, 'history.jsonl'), `${lines.join('\n')}\n`)
 }
 
 function figures(
-  { operations }: History,
+  history: Recorded,
   { struck, recoveries }: { struck: ReadonlyMap<FaultKind, number>; recoveries: readonly Recovery[] },
 ): Omit<RunResult, 'problems' | 'missed' | 'directory' | 'checkMs'> {
-  const unknown = operations.filter(({ response }) => response === undefined).length
-  const refused = operations.filter(({ response }) => response?.kind === 'refused').length
-  const revisions = operations.map(({ response }) =>
-    response !== undefined && 'revision' in response ? response.revision : 0,
-  )
+  const { operations } = history
+  const unknown = operations.filter(({ outcome }) => outcome.kind === 'unknown').length
+  const refused = operations.filter(({ outcome }) => outcome.kind === 'refusal').length
   return {
     struck,
     episodes: recoveries.length,
     operations: { acknowledged: operations.length - unknown - refused, refused, unknown },
-    revision: revisions.reduce((a, b) => Math.max(a, b), 0),
+    revision: highestRevision(history),
     longestStartMs: Math.max(0, ...recoveries.map(({ startedMs }) => startedMs)),
     longestWriteMs: Math.max(0, ...recoveries.map(({ writeMs }) => writeMs)),
     longestAgreedMs: Math.max(0, ...recoveries.map(({ agreedMs }) => agreedMs)),
   }
+}
+
+function highestRevision({ operations }: Recorded): number {
+  let last = 1
+  for (const { outcome } of operations)
+    if (outcome.kind === 'answer') last = Math.max(last, outcome.answer.revision ?? 0)
+  return last
 }
 
 /** With the causes. */

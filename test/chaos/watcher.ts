@@ -1,22 +1,26 @@
 /** Watches of everything, one through each member, taken up again where the one before broke off. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { WatchCreateRequest, WatchRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
+import { KeyValue } from '../../node-server/proto/generated/etcd/kv.ts'
+import { WatchCreateRequest, WatchRequest, WatchResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
+import type { WatchHistory } from '../history/watches.ts'
 import type { MemberProcess } from '../members/member-process.ts'
-import type { Watch } from './record.ts'
-import { watchResponse } from './wire.ts'
+import { watchHistory } from '../simulation/histories.ts'
+import type { WatchRecord } from '../simulation/recording.ts'
 
 const AGAIN_AFTER_MS = 100
 const ZERO = Buffer.of(0)
 
 export class Watcher {
+  readonly #watcher: number
   readonly #member: MemberProcess
-  readonly #note: (watch: Watch) => void
+  readonly #note: (watch: WatchHistory) => void
   readonly #work: Promise<void>
   #stream: { cancel(): void } | undefined
   #isStopping = false
   #nextRevision = 1
 
-  constructor(member: MemberProcess, note: (watch: Watch) => void) {
+  constructor(watcher: number, member: MemberProcess, note: (watch: WatchHistory) => void) {
+    this.#watcher = watcher
     this.#member = member
     this.#note = note
     this.#work = this.#run()
@@ -35,37 +39,36 @@ export class Watcher {
 
   async #run(): Promise<void> {
     while (!this.#isStopping) {
-      const watch: Watch = {
-        member: this.#member.name,
-        openedMs: performance.now(),
-        startRevision: this.#nextRevision,
-        responses: [],
-      }
-      await this.#follow(watch)
-      if (watch.responses.length > 0) this.#note(watch)
+      const record = this.#nextRecord()
+      await this.#follow(record)
+      if (record.told.length > 0) this.#note(watchHistory(record))
       if (!this.#isStopping) await sleep(AGAIN_AFTER_MS)
     }
   }
 
-  /** Resolves when the stream has ended, in whatever way. */
-  #follow(watch: Watch): Promise<void> {
-    const stream = this.#member.etcd.openWatch()
-    this.#stream = stream
-    const value = WatchCreateRequest.fromPartial({
+  #nextRecord(): WatchRecord {
+    const create = WatchCreateRequest.fromPartial({
       key: ZERO,
       rangeEnd: ZERO,
-      startRevision: BigInt(watch.startRevision),
+      startRevision: BigInt(this.#nextRevision),
       prevKv: true,
       progressNotify: true,
     })
+    return { watcher: this.#watcher, member: this.#member.name, create, openedMs: performance.now(), told: [] }
+  }
+
+  /** Resolves when the stream has ended, in whatever way. */
+  #follow({ create: value, told }: WatchRecord): Promise<void> {
+    const stream = this.#member.etcd.openWatch()
+    this.#stream = stream
     stream.write(Buffer.from(WatchRequest.encode({ requestUnion: { $case: 'createRequest', value } }).finish()))
     stream.on('data', (bytes: Buffer) => {
-      const response = watchResponse(bytes, performance.now())
-      watch.responses.push(response)
-      const last = response.events.at(-1)
-      if (last !== undefined) this.#nextRevision = last.kv.modRevision + 1
-      if (!response.isCanceled) return
-      this.#nextRevision = Math.max(this.#nextRevision, response.compactRevision)
+      told.push({ atMs: performance.now(), bytes })
+      const { events, canceled, compactRevision } = WatchResponse.decode(bytes)
+      const last = events.at(-1)?.kv
+      if (last !== undefined) this.#nextRevision = Number(KeyValue.decode(last).modRevision) + 1
+      if (!canceled) return
+      this.#nextRevision = Math.max(this.#nextRevision, Number(compactRevision))
       stream.cancel()
     })
     return new Promise((resolve) => {
