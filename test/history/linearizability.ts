@@ -64,6 +64,7 @@ class Search {
   readonly #numbers: ReadonlyMap<Operation, number>
   readonly #frames: Frame[] = []
   readonly #made: ReadonlySet<number>
+  readonly #seen: Prepared['seen']
   /** The required ones by the revision they were told, and how many of them from the first are done. */
   readonly #byRevision: readonly Candidate[]
   readonly #done = new Set<Candidate>()
@@ -74,12 +75,13 @@ class Search {
   #high = 0
   #best = { depth: -1, state: EMPTY, pending: [] as readonly Candidate[] }
 
-  constructor({ required, optional, made }: Prepared, maxSteps: number) {
+  constructor({ required, optional, made, seen }: Prepared, maxSteps: number) {
     this.#required = required.toSorted((a, b) => a.call - b.call)
     this.#optional = optional.toSorted((a, b) => a.call - b.call)
     this.#maxSteps = maxSteps
     this.#left = required.length
     this.#made = made
+    this.#seen = seen
     this.#byRevision = this.#required.toSorted((a, b) => a.told - b.told)
     this.#numbers = new Map(this.#required.map(({ operation }, index) => [operation, index]))
     this.#head = link(this.#required)
@@ -143,15 +145,20 @@ class Search {
     return true
   }
 
-  /** Somebody who is still to come was told an earlier revision, or the revision is another's. */
+  /** Somebody who is still to come was told an earlier revision, or the revision is another's or was seen otherwise. */
   #isTooLate(after: State, candidate: Candidate): boolean {
-    if (candidate.isOptional && after.revision > this.#state.revision && this.#made.has(after.revision)) return true
+    if (candidate.isOptional && after.revision > this.#state.revision && !this.#mayHaveMade(after)) return true
     for (let i = this.#doneInOrder; i < this.#byRevision.length; i++) {
       const next = this.#byRevision[i]
       if (next === undefined || next.told >= after.revision) return false
       if (next !== candidate && !this.#done.has(next)) return true
     }
     return false
+  }
+
+  #mayHaveMade({ revision, keys }: State): boolean {
+    if (this.#made.has(revision)) return false
+    return (this.#seen.get(revision) ?? []).every(({ key, value }) => keys.get(key)?.value === value)
   }
 
   #advance(): void {
@@ -244,7 +251,7 @@ class Search {
 
   /** Which operations are done, as two numbers that change by the one that is added or taken back. */
   #toggled({ isOptional, operation }: Candidate, optionalIndex: number): readonly [number, number] {
-    const seed = isOptional ? -1 - optionalIndex : (this.#numbers.get(operation) ?? 0)
+    const seed = isOptional ? -1 - optionalIndex : 1 + (this.#numbers.get(operation) ?? 0)
     return [this.#low ^ scatter(seed, 0x9e3779b1), this.#high ^ scatter(seed, 0x85ebca77)]
   }
 

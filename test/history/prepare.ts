@@ -14,11 +14,19 @@ export interface Candidate {
   readonly told: number
 }
 
+/** Somebody was told that this revision put the key so, or deleted it. */
+export interface Sighting {
+  readonly revision: number
+  readonly key: string
+  /** Undefined: deleted. */
+  readonly value: string | undefined
+}
+
 export interface PrepareOptions {
   /** How much too fast the leader's clock may run, as a share: leases may end so much earlier. */
   readonly clockDrift: number
   /** Changes that watches have told of. */
-  readonly evidence: readonly KeyValue[]
+  readonly evidence: readonly Sighting[]
 }
 
 export interface Prepared {
@@ -27,6 +35,8 @@ export interface Prepared {
   readonly serializable: readonly Operation[]
   /** Revisions that answered operations have made: nothing else has. */
   readonly made: ReadonlySet<number>
+  /** What is known of the revisions that nothing answered has made. */
+  readonly seen: ReadonlyMap<number, readonly Sighting[]>
 }
 
 export function prepare(history: readonly Operation[], options: PrepareOptions): Prepared {
@@ -34,7 +44,8 @@ export function prepare(history: readonly Operation[], options: PrepareOptions):
   const optional: Candidate[] = []
   const serializable: Operation[] = []
   const made = new Set<number>()
-  const pins = findPins(history, options.evidence)
+  const sightings = [...options.evidence, ...answered(history)]
+  const pins = findPins(history, sightings)
   for (const operation of history) {
     const { request, outcome } = operation
     const told = outcome.kind === 'answer' ? (outcome.answer.revision ?? Infinity) : Infinity
@@ -47,7 +58,13 @@ export function prepare(history: readonly Operation[], options: PrepareOptions):
     } else if (outcome.kind === 'answer' || outcome.refusal !== 'refused')
       required.push({ ...candidate, isOptional: false })
   }
-  return { required, optional: [...optional, ...expiries(history, options.clockDrift)], serializable, made }
+  return {
+    required,
+    optional: [...optional, ...expiries(history, options.clockDrift)],
+    serializable,
+    made,
+    seen: Map.groupBy(sightings, ({ revision }) => revision),
+  }
 }
 
 /** A lease may end by itself once the time is up that its grant, and every answered renewal, has promised. */
@@ -74,14 +91,12 @@ function expiries(history: readonly Operation[], clockDrift: number): Candidate[
 }
 
 /** What was written once and was seen at a revision was written at that revision. */
-function findPins(history: readonly Operation[], evidence: readonly KeyValue[]): (request: Request) => number {
+function findPins(history: readonly Operation[], sightings: readonly Sighting[]): (request: Request) => number {
   const writers = new Map<string, number>()
   for (const { request } of history)
     for (const write of writes(request)) writers.set(write, (writers.get(write) ?? 0) + 1)
   const seen = new Map<string, number>()
-  const note = ({ key, value, modRevision }: KeyValue): void => void seen.set(`${key}\0${value}`, modRevision)
-  for (const { outcome } of history) if (outcome.kind === 'answer') for (const kv of told(outcome.answer)) note(kv)
-  for (const kv of evidence) note(kv)
+  for (const { key, value, revision } of sightings) if (value !== undefined) seen.set(`${key}\0${value}`, revision)
   return (request) => {
     for (const write of writes(request)) {
       const revision = seen.get(write)
@@ -95,6 +110,14 @@ function* writes(request: Request): Generator<string> {
   if (request.kind === 'put') yield `${request.key}\0${request.value}`
   else if (request.kind === 'txn')
     for (const operation of [...request.success, ...request.failure] satisfies TxnOperation[]) yield* writes(operation)
+}
+
+function answered(history: readonly Operation[]): Sighting[] {
+  return history.flatMap(({ outcome }) =>
+    outcome.kind === 'answer'
+      ? [...told(outcome.answer)].map(({ key, value, modRevision }) => ({ key, value, revision: modRevision }))
+      : [],
+  )
 }
 
 function* told(answer: Answer): Generator<KeyValue> {

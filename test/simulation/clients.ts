@@ -108,6 +108,11 @@ export class SimulatedClient {
     this.#known = { key: known.key.toString('latin1'), modRevision: known.modRevision }
   }
 
+  async readAll(member: SimulatedMember): Promise<boolean> {
+    const told = await this.#call('range', member, RangeRequest.encode(rangeRequest(FIRST_KEY, END_KEY)).finish())
+    return told?.kind === 'answer'
+  }
+
   async #readBefore(member: SimulatedMember): Promise<void> {
     const back = BigInt(this.#world.random.below(60))
     const revision = this.#revision > back ? this.#revision - back : 1n

@@ -26,7 +26,7 @@ import {
 import { Event_EventType as EventType, KeyValue as WireKeyValue } from '../../node-server/proto/generated/etcd/kv.ts'
 import type { RpcStatus } from '../../node-server/grpc/service.ts'
 import { assert } from '../../lib/assert.ts'
-import { checkLinearizable } from '../history/linearizability.ts'
+import { historyProblem } from '../history/check.ts'
 import type {
   Answer,
   Compare as PlainCompare,
@@ -36,7 +36,7 @@ import type {
   Request,
   TxnOperation,
 } from '../history/operation.ts'
-import { watchProblem, type WatchHistory } from '../history/watches.ts'
+import type { WatchHistory } from '../history/watches.ts'
 import { Violation } from './oracle.ts'
 import type { CallRecord, MethodName, WatchRecord } from './recording.ts'
 
@@ -46,17 +46,9 @@ export function checkHistories(
   watches: readonly WatchRecord[],
   clockDrift: number,
 ): void {
-  const histories = watches.map(watchHistory)
-  const evidence = histories.flatMap(({ responses }) =>
-    responses.flatMap(({ events }) => events.flatMap(({ kind, kv }) => (kind === 'put' ? [kv] : []))),
-  )
-  const verdict = checkLinearizable(calls.map(operation), { clockDrift, evidence })
-  if (verdict.kind === 'violation') throw new Violation(`4: ${verdict.explanation}`)
-  if (verdict.kind === 'gave-up') throw new Violation('4: the search for an order of the operations was given up')
-  for (const watch of histories) {
-    const problem = watchProblem(watch, verdict.states)
-    if (problem !== undefined) throw new Violation(`6: ${problem}`)
-  }
+  const operations = calls.map(operation)
+  const problem = historyProblem({ operations, watches: watches.map(watchHistory) }, { clockDrift })
+  if (problem !== undefined) throw new Violation(`${problem.startsWith('a watch') ? '6' : '4'}: ${problem}`)
 }
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1')
@@ -78,6 +70,8 @@ const REFUSALS: readonly (readonly [string, Outcome])[] = [
   ['required revision is a future revision', { kind: 'refusal', refusal: 'future-revision' }],
   ['requested lease not found', { kind: 'refusal', refusal: 'lease-not-found' }],
   ['lease already exists', { kind: 'refusal', refusal: 'lease-exists' }],
+  // Said when a proposal is not taken at all.
+  ['etcdserver: no leader', { kind: 'refusal', refusal: 'refused' }],
 ]
 
 function refusalOf({ code, message }: RpcStatus): Outcome {

@@ -95,7 +95,18 @@ function live(world: World, options: SimulationOptions, calls: CallRecord[], wat
   for (const client of clients) client.end()
   world.run(SETTLING_MS)
   for (const watcher of watchers) watcher.end()
+  readAtEnd(world, clients)
   checkEnd(world)
+}
+
+/** What nobody has read since could be anything: one read sees all of it. */
+function readAtEnd(world: World, [client]: readonly SimulatedClient[]): void {
+  const leader = leaderOf(world)
+  demand(leader !== undefined && client !== undefined, '10: there is no leader after the faults ended')
+  let isRead = false
+  world.begin(async () => void (isRead = await client.readAll(leader)))
+  world.run(2000)
+  demand(isRead, '10: a read fails after the faults ended')
 }
 
 /** 10: after the faults ended, all that are part of the cluster run and agree again within a bounded time. */
