@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { History } from '../history/json-lines.ts'
 import type { Answer, KeyValue, Operation, Outcome, Request } from '../history/operation.ts'
 import type { WatchEvent, WatchHistory, WatchResponse } from '../history/watches.ts'
-import { checkRevisions, type History } from './revision-order.ts'
+import { checkRevisions } from './revision-order.ts'
 
 const NO_LEASE = '0'
 const version = (key: string, value: string, created: number, modified: number, lease = NO_LEASE): KeyValue => {

@@ -6,14 +6,10 @@
  *
  * The model and the rules for watches are those of test/history. Not looked at: when a lease ends, only what goes with it.
  */
+import type { History } from '../history/json-lines.ts'
 import { agrees, step, type State } from '../history/model.ts'
 import type { Answer, KeyValue, Operation, Request } from '../history/operation.ts'
 import { watchProblem, type WatchEvent, type WatchHistory } from '../history/watches.ts'
-
-export interface History {
-  readonly operations: readonly Operation[]
-  readonly watches: readonly WatchHistory[]
-}
 
 /** Of one revision. */
 type Change = readonly WatchEvent[]
