@@ -63,6 +63,12 @@ export class Load {
     await this.#work
   }
 
+  /** One more read of everything, so that an answer names also the last change that no client has made. */
+  async readAll(): Promise<void> {
+    const [member] = this.#options.members
+    if (member !== undefined) await this.#operate(0, member, { ...LINEARIZABLE, ...ALL_KEYS })
+  }
+
   async #run(client: number): Promise<void> {
     const { members, pauseMs, seed } = this.#options
     const random = seeded(seed * 1000 + client)

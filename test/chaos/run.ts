@@ -133,6 +133,7 @@ async function torment(
     }
     await load.stop()
     await untilLeasesEnded(cluster)
+    await load.readAll()
     await toldEverything(watchers, history, options.recoveryMs)
   } finally {
     await Promise.all([load.stop(), ...watchers.map((watcher) => watcher.stop())])
