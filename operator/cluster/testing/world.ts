@@ -40,6 +40,7 @@ export class World {
   readonly broken = new Set<string>()
   /** Kinds that the operator may not touch. */
   readonly forbidden = new Set<string>()
+  defaultImage = 'image:1'
   nowMs = Date.parse('2030-01-01T00:00:00Z')
   clusterIds = new Set<string>()
   #counter = 0
@@ -207,7 +208,7 @@ export class World {
       adminUrl: ({ podName }) => podName,
       nowMs: () => this.nowMs,
       randomBytes: (count) => Buffer.alloc(count, ++this.#counter),
-      defaultImage: 'image:1',
+      defaultImage: this.defaultImage,
       signal: new AbortController().signal,
     }
   }
