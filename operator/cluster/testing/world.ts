@@ -3,7 +3,7 @@
  * and members that do what they are told. It checks what must never happen at the moment it would.
  */
 import assert from 'node:assert/strict'
-import type { AdminError } from '../../../lib/admin-api.ts'
+import type { AdminError, AdminStatus } from '../../../lib/admin-api.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { API_VERSION, KIND } from '../../api/raft-cluster.ts'
 import {
@@ -36,6 +36,12 @@ export class World {
   readonly events: string[] = []
   /** Pods that the operator deleted, in order. */
   readonly restarts: string[] = []
+  /** Fields of status that the API server does not know. */
+  readonly prunedStatus = new Set<string>()
+  /** By pod: what its member says instead. */
+  readonly lies = new Map<string, Partial<AdminStatus>>()
+  /** Pods whose members the operator cannot reach; others can. */
+  readonly unreachable = new Set<string>()
   /** Images that do not start. */
   readonly broken = new Set<string>()
   /** Kinds that the operator may not touch. */
@@ -265,7 +271,8 @@ export class World {
     const [before, after] = [field(present, 'status')['clusterID'], field(object, 'status')['clusterID']]
     assert(before === undefined || before === after, 'invariant 14: one cluster ID for one RaftCluster')
     if (typeof after === 'string') this.clusterIds.add(after)
-    return this.put({ ...present, status: object['status'] })
+    const kept = Object.entries(field(object, 'status')).filter(([name]) => !this.prunedStatus.has(name))
+    return this.put({ ...present, status: Object.fromEntries(kept) })
   }
 
   #delete(ref: ObjectRef, uid: string): void {
@@ -310,7 +317,8 @@ export class World {
       status: (url) => {
         const pod = this.get('Pod', url)
         const disk = pod && this.diskOf(pod)
-        return Promise.resolve(disk === undefined ? err(UNREACHABLE) : ok(this.cluster.status(disk, url)))
+        if (disk === undefined || this.unreachable.has(url)) return Promise.resolve(err(UNREACHABLE))
+        return Promise.resolve(ok({ ...this.cluster.status(disk, url), ...this.lies.get(url) }))
       },
       bootstrap: (url, token, request) =>
         call(url, (disk) => {
