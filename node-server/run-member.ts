@@ -105,6 +105,7 @@ class Program {
       onFatal: (error) => this.fatal(error),
       onRunning: (member) => this.#serveClients(member),
       onRemoved: () => void this.#stopServingClients(),
+      onPaused: () => this.#stopServingClients(),
     })
   }
 

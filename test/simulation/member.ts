@@ -116,6 +116,7 @@ export class SimulatedMember {
       connect: async (self, handlers) => this.#connect(life, disk, self, handlers),
       onFatal: (error) => this.#fatal(life, error),
       onRunning: async (port) => this.#serve(life, port),
+      onPaused: async () => void (life.services = undefined),
       onRemoved: () => {
         life.services = undefined
         world.log.add(this.name, 'was removed')
