@@ -205,8 +205,8 @@ export interface ApiServerAddress {
   /** Without a slash at the end. */
   readonly url: string
   readonly token: string
-  /** For a server with a certificate of its own making. */
-  readonly isTlsUnchecked?: boolean
+  /** Of the authority that the server's certificate is checked with, PEM; without it any certificate will do. */
+  readonly ca?: string | undefined
 }
 
 export interface ApiConnection {
@@ -215,8 +215,8 @@ export interface ApiConnection {
 }
 
 export function connect(server: ApiServerAddress): ApiConnection {
-  const tls = server.isTlsUnchecked === true ? { connect: { rejectUnauthorized: false } } : {}
-  const dispatcher = new Agent({ connections: MAX_CONNECTIONS, allowH2: false, ...tls })
+  const tls = server.ca === undefined ? { rejectUnauthorized: false } : { ca: server.ca }
+  const dispatcher = new Agent({ connections: MAX_CONNECTIONS, allowH2: false, connect: tls })
   const headers = { authorization: `Bearer ${server.token}` }
   const connection: Connection = {
     endpoint: async () => ({ baseUrl: server.url, headers, dispatcher }),

@@ -56,6 +56,8 @@ export interface Endpoint {
 
 export function endpointsOf(service: StoredObject, pods: readonly StoredObject[]): readonly Endpoint[] {
   const { spec } = Service.parse(service)
+  // Its endpoints are somebody else's business.
+  if (Object.keys(spec.selector).length === 0) return []
   const selector = { matchLabels: spec.selector, matchExpressions: [] }
   const chosen = pods.filter((pod) => matches(selector, pod.metadata.labels))
   return chosen

@@ -39,7 +39,7 @@ export class Mirror {
   readonly synced: Promise<void>
   readonly #options: MirrorOptions
   readonly #objects = new Map<string, StoredObject>()
-  readonly #handlers: ChangeHandler[] = []
+  readonly #handlers = new Set<ChangeHandler>()
   #resolveSynced: () => void = () => undefined
   #version: string | undefined
   #failures = 0
@@ -50,10 +50,11 @@ export class Mirror {
     this.synced = new Promise((resolve) => (this.#resolveSynced = resolve))
   }
 
-  /** Also told of everything that is there already. */
-  onChange(handler: ChangeHandler): void {
-    this.#handlers.push(handler)
+  /** Also told of everything that is there already, before this returns. The answer ends it. */
+  onChange(handler: ChangeHandler): () => void {
+    this.#handlers.add(handler)
     for (const object of this.#objects.values()) handler(object, false)
+    return () => this.#handlers.delete(handler)
   }
 
   get(key: string): StoredObject | undefined {

@@ -109,6 +109,12 @@ export class ContainerRunner {
     await this.#running
   }
 
+  /** SIGKILL, as from outside: its policy decides what is next. False when nothing runs. */
+  kill(): boolean {
+    this.#process?.kill()
+    return this.#process !== undefined
+  }
+
   async #loop(): Promise<void> {
     const { signal } = this.#stopping
     while (!signal.aborted) {

@@ -32,7 +32,8 @@ import { endLeftovers } from './process.ts'
 import { replaceFile } from './replace-file.ts'
 
 const INSIDE = new URL('inside.ts', import.meta.url).href
-const LOG_PORT = 10_250
+/** Of the kubelet on its node, as everywhere. */
+export const KUBELET_PORT = 10_250
 const HEARTBEAT_MS = 10_000
 
 export interface KubeletOptions {
@@ -46,6 +47,8 @@ export interface KubeletOptions {
   readonly directory: string
   /** More variables for every process. */
   readonly variables: Readonly<Record<string, string>>
+  /** When all stops: pods of this namespace before the others. */
+  readonly stopFirst: string
 }
 
 export class Kubelet {
@@ -86,7 +89,7 @@ export class Kubelet {
     const { mirrors, nodeName } = this.#options
     const leftovers = await endLeftovers(this.#node.processRegistry)
     replaceFile(this.#hostsFile, '')
-    this.#logServer = await startLogServer(this.#node.hostIP, LOG_PORT, (namespace, pod, container) =>
+    this.#logServer = await startLogServer(this.#node.hostIP, KUBELET_PORT, (namespace, pod, container) =>
       [...this.#workers.values()]
         .find((worker) => worker.pod.namespace === namespace && worker.pod.name === pod)
         ?.logsOf(container),
@@ -106,6 +109,8 @@ export class Kubelet {
       const pod = this.#read(object)
       if (pod?.spec.nodeName === nodeName) this.#accept(pod)
     })
+    // From now on nobody is told that a pod is ready because it was so in an earlier sandbox.
+    await Promise.all([...this.#workers.values()].map(async (worker) => worker.reported()))
     return leftovers
   }
 
@@ -113,10 +118,19 @@ export class Kubelet {
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true
     this.#ending.abort()
-    await Promise.all([...this.#workers.values()].map(async (worker) => worker.suspend(graceMs)))
+    const isFirst = ({ pod }: PodWorker): boolean => pod.namespace === this.#options.stopFirst
+    const workers = [...this.#workers.values()]
+    await Promise.all(workers.filter(isFirst).map(async (worker) => worker.suspend(graceMs)))
+    await Promise.all(workers.filter((worker) => !isFirst(worker)).map(async (worker) => worker.suspend(graceMs)))
     await this.#beating
     this.#logServer?.closeAllConnections()
     this.#logServer?.close()
+  }
+
+  /** As if it had crashed; false when it runs nowhere here. */
+  kill(namespace: string, name: string): boolean {
+    const found = [...this.#workers.values()].filter(({ pod }) => pod.namespace === namespace && pod.name === name)
+    return found.map((worker) => worker.kill()).includes(true)
   }
 
   #read(object: StoredObject): Pod | undefined {
@@ -203,7 +217,7 @@ export class Kubelet {
   async #writeNodeStatus(): Promise<void> {
     const { client, nodeName } = this.#options
     const machine = { cpus: cpus().length, memoryBytes: totalmem() }
-    const status = nodeStatus(nodeName, this.#node.hostIP, LOG_PORT, machine, Date.now())
+    const status = nodeStatus(nodeName, this.#node.hostIP, KUBELET_PORT, machine, Date.now())
     await client.patch(RESOURCES.nodes, { namespace: undefined, name: nodeName }, { status }, { subresource: 'status' })
   }
 

@@ -52,8 +52,8 @@ export class PodWorker {
   readonly #startedAtMs = Date.now()
   readonly #stopping = new AbortController()
   #pod: Pod
-  #init: readonly ContainerRunner[] = []
-  #main: readonly ContainerRunner[] = []
+  readonly #init: readonly ContainerRunner[]
+  readonly #main: readonly ContainerRunner[]
   #isFinal = false
   #stopped: Promise<void> | undefined
 
@@ -69,6 +69,8 @@ export class PodWorker {
       status: () => this.#status(),
       onProblem: (message) => node.logger.warn(message),
     })
+    this.#init = pod.spec.initContainers.map((container) => this.#runner(container))
+    this.#main = pod.spec.containers.map((container) => this.#runner(container))
     this.finished = this.#run(before)
   }
 
@@ -94,6 +96,17 @@ export class PodWorker {
     void this.#end(graceSeconds * 1000)
   }
 
+  /** Resolves when its first status is written. */
+  async reported(): Promise<void> {
+    this.#reporter.report()
+    await this.#reporter.flush()
+  }
+
+  /** SIGKILL, as from outside; false when nothing runs. */
+  kill(): boolean {
+    return this.#main.map((runner) => runner.kill()).includes(true)
+  }
+
   /** The object is gone while the processes may still run. */
   forced(): void {
     this.#reporter.stop()
@@ -109,8 +122,6 @@ export class PodWorker {
   async #run(before: Promise<void>): Promise<void> {
     await before
     const { signal } = this.#stopping
-    this.#init = this.#pod.spec.initContainers.map((container) => this.#runner(container))
-    this.#main = this.#pod.spec.containers.map((container) => this.#runner(container))
     this.#reporter.report()
     const directories = await this.#mount()
     if (directories === undefined) return
