@@ -88,6 +88,6 @@ export function setPodOf(setName: string, object: StoredObject): SetPod | undefi
   }
 }
 
-export const Revision = z.object({ revision: z.number(), data: z.unknown() })
+export const Revision = z.object({ revision: z.number(), data: z.unknown().optional() })
 
 export type Template = z.infer<typeof Template>
