@@ -87,12 +87,17 @@ export class MemoryBackend implements Backend {
 
   async writeSnapshot(path: string): Promise<void> {
     await Promise.resolve()
-    this.#files.set(path, new MemoryBackend({ files: this.#files }, this.#tables))
+    this.#files.set(path, this.copy())
   }
 
   /** There are no pages to give back. */
   async defragment(): Promise<void> {
     await Promise.resolve()
+  }
+
+  /** As it is now; both go on on their own, and share what neither changes. */
+  copy(): MemoryBackend {
+    return new MemoryBackend({ files: this.#files }, this.#tables)
   }
 
   async close(): Promise<void> {

@@ -217,7 +217,10 @@ export class Lifecycle implements AdminPort {
   }
 
   async #startAs(plan: StartPlan, configIndex: number): Promise<Change> {
-    const started = await this.start(plan)
+    const started = await this.start(plan).catch((error: unknown) => {
+      this.#options.onFatal(error) // what the disk holds is unknown; the next start looks at it anew
+      return err('the data directory could not be made: this process ends, its log has the reason')
+    })
     if (!started.ok) return err({ code: 'Internal', message: started.error })
     return ok(changeAnswer(plan.operationId, plan.clusterId, plan.memberId, configIndex))
   }

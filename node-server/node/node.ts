@@ -169,6 +169,11 @@ export class Node {
     return this.#proposals.waiters.size
   }
 
+  /** For observers: whoever reads it changes nothing. */
+  get raft(): Raft {
+    return this.#raft
+  }
+
   get leader(): MemberId {
     return leaderOf(this.#raft)
   }

@@ -104,7 +104,8 @@ export class Snapshots {
   }
 
   /**
-   * Gives the file its lasting name: from now on it is found again after a crash. Rejects when it does not hold what the
+   * Gives the file its lasting name, in the store's own directory: from now on it is found again after a crash, and becomes
+   * the store by a change of one directory only. Rejects when it does not hold what the
    * message says: the sender is told, and nothing has happened here.
    */
   async keep(received: ReceivedSnapshot): Promise<void> {
@@ -116,7 +117,7 @@ export class Snapshots {
       )
     }
     await this.#disk.rename(received.path, this.#receivedPath(received.message.snapshot.index))
-    await this.#disk.syncDirectory(this.#paths.snapshots)
+    await this.#disk.syncDirectory(this.#paths.db)
   }
 
   /**
@@ -130,9 +131,10 @@ export class Snapshots {
   }
 
   async removeOldStores(): Promise<void> {
-    const newest = storeName(await currentStore(this.#disk, this.#paths))
+    const current = await currentStore(this.#disk, this.#paths)
     for (const name of await this.#disk.list(this.#paths.db)) {
-      if (!name.startsWith(newest)) await this.#disk.remove(join(this.#paths.db, name))
+      const isWaiting = (receivedIndex(name) ?? 0) > current.beganAt
+      if (!isWaiting && !name.startsWith(storeName(current))) await this.#disk.remove(join(this.#paths.db, name))
     }
   }
 
@@ -140,10 +142,11 @@ export class Snapshots {
   async clean(): Promise<void> {
     for (const name of await this.#disk.list(this.#paths.snapshots))
       await this.#disk.remove(join(this.#paths.snapshots, name))
+    for (const index of await this.received()) await this.#disk.remove(this.#receivedPath(index))
   }
 
   #receivedPath(index: LogIndex): string {
-    return join(this.#paths.snapshots, `received-${index}.db`)
+    return join(this.#paths.db, `received-${index}.db`)
   }
 }
 
@@ -158,9 +161,11 @@ async function currentStore(disk: Disk, paths: MemberPaths): Promise<StoreFile> 
 
 /** Indexes of the snapshots that were taken in and not installed. */
 export async function receivedSnapshots(disk: Disk, paths: MemberPaths): Promise<readonly LogIndex[]> {
-  const names = await disk.list(paths.snapshots)
-  return names.flatMap((name) => {
-    const index = RECEIVED_NAME.exec(name)?.[1]
-    return index === undefined ? [] : [LogIndex(Number(index))]
-  })
+  const names = await disk.list(paths.db)
+  return names.flatMap((name) => receivedIndex(name) ?? [])
+}
+
+function receivedIndex(name: string): LogIndex | undefined {
+  const index = RECEIVED_NAME.exec(name)?.[1]
+  return index === undefined ? undefined : LogIndex(Number(index))
 }

@@ -5,13 +5,18 @@ import { ClusterId, MemberId } from '../../lib/ids.ts'
 import { FRAME, FrameDecoder, decodeHello, decodeRefused, encodeFrame, encodeHello, encodeRefused } from './frame.ts'
 
 const hello = {
-  version: 1,
+  version: 2,
   clusterId: ClusterId(0xc1n),
   from: MemberId(0xa1n),
   to: MemberId(0xb1n),
   purpose: 'snapshot',
+  peerURLs: ['http://a:1'],
 } as const
-const HELLO = '0000001e 538a0612 01 00000001 00000000000000c1 00000000000000a1 00000000000000b1 01'.replaceAll(' ', '')
+const HELLO =
+  '0000002d 69bc401d 01 00000002 00000000000000c1 00000000000000a1 00000000000000b1 01 01 0000000a 687474703a2f2f613a31'.replaceAll(
+    ' ',
+    '',
+  )
 
 test('the bytes of a hello, for good', () => {
   assert.equal(encodeHello(hello).toString('hex'), HELLO)
@@ -59,7 +64,9 @@ test('a hello or a refusal that is damaged is malformed', () => {
   const payload = Buffer.from(HELLO, 'hex').subarray(9)
   for (let size = 0; size < payload.length; size++)
     assert.throws(() => decodeHello(payload.subarray(0, size)), MalformedBytes)
-  assert.throws(() => decodeHello(Buffer.concat([payload.subarray(0, -1), Buffer.of(9)])), MalformedBytes)
+  const strange = Buffer.from(payload)
+  strange[28] = 9 // there is no such purpose
+  assert.throws(() => decodeHello(strange), MalformedBytes)
   assert.throws(() => decodeRefused(Buffer.of(200)), MalformedBytes)
   assert.throws(() => decodeRefused(Buffer.alloc(0)), MalformedBytes)
   assert.equal(decodeRefused(encodeRefused('removed').subarray(9)), 'removed')

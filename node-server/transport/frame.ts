@@ -12,7 +12,7 @@ import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import { crc32c } from '../../lib/crc32c.ts'
 import { ClusterId, MemberId } from '../../lib/ids.ts'
 
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 
 /** A message frame holds about 1 MiB of entries, or one entry of the largest request size; this leaves room. */
 export const MAX_FRAME_SIZE_BYTES = 64 * 1024 * 1024
@@ -110,11 +110,15 @@ export interface Hello {
   readonly from: MemberId
   readonly to: MemberId
   readonly purpose: Purpose
+  /** Where the dialer can be reached: the other side may have to answer one that it has not heard of yet. */
+  readonly peerURLs: readonly string[]
 }
 
 export function encodeHello(hello: Hello): Buffer {
   const writer = new ByteWriter(64).u32(hello.version).u64(hello.clusterId).u64(hello.from).u64(hello.to)
-  return encodeFrame(FRAME.hello, writer.u8(PURPOSES.indexOf(hello.purpose)).finish())
+  writer.u8(PURPOSES.indexOf(hello.purpose)).u8(hello.peerURLs.length)
+  for (const url of hello.peerURLs) writer.text(url)
+  return encodeFrame(FRAME.hello, writer.finish())
 }
 
 export function decodeHello(payload: Buffer): Hello {
@@ -127,8 +131,9 @@ export function decodeHello(payload: Buffer): Hello {
   }
   const purpose = PURPOSES[reader.u8()]
   if (purpose === undefined) throw new MalformedBytes('unknown purpose of a connection')
+  const peerURLs = Array.from({ length: reader.u8() }, () => reader.text())
   reader.end()
-  return { ...hello, purpose }
+  return { ...hello, purpose, peerURLs }
 }
 
 /** `removed`: that member was removed from the cluster for good. */

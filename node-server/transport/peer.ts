@@ -32,7 +32,8 @@ export interface PeerEvents {
 export interface PeerOptions {
   readonly id: MemberId
   readonly urls: readonly string[]
-  readonly hello: Hello
+  /** As it is when a connection is made. */
+  readonly hello: () => Hello
   /** For https URLs. */
   readonly tls: TlsDialer | undefined
   readonly clock: Clock
@@ -48,7 +49,7 @@ export interface PeerStats {
 
 export class Peer {
   readonly #id: MemberId
-  readonly #hello: Hello
+  readonly #hello: () => Hello
   readonly #tls: TlsDialer | undefined
   readonly #clock: Clock
   readonly #events: PeerEvents
@@ -136,7 +137,7 @@ export class Peer {
   async #keepConnected(): Promise<void> {
     for (let attempt = 0; !this.#stopped.signal.aborted; attempt++) {
       const url = this.#urls[attempt % Math.max(1, this.#urls.length)]
-      const dialled = url === undefined ? undefined : await dial(url, this.#hello, this.#tls)
+      const dialled = url === undefined ? undefined : await dial(url, this.#hello(), this.#tls)
       if (dialled?.ok === true) {
         if (this.#stopped.signal.aborted) return dialled.value.close('stopped')
         this.#toldFailure = undefined

@@ -29,6 +29,7 @@ export async function query(
     from: NOBODY,
     to: NOBODY,
     purpose: 'query',
+    peerURLs: [],
   }
   const dialled = await dial(url, hello, tls)
   if (!dialled.ok) return err(dialled.error.kind === 'refused' ? dialled.error.reason : dialled.error.message)

@@ -198,7 +198,15 @@ async function byHand(
   const frames: Frame[] = []
   socket.on('data', (chunk: Buffer) => frames.push(...decoder.push(chunk)))
   socket.on('error', () => undefined)
-  const complete: Hello = { version: 1, clusterId: CLUSTER, from: A, to: B, purpose: 'messages', ...hello }
+  const complete: Hello = {
+    version: 2,
+    clusterId: CLUSTER,
+    from: A,
+    to: B,
+    purpose: 'messages',
+    peerURLs: [],
+    ...hello,
+  }
   if (hello !== undefined) {
     socket.write(encodeHello(complete))
     await until(() => frames.length > 0, 'an answer to the hello')
@@ -253,9 +261,27 @@ test('a peer URL that is none leaves its member unreachable, and nothing else', 
   assert.deepEqual(await query('http://[::', Buffer.alloc(0), 100), { ok: false, error: "'http://[::' is not a URL" })
 })
 
+test('a member that is not known yet is answered: it has come by itself, and said where it is', async (t) => {
+  const [a, b] = [await start(t, A), await start(t, B)]
+  const members = new Map([
+    [A, [a.url]],
+    [B, [b.url]],
+  ])
+  a.transport.setPeers(members)
+  b.transport.setPeers(new Map([[B, [b.url]]])) // its log is behind: it has not read of A
+  await until(() => isConnected(b, A), 'b has a way to a')
+  b.transport.send([heartbeat(B, A, 7)])
+  await until(() => commits(a).includes(7), 'a is answered')
+  b.transport.setPeers(members)
+  assert.ok(isConnected(b, A), 'the connection stays when the log names it')
+  b.removed.add(A)
+  b.transport.setPeers(new Map([[B, [b.url]]]))
+  assert.ok(!isConnected(b, A), 'whoever was removed is forgotten')
+})
+
 test('another version of the protocol is refused with the reason', async (t) => {
   const b = await start(t, B)
-  const { frames } = await byHand(b.url, { version: 2 })
+  const { frames } = await byHand(b.url, { version: 3 })
   assert.equal(frames[0]?.type, FRAME.refused)
 })
 

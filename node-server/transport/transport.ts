@@ -33,6 +33,7 @@ import { SnapshotReceiver, sendSnapshot, type ReceivedSnapshot, type SnapshotMes
 export type { ReceivedSnapshot, SnapshotMessage } from './snapshot-stream.ts'
 
 const MAX_INCOMING_SNAPSHOTS = 2
+const MAX_REMOTES = 16
 const HELLO_TIMEOUT_MS = 5000
 
 export interface TransportOptions {
@@ -65,7 +66,7 @@ export interface TransportHandlers {
 export interface PeerTransport {
   /** The members there are, with their peer URLs; this member itself is left out. */
   setPeers(urlsById: ReadonlyMap<MemberId, readonly string[]>): void
-  /** Any of them may be lost. */
+  /** Any of them may be lost or overtaken. A proposal must not arrive twice: it would be carried out twice. */
   send(messages: readonly Message[]): void
   request(to: MemberId, payload: Uint8Array, timeoutMs: number): Promise<Result<Buffer, string>>
   /** Streams the file; the outcome goes to onSnapshotSent. */
@@ -82,6 +83,12 @@ export class Transport implements PeerTransport {
   readonly #options: TransportOptions
   readonly #handlers: TransportHandlers
   readonly #peers = new Map<MemberId, Peer>()
+  /**
+   * Members that this one has not heard of in the log yet, and that have come to it by themselves: a leader may be one, and
+   * without an answer it would never get this member to where it knows it (etcd: the X-PeerURLs header).
+   */
+  readonly #remotes = new Map<MemberId, Peer>()
+  #ownURLs: readonly string[] = []
   readonly #dialer: TlsDialer | undefined
   #listener: PeerListener | undefined
   readonly #incoming = new Set<Connection>()
@@ -105,6 +112,12 @@ export class Transport implements PeerTransport {
   }
 
   setPeers(urlsById: ReadonlyMap<MemberId, readonly string[]>): void {
+    this.#ownURLs = urlsById.get(this.#options.memberId) ?? this.#ownURLs
+    for (const [id, remote] of this.#remotes) {
+      if (urlsById.size > 0 && !this.#handlers.isRemoved(id)) continue
+      remote.stop()
+      this.#remotes.delete(id)
+    }
     for (const [id, peer] of this.#peers) {
       if (urlsById.has(id)) continue
       peer.stop()
@@ -113,7 +126,7 @@ export class Transport implements PeerTransport {
     }
     for (const [id, urls] of urlsById) {
       if (id === this.#options.memberId) continue
-      const peer = this.#peers.get(id)
+      const peer = this.#peers.get(id) ?? this.#asPeer(id)
       if (peer === undefined) this.#peers.set(id, this.#createPeer(id, urls))
       else peer.urls = urls
     }
@@ -127,15 +140,15 @@ export class Transport implements PeerTransport {
       if (batch === undefined) byPeer.set(message.to, [message])
       else batch.push(message)
     }
-    for (const [id, batch] of byPeer) this.#peers.get(id)?.send(batch)
+    for (const [id, batch] of byPeer) this.#peer(id)?.send(batch)
   }
 
   request(to: MemberId, payload: Uint8Array, timeoutMs: number): Promise<Result<Buffer, string>> {
-    return this.#peers.get(to)?.request(payload, timeoutMs) ?? Promise.resolve(err('the peer is not known here'))
+    return this.#peer(to)?.request(payload, timeoutMs) ?? Promise.resolve(err('the peer is not known here'))
   }
 
   async sendSnapshot(message: SnapshotMessage, path: string): Promise<void> {
-    const url = this.#peers.get(message.to)?.urls[0]
+    const url = this.#peer(message.to)?.urls[0]
     const result =
       url === undefined
         ? err('the peer is not known here')
@@ -147,11 +160,11 @@ export class Transport implements PeerTransport {
 
   stats(id: MemberId): PeerLinkStats {
     const none = { sentBytes: 0, sendFailures: 0, roundTripMs: undefined, connectedSinceMs: undefined }
-    return { ...(this.#peers.get(id)?.stats ?? none), receivedBytes: this.#receivedBytes.get(id) ?? 0 }
+    return { ...(this.#peer(id)?.stats ?? none), receivedBytes: this.#receivedBytes.get(id) ?? 0 }
   }
 
   async close(): Promise<void> {
-    for (const peer of this.#peers.values()) peer.stop()
+    for (const peer of [...this.#peers.values(), ...this.#remotes.values()]) peer.stop()
     for (const connection of this.#incoming) connection.close('stopped')
     await this.#listener?.close()
   }
@@ -164,12 +177,32 @@ export class Transport implements PeerTransport {
       onDialFailed: (peer: MemberId, url: string, error: string): void =>
         log.warn({ peer: formatId(peer), url, reason: error }, 'cannot connect to a peer'),
     }
-    return new Peer({ id, urls, hello: this.#hello(id), tls: this.#dialer, clock }, events)
+    return new Peer({ id, urls, hello: () => this.#hello(id), tls: this.#dialer, clock }, events)
   }
 
   #hello(to: MemberId): Hello {
     const { clusterId, memberId } = this.#options
-    return { version: PROTOCOL_VERSION, clusterId, from: memberId, to, purpose: 'messages' }
+    return { version: PROTOCOL_VERSION, clusterId, from: memberId, to, purpose: 'messages', peerURLs: this.#ownURLs }
+  }
+
+  #peer(id: MemberId): Peer | undefined {
+    return this.#peers.get(id) ?? this.#remotes.get(id)
+  }
+
+  /** The log has named it now. */
+  #asPeer(id: MemberId): Peer | undefined {
+    const remote = this.#remotes.get(id)
+    if (remote === undefined) return undefined
+    this.#remotes.delete(id)
+    this.#peers.set(id, remote)
+    return remote
+  }
+
+  #noteRemote({ from, peerURLs }: Hello): void {
+    if (from === NOBODY || from === this.#options.memberId || this.#peers.has(from) || peerURLs.length === 0) return
+    const known = this.#remotes.get(from)
+    if (known !== undefined) known.urls = peerURLs
+    else if (this.#remotes.size < MAX_REMOTES) this.#remotes.set(from, this.#createPeer(from, peerURLs))
   }
 
   #accept(socket: Socket): void {
@@ -201,7 +234,10 @@ export class Transport implements PeerTransport {
     // Who queries has shown nothing of itself, not even the cluster: it is nobody, whatever it says.
     const from = hello.purpose === 'query' ? NOBODY : hello.from
     if (hello.purpose === 'snapshot') this.#receiveSnapshot(connection, from, onClose)
-    else connection.handlers = { onFrame: (next) => this.#onFrame(connection, from, next), onClose }
+    else {
+      if (hello.purpose === 'messages') this.#noteRemote(hello)
+      connection.handlers = { onFrame: (next) => this.#onFrame(connection, from, next), onClose }
+    }
     connection.write(encodeFrame(FRAME.welcome, Buffer.alloc(0)))
   }
 

@@ -81,7 +81,14 @@ const MESSAGES = encodeMessages([
   },
 ])
 
-const HELLO = encodeHello({ version: 1, clusterId: ClusterId(5n), from: A, to: B, purpose: 'snapshot' })
+const HELLO = encodeHello({
+  version: 2,
+  clusterId: ClusterId(5n),
+  from: A,
+  to: B,
+  purpose: 'snapshot',
+  peerURLs: ['http://a:2380'],
+})
 const PUT = encodePut({
   key: Buffer.from('k'),
   value: Buffer.from('v'),

@@ -60,7 +60,7 @@ const stream = fc
     fc.option(mutation, { nil: undefined, freq: 4 }),
   )
   .map(([purpose, frames, change]) => {
-    const hello = encodeHello({ version: 1, clusterId: CLUSTER, from: PEER, to: SELF, purpose })
+    const hello = encodeHello({ version: 2, clusterId: CLUSTER, from: PEER, to: SELF, purpose, peerURLs: [] })
     const bytes = Buffer.concat(frames.map(([type, body]) => encodeFrame(type, body)))
     return [hello, change === undefined ? bytes : mutate(bytes, change)] as const
   })

@@ -124,7 +124,7 @@ test('what once ended a member is refused, or does no harm: in a cluster it woul
   const stranger = connect(member.ports.peer, '127.0.0.1')
   await once(stranger, 'connect')
   const nobody = { version: PROTOCOL_VERSION, clusterId: ClusterId(0n), from: NOBODY, to: NOBODY }
-  stranger.write(encodeHello({ ...nobody, purpose: 'query' }))
+  stranger.write(encodeHello({ ...nobody, purpose: 'query', peerURLs: [] }))
   stranger.write(encodeFrame(FRAME.request, Buffer.of(1, 2, 3)))
   stranger.resume()
   await once(stranger, 'close')

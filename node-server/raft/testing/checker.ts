@@ -31,13 +31,18 @@ export class Checker {
   snapshots = 0
   changes = 0
   transfers = 0
+  /** Joint configurations that were left again. */
+  joints = 0
 
   get highestCommit(): number {
     return this.#committed.length - 1
   }
 
-  /** `genesis` is where the first members' log begins. */
-  constructor(genesis: { index: LogIndex; term: Term }) {
+  readonly #payloadOf: (entry: Entry) => number
+
+  /** `genesis` is where the first members' log begins; `payloadOf` tells entries of one place and term apart. */
+  constructor(genesis: { index: LogIndex; term: Term }, payload: (entry: Entry) => number = payloadOf) {
+    this.#payloadOf = payload
     for (let index = 0; index <= genesis.index; index++) this.#committed.push({ term: genesis.term, payload: 0 })
   }
 
@@ -46,13 +51,17 @@ export class Checker {
     for (const entry of entries) {
       // A snapshot that came meanwhile may have taken the log away; then the next member to see the entry checks it.
       const previousTerm = termAt(raft.log, (entry.index - 1) as LogIndex)
-      if (previousTerm === undefined) continue
-      const key = `${entry.index}:${entry.term}`
-      const known = this.#entries.get(key)
-      const seen = { payload: payloadOf(entry), previousTerm }
-      if (known === undefined) this.#entries.set(key, seen)
-      else assert.deepEqual(seen, known, `log matching is broken at index ${entry.index}, term ${entry.term}`)
+      if (previousTerm !== undefined) this.follows(entry, previousTerm)
     }
+  }
+
+  /** The same for one entry, somewhere, that follows one of that term. */
+  follows(entry: Entry, previousTerm: Term): void {
+    const key = `${entry.index}:${entry.term}`
+    const known = this.#entries.get(key)
+    const seen = { payload: this.#payloadOf(entry), previousTerm }
+    if (known === undefined) this.#entries.set(key, seen)
+    else assert.deepEqual(seen, known, `log matching is broken at index ${entry.index}, term ${entry.term}`)
   }
 
   /** State Machine Safety (Raft §5.4.3), checked when a member knows of the commit. */
@@ -60,7 +69,7 @@ export class Checker {
     for (let index = from + 1; index <= raft.log.committed; index++) {
       const entry = entryAt(raft.log, index as LogIndex)
       if (entry === undefined) continue
-      const seen = { term: entry.term, payload: payloadOf(entry) }
+      const seen = { term: entry.term, payload: this.#payloadOf(entry) }
       const known = this.#committed[index]
       if (known === undefined) {
         assert.equal(index, this.#committed.length, 'commits are seen without gaps')

@@ -244,6 +244,7 @@ export class SimulatedMember {
     const changed = applyConfigChange(raft, entry.index, change)
     if (!changed.ok || isOvertaken) return
     this.#world.checker.changes += 1
+    if (change.kind === 'leave-joint') this.#world.checker.joints += 1
     this.store = { ...this.store, configuration: changed.value, configIndex: entry.index }
     this.#check(raft)
   }

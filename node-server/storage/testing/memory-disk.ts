@@ -25,9 +25,67 @@ export type Choose = (count: number) => number
 export const KEEP_NOTHING: Choose = () => 0
 export const KEEP_ALL: Choose = (count) => count - 1
 
+/** Two copies of the bytes, and which sectors differ: a write and a sync cost what they touch, not what the file holds. */
 class FileNode {
-  content: Buffer = Buffer.alloc(0)
-  durable: Buffer = Buffer.alloc(0)
+  #bytes: Buffer = Buffer.alloc(0)
+  #size = 0
+  #durable: Buffer = Buffer.alloc(0)
+  #durableSize = 0
+  readonly #dirty = new Set<number>()
+
+  get content(): Buffer {
+    return this.#bytes.subarray(0, this.#size)
+  }
+
+  get durable(): Buffer {
+    return this.#durable.subarray(0, this.#durableSize)
+  }
+
+  /** Something was written or cut off since the last sync. */
+  get isDirty(): boolean {
+    return this.#dirty.size > 0 || this.#size !== this.#durableSize
+  }
+
+  /** Offsets of the sectors that were touched since the last sync, ascending. */
+  get dirtySectors(): readonly number[] {
+    return [...this.#dirty].toSorted((a, b) => a - b)
+  }
+
+  write(bytes: Uint8Array, position: number): void {
+    const end = position + bytes.length
+    this.#bytes = grown(this.#bytes, end)
+    if (position > this.#size) this.#touch(this.#size, position)
+    this.#bytes.set(bytes, position)
+    this.#touch(position, end)
+    this.#size = Math.max(this.#size, end)
+  }
+
+  truncate(size: number): void {
+    this.#bytes = grown(this.#bytes, size)
+    this.#bytes.fill(0, Math.min(size, this.#size), Math.max(size, this.#size))
+    this.#touch(Math.min(size, this.#size), Math.max(size, this.#size))
+    this.#size = size
+  }
+
+  sync(): void {
+    this.#durable = grown(this.#durable, this.#size)
+    for (const at of this.#dirty) this.#bytes.copy(this.#durable, at, at, Math.min(at + SECTOR_SIZE_BYTES, this.#size))
+    if (this.#durableSize > this.#size) this.#durable.fill(0, this.#size, this.#durableSize)
+    this.#durableSize = this.#size
+    this.#dirty.clear()
+  }
+
+  #touch(from: number, to: number): void {
+    for (let at = from - (from % SECTOR_SIZE_BYTES); at < to; at += SECTOR_SIZE_BYTES) this.#dirty.add(at)
+  }
+}
+
+/** At least so large, zeros behind what was there. */
+function grown(bytes: Buffer, size: number): Buffer {
+  if (bytes.length >= size) return bytes
+  const larger = Buffer.alloc(Math.max(size, bytes.length * 2))
+  bytes.copy(larger)
+  return larger
 }
 
 class Folder {
@@ -81,6 +139,19 @@ export class MemoryDisk implements Disk {
     const file = folder.entries.get(name)
     if (!(file instanceof FileNode)) throw diskError('ENOENT', `read ${path}`)
     return Buffer.from(file.content)
+  }
+
+  /** What a reader would see now; undefined when there is no such file. */
+  peek(path: string): Buffer | undefined {
+    const names = parts(path)
+    const file = this.#folder(names.slice(0, -1).join('/'))?.entries.get(names.at(-1) ?? '')
+    return file instanceof FileNode ? file.content : undefined
+  }
+
+  /** Whether a crash could take something back that was written to the files of that folder. */
+  hasUnsynced(directory: string): boolean {
+    const files = [...(this.#folder(directory)?.entries.values() ?? [])]
+    return files.some((file) => file instanceof FileNode && file.isDirty)
   }
 
   async list(directory: string): Promise<readonly string[]> {
@@ -142,33 +213,27 @@ export class MemoryDisk implements Disk {
     const { folder, name } = this.#parent(path)
     const file = folder.entries.get(name)
     assert(file instanceof FileNode, `there is no file ${path}`)
-    file.content = change(file.content)
-    file.durable = Buffer.from(file.content)
+    const changed = change(Buffer.from(file.content))
+    file.truncate(0)
+    file.write(changed, 0)
+    file.sync()
   }
 
   #handle(path: string, file: FileNode): DiskFile {
     return {
       write: async (bytes, position) => {
         const end = position + bytes.length
-        const put = (part: Uint8Array): void => {
-          const size = Math.max(file.content.length, position + part.length)
-          const grown = Buffer.alloc(size)
-          file.content.copy(grown)
-          grown.set(part, position)
-          file.content = grown
-        }
+        const put = (part: Uint8Array): void => file.write(part, position)
         this.#operation(`write ${path} ${position}..${end}`, () => put(bytes.subarray(0, bytes.length >> 1)))
         put(bytes)
       },
       truncate: async (sizeBytes) => {
         this.#operation(`truncate ${path} ${sizeBytes}`)
-        const resized = Buffer.alloc(sizeBytes)
-        file.content.copy(resized, 0, 0, sizeBytes)
-        file.content = resized
+        file.truncate(sizeBytes)
       },
       sync: async () => {
         this.#operation(`sync ${path}`)
-        file.durable = Buffer.from(file.content)
+        file.sync()
       },
       close: async () => undefined,
     }
@@ -232,27 +297,18 @@ function survivingFolder(folder: Folder, choose: Choose, survivors: Map<FileNode
 
 function survivingFile(file: FileNode, choose: Choose): FileNode {
   const { content, durable } = file
-  const sectors: number[] = []
-  for (let at = 0; at < Math.max(content.length, durable.length); at += SECTOR_SIZE_BYTES) {
-    const old = durable.subarray(at, at + SECTOR_SIZE_BYTES)
-    const changed = content.subarray(at, at + SECTOR_SIZE_BYTES)
-    // A shrunk file keeps its new size or its old one; here always the old one unless all of it survives.
-    if (!old.equals(changed)) sectors.push(at)
-  }
   const next = new FileNode()
   const mode = choose(3)
-  if (mode === 2) next.content = Buffer.from(content)
+  if (mode === 2) next.write(content, 0)
   else {
-    next.content = Buffer.from(durable)
-    for (const at of mode === 0 ? [] : sectors) {
-      if (choose(2) === 0) continue
-      const part = content.subarray(at, at + SECTOR_SIZE_BYTES)
-      const grown = Buffer.alloc(Math.max(next.content.length, at + part.length))
-      next.content.copy(grown)
-      grown.set(part, at)
-      next.content = grown
+    next.write(durable, 0)
+    // A shrunk file keeps its old size unless all of the change survives.
+    for (const at of mode === 0 ? [] : file.dirtySectors) {
+      const old = durable.subarray(at, at + SECTOR_SIZE_BYTES)
+      const changed = content.subarray(at, at + SECTOR_SIZE_BYTES)
+      if (!old.equals(changed) && choose(2) === 1) next.write(changed, at)
     }
   }
-  next.durable = Buffer.from(next.content)
+  next.sync()
   return next
 }

@@ -1,0 +1,297 @@
+/**
+ * One machine of the simulated cluster: a disk that stays, and one process after the other on it. A process is the real
+ * member, with its API, on the simulated disk, network and clock.
+ */
+import { join } from 'node:path'
+import { NOBODY } from '../../lib/ids.ts'
+import type { Result } from '../../lib/result.ts'
+import { etcdServices } from '../../node-server/api/etcd/services.ts'
+import type { ServiceTable } from '../../node-server/grpc/service.ts'
+import { Lifecycle } from '../../node-server/node/lifecycle.ts'
+import { removedReason, type StartPlan } from '../../node-server/node/open.ts'
+import { DEFAULT_MAINTENANCE, type NodeOptions } from '../../node-server/node/options.ts'
+import type { Node } from '../../node-server/node/node.ts'
+import type { NodePort } from '../../node-server/node/ports.ts'
+import { WatchHub } from '../../node-server/node/watch-hub.ts'
+import { memberPaths, readIdentity, type StoredIdentity } from '../../node-server/storage/data-directory.ts'
+import type { Disk } from '../../node-server/storage/disk.ts'
+import { MemoryDisk, type Choose } from '../../node-server/storage/testing/memory-disk.ts'
+import type { TransportHandlers, PeerTransport } from '../../node-server/transport/transport.ts'
+import { simulatedDisk, type DiskFaults } from './disk.ts'
+import type { Host } from './network.ts'
+import type { Seen } from './oracle.ts'
+import { ProcessClock } from './process-clock.ts'
+import { simulatedVolume } from './volume.ts'
+import { CLUSTER } from './cluster-id.ts'
+import type { World } from './world.ts'
+
+export const DATA_DIRECTORY = '/data'
+const PATHS = memberPaths(DATA_DIRECTORY)
+const TICK_MS = 100
+export const ELECTION_MS = 1000
+
+/** One life of a process. */
+export interface Life {
+  readonly clock: ProcessClock
+  /** Entries or votes are in the log that a crash could take back. */
+  readonly owesSync: () => boolean
+  readonly lifecycle: Lifecycle
+  host: Host | undefined
+  /** There is no data: it waits to be told what to be. */
+  isWaiting: boolean
+  port: NodePort | undefined
+  services: ServiceTable | undefined
+  seen: Seen | undefined
+  /** Told when the process is gone. */
+  readonly onEnd: Set<() => void>
+}
+
+/** `refused`: it will not start on this disk, for this reason. */
+export type MemberState =
+  | { readonly kind: 'down' }
+  | { readonly kind: 'up'; readonly life: Life }
+  | { readonly kind: 'refused'; readonly reason: string }
+
+export class SimulatedMember {
+  readonly name: string
+  readonly #world: World
+  disk = new MemoryDisk()
+  /** Bytes on this disk were changed from outside: it may refuse them. */
+  isDamaged = false
+  /** Part of the cluster, or may be: its disk must not be emptied. */
+  isInUse = false
+  state: MemberState = { kind: 'down' }
+  lives = 0
+
+  constructor(name: string, world: World) {
+    this.name = name
+    this.#world = world
+  }
+
+  get peerURL(): string {
+    return `http://${this.name}:2380`
+  }
+
+  get life(): Life | undefined {
+    return this.state.kind === 'up' ? this.state.life : undefined
+  }
+
+  /** Starts a process; with `plan`, as the first members of a cluster are started, when the disk is empty. */
+  start(plan?: StartPlan): void {
+    if (this.state.kind === 'up') return
+    const life = this.#createLife()
+    this.state = { kind: 'up', life }
+    this.#world.log.add(this.name, `starts, life ${this.lives}`)
+    life.clock.enter(() => void this.#boot(life, plan).catch((error: unknown) => this.#fatal(life, error)))
+  }
+
+  async #boot(life: Life, plan: StartPlan | undefined): Promise<void> {
+    const identity = await readIdentity(this.disk, DATA_DIRECTORY)
+    if (!identity.ok) return this.#refuse(life, identity.error)
+    if (identity.value?.isRemoved === true) return this.#refuse(life, removedReason(DATA_DIRECTORY))
+    let started: Result<void, string> = { ok: true, value: undefined }
+    if (identity.value !== undefined) started = await life.lifecycle.run(identity.value)
+    else if (plan !== undefined) started = await life.lifecycle.start(plan)
+    else life.isWaiting = true
+    if (!started.ok) this.#refuse(life, started.error)
+  }
+
+  #createLife(): Life {
+    const world = this.#world
+    this.lives += 1
+    const clock = new ProcessClock(world.schedule, world.clockRate(), () => this.#afterStep(life))
+    const { disk, owesSync } = simulatedDisk(
+      this.disk,
+      clock,
+      this.#diskFaults(() => life),
+    )
+    const newIncarnation = (): bigint => BigInt(Math.floor(world.random.next() * 2 ** 53))
+    const lifecycle: Lifecycle = new Lifecycle({
+      volume: simulatedVolume(this.disk, disk, world.states, newIncarnation),
+      dataDirectory: DATA_DIRECTORY,
+      peerURLs: [this.peerURL],
+      version: '0',
+      etcdVersion: '0',
+      node: this.#nodeOptions(clock),
+      connect: async (self, handlers) => this.#connect(life, disk, self, handlers),
+      onFatal: (error) => this.#fatal(life, error),
+      onRunning: async (port) => this.#serve(life, port),
+      onRemoved: () => {
+        life.services = undefined
+        world.log.add(this.name, 'was removed')
+      },
+    })
+    const life: Life = {
+      clock,
+      owesSync,
+      lifecycle,
+      host: undefined,
+      isWaiting: false,
+      port: undefined,
+      services: undefined,
+      seen: undefined,
+      onEnd: new Set(),
+    }
+    return life
+  }
+
+  #nodeOptions(clock: ProcessClock): NodeOptions {
+    const world = this.#world
+    const { options, coverage } = world
+    return {
+      name: this.name,
+      clientURLs: [`http://${this.name}:2379`],
+      heartbeatMs: TICK_MS,
+      electionMs: ELECTION_MS,
+      snapshotCount: options.snapshotCount,
+      catchUpEntries: options.catchUpEntries,
+      maxLearners: 1,
+      slowApplyMs: 1e9,
+      quotaBytes: options.quotaBytes,
+      maintenance: DEFAULT_MAINTENANCE,
+      maxRequestBytes: 16 * 1024,
+      clock,
+      observer: {
+        walFsync: () => undefined,
+        backendCommit: () => undefined,
+        proposalFailed: () => undefined,
+        leaderChanged: () => undefined,
+        slowApply: () => undefined,
+        leaseGranted: () => undefined,
+        leaseRevoked: () => undefined,
+        leaseRenewed: () => undefined,
+        leaseExpired: () => coverage.note('lease expired'),
+      },
+      log: {
+        info: (fields, message) => world.noteLog(this.name, message, fields),
+        warn: (fields, message) => world.noteLog(this.name, message, fields),
+        error: (fields, message) => world.noteLog(this.name, message, fields),
+      },
+      random: world.random.next,
+    }
+  }
+
+  #diskFaults(current: () => Life): DiskFaults {
+    const { random, faults, coverage } = this.#world
+    const strikes = (chance: number, fault: Parameters<typeof coverage.note>[0]): boolean => {
+      if (chance === 0 || !random.chance(chance)) return false
+      coverage.note(fault)
+      this.#world.log.add(this.name, fault)
+      return true
+    }
+    return {
+      syncMs: () => (strikes(faults.slowSync, 'slow sync') ? 50 + random.next() * 600 : 0.2 + random.next()),
+      failsSync: () => strikes(faults.syncError, 'sync fails (EIO)'),
+      isFull: () => strikes(faults.diskFull, 'disk full (ENOSPC, half a write)'),
+      onName: ({ kind, path, to = '' }) => {
+        if (kind === 'remove' && path.startsWith(`${PATHS.wal}/`)) coverage.note('log segment released')
+        if (path.includes('received-') && to.startsWith(PATHS.db))
+          coverage.note(current().port === undefined ? 'snapshot installed at a start' : 'snapshot installed')
+        if (!strikes(faults.crashAtName, 'crash while names change')) return
+        const life = current()
+        this.#world.after(random.next() * 3, () => {
+          if (this.life === life) this.crash(this.#world.choose)
+        })
+      },
+    }
+  }
+
+  #connect(life: Life, disk: Disk, identity: StoredIdentity, handlers: TransportHandlers): PeerTransport {
+    const host: Host = {
+      name: this.name,
+      clock: life.clock,
+      identity,
+      handlers,
+      readFile: (path) => disk.readFile(path),
+      takeFile: async (name, bytes) => {
+        const path = join(PATHS.snapshots, name)
+        const file = await disk.open(path, { create: true })
+        await file.write(bytes, 0)
+        await file.sync()
+        return path
+      },
+    }
+    life.host = host
+    return this.#world.network.attach(host)
+  }
+
+  async #serve(life: Life, port: NodePort): Promise<void> {
+    const world = this.#world
+    const node = life.lifecycle.running?.node
+    if (node === undefined) return
+    life.port = port
+    if (node.clusterId === CLUSTER) this.#watch(life, node)
+    const { clock } = life
+    const watch = { hub: new WatchHub(port, clock), electionMs: ELECTION_MS, random: world.random.next }
+    life.services = etcdServices(port, { maxTxnOps: 128, clock, watch })
+  }
+
+  #watch(life: Life, node: Node): void {
+    const world = this.#world
+    const seen = world.oracle.started(node.raft, node.store, this.name, `${this.name}, life ${this.lives}`)
+    life.seen = seen
+    node.onApplied(() => world.oracle.applied(node.store, seen))
+  }
+
+  #afterStep(life: Life): void {
+    const node = life.lifecycle.running?.node
+    if (node !== undefined && life.seen !== undefined) this.#world.oracle.look(node.raft, life.seen)
+  }
+
+  /** Power off: what was not synced survives as `choose` says. */
+  crash(choose: Choose): void {
+    const { life } = this
+    if (life === undefined) return
+    const wasDirty = this.disk.hasUnsynced(PATHS.wal)
+    this.#end(life)
+    this.disk = this.disk.crash(choose)
+    if (wasDirty) this.#world.coverage.note('unsynced write lost or torn at a crash')
+    this.state = { kind: 'down' }
+  }
+
+  /** As at SIGTERM; gives up after a while, as a kubelet does. */
+  async stop(): Promise<void> {
+    const { life } = this
+    if (life === undefined) return
+    const { schedule } = this.#world
+    const end = (): void => {
+      if (this.life === life) this.crash(this.#world.choose)
+    }
+    await new Promise<void>((resolve) => {
+      life.onEnd.add(resolve)
+      life.clock.after(0, () => {
+        life.services = undefined
+        life.lifecycle.stop().then(end, end)
+      })
+      schedule.after(5000, end)
+    })
+  }
+
+  #end(life: Life): void {
+    life.clock.kill()
+    if (life.host !== undefined) this.#world.network.detach(life.host)
+    for (const tell of [...life.onEnd]) tell()
+    life.onEnd.clear()
+  }
+
+  #refuse(life: Life, reason: string): void {
+    if (life.clock.isDead) return
+    this.#end(life)
+    this.state = { kind: 'refused', reason }
+    this.#world.coverage.note('directory refused at a start')
+    this.#world.log.add(this.name, `refuses to start: ${reason}`)
+    this.#world.onRefused(this, reason)
+  }
+
+  #fatal(life: Life, error: unknown): void {
+    if (life.clock.isDead) return
+    this.#world.log.add(this.name, `ends: ${String(error)}`)
+    this.crash(this.#world.choose)
+    this.#world.onFatal(this, error)
+  }
+
+  get isLeader(): boolean {
+    const node = this.life?.lifecycle.running?.node
+    return node !== undefined && node.leader !== NOBODY && node.leader === node.memberId
+  }
+}

@@ -1,0 +1,280 @@
+/**
+ * What goes between members: messages that are lost, doubled, late or damaged on the way, links that are cut on one side or
+ * on both, requests with answers, and snapshots. Whom a message reaches is decided by the address it is sent to; whether it
+ * is taken, by who is there now, as in the transport.
+ */
+import { MalformedBytes } from '../../lib/bytes.ts'
+import type { MemberId } from '../../lib/ids.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import type { Message } from '../../node-server/raft/message.ts'
+import type { Random } from '../../node-server/raft/testing/random.ts'
+import type { Schedule } from '../../node-server/raft/testing/schedule.ts'
+import type { StoredIdentity } from '../../node-server/storage/data-directory.ts'
+import { decodeMessages, encodeMessages } from '../../node-server/transport/codec.ts'
+import { encodeFrame, FRAME, FrameDecoder, type RefusalReason } from '../../node-server/transport/frame.ts'
+import type {
+  PeerLinkStats,
+  PeerTransport,
+  SnapshotMessage,
+  TransportHandlers,
+} from '../../node-server/transport/transport.ts'
+import type { Coverage } from './coverage.ts'
+import type { ProcessClock } from './process-clock.ts'
+
+export interface NetworkFaults {
+  drop: number
+  duplicate: number
+  /** Share of messages that are overtaken by later ones. */
+  delay: number
+  corrupt: number
+  /** Share of snapshot streams that stall until their time-out. */
+  stall: number
+  /** Every message goes through the codec, as bytes. */
+  encodesAll: boolean
+}
+
+/** What a process shows to the network. */
+export interface Host {
+  /** `http://NAME:2380` is its peer URL. */
+  readonly name: string
+  readonly clock: ProcessClock
+  readonly identity: StoredIdentity
+  readonly handlers: TransportHandlers
+  /** Puts the bytes of a snapshot where the transport would have written them. */
+  readonly takeFile: (name: string, bytes: Buffer) => Promise<string>
+  readonly readFile: (path: string) => Promise<Buffer>
+}
+
+const SNAPSHOT_TIMEOUT_MS = 10_000
+const UNREACHABLE_INTERVAL_MS = 500
+const NO_STATS: PeerLinkStats = {
+  sentBytes: 0,
+  sendFailures: 0,
+  roundTripMs: undefined,
+  connectedSinceMs: undefined,
+  receivedBytes: 0,
+}
+
+export interface NetworkParts {
+  readonly schedule: Schedule
+  readonly random: Random
+  readonly coverage: Coverage
+  readonly faults: NetworkFaults
+  /** Sees every message that a member sends, before anything happens to it. */
+  readonly onSent: (host: Host, message: Message) => void
+}
+
+export class Network {
+  readonly #parts: NetworkParts
+  readonly #hosts = new Map<string, Host>()
+  /** Where each host believes the others are; also those that came to it by themselves, as in the transport. */
+  readonly #addresses = new Map<Host, Map<MemberId, string>>()
+  /** `a>b`: nothing gets from a to b. */
+  readonly #cut = new Set<string>()
+  /** `a>b`: until when everything from a to b waits. */
+  readonly #clogged = new Map<string, number>()
+  #files = 0
+
+  constructor(parts: NetworkParts) {
+    this.#parts = parts
+  }
+
+  /** The host is there from now on, until its process ends. */
+  attach(host: Host): PeerTransport {
+    this.#hosts.set(host.name, host)
+    const urls = new Map<MemberId, string>()
+    this.#addresses.set(host, urls)
+    const toldMs = new Map<MemberId, number>()
+    const nameOf = (id: MemberId): string | undefined => urls.get(id)
+    return {
+      setPeers: (urlsById) => {
+        for (const id of urls.keys()) if (urlsById.size === 0 || host.handlers.isRemoved(id)) urls.delete(id)
+        for (const [id, [url]] of urlsById) {
+          if (id !== host.identity.memberId && url !== undefined) urls.set(id, new URL(url).hostname)
+        }
+      },
+      send: (messages) => {
+        for (const message of messages) {
+          this.#parts.onSent(host, message)
+          const to = nameOf(message.to)
+          if (to !== undefined) this.#carry(host, to, message, toldMs)
+        }
+      },
+      request: (to, payload, timeoutMs) => this.#request(host, nameOf(to), to, payload, timeoutMs),
+      sendSnapshot: (message, path) => this.#sendSnapshot(host, nameOf(message.to), message, path),
+      stats: () => NO_STATS,
+      close: async () => this.detach(host),
+    }
+  }
+
+  detach(host: Host): void {
+    if (this.#hosts.get(host.name) === host) this.#hosts.delete(host.name)
+    this.#addresses.delete(host)
+  }
+
+  cut(from: string, to: string): void {
+    this.#cut.add(`${from}>${to}`)
+  }
+
+  clog(from: string, to: string, forMs: number): void {
+    this.#clogged.set(`${from}>${to}`, this.#parts.schedule.now + forMs)
+  }
+
+  mend(): void {
+    this.#cut.clear()
+    this.#clogged.clear()
+  }
+
+  #isCut(from: string, to: string): boolean {
+    return this.#cut.size > 0 && this.#cut.has(`${from}>${to}`)
+  }
+
+  #delayMs(from: string, to: string): number {
+    const { random, faults, schedule, coverage } = this.#parts
+    const usual = 0.3 + random.next() * 1.5
+    const cloggedMs = (this.#clogged.get(`${from}>${to}`) ?? 0) - schedule.now
+    if (cloggedMs > 0) return cloggedMs + usual
+    if (faults.delay === 0 || !random.chance(faults.delay)) return usual
+    coverage.note('message delayed past others')
+    return usual + random.next() * 200
+  }
+
+  #carry(from: Host, to: string, message: Message, toldMs: Map<MemberId, number>): void {
+    const { random, faults, schedule, coverage } = this.#parts
+    if (faults.drop > 0 && random.chance(faults.drop)) return coverage.note('message dropped')
+    // The transport sends no frame a second time, and proposals rest on that; Raft's own messages do not.
+    const mayDouble = message.kind !== 'propose-request' && faults.duplicate > 0
+    const isDoubled = mayDouble && random.chance(faults.duplicate)
+    if (isDoubled) coverage.note('message duplicated')
+    for (let copy = isDoubled ? 2 : 1; copy > 0; copy--) {
+      schedule.after(this.#delayMs(from.name, to), () => {
+        const host = this.#hosts.get(to)
+        if (host !== undefined && !host.clock.isDead && !this.#isCut(from.name, to)) {
+          this.#deliver(from, host, message)
+          return
+        }
+        const lastMs = toldMs.get(message.to) ?? -UNREACHABLE_INTERVAL_MS
+        if (schedule.now - lastMs < UNREACHABLE_INTERVAL_MS) return
+        toldMs.set(message.to, schedule.now)
+        from.clock.enter(() => from.handlers.onUnreachable(message.to))
+      })
+    }
+  }
+
+  #deliver(from: Host, to: Host, message: Message): void {
+    const refusal = this.#refusal(from, to, message.to)
+    if (refusal !== undefined) {
+      if (refusal === 'removed') this.#parts.coverage.note('message from a removed member')
+      if (refusal === 'cluster-mismatch') this.#parts.coverage.note('message for another cluster')
+      const { memberId } = to.identity
+      from.clock.enter(() => from.handlers.onRefused(memberId, refusal))
+      return
+    }
+    const known = this.#addresses.get(to)
+    if (known?.has(message.from) === false) known.set(message.from, from.name)
+    const arrived = this.#asArrived(message)
+    if (arrived === undefined) return from.clock.enter(() => from.handlers.onUnreachable(message.to))
+    to.clock.enter(() => to.handlers.onMessages([arrived]))
+  }
+
+  #refusal(from: Host, to: Host, memberId: MemberId): RefusalReason | undefined {
+    if (to.identity.clusterId !== from.identity.clusterId) return 'cluster-mismatch'
+    if (to.identity.memberId !== memberId) return 'member-mismatch'
+    return to.handlers.isRemoved(from.identity.memberId) ? 'removed' : undefined
+  }
+
+  /** Undefined when the frame was damaged on its way, and that was noticed. */
+  #asArrived(message: Message): Message | undefined {
+    const { random, faults, coverage } = this.#parts
+    const isCorrupt = faults.corrupt > 0 && random.chance(faults.corrupt)
+    if (!isCorrupt && !faults.encodesAll) return message
+    const frame = encodeFrame(FRAME.messages, encodeMessages([message]))
+    if (isCorrupt) {
+      const at = random.below(frame.length)
+      frame[at] = (frame[at] ?? 0) ^ (1 << random.below(8))
+      coverage.note('corrupt frame')
+    }
+    try {
+      const [arrived] = new FrameDecoder().push(frame)
+      return arrived === undefined ? undefined : decodeMessages(arrived.payload)[0]
+    } catch (error) {
+      if (error instanceof MalformedBytes) return undefined
+      throw error
+    }
+  }
+
+  #request(
+    from: Host,
+    name: string | undefined,
+    id: MemberId,
+    payload: Uint8Array,
+    timeoutMs: number,
+  ): Promise<Result<Buffer, string>> {
+    if (name === undefined) return Promise.resolve(err('the peer is not known here'))
+    const { schedule } = this.#parts
+    return new Promise((resolve) => {
+      let isSettled = false
+      const settle = (result: Result<Buffer, string>): void => {
+        if (isSettled) return
+        isSettled = true
+        from.clock.enter(() => resolve(result))
+      }
+      schedule.after(timeoutMs, () => settle(err(`no answer within ${timeoutMs} ms`)))
+      if (this.#isLost()) return
+      schedule.after(this.#delayMs(from.name, name), () => {
+        const to = this.#hosts.get(name)
+        if (to === undefined || to.clock.isDead) return settle(err('connection refused'))
+        if (this.#isCut(from.name, name)) return
+        if (this.#refusal(from, to, id) !== undefined) return settle(err('refused'))
+        to.clock.enter(() => {
+          void to.handlers.onRequest(from.identity.memberId, Buffer.from(payload)).then((answer) => {
+            if (this.#isLost()) return
+            schedule.after(this.#delayMs(name, from.name), () => {
+              if (!this.#isCut(name, from.name)) settle(ok(Buffer.from(answer)))
+            })
+          })
+        })
+      })
+    })
+  }
+
+  #isLost(): boolean {
+    const { random, faults } = this.#parts
+    return faults.drop > 0 && random.chance(faults.drop)
+  }
+
+  async #sendSnapshot(from: Host, name: string | undefined, message: SnapshotMessage, path: string): Promise<void> {
+    const bytes = await from.readFile(path)
+    const result =
+      name === undefined ? err('the peer is not known here') : await this.#stream(from, name, message, bytes)
+    from.handlers.onSnapshotSent(message.to, result)
+  }
+
+  #stream(from: Host, name: string, message: SnapshotMessage, bytes: Buffer): Promise<Result<void, string>> {
+    const { schedule, random, faults, coverage } = this.#parts
+    return new Promise((resolve) => {
+      const settle = (result: Result<void, string>): void => from.clock.enter(() => resolve(result))
+      if (faults.stall > 0 && random.chance(faults.stall)) {
+        coverage.note('stalled snapshot stream')
+        schedule.after(SNAPSHOT_TIMEOUT_MS, () => settle(err('the snapshot stream stalled')))
+        return
+      }
+      coverage.note('snapshot sent to a follower')
+      schedule.after(this.#delayMs(from.name, name) + random.next() * 50, () => {
+        const to = this.#hosts.get(name)
+        const isReached = to !== undefined && !to.clock.isDead && !this.#isCut(from.name, name)
+        if (!isReached || this.#refusal(from, to, message.to) !== undefined) return settle(err('connection lost'))
+        to.clock.enter(() => {
+          to.takeFile(`incoming-${++this.#files}.tmp`, bytes)
+            .then((received) => to.handlers.onSnapshot({ message, path: received }))
+            .then(
+              () => schedule.after(this.#delayMs(name, from.name), () => settle(ok(undefined))),
+              (error: unknown) => schedule.after(this.#delayMs(name, from.name), () => settle(err(String(error)))),
+            )
+        })
+        // A receiver that ends in the middle never answers.
+        schedule.after(SNAPSHOT_TIMEOUT_MS, () => settle(err('the snapshot stream stalled')))
+      })
+    })
+  }
+}

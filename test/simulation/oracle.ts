@@ -1,0 +1,191 @@
+/**
+ * Watches all members from outside, after every step of each, and throws at the first broken invariant. The numbers are
+ * those of reliability.md's list, repeated in docs/proof.md.
+ */
+import { crc32 } from '@node-rs/crc32'
+import { LogIndex, NOBODY, Term, type MemberId } from '../../lib/ids.ts'
+import type { Store } from '../../node-server/mvcc/store.ts'
+import { hashState } from '../../node-server/mvcc/hash.ts'
+import { lastIndex } from '../../node-server/raft/log.ts'
+import { membersOf } from '../../node-server/raft/quorum.ts'
+import type { Configuration, Message } from '../../node-server/raft/message.ts'
+import type { Raft } from '../../node-server/raft/raft.ts'
+import { Checker } from '../../node-server/raft/testing/checker.ts'
+import type { Coverage } from './coverage.ts'
+
+/** A promise that was broken: the message names it. */
+export class Violation extends Error {
+  override readonly name = 'Violation'
+}
+
+export function demand(condition: boolean, invariant: string): asserts condition {
+  if (!condition) throw new Violation(invariant)
+}
+
+/** What the oracle remembers of one life of one process. */
+export interface Seen {
+  readonly name: string
+  readonly life: string
+  committed: number
+  ledTerm: number
+  term: number
+  role: string
+  leader: MemberId
+  revision: number
+  compacted: number
+  applied: number
+  configIndex: number
+  base: number
+  lastIndex: number
+  pendingReads: number
+}
+
+/** They ask about a term that nobody is in yet, or carry another's question on before anything is written down. */
+const PROMISES_NOTHING: ReadonlySet<Message['kind']> = new Set([
+  'pre-vote-request',
+  'pre-vote-response',
+  'propose-request',
+  'read-index-request',
+  'read-index-response',
+  'transfer-leader-request',
+])
+const GENESIS = { index: LogIndex(1), term: Term(1) }
+const HASH_EVERY = 256
+
+export class Oracle {
+  readonly checker = new Checker(GENESIS, (entry) => crc32(entry.data))
+  readonly #coverage: Coverage
+  readonly #checkedEntries = new WeakSet<object>()
+  readonly #configurations = new Map<number, Configuration>()
+  readonly #hashes = new Map<number, string>()
+  /** The highest term that each member has told others, over all of its lives. */
+  readonly #toldTerm = new Map<MemberId, number>()
+
+  constructor(coverage: Coverage) {
+    this.#coverage = coverage
+  }
+
+  /** A process has recovered (1: the hard state never goes back). */
+  started(raft: Raft, store: Store, name: string, life: string): Seen {
+    const told = this.#toldTerm.get(raft.options.id) ?? 0
+    demand(raft.term >= told, `1: ${name} has told others of term ${told} and came back in term ${raft.term}`)
+    return {
+      name,
+      life,
+      committed: raft.log.base.index,
+      ledTerm: 0,
+      term: raft.term,
+      role: raft.role.kind,
+      leader: NOBODY,
+      revision: store.revision,
+      compacted: store.compactedRevision,
+      applied: 0,
+      configIndex: 0,
+      base: raft.log.base.index,
+      lastIndex: lastIndex(raft.log),
+      pendingReads: 0,
+    }
+  }
+
+  /** After every step of a process. */
+  look(raft: Raft, seen: Seen): void {
+    if (raft.term !== seen.term) {
+      demand(raft.term > seen.term, `1: the term of ${seen.name} went from ${seen.term} back to ${raft.term}`)
+      seen.term = raft.term
+    }
+    const { committed } = raft.log
+    if (committed !== seen.committed) {
+      demand(committed > seen.committed, `1: ${seen.name} took back its commit index ${seen.committed} to ${committed}`)
+      this.checker.committedTo(raft, Math.max(seen.committed, raft.log.base.index))
+      seen.committed = committed
+    }
+    const { role } = raft
+    const { kind } = role
+    this.#lookAtLog(raft, seen)
+    if (kind !== seen.role) {
+      if (seen.role === 'leader' && seen.pendingReads > 0) this.#coverage.note('term change during a ReadIndex round')
+      if (seen.role === 'leader' && kind === 'follower' && raft.term === seen.term)
+        this.#coverage.note('leader steps down without a quorum')
+      seen.role = kind
+    }
+    seen.pendingReads = role.kind === 'leader' ? role.readCount : 0
+    if (kind === 'leader' && seen.ledTerm !== raft.term) {
+      this.checker.leads(raft, seen.life)
+      seen.ledTerm = raft.term
+    }
+    if (raft.configIndex !== seen.configIndex) this.#configured(raft, seen)
+  }
+
+  #lookAtLog({ log }: Raft, seen: Seen): void {
+    const last = lastIndex(log)
+    if (last < seen.lastIndex) this.#coverage.note('uncommitted entries overwritten')
+    if (log.base.index > seen.base && log.base.index <= seen.applied) this.#coverage.note('log compacted')
+    seen.lastIndex = last
+    seen.base = log.base.index
+  }
+
+  /** 2: one voter at a time outside of a joint configuration, so that two quorums in a row overlap. */
+  #configured(raft: Raft, seen: Seen): void {
+    const { configuration, configIndex } = raft
+    demand(configIndex > seen.configIndex, `2: the configuration of ${seen.name} went back to that of ${configIndex}`)
+    seen.configIndex = configIndex
+    const known = this.#configurations.get(configIndex)
+    if (known !== undefined) {
+      const isSame = String(membersOf(known)) === String(membersOf(configuration))
+      return demand(isSame, `2: two configurations at index ${configIndex}`)
+    }
+    const before = Math.max(-1, ...[...this.#configurations.keys()].filter((index) => index < configIndex))
+    const previous = this.#configurations.get(before)
+    this.#configurations.set(configIndex, configuration)
+    if (previous === undefined || previous.votersOutgoing.length > 0 || configuration.votersOutgoing.length > 0) return
+    const joined = configuration.voters.filter((id) => !previous.voters.includes(id)).length
+    const left = previous.voters.filter((id) => !configuration.voters.includes(id)).length
+    demand(joined + left <= 1, `2: ${joined} voters joined and ${left} left at once at index ${configIndex}`)
+  }
+
+  /** `isDurable`: nothing that this member wrote to its log could still be lost. */
+  sent(message: Message, isDurable: () => boolean, name: string): void {
+    const { kind, from, term } = message
+    if (kind === 'append-request') {
+      let previousTerm = message.prevTerm
+      for (const entry of message.entries) {
+        if (!this.#checkedEntries.has(entry)) {
+          this.checker.follows(entry, previousTerm)
+          this.#checkedEntries.add(entry)
+        }
+        previousTerm = entry.term
+      }
+    }
+    if (kind === 'propose-request') this.#coverage.note('proposal forwarded to the leader')
+    const isVote = kind === 'vote-request' || (kind === 'vote-response' && message.isGranted)
+    if (isVote) this.checker.sent(message)
+    if (isVote || (kind === 'append-response' && !message.isRejected))
+      demand(isDurable(), `8: ${name} sent a ${kind} for what a crash could still take back`)
+    if (PROMISES_NOTHING.has(kind)) return
+    if (term > (this.#toldTerm.get(from) ?? 0)) this.#toldTerm.set(from, term)
+    if (kind === 'vote-request')
+      this.#coverage.note(message.isTransfer ? 'election by transfer' : 'election by time-out')
+  }
+
+  /** After every batch that a member applied (3: equal state at equal index; 5: revisions never go back). */
+  applied(store: Store, seen: Seen): void {
+    const { revision, compactedRevision, appliedIndex } = store
+    demand(appliedIndex >= seen.applied, `3: ${seen.name} applied ${seen.applied} and now has ${appliedIndex}`)
+    demand(revision >= seen.revision, `5: the revision of ${seen.name} went from ${seen.revision} to ${revision}`)
+    demand(compactedRevision >= seen.compacted, `5: the compacted revision of ${seen.name} went back`)
+    seen.revision = revision
+    seen.compacted = compactedRevision
+    seen.applied = appliedIndex
+    this.checker.applied(appliedIndex, revision * 1e6 + compactedRevision + 1)
+    if (appliedIndex % HASH_EVERY === 0) this.sameState(store, seen.name)
+  }
+
+  /** 3, in full: everything that a read could see. */
+  sameState(store: Store, name: string): void {
+    const { appliedIndex } = store
+    const hash = hashState(store)
+    const known = this.#hashes.get(appliedIndex)
+    if (known === undefined) this.#hashes.set(appliedIndex, hash)
+    else demand(hash === known, `3: the state of ${name} at index ${appliedIndex} is not that of the others`)
+  }
+}
