@@ -16,8 +16,8 @@ const NODE_NAME = 'sandbox'
 export interface BoxOptions {
   readonly url: string
   readonly token: string
-  /** PEM. */
-  readonly ca: string
+  /** PEM; undefined over plain HTTP. */
+  readonly ca: string | undefined
   readonly logger: Logger
   readonly network: Network
   readonly images: Images
