@@ -92,7 +92,7 @@ export class Mirror {
   async #list(signal: AbortSignal): Promise<void> {
     const { items, resourceVersion } = await this.#options.client.list(this.resource, { signal })
     const present = new Set(items.map(keyOf))
-    for (const object of [...this.#objects.values()]) if (!present.has(keyOf(object))) this.#remove(object)
+    for (const object of this.#objects.values()) if (!present.has(keyOf(object))) this.#remove(object)
     for (const object of items) this.#set(object)
     this.#version = resourceVersion
     this.#failures = 0

@@ -2,6 +2,7 @@
  * Deletes what has lost its owners, over all resources there are. A mirror may be a moment behind, so an owner that is
  * not in one is asked for at the API server before anything is deleted for want of it.
  */
+import { unreachable } from '../../lib/assert.ts'
 import { isProblem } from '../../operator/kube/api-error.ts'
 import type { Mirror } from '../client/mirror.ts'
 import type { OwnerReference, StoredObject } from '../client/object.ts'
@@ -106,6 +107,8 @@ class Collector {
           if (found !== undefined) await this.#patch(found, { ownerReferences: rest })
         }
         return undefined
+      default:
+        return unreachable(verdict)
     }
   }
 

@@ -66,7 +66,7 @@ function untyped(original: unknown): (...args: unknown[]) => unknown {
 }
 
 function listenOnPodAddress(address: string): void {
-  const listen = untyped(net.Server.prototype.listen)
+  const listen = untyped(Reflect.get(net.Server.prototype, 'listen'))
   Reflect.set(net.Server.prototype, 'listen', function (this: net.Server, ...args: unknown[]): unknown {
     return Reflect.apply(listen, this, narrowed(args, address))
   })

@@ -63,6 +63,7 @@ export class Kubelet {
   readonly #lastOfName = new Map<string, Promise<void>>()
   #logServer: Server | undefined
   #beating: Promise<void> | undefined
+  readonly #startedAtMs = Date.now()
   #isStopping = false
   #hosts = ''
 
@@ -217,7 +218,7 @@ export class Kubelet {
   async #writeNodeStatus(): Promise<void> {
     const { client, nodeName } = this.#options
     const machine = { cpus: cpus().length, memoryBytes: totalmem() }
-    const status = nodeStatus(nodeName, this.#node.hostIP, KUBELET_PORT, machine, Date.now())
+    const status = nodeStatus(nodeName, this.#node.hostIP, KUBELET_PORT, machine, Date.now(), this.#startedAtMs)
     await client.patch(RESOURCES.nodes, { namespace: undefined, name: nodeName }, { status }, { subresource: 'status' })
   }
 

@@ -8,6 +8,7 @@ import { z } from 'zod'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { ApiClient } from '../client/client.ts'
 import { isRecord } from '../client/object.ts'
+import type { Resource } from '../client/resource.ts'
 import { RESOURCES } from '../client/resource.ts'
 import type { PodFacts, Sources } from './environment.ts'
 import { fieldOf } from './environment.ts'
@@ -144,7 +145,7 @@ async function token(
 export async function readSources(client: ApiClient, pod: Pod): Promise<Sources> {
   const names = namesOf(pod)
   const read = async (
-    resource: typeof RESOURCES.secrets | typeof RESOURCES.configMaps,
+    resource: Resource,
     wanted: ReadonlySet<string>,
   ): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>> => {
     const found = new Map<string, Readonly<Record<string, string>>>()

@@ -33,6 +33,7 @@ export function nodeStatus(
   port: number,
   machine: Machine,
   nowMs: number,
+  readySinceMs: number,
 ): Readonly<Record<string, unknown>> {
   const now = timestamp(nowMs)
   const resources = {
@@ -46,7 +47,7 @@ export function nodeStatus(
     reason,
     message: 'processes on this machine: no containers, no limits',
     lastHeartbeatTime: now,
-    lastTransitionTime: now,
+    lastTransitionTime: timestamp(readySinceMs),
   })
   return {
     capacity: resources,

@@ -40,7 +40,8 @@ export interface Box {
 
 export async function startBox(options: BoxOptions): Promise<Box> {
   const { logger, onFatal } = options
-  const { client, close } = connect(options)
+  const connection = connect(options)
+  const { client } = connection
   const mirrors = new Mirrors({ client, clock: systemClock, onProblem: (message) => logger.warn(message) })
   const controllers = await startControllers({
     client,
@@ -69,7 +70,7 @@ export async function startBox(options: BoxOptions): Promise<Box> {
       await kubelet.stop(graceMs)
       await controllers.stop()
       await mirrors.stop()
-      await close()
+      await connection.close()
     },
   }
 }

@@ -11,6 +11,7 @@ import { destination, pino, stdSerializers, type Logger } from 'pino'
 import { parse as parseYaml } from 'yaml'
 import { selfSignedFiles } from '../../node-server/tls/self-signed.ts'
 import { startApiServer } from '../api-server/main.ts'
+import type { ApiClient } from '../client/client.ts'
 import { isRecord, type NewObject } from '../client/object.ts'
 import { RESOURCES } from '../client/resource.ts'
 import { checkoutImages } from '../kubelet/images.ts'
@@ -19,14 +20,25 @@ import type { Box } from './box.ts'
 import { startBox } from './box.ts'
 import { runDemo } from './demo.ts'
 import { chooseNetwork } from './network.ts'
-import { OPERATOR_NAMESPACE, kubeconfig, namespace, operator, operatorKubeconfig, sampleCluster } from './objects.ts'
+import {
+  OPERATOR_LEASE,
+  OPERATOR_NAMESPACE,
+  OPERATOR_POD,
+  kubeconfig,
+  namespace,
+  operator,
+  operatorKubeconfig,
+  sampleCluster,
+} from './objects.ts'
 import { HELP, parseOptions, type Options } from './options.ts'
 import { createPrinter, type Printer } from './printer.ts'
-import { printProgress, waitForCluster, type ClusterView } from './progress.ts'
+import { explainWait, printProgress, waitForCluster, type ClusterView } from './progress.ts'
 import { openStateDirectory, type StateDirectory } from './state-directory.ts'
 import { summaryText } from './summary.ts'
 
 const STOP_GRACE_MS = 10_000
+/** What keeps the cluster from being ready for so long is said. */
+const EXPLAIN_EVERY_MS = 5000
 const HOST = '127.0.0.1'
 const CERTIFICATE_YEARS = 10
 
@@ -41,7 +53,7 @@ export async function main(args: readonly string[], root: string, compileCache: 
   const options = { ...parsed.value, directory: resolve(parsed.value.directory) }
   const printer = createPrinter(
     (text) => process.stdout.write(text),
-    () => performance.now() + 0,
+    () => performance.now(),
   )
   const state = await openStateDirectory(options.directory, options.isFresh)
   if (!state.ok) return refuse(state.error, 1)
@@ -114,10 +126,14 @@ async function run(run: Run): Promise<number> {
 }
 
 async function live({ options, state, printer, root, stop }: Run, box: Box, config: string): Promise<number> {
-  printProgress(box.mirrors, printer, Date.now())
-  await install(box, root, config)
+  const startedAtMs = Date.now()
+  printProgress(box.mirrors, printer, startedAtMs)
+  await install(box, root, config, startedAtMs - performance.now())
   printer.step('operator', `pod in ${OPERATOR_NAMESPACE}; a RaftCluster demo in default`)
-  const view = await waitForCluster(box.mirrors, ({ isReady }) => isReady, stop)
+  const explaining = setInterval(explainWait(box.mirrors, printer), EXPLAIN_EVERY_MS)
+  const view = await waitForCluster(box.mirrors, ({ isReady }) => isReady, stop).finally(() =>
+    clearInterval(explaining),
+  )
   printer.step('demo', `Ready: ${view.members.length} members, ${view.leader} leads`)
   printer.line()
   if (options.isDemo) return runDemo(box, printer, stop)
@@ -128,14 +144,27 @@ async function live({ options, state, printer, root, stop }: Run, box: Box, conf
 }
 
 /** What is there already stays as the user left it; the operator's own objects are brought up to date. */
-async function install({ client }: Box, root: string, config: string): Promise<void> {
+async function install({ client }: Box, root: string, config: string, startedAtMs: number): Promise<void> {
   const crd: unknown = parseYaml(readFileSync(join(root, 'crds', 'raftclusters.raftkv.dev.yaml'), 'utf8'))
   await client.apply(RESOURCES.crds, decodeManifest(crd))
   await client.createIfMissing(RESOURCES.namespaces, namespace())
   await client.apply(RESOURCES.secrets, operatorKubeconfig(config))
+  await freeLease(client, startedAtMs)
   await client.apply(RESOURCES.statefulSets, operator(versionOf(root)))
   await waitUntilServed(async () => client.list(RESOURCES.raftClusters))
   await client.createIfMissing(RESOURCES.raftClusters, sampleCluster())
+}
+
+/** Of an operator that was killed with an earlier sandbox: it holds its lease no more, and nobody need wait for that. */
+async function freeLease(client: ApiClient, startedAtMs: number): Promise<void> {
+  const ref = { namespace: OPERATOR_NAMESPACE, name: OPERATOR_LEASE }
+  const lease = await client.get(RESOURCES.leases, ref)
+  const spec = isRecord(lease?.['spec']) ? lease['spec'] : {}
+  const { holderIdentity: holder, renewTime } = spec
+  const isOurs = typeof holder === 'string' && holder.startsWith(`${OPERATOR_POD}_`)
+  const isOld = typeof renewTime === 'string' && Date.parse(renewTime) < startedAtMs
+  if (lease === undefined || !isOurs || !isOld) return
+  await client.delete(RESOURCES.leases, ref, { uid: lease.metadata.uid })
 }
 
 const SERVED_WITHIN_MS = 10_000

@@ -7,6 +7,7 @@ export const SAMPLE = { namespace: 'default', name: 'demo' } as const
 export const SAMPLE_REPLICAS = 3
 
 const OPERATOR = 'raftkv-operator'
+export const OPERATOR_LEASE = OPERATOR
 const KUBECONFIG_SECRET = 'raftkv-operator-kubeconfig'
 const KUBECONFIG_MOUNT = '/etc/raftkv'
 const PORTS = { metrics: 8080, health: 8081 } as const

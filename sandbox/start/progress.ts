@@ -24,7 +24,16 @@ const Cluster = z.object({
       leader: z.string().default(''),
       readyReplicas: z.number().default(0),
       voters: z.number().default(0),
-      conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]),
+      conditions: z
+        .array(
+          z.object({
+            type: z.string(),
+            status: z.string(),
+            reason: z.string().default(''),
+            message: z.string().default(''),
+          }),
+        )
+        .default([]),
     })
     .prefault({}),
 })
@@ -98,6 +107,24 @@ export async function waitForCluster(
   } finally {
     signal.removeEventListener('abort', abort)
     for (const end of ends) end()
+  }
+}
+
+/** To be called now and then: what the operator says keeps the cluster from being ready, once for each reason. */
+export function explainWait(mirrors: Mirrors, printer: Printer): () => void {
+  let seen = ''
+  let told = ''
+  return () => {
+    const cluster = mirrors.of(RESOURCES.raftClusters).get(`${SAMPLE.namespace}/${SAMPLE.name}`)
+    const { conditions } = Cluster.parse(cluster ?? { spec: { replicas: 0 } }).status
+    const ready = conditions.find(({ type }) => type === 'Ready')
+    const now = ready === undefined || ready.status === 'True' ? '' : `${ready.reason}: ${ready.message}`
+    // What passes within one interval is progress, and told by events.
+    if (now !== '' && now === seen && now !== told) {
+      printer.step(SAMPLE.name, `waits: ${now}`)
+      told = now
+    }
+    seen = now
   }
 }
 

@@ -1,4 +1,5 @@
 /** Carries out what plan.ts decides: revisions, claims, pods, status. */
+import { unreachable } from '../../../lib/assert.ts'
 import { isProblem } from '../../../operator/kube/api-error.ts'
 import type { StoredObject } from '../../client/object.ts'
 import { controllerUid, isEqual, isRecord, keyOf } from '../../client/object.ts'
@@ -53,6 +54,8 @@ async function reconcile(sandbox: Sandbox, key: string): Promise<number | undefi
       return undefined
     case 'known':
       return progress(sandbox, set, revisions, choice.name)
+    default:
+      return unreachable(choice)
   }
 }
 
