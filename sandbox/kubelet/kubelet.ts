@@ -21,7 +21,7 @@ import type { Network } from './addresses.ts'
 import { Addresses, addressOf } from './addresses.ts'
 import { EventWriter } from './events.ts'
 import type { Images } from './images.ts'
-import { startLogServer } from './log-server.ts'
+import { serveLogs } from './log-server.ts'
 import { hostsOf } from './names.ts'
 import { newNode, nodeLease, nodeStatus } from './node.ts'
 import type { Pod } from './pod.ts'
@@ -42,6 +42,8 @@ export interface KubeletOptions {
   readonly logger: Logger
   readonly nodeName: string
   readonly network: Network
+  /** Listens on the node's address already, which is how the network was claimed. */
+  readonly server: Server
   readonly images: Images
   /** Pods, logs, the names of the cluster. */
   readonly directory: string
@@ -61,7 +63,6 @@ export class Kubelet {
   readonly #workers = new Map<string, PodWorker>()
   /** By namespace and name: the end of the last pod that had it. */
   readonly #lastOfName = new Map<string, Promise<void>>()
-  #logServer: Server | undefined
   #beating: Promise<void> | undefined
   readonly #startedAtMs = Date.now()
   #isStopping = false
@@ -90,7 +91,7 @@ export class Kubelet {
     const { mirrors, nodeName } = this.#options
     const leftovers = await endLeftovers(this.#node.processRegistry)
     replaceFile(this.#hostsFile, '')
-    this.#logServer = await startLogServer(this.#node.hostIP, KUBELET_PORT, (namespace, pod, container) =>
+    serveLogs(this.#options.server, (namespace, pod, container) =>
       [...this.#workers.values()]
         .find((worker) => worker.pod.namespace === namespace && worker.pod.name === pod)
         ?.logsOf(container),
@@ -117,6 +118,7 @@ export class Kubelet {
 
   /** All processes end, in order; the pods stay. */
   async stop(graceMs: number): Promise<void> {
+    const { server } = this.#options
     this.#isStopping = true
     this.#ending.abort()
     const isFirst = ({ pod }: PodWorker): boolean => pod.namespace === this.#options.stopFirst
@@ -124,8 +126,8 @@ export class Kubelet {
     await Promise.all(workers.filter(isFirst).map(async (worker) => worker.suspend(graceMs)))
     await Promise.all(workers.filter((worker) => !isFirst(worker)).map(async (worker) => worker.suspend(graceMs)))
     await this.#beating
-    this.#logServer?.closeAllConnections()
-    this.#logServer?.close()
+    server.closeAllConnections()
+    server.close()
   }
 
   /** As if it had crashed; false when it runs nowhere here. */

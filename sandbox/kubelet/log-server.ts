@@ -3,7 +3,7 @@
  * `kubectl logs`. Plain HTTP on the node's loopback address.
  */
 import { createReadStream, statSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LogQuery } from './logs.ts'
@@ -20,21 +20,13 @@ export type FindLogs = (namespace: string, pod: string, container: string) => Lo
 
 const FOLLOW_EVERY_MS = 100
 
-export async function startLogServer(host: string, port: number, find: FindLogs): Promise<Server> {
-  const server = createServer((request, response) => {
+export function serveLogs(server: Server, find: FindLogs): void {
+  server.on('request', (request, response) => {
     serve(request, response, find).catch((error: unknown) => {
       if (!response.headersSent) response.statusCode = 500
       response.end(error instanceof Error ? error.message : String(error))
     })
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
-  return server
 }
 
 async function serve(request: IncomingMessage, response: ServerResponse, find: FindLogs): Promise<void> {

@@ -7,9 +7,9 @@ import { systemClock } from '../../lib/system-clock.ts'
 import { connect, type ApiClient } from '../client/client.ts'
 import { Mirrors } from '../client/mirrors.ts'
 import { startControllers } from '../controllers/start.ts'
-import type { Network } from '../kubelet/addresses.ts'
 import type { Images } from '../kubelet/images.ts'
 import { Kubelet } from '../kubelet/kubelet.ts'
+import type { ClaimedNetwork } from './network.ts'
 
 const NODE_NAME = 'sandbox'
 
@@ -19,7 +19,7 @@ export interface BoxOptions {
   /** PEM; undefined over plain HTTP. */
   readonly ca: string | undefined
   readonly logger: Logger
-  readonly network: Network
+  readonly network: ClaimedNetwork
   readonly images: Images
   readonly volumesDirectory: string
   readonly kubeletDirectory: string
@@ -55,7 +55,8 @@ export async function startBox(options: BoxOptions): Promise<Box> {
     mirrors,
     logger,
     nodeName: NODE_NAME,
-    network: options.network,
+    network: options.network.network,
+    server: options.network.server,
     images: options.images,
     directory: options.kubeletDirectory,
     variables: options.variables,

@@ -19,7 +19,7 @@ import { replaceFile } from '../kubelet/replace-file.ts'
 import type { Box } from './box.ts'
 import { startBox } from './box.ts'
 import { runDemo } from './demo.ts'
-import { chooseNetwork } from './network.ts'
+import { claimNetwork } from './network.ts'
 import {
   OPERATOR_LEASE,
   OPERATOR_NAMESPACE,
@@ -78,7 +78,7 @@ async function run(run: Run): Promise<number> {
   const { options, state, printer, root, compileCache, stop } = run
   printer.line('RaftKV with a stand-in for Kubernetes on this machine: for trying out, not for data you need.')
   if (state.leftovers > 0) printer.step('sandbox', `ended ${state.leftovers} processes that an earlier run had left`)
-  const network = await chooseNetwork(state.network)
+  const network = await claimNetwork(state.network)
   if (!network.ok) return refuse(network.error, 1)
   const logger = openLogger(state.log)
   const token = adminToken(state.path)
@@ -90,7 +90,10 @@ async function run(run: Run): Promise<number> {
     tls,
     onBug: (error) => logger.error({ err: error }, 'a bug in the API server'),
   }).catch((error: unknown) => explainStart(error, options.port))
-  if (typeof server === 'string') return refuse(server, 1)
+  if (typeof server === 'string') {
+    network.value.server.close()
+    return refuse(server, 1)
+  }
   const config = kubeconfig(server.url, token, tls.cert)
   replaceFile(state.kubeconfig, config)
   printer.step('API server', `${server.url}   KUBECONFIG=${state.kubeconfig}`)

@@ -14,11 +14,11 @@ import type { NewObject, StoredObject } from '../../sandbox/client/object.ts'
 import { isRecord } from '../../sandbox/client/object.ts'
 import { RESOURCES, type Resource } from '../../sandbox/client/resource.ts'
 import { startBox, type Box } from '../../sandbox/start/box.ts'
-import { chooseNetwork } from '../../sandbox/start/network.ts'
+import { claimNetwork } from '../../sandbox/start/network.ts'
 
 const options = { skip: process.platform === 'linux' ? false : 'needs loopback addresses beyond 127.0.0.1' }
 const TOKEN = 'test'
-const TIMEOUT_MS = 20_000
+const TIMEOUT_MS = 60_000
 
 let directory = ''
 let server: ApiServer
@@ -27,7 +27,7 @@ let box: Box
 before(async () => {
   if (options.skip !== false) return
   directory = mkdtempSync(join(tmpdir(), 'sandbox-pods-'))
-  const network = await chooseNetwork(join(directory, 'network.json'))
+  const network = await claimNetwork(join(directory, 'network.json'))
   assert.ok(network.ok)
   server = await startApiServer({ directory: undefined, listen: { host: '127.0.0.1', port: 0 }, adminToken: TOKEN })
   box = await startBox({

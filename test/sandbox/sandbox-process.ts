@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const TIMEOUT_MS = 60_000
+const TIMEOUT_MS = 120_000
 const LOOK_MS = 50
 
 export class SandboxProcess {
@@ -48,7 +48,7 @@ export class SandboxProcess {
   }
 }
 
-/** Rejects after a minute. */
+/** Rejects after two minutes: the machine may be busy with other tests. */
 export async function until(isTrue: () => boolean, what: string): Promise<void> {
   for (const startedMs = performance.now(); !isTrue(); await delay(LOOK_MS)) {
     if (performance.now() - startedMs > TIMEOUT_MS) throw new Error(`not within ${TIMEOUT_MS} ms: ${what}`)
