@@ -159,7 +159,7 @@ export class Oracle {
   #checkReplicas({ body }: Mutation): void {
     const wanted = numberAt(body, 'spec', 'replicas')
     for (const { name, id } of this.#world.raft.configuration.members)
-      if (ordinalOf(name) >= wanted) violated(12, `the StatefulSet is cut to ${wanted}, and ${name} is still member ${id}`)
+      if (ordinalOf(name) !== Infinity && ordinalOf(name) >= wanted) violated(12, `the StatefulSet is cut to ${wanted}, and ${name} is still member ${id}`)
   }
 
   #checkVolume({ name, body }: Mutation): void {

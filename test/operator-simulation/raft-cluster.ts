@@ -59,7 +59,6 @@ export class RaftCluster {
   readonly #results = new Map<string, AdminChange>()
   readonly #transfers = new Map<string, { leader: string; term: number }>()
   #leaderLostMs = 0
-  #ids = 0x10
   readonly #world: World
 
   constructor(world: World) {
@@ -71,7 +70,7 @@ export class RaftCluster {
   }
 
   process(id: string): MemberProcess | undefined {
-    return this.#world.kubelet.running.find((process) => process.disk.memberId === id && process.disk.clusterId !== '')
+    return this.#world.kubelet.running.find((process) => process.disk.memberId === id && process.disk.clusterId === this.clusterId)
   }
 
   /** Members that run and hear the others. */
@@ -340,8 +339,7 @@ export class RaftCluster {
   }
 
   #newId(): string {
-    this.#ids += 1 + this.#world.random.below(16)
-    return this.#ids.toString(16)
+    return (0x100 + this.#world.nextId()).toString(16)
   }
 }
 

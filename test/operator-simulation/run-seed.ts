@@ -26,7 +26,7 @@ export interface Outcome {
   readonly virtualMs: number
 }
 
-export const FAULT_MS = 60_000
+export const FAULT_MS = 40_000
 /** After the last fault: learners that time out, one after the other, included. */
 const CONVERGE_MS = 300_000
 const QUIET_MS = 12_000
