@@ -97,6 +97,7 @@ class Program {
       onFatal: (error) => this.fatal(error),
       onRunning: (member) => this.#serveClients(member),
       onRemoved: () => void this.#stopServingClients(),
+      onPaused: () => this.#stopServingClients(),
     })
   }
 

@@ -28,9 +28,13 @@ function pod(ordinal: number, status: Partial<AdminStatus>): ObservedPod {
     uid: name,
     isTerminating: false,
     isReady: true,
-    revision: undefined,
+    readySinceMs: 0,
+    isRunning: true,
+    templateHash: undefined,
+    stuck: undefined,
     adminUrl: name,
     status: whole,
+    contradiction: undefined,
   }
 }
 
@@ -52,6 +56,7 @@ function membership(voters: number, healthy: number, changes: Partial<Membership
     })),
     leader: { memberId: '1', adminUrl: 'kv-0' },
     isChangePending: false,
+    alarms: [],
     activeIds: new Set(ids.slice(0, healthy)),
     peers: new Map(),
     ...changes,

@@ -142,9 +142,20 @@ export class World {
     this.put({
       apiVersion: 'v1',
       kind: 'Pod',
-      metadata: { name, ownerReferences: [owner] },
+      metadata: { name, ownerReferences: [owner], annotations: this.#templateAnnotations(set) },
       status: { phase: 'Running', podIP: name },
     })
+  }
+
+  #templateAnnotations(set: KubeObject): Record<string, string> {
+    const template = field(field(set, 'spec'), 'template')
+    const pairs = Object.entries(field(field(template, 'metadata'), 'annotations'))
+    return Object.fromEntries(pairs.map(([name, value]) => [name, String(value)]))
+  }
+
+  annotate(annotations: Readonly<Record<string, string>>): void {
+    const object = this.resource()
+    this.put({ ...object, metadata: { ...object.metadata, annotations } })
   }
 
   settleMembers(): void {
@@ -269,6 +280,7 @@ export class World {
             configIndex: this.cluster.configIndex,
           })
         }),
+      recover: (url, _token, request) => call(url, (disk) => this.cluster.recover(request, disk)),
       membership: (url, _token, request) => call(url, () => this.cluster.change(request)),
       transferLeader: (url, _token, { operationId, memberId }) =>
         call(url, () => {
