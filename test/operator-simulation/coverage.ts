@@ -41,6 +41,11 @@ export const FAULTS = [
   'spec: pod template',
   'spec: volume size',
   'spec: invalid',
+  'spec: scaled to zero',
+  'annotation restartedAt',
+  'annotation replace-member',
+  'annotation move-leader',
+  'quorum lost for good',
   'RaftCluster deleted',
 ] as const
 

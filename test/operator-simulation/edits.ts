@@ -12,6 +12,10 @@ export const EDITS: readonly (readonly [fault: Fault, edit: (world: World) => bo
   ['spec: pod template', (world) => edited(world, { image: { tag: String(2 + world.random.below(5)) } })],
   ['spec: volume size', grow],
   ['spec: invalid', invalid],
+  ['spec: scaled to zero', zero],
+  ['annotation restartedAt', (world) => annotated(world, 'restartedAt', String(world.nextId()))],
+  ['annotation replace-member', (world) => annotated(world, 'replace-member', `${world.name}-${world.random.below(5)}`)],
+  ['annotation move-leader', (world) => annotated(world, 'move-leader', `${world.name}-${world.random.below(5)}`)],
 ]
 
 function resize(world: World): boolean {
@@ -38,9 +42,23 @@ function grow(world: World): boolean {
 
 /** As an object that is older than the schema may be. */
 function invalid(world: World): boolean {
-  const before = world.wantedReplicas()
+  const before = world.random.pick(SIZES) ?? 3
   world.schedule.after(300 + world.random.below(5000), () => world.edit({ replicas: before }))
   return edited(world, { replicas: 2 })
+}
+
+/** And back, since nothing more can be seen of a cluster without pods. */
+function zero(world: World): boolean {
+  world.schedule.after(1000 + world.random.below(8000), () => world.edit({ replicas: world.random.pick(SIZES) ?? 3 }))
+  return edited(world, { replicas: 0 })
+}
+
+/** It stays for some seconds, or for good. */
+function annotated(world: World, name: string, value: string): boolean {
+  if (world.cluster() === undefined) return false
+  world.annotate(name, value)
+  if (world.random.chance(0.5)) world.schedule.after(2000 + world.random.below(9000), () => world.annotate(name, undefined))
+  return true
 }
 
 function edited(world: World, change: Readonly<Record<string, unknown>>): boolean {

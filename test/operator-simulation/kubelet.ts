@@ -80,7 +80,8 @@ export class Kubelet {
       const pod = server.get('Pod', process.name)
       if (pod === undefined || pod.metadata.uid !== process.podUid) continue
       const status = this.#isReady(process) ? 'True' : 'False'
-      if (conditionOf(pod, 'Ready') !== status) this.#write(pod, runningStatus(process, status))
+      const isRunning = textAt(listAt(pod, 'status', 'containerStatuses')[0], 'state', 'running', 'startedAt') !== ''
+      if (conditionOf(pod, 'Ready') !== status || isRunning !== process.isUp) this.#write(pod, this.#status(process, status))
     }
   }
 
@@ -89,6 +90,19 @@ export class Kubelet {
     const { disk, isUp } = process
     if (!isUp || disk.clusterId === '' || disk.isRemoved || disk.applied === 0) return false
     return !process.isCutOff && raft.leader !== ''
+  }
+
+  #status(process: MemberProcess, ready: string): object {
+    const podIP = process.address
+    const lastTransitionTime = new Date(this.#world.wallMs()).toISOString()
+    const state = process.isUp
+      ? { running: { startedAt: lastTransitionTime } }
+      : { waiting: { reason: 'CrashLoopBackOff', message: '' } }
+    const conditions = [
+      { type: 'PodScheduled', status: 'True', lastTransitionTime },
+      { type: 'Ready', status: ready, lastTransitionTime },
+    ]
+    return { phase: 'Running', podIP, conditions, containerStatuses: [{ state }] }
   }
 
   #revive(process: MemberProcess): void {
@@ -119,7 +133,7 @@ export class Kubelet {
       ledUntilMs: 0,
     }
     this.running = [...this.running, process]
-    this.#write(pod, runningStatus(process, this.#isReady(process) ? 'True' : 'False'))
+    this.#write(pod, this.#status(process, this.#isReady(process) ? 'True' : 'False'))
   }
 
   #finish(pod: StoredObject): void {
@@ -139,11 +153,6 @@ export class Kubelet {
   #later(delayMs: number, run: () => void): void {
     this.#world.schedule.after(delayMs, run)
   }
-}
-
-function runningStatus(process: MemberProcess, ready: string): object {
-  const podIP = process.address
-  return { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions: [{ type: 'Ready', status: ready }] }
 }
 
 export function conditionOf(object: StoredObject | undefined, type: string): string {

@@ -37,6 +37,8 @@ export function memberClient(world: World, process: OperatorProcess, permit: () 
       }),
     membership: (url, token, request) =>
       mutate<AdminChange>(url, token, request.kind, request, (member, answer) => world.raft.change(member, request, answer)),
+    recover: (url, token, request) =>
+      mutate<AdminChange>(url, token, 'recover', request, (member, answer) => answer(world.raft.recover(request, member))),
     transferLeader: (url, token, request) =>
       mutate<LeaderTransferResult>(url, token, 'transfer', request, (member, answer) => {
         const { operationId, expectedConfigIndex, memberId } = request

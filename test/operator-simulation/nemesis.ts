@@ -6,6 +6,7 @@ import type { World } from './world.ts'
 
 /** A learner that does not catch up is given up after this. */
 const LEARNER_TIMEOUT_SECONDS = 15
+const UNHEALTHY_AFTER_SECONDS = 8
 
 export class Nemesis {
   readonly #world: World
@@ -33,7 +34,8 @@ export class Nemesis {
     this.#world.isVolumeKept = retention.whenDeleted === 'Retain'
     const scaling = { learnerTimeoutSeconds: LEARNER_TIMEOUT_SECONDS }
     const replicas = random.pick(SIZES)
-    this.#world.createCluster({ replicas, scaling, storage: { size: '10Gi', retention } })
+    const repair = { allowVolumeReplacement: random.chance(0.3), unhealthyAfterSeconds: UNHEALTHY_AFTER_SECONDS }
+    this.#world.createCluster({ replicas, scaling, repair, storage: { size: '10Gi', retention } })
     this.#world.startOperators(random.chance(0.4) ? 2 : 1)
     if (random.chance(0.8)) this.#world.runFor(3000 + random.below(8000))
   }
@@ -68,6 +70,7 @@ export class Nemesis {
     for (const member of kubelet.running) Object.assign(member, { isCutOff: false, isUnreachable: false })
     dismissGuests(world)
     world.runFor(10_000) // what was scheduled to end has ended: edits there and back, lost nodes
+    for (const name of ['replace-member', 'move-leader']) world.annotate(name, undefined)
     if (random.chance(0.15)) return this.#delete()
     world.edit({ replicas: random.pick(SIZES) ?? 3, paused: false })
   }

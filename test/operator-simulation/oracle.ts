@@ -84,12 +84,12 @@ export class Oracle {
     if (typeof valueAt(request, 'expectedConfigIndex') !== 'number') violated(12, `${what} without a fence`)
     this.#checkIntent(what, request, operationId)
     if (what === 'bootstrap') return this.#checkBootstrap(request, status, member)
+    if (what === 'recover') return this.#checkRecovery(known, member)
     const leader = [...known.statuses.values()].filter(({ role }) => role === 'leader').toSorted((a, b) => b.term - a.term)[0]
     if (leader === undefined) violated(12, `${what} without the word of a leader`)
     this.#checkFence(what, request, leader)
     if (what === 'remove') this.#checkRemoval(request, leader, known)
-    if (what === 'add-learner' && leader.members.length >= numberAt(known.cluster, 'spec', 'replicas'))
-      violated(16, `a member is added though there are ${leader.members.length} and no more are wanted`)
+    if (what === 'add-learner') this.#checkAddition(textAt(request, 'member', 'name'), leader, known)
   }
 
   /** A cluster is about to be formed on an empty disk. */
@@ -158,6 +158,8 @@ export class Oracle {
   /** No member may lose its pod by a count. */
   #checkReplicas({ body }: Mutation): void {
     const wanted = numberAt(body, 'spec', 'replicas')
+    // Scaled to zero: members and volumes stay, only the pods go.
+    if (wanted === 0 && valueAt(this.#cluster(), 'spec', 'replicas') === 0) return
     for (const { name, id } of this.#world.raft.configuration.members)
       if (ordinalOf(name) !== Infinity && ordinalOf(name) >= wanted) violated(12, `the StatefulSet is cut to ${wanted}, and ${name} is still member ${id}`)
   }
@@ -184,10 +186,13 @@ export class Oracle {
     if (pod === undefined || pod.metadata.uid !== textAt(body, 'preconditions', 'uid')) return
     const member = raft.configuration.members.find((candidate) => candidate.name === name)
     if (member === undefined || !raft.configuration.voters.includes(member.id)) return
+    // Nobody misses a process that does not run.
+    if (!this.#known(operator).statuses.has(name)) return
     const leader = [...this.#known(operator).statuses.values()].find(({ role }) => role === 'leader')
     if (leader === undefined) violated(12, `${name} is deleted without the word of a leader`)
+    if (leader.memberId === member.id && leader.voters.length > 1) violated(12, `${name} is deleted, and it leads`)
     const others = leader.voters.filter((id) => id !== member.id && (id === leader.memberId || leader.peers.some((peer) => peer.id === id && peer.isActive)))
-    if (leader.voters.length > 1 && others.length < quorumOf(leader.voters.length))
+    if (leader.voters.length > 2 && others.length < quorumOf(leader.voters.length))
       violated(12, `${name} is deleted, and ${others.length} of ${leader.voters.length} voters would be left`)
   }
 
@@ -207,6 +212,23 @@ export class Oracle {
       if (peer === undefined || peer.matchIndex === 0 || peer.lag > 100)
         violated(12, `${textAt(request, 'memberId')} is promoted, ${peer?.lag ?? 'unknown'} entries behind`)
     }
+  }
+
+  #checkAddition(name: string, leader: AdminStatus, { cluster }: Knowledge): void {
+    const replicas = numberAt(cluster, 'spec', 'replicas')
+    if (ordinalOf(name) >= replicas) violated(16, `${name} is added, and ${replicas} are wanted`)
+    const present = leader.members.find((member) => member.name === name)
+    if (present !== undefined) violated(12, `${name} is added, and is member ${present.id}`)
+  }
+
+  /** Asked for and acknowledged, for this very member, and nobody leads as far as anybody says. */
+  #checkRecovery({ cluster, statuses }: Knowledge, member: MemberProcess): void {
+    const request = at(cluster, 'spec', 'recovery', 'request')
+    if (request['acknowledgeDataLoss'] !== true) violated(12, 'a recovery that nobody asked for')
+    if (![member.name, member.disk.memberId].includes(textAt(request, 'survivor')))
+      violated(12, `${member.name} is recovered from, and ${textAt(request, 'survivor')} was named`)
+    if ([...statuses.values()].some(({ role }) => role === 'leader')) violated(12, 'a recovery while somebody leads')
+    if (conditionOf(cluster, 'QuorumLost') !== 'True') violated(12, 'a recovery before the loss was reported')
   }
 
   #checkRemoval(request: object, leader: AdminStatus, known: Knowledge): void {
@@ -232,9 +254,15 @@ export class Oracle {
 
   /** A wanted voter is removed only when its data is known to be gone, or where a person asked for it. */
   #checkReplacement(name: string, memberId: string, known: Knowledge): void {
-    const told = known.statuses.get(name)
-    const isLost = told !== undefined && told.role === 'waiting'
-    if (!isLost && !this.#world.isReplaceable(name, memberId, known.cluster))
+    const { cluster, statuses } = known
+    if (statuses.get(name)?.role === 'waiting') return
+    const asked = cluster?.metadata.annotations?.['raftkv.dev/replace-member']
+    const handled = textAt(cluster, 'status', 'handledRequests', 'replaceMember')
+    const isBegun = textAt(cluster, 'status', 'operation', 'memberID') === memberId
+    if ([name, memberId].includes(asked ?? '') && (handled !== asked || isBegun)) return
+    const isAllowed = valueAt(cluster, 'spec', 'repair', 'allowVolumeReplacement') === true
+    const isHeard = [...statuses.values()].some(({ peers }) => peers.some(({ id, isActive }) => id === memberId && isActive))
+    if (!isAllowed || isHeard)
       violated(12, `${name} is removed though it is wanted and has its data`)
   }
 

@@ -6,7 +6,7 @@
  *
  * Left out: the log itself. Whoever hears the leader has all of it after a moment; a learner takes longer.
  */
-import type { AdminChange, AdminError, AdminStatus, MembershipRequest } from '../../lib/admin-api.ts'
+import type { AdminChange, AdminError, AdminStatus, MembershipRequest, RecoverRequest } from '../../lib/admin-api.ts'
 import { LogIndex, MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { quorumOf, refuse, type RequestedChange } from '../../node-server/node/fence.ts'
@@ -150,6 +150,27 @@ export class RaftCluster {
     const result = { leader: this.leader, term: this.term }
     this.#transfers.set(operationId, result)
     return ok(result)
+  }
+
+  /** The asked member goes on alone with what it has, as node-server/node/lifecycle.ts does it. */
+  recover(request: RecoverRequest, { disk, isCutOff }: MemberProcess): Change {
+    const { operationId, clusterId, memberId } = request
+    if (disk.clusterId !== clusterId || disk.memberId !== memberId) return refused('Conflict', 'another member')
+    const { known } = disk
+    const isAlone = known.voters.join() === memberId && known.learners.length === 0
+    if (isAlone) return ok({ operationId, memberId, clusterId, configIndex: known.index })
+    if (request.expectedConfigIndex !== known.index) return refused('ConfigIndexStale', 'decided on another configuration')
+    if (this.leader !== '' && !isCutOff) return refused('Conflict', `member ${this.leader} leads`)
+    this.#pending = undefined
+    for (const member of this.configuration.members) if (member.id !== memberId) this.removed.add(member.id)
+    this.lastIndex = disk.applied + 1
+    const members = known.members.filter(({ id }) => id === memberId)
+    this.configuration = { index: this.lastIndex, voters: [memberId], learners: [], members }
+    this.leader = ''
+    Object.assign(disk, { known: this.configuration, applied: this.lastIndex })
+    this.#world.log.add('cluster', `${memberId} goes on alone (${this.lastIndex})`)
+    this.#elect(memberId)
+    return ok({ operationId, memberId, clusterId, configIndex: this.configuration.index })
   }
 
   /** Time passes: entries flow, leaders fall and rise, a change is applied. */

@@ -44,11 +44,8 @@ function objectsMissing(world: World, cluster: StoredObject): string | undefined
 function outdated({ server }: World, set: StoredObject | undefined): string | undefined {
   const revision = textAt(set, 'status', 'updateRevision')
   const old = server.list('Pod').filter(({ metadata }) => metadata.labels?.['controller-revision-hash'] !== revision)
-  return old.length === 0 || !ROLLS_OUT ? undefined : `made from an older template: ${old.map(({ metadata }) => metadata.name).join(', ')}`
+  return old.length === 0 ? undefined : `made from an older template: ${old.map(({ metadata }) => metadata.name).join(', ')}`
 }
-
-/** The operator replaces pods when their template changes. */
-const ROLLS_OUT = false
 
 function conditionsMissing(cluster: StoredObject): string | undefined {
   const operation = at(cluster, 'status')['operation']
@@ -60,6 +57,8 @@ function conditionsMissing(cluster: StoredObject): string | undefined {
     ['ScaleComplete', 'True'],
     ['Available', 'True'],
     ['QuorumLost', 'False'],
+    ['UpToDate', 'True'],
+    ['StorageReady', 'True'],
   ] as const)
     if (conditionOf(cluster, type) !== status) return `${type} is not ${status}`
   if (numberAt(cluster, 'status', 'observedGeneration') !== cluster.metadata.generation) return 'the last spec is not observed'

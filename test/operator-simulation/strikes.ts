@@ -28,6 +28,7 @@ export const STRIKES: readonly Strike[] = [
   ['member removed by hand', removeByHand],
   ['learner added by hand', addByHand],
   ['watch told that its version is too old (410)', compact],
+  ['quorum lost for good', loseQuorum],
 ]
 
 /** Calls and watches are worse than usual for a while. */
@@ -112,7 +113,7 @@ function stick(world: World, stuck: Set<string>, name: string): boolean {
 
 /** As a cluster can survive it: a quorum that has everything is left. A wiped disk, or volume and pod both gone. */
 function loseVolume(world: World): boolean {
-  const { raft, random, server, kubelet, log } = world
+  const { raft, random, server, log } = world
   if (raft.configuration.voters.length < 3) return false
   const id = random.pick(raft.configuration.voters.filter((voter) => raft.isSurvivable([voter])))
   const member = id === undefined ? undefined : raft.process(id)
@@ -127,6 +128,28 @@ function loseVolume(world: World): boolean {
     server.remove(pod)
     server.remove(volume)
   }
+  return true
+}
+
+/** All but one voter lose their volumes; somebody then names the survivor. Once in a run, and not while another is being saved. */
+function loseQuorum(world: World): boolean {
+  const { raft, random, server, log, schedule } = world
+  const { voters } = raft.configuration
+  if (voters.length < 3 || world.recoveries > 0 || raft.isChangePending || !random.chance(0.3)) return false
+  const survivor = random.pick(voters.filter((id) => raft.isSurvivable([id]) && raft.isConnected(id)))
+  const process = survivor === undefined ? undefined : raft.process(survivor)
+  if (process === undefined || !process.disk.known.voters.includes(process.disk.memberId)) return false
+  world.recoveries += 1
+  log.add('fault', `only ${process.name} keeps its data`)
+  for (const id of voters) {
+    const lost = id === survivor ? undefined : raft.process(id)
+    const volume = lost && server.get('PersistentVolumeClaim', `data-${lost.name}`)
+    const pod = lost && server.get('Pod', lost.name)
+    if (pod !== undefined) server.remove(pod)
+    if (volume !== undefined) server.remove(volume)
+  }
+  const request = { id: `r${world.nextId()}`, survivor: process.name, acknowledgeDataLoss: true }
+  schedule.after(1000 + random.below(5000), () => world.edit({ recovery: { request }, paused: false }))
   return true
 }
 

@@ -41,6 +41,8 @@ export class World {
   failure: Error | undefined
   /** The user deleted the RaftCluster for good. */
   isDeletionWanted = false
+  /** Quorums lost for good so far. */
+  recoveries = 0
   /** Volumes outlive the deletion. */
   isVolumeKept = true
   readonly #crash: CrashPoint | undefined
@@ -49,7 +51,7 @@ export class World {
   constructor(seed: number, crash?: CrashPoint) {
     this.random = seeded(seed)
     this.#crash = crash
-    this.server = new ApiServer(() => EPOCH_MS + this.schedule.now)
+    this.server = new ApiServer(() => this.wallMs())
     this.kubelet = new Kubelet(this)
     this.controllers = new Controllers(this)
     this.raft = new RaftCluster(this)
@@ -65,6 +67,10 @@ export class World {
   /** A new process of the same replica, as Kubernetes restarts it. */
   operatorEnded(process: OperatorProcess): void {
     this.schedule.after(200 + this.random.below(1500), () => this.#startOperator(process.name))
+  }
+
+  wallMs(): number {
+    return EPOCH_MS + this.schedule.now
   }
 
   nextId(): number {
@@ -125,13 +131,18 @@ export class World {
     this.server.replace({ ...present, metadata: { name: this.name, annotations } })
   }
 
-  wantedReplicas(): number {
-    return numberAt(this.cluster(), 'spec', 'replicas')
+  /** Undefined: the annotation goes. */
+  annotate(name: string, value: string | undefined): void {
+    const present = this.cluster()
+    if (present === undefined) return
+    this.log.add('user', `annotates ${name}: ${value ?? '-'}`)
+    const { [`raftkv.dev/${name}`]: _, ...others } = present.metadata.annotations ?? {}
+    const annotations = value === undefined ? others : { ...others, [`raftkv.dev/${name}`]: value }
+    this.server.replace({ ...present, metadata: { name: this.name, annotations } })
   }
 
-  /** Whether there is a reason, other than lost data, to remove a wanted voter. */
-  isReplaceable(_name: string, _memberId: string, _cluster: StoredObject | undefined): boolean {
-    return false
+  wantedReplicas(): number {
+    return numberAt(this.cluster(), 'spec', 'replicas')
   }
 
   #startOperator(name: string): void {
