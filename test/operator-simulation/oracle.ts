@@ -65,7 +65,7 @@ export class Oracle {
     if (subresource === 'status') return this.#checkStatus(mutation)
     this.#checkStandstill(operator, mutation)
     if (this.isQuiet) violated(16, `settled, and yet ${method} ${kind} ${mutation.name}`)
-    if (kind === 'StatefulSet' && method === 'PATCH') this.#checkReplicas(mutation)
+    if (kind === 'StatefulSet' && method === 'PATCH') this.#checkReplicas(operator, mutation)
     if (kind === 'PersistentVolumeClaim' && method === 'DELETE') this.#checkVolume(mutation)
     if (kind === 'Pod' && method === 'DELETE') this.#checkPod(operator, mutation)
     if (method === 'DELETE' && textAt(mutation.body, 'preconditions', 'uid') === '')
@@ -156,10 +156,10 @@ export class Oracle {
   }
 
   /** No member may lose its pod by a count. */
-  #checkReplicas({ body }: Mutation): void {
+  #checkReplicas(operator: string, { body }: Mutation): void {
     const wanted = numberAt(body, 'spec', 'replicas')
     // Scaled to zero: members and volumes stay, only the pods go.
-    if (wanted === 0 && valueAt(this.#cluster(), 'spec', 'replicas') === 0) return
+    if (wanted === 0 && valueAt(this.#known(operator).cluster, 'spec', 'replicas') === 0) return
     for (const { name, id } of this.#world.raft.configuration.members)
       if (ordinalOf(name) !== Infinity && ordinalOf(name) >= wanted) violated(12, `the StatefulSet is cut to ${wanted}, and ${name} is still member ${id}`)
   }
@@ -190,6 +190,8 @@ export class Oracle {
     if (!this.#known(operator).statuses.has(name)) return
     const leader = [...this.#known(operator).statuses.values()].find(({ role }) => role === 'leader')
     if (leader === undefined) violated(12, `${name} is deleted without the word of a leader`)
+    const isActive = leader.memberId === member.id || leader.peers.some((peer) => peer.id === member.id && peer.isActive)
+    if (!isActive) return
     if (leader.memberId === member.id && leader.voters.length > 1) violated(12, `${name} is deleted, and it leads`)
     const others = leader.voters.filter((id) => id !== member.id && (id === leader.memberId || leader.peers.some((peer) => peer.id === id && peer.isActive)))
     if (leader.voters.length > 2 && others.length < quorumOf(leader.voters.length))
@@ -243,7 +245,8 @@ export class Oracle {
     if (active.length < quorumOf(leader.voters.length) || healthyAfter < quorumOf(after.length))
       violated(12, `${memberId} is removed with ${active.length} of ${leader.voters.length} voters healthy`)
     const ordinal = ordinalOf(member.name)
-    if (member.isLearner) return
+    // A learner has no vote; one whose data is lost goes first, wherever it stands.
+    if (member.isLearner || known.statuses.get(member.name)?.role === 'waiting') return
     if (ordinal >= replicas) {
       const above = leader.members.filter(({ name, isLearner }) => !isLearner && ordinalOf(name) > ordinal && ordinalOf(name) !== Infinity)
       if (above.length > 0) violated(12, `${member.name} goes before ${above.map(({ name }) => name).join(', ')}`)
@@ -255,7 +258,6 @@ export class Oracle {
   /** A wanted voter is removed only when its data is known to be gone, or where a person asked for it. */
   #checkReplacement(name: string, memberId: string, known: Knowledge): void {
     const { cluster, statuses } = known
-    if (statuses.get(name)?.role === 'waiting') return
     const asked = cluster?.metadata.annotations?.['raftkv.dev/replace-member']
     const handled = textAt(cluster, 'status', 'handledRequests', 'replaceMember')
     const isBegun = textAt(cluster, 'status', 'operation', 'memberID') === memberId
