@@ -179,13 +179,16 @@ async function record(
   status: RaftClusterStatus,
 ): Promise<Failure | undefined> {
   progress.object = await writeStatus(deps.writer, progress.object, status)
-  progress.recorded = status
   const { operation, handledRequests, clusterID, staleVolumes } = status
   const memory = { clusterID, staleVolumes, ...(operation !== undefined && { operation, handledRequests }) }
   const lost = Object.entries(memory).find(
     ([field, value]) => !contains(Reflect.get(Object(progress.object['status']), field), value),
   )
-  if (lost === undefined) return undefined
+  // Nothing was begun, so nothing counts as answered.
+  if (lost === undefined) {
+    progress.recorded = status
+    return undefined
+  }
   const message = `the RaftCluster CRD does not keep status.${lost[0]} as this operator writes it: install the CRD of the operator's version`
   return { reason: 'CRDOutdated', message }
 }

@@ -11,7 +11,7 @@ import type {
   ObservedVolume,
   StuckPod,
 } from './observed.ts'
-import type { KubeObject, ReconcileDeps, ReconcileKey } from './ports.ts'
+import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey } from './ports.ts'
 import {
   CLUSTER_UID_LABEL,
   TEMPLATE_HASH_ANNOTATION,
@@ -28,6 +28,8 @@ import {
 export type Observation =
   | { readonly kind: 'gone' }
   | { readonly kind: 'invalid'; readonly object: KubeObject; readonly message: string }
+  /** A permission is missing; the error names it. */
+  | { readonly kind: 'unreadable'; readonly object: KubeObject; readonly error: KubeError }
   | { readonly kind: 'observed'; readonly object: KubeObject; readonly observed: Observed; readonly token: string }
 
 /** A member that does not answer in this time counts as not answering. */
@@ -38,7 +40,15 @@ export async function observe(deps: ReconcileDeps, key: ReconcileKey): Promise<O
   if (object === undefined) return { kind: 'gone' }
   const parsed = parseRaftCluster(object)
   if (!parsed.ok) return { kind: 'invalid', object, message: parsed.error }
-  const cluster = parsed.value
+  try {
+    return await observeCluster(deps, object, parsed.value)
+  } catch (error) {
+    if (!(error instanceof KubeError) || error.problem.kind !== 'forbidden') throw error
+    return { kind: 'unreadable', object, error }
+  }
+}
+
+async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: RaftCluster): Promise<Observation> {
   const [objects, podObjects, volumeObjects] = await Promise.all([
     readObjects(deps, cluster),
     list(deps, cluster, 'Pod'),

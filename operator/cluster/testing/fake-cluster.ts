@@ -44,6 +44,8 @@ export class FakeCluster {
   learners: readonly string[] = []
   members: readonly FakeMember[] = []
   isLearnerStuck = false
+  /** Where a member's log ends, if not where all end. */
+  readonly lastIndexOf = new Map<string, number>()
   alarms: readonly AdminAlarm[] = []
   /** Every configuration that there was, by size of its voters. */
   readonly history: number[] = []
@@ -196,7 +198,7 @@ export class FakeCluster {
       leader: known.leader,
       commitIndex: Math.max(100, known.configIndex),
       appliedIndex: 100,
-      lastIndex: Math.max(100, known.configIndex),
+      lastIndex: this.lastIndexOf.get(disk.memberId) ?? Math.max(100, known.configIndex),
       configIndex: known.configIndex,
       voters: known.voters,
       votersOutgoing: [],
