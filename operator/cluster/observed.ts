@@ -114,8 +114,14 @@ export function isFormed({ cluster, membership }: Observed): boolean {
 /** Ordinals that are members as far as is known. Without a leader's word, whoever may be one counts. */
 export function memberOrdinals({ cluster, membership }: Observed): ReadonlySet<number> {
   const certain = membership?.members ?? []
-  const possible = membership?.leader === undefined ? cluster.recorded.members : []
+  const possible = membership?.leader === undefined ? possibleMembers(cluster) : []
   return new Set([...certain, ...possible].flatMap(({ ordinal }) => (ordinal === undefined ? [] : [ordinal])))
+}
+
+/** Also whom an operation was to add: whether it did may have been learned by nobody. */
+function possibleMembers({ recorded }: RaftCluster): readonly { readonly ordinal?: number | undefined }[] {
+  const { members, operation } = recorded
+  return operation?.type === 'ScaleUp' ? [...members, operation] : members
 }
 
 /** Members that say they belong to another cluster. */
