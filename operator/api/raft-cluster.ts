@@ -170,28 +170,9 @@ const Resource = z.object({ metadata: Meta, spec: Spec.prefault({}), status: z.u
 /** The error names every field that is wrong and what it must be. */
 export function parseRaftCluster(input: unknown): Result<RaftCluster, string> {
   const parsed = Resource.safeParse(input)
-  if (parsed.success) return ok(clusterOf(parsed.data, input))
-  const leaving = Leaving.safeParse(input)
-  return leaving.success ? ok(clusterOf(leaving.data, input)) : err(describe(parsed.error))
-}
-
-/**
- * One that is being deleted can go, whatever its spec says: all that still counts is which volumes are kept, and where
- * that cannot be read they are.
- */
-const Leaving = z.object({
-  metadata: Meta.extend({ deletionTimestamp: z.string() }),
-  spec: z.unknown().transform((given) => {
-    const storage: unknown = isObject(given) ? Reflect.get(given, 'storage') : undefined
-    const retention: unknown = isObject(storage) ? Reflect.get(storage, 'retention') : undefined
-    const read = Spec.safeParse({ storage: { retention } })
-    return read.success ? read.data : Spec.parse({})
-  }),
-  status: z.unknown().optional(),
-})
-
-function clusterOf({ metadata, spec, status }: z.output<typeof Resource>, input: unknown): RaftCluster {
-  return {
+  if (!parsed.success) return err(describe(parsed.error))
+  const { metadata, spec, status } = parsed.data
+  return ok({
     name: metadata.name,
     namespace: metadata.namespace,
     uid: metadata.uid,
@@ -203,7 +184,7 @@ function clusterOf({ metadata, spec, status }: z.output<typeof Resource>, input:
     unknownFields: unknownFields(Object(input)['spec'], spec),
     spec,
     recorded: parseStatus(status),
-  }
+  })
 }
 
 /** A value may be no longer than a name can be: it is kept in status. */

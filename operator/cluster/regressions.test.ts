@@ -1,9 +1,8 @@
 /** What test/operator-simulation found in this folder, each made small. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FINALIZER } from '../api/raft-cluster.ts'
 import { formed, look } from './testing/looking.ts'
-import { Crash, KEY, type World } from './testing/world.ts'
+import { Crash, type World } from './testing/world.ts'
 
 /** The operator ends when the change has been made, before it can say so in status. */
 async function crashOnceChanged(world: World, isChanged: () => boolean): Promise<void> {
@@ -27,23 +26,3 @@ test('a member that was added and never written down keeps its pod while no lead
   await look(world)
   assert(world.replicas() >= 2, `kv-1 is a member, and the StatefulSet has ${world.replicas()} replicas`)
 })
-
-for (const [whenDeleted, isKept] of [
-  ['Retain', true],
-  ['Delete', false],
-  ['Nonsense', true],
-] as const) {
-  test(`a RaftCluster with an invalid spec can be deleted: volumes, whenDeleted ${whenDeleted}`, async () => {
-    const world = await formed({ replicas: 1, storage: { retention: { whenDeleted: 'Delete' } } })
-    const object = world.resource()
-    assert.deepEqual(object.metadata.finalizers, [FINALIZER])
-    const metadata = { ...object.metadata, deletionTimestamp: '2030-01-01T00:00:00Z' }
-    world.put({ ...object, metadata, spec: { replicas: -1, storage: { retention: { whenDeleted } } } })
-    for (let round = 0; round < 6 && (world.resource().metadata.finalizers ?? []).length > 0; round++) {
-      await look(world)
-      world.tick()
-    }
-    assert.deepEqual(world.resource().metadata.finalizers, [])
-    assert.equal(world.get('PersistentVolumeClaim', `data-${KEY.name}-0`) !== undefined, isKept)
-  })
-}

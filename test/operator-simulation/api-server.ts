@@ -66,9 +66,12 @@ export type Selector = ReadonlyMap<string, string>
 
 /** Events that are kept for watches that resume. */
 const HISTORY = 500
+const CACHE_LAG_MS = 2000
 
 export class ApiServer {
   readonly #objects = new Map<string, StoredObject>()
+  /** What each object was before its last change. */
+  readonly #cache = new Map<string, { readonly object: StoredObject | undefined; readonly changedMs: number }>()
   readonly #lastApplied = new Map<string, Json>()
   readonly #watchers = new Set<Watcher>()
   #history: WatchedEvent[] = []
@@ -90,6 +93,13 @@ export class ApiServer {
 
   get(kind: string, name: string): StoredObject | undefined {
     return this.#objects.get(`${kind}/${name}`)
+  }
+
+  /** As a watch cache that lags behind tells it. */
+  cached(kind: string, name: string): StoredObject | undefined {
+    const before = this.#cache.get(`${kind}/${name}`)
+    if (before !== undefined && this.#wallMs() - before.changedMs < CACHE_LAG_MS) return before.object
+    return this.get(kind, name)
   }
 
   /** In order of names, as from etcd. */
@@ -208,6 +218,7 @@ export class ApiServer {
   }
 
   #store(before: StoredObject | undefined, object: StoredObject): StoredObject {
+    this.#cache.set(`${object.kind}/${object.metadata.name}`, { object: before, changedMs: this.#wallMs() })
     const version = ++this.#version
     const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(version) } }
     this.#objects.set(`${object.kind}/${object.metadata.name}`, stored)

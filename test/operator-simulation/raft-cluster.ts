@@ -103,7 +103,7 @@ export class RaftCluster {
       return ok({ operationId, memberId, clusterId, configIndex: known.index })
     }
     this.#world.oracle.joins(this, memberId)
-    Object.assign(disk, { clusterId, memberId, known, applied: 0 })
+    Object.assign(disk, { clusterId, memberId, applied: 0 }) // it knows no configuration before the leader's first word
     return ok({ operationId, memberId, clusterId, configIndex: known.index })
   }
 
