@@ -72,7 +72,13 @@ export function serve(world: World, process: OperatorProcess, call: Call, path: 
     return object === undefined ? { status: 404, body: {} } : { status: 200, body: object }
   }
   const body = isJson(call.body) ? call.body : {}
-  oracle.mutation(process.identity, { method: call.method, kind, name: name || textAt(body, 'metadata', 'name'), subresource, body })
+  oracle.mutation(process.identity, {
+    method: call.method,
+    kind,
+    name: name || textAt(body, 'metadata', 'name'),
+    subresource,
+    body,
+  })
   const answer = httpAnswer(act(world, call, path, body))
   if (kind !== 'Lease') {
     const what = `${call.method} ${kind} ${name || textAt(body, 'metadata', 'name')} ${subresource}`

@@ -69,7 +69,9 @@ export class Controllers {
     const { server } = this.#world
     const replicas = numberAt(set, 'spec', 'replicas')
     const revision = revisionOf(set)
-    const pods = server.list('Pod').filter(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === set.metadata.uid))
+    const pods = server
+      .list('Pod')
+      .filter(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === set.metadata.uid))
     for (const pod of pods) {
       const ordinal = Number(pod.metadata.name.slice(set.metadata.name.length + 1))
       if (ordinal >= replicas) server.delete('Pod', pod.metadata.name, pod.metadata.uid)

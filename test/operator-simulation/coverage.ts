@@ -49,6 +49,56 @@ export const FAULTS = [
   'RaftCluster deleted',
 ] as const
 
+/** Plans (the reason of Progressing), steps of operations as recorded, refusals, and what conditions came to say. */
+export const STEPS = [
+  ...[
+    'Forming',
+    'ScalingUp',
+    'ScalingDown',
+    'ReplacingMember',
+    'LearnerTimeout',
+    'RollingOut',
+    'MovingLeader',
+    'Recovering',
+    'ScalingToZero',
+    'ScaledToZero',
+    'DeletingVolumes',
+    'Deleting',
+    'Paused',
+    'NoLeader',
+    'QuorumLost',
+    'QuorumAtRisk',
+    'ChangeInFlight',
+    'LearnerInTheWay',
+    'NameTaken',
+    'Settled',
+  ].map((reason) => `plan ${reason}`),
+  ...[
+    'Form/Bootstrap',
+    'ScaleUp/AddLearner',
+    'ScaleUp/Join',
+    'ScaleUp/CatchUp',
+    'ScaleUp/Promote',
+    'ScaleDown/TransferLeader',
+    'ScaleDown/RemoveMember',
+    'ScaleDown/RemovePod',
+    'ScaleDown/DeleteVolume',
+    'ReplaceMember/TransferLeader',
+    'ReplaceMember/RemoveMember',
+    'ReplaceMember/DeleteVolume',
+    'Rollout/TransferLeader',
+    'Rollout/RestartPod',
+    'MoveLeader/TransferLeader',
+    'Recover/Recover',
+  ].map((step) => `step ${step}`),
+  ...['Ready', 'Available', 'Degraded', 'QuorumLost', 'ScaleComplete', 'UpToDate', 'StorageReady', 'Paused'].flatMap(
+    (type) => [`${type}=True`, `${type}=False`],
+  ),
+  'refused: ConfigIndexStale',
+  'refused: QuorumAtRisk',
+  'change lost with its leader',
+]
+
 export type Fault = (typeof FAULTS)[number]
 
 export class Coverage {

@@ -7,6 +7,9 @@ import { outsideOfMicrotasks } from '../simulation/microtasks.ts'
 import { type Outcome, outcomeOf, settle } from './run-seed.ts'
 import { type CrashPoint, World } from './world.ts'
 
+/** What has changed is seen by then, though nothing may follow from it yet. */
+const SEEN_MS = 6000
+
 /** Undefined: it ends nowhere, and `calls` says how many points there are. */
 export function runCrashPoint(crash: CrashPoint | undefined): Promise<Outcome> {
   return outsideOfMicrotasks(() => {
@@ -30,6 +33,7 @@ export function runCrashPoint(crash: CrashPoint | undefined): Promise<Outcome> {
       if (world.failure !== undefined) break
       world.oracle.isQuiet = false
       stage()
+      world.runFor(SEEN_MS)
       settle(world)
     }
     return outcomeOf(7, world)

@@ -14,7 +14,10 @@ export const EDITS: readonly (readonly [fault: Fault, edit: (world: World) => bo
   ['spec: invalid', invalid],
   ['spec: scaled to zero', zero],
   ['annotation restartedAt', (world) => annotated(world, 'restartedAt', String(world.nextId()))],
-  ['annotation replace-member', (world) => annotated(world, 'replace-member', `${world.name}-${world.random.below(5)}`)],
+  [
+    'annotation replace-member',
+    (world) => annotated(world, 'replace-member', `${world.name}-${world.random.below(5)}`),
+  ],
   ['annotation move-leader', (world) => annotated(world, 'move-leader', `${world.name}-${world.random.below(5)}`)],
 ]
 
@@ -30,7 +33,7 @@ function opposite(world: World): boolean {
 }
 
 function pause(world: World): boolean {
-  world.schedule.after(300 + world.random.below(8000), () => world.edit({ paused: false }))
+  world.schedule.after(300 + world.random.below(5000), () => world.edit({ paused: false }))
   return edited(world, { paused: true })
 }
 
@@ -49,7 +52,7 @@ function invalid(world: World): boolean {
 
 /** And back, since nothing more can be seen of a cluster without pods. */
 function zero(world: World): boolean {
-  world.schedule.after(1000 + world.random.below(8000), () => world.edit({ replicas: world.random.pick(SIZES) ?? 3 }))
+  world.schedule.after(1000 + world.random.below(5000), () => world.edit({ replicas: world.random.pick(SIZES) ?? 3 }))
   return edited(world, { replicas: 0 })
 }
 
@@ -57,7 +60,8 @@ function zero(world: World): boolean {
 function annotated(world: World, name: string, value: string): boolean {
   if (world.cluster() === undefined) return false
   world.annotate(name, value)
-  if (world.random.chance(0.5)) world.schedule.after(2000 + world.random.below(9000), () => world.annotate(name, undefined))
+  if (world.random.chance(0.5))
+    world.schedule.after(2000 + world.random.below(9000), () => world.annotate(name, undefined))
   return true
 }
 

@@ -81,7 +81,8 @@ export class Kubelet {
       if (pod === undefined || pod.metadata.uid !== process.podUid) continue
       const status = this.#isReady(process) ? 'True' : 'False'
       const isRunning = textAt(listAt(pod, 'status', 'containerStatuses')[0], 'state', 'running', 'startedAt') !== ''
-      if (conditionOf(pod, 'Ready') !== status || isRunning !== process.isUp) this.#write(pod, this.#status(process, status))
+      if (conditionOf(pod, 'Ready') !== status || isRunning !== process.isUp)
+        this.#write(pod, this.#status(process, status))
     }
   }
 

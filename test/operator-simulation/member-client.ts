@@ -13,13 +13,26 @@ const STATUS_TIMEOUT_MS = 1500
 const MUTATION_TIMEOUT_MS = 10_000
 
 export function memberClient(world: World, process: OperatorProcess, permit: () => MutationPermit): AdminClient {
-  const mutate = <Value>(url: string, token: string, what: string, request: object, act: (member: MemberProcess, answer: (result: Result<Value, AdminError>) => void) => void): Promise<Result<Value, AdminFailure>> => {
+  const mutate = <Value>(
+    url: string,
+    token: string,
+    what: string,
+    request: object,
+    act: (member: MemberProcess, answer: (result: Result<Value, AdminError>) => void) => void,
+  ): Promise<Result<Value, AdminFailure>> => {
     const allowed = permit()
     if (!allowed.isAllowed) {
       world.coverage.note('stale operator woke up and asked to change something')
       return Promise.resolve(err({ kind: 'unreachable', message: allowed.reason }))
     }
-    return mutation(world, process, { url, token, what, request, withinMs: Math.min(MUTATION_TIMEOUT_MS, allowed.withinMs), act })
+    return mutation(world, process, {
+      url,
+      token,
+      what,
+      request,
+      withinMs: Math.min(MUTATION_TIMEOUT_MS, allowed.withinMs),
+      act,
+    })
   }
 
   return {
@@ -36,9 +49,13 @@ export function memberClient(world: World, process: OperatorProcess, permit: () 
         answer(world.raft.join(request.operationId, request.clusterId, request.memberId, known, member.disk))
       }),
     membership: (url, token, request) =>
-      mutate<AdminChange>(url, token, request.kind, request, (member, answer) => world.raft.change(member, request, answer)),
+      mutate<AdminChange>(url, token, request.kind, request, (member, answer) =>
+        world.raft.change(member, request, answer),
+      ),
     recover: (url, token, request) =>
-      mutate<AdminChange>(url, token, 'recover', request, (member, answer) => answer(world.raft.recover(request, member))),
+      mutate<AdminChange>(url, token, 'recover', request, (member, answer) =>
+        answer(world.raft.recover(request, member)),
+      ),
     transferLeader: (url, token, request) =>
       mutate<LeaderTransferResult>(url, token, 'transfer', request, (member, answer) => {
         const { operationId, expectedConfigIndex, memberId } = request
@@ -80,7 +97,11 @@ interface Mutation<Value> {
   readonly act: (member: MemberProcess, answer: (result: Result<Value, AdminError>) => void) => void
 }
 
-function mutation<Value>(world: World, process: OperatorProcess, call: Mutation<Value>): Promise<Result<Value, AdminFailure>> {
+function mutation<Value>(
+  world: World,
+  process: OperatorProcess,
+  call: Mutation<Value>,
+): Promise<Result<Value, AdminFailure>> {
   const { faults, random, coverage } = world
   process.beforeCall()
   return new Promise((resolve) => {
@@ -105,7 +126,10 @@ function mutation<Value>(world: World, process: OperatorProcess, call: Mutation<
       if (member === undefined || !member.isUp) return end(err(UNREACHABLE))
       world.checked(() =>
         arrive(world, process, call, member, (result) => {
-          world.log.add(process.name, `${call.what} → ${result.ok ? 'done' : `${result.error.code}: ${result.error.message}`}`)
+          world.log.add(
+            process.name,
+            `${call.what} → ${result.ok ? 'done' : `${result.error.code}: ${result.error.message}`}`,
+          )
           if (isAnswerLost) return
           world.schedule.after(1, () => end(result.ok ? result : err({ kind: 'refused', error: result.error })))
         }),
@@ -115,7 +139,13 @@ function mutation<Value>(world: World, process: OperatorProcess, call: Mutation<
   })
 }
 
-function arrive<Value>(world: World, process: OperatorProcess, { token, what, request, act }: Mutation<Value>, member: MemberProcess, answer: (result: Result<Value, AdminError>) => void): void {
+function arrive<Value>(
+  world: World,
+  process: OperatorProcess,
+  { token, what, request, act }: Mutation<Value>,
+  member: MemberProcess,
+  answer: (result: Result<Value, AdminError>) => void,
+): void {
   const secret = textAt(world.server.get('Secret', `${world.name}-admin-token`), 'data', 'token')
   if (secret === '' || Buffer.from(secret, 'base64').toString() !== token)
     return answer(err({ code: 'Unauthorized', message: 'another token' }))

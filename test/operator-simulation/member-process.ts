@@ -14,7 +14,15 @@ export interface Disk {
 }
 
 export function emptyDisk(): Disk {
-  return { clusterId: '', memberId: '', isRemoved: false, applied: 0, term: 0, known: NO_CONFIGURATION, isCursed: false }
+  return {
+    clusterId: '',
+    memberId: '',
+    isRemoved: false,
+    applied: 0,
+    term: 0,
+    known: NO_CONFIGURATION,
+    isCursed: false,
+  }
 }
 
 export interface MemberProcess {

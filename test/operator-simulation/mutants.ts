@@ -10,12 +10,18 @@ const word = process.argv[2] ?? ''
 let survivors = 0
 for (const mutant of MUTANTS.filter(({ name }) => name.includes(word))) {
   const program = join(import.meta.dirname, 'hunt.ts')
-  const { verdict, output, seconds } = await runMutant(mutant, { program, args: ['1', String(SEEDS)], timeoutMs: TIMEOUT_MS })
+  const { verdict, output, seconds } = await runMutant(mutant, {
+    program,
+    args: ['1', String(SEEDS)],
+    timeoutMs: TIMEOUT_MS,
+  })
   const how = /CAUGHT (.*)/.exec(output)?.[1]
   const isCaught = verdict === 'caught' && how !== undefined
   if (!isCaught) survivors += 1
   const what = isCaught ? how : `${verdict.toUpperCase()}\n${output.slice(-2000)}`
-  console.log(`${isCaught ? 'caught' : 'NOT   '} ${seconds.toFixed(1).padStart(6)} s  ${mutant.name}\n${' '.repeat(17)}${what}`)
+  console.log(
+    `${isCaught ? 'caught' : 'NOT   '} ${seconds.toFixed(1).padStart(6)} s  ${mutant.name}\n${' '.repeat(17)}${what}`,
+  )
 }
 console.log(`${survivors} survive`)
 process.exitCode = survivors === 0 ? 0 : 1

@@ -22,7 +22,7 @@ export class Nemesis {
     this.#strikes = STRIKES.filter(() => random.chance(0.3))
     this.#bursts = BURSTS.filter(() => random.chance(0.25))
     this.#edits = EDITS.filter(() => random.chance(0.5))
-    this.#paceMs = 400 + random.below(4000)
+    this.#paceMs = 300 + random.below(2500)
   }
 
   begin(): void {
@@ -36,8 +36,8 @@ export class Nemesis {
     const replicas = random.pick(SIZES)
     const repair = { allowVolumeReplacement: random.chance(0.3), unhealthyAfterSeconds: UNHEALTHY_AFTER_SECONDS }
     this.#world.createCluster({ replicas, scaling, repair, storage: { size: '10Gi', retention } })
-    this.#world.startOperators(random.chance(0.4) ? 2 : 1)
-    if (random.chance(0.8)) this.#world.runFor(3000 + random.below(8000))
+    this.#world.startOperators(random.chance(0.3) ? 2 : 1)
+    if (random.chance(0.8)) this.#world.runFor(3000 + random.below(5000))
   }
 
   strikeFor(ms: number): void {
@@ -69,7 +69,7 @@ export class Nemesis {
     controllers.ask()
     for (const member of kubelet.running) Object.assign(member, { isCutOff: false, isUnreachable: false })
     dismissGuests(world)
-    world.runFor(10_000) // what was scheduled to end has ended: edits there and back, lost nodes
+    world.runFor(6500) // what was scheduled to end has ended: edits there and back, lost nodes
     for (const name of ['replace-member', 'move-leader']) world.annotate(name, undefined)
     if (random.chance(0.15)) return this.#delete()
     world.edit({ replicas: random.pick(SIZES) ?? 3, paused: false })

@@ -7,7 +7,12 @@ import { pino } from 'pino'
 import { AssertionFailed } from '../../lib/assert.ts'
 import { reconcile } from '../../operator/cluster/reconcile.ts'
 import { podAdminUrl } from '../../operator/cluster/resources/names.ts'
-import { Controller, type ReconcileContext, type ReconcileResult, waitForSync } from '../../operator/controller/controller.ts'
+import {
+  Controller,
+  type ReconcileContext,
+  type ReconcileResult,
+  waitForSync,
+} from '../../operator/controller/controller.ts'
 import { LeaderElector, type MutationPermit } from '../../operator/controller/leader-election.ts'
 import { KubeError } from '../../operator/cluster/ports.ts'
 import { KubeClient } from '../../operator/kube/client.ts'
@@ -26,7 +31,12 @@ const SYNC_TIMEOUT_MS = 120_000
 const DRAIN_MS = 20_000
 const RESYNC_MS = 120_000
 const RECONCILE_TIMEOUT_MS = 60_000
-const NO_METRICS = { synced: () => undefined, relisted: () => undefined, watchFailed: () => undefined, missed: () => undefined }
+const NO_METRICS = {
+  synced: () => undefined,
+  relisted: () => undefined,
+  watchFailed: () => undefined,
+  missed: () => undefined,
+}
 
 export class OperatorProcess {
   readonly name: string
@@ -161,7 +171,10 @@ export class OperatorProcess {
     this.crash('stopped in order')
   }
 
-  #reconcileWith(client: KubeClient, permit: () => MutationPermit): (key: string, context: ReconcileContext) => Promise<ReconcileResult> {
+  #reconcileWith(
+    client: KubeClient,
+    permit: () => MutationPermit,
+  ): (key: string, context: ReconcileContext) => Promise<ReconcileResult> {
     const world = this.#world
     const admin = memberClient(world, this, permit)
     const events = {

@@ -85,7 +85,9 @@ export class Oracle {
     this.#checkIntent(what, request, operationId)
     if (what === 'bootstrap') return this.#checkBootstrap(request, status, member)
     if (what === 'recover') return this.#checkRecovery(known, member)
-    const leader = [...known.statuses.values()].filter(({ role }) => role === 'leader').toSorted((a, b) => b.term - a.term)[0]
+    const leader = [...known.statuses.values()]
+      .filter(({ role }) => role === 'leader')
+      .toSorted((a, b) => b.term - a.term)[0]
     if (leader === undefined) violated(12, `${what} without the word of a leader`)
     this.#checkFence(what, request, leader)
     if (what === 'remove') this.#checkRemoval(request, leader, known)
@@ -105,7 +107,9 @@ export class Oracle {
   }
 
   configured(before: Configuration, after: Configuration): void {
-    const changed = [...before.voters, ...after.voters].filter((id) => before.voters.includes(id) !== after.voters.includes(id))
+    const changed = [...before.voters, ...after.voters].filter(
+      (id) => before.voters.includes(id) !== after.voters.includes(id),
+    )
     if (changed.length > 1) violated(12, `more than one voter changes at once: ${changed.join(', ')}`)
   }
 
@@ -114,8 +118,13 @@ export class Oracle {
     if (kind === 'StatefulSet') return `replicas ${numberAt(body, 'spec', 'replicas')}`
     if (subresource !== 'status') return ''
     const { operation, configIndex } = at(body, 'status')
-    const step = operation === undefined ? '-' : `${textAt(operation, 'type')}/${textAt(operation, 'step')} ${textAt(operation, 'id')}`
-    const progress = listAt(body, 'status', 'conditions').find((condition) => textAt(condition, 'type') === 'Progressing')
+    const step =
+      operation === undefined
+        ? '-'
+        : `${textAt(operation, 'type')}/${textAt(operation, 'step')} ${textAt(operation, 'id')}`
+    const progress = listAt(body, 'status', 'conditions').find(
+      (condition) => textAt(condition, 'type') === 'Progressing',
+    )
     return `${step} config ${String(configIndex)} ${textAt(progress, 'reason')}`
   }
 
@@ -141,7 +150,8 @@ export class Oracle {
     if (textAt(body, 'metadata', 'resourceVersion') !== present.metadata.resourceVersion) return
     const [before, after] = [textAt(present, 'status', 'clusterID'), textAt(body, 'status', 'clusterID')]
     if (before !== '' && before !== after) violated(14, `the cluster ID changes from ${before} to ${after || 'none'}`)
-    if (this.#clusterId !== '' && after !== '' && after !== this.#clusterId) violated(14, 'a second cluster ID is minted')
+    if (this.#clusterId !== '' && after !== '' && after !== this.#clusterId)
+      violated(14, 'a second cluster ID is minted')
     if (after !== '') this.#clusterId = after
     if (numberAt(body, 'status', 'configIndex') < numberAt(present, 'status', 'configIndex'))
       violated(12, 'the recorded configuration goes back')
@@ -151,7 +161,8 @@ export class Oracle {
     for (const condition of listAt(body, 'status', 'conditions')) {
       const [type, status] = [textAt(condition, 'type'), textAt(condition, 'status')]
       if (type === 'Progressing') coverage.note(`plan ${textAt(condition, 'reason')}`)
-      else if (conditionOf(server.get('RaftCluster', this.#world.name), type) !== status) coverage.note(`${type}=${status}`)
+      else if (conditionOf(server.get('RaftCluster', this.#world.name), type) !== status)
+        coverage.note(`${type}=${status}`)
     }
   }
 
@@ -161,7 +172,8 @@ export class Oracle {
     // Scaled to zero: members and volumes stay, only the pods go.
     if (wanted === 0 && valueAt(this.#known(operator).cluster, 'spec', 'replicas') === 0) return
     for (const { name, id } of this.#world.raft.configuration.members)
-      if (ordinalOf(name) !== Infinity && ordinalOf(name) >= wanted) violated(12, `the StatefulSet is cut to ${wanted}, and ${name} is still member ${id}`)
+      if (ordinalOf(name) !== Infinity && ordinalOf(name) >= wanted)
+        violated(12, `the StatefulSet is cut to ${wanted}, and ${name} is still member ${id}`)
   }
 
   #checkVolume({ name, body }: Mutation): void {
@@ -170,13 +182,18 @@ export class Oracle {
     if (volume === undefined || volume.metadata.uid !== textAt(body, 'preconditions', 'uid')) return
     const cluster = this.#cluster()
     if (cluster?.metadata.deletionTimestamp !== undefined) {
-      if (valueAt(cluster, 'spec', 'storage', 'retention', 'whenDeleted') !== 'Delete') violated(13, `${name} is to be kept`)
+      if (valueAt(cluster, 'spec', 'storage', 'retention', 'whenDeleted') !== 'Delete')
+        violated(13, `${name} is to be kept`)
       return
     }
     const disk = kubelet.disks.get(volume.metadata.uid)
-    const isMember = disk !== undefined && disk.clusterId === raft.clusterId && raft.configuration.members.some(({ id }) => id === disk.memberId)
+    const isMember =
+      disk !== undefined &&
+      disk.clusterId === raft.clusterId &&
+      raft.configuration.members.some(({ id }) => id === disk.memberId)
     if (isMember) violated(13, `${name} is deleted, the volume of member ${disk.memberId}`)
-    if (volume.metadata.labels?.['raftkv.dev/cluster-uid'] !== cluster?.metadata.uid) violated(13, `${name} is somebody else's`)
+    if (volume.metadata.labels?.['raftkv.dev/cluster-uid'] !== cluster?.metadata.uid)
+      violated(13, `${name} is somebody else's`)
   }
 
   /** A pod of a voter goes only where a quorum of others is there, as far as the operator could know. */
@@ -190,22 +207,30 @@ export class Oracle {
     if (!this.#known(operator).statuses.has(name)) return
     const leader = [...this.#known(operator).statuses.values()].find(({ role }) => role === 'leader')
     if (leader === undefined) violated(12, `${name} is deleted without the word of a leader`)
-    const isActive = leader.memberId === member.id || leader.peers.some((peer) => peer.id === member.id && peer.isActive)
+    const isActive =
+      leader.memberId === member.id || leader.peers.some((peer) => peer.id === member.id && peer.isActive)
     if (!isActive) return
     if (leader.memberId === member.id && leader.voters.length > 1) violated(12, `${name} is deleted, and it leads`)
-    const others = leader.voters.filter((id) => id !== member.id && (id === leader.memberId || leader.peers.some((peer) => peer.id === id && peer.isActive)))
+    const others = leader.voters.filter(
+      (id) =>
+        id !== member.id && (id === leader.memberId || leader.peers.some((peer) => peer.id === id && peer.isActive)),
+    )
     if (leader.voters.length > 2 && others.length < quorumOf(leader.voters.length))
       violated(12, `${name} is deleted, and ${others.length} of ${leader.voters.length} voters would be left`)
   }
 
   #checkBootstrap(request: object, status: Json, member: MemberProcess): void {
-    if (textAt(request, 'clusterId') !== textAt(status, 'clusterID')) violated(14, 'the cluster ID was not recorded before it is used')
+    if (textAt(request, 'clusterId') !== textAt(status, 'clusterID'))
+      violated(14, 'the cluster ID was not recorded before it is used')
     if (ordinalOf(member.name) !== 0) violated(14, `${member.name} is the seed`)
   }
 
   #checkFence(what: string, request: object, leader: AdminStatus): void {
     if (numberAt(request, 'expectedConfigIndex') !== leader.configIndex)
-      violated(12, `${what} on configuration ${numberAt(request, 'expectedConfigIndex')}, the leader told of ${leader.configIndex}`)
+      violated(
+        12,
+        `${what} on configuration ${numberAt(request, 'expectedConfigIndex')}, the leader told of ${leader.configIndex}`,
+      )
     const isChange = ['add-learner', 'promote', 'remove'].includes(what)
     if (isChange && leader.isChangePending) violated(12, `${what} while the leader told of a change in flight`)
     if (what === 'add-learner' && leader.learners.length > 0) violated(12, 'a second learner is added')
@@ -239,7 +264,9 @@ export class Oracle {
     const member = leader.members.find(({ id }) => id === memberId)
     if (memberId === leader.memberId) violated(12, `the leader ${memberId} is removed without moving leadership first`)
     if (member === undefined) violated(12, `${memberId} is removed, which is no member`)
-    const active = leader.voters.filter((id) => id === leader.memberId || leader.peers.some((peer) => peer.id === id && peer.isActive))
+    const active = leader.voters.filter(
+      (id) => id === leader.memberId || leader.peers.some((peer) => peer.id === id && peer.isActive),
+    )
     const after = leader.voters.filter((id) => id !== memberId)
     const healthyAfter = active.filter((id) => id !== memberId).length
     if (active.length < quorumOf(leader.voters.length) || healthyAfter < quorumOf(after.length))
@@ -248,7 +275,9 @@ export class Oracle {
     // A learner has no vote; one whose data is lost goes first, wherever it stands.
     if (member.isLearner || known.statuses.get(member.name)?.role === 'waiting') return
     if (ordinal >= replicas) {
-      const above = leader.members.filter(({ name, isLearner }) => !isLearner && ordinalOf(name) > ordinal && ordinalOf(name) !== Infinity)
+      const above = leader.members.filter(
+        ({ name, isLearner }) => !isLearner && ordinalOf(name) > ordinal && ordinalOf(name) !== Infinity,
+      )
       if (above.length > 0) violated(12, `${member.name} goes before ${above.map(({ name }) => name).join(', ')}`)
       return
     }
@@ -263,9 +292,10 @@ export class Oracle {
     const isBegun = textAt(cluster, 'status', 'operation', 'memberID') === memberId
     if ([name, memberId].includes(asked ?? '') && (handled !== asked || isBegun)) return
     const isAllowed = valueAt(cluster, 'spec', 'repair', 'allowVolumeReplacement') === true
-    const isHeard = [...statuses.values()].some(({ peers }) => peers.some(({ id, isActive }) => id === memberId && isActive))
-    if (!isAllowed || isHeard)
-      violated(12, `${name} is removed though it is wanted and has its data`)
+    const isHeard = [...statuses.values()].some(({ peers }) =>
+      peers.some(({ id, isActive }) => id === memberId && isActive),
+    )
+    if (!isAllowed || isHeard) violated(12, `${name} is removed though it is wanted and has its data`)
   }
 
   /** One intent, one ID: the same ID never names two different changes. */
@@ -273,7 +303,8 @@ export class Oracle {
     const { expectedConfigIndex, memberId, member } = at({ request }, 'request')
     const intent = JSON.stringify([what, expectedConfigIndex, memberId, member])
     const before = this.#operations.get(operationId)
-    if (before !== undefined && !isEqual(before, intent)) violated(12, `operation ${operationId} was ${before} and is ${intent}`)
+    if (before !== undefined && !isEqual(before, intent))
+      violated(12, `operation ${operationId} was ${before} and is ${intent}`)
     this.#operations.set(operationId, intent)
   }
 

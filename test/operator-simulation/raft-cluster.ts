@@ -70,7 +70,9 @@ export class RaftCluster {
   }
 
   process(id: string): MemberProcess | undefined {
-    return this.#world.kubelet.running.find((process) => process.disk.memberId === id && process.disk.clusterId === this.clusterId)
+    return this.#world.kubelet.running.find(
+      (process) => process.disk.memberId === id && process.disk.clusterId === this.clusterId,
+    )
   }
 
   /** Members that run and hear the others. */
@@ -132,13 +134,18 @@ export class RaftCluster {
 
   /** At once, as somebody with etcdctl would do it; no fence, no operation. */
   changeByHand(request: MembershipRequest): boolean {
-    if (this.leader === '' || this.#pending !== undefined) return false
+    if (!this.#leaderHolds() || this.#pending !== undefined) return false
     if (refuse(requested(request), undefined, this.#facts()) !== undefined) return false
     this.#apply(request)
     return true
   }
 
-  transfer(asked: MemberProcess, operationId: string, expected: number, to: string): Result<{ leader: string; term: number }, AdminError> {
+  transfer(
+    asked: MemberProcess,
+    operationId: string,
+    expected: number,
+    to: string,
+  ): Result<{ leader: string; term: number }, AdminError> {
     const first = this.#transfers.get(operationId)
     if (first !== undefined) return ok(first)
     if (!this.#leads(asked)) return refused('NoLeader', 'no leader is known')
@@ -159,7 +166,8 @@ export class RaftCluster {
     const { known } = disk
     const isAlone = known.voters.join() === memberId && known.learners.length === 0
     if (isAlone) return ok({ operationId, memberId, clusterId, configIndex: known.index })
-    if (request.expectedConfigIndex !== known.index) return refused('ConfigIndexStale', 'decided on another configuration')
+    if (request.expectedConfigIndex !== known.index)
+      return refused('ConfigIndexStale', 'decided on another configuration')
     if (this.leader !== '' && !isCutOff) return refused('Conflict', `member ${this.leader} leads`)
     this.#pending = undefined
     for (const member of this.configuration.members) if (member.id !== memberId) this.removed.add(member.id)
@@ -210,7 +218,10 @@ export class RaftCluster {
       voters: configuration.voters,
       votersOutgoing: [],
       learners: configuration.learners,
-      members: configuration.members.map((member) => ({ ...member, isLearner: configuration.learners.includes(member.id) })),
+      members: configuration.members.map((member) => ({
+        ...member,
+        isLearner: configuration.learners.includes(member.id),
+      })),
       isChangePending: isLeader && this.#pending !== undefined,
       peers: role === 'leader' ? this.#peers(process) : [],
       configHistory: [],
@@ -255,7 +266,12 @@ export class RaftCluster {
   }
 
   #leads(asked: MemberProcess): boolean {
-    return this.#leaderHolds() && this.isConnected(asked.disk.memberId) && asked.disk.clusterId === this.clusterId && !asked.disk.isRemoved
+    return (
+      this.#leaderHolds() &&
+      this.isConnected(asked.disk.memberId) &&
+      asked.disk.clusterId === this.clusterId &&
+      !asked.disk.isRemoved
+    )
   }
 
   #leaderHolds(): boolean {
@@ -337,7 +353,10 @@ export class RaftCluster {
     if (request.kind === 'remove') this.removed.add(memberId)
     const change = { operationId: request.operationId, memberId, clusterId: this.clusterId, configIndex: next.index }
     if (request.operationId !== '') this.#results.set(request.operationId, change)
-    this.#world.log.add('cluster', `${request.kind} ${memberId} → voters ${next.voters.join(',')} learners ${next.learners.join(',')} (${next.index})`)
+    this.#world.log.add(
+      'cluster',
+      `${request.kind} ${memberId} → voters ${next.voters.join(',')} learners ${next.learners.join(',')} (${next.index})`,
+    )
     if (memberId === this.leader && request.kind === 'remove') this.leader = ''
     this.#replicate()
     return change
@@ -385,11 +404,21 @@ function after(now: Configuration, request: MembershipRequest, id: string, index
   const others = (ids: readonly string[]): readonly string[] => ids.filter((other) => other !== id)
   switch (request.kind) {
     case 'add-learner':
-      return { index, voters: now.voters, learners: [...now.learners, id], members: [...now.members, { id, clientURLs: [], ...request.member }] }
+      return {
+        index,
+        voters: now.voters,
+        learners: [...now.learners, id],
+        members: [...now.members, { id, clientURLs: [], ...request.member }],
+      }
     case 'promote':
       return { ...now, index, voters: [...now.voters, id], learners: others(now.learners) }
     case 'remove':
-      return { index, voters: others(now.voters), learners: others(now.learners), members: now.members.filter((member) => member.id !== id) }
+      return {
+        index,
+        voters: others(now.voters),
+        learners: others(now.learners),
+        members: now.members.filter((member) => member.id !== id),
+      }
     default:
       throw new Error('unknown change')
   }

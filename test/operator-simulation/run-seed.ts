@@ -26,10 +26,10 @@ export interface Outcome {
   readonly virtualMs: number
 }
 
-export const FAULT_MS = 40_000
+export const FAULT_MS = 25_000
 /** After the last fault: learners that time out, one after the other, included. */
 const CONVERGE_MS = 300_000
-const QUIET_MS = 12_000
+const QUIET_MS = 7_000
 
 export function runSeed(seed: number, options: Partial<SeedOptions> = {}): Promise<Outcome> {
   return outsideOfMicrotasks(() => simulate(seed, { faultMs: FAULT_MS, ...options }))

@@ -17,7 +17,8 @@ function membersMissing({ raft, name }: World, cluster: StoredObject): string | 
   const wanted = ordinals(replicas).map((ordinal) => `${name}-${ordinal}`)
   const { members, voters, learners } = raft.configuration
   const voterNames = members.filter(({ id }) => voters.includes(id)).map((member) => member.name)
-  if (voterNames.toSorted().join() !== wanted.join()) return `voters are ${voterNames.join(', ')}, not ${wanted.join(', ')}`
+  if (voterNames.toSorted().join() !== wanted.join())
+    return `voters are ${voterNames.join(', ')}, not ${wanted.join(', ')}`
   if (learners.length > 0) return `learners are left: ${learners.join(', ')}`
   const status = textAt(cluster, 'status', 'clusterID')
   return status === raft.clusterId ? undefined : `the recorded cluster is ${status}`
@@ -27,7 +28,8 @@ function objectsMissing(world: World, cluster: StoredObject): string | undefined
   const { server, name } = world
   const replicas = numberAt(cluster, 'spec', 'replicas')
   const set = server.get('StatefulSet', name)
-  if (numberAt(set, 'spec', 'replicas') !== replicas) return `the StatefulSet has ${numberAt(set, 'spec', 'replicas')} replicas`
+  if (numberAt(set, 'spec', 'replicas') !== replicas)
+    return `the StatefulSet has ${numberAt(set, 'spec', 'replicas')} replicas`
   const pods = server.list('Pod').map(({ metadata }) => metadata.name)
   if (pods.length !== replicas) return `pods are ${pods.join(', ')}`
   const isKept = valueAt(cluster, 'spec', 'storage', 'retention', 'whenScaled') === 'Retain'
@@ -35,8 +37,11 @@ function objectsMissing(world: World, cluster: StoredObject): string | undefined
   const extra = volumes.filter(({ metadata }) => Number(metadata.name.split('-').at(-1)) >= replicas)
   if (!isKept && extra.length > 0) return `volumes are left: ${extra.map(({ metadata }) => metadata.name).join(', ')}`
   const size = textAt(cluster, 'spec', 'storage', 'size')
-  const small = volumes.filter((volume) => !extra.includes(volume) && textAt(volume, 'spec', 'resources', 'requests', 'storage') !== size)
-  if (size !== '' && small.length > 0) return `volumes are not ${size}: ${small.map(({ metadata }) => metadata.name).join(', ')}`
+  const small = volumes.filter(
+    (volume) => !extra.includes(volume) && textAt(volume, 'spec', 'resources', 'requests', 'storage') !== size,
+  )
+  if (size !== '' && small.length > 0)
+    return `volumes are not ${size}: ${small.map(({ metadata }) => metadata.name).join(', ')}`
   return outdated(world, set)
 }
 
@@ -44,7 +49,9 @@ function objectsMissing(world: World, cluster: StoredObject): string | undefined
 function outdated({ server }: World, set: StoredObject | undefined): string | undefined {
   const revision = textAt(set, 'status', 'updateRevision')
   const old = server.list('Pod').filter(({ metadata }) => metadata.labels?.['controller-revision-hash'] !== revision)
-  return old.length === 0 ? undefined : `made from an older template: ${old.map(({ metadata }) => metadata.name).join(', ')}`
+  return old.length === 0
+    ? undefined
+    : `made from an older template: ${old.map(({ metadata }) => metadata.name).join(', ')}`
 }
 
 function conditionsMissing(cluster: StoredObject): string | undefined {
@@ -61,15 +68,18 @@ function conditionsMissing(cluster: StoredObject): string | undefined {
     ['StorageReady', 'True'],
   ] as const)
     if (conditionOf(cluster, type) !== status) return `${type} is not ${status}`
-  if (numberAt(cluster, 'status', 'observedGeneration') !== cluster.metadata.generation) return 'the last spec is not observed'
+  if (numberAt(cluster, 'status', 'observedGeneration') !== cluster.metadata.generation)
+    return 'the last spec is not observed'
   return undefined
 }
 
 function leftovers({ server, isVolumeKept }: World): string | undefined {
   const owned = [...server.all()].filter(({ kind }) => !['Lease', 'PersistentVolumeClaim'].includes(kind))
-  if (owned.length > 0) return `left after the deletion: ${owned.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ')}`
+  if (owned.length > 0)
+    return `left after the deletion: ${owned.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ')}`
   const volumes = server.list('PersistentVolumeClaim')
-  if (!isVolumeKept && volumes.length > 0) return `volumes are left: ${volumes.map(({ metadata }) => metadata.name).join(', ')}`
+  if (!isVolumeKept && volumes.length > 0)
+    return `volumes are left: ${volumes.map(({ metadata }) => metadata.name).join(', ')}`
   return undefined
 }
 

@@ -18,7 +18,10 @@ export const STRIKES: readonly Strike[] = [
   ['volume lost with its data', loseVolume],
   ['volume that is not provisioned for a while', volumeStuck],
   ['node lost', loseNode],
-  ['member crash', (world) => withMember(world, (member) => world.kubelet.crash(member, 200 + world.random.below(6000)))],
+  [
+    'member crash',
+    (world) => withMember(world, (member) => world.kubelet.crash(member, 200 + world.random.below(6000))),
+  ],
   ['member cut off from its peers', (world) => withMember(world, (member) => cut(world, member, 'isCutOff'))],
   ['member cut off from the operator', (world) => withMember(world, (member) => cut(world, member, 'isUnreachable'))],
   ['learner that never catches up', curseLearner],

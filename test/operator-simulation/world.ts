@@ -157,13 +157,20 @@ export class World {
     if (object.kind === 'Pod') {
       if (before === undefined && after !== undefined) this.kubelet.onPod(after)
       if (after === undefined && before !== undefined) this.kubelet.onPodGone(before)
-      const isDeleting = after?.metadata.deletionTimestamp !== undefined && before?.metadata.deletionTimestamp === undefined
+      const isDeleting =
+        after?.metadata.deletionTimestamp !== undefined && before?.metadata.deletionTimestamp === undefined
       if (isDeleting) this.kubelet.onPodDeleting(after)
     }
     if (object.kind === 'PersistentVolumeClaim' && after === undefined) this.kubelet.disks.delete(object.metadata.uid)
     if (['Lease', 'Event', 'Secret'].includes(object.kind)) return
     // Status of a RaftCluster concerns no controller of Kubernetes.
-    if (object.kind === 'RaftCluster' && before !== undefined && after !== undefined && isEqual(before['spec'], after['spec'])) return
+    if (
+      object.kind === 'RaftCluster' &&
+      before !== undefined &&
+      after !== undefined &&
+      isEqual(before['spec'], after['spec'])
+    )
+      return
     this.controllers.ask()
   }
 
