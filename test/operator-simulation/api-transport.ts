@@ -238,10 +238,10 @@ class Stream implements AsyncIterable<Uint8Array> {
       next: () => {
         const line = this.#lines.shift()
         if (line !== undefined) return Promise.resolve({ done: false, value: line })
-        if (this.#error !== undefined) return Promise.reject(this.#error as Error)
+        if (this.#error !== undefined) return Promise.reject(this.#error)
         if (this.isOver) return Promise.resolve({ done: true, value: undefined })
         return new Promise<IteratorResult<Uint8Array, undefined>>((resolve, reject) => {
-          this.#reader = { resolve: resolve as (result: IteratorResult<Uint8Array>) => void, reject }
+          this.#reader = { resolve, reject }
         })
       },
       return: () => {

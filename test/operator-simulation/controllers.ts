@@ -43,7 +43,7 @@ export class Controllers {
   #collectGarbage(): void {
     const { server } = this.#world
     const uids = new Set([...server.all()].map(({ metadata }) => metadata.uid))
-    for (const object of [...server.all()]) {
+    for (const object of Array.from(server.all())) {
       const owners = object.metadata.ownerReferences ?? []
       if (owners.length > 0 && owners.every(({ uid }) => !uids.has(uid)))
         server.delete(object.kind, object.metadata.name, object.metadata.uid)

@@ -19,6 +19,8 @@ function membersMissing({ raft, name }: World, cluster: StoredObject): string | 
   const voterNames = members.filter(({ id }) => voters.includes(id)).map((member) => member.name)
   if (voterNames.toSorted().join() !== wanted.join())
     return `voters are ${voterNames.join(', ')}, not ${wanted.join(', ')}`
+  const lost = members.filter(({ id }) => raft.process(id)?.isUp !== true)
+  if (lost.length > 0) return `${lost.map((member) => member.name).join(', ')} has lost its data or does not run`
   if (learners.length > 0) return `learners are left: ${learners.join(', ')}`
   const status = textAt(cluster, 'status', 'clusterID')
   return status === raft.clusterId ? undefined : `the recorded cluster is ${status}`

@@ -23,15 +23,14 @@ test('seeds that found something once', async () => {
   }
 })
 
-test('the operator ends right before and right after each single call of a whole life, and every time it all comes true', async () => {
+test('the operator ends right after each single call of a whole life, and every time it all comes true', async () => {
   const whole = await runCrashPoint(undefined)
   assert.equal(whole.failure?.error.message, undefined)
   assert(whole.calls > 80, `${whole.calls} calls`)
   for (let call = 1; call <= whole.calls; call++) {
-    for (const when of ['before', 'after'] as const) {
-      const { failure } = await runCrashPoint({ call, when })
-      assert.equal(failure?.error.message, undefined, `ends ${when} call ${call}`)
-    }
+    // Right before a call is where it was right after the one before: the seeds do that by chance.
+    const { failure } = await runCrashPoint({ call, when: 'after' })
+    assert.equal(failure?.error.message, undefined, `ends after call ${call}`)
   }
 })
 
