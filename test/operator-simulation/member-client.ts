@@ -6,6 +6,7 @@ import type { AdminClient, AdminFailure } from '../../operator/cluster/ports.ts'
 import { textAt } from './json.ts'
 import type { MemberProcess } from './member-process.ts'
 import type { OperatorProcess } from './operator-process.ts'
+import { addByHand } from './strikes.ts'
 import type { World } from './world.ts'
 
 const UNREACHABLE = { kind: 'unreachable', message: 'connection refused' } as const
@@ -22,7 +23,6 @@ export function memberClient(world: World, process: OperatorProcess, permit: () 
   ): Promise<Result<Value, AdminFailure>> => {
     const allowed = permit()
     if (!allowed.isAllowed) {
-      world.coverage.note('stale operator woke up and asked to change something')
       return Promise.resolve(err({ kind: 'unreachable', message: allowed.reason }))
     }
     return mutation(world, process, {
@@ -130,11 +130,13 @@ function mutation<Value>(
             process.name,
             `${call.what} → ${result.ok ? 'done' : `${result.error.code}: ${result.error.message}`}`,
           )
-          if (isAnswerLost) return
-          world.schedule.after(1, () => end(result.ok ? result : err({ kind: 'refused', error: result.error })))
+          if (!isAnswerLost)
+            world.schedule.after(1, () => end(result.ok ? result : err({ kind: 'refused', error: result.error })))
         }),
       )
       process.afterCall()
+      // Reset, or silence until the time limit.
+      if (isAnswerLost && random.chance(0.7)) world.schedule.after(2, () => end(err(UNREACHABLE)))
     })
   })
 }
@@ -151,6 +153,8 @@ function arrive<Value>(
     return answer(err({ code: 'Unauthorized', message: 'another token' }))
   world.log.add(process.name, `${what} at ${member.name} ${JSON.stringify(request).slice(0, 220)}`)
   world.oracle.memberMutation(process.identity, what, request, member)
+  // Somebody with etcdctl was a moment faster.
+  if (world.random.chance(world.faults.conflict / 4) && what !== 'bootstrap') addByHand(world)
   act(member, answer)
 }
 

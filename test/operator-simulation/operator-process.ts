@@ -67,7 +67,11 @@ export class OperatorProcess {
       onLeaderSeen: () => undefined,
       onError: () => undefined,
     })
-    const permit = (): MutationPermit => this.#elector.permit()
+    const permit = (): MutationPermit => {
+      const given = this.#elector.permit()
+      if (!given.isAllowed) world.coverage.note('stale operator woke up and asked to change something')
+      return given
+    }
     this.#watches = createWatches({
       client: unguarded,
       clock,

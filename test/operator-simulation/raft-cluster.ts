@@ -51,6 +51,8 @@ export class RaftCluster {
   /** Member ID; empty while there is none. */
   leader = ''
   lastIndex = 0
+  /** Whoever joins next never catches up. */
+  isNextCursed = false
   configuration: Configuration = NO_CONFIGURATION
   readonly removed = new Set<string>()
   /** Members whose data directory held something of the cluster. */
@@ -105,7 +107,8 @@ export class RaftCluster {
       return ok({ operationId, memberId, clusterId, configIndex: known.index })
     }
     this.#world.oracle.joins(this, memberId)
-    Object.assign(disk, { clusterId, memberId, applied: 0 }) // it knows no configuration before the leader's first word
+    Object.assign(disk, { clusterId, memberId, applied: 0, isCursed: this.isNextCursed }) // it knows no configuration before the leader's first word
+    this.isNextCursed = false
     return ok({ operationId, memberId, clusterId, configIndex: known.index })
   }
 
@@ -120,7 +123,7 @@ export class RaftCluster {
       return answer(err(refusal.error))
     }
     const { random, schedule } = this.#world
-    const isSlow = random.chance(0.05)
+    const isSlow = random.chance(0.15)
     let isOver = false
     const once = (result: Change): void => {
       if (!isOver) answer(result)
@@ -129,6 +132,7 @@ export class RaftCluster {
     const dueMs = schedule.now + (isSlow ? random.below(3000) : random.below(20))
     this.#pending = { request, leader: this.leader, dueMs, isReplicated: random.chance(0.5), answer: once }
     schedule.after(dueMs - schedule.now, () => this.turn())
+    if (isSlow && random.chance(0.3)) schedule.after(1, () => this.leadershipMoves())
     schedule.after(PROPOSAL_TIMEOUT_MS, () => once(refused('Timeout', 'whether the change was made is not known')))
   }
 

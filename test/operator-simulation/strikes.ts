@@ -164,11 +164,10 @@ function loseNode(world: World): boolean {
   return true
 }
 
+/** The next one that joins. */
 function curseLearner(world: World): boolean {
-  const [learner] = world.raft.configuration.learners
-  const process = learner === undefined ? undefined : world.raft.process(learner)
-  if (process === undefined || process.disk.isCursed) return false
-  process.disk.isCursed = true
+  if (world.raft.isNextCursed) return false
+  world.raft.isNextCursed = true
   return true
 }
 
@@ -198,7 +197,7 @@ function removeByHand(world: World): boolean {
 }
 
 /** It stays for some seconds; nobody can be added meanwhile. */
-function addByHand(world: World): boolean {
+export function addByHand(world: World): boolean {
   const { raft, schedule } = world
   const member = { name: 'guest', peerURLs: [`http://guest-${world.nextId()}:2380`] }
   if (!raft.changeByHand({ kind: 'add-learner', operationId: '', expectedConfigIndex: 0, member })) return false
