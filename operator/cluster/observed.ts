@@ -118,10 +118,11 @@ export function memberOrdinals({ cluster, membership }: Observed): ReadonlySet<n
   return new Set([...certain, ...possible].flatMap(({ ordinal }) => (ordinal === undefined ? [] : [ordinal])))
 }
 
-/** Also whom an operation was to add: whether it did may have been learned by nobody. */
+/** Also whom an operation is about, until its removal is confirmed: that it was added may have been learned by nobody. */
 function possibleMembers({ recorded }: RaftCluster): readonly { readonly ordinal?: number | undefined }[] {
   const { members, operation } = recorded
-  return operation?.type === 'ScaleUp' ? [...members, operation] : members
+  if (operation === undefined || ['RemovePod', 'DeleteVolume'].includes(operation.step)) return members
+  return [...members, operation]
 }
 
 /** Members that say they belong to another cluster. */

@@ -26,3 +26,19 @@ test('a member that was added and never written down keeps its pod while no lead
   await look(world)
   assert(world.replicas() >= 2, `kv-1 is a member, and the StatefulSet has ${world.replicas()} replicas`)
 })
+
+test('so does one that was about to be removed again', async () => {
+  const world = await formed({ replicas: 1 })
+  world.edit({ replicas: 3 })
+  await crashOnceChanged(world, () => world.cluster.learners.length === 1)
+  world.edit({ replicas: 1 })
+  const before = (what: 'kube' | 'admin'): void => {
+    if (what === 'admin') throw new Crash()
+  }
+  await look(world, { before })
+  assert.deepEqual(Reflect.get(Object(world.status()['operation']), 'step'), 'RemoveMember')
+  world.setReplicas(0)
+  world.tick()
+  await look(world)
+  assert(world.replicas() >= 2, `kv-1 is a member, and the StatefulSet has ${world.replicas()} replicas`)
+})

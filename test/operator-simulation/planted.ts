@@ -160,7 +160,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'who was to be added is forgotten while no leader answers',
     file: `${CLUSTER}/observed.ts`,
-    find: "return operation?.type === 'ScaleUp' ? [...members, operation] : members",
+    find: 'return [...members, operation]',
     replace: 'return members',
   },
 ]

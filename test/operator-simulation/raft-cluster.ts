@@ -136,11 +136,14 @@ export class RaftCluster {
     schedule.after(PROPOSAL_TIMEOUT_MS, () => once(refused('Timeout', 'whether the change was made is not known')))
   }
 
-  /** At once, as somebody with etcdctl would do it; no fence, no operation. */
+  /** As somebody with etcdctl would do it; no fence, no operation. */
   changeByHand(request: MembershipRequest): boolean {
     if (!this.#leaderHolds() || this.#pending !== undefined) return false
     if (refuse(requested(request), undefined, this.#facts()) !== undefined) return false
-    this.#apply(request)
+    const { random, schedule } = this.#world
+    const dueMs = schedule.now + (random.chance(0.5) ? 0 : random.below(2000))
+    this.#pending = { request, leader: this.leader, dueMs, isReplicated: random.chance(0.5), answer: () => undefined }
+    schedule.after(dueMs - schedule.now, () => this.turn())
     return true
   }
 
