@@ -12,6 +12,7 @@ export const ADMIN_PATHS = {
   join: '/admin/v1/join',
   membership: '/admin/v1/membership',
   leaderTransfer: '/admin/v1/leader-transfer',
+  recover: '/admin/v1/recover',
 } as const
 
 /** `waiting`: an empty data directory that has not been told to bootstrap or to join. */
@@ -36,6 +37,11 @@ export interface AdminPeer {
   readonly state: PeerState
   /** Heard from within one election timeout. */
   readonly isActive: boolean
+}
+
+export interface AdminAlarm {
+  readonly memberId: string
+  readonly type: 'NOSPACE' | 'CORRUPT'
 }
 
 export interface ConfigHistoryRow {
@@ -76,6 +82,8 @@ export interface AdminStatus {
   readonly etcdVersion: string
   readonly dbSizeBytes: number
   readonly revision: number
+  /** In force in the whole cluster; absent where a member of another version does not tell. */
+  readonly alarms?: readonly AdminAlarm[]
 }
 
 export interface BootstrapMember {
@@ -133,7 +141,21 @@ export interface LeaderTransferRequest {
   readonly memberId: string
 }
 
-/** Answer to bootstrap, join and membership. */
+/**
+ * The quorum is lost for good: the asked member goes on as a cluster of itself alone, with all that it has (see
+ * --force-new-cluster). Writes that only the others had are lost; should the others come back with their data, they are
+ * another cluster of the same ID. Refused while a leader is known. A repeat after it succeeded is a success until the
+ * configuration changes again.
+ */
+export interface RecoverRequest {
+  readonly operationId: string
+  readonly clusterId: string
+  /** The asked member's own. */
+  readonly memberId: string
+  readonly expectedConfigIndex: number
+}
+
+/** Answer to bootstrap, join, membership and recover. */
 export interface AdminChange {
   readonly operationId: string
   /** The member that the change was about. */
@@ -156,7 +178,7 @@ export type AdminErrorCode =
   | 'NotFound' // 404: no such path or member
   | 'ConfigIndexStale' // 409: configIndex says the current one
   | 'ChangeInFlight' // 409
-  | 'Conflict' // 409: already another cluster or member
+  | 'Conflict' // 409: already another cluster or member; a leader is there and nothing to recover
   | 'QuorumAtRisk' // 412: the healthy voters could not commit it; message has the arithmetic
   | 'LearnerLagging' // 412: lag says by how much
   | 'NoLeader' // 503

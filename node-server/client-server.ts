@@ -1,6 +1,6 @@
 /** What clients are served: gRPC and HTTP, on one port or on two, for as long as the member runs. */
 import type { Logger } from 'pino'
-import { systemClock } from '../lib/system-clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { MemberMetrics } from './api/admin/metrics.ts'
 import { etcdServices } from './api/etcd/services.ts'
 import { httpHandler, type HttpHandler } from './api/http/handler.ts'
@@ -23,6 +23,7 @@ export interface ClientServerParts {
   readonly log: Logger
   readonly metrics: MemberMetrics
   readonly tls: TlsOptions | undefined
+  readonly clock: Clock
   readonly onFatal: (error: unknown) => void
 }
 
@@ -51,12 +52,12 @@ export class ClientServer {
 
   /** Rejects when an address cannot be bound. */
   static async open(member: NodePort, parts: ClientServerParts): Promise<ClientServer> {
-    const { config, log, metrics, tls } = parts
+    const { config, log, metrics, tls, clock } = parts
     const { listenClientURLs, listenClientHTTPURLs: urls, maxTxnOps, maxRequestBytes } = config
-    const hub = new WatchHub(member, systemClock)
+    const hub = new WatchHub(member, clock)
     const services = etcdServices(member, {
       maxTxnOps,
-      clock: systemClock,
+      clock,
       watch: {
         hub,
         maxRequestBytes,

@@ -29,6 +29,7 @@ const STATUS: AdminStatus = {
   etcdVersion: '3.7.0',
   dbSizeBytes: 4096,
   revision: 5,
+  alarms: [{ memberId: 'b2', type: 'NOSPACE' }],
 }
 const CHANGE = { operationId: 'op-1', memberId: 'a1', clusterId: 'c1', configIndex: 12 }
 const PROMOTE = { kind: 'promote', operationId: 'op-1', expectedConfigIndex: 9, memberId: 'a1' } as const

@@ -17,6 +17,7 @@ import type {
   LeaderTransferRequest,
   LeaderTransferResult,
   MembershipRequest,
+  RecoverRequest,
 } from '../lib/admin-api.ts'
 import { ADMIN_PATHS, ADMIN_STATUS_CODES } from '../lib/admin-api.ts'
 import type { Result } from '../lib/result.ts'
@@ -85,6 +86,7 @@ const status = z.object({
   etcdVersion: z.string(),
   dbSizeBytes: count,
   revision: count,
+  alarms: rows(z.object({ memberId: id, type: z.enum(['NOSPACE', 'CORRUPT']) })).default([]),
 })
 
 const change = z.object({ operationId: z.string(), memberId: id, clusterId: id, configIndex: count })
@@ -145,6 +147,10 @@ export class HttpAdminClient implements AdminClient {
     signal?: AbortSignal,
   ): Promise<Result<LeaderTransferResult, AdminFailure>> {
     return this.#mutate(url + ADMIN_PATHS.leaderTransfer, token, body, signal, transfer)
+  }
+
+  async recover(url: string, token: string, body: RecoverRequest, signal?: AbortSignal): Promise<AdminResult> {
+    return this.#change(url + ADMIN_PATHS.recover, token, body, signal)
   }
 
   async #change(

@@ -8,6 +8,7 @@ import type {
   LeaderTransferRequest,
   LeaderTransferResult,
   MembershipRequest,
+  RecoverRequest,
 } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
 
@@ -19,6 +20,8 @@ export interface AdminPort {
   changeMembership(request: MembershipRequest): Promise<Result<AdminChange, AdminError>>
   /** Forwards to the leader; resolves once the target leads or the transfer was given up. */
   transferLeader(request: LeaderTransferRequest): Promise<Result<LeaderTransferResult, AdminError>>
+  /** This member alone goes on; it serves nobody for a moment. */
+  recover(request: RecoverRequest): Promise<Result<AdminChange, AdminError>>
   /** Undefined when ready to serve clients, otherwise the reason in words. */
   notReadyReason(): string | undefined
 }

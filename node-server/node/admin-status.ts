@@ -1,7 +1,8 @@
 /** What GET /admin/v1/status answers, in every state of a member's life. */
-import type { AdminStatus, MemberRole } from '../../lib/admin-api.ts'
+import type { AdminAlarm, AdminStatus, MemberRole } from '../../lib/admin-api.ts'
 import { NOBODY, formatId } from '../../lib/ids.ts'
 import { listConfigHistory } from '../mvcc/members.ts'
+import type { Store } from '../mvcc/store.ts'
 import type { RaftStatus } from '../raft/raft.ts'
 import type { StoredIdentity } from '../storage/data-directory.ts'
 import { decodeHistoryRow } from './configuration.ts'
@@ -29,12 +30,19 @@ export function adminStatus(base: Base, identity: StoredIdentity | undefined, no
     configHistory: listConfigHistory(store).map(decodeHistoryRow),
     dbSizeBytes: store.size().totalBytes,
     revision: store.revision,
+    alarms: alarmsOf(store),
   }
+}
+
+function alarmsOf({ alarms }: Store): readonly AdminAlarm[] {
+  const of = (ids: ReadonlySet<bigint>, type: AdminAlarm['type']): AdminAlarm[] =>
+    [...ids].map((id) => ({ memberId: formatId(id), type }))
+  return [...of(alarms.noSpace, 'NOSPACE'), ...of(alarms.corrupt, 'CORRUPT')]
 }
 
 function raftPart(
   raft: RaftStatus,
-): Omit<typeof NOTHING_YET, 'appliedIndex' | 'members' | 'configHistory' | 'dbSizeBytes' | 'revision'> {
+): Omit<typeof NOTHING_YET, 'appliedIndex' | 'members' | 'configHistory' | 'dbSizeBytes' | 'revision' | 'alarms'> {
   const { voters, votersOutgoing, learners } = raft.configuration
   return {
     term: raft.term,
@@ -77,4 +85,5 @@ const NOTHING_YET: Omit<AdminStatus, keyof Base | 'clusterId' | 'memberId' | 'ro
   configHistory: [],
   dbSizeBytes: 0,
   revision: 0,
+  alarms: [],
 }

@@ -16,6 +16,7 @@ import type {
   LeaderTransferRequest,
   LeaderTransferResult,
   MembershipRequest,
+  RecoverRequest,
 } from '../../lib/admin-api.ts'
 import { unreachable } from '../../lib/assert.ts'
 import { ClusterId, MemberId, NOBODY, formatId, parseId } from '../../lib/ids.ts'
@@ -50,6 +51,8 @@ export interface LifecycleOptions {
   /** The member runs: serve clients. */
   readonly onRunning: (member: NodePort) => Promise<void>
   readonly onRemoved: () => void
+  /** The member stops for a moment and comes back with `onRunning`: serve no clients until then. */
+  readonly onPaused?: () => Promise<void>
 }
 
 interface Running {
@@ -67,6 +70,8 @@ export class Lifecycle implements AdminPort {
   #running: Running | undefined
   /** A bootstrap or join under way: a second one waits for it. */
   #starting: Promise<unknown> = Promise.resolve()
+  /** What to say while the member is made anew from its data: it must never be seen waiting. */
+  #lastStatus: AdminStatus | undefined
   /** The removal on its way to the data directory. */
   #marking: Promise<void> = Promise.resolve()
 
@@ -187,8 +192,48 @@ export class Lifecycle implements AdminPort {
     return toAdmin(await running.duties.transferLeader({ kind: 'transfer-leader', ...request }))
   }
 
+  recover(request: RecoverRequest): Promise<Change> {
+    return this.#once(async () => {
+      const running = this.#running
+      if (running === undefined) return err(this.#notRunning())
+      const refusal = recoveryRefusal(request, this.status())
+      if (refusal !== undefined) return err(refusal)
+      if (!isAlone(this.status())) {
+        const forced = await this.#runAlone(running)
+        if (!forced.ok) return err({ code: 'Conflict', message: forced.error })
+      }
+      const { configIndex } = this.status()
+      const { clusterId, memberId } = running.node
+      return ok(changeAnswer(request.operationId, clusterId, memberId, configIndex))
+    })
+  }
+
+  /** What was refused for the data's sake goes on as it was. */
+  async #runAlone(running: Running): Promise<Result<void, string>> {
+    const { identity } = running.node
+    const { onPaused, onFatal } = this.#options
+    this.#lastStatus = { ...this.status(), role: 'follower', leader: '' }
+    try {
+      running.upkeep.stop()
+      await onPaused?.()
+      await running.node.stop()
+      this.#running = undefined
+      const forced = await this.run(identity, true)
+      if (forced.ok) return forced
+      const resumed = await this.run(identity)
+      if (!resumed.ok) onFatal(new Error(resumed.error))
+      return forced
+    } catch (error) {
+      onFatal(error)
+      throw error
+    } finally {
+      this.#lastStatus = undefined
+    }
+  }
+
   notReadyReason(): string | undefined {
     if (this.#identity?.isRemoved === true) return 'this member was removed from its cluster'
+    if (this.#lastStatus !== undefined) return 'being made a cluster of its own'
     if (this.#running === undefined) return 'waiting to be told to bootstrap or to join'
     const { leader, appliedIndex } = this.#running.node.status()
     if (appliedIndex === 0) return 'waiting for the first snapshot from the leader'
@@ -197,6 +242,7 @@ export class Lifecycle implements AdminPort {
 
   status(): AdminStatus {
     const { node, version, etcdVersion } = this.#options
+    if (this.#running === undefined && this.#lastStatus !== undefined) return this.#lastStatus
     return adminStatus({ name: node.name, version, etcdVersion }, this.#identity, this.#running?.node)
   }
 
@@ -260,6 +306,23 @@ export class Lifecycle implements AdminPort {
     this.#identity = { ...identity, isRemoved: true }
     this.#marking = markRemoved(volume.disk, dataDirectory, identity).then(onRemoved, onFatal)
   }
+}
+
+/** Undefined when the request is about this member as it is now. */
+function recoveryRefusal(request: RecoverRequest, status: AdminStatus): AdminError | undefined {
+  if (request.clusterId !== status.clusterId || request.memberId !== status.memberId)
+    return { code: 'Conflict', message: `this is member ${status.memberId} of cluster ${status.clusterId}` }
+  if (isAlone(status)) return undefined
+  const { configIndex, leader } = status
+  if (request.expectedConfigIndex !== configIndex)
+    return { code: 'ConfigIndexStale', message: `the configuration in force is ${configIndex}`, configIndex }
+  return leader === ''
+    ? undefined
+    : { code: 'Conflict', message: `member ${leader} leads: the cluster has its quorum, there is nothing to recover` }
+}
+
+function isAlone({ memberId, voters, learners }: AdminStatus): boolean {
+  return voters.length === 1 && voters[0] === memberId && learners.length === 0
 }
 
 function changeOf(request: MembershipRequest): Extract<PeerRequest, { kind: 'change' }>['change'] {

@@ -70,6 +70,7 @@ test('every field of the schema is one that is read: what the spec says is never
       topologySpreadConstraints: [{ maxSkew: 1 }],
     },
     options: { quotaBytes: 1, snapshotCount: 1 },
+    recovery: { request: { id: '1', survivor: 'kv-0', acknowledgeDataLoss: true } },
   }
   const parsed = parseRaftCluster(raftCluster(whole))
   assert(parsed.ok)
@@ -101,7 +102,7 @@ test('every list and string of the schema is bounded, which CEL’s cost limit n
 test('what the schema refuses is refused here too, with the field', () => {
   const cases: readonly (readonly [unknown, RegExp])[] = [
     [{ replicas: 4 }, /replicas: must be odd/],
-    [{ replicas: 0 }, /replicas/],
+    [{ replicas: -1 }, /replicas/],
     [{ replicas: 10, allowEvenReplicas: true }, /replicas/],
     [{ replicas: 'x' }, /replicas/],
     [{ storage: { size: '0' } }, /storage\.size/],

@@ -28,19 +28,22 @@ function isPositiveQuantity(text: string): boolean {
   return (parseQuantity(text) ?? 0) > 0
 }
 
+const name = z.string().min(1).max(253)
+
 const Image = z.object({
-  repository: z.string().min(1).optional(),
-  tag: z.string().min(1).optional(),
+  repository: z.string().min(1).max(512).optional(),
+  tag: z
+    .string()
+    .max(128)
+    .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/)
+    .optional(),
   pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),
-  pullSecrets: z
-    .array(z.object({ name: z.string().min(1) }))
-    .max(8)
-    .default([]),
+  pullSecrets: z.array(z.object({ name })).max(8).default([]),
 })
 
 const Storage = z.object({
   size: quantity.default('10Gi'),
-  storageClassName: z.string().min(1).optional(),
+  storageClassName: name.optional(),
   retention: z
     .object({
       whenDeleted: z.enum(['Retain', 'Delete']).default('Retain'),
@@ -50,8 +53,8 @@ const Storage = z.object({
 })
 
 const PodTemplate = z.object({
-  priorityClassName: z.string().min(1).optional(),
-  nodeSelector: z.record(z.string(), z.string()).optional(),
+  priorityClassName: name.optional(),
+  nodeSelector: z.record(z.string(), z.string().max(63)).optional(),
   tolerations: z.array(opaque).max(32).optional(),
   affinity: opaque.optional(),
   topologySpreadConstraints: z.array(opaque).max(8).optional(),
@@ -64,9 +67,19 @@ const Options = z.object({
   heartbeatMs: z.number().int().min(10).max(10_000).default(100),
 })
 
+const Repair = z.object({
+  enabled: z.boolean().default(true),
+  unhealthyAfterSeconds: seconds(300),
+  allowVolumeReplacement: z.boolean().default(false),
+})
+
+const Recovery = z.object({
+  request: z.object({ id: z.string().min(1).max(63), survivor: name, acknowledgeDataLoss: z.literal(true) }).optional(),
+})
+
 const Spec = z
   .object({
-    replicas: z.number().int().min(1).max(MAX_REPLICAS).default(3),
+    replicas: z.number().int().min(0).max(MAX_REPLICAS).default(3),
     allowEvenReplicas: z.boolean().default(false),
     image: Image.prefault({}),
     clusterDomain: z
@@ -85,10 +98,18 @@ const Spec = z
         leaderTransferTimeoutSeconds: seconds(10),
       })
       .prefault({}),
+    update: z
+      .object({
+        strategy: z.enum(['LeaderLast', 'Manual']).default('LeaderLast'),
+        minReadySeconds: z.number().int().min(0).max(3600).default(0),
+      })
+      .prefault({}),
+    repair: Repair.prefault({}),
+    recovery: Recovery.prefault({}),
     pdb: z.object({ enabled: z.boolean().default(true) }).prefault({}),
     paused: z.boolean().default(false),
   })
-  .refine((spec) => spec.allowEvenReplicas || spec.replicas % 2 === 1, {
+  .refine((spec) => spec.allowEvenReplicas || spec.replicas === 0 || spec.replicas % 2 === 1, {
     path: ['replicas'],
     message: 'must be odd: an even number tolerates no more failures. Set allowEvenReplicas to use it nevertheless',
   })
@@ -107,10 +128,28 @@ export interface RaftCluster {
   readonly generation: number
   readonly isBeingDeleted: boolean
   readonly finalizers: readonly string[]
+  readonly requests: Requests
+  /** Fields of spec that this operator does not know: the CRD is newer. */
+  readonly unknownFields: readonly string[]
   readonly spec: RaftClusterSpec
   /** What was last written; every field is a memory, not a fact. */
   readonly recorded: RaftClusterStatus
 }
+
+/** What people ask for by annotations; undefined where they do not. */
+export interface Requests {
+  /** Part of the pod template: another value restarts every member. */
+  readonly restartedAt: string | undefined
+  /** Name of a member's pod, or its ID. */
+  readonly replaceMember: string | undefined
+  readonly moveLeader: string | undefined
+}
+
+export const ANNOTATIONS = {
+  restartedAt: `${GROUP}/restartedAt`,
+  replaceMember: `${GROUP}/replace-member`,
+  moveLeader: `${GROUP}/move-leader`,
+} as const
 
 const Meta = z.object({
   name: z
@@ -123,6 +162,7 @@ const Meta = z.object({
   generation: z.number().int().default(0),
   deletionTimestamp: z.string().optional(),
   finalizers: z.array(z.string()).default([]),
+  annotations: z.record(z.string(), z.string()).default({}),
 })
 
 const Resource = z.object({ metadata: Meta, spec: Spec.prefault({}), status: z.unknown().optional() })
@@ -140,9 +180,35 @@ export function parseRaftCluster(input: unknown): Result<RaftCluster, string> {
     generation: metadata.generation,
     isBeingDeleted: metadata.deletionTimestamp !== undefined,
     finalizers: metadata.finalizers,
+    requests: requestsOf(metadata.annotations),
+    unknownFields: unknownFields(Object(input)['spec'], spec),
     spec,
     recorded: parseStatus(status),
   })
+}
+
+/** A value may be no longer than a name can be: it is kept in status. */
+function requestsOf(annotations: Readonly<Record<string, string>>): Requests {
+  const value = (key: string): string | undefined => annotations[key]?.slice(0, 253) || undefined
+  return {
+    restartedAt: value(ANNOTATIONS.restartedAt),
+    replaceMember: value(ANNOTATIONS.replaceMember),
+    moveLeader: value(ANNOTATIONS.moveLeader),
+  }
+}
+
+/** Paths in what was given that are missing in what was read. */
+function unknownFields(given: unknown, read: unknown, path = 'spec'): readonly string[] {
+  if (!isObject(given)) return []
+  return Object.entries(given).flatMap(([key, value]) => {
+    const known: unknown = isObject(read) ? Reflect.get(read, key) : undefined
+    if (known === undefined && value !== undefined) return [`${path}.${key}`]
+    return Array.isArray(value) ? [] : unknownFields(value, known, `${path}.${key}`)
+  })
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 function describe(error: z.ZodError): string {

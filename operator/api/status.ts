@@ -18,12 +18,16 @@ const Member = z.object({
   lag: z.number().int().optional(),
   dbSizeBytes: z.number().int().optional(),
   pvcUID: z.string().optional(),
+  /** In force for this member. */
+  alarms: z.array(z.string()).default([]),
+  /** When the leader was first seen not to hear from it; absent while it does. */
+  unhealthySince: z.string().optional(),
   lastTransitionTime: z.string().optional(),
 })
 
 const Operation = z.object({
   id: z.string(),
-  type: z.enum(['Form', 'ScaleUp', 'ScaleDown', 'ReplaceMember']),
+  type: z.enum(['Form', 'ScaleUp', 'ScaleDown', 'ReplaceMember', 'Rollout', 'MoveLeader', 'Recover']),
   step: z.enum([
     'Bootstrap',
     'AddLearner',
@@ -34,6 +38,8 @@ const Operation = z.object({
     'RemoveMember',
     'RemovePod',
     'DeleteVolume',
+    'RestartPod',
+    'Recover',
   ]),
   ordinal: z.number().int(),
   /** Empty until the cluster gave one. */
@@ -41,11 +47,20 @@ const Operation = z.object({
   expectedConfigIndex: z.number().int().default(0),
   /** Of the volume that the operation is about: another volume of that name is not touched. */
   volumeUID: z.string().default(''),
+  /** What somebody asked for that it answers: an annotation's value, or a recovery's ID. */
+  request: z.string().default(''),
   startedAt: z.string(),
   deadline: z.string().optional(),
   /** Refused or unanswered calls so far. */
   attempts: z.number().int().default(0),
   message: z.string().default(''),
+})
+
+/** Requests that were carried out or refused: none is carried out twice. A request that is withdrawn is forgotten. */
+const HandledRequests = z.object({
+  replaceMember: z.string().default(''),
+  moveLeader: z.string().default(''),
+  recovery: z.string().default(''),
 })
 
 const Condition = z.object({
@@ -71,6 +86,15 @@ const Status = z.object({
   learners: z.number().int().default(0),
   quorum: z.number().int().default(0),
   selector: z.string().default(''),
+  /** Pods made from the pod template in force. */
+  updatedReplicas: z.number().int().default(0),
+  /** Of what the spec says about pods. */
+  templateHash: z.string().default(''),
+  /** What members are made from. Where spec.image leaves it open, another operator does not change it. */
+  image: z.string().default(''),
+  handledRequests: HandledRequests.prefault({}),
+  /** Volumes of former members after a recovery, by UID: theirs is the data that was given up. */
+  staleVolumes: z.array(z.string()).default([]),
   /** When the figures that change all the time (indexes, sizes, lags) were read. */
   sampledAt: z.string().optional(),
   members: z.array(Member).default([]),

@@ -13,6 +13,7 @@ import type { Observation } from './observe.ts'
 import type { Action, Plan } from './plan.ts'
 import { type AdminFailure, KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import { adminToken, TOKEN_SIZE_BYTES } from './resources/admin-token.ts'
+import { contains } from './contains.ts'
 import { writeStatus } from './write-status.ts'
 
 export interface Outcome {
@@ -25,7 +26,7 @@ export interface Outcome {
 }
 
 export interface Failure {
-  readonly reason: 'MemberRefused' | 'MemberUnreachable' | 'ApiServerRefused'
+  readonly reason: 'MemberRefused' | 'MemberUnreachable' | 'ApiServerRefused' | 'ExpansionRefused' | 'CRDOutdated'
   readonly message: string
 }
 
@@ -41,7 +42,7 @@ export async function act(deps: ReconcileDeps, observation: Observed, plan: Plan
   const { cluster } = observation.observed
   const progress: Progress = { object: observation.object, recorded: cluster.recorded, failure: undefined }
   for (const action of plan.actions) {
-    const failure = await attempt(deps, observation, progress, action)
+    const failure = await attempt(deps, observation, plan, progress, action)
     progress.failure ??= failure
     // An object that the API server does not accept does not stand in the way of members; all else builds on what is before.
     if (failure !== undefined && action.kind !== 'apply') break
@@ -50,27 +51,30 @@ export async function act(deps: ReconcileDeps, observation: Observed, plan: Plan
 }
 
 function afterAttempt(operation: Operation | undefined, failure: Failure | undefined): Operation | undefined {
-  if (operation === undefined || failure === undefined || failure.reason === 'ApiServerRefused') return operation
+  if (operation === undefined || failure === undefined || !failure.reason.startsWith('Member')) return operation
   return { ...operation, attempts: operation.attempts + 1, message: failure.message.slice(0, 512) }
 }
 
 async function attempt(
   deps: ReconcileDeps,
   observation: Observed,
+  plan: Plan,
   progress: Progress,
   action: Action,
 ): Promise<Failure | undefined> {
   try {
-    return await perform(deps, observation, progress, action)
+    return await perform(deps, observation, plan, progress, action)
   } catch (error) {
     if (!(error instanceof KubeError) || !['invalid', 'forbidden'].includes(error.problem.kind)) throw error
-    return { reason: 'ApiServerRefused', message: error.problem.message }
+    const isVolume = action.kind === 'apply' && action.object.kind === 'PersistentVolumeClaim'
+    return { reason: isVolume ? 'ExpansionRefused' : 'ApiServerRefused', message: error.problem.message }
   }
 }
 
 async function perform(
   deps: ReconcileDeps,
   observation: Observed,
+  plan: Plan,
   progress: Progress,
   action: Action,
 ): Promise<Failure | undefined> {
@@ -95,7 +99,12 @@ async function perform(
       return record(deps, progress, { ...progress.recorded, clusterID: mintId(deps.randomBytes) })
     case 'record-operation':
       announce(deps, observation, action.operation)
-      return record(deps, progress, { ...progress.recorded, ...knownOf(observed), operation: action.operation })
+      return record(deps, progress, {
+        ...progress.recorded,
+        ...knownOf(observed),
+        ...answered(progress.recorded, action.operation, plan),
+        operation: action.operation,
+      })
     case 'bootstrap': {
       const result = await admin.bootstrap(action.url, token, action.request, signal)
       if (result.ok)
@@ -136,6 +145,12 @@ async function perform(
         )
       return failureOf(result)
     }
+    case 'recover': {
+      const result = await admin.recover(action.url, token, action.request, signal)
+      const message = `member ${action.request.memberId} goes on alone; what only the others had is lost`
+      if (result.ok) deps.events.emit(about, 'Warning', 'Recovered', 'Recover', message)
+      return failureOf(result)
+    }
     case 'delete-object':
       return gone(writer.delete(action.ref, { uid: action.uid }))
     case 'delete-volume': {
@@ -154,9 +169,39 @@ const CHANGE_EVENTS = {
   remove: ['MemberRemoved', 'RemoveMember'],
 } as const
 
-async function record(deps: ReconcileDeps, progress: Progress, status: RaftClusterStatus): Promise<undefined> {
+/**
+ * What the API server did not keep, it would not tell after a restart, and the same would be done twice: an older CRD
+ * prunes the fields that it does not know.
+ */
+async function record(
+  deps: ReconcileDeps,
+  progress: Progress,
+  status: RaftClusterStatus,
+): Promise<Failure | undefined> {
   progress.object = await writeStatus(deps.writer, progress.object, status)
-  progress.recorded = status
+  const { operation, handledRequests, clusterID, staleVolumes } = status
+  const memory = { clusterID, staleVolumes, ...(operation !== undefined && { operation, handledRequests }) }
+  const lost = Object.entries(memory).find(
+    ([field, value]) => !contains(Reflect.get(Object(progress.object['status']), field), value),
+  )
+  // Nothing was begun, so nothing counts as answered.
+  if (lost === undefined) {
+    progress.recorded = status
+    return undefined
+  }
+  const message = `the RaftCluster CRD does not keep status.${lost[0]} as this operator writes it: install the CRD of the operator's version`
+  return { reason: 'CRDOutdated', message }
+}
+
+/** From here on a request counts as carried out: the next step is the one that must not happen twice. */
+function answered(recorded: RaftClusterStatus, operation: Operation, plan: Plan): Partial<RaftClusterStatus> {
+  const { handledRequests } = recorded
+  const { step, request } = operation
+  if (step === 'RemoveMember' && request !== '')
+    return { handledRequests: { ...handledRequests, replaceMember: request } }
+  const recovery = plan.actions.find((action) => action.kind === 'recover')
+  if (recovery === undefined) return {}
+  return { handledRequests: { ...handledRequests, recovery: request }, staleVolumes: [...recovery.staleVolumes] }
 }
 
 /** That the cluster was formed, and how far it got, is in status no later than what is decided on it. */
@@ -199,6 +244,9 @@ const BEGINNINGS = {
   ScaleUp: 'ScalingUp',
   ScaleDown: 'ScalingDown',
   ReplaceMember: 'ReplacingMember',
+  Rollout: 'UpgradingMember',
+  MoveLeader: 'MovingLeader',
+  Recover: 'Recovering',
 } as const
 
 /** Once an operation, not once a step. */

@@ -16,9 +16,14 @@ import { form } from './rules/form.ts'
 import { heal } from './rules/heal.ts'
 import { awaitChange, awaitLeader } from './rules/leader.ts'
 import { finishLearner } from './rules/learner.ts'
+import { moveLeaderAsAsked } from './rules/move-leader.ts'
 import { restoreObjects, takenNames } from './rules/objects.ts'
+import { emptyFormer, recover } from './rules/recover.ts'
+import { replaceMember } from './rules/replace.ts'
+import { renewStopped, rollOut } from './rules/rollout.ts'
 import { scaleDown } from './rules/scale-down.ts'
 import { scaleUp } from './rules/scale-up.ts'
+import { zero } from './rules/zero.ts'
 import { assertSafe } from './safety.ts'
 
 type Rule = (observed: Observed) => Plan | undefined
@@ -26,17 +31,27 @@ type Rule = (observed: Observed) => Plan | undefined
 /** These leave the objects alone. */
 const STANDSTILL: readonly Rule[] = [deletion, paused, takenNames]
 
-/** Without a leader nothing can be decided; then what was begun, then heal before growing, grow before shrinking. */
+/**
+ * Without a leader only what a stopped process or a lost quorum needs is decided; then what was begun, then repair before
+ * rollout, rollout before growth, growth before shrinking.
+ */
 const RULES: readonly Rule[] = [
+  zero,
+  renewStopped,
   form,
+  recover,
   awaitLeader,
   awaitChange,
+  emptyFormer,
   finishRemoval,
   heal,
   finishLearner,
+  replaceMember,
+  rollOut,
   scaleUp,
   scaleDown,
   deleteStaleVolumes,
+  moveLeaderAsAsked,
 ]
 
 export function decide(observed: Observed): Plan {

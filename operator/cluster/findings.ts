@@ -4,8 +4,9 @@ import type { Failure } from './act.ts'
 import { isFormed, type Observed, strangers } from './observed.ts'
 import type { Plan } from './plan.ts'
 import { names } from './resources/names.ts'
-import { isSmaller } from './rules/objects.ts'
+import { isOutdated } from './rules/rollout.ts'
 import { healthyVoters, quorumOf } from './safety.ts'
+import { storageTroublesOf, troublesOf, type Words } from './troubles.ts'
 
 export function findings(observed: Observed, plan: Plan, failure: Failure | undefined): readonly Finding[] {
   return [
@@ -15,14 +16,12 @@ export function findings(observed: Observed, plan: Plan, failure: Failure | unde
     degraded(observed, plan, failure),
     quorumLost(observed),
     scaleComplete(observed, plan),
-    upToDate(observed),
-    storageReady(observed),
+    upToDate(observed, plan),
+    storageReady(observed, failure),
     clusterIdMismatch(observed),
     finding('Paused', observed.cluster.spec.paused, ['Paused', 'spec.paused is set'], ['NotPaused', '']),
   ]
 }
-
-type Words = readonly [reason: string, message: string]
 
 function finding(type: ConditionType, is: boolean | undefined, whenTrue: Words, otherwise: Words): Finding {
   const status: ConditionStatus = is === undefined ? 'Unknown' : is ? 'True' : 'False'
@@ -45,12 +44,16 @@ function isComplete({ cluster, membership }: Observed): boolean {
 function ready(observed: Observed, plan: Plan): Finding {
   const notReady = wantedOrdinals(observed).filter((ordinal) => observed.pods.get(ordinal)?.isReady !== true)
   const isReady = isComplete(observed) && notReady.length === 0 && observed.membership?.leader !== undefined
-  if (isReady && (plan.isSettled || plan.reason === 'Paused' || plan.reason === 'DeletingVolumes')) {
-    return finding('Ready', true, ['Ready', 'all members are voters and serve'], ['', ''])
-  }
-  if (!plan.isSettled) return finding('Ready', false, ['', ''], [plan.reason, plan.message])
+  const isQuiet = plan.isSettled || ['Paused', 'DeletingVolumes', 'MovingLeader'].includes(plan.reason)
+  if (isReady && isQuiet) return finding('Ready', true, ['Ready', 'all members are voters and serve'], ['', ''])
+  if (!plan.isSettled || isAsleep(observed)) return finding('Ready', false, ['', ''], [plan.reason, plan.message])
   const list = notReady.map((ordinal) => names.pod(observed.cluster, ordinal)).join(', ')
   return finding('Ready', false, ['', ''], ['MembersNotReady', `not ready: ${list}`])
+}
+
+/** Nobody is to answer. */
+function isAsleep({ cluster }: Observed): boolean {
+  return cluster.spec.replicas === 0
 }
 
 function available(observed: Observed): Finding {
@@ -58,6 +61,7 @@ function available(observed: Observed): Finding {
   const healthy = membership === undefined ? 0 : healthyVoters(membership).length
   const voters = membership?.voters.length ?? observed.cluster.recorded.voters
   const isAvailable = membership?.leader !== undefined && healthy >= quorumOf(voters)
+  if (isAsleep(observed)) return finding('Available', false, ['', ''], ['ScaledToZero', 'no member is to run'])
   const why: Words = !isFormed(observed)
     ? ['NotFormed', 'the cluster is not formed yet']
     : ['NoLeader', `no leader; ${healthy} of ${voters} voters answer`]
@@ -72,30 +76,31 @@ function progressing(plan: Plan): Finding {
 function degraded(observed: Observed, plan: Plan, failure: Failure | undefined): Finding {
   if (failure !== undefined) return finding('Degraded', true, [failure.reason, failure.message], ['', ''])
   if (plan.isBlocked) return finding('Degraded', true, [plan.reason, plan.message], ['', ''])
-  const sick = (observed.membership?.members ?? []).filter(
-    // A learner is not there yet, which is progress; it has no vote to be missed.
-    ({ id, ordinal, isLearner }) =>
-      ordinal === undefined || (!isLearner && observed.membership?.activeIds.has(id) !== true),
-  )
-  const list = sick.map(({ name, id }) => name || id).join(', ')
-  return finding(
-    'Degraded',
-    sick.length > 0,
-    ['MembersUnhealthy', `unhealthy or not ours: ${list}`],
-    ['AsExpected', ''],
-  )
+  const troubles = troublesOf(observed)
+  const [first = ['AsExpected', '']] = troubles
+  const words: Words = [first[0], troubles.map(([, message]) => message).join('; ')]
+  return finding('Degraded', troubles.length > 0, words, ['AsExpected', ''])
 }
 
 function quorumLost(observed: Observed): Finding {
   const { membership, cluster } = observed
   if (!isFormed(observed)) return finding('QuorumLost', false, ['', ''], ['NotFormed', ''])
+  if (isAsleep(observed)) return finding('QuorumLost', false, ['', ''], ['ScaledToZero', 'no member is to run'])
   const voters = membership?.voters.length ?? cluster.recorded.voters
   const healthy = membership === undefined ? 0 : healthyVoters(membership).length
   const message = `${healthy} of ${voters} voters answer, ${quorumOf(voters)} are needed`
-  return finding('QuorumLost', healthy < quorumOf(voters), ['TooFewVoters', message], ['QuorumHolds', message])
+  const request = cluster.spec.recovery.request?.id
+  const isAnswered = request !== undefined && request === cluster.recorded.handledRequests.recovery
+  const note = isAnswered ? `. The recovery ${request} is over: another loss needs a request with another id` : ''
+  const isLost = healthy < quorumOf(voters)
+  return finding('QuorumLost', isLost, ['TooFewVoters', message + note], ['QuorumHolds', message + note])
 }
 
 function scaleComplete(observed: Observed, plan: Plan): Finding {
+  if (isAsleep(observed)) {
+    const words: Words = ['ScaledToZero', 'no member is to run; members and their volumes stay']
+    return finding('ScaleComplete', observed.pods.size === 0, words, [plan.reason, plan.message])
+  }
   const members = observed.membership?.members.length ?? observed.cluster.recorded.members.length
   const message = `${members} of ${observed.cluster.spec.replicas} members`
   const why = plan.isSettled ? 'ForeignMembers' : plan.reason
@@ -107,27 +112,33 @@ function scaleComplete(observed: Observed, plan: Plan): Finding {
   )
 }
 
-function upToDate({ objects, pods, cluster }: Observed): Finding {
-  const revision = objects.statefulSet?.updateRevision
-  if (revision === undefined) return finding('UpToDate', undefined, ['', ''], ['NotObserved', ''])
-  const old = [...pods.values()].filter((pod) => pod.revision !== revision).map(({ name }) => name)
-  const message = `made from an earlier spec of ${cluster.name}: ${old.join(', ')}. Delete them one by one to renew them`
-  return finding('UpToDate', old.length === 0, ['UpToDate', ''], ['PodsOutdated', message])
+function upToDate(observed: Observed, plan: Plan): Finding {
+  const { objects, pods, cluster } = observed
+  if (objects.statefulSet === undefined) return finding('UpToDate', undefined, ['', ''], ['NotObserved', ''])
+  const old = [...pods.values()].filter((pod) => isOutdated(observed, pod)).map(({ name }) => name)
+  const message = `made from an earlier spec of ${cluster.name}: ${old.join(', ')}`
+  const isManual = cluster.spec.update.strategy === 'Manual'
+  const why: Words = isManual
+    ? ['PodsOutdated', `${message}. Delete them one by one to renew them`]
+    : [plan.reason === 'RollingOut' ? 'RollingOut' : 'RolloutPending', `${message}. ${plan.message}`]
+  return finding('UpToDate', old.length === 0, ['UpToDate', ''], why)
 }
 
-function storageReady(observed: Observed): Finding {
-  const { size } = observed.cluster.spec.storage
-  const unready = wantedOrdinals(observed).flatMap((ordinal) => {
-    const volume = observed.volumes.get(ordinal)
-    const isReady = volume?.capacity !== undefined && !isSmaller(volume.capacity, size)
-    return isReady ? [] : [names.volume(observed.cluster, ordinal)]
-  })
-  const message = `not bound, or smaller than ${size}: ${unready.join(', ')}`
-  return finding('StorageReady', unready.length === 0, ['VolumesBound', ''], ['VolumesPending', message])
+function storageReady(observed: Observed, failure: Failure | undefined): Finding {
+  const troubles = storageTroublesOf(observed)
+  const refused: readonly Words[] =
+    failure?.reason === 'ExpansionRefused' ? [['ExpansionRefused', failure.message]] : []
+  const all = [...refused, ...troubles]
+  const message = all.map(([, text]) => text).join('; ')
+  return finding('StorageReady', all.length === 0, ['VolumesBound', ''], [all[0]?.[0] ?? '', message])
 }
 
 function clusterIdMismatch(observed: Observed): Finding {
   const found = strangers(observed).map(({ name, status }) => `${name} has data of cluster ${status?.clusterId}`)
-  const message = `${found.join(', ')}: delete its PersistentVolumeClaim and the pod if that data is not needed`
-  return finding('ClusterIDMismatch', found.length > 0, ['ForeignData', message], ['AsExpected', ''])
+  const volumes = [...observed.foreignVolumes]
+    .filter(([ordinal]) => ordinal < observed.cluster.spec.replicas)
+    .map(([, name]) => `${name} is a volume of another RaftCluster, or of one of this name that is gone`)
+  const all = [...found, ...volumes]
+  const message = `${all.join(', ')}: delete the PersistentVolumeClaim, and its pod, if that data is not needed`
+  return finding('ClusterIDMismatch', all.length > 0, ['ForeignData', message], ['AsExpected', ''])
 }

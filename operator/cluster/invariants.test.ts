@@ -1,8 +1,9 @@
+import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { unreachable } from '../../lib/assert.ts'
 import { KubeError } from './ports.ts'
-import { assertSettledAt, converge, look } from './testing/looking.ts'
+import { assertSettledAt, condition, converge, look } from './testing/looking.ts'
 import { Crash, type Hooks, World } from './testing/world.ts'
 
 /** One thing that happens. Numbers say where a process ends or which ordinal is meant. */
@@ -12,7 +13,11 @@ const step = fc.oneof(
   fc.record({ kind: fc.constant('tick' as const) }),
   fc.record({ kind: fc.constant('crash' as const), calls: fc.nat(6), isAfter: fc.boolean() }),
   fc.record({ kind: fc.constant('stale' as const), calls: fc.nat(6), looks: fc.integer({ min: 1, max: 8 }) }),
-  fc.record({ kind: fc.constant('edit' as const), replicas: fc.constantFrom(1, 3, 5) }),
+  fc.record({ kind: fc.constant('edit' as const), replicas: fc.constantFrom(0, 1, 3, 5) }),
+  fc.record({ kind: fc.constant('image' as const), tag: fc.constantFrom('1', '2', 'bad') }),
+  fc.record({ kind: fc.constant('replace' as const), ordinal: fc.nat(4) }),
+  fc.record({ kind: fc.constant('lead' as const), ordinal: fc.nat(4) }),
+  fc.record({ kind: fc.constant('pause' as const), paused: fc.boolean() }),
   fc.record({ kind: fc.constant('hand' as const), replicas: fc.nat(6) }),
   fc.record({ kind: fc.constant('kill' as const), ordinal: fc.nat(4) }),
   fc.record({ kind: fc.constant('lose' as const), ordinal: fc.nat(4) }),
@@ -27,6 +32,14 @@ async function take(world: World, step: Step): Promise<void> {
       return world.tick()
     case 'edit':
       return world.edit({ replicas: step.replicas })
+    case 'image':
+      return world.edit({ image: { tag: step.tag } })
+    case 'replace':
+      return world.annotate({ 'raftkv.dev/replace-member': `kv-${step.ordinal}` })
+    case 'lead':
+      return world.annotate({ 'raftkv.dev/move-leader': `kv-${step.ordinal}` })
+    case 'pause':
+      return world.edit({ paused: step.paused })
     case 'hand':
       return world.setReplicas(step.replicas)
     case 'kill':
@@ -86,10 +99,13 @@ test('invariants 12–16: whatever happens at any moment, nothing forbidden is d
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.constantFrom(1, 3, 5), async (steps, target) => {
       const world = new World({ replicas: 3 })
+      world.broken.add('image:bad')
       for (const each of steps) await take(world, each)
-      world.edit({ replicas: target })
+      world.edit({ replicas: target, paused: false, image: { tag: 'last' } })
+      world.annotate({})
       await converge(world)
       assertSettledAt(world, target)
+      assert.equal(condition(world, 'UpToDate'), 'True')
     }),
     { numRuns: 150 },
   )

@@ -36,6 +36,7 @@ export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>):
     members: status.members.map((member) => ({ ...member, ordinal: ordinalOf(cluster.name, member.name) })),
     leader: leader === undefined ? undefined : { memberId: status.memberId, adminUrl: leader.adminUrl },
     isChangePending: status.isChangePending || status.votersOutgoing.length > 0,
+    alarms: status.alarms ?? [],
     activeIds: activeIds(leader, answers),
     peers: new Map(status.peers.map(({ id, matchIndex, lag }) => [id, { matchIndex, lag }])),
   }

@@ -1,11 +1,20 @@
 /** Reads the world: the RaftCluster, its objects, its pods and what their members say. I/O, but no decision. */
 import { z } from 'zod'
 import { API_VERSION, KIND, parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
+import { contradictionIn } from './contradiction.ts'
 import { membershipOf } from './membership.ts'
-import type { Observed, ObservedObjects, ObservedPod, ObservedStatefulSet, ObservedVolume } from './observed.ts'
-import type { KubeObject, ReconcileDeps, ReconcileKey } from './ports.ts'
+import type {
+  Observed,
+  ObservedObjects,
+  ObservedPod,
+  ObservedStatefulSet,
+  ObservedVolume,
+  StuckPod,
+} from './observed.ts'
+import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey } from './ports.ts'
 import {
   CLUSTER_UID_LABEL,
+  TEMPLATE_HASH_ANNOTATION,
   controllerOf,
   hostName,
   names,
@@ -19,6 +28,8 @@ import {
 export type Observation =
   | { readonly kind: 'gone' }
   | { readonly kind: 'invalid'; readonly object: KubeObject; readonly message: string }
+  /** A permission is missing; the error names it. */
+  | { readonly kind: 'unreadable'; readonly object: KubeObject; readonly error: KubeError }
   | { readonly kind: 'observed'; readonly object: KubeObject; readonly observed: Observed; readonly token: string }
 
 /** A member that does not answer in this time counts as not answering. */
@@ -29,7 +40,15 @@ export async function observe(deps: ReconcileDeps, key: ReconcileKey): Promise<O
   if (object === undefined) return { kind: 'gone' }
   const parsed = parseRaftCluster(object)
   if (!parsed.ok) return { kind: 'invalid', object, message: parsed.error }
-  const cluster = parsed.value
+  try {
+    return await observeCluster(deps, object, parsed.value)
+  } catch (error) {
+    if (!(error instanceof KubeError) || error.problem.kind !== 'forbidden') throw error
+    return { kind: 'unreadable', object, error }
+  }
+}
+
+async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: RaftCluster): Promise<Observation> {
   const [objects, podObjects, volumeObjects] = await Promise.all([
     readObjects(deps, cluster),
     list(deps, cluster, 'Pod'),
@@ -100,8 +119,13 @@ const StatefulSet = z.object({
     volumeClaimTemplates: z
       .array(z.object({ spec: z.object({ resources: z.object({ requests: z.record(z.string(), z.string()) }) }) }))
       .default([]),
+    template: z
+      .object({
+        metadata: z.object({ annotations: z.record(z.string(), z.string()).default({}) }).prefault({}),
+      })
+      .prefault({}),
   }),
-  status: z.object({ updateRevision: z.string().optional() }).default({}),
+  status: z.object({ updateRevision: z.string().optional(), observedGeneration: z.number().default(0) }).prefault({}),
 })
 
 function statefulSetOf(object: KubeObject): ObservedStatefulSet {
@@ -112,6 +136,8 @@ function statefulSetOf(object: KubeObject): ObservedStatefulSet {
     replicas: spec.replicas,
     templateSize: spec.volumeClaimTemplates[0]?.spec.resources.requests['storage'],
     updateRevision: status.updateRevision,
+    templateHash: spec.template.metadata.annotations[TEMPLATE_HASH_ANNOTATION],
+    isObserved: status.observedGeneration >= (object.metadata.generation ?? 0),
   }
 }
 
@@ -120,7 +146,29 @@ const Pod = z.object({
     .object({
       phase: z.string().default(''),
       podIP: z.string().optional(),
-      conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]),
+      conditions: z
+        .array(
+          z.object({
+            type: z.string(),
+            status: z.string(),
+            reason: z.string().default(''),
+            message: z.string().default(''),
+            lastTransitionTime: z.string().nullish(),
+          }),
+        )
+        .default([]),
+      containerStatuses: z
+        .array(
+          z.object({
+            state: z
+              .object({
+                running: z.object({}).optional(),
+                waiting: z.object({ reason: z.string().default(''), message: z.string().default('') }).optional(),
+              })
+              .prefault({}),
+          }),
+        )
+        .default([]),
     })
     .prefault({}),
 })
@@ -133,26 +181,54 @@ async function readPod(
   const { metadata } = object
   const ordinal = ordinalOf(cluster.name, metadata.name)
   if (ordinal === undefined) return undefined
-  const { phase, podIP, conditions } = Pod.parse(object).status
+  const status = Pod.parse(object).status
+  const { phase, podIP, conditions } = status
   const target = podIP === undefined || phase !== 'Running' ? undefined : { podIP, podName: metadata.name }
   const adminUrl = target && deps.adminUrl({ ...target, hostName: hostName(cluster, ordinal) })
   const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(MEMBER_TIMEOUT_MS)])
   const answer = adminUrl === undefined ? undefined : await deps.admin.status(adminUrl, signal)
+  const ready = conditions.find(({ type, status }) => type === 'Ready' && status === 'True')
+  const given = answer?.ok === true ? answer.value : undefined
+  const contradiction = given && contradictionIn(given)
   return {
     ordinal,
     name: metadata.name,
     uid: metadata.uid ?? '',
     isTerminating: metadata.deletionTimestamp !== undefined,
-    isReady: conditions.some(({ type, status }) => type === 'Ready' && status === 'True'),
-    revision: metadata.labels?.['controller-revision-hash'],
+    isReady: ready !== undefined,
+    readySinceMs: ready && Date.parse(ready.lastTransitionTime ?? '1970-01-01T00:00:00Z'),
+    isRunning: isRunning(status),
+    templateHash: metadata.annotations?.[TEMPLATE_HASH_ANNOTATION],
+    stuck: stuckOf(status),
     adminUrl,
-    status: answer?.ok === true ? answer.value : undefined,
+    status: contradiction === undefined ? given : undefined,
+    contradiction,
   }
+}
+
+type PodStatus = z.output<typeof Pod>['status']
+
+function isRunning({ phase, containerStatuses }: PodStatus): boolean {
+  if (phase !== 'Running') return false
+  return containerStatuses.length === 0 || containerStatuses.some(({ state }) => state.running !== undefined)
+}
+
+function stuckOf({ phase, conditions, containerStatuses }: PodStatus): StuckPod | undefined {
+  const scheduled = conditions.find(({ type }) => type === 'PodScheduled')
+  if (phase !== 'Pending' || scheduled === undefined) return undefined
+  const sinceMs = Date.parse(scheduled.lastTransitionTime ?? '')
+  if (scheduled.status !== 'True') return { kind: 'unschedulable', sinceMs, message: scheduled.message }
+  // The kubelet says so while it waits for the volumes; a missing image and the like have reasons of their own.
+  const waiting = containerStatuses[0]?.state.waiting
+  if (waiting !== undefined && waiting.reason !== 'ContainerCreating') return undefined
+  return { kind: 'volume', sinceMs, message: waiting?.message ?? '' }
 }
 
 const Volume = z.object({
   spec: z.object({ resources: z.object({ requests: z.record(z.string(), z.string()).default({}) }).prefault({}) }),
-  status: z.object({ capacity: z.record(z.string(), z.string()).default({}) }).prefault({}),
+  status: z
+    .object({ capacity: z.record(z.string(), z.string()).default({}), phase: z.string().default('') })
+    .prefault({}),
 })
 
 function volumeOf(cluster: RaftCluster, object: KubeObject): ObservedVolume | undefined {
@@ -166,6 +242,7 @@ function volumeOf(cluster: RaftCluster, object: KubeObject): ObservedVolume | un
     isTerminating: object.metadata.deletionTimestamp !== undefined,
     requestedSize: spec.resources.requests['storage'],
     capacity: status.capacity['storage'],
+    phase: status.phase,
   }
 }
 

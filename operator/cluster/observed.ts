@@ -1,5 +1,5 @@
 /** Everything a decision looks at, as it was read at one moment. Pure types, and what follows from them alone. */
-import type { AdminMember, AdminStatus } from '../../lib/admin-api.ts'
+import type { AdminAlarm, AdminMember, AdminStatus } from '../../lib/admin-api.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
 import type { KubeObject } from './ports.ts'
 
@@ -38,6 +38,10 @@ export interface ObservedStatefulSet {
   readonly templateSize: string | undefined
   /** Revision that a pod made now would have. */
   readonly updateRevision: string | undefined
+  /** Of its pod template. */
+  readonly templateHash: string | undefined
+  /** Its controller has seen the pod template: pods made from now on have it. */
+  readonly isObserved: boolean
 }
 
 export interface ObservedPod {
@@ -46,10 +50,25 @@ export interface ObservedPod {
   readonly uid: string
   readonly isTerminating: boolean
   readonly isReady: boolean
-  readonly revision: string | undefined
+  /** Undefined while it is not ready. */
+  readonly readySinceMs: number | undefined
+  /** The member's process runs; it may be starting, or ill. */
+  readonly isRunning: boolean
+  readonly templateHash: string | undefined
+  /** Why it does not start, as far as Kubernetes says. */
+  readonly stuck: StuckPod | undefined
   readonly adminUrl: string | undefined
   /** Undefined when its member did not answer. */
   readonly status: AdminStatus | undefined
+  /** What is impossible in the member's answer, which is then not believed in anything. */
+  readonly contradiction: string | undefined
+}
+
+export interface StuckPod {
+  /** `volume`: it has a node, and nothing starts there. */
+  readonly kind: 'unschedulable' | 'volume'
+  readonly sinceMs: number
+  readonly message: string
 }
 
 export interface ObservedVolume {
@@ -59,6 +78,8 @@ export interface ObservedVolume {
   readonly isTerminating: boolean
   readonly requestedSize: string | undefined
   readonly capacity: string | undefined
+  /** Kubernetes' phase: Pending, Bound or Lost; empty when it says none. */
+  readonly phase: string
 }
 
 export interface ObservedMember extends AdminMember {
@@ -77,6 +98,7 @@ export interface Membership {
   /** Undefined when no leader answers: then this may be old, and nothing is decided on it. */
   readonly leader: { readonly memberId: string; readonly adminUrl: string } | undefined
   readonly isChangePending: boolean
+  readonly alarms: readonly AdminAlarm[]
   /** Members that the leader hears from, itself among them. */
   readonly activeIds: ReadonlySet<string>
   readonly peers: ReadonlyMap<string, { readonly matchIndex: number; readonly lag: number }>
@@ -92,8 +114,15 @@ export function isFormed({ cluster, membership }: Observed): boolean {
 /** Ordinals that are members as far as is known. Without a leader's word, whoever may be one counts. */
 export function memberOrdinals({ cluster, membership }: Observed): ReadonlySet<number> {
   const certain = membership?.members ?? []
-  const possible = membership?.leader === undefined ? cluster.recorded.members : []
+  const possible = membership?.leader === undefined ? possibleMembers(cluster) : []
   return new Set([...certain, ...possible].flatMap(({ ordinal }) => (ordinal === undefined ? [] : [ordinal])))
+}
+
+/** Also whom an operation is about, until its removal is confirmed: that it was added may have been learned by nobody. */
+function possibleMembers({ recorded }: RaftCluster): readonly { readonly ordinal?: number | undefined }[] {
+  const { members, operation } = recorded
+  if (operation === undefined || ['RemovePod', 'DeleteVolume'].includes(operation.step)) return members
+  return [...members, operation]
 }
 
 /** Members that say they belong to another cluster. */

@@ -7,11 +7,14 @@ export interface Intent {
   readonly type: Operation['type']
   readonly step: Operation['step']
   readonly ordinal: number
-  readonly verb: 'bootstrap' | 'add' | 'join' | 'promote' | 'remove' | 'transfer'
+  readonly verb: 'bootstrap' | 'add' | 'join' | 'promote' | 'remove' | 'transfer' | 'restart' | 'recover'
   /** Whom it is about: a pod before it has a member ID. */
   readonly subject: string
   readonly memberID?: string
   readonly volumeUID?: string
+  readonly request?: string
+  /** Of the member that is asked; the cluster's where it is not given. */
+  readonly configIndex?: number
   readonly deadlineSeconds?: number
 }
 
@@ -24,7 +27,7 @@ export function newOperation(observed: Observed, intent: Intent): Operation {
   const recorded = cluster.recorded.operation
   const isSame = recorded?.type === intent.type && recorded.ordinal === intent.ordinal
   const previous = isSame ? recorded : undefined
-  const configIndex = membership?.configIndex ?? 0
+  const configIndex = intent.configIndex ?? membership?.configIndex ?? 0
   const deadlineMs = intent.deadlineSeconds === undefined ? undefined : nowMs + intent.deadlineSeconds * 1000
   const deadline = previous?.deadline ?? (deadlineMs === undefined ? undefined : timestamp(deadlineMs))
   const id = [cluster.uid, intent.verb, intent.subject, configIndex].join(':')
@@ -37,6 +40,7 @@ export function newOperation(observed: Observed, intent: Intent): Operation {
     memberID: intent.memberID ?? previous?.memberID ?? '',
     expectedConfigIndex: configIndex,
     volumeUID: previous?.volumeUID || (intent.volumeUID ?? ''),
+    request: intent.request ?? previous?.request ?? '',
     startedAt: previous?.startedAt ?? timestamp(nowMs),
     ...(deadline !== undefined && { deadline }),
     attempts: isRepeat ? previous.attempts : 0,

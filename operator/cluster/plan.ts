@@ -1,5 +1,11 @@
 /** What a decision looks like: a value that act.ts carries out. */
-import type { BootstrapRequest, JoinRequest, LeaderTransferRequest, MembershipRequest } from '../../lib/admin-api.ts'
+import type {
+  BootstrapRequest,
+  JoinRequest,
+  LeaderTransferRequest,
+  MembershipRequest,
+  RecoverRequest,
+} from '../../lib/admin-api.ts'
 import type { Operation } from '../api/status.ts'
 import type { ApplyObject, ObjectRef } from './ports.ts'
 
@@ -14,6 +20,13 @@ export type Action =
   | { readonly kind: 'join'; readonly url: string; readonly request: JoinRequest }
   | { readonly kind: 'change-membership'; readonly url: string; readonly request: MembershipRequest }
   | { readonly kind: 'transfer-leader'; readonly url: string; readonly request: LeaderTransferRequest }
+  | {
+      readonly kind: 'recover'
+      readonly url: string
+      readonly request: RecoverRequest
+      /** Volumes of all others. */
+      readonly staleVolumes: readonly string[]
+    }
   | { readonly kind: 'delete-object'; readonly ref: ObjectRef; readonly uid: string }
   | { readonly kind: 'delete-volume'; readonly ref: ObjectRef; readonly uid: string; readonly ordinal: number }
 

@@ -11,6 +11,7 @@ import type {
   LeaderTransferRequest,
   LeaderTransferResult,
   MembershipRequest,
+  RecoverRequest,
 } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
 
@@ -132,6 +133,8 @@ export interface AdminClient {
     request: LeaderTransferRequest,
     signal?: AbortSignal,
   ): Promise<Result<LeaderTransferResult, AdminFailure>>
+  /** Makes the asked member a cluster of itself alone: for a quorum that is lost for good. */
+  recover(url: string, token: string, request: RecoverRequest, signal?: AbortSignal): Promise<AdminResult>
 }
 
 export type AdminResult = Result<AdminChange, AdminFailure>

@@ -1,62 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AssertionFailed } from '../../lib/assert.ts'
-import type { AdminStatus } from '../../lib/admin-api.ts'
-import { parseRaftCluster } from '../api/raft-cluster.ts'
 import { membershipOf } from './membership.ts'
-import type { Membership, Observed, ObservedPod } from './observed.ts'
+import type { Observed } from './observed.ts'
 import { newOperation } from './operation.ts'
 import { inFlight, type Plan, waiting } from './plan.ts'
 import { assertSafe, canRemove, quorumOf } from './safety.ts'
-import { FakeCluster } from './testing/fake-cluster.ts'
-
-const EMPTY: AdminStatus = new FakeCluster().status({ clusterId: '', memberId: '', age: 0 }, 'kv-0')
-
-function cluster(status: object = {}) {
-  const metadata = { name: 'kv', namespace: 'ns', uid: 'u', resourceVersion: '1' }
-  const parsed = parseRaftCluster({ metadata, spec: {}, status: { clusterID: 'c', ...status } })
-  assert(parsed.ok)
-  return parsed.value
-}
-
-function pod(ordinal: number, status: Partial<AdminStatus>): ObservedPod {
-  const name = `kv-${ordinal}`
-  const whole = { ...EMPTY, clusterId: 'c', role: 'follower' as const, name, ...status }
-  return {
-    ordinal,
-    name,
-    uid: name,
-    isTerminating: false,
-    isReady: true,
-    revision: undefined,
-    adminUrl: name,
-    status: whole,
-  }
-}
-
-function membership(voters: number, healthy: number, changes: Partial<Membership> = {}): Membership {
-  const ids = Array.from({ length: voters }, (_, index) => String(index + 1))
-  return {
-    configIndex: 7,
-    term: 2,
-    commitIndex: 9,
-    voters: ids,
-    learners: ['a'],
-    members: ids.map((id, ordinal) => ({
-      id,
-      ordinal,
-      name: `kv-${ordinal}`,
-      peerURLs: [],
-      clientURLs: [],
-      isLearner: false,
-    })),
-    leader: { memberId: '1', adminUrl: 'kv-0' },
-    isChangePending: false,
-    activeIds: new Set(ids.slice(0, healthy)),
-    peers: new Map(),
-    ...changes,
-  }
-}
+import { cluster, membership, observedWith, pod } from './testing/observed.ts'
 
 test('a voter may go when the healthy ones can commit it and go on: every case up to five', () => {
   for (let voters = 1; voters <= 5; voters++) {
@@ -94,28 +44,6 @@ test('members that wait, were removed or belong to another cluster have no say',
   ]
   assert.equal(membershipOf(cluster(), silent), undefined)
 })
-
-function observedWith(found: Membership): Observed {
-  const nothing = {
-    serviceAccount: undefined,
-    headlessService: undefined,
-    clientService: undefined,
-    disruptionBudget: undefined,
-    adminToken: undefined,
-    statefulSet: undefined,
-  }
-  return {
-    nowMs: 0,
-    cluster: cluster({ configIndex: 7 }),
-    defaultImage: '',
-    objects: nothing,
-    pods: new Map(),
-    volumes: new Map(),
-    foreignPods: [],
-    foreignVolumes: new Map(),
-    membership: found,
-  }
-}
 
 test('a plan that breaks a rule of safety stops the process, whichever rule made it', () => {
   const observed = observedWith(membership(3, 3))

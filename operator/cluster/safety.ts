@@ -52,6 +52,13 @@ function assertSafeAction(observed: Observed, plan: Plan, action: Action): void 
         `the volume of ordinal ${action.ordinal} is a member's`,
       )
       return
+    case 'recover': {
+      const { request } = cluster.spec.recovery
+      assert(request !== undefined && plan.operation?.request === request.id, 'a recovery is asked for, never guessed')
+      assert(membership?.leader === undefined, 'where somebody leads there is nothing to recover')
+      assert(isRecorded(observed, plan, action), 'an operation is recorded before it is carried out')
+      return
+    }
     default:
   }
 }

@@ -3,10 +3,14 @@ import { type Condition, setCondition, timestamp } from '../api/conditions.ts'
 import type { MemberStatus, Operation, RaftClusterStatus } from '../api/status.ts'
 import type { Failure } from './act.ts'
 import { findings } from './findings.ts'
-import type { Observed, ObservedMember } from './observed.ts'
+import { type Observed, type ObservedMember, memberOrdinals } from './observed.ts'
 import type { Plan } from './plan.ts'
 import { selectorText } from './resources/names.ts'
-import { quorumOf } from './safety.ts'
+import { templateHash } from './resources/template-hash.ts'
+import { memberImage } from './rules/objects.ts'
+import { memberNamed } from './rules/replace.ts'
+import { isOutdated } from './rules/rollout.ts'
+import { healthyVoters, quorumOf } from './safety.ts'
 
 /** Figures that change with every write are written this often, not at every look. */
 const SAMPLE_MS = 30_000
@@ -23,26 +27,77 @@ export function statusOf(input: StatusInput): RaftClusterStatus {
   const { observed, recorded, operation } = input
   const { cluster, membership, pods, nowMs } = observed
   const members =
-    membership === undefined ? recorded.members : membership.members.map((member) => memberStatus(observed, member))
+    membership === undefined
+      ? recorded.members.map((member) => withoutAnswer(observed, member))
+      : membership.members.map((member) => memberStatus(observed, member))
   const voters = membership?.voters.length ?? recorded.voters
   return {
     observedGeneration: cluster.generation,
     clusterID: recorded.clusterID,
-    configIndex: Math.max(recorded.configIndex, membership?.configIndex ?? 0),
+    // The leader's alone: whatever another one says, no leader might come up to it again.
+    configIndex: Math.max(recorded.configIndex, membership?.leader === undefined ? 0 : membership.configIndex),
     leader: leaderName(observed),
     term: Math.max(recorded.term, membership?.leader === undefined ? 0 : membership.term),
-    commitIndex: Math.max(recorded.commitIndex, membership?.commitIndex ?? 0),
+    commitIndex: Math.max(recorded.commitIndex, membership?.leader === undefined ? 0 : membership.commitIndex),
     replicas: pods.size,
     readyReplicas: [...pods.values()].filter(({ isReady }) => isReady).length,
     voters,
     learners: membership?.learners.length ?? recorded.learners,
     quorum: voters === 0 ? 0 : quorumOf(voters),
     selector: selectorText(cluster),
+    updatedReplicas: [...pods.values()].filter((pod) => !isOutdated(observed, pod)).length,
+    ...templateOf(observed, recorded),
+    handledRequests: handledRequests(observed, recorded),
+    staleVolumes: staleVolumes(observed, recorded),
     sampledAt: timestamp(nowMs),
     members,
     ...(operation !== undefined && { operation }),
     conditions: conditionsOf(input),
   }
+}
+
+/** As it was where nothing is applied. */
+function templateOf(
+  observed: Observed,
+  recorded: RaftClusterStatus,
+): Pick<RaftClusterStatus, 'templateHash' | 'image'> {
+  const { cluster } = observed
+  if (cluster.spec.paused || cluster.isBeingDeleted)
+    return { templateHash: recorded.templateHash, image: recorded.image }
+  return { templateHash: templateHash(cluster), image: memberImage(observed) }
+}
+
+/**
+ * An annotation that is gone is forgotten, so that the same may be asked for again. A recovery's ID never is; one that
+ * finds the quorum there is refused.
+ */
+function handledRequests(
+  { cluster, membership }: Observed,
+  { handledRequests: before }: RaftClusterStatus,
+): RaftClusterStatus['handledRequests'] {
+  const { requests, spec } = cluster
+  const leaderId = membership?.leader?.memberId
+  const isLeading =
+    membership !== undefined &&
+    leaderId !== undefined &&
+    memberNamed(membership, requests.moveLeader ?? '')?.id === leaderId
+  const isQuorate =
+    membership !== undefined &&
+    leaderId !== undefined &&
+    healthyVoters(membership).length >= quorumOf(membership.voters.length)
+  return {
+    replaceMember: requests.replaceMember === undefined ? '' : before.replaceMember,
+    moveLeader: requests.moveLeader === undefined ? '' : isLeading ? requests.moveLeader : before.moveLeader,
+    recovery: (isQuorate ? spec.recovery.request?.id : undefined) ?? before.recovery,
+  }
+}
+
+/** Those that are still there and no member's. */
+function staleVolumes(observed: Observed, recorded: RaftClusterStatus): string[] {
+  if (observed.membership?.leader === undefined) return [...recorded.staleVolumes]
+  const members = memberOrdinals(observed)
+  const left = [...observed.volumes.values()].filter(({ ordinal }) => !members.has(ordinal)).map(({ uid }) => uid)
+  return recorded.staleVolumes.filter((uid) => left.includes(uid))
 }
 
 function conditionsOf({ observed, plan, recorded, failure }: StatusInput): Condition[] {
@@ -59,6 +114,16 @@ function leaderName({ membership }: Observed): string {
   return membership?.members.find(({ id }) => id === leader)?.name ?? ''
 }
 
+/** What was known of it, and what its pod shows. */
+function withoutAnswer({ pods, nowMs }: Observed, known: MemberStatus): MemberStatus {
+  const pod = known.ordinal === undefined ? undefined : pods.get(known.ordinal)
+  const role = pod?.status?.role ?? 'unknown'
+  const ready = pod?.isReady ?? false
+  const isSame = known.role === role && known.ready === ready
+  const { lastTransitionTime } = known
+  return { ...known, role, ready, lastTransitionTime: (isSame ? lastTransitionTime : undefined) ?? timestamp(nowMs) }
+}
+
 function memberStatus({ cluster, membership, pods, volumes, nowMs }: Observed, member: ObservedMember): MemberStatus {
   const { ordinal, id, name } = member
   const pod = ordinal === undefined ? undefined : pods.get(ordinal)
@@ -68,6 +133,11 @@ function memberStatus({ cluster, membership, pods, volumes, nowMs }: Observed, m
   const before = cluster.recorded.members.find((candidate) => candidate.name === name)
   const isSame = before?.role === role && before.ready === ready && before.id === id
   const lag = membership?.peers.get(id)?.lag
+  const isSilent =
+    membership?.leader === undefined
+      ? before?.id === id && before.unhealthySince !== undefined
+      : !membership.activeIds.has(id)
+  const silentSince = before?.id === id ? before.unhealthySince : undefined
   return {
     name,
     ...(ordinal !== undefined && { ordinal }),
@@ -81,6 +151,8 @@ function memberStatus({ cluster, membership, pods, volumes, nowMs }: Observed, m
     }),
     ...(lag !== undefined && { lag }),
     ...(volume !== undefined && { pvcUID: volume.uid }),
+    alarms: (membership?.alarms ?? []).filter(({ memberId }) => memberId === id).map(({ type }) => type),
+    ...(isSilent && { unhealthySince: silentSince ?? timestamp(nowMs) }),
     lastTransitionTime: (isSame ? before.lastTransitionTime : undefined) ?? timestamp(nowMs),
   }
 }
@@ -94,7 +166,7 @@ export function isWorthWriting(before: RaftClusterStatus, after: RaftClusterStat
 
 /** In one order of fields, whatever order the API server answers in. */
 function steady(status: RaftClusterStatus): unknown {
-  const members = status.members.map(({ name, ordinal, id, role, ready, version, pvcUID }) => [
+  const members = status.members.map(({ name, ordinal, id, role, ready, version, pvcUID, alarms, unhealthySince }) => [
     name,
     ordinal,
     id,
@@ -102,6 +174,8 @@ function steady(status: RaftClusterStatus): unknown {
     ready,
     version,
     pvcUID,
+    alarms,
+    unhealthySince,
   ])
   const { clusterID, configIndex, leader, term, replicas, readyReplicas, voters, learners, selector, operation } =
     status
@@ -126,10 +200,12 @@ function steady(status: RaftClusterStatus): unknown {
     voters,
     learners,
   ]
-  return [...rest, selector, members, inFlight ?? '', conditions]
+  const { updatedReplicas, templateHash: hash, image, handledRequests: handled, staleVolumes: stale } = status
+  const asked = [handled.replaceMember, handled.moveLeader, handled.recovery]
+  return [...rest, updatedReplicas, hash, image, asked, stale, selector, members, inFlight ?? '', conditions]
 }
 
 /** "is 4711 entries behind" is not news each time. */
 function withoutFigures(message: string): string {
-  return message.replace(/\b\d+ entries\b/g, 'entries')
+  return message.replace(/\b\d+ (entries|s)\b/g, '$1')
 }

@@ -44,8 +44,7 @@ export function watchProblem(watch: WatchHistory, states: ReadonlyMap<number, St
   for (const response of watch.responses) {
     const problem = expected.take(response)
     if (problem === undefined) continue
-    const { responses, ...request } = watch
-    return `${problem}\n  watch: ${JSON.stringify(request)}\n  response: ${JSON.stringify(response)}`
+    return `${problem}\n  watch: ${JSON.stringify({ ...watch, responses: [] })}\n  response: ${JSON.stringify(response)}`
   }
   return undefined
 }

@@ -1,7 +1,9 @@
 /** The etcd API as a client program calls it, with the messages' own codecs. */
-import { Client, credentials, Metadata, type ChannelCredentials } from '@grpc/grpc-js'
+import { Client, credentials, Metadata, type ChannelCredentials, type ClientDuplexStream } from '@grpc/grpc-js'
 import { KeyValue } from '../../node-server/proto/generated/etcd/kv.ts'
 import {
+  HashKVRequest,
+  HashKVResponse,
   LeaseGrantRequest,
   LeaseGrantResponse,
   LeaseKeepAliveRequest,
@@ -45,8 +47,8 @@ export class EtcdClient {
   }
 
   /** The bytes of the answer. Rejects with grpc-js' ServiceError (`code`, `details`). */
-  callBytes(path: string, request: Uint8Array): Promise<Buffer> {
-    const options = { deadline: Date.now() + CALL_TIMEOUT_MS }
+  callBytes(path: string, request: Uint8Array, timeoutMs = CALL_TIMEOUT_MS): Promise<Buffer> {
+    const options = { deadline: Date.now() + timeoutMs }
     return new Promise((resolve, reject) => {
       this.#client.makeUnaryRequest(path, same, same, Buffer.from(request), new Metadata(), options, (error, answer) =>
         error === null ? resolve(answer ?? Buffer.alloc(0)) : reject(error),
@@ -143,6 +145,16 @@ export class EtcdClient {
     } finally {
       stream.cancel()
     }
+  }
+
+  /** A stream of watch requests and answers, without a deadline; it is the caller's to end. */
+  openWatch(): ClientDuplexStream<Buffer, Buffer> {
+    return this.#client.makeBidiStreamRequest('/etcdserverpb.Watch/Watch', same, same)
+  }
+
+  async hashKV(revision: bigint, timeoutMs: number): Promise<HashKVResponse> {
+    const request = HashKVRequest.encode({ revision }).finish()
+    return HashKVResponse.decode(await this.callBytes('/etcdserverpb.Maintenance/HashKV', request, timeoutMs))
   }
 
   close(): void {

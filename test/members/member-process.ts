@@ -44,6 +44,17 @@ export interface Ports {
   readonly admin: number
 }
 
+/** What a member is started as, where it is not the plain program. */
+export interface Launch {
+  readonly main: string
+  /** Where others find it, when that is not where it listens. */
+  readonly advertisedPeerURL?: string
+  /** Of every start; in it, besides, a channel for messages (`ipc`). */
+  readonly environment: Readonly<Record<string, string>>
+  /** Is handed what the processes write, instead of {@link MemberProcess.output} growing with it. */
+  readonly note: (text: string) => void
+}
+
 /** One member: the same directory and addresses over all its starts. */
 export class MemberProcess {
   readonly name: string
@@ -53,16 +64,27 @@ export class MemberProcess {
   /** All that its processes wrote, to both streams. */
   output = ''
   #child: ChildProcess | undefined
+  readonly #launch: Launch | undefined
 
-  constructor(name: string, ports: Ports, dataDirectory: string) {
+  constructor(name: string, ports: Ports, dataDirectory: string, launch?: Launch) {
+    this.#launch = launch
     this.name = name
     this.ports = ports
     this.dataDirectory = dataDirectory
     this.etcd = new EtcdClient(`127.0.0.1:${ports.client}`)
   }
 
-  get peerURL(): string {
+  get isRunning(): boolean {
+    return this.#child !== undefined
+  }
+
+  get listenPeerURL(): string {
     return `http://127.0.0.1:${this.ports.peer}`
+  }
+
+  /** As others know it. */
+  get peerURL(): string {
+    return this.#launch?.advertisedPeerURL ?? this.listenPeerURL
   }
 
   get clientURL(): string {
@@ -81,16 +103,21 @@ export class MemberProcess {
       `--data-dir=${this.dataDirectory}`,
       `--listen-client-urls=${this.clientURL}`,
       `--advertise-client-urls=${this.clientURL}`,
-      `--listen-peer-urls=${this.peerURL}`,
+      `--listen-peer-urls=${this.listenPeerURL}`,
       `--initial-advertise-peer-urls=${this.peerURL}`,
       `--listen-admin-urls=http://127.0.0.1:${this.ports.admin}`,
     ]
-    const child = spawn(process.execPath, [MAIN, ...urls, ...TIMING, ...flags], {
-      env: { ...environment, NODE_COMPILE_CACHE: COMPILE_CACHE },
+    const launch = this.#launch
+    const child: ChildProcess = spawn(process.execPath, [launch?.main ?? MAIN, ...urls, ...TIMING, ...flags], {
+      env: { ...launch?.environment, ...environment, NODE_COMPILE_CACHE: COMPILE_CACHE },
+      stdio: launch === undefined ? 'pipe' : ['pipe', 'pipe', 'pipe', 'ipc'],
     })
-    const note = (chunk: Buffer): void => void (this.output += chunk.toString('utf8'))
-    child.stdout.on('data', note)
-    child.stderr.on('data', note)
+    const note = (chunk: Buffer): void => {
+      if (launch === undefined) this.output += chunk.toString('utf8')
+      else launch.note(chunk.toString('utf8'))
+    }
+    child.stdout?.on('data', note)
+    child.stderr?.on('data', note)
     child.once('close', () => (this.#child = undefined))
     this.#child = child
     return child
@@ -128,8 +155,8 @@ export class MemberProcess {
     return (await ended) ?? { code: null, signal: null, afterMs: 0 }
   }
 
-  async status(): Promise<AdminStatus> {
-    const response = await fetch(this.adminURL(ADMIN_PATHS.status))
+  async status(timeoutMs = START_TIMEOUT_MS): Promise<AdminStatus> {
+    const response = await fetch(this.adminURL(ADMIN_PATHS.status), { signal: AbortSignal.timeout(timeoutMs) })
     return (await response.json()) as AdminStatus
   }
 
@@ -137,6 +164,7 @@ export class MemberProcess {
     const response = await fetch(this.adminURL(path), {
       method: 'POST',
       body: typeof body === 'string' ? body : JSON.stringify(body),
+      signal: AbortSignal.timeout(START_TIMEOUT_MS),
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
     })
     return { code: response.status, body: (await response.json()) as AdminAnswer['body'] }

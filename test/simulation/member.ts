@@ -116,6 +116,7 @@ export class SimulatedMember {
       connect: async (self, handlers) => this.#connect(life, disk, self, handlers),
       onFatal: (error) => this.#fatal(life, error),
       onRunning: async (port) => this.#serve(life, port),
+      onPaused: async () => void (life.services = undefined),
       onRemoved: () => {
         life.services = undefined
         world.log.add(this.name, 'was removed')
@@ -229,7 +230,13 @@ export class SimulatedMember {
 
   #watch(life: Life, node: Node): void {
     const world = this.#world
-    const seen = world.oracle.started(node.raft, node.store, this.name, `${this.name}, life ${this.lives}`)
+    const seen = world.oracle.started(
+      node.raft,
+      node.store,
+      life.durable,
+      this.name,
+      `${this.name}, life ${this.lives}`,
+    )
     life.seen = seen
     // Recovery has read it from the disk.
     const { log, term, vote } = node.raft
@@ -274,7 +281,7 @@ export class SimulatedMember {
   #end(life: Life): void {
     life.clock.kill()
     if (life.host !== undefined) this.#world.network.detach(life.host)
-    for (const tell of [...life.onEnd]) tell()
+    for (const tell of life.onEnd) tell()
     life.onEnd.clear()
   }
 

@@ -51,6 +51,29 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'operator/kube': ['lib', 'operator/kube', 'operator/cluster/ports.ts'],
   'operator/admin-client.ts': ['lib', 'operator/admin-client.ts', 'operator/cluster/ports.ts'],
   operator: ['lib', 'operator'],
+  // HTTP clients of an API server, and nothing else: they work with a real one too.
+  'sandbox/client': ['lib', 'operator/kube', 'sandbox/client'],
+  'sandbox/controllers': ['lib', 'operator/kube', 'operator/controller', 'sandbox/client', 'sandbox/controllers'],
+  'sandbox/kubelet': ['lib', 'operator/kube', 'sandbox/client', 'sandbox/kubelet'],
+  'sandbox/start': [
+    'lib',
+    'node-server/storage/lock.ts',
+    'node-server/tls/self-signed.ts',
+    'sandbox/api-server/main.ts',
+    'sandbox/client',
+    'sandbox/controllers',
+    'sandbox/kubelet',
+    'sandbox/start',
+  ],
+  'sandbox/api-server': [
+    'lib',
+    'node-server/proto',
+    'node-server/raft',
+    'node-server/mvcc',
+    'node-server/storage',
+    'sandbox/api-server',
+  ],
+  'sandbox/main.ts': ['sandbox/start'],
 }
 
 /** Folders that see no disk, socket, clock or randomness, so that whole clusters run in one seeded process. */
@@ -61,9 +84,9 @@ const IMPURE_GLOBALS =
   /\b(Date\.now\(|new Date\(\)|Math\.random\(|performance\.now\(|setTimeout\(|setInterval\(|process\.)/
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const sources = globSync(['lib/**/*.ts', 'node-server/**/*.ts', 'operator/**/*.ts'], { cwd: ROOT }).map((path) =>
-  path.replaceAll('\\', '/'),
-)
+const sources = globSync(['lib/**/*.ts', 'node-server/**/*.ts', 'operator/**/*.ts', 'sandbox/**/*.ts'], {
+  cwd: ROOT,
+}).map((path) => path.replaceAll('\\', '/'))
 const product = sources.filter((path) => !path.endsWith('.test.ts') && !path.includes('/testing/'))
 
 const importsOf = (path: string): string[] =>

@@ -47,6 +47,7 @@ async function serve(member: Partial<AdminPort>, token: string | undefined): Pro
     join: refuse,
     changeMembership: refuse,
     transferLeader: refuse,
+    recover: refuse,
     notReadyReason: () => undefined,
     ...member,
   }
@@ -112,6 +113,7 @@ test('a body that is not the API’s JSON is a 400 that names what is wrong', as
     ['membership', JSON.stringify({ ...REMOVE, expectedConfigIndex: -1 }), /expectedConfigIndex/],
     ['bootstrap', '{}', /operationId/],
     ['join', '{}', /memberId/],
+    ['recover', '{"operationId":"op"}', /clusterId/],
     ['leader-transfer', JSON.stringify({ operationId: '', expectedConfigIndex: 1, memberId: '1' }), /operationId/],
     ['membership', JSON.stringify({ pad: 'x'.repeat(70_000) }), /too large/],
   ]

@@ -8,7 +8,14 @@ import { ADMIN_PATHS, ADMIN_STATUS_CODES, type AdminError } from '../../../lib/a
 import type { Result } from '../../../lib/result.ts'
 import type { AdminPort } from '../../node/admin-port.ts'
 import { refusal } from './authorize.ts'
-import { parseBootstrap, parseJoin, parseLeaderTransfer, parseMembership, type Parse } from './requests.ts'
+import {
+  parseBootstrap,
+  parseJoin,
+  parseLeaderTransfer,
+  parseMembership,
+  parseRecover,
+  type Parse,
+} from './requests.ts'
 
 export interface AdminAppOptions {
   readonly member: AdminPort
@@ -66,6 +73,7 @@ export function adminApp(options: AdminAppOptions): Express {
   change(ADMIN_PATHS.join, parseJoin, (body) => member.join(body))
   change(ADMIN_PATHS.membership, parseMembership, (body) => member.changeMembership(body))
   change(ADMIN_PATHS.leaderTransfer, parseLeaderTransfer, (body) => member.transferLeader(body))
+  change(ADMIN_PATHS.recover, parseRecover, (body) => member.recover(body))
 
   app.use((request, response) => {
     sendError(response, {

@@ -1,6 +1,12 @@
 /** Untrusted JSON → requests of lib/admin-api.ts. What does not fit is named with its path in the body. */
 import { z } from 'zod'
-import type { BootstrapRequest, JoinRequest, LeaderTransferRequest, MembershipRequest } from '../../../lib/admin-api.ts'
+import type {
+  BootstrapRequest,
+  JoinRequest,
+  LeaderTransferRequest,
+  MembershipRequest,
+  RecoverRequest,
+} from '../../../lib/admin-api.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { MAX_OPERATION_ID_SIZE_BYTES } from '../../mvcc/command.ts'
 
@@ -52,6 +58,8 @@ const membership = z.discriminatedUnion('kind', [
 
 const leaderTransfer = z.strictObject({ operationId, expectedConfigIndex, memberId: id })
 
+const recover = z.strictObject({ operationId, clusterId: id, memberId: id, expectedConfigIndex })
+
 export type Parse<Request> = (body: unknown) => Result<Request, string>
 
 function parser<Request>(schema: z.ZodType<Request>): Parse<Request> {
@@ -70,3 +78,4 @@ export const parseBootstrap: Parse<BootstrapRequest> = parser<BootstrapRequest>(
 export const parseJoin: Parse<JoinRequest> = parser<JoinRequest>(join)
 export const parseMembership: Parse<MembershipRequest> = parser<MembershipRequest>(membership)
 export const parseLeaderTransfer: Parse<LeaderTransferRequest> = parser<LeaderTransferRequest>(leaderTransfer)
+export const parseRecover: Parse<RecoverRequest> = parser<RecoverRequest>(recover)

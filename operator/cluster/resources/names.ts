@@ -9,6 +9,9 @@ export const VOLUME = 'data'
 /** On volumes, which have no owner reference: whose data it is. */
 export const CLUSTER_UID_LABEL = `${GROUP}/cluster-uid`
 
+/** On the pod template, and so on every pod made from it. */
+export const TEMPLATE_HASH_ANNOTATION = `${GROUP}/template-hash`
+
 type Named = Pick<RaftCluster, 'name' | 'namespace'>
 
 export const names = {

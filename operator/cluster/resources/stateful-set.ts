@@ -3,9 +3,20 @@
  * kept whatever happens (the operator alone deletes them). Nothing about membership is in it: a member starts waiting
  * and is told what to do.
  */
-import type { RaftCluster } from '../../api/raft-cluster.ts'
+import { ANNOTATIONS, type RaftCluster } from '../../api/raft-cluster.ts'
 import type { ApplyObject } from '../ports.ts'
-import { CLUSTER_UID_LABEL, CONTAINER, labels, metadata, names, PORTS, selectorLabels, VOLUME } from './names.ts'
+import {
+  CLUSTER_UID_LABEL,
+  CONTAINER,
+  labels,
+  metadata,
+  names,
+  PORTS,
+  selectorLabels,
+  TEMPLATE_HASH_ANNOTATION,
+  VOLUME,
+} from './names.ts'
+import { templateHash } from './template-hash.ts'
 
 const DATA_MOUNT = '/var/lib/raftkv'
 const TOKEN_MOUNT = '/etc/raftkv/admin'
@@ -17,6 +28,8 @@ const USER_ID = 1000
 export interface StatefulSetOptions {
   readonly replicas: number
   readonly defaultImage: string
+  /** Instead of what spec and defaultImage give. */
+  readonly image?: string | undefined
   /** Size in the volume claim template, which cannot change; undefined for a new StatefulSet. */
   readonly templateSize: string | undefined
 }
@@ -33,7 +46,10 @@ export function statefulSet(cluster: RaftCluster, options: StatefulSetOptions): 
       updateStrategy: { type: 'OnDelete' },
       persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
       selector: { matchLabels: selectorLabels(cluster) },
-      template: { metadata: { labels: labels(cluster) }, spec: podSpec(cluster, options.defaultImage) },
+      template: {
+        metadata: { labels: labels(cluster), annotations: templateAnnotations(cluster) },
+        spec: podSpec(cluster, options.image ?? imageOf(cluster, options.defaultImage)),
+      },
       volumeClaimTemplates: [volumeClaimTemplate(cluster, options.templateSize)],
     },
   }
@@ -48,7 +64,15 @@ export function imageOf(cluster: RaftCluster, defaultImage: string): string {
   return `${repository ?? defaultRepository}:${tag}`
 }
 
-function podSpec(cluster: RaftCluster, defaultImage: string): Record<string, unknown> {
+function templateAnnotations(cluster: RaftCluster): Record<string, string> {
+  const { restartedAt } = cluster.requests
+  return {
+    [TEMPLATE_HASH_ANNOTATION]: templateHash(cluster),
+    ...(restartedAt !== undefined && { [ANNOTATIONS.restartedAt]: restartedAt }),
+  }
+}
+
+function podSpec(cluster: RaftCluster, memberImage: string): Record<string, unknown> {
   const { podTemplate, image } = cluster.spec
   return {
     serviceAccountName: names.serviceAccount(cluster),
@@ -71,7 +95,7 @@ function podSpec(cluster: RaftCluster, defaultImage: string): Record<string, unk
       topologySpreadConstraints: podTemplate.topologySpreadConstraints,
     }),
     ...(image.pullSecrets.length > 0 && { imagePullSecrets: image.pullSecrets }),
-    containers: [container(cluster, defaultImage)],
+    containers: [container(cluster, memberImage)],
     volumes: [{ name: 'admin-token', secret: { secretName: names.adminToken(cluster), defaultMode: 0o440 } }],
   }
 }
@@ -92,11 +116,11 @@ function spreadOverHosts(cluster: RaftCluster): Record<string, unknown> {
   }
 }
 
-function container(cluster: RaftCluster, defaultImage: string): Record<string, unknown> {
+function container(cluster: RaftCluster, memberImage: string): Record<string, unknown> {
   const { image, resources } = cluster.spec
   return {
     name: CONTAINER,
-    image: imageOf(cluster, defaultImage),
+    image: memberImage,
     imagePullPolicy: image.pullPolicy,
     command: ['node'],
     args: memberArgs(cluster),

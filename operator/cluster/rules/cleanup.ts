@@ -18,6 +18,9 @@ export function finishRemoval(observed: Observed): Plan | undefined {
       return operation.ordinal < observed.cluster.spec.replicas ? emptyInPlace(observed, operation) : undefined
     case 'Form':
     case 'ScaleUp':
+    case 'Rollout':
+    case 'MoveLeader':
+    case 'Recover':
       return undefined
     default:
       return unreachable(operation.type)

@@ -4,8 +4,8 @@ import type { Plan } from '../plan.ts'
 import { hasOrdinal, removeMember } from './removal.ts'
 
 export function heal(observed: Observed): Plan | undefined {
-  const { membership, pods } = observed
-  if (membership === undefined) return undefined
+  const { membership, pods, cluster } = observed
+  if (membership === undefined || !cluster.spec.repair.enabled) return undefined
   for (const member of membership.members.filter(hasOrdinal)) {
     const pod = pods.get(member.ordinal)
     if (pod?.status?.role !== 'waiting' || pod.isTerminating || !wasMember(membership, member)) continue

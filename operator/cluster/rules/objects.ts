@@ -9,7 +9,8 @@ import { controllerOf, names } from '../resources/names.ts'
 import { podDisruptionBudget } from '../resources/pod-disruption-budget.ts'
 import { serviceAccount } from '../resources/service-account.ts'
 import { clientService, headlessService } from '../resources/services.ts'
-import { statefulSet } from '../resources/stateful-set.ts'
+import { imageOf, statefulSet } from '../resources/stateful-set.ts'
+import { templateHash } from '../resources/template-hash.ts'
 import { desiredReplicas } from './replicas.ts'
 
 /** Nothing of ours is made or changed while a name that we need is somebody else's. */
@@ -56,10 +57,17 @@ export function restoreObjects(observed: Observed): readonly Action[] {
   ]
 }
 
+/** Where spec.image leaves it open, what it was when the spec last changed: a newer operator restarts nobody. */
+export function memberImage({ cluster, defaultImage }: Observed): string {
+  const { image, templateHash: hash } = cluster.recorded
+  return image !== '' && hash === templateHash(cluster) ? image : imageOf(cluster, defaultImage)
+}
+
 function desiredStatefulSet(observed: Observed): ApplyObject {
   return statefulSet(observed.cluster, {
     replicas: desiredReplicas(observed),
     defaultImage: observed.defaultImage,
+    image: memberImage(observed),
     templateSize: observed.objects.statefulSet?.templateSize,
   })
 }

@@ -12,10 +12,11 @@ export interface Removal {
   readonly member: ObservedMember & { readonly ordinal: number }
   /** Volume to delete once the removal is confirmed; empty when none is. */
   readonly volumeUID: string
+  readonly request?: string
 }
 
 export function removeMember(observed: Observed, membership: Membership, removal: Removal): Plan {
-  const { member, type, reason, why, volumeUID } = removal
+  const { member, type, reason, why, volumeUID, request: asked } = removal
   const { leader, configIndex, voters } = membership
   if (leader === undefined || !canRemove(membership, member.id)) {
     const healthy = healthyVoters(membership).length
@@ -33,6 +34,7 @@ export function removeMember(observed: Observed, membership: Membership, removal
     subject: member.id,
     memberID: member.id,
     volumeUID,
+    ...(asked !== undefined && { request: asked }),
   })
   const request = {
     kind: 'remove',

@@ -6,6 +6,8 @@ import { isFormed, memberOrdinals, type Observed } from '../observed.ts'
 
 /** Every member keeps its pod; ordinals that are to become members get theirs as soon as nothing old is in their place. */
 export function desiredReplicas(observed: Observed): number {
+  // Zero is the one count that takes pods from members: all of them, and none of their data.
+  if (observed.cluster.spec.replicas === 0) return 0
   const kept = highestMember(observed) + 1
   const target = observed.cluster.spec.replicas
   for (let ordinal = kept; ordinal < target; ordinal++) {

@@ -32,9 +32,10 @@ export function scaleUp(observed: Observed): Plan | undefined {
   const operation = pending?.ordinal === ordinal ? pending : undefined
   if (pod?.status === undefined || pod.isTerminating)
     return waiting('ScalingUp', `waits for ${name} to start`, operation)
-  if (pod.status.role === 'removed') return resetRemoved(observed, pod)
+  const isOfOurs = pod.status.clusterId === cluster.recorded.clusterID
+  if (pod.status.role === 'removed' && isOfOurs) return resetRemoved(observed, pod)
   if (pod.status.role !== 'waiting') {
-    const reason = pod.status.clusterId === cluster.recorded.clusterID ? 'UnknownMember' : 'ClusterIDMismatch'
+    const reason = isOfOurs ? 'UnknownMember' : 'ClusterIDMismatch'
     return blocked(
       reason,
       `${name} has data of member ${pod.status.memberId} of cluster ${pod.status.clusterId}, which the member list does not have: delete its PersistentVolumeClaim and the pod`,

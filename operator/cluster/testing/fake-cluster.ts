@@ -1,6 +1,13 @@
 /** The Raft cluster of the fake world: one configuration that changes at once, fences and idempotency as in the contract. */
 import assert from 'node:assert/strict'
-import type { AdminChange, AdminError, AdminStatus, MembershipRequest } from '../../../lib/admin-api.ts'
+import type {
+  AdminAlarm,
+  AdminChange,
+  AdminError,
+  AdminStatus,
+  MembershipRequest,
+  RecoverRequest,
+} from '../../../lib/admin-api.ts'
 import { unreachable } from '../../../lib/assert.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { quorumOf } from '../safety.ts'
@@ -37,6 +44,9 @@ export class FakeCluster {
   learners: readonly string[] = []
   members: readonly FakeMember[] = []
   isLearnerStuck = false
+  /** Where a member's log ends, if not where all end. */
+  readonly lastIndexOf = new Map<string, number>()
+  alarms: readonly AdminAlarm[] = []
   /** Every configuration that there was, by size of its voters. */
   readonly history: number[] = []
   readonly #results = new Map<string, AdminChange>()
@@ -141,6 +151,24 @@ export class FakeCluster {
     return ok(to)
   }
 
+  /** As a member does it: alone it has the majority. */
+  recover(request: RecoverRequest, disk: Disk): Result<AdminChange, AdminError> {
+    const { operationId, memberId, clusterId } = request
+    if (disk.memberId !== memberId || disk.clusterId !== clusterId) return err({ code: 'Conflict', message: 'another' })
+    const isAlone = this.voters.length === 1 && this.voters[0] === memberId
+    if (!isAlone) {
+      if (this.leader !== '') return err({ code: 'Conflict', message: 'there is a leader' })
+      if (request.expectedConfigIndex !== this.configIndex) return err({ code: 'ConfigIndexStale', message: 'stale' })
+      this.voters = [memberId]
+      this.learners = []
+      this.members = this.members.filter(({ id }) => id === memberId)
+      this.configIndex += 3
+      this.history.push(1)
+      this.elect()
+    }
+    return ok({ operationId, memberId, clusterId, configIndex: this.configIndex })
+  }
+
   matchIndex(id: string): number {
     const disk = this.alive.get(id)
     if (disk === undefined || (this.isLearnerStuck && this.learners.includes(id))) return 0
@@ -168,9 +196,9 @@ export class FakeCluster {
       role,
       term: known.term,
       leader: known.leader,
-      commitIndex: 100,
+      commitIndex: Math.max(100, known.configIndex),
       appliedIndex: 100,
-      lastIndex: 100,
+      lastIndex: this.lastIndexOf.get(disk.memberId) ?? Math.max(100, known.configIndex),
       configIndex: known.configIndex,
       voters: known.voters,
       votersOutgoing: [],
@@ -187,6 +215,7 @@ export class FakeCluster {
       etcdVersion: '3.6.0',
       dbSizeBytes: 1,
       revision: 1,
+      alarms: this.alarms,
     }
   }
 

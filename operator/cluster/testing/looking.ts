@@ -25,12 +25,28 @@ export async function converge(world: World, rounds = 120): Promise<void> {
   }
 }
 
+/** Looks and lets time pass, whatever comes of it. */
+export async function rounds(world: World, count: number): Promise<void> {
+  for (let round = 0; round < count; round++) {
+    await look(world)
+    world.tick()
+  }
+}
+
+export function reasonOf(world: World, type: string): string {
+  return `${String(conditionOf(world, type)['reason'])}: ${String(conditionOf(world, type)['message'])}`
+}
+
 export function condition(world: World, type: string): unknown {
+  return conditionOf(world, type)['status']
+}
+
+function conditionOf(world: World, type: string): Readonly<Record<string, unknown>> {
   const conditions: unknown = world.status()['conditions']
   const found: unknown = Array.isArray(conditions)
     ? conditions.find((one: { type: string }) => one.type === type)
     : undefined
-  return field({ found }, 'found')['status']
+  return field({ found }, 'found')
 }
 
 export const voterNames = ({ cluster }: World): readonly string[] =>

@@ -3,7 +3,7 @@
  * and members that do what they are told. It checks what must never happen at the moment it would.
  */
 import assert from 'node:assert/strict'
-import type { AdminError } from '../../../lib/admin-api.ts'
+import type { AdminError, AdminStatus } from '../../../lib/admin-api.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { API_VERSION, KIND } from '../../api/raft-cluster.ts'
 import {
@@ -18,6 +18,7 @@ import {
   type ReconcileDeps,
 } from '../ports.ts'
 import { CLUSTER_UID_LABEL, ordinalOf } from '../resources/names.ts'
+import { quorumOf } from '../safety.ts'
 import { type Disk, FakeCluster } from './fake-cluster.ts'
 
 export const KEY = { namespace: 'ns', name: 'kv' }
@@ -33,6 +34,21 @@ export class World {
   readonly disks = new Map<string, Disk>()
   readonly cluster = new FakeCluster()
   readonly events: string[] = []
+  /** Pods that the operator deleted, in order. */
+  readonly restarts: string[] = []
+  /** Fields of status that the API server does not know. */
+  readonly prunedStatus = new Set<string>()
+  /** By pod: what its member says instead. */
+  readonly lies = new Map<string, Partial<AdminStatus>>()
+  /** Pods whose members the operator cannot reach; others can. */
+  readonly unreachable = new Set<string>()
+  /** Pods whose members run and do not serve. */
+  readonly unready = new Set<string>()
+  /** Images that do not start. */
+  readonly broken = new Set<string>()
+  /** Kinds that the operator may not touch. */
+  readonly forbidden = new Set<string>()
+  defaultImage = 'image:1'
   nowMs = Date.parse('2030-01-01T00:00:00Z')
   clusterIds = new Set<string>()
   #counter = 0
@@ -82,6 +98,13 @@ export class World {
     if (set !== undefined) this.put({ ...set, spec: { ...field(set, 'spec'), replicas } })
   }
 
+  /** The pod ends by itself, as at a shutdown of its machine. */
+  endPod(ordinal: number, phase: string): void {
+    const pod = this.get('Pod', `${KEY.name}-${ordinal}`)
+    if (pod !== undefined) this.put({ ...pod, status: { phase } })
+    this.settleMembers()
+  }
+
   killPod(ordinal: number): void {
     this.objects.delete(`Pod/${KEY.name}-${ordinal}`)
     this.settleMembers()
@@ -104,7 +127,9 @@ export class World {
     const set = this.get('StatefulSet', KEY.name)
     for (const pod of this.all('Pod')) {
       const ordinal = ordinalOf(KEY.name, pod.metadata.name) ?? 0
-      if (set === undefined || ordinal >= this.replicas()) this.objects.delete(`Pod/${pod.metadata.name}`)
+      const { phase } = field(pod, 'status')
+      const isOver = phase === 'Succeeded' || phase === 'Failed'
+      if (set === undefined || ordinal >= this.replicas() || isOver) this.objects.delete(`Pod/${pod.metadata.name}`)
     }
     for (const volume of this.all('PersistentVolumeClaim')) {
       const isUsed = this.get('Pod', volume.metadata.name.replace(/^data-/, '')) !== undefined
@@ -142,21 +167,41 @@ export class World {
     this.put({
       apiVersion: 'v1',
       kind: 'Pod',
-      metadata: { name, ownerReferences: [owner] },
-      status: { phase: 'Running', podIP: name },
+      metadata: { name, ownerReferences: [owner], annotations: this.#templateAnnotations(set) },
+      status: this.broken.has(this.#imageOf(set)) ? { phase: 'Pending' } : { phase: 'Running', podIP: name },
     })
+  }
+
+  #imageOf(set: KubeObject): string {
+    const containers: unknown = field(field(field(set, 'spec'), 'template'), 'spec')['containers']
+    const first: unknown = Array.isArray(containers) ? containers[0] : undefined
+    return String(field({ first }, 'first')['image'])
+  }
+
+  #templateAnnotations(set: KubeObject): Record<string, string> {
+    const template = field(field(set, 'spec'), 'template')
+    const pairs = Object.entries(field(field(template, 'metadata'), 'annotations'))
+    return Object.fromEntries(pairs.map(([name, value]) => [name, String(value)]))
+  }
+
+  annotate(annotations: Readonly<Record<string, string>>): void {
+    const object = this.resource()
+    this.put({ ...object, metadata: { ...object.metadata, annotations } })
   }
 
   settleMembers(): void {
     const running = this.all('Pod').flatMap((pod) => {
       const disk = this.diskOf(pod)
+      if (field(pod, 'status')['phase'] !== 'Running') return []
       return disk !== undefined && disk.memberId !== '' ? [[disk.memberId, disk] as const] : []
     })
     this.cluster.alive = new Map(running)
     this.cluster.elect()
     for (const pod of this.all('Pod')) {
+      if (field(pod, 'status')['phase'] !== 'Running') continue
       const { role } = this.cluster.status(this.diskOf(pod) ?? { clusterId: '', memberId: '', age: 0 }, '')
-      const isReady = this.cluster.leader !== '' && (role === 'leader' || role === 'follower')
+      const isReady =
+        !this.unready.has(pod.metadata.name) && this.cluster.leader !== '' && (role === 'leader' || role === 'follower')
       const status = { ...field(pod, 'status'), conditions: [{ type: 'Ready', status: isReady ? 'True' : 'False' }] }
       this.objects.set(`Pod/${pod.metadata.name}`, { ...pod, status })
     }
@@ -172,16 +217,23 @@ export class World {
       adminUrl: ({ podName }) => podName,
       nowMs: () => this.nowMs,
       randomBytes: (count) => Buffer.alloc(count, ++this.#counter),
-      defaultImage: 'image:1',
+      defaultImage: this.defaultImage,
       signal: new AbortController().signal,
     }
   }
 
   #reader(): KubeReader {
     return {
-      get: ({ kind, name }) => Promise.resolve(this.get(kind, name)),
-      list: ({ kind }) => Promise.resolve(this.all(kind)),
+      get: (ref) => this.#read(ref, () => this.get(ref.kind, ref.name)),
+      list: (query) => this.#read(query, () => this.all(query.kind)),
     }
+  }
+
+  async #read<T>({ kind, namespace }: { kind: string; namespace: string }, read: () => T): Promise<T> {
+    assert.equal(namespace, KEY.namespace, 'nothing of another namespace is looked at')
+    const verb = `cannot read resource "${kind}" in the namespace "${namespace}"`
+    if (this.forbidden.has(kind)) throw new KubeError({ kind: 'forbidden', message: `User "operator" ${verb}` })
+    return read()
   }
 
   #writer(hooks: Hooks): KubeWriter {
@@ -201,11 +253,16 @@ export class World {
   }
 
   #apply(object: ApplyObject): KubeObject {
+    assert.equal(object.metadata.namespace, KEY.namespace)
+    if (this.forbidden.has(`apply ${object.kind}`))
+      throw new KubeError({ kind: 'forbidden', message: `User "operator" cannot patch resource "${object.kind}"` })
     const present = this.get(object.kind, object.metadata.name)
     if (object.kind === 'StatefulSet') {
       const voters = this.cluster.members.filter(({ id }) => this.cluster.voters.includes(id))
       const highest = Math.max(-1, ...voters.map(({ name }) => ordinalOf(KEY.name, name) ?? -1))
-      assert(Number(field(object, 'spec')['replicas']) > highest, 'no voter loses its pod by a count')
+      const replicas = Number(field(object, 'spec')['replicas'])
+      const isAsleep = field(this.resource(), 'spec')['replicas'] === 0
+      assert(isAsleep || replicas > highest, 'no voter loses its pod by a count')
     }
     return this.put({ ...present, ...object, metadata: { ...present?.metadata, ...object.metadata } })
   }
@@ -217,13 +274,15 @@ export class World {
     const [before, after] = [field(present, 'status')['clusterID'], field(object, 'status')['clusterID']]
     assert(before === undefined || before === after, 'invariant 14: one cluster ID for one RaftCluster')
     if (typeof after === 'string') this.clusterIds.add(after)
-    return this.put({ ...present, status: object['status'] })
+    const kept = Object.entries(field(object, 'status')).filter(([name]) => !this.prunedStatus.has(name))
+    return this.put({ ...present, status: Object.fromEntries(kept) })
   }
 
   #delete(ref: ObjectRef, uid: string): void {
     const present = this.get(ref.kind, ref.name)
     if (present === undefined) return
     if (present.metadata.uid !== uid) throw new KubeError({ kind: 'conflict', message: 'another UID' })
+    if (ref.kind === 'Pod') this.#stopped(present)
     if (ref.kind !== 'PersistentVolumeClaim') {
       this.objects.delete(`${ref.kind}/${ref.name}`)
       this.settleMembers()
@@ -233,6 +292,18 @@ export class World {
     const isDeleted = this.resource().metadata.deletionTimestamp !== undefined
     assert(isDeleted || !this.cluster.voters.includes(memberId), 'invariant 13: the volume of a voter is deleted')
     this.put({ ...present, metadata: { ...present.metadata, deletionTimestamp: '2030-01-01T00:00:00Z' } })
+  }
+
+  /** What the operator stops by itself must not be missed. */
+  #stopped(pod: KubeObject): void {
+    const { voters, alive, leader } = this.cluster
+    const id = this.diskOf(pod)?.memberId ?? ''
+    this.restarts.push(pod.metadata.name)
+    const isCounted = voters.includes(id) && alive.has(id) && voters.length > 2
+    if (!isCounted || leader === '') return
+    assert.notEqual(id, leader, 'leadership moves before its pod is restarted')
+    const healthy = voters.filter((voter) => alive.has(voter)).length
+    assert(healthy - 1 >= quorumOf(voters.length), 'a restart must not cost the quorum')
   }
 
   #admin(hooks: Hooks): AdminClient {
@@ -249,7 +320,8 @@ export class World {
       status: (url) => {
         const pod = this.get('Pod', url)
         const disk = pod && this.diskOf(pod)
-        return Promise.resolve(disk === undefined ? err(UNREACHABLE) : ok(this.cluster.status(disk, url)))
+        if (disk === undefined || this.unreachable.has(url)) return Promise.resolve(err(UNREACHABLE))
+        return Promise.resolve(ok({ ...this.cluster.status(disk, url), ...this.lies.get(url) }))
       },
       bootstrap: (url, token, request) =>
         call(url, (disk) => {
@@ -269,6 +341,7 @@ export class World {
             configIndex: this.cluster.configIndex,
           })
         }),
+      recover: (url, _token, request) => call(url, (disk) => this.cluster.recover(request, disk)),
       membership: (url, _token, request) => call(url, () => this.cluster.change(request)),
       transferLeader: (url, _token, { operationId, memberId }) =>
         call(url, () => {

@@ -53,6 +53,8 @@ async function runSteps(context: Context): Promise<void> {
   await steps.startWriters(context)
   await steps.scaleToFive(context)
   await steps.killLeader(context)
+  await steps.restartAll(context)
+  await steps.replaceMember(context)
   await steps.scaleDownUnderLeader(context)
   await steps.killOperatorMidScale(context)
   await steps.editStatefulSetByHand(context)

@@ -2,6 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { memberStatuses } from '../cluster/recorder.ts'
 import { raftCluster, writersPod } from '../cluster/manifests.ts'
+import type { Kube } from '../cluster/kube.ts'
 import { withEtcdctl } from '../cluster/etcdctl.ts'
 import {
   CLIENT_SERVICE,
@@ -13,10 +14,13 @@ import {
   RELEASE,
   WRITERS,
   WRITERS_PORT,
+  volumeName,
 } from '../names.ts'
 import { waitFor } from '../wait.ts'
 import { cluster, leaderPod, phase, scale, seconds, untilReady, type Context } from './context.ts'
 
+const RESTARTED_AT = 'raftkv.dev/restartedAt'
+const REPLACE_MEMBER = 'raftkv.dev/replace-member'
 /** A put may have been acknowledged, yet not reached its writer, when the leader is killed: the gap begins after that. */
 const AFTER_LEADER_KILL_MS = 1000
 
@@ -86,6 +90,65 @@ export async function killLeader(context: Context): Promise<void> {
     const after = await memberIds(context)
     if (before !== after) throw new Error(`the members were ${before} before, and are ${after} now`)
   })
+}
+
+/** Writers go on; a member that ends as it is asked to hands its clients over. */
+export async function restartAll(context: Context): Promise<void> {
+  const { kube, report } = context
+  await phase(
+    context,
+    'annotate restartedAt: 5 members are restarted, the leader last',
+    { isScaling: true },
+    async () => {
+      const before = await memberIds(context)
+      const stamp = new Date().toISOString()
+      const beganMs = performance.now()
+      await annotate(kube, RESTARTED_AT, stamp)
+      await waitFor('every pod to be made anew', { timeoutMs: 240_000, everyMs: 200 }, async () => {
+        const pods = await kube.list(PATHS.pods)
+        const isNew = pods.every(({ metadata }) => JSON.stringify(metadata).includes(stamp))
+        return pods.length === 5 && isNew ? true : undefined
+      })
+      await untilReady(kube)
+      report.figure({ title: 'rollout of 5 members', value: seconds(performance.now() - beganMs), unit: 's' })
+      await allServe(context, 5)
+      const after = await memberIds(context)
+      if (before !== after) throw new Error(`the members were ${before} before, and are ${after} now`)
+    },
+  )
+}
+
+export async function replaceMember(context: Context): Promise<void> {
+  const { kube, report } = context
+  const pod = `${CLUSTER}-1`
+  await phase(
+    context,
+    `annotate replace-member ${pod}: it is replaced in place, volume and all`,
+    { isScaling: true },
+    async () => {
+      const [before, volume] = [await memberIds(context), await volumeUid(kube, pod)]
+      const beganMs = performance.now()
+      await annotate(kube, REPLACE_MEMBER, pod)
+      await waitFor(`another volume and another member ${pod}`, { timeoutMs: 150_000, everyMs: 200 }, async () => {
+        const now = await memberIds(context)
+        const isReplaced =
+          now.includes(`${pod}=`) && !before.split(' ').some((old) => old.startsWith(`${pod}=`) && now.includes(old))
+        return isReplaced && (await volumeUid(kube, pod)) !== volume ? true : undefined
+      })
+      await untilReady(kube)
+      report.figure({ title: 'replacement of a member', value: seconds(performance.now() - beganMs), unit: 's' })
+      await allServe(context, 5)
+    },
+  )
+}
+
+async function annotate(kube: Kube, annotation: string, value: string): Promise<void> {
+  await kube.kubectl(['-n', NAMESPACE, 'annotate', '--overwrite', `raftcluster/${CLUSTER}`, `${annotation}=${value}`])
+}
+
+async function volumeUid(kube: Kube, pod: string): Promise<string | undefined> {
+  const volumes = await kube.list(PATHS.volumes)
+  return volumes.find(({ metadata }) => metadata.name === volumeName(pod))?.metadata.uid
 }
 
 export async function scaleDownUnderLeader(context: Context): Promise<void> {

@@ -77,10 +77,10 @@ export function judgeMembership({ report, recorder }: Context): void {
   const { histories, configSeenAtMs, memberNames, volumes } = recorder.recording
   const { rows, problems } = mergeHistories(histories)
   report.note(`${rows.length} configurations seen in the members' histories`)
-  // 1 of the seed, 2 for each of the eight members that came, 1 for each of the six that went.
+  // 1 of the seed, 2 for each of the nine members that came, 1 for each of the seven that went.
   report.check(
     'the members tell of every membership change',
-    rows.length === 23 ? [] : [`${rows.length} configurations, not 23`],
+    rows.length === 26 ? [] : [`${rows.length} configurations, not 26`],
   )
   report.check('all members tell the same history of configurations', problems)
   report.check('at most one membership change was ever in flight', checkConfigurations(rows))

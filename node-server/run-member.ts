@@ -1,0 +1,298 @@
+/**
+ * One member of the cluster from its flags to its end: composition root, and beside main the only reader of `process`.
+ *
+ *   flags → data directory → admin API → (told or remembered) → member → etcd API
+ *
+ * Exit codes: 0 stopped as asked, 1 the environment or a bug ended it, 2 wrong flags.
+ */
+import { readFileSync } from 'node:fs'
+import type { Logger } from 'pino'
+import type { AdminStatus } from '../lib/admin-api.ts'
+import type { Clock } from '../lib/clock.ts'
+import { err, ok, type Result } from '../lib/result.ts'
+import { adminApp } from './api/admin/admin-app.ts'
+import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
+import { ClientServer } from './client-server.ts'
+import { parseConfig, type Config } from './config.ts'
+import { listenHttp } from './listen/http-listener.ts'
+import type { RequestHandler } from './listen/http1.ts'
+import { openLog } from './log.ts'
+import { memberFacts } from './member-facts.ts'
+import { Lifecycle } from './node/lifecycle.ts'
+import { removedReason } from './node/open.ts'
+import type { NodePort } from './node/ports.ts'
+import { permissionWarning } from './start-checks.ts'
+import { planStart } from './static-start.ts'
+import { memberPaths, readIdentity } from './storage/data-directory.ts'
+import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
+import type { Volume } from './storage/volume.ts'
+import { checkWalDirectory } from './storage/wal-directory.ts'
+import { notifyReady } from './systemd.ts'
+import type { TlsOptions } from './tls/options.ts'
+import { prepareTls } from './tls/prepare.ts'
+import { peerDialer } from './transport/query.ts'
+import { Transport } from './transport/transport.ts'
+import { ETCD_API_VERSION, VERSION } from './version.ts'
+
+/** What the program runs on; others than the machine's own let a test choose how they fail. */
+export interface Surroundings {
+  readonly volume: Volume
+  readonly clock: Clock
+}
+
+class Program {
+  readonly #surroundings: Surroundings
+  readonly #config: Config
+  readonly #log: Logger
+  readonly #lifecycle: Lifecycle
+  readonly #metrics: MemberMetrics
+  readonly #lock: DirectoryLock
+  readonly #tls: BothTls
+  readonly #admin: { close(graceMs: number): Promise<void> }[] = []
+  #clients: ClientServer | undefined
+  #isStopping = false
+  #isReady = false
+
+  constructor(surroundings: Surroundings, config: Config, log: Logger, lock: DirectoryLock, tls: BothTls) {
+    const { volume, clock } = surroundings
+    this.#surroundings = surroundings
+    this.#tls = tls
+    this.#config = config
+    this.#log = log
+    this.#lock = lock
+    const source = {
+      status: (): AdminStatus => this.#lifecycle.status(),
+      facts: (): MetricsFacts | undefined => memberFacts(this.#lifecycle, this.#clients?.hub),
+    }
+    this.#metrics = memberMetrics(source)
+    this.#lifecycle = new Lifecycle({
+      volume,
+      dataDirectory: config.dataDir,
+      walDirectory: config.walDir,
+      peerURLs: config.initialAdvertisePeerURLs,
+      connect: ({ clusterId, memberId }, handlers) =>
+        Transport.listen(
+          {
+            listenUrls: config.listenPeerURLs,
+            tls: tls.peer,
+            log,
+            clusterId,
+            memberId,
+            snapshotDirectory: memberPaths(config.dataDir).snapshots,
+            clock,
+          },
+          handlers,
+        ),
+      version: VERSION,
+      etcdVersion: ETCD_API_VERSION,
+      node: {
+        name: config.name,
+        clientURLs: config.advertiseClientURLs,
+        heartbeatMs: config.heartbeatIntervalMs,
+        electionMs: config.electionTimeoutMs,
+        snapshotCount: config.snapshotCount,
+        catchUpEntries: config.snapshotCatchUpEntries,
+        maxLearners: config.maxLearners,
+        slowApplyMs: config.warningApplyMs,
+        quotaBytes: config.quotaBackendBytes,
+        maintenance: config.maintenance,
+        maxRequestBytes: config.maxRequestBytes,
+        clock,
+        observer: { ...this.#metrics.node, leaderChanged: () => this.#leaderChanged() },
+        log,
+        random: Math.random,
+      },
+      onFatal: (error) => this.fatal(error),
+      onRunning: (member) => this.#serveClients(member),
+      onRemoved: () => void this.#stopServingClients(),
+      onPaused: () => this.#stopServingClients(),
+    })
+  }
+
+  async start(): Promise<void> {
+    const { dataDir, walDir, start, isNewClusterForced } = this.#config
+    const identity = await readIdentity(this.#surroundings.volume.disk, dataDir)
+    if (!identity.ok) return this.refuse(identity.error)
+    if (identity.value?.isRemoved === true) return this.refuse(removedReason(dataDir))
+    const wal =
+      walDir === undefined ? ok(undefined) : await checkWalDirectory(walDir, dataDir, identity.value !== undefined)
+    if (!wal.ok) return this.refuse(wal.error)
+    if (identity.value !== undefined) {
+      if (identity.value.name !== this.#config.name) {
+        this.#log.warn(
+          { stored: identity.value.name, given: this.#config.name },
+          'the data directory was made under another name',
+        )
+      }
+      const run = await this.#lifecycle.run(identity.value, isNewClusterForced)
+      // Only now: a member that has data must never be seen waiting, or the operator takes its volume for lost.
+      if (run.ok) return this.#serveAdmin()
+      return this.refuse(run.error)
+    }
+    await this.#serveAdmin()
+    if (start.kind === 'wait') return this.#log.info({}, 'waiting to be told to bootstrap or to join')
+    const plan = await planStart(this.#config, start, peerDialer(this.#tls.peer, this.#log))
+    if (!plan.ok) return this.refuse(plan.error)
+    const started = await this.#lifecycle.start(plan.value)
+    if (!started.ok) this.refuse(started.error)
+  }
+
+  /** Hands leadership on, finishes what is in flight, writes what is in memory. */
+  async stop(signal: string): Promise<void> {
+    if (this.#isStopping) return
+    this.#isStopping = true
+    this.#log.info({ signal }, 'stopping')
+    await this.#stopServingClients()
+    await this.#lifecycle.stop()
+    await Promise.all(this.#admin.map((server) => server.close(0)))
+    await this.#lock.release()
+    this.#log.info({}, 'stopped')
+    process.exit(0)
+  }
+
+  /** Nothing in memory can be trusted any more; what was promised is on the disk. */
+  fatal(error: unknown): void {
+    this.#log.fatal({ err: error }, 'this member cannot go on')
+    process.exit(1)
+  }
+
+  refuse(reason: string): void {
+    this.#log.fatal({}, reason)
+    process.exit(1)
+  }
+
+  async #serveClients(member: NodePort): Promise<void> {
+    this.#clients = await ClientServer.open(member, {
+      config: this.#config,
+      log: this.#log,
+      metrics: this.#metrics,
+      tls: this.#tls.client,
+      clock: this.#surroundings.clock,
+      onFatal: (error) => this.fatal(error),
+    })
+    const removeListener = member.onApplied(() => {
+      this.#checkReady()
+      if (this.#isReady) removeListener()
+    })
+    this.#checkReady()
+  }
+
+  #leaderChanged(): void {
+    this.#metrics.node.leaderChanged()
+    this.#checkReady()
+  }
+
+  /** Scripts and systemd wait for it: a leader is known, clients are served. Told once in a process's life. */
+  #checkReady(): void {
+    if (this.#isReady || this.#clients === undefined || this.#lifecycle.notReadyReason() !== undefined) return
+    this.#isReady = true
+    this.#log.info({ urls: this.#config.listenClientURLs }, 'ready to serve client requests')
+    if (process.env['NOTIFY_SOCKET'] === undefined) return
+    notifyReady(process.pid).catch((error: unknown) =>
+      this.#log.warn({ err: error }, 'systemd could not be told that this member is ready'),
+    )
+  }
+
+  async #stopServingClients(): Promise<void> {
+    const clients = this.#clients
+    this.#clients = undefined
+    await clients?.stop()
+  }
+
+  async #serveAdmin(): Promise<void> {
+    const { adminTokenFile, listenAdminURLs, listenMetricsURLs } = this.#config
+    const { registry } = this.#metrics
+    const app = adminApp({
+      member: this.#lifecycle,
+      readToken: () => (adminTokenFile === undefined ? undefined : readFileSync(adminTokenFile, 'utf8').trim()),
+      metrics: { contentType: registry.contentType, text: () => registry.metrics() },
+      log: this.#log,
+    })
+    // Where only metrics are served, probes are answered as etcd answers them, as soon as there is a member to ask.
+    const probes: RequestHandler = (request, response) => (this.#clients?.handleProbe ?? app)(request, response)
+    const shared = { tls: this.#tls.client, log: this.#log }
+    this.#admin.push(await listenHttp({ urls: listenAdminURLs, handle: app, ...shared }))
+    this.#admin.push(await listenHttp({ urls: listenMetricsURLs, handle: probes, ...shared }))
+    if (listenAdminURLs.length > 0) this.#log.info({ urls: listenAdminURLs }, 'serving the admin API')
+  }
+}
+
+interface BothTls {
+  readonly client: TlsOptions | undefined
+  readonly peer: TlsOptions | undefined
+}
+
+async function prepareBothTls(config: Config, log: Logger): Promise<Result<BothTls, string>> {
+  const { dataDir: dataDirectory, clientTls, peerTls, listenClientURLs, listenClientHTTPURLs, listenPeerURLs } = config
+  const clientURLs = [...listenClientURLs, ...listenClientHTTPURLs]
+  const sides = { dataDirectory, log }
+  const client = await prepareTls({ ...sides, side: 'client', tls: clientTls, listenURLs: clientURLs })
+  if (!client.ok) return client
+  const peer = await prepareTls({ ...sides, side: 'peer', tls: peerTls, listenURLs: listenPeerURLs })
+  return peer.ok ? ok({ client: client.value, peer: peer.value }) : peer
+}
+
+function readText(path: string): Result<string, string> {
+  try {
+    return ok(readFileSync(path, 'utf8'))
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function tryOpenLog(config: Config): Result<Logger, string> {
+  try {
+    return ok(openLog(config.log, config.name))
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** Scripts take the first line for etcd's. */
+function versionText(): string {
+  const { version, platform, arch } = process
+  return [
+    `etcd Version: ${ETCD_API_VERSION}`,
+    `raftkv Version: ${VERSION}`,
+    `Node Version: ${version}`,
+    `Node OS/Arch: ${platform}/${arch}`,
+    '',
+  ].join('\n')
+}
+
+/** Ends the process itself. */
+export async function runMember(args: readonly string[], surroundings: Surroundings): Promise<void> {
+  const parsed = parseConfig(args, process.env, readText)
+  if (parsed.kind === 'help') return void process.stdout.write(parsed.text)
+  if (parsed.kind === 'version') return void process.stdout.write(versionText())
+  if (parsed.kind === 'refused') {
+    for (const problem of parsed.problems) process.stderr.write(`raftkv: ${problem}\n`)
+    process.stderr.write('raftkv: --help lists every flag\n')
+    process.exit(2)
+  }
+  const { config, warnings } = parsed
+  const opened = tryOpenLog(config)
+  if (!opened.ok) {
+    process.stderr.write(`raftkv: --log-outputs: ${opened.error}\n`)
+    process.exit(1)
+  }
+  const log = opened.value
+  for (const warning of warnings) log.warn({}, warning)
+  const permissions = await permissionWarning(config.dataDir)
+  if (permissions !== undefined) log.warn({}, permissions)
+  const lock = await lockDirectory(config.dataDir)
+  if (!lock.ok) {
+    log.fatal({}, lock.error)
+    process.exit(1)
+  }
+  const tls = await prepareBothTls(config, log)
+  if (!tls.ok) {
+    log.fatal({}, tls.error)
+    process.exit(1)
+  }
+  const program = new Program(surroundings, config, log, lock.value, tls.value)
+  process.on('uncaughtException', (error) => program.fatal(error))
+  process.on('unhandledRejection', (error) => program.fatal(error))
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void program.stop(signal))
+  await program.start().catch((error: unknown) => program.fatal(error))
+}

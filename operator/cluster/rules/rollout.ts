@@ -1,0 +1,135 @@
+/**
+ * Pods made from an earlier spec are made anew, one at a time: the sick first, since they may be sick for that very
+ * reason and nothing is lost with them; then followers from the highest ordinal down, each only while all others are
+ * ready and caught up; the leader last, after leadership has moved away. Pure.
+ */
+import type { Membership, Observed, ObservedMember, ObservedPod } from '../observed.ts'
+import { newOperation } from '../operation.ts'
+import { blocked, inFlight, type Plan, waiting } from '../plan.ts'
+import { podRef } from '../resources/names.ts'
+import { templateHash } from '../resources/template-hash.ts'
+import { healthyVoters, quorumOf } from '../safety.ts'
+import { hasOrdinal } from './removal.ts'
+import { moveLeader } from './transfer.ts'
+
+export function isOutdated({ cluster }: Observed, pod: ObservedPod): boolean {
+  return pod.templateHash !== templateHash(cluster)
+}
+
+/** A pod whose process does not run, and has not come back meanwhile, is missed by nobody: a spec that was repaired reaches it whatever else is wrong. */
+export function renewStopped(observed: Observed): Plan | undefined {
+  const { cluster } = observed
+  const pod = renewable(observed).find(({ isRunning, status }) => !isRunning && status === undefined)
+  if (pod === undefined) return undefined
+  const message = `${pod.name} does not run and is made anew from the present spec`
+  const action = { kind: 'delete-object', ref: podRef(cluster, pod.name), uid: pod.uid } as const
+  return { ...waiting('RollingOut', message, cluster.recorded.operation), actions: [action] }
+}
+
+export function rollOut(observed: Observed): Plan | undefined {
+  const { cluster, membership } = observed
+  if (membership?.leader === undefined) return undefined
+  const recorded = cluster.recorded.operation
+  const inFlightNow = recorded?.type === 'Rollout' ? recorded : undefined
+  const wanted = renewable(observed).filter(({ ordinal }) => ordinal < cluster.spec.replicas)
+  const next = wanted.toSorted((a, b) => rank(observed, membership, a) - rank(observed, membership, b))[0]
+  const unfit = membership.members
+    .filter(hasOrdinal)
+    .filter(({ ordinal }) => ordinal !== next?.ordinal && ordinal < cluster.spec.replicas)
+    .filter((member) => !isFit(observed, membership, member))
+  const list = unfit.map(({ name }) => name).join(', ')
+  if (next === undefined) {
+    if (inFlightNow === undefined || unfit.length === 0) return undefined
+    return waiting('RollingOut', `waits for ${list} to be ready and caught up`, inFlightNow)
+  }
+  const id = membership.members.find(({ ordinal }) => ordinal === next.ordinal)?.id
+  if (isSick(membership, next, id)) return restartSick(observed, membership, next, id)
+  if (unfit.length > 0) {
+    return waiting('RollingOut', `waits for ${list} to be ready and caught up before ${next.name}`, inFlightNow)
+  }
+  return restartHealthy(observed, membership, next, id)
+}
+
+/** Outdated pods, where the next pod would be made from the present spec. */
+function renewable(observed: Observed): readonly ObservedPod[] {
+  const { cluster, objects, pods } = observed
+  const { statefulSet } = objects
+  const isCurrent = statefulSet?.templateHash === templateHash(cluster) && statefulSet.isObserved
+  if (!isCurrent || cluster.spec.update.strategy === 'Manual') return []
+  return [...pods.values()].filter((pod) => !pod.isTerminating && isOutdated(observed, pod))
+}
+
+function rank({ cluster }: Observed, membership: Membership, pod: ObservedPod): number {
+  const id = membership.members.find(({ ordinal }) => ordinal === pod.ordinal)?.id
+  if (isSick(membership, pod, id)) return -1
+  if (id === membership.leader?.memberId) return 1_000_000
+  return cluster.spec.replicas + 1000 - pod.ordinal
+}
+
+function isSick(membership: Membership, pod: ObservedPod, memberId: string | undefined): boolean {
+  return !pod.isReady || pod.status === undefined || memberId === undefined || !membership.activeIds.has(memberId)
+}
+
+/** It can be done without the next one. */
+function isFit({ cluster, pods, nowMs }: Observed, membership: Membership, member: ObservedMember): boolean {
+  const pod = member.ordinal === undefined ? undefined : pods.get(member.ordinal)
+  if (pod === undefined || pod.isTerminating || isSick(membership, pod, member.id)) return false
+  const { minReadySeconds } = cluster.spec.update
+  if (nowMs - (pod.readySinceMs ?? nowMs) < minReadySeconds * 1000) return false
+  if (member.id === membership.leader?.memberId) return true
+  const peer = membership.peers.get(member.id)
+  return peer !== undefined && peer.matchIndex > 0 && peer.lag <= cluster.spec.scaling.maxLagEntries
+}
+
+/** With a vote that counts, it is restarted only if the others are enough. */
+function restartSick(
+  observed: Observed,
+  membership: Membership,
+  pod: ObservedPod,
+  memberId: string | undefined,
+): Plan | undefined {
+  if (memberId === undefined || !membership.activeIds.has(memberId)) return restart(observed, pod, memberId)
+  return restartHealthy(observed, membership, pod, memberId)
+}
+
+function restartHealthy(
+  observed: Observed,
+  membership: Membership,
+  pod: ObservedPod,
+  memberId: string | undefined,
+): Plan | undefined {
+  const { voters, leader } = membership
+  const isVoter = memberId !== undefined && voters.includes(memberId)
+  const healthy = healthyVoters(membership).length
+  // One or two voters cannot spare any: then the outage is what the edit asks for.
+  if (isVoter && voters.length > 2 && healthy - 1 < quorumOf(voters.length)) {
+    // Fewer voters need fewer healthy ones: those who are to go may go first.
+    if (membership.members.some(({ ordinal }) => (ordinal ?? 0) >= observed.cluster.spec.replicas)) return undefined
+    const message = `${pod.name} is to be made anew, but ${healthy} of ${voters.length} voters are healthy: repair a member first`
+    return blocked('QuorumAtRisk', message, observed.cluster.recorded.operation)
+  }
+  const leaving = membership.members.filter(hasOrdinal).find(({ id }) => id === memberId)
+  if (leaving === undefined || leader?.memberId !== memberId || voters.length === 1)
+    return restart(observed, pod, memberId)
+  return moveLeader(observed, membership, {
+    type: 'Rollout',
+    reason: 'RollingOut',
+    leaving,
+    isPreferred: (member) => isFit(observed, membership, member),
+  })
+}
+
+function restart(observed: Observed, pod: ObservedPod, memberId: string | undefined): Plan {
+  const operation = newOperation(observed, {
+    type: 'Rollout',
+    step: 'RestartPod',
+    ordinal: pod.ordinal,
+    verb: 'restart',
+    subject: pod.uid,
+    ...(memberId !== undefined && { memberID: memberId }),
+  })
+  return inFlight('RollingOut', `${pod.name} is made anew from the present spec`, operation, [
+    { kind: 'record-operation', operation },
+    { kind: 'delete-object', ref: podRef(observed.cluster, pod.name), uid: pod.uid },
+  ])
+}

@@ -1,0 +1,39 @@
+/** What to do with a cluster that runs: addresses, and lines to paste. Pure. */
+
+export interface Summary {
+  readonly kubeconfig: string
+  readonly members: readonly { readonly name: string; readonly address: string; readonly isLeader: boolean }[]
+  /** Which of kubectl and etcdctl are on the PATH. */
+  readonly installed: ReadonlySet<string>
+}
+
+const WHERE_FROM: Readonly<Record<string, string>> = {
+  kubectl: 'https://kubernetes.io/docs/tasks/tools/',
+  etcdctl: 'https://etcd.io/docs/latest/install/',
+}
+
+export function summaryText({ kubeconfig, members, installed }: Summary): string {
+  const leader = members.find(({ isLeader }) => isLeader) ?? members[0]
+  const endpoints = members.map(({ address }) => `${address}:2379`).join(',')
+  const missing = Object.entries(WHERE_FROM).filter(([program]) => !installed.has(program))
+  const first = members[0]?.address ?? ''
+  const put = installed.has('etcdctl')
+    ? `etcdctl --endpoints=${endpoints} put hello world`
+    : `curl http://${first}:2379/v3/kv/put -d '{"key":"aGVsbG8=","value":"d29ybGQ="}'`
+  return [
+    'Members (etcd v3 API; any etcd client can use them):',
+    ...members.map(({ name, address, isLeader }) => `  ${name}  http://${address}:2379${isLeader ? '  leader' : ''}`),
+    '',
+    'Try, in another terminal:',
+    `  export KUBECONFIG=${kubeconfig}`,
+    '  kubectl get raft -w',
+    '  kubectl scale raft/demo --replicas=5',
+    `  ${put}`,
+    `  kubectl delete pod ${leader?.name ?? 'demo-0'}   # the leader`,
+    `  curl http://${leader?.address ?? ''}:8080/metrics`,
+    '',
+    ...missing.map(([program, source]) => `${program} is not installed here: ${source}`),
+    ...(missing.length > 0 ? [''] : []),
+    'Ctrl-C stops everything; what is stored stays for the next start.',
+  ].join('\n')
+}

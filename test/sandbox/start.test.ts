@@ -1,0 +1,89 @@
+/** `npm start` from a person's point of view: it works, it is found as it was left, it leaves nothing behind. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { put, readPrefix } from '../../sandbox/start/etcd-json.ts'
+import { SandboxProcess, isRunning, processesOf, until } from './sandbox-process.ts'
+
+/** Members' addresses are 127.N.x.y, which only Linux has without set-up. */
+const options = { skip: process.platform === 'linux' ? false : 'needs loopback addresses beyond 127.0.0.1' }
+const MEMBERS = 3
+/** With the operator. */
+const PROCESSES = MEMBERS + 1
+
+function scratch(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'sandbox-start-'))
+  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+function memberAddress(text: string): string {
+  const address = /http:\/\/(127\.[\d.]+):2379/.exec(text)?.[1]
+  assert.ok(address !== undefined, text)
+  return address
+}
+
+test(
+  'killed in the middle it leaves no process, the next start finds everything, Ctrl-C stops it',
+  options,
+  async (t) => {
+    const directory = join(scratch(t), 'state')
+    const args = ['--port', '0', '--directory', directory]
+    const first = new SandboxProcess(args)
+    t.after(() => first.signal('SIGKILL'))
+    await first.printed(/Ctrl-C stops everything/)
+    const pids = processesOf(directory)
+    assert.equal(pids.length, PROCESSES, first.text)
+    await put(memberAddress(first.text), 'kept', 'yes')
+
+    const second = new SandboxProcess(args)
+    assert.equal(await second.ended(), 1)
+    assert.match(second.text, /a sandbox runs already: another process uses/)
+
+    first.signal('SIGKILL')
+    assert.equal(await first.ended(), 'SIGKILL')
+    await until(() => !pids.some(isRunning), 'the members notice that the sandbox is gone')
+
+    const third = new SandboxProcess(args)
+    t.after(() => third.signal('SIGKILL'))
+    await third.printed(/Ctrl-C stops everything/)
+    assert.deepEqual([...(await readPrefix(memberAddress(third.text), 'kept'))], [['kept', 'yes']])
+    const later = processesOf(directory)
+    assert.equal(later.length, PROCESSES, third.text)
+    third.signal('SIGINT')
+    assert.equal(await third.ended(), 0)
+    assert.match(third.text, /no process is left/)
+    assert.deepEqual(later.filter(isRunning), [])
+  },
+)
+
+test('a port that is taken is said, with what to do', options, async (t) => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  const sandbox = new SandboxProcess(['--port', String(address.port), '--directory', join(scratch(t), 'state')])
+  assert.equal(await sandbox.ended(), 1)
+  assert.match(sandbox.text, new RegExp(`port ${address.port} of 127\\.0\\.0\\.1 is taken .* --port`))
+})
+
+test('a directory that cannot be written, or is somebody else’s, is said', async (t) => {
+  const directory = scratch(t)
+  writeFileSync(join(directory, 'thesis.txt'), 'all of it')
+  const foreign = new SandboxProcess(['--fresh', '--directory', directory])
+  assert.equal(await foreign.ended(), 1)
+  assert.match(foreign.text, /holds files that are not the sandbox's/)
+  const below = new SandboxProcess(['--directory', join(directory, 'thesis.txt', 'state')])
+  assert.equal(await below.ended(), 1)
+  assert.match(below.text, /cannot write to .*--directory/)
+})
+
+test('a flag that is none is said, with those that are', async () => {
+  const sandbox = new SandboxProcess(['--frsh'])
+  assert.equal(await sandbox.ended(), 2)
+  assert.match(sandbox.text, /there is no flag '--frsh'[\s\S]*--fresh/)
+})
