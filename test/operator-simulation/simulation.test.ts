@@ -34,7 +34,7 @@ test('the operator ends right after each single call of a whole life, and every 
   }
 })
 
-test('every planted bug still fits the sources: node test/operator-simulation/mutants.ts runs them', () => {
+test('every planted bug still fits the sources: npm run test:mutants runs them', () => {
   for (const mutant of MUTANTS) assertFits(mutant)
   assert(MUTANTS.length >= 15)
 })
