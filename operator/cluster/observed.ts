@@ -114,8 +114,15 @@ export function isFormed({ cluster, membership }: Observed): boolean {
 /** Ordinals that are members as far as is known. Without a leader's word, whoever may be one counts. */
 export function memberOrdinals({ cluster, membership }: Observed): ReadonlySet<number> {
   const certain = membership?.members ?? []
-  const possible = membership?.leader === undefined ? cluster.recorded.members : []
+  const possible = membership?.leader === undefined ? possibleMembers(cluster) : []
   return new Set([...certain, ...possible].flatMap(({ ordinal }) => (ordinal === undefined ? [] : [ordinal])))
+}
+
+/** Also whom an operation is about, until its removal is confirmed: that it was added may have been learned by nobody. */
+function possibleMembers({ recorded }: RaftCluster): readonly { readonly ordinal?: number | undefined }[] {
+  const { members, operation } = recorded
+  if (operation === undefined || ['RemovePod', 'DeleteVolume'].includes(operation.step)) return members
+  return [...members, operation]
 }
 
 /** Members that say they belong to another cluster. */

@@ -387,3 +387,28 @@ test('paused at any step: nothing changes, then it goes on from there', async ()
     assertSettledAt(world, 5)
   }
 })
+
+test('a sick pod of the present spec is not restarted; a sick one of an earlier spec is restarted first', async () => {
+  const world = await formed({ replicas: 5 })
+  world.unready.add('kv-2')
+  world.settleMembers()
+  await rounds(world, 5)
+  assert.deepEqual(world.restarts, [])
+  world.annotate(restart)
+  await rounds(world, 2)
+  assert.equal(world.restarts[0], 'kv-2', 'it runs, and is ill')
+  world.unready.clear()
+  await converge(world)
+  assertSettledAt(world, 5)
+})
+
+test('the loss of the quorum is said first, and recovered from at the next look', async () => {
+  const world = await formed()
+  for (const ordinal of [1, 2]) world.loseVolume(ordinal)
+  world.edit(LOST)
+  await look(world)
+  assert.equal(condition(world, 'QuorumLost'), 'True')
+  assert.equal(world.cluster.voters.length, 3)
+  await look(world)
+  assert.equal(world.cluster.voters.length, 1)
+})

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FINALIZER } from '../api/raft-cluster.ts'
 import { assertSettledAt, condition, converge, formed, look, volumeNames, voterNames } from './testing/looking.ts'
-import { Crash, World } from './testing/world.ts'
+import { reconcile } from './reconcile.ts'
+import { Crash, KEY, World } from './testing/world.ts'
 
 test('three members form one by one, and settle', async () => {
   const world = await formed()
@@ -222,4 +223,18 @@ test('a spec that cannot be understood changes nothing and is said', async () =>
   await look(world)
   assert.equal(world.replicas(), 3)
   assert.equal(condition(world, 'Ready'), 'False')
+})
+
+test('an edit between reading and writing is no error: it is looked at again', async () => {
+  const world = await formed()
+  world.edit({ replicas: 5 })
+  let isEdited = false
+  const before = (): void => {
+    if (!isEdited) world.annotate({ any: 'edit' })
+    isEdited = true
+  }
+  const result = await reconcile(world.deps({ before }), KEY)
+  assert.equal(result.kind, 'done')
+  await converge(world)
+  assertSettledAt(world, 5)
 })

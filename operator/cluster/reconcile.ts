@@ -11,7 +11,7 @@ import { parseStatus, type RaftClusterStatus } from '../api/status.ts'
 import { act, type Outcome } from './act.ts'
 import { decide } from './decide.ts'
 import { type Observation, observe } from './observe.ts'
-import { BLOCKED_MS, type Plan } from './plan.ts'
+import { BLOCKED_MS, IN_FLIGHT_MS, type Plan } from './plan.ts'
 import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey, type ReconcileResult } from './ports.ts'
 import { isWorthWriting, statusOf } from './status.ts'
 import { writeStatus } from './write-status.ts'
@@ -37,6 +37,8 @@ export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise
     return { kind: 'done', requeueAfterMs: requeueAfterMs(plan, outcome) }
   } catch (error) {
     if (!(error instanceof KubeError)) throw error
+    // Somebody edited it meanwhile, as people do: no trouble, but a reason to look again.
+    if (error.problem.kind === 'conflict') return { kind: 'done', requeueAfterMs: IN_FLIGHT_MS }
     return { kind: 'retry', error }
   }
 }

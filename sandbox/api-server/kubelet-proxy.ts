@@ -1,7 +1,6 @@
 /** Logs of a container are the kubelet's: they are passed on as they come. Source: Kubernetes docs, kubectl logs. */
-import { request } from 'node:http'
+import { request, type IncomingMessage, type ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
-import type { ServerResponse } from 'node:http'
 import { listAt, numberAt, textAt } from './object.ts'
 import type { Call } from './rest/call.ts'
 import { readExisting } from './rest/write.ts'
@@ -15,7 +14,7 @@ export async function sendLogs(call: Call, response: ServerResponse): Promise<vo
   const { path, host, port } = logAddress(call)
   const upstream = request({ host, port, path, method: 'GET', timeout: CONNECT_TIMEOUT_MS })
   response.on('close', () => upstream.destroy())
-  const answered = new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
     upstream.once('response', resolve)
     upstream.once('error', reject)
   })

@@ -74,6 +74,8 @@ function matchesAll(requirements: readonly Requirement[], labels: JsonObject): b
         return value !== undefined
       case '!':
         return value === undefined
+      default:
+        return operator satisfies never
     }
   })
 }

@@ -59,14 +59,21 @@ function replay({ operations }: History, changes: ReadonlyMap<number, Change>): 
     if (request.kind === 'compact') compacted = Math.max(compacted, request.revision)
   }
   let keys: ReadonlyMap<string, KeyValue> = new Map()
-  const states = new Map<number, State>([[1, { revision: 1, compacted, keys, leases }]])
+  const states = new Map<number, State>([[1, { revision: 1, compacted, keys, leases, changes: [] }]])
   for (let revision = 2; revision <= highest(changes); revision++) {
-    const after = new Map(keys)
-    for (const { kind, kv } of changes.get(revision) ?? [])
+    const before = keys
+    const after = new Map(before)
+    const told = changes.get(revision) ?? []
+    for (const { kind, kv } of told)
       if (kind === 'put') after.set(kv.key, kv)
       else after.delete(kv.key)
     keys = after
-    states.set(revision, { revision, compacted, keys, leases })
+    const changed = told.map(({ kind, kv }) => ({
+      key: kv.key,
+      before: before.get(kv.key),
+      after: kind === 'put' ? kv : undefined,
+    }))
+    states.set(revision, { revision, compacted, keys, leases, changes: changed })
   }
   return states
 }

@@ -4,8 +4,9 @@
  * Answers name the revision they were given at, so the order is almost forced; what may or may not have been carried out
  * is tried only where nothing else can come next.
  */
-import { agrees, areSame, EMPTY, step, type State } from './model.ts'
-import { covers, type Operation } from './operation.ts'
+import { link, relink, unlink, type Entry } from './call-list.ts'
+import { agrees, EMPTY, rangeAnswer, step, type State } from './model.ts'
+import type { Operation } from './operation.ts'
 import { prepare, type Candidate, type Prepared, type PrepareOptions } from './prepare.ts'
 
 export interface CheckOptions extends PrepareOptions {
@@ -18,6 +19,9 @@ export type Verdict =
   | { readonly kind: 'linearizable'; readonly states: ReadonlyMap<number, State> }
   | { readonly kind: 'violation'; readonly explanation: string }
   | { readonly kind: 'gave-up' }
+
+/** Bounds the memory of what was tried. Forgetting all of it costs time and nothing else. */
+const MAX_TRIED = 500_000
 
 const DEFAULTS: CheckOptions = { clockDrift: 0, evidence: [], maxSteps: 5_000_000 }
 
@@ -34,15 +38,6 @@ export function checkLinearizable(history: readonly Operation[], options: Partia
     if (problem !== undefined) return { kind: 'violation', explanation: problem }
   }
   return { kind: 'linearizable', states }
-}
-
-/** Calls and returns in the order of time, linked so that an operation can be taken out and put back. */
-interface Entry {
-  readonly index: number
-  readonly isCall: boolean
-  previous: Entry | undefined
-  next: Entry | undefined
-  match: Entry | undefined
 }
 
 interface Frame {
@@ -130,6 +125,7 @@ class Search {
     const [low, high] = this.#toggled(candidate, optionalIndex)
     const key = `${low}:${high}:${fingerprint(after)}`
     if (this.#tried.has(key)) return false
+    if (this.#tried.size >= MAX_TRIED) this.#tried.clear()
     this.#tried.add(key)
     this.#low = low
     this.#high = high
@@ -169,8 +165,9 @@ class Search {
     }
   }
 
-  #step({ request, operation, isOptional, pinned }: Candidate): State | undefined {
+  #step({ request, operation, isOptional, pinned, atLeast = 0 }: Candidate): State | undefined {
     const state = this.#state
+    if (state.revision < atLeast) return undefined
     if (pinned !== 0 && pinned !== state.revision + 1) return undefined
     const result = step(state, request, (revision) => this.#at(revision))
     if (isOptional) return result.kind === 'done' && result.state !== state ? result.state : undefined
@@ -197,7 +194,11 @@ class Search {
   #mayMatter({ request }: Candidate): boolean {
     if (request.kind === 'revoke') {
       for (const { lease } of this.#state.keys.values()) if (lease === request.id) return true
-      return this.#someNext(({ outcome }) => outcome.kind === 'refusal' && outcome.refusal === 'lease-not-found')
+      return this.#someNext(
+        ({ request: next, outcome }) =>
+          (outcome.kind === 'refusal' && outcome.refusal === 'lease-not-found') ||
+          (next.kind === 'grant' && next.id === request.id),
+      )
     }
     if (request.kind === 'compact')
       return this.#someNext(({ outcome }) => outcome.kind === 'refusal' && outcome.refusal === 'compacted')
@@ -289,52 +290,17 @@ function asPlain(_name: string, value: unknown): unknown {
   return value
 }
 
-function link(candidates: readonly Candidate[]): Entry {
-  const times = candidates.flatMap(({ call, return: end }, index) => [
-    { index, isCall: true, at: call },
-    { index, isCall: false, at: end },
-  ])
-  // What returns at the instant at which another is called may still have come after it.
-  const ordered = times.toSorted((a, b) => a.at - b.at || Number(b.isCall) - Number(a.isCall))
-  const head: Entry = { index: -1, isCall: false, previous: undefined, next: undefined, match: undefined }
-  const calls = new Map<number, Entry>()
-  let last = head
-  for (const { index, isCall } of ordered) {
-    const entry: Entry = { index, isCall, previous: last, next: undefined, match: undefined }
-    last.next = entry
-    last = entry
-    if (isCall) calls.set(index, entry)
-    else {
-      const call = calls.get(index)
-      if (call !== undefined) call.match = entry
-    }
-  }
-  return head
-}
-
-function unlink(entry: Entry): void {
-  for (const each of [entry, entry.match]) {
-    if (each?.previous !== undefined) each.previous.next = each.next
-    if (each?.next !== undefined) each.next.previous = each.previous
-  }
-}
-
-function relink(entry: Entry): void {
-  for (const each of [entry.match, entry]) {
-    if (each?.previous !== undefined) each.previous.next = each
-    if (each?.next !== undefined) each.next.previous = each
-  }
-}
-
 function scatter(seed: number, factor: number): number {
   let mixed = Math.imul(seed ^ (seed >>> 16), factor)
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
   return mixed ^ (mixed >>> 16)
 }
 
+/** Everything that answers can tell apart: equal texts, equal futures. */
 function fingerprint({ revision, compacted, keys, leases }: State): string {
   let text = `${revision}/${compacted}`
-  for (const { key, modRevision, value } of keys.values()) text += `/${key}=${modRevision}=${value}`
+  for (const { key, modRevision, createRevision, version, lease, value } of keys.values())
+    text += `/${key}=${modRevision},${createRevision},${version},${lease}=${value}`
   for (const id of leases.keys()) text += `#${id}`
   return text
 }
@@ -345,10 +311,9 @@ function serializableProblem(
   states: ReadonlyMap<number, State>,
 ): string | undefined {
   if (request.kind !== 'range' || outcome.kind !== 'answer') return undefined
-  const { revision = 0, kvs = [] } = outcome.answer
-  const state = states.get(request.revision > 0 ? request.revision : revision)
-  const all = [...(state?.keys.values() ?? [])].toSorted((a, b) => (a.key < b.key ? -1 : 1))
-  const expected = all.filter(({ key }) => covers(request.key, request.rangeEnd, key))
-  if (state !== undefined && areSame(kvs, expected)) return undefined
+  const { revision: header = 0, ...told } = outcome.answer
+  const state = states.get(request.revision > 0 ? request.revision : header)
+  const expected = state === undefined ? undefined : rangeAnswer(state.keys, request)
+  if (expected !== undefined && agrees(told, expected)) return undefined
   return `a serializable read was never true: ${JSON.stringify({ request, outcome, ...rest })}\n  at that revision: ${JSON.stringify(expected)}`
 }

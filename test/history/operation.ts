@@ -22,6 +22,9 @@ export interface RangeRequest {
   readonly revision: number
   /** Answered by the member alone, from what it has. */
   readonly serializable: boolean
+  /** At most so many key-values are told; the count is of all. Absent or 0 for no limit. */
+  readonly limit?: number
+  readonly countOnly?: boolean
 }
 
 export interface PutRequest {
@@ -30,6 +33,10 @@ export interface PutRequest {
   readonly value: string
   readonly lease: string
   readonly prevKv: boolean
+  /** Keeps the value that the key has; refused as `key-not-found` when there is none. */
+  readonly ignoreValue?: boolean
+  /** Keeps the lease that the key has, likewise. */
+  readonly ignoreLease?: boolean
 }
 
 export interface DeleteRequest {
@@ -41,6 +48,8 @@ export interface DeleteRequest {
 
 export interface Compare {
   readonly key: string
+  /** Must hold for every key there is from `key` on and below it; absent or empty for the one key. */
+  readonly rangeEnd?: string
   readonly target: 'version' | 'create' | 'mod' | 'value' | 'lease'
   readonly result: '=' | '!=' | '<' | '>'
   /** A number for the first three targets. */
@@ -76,7 +85,7 @@ export interface Answer {
 }
 
 /** What has surely not been carried out, and why. `refused`: for a reason that does not depend on the state. */
-export type Refusal = 'compacted' | 'future-revision' | 'lease-not-found' | 'lease-exists' | 'refused'
+export type Refusal = 'compacted' | 'future-revision' | 'lease-not-found' | 'lease-exists' | 'key-not-found' | 'refused'
 
 /** `unknown`: a time-out, a lost connection, a change of leader: it may have been carried out, once, at any time since. */
 export type Outcome =

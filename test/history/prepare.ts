@@ -12,6 +12,8 @@ export interface Candidate {
   readonly pinned: number
   /** The revision that its answer names: it was at this when the operation had taken effect. Infinity without one. */
   readonly told: number
+  /** The store has got at least this far by then. */
+  readonly atLeast?: number
 }
 
 /** Somebody was told that this revision put the key so, or deleted it. */
@@ -58,6 +60,8 @@ export function prepare(history: readonly Operation[], options: PrepareOptions):
     } else if (outcome.kind === 'answer' || outcome.refusal !== 'refused')
       required.push({ ...candidate, isOptional: false })
   }
+  const newest = Math.max(newestOf(sightings), newestOf(serializable.map(toldRevision)))
+  if (newest > 0) required.push(reached(newest))
   return {
     required,
     optional: [...optional, ...expiries(history, options.clockDrift)],
@@ -67,19 +71,47 @@ export function prepare(history: readonly Operation[], options: PrepareOptions):
   }
 }
 
-/** A lease may end by itself once the time is up that its grant, and every answered renewal, has promised. */
+function toldRevision({ outcome }: Operation): { readonly revision: number } {
+  return { revision: outcome.kind === 'answer' ? (outcome.answer.revision ?? 0) : 0 }
+}
+
+function newestOf(told: readonly { readonly revision: number }[]): number {
+  return told.reduce((newest, { revision }) => Math.max(newest, revision), 0)
+}
+
+/**
+ * Somebody was told of this revision, so the store got there, if only by what nobody had an answer to: a read at the end
+ * of time, of a key that nobody writes.
+ */
+function reached(revision: number): Candidate {
+  const request = { kind: 'range', key: '', rangeEnd: '', revision: 0, serializable: false } as const
+  const at = { call: Number.MAX_VALUE, return: Number.MAX_VALUE }
+  const outcome = { kind: 'answer', answer: {} } as const
+  const operation: Operation = { client: -1, member: '', ...at, request, outcome }
+  return { operation, request, ...at, isOptional: false, pinned: 0, told: Infinity, atLeast: revision }
+}
+
+/**
+ * A lease may end by itself once the time is up that its grant, and every answered renewal, has promised. An ID that was
+ * granted again belongs to another lease from then on.
+ */
 function expiries(history: readonly Operation[], clockDrift: number): Candidate[] {
-  const earliest = new Map<string, { readonly operation: Operation; readonly call: number }>()
-  for (const operation of history) {
+  const lives: { readonly id: string; operation: Operation; call: number }[] = []
+  const newest = new Map<string, (typeof lives)[number]>()
+  for (const operation of history.toSorted((a, b) => a.call - b.call)) {
     const { request, outcome } = operation
     const isRenewal = request.kind === 'renew' && outcome.kind === 'answer'
     const isGrant = request.kind === 'grant' && outcome.kind !== 'refusal'
     if (!isRenewal && !isGrant) continue
     const call = operation.call + request.ttlSeconds * 1000 * (1 - clockDrift)
-    const known = earliest.get(request.id)
-    if (known === undefined || known.call < call) earliest.set(request.id, { operation, call })
+    const known = newest.get(request.id)
+    if (isGrant || known === undefined) {
+      const life = { id: request.id, operation, call }
+      lives.push(life)
+      newest.set(request.id, life)
+    } else if (known.call < call) Object.assign(known, { operation, call })
   }
-  return [...earliest].map(([id, { operation, call }]) => ({
+  return lives.map(({ id, operation, call }) => ({
     operation,
     request: { kind: 'revoke', id },
     call,

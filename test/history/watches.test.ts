@@ -92,6 +92,9 @@ const WRONG: Readonly<Record<string, readonly [readonly WatchResponse[], Partial
   'a progress notification at 4, but revision 2 was not told': [[response(4, {})]],
   'revision 2 has 0 events for this watch, it was told 1': [[events(2, event(2, 'a'))], { noPut: true }],
   'an event of revision 4 under a header of 3': [[events(3, event(4, 'a'))], { startRevision: 4 }],
+  'revision 3: key c was told for b': [[events(3, event(3, 'c'), event(3, 'b'))], { startRevision: 3 }],
+  'a header of 1 after one of 2': [[events(2, event(2, 'a')), response(1, {})]],
+  'an answer after the watch was cancelled': [[response(0, { isCanceled: true, compactRevision: 3 }), ...ALL]],
   'cancelled as compacted at 2, but it had got everything through 1': [
     [response(6, { isCanceled: true, compactRevision: 2 })],
   ],

@@ -2,7 +2,7 @@
  * What watches must have told, by the states that the linearized history went through (etcd's guarantees for watches):
  * ordered, unique, atomic, reliable, resumable, bookmarkable, filtered, exact previous values.
  */
-import type { State } from './model.ts'
+import type { Change, State } from './model.ts'
 import { covers, type KeyValue } from './operation.ts'
 
 export interface WatchEvent {
@@ -40,31 +40,46 @@ export interface WatchHistory {
 
 /** Undefined when all is well. `states` as checkLinearizable gives them. */
 export function watchProblem(watch: WatchHistory, states: ReadonlyMap<number, State>): string | undefined {
-  const expected = new Expected(watch, states)
+  const expected = new Expected(watch, states, compactedInTheEnd(states))
   for (const response of watch.responses) {
     const problem = expected.take(response)
     if (problem === undefined) continue
-    const { responses, ...request } = watch
-    return `${problem}\n  watch: ${JSON.stringify(request)}\n  response: ${JSON.stringify(response)}`
+    return `${problem}\n  watch: ${JSON.stringify({ ...watch, responses: [] })}\n  response: ${JSON.stringify(response)}`
   }
   return undefined
+}
+
+function compactedInTheEnd(states: ReadonlyMap<number, State>): number {
+  let compacted = 0
+  for (const state of states.values()) compacted = Math.max(compacted, state.compacted)
+  return compacted
 }
 
 class Expected {
   readonly #watch: WatchHistory
   readonly #states: ReadonlyMap<number, State>
+  /** In the end; what was visible when an event was told is not known. */
+  readonly #compacted: number
+  #header = 0
+  #isOver = false
   /** Everything up to here was told. */
   #through = 0
   #isOpen = false
   /** Events of the revision that a fragment has begun. */
   #begun: WatchEvent[] = []
 
-  constructor(watch: WatchHistory, states: ReadonlyMap<number, State>) {
+  constructor(watch: WatchHistory, states: ReadonlyMap<number, State>, compacted: number) {
     this.#watch = watch
     this.#states = states
+    this.#compacted = compacted
   }
 
   take(response: WatchResponse): string | undefined {
+    if (this.#isOver) return 'an answer after the watch was cancelled'
+    // A cancellation by a compaction names none: etcd leaves it 0.
+    if (response.revision < this.#header && !(response.isCanceled && response.revision === 0))
+      return `a header of ${response.revision} after one of ${this.#header}`
+    this.#header = response.revision
     if (response.isCreated) {
       if (this.#isOpen) return 'created twice'
       this.#isOpen = true
@@ -78,6 +93,7 @@ class Expected {
   }
 
   #canceled({ compactRevision }: WatchResponse): string | undefined {
+    this.#isOver = true
     if (compactRevision > 0 && this.#through + 1 >= compactRevision)
       return `cancelled as compacted at ${compactRevision}, but it had got everything through ${this.#through}`
     return undefined
@@ -118,12 +134,12 @@ class Expected {
     if (expected === undefined) return `there was no revision ${revision}`
     if (events.length !== expected.length)
       return `revision ${revision} has ${expected.length} events for this watch, it was told ${events.length}`
-    for (const event of events) {
-      const same = expected.find(({ key }) => key === event.kv.key)
-      const problem = same === undefined ? 'no such change' : this.#eventProblem(event, same)
+    for (const [i, event] of events.entries()) {
+      const change = expected[i]
+      if (change?.key !== event.kv.key) return `revision ${revision}: key ${event.kv.key} was told for ${change?.key}`
+      const problem = this.#eventProblem(event, change)
       if (problem !== undefined) return `revision ${revision}, key ${event.kv.key}: ${problem}`
     }
-    if (new Set(events.map(({ kv }) => kv.key)).size !== events.length) return `revision ${revision}: a key twice`
     this.#through = revision
     return undefined
   }
@@ -144,9 +160,7 @@ class Expected {
 
   /** What a compaction has removed since cannot be told any more. */
   #hiddenPrevious(before: KeyValue): string | undefined {
-    const newest = Math.max(...this.#states.keys())
-    const compacted = this.#states.get(newest)?.compacted ?? 0
-    return before.modRevision < compacted ? undefined : `told nothing before, it was ${JSON.stringify(before)}`
+    return before.modRevision < this.#compacted ? undefined : `told nothing before, it was ${JSON.stringify(before)}`
   }
 
   /** The first revision above {@link #through}, up to `last`, that has an event for this watch. */
@@ -157,33 +171,13 @@ class Expected {
   }
 
   #changesAt(revision: number): readonly Change[] | undefined {
-    const after = this.#states.get(revision)
-    const before = this.#states.get(revision - 1)
-    if (after === undefined || before === undefined) return undefined
     const { key, rangeEnd, noPut, noDelete } = this.#watch
-    return changes(before, after).filter(
-      (change) => covers(key, rangeEnd, change.key) && !(change.after === undefined ? noDelete : noPut),
-    )
+    return this.#states
+      .get(revision)
+      ?.changes.filter(
+        (change) => covers(key, rangeEnd, change.key) && !(change.after === undefined ? noDelete : noPut),
+      )
   }
-}
-
-interface Change {
-  readonly key: string
-  readonly before: KeyValue | undefined
-  readonly after: KeyValue | undefined
-}
-
-const KNOWN_CHANGES = new WeakMap<State, readonly Change[]>()
-
-function changes(before: State, after: State): readonly Change[] {
-  const known = KNOWN_CHANGES.get(after)
-  if (known !== undefined) return known
-  const found: Change[] = []
-  for (const [key, kv] of after.keys)
-    if (before.keys.get(key) !== kv) found.push({ key, before: before.keys.get(key), after: kv })
-  for (const [key, kv] of before.keys) if (!after.keys.has(key)) found.push({ key, before: kv, after: undefined })
-  KNOWN_CHANGES.set(after, found)
-  return found
 }
 
 function isSame(a: KeyValue, b: KeyValue): boolean {

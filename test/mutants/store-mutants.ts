@@ -165,6 +165,18 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: 'store.update({ revision: change.revision })',
   },
   {
+    name: 'a delete goes through its keys in the wrong order',
+    file: `${MVCC}/change.ts`,
+    find: 'for (const key of keys) deleteKey(store, change, key)',
+    replace: 'for (const key of keys.toReversed()) deleteKey(store, change, key)',
+  },
+  {
+    name: 'keys of a lease go in the wrong order',
+    file: `${MVCC}/change.ts`,
+    find: 'for (const key of keysOfLease(store, ID)) {',
+    replace: 'for (const key of keysOfLease(store, ID).toReversed()) {',
+  },
+  {
     name: 'a compaction removes what is still to be seen',
     file: `${MVCC}/compaction.ts`,
     find: 'return successor !== undefined && successor.modRevision <= target',

@@ -31,7 +31,7 @@ export interface SimulatedDisk {
   readonly disk: Disk
   readonly durable: DurableLog
   /** What the recovery has found: the log goes on from there. */
-  found(log: DurableLog): void
+  readonly found: (log: DurableLog) => void
 }
 
 export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: DiskFaults): SimulatedDisk {

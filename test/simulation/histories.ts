@@ -70,6 +70,7 @@ const REFUSALS: readonly (readonly [string, Outcome])[] = [
   ['required revision is a future revision', { kind: 'refusal', refusal: 'future-revision' }],
   ['requested lease not found', { kind: 'refusal', refusal: 'lease-not-found' }],
   ['lease already exists', { kind: 'refusal', refusal: 'lease-exists' }],
+  ['key not found', { kind: 'refusal', refusal: 'key-not-found' }],
   // Said when a proposal is not taken at all.
   ['etcdserver: no leader', { kind: 'refusal', refusal: 'refused' }],
 ]
@@ -108,12 +109,22 @@ function plainRequest({ method, request, told }: CallRecord): Request {
   }
 }
 
-function plainRange({ key, rangeEnd, revision, serializable }: RangeRequest): Extract<Request, { kind: 'range' }> {
-  return { kind: 'range', key: text(key), rangeEnd: text(rangeEnd), revision: Number(revision), serializable }
+function plainRange(request: RangeRequest): Extract<Request, { kind: 'range' }> {
+  const { serializable, countOnly } = request
+  const keys = { key: text(request.key), rangeEnd: text(request.rangeEnd) }
+  return {
+    kind: 'range',
+    ...keys,
+    revision: Number(request.revision),
+    serializable,
+    limit: Number(request.limit),
+    countOnly,
+  }
 }
 
-function plainPut({ key, value, lease, prevKv }: PutRequest): Extract<Request, { kind: 'put' }> {
-  return { kind: 'put', key: text(key), value: text(value), lease: String(lease), prevKv }
+function plainPut({ key, value, lease, ...flags }: PutRequest): Extract<Request, { kind: 'put' }> {
+  const { prevKv, ignoreValue, ignoreLease } = flags
+  return { kind: 'put', key: text(key), value: text(value), lease: String(lease), prevKv, ignoreValue, ignoreLease }
 }
 
 function plainDelete({ key, rangeEnd, prevKv }: DeleteRangeRequest): Extract<Request, { kind: 'delete' }> {
@@ -138,11 +149,11 @@ const TARGETS = {
   lease: 'lease',
 } as const
 
-function plainCompare({ key, result, targetUnion }: Compare): PlainCompare {
+function plainCompare({ key, rangeEnd, result, targetUnion }: Compare): PlainCompare {
   assert(targetUnion !== undefined, 'clients here compare with something')
   const { $case, value } = targetUnion
   const operand = $case === 'value' ? text(value) : $case === 'lease' ? String(value) : Number(value)
-  return { key: text(key), target: TARGETS[$case], result: RESULTS[result] ?? '=', operand }
+  return { key: text(key), rangeEnd: text(rangeEnd), target: TARGETS[$case], result: RESULTS[result] ?? '=', operand }
 }
 
 function plainOperation({ request }: RequestOp): TxnOperation {

@@ -230,7 +230,13 @@ export class SimulatedMember {
 
   #watch(life: Life, node: Node): void {
     const world = this.#world
-    const seen = world.oracle.started(node.raft, node.store, this.name, `${this.name}, life ${this.lives}`)
+    const seen = world.oracle.started(
+      node.raft,
+      node.store,
+      life.durable,
+      this.name,
+      `${this.name}, life ${this.lives}`,
+    )
     life.seen = seen
     // Recovery has read it from the disk.
     const { log, term, vote } = node.raft
@@ -275,7 +281,7 @@ export class SimulatedMember {
   #end(life: Life): void {
     life.clock.kill()
     if (life.host !== undefined) this.#world.network.detach(life.host)
-    for (const tell of [...life.onEnd]) tell()
+    for (const tell of life.onEnd) tell()
     life.onEnd.clear()
   }
 

@@ -7,6 +7,7 @@ import { setFlagsFromString } from 'node:v8'
 
 function findCheckpoint(): () => void {
   setFlagsFromString('--allow-natives-syntax')
+  // oxlint-disable-next-line typescript/no-implied-eval -- the only way to write it: no parser but V8's knows the syntax
   const checkpoint = new Function('%PerformMicrotaskCheckpoint()')
   checkpoint() // it is compiled by the first call, while its syntax is allowed
   setFlagsFromString('--no-allow-natives-syntax')

@@ -10,7 +10,7 @@ import { lastIndex } from '../../node-server/raft/log.ts'
 import { membersOf } from '../../node-server/raft/quorum.ts'
 import type { Configuration, Message } from '../../node-server/raft/message.ts'
 import type { Raft } from '../../node-server/raft/raft.ts'
-import { Checker } from '../../node-server/raft/testing/checker.ts'
+import { Checker, isOnMajorities } from '../../node-server/raft/testing/checker.ts'
 import type { DurableLog } from './disk.ts'
 import type { Coverage } from './coverage.ts'
 
@@ -61,13 +61,16 @@ export class Oracle {
   readonly #hashes = new Map<number, string>()
   /** The highest term that each member has told others, over all of its lives. */
   readonly #toldTerm = new Map<MemberId, number>()
+  /** What each member has, or had when it ended, on its disk. */
+  readonly #durable = new Map<MemberId, DurableLog>()
 
   constructor(coverage: Coverage) {
     this.#coverage = coverage
   }
 
   /** A process has recovered (1: the hard state never goes back). */
-  started(raft: Raft, store: Store, name: string, life: string): Seen {
+  started(raft: Raft, store: Store, durable: DurableLog, name: string, life: string): Seen {
+    this.#durable.set(raft.options.id, durable)
     const told = this.#toldTerm.get(raft.options.id) ?? 0
     demand(raft.term >= told, `1: ${name} has told others of term ${told} and came back in term ${raft.term}`)
     return {
@@ -98,6 +101,7 @@ export class Oracle {
     if (committed !== seen.committed) {
       demand(committed > seen.committed, `1: ${seen.name} took back its commit index ${seen.committed} to ${committed}`)
       this.checker.committedTo(raft, Math.max(seen.committed, raft.log.base.index))
+      if (raft.role.kind === 'leader' && seen.ledTerm === raft.term) this.#leaderCommitted(raft, seen)
       seen.committed = committed
     }
     const { role } = raft
@@ -115,6 +119,16 @@ export class Oracle {
       seen.ledTerm = raft.term
     }
     if (raft.configIndex !== seen.configIndex) this.#configured(raft, seen)
+  }
+
+  /** 8: what a leader commits is durable on a quorum. */
+  #leaderCommitted({ log, configuration, configIndex }: Raft, seen: Seen): void {
+    if (configIndex !== seen.configIndex) return // counted by the voters before the change
+    const has = (id: MemberId): boolean => (this.#durable.get(id)?.lastIndex ?? 0) >= log.committed
+    demand(
+      isOnMajorities(configuration, has),
+      `8: ${seen.name} committed ${log.committed}, which no quorum has on disk`,
+    )
   }
 
   #lookAtLog({ log }: Raft, seen: Seen): void {

@@ -1,7 +1,7 @@
 /** Clients that watch: they go on at another member where they lost the first, and note all that they are told. */
 import { KeyValue } from '../../node-server/proto/generated/etcd/kv.ts'
 import { WatchRequest, WatchResponse, type WatchCreateRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
-import { openStream, type ClientStream } from './calls.ts'
+import { openStream } from './calls.ts'
 import { END_KEY, FIRST_KEY } from './clients.ts'
 import type { SimulatedMember } from './member.ts'
 import type { WatchRecord } from './recording.ts'
@@ -58,7 +58,6 @@ export class Watcher {
       told: [],
     }
     return new Promise((resolve) => {
-      let stream: ClientStream | undefined
       const leave = (): void => {
         stream?.cancel()
         resolve()
@@ -72,7 +71,8 @@ export class Watcher {
         coverage.note('slow watcher')
         return 50 + random.next() * 500
       }
-      stream = openStream(world, member, '/etcdserverpb.Watch/Watch', { onResponse, onEnd: () => resolve() }, readMs)
+      const events = { onResponse, onEnd: () => resolve() }
+      const stream = openStream(world, member, '/etcdserverpb.Watch/Watch', events, readMs)
       if (stream === undefined) return resolve()
       this.#records.push(record)
       stream.send(WatchRequest.encode({ requestUnion: { $case: 'createRequest', value: create } }).finish())

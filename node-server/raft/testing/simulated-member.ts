@@ -20,7 +20,7 @@ import {
   type Raft,
   type Ready,
 } from '../raft.ts'
-import { payloadOf, type Checker } from './checker.ts'
+import { isOnMajorities, payloadOf, type Checker } from './checker.ts'
 import type { Random } from './random.ts'
 import type { Schedule } from './schedule.ts'
 
@@ -169,6 +169,11 @@ export class SimulatedMember {
 
   #check(raft: Raft): void {
     const { checker } = this.#world
+    const { role, log, configuration } = raft
+    if (role.kind === 'leader' && log.committed > this.#checkedCommit) {
+      const has = (id: MemberId): boolean => (role.progress.get(id)?.match ?? 0) >= log.committed
+      assert.ok(isOnMajorities(configuration, has), `entry ${log.committed} is committed without a quorum`)
+    }
     checker.committedTo(raft, this.#checkedCommit)
     this.#checkedCommit = raft.log.committed
     if (raft.role.kind === 'leader') checker.leads(raft, `member ${this.id}, life ${this.incarnation}`)

@@ -16,10 +16,10 @@ export function isOutdated({ cluster }: Observed, pod: ObservedPod): boolean {
   return pod.templateHash !== templateHash(cluster)
 }
 
-/** A pod whose process does not run is missed by nobody: a spec that was repaired reaches it whatever else is wrong. */
+/** A pod whose process does not run, and has not come back meanwhile, is missed by nobody: a spec that was repaired reaches it whatever else is wrong. */
 export function renewStopped(observed: Observed): Plan | undefined {
   const { cluster } = observed
-  const pod = renewable(observed).find(({ isRunning }) => !isRunning)
+  const pod = renewable(observed).find(({ isRunning, status }) => !isRunning && status === undefined)
   if (pod === undefined) return undefined
   const message = `${pod.name} does not run and is made anew from the present spec`
   const action = { kind: 'delete-object', ref: podRef(cluster, pod.name), uid: pod.uid } as const

@@ -42,6 +42,8 @@ export class World {
   readonly lies = new Map<string, Partial<AdminStatus>>()
   /** Pods whose members the operator cannot reach; others can. */
   readonly unreachable = new Set<string>()
+  /** Pods whose members run and do not serve. */
+  readonly unready = new Set<string>()
   /** Images that do not start. */
   readonly broken = new Set<string>()
   /** Kinds that the operator may not touch. */
@@ -198,7 +200,8 @@ export class World {
     for (const pod of this.all('Pod')) {
       if (field(pod, 'status')['phase'] !== 'Running') continue
       const { role } = this.cluster.status(this.diskOf(pod) ?? { clusterId: '', memberId: '', age: 0 }, '')
-      const isReady = this.cluster.leader !== '' && (role === 'leader' || role === 'follower')
+      const isReady =
+        !this.unready.has(pod.metadata.name) && this.cluster.leader !== '' && (role === 'leader' || role === 'follower')
       const status = { ...field(pod, 'status'), conditions: [{ type: 'Ready', status: isReady ? 'True' : 'False' }] }
       this.objects.set(`Pod/${pod.metadata.name}`, { ...pod, status })
     }

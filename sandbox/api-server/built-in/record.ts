@@ -120,7 +120,7 @@ async function main(): Promise<void> {
     Object.assign(all, objectAt(document, 'components', 'schemas'))
   }
   const kinds = new Set([
-    ...resources.map(({ group, version, kind }) => `${String(group)}/${String(version)}/${String(kind)}`),
+    ...resources.map((resource) => ['group', 'version', 'kind'].map((name) => textAt(resource, name)).join('/')),
     'autoscaling/v1/Scale',
     'policy/v1/Eviction',
     'authentication.k8s.io/v1/TokenRequest',

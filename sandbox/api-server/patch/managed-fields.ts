@@ -170,7 +170,7 @@ export function trackUpdate(before: KubeObject | undefined, after: KubeObject, t
 }
 
 function isResetList(entries: readonly Json[]): boolean {
-  return entries.length === 0 || entries.every((entry) => isObject(entry) && Object.keys(entry).length === 0)
+  return entries.every((entry) => isObject(entry) && Object.keys(entry).length === 0)
 }
 
 function takeAway(managed: ManagedMap, except: string, changed: FieldSet, removed: FieldSet): void {

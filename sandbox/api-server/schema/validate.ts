@@ -85,7 +85,7 @@ function validateNumber(value: number, node: JsonObject, path: string): readonly
 }
 
 function validateText(value: string, node: JsonObject, path: string): readonly FieldProblem[] {
-  const characters = [...value].length
+  const characters = Array.from(value).length
   const maxLength = number(node, 'maxLength')
   const minLength = number(node, 'minLength')
   const problems: FieldProblem[] = []

@@ -53,7 +53,7 @@ function ports(service: KubeObject): string {
 }
 
 function serviceSelector(service: KubeObject): string {
-  const labels = Object.entries(objectAt(service, 'spec', 'selector')).map(([key, value]) => `${key}=${String(value)}`)
+  const labels = Object.entries(objectAt(service, 'spec', 'selector')).map(([key, value]) => `${key}=${textAt(value)}`)
   return labels.length === 0 ? NONE : labels.toSorted().join(',')
 }
 
@@ -65,7 +65,7 @@ const ACCESS_MODES: Readonly<Record<string, string>> = {
 }
 
 function accessModes(modes: readonly Json[]): string {
-  return modes.map((mode) => ACCESS_MODES[String(mode)] ?? '').join(',')
+  return modes.map((mode) => ACCESS_MODES[textAt(mode)] ?? '').join(',')
 }
 
 function claimStatus(claim: KubeObject): string {
@@ -101,8 +101,8 @@ function nodeAddress(type: string): Column['cell'] {
 }
 
 function eventSubject(event: KubeObject): string {
-  const { kind, name } = objectAt(event, 'involvedObject')
-  return `${String(kind ?? '').toLowerCase()}/${String(name ?? '')}`
+  const object = objectAt(event, 'involvedObject')
+  return `${textAt(object, 'kind').toLowerCase()}/${textAt(object, 'name')}`
 }
 
 function lastSeen(event: KubeObject, nowMs: number): string {
@@ -132,7 +132,7 @@ const budgetBound =
   (field: string): Column['cell'] =>
   (budget) => {
     const value = at(budget, 'spec', field)
-    return value === undefined ? 'N/A' : String(value)
+    return typeof value === 'string' || typeof value === 'number' ? String(value) : 'N/A'
   }
 
 const dataCount = (object: KubeObject): number =>

@@ -55,6 +55,8 @@ function follow(value: Json, step: Step): readonly Json[] {
       return Array.isArray(value) ? value : isObject(value) ? Object.values(value) : []
     case 'filter':
       return Array.isArray(value) ? value.filter((item) => passes(item, step)) : []
+    default:
+      return step satisfies never
   }
 }
 

@@ -1,0 +1,16 @@
+/** Seeds one after the other until one fails: ends with 1 then, with 0 when none does. For planted bugs. */
+import { runCrashPoint } from './crash-points.ts'
+import { runSeed } from './run-seed.ts'
+
+const [first = '1', count = '200'] = process.argv.slice(2)
+for (let seed = Number(first); seed < Number(first) + Number(count); seed++) {
+  const { failure } = await runSeed(seed)
+  if (failure === undefined) continue
+  console.log(`CAUGHT after ${seed - Number(first) + 1} seeds (seed ${seed}): ${failure.error.message}`)
+  process.exit(1)
+}
+const { failure } = await runCrashPoint(undefined)
+if (failure !== undefined) {
+  console.log(`CAUGHT by the scenario of the crash points: ${failure.error.message}`)
+  process.exit(1)
+}

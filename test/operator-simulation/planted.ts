@@ -1,0 +1,166 @@
+/** Bugs of operators, each a text of the product and what it becomes. */
+import type { Mutant } from '../mutants/plant.ts'
+
+const CLUSTER = 'operator/cluster'
+const RULES = `${CLUSTER}/rules`
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'the StatefulSet follows the wanted count, whoever is a member',
+    file: `${RULES}/replicas.ts`,
+    find: 'return Math.max(kept, target)',
+    replace: 'return target',
+  },
+  {
+    name: 'the lowest ordinal goes first',
+    file: `${RULES}/scale-down.ts`,
+    find: 'b.ordinal - a.ordinal',
+    replace: 'a.ordinal - b.ordinal',
+  },
+  {
+    name: 'a volume goes before the removal is confirmed',
+    file: `${RULES}/cleanup.ts`,
+    find: 'operation === undefined || memberOrdinals(observed).has(operation.ordinal)',
+    replace: 'operation === undefined',
+  },
+  {
+    name: 'volumes of removed members stay',
+    file: `${RULES}/cleanup.ts`,
+    find: 'if (volume.isTerminating) return []',
+    replace: 'if (volume.uid !== "") return []',
+  },
+  {
+    name: 'a cache is read where the live state is needed',
+    file: 'operator/kube/client.ts',
+    find: 'await this.#read(objectPath(kind, ref), {}, options)',
+    replace: 'await this.#read(objectPath(kind, ref), { resourceVersion: "0" }, options)',
+  },
+  {
+    name: 'an operation is not recorded before it is carried out',
+    file: `${CLUSTER}/act.ts`,
+    find: 'announce(deps, observation, action.operation)\n',
+    replace: 'announce(deps, observation, action.operation)\n      if (action.operation.id !== "") return undefined\n',
+  },
+  {
+    name: 'a change carries no fence',
+    file: `${CLUSTER}/act.ts`,
+    find: 'await admin.membership(action.url, token, action.request, signal)',
+    replace: 'await admin.membership(action.url, token, { ...action.request, expectedConfigIndex: undefined }, signal)',
+  },
+  {
+    name: 'a change carries the fence of an older configuration',
+    file: `${CLUSTER}/act.ts`,
+    find: 'await admin.membership(action.url, token, action.request, signal)',
+    replace:
+      'await admin.membership(action.url, token, { ...action.request, expectedConfigIndex: cluster.recorded.configIndex }, signal)',
+  },
+  {
+    name: 'the leader is removed without moving leadership',
+    file: `${RULES}/scale-down.ts`,
+    find: 'if (membership.leader.memberId === member.id) {',
+    replace: 'if (membership.leader.memberId === "") {',
+  },
+  {
+    name: 'another change is begun while one is in flight',
+    file: `${RULES}/leader.ts`,
+    find: 'if (membership?.isChangePending !== true) return undefined',
+    replace: 'return undefined',
+  },
+  {
+    name: 'a cluster is formed again when its members are gone from sight',
+    file: `${CLUSTER}/observed.ts`,
+    find: 'return membership !== undefined || configIndex > 0 || members.length > 0 || isPastForming',
+    replace: 'return membership !== undefined',
+  },
+  {
+    name: 'a retry mints another cluster ID',
+    file: `${RULES}/form.ts`,
+    find: "if (clusterID === '') {",
+    replace: "if (clusterID === '' || operation === undefined) {",
+  },
+  {
+    name: 'an opposite edit is ignored once a growth has begun',
+    file: `${RULES}/scale-up.ts`,
+    find: 'Array.from({ length: cluster.spec.replicas }',
+    replace:
+      "Array.from({ length: Math.max(cluster.spec.replicas, cluster.recorded.operation?.type === 'ScaleUp' ? cluster.recorded.operation.ordinal + 1 : 0) }",
+  },
+  {
+    name: 'spec.paused is ignored',
+    file: `${CLUSTER}/decide.ts`,
+    find: '[deletion, paused, takenNames]',
+    replace: '[deletion, takenNames]',
+  },
+  {
+    name: 'the finalizer is never removed',
+    file: `${RULES}/deletion.ts`,
+    find: 'if (isOver) return',
+    replace: 'if (isOver && cluster.name === "") return',
+  },
+  {
+    name: 'a learner is promoted before it has caught up',
+    file: `${RULES}/learner.ts`,
+    find: 'peer.lag <= maxLagEntries',
+    replace: 'peer.lag <= maxLagEntries + 1e9',
+  },
+  {
+    name: 'a learner that never catches up is waited for for ever',
+    file: `${RULES}/learner.ts`,
+    find: "isOverdue(operationOf(observed, learner, 'CatchUp'), nowMs)",
+    replace: 'false',
+  },
+  {
+    name: 'status is written over whatever is there',
+    file: `${CLUSTER}/write-status.ts`,
+    find: '...(resourceVersion !== undefined && { resourceVersion })',
+    replace: '',
+  },
+  {
+    name: 'the lease is not asked before a mutation',
+    file: 'operator/kube/client.ts',
+    find: 'if (!permit.isAllowed) throw',
+    replace: 'if (!permit.isAllowed && call.path === "") throw',
+  },
+  {
+    name: 'a lease is taken before it has run out',
+    file: 'operator/controller/leader-election.ts',
+    find: 'this.#observedAtMs + durationMs',
+    replace: 'this.#observedAtMs + durationMs / 10',
+  },
+  {
+    name: 'objects are deleted by name, whichever has it now',
+    file: 'operator/kube/cluster-access.ts',
+    find: '{ uid: preconditions.uid }',
+    replace: '{ uid: undefined }',
+  },
+  {
+    name: 'a pod that is gone is taken for a member that is lost',
+    file: `${RULES}/heal.ts`,
+    find: "pod?.status?.role !== 'waiting' ||",
+    replace: "pod === undefined || (pod.status !== undefined && pod.status.role !== 'waiting') ||",
+  },
+  {
+    name: 'voters are removed whatever is left of them',
+    file: `${CLUSTER}/safety.ts`,
+    find: 'const healthy = healthyVoters(membership)\n',
+    replace: 'const healthy = membership.voters\n',
+  },
+  {
+    name: 'a rollout does not wait for the pod before',
+    file: `${RULES}/rollout.ts`,
+    find: "return waiting('RollingOut', `waits for ${list} to be ready and caught up before ${next.name}`, inFlightNow)",
+    replace: 'return restart(observed, next, id)',
+  },
+  {
+    name: 'a rollout restarts the leader without moving leadership',
+    file: `${RULES}/rollout.ts`,
+    find: 'leader?.memberId !== memberId',
+    replace: 'true',
+  },
+  {
+    name: 'who was to be added is forgotten while no leader answers',
+    file: `${CLUSTER}/observed.ts`,
+    find: 'return [...members, operation]',
+    replace: 'return members',
+  },
+]

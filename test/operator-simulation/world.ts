@@ -1,0 +1,184 @@
+/** Everything that one run shares: time, chance, Kubernetes, the members, the operators, the oracle, what has happened. */
+import { seeded, type Random } from '../../node-server/raft/testing/random.ts'
+import { Schedule } from '../../node-server/raft/testing/schedule.ts'
+import { EventLog } from '../simulation/event-log.ts'
+import { ApiServer, type StoredObject } from './api-server.ts'
+import { Controllers } from './controllers.ts'
+import { Coverage } from './coverage.ts'
+import { type Faults, NO_FAULTS } from './faults.ts'
+import { at, isEqual, type Json, numberAt } from './json.ts'
+import { Kubelet } from './kubelet.ts'
+import { OperatorProcess } from './operator-process.ts'
+import { Oracle } from './oracle.ts'
+import { RaftCluster } from './raft-cluster.ts'
+
+const EPOCH_MS = Date.UTC(2030, 0, 1)
+const RAFT_TURN_MS = 250
+const REPLICAS = ['op-a', 'op-b']
+
+export interface CrashPoint {
+  /** Counted from 1. */
+  readonly call: number
+  readonly when: 'before' | 'after'
+}
+
+export class World {
+  readonly name = 'kv'
+  readonly schedule = new Schedule()
+  readonly random: Random
+  readonly coverage = new Coverage()
+  readonly log = new EventLog(() => this.schedule.now)
+  readonly faults: Faults = { ...NO_FAULTS }
+  readonly server: ApiServer
+  readonly kubelet: Kubelet
+  readonly controllers: Controllers
+  raft: RaftCluster
+  readonly oracle: Oracle
+  readonly operators = new Map<string, OperatorProcess>()
+  reconciles = 0
+  /** Mutating calls of operators so far. */
+  calls = 0
+  failure: Error | undefined
+  /** The user deleted the RaftCluster for good. */
+  isDeletionWanted = false
+  /** Quorums lost for good so far. */
+  recoveries = 0
+  /** Volumes outlive the deletion. */
+  isVolumeKept = true
+  readonly #crash: CrashPoint | undefined
+  #ids = 0
+
+  constructor(seed: number, crash?: CrashPoint) {
+    this.random = seeded(seed)
+    this.#crash = crash
+    this.server = new ApiServer(() => this.wallMs())
+    this.kubelet = new Kubelet(this)
+    this.controllers = new Controllers(this)
+    this.raft = new RaftCluster(this)
+    this.oracle = new Oracle(this)
+    this.server.onChange = (before, after) => this.#changed(before, after)
+    this.#turn()
+  }
+
+  startOperators(count: number): void {
+    for (const name of REPLICAS.slice(0, count)) this.#startOperator(name)
+  }
+
+  /** A new process of the same replica, as Kubernetes restarts it. */
+  operatorEnded(process: OperatorProcess): void {
+    this.schedule.after(200 + this.random.below(1500), () => this.#startOperator(process.name))
+  }
+
+  wallMs(): number {
+    return EPOCH_MS + this.schedule.now
+  }
+
+  nextId(): number {
+    return ++this.#ids
+  }
+
+  /** Whether this very call is where the run is to end the operator. */
+  isCrashPoint(when: CrashPoint['when']): boolean {
+    if (when === 'before') this.calls += 1
+    return this.#crash?.when === when && this.#crash.call === this.calls
+  }
+
+  fail(error: Error): void {
+    this.failure ??= error
+  }
+
+  /** What throws ends the run. */
+  checked<Value>(run: () => Value): Value | undefined {
+    try {
+      return run()
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new Error(String(error)))
+      return undefined
+    }
+  }
+
+  runFor(ms: number): void {
+    const untilMs = this.schedule.now + ms
+    while (this.schedule.now < untilMs && this.failure === undefined) {
+      this.checked(() => this.schedule.runUntil(Math.min(untilMs, this.schedule.now + 500)))
+    }
+  }
+
+  cluster(): StoredObject | undefined {
+    return this.server.get('RaftCluster', this.name)
+  }
+
+  createCluster(spec: Json): void {
+    this.raft = new RaftCluster(this)
+    this.oracle.reset()
+    this.server.create({ apiVersion: 'raftkv.dev/v1alpha1', kind: 'RaftCluster', metadata: { name: this.name }, spec })
+    this.log.add('user', `creates ${JSON.stringify(spec)}`)
+  }
+
+  edit(change: Json): void {
+    const present = this.cluster()
+    if (present === undefined) return
+    this.log.add('user', `edits ${JSON.stringify(change)}`)
+    const spec = { ...at(present, 'spec'), ...change }
+    this.checked(() => this.server.replace({ ...present, metadata: { name: this.name }, spec }))
+  }
+
+  /** Somebody writes the RaftCluster and means nothing by it. */
+  touch(): void {
+    const present = this.cluster()
+    if (present === undefined) return
+    const annotations = { ...present.metadata.annotations, 'example.com/seen': String(this.nextId()) }
+    this.server.replace({ ...present, metadata: { name: this.name, annotations } })
+  }
+
+  /** Undefined: the annotation goes. */
+  annotate(name: string, value: string | undefined): void {
+    const present = this.cluster()
+    if (present === undefined) return
+    this.log.add('user', `annotates ${name}: ${value ?? '-'}`)
+    const { [`raftkv.dev/${name}`]: _, ...others } = present.metadata.annotations ?? {}
+    const annotations = value === undefined ? others : { ...others, [`raftkv.dev/${name}`]: value }
+    this.server.replace({ ...present, metadata: { name: this.name, annotations } })
+  }
+
+  wantedReplicas(): number {
+    return numberAt(this.cluster(), 'spec', 'replicas')
+  }
+
+  #startOperator(name: string): void {
+    const process = new OperatorProcess(this, name)
+    this.operators.set(name, process)
+    process.start()
+  }
+
+  #changed(before: StoredObject | undefined, after: StoredObject | undefined): void {
+    const object = after ?? before
+    if (object === undefined) return
+    if (object.kind === 'Pod') {
+      if (before === undefined && after !== undefined) this.kubelet.onPod(after)
+      if (after === undefined && before !== undefined) this.kubelet.onPodGone(before)
+      const isDeleting =
+        after?.metadata.deletionTimestamp !== undefined && before?.metadata.deletionTimestamp === undefined
+      if (isDeleting) this.kubelet.onPodDeleting(after)
+    }
+    if (object.kind === 'PersistentVolumeClaim' && after === undefined) this.kubelet.disks.delete(object.metadata.uid)
+    if (['Lease', 'Event', 'Secret'].includes(object.kind)) return
+    // Status of a RaftCluster concerns no controller of Kubernetes.
+    if (
+      object.kind === 'RaftCluster' &&
+      before !== undefined &&
+      after !== undefined &&
+      isEqual(before['spec'], after['spec'])
+    )
+      return
+    this.controllers.ask()
+  }
+
+  #turn(): void {
+    this.checked(() => {
+      this.raft.turn()
+      this.kubelet.syncReadiness()
+    })
+    this.schedule.after(RAFT_TURN_MS, () => this.#turn())
+  }
+}
