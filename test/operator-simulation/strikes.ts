@@ -32,6 +32,7 @@ export const STRIKES: readonly Strike[] = [
   ['learner added by hand', addByHand],
   ['watch told that its version is too old (410)', compact],
   ['quorum lost for good', loseQuorum],
+  ['all operators and pods gone as a member is added', armBlackout],
 ]
 
 /** Calls and watches are worse than usual for a while. */
@@ -189,6 +190,18 @@ function deleteByHand(world: World): boolean {
   return true
 }
 
+/** Counted when it is set up; it strikes once a member is added. */
+function armBlackout(world: World): boolean {
+  world.onNextAdded = () => {
+    world.log.add('fault', 'all operators and all pods are gone')
+    for (const operator of world.operators.values()) operator.crash('crash')
+    const set = world.server.get('StatefulSet', world.name)
+    if (set === undefined) return
+    world.server.replace({ ...set, metadata: { name: world.name }, spec: { ...Object(set['spec']), replicas: 0 } })
+  }
+  return true
+}
+
 function removeByHand(world: World): boolean {
   const { raft, random } = world
   const id = random.pick(raft.configuration.voters.filter((voter) => voter !== raft.leader))
@@ -208,8 +221,10 @@ export function addByHand(world: World): boolean {
 export function dismissGuests(world: World): void {
   const { raft } = world
   const guest = raft.configuration.members.find(({ name }) => name === 'guest')
-  if (guest === undefined || world.raft !== raft) return
-  const isGone = raft.changeByHand({ kind: 'remove', operationId: '', expectedConfigIndex: 0, memberId: guest.id })
+  if (world.raft !== raft || (guest === undefined && !raft.isChangePending)) return
+  const isGone =
+    guest !== undefined &&
+    raft.changeByHand({ kind: 'remove', operationId: '', expectedConfigIndex: 0, memberId: guest.id })
   if (!isGone) world.schedule.after(1000, () => dismissGuests(world))
 }
 
