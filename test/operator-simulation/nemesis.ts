@@ -66,6 +66,7 @@ export class Nemesis {
     Object.assign(world.faults, NO_FAULTS)
     world.onNextAddition = undefined
     world.onNextAdded = undefined
+    world.pauseAfterNextCallMs = 0
     kubelet.stuckPods.clear()
     controllers.stuckVolumes.clear()
     controllers.ask()

@@ -67,13 +67,17 @@ function withOperator(world: World, strike: (operator: OperatorProcess) => void)
   return operator !== undefined
 }
 
-/** It leads, stands still for longer than its lease lasts, and goes on as if nothing had been. */
+/**
+ * It leads, stands still for longer than its lease lasts, and goes on as if nothing had been: at any moment, or in the
+ * middle of a reconcile. Another is there to take over.
+ */
 function pauseLeader(world: World): boolean {
   const leader = [...world.operators.values()].find(({ isLeader }) => isLeader)
   if (leader === undefined) return false
-  const forMs = 9_000 + world.random.below(20_000)
-  world.log.add(leader.name, `paused for ${forMs} ms`)
-  leader.clock.pause(forMs)
+  world.startOperators(2)
+  const forMs = 16_000 + world.random.below(13_000)
+  if (world.random.chance(0.3)) leader.pause(forMs)
+  else world.pauseAfterNextCallMs = forMs
   return true
 }
 

@@ -45,6 +45,8 @@ export class World {
   onNextAddition: (() => void) | undefined
   /** What is to happen when the next member has been added, before anybody can say so. */
   onNextAdded: (() => void) | undefined
+  /** So long the next operator that calls stands still once its call took effect; 0: it does not. */
+  pauseAfterNextCallMs = 0
   /** Quorums lost for good so far. */
   recoveries = 0
   /** Volumes outlive the deletion. */
@@ -65,7 +67,7 @@ export class World {
   }
 
   startOperators(count: number): void {
-    for (const name of REPLICAS.slice(0, count)) this.#startOperator(name)
+    for (const name of REPLICAS.slice(0, count)) if (!this.operators.has(name)) this.#startOperator(name)
   }
 
   /** A new process of the same replica, as Kubernetes restarts it. */
