@@ -24,6 +24,8 @@ import { LeaderElector } from './controller/leader-election.ts'
 import { ClusterAccess } from './kube/cluster-access.ts'
 import { KubeClient } from './kube/client.ts'
 import { KubeConfigConnection } from './kube/connection.ts'
+import type { ConfigLoader } from './kube/kube-config.ts'
+import { configLoader } from './kube/kube-config.ts'
 import { EventRecorder } from './kube/events.ts'
 import type { ObjectName } from './kube/object.ts'
 import { keyOf, parseKey } from './kube/object.ts'
@@ -61,7 +63,7 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', (error) => die(logger, error, 'unhandled rejection'))
   const stop = stopSignal(logger)
   try {
-    await run(createOperator(config, logger), stop)
+    await run(createOperator(config, await configLoader(process.env), logger), stop)
   } catch (error) {
     die(logger, error, 'cannot run')
   }
@@ -123,9 +125,9 @@ async function work(operator: Operator, stop: AbortSignal, ending: AbortSignal):
   if (isDrained) await elector?.release()
 }
 
-function createOperator(config: Config, root: Logger): Operator {
+function createOperator(config: Config, load: ConfigLoader, root: Logger): Operator {
   const logger = root.child({ logger: 'operator' })
-  const connection = new KubeConfigConnection(clock)
+  const connection = new KubeConfigConnection(clock, load)
   const lease = { name: config.leaseName, namespace: config.leaseNamespace ?? connection.defaultNamespace }
   const metrics = createMetrics({
     clock,

@@ -383,7 +383,7 @@ for (const [title, frames] of brokenStreams) {
     await until(() => stream.frames.some(({ type }) => type === FRAME.snapshotDone) || stream.isClosed(), 'it ends')
     stream.socket.destroy()
     assert.deepEqual(b.snapshots, [])
-    await delay(20)
+    for (let i = 0; i < 500 && (await readdir(b.directory)).length > 0; i++) await delay(10)
     assert.deepEqual(await readdir(b.directory), [])
   })
 }

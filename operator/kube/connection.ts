@@ -1,17 +1,16 @@
 /**
- * Where the API server is and how to prove who we are. `KubeConfig` of @kubernetes/client-node reads configuration,
- * certificates, tokens and credential plugins; the connections are ours: one dispatcher for all calls, since the library
- * opens a connection for each.
+ * Where the API server is and how to prove who we are: kube-config.ts says so; the connections are ours: one dispatcher
+ * for all calls, since the library opens a connection for each.
  *
  * Credentials are asked for again every few seconds (a mounted token and CA rotate) and afresh after a 401; the
  * dispatcher is rebuilt only when TLS material changed, and the old one ends with its last request.
  */
 import type { RequestOptions } from 'node:https'
 import type { ConnectionOptions } from 'node:tls'
-import { KubeConfig } from '@kubernetes/client-node'
 import type { Dispatcher } from 'undici'
 import { Agent, ProxyAgent } from 'undici'
 import type { Clock } from '../../lib/clock.ts'
+import type { ConfigLoader, ConnectionConfig } from './kube-config.ts'
 
 /** Watches hold one each; short calls share the rest. */
 const MAX_CONNECTIONS = 256
@@ -35,16 +34,15 @@ export interface Connection {
 
 export class KubeConfigConnection implements Connection {
   readonly #clock: Clock
-  readonly #load: () => KubeConfig
-  #config: KubeConfig
+  readonly #load: ConfigLoader
+  #config: ConnectionConfig
   #current: Endpoint | undefined
   #currentAtMs = 0
   #tlsMaterial = ''
   /** Shared by all who ask meanwhile, so that there is never a second dispatcher. */
   #refreshing: Promise<Endpoint> | undefined
 
-  /** `load` reads the configuration; by default as kubectl does, or a pod's own. */
-  constructor(clock: Clock, load: () => KubeConfig = loadConfig) {
+  constructor(clock: Clock, load: ConfigLoader) {
     this.#clock = clock
     this.#load = load
     this.#config = load()
@@ -92,12 +90,6 @@ export class KubeConfigConnection implements Connection {
   async close(): Promise<void> {
     await this.#current?.dispatcher.destroy()
   }
-}
-
-function loadConfig(): KubeConfig {
-  const config = new KubeConfig()
-  config.loadFromDefault()
-  return config
 }
 
 function newDispatcher(proxyUrl: string | undefined, tls: TlsMaterial): Dispatcher {

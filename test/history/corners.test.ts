@@ -189,6 +189,22 @@ test('a txn, a delete and a revoke change keys in the order that watches must te
   assert.deepEqual(order(grant, txn, { kind: 'revoke', id: '7' }), ['a', 'c'])
 })
 
+test('leases that may have ended cost nothing where nobody asks for them', () => {
+  const at = (call: number, request: Request, outcome: Outcome): Operation => ({
+    ...one(request, outcome),
+    call,
+    return: call + 1,
+  })
+  const ids = Array.from({ length: 30 }, (_, i) => String(i + 1))
+  const grants = ids.map((id, i) => at(2 * i, { kind: 'grant', id, ttlSeconds: 1 }, told({ revision: 1 })))
+  const wrong = [
+    at(5000, { kind: 'revoke', id: '7' }, { kind: 'refusal', refusal: 'lease-not-found' }),
+    at(5000, get('a'), told({ revision: 1, kvs: [kv('a', '1', 1)], count: 1 })),
+  ]
+  // Each set of ended leases is a state of its own: there are a thousand million of them.
+  assert.equal(checkLinearizable([...grants, ...wrong], { maxSteps: 10_000 }).kind, 'violation')
+})
+
 /** Each makes one answer wrong in a way that no order can explain; undefined where it does not apply. */
 const LIES: Readonly<Record<string, (answer: Answer) => Answer | undefined>> = {
   'a revision too high': ({ revision, ...rest }) =>

@@ -6,7 +6,7 @@
  */
 import { link, relink, unlink, type Entry } from './call-list.ts'
 import { agrees, EMPTY, rangeAnswer, step, type State } from './model.ts'
-import type { Operation } from './operation.ts'
+import { namesLease, type Operation } from './operation.ts'
 import { prepare, type Candidate, type Prepared, type PrepareOptions } from './prepare.ts'
 
 export interface CheckOptions extends PrepareOptions {
@@ -196,8 +196,8 @@ class Search {
       for (const { lease } of this.#state.keys.values()) if (lease === request.id) return true
       return this.#someNext(
         ({ request: next, outcome }) =>
-          (outcome.kind === 'refusal' && outcome.refusal === 'lease-not-found') ||
-          (next.kind === 'grant' && next.id === request.id),
+          namesLease(next, request.id) &&
+          (next.kind === 'grant' || (outcome.kind === 'refusal' && outcome.refusal === 'lease-not-found')),
       )
     }
     if (request.kind === 'compact')

@@ -107,3 +107,23 @@ export function covers(key: string, rangeEnd: string, other: string): boolean {
   if (rangeEnd === '') return other === key
   return other >= key && (rangeEnd === '\0' || other < rangeEnd)
 }
+
+/** Whether what it does, or whether it is refused, may depend on this lease being there. */
+export function namesLease(request: Request, id: string): boolean {
+  switch (request.kind) {
+    case 'put':
+      return request.lease === id
+    case 'txn':
+      return [...request.success, ...request.failure].some((operation) => namesLease(operation, id))
+    case 'grant':
+    case 'revoke':
+    case 'renew':
+      return request.id === id
+    case 'range':
+    case 'delete':
+    case 'compact':
+      return false
+    default:
+      return request satisfies never
+  }
+}

@@ -94,9 +94,10 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'entries are applied twice after a restart',
-    file: `${NODE}/applier.ts`,
-    find: 'if (entry.index <= this.store.appliedIndex) continue // applied before the restart',
-    replace: '',
+    file: `${MVCC}/store.ts`,
+    find: "this.buffer.put('meta', META_KEY, encodeMeta(meta))",
+    replace:
+      "this.buffer.put('meta', META_KEY, encodeMeta({ ...meta, appliedIndex: Math.max(1, meta.appliedIndex - 1) as LogIndex }))",
   },
   {
     name: 'the log is cut at what is applied, not at what the store has on disk',
