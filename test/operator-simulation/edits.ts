@@ -25,10 +25,17 @@ function resize(world: World): boolean {
   return edited(world, { replicas: world.random.pick(SIZES.filter((size) => size !== world.wantedReplicas())) ?? 3 })
 }
 
-/** There and back, so soon that a step has just begun, or has not. */
+/** There and back: so soon that a step has just begun, or in the moment between its record and its first mutation. */
 function opposite(world: World): boolean {
   const before = world.wantedReplicas()
-  world.schedule.after(5 + world.random.below(1500), () => world.edit({ replicas: before }))
+  const back = (): void => world.edit({ replicas: before })
+  if (world.random.chance(0.5)) world.schedule.after(5 + world.random.below(1500), back)
+  else {
+    world.onNextAddition = () => {
+      back()
+      for (const operator of world.operators.values()) if (operator.isLeader) operator.crash('crash as a step begins')
+    }
+  }
   return resize(world)
 }
 
@@ -61,7 +68,7 @@ function annotated(world: World, name: string, value: string): boolean {
   if (world.cluster() === undefined) return false
   world.annotate(name, value)
   if (world.random.chance(0.5))
-    world.schedule.after(2000 + world.random.below(9000), () => world.annotate(name, undefined))
+    world.schedule.after(2000 + world.random.below(4000), () => world.annotate(name, undefined))
   return true
 }
 

@@ -64,6 +64,9 @@ export class Nemesis {
     const world = this.#world
     const { random, kubelet, controllers } = world
     Object.assign(world.faults, NO_FAULTS)
+    world.onNextAddition = undefined
+    world.onNextAdded = undefined
+    world.pauseAfterNextCallMs = 0
     kubelet.stuckPods.clear()
     controllers.stuckVolumes.clear()
     controllers.ask()

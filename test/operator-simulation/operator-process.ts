@@ -144,8 +144,18 @@ export class OperatorProcess {
     this.crash('crash right before a call')
   }
 
-  /** A mutating call has had its effect: the process may end without ever knowing. */
+  pause(forMs: number): void {
+    this.#world.log.add(this.name, `paused for ${forMs} ms`)
+    this.clock.pause(forMs)
+  }
+
+  /** A mutating call has had its effect: the process may end without ever knowing, or learn of it much later. */
   afterCall(): void {
+    const pauseMs = this.#world.pauseAfterNextCallMs
+    if (pauseMs > 0) {
+      this.#world.pauseAfterNextCallMs = 0
+      this.pause(pauseMs)
+    }
     const { random, faults, coverage } = this.#world
     const isPlanned = this.#world.isCrashPoint('after')
     if (this.isDead || (!isPlanned && !random.chance(faults.crashAtCall))) return

@@ -358,6 +358,11 @@ export class RaftCluster {
     this.#world.oracle.configured(configuration, next)
     this.configuration = next
     if (request.kind === 'remove') this.removed.add(memberId)
+    if (request.kind === 'add-learner' && request.operationId !== '') {
+      const strike = this.#world.onNextAdded
+      this.#world.onNextAdded = undefined
+      if (strike !== undefined) this.#world.schedule.after(0, strike)
+    }
     const change = { operationId: request.operationId, memberId, clusterId: this.clusterId, configIndex: next.index }
     if (request.operationId !== '') this.#results.set(request.operationId, change)
     this.#world.log.add(

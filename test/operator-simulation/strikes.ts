@@ -32,6 +32,7 @@ export const STRIKES: readonly Strike[] = [
   ['learner added by hand', addByHand],
   ['watch told that its version is too old (410)', compact],
   ['quorum lost for good', loseQuorum],
+  ['all operators and pods gone as a member is added', armBlackout],
 ]
 
 /** Calls and watches are worse than usual for a while. */
@@ -66,13 +67,17 @@ function withOperator(world: World, strike: (operator: OperatorProcess) => void)
   return operator !== undefined
 }
 
-/** It leads, stands still for longer than its lease lasts, and goes on as if nothing had been. */
+/**
+ * It leads, stands still for longer than its lease lasts, and goes on as if nothing had been: at any moment, or in the
+ * middle of a reconcile. Another is there to take over.
+ */
 function pauseLeader(world: World): boolean {
   const leader = [...world.operators.values()].find(({ isLeader }) => isLeader)
   if (leader === undefined) return false
-  const forMs = 9_000 + world.random.below(20_000)
-  world.log.add(leader.name, `paused for ${forMs} ms`)
-  leader.clock.pause(forMs)
+  world.startOperators(2)
+  const forMs = 16_000 + world.random.below(13_000)
+  if (world.random.chance(0.3)) leader.pause(forMs)
+  else world.pauseAfterNextCallMs = forMs
   return true
 }
 
@@ -189,6 +194,18 @@ function deleteByHand(world: World): boolean {
   return true
 }
 
+/** Counted when it is set up; it strikes once a member is added. */
+function armBlackout(world: World): boolean {
+  world.onNextAdded = () => {
+    world.log.add('fault', 'all operators and all pods are gone')
+    for (const operator of world.operators.values()) operator.crash('crash')
+    const set = world.server.get('StatefulSet', world.name)
+    if (set === undefined) return
+    world.server.replace({ ...set, metadata: { name: world.name }, spec: { ...Object(set['spec']), replicas: 0 } })
+  }
+  return true
+}
+
 function removeByHand(world: World): boolean {
   const { raft, random } = world
   const id = random.pick(raft.configuration.voters.filter((voter) => voter !== raft.leader))
@@ -208,8 +225,10 @@ export function addByHand(world: World): boolean {
 export function dismissGuests(world: World): void {
   const { raft } = world
   const guest = raft.configuration.members.find(({ name }) => name === 'guest')
-  if (guest === undefined || world.raft !== raft) return
-  const isGone = raft.changeByHand({ kind: 'remove', operationId: '', expectedConfigIndex: 0, memberId: guest.id })
+  if (world.raft !== raft || (guest === undefined && !raft.isChangePending)) return
+  const isGone =
+    guest !== undefined &&
+    raft.changeByHand({ kind: 'remove', operationId: '', expectedConfigIndex: 0, memberId: guest.id })
   if (!isGone) world.schedule.after(1000, () => dismissGuests(world))
 }
 

@@ -6,7 +6,7 @@ import { ApiServer, type StoredObject } from './api-server.ts'
 import { Controllers } from './controllers.ts'
 import { Coverage } from './coverage.ts'
 import { type Faults, NO_FAULTS } from './faults.ts'
-import { at, isEqual, type Json, numberAt } from './json.ts'
+import { at, isEqual, type Json, numberAt, textAt } from './json.ts'
 import { Kubelet } from './kubelet.ts'
 import { OperatorProcess } from './operator-process.ts'
 import { Oracle } from './oracle.ts'
@@ -41,6 +41,12 @@ export class World {
   failure: Error | undefined
   /** The user deleted the RaftCluster for good. */
   isDeletionWanted = false
+  /** What is to happen in the very moment in which the next addition of a member is recorded, before it is carried out. */
+  onNextAddition: (() => void) | undefined
+  /** What is to happen when the next member has been added, before anybody can say so. */
+  onNextAdded: (() => void) | undefined
+  /** So long the next operator that calls stands still once its call took effect; 0: it does not. */
+  pauseAfterNextCallMs = 0
   /** Quorums lost for good so far. */
   recoveries = 0
   /** Volumes outlive the deletion. */
@@ -61,7 +67,7 @@ export class World {
   }
 
   startOperators(count: number): void {
-    for (const name of REPLICAS.slice(0, count)) this.#startOperator(name)
+    for (const name of REPLICAS.slice(0, count)) if (!this.operators.has(name)) this.#startOperator(name)
   }
 
   /** A new process of the same replica, as Kubernetes restarts it. */
@@ -161,6 +167,11 @@ export class World {
         after?.metadata.deletionTimestamp !== undefined && before?.metadata.deletionTimestamp === undefined
       if (isDeleting) this.kubelet.onPodDeleting(after)
     }
+    if (object.kind === 'RaftCluster' && stepOf(after) === 'AddLearner' && stepOf(before) !== 'AddLearner') {
+      const strike = this.onNextAddition
+      this.onNextAddition = undefined
+      if (strike !== undefined) this.schedule.after(0, strike)
+    }
     if (object.kind === 'PersistentVolumeClaim' && after === undefined) this.kubelet.disks.delete(object.metadata.uid)
     if (['Lease', 'Event', 'Secret'].includes(object.kind)) return
     // Status of a RaftCluster concerns no controller of Kubernetes.
@@ -181,4 +192,8 @@ export class World {
     })
     this.schedule.after(RAFT_TURN_MS, () => this.#turn())
   }
+}
+
+function stepOf(cluster: StoredObject | undefined): string {
+  return textAt(cluster, 'status', 'operation', 'step')
 }
