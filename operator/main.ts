@@ -45,6 +45,8 @@ const FLUSH_TIMEOUT_MS = 2000
 const MAX_LOOP_LAG_MS = 10_000
 /** A reconcile this much over its time limit does not listen to its signal. */
 const STUCK_AFTER_LIMIT_MS = 60_000
+/** A look at a settled cluster asks the API server nine times and each member once. Up to 40 clusters: every 5 s. */
+const LOOKS = { idleLooksPerSecond: 8, startLooksPerSecond: 50 }
 /** Unique to this process: a restarted container has the same host name. */
 const IDENTITY = `${hostname()}_${randomUUID()}`
 
@@ -171,6 +173,7 @@ function createOperator(config: Config, load: ConfigLoader, root: Logger): Opera
     reconcileTimeoutMs: config.reconcileTimeoutMs,
     resyncPeriodMs: config.resyncPeriodMs,
     keys: () => [...watches.clusters()].map(keyOf),
+    pace: { ...LOOKS, random: Math.random },
   })
   return { config, logger, connection, metrics, watches, controller, events, elector }
 }

@@ -19,6 +19,8 @@ export interface Call {
   readonly query?: Readonly<Record<string, string | undefined>>
   readonly body?: unknown
   readonly contentType?: string
+  /** Default: application/json. */
+  readonly accept?: string
   readonly signal?: AbortSignal | undefined
   /** For the whole call, waits and new tries included. */
   readonly timeoutMs: number
@@ -85,7 +87,11 @@ export class Transport {
       const answer = await request(url, {
         method: call.method,
         dispatcher,
-        headers: { ...headers, accept: 'application/json', 'content-type': call.contentType ?? 'application/json' },
+        headers: {
+          ...headers,
+          accept: call.accept ?? 'application/json',
+          'content-type': call.contentType ?? 'application/json',
+        },
         ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
         ...(signal === undefined ? {} : { signal }),
         headersTimeout: call.timeoutMs,
