@@ -41,6 +41,7 @@ import { createWatches } from './watches.ts'
 
 const SYNC_TIMEOUT_MS = 120_000
 const FLUSH_TIMEOUT_MS = 2000
+const ALIVE_MS = 60_000
 /** The event loop is stuck for the purpose of /healthz; garbage collection stays far below. */
 const MAX_LOOP_LAG_MS = 10_000
 /** A reconcile this much over its time limit does not listen to its signal. */
@@ -94,6 +95,8 @@ async function run(operator: Operator, stop: AbortSignal): Promise<void> {
   const health = config.healthAddress && (await listen(probesApp(live, { ...live, stores }), config.healthAddress))
   const metrics = config.metricsAddress && (await listen(metricsApp(operator.metrics.registry), config.metricsAddress))
 
+  // Timers alone do not keep a process alive, and without probes there may be nothing else while the API server is away.
+  const alive = setInterval(() => undefined, ALIVE_MS)
   const ending = new AbortController()
   const watching = watches.run(ending.signal)
   await Promise.race([waitForSync(watches.sources, clock, SYNC_TIMEOUT_MS), aborted(stop)])
@@ -104,6 +107,7 @@ async function run(operator: Operator, stop: AbortSignal): Promise<void> {
   logger.info(controller.activeWorkers === 0 ? 'stopped' : 'stopped with a reconcile that did not end')
   ending.abort()
   await watching
+  clearInterval(alive)
   closeServer(health)
   closeServer(metrics)
   await operator.connection.close()

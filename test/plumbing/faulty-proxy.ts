@@ -14,7 +14,12 @@ export type Fault =
   /** The connection stays open, and nothing ever comes. */
   | { readonly kind: 'silence' }
   | { readonly kind: 'delay'; readonly delayMs: number }
-  | { readonly kind: 'answer'; readonly status: number; readonly headers?: Record<string, string>; readonly body: string }
+  | {
+      readonly kind: 'answer'
+      readonly status: number
+      readonly headers?: Record<string, string>
+      readonly body: string
+    }
   /** The body breaks off, by a reset or as if it were complete. */
   | { readonly kind: 'cut'; readonly afterBytes: number; readonly isClean: boolean }
   /** The body stops, and the connection stays open: half-open. */
@@ -44,6 +49,8 @@ export const answer = (status: number, reason: string, headers: Record<string, s
 
 export class FaultyProxy {
   rule: Rule = () => undefined
+  /** What the server behind sees instead of the client's credentials, where it is set. */
+  replaceToken: string | undefined
   /** Requests that were broken, by kind of fault. */
   readonly struck = new Map<Fault['kind'], number>()
   /** What the server was asked, in order. */
@@ -58,9 +65,11 @@ export class FaultyProxy {
     this.#server = createServer((request, response) => void this.#serve(request, response).catch(() => drop(response)))
   }
 
-  /** Its address. */
-  async start(): Promise<string> {
+  async start(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
+  }
+
+  get address(): string {
     const address = this.#server.address()
     if (address === null || typeof address === 'string') throw new Error('a TCP server has a port')
     return `http://127.0.0.1:${address.port}`
@@ -103,14 +112,10 @@ export class FaultyProxy {
     await this.#pass(answered, response, fault)
   }
 
-  async #forward(
-    request: IncomingMessage,
-    url: URL,
-    body: Buffer,
-    response: ServerResponse,
-  ): Promise<IncomingMessage> {
+  async #forward(request: IncomingMessage, url: URL, body: Buffer, response: ServerResponse): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const { method, headers } = request
+      const { method } = request
+      const headers = { ...request.headers, authorization: this.replaceToken ?? request.headers.authorization }
       const upstream = httpRequest(url, { ...(method !== undefined && { method }), headers }, resolve)
       upstream.on('error', reject)
       response.on('close', () => upstream.destroy())

@@ -25,7 +25,8 @@ export interface Plumbing {
 export async function startPlumbing(t: TestContext): Promise<Plumbing> {
   const server = await startApiServer({ listen: { host: '127.0.0.1', port: 0 }, adminToken: 'test' })
   const proxy = new FaultyProxy(server.url)
-  const connections = [connectionTo(await proxy.start()), connectionTo(server.url)] as const
+  await proxy.start()
+  const connections = [connectionTo(proxy.address), connectionTo(server.url)] as const
   const [faulty, direct] = connections.map((connection) => new Transport({ connection, clock: systemClock }))
   t.after(async () => {
     for (const connection of connections) await connection.close()

@@ -4,7 +4,7 @@
  * and where the informer of @kubernetes/client-node falls silent.
  */
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { suite, test, type TestContext } from 'node:test'
 import { pino } from 'pino'
 import { systemClock } from '../../lib/system-clock.ts'
 import type { KubeClient } from '../../operator/kube/client.ts'
@@ -165,124 +165,6 @@ const FAULTS: Readonly<Record<string, Rule>> = {
   'an empty line in a watch': watches({ kind: 'insert', text: '\n' }),
 }
 
-for (const [title, rule] of Object.entries(FAULTS)) {
-  test(`reflector: ${title}; it recovers, and nothing is lost`, async (t) => {
-    const reflected = await reflect(t)
-    const { proxy, reflector, stop, seen } = reflected
-    await put(reflected.direct, 'a0', 'before')
-    void reflector.run(stop.signal)
-    await reflector.synced
-    await put(reflected.direct, 'a1', 'after')
-    await eventually('the first event', () => reflected.store.size === 2)
-    // A list comes only when it must: 410 sees to that.
-    proxy.rule = (passing) => rule(passing) ?? (passing.isWatch ? answer(410, 'Expired') : undefined)
-    const failuresBefore = seen.failures
-    proxy.breakAll()
-    await stir(reflected, 20)
-    await eventually('the fault', () => proxy.struck.size > 0 && seen.failures >= failuresBefore + 3)
-    proxy.rule = () => undefined
-    await assertConverges(reflected)
-    await put(reflected.direct, 'last', 'after all')
-    await eventually('events to come again', () => reflected.store.get(`${NAMESPACE}/last`) !== undefined)
-  })
-}
-
-test('reflector: slow bytes delay events, and break nothing', async (t) => {
-  const reflected = await reflect(t, { rule: () => ({ kind: 'slow', chunkBytes: 200, everyMs: 1 }) })
-  void reflected.reflector.run(reflected.stop.signal)
-  await stir(reflected, 12)
-  await assertConverges(reflected)
-  assert.ok((reflected.proxy.struck.get('slow') ?? 0) >= 2)
-})
-
-test('reflector: without bookmarks a quiet watch is left for another, and costs no list', async (t) => {
-  const reflected = await reflect(t, { rule: watches({ kind: 'without-lines', matching: /BOOKMARK/ }) })
-  void reflected.reflector.run(reflected.stop.signal)
-  await reflected.reflector.synced
-  await eventually('three watches', () => (reflected.proxy.struck.get('without-lines') ?? 0) >= 3)
-  await stir(reflected, 10)
-  await assertConverges(reflected)
-  assert.equal(reflected.seen.relists, 1)
-})
-
-test('reflector: events lost by a proxy are found by the next list, and counted', async (t) => {
-  const reflected = await reflect(t, {
-    timing: { relistEveryMs: 400, idleMs: 5000 },
-    rule: watches({ kind: 'without-lines', matching: /lost/ }),
-  })
-  void reflected.reflector.run(reflected.stop.signal)
-  await reflected.reflector.synced
-  await put(reflected.direct, 'lost', 'nobody hears of it')
-  await put(reflected.direct, 'heard', 'of a later version')
-  await eventually('what was lost', () => reflected.store.get(`${NAMESPACE}/lost`) !== undefined)
-  await eventually('a count', () => reflected.seen.missed === 1)
-})
-
-test('reflector: compaction while the watch was down: 410 from the server itself, and one list more', async (t) => {
-  const reflected = await reflect(t)
-  const { proxy, server, reflector, seen } = reflected
-  await put(reflected.direct, 'a0', 'before')
-  void reflector.run(reflected.stop.signal)
-  await reflector.synced
-  await eventually('a watch', () => proxy.forwarded.some(({ isWatch }) => isWatch))
-  proxy.rule = watches({ kind: 'reset' })
-  proxy.breakAll()
-  await stir(reflected, 10)
-  server.compact()
-  proxy.rule = () => undefined
-  await assertConverges(reflected)
-  assert.ok(seen.relists >= 2)
-})
-
-test('reflector: a continue token that expires between two pages begins the list anew', async (t) => {
-  let compactions = 0
-  const reflected = await reflect(t, {
-    rule: ({ url }) => {
-      if (url.searchParams.get('continue') === null || compactions++ > 0) return undefined
-      return answer(410, 'Expired')
-    },
-  })
-  for (let i = 0; i < 501; i += 50) {
-    await Promise.all(Array.from({ length: 50 }, async (_, j) => put(reflected.direct, `p${i + j}`, 'x')))
-  }
-  void reflected.reflector.run(reflected.stop.signal)
-  await reflected.reflector.synced
-  assert.equal(reflected.store.size, 550)
-  assert.equal(compactions, 2)
-  assert.deepEqual(reflected.seen, { relists: 1, failures: 1, missed: 0 })
-})
-
-test('reflector: a handler that throws at every change costs nobody an event', async (t) => {
-  const reflected = await reflect(t, {
-    onChange: () => {
-      throw new Error('a handler')
-    },
-  })
-  void reflected.reflector.run(reflected.stop.signal)
-  await stir(reflected, 20)
-  await assertConverges(reflected)
-  assert.equal(reflected.seen.relists, 1)
-})
-
-test('reflector: started and stopped in turn, in whatever state: never two watches, none left behind', async (t) => {
-  const reflected = await reflect(t, { rule: () => ({ kind: 'delay', delayMs: 3 }) })
-  const random = seeded(1)
-  for (let turn = 0; turn < 20; turn++) {
-    const stop = new AbortController()
-    const runs = [reflected.reflector.run(stop.signal), reflected.reflector.run(stop.signal)]
-    await new Promise((resolve) => setTimeout(resolve, random.next() * 15))
-    stop.abort()
-    await Promise.all(runs)
-  }
-  const asked = reflected.proxy.forwarded.length
-  await new Promise((resolve) => setTimeout(resolve, 60))
-  assert.ok(reflected.proxy.forwarded.length <= asked + 1, 'a stopped reflector asks nothing')
-  reflected.proxy.rule = () => undefined
-  void reflected.reflector.run(reflected.stop.signal)
-  await stir(reflected, 8)
-  await assertConverges(reflected)
-})
-
 /** Any of these, at any request. */
 const ANY: readonly (Fault | undefined)[] = [
   undefined,
@@ -299,17 +181,137 @@ const ANY: readonly (Fault | undefined)[] = [
   answer(410, 'Expired'),
 ]
 
-for (const seed of [1, 2, 3, 4]) {
-  test(`reflector: any fault at any request, seed ${seed}`, async (t) => {
-    const random = seeded(seed)
-    const reflected = await reflect(t, { rule: () => random.pick(ANY) })
+suite('reflector', { concurrency: 6 }, () => {
+  for (const [title, rule] of Object.entries(FAULTS)) {
+    test(`${title}; it recovers, and nothing is lost`, async (t) => {
+      const reflected = await reflect(t)
+      const { proxy, reflector, stop, seen } = reflected
+      await put(reflected.direct, 'a0', 'before')
+      void reflector.run(stop.signal)
+      await reflector.synced
+      await put(reflected.direct, 'a1', 'after')
+      await eventually('the first event', () => reflected.store.size === 2)
+      // A list comes only when it must: 410 sees to that.
+      proxy.rule = (passing) => rule(passing) ?? (passing.isWatch ? answer(410, 'Expired') : undefined)
+      const failuresBefore = seen.failures
+      proxy.breakAll()
+      await stir(reflected, 20)
+      await eventually('the fault', () => proxy.struck.size > 0 && seen.failures >= failuresBefore + 3)
+      proxy.rule = () => undefined
+      await assertConverges(reflected)
+      await put(reflected.direct, 'last', 'after all')
+      await eventually('events to come again', () => reflected.store.get(`${NAMESPACE}/last`) !== undefined)
+    })
+  }
+
+  test('slow bytes delay events, and break nothing', async (t) => {
+    const reflected = await reflect(t, { rule: () => ({ kind: 'slow', chunkBytes: 200, everyMs: 1 }) })
     void reflected.reflector.run(reflected.stop.signal)
-    for (let part = 0; part < 40 && reflected.proxy.struck.size < 5; part++) {
-      await stir(reflected, 5)
-      reflected.proxy.breakAll()
+    await stir(reflected, 12)
+    await assertConverges(reflected)
+    assert.ok((reflected.proxy.struck.get('slow') ?? 0) >= 2)
+  })
+
+  test('without bookmarks a quiet watch is left for another, and costs no list', async (t) => {
+    const reflected = await reflect(t, { rule: watches({ kind: 'without-lines', matching: /BOOKMARK/ }) })
+    void reflected.reflector.run(reflected.stop.signal)
+    await reflected.reflector.synced
+    await eventually('three watches', () => (reflected.proxy.struck.get('without-lines') ?? 0) >= 3)
+    await stir(reflected, 10)
+    await assertConverges(reflected)
+    assert.equal(reflected.seen.relists, 1)
+  })
+
+  test('events lost by a proxy are found by the next list, and counted', async (t) => {
+    const reflected = await reflect(t, {
+      timing: { relistEveryMs: 400, idleMs: 5000 },
+      rule: watches({ kind: 'without-lines', matching: /lost/ }),
+    })
+    void reflected.reflector.run(reflected.stop.signal)
+    await reflected.reflector.synced
+    await put(reflected.direct, 'lost', 'nobody hears of it')
+    await put(reflected.direct, 'heard', 'of a later version')
+    await eventually('what was lost', () => reflected.store.get(`${NAMESPACE}/lost`) !== undefined)
+    await eventually('a count', () => reflected.seen.missed === 1)
+  })
+
+  test('compaction while the watch was down: 410 from the server itself, and one list more', async (t) => {
+    const reflected = await reflect(t)
+    const { proxy, server, reflector, seen } = reflected
+    await put(reflected.direct, 'a0', 'before')
+    void reflector.run(reflected.stop.signal)
+    await reflector.synced
+    await eventually('a watch', () => proxy.forwarded.some(({ isWatch }) => isWatch))
+    proxy.rule = watches({ kind: 'reset' })
+    proxy.breakAll()
+    await stir(reflected, 10)
+    server.compact()
+    proxy.rule = () => undefined
+    await assertConverges(reflected)
+    assert.ok(seen.relists >= 2)
+  })
+
+  test('a continue token that expires between two pages begins the list anew', async (t) => {
+    let compactions = 0
+    const reflected = await reflect(t, {
+      rule: ({ url }) => {
+        if (url.searchParams.get('continue') === null || compactions++ > 0) return undefined
+        return answer(410, 'Expired')
+      },
+    })
+    for (let i = 0; i < 501; i += 50) {
+      await Promise.all(Array.from({ length: 50 }, async (_, j) => put(reflected.direct, `p${i + j}`, 'x')))
     }
-    assert.ok(reflected.proxy.struck.size >= 5, `${reflected.proxy.struck.size} kinds of faults`)
+    void reflected.reflector.run(reflected.stop.signal)
+    await reflected.reflector.synced
+    assert.equal(reflected.store.size, 550)
+    assert.equal(compactions, 2)
+    assert.deepEqual(reflected.seen, { relists: 1, failures: 1, missed: 0 })
+  })
+
+  test('a handler that throws at every change costs nobody an event', async (t) => {
+    const reflected = await reflect(t, {
+      onChange: () => {
+        throw new Error('a handler')
+      },
+    })
+    void reflected.reflector.run(reflected.stop.signal)
+    await stir(reflected, 20)
+    await assertConverges(reflected)
+    assert.equal(reflected.seen.relists, 1)
+  })
+
+  test('started and stopped in turn, in whatever state: never two watches, none left behind', async (t) => {
+    const reflected = await reflect(t, { rule: () => ({ kind: 'delay', delayMs: 3 }) })
+    const random = seeded(1)
+    for (let turn = 0; turn < 20; turn++) {
+      const stop = new AbortController()
+      const runs = [reflected.reflector.run(stop.signal), reflected.reflector.run(stop.signal)]
+      await new Promise((resolve) => setTimeout(resolve, random.next() * 15))
+      stop.abort()
+      await Promise.all(runs)
+    }
+    const asked = reflected.proxy.forwarded.length
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    assert.ok(reflected.proxy.forwarded.length <= asked + 1, 'a stopped reflector asks nothing')
     reflected.proxy.rule = () => undefined
+    void reflected.reflector.run(reflected.stop.signal)
+    await stir(reflected, 8)
     await assertConverges(reflected)
   })
-}
+
+  for (const seed of [1, 2, 3, 4]) {
+    test(`any fault at any request, seed ${seed}`, async (t) => {
+      const random = seeded(seed)
+      const reflected = await reflect(t, { rule: () => random.pick(ANY) })
+      void reflected.reflector.run(reflected.stop.signal)
+      for (let part = 0; part < 40 && reflected.proxy.struck.size < 5; part++) {
+        await stir(reflected, 5)
+        reflected.proxy.breakAll()
+      }
+      assert.ok(reflected.proxy.struck.size >= 5, `${reflected.proxy.struck.size} kinds of faults`)
+      reflected.proxy.rule = () => undefined
+      await assertConverges(reflected)
+    })
+  }
+})
