@@ -34,7 +34,7 @@ const TOKEN = 'bench'
 const NODE_FLAGS = (process.env['OPERATOR_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '')
 const RESYNC_SECONDS = 120
 const SHORT_IDLE_SECONDS = 30
-const EDITS = 100
+const EDITS = Number(process.env["EDITS"] ?? 100)
 const BETWEEN_EDITS_MS = 500
 const GIVE_UP_MS = 600_000
 const CREATE_AT_ONCE = 16

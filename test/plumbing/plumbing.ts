@@ -19,7 +19,7 @@ export interface Plumbing {
   /** Sees none: the rest of the world. */
   readonly direct: KubeClient
   /** Another client through the proxy, with a guard of its own. */
-  guarded(guard: () => MutationPermit): KubeClient
+  readonly guarded: (guard: () => MutationPermit) => KubeClient
 }
 
 export async function startPlumbing(t: TestContext): Promise<Plumbing> {
