@@ -30,12 +30,12 @@ const ROOT = join(import.meta.dirname, '..')
 const NAMESPACE = 'default'
 const HOST = '127.0.0.1'
 const TOKEN = 'bench'
-/** As in the chart. */
+/** More of Node's flags, for a profile. */
 const NODE_FLAGS = (process.env['OPERATOR_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '')
 const RESYNC_SECONDS = 120
 const SHORT_IDLE_SECONDS = 30
-const EDITS = 100
-const BETWEEN_EDITS_MS = 100
+const EDITS = Number(process.env['EDITS'] ?? 100)
+const BETWEEN_EDITS_MS = 500
 const GIVE_UP_MS = 600_000
 const CREATE_AT_ONCE = 16
 
@@ -54,7 +54,8 @@ interface World {
   readonly client: ApiClient
   readonly mirrors: Mirrors
   readonly members: SimulatedMembers
-  readonly kubeconfig: string
+  /** With the kubeconfig. */
+  readonly directory: string
   /** Receives every StatefulSet that changes. */
   onStatefulSet: (object: StoredObject) => void
 }
@@ -68,8 +69,8 @@ async function main(): Promise<void> {
   const tls = { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(certFile, 'utf8') }
   const server = await startApiServer({ listen: { host: HOST, port: 0 }, adminToken: TOKEN, tls })
   const connection = connect({ url: server.url, token: TOKEN, ca: tls.cert })
-  const kubeconfig = writeKubeconfig(directory, server.url, tls.cert)
-  const world = createWorld(connection.client, new SimulatedMembers(network.value.network), kubeconfig)
+  writeKubeconfig(directory, server.url, tls.cert)
+  const world = createWorld(connection.client, new SimulatedMembers(network.value.network), directory)
   try {
     await installCrd(world.client)
     const rows: Row[] = []
@@ -90,8 +91,7 @@ async function main(): Promise<void> {
   }
 }
 
-function writeKubeconfig(directory: string, server: string, ca: string): string {
-  const path = join(directory, 'kubeconfig')
+function writeKubeconfig(directory: string, server: string, ca: string): void {
   const cluster = { server, 'certificate-authority-data': Buffer.from(ca).toString('base64') }
   const config = {
     clusters: [{ name: 'c', cluster }],
@@ -99,13 +99,12 @@ function writeKubeconfig(directory: string, server: string, ca: string): string 
     contexts: [{ name: 'x', context: { cluster: 'c', user: 'u', namespace: NAMESPACE } }],
     'current-context': 'x',
   }
-  writeFileSync(path, JSON.stringify(config))
-  return path
+  writeFileSync(join(directory, 'kubeconfig'), JSON.stringify(config))
 }
 
-function createWorld(client: ApiClient, members: SimulatedMembers, kubeconfig: string): World {
+function createWorld(client: ApiClient, members: SimulatedMembers, directory: string): World {
   const mirrors = new Mirrors({ client, clock: systemClock, onProblem: (problem) => console.error(problem) })
-  const world: World = { client, mirrors, members, kubeconfig, onStatefulSet: () => undefined }
+  const world: World = { client, mirrors, members, directory, onStatefulSet: () => undefined }
   simulatePods({ client, mirrors, members, onStatefulSet: (object) => world.onStatefulSet(object) })
   return world
 }
@@ -149,7 +148,7 @@ async function grow({ client, members, mirrors }: World, size: number): Promise<
 
 async function measure(world: World, size: number): Promise<Row> {
   const startedMs = performance.now()
-  const operator = new OperatorProcess(world.kubeconfig, NODE_FLAGS, [`--resync-period=${RESYNC_SECONDS}s`])
+  const operator = new OperatorProcess(world.directory, NODE_FLAGS, [`--resync-period=${RESYNC_SECONDS}s`])
   try {
     await until(`${size} clusters are Ready`, async () => {
       operator.usage() // fails once it has ended

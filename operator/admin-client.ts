@@ -22,6 +22,8 @@ import type {
 import { ADMIN_PATHS, ADMIN_STATUS_CODES } from '../lib/admin-api.ts'
 import type { Result } from '../lib/result.ts'
 import { err, ok } from '../lib/result.ts'
+import { systemClock } from '../lib/system-clock.ts'
+import { withTimeLimit } from '../lib/time-limit.ts'
 import type { AdminClient, AdminFailure, AdminResult } from './cluster/ports.ts'
 
 export const STATUS_TIMEOUT_MS = 2000
@@ -182,25 +184,23 @@ export class HttpAdminClient implements AdminClient {
 
   async #call<Answer>(call: Call<Answer>): Promise<Result<Answer, AdminFailure>> {
     const what = `${call.method} ${call.url}`
-    const timeout = AbortSignal.timeout(call.timeoutMs)
-    const signal = call.signal === undefined ? timeout : AbortSignal.any([call.signal, timeout])
     try {
-      const answer = await request(call.url, {
-        method: call.method,
-        dispatcher: this.#agent,
-        signal,
-        headers: {
-          accept: 'application/json',
-          ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...(call.token === undefined ? {} : { authorization: `Bearer ${call.token}` }),
-        },
-        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+      return await withTimeLimit(systemClock, call.timeoutMs, call.signal, async (signal) => {
+        const answer = await request(call.url, {
+          method: call.method,
+          dispatcher: this.#agent,
+          signal,
+          headers: {
+            accept: 'application/json',
+            ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+            ...(call.token === undefined ? {} : { authorization: `Bearer ${call.token}` }),
+          },
+          ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+        })
+        return decode(call, what, answer.statusCode, await readBounded(answer.body))
       })
-      return decode(call, what, answer.statusCode, await readBounded(answer.body))
     } catch (error) {
-      const isOurLimit = timeout.aborted && call.signal?.aborted !== true
-      const reason = error instanceof Error ? error.message : String(error)
-      return unreachableMember(`${what}: ${isOurLimit ? `no answer within ${call.timeoutMs} ms` : reason}`)
+      return unreachableMember(`${what}: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
 }

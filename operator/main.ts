@@ -41,10 +41,13 @@ import { createWatches } from './watches.ts'
 
 const SYNC_TIMEOUT_MS = 120_000
 const FLUSH_TIMEOUT_MS = 2000
+const ALIVE_MS = 60_000
 /** The event loop is stuck for the purpose of /healthz; garbage collection stays far below. */
 const MAX_LOOP_LAG_MS = 10_000
 /** A reconcile this much over its time limit does not listen to its signal. */
 const STUCK_AFTER_LIMIT_MS = 60_000
+/** A look at a settled cluster asks the API server nine times and each member once. Up to 40 clusters: every 5 s. */
+const LOOKS = { idleLooksPerSecond: 8, startLooksPerSecond: 50 }
 /** Unique to this process: a restarted container has the same host name. */
 const IDENTITY = `${hostname()}_${randomUUID()}`
 
@@ -92,6 +95,8 @@ async function run(operator: Operator, stop: AbortSignal): Promise<void> {
   const health = config.healthAddress && (await listen(probesApp(live, { ...live, stores }), config.healthAddress))
   const metrics = config.metricsAddress && (await listen(metricsApp(operator.metrics.registry), config.metricsAddress))
 
+  // Timers alone do not keep a process alive, and without probes there may be nothing else while the API server is away.
+  const alive = setInterval(() => undefined, ALIVE_MS)
   const ending = new AbortController()
   const watching = watches.run(ending.signal)
   await Promise.race([waitForSync(watches.sources, clock, SYNC_TIMEOUT_MS), aborted(stop)])
@@ -102,6 +107,7 @@ async function run(operator: Operator, stop: AbortSignal): Promise<void> {
   logger.info(controller.activeWorkers === 0 ? 'stopped' : 'stopped with a reconcile that did not end')
   ending.abort()
   await watching
+  clearInterval(alive)
   closeServer(health)
   closeServer(metrics)
   await operator.connection.close()
@@ -171,6 +177,7 @@ function createOperator(config: Config, load: ConfigLoader, root: Logger): Opera
     reconcileTimeoutMs: config.reconcileTimeoutMs,
     resyncPeriodMs: config.resyncPeriodMs,
     keys: () => [...watches.clusters()].map(keyOf),
+    pace: { ...LOOKS, random: Math.random },
   })
   return { config, logger, connection, metrics, watches, controller, events, elector }
 }

@@ -126,7 +126,14 @@ interface ClusterSample {
 }
 
 function registerClusters(registry: Registry, source: MetricsSource): void {
-  const samples = (): ClusterSample[] => [...source.clusters()].map(sampleOf)
+  // An object never changes, so it is read once, however many figures and scrapes it is in.
+  const known = new WeakMap<StoredObject, ClusterSample>()
+  const sample = (cluster: StoredObject): ClusterSample => {
+    const made = known.get(cluster) ?? sampleOf(cluster)
+    known.set(cluster, made)
+    return made
+  }
+  const samples = (): ClusterSample[] => [...source.clusters()].map(sample)
   const perCluster = (name: string, help: string, value: (sample: ClusterSample) => number): void =>
     gauge(registry, name, help, ['namespace', 'name'], (g) => {
       for (const sample of samples()) g.set(sample.labels, value(sample))

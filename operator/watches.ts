@@ -8,14 +8,14 @@ import { GROUP } from './api/raft-cluster.ts'
 import type { SyncSource } from './controller/controller.ts'
 import type { KubeClient } from './kube/client.ts'
 import type { Kind, StoredObject } from './kube/object.ts'
-import { keyOf } from './kube/object.ts'
+import { isRecord, keyOf } from './kube/object.ts'
 import type { ReflectorObserver } from './kube/reflector.ts'
 import { Reflector } from './kube/reflector.ts'
 import type { Change } from './kube/store.ts'
 import { Store } from './kube/store.ts'
 
 /** On everything the operator makes, pods and volumes of its StatefulSets included. */
-const OWNED_SELECTOR = 'app.kubernetes.io/managed-by=raftcluster-operator'
+const OWNED_SCOPE = { labelSelector: 'app.kubernetes.io/managed-by=raftcluster-operator', isMetadataOnly: true }
 const CLUSTER_LABEL = `${GROUP}/cluster`
 const OWNED_KINDS: readonly Kind[] = ['StatefulSet', 'Pod', 'PersistentVolumeClaim', 'Service', 'PodDisruptionBudget']
 
@@ -45,15 +45,15 @@ export function createWatches(options: WatchesOptions): Watches {
   for (const kind of ['RaftCluster', ...OWNED_KINDS] as const) {
     const observer = options.observer(kind)
     for (const namespace of scopes) {
-      const store = new Store(ownerKeyOf)
+      const store =
+        kind === 'RaftCluster' ? new Store(() => undefined, keptOfCluster) : new Store(ownerKeyOf, keptOfOwned)
       if (kind === 'RaftCluster') clusterStores.push(store)
-      const labelSelector = kind === 'RaftCluster' ? undefined : OWNED_SELECTOR
       const onChange = (change: Change): void => {
         const key = kind === 'RaftCluster' ? changedCluster(change) : ownerKeyOf(change.object)
         if (key !== undefined) options.enqueue(key)
       }
       const { client, clock, random, logger } = options
-      const scope = { namespace, labelSelector }
+      const scope = kind === 'RaftCluster' ? { namespace } : { namespace, ...OWNED_SCOPE }
       const reflector = new Reflector({ kind, scope, client, store, clock, random, logger, observer, onChange })
       reflectors.push({ name: namespace === undefined ? kind : `${namespace}/${kind}`, reflector })
     }
@@ -70,6 +70,46 @@ export function ownerKeyOf(object: StoredObject): string | undefined {
   const cluster = object.metadata.labels?.[CLUSTER_LABEL]
   if (cluster === undefined || object.metadata.namespace === undefined) return undefined
   return `${object.metadata.namespace}/${cluster}`
+}
+
+/** Of what belongs to a RaftCluster only that something happened to it is of interest, and to which one it belongs. */
+export function keptOfOwned(object: StoredObject): StoredObject {
+  const { apiVersion, kind, metadata } = object
+  const { name, namespace, uid, resourceVersion } = metadata
+  const cluster = metadata.labels?.[CLUSTER_LABEL]
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      uid,
+      resourceVersion,
+      ...(namespace !== undefined && { namespace }),
+      ...(cluster !== undefined && { labels: { [CLUSTER_LABEL]: cluster } }),
+    },
+  }
+}
+
+/** kubectl's memory of what it applied: another copy of the whole object. */
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
+
+/** What metrics show and what tells a wish of people from our own writing; see `wishOf`. */
+export function keptOfCluster(object: StoredObject): StoredObject {
+  const { apiVersion, kind } = object
+  const { managedFields: _, ...metadata } = object.metadata
+  const { [LAST_APPLIED]: __, ...annotations } = metadata.annotations ?? {}
+  const spec = isRecord(object['spec']) ? object['spec'] : {}
+  const status = isRecord(object['status']) ? object['status'] : {}
+  const { clusterID, commitIndex, leader, learners, operation, voters } = status
+  const all: readonly unknown[] = Array.isArray(status['conditions']) ? status['conditions'] : []
+  const conditions = all.filter((condition) => isRecord(condition) && condition['type'] === 'Ready')
+  return {
+    apiVersion,
+    kind,
+    metadata: { ...metadata, annotations },
+    spec: { paused: spec['paused'] },
+    status: { clusterID, commitIndex, leader, learners, operation, voters, conditions },
+  }
 }
 
 /**

@@ -1,10 +1,12 @@
 /** The real operator program as a process, and what it uses, by Linux' own count. */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '..', '..')
+/** The chart's. */
+const IMAGE_NODE_FLAGS = ['--max-semi-space-size=4']
 /** Of /proc/PID/stat: always 100 on Linux. */
 const TICKS_PER_SECOND = 100
 
@@ -20,12 +22,16 @@ export class OperatorProcess {
   readonly #ended: Promise<unknown>
   #tail = ''
 
-  /** `nodeFlags` as in the image's entry point. */
-  constructor(kubeconfig: string, nodeFlags: readonly string[], flags: readonly string[]) {
+  /** As in the image, with flags as in the chart. `directory` has the file kubeconfig, and room for a cache. */
+  constructor(directory: string, nodeFlags: readonly string[], flags: readonly string[]) {
+    const main = join(ROOT, 'operator', 'main.ts')
+    const env = { PATH: process.env['PATH'], KUBECONFIG: join(directory, 'kubeconfig'), NODE_COMPILE_CACHE: join(directory, 'compiled') } // prettier-ignore
+    // The image has its sources compiled; this does it here.
+    execFileSync(process.execPath, [main, '--version'], { env })
     const common = ['--no-leader-elect', '--metrics-address=0', '--health-address=0', '--log-level=info']
-    this.#child = spawn(process.execPath, [...nodeFlags, join(ROOT, 'operator', 'main.ts'), ...common, ...flags], {
+    this.#child = spawn(process.execPath, [...IMAGE_NODE_FLAGS, ...nodeFlags, main, ...common, ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env['PATH'], KUBECONFIG: kubeconfig },
+      env,
     })
     this.#ended = once(this.#child, 'exit')
     for (const stream of [this.#child.stdout, this.#child.stderr]) {

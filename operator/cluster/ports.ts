@@ -170,5 +170,6 @@ export interface ReconcileDeps {
 }
 
 export type ReconcileResult =
-  | { readonly kind: 'done'; readonly requeueAfterMs?: number }
+  /** `isIdle`: nothing is under way, so that the next look may come later when there are many clusters. */
+  | { readonly kind: 'done'; readonly requeueAfterMs?: number; readonly isIdle?: boolean }
   | { readonly kind: 'retry'; readonly error: unknown }

@@ -34,7 +34,8 @@ export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise
     const plan = decide(observation.observed)
     const outcome = await act(deps, observation, plan)
     await report(deps, observation, plan, outcome)
-    return { kind: 'done', requeueAfterMs: requeueAfterMs(plan, outcome) }
+    const isIdle = plan.isSettled && outcome.failure === undefined
+    return { kind: 'done', requeueAfterMs: requeueAfterMs(plan, outcome), isIdle }
   } catch (error) {
     if (!(error instanceof KubeError)) throw error
     // Somebody edited it meanwhile, as people do: no trouble, but a reason to look again.

@@ -157,11 +157,24 @@ function memberStatus({ cluster, membership, pods, volumes, nowMs }: Observed, m
   }
 }
 
-/** Worth a write: something that matters differs, or the figures are old. Each write wakes everybody who watches. */
+/**
+ * Worth a write: something that matters differs, or figures do that were last written a while ago. Each write wakes
+ * everybody who watches, and with many quiet clusters it would be the most that the operator does.
+ */
 export function isWorthWriting(before: RaftClusterStatus, after: RaftClusterStatus, nowMs: number): boolean {
+  if (JSON.stringify(steady(before)) !== JSON.stringify(steady(after))) return true
   const sampledAtMs = before.sampledAt === undefined ? -Infinity : Date.parse(before.sampledAt)
-  if (nowMs - sampledAtMs >= SAMPLE_MS) return true
-  return JSON.stringify(steady(before)) !== JSON.stringify(steady(after))
+  return nowMs - sampledAtMs >= SAMPLE_MS && JSON.stringify(figures(before)) !== JSON.stringify(figures(after))
+}
+
+/** What changes with every write to the cluster. */
+function figures({ commitIndex, members, conditions, sampledAt }: RaftClusterStatus): unknown {
+  return [
+    commitIndex,
+    sampledAt !== undefined,
+    members.map(({ name, raftIndex, lag, dbSizeBytes }) => [name, raftIndex, lag, dbSizeBytes]),
+    conditions.toSorted((a, b) => a.type.localeCompare(b.type)).map(({ message }) => message),
+  ]
 }
 
 /** In one order of fields, whatever order the API server answers in. */

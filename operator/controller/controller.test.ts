@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import { AssertionFailed } from '../../lib/assert.ts'
-import type { ReconcileContext, ReconcileResult } from './controller.ts'
+import type { Pace, ReconcileContext, ReconcileResult } from './controller.ts'
 import { Controller, waitForSync } from './controller.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
 
 type Reconcile = (key: string, context: ReconcileContext) => Promise<ReconcileResult>
 
-function controllerOf(reconcile: Reconcile, options: { keys?: string[]; maxConcurrent?: number } = {}) {
+function controllerOf(reconcile: Reconcile, options: { keys?: string[]; maxConcurrent?: number; pace?: Pace } = {}) {
   const clock = new ManualClock()
   const outcomes: string[] = []
   const fatal: Error[] = []
@@ -26,6 +26,7 @@ function controllerOf(reconcile: Reconcile, options: { keys?: string[]; maxConcu
     reconcileTimeoutMs: 60_000,
     resyncPeriodMs: 120_000,
     keys: () => options.keys ?? [],
+    ...(options.pace !== undefined && { pace: options.pace }),
   })
   return { controller, clock, outcomes, fatal }
 }
@@ -148,6 +149,79 @@ test('all keys are enqueued at the start and with every resync', async () => {
   assert.deepEqual(seen, ['a', 'b'])
   await clock.advance(1)
   assert.deepEqual(seen, ['a', 'b', 'a', 'b'])
+})
+
+const PACE: Pace = { idleLooksPerSecond: 8, startLooksPerSecond: 50, random: () => 0 }
+const many = (count: number): string[] => Array.from({ length: count }, (_, index) => `k${index}`)
+
+test('with a pace, the start does not fill the queue: an event is served at once', async () => {
+  const seen: string[] = []
+  const { controller, clock } = controllerOf(
+    async (key) => {
+      seen.push(key)
+      return { kind: 'done' }
+    },
+    { keys: many(1000), pace: PACE },
+  )
+  for (const key of many(1000)) controller.enqueue(key)
+  controller.start()
+  await clock.advance(1000)
+  assert.ok(seen.length >= 45 && seen.length <= 55, `${seen.length} looks in the first second`)
+  controller.enqueue('k999')
+  await clock.advance(0)
+  assert.equal(seen.at(-1), 'k999')
+  await clock.advance(20_000)
+  assert.deepEqual([seen.length, new Set(seen).size], [1000, 1000])
+})
+
+test('with a pace, idle keys share 8 looks a second, few of them as often as asked, none less often than the resync', async () => {
+  for (const [count, everyMs] of [
+    [10, 5000],
+    [400, 50_000],
+    [4000, 120_000],
+  ] as const) {
+    const at: number[] = []
+    const { controller, clock } = controllerOf(
+      async (key) => {
+        if (key === 'k0') at.push(clock.monotonicMs())
+        return { kind: 'done', requeueAfterMs: 5000, isIdle: true }
+      },
+      { keys: many(count), pace: { ...PACE, startLooksPerSecond: 1e6 } },
+    )
+    controller.start()
+    await clock.advance(everyMs * 2 + 10)
+    assert.deepEqual(at.map((ms) => Math.round(ms)), [0, everyMs, 2 * everyMs]) // prettier-ignore
+  }
+})
+
+test('with a pace, what is under way is looked at as soon as it asks for', async () => {
+  const at: number[] = []
+  const { controller, clock } = controllerOf(
+    async (key) => {
+      if (key === 'k0') at.push(clock.monotonicMs())
+      return { kind: 'done', requeueAfterMs: 200, isIdle: key !== 'k0' }
+    },
+    { keys: many(1000), pace: PACE },
+  )
+  controller.start()
+  await clock.advance(1000)
+  assert.deepEqual(at, [0, 200, 400, 600, 800, 1000])
+})
+
+test('with a pace, a resync takes in the keys that nobody has promised to look at, and no others', async () => {
+  const seen: string[] = []
+  const { controller, clock } = controllerOf(
+    async (key) => {
+      seen.push(key)
+      return key === 'forgotten' ? { kind: 'done' } : { kind: 'done', requeueAfterMs: 100_000 }
+    },
+    { keys: ['forgotten', 'promised'], pace: PACE },
+  )
+  controller.start()
+  await clock.advance(119_000)
+  assert.deepEqual(seen, ['forgotten', 'promised', 'promised'])
+  await clock.advance(2000)
+  assert.deepEqual(seen, ['forgotten', 'promised', 'promised', 'forgotten'])
 })
 
 test('draining takes no more keys, waits for those under way, and aborts them after its time', async () => {

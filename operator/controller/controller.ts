@@ -13,10 +13,14 @@ import type { Clock, Timer } from '../../lib/clock.ts'
 import { sleep } from '../../lib/clock.ts'
 import type { QueueOptions, WorkQueue } from './work-queue.ts'
 import { add, addAfter, addRateLimited, createWorkQueue, DEFAULT_QUEUE_OPTIONS, done, forget } from './work-queue.ts'
-import { nextDueMs, take } from './work-queue.ts'
+import { nextDueMs, take, withdraw } from './work-queue.ts'
+
+/** Share of an idle key's delay that is left to chance. */
+const IDLE_JITTER = 0.2
 
 export type ReconcileResult =
-  | { readonly kind: 'done'; readonly requeueAfterMs?: number }
+  /** `isIdle`: nothing is under way, so that the next look may come later than asked for when there are many keys. */
+  | { readonly kind: 'done'; readonly requeueAfterMs?: number; readonly isIdle?: boolean }
   | { readonly kind: 'retry'; readonly error: unknown }
 
 /** The values of the label `result` of controller_runtime_reconcile_total. */
@@ -32,6 +36,16 @@ export interface ReconcileContext {
 export interface ControllerObserver {
   taken(waitedMs: number): void
   finished(outcome: ReconcileOutcome, workedMs: number): void
+}
+
+/** Looks that no event asked for are spread over time: an event's key then finds a free worker, however many keys there are. */
+export interface Pace {
+  /** Over all keys where nothing is under way. None of them waits longer than the resync period. */
+  readonly idleLooksPerSecond: number
+  /** At the start, when every key is new. */
+  readonly startLooksPerSecond: number
+  /** In [0, 1): what began together does not stay together. */
+  readonly random: () => number
 }
 
 export interface ControllerOptions {
@@ -51,6 +65,8 @@ export interface ControllerOptions {
   /** All of `keys` are enqueued this often: what changes outside Kubernetes sends no event. */
   readonly resyncPeriodMs: number
   readonly keys: () => Iterable<string>
+  /** Default: everything as soon as possible. */
+  readonly pace?: Pace
   readonly queue?: QueueOptions
 }
 
@@ -83,7 +99,13 @@ export class Controller {
   start(): void {
     assert(!this.#isTaking, 'a controller is started once')
     this.#isTaking = true
-    this.#resync()
+    const { pace, clock } = this.#options
+    const keys = [...this.#options.keys()]
+    // What the first lists made wait comes in with the others.
+    if (pace !== undefined) this.#spread(new Set([...withdraw(this.queue), ...keys]), 1000 / pace.startLooksPerSecond)
+    else for (const key of keys) add(this.queue, key, clock.monotonicMs())
+    this.#scheduleResync()
+    this.#pump()
   }
 
   /**
@@ -158,7 +180,12 @@ export class Controller {
       case 'done':
         forget(this.queue, key)
         if (result.requeueAfterMs === undefined) return 'success'
-        addAfter(this.queue, key, result.requeueAfterMs, nowMs)
+        addAfter(
+          this.queue,
+          key,
+          result.isIdle === true ? this.#idleMs(result.requeueAfterMs) : result.requeueAfterMs,
+          nowMs,
+        )
         return 'requeue_after'
       case 'retry':
         logger.error({ ...logFields(key), reconcileID: reconcileId, error: result.error }, 'reconcile failed')
@@ -169,10 +196,38 @@ export class Controller {
     }
   }
 
-  #resync(): void {
-    for (const key of this.#options.keys()) add(this.queue, key, this.#options.clock.monotonicMs())
+  /** Until the next look where nothing is under way: the more keys, the longer. */
+  #idleMs(requeueAfterMs: number): number {
+    const { pace, resyncPeriodMs } = this.#options
+    if (pace === undefined) return requeueAfterMs
+    const roundMs = Math.min(resyncPeriodMs, ([...this.#options.keys()].length / pace.idleLooksPerSecond) * 1000)
+    return roundMs <= requeueAfterMs ? requeueAfterMs : roundMs * (1 - IDLE_JITTER * pace.random())
+  }
+
+  #scheduleResync(): void {
     this.#resyncTimer = this.#options.clock.setTimer(this.#options.resyncPeriodMs, () => this.#resync())
+  }
+
+  /** With a pace, only keys that nobody has promised to look at within the period, spread over it. */
+  #resync(): void {
+    const { clock, pace, resyncPeriodMs } = this.#options
+    const nowMs = clock.monotonicMs()
+    const keys = [...this.#options.keys()]
+    if (pace === undefined) for (const key of keys) add(this.queue, key, nowMs)
+    else {
+      const { waiting, processing, delayed } = this.queue
+      const isPromised = (key: string): boolean =>
+        waiting.has(key) || processing.has(key) || (delayed.get(key) ?? Infinity) <= nowMs + resyncPeriodMs
+      const forgotten = new Set(keys.filter((key) => !isPromised(key)))
+      this.#spread(forgotten, resyncPeriodMs / Math.max(1, forgotten.size))
+    }
+    this.#scheduleResync()
     this.#pump()
+  }
+
+  #spread(keys: ReadonlySet<string>, everyMs: number): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    for (const [index, key] of [...keys].entries()) addAfter(this.queue, key, index * everyMs, nowMs)
   }
 }
 

@@ -179,6 +179,27 @@ test('a leader whose record another one overwrote has lost at once', async () =>
   assert.equal(await held, 'lost')
 })
 
+test('a Lease deleted by hand is written anew by its leader; another does not lead while that one may', async () => {
+  const clock = new ManualClock()
+  const lease = new FakeLease()
+  const a = candidate('a', lease, clock)
+  await clock.advance(0)
+  const b = candidate('b', lease, clock)
+  await clock.advance(1000)
+  void a.elector.hold(a.stop.signal)
+  lease.record = undefined
+  await clock.advance(1900)
+  assert.deepEqual([a.elector.isLeader(), b.elector.isLeader()], [true, false])
+  await clock.advance(1100)
+  assert.equal(Reflect.get(Object(lease.record), 'spec').holderIdentity, 'a')
+  await crash(a, clock)
+  lease.record = undefined
+  await clock.advance(11_000)
+  assert.equal(b.elector.isLeader(), false)
+  await clock.advance(7000)
+  assert.equal(await b.acquired, true)
+})
+
 test('a write by somebody who left the holder alone does not cost the lease', async () => {
   const clock = new ManualClock()
   const lease = new FakeLease()

@@ -169,6 +169,7 @@ export class LeaderElector {
     }
     const current = await api.read(signal)
     if (current === undefined) {
+      if (this.#mayAnotherLead()) return false
       const created = await api.create(this.#spec(undefined), signal)
       return created !== 'conflict' && this.#observe(created)
     }
@@ -177,6 +178,13 @@ export class LeaderElector {
     if (holder !== '' && holder !== identity && !this.#isExpired(current)) return false
     const taken = await api.update(this.#spec(current), current.resourceVersion, signal)
     return taken !== 'conflict' && this.#observe(taken)
+  }
+
+  /** Somebody deleted the Lease: until it notices, its holder works on as long as what was seen of it last allows. */
+  #mayAnotherLead(): boolean {
+    const holder = this.#observed?.spec.holderIdentity ?? ''
+    if (this.#observed === undefined || holder === '' || holder === this.#options.identity) return false
+    return !this.#isExpired(this.#observed)
   }
 
   /** As long as its holder asked for, counted from when this process first saw the record in its present form. */

@@ -48,6 +48,17 @@ test('a delayed key comes when it is due, the earlier of two delays holds', () =
   assert.equal(take(queue, 10_000), undefined)
 })
 
+test('what is looked at now is not looked at again because of a delay from before', () => {
+  const queue = emptyQueue()
+  addAfter(queue, 'a', 1000, 0)
+  add(queue, 'a', 0)
+  assert.equal(take(queue, 0), 'a')
+  assert.equal(nextDueMs(queue), undefined)
+  addAfter(queue, 'a', 500, 1)
+  done(queue, 'a', 2)
+  assert.deepEqual([take(queue, 500), take(queue, 501)], [undefined, 'a'])
+})
+
 test('keys that become due together are served in the order in which they fell due', () => {
   const queue = emptyQueue()
   addAfter(queue, 'late', 20, 0)
@@ -119,6 +130,7 @@ class NaiveQueue {
     }
     const key = this.waiting.shift()
     if (key === undefined) return undefined
+    this.delayed = this.delayed.filter((entry) => entry.key !== key)
     this.dirty.delete(key)
     this.processing.push(key)
     return key

@@ -101,12 +101,23 @@ export function addRateLimited(queue: WorkQueue, key: string, nowMs: number): bo
   return addAfter(queue, key, retryDelayMs(queue, key, nowMs), nowMs)
 }
 
+/** All that waits, taken back as if it had never been added. */
+export function withdraw(queue: WorkQueue): readonly string[] {
+  const keys = [...queue.waiting.keys()]
+  queue.waiting.clear()
+  queue.addsTotal -= keys.length
+  return keys
+}
+
 /** The key did well: its next retry starts at the shortest delay. It may still wait. */
 export function forget(queue: WorkQueue, key: string): void {
   queue.retries.delete(key)
 }
 
-/** Hands out the key that waited longest; the caller must give it back with {@link done}. */
+/**
+ * Hands out the key that waited longest; the caller must give it back with {@link done}. A delay that the key still had is
+ * over with it: what was to be looked at later is looked at now, and who looks says when to look again.
+ */
 export function take(queue: WorkQueue, nowMs: number): string | undefined {
   promoteDue(queue, nowMs)
   const first = queue.waiting.keys().next()
@@ -114,6 +125,7 @@ export function take(queue: WorkQueue, nowMs: number): string | undefined {
   const key = first.value
   assert(!queue.processing.has(key), `${key} is handed out twice`)
   queue.waiting.delete(key)
+  queue.delayed.delete(key)
   queue.processing.set(key, nowMs)
   return key
 }

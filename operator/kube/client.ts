@@ -18,6 +18,8 @@ import { decodeWatch } from './watch.ts'
 export const PAGE_SIZE = 500
 /** Above it the server answers no pages but the same one again and again. */
 const MAX_PAGES = 10_000
+const METADATA = 'PartialObjectMetadata'
+const METADATA_LIST = 'PartialObjectMetadataList'
 const READ_TIMEOUT_MS = 30_000
 const WRITE_TIMEOUT_MS = 10_000
 
@@ -41,6 +43,13 @@ export interface ListScope {
   /** All namespaces when undefined. */
   readonly namespace?: string | undefined
   readonly labelSelector?: string | undefined
+  /** Objects come without spec and status, which makes them a fraction of their size. */
+  readonly isMetadataOnly?: boolean
+}
+
+export interface ListOptions extends CallOptions {
+  /** What is kept of each object while further pages are read; default: all. */
+  readonly keep?: (object: StoredObject) => StoredObject
 }
 
 export interface ListPage {
@@ -100,14 +109,16 @@ export class KubeClient {
   }
 
   /** Everything in scope, read in pages of one consistent snapshot; `Gone` when it expired in between. */
-  async list(kind: Kind, scope: ListScope, options: CallOptions = {}): Promise<ListPage> {
+  async list(kind: Kind, scope: ListScope, options: ListOptions = {}): Promise<ListPage> {
+    const { keep } = options
     const items: StoredObject[] = []
     let token: string | undefined
     for (let page = 0; page < MAX_PAGES; page++) {
       const query = { limit: String(PAGE_SIZE), labelSelector: scope.labelSelector, continue: token }
-      const body = await this.#read(collectionPath(kind, scope.namespace), query, options)
+      const accept = acceptOf(scope, METADATA_LIST)
+      const body = await this.#read(collectionPath(kind, scope.namespace), query, options, accept)
       const next = decodePage(kind, body)
-      items.push(...next.items)
+      items.push(...(keep === undefined ? next.items : next.items.map(keep)))
       if (next.token === undefined) return { items, resourceVersion: next.resourceVersion }
       token = next.token
     }
@@ -126,6 +137,7 @@ export class KubeClient {
         timeoutSeconds: String(options.timeoutSeconds),
         labelSelector: options.labelSelector,
       },
+      ...acceptOf(options, METADATA),
       signal: options.signal,
       timeoutMs: Math.min(READ_TIMEOUT_MS, options.idleMs),
     }
@@ -201,12 +213,13 @@ export class KubeClient {
     return decoded(kind, await this.#write(call, options), describe(call))
   }
 
-  async #read(path: string, query: Call['query'], options: CallOptions): Promise<unknown> {
+  async #read(path: string, query: Call['query'], options: CallOptions, accept?: Accept): Promise<unknown> {
     const timeoutMs = options.timeoutMs ?? READ_TIMEOUT_MS
     return this.#transport.exchange({
       method: 'GET',
       path,
       query: query ?? {},
+      ...accept,
       timeoutMs,
       signal: this.#limit(options),
     })
@@ -223,6 +236,13 @@ export class KubeClient {
     if (this.#signal === undefined || options.signal === undefined) return options.signal ?? this.#signal
     return AbortSignal.any([this.#signal, options.signal])
   }
+}
+
+type Accept = Pick<Call, 'accept'>
+
+/** A server that cannot leave spec and status out may send them. */
+function acceptOf({ isMetadataOnly }: ListScope, form: string): Accept {
+  return isMetadataOnly === true ? { accept: `application/json;as=${form};g=meta.k8s.io;v=v1,application/json` } : {}
 }
 
 function identify(object: KubeObject): { kind: Kind; ref: ObjectName } {

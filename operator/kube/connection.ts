@@ -15,6 +15,8 @@ import type { ConfigLoader, ConnectionConfig } from './kube-config.ts'
 /** Watches hold one each; short calls share the rest. */
 const MAX_CONNECTIONS = 256
 const CREDENTIALS_MAX_AGE_MS = 10_000
+/** The API server closes what is idle for 90 s. Shorter, and each look at a quiet cluster would begin with TLS handshakes. */
+const KEEP_ALIVE_MS = 60_000
 
 type TlsMaterial = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized'>
 
@@ -94,7 +96,7 @@ export class KubeConfigConnection implements Connection {
 
 function newDispatcher(proxyUrl: string | undefined, tls: TlsMaterial): Dispatcher {
   // HTTP/1.1: a broken connection then costs one watch, not all of them.
-  const shared = { connections: MAX_CONNECTIONS, allowH2: false }
+  const shared = { connections: MAX_CONNECTIONS, allowH2: false, keepAliveTimeout: KEEP_ALIVE_MS }
   if (proxyUrl === undefined) return new Agent({ ...shared, connect: tls })
   if (proxyUrl.startsWith('socks')) {
     throw new Error(`the proxy ${proxyUrl} is a SOCKS proxy, which is not supported: use an HTTP proxy`)

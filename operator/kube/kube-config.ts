@@ -60,10 +60,7 @@ function homeConfig({ HOME: home }: Environment): string | undefined {
 
 function needsLibrary(config: unknown): boolean {
   const users: readonly unknown[] = isRecord(config) && Array.isArray(config['users']) ? config['users'] : []
-  return users.some(
-    (entry) =>
-      isRecord(entry) && isRecord(entry['user']) && (entry['user']['auth-provider'] ?? undefined) !== undefined,
-  )
+  return users.some((entry) => isRecord(entry) && isRecord(entry['user']) && isRecord(entry['user']['auth-provider']))
 }
 
 /** `config` as parsed; paths in it are relative to `directory`. */

@@ -112,7 +112,7 @@ export class Reflector {
   async #list(signal: AbortSignal): Promise<void> {
     const { client, kind, scope, store, clock, observer } = this.#options
     const watchedTo = this.#version
-    const page = await client.list(kind, scope, { signal })
+    const page = await client.list(kind, scope, { signal, keep: (object) => store.kept(object) })
     const missed = watchedTo === undefined ? 0 : countMissed(store, page.items, watchedTo)
     if (missed > 0) this.#options.logger.warn({ kind, missed }, 'a list found changes of which no event had told')
     observer.missed(missed)

@@ -1,6 +1,5 @@
 /**
- * The last known objects of one kind, as the reflector keeps them. Objects are frozen and without managedFields, which
- * are half of a typical object and read by nobody here.
+ * The last known objects of one kind, as the reflector keeps them: frozen, and reduced to what somebody reads.
  *
  * Invariant: `#byOwner` holds exactly the keys of the objects whose owner is known, and no empty set.
  */
@@ -15,13 +14,24 @@ export type Change =
 /** Key of whom an object belongs to; undefined when it belongs to nobody we know. */
 export type OwnerOf = (object: StoredObject) => string | undefined
 
+/** What is kept of an object: always its name, namespace, UID and version. Pure, and once more changes nothing. */
+export type Keep = (object: StoredObject) => StoredObject
+
 export class Store {
   readonly #ownerOf: OwnerOf
+  readonly #keep: Keep
   readonly #objects = new Map<string, StoredObject>()
   readonly #byOwner = new Map<string, Set<string>>()
 
-  constructor(ownerOf: OwnerOf = () => undefined) {
+  /** By default all but managedFields is kept: they are half of a typical object, and read by nobody here. */
+  constructor(ownerOf: OwnerOf = () => undefined, keep: Keep = withoutManagedFields) {
     this.#ownerOf = ownerOf
+    this.#keep = keep
+  }
+
+  /** As it would be stored: a long list is reduced page by page, and never there as a whole. */
+  kept(object: StoredObject): StoredObject {
+    return this.#keep(object)
   }
 
   get size(): number {
@@ -57,7 +67,7 @@ export class Store {
     const previous = this.#objects.get(key)
     const isSameObject = previous?.metadata.uid === object.metadata.uid
     if (isSameObject && previous?.metadata.resourceVersion === object.metadata.resourceVersion) return []
-    const kept = deepFreeze(withoutManagedFields(object))
+    const kept = deepFreeze(this.#keep(object))
     if (previous !== undefined) this.#unindex(key, previous)
     this.#objects.set(key, kept)
     this.#index(key, kept)

@@ -6,6 +6,7 @@ import type { Dispatcher } from 'undici'
 import { request } from 'undici'
 import type { Clock } from '../../lib/clock.ts'
 import { sleep } from '../../lib/clock.ts'
+import { withTimeLimit } from '../../lib/time-limit.ts'
 import type { Connection } from './connection.ts'
 import { errorOfStatus, ApiError } from './api-error.ts'
 
@@ -19,6 +20,8 @@ export interface Call {
   readonly query?: Readonly<Record<string, string | undefined>>
   readonly body?: unknown
   readonly contentType?: string
+  /** Default: application/json. */
+  readonly accept?: string
   readonly signal?: AbortSignal | undefined
   /** For the whole call, waits and new tries included. */
   readonly timeoutMs: number
@@ -44,18 +47,19 @@ export class Transport {
   async exchange(call: Call): Promise<unknown> {
     const { clock } = this.#options
     const deadlineMs = clock.monotonicMs() + call.timeoutMs
-    const signal = limited(call)
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#attempt(call, signal)
-      } catch (error) {
-        const failure = toApiError(error, call)
-        const waitMs = this.#waitBeforeRetryMs(failure, call, attempt)
-        if (waitMs === undefined || clock.monotonicMs() + waitMs >= deadlineMs) throw failure
-        await sleep(clock, waitMs, signal)
-        if (signal.aborted) throw failure
+    return withTimeLimit(clock, call.timeoutMs, call.signal, async (signal) => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await this.#attempt(call, signal)
+        } catch (error) {
+          const failure = toApiError(error, call)
+          const waitMs = this.#waitBeforeRetryMs(failure, call, attempt)
+          if (waitMs === undefined || clock.monotonicMs() + waitMs >= deadlineMs) throw failure
+          await sleep(clock, waitMs, signal)
+          if (signal.aborted) throw failure
+        }
       }
-    }
+    })
   }
 
   /** The body of a watch, to be read as it comes; `idleMs` without a byte ends it with an error. */
@@ -85,7 +89,11 @@ export class Transport {
       const answer = await request(url, {
         method: call.method,
         dispatcher,
-        headers: { ...headers, accept: 'application/json', 'content-type': call.contentType ?? 'application/json' },
+        headers: {
+          ...headers,
+          accept: call.accept ?? 'application/json',
+          'content-type': call.contentType ?? 'application/json',
+        },
         ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
         ...(signal === undefined ? {} : { signal }),
         headersTimeout: call.timeoutMs,
@@ -119,11 +127,6 @@ export class Transport {
     if (error.problem === 'Unreachable' && call.method === 'GET' && attempt === 1) return 0
     return undefined
   }
-}
-
-function limited(call: Call): AbortSignal {
-  const timeout = AbortSignal.timeout(call.timeoutMs)
-  return call.signal === undefined ? timeout : AbortSignal.any([call.signal, timeout])
 }
 
 async function readBounded(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
