@@ -118,10 +118,10 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: "await this.#backend.commit(writesOf(generation).filter(({ table }) => table !== 'operations'))",
   },
   {
-    name: 'the fence is not looked at when a change is applied or proposed',
-    file: `${NODE}/fence.ts`,
-    find: '  if (expectedConfigIndex !== undefined && expectedConfigIndex !== facts.configIndex)\n    return staleFence(expectedConfigIndex, facts.configIndex)\n',
-    replace: '',
+    name: 'the fence of who asks for a change is not looked at',
+    file: `${NODE}/leader-duties.ts`,
+    find: 'const expected = request.expectedConfigIndex === undefined ? undefined : LogIndex(request.expectedConfigIndex)',
+    replace: 'const expected = undefined',
   },
   {
     name: 'a lease ends before its time',
@@ -217,8 +217,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a received snapshot is not durable when it is accepted',
     file: `${NODE}/snapshots.ts`,
-    find: 'await this.#disk.rename(received.path, this.#receivedPath(received.message.snapshot.index))\n    await this.#disk.syncDirectory(this.#paths.db)',
-    replace: 'await this.#disk.rename(received.path, this.#receivedPath(received.message.snapshot.index))',
+    find: 'await this.#disk.rename(received.path, receivedPath(this.#paths, received.message.snapshot.index))\n    await this.#disk.syncDirectory(this.#paths.db)',
+    replace: 'await this.#disk.rename(received.path, receivedPath(this.#paths, received.message.snapshot.index))',
   },
   {
     name: 'segments of the log go from the newest on',

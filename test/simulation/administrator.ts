@@ -14,6 +14,11 @@ const MAX_MEMBERS = 7
 const RETRY_MS = 250
 const MAX_TRIES = 60
 const PROMOTE_TRIES = 40
+/** Refused for good: the same request will not be carried out later. */
+const DECIDED: ReadonlySet<AdminError['code']> = new Set(['ConfigIndexStale', 'QuorumAtRisk', 'NotFound', 'Conflict'])
+
+/** Undefined: no answer came. */
+type Answer = Result<AdminChange, AdminError> | undefined
 
 export class Administrator {
   readonly #world: World
@@ -43,6 +48,30 @@ export class Administrator {
       if (status.learners[0] !== undefined) await this.#remove(status.learners[0])
       else if (spare !== undefined && (voters < 3 || random.chance(0.5))) await this.#add(spare)
       else if (voters > 1) await this.#remove(random.pick(status.voters) ?? '')
+    } finally {
+      this.isBusy = false
+    }
+  }
+
+  /** Two who decided on the same configuration ask at the same time, for the same removal: at most one carries it out. */
+  async rivals(): Promise<void> {
+    if (this.isBusy) return
+    this.isBusy = true
+    try {
+      const status = this.#status()
+      const memberId = this.#world.random.pick(status?.voters ?? [])
+      if (status === undefined || memberId === undefined || status.voters.length < 3) return
+      this.#world.coverage.note('two changes asked for at once')
+      const ask = (): Promise<Answer> =>
+        this.#repeated({
+          kind: 'remove',
+          operationId: this.#operationId(),
+          expectedConfigIndex: status.configIndex,
+          memberId,
+        })
+      const done = (await Promise.all([ask(), ask()])).filter((answer) => answer?.ok === true)
+      demand(done.length < 2, '12: two changes were carried out that were decided on the same configuration')
+      if (this.#status()?.members.some(({ id }) => id === memberId) === false) this.#left(memberId, status)
     } finally {
       this.isBusy = false
     }
@@ -199,13 +228,31 @@ export class Administrator {
         : undefined,
     )
     if (removed === undefined) return false
+    if (isLeader) world.coverage.note('leader removed')
+    this.#left(memberId, before)
+    return true
+  }
+
+  #left(memberId: string, before: AdminStatus | undefined): void {
+    const world = this.#world
     const peerURL = before?.members.find(({ id }) => id === memberId)?.peerURLs[0]
     const machine = world.members.find((member) => member.peerURL === peerURL)
     if (machine !== undefined) machine.isInUse = false
     world.coverage.note('member removed')
-    if (isLeader) world.coverage.note('leader removed')
     world.log.add(this.#name, `removed ${memberId}`)
-    return true
+  }
+
+  /** Under its operation ID until the outcome is known; undefined when it never was. */
+  async #repeated(request: MembershipRequest): Promise<Answer> {
+    for (let i = 0; i < MAX_TRIES; i++) {
+      const answer = await this.#ask(request)
+      if (answer?.ok === true) return answer
+      const code = answer?.error.code
+      if (code === 'ChangeInFlight') this.#world.coverage.note('change refused: another in flight')
+      if (code !== undefined && DECIDED.has(code)) return answer
+      await this.#world.sleep(RETRY_MS)
+    }
+    return undefined
   }
 
   /** Decides anew on each configuration, and repeats what it has decided until it has an answer. */
@@ -236,7 +283,7 @@ export class Administrator {
     return undefined
   }
 
-  #ask(request: MembershipRequest): Promise<Result<AdminChange, AdminError> | undefined> {
+  #ask(request: MembershipRequest): Promise<Answer> {
     const port = this.#port()
     if (port === undefined) return Promise.resolve(undefined)
     return within(this.#world, 8000, (settle) => {

@@ -29,6 +29,10 @@ export interface Nemesis {
   readonly emptyVolume: number
   readonly transfer: number
   readonly change: number
+  /** Two changes asked for at once, decided on one configuration. */
+  readonly rivalChange: number
+  /** The leader is cut off from all others, and stands still for a part of that time. */
+  readonly isolateLeader: number
   readonly defragment: number
   /** How much faster or slower a process's clock may run, as a share of its speed. */
   readonly drift: number
@@ -64,6 +68,8 @@ export const QUIET_NEMESIS: Nemesis = {
   emptyVolume: 0,
   transfer: 0,
   change: 0,
+  rivalChange: 0,
+  isolateLeader: 0,
   defragment: 0,
   drift: 0,
 }
@@ -73,7 +79,7 @@ export interface Mixture {
   readonly nemesis: Nemesis
 }
 
-export function mixture(random: Random): Mixture {
+export function mixture(seed: number, random: Random): Mixture {
   const some = (rate: number): number => (random.chance(0.4) ? rate * (0.3 + random.next()) : 0)
   return {
     faults: {
@@ -105,6 +111,9 @@ export function mixture(random: Random): Mixture {
       emptyVolume: some(0.004),
       transfer: some(0.02),
       change: some(0.04),
+      // Drawn from the seed alone: seeds that found something before these faults were added still replay it.
+      rivalChange: seed % 4 === 1 ? 0.02 : 0,
+      isolateLeader: seed % 4 === 2 ? 0.015 : 0,
       defragment: some(0.01),
       drift: some(0.05),
     },

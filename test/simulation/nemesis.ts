@@ -62,6 +62,8 @@ export class Disturber {
     if (strikes(rates.emptyVolume)) this.#emptyVolume()
     if (strikes(rates.transfer)) void this.#administrators[0]?.transfer()
     if (strikes(rates.change)) this.#change()
+    if (strikes(rates.rivalChange)) this.#rivalChange()
+    if (strikes(rates.isolateLeader)) this.#isolateLeader()
     if (strikes(rates.defragment)) this.#defragment(random.pick(members))
     this.replaceLost()
   }
@@ -127,6 +129,22 @@ export class Disturber {
     }
     coverage.note(isOneWay ? 'one-way partition' : 'partition')
     log.add('network', `${isOneWay ? 'nobody hears' : 'parted'}: ${[...side].map(({ name }) => name).join(' ')}`)
+  }
+
+  /** Others elect a leader while this one still takes itself for theirs. */
+  #isolateLeader(): void {
+    const { random, members, network, coverage, log } = this.#world
+    const leader = members.find(({ isLeader }) => isLeader)
+    if (leader === undefined) return
+    network.mend()
+    for (const { name } of members) {
+      if (name === leader.name) continue
+      network.cut(leader.name, name)
+      network.cut(name, leader.name)
+    }
+    coverage.note('leader cut off from all others')
+    log.add('network', `the leader is alone: ${leader.name}`)
+    if (random.chance(0.7)) this.#pause(leader, ELECTION_MS * (1 + 2 * random.next()))
   }
 
   #clog(): void {
@@ -202,6 +220,11 @@ export class Disturber {
   #change(): void {
     const administrator = this.#world.random.pick(this.#administrators)
     if (administrator !== undefined && !this.hasLost) this.#world.begin(() => administrator.change())
+  }
+
+  #rivalChange(): void {
+    const administrator = this.#world.random.pick(this.#administrators)
+    if (administrator !== undefined && !this.hasLost) this.#world.begin(() => administrator.rivals())
   }
 
   #defragment(member: SimulatedMember | undefined): void {

@@ -1,4 +1,5 @@
 /** One run: a cluster under faults, then in peace, and what must be true at its end. */
+import { listLeases } from '../../node-server/mvcc/lease.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { Administrator } from './administrator.ts'
 import { SimulatedClient } from './clients.ts'
@@ -38,6 +39,7 @@ const CLIENTS = 5
 const WATCHERS = 3
 const CLIENT_PAUSE_MS = 250
 const HEALING_MS = 60_000
+/** Longer than the longest TTL, and than a new leader may extend it. */
 const SETTLING_MS = 12_000
 const EVENTS_SHOWN = 80
 
@@ -78,7 +80,7 @@ function createWorld({ seed }: SimulationOptions): World {
 
 function live(world: World, options: SimulationOptions, calls: CallRecord[], watches: WatchRecord[]): void {
   const { random } = world
-  const mixed = mixture(random)
+  const mixed = mixture(options.seed, random)
   const count = options.members ?? random.pick([1, 2, 3, 3, 3, 4, 5, 5, 5, 7]) ?? 3
   for (let i = 1; i <= count; i++) world.addMember(`m${i}`).isInUse = true
   for (const member of world.members) member.start(firstMembers(world.members, member, CLUSTER))
@@ -144,5 +146,10 @@ function checkEnd(world: World): void {
     const isCaughtUp = node.store.appliedIndex === lastIndex(leader.raft.log)
     demand(isCaughtUp, `10: ${name} has applied ${node.store.appliedIndex} of ${lastIndex(leader.raft.log)} entries`)
     world.oracle.sameState(node.store, name)
+    const leases = listLeases(node.store)
+    demand(
+      leases.length === 0,
+      `6: ${name} still has ${leases.length} leases that nobody has renewed for twice their TTL`,
+    )
   }
 }

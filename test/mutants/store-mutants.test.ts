@@ -1,0 +1,10 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { assertFits } from './plant.ts'
+import { STORE_MUTANTS } from './store-mutants.ts'
+
+test('every planted bug still fits the sources: npm run test:mutants runs them', () => {
+  for (const mutant of STORE_MUTANTS) assertFits(mutant)
+  assert(STORE_MUTANTS.length >= 24)
+  assert.equal(new Set(STORE_MUTANTS.map(({ name }) => name)).size, STORE_MUTANTS.length)
+})
