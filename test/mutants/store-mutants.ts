@@ -138,8 +138,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'leases never end',
     file: `${NODE}/lessor.ts`,
-    find: 'const isOver = lease.deadlineMs <= nowMs',
-    replace: 'const isOver = false',
+    find: 'void this.#revoke(lease.id, term)',
+    replace: '',
   },
   {
     name: 'keys outlive their lease',

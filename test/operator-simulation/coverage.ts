@@ -108,17 +108,4 @@ export class Coverage {
   note(place: string, times = 1): void {
     this.counts.set(place, (this.counts.get(place) ?? 0) + times)
   }
-
-  add(other: Iterable<readonly [string, number]>): void {
-    for (const [place, times] of other) this.note(place, times)
-  }
-
-  missing(places: readonly string[]): readonly string[] {
-    return places.filter((place) => (this.counts.get(place) ?? 0) === 0)
-  }
-
-  table(title: string, places: readonly string[]): string {
-    const rows = places.map((place) => `  ${String(this.counts.get(place) ?? 0).padStart(9)}  ${place}`)
-    return [title, ...rows].join('\n')
-  }
 }

@@ -40,7 +40,16 @@ test('every planted bug still fits the sources: npm run test:mutants runs them',
 })
 
 test('2,000 seeds, or as many as a minute has room for: invariants 12–16 hold, all of it converges, no path is missed', async () => {
-  const args = [join(import.meta.dirname, 'main.ts'), '--seeds', '2000', '--first', '1000', '--for', '60s']
+  const args = [
+    join(import.meta.dirname, '..', 'simulate', 'main.ts'),
+    'operator',
+    '--seeds',
+    '2000',
+    '--first',
+    '1000',
+    '--for',
+    '60s',
+  ]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))

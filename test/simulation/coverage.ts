@@ -94,10 +94,4 @@ export class Coverage {
   get missing(): readonly Place[] {
     return [...FAULTS, ...PATHS].filter((place) => (this.counts.get(place) ?? 0) === 0)
   }
-
-  table(): string {
-    const rows = (places: readonly Place[]): string[] =>
-      places.map((place) => `  ${String(this.counts.get(place) ?? 0).padStart(9)}  ${place}`)
-    return ['Faults', ...rows(FAULTS), 'Paths', ...rows(PATHS)].join('\n')
-  }
 }

@@ -17,7 +17,7 @@ const FOUND = [355, 100, 135]
 function assertWell({ seed, failure }: Run): void {
   if (failure === undefined) return
   const { error, events } = failure
-  assert.fail([`seed ${seed}: ${error.message}`, ...events, `npm run simulate -- --seed ${seed}`].join('\n'))
+  assert.fail([`seed ${seed}: ${error.message}`, ...events, `npm run simulate -- store --seed ${seed}`].join('\n'))
 }
 
 function digest({ calls, watches, events }: Run): string {

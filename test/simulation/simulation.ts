@@ -27,6 +27,8 @@ export interface Run {
   readonly calls: readonly CallRecord[]
   readonly watches: readonly WatchRecord[]
   readonly commits: number
+  /** From the first start to the end. */
+  readonly simulatedMs: number
   /** Of the fastest clock, as a share of its speed. */
   readonly clockDrift: number
   /** The last things that happened. */
@@ -55,6 +57,7 @@ export function simulate(options: SimulationOptions): Run {
     watches,
     clockDrift: world.options.drift,
     commits: world.oracle.checker.commits,
+    simulatedMs: world.schedule.now,
     events: world.log.last(EVENTS_SHOWN),
     failure,
   })
