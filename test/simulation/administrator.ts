@@ -71,7 +71,8 @@ export class Administrator {
         })
       const done = (await Promise.all([ask(), ask()])).filter((answer) => answer?.ok === true)
       demand(done.length < 2, '12: two changes were carried out that were decided on the same configuration')
-      if (this.#status()?.members.some(({ id }) => id === memberId) === false) this.#left(memberId, status)
+      const isGone = this.#status()?.members.every(({ id }) => id !== memberId) ?? false
+      if (done.length > 0 || isGone) this.#left(memberId, status)
     } finally {
       this.isBusy = false
     }

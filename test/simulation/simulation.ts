@@ -122,18 +122,28 @@ function heal(world: World, disturber: Disturber, administrators: readonly Admin
     for (const member of world.members) if (member.isInUse && member.state.kind === 'down') member.start()
     disturber.replaceLost()
     for (const administrator of administrators) world.begin(() => administrator.tidy())
-  } while (!isWhole(world, administrators) && world.schedule.now < until)
-  demand(isWhole(world, administrators), `10: the cluster is not whole ${HEALING_MS / 1000} s after the faults ended`)
+  } while (missingToWhole(world, administrators) !== undefined && world.schedule.now < until)
+  const missing = missingToWhole(world, administrators)
+  demand(
+    missing === undefined,
+    `10: the cluster is not whole ${HEALING_MS / 1000} s after the faults ended: ${missing}`,
+  )
 }
 
-function isWhole(world: World, administrators: readonly Administrator[]): boolean {
-  if (administrators.some(({ isBusy }) => isBusy)) return false
+/** What still stands against it. */
+function missingToWhole(world: World, administrators: readonly Administrator[]): string | undefined {
+  if (administrators.some(({ isBusy }) => isBusy)) return 'a membership change is under way'
   const inUse = world.members.filter((member) => member.isInUse)
-  if (inUse.some(({ isDamaged, life }) => isDamaged || life?.services === undefined)) return false
-  const leader = leaderOf(world)
-  const status = leader?.life?.lifecycle.status()
-  if (status === undefined || status.learners.length > 0 || status.isChangePending) return false
-  return status.members.length === inUse.length && status.peers.every(({ lag }) => lag === 0)
+  const notServing = inUse.find(({ isDamaged, life }) => isDamaged || life?.services === undefined)
+  if (notServing !== undefined) return `${notServing.name} does not serve`
+  const status = leaderOf(world)?.life?.lifecycle.status()
+  if (status === undefined) return 'there is no leader'
+  if (status.learners.length > 0) return `${status.learners.join(', ')} is a learner`
+  if (status.isChangePending) return 'a membership change is pending'
+  if (status.members.length !== inUse.length)
+    return `${status.members.length} members, but ${inUse.map(({ name }) => name).join(', ')} are in use`
+  const behind = status.peers.find(({ lag }) => lag !== 0)
+  return behind && `${behind.id} is behind`
 }
 
 function leaderOf(world: World): SimulatedMember | undefined {
