@@ -43,7 +43,9 @@ export class Runs {
   #worker(): Promise<void> {
     const { members } = this.#options
     return new Promise((resolve, reject) => {
-      const child = fork(WORKER, [this.#subject.name, ...(members === undefined ? [] : [String(members)])])
+      const child = fork(WORKER, [this.#subject.name, ...(members === undefined ? [] : [String(members)])], {
+        execArgv: ['--max-semi-space-size=32'],
+      })
       child.on('message', (told: Told) => {
         this.#note(told)
         this.#give(child)

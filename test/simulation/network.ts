@@ -180,6 +180,8 @@ export class Network {
   #refusal(from: Host, to: Host, memberId: MemberId): RefusalReason | undefined {
     if (to.identity.clusterId !== from.identity.clusterId) return 'cluster-mismatch'
     if (to.identity.memberId !== memberId) return 'member-mismatch'
+    // Whom it still has as a peer was not removed: setPeers has just dropped who was.
+    if (this.#addresses.get(to)?.has(from.identity.memberId) === true) return undefined
     return to.handlers.isRemoved(from.identity.memberId) ? 'removed' : undefined
   }
 
