@@ -209,12 +209,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: 'watch.nextRevision = Math.max(1, before - 3)\n        this.#place(watch)\n      }\n      if (this.#clock',
   },
   {
-    name: 'a member does not answer a leader that its log does not name yet',
-    file: 'test/simulation/network.ts',
-    find: 'if (known?.has(message.from) === false) known.set(message.from, from.name)',
-    replace: '',
-  },
-  {
     name: 'a received snapshot is not durable when it is accepted',
     file: `${NODE}/snapshots.ts`,
     find: 'await this.#disk.rename(received.path, receivedPath(this.#paths, received.message.snapshot.index))\n    await this.#disk.syncDirectory(this.#paths.db)',

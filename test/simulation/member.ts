@@ -28,6 +28,8 @@ import type { World } from './world.ts'
 
 const PATHS = memberPaths(DATA_DIRECTORY)
 const TICK_MS = 100
+/** Little, so that a slow watcher's stream is full after a few responses. */
+const OUTBOX_BYTES = 1500
 export const ELECTION_MS = 1000
 
 /** One life of a process. */
@@ -224,7 +226,11 @@ export class SimulatedMember {
     life.port = port
     if (node.clusterId === CLUSTER) this.#watch(life, node)
     const { clock } = life
-    const watch = { hub: new WatchHub(port, clock), electionMs: ELECTION_MS, random: world.random.next }
+    const hub = new WatchHub(port, clock)
+    const watch = { hub, electionMs: ELECTION_MS, random: world.random.next, outboxBytes: OUTBOX_BYTES }
+    port.onApplied(() => {
+      if (hub.counts.slowWatches > 0) world.coverage.note('watch behind or held up')
+    })
     life.services = etcdServices(port, { maxTxnOps: 128, clock, watch })
   }
 

@@ -11,6 +11,7 @@ const RESPONSE_OVERHEAD_BYTES = 256
 
 export class Outbox {
   readonly #stream: RpcStream
+  readonly #maxBytes: number
   readonly #onRoom: () => void
   readonly #onGone: () => void
   #waiting: Uint8Array[] = []
@@ -20,14 +21,15 @@ export class Outbox {
   #roomWaiters: (() => void)[] = []
 
   /** `onRoom` is called whenever there is room again, `onGone` when nothing reaches the client any more. */
-  constructor(stream: RpcStream, onRoom: () => void, onGone: () => void) {
+  constructor(stream: RpcStream, onRoom: () => void, onGone: () => void, maxBytes = OUTBOX_BYTES) {
     this.#stream = stream
+    this.#maxBytes = maxBytes
     this.#onRoom = onRoom
     this.#onGone = onGone
   }
 
   get hasRoom(): boolean {
-    return this.#waitingBytes < OUTBOX_BYTES
+    return this.#waitingBytes < this.#maxBytes
   }
 
   push(response: Uint8Array): void {

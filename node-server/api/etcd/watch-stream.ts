@@ -63,6 +63,7 @@ export class WatchStream implements WatchOutlet {
       stream,
       () => parts.hub.resume(this),
       () => this.onGone(),
+      parts.options.outboxBytes,
     )
   }
 
