@@ -16,7 +16,7 @@ interface Planting {
 }
 
 const { values } = parseArgs({
-  options: { only: { type: 'string', default: '' }, seeds: { type: 'string', default: '200' } },
+  options: { only: { type: 'string', default: '' }, seeds: { type: 'string', default: '400' } },
 })
 const hunt = (folder: string): string => join(import.meta.dirname, '..', folder, 'hunt.ts')
 const store = STORE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('simulation'), args: [values.seeds] }))
