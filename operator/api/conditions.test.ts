@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setCondition } from './conditions.ts'
-import { isSameQuantity, parseQuantity } from './quantity.ts'
+import { isSameQuantity, parseQuantity } from '../../lib/quantity.ts'
 
 const T0 = Date.parse('2030-01-01T00:00:00Z')
 const finding = (status: 'True' | 'False', reason: string) => ({ type: 'Ready', status, reason, message: '' }) as const

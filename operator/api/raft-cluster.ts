@@ -6,7 +6,7 @@
 import { z } from 'zod'
 import type { Result } from '../../lib/result.ts'
 import { err, ok } from '../../lib/result.ts'
-import { parseQuantity } from './quantity.ts'
+import { parseQuantity } from '../../lib/quantity.ts'
 import type { RaftClusterStatus } from './status.ts'
 import { parseStatus } from './status.ts'
 

@@ -1,5 +1,5 @@
 /** Whether an object already says what we want to apply. Pure. */
-import { isSameQuantity } from '../api/quantity.ts'
+import { isSameQuantity } from '../../lib/quantity.ts'
 
 /**
  * Every field of `wanted` has its value in `present`, which may have more: defaults and what others own. Lists must have

@@ -1,6 +1,6 @@
 /** Objects that are missing or were edited by hand are put back, whatever else goes on. Pure. */
 import { FINALIZER } from '../../api/raft-cluster.ts'
-import { parseQuantity } from '../../api/quantity.ts'
+import { parseQuantity } from '../../../lib/quantity.ts'
 import { contains } from '../contains.ts'
 import type { Observed } from '../observed.ts'
 import { type Action, blocked, type Plan } from '../plan.ts'

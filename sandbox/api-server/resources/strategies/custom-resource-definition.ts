@@ -10,6 +10,7 @@ import {
   type JsonObject,
   type KubeObject,
 } from '../../object.ts'
+import { uncompilable } from '../../schema/rules.ts'
 import { invalidValue, required, type FieldProblem } from '../../status-error.ts'
 import type { Strategy } from '../strategy.ts'
 import { fill } from './pod-spec.ts'
@@ -90,5 +91,5 @@ function validateDefinition(crd: KubeObject, existing: KubeObject | undefined): 
       problems.push(invalidValue(`spec.${field}`, textAt(spec, field), 'field is immutable'))
     }
   }
-  return problems
+  return [...problems, ...uncompilable(crd)]
 }
