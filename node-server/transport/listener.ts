@@ -30,6 +30,7 @@ export class PeerListener {
   /** Before a connection is handed on. */
   readonly #undecided = new Set<Socket>()
   #acceptor: TlsAcceptor | undefined
+  #isClosed = false
 
   private constructor(options: PeerListenerOptions) {
     this.#options = options
@@ -49,6 +50,7 @@ export class PeerListener {
 
   /** Resolves once all connections are closed: those handed on are for their owners to close. */
   async close(): Promise<void> {
+    this.#isClosed = true
     const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)))
     for (const socket of this.#undecided) socket.destroy()
     await Promise.all(closed)
@@ -65,7 +67,7 @@ export class PeerListener {
   }
 
   #openAcceptor(url: string): TlsAcceptor {
-    const { tls, log, onConnection } = this.#options
+    const { tls, log } = this.#options
     if (tls === undefined)
       throw new Error(`cannot listen on TLS for ${url}: KeyFile and CertFile are not presented (--peer-cert-file)`)
     const acceptor = openAcceptor({
@@ -75,7 +77,7 @@ export class PeerListener {
       handshakeTimeoutMs: FIRST_BYTES_TIMEOUT_MS,
       log,
       endpoint: 'peer',
-      onSecure: onConnection,
+      onSecure: (socket) => this.#handOn(socket),
     })
     if (!acceptor.ok) throw new Error(acceptor.error)
     return acceptor.value
@@ -103,9 +105,15 @@ export class PeerListener {
     socket.once('close', forget).on('readable', onReadable).once('end', onEnd)
   }
 
+  /** Whose handshake ends after the close would have no owner to close it, and hold the listener open for ever. */
+  #handOn(socket: Socket): void {
+    if (this.#isClosed) socket.destroy()
+    else this.#options.onConnection(socket)
+  }
+
   #route(socket: Socket, isTls: boolean, acceptor: TlsAcceptor | undefined): void {
     if (isTls && acceptor !== undefined) return acceptor.accept(socket)
-    if (!isTls && acceptor === undefined) return this.#options.onConnection(socket)
+    if (!isTls && acceptor === undefined) return this.#handOn(socket)
     if (acceptor !== undefined) {
       acceptor.logRejected(socket.remoteAddress, 'tls: first record does not look like a TLS handshake')
       socket.end(TLS_ALERT)

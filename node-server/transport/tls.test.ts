@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { connect as connectPlain, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 import { systemClock } from '../../lib/system-clock.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import type { Message } from '../raft/message.ts'
@@ -304,4 +305,42 @@ test('https without a certificate is refused in words', async () => {
     },
   )
   await assert.rejects(listening, /cannot listen on TLS for https:.*KeyFile and CertFile are not presented/)
+})
+
+test('a handshake that is under way when the listener closes does not keep it open', async (t) => {
+  const { transport, url } = await start(t, A, both)
+  const { certFile = '', keyFile = '' } = both
+  const credentials = { cert: await readFile(certFile), key: await readFile(keyFile) }
+  const target = { host: '127.0.0.1', port: Number(new URL(url).port) }
+  // The first flight gets through, the second only once the listener is closing.
+  let release = (): void => undefined
+  const isSecondFlight = new Promise<void>((resolve) => {
+    const relay = createServer((from) => {
+      const to = connectPlain(target)
+      to.on('data', (bytes: Buffer) => from.write(bytes)).on('error', () => from.destroy())
+      to.on('close', () => from.destroy())
+      from.once('data', (first: Buffer) => {
+        to.write(first)
+        from.once('data', (second: Buffer) => {
+          release = () => void to.write(second)
+          resolve()
+        })
+      })
+      from.on('error', () => to.destroy())
+    }).listen(0, '127.0.0.1', () => {
+      const address = relay.address()
+      if (typeof address !== 'object' || address === null) throw new Error('a TCP server has an address')
+      const dialer = connectTls({ ...target, port: address.port, rejectUnauthorized: false, ...credentials })
+      dialer.on('error', () => undefined)
+      t.after(() => {
+        dialer.destroy()
+        relay.close()
+      })
+    })
+  })
+  await isSecondFlight
+  const closed = transport.close()
+  release()
+  const outcome = await Promise.race([closed.then(() => 'closed'), delay(4000, 'still open', { ref: false })])
+  assert.equal(outcome, 'closed')
 })
