@@ -50,6 +50,7 @@ export function dispatch(call: Call, verb: string, dispatcher: Dispatcher): Answ
       if (isReview(type.resource)) return review(call, dispatcher)
       return create(call)
     case 'update':
+      if (name === '') throw methodNotAllowed(NOT_ALLOWED)
       return update(call)
     case 'patch':
       return patchObject(call)

@@ -85,13 +85,15 @@ function isFromBrowser(request: IncomingMessage): boolean {
   return request.headers.origin !== undefined || request.headers['sec-fetch-site'] !== undefined || !isNamedLocally
 }
 
+const NOT_FOUND = '404 page not found\n'
+
 async function route(serving: Serving, exchange: Exchange, warnings: string[]): Promise<void> {
   const { request, response, url, user } = exchange
   const info = parseResourcePath(url.pathname)
   if (info === undefined || isDiscoveryPath(info)) {
     authorize(serving, { user, verb: verbOfPath(request.method ?? 'GET'), path: url.pathname })
     const document = documentAt(serving.api, url.pathname, request.headers.accept ?? '')
-    if (document === undefined) return sendText(response, 404, '404 page not found')
+    if (document === undefined) return sendText(response, 404, NOT_FOUND)
     return sendJson(request, response, 200, document.object, document.contentType)
   }
   const isWatch = info.isWatchPath || url.searchParams.get('watch') === 'true' || url.searchParams.get('watch') === '1'
@@ -177,6 +179,7 @@ async function callOf(
     subresource: info.subresource,
     query: url.searchParams,
     user,
+    method: request.method ?? 'GET',
     userAgent: request.headers['user-agent'] ?? '',
     contentType: request.headers['content-type'] ?? '',
     body: await readBody(request),

@@ -124,7 +124,7 @@ export function expired(message: string, continueToken?: string): StatusError {
 
 export function unsupportedMediaType(accepted: string): StatusError {
   const message = `the body of the request was in an unknown format - accepted media types include: ${accepted}`
-  return new StatusError(415, 'UnsupportedMediaType', message, {})
+  return new StatusError(415, 'UnsupportedMediaType', message)
 }
 
 /** One thing that is wrong with an object, at a path such as `spec.replicas`. */
@@ -161,6 +161,15 @@ export function invalid(kind: Kind, name: string, problems: readonly FieldProble
     kind: kind.kind,
     causes: problems.map(({ reason, message, field }) => ({ reason, message, field })),
   })
+}
+
+/** 422 for a parameter of a request, or for what stands in its place in the body of a delete. */
+export function invalidOptions(kind: string, problem: FieldProblem): StatusError {
+  return invalid({ group: 'meta.k8s.io', kind }, '', [problem])
+}
+
+export function forbiddenValue(field: string, why: string): FieldProblem {
+  return { field, reason: 'FieldValueForbidden', message: `Forbidden: ${why}` }
 }
 
 /** How a value stands in a message: Go's %#v of what JSON can hold. */

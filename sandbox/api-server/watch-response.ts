@@ -4,8 +4,7 @@ import { groupVersion } from './resources/resource-type.ts'
 import type { JsonObject } from './object.ts'
 import { inVersion, render, type Rendering } from './render.ts'
 import type { Call } from './rest/call.ts'
-import { parseRevision, predicateOf, rangeOf } from './rest/read.ts'
-import { badRequest } from './status-error.ts'
+import { forbiddenMatch, parseRevision, predicateOf, rangeOf } from './rest/read.ts'
 import type { WatchHub, WatchType } from './watch.ts'
 
 /** What a client may leave unread before it is let go: it then starts again from where it was. */
@@ -20,9 +19,7 @@ export function serveWatch(call: Call, hub: WatchHub, rendering: Rendering, resp
   const sendsInitialEvents = query.get('sendInitialEvents') === 'true'
   const hasBookmarks = query.get('allowWatchBookmarks') === 'true' || query.get('allowWatchBookmarks') === '1'
   if (sendsInitialEvents && query.get('resourceVersionMatch') !== 'NotOlderThan') {
-    throw badRequest(
-      'resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
-    )
+    throw forbiddenMatch('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')
   }
   const range = rangeOf(type, namespace)
   const matches = predicateOf(call)

@@ -64,6 +64,9 @@ async function runInBox(report: Report, { root, cache }: Settings): Promise<numb
   await report.step(`the twin test: etcd and raftkv give the same answers to ${TWIN_SEEDS} generated sequences`, () =>
     run([process.execPath, join(root, 'test', 'twin', 'main.ts'), `--seeds=${TWIN_SEEDS}`]),
   )
+  await report.step('the conformance test: kube-apiserver and the sandbox give the same answers', () =>
+    run([process.execPath, join(root, 'test', 'conformance', 'main.ts'), `--programs=${programs}`]),
+  )
   const imageTars = await buildImages(report, root, cache)
   const handedOn = join(cache, 'progress.json')
   writeFileSync(handedOn, JSON.stringify(report.progress()))

@@ -24,7 +24,7 @@ function failed(message: string): StatusError {
   return new StatusError(
     422,
     'Invalid',
-    `the server rejected our request due to an error in our request: ${message}`,
+    `the server rejected our request due to an error in our request${message === '' ? '' : `: ${message}`}`,
     {},
   )
 }
@@ -49,7 +49,6 @@ function applyOperation(document: Json, operation: JsonObject): Json {
       return remove(document, path)
     case 'replace':
       if (path.length === 0) return clone(value ?? null)
-      if (read(document, path) === undefined) throw missing('replace', path)
       return put(document, path, clone(value ?? null))
     case 'move': {
       const from = pointer(operation, 'from')
@@ -63,7 +62,7 @@ function applyOperation(document: Json, operation: JsonObject): Json {
       return add(document, path, clone(copied))
     }
     case 'test':
-      if (!isEqual(read(document, path) ?? null, value ?? null)) throw failed(`testing value ${textOf(path)} failed`)
+      if (!isEqual(read(document, path) ?? null, value ?? null)) throw failed('')
       return document
     default:
       throw failed(`there is no operation ${JSON.stringify(operation['op'] ?? null)}`)

@@ -91,6 +91,7 @@ function mergeSet(live: readonly Json[], items: readonly Json[]): Json[] {
 function mergeItems(live: readonly Json[], items: readonly Json[], schema: Schema): Json[] {
   const key = schema.patchMergeKey ?? ''
   const merged = [...live]
+  const added: Json[] = []
   for (const item of items) {
     if (!isObject(item)) throw badRequest(`an item of a list that is merged by ${key} is not an object`)
     const name = item[key]
@@ -100,9 +101,9 @@ function mergeItems(live: readonly Json[], items: readonly Json[], schema: Schem
     if (item['$patch'] === 'delete') {
       if (position !== -1) merged.splice(position, 1)
     } else if (isObject(before)) merged[position] = mergeObjects(before, item, schema.items ?? ANYTHING)
-    else merged.push(mergeObjects({}, item, schema.items ?? ANYTHING))
+    else added.push(mergeObjects({}, item, schema.items ?? ANYTHING))
   }
-  return merged
+  return [...added, ...merged]
 }
 
 /** What the order names stands in that order; what it does not name keeps its place among the others. */

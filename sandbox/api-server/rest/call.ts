@@ -2,7 +2,7 @@
 import type { JsonObject, KubeObject } from '../object.ts'
 import type { TypeRegistry } from '../resources/registry.ts'
 import type { ResourceType } from '../resources/resource-type.ts'
-import { badRequest, type Subject } from '../status-error.ts'
+import { badRequest, invalidOptions, notSupported, type Subject } from '../status-error.ts'
 import type { ObjectStore } from '../storage.ts'
 
 export interface User {
@@ -29,6 +29,8 @@ export interface Api {
 
 export interface Call {
   readonly api: Api
+  /** Of HTTP. */
+  readonly method: string
   readonly type: ResourceType
   readonly namespace: string
   readonly name: string
@@ -52,10 +54,15 @@ export function subjectOf(call: Call, name = call.name): Subject {
   return { group: call.type.group, resource: call.type.resource, name }
 }
 
+/** What the parameters of a write are called in refusals. */
+export function optionsKind({ method }: Call): string {
+  return { POST: 'CreateOptions', PUT: 'UpdateOptions', DELETE: 'DeleteOptions' }[method] ?? 'PatchOptions'
+}
+
 export function isDryRun(call: Call): boolean {
   const values = call.query.getAll('dryRun')
   if (values.some((value) => value !== 'All')) {
-    throw badRequest(`Invalid value: ${JSON.stringify(values)}: supported values: "All"`)
+    throw invalidOptions(optionsKind(call), notSupported('dryRun', values, ['All']))
   }
   return values.length > 0
 }

@@ -6,8 +6,8 @@ import { strategyOf } from '../resources/strategy.ts'
 import { applyDefaults, dropNulls } from '../schema/default.ts'
 import { prune } from '../schema/prune.ts'
 import { firstTypeMismatch } from '../schema/validate.ts'
-import { badRequest, StatusError, unsupportedMediaType } from '../status-error.ts'
-import { asType, type Call } from './call.ts'
+import { StatusError, badRequest, invalidOptions, notSupported, unsupportedMediaType } from '../status-error.ts'
+import { optionsKind, asType, type Call } from './call.ts'
 import { fromEventsGroup } from './event-forms.ts'
 
 const ACCEPTED = 'application/json, application/yaml, application/vnd.kubernetes.protobuf'
@@ -88,9 +88,13 @@ function checkKind(object: KubeObject, type: ResourceType): void {
   }
 }
 
+const FIELD_VALIDATIONS: readonly string[] = ['', 'Ignore', 'Strict', 'Warn']
+
 /** `fieldValidation`: ignore, warn of (without it) or refuse what the type does not have. */
 function reportUnknown(call: Call, paths: readonly string[]): void {
   const mode = call.query.get('fieldValidation') ?? 'Warn'
+  if (!FIELD_VALIDATIONS.includes(mode))
+    throw invalidOptions(optionsKind(call), notSupported('fieldValidation', mode, FIELD_VALIDATIONS))
   if (paths.length === 0 || mode === 'Ignore') return
   const problems = paths.map((path) => `unknown field ${JSON.stringify(path)}`)
   if (mode === 'Strict') {

@@ -19,7 +19,7 @@ import {
 import { CRD } from '../resources/registry.ts'
 import { storagePrefix } from '../resources/resource-type.ts'
 import { strategyOf } from '../resources/strategy.ts'
-import { conflict, forbidden, invalid, invalidValue, notSupported } from '../status-error.ts'
+import { conflict, forbidden, invalid, invalidValue, invalidOptions, notSupported } from '../status-error.ts'
 import { endOfPrefix } from '../storage.ts'
 import { isDryRun, subjectOf, type Answer, type Call } from './call.ts'
 import { parseOptions } from './decode.ts'
@@ -56,8 +56,8 @@ function optionsOf(call: Call): JsonObject {
   for (const value of listAt(options, 'dryRun')) if (typeof value === 'string') query.append('dryRun', value)
   const chosen = textAt(options, 'propagationPolicy')
   if (chosen !== '' && !['Background', 'Foreground', 'Orphan'].includes(chosen)) {
-    const problem = notSupported('propagationPolicy', chosen, ['Background', 'Foreground', 'Orphan'])
-    throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', [problem])
+    const problem = notSupported('propagationPolicy', chosen, ['Foreground', 'Background', 'Orphan', 'nil'])
+    throw invalidOptions('DeleteOptions', problem)
   }
   return options
 }
@@ -95,16 +95,18 @@ function goAtOnce(call: Call, object: KubeObject): Deleted {
 function checkPreconditions(call: Call, existing: KubeObject, options: JsonObject): void {
   const uid = textAt(options, 'preconditions', 'uid')
   const version = textAt(options, 'preconditions', 'resourceVersion')
+  // Here, of all places, the kind is named.
+  const subject = { group: call.type.group, resource: call.type.kind, name: nameOf(existing) }
   if (uid !== '' && uid !== uidOf(existing)) {
     throw conflict(
-      subjectOf(call, nameOf(existing)),
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${uidOf(existing)}`,
+      subject,
+      `the UID in the precondition (${uid}) does not match the UID in record (${uidOf(existing)}). The object might have been deleted and then recreated`,
     )
   }
   if (version !== '' && version !== versionOf(existing)) {
     throw conflict(
-      subjectOf(call, nameOf(existing)),
-      `Precondition failed: ResourceVersion in precondition: ${version}, ResourceVersion in object meta: ${versionOf(existing)}`,
+      subject,
+      `the ResourceVersion in the precondition (${version}) does not match the ResourceVersion in record (${versionOf(existing)}). The object might have been modified`,
     )
   }
 }

@@ -14,7 +14,16 @@ import { apply, type FieldConflict } from '../patch/managed-fields.ts'
 import { applyJsonPatch } from '../patch/json-patch.ts'
 import { applyMergePatch } from '../patch/merge-patch.ts'
 import { applyStrategicPatch } from '../patch/strategic.ts'
-import { badRequest, conflict, MODIFIED, StatusError, type Cause } from '../status-error.ts'
+import {
+  MODIFIED,
+  StatusError,
+  badRequest,
+  conflict,
+  forbiddenValue,
+  invalidOptions,
+  required,
+  type Cause,
+} from '../status-error.ts'
 import { subjectOf, type Answer, type Call } from './call.ts'
 import { decodeObject, parseAsYaml } from './decode.ts'
 import { createObject, readExisting, tracking, updateObject } from './write.ts'
@@ -31,27 +40,21 @@ export function patchKind(call: Call): string {
   const supported = call.type.custom === undefined ? OF_BUILT_IN : OF_CUSTOM
   if (supported.includes(kind)) return kind
   const message = `the body of the request was in an unknown format - accepted media types include: ${supported.join(', ')}`
-  throw new StatusError(415, 'UnsupportedMediaType', message, {})
+  throw new StatusError(415, 'UnsupportedMediaType', message)
 }
 
 export function patchObject(call: Call): Answer {
   const kind = patchKind(call)
   const force = call.query.get('force')
   if (kind === APPLY_PATCH) return applyObject(call, force === 'true')
-  if (force !== null) throw invalidOptions('force: Forbidden: may not be specified for non-apply patch')
+  if (force !== null)
+    throw invalidOptions('PatchOptions', forbiddenValue('force', 'may not be specified for non-apply patch'))
   const existing = readExisting(call)
   const patched = patchedObject(call, kind, existing)
   // A patch that names no version is meant for what is there now.
   if (versionOf(patched) !== '' && versionOf(patched) !== versionOf(existing)) throw conflict(subjectOf(call), MODIFIED)
   const decoded = decodeObject(call, patched)
   return { status: 200, object: updateObject(call, existing, decoded) }
-}
-
-function invalidOptions(why: string): StatusError {
-  return new StatusError(422, 'Invalid', `PatchOptions.meta.k8s.io "" is invalid: ${why}`, {
-    group: 'meta.k8s.io',
-    kind: 'PatchOptions',
-  })
 }
 
 /** What the patch makes of the object as the client sees it. */
@@ -81,12 +84,12 @@ function patchWith(call: Call, kind: string, existing: KubeObject, patch: Json):
 
 function applyObject(call: Call, force: boolean): Answer {
   if (!call.query.has('fieldManager')) {
-    throw invalidOptions('fieldManager: Required value: is required for apply patch')
+    throw invalidOptions('PatchOptions', required('fieldManager', 'is required for apply patch'))
   }
   const config = appliedConfig(call)
   const live = readLive(call)
   const result = apply(live, config, tracking(call, 'Apply'), force)
-  if (!result.ok) throw applyConflict(call, result.conflicts)
+  if (!result.ok) throw applyConflict(result.conflicts)
   const object = decodeObject(call, result.object)
   if (live === undefined) return { status: 201, object: createObject(call, object, true) }
   return { status: 200, object: updateObject(call, live, object, true) }
@@ -118,7 +121,7 @@ function appliedConfig(call: Call): JsonObject {
   return config
 }
 
-function applyConflict(call: Call, conflicts: readonly FieldConflict[]): StatusError {
+function applyConflict(conflicts: readonly FieldConflict[]): StatusError {
   const causes = conflicts.flatMap((found) =>
     found.paths.map((field): Cause => ({
       reason: 'FieldManagerConflict',
@@ -133,8 +136,7 @@ function applyConflict(call: Call, conflicts: readonly FieldConflict[]): StatusE
   })
   const count = causes.length
   const message = `Apply failed with ${count} conflict${count === 1 ? '' : 's'}: ${managers.join('\n')}`
-  const { group, resource, name } = subjectOf(call)
-  return new StatusError(409, 'Conflict', message, { name, group, kind: resource, causes })
+  return new StatusError(409, 'Conflict', message, { causes })
 }
 
 function describeManager({ manager, time }: FieldConflict): string {

@@ -2,7 +2,15 @@
 import { textAt, type JsonObject, type KubeObject } from '../object.ts'
 import { storagePrefix, type ResourceType } from '../resources/resource-type.ts'
 import { parseFieldSelector, parseLabelSelector, type Predicate } from '../selectors.ts'
-import { badRequest, expired, invalidValue, StatusError } from '../status-error.ts'
+import {
+  StatusError,
+  badRequest,
+  expired,
+  forbiddenValue,
+  invalidOptions,
+  invalidValue,
+  notSupported,
+} from '../status-error.ts'
 import { endOfPrefix } from '../storage.ts'
 import { isObject } from '../object.ts'
 import { type Answer, type Call } from './call.ts'
@@ -102,20 +110,16 @@ function pageOf(call: Call, start: string): Page {
 
 function checkMatch(match: string, wanted: number | undefined, token: string): void {
   if (match !== 'Exact' && match !== 'NotOlderThan') {
-    throw badRequest(
-      `resourceVersionMatch: Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan"`,
-    )
+    throw invalidOptions('ListOptions', notSupported('resourceVersionMatch', match, ['Exact', 'NotOlderThan']))
   }
-  if (wanted === undefined)
-    throw badRequest(
-      'resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided',
-    )
-  if (token !== '')
-    throw badRequest('resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue is provided')
+  if (wanted === undefined) throw forbiddenMatch('resourceVersionMatch is forbidden unless resourceVersion is provided')
+  if (token !== '') throw forbiddenMatch('resourceVersionMatch is forbidden when continue is provided')
   if (match === 'Exact' && wanted === 0)
-    throw badRequest(
-      'resourceVersionMatch: Forbidden: resourceVersionMatch "Exact" is forbidden for resourceVersion "0"',
-    )
+    throw forbiddenMatch('resourceVersionMatch "Exact" is forbidden for resourceVersion "0"')
+}
+
+export function forbiddenMatch(why: string): StatusError {
+  return invalidOptions('ListOptions', forbiddenValue('resourceVersionMatch', why))
 }
 
 const EXPIRED_TOKEN =

@@ -137,6 +137,9 @@ function checkNamespaceIsThere(call: Call, name: string): void {
 export function updateObject(call: Call, existing: KubeObject, input: KubeObject, isTracked = false): KubeObject {
   const { api, type, subresource } = call
   checkIdentity(call, existing, input)
+  const isPatch = call.method === 'PATCH'
+  if (type.custom !== undefined && !isPatch && subresource !== 'scale' && versionOf(input) === '')
+    throw withoutVersion(call)
   const metadata = metadataOf(input)
   keepMetadata(input, existing)
   if (!isTracked) trackUpdate(existing, input, tracking(call, 'Update'))
@@ -151,6 +154,12 @@ export function updateObject(call: Call, existing: KubeObject, input: KubeObject
   if (isDryRun(call)) return input
   if (isReadyToGo(input)) return removeObject(call, input)
   return put(call, keyOf(call, nameOf(input)), input)
+}
+
+/** Custom resources are never overwritten blindly. */
+function withoutVersion(call: Call): Error {
+  const problem = invalidValue('metadata.resourceVersion', 0, 'must be specified for an update')
+  return invalid({ group: call.type.group, kind: call.type.resource }, call.name, [problem])
 }
 
 function checkIdentity(call: Call, existing: KubeObject, input: KubeObject): void {

@@ -9,7 +9,7 @@
 import { Environment } from '@marcbachmann/cel-js'
 import { parseQuantity } from '../../../lib/quantity.ts'
 import { isEqual, isObject, listAt, objectAt, textAt, type Json, type JsonObject } from '../object.ts'
-import type { FieldProblem } from '../status-error.ts'
+import { quoteValue, type FieldProblem } from '../status-error.ts'
 import { childSchema, type Schema } from './schema.ts'
 
 const RULES = 'x-kubernetes-validations'
@@ -111,7 +111,7 @@ function problemOf(
   const why = refusal(rule, values)
   if (why === undefined) return undefined
   const field = `${path}${rule.fieldPath}`.replace(/^\./, '')
-  return { field, reason: rule.reason, message: wordsOf(rule.reason, schema, why) }
+  return { field: field === '' ? '<nil>' : field, reason: rule.reason, message: wordsOf(rule.reason, value, why) }
 }
 
 function refusal(rule: Rule, values: Values): string | undefined {
@@ -129,12 +129,13 @@ function refusal(rule: Rule, values: Values): string | undefined {
   }
 }
 
-/** What is shown is not the value, which may be large, but its type. */
-function wordsOf(reason: FieldProblem['reason'], { type }: Schema, why: string): string {
+/** A value that is large is not shown. */
+function wordsOf(reason: FieldProblem['reason'], value: Json, why: string): string {
+  const shown = typeof value === 'object' ? '' : `${quoteValue(value)}: `
   if (reason === 'FieldValueRequired') return `Required value: ${why}`
   if (reason === 'FieldValueForbidden') return `Forbidden: ${why}`
-  if (reason === 'FieldValueDuplicate') return `Duplicate value: ${JSON.stringify(type)}`
-  return `Invalid value: ${JSON.stringify(type)}: ${why}`
+  if (reason === 'FieldValueDuplicate') return `Duplicate value: ${shown}${why}`
+  return `Invalid value: ${shown}${why}`
 }
 
 /** With CEL's numbers: JSON does not tell 1 from 1.0, the schema does. Of the whole object, a rule sees the name only. */

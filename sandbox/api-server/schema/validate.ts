@@ -164,7 +164,7 @@ function validateObject(object: JsonObject, schema: Schema, path: string): reado
   if (minProperties !== undefined && count < minProperties) {
     problems.push(invalidValue(path, count, `${path} in body should have at least ${minProperties} properties`))
   }
-  for (const [name, value] of Object.entries(object)) {
+  for (const [name, value] of Object.entries(object).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const inner = childSchema(schema, name)
     if (inner !== undefined) problems.push(...validateStructure(value, inner, join(path, name)))
   }

@@ -25,11 +25,14 @@ interface Peer {
 
 const KUBE_TAGS = 'selinux,notest,grpcnotrace'
 const ETCD: Peer = { program: 'etcd', module: 'etcd', goPackage: 'go.etcd.io/etcd/server/v3' }
-const BOX_PEERS: readonly Peer[] = [
-  ETCD,
-  { program: 'kube', module: 'kube', goPackage: '.', tags: KUBE_TAGS, linkerFlags: KUBERNETES_VERSION },
-  { program: 'coredns', module: 'coredns', goPackage: '.' },
-]
+const KUBE: Peer = {
+  program: 'kube',
+  module: 'kube',
+  goPackage: '.',
+  tags: KUBE_TAGS,
+  linkerFlags: KUBERNETES_VERSION,
+}
+const BOX_PEERS: readonly Peer[] = [ETCD, KUBE, { program: 'coredns', module: 'coredns', goPackage: '.' }]
 const CLIENT_PEERS: readonly Peer[] = [
   { program: 'etcdctl', module: 'etcd', goPackage: 'go.etcd.io/etcd/etcdctl/v3' },
   { program: 'helm', module: 'helm', goPackage: 'helm.sh/helm/v4/cmd/helm' },
@@ -62,6 +65,14 @@ export async function ensureEtcd(report: Pick<Report, 'step'>, root: string, cac
   mkdirSync(folder, { recursive: true })
   await build(report, root, folder, ETCD)
   return join(folder, ETCD.program)
+}
+
+/** Builds what a kube-apiserver needs, and returns the folder of the programs. */
+export async function ensureApiServer(report: Pick<Report, 'step'>, root: string, cache: string): Promise<string> {
+  const folder = join(cache, 'bin')
+  mkdirSync(folder, { recursive: true })
+  for (const peer of [ETCD, KUBE]) await build(report, root, folder, peer)
+  return folder
 }
 
 async function build(report: Pick<Report, 'step'>, root: string, folder: string, peer: Peer): Promise<void> {

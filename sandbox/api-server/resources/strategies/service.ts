@@ -64,7 +64,11 @@ function allServices(api: Api): readonly KubeObject[] {
 
 function allocate(spec: JsonObject, api: Api): void {
   if (textAt(spec, 'clusterIP') === '') spec['clusterIP'] = freeAddress(api)
-  fill(spec, { clusterIPs: [spec['clusterIP'] ?? ''], ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack' })
+  const addresses = { clusterIPs: [spec['clusterIP'] ?? ''] }
+  // Nobody knows what stands behind a name without a selector.
+  const isOpen = spec['clusterIP'] === 'None' && spec['selector'] === undefined
+  if (isOpen) fill(spec, { ...addresses, ipFamilies: ['IPv4', 'IPv6'], ipFamilyPolicy: 'RequireDualStack' })
+  else fill(spec, { ...addresses, ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack' })
   if (!needsNodePort(spec)) return
   const taken = new Set(
     allServices(api).flatMap((other) => listAt(other, 'spec', 'ports').map((port) => at(port, 'nodePort'))),

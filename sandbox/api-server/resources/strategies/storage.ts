@@ -65,7 +65,8 @@ function validateClaimChange(object: KubeObject, existing: KubeObject | undefine
   if (existing === undefined) return []
   const fixed = (of: KubeObject): JsonObject => {
     const spec = clone(objectAt(of, 'spec'))
-    delete spec['resources']
+    // A volume can grow; what is not bound has none.
+    if (textAt(existing, 'status', 'phase') === 'Bound') delete spec['resources']
     delete spec['volumeAttributesClassName']
     if (textAt(existing, 'spec', 'volumeName') === '') delete spec['volumeName']
     if (at(existing, 'spec', 'storageClassName') === undefined) delete spec['storageClassName']

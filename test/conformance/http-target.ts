@@ -1,0 +1,100 @@
+/** An API server over HTTP, as the cases see it. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { Agent, request as send } from 'undici'
+import type { Answer, Calls, Request, Target } from './case.ts'
+import { normalized } from './normalize.ts'
+
+const WATCH_MS = 5000
+
+export interface HttpTargetOptions {
+  readonly name: string
+  readonly url: string
+  readonly token: string
+  readonly close: () => Promise<void>
+}
+
+export function httpTarget({ name, url, token, close }: HttpTargetOptions): Target {
+  // Both servers have just signed their certificates themselves.
+  const agent = new Agent({ connect: { rejectUnauthorized: false } })
+  const headers = { authorization: `Bearer ${token}`, 'user-agent': 'conformance' }
+  const open = (request: Request, signal?: AbortSignal): ReturnType<typeof send> => {
+    const { method = 'GET', path, body, contentType = 'application/json', accept = 'application/json' } = request
+    return send(`${url}${path}`, {
+      method,
+      dispatcher: agent,
+      headers: { ...headers, accept, ...(body === undefined ? {} : { 'content-type': contentType }) },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+  const call = async (request: Request): Promise<Answer> => {
+    const { statusCode, headers: answered, body } = await open(request)
+    const text = await body.text()
+    return { status: statusCode, warnings: warningsOf(answered['warning']), body: parsed(text) }
+  }
+  const watch = async (path: string, count: number): Promise<readonly unknown[]> => {
+    const signal = AbortSignal.timeout(WATCH_MS)
+    const events: unknown[] = []
+    try {
+      const { body } = await open({ path }, signal)
+      let text = ''
+      for await (const chunk of body) {
+        text += String(chunk)
+        const lines = text.split('\n')
+        text = lines.pop() ?? ''
+        events.push(...lines.map(parsed))
+        if (events.length >= count) break
+      }
+      if (text !== '') events.push(parsed(text))
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+    return events.slice(0, count)
+  }
+  return {
+    name,
+    calls: () => {
+      const answers: unknown[] = []
+      const calls: Calls = {
+        send: async (request) => {
+          const answer = await call(request)
+          answers.push(normalized(answer))
+          return answer
+        },
+        watch: async (path, count) => {
+          const events = await watch(path, count)
+          answers.push(normalized({ events }))
+          return events
+        },
+      }
+      return { ...calls, answers }
+    },
+    close: async () => {
+      await agent.close()
+      await close()
+    },
+  }
+}
+
+/** Until the path is served; what it answers is compared with nothing. */
+export async function untilServed({ calls }: Target, path: string): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    const { status } = await calls().send({ path })
+    if (status === 200) return
+    await delay(100)
+  }
+  throw new Error(`${path} is not served`)
+}
+
+function warningsOf(header: string | string[] | undefined): readonly string[] {
+  const text = Array.isArray(header) ? header.join(', ') : (header ?? '')
+  return [...text.matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map(([, words]) => words ?? '')
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}

@@ -1,0 +1,112 @@
+/** The real kube-apiserver on an etcd of its own, on free ports of this machine. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Target } from './case.ts'
+import { httpTarget, untilServed } from './http-target.ts'
+
+const TOKEN = 'conformance'
+const START_MS = 60_000
+
+/** `programs` holds etcd, and kube, which has kube-apiserver in it. */
+export async function startReal(programs: string): Promise<Target> {
+  const folder = mkdtempSync(join(tmpdir(), 'raftkv-conformance-'))
+  const [client, peer, secure] = await freePorts(3)
+  const children: ChildProcess[] = []
+  const start = (name: string, program: string, flags: readonly string[]): void => {
+    const log = openSync(join(folder, `${name}.log`), 'w')
+    children.push(spawn(join(programs, program), [...flags], { stdio: ['ignore', log, log], cwd: folder }))
+  }
+  const close = async (): Promise<void> => {
+    for (const child of children.toReversed()) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      child.kill('SIGTERM')
+      await Promise.race([once(child, 'exit'), new Promise((resolve) => setTimeout(resolve, 10_000))])
+      child.kill('SIGKILL')
+    }
+    rmSync(folder, { recursive: true, force: true })
+  }
+  try {
+    start('etcd', 'etcd', etcdFlags(folder, client, peer))
+    start('kube-apiserver', 'kube', ['kube-apiserver', ...apiServerFlags(folder, client, secure)])
+    const url = `https://127.0.0.1:${secure}`
+    const target = httpTarget({ name: 'kube-apiserver', url, token: TOKEN, close })
+    await untilUp(target, join(folder, 'kube-apiserver.log'))
+    return target
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function etcdFlags(folder: string, client: number, peer: number): readonly string[] {
+  const [clientURL, peerURL] = [`http://127.0.0.1:${client}`, `http://127.0.0.1:${peer}`]
+  return [
+    `--data-dir=${join(folder, 'etcd')}`,
+    `--listen-client-urls=${clientURL}`,
+    `--advertise-client-urls=${clientURL}`,
+    `--listen-peer-urls=${peerURL}`,
+    `--initial-advertise-peer-urls=${peerURL}`,
+    `--initial-cluster=default=${peerURL}`,
+    '--unsafe-no-fsync',
+  ]
+}
+
+function apiServerFlags(folder: string, etcdPort: number, port: number): readonly string[] {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text, { mode: 0o600 })
+    return join(folder, name)
+  }
+  const signing = file('sa.key', privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  const verifying = file('sa.pub', publicKey.export({ type: 'spki', format: 'pem' }))
+  const tokens = file('tokens.csv', `${TOKEN},admin,admin,system:masters\n`)
+  return [
+    `--etcd-servers=http://127.0.0.1:${etcdPort}`,
+    `--secure-port=${port}`,
+    '--bind-address=127.0.0.1',
+    '--advertise-address=127.0.0.1',
+    '--endpoint-reconciler-type=none',
+    `--cert-dir=${join(folder, 'certificates')}`,
+    `--token-auth-file=${tokens}`,
+    '--authorization-mode=RBAC',
+    '--service-account-issuer=https://kubernetes.default.svc',
+    `--service-account-signing-key-file=${signing}`,
+    `--service-account-key-file=${verifying}`,
+    '--service-cluster-ip-range=10.96.0.0/16',
+    // Nobody makes service accounts here.
+    '--disable-admission-plugins=ServiceAccount',
+  ]
+}
+
+async function untilUp(target: Target, log: string): Promise<void> {
+  const endMs = performance.now() + START_MS
+  for (;;) {
+    try {
+      return await untilServed(target, '/readyz')
+    } catch (error) {
+      if (performance.now() > endMs) {
+        const said = readFileSync(log, 'utf8').trim().split('\n').slice(-15).join('\n')
+        throw new Error(`kube-apiserver does not start; its log ends with:\n${said}`, { cause: error })
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+}
+
+async function freePorts(count: number): Promise<[number, number, number]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => {
+    const address = server.address()
+    if (address === null || typeof address === 'string') throw new Error('a TCP server has an address and a port')
+    return address.port
+  })
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  const [first = 0, second = 0, third = 0] = ports
+  return [first, second, third]
+}
