@@ -108,6 +108,32 @@ test('a second candidate waits for the whole lease duration on its own clock aft
   assert.deepEqual(b.seen, ['a', 'b'])
 })
 
+test('a renewal that was carried out and not answered before the stop does not keep the lease from being released', async () => {
+  const clock = new ManualClock()
+  const lease = new FakeLease()
+  const a = candidate('a', lease, clock)
+  await clock.advance(0)
+  const { record } = lease
+  assert(record !== undefined)
+  await lease.update(record.spec, record.resourceVersion, new AbortController().signal)
+  await crash(a, clock)
+  await a.elector.release()
+  assert.equal(Reflect.get(Object(lease.record), 'spec').holderIdentity, '')
+})
+
+test('a lease that another has taken is not released', async () => {
+  const clock = new ManualClock()
+  const lease = new FakeLease()
+  const a = candidate('a', lease, clock)
+  await clock.advance(0)
+  const { record } = lease
+  assert(record !== undefined)
+  const taken = { ...record.spec, holderIdentity: 'b' }
+  await lease.update(taken, record.resourceVersion, new AbortController().signal)
+  await a.elector.release()
+  assert.deepEqual(Reflect.get(Object(lease.record), 'spec'), taken)
+})
+
 test('a released lease is taken within a retry period', async () => {
   const clock = new ManualClock()
   const lease = new FakeLease()

@@ -128,10 +128,13 @@ export class LeaderElector {
       renewTime: now,
       leaseTransitions: held.spec.leaseTransitions ?? 0,
     }
-    const { api, onError } = this.#options
-    await this.#within(this.#retryPeriodMs, undefined, async (signal) =>
-      api.update(spec, held.resourceVersion, signal),
-    ).catch(onError)
+    const { api, identity, onError } = this.#options
+    await this.#within(this.#renewDeadlineMs / 2, undefined, async (signal) => {
+      if ((await api.update(spec, held.resourceVersion, signal)) !== 'conflict') return
+      // A renewal that was broken off at the stop has been carried out nevertheless.
+      const current = await api.read(signal)
+      if (current?.spec.holderIdentity === identity) await api.update(spec, current.resourceVersion, signal)
+    }).catch(onError)
   }
 
   /** Tries until it succeeds, another leads, or the renew deadline since the last success is over. */
