@@ -1,9 +1,10 @@
 /**
- * The load of the end-to-end test, in a pod of the project's image: two writers put numbered keys through the client
+ * The load of the end-to-end test, in a pod of the project's image: three writers put numbered keys through the client
  * Service, one put in flight each, and remember what was acknowledged. `GET /history?from=N` hands it out.
  *
- * The outcome of a put that failed is unknown. It is never repeated: the writer goes on with the next number, so that each
- * key has at most one put, and what is found later can be held against what was promised.
+ * The outcome of a put that failed is unknown. Two writers never repeat one: they go on with the next number, so that each
+ * key has at most one put, and what is found later can be held against what was promised. The third is set up as an
+ * application would be: gRPC itself sends a put again that was answered with Unavailable.
  */
 import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -12,10 +13,20 @@ import { PutRequest, PutResponse } from '../../node-server/proto/generated/etcd/
 import type { Put } from './checks/writes.ts'
 
 const [address = 'localhost:2379', port = '8090'] = process.argv.slice(2)
-const WRITERS = 2
+const WRITERS = [{ mayRepeat: false }, { mayRepeat: false }, { mayRepeat: true }] as const
 const PAUSE_MS = 4
 const PAUSE_AFTER_FAILURE_MS = 20
 const PUT_LIMIT_MS = 1500
+/** As etcdctl's --command-timeout. */
+const REPEATED_PUT_LIMIT_MS = 5000
+/** The most attempts that gRPC allows; together they wait for about two seconds, each with a jitter of a fifth. */
+const RETRY_POLICY = {
+  maxAttempts: 5,
+  initialBackoff: '0.1s',
+  backoffMultiplier: 2.5,
+  maxBackoff: '1s',
+  retryableStatusCodes: ['UNAVAILABLE'],
+}
 /** An hour at full speed; a bound so that a forgotten pod does not grow for ever. */
 const MOST_PUTS = 1_000_000
 const FILLER = '.'.repeat(64)
@@ -26,7 +37,7 @@ const stopping = new AbortController()
 /** Wall clock of this machine, never going back: sent and answered times are compared. */
 const nowMs = (): number => performance.timeOrigin + performance.now()
 
-async function write(writer: number): Promise<void> {
+async function write(writer: number, mayRepeat: boolean): Promise<void> {
   const client = new Client(address, credentials.createInsecure(), {
     'grpc.use_local_subchannel_pool': 1, // a connection of its own, maybe to another member
     'grpc.initial_reconnect_backoff_ms': 50,
@@ -34,16 +45,20 @@ async function write(writer: number): Promise<void> {
     'grpc.max_reconnect_backoff_ms': 500,
     'grpc.keepalive_time_ms': 1000,
     'grpc.keepalive_timeout_ms': 1000,
+    ...(mayRepeat && {
+      'grpc.service_config': JSON.stringify({ methodConfig: [{ name: [{}], retryPolicy: RETRY_POLICY }] }),
+    }),
   })
   for (let number = 0; !stopping.signal.aborted && history.length < MOST_PUTS; number++) {
-    const put = await attempt(client, writer, number)
+    const put = await attempt(client, { writer, number, mayRepeat })
     history.push(put)
     await sleep(put.revision === undefined ? PAUSE_AFTER_FAILURE_MS : PAUSE_MS)
   }
   client.close()
 }
 
-async function attempt(client: Client, writer: number, number: number): Promise<Put> {
+async function attempt(client: Client, which: Pick<Put, 'writer' | 'number' | 'mayRepeat'>): Promise<Put> {
+  const { writer, number, mayRepeat } = which
   const key = `e2e/${writer}/${String(number).padStart(8, '0')}`
   const value = `${writer}:${number}:${FILLER}`
   const sentMs = nowMs()
@@ -55,9 +70,9 @@ async function attempt(client: Client, writer: number, number: number): Promise<
       (bytes: Buffer) => PutResponse.decode(bytes),
       PutRequest.create({ key: Buffer.from(key), value: Buffer.from(value) }),
       metadata,
-      { deadline: Date.now() + PUT_LIMIT_MS },
+      { deadline: Date.now() + (mayRepeat ? REPEATED_PUT_LIMIT_MS : PUT_LIMIT_MS) },
       (error, answer) => {
-        const put = { writer, number, key, value, sentMs, answeredMs: nowMs() }
+        const put = { ...which, key, value, sentMs, answeredMs: nowMs() }
         const revision = answer?.header?.revision
         if (error === null && revision !== undefined) return resolve({ ...put, revision: Number(revision) })
         return resolve({ ...put, problem: error?.message ?? 'an answer without a header' })
@@ -66,7 +81,7 @@ async function attempt(client: Client, writer: number, number: number): Promise<
   })
 }
 
-const writing = Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)))
+const writing = Promise.all(WRITERS.map(({ mayRepeat }, writer) => write(writer, mayRepeat)))
 
 createServer((request, response) => {
   const url = new URL(request.url ?? '/', 'http://writers')

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { longestGaps, verifyWrites, type Put, type StoredKey } from './writes.ts'
+import { failedRepeats, longestGaps, verifyWrites, type Put, type StoredKey } from './writes.ts'
 
 const put = (number: number, sentMs: number, answeredMs: number, revision?: number): Put => ({
   writer: 0,
   number,
+  mayRepeat: false,
   key: `k${number}`,
   value: `v${number}`,
   sentMs,
@@ -62,4 +63,26 @@ test('a gap counts between acknowledgements only, apart when it touches the exce
   })
   const never = { fromMs: Number.POSITIVE_INFINITY, untilMs: Number.POSITIVE_INFINITY }
   assert.deepEqual(longestGaps(puts, never), { outsideMs: 1600, outsideAtMs: 400, insideMs: 0 })
+})
+
+test('a put that may be repeated may be stored later and more than once, yet not be lost or go back', () => {
+  const repeated = { ...put(1, 0, 10, 3), mayRepeat: true }
+  assert.deepEqual(verifyWrites([repeated], [stored(1, 3, { version: 2, createRevision: 2 })]), [])
+  assert.deepEqual(verifyWrites([repeated], [stored(1, 4, { version: 2, createRevision: 3 })]), [])
+  assert.match(verifyWrites([repeated], []).join(), /acknowledged at 3 and is lost/)
+  assert.match(verifyWrites([repeated], [stored(1, 2)]).join(), /stored at 2, before it/)
+})
+
+test('a request that failed counts where its client repeats it, but not while the leader was killed', () => {
+  const failed = (number: number, sentMs: number, answeredMs: number, mayRepeat = true): Put => ({
+    ...put(number, sentMs, answeredMs),
+    mayRepeat,
+    problem: 'no leader',
+  })
+  const puts = [failed(1, 0, 90), failed(2, 90, 110), failed(3, 190, 300), failed(4, 201, 300), failed(5, 0, 9, false)]
+  const found = failedRepeats([...puts, { ...put(6, 0, 9, 2), mayRepeat: true }], { fromMs: 100, untilMs: 200 })
+  assert.deepEqual(
+    found.map(({ number }) => number),
+    [1, 4],
+  )
 })

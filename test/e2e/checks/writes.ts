@@ -2,6 +2,8 @@
 export interface Put {
   readonly writer: number
   readonly number: number
+  /** Sent again by its client when the answer is Unavailable, so it may be carried out more than once. */
+  readonly mayRepeat: boolean
   readonly key: string
   readonly value: string
   readonly sentMs: number
@@ -21,8 +23,9 @@ export interface StoredKey {
 }
 
 /**
- * Each key was put at most once. So: what was acknowledged is there, with its value, at the revision that was promised;
- * what is there was put; and revisions grow in real time.
+ * Each key was put at most once, but for those that may be repeated. So: what was acknowledged is there, with its value, at
+ * the revision that was promised (or later, where it may be repeated); what is there was put; and revisions grow in real
+ * time.
  */
 export function verifyWrites(puts: readonly Put[], stored: readonly StoredKey[]): string[] {
   const found = new Map(stored.map((entry) => [entry.key, entry]))
@@ -37,6 +40,12 @@ function verifyPut(put: Put, entry: StoredKey | undefined): string[] {
   if (entry === undefined) return revision === undefined ? [] : [`${key} was acknowledged at ${revision} and is lost`]
   const problems: string[] = []
   if (entry.value !== put.value) problems.push(`${key} has the value ${entry.value} instead of ${put.value}`)
+  if (put.mayRepeat) {
+    if (revision !== undefined && entry.modRevision < revision) {
+      problems.push(`${key} was acknowledged at revision ${revision} and is stored at ${entry.modRevision}, before it`)
+    }
+    return problems
+  }
   if (revision !== undefined && entry.modRevision !== revision) {
     problems.push(`${key} was acknowledged at revision ${revision} and is stored at ${entry.modRevision}`)
   }
@@ -53,6 +62,7 @@ function verifyOrder(puts: readonly Put[], found: ReadonlyMap<string, StoredKey>
   const events: { readonly atMs: number; readonly put: Put; readonly revision: number; readonly isAnswer: boolean }[] =
     []
   for (const put of puts) {
+    if (put.mayRepeat) continue
     const revision = put.revision ?? found.get(put.key)?.modRevision
     if (revision === undefined) continue
     const other = byRevision.get(revision)
@@ -87,6 +97,17 @@ export interface Gaps {
   readonly outsideAtMs: number
   /** The same for gaps that touch the excepted interval. */
   readonly insideMs: number
+}
+
+/**
+ * Requests that failed although their client repeats them on Unavailable, outside the excepted interval. Acknowledged or
+ * not, each was in flight from `sentMs` to `answeredMs`.
+ */
+export function failedRepeats(puts: readonly Put[], excepted: Interval): readonly Put[] {
+  return puts.filter(
+    ({ mayRepeat, problem, sentMs, answeredMs }) =>
+      mayRepeat && problem !== undefined && (answeredMs < excepted.fromMs || sentMs > excepted.untilMs),
+  )
 }
 
 /** Times between acknowledged writes that follow one another, whoever wrote them. */

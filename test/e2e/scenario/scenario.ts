@@ -1,5 +1,5 @@
 /**
- * The main job, end to end: a RaftCluster is made, scaled, hurt and deleted, while two writers write through its client
+ * The main job, end to end: a RaftCluster is made, scaled, hurt and deleted, while three writers write through its client
  * Service. What is promised is checked from what was recorded, after the steps.
  */
 import { writeFileSync } from 'node:fs'

@@ -19,6 +19,8 @@ import {
 import { waitFor } from '../wait.ts'
 import { cluster, leaderPod, phase, scale, seconds, untilReady, type Context } from './context.ts'
 
+/** Title of the phase. */
+export const ROLLOUT = 'annotate restartedAt: 5 members are restarted, the leader last'
 const RESTARTED_AT = 'raftkv.dev/restartedAt'
 const REPLACE_MEMBER = 'raftkv.dev/replace-member'
 /** A put may have been acknowledged, yet not reached its writer, when the leader is killed: the gap begins after that. */
@@ -50,7 +52,7 @@ export async function useEtcdctl({ kube, report }: Context): Promise<void> {
 }
 
 export async function startWriters({ kube, report, options }: Context): Promise<void> {
-  await report.step('two writers begin to put numbered keys through the client Service', async () => {
+  await report.step('three writers begin to put numbered keys through the client Service', async () => {
     await kube.kubectl(['apply', '-f', '-'], { input: writersPod(options.image) })
     await waitFor('a first acknowledged put', { timeoutMs: 60_000 }, async () => {
       const history = await kube.get(`${PATHS.podPort(WRITERS, WRITERS_PORT)}/history?from=0`)
@@ -95,27 +97,22 @@ export async function killLeader(context: Context): Promise<void> {
 /** Writers go on; a member that ends as it is asked to hands its clients over. */
 export async function restartAll(context: Context): Promise<void> {
   const { kube, report } = context
-  await phase(
-    context,
-    'annotate restartedAt: 5 members are restarted, the leader last',
-    { isScaling: true },
-    async () => {
-      const before = await memberIds(context)
-      const stamp = new Date().toISOString()
-      const beganMs = performance.now()
-      await annotate(kube, RESTARTED_AT, stamp)
-      await waitFor('every pod to be made anew', { timeoutMs: 240_000, everyMs: 200 }, async () => {
-        const pods = await kube.list(PATHS.pods)
-        const isNew = pods.every(({ metadata }) => JSON.stringify(metadata).includes(stamp))
-        return pods.length === 5 && isNew ? true : undefined
-      })
-      await untilReady(kube)
-      report.figure({ title: 'rollout of 5 members', value: seconds(performance.now() - beganMs), unit: 's' })
-      await allServe(context, 5)
-      const after = await memberIds(context)
-      if (before !== after) throw new Error(`the members were ${before} before, and are ${after} now`)
-    },
-  )
+  await phase(context, ROLLOUT, { isScaling: true }, async () => {
+    const before = await memberIds(context)
+    const stamp = new Date().toISOString()
+    const beganMs = performance.now()
+    await annotate(kube, RESTARTED_AT, stamp)
+    await waitFor('every pod to be made anew', { timeoutMs: 240_000, everyMs: 200 }, async () => {
+      const pods = await kube.list(PATHS.pods)
+      const isNew = pods.every(({ metadata }) => JSON.stringify(metadata).includes(stamp))
+      return pods.length === 5 && isNew ? true : undefined
+    })
+    await untilReady(kube)
+    report.figure({ title: 'rollout of 5 members', value: seconds(performance.now() - beganMs), unit: 's' })
+    await allServe(context, 5)
+    const after = await memberIds(context)
+    if (before !== after) throw new Error(`the members were ${before} before, and are ${after} now`)
+  })
 }
 
 export async function replaceMember(context: Context): Promise<void> {

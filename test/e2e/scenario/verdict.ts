@@ -5,15 +5,17 @@ import { z } from 'zod'
 import { checkConditions } from '../checks/conditions.ts'
 import { checkConfigurations, mergeHistories, removals } from '../checks/configurations.ts'
 import { checkVolumes } from '../checks/volumes.ts'
-import { longestGaps, verifyWrites, type Put, type StoredKey } from '../checks/writes.ts'
+import { failedRepeats, longestGaps, verifyWrites, type Put, type StoredKey } from '../checks/writes.ts'
 import { readAll, withEtcdctl } from '../cluster/etcdctl.ts'
 import { CLIENT_SERVICE, CLUSTER, PATHS, volumeName, WRITERS, WRITERS_PORT } from '../names.ts'
 import { podLogs, seconds, type Context } from './context.ts'
+import { ROLLOUT } from './steps.ts'
 
 const History = z.array(
   z.object({
     writer: z.number(),
     number: z.number(),
+    mayRepeat: z.boolean(),
     key: z.string(),
     value: z.string(),
     sentMs: z.number(),
@@ -46,7 +48,8 @@ export async function collectWrites({ kube, report }: Context): Promise<Written>
   })
 }
 
-export function judgeWrites({ report, leaderKill }: Context, { puts, stored }: Written): void {
+export function judgeWrites(context: Context, { puts, stored }: Written): void {
+  const { report, leaderKill } = context
   const acknowledged = puts.filter(({ revision }) => revision !== undefined)
   const unknown = puts.length - acknowledged.length
   report.note(
@@ -55,6 +58,7 @@ export function judgeWrites({ report, leaderKill }: Context, { puts, stored }: W
   for (const [problem, count] of tally(puts)) report.note(`    ${count} times: ${problem}`)
   report.check('something was written', acknowledged.length > 100 ? [] : [`${acknowledged.length} writes acknowledged`])
   report.check('every acknowledged write is readable, with its value, in order', verifyWrites(puts, stored))
+  judgeRepeats(context, puts)
   const gaps = longestGaps(puts, leaderKill)
   report.note(`the longest gap outside the leader kill began at ${new Date(gaps.outsideAtMs).toISOString()}`)
   const title = 'longest gap between two acknowledged writes'
@@ -71,6 +75,26 @@ export function judgeWrites({ report, leaderKill }: Context, { puts, stored }: W
       unit: 's',
     })
   }
+}
+
+/** What an application sees that repeats its puts: nothing, whatever is done on purpose. */
+function judgeRepeats({ report, leaderKill, phases }: Context, puts: readonly Put[]): void {
+  const failed = failedRepeats(puts, leaderKill)
+  const rollout = phases.find(({ title }) => title === ROLLOUT)
+  const during = puts.filter(
+    ({ mayRepeat, sentMs }) =>
+      mayRepeat && rollout !== undefined && sentMs >= rollout.fromMs && sentMs <= rollout.untilMs,
+  )
+  const longestMs = Math.max(0, ...during.map(({ sentMs, answeredMs }) => answeredMs - sentMs))
+  report.note(
+    `the rollout met ${during.length} puts of a client that repeats on Unavailable: ` +
+      `${during.filter(({ problem }) => problem !== undefined).length} failed, the longest took ${Math.round(longestMs)} ms`,
+  )
+  report.check('there were such puts during the rollout', during.length > 100 ? [] : [`${during.length} puts`])
+  report.check(
+    'no request failed where the client repeats on Unavailable, leader kill excepted',
+    failed.map(({ key, sentMs, problem }) => `${key}, sent at ${new Date(sentMs).toISOString()}: ${problem}`),
+  )
 }
 
 export function judgeMembership({ report, recorder }: Context): void {
