@@ -5,6 +5,7 @@ import { groupVersion, hasSubresource, type ResourceType } from './resources/res
 
 const REFERENCE = '#/components/schemas/'
 const PATCH_TYPES = ['application/json-patch+json', 'application/merge-patch+json', 'application/apply-patch+yaml']
+const SCALE = 'io.k8s.api.autoscaling.v1.Scale'
 const STRATEGIC = 'application/strategic-merge-patch+json'
 
 function documentPath(type: { readonly group: string; readonly version: string }): string {
@@ -37,6 +38,7 @@ export function openapiDocument(types: readonly ResourceType[], path: string): J
   ])
   for (const type of served) {
     wanted.add(type.schemaName)
+    if (hasSubresource(type, 'scale')) wanted.add(SCALE)
     Object.assign(paths, pathsOf(type))
   }
   for (const name of wanted) for (const other of references(definitions[name] ?? {})) wanted.add(other)
@@ -81,9 +83,16 @@ function parameter(name: string, type = 'string'): JsonObject {
 
 const WRITE = [parameter('dryRun'), parameter('fieldManager'), parameter('fieldValidation')]
 
-function operation(type: ResourceType, action: string, more: JsonObject): JsonObject {
+/** What an operation takes and answers. */
+type Shown = Pick<ResourceType, 'group' | 'version' | 'kind' | 'schemaName'>
+
+function contentOf({ schemaName }: Shown): JsonObject {
+  return { 'application/json': { schema: { $ref: `${REFERENCE}${schemaName}` } } }
+}
+
+function operation(type: Shown, action: string, more: JsonObject): JsonObject {
   const { group, version, kind } = type
-  const content = { 'application/json': { schema: { $ref: `${REFERENCE}${type.schemaName}` } } }
+  const content = contentOf(type)
   return {
     tags: [`${group === '' ? 'core' : group.split('.')[0]}_${version}`],
     responses: { 200: { description: 'OK', content } },
@@ -95,39 +104,47 @@ function operation(type: ResourceType, action: string, more: JsonObject): JsonOb
 
 function pathsOf(type: ResourceType): JsonObject {
   const root = type.group === '' ? '/api/v1' : `/apis/${groupVersion(type)}`
-  const collection = type.isNamespaced ? `${root}/namespaces/{namespace}/${type.resource}` : `${root}/${type.resource}`
-  const body = {
-    content: { 'application/json': { schema: { $ref: `${REFERENCE}${type.schemaName}` } } },
-    required: true,
+  const everywhere = `${root}/${type.resource}`
+  const collection = type.isNamespaced ? `${root}/namespaces/{namespace}/${type.resource}` : everywhere
+  const list = operation(type, 'list', {
+    parameters: [parameter('labelSelector'), parameter('fieldSelector'), parameter('limit', 'integer')],
+  })
+  const write = { parameters: WRITE, requestBody: { content: contentOf(type), required: true } }
+  const post = operation(type, 'post', write)
+  if (!type.verbs.includes('get')) return { [collection]: { post } }
+  const deletion = {
+    parameters: [parameter('dryRun'), parameter('gracePeriodSeconds', 'integer'), parameter('propagationPolicy')],
   }
+  const paths: JsonObject = {
+    ...(type.isNamespaced && { [everywhere]: { get: list } }),
+    [collection]: {
+      get: list,
+      post,
+      ...(type.verbs.includes('deletecollection') && { delete: operation(type, 'deletecollection', deletion) }),
+    },
+    [`${collection}/{name}`]: { ...replacement(type, type), delete: operation(type, 'delete', deletion) },
+  }
+  if (hasSubresource(type, 'status')) paths[`${collection}/{name}/status`] = replacement(type, type)
+  if (hasSubresource(type, 'scale')) {
+    const scale = { group: 'autoscaling', version: 'v1', kind: 'Scale', schemaName: SCALE }
+    paths[`${collection}/{name}/scale`] = replacement(type, scale)
+  }
+  return paths
+}
+
+/** Of the object itself, or of one side of it. */
+function replacement(type: ResourceType, shown: Shown): JsonObject {
   const patchTypes = type.custom === undefined ? [...PATCH_TYPES, STRATEGIC] : PATCH_TYPES
   const patchBody = {
     content: Object.fromEntries(patchTypes.map((name): [string, Json] => [name, { schema: { type: 'object' } }])),
   }
-  const patch = operation(type, 'patch', {
-    parameters: [...WRITE, parameter('force', 'boolean')],
-    requestBody: patchBody,
-  })
-  const put = operation(type, 'put', { parameters: WRITE, requestBody: body })
-  const paths: JsonObject = {
-    [collection]: {
-      get: operation(type, 'list', {
-        parameters: [parameter('labelSelector'), parameter('fieldSelector'), parameter('limit', 'integer')],
-      }),
-      post: operation(type, 'post', { parameters: WRITE, requestBody: body }),
-    },
-  }
-  if (!type.verbs.includes('get')) return paths
-  paths[`${collection}/{name}`] = {
-    get: operation(type, 'get', {}),
-    put,
-    patch,
-    delete: operation(type, 'delete', {
-      parameters: [parameter('dryRun'), parameter('gracePeriodSeconds', 'integer'), parameter('propagationPolicy')],
+  const requestBody = { content: contentOf(shown), required: true }
+  return {
+    get: operation(shown, 'get', {}),
+    put: operation(shown, 'put', { parameters: WRITE, requestBody }),
+    patch: operation(shown, 'patch', {
+      parameters: [...WRITE, parameter('force', 'boolean')],
+      requestBody: patchBody,
     }),
   }
-  if (hasSubresource(type, 'status')) {
-    paths[`${collection}/{name}/status`] = { get: operation(type, 'get', {}), put, patch }
-  }
-  return paths
 }

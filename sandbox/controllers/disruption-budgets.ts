@@ -116,7 +116,7 @@ async function reconcile({ client, mirrors }: Sandbox, key: string): Promise<num
   if (!isSame) {
     const body = {
       ...object,
-      status: { ...next, disruptedPods: disrupted, conditions: conditionsOf(status, count, nowMs) },
+      status: { ...next, disruptedPods: disrupted, conditions: conditionsOf(status, next, nowMs) },
     }
     await client.update(RESOURCES.disruptionBudgets, body, { subresource: 'status' })
   }
@@ -129,16 +129,22 @@ function isHealthy(pod: StoredObject): boolean {
   return isReady && pod.metadata.deletionTimestamp === undefined
 }
 
-function conditionsOf(status: Budget['status'], count: BudgetCount, nowMs: number): readonly unknown[] {
+function conditionsOf(
+  status: Budget['status'],
+  count: BudgetCount & { readonly observedGeneration: number },
+  nowMs: number,
+): readonly unknown[] {
+  const { observedGeneration } = count
   const isAllowed = count.disruptionsAllowed > 0
   const known = status.conditions.find(({ type }) => type === 'DisruptionAllowed')
-  if (known?.status === (isAllowed ? 'True' : 'False')) return status.conditions
+  const state = isAllowed ? 'True' : 'False'
   const condition = {
     type: 'DisruptionAllowed',
-    status: isAllowed ? 'True' : 'False',
+    status: state,
     reason: isAllowed ? 'SufficientPods' : 'InsufficientPods',
     message: '',
-    lastTransitionTime: timestamp(nowMs),
+    observedGeneration,
+    lastTransitionTime: known?.status === state ? known['lastTransitionTime'] : timestamp(nowMs),
   }
   return [...status.conditions.filter(({ type }) => type !== 'DisruptionAllowed'), condition]
 }

@@ -25,9 +25,9 @@ export function startGarbageCollector(sandbox: Sandbox, universe: Universe): Loo
     keys: () => collector.uids(),
   })
   universe.onChange((object, isGone) => {
-    collector.note(object, isGone)
+    const owners = collector.note(object, isGone)
     loop.enqueue(object.metadata.uid)
-    for (const { uid } of object.metadata.ownerReferences ?? []) loop.enqueue(uid)
+    for (const uid of owners) loop.enqueue(uid)
     const concernsDependents = isGone || object.metadata.deletionTimestamp !== undefined
     if (!concernsDependents) return
     for (const dependent of collector.dependentsOf(object.metadata.uid)) loop.enqueue(dependent.metadata.uid)
@@ -51,19 +51,18 @@ class Collector {
     return this.#objects.keys()
   }
 
-  note(object: StoredObject, isGone: boolean): void {
+  /** Returns its owners, also those that it has lost: one of them may have waited for just that. */
+  note(object: StoredObject, isGone: boolean): ReadonlySet<string> {
     const { uid } = object.metadata
-    for (const owner of this.#objects.get(uid)?.metadata.ownerReferences ?? []) this.#unlink(owner.uid, uid)
-    if (isGone) {
-      this.#objects.delete(uid)
-      return
+    const before = ownersOf(this.#objects.get(uid))
+    const now = ownersOf(object)
+    for (const owner of before) this.#unlink(owner, uid)
+    if (isGone) this.#objects.delete(uid)
+    else {
+      this.#objects.set(uid, object)
+      for (const owner of now) this.#link(owner, uid)
     }
-    this.#objects.set(uid, object)
-    for (const owner of object.metadata.ownerReferences ?? []) {
-      const known = this.#dependents.get(owner.uid)
-      if (known === undefined) this.#dependents.set(owner.uid, new Set([uid]))
-      else known.add(uid)
-    }
+    return new Set([...before, ...now])
   }
 
   dependentsOf(uid: string): readonly StoredObject[] {
@@ -148,11 +147,21 @@ class Collector {
     return this.#universe.mirrors().find(isOne)?.resource
   }
 
+  #link(owner: string, dependent: string): void {
+    const known = this.#dependents.get(owner)
+    if (known === undefined) this.#dependents.set(owner, new Set([dependent]))
+    else known.add(dependent)
+  }
+
   #unlink(owner: string, dependent: string): void {
     const known = this.#dependents.get(owner)
     known?.delete(dependent)
     if (known?.size === 0) this.#dependents.delete(owner)
   }
+}
+
+function ownersOf(object: StoredObject | undefined): readonly string[] {
+  return (object?.metadata.ownerReferences ?? []).map(({ uid }) => uid)
 }
 
 function groupOf(apiVersion: string): string {

@@ -6,6 +6,17 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string
   'discovery of our group': {
     '1.body.resources.0.storageVersionHash': 'a number that only the storage migrator reads',
   },
+  'OpenAPI v3': {
+    '1.settled.schema.properties.apiVersion.description': 'the fields that every object has are not described',
+    '1.settled.schema.properties.kind.description': 'the fields that every object has are not described',
+    '1.settled.schema.properties.metadata.description': 'the fields that every object has are not described',
+    '1.settled.schema.properties.metadata.type': 'said beside the reference to its schema',
+  },
+  'access: a role allows its verbs, resources and names, in its namespace': {
+    '8.body.metadata.managedFields': 'an answer that is not stored has owners of its fields',
+    '8.body.status.reason': 'what is allowed is not explained',
+    '9.body.metadata.managedFields': 'an answer that is not stored has owners of its fields',
+  },
   'what is not there': {
     '0.body': 'a Status in JSON where the real one writes text: clients look at the code 404',
   },

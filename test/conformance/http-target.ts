@@ -5,20 +5,24 @@ import type { Answer, Calls, Request, Target } from './case.ts'
 import { normalized } from './normalize.ts'
 
 const WATCH_MS = 5000
+const SETTLE_MS = 15_000
+const LOOK_MS = 50
 
 export interface HttpTargetOptions {
   readonly name: string
   readonly url: string
-  readonly token: string
+  readonly tokens: Readonly<Record<'admin' | 'reader', string>>
+  readonly forget: () => Promise<void>
+  readonly startControllers: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
-export function httpTarget({ name, url, token, close }: HttpTargetOptions): Target {
+export function httpTarget({ name, url, tokens, forget, startControllers, close }: HttpTargetOptions): Target {
   // Both servers have just signed their certificates themselves.
   const agent = new Agent({ connect: { rejectUnauthorized: false } })
-  const headers = { authorization: `Bearer ${token}`, 'user-agent': 'conformance' }
   const open = (request: Request, signal?: AbortSignal): ReturnType<typeof send> => {
     const { method = 'GET', path, body, contentType = 'application/json', accept = 'application/json' } = request
+    const headers = { authorization: `Bearer ${tokens[request.as ?? 'admin']}`, 'user-agent': 'conformance' }
     return send(`${url}${path}`, {
       method,
       dispatcher: agent,
@@ -53,6 +57,7 @@ export function httpTarget({ name, url, token, close }: HttpTargetOptions): Targ
   }
   return {
     name,
+    startControllers,
     calls: () => {
       const answers: unknown[] = []
       const calls: Calls = {
@@ -60,6 +65,21 @@ export function httpTarget({ name, url, token, close }: HttpTargetOptions): Targ
           const answer = await call(request)
           answers.push(normalized(answer))
           return answer
+        },
+        ask: async (request) => {
+          const answer = await call(request)
+          if (answer.status >= 300) {
+            const { method = 'GET', path } = request
+            throw new Error(`${name}: ${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
+          }
+          return answer
+        },
+        forget,
+        settled: async (request, isThere, view) => {
+          const endMs = performance.now() + SETTLE_MS
+          let { body } = await call(request)
+          for (; !isThere(body) && performance.now() < endMs; { body } = await call(request)) await delay(LOOK_MS)
+          answers.push(normalized({ settled: view(body) }))
         },
         watch: async (path, count) => {
           const events = await watch(path, count)

@@ -25,7 +25,9 @@ export function normalized(value: unknown, key = ''): unknown {
   }
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).filter(([name]) => !isNoise(name, key))
-    return Object.fromEntries(entries.map(([name, inner]) => [name, normalized(inner, ownership(name, key))]))
+    return Object.fromEntries(
+      entries.map(([name, inner]) => [name.replaceAll(UID, '<uid>'), normalized(inner, ownership(name, key))]),
+    )
   }
   return typeof value === 'string' ? text(value, key) : value
 }

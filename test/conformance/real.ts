@@ -1,4 +1,4 @@
-/** The real kube-apiserver on an etcd of its own, on free ports of this machine. */
+/** The real kube-apiserver on an etcd of its own, and the control loops of kube-controller-manager, on free ports of this machine. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
@@ -8,9 +8,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Target } from './case.ts'
 import { httpTarget, untilServed } from './http-target.ts'
+import { textAt } from './objects.ts'
 
-const TOKEN = 'conformance'
+const TOKENS = { admin: 'conformance', reader: 'conformance-reader' }
 const START_MS = 60_000
+/** Those that the sandbox has loops for. */
+const CONTROLLERS = [
+  'statefulset-controller',
+  'disruption-controller',
+  'garbage-collector-controller',
+  'namespace-controller',
+  'endpointslice-controller',
+  'persistentvolumeclaim-protection-controller',
+]
 
 /** `programs` holds etcd, and kube, which has kube-apiserver in it. */
 export async function startReal(programs: string): Promise<Target> {
@@ -34,7 +44,18 @@ export async function startReal(programs: string): Promise<Target> {
     start('etcd', 'etcd', etcdFlags(folder, client, peer))
     start('kube-apiserver', 'kube', ['kube-apiserver', ...apiServerFlags(folder, client, secure)])
     const url = `https://127.0.0.1:${secure}`
-    const target = httpTarget({ name: 'kube-apiserver', url, token: TOKEN, close })
+    const startControllers = async (): Promise<void> =>
+      Promise.resolve(
+        start('kube-controller-manager', 'kube', ['kube-controller-manager', ...managerFlags(folder, url)]),
+      )
+    const target = httpTarget({
+      name: 'kube-apiserver',
+      url,
+      tokens: TOKENS,
+      forget: () => compact(`http://127.0.0.1:${client}`),
+      startControllers,
+      close,
+    })
     await untilUp(target, join(folder, 'kube-apiserver.log'))
     return target
   } catch (error) {
@@ -64,7 +85,7 @@ function apiServerFlags(folder: string, etcdPort: number, port: number): readonl
   }
   const signing = file('sa.key', privateKey.export({ type: 'pkcs8', format: 'pem' }))
   const verifying = file('sa.pub', publicKey.export({ type: 'spki', format: 'pem' }))
-  const tokens = file('tokens.csv', `${TOKEN},admin,admin,system:masters\n`)
+  const tokens = file('tokens.csv', `${TOKENS.admin},admin,admin,system:masters\n${TOKENS.reader},reader,reader\n`)
   return [
     `--etcd-servers=http://127.0.0.1:${etcdPort}`,
     `--secure-port=${port}`,
@@ -78,9 +99,43 @@ function apiServerFlags(folder: string, etcdPort: number, port: number): readonl
     `--service-account-signing-key-file=${signing}`,
     `--service-account-key-file=${verifying}`,
     '--service-cluster-ip-range=10.96.0.0/16',
+    // It would answer from copies of its own what its store has forgotten.
+    '--feature-gates=ListFromCacheSnapshot=false',
     // Nobody makes service accounts here.
     '--disable-admission-plugins=ServiceAccount',
   ]
+}
+
+function managerFlags(folder: string, server: string): readonly string[] {
+  const kubeconfig = join(folder, 'manager.kubeconfig')
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'c', cluster: { server, 'insecure-skip-tls-verify': true } }],
+    users: [{ name: 'u', user: { token: TOKENS.admin } }],
+    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+    'current-context': 'x',
+  }
+  writeFileSync(kubeconfig, JSON.stringify(config), { mode: 0o600 })
+  return [
+    `--kubeconfig=${kubeconfig}`,
+    `--controllers=${CONTROLLERS.join(',')}`,
+    '--leader-elect=false',
+    '--secure-port=0',
+    // As often as it looks for new resources, so that RaftClusters are garbage-collected, too.
+    '--min-resync-period=1m',
+  ]
+}
+
+/** As the API server does it itself, every five minutes. */
+async function compact(etcd: string): Promise<void> {
+  const call = async (path: string, body: unknown): Promise<unknown> => {
+    const answer = await fetch(`${etcd}/v3/kv/${path}`, { method: 'POST', body: JSON.stringify(body) })
+    if (!answer.ok) throw new Error(`etcd: ${path}: ${answer.status} ${await answer.text()}`)
+    return answer.json()
+  }
+  const range = await call('range', { key: Buffer.from('/').toString('base64') })
+  await call('compaction', { revision: textAt(range, 'header', 'revision'), physical: true })
 }
 
 async function untilUp(target: Target, log: string): Promise<void> {

@@ -18,10 +18,15 @@ export async function runCases(target: Target, cases: readonly Case[]): Promise<
   if (created.status !== 201) throw new Error(`${target.name} refuses our CRD: ${JSON.stringify(created.body)}`)
   await untilServed(target, RAFT_CLUSTERS)
   const answers: Record<string, readonly unknown[]> = {}
-  for (const { name, run } of cases) {
-    const calls = target.calls()
-    await run(calls)
-    answers[name] = calls.answers
+  const runAll = async (some: readonly Case[]): Promise<void> => {
+    for (const { name, run } of some) {
+      const calls = target.calls()
+      await run(calls)
+      answers[name] = calls.answers
+    }
   }
+  await runAll(cases.filter(({ withControllers }) => withControllers !== true))
+  await target.startControllers()
+  await runAll(cases.filter(({ withControllers }) => withControllers === true))
   return answers
 }

@@ -14,6 +14,7 @@ import {
   timestamp,
   uidOf,
   versionOf,
+  type JsonObject,
   type KubeObject,
 } from '../object.ts'
 import { isSameButForTimes, trackUpdate, type Tracking } from '../patch/managed-fields.ts'
@@ -79,6 +80,7 @@ export function createObject(call: Call, input: KubeObject, isTracked = false): 
   if (textAt(metadata, 'resourceVersion') !== '')
     throw badRequest('resourceVersion should not be set on objects to be created')
   nameObject(call, input)
+  dropEmptyLists(metadata)
   if (!isTracked) trackUpdate(undefined, input, tracking(call, 'Update'))
   for (const name of METADATA_OF_THE_SERVER) delete metadata[name]
   metadata['uid'] = api.newUid()
@@ -142,6 +144,7 @@ export function updateObject(call: Call, existing: KubeObject, input: KubeObject
     throw withoutVersion(call)
   const metadata = metadataOf(input)
   keepMetadata(input, existing)
+  dropEmptyLists(metadata)
   if (!isTracked) trackUpdate(existing, input, tracking(call, 'Update'))
   if (subresource === 'status') keepAllButStatus(input, existing, type)
   else if (hasSubresource(type, 'status')) keep(input, existing, 'status')
@@ -193,6 +196,13 @@ function keepMetadata(input: KubeObject, existing: KubeObject): void {
     if (value === undefined) delete metadata[name]
     else metadata[name] = value
   }
+}
+
+/** Lists that are left out of an object when nothing is in them. */
+const LISTS_OF_METADATA = ['finalizers', 'ownerReferences']
+
+function dropEmptyLists(metadata: JsonObject): void {
+  for (const name of LISTS_OF_METADATA) if (listAt(metadata, name).length === 0) delete metadata[name]
 }
 
 /** What an update of the status may not touch. */

@@ -75,11 +75,6 @@ export function newClaims(set: StatefulSet, ordinal: number): readonly NewObject
  */
 export function claimOwners(set: StatefulSet, condemned: StoredObject | undefined): readonly OwnerReference[] {
   const { whenDeleted, whenScaled } = set.spec.persistentVolumeClaimRetentionPolicy
-  if (whenScaled === 'Delete' && condemned !== undefined) {
-    const { apiVersion, kind, metadata } = condemned
-    return [{ apiVersion, kind, name: metadata.name, uid: metadata.uid }]
-  }
-  if (whenDeleted !== 'Delete') return []
-  const { apiVersion, kind, metadata } = set.object
-  return [{ apiVersion, kind, name: metadata.name, uid: metadata.uid }]
+  if (whenScaled === 'Delete' && condemned !== undefined) return controlledBy(condemned)
+  return whenDeleted === 'Delete' ? controlledBy(set.object) : []
 }

@@ -147,13 +147,23 @@ async function writeStatus({ client }: Sandbox, set: StatefulSet, { status }: Se
   const known: Readonly<Record<string, unknown>> = set.status
   if (Object.entries(status).every(([name, value]) => (known[name] ?? 0) === value)) return
   const { resourceVersion } = set.object.metadata
-  const patch = { metadata: { resourceVersion }, status: { ...status, collisionCount: 0 } }
+  const patch = { metadata: { resourceVersion }, status: { ...withoutZeros(status), collisionCount: 0 } }
   try {
     await client.patch(RESOURCES.statefulSets, refOf(set.object), patch, { subresource: 'status' })
   } catch (error) {
     // Changed or gone meanwhile: the event about it brings us back.
     if (!isProblem(error, 'Conflict', 'NotFound')) throw error
   }
+}
+
+/** Counts that the API leaves out when they are zero; null takes an older one away. */
+const OMITTED_WHEN_ZERO: ReadonlySet<string> = new Set(['readyReplicas', 'currentReplicas', 'updatedReplicas'])
+
+function withoutZeros(status: SetPlan['status']): Readonly<Record<string, unknown>> {
+  const entries = Object.entries(status)
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, value === 0 && OMITTED_WHEN_ZERO.has(name) ? null : value]),
+  )
 }
 
 function refOf({ metadata }: StoredObject): { readonly namespace: string | undefined; readonly name: string } {

@@ -60,6 +60,25 @@ export const listCases: readonly Case[] = [
     },
   },
   {
+    name: 'what has been forgotten',
+    run: async ({ ask, send, watch, forget }) => {
+      for (const name of ['forgotten-a', 'forgotten-b', 'forgotten-c'])
+        await ask({ method: 'POST', path: CONFIG_MAPS, body: labelled(name, 'forgotten') })
+      const path = `${CONFIG_MAPS}?labelSelector=set%3Dforgotten`
+      const { body: first } = await send({ path: `${path}&limit=2` })
+      await ask({ method: 'DELETE', path: `${CONFIG_MAPS}/forgotten-c` })
+      await ask({ method: 'POST', path: CONFIG_MAPS, body: labelled('forgotten-d', 'forgotten') })
+      await forget()
+      const token = encodeURIComponent(textAt(first, 'metadata', 'continue'))
+      const { body: expired } = await send({ path: `${path}&limit=2&continue=${token}` })
+      const another = encodeURIComponent(textAt(expired, 'metadata', 'continue'))
+      await send({ path: `${path}&limit=2&continue=${another}` })
+      const version = textAt(first, 'metadata', 'resourceVersion')
+      await send({ path: `${path}&resourceVersion=${version}&resourceVersionMatch=Exact` })
+      await watch(`${RAFT_CLUSTERS}?watch=1&resourceVersion=1`, 1)
+    },
+  },
+  {
     name: 'tables and metadata',
     run: async ({ send }) => {
       const labels = { set: 'table' }

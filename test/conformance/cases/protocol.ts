@@ -1,6 +1,12 @@
 /** Discovery, and requests that are wrong as such. */
 import type { Case } from '../case.ts'
-import { CONFIG_MAPS, configMap, RAFT_CLUSTERS } from '../objects.ts'
+import { at, CONFIG_MAPS, configMap, RAFT_CLUSTERS } from '../objects.ts'
+
+const RAFT_CLUSTER_SCHEMA = 'dev.raftkv.v1alpha1.RaftCluster'
+
+function namesIn(value: unknown): readonly string[] {
+  return typeof value === 'object' && value !== null ? Object.keys(value).toSorted() : []
+}
 
 export const protocolCases: readonly Case[] = [
   {
@@ -9,6 +15,30 @@ export const protocolCases: readonly Case[] = [
       await send({ path: '/apis/raftkv.dev' })
       await send({ path: '/apis/raftkv.dev/v1alpha1' })
       await send({ path: '/apis/raftkv.dev/v2' })
+    },
+  },
+  {
+    name: 'OpenAPI v3',
+    run: async ({ settled }) => {
+      const groups = [
+        'api/v1',
+        'apis/apps/v1',
+        'apis/policy/v1',
+        'apis/coordination.k8s.io/v1',
+        'apis/raftkv.dev/v1alpha1',
+      ]
+      const isThere = (body: unknown): boolean => groups.every((group) => at(body, 'paths', group) !== undefined)
+      await settled({ path: '/openapi/v3' }, isThere, (body) =>
+        groups.filter((group) => at(body, 'paths', group) !== undefined),
+      )
+      const has = (body: unknown): boolean => at(body, 'components', 'schemas', RAFT_CLUSTER_SCHEMA) !== undefined
+      await settled({ path: '/openapi/v3/apis/raftkv.dev/v1alpha1' }, has, (body) => ({
+        schema: at(body, 'components', 'schemas', RAFT_CLUSTER_SCHEMA),
+        paths: namesIn(at(body, 'paths')).map((path) => [
+          path,
+          namesIn(at(body, 'paths', path)).filter((name) => name !== 'parameters'),
+        ]),
+      }))
     },
   },
   {
