@@ -70,5 +70,6 @@ function renderList(list: JsonObject, rendering: Rendering): JsonObject {
     const { kind, apiVersion, ...rest } = inVersion(item, type)
     return type.custom === undefined ? rest : { apiVersion: apiVersion ?? '', kind: kind ?? '', ...rest }
   })
-  return { ...list, items }
+  // Lists of custom resources say so when nothing follows.
+  return { ...list, metadata: type.custom === undefined ? metadata : { continue: '', ...metadata }, items }
 }

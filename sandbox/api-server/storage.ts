@@ -18,12 +18,12 @@ import { beginChange, deleteKeys, endChange, putKey } from '../../node-server/mv
 import { readEvents, readPrevious } from '../../node-server/mvcc/events.ts'
 import { valueOf } from '../../node-server/mvcc/key-value.ts'
 import { MemoryBackend } from '../../node-server/mvcc/memory-backend.ts'
-import { readAt, readCurrent, readKeyValue, scanAt, scanCurrent } from '../../node-server/mvcc/read.ts'
+import { readAt, readCurrent, readKeyValue, scanAt, scanCurrent, type IndexedKey } from '../../node-server/mvcc/read.ts'
 import { advanceApplied, Store } from '../../node-server/mvcc/store.ts'
 import { DeleteRangeRequest, PutRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
 import { lockDirectory } from '../../node-server/storage/lock.ts'
 import { realVolume } from '../../node-server/storage/volume.ts'
-import { isObject, metadataOf, type KubeObject } from './object.ts'
+import { isObject, metadataOf, type Json, type KubeObject } from './object.ts'
 
 const DATABASE = 'objects.db'
 /** Events that one page of a watch that lags behind holds, about. */
@@ -31,7 +31,7 @@ const PAGE_SIZE_BYTES = 1024 * 1024
 
 export interface StoredObject {
   readonly key: string
-  /** With its resourceVersion; the reader's own copy. */
+  /** With its resourceVersion. */
   readonly object: KubeObject
 }
 
@@ -49,6 +49,11 @@ export interface ObjectEventPage {
   readonly nextRevision: number
 }
 
+interface Shown {
+  readonly modRevision: number
+  readonly object: KubeObject
+}
+
 /** The revision asked for is not there any more, or not yet. */
 export type RevisionProblem = { readonly kind: 'compacted' } | { readonly kind: 'future' }
 
@@ -57,6 +62,8 @@ export class ObjectStore {
   readonly #release: () => Promise<void>
   readonly #listeners = new Set<() => void>()
   #cursor: CompactionCursor | undefined
+  /** What lists have shown, by key: one entry an object that is there. */
+  readonly #shown = new Map<string, Shown>()
   #isClosed = false
 
   /** `release` is called once the store is closed. */
@@ -84,17 +91,30 @@ export class ObjectStore {
     return record === undefined ? undefined : decode(readKeyValue(this.#store, record), record.modRevision)
   }
 
-  /** In key order, from `start` on and below `end`, as of `revision`; at most `limit`. */
+  /**
+   * In key order, from `start` on and below `end`, as of `revision`; at most `limit`. The objects are frozen: every list that
+   * has the same version of one shares it.
+   */
   list(start: string, end: string, revision: number, limit = Infinity): readonly StoredObject[] {
     const range = { start: Buffer.from(start), end: Buffer.from(end) }
-    const keys = revision >= this.revision ? scanCurrent(this.#store, range) : scanAt(this.#store, range, revision)
+    const isCurrent = revision >= this.revision
+    const keys = isCurrent ? scanCurrent(this.#store, range) : scanAt(this.#store, range, revision)
     const found: StoredObject[] = []
     for (const { key, record } of keys) {
       if (found.length >= limit) break
-      const object = decode(readKeyValue(this.#store, record), record.modRevision)
-      found.push({ key: Buffer.from(key).toString(), object })
+      const name = Buffer.from(key).toString()
+      found.push({ key: name, object: this.#show(name, record, isCurrent) })
     }
     return found
+  }
+
+  /** Decoded once a version: a list with a selector looks at many objects for the few that it returns. */
+  #show(key: string, record: IndexedKey['record'], isCurrent: boolean): KubeObject {
+    const known = this.#shown.get(key)
+    if (known?.modRevision === record.modRevision) return known.object
+    const object = frozen(decode(readKeyValue(this.#store, record), record.modRevision))
+    if (isCurrent) this.#shown.set(key, { modRevision: record.modRevision, object })
+    return object
   }
 
   count(start: string, end: string): number {
@@ -130,6 +150,7 @@ export class ObjectStore {
       assert(deleted === 1, `${key} is removed once`)
       endChange(this.#store, change)
     })
+    this.#shown.delete(key)
     return this.revision
   }
 
@@ -199,6 +220,12 @@ function decode(keyValue: Buffer, modRevision: number): KubeObject {
   assert(isObject(object), 'what is stored is an object')
   metadataOf(object)['resourceVersion'] = String(modRevision)
   return object
+}
+
+function frozen<Value extends Json>(value: Value): Value {
+  if (typeof value !== 'object' || value === null) return value
+  for (const inner of Object.values(value)) frozen(inner)
+  return Object.freeze(value)
 }
 
 /** In the directory, or in memory when there is none. Throws when another process uses the directory. */

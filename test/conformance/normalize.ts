@@ -57,6 +57,7 @@ function text(value: string, key: string): string {
     .replaceAll(UID, '<uid>')
     .replaceAll(MADE_NAME, 'made-<name>')
     .replaceAll(/in record \(\d+\)/g, 'in record (<version>)')
+    .replaceAll(/resource version: 1 \(\d+\)/g, 'resource version: 1 (<version>)')
     .replaceAll(/ at \d{4}-\d\d-\d\dT[\d:]+Z/g, '')
     .replaceAll(/"\d+\.\d+\.\d+\.\d+"/g, '"<address>"')
 }

@@ -82,7 +82,7 @@ function deleteObject(call: Call, existing: KubeObject, options: JsonObject): De
   if (isDryRun(call)) return { object, isGone: false }
   if (isReadyToGo(object)) return goAtOnce(call, object)
   const isSame = JSON.stringify(object) === JSON.stringify(existing)
-  const stored = isSame ? existing : put(call, keyOf(call, nameOf(object)), object)
+  const stored = isSame ? object : put(call, keyOf(call, nameOf(object)), object)
   if (isCustomResourceDefinition(call)) return { object: stored, isGone: deleteDefinition(call, stored) }
   return { object: stored, isGone: false }
 }

@@ -158,7 +158,7 @@ export function listObjects(call: Call): Listed {
     metadata['continue'] = encodeContinue({ revision, start: next })
     const isSelected = call.query.has('labelSelector') || call.query.has('fieldSelector')
     if (!isSelected) metadata['remainingItemCount'] = stored.length - position
-  } else if (type.custom !== undefined) metadata['continue'] = ''
+  }
   return { items, metadata }
 }
 
