@@ -32,7 +32,7 @@ const HOST = '127.0.0.1'
 const TOKEN = 'bench'
 /** More of Node's flags, for a profile. */
 const NODE_FLAGS = (process.env['OPERATOR_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '')
-const RESYNC_SECONDS = 120
+const RESYNC_SECONDS = 300
 const SHORT_IDLE_SECONDS = 30
 const EDITS = Number(process.env['EDITS'] ?? 100)
 const BETWEEN_EDITS_MS = 500

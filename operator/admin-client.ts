@@ -115,7 +115,7 @@ interface Call<Answer> {
 export class HttpAdminClient implements AdminClient {
   readonly #guard: MutationGuard
   /** Few kept connections for short: pods come and go with their addresses. */
-  readonly #agent = new Agent({ connections: 4, keepAliveTimeout: 4000, allowH2: false, connect: { timeout: 2000 } })
+  readonly #agent = new Agent({ connections: 4, keepAliveTimeout: 1000, allowH2: false, connect: { timeout: 2000 } })
 
   constructor(guard: MutationGuard) {
     this.#guard = guard

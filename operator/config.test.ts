@@ -20,7 +20,7 @@ test('without flags: all namespaces, leader election, the usual ports', () => {
     healthAddress: { host: '', port: 8081 },
     logLevel: 'info',
     maxConcurrentReconciles: 4,
-    resyncPeriodMs: 120_000,
+    resyncPeriodMs: 300_000,
     reconcileTimeoutMs: 120_000,
     shutdownTimeoutMs: 20_000,
   })

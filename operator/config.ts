@@ -93,7 +93,7 @@ function commandOf(version: string, print: (text: string) => void): Command {
     .option('--health-address <[host]:port>', 'where /healthz and /readyz are served; 0 for nowhere', address, ':8081')
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, logLevel, 'info')
     .option('--max-concurrent-reconciles <number>', 'clusters worked on at once, 1 to 64', integer(1, 64), 4)
-    .addOption(duration('--resync-period', 'each cluster is looked at this often, 10s to 1h', '10s', '2m', '1h'))
+    .addOption(duration('--resync-period', 'each cluster is looked at this often, 10s to 1h', '10s', '5m', '1h'))
     .addOption(duration('--reconcile-timeout', 'most time for one look at one cluster, 10s to 10m', '10s', '2m', '10m'))
     .addOption(duration('--shutdown-timeout', 'most time to finish at SIGTERM, 1s to 10m', '1s', '20s', '10m'))
 }

@@ -3,10 +3,12 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parse as parseYaml } from 'yaml'
+import { z } from 'zod'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-/** The chart's. */
-const IMAGE_NODE_FLAGS = ['--max-semi-space-size=4']
+const CHART = join(ROOT, 'charts', 'raftkv-operator', 'values.yaml')
+const ChartValues = z.object({ nodeFlags: z.array(z.string()) })
 /** Of /proc/PID/stat: always 100 on Linux. */
 const TICKS_PER_SECOND = 100
 
@@ -28,8 +30,9 @@ export class OperatorProcess {
     const env = { PATH: process.env['PATH'], KUBECONFIG: join(directory, 'kubeconfig'), NODE_COMPILE_CACHE: join(directory, 'compiled') } // prettier-ignore
     // The image has its sources compiled; this does it here.
     execFileSync(process.execPath, [main, '--version'], { env })
+    const chart = ChartValues.parse(parseYaml(readFileSync(CHART, 'utf8')))
     const common = ['--no-leader-elect', '--metrics-address=0', '--health-address=0', '--log-level=info']
-    this.#child = spawn(process.execPath, [...IMAGE_NODE_FLAGS, ...nodeFlags, main, ...common, ...flags], {
+    this.#child = spawn(process.execPath, [...chart.nodeFlags, ...nodeFlags, main, ...common, ...flags], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env,
     })
