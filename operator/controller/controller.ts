@@ -16,7 +16,7 @@ import { add, addAfter, addRateLimited, createWorkQueue, DEFAULT_QUEUE_OPTIONS, 
 import { nextDueMs, take, withdraw } from './work-queue.ts'
 
 /** Share of an idle key's delay that is left to chance. */
-const IDLE_JITTER = 0.2
+const IDLE_JITTER = 0.1
 
 export type ReconcileResult =
   /** `isIdle`: nothing is under way, so that the next look may come later than asked for when there are many keys. */
