@@ -52,8 +52,9 @@ export interface WatchedEvent {
   readonly version: number
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'
   readonly object: StoredObject
-  /** The line that a watch sends; made once for all watches. */
+  /** The lines that watches send, of the whole object and of its metadata; made once for all watches. */
   line?: Buffer
+  metadataLine?: Buffer
 }
 
 export interface Watcher {

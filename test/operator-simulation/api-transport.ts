@@ -156,11 +156,11 @@ export class SimulatedTransport extends Transport {
     if (random.chance(faults.apiError)) throw errorOfStatus(500, {}, describe(call))
     const stream = new Stream(call.signal)
     const isSilent = random.chance(faults.watchSilent)
+    const isMetadataOnly = call.accept?.includes(METADATA) === true
     let lastAtMs = 0
     const onEvent = (event: WatchedEvent): void => {
       if (isSilent || stream.isOver) return
-      event.line ??= Buffer.from(`${JSON.stringify({ type: event.type, object: event.object })}\n`)
-      const { line } = event
+      const line = lineOf(event, isMetadataOnly)
       lastAtMs = Math.max(lastAtMs, this.#world.schedule.now + this.#eventDelayMs())
       this.#process.after(lastAtMs - this.#world.schedule.now, () => stream.push(line))
       if (random.chance(faults.watchBreak)) this.#break(stream)
@@ -192,6 +192,19 @@ export class SimulatedTransport extends Transport {
     coverage.note('watch events late')
     return 500 + random.below(8000)
   }
+}
+
+const METADATA = 'PartialObjectMetadata'
+
+function lineOf(event: WatchedEvent, isMetadataOnly: boolean): Buffer {
+  const { type, object } = event
+  if (!isMetadataOnly) return (event.line ??= encode({ type, object }))
+  const { metadata } = object
+  return (event.metadataLine ??= encode({ type, object: { apiVersion: 'meta.k8s.io/v1', kind: METADATA, metadata } }))
+}
+
+function encode(event: unknown): Buffer {
+  return Buffer.from(`${JSON.stringify(event)}\n`)
 }
 
 /** The body of a watch. One reader, who is fed or ended. */

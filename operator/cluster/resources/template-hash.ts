@@ -6,7 +6,17 @@
 import { createHash } from 'node:crypto'
 import type { RaftCluster } from '../../api/raft-cluster.ts'
 
-export function templateHash({ spec, requests }: Pick<RaftCluster, 'spec' | 'requests'>): string {
+/** A look at a cluster asks for each of its pods; what was read of the cluster is never changed in place. */
+const known = new WeakMap<Source, string>()
+type Source = Pick<RaftCluster, 'spec' | 'requests'>
+
+export function templateHash(source: Source): string {
+  const hash = known.get(source) ?? hashOf(source)
+  known.set(source, hash)
+  return hash
+}
+
+function hashOf({ spec, requests }: Source): string {
   const { image, resources, podTemplate, options } = spec
   const input = { image, resources, podTemplate, options, restartedAt: requests.restartedAt }
   return createHash('sha256').update(canonical(input)).digest('hex').slice(0, 16)
