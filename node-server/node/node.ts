@@ -1,9 +1,8 @@
 /**
- * A running member: Raft, log, store and peers brought together. Everything happens in turns on one thread: messages, ticks
- * and proposals go into the Raft core at any time; a turn carries out what it then wants done. What arrives while the disk
- * works is the next turn's batch.
+ * A running member: Raft, log, store and peers brought together, on one thread. Messages, ticks and proposals go into the Raft
+ * core at any time; the pipeline carries out what it then wants done. What arrives while the disk works is its next batch.
  *
- * Invariants: the order within a turn (turn.ts); at most one turn at a time; each request is answered once (waiters.ts).
+ * Invariants: the order of the pipeline (pipeline.ts); each request is answered once (waiters.ts).
  * Neighbours: api/ asks through NodePort and the leader's part in leader-duties.ts; main starts and stops it.
  */
 import { LogIndex, NOBODY, type ClusterId, type MemberId, type Term } from '../../lib/ids.ts'
@@ -27,7 +26,6 @@ import {
   applyConfigChange,
   campaign,
   compact,
-  hasReady,
   leaderOf,
   readIndex,
   reportSnapshot,
@@ -38,7 +36,7 @@ import {
   transferLeader,
   type Raft,
   type RaftStatus,
-  type Ready,
+  type SoftState,
 } from '../raft/raft.ts'
 import type { StoredIdentity } from '../storage/data-directory.ts'
 import type { Wal } from '../storage/wal.ts'
@@ -50,12 +48,12 @@ import { Lessor } from './lessor.ts'
 import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
 import { Hasher } from './hasher.ts'
+import { Pipeline, type News } from './pipeline.ts'
 import { Proposals } from './proposals.ts'
 import { Quota } from './quota.ts'
 import { Reads } from './reads.ts'
 import type { Snapshots } from './snapshots.ts'
 import { StoreFiles } from './store-files.ts'
-import { runTurn, type TurnActions } from './turn.ts'
 
 export interface NodeParts {
   readonly identity: StoredIdentity
@@ -85,13 +83,13 @@ export class Node {
   readonly #wal: Wal
   readonly #snapshots: Snapshots
   readonly #applier: Applier
+  readonly #pipeline: Pipeline
   readonly #proposals: Proposals
   readonly #reads: Reads
   readonly #onRemoved: () => void
   readonly #onFatal: (error: unknown) => void
   #transport: PeerTransport | undefined
   #isPumpScheduled = false
-  #turn: Promise<void> | undefined
   #tickTimer: Timer | undefined
   #lastPublishMs = 0
   #compaction: CompactionCursor | undefined
@@ -135,6 +133,7 @@ export class Node {
       },
     )
     const currentStore = (): Store => this.store
+    this.#pipeline = this.#createPipeline()
     this.quota = new Quota(options.quotaBytes, currentStore)
     this.hasher = new Hasher(currentStore, options.clock, options.maintenance.compactHashCheckMs > 0)
     this.files = new StoreFiles({ snapshots: parts.snapshots, onFatal: this.#onFatal }, currentStore, () =>
@@ -316,7 +315,7 @@ export class Node {
     this.#onRemoved()
   }
 
-  /** Finishes the turn under way and makes everything durable. */
+  /** Finishes what is under way and makes everything durable. */
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#tickTimer?.cancel()
@@ -324,7 +323,7 @@ export class Node {
     this.#reads.stop()
     this.hasher.stop()
     this.lessor.demote()
-    await this.#turn
+    await this.#pipeline.stop()
     await this.#transport?.close()
     await this.#wal.close()
     await this.store.close()
@@ -379,7 +378,7 @@ export class Node {
 
   /** Everything that came in during this round of the event loop goes into one batch. */
   #schedulePump(): void {
-    if (this.#isPumpScheduled || this.#turn !== undefined) return
+    if (this.#isPumpScheduled) return
     this.#isPumpScheduled = true
     this.options.clock.soon(() => {
       this.#isPumpScheduled = false
@@ -388,18 +387,11 @@ export class Node {
   }
 
   #pump(): void {
-    if (this.#isStopped || this.#turn !== undefined) return
-    this.#guard(() => this.#feed())
-    if (!hasReady(this.#raft)) return
-    this.#turn = this.#runTurns().catch(this.#onFatal)
-  }
-
-  async #runTurns(): Promise<void> {
-    while (hasReady(this.#raft) && !this.#isStopped) {
-      await runTurn(this.#raft, this.#turnActions)
+    if (this.#isStopped) return
+    this.#guard(() => {
       this.#feed()
-    }
-    this.#turn = undefined
+      this.#pipeline.pump()
+    })
   }
 
   /** Hands waiting proposals and reads to the core. */
@@ -409,15 +401,19 @@ export class Node {
     if (round !== undefined && !readIndex(this.#raft, round).ok) this.#reads.dropped(round)
   }
 
-  readonly #turnActions: TurnActions = {
-    send: (messages) => this.#send(messages),
-    installSnapshot: (snapshot) => this.#installSnapshot(snapshot),
-    persist: (hardState, entries, mustSync) => this.#wal.append(hardState, entries, mustSync),
-    apply: async (entries) => {
-      await this.#applier.apply(entries)
-      if (entries.length > 0) this.#tellApplied()
-    },
-    afterTurn: (work) => this.#afterTurn(work),
+  #createPipeline(): Pipeline {
+    return new Pipeline(this.#raft, {
+      send: (messages) => this.#send(messages),
+      installSnapshot: (snapshot) => this.#installSnapshot(snapshot),
+      persist: (hardState, entries, mustSync) => this.#wal.append(hardState, entries, mustSync),
+      apply: async (entries) => {
+        await this.#applier.apply(entries)
+        this.#tellApplied()
+      },
+      tell: (news) => this.#onNews(news),
+      onProgress: () => this.#onProgress(),
+      onFatal: this.#onFatal,
+    })
   }
 
   #send(messages: readonly Message[]): void {
@@ -460,18 +456,29 @@ export class Node {
     if (!this.quota.hasRoomFor(1)) void this.#raiseNoSpace()
   }
 
-  #afterTurn(work: Ready): void {
-    for (const { requestId, index } of work.readStates) this.#reads.confirmed(requestId, index)
-    for (const requestId of work.readsDropped) this.#reads.dropped(requestId)
+  #onNews({ readStates, readsDropped, softState }: News): void {
+    for (const { requestId, index } of readStates) this.#reads.confirmed(requestId, index)
+    for (const requestId of readsDropped) this.#reads.dropped(requestId)
+    if (readStates.length > 0) this.#reads.applied(this.store.appliedIndex)
+    if (softState === undefined) return
+    this.#onSoftState(softState)
+    this.#leaveWhenRemoved()
+  }
+
+  #onProgress(): void {
     this.#reads.applied(this.store.appliedIndex)
-    if (work.softState !== undefined) this.#onSoftState(work.softState)
     this.#compactLog()
+    this.#leaveWhenRemoved()
+    this.#pump()
+  }
+
+  #leaveWhenRemoved(): void {
     if (this.#isRemoved || !isRemovedMember(this.store, this.memberId)) return
     // A leader that is removed first hands over: the others may need it for that.
     if (this.#raft.role.kind !== 'leader') this.becomeRemoved()
   }
 
-  #onSoftState(softState: NonNullable<Ready['softState']>): void {
+  #onSoftState(softState: SoftState): void {
     const { role, leader, term } = softState
     this.options.log.info({ role, leader: leader.toString(16), term }, 'role')
     if (role !== 'leader') this.lessor.demote()

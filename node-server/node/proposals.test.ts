@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LogIndex, MemberId, NOBODY, Term } from '../../lib/ids.ts'
 import { EMPTY_CONFIGURATION } from '../raft/membership.ts'
-import { advance, campaign, createRaft, hasReady, ready, type Raft } from '../raft/raft.ts'
+import { campaign, createRaft, type Raft } from '../raft/raft.ts'
+import { drain } from '../raft/testing/group.ts'
 import type { Outcome } from './applier.ts'
 import { DEFAULT_MAINTENANCE } from './options.ts'
 import { Proposals } from './proposals.ts'
@@ -60,7 +61,7 @@ test('what is meant for one term goes into no other, and to no other leader', as
   add(Term(1))
   proposals.feed(raft) // a follower
   campaign(raft)
-  while (hasReady(raft)) advance(raft, ready(raft)) // its own vote is durable
+  drain(raft) // its own vote is durable
   const { term } = raft
   assert.equal(raft.role.kind, 'leader')
   const length = raft.log.entries.length

@@ -38,7 +38,7 @@ export function campaign(raft: Raft, kind: CampaignKind): void {
  * otherwise lead, send entries, crash, and lead the same term again with other entries.
  */
 export function ownVoteDurable(raft: Raft): void {
-  const { role, toldHardState: durable } = raft
+  const { role, durableHardState: durable } = raft
   if (role.kind !== 'candidate' || durable.term !== raft.term || durable.vote !== raft.options.id) return
   recordVote(raft, role, raft.options.id, true)
 }

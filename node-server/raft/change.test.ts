@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { EMPTY_BYTES } from '../../lib/bytes.ts'
 import { LogIndex, Term } from '../../lib/ids.ts'
 import { lastIndex } from './log.ts'
-import { advance, campaign, isChangePending, propose, ready, status, step, tick, transferLeader } from './raft.ts'
+import { appended, campaign, isChangePending, propose, ready, status, step, tick, transferLeader } from './raft.ts'
 import {
   drain,
   ELECTION_TICKS,
@@ -183,9 +183,12 @@ test('a commit index waits for the next fsync, unless a membership change is com
     step(raft, { kind: 'append-request', ...from, ...at, entries })
     drain(raft)
     step(raft, { kind: 'heartbeat-request', ...from, commit: LogIndex(1), readBatch: 0 })
-    const work = ready(raft)
-    assert.equal(work.hardState?.commit, 1)
-    assert.equal(work.mustSync, kind === 'config')
+    const { append, committed } = ready(raft)
+    assert.equal(append?.hardState?.commit, 1)
+    assert.equal(append.mustSync, kind === 'config')
+    assert.equal(committed.length, kind === 'config' ? 0 : 1, 'the change is applied once its commit is durable')
+    appended(raft, append)
+    assert.equal(ready(raft).committed.length, kind === 'config' ? 1 : 0)
   }
 })
 
@@ -287,8 +290,7 @@ test('messages of members that are gone, or not there yet, do no harm', () => {
   step(leader, { kind: 'pre-vote-request', from, to: one, term: Term(2), lastIndex: LogIndex(9), lastTerm: Term(1) })
   step(leader, { kind: 'read-index-response', from, to: one, term: Term(1), requestId: 1, index: LogIndex(1) })
   const work = ready(leader)
-  advance(leader, work)
-  assert.deepEqual(work.promises, [])
+  assert.deepEqual(work.append, undefined)
   assert.deepEqual(work.readStates, [])
   assert.equal(leader.role.kind, 'leader')
   assert.ok(propose(leader, [{ kind: 'normal', data: EMPTY_BYTES }]).ok)

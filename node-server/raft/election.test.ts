@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { LogIndex, NOBODY, Term } from '../../lib/ids.ts'
 import { lastIndex } from './log.ts'
 import type { Message } from './message.ts'
-import { advance, campaign, hasReady, ready, status, step, tick } from './raft.ts'
+import { appended, campaign, hasReady, ready, status, step, tick } from './raft.ts'
 import {
   drain,
   ELECTION_TICKS,
@@ -68,11 +68,11 @@ test('Raft §5.2: election timeouts are random between one and two times electio
 test('Raft §5.2: one vote a term, also after a restart with what was durable', () => {
   const raft = startRaft(one, { configuration, term: 1 })
   step(raft, voteRequest(2, 0, 0))
-  const work = ready(raft)
-  assert.deepEqual(work.hardState, { term: 2, vote: two, commit: 0 })
-  assert.equal(work.mustSync, true)
-  assert.equal(voteOf(work.appends), undefined, 'a vote waits for the disk')
-  assert.equal(voteOf(work.promises), true)
+  const { messages, append } = ready(raft)
+  assert.deepEqual(append?.hardState, { term: 2, vote: two, commit: 0 })
+  assert.equal(append.mustSync, true)
+  assert.equal(voteOf(messages), undefined, 'a vote waits for the disk')
+  assert.equal(voteOf(append.promises), true)
   const again = startRaft(one, { configuration, term: 2, vote: two })
   step(again, { ...voteRequest(2, 9, 1), from: three })
   assert.equal(voteOf(drain(again)), false)
@@ -85,9 +85,9 @@ test('Raft §5.2: a vote given later in a term that is durable already is made d
   step(raft, voteRequest(2, 1, 1))
   assert.equal(voteOf(drain(raft)), false)
   step(raft, { ...voteRequest(2, 2, 1), from: three })
-  const work = ready(raft)
-  assert.deepEqual(work.hardState, { term: 2, vote: three, commit: 0 })
-  assert.equal(work.mustSync, true)
+  const { append } = ready(raft)
+  assert.deepEqual(append?.hardState, { term: 2, vote: three, commit: 0 })
+  assert.equal(append.mustSync, true)
 })
 
 test('thesis §9.6: a pre-vote for a term that is not new is denied, with the term to catch up to', () => {
@@ -223,11 +223,11 @@ test('a single voter leads only once its own vote is durable', () => {
   const raft = startRaft(one, { configuration: { voters: [one], learners: [two] } })
   campaign(raft)
   assert.equal(raft.role.kind, 'candidate')
-  const work = ready(raft)
-  assert.deepEqual(work.hardState, { term: 1, vote: one, commit: 0 })
-  assert.equal(work.mustSync, true)
-  assert.deepEqual(work.appends, [], 'nothing of the new term leaves before the fsync')
-  advance(raft, work)
+  const { messages, append } = ready(raft)
+  assert.deepEqual(append?.hardState, { term: 1, vote: one, commit: 0 })
+  assert.equal(append.mustSync, true)
+  assert.deepEqual(messages, [], 'nothing of the new term leaves before the fsync')
+  appended(raft, append)
   assert.equal(raft.role.kind, 'leader')
   assert.equal(hasReady(raft), true)
 })

@@ -1,7 +1,8 @@
 /**
  * The log as the core sees it: the entries after a snapshot point, in memory (Raft §5.3, §7).
  *
- * Invariants: base.index ≤ applied ≤ committed ≤ last index; unstableFrom ≤ last index + 1; entries are contiguous.
+ * Invariants: base.index ≤ applied ≤ committed ≤ last index; durableTo < unstableFrom ≤ last index + 1; entries are
+ * contiguous.
  */
 import { assert } from '../../lib/assert.ts'
 import { LogIndex, Term } from '../../lib/ids.ts'
@@ -15,6 +16,8 @@ export interface Log {
   offset: number
   committed: LogIndex
   applied: LogIndex
+  /** Entries up to here are on this member's disk; while a snapshot waits to be installed, this says nothing. */
+  durableTo: LogIndex
   /** The first index that was not yet handed out to be made durable. */
   unstableFrom: LogIndex
 }
@@ -31,6 +34,7 @@ export function createLog(
     offset: 0,
     committed,
     applied,
+    durableTo: LogIndex(base.index + entries.length),
     unstableFrom: LogIndex(base.index + entries.length + 1),
   }
   entries.forEach((entry, i) =>
@@ -77,10 +81,14 @@ export function slice(log: Log, from: LogIndex, to: LogIndex, maxSizeBytes: numb
 
 /** Whether there is a membership change among the entries behind `after`, up to `to` inclusive. */
 export function hasConfigEntry(log: Log, after: LogIndex, to: LogIndex): boolean {
+  return firstConfigEntry(log, after, to) !== undefined
+}
+
+export function firstConfigEntry(log: Log, after: LogIndex, to: LogIndex): LogIndex | undefined {
   const start = log.offset + Math.max(0, after - log.base.index)
   const end = log.offset + to - log.base.index
-  for (let at = start; at < end; at++) if (log.entries[at]?.kind === 'config') return true
-  return false
+  for (let at = start; at < end; at++) if (log.entries[at]?.kind === 'config') return log.entries[at]?.index
+  return undefined
 }
 
 /** Raft §5.4.1: the log with the later last term wins, then the longer one. */
@@ -108,6 +116,7 @@ export function appendAfterMatch(log: Log, entries: readonly Entry[]): void {
   assert(conflict.index > log.committed, `entry ${conflict.index} conflicts, but ${log.committed} is committed`)
   log.entries.length = log.offset + conflict.index - log.base.index - 1
   if (conflict.index < log.unstableFrom) log.unstableFrom = conflict.index
+  if (conflict.index <= log.durableTo) log.durableTo = LogIndex(conflict.index - 1)
   append(log, entries.slice(firstNew))
 }
 
@@ -153,5 +162,6 @@ export function resetTo(log: Log, index: LogIndex, term: Term): void {
   log.offset = 0
   log.committed = index
   log.applied = index
+  log.durableTo = index
   log.unstableFrom = LogIndex(index + 1)
 }

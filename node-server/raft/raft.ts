@@ -1,10 +1,10 @@
 /**
  * The Raft core: what one participant decides, as a state machine without disk, socket, clock or randomness of its own.
  *
- * The caller steps messages and ticks in, and carries out what {@link ready} returns, in this order: send `appends`;
- * install `snapshot`; make `hardState` and `entries` durable; send `promises`; apply `committed` (config entries through
- * {@link applyConfigChange}); then {@link advance}, before the next ready(). Entries and votes count, and are answered,
- * only once they are durable.
+ * The caller steps messages and ticks in, and carries out what {@link ready} returns: it sends `messages` at once; it makes
+ * `append` durable, then sends its promises, then calls {@link appended}; beside that it applies `committed` (config entries
+ * through {@link applyConfigChange}), then calls {@link applied}. While one of the two is under way, ready() gives out no
+ * other of its kind. Entries and votes count, and are answered, only once they are durable.
  *
  * Invariants: the term and the commit index never go back; one vote a term; a leader never overwrites its own entries;
  * only entries of the own term are committed by counting; at most one configuration change is under way.
@@ -26,8 +26,8 @@ import { addRead, forwardRead } from './read-index.ts'
 import { isPromotable, leaderOf, resetElectionTimer, send, type Raft, type RaftOptions } from './state.ts'
 import { isChangePending } from './status.ts'
 
-export { advance, hasReady, ready, type Ready } from './ready.ts'
-export { leaderOf, type Raft, type RaftOptions, type ReadState, type SoftState } from './state.ts'
+export { appended, applied, hasReady, ready, type Ready } from './ready.ts'
+export { leaderOf, type Append, type Raft, type RaftOptions, type ReadState, type SoftState } from './state.ts'
 export { isChangePending, status, type PeerStatus, type RaftStatus } from './status.ts'
 
 export interface RaftStart {
@@ -56,7 +56,7 @@ export function createRaft(options: RaftOptions, start: RaftStart): Raft {
     tickCount: 0,
     electionElapsed: 0,
     randomizedElectionTicks: options.electionTicks,
-    appends: [],
+    messages: [],
     promises: [],
     forwardedReads: new Map(),
     nextForwardedRead: Math.floor(options.random() * 2 ** 40),
@@ -65,7 +65,9 @@ export function createRaft(options: RaftOptions, start: RaftStart): Raft {
     pendingSnapshot: undefined,
     toldHardState: hardState,
     toldSoftState: { role: 'follower', leader: NOBODY, term: hardState.term },
-    isReadyOut: false,
+    durableHardState: hardState,
+    appendOut: undefined,
+    isApplyOut: false,
   }
   resetElectionTimer(raft)
   return raft

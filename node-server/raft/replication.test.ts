@@ -4,7 +4,8 @@ import { LogIndex, Term } from '../../lib/ids.ts'
 import { lastIndex, termAt } from './log.ts'
 import type { Message } from './message.ts'
 import {
-  advance,
+  appended,
+  applied,
   applyConfigChange,
   campaign,
   compact,
@@ -109,13 +110,19 @@ test('the leader counts itself only for what is durable; others may commit befor
   const group = groupOf(VOTERS)
   const leader = group.elect(one)
   propose(leader, [normal(1)])
-  const work = ready(leader)
-  assert.equal(work.appends.filter(({ kind }) => kind === 'append-request').length, 2, 'sent while the disk works')
+  const { messages, append } = ready(leader)
+  assert.ok(append !== undefined)
+  assert.equal(messages.filter(({ kind }) => kind === 'append-request').length, 2, 'sent while the disk works')
   step(leader, accepted(two, 1, 2))
   assert.equal(leader.log.committed, 1, 'one member and a disk that is not done are no majority')
   step(leader, accepted(three, 1, 2))
   assert.equal(leader.log.committed, 2)
-  advance(leader, work)
+  assert.deepEqual(ready(leader).committed, [], 'committed, and not durable here: not applied')
+  appended(leader, append)
+  assert.deepEqual(
+    ready(leader).committed.map(({ index }) => index),
+    [2],
+  )
 })
 
 test('Raft §5.4: learners get everything and count for nothing', () => {
@@ -128,15 +135,15 @@ test('Raft §5.4: learners get everything and count for nothing', () => {
   assert.equal(leader.log.committed, 1)
 })
 
-test('a single voter commits in the turn after its fsync', () => {
+test('a single voter commits once its fsync is done', () => {
   const raft = startRaft(one, { configuration: { voters: [one] } })
   campaign(raft)
   drain(raft)
   propose(raft, [normal(1), normal(1)])
-  const write = ready(raft)
-  assert.equal(write.entries.length, 2)
-  assert.deepEqual(write.committed, [])
-  advance(raft, write)
+  const { append, committed } = ready(raft)
+  assert.equal(append?.entries.length, 2)
+  assert.deepEqual(committed, [])
+  appended(raft, append)
   const visible = ready(raft)
   assert.deepEqual(
     visible.committed.map(({ index }) => index),
@@ -242,11 +249,11 @@ test('entries are acknowledged only with the Ready that makes them durable', () 
   const raft = startRaft(one, { configuration, term: 1 })
   const at = { from: two, to: one, term: Term(1), prevIndex: LogIndex(0), prevTerm: Term(0) }
   step(raft, { kind: 'append-request', ...at, entries: [entry(1, 1)], commit: LogIndex(0) })
-  const work = ready(raft)
-  assert.deepEqual(work.appends, [])
-  assert.deepEqual(work.entries, [entry(1, 1)])
-  assert.equal(work.mustSync, true)
-  assert.deepEqual(work.promises, [{ ...accepted(two, 1, 1), from: one, to: two }])
+  const { messages, append } = ready(raft)
+  assert.deepEqual(messages, [])
+  assert.deepEqual(append?.entries, [entry(1, 1)])
+  assert.equal(append.mustSync, true)
+  assert.deepEqual(append.promises, [{ ...accepted(two, 1, 1), from: one, to: two }])
 })
 
 test('Raft §7: a peer whose entries are gone gets a snapshot, and goes on behind it', () => {
@@ -264,12 +271,12 @@ test('Raft §7: a peer whose entries are gone gets a snapshot, and goes on behin
   assert.equal(request.snapshot.index, 4)
   assert.equal(status(leader).peers.find(({ id }) => id === three)?.state, 'snapshot')
   step(follower, request)
-  const work = ready(follower)
-  assert.equal(work.snapshot?.index, 4)
-  assert.deepEqual(work.hardState, { term: 1, vote: 0n, commit: 4 })
-  assert.ok(work.promises.some((promise) => promise.kind === 'append-response' && promise.index === 4))
-  group.mail.push(...work.promises)
-  advance(follower, work)
+  const { append } = ready(follower)
+  assert.equal(append?.snapshot?.index, 4)
+  assert.deepEqual(append.hardState, { term: 1, vote: 0n, commit: 4 })
+  assert.ok(append.promises.some((promise) => promise.kind === 'append-response' && promise.index === 4))
+  group.mail.push(...append.promises)
+  appended(follower, append)
   group.rejoin()
   group.settle()
   reportSnapshot(leader, three, true)
@@ -327,7 +334,7 @@ test('a membership change that is still being applied does not undo the configur
   const snapshot = { index: LogIndex(9), term: Term(1), configuration: newer, configIndex: LogIndex(8) }
   step(raft, { kind: 'snapshot-request', from: two, to: one, term: Term(1), snapshot })
   applyConfigChange(raft, LogIndex(2), { kind: 'simple', step: { kind: 'add-learner', memberId: three } })
-  advance(raft, work)
+  applied(raft, work.committed)
   assert.deepEqual(raft.configuration, newer)
   assert.equal(raft.configIndex, 8)
   assert.equal(raft.log.applied, 9)

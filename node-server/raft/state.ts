@@ -1,9 +1,10 @@
 /**
  * The state of one Raft participant, and what every role may do with it. Role-only facts live in that role's data.
  */
+import { unreachable } from '../../lib/assert.ts'
 import { NOBODY, type LogIndex, type MemberId, type Term } from '../../lib/ids.ts'
 import { hasConfigEntry, type Log } from './log.ts'
-import type { Configuration, HardState, Message, SnapshotMeta } from './message.ts'
+import type { Configuration, Entry, HardState, Message, SnapshotMeta } from './message.ts'
 import type { Progress } from './progress.ts'
 import { isVoter } from './quorum.ts'
 
@@ -78,6 +79,24 @@ export interface ReadState {
   readonly index: LogIndex
 }
 
+/** To be made durable, in this order, and then promised. */
+export interface Append {
+  /** To be installed first, once the store is through with what it was given; its bytes are on disk already. */
+  readonly snapshot: SnapshotMeta | undefined
+  /** They replace everything from the first one's index on. */
+  readonly entries: readonly Entry[]
+  /** Set when it changed. */
+  readonly hardState: HardState | undefined
+  /**
+   * Something was promised: hardState's term or vote, or entries. A mere commit index may wait for the next fsync, unless a
+   * membership change is committed with it: those who go may be gone for good once it is applied, and a member that then
+   * forgot the commit would wait for their votes for ever.
+   */
+  readonly mustSync: boolean
+  /** Votes and acknowledgements: they leave once all of the above is durable, since a crash before could forget it. */
+  readonly promises: readonly Message[]
+}
+
 export interface Raft {
   readonly options: RaftOptions
   term: Term
@@ -91,7 +110,7 @@ export interface Raft {
   electionElapsed: number
   randomizedElectionTicks: number
   /** Messages that promise nothing, and those that wait for the disk. */
-  appends: Message[]
+  messages: Message[]
   promises: Message[]
   /** Reads that this follower's leader was asked about: ID on the wire → the caller's ID. */
   readonly forwardedReads: Map<number, number>
@@ -99,11 +118,15 @@ export interface Raft {
   readStates: ReadState[]
   readsDropped: number[]
   pendingSnapshot: SnapshotMeta | undefined
-  /** What the last Ready told, to tell only changes. */
+  /** What was handed out last, to hand out only changes. */
   toldHardState: HardState
   toldSoftState: SoftState
-  /** Between ready() and advance(). */
-  isReadyOut: boolean
+  /** What a restart would find. */
+  durableHardState: HardState
+  /** On its way to the disk, with the hard state that the disk has once it is through. */
+  appendOut: { readonly append: Append; readonly hardState: HardState } | undefined
+  /** Committed entries are on their way into the store. */
+  isApplyOut: boolean
 }
 
 export interface SoftState {
@@ -130,20 +153,39 @@ export function isPromotable(raft: Raft): boolean {
   )
 }
 
-/** Messages of a promise wait for the fsync of the same Ready; only the kinds below may overtake it. */
+/** What must not be forgotten waits until it is durable; everything else leaves with the next Ready. */
 export function send(raft: Raft, message: Message): void {
+  if (isPromise(message)) raft.promises.push(message)
+  else raft.messages.push(message)
+}
+
+/**
+ * A vote, also that of a candidate for itself, and entries that are acknowledged (Raft §5: "updated on stable storage before
+ * responding"). A refusal or the answer to a heartbeat binds its sender to nothing: who votes in a later term does so
+ * durably, and whoever leads this one was elected by votes that are.
+ */
+function isPromise(message: Message): boolean {
   switch (message.kind) {
+    case 'vote-request':
+      return true
+    case 'vote-response':
+      return message.isGranted
+    case 'append-response':
+      return !message.isRejected
     case 'append-request':
     case 'heartbeat-request':
+    case 'heartbeat-response':
     case 'snapshot-request':
     case 'propose-request':
+    case 'pre-vote-request':
+    case 'pre-vote-response':
     case 'read-index-request':
     case 'read-index-response':
+    case 'timeout-now-request':
     case 'transfer-leader-request':
-      raft.appends.push(message)
-      return
+      return false
     default:
-      raft.promises.push(message)
+      return unreachable(message)
   }
 }
 

@@ -41,15 +41,21 @@ export interface Seen {
   pendingReads: number
 }
 
-/** They ask about a term that nobody is in yet, or carry another's question on before anything is written down. */
-const PROMISES_NOTHING: ReadonlySet<Message['kind']> = new Set([
-  'pre-vote-request',
-  'pre-vote-response',
-  'propose-request',
-  'read-index-request',
-  'read-index-response',
-  'transfer-leader-request',
+/** Whoever sends one of these must still be in its term after a crash: it votes, acknowledges, or leads. */
+const BINDS: ReadonlySet<Message['kind']> = new Set([
+  'vote-request',
+  'append-request',
+  'heartbeat-request',
+  'snapshot-request',
+  'timeout-now-request',
 ])
+
+function isBinding(message: Message): boolean {
+  if (message.kind === 'vote-response') return message.isGranted
+  if (message.kind === 'append-response') return !message.isRejected
+  return BINDS.has(message.kind)
+}
+
 const GENESIS = { index: LogIndex(1), term: Term(1) }
 const HASH_EVERY = 256
 
@@ -182,7 +188,7 @@ export class Oracle {
       if (kind === 'append-response' && !message.isRejected)
         demand(message.index <= durable.lastIndex, `8: ${name} acknowledged entry ${message.index} before its fsync`)
     }
-    if (PROMISES_NOTHING.has(kind)) return
+    if (!isBinding(message)) return
     if (term > (this.#toldTerm.get(from) ?? 0)) this.#toldTerm.set(from, term)
     if (kind === 'vote-request')
       this.#coverage.note(message.isTransfer ? 'election by transfer' : 'election by time-out')

@@ -6,7 +6,8 @@ import { LogIndex, MemberId, NOBODY, Term } from '../../../lib/ids.ts'
 import { EMPTY_CONFIGURATION } from '../membership.ts'
 import type { ConfigChange, Configuration, Entry, Message } from '../message.ts'
 import {
-  advance,
+  appended,
+  applied,
   applyConfigChange,
   createRaft,
   hasReady,
@@ -83,16 +84,22 @@ function decodeChange(entry: Entry): ConfigChange {
   ) as ConfigChange
 }
 
+/** The disk and the store do at once what they are given. */
+export function carryOut(raft: Raft, work: Ready): void {
+  if (work.append !== undefined) appended(raft, work.append)
+  for (const entry of work.committed)
+    if (entry.kind === 'config') applyConfigChange(raft, entry.index, decodeChange(entry))
+  if (work.committed.length > 0) applied(raft, work.committed)
+}
+
 /** Carries out what there is to do until nothing is left; returns what would have been sent. */
 export function drain(raft: Raft, onReady: (work: Ready) => void = () => {}): Message[] {
   const messages: Message[] = []
   while (hasReady(raft)) {
     const work = ready(raft)
     onReady(work)
-    messages.push(...work.appends, ...work.promises)
-    for (const entry of work.committed)
-      if (entry.kind === 'config') applyConfigChange(raft, entry.index, decodeChange(entry))
-    advance(raft, work)
+    messages.push(...work.messages, ...(work.append?.promises ?? []))
+    carryOut(raft, work)
   }
   return messages
 }

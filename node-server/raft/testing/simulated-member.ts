@@ -1,6 +1,7 @@
 /**
  * One member of a simulated cluster: the Raft core, a disk that forgets what was not synced, a store that is a digest of
- * what was applied, and turns whose steps are apart in time, so that messages and crashes fall in between.
+ * what was applied, and a lane for each of the two, whose steps are apart in time, so that messages and crashes fall in
+ * between.
  */
 import assert from 'node:assert/strict'
 import { LogIndex, NOBODY, Term, type MemberId } from '../../../lib/ids.ts'
@@ -8,7 +9,8 @@ import { lastIndex, termAt } from '../log.ts'
 import { EMPTY_CONFIGURATION } from '../membership.ts'
 import type { ConfigChange, Configuration, Entry, HardState, Message } from '../message.ts'
 import {
-  advance,
+  appended,
+  applied,
   applyConfigChange,
   compact,
   createRaft,
@@ -17,8 +19,8 @@ import {
   ready,
   step,
   tick,
+  type Append,
   type Raft,
-  type Ready,
 } from '../raft.ts'
 import { isOnMajorities, payloadOf, type Checker } from './checker.ts'
 import type { Random } from './random.ts'
@@ -58,8 +60,10 @@ export class SimulatedMember {
   store: StoreState
   incarnation = 0
   #checkedCommit = 0
-  #isTurning = false
-  #turnIsLost: (() => void) | undefined
+  /** What a crash may find on the disk although nobody was told. */
+  #underWay: (() => void) | undefined
+  /** Entries are on their way into the store; told when they are in it. */
+  #applying: (() => void)[] | undefined
   #nextRead = 0
   #reads = new Map<number, number>()
 
@@ -76,8 +80,8 @@ export class SimulatedMember {
     const disk = this.#disk
     this.incarnation += 1
     this.store = disk.store
-    this.#isTurning = false
-    this.#turnIsLost = undefined
+    this.#underWay = undefined
+    this.#applying = undefined
     this.#reads = new Map()
     this.#nextRead = 0
     this.received.clear()
@@ -111,7 +115,7 @@ export class SimulatedMember {
   crash(): void {
     if (this.raft === undefined) return
     const { random } = this.#world
-    if (random.chance(0.5)) this.#turnIsLost?.()
+    if (random.chance(0.5)) this.#underWay?.()
     const kept = this.#unsynced[random.below(this.#unsynced.length + 1) - 1]
     if (kept !== undefined) this.#disk.hardState = kept
     this.#unsynced = []
@@ -153,18 +157,48 @@ export class SimulatedMember {
     this.pump()
   }
 
-  /** Begins a turn if there is work; call it after everything that touches the core. */
+  /** Hands out what there is to do; call it after everything that touches the core. */
   pump(): void {
     const { raft } = this
     if (raft === undefined) return
     this.#check(raft)
-    if (this.#isTurning || !hasReady(raft)) return
-    const work = ready(raft)
-    this.#isTurning = true
-    this.#world.checker.handedOut(raft, work.entries)
-    this.#world.send(work.appends, this)
-    this.#turnIsLost = () => this.#persist(work)
-    this.#later(() => this.#finishDisk(raft, work))
+    while (hasReady(raft)) {
+      const { messages, append, committed, readStates } = ready(raft)
+      this.#world.send(messages, this)
+      if (append !== undefined) this.#append(raft, append)
+      if (committed.length > 0) this.#applyLater(raft, committed)
+      for (const { requestId, index } of readStates)
+        this.#world.checker.read(index, this.#readStart(requestId), this.id)
+    }
+  }
+
+  #append(raft: Raft, append: Append): void {
+    this.#world.checker.handedOut(raft, append.entries)
+    const write = (): void => {
+      this.#underWay = () => this.#persist(append)
+      this.#later(() => {
+        this.#persist(append)
+        this.#underWay = undefined
+        if (append.snapshot !== undefined) this.store = this.#disk.store
+        this.#world.send(append.promises, this)
+        appended(raft, append)
+        this.pump()
+      })
+    }
+    if (append.snapshot === undefined || this.#applying === undefined) write()
+    else this.#applying.push(write)
+  }
+
+  #applyLater(raft: Raft, committed: readonly Entry[]): void {
+    const waiting: (() => void)[] = []
+    this.#applying = waiting
+    this.#later(() => {
+      for (const entry of committed) this.#apply(raft, entry)
+      this.#applying = undefined
+      applied(raft, committed)
+      for (const write of waiting) write()
+      this.pump()
+    })
   }
 
   #check(raft: Raft): void {
@@ -187,21 +221,6 @@ export class SimulatedMember {
     })
   }
 
-  #finishDisk(raft: Raft, work: Ready): void {
-    this.#persist(work)
-    this.#turnIsLost = undefined
-    if (work.snapshot !== undefined) this.store = this.#disk.store
-    this.#world.send(work.promises, this)
-    this.#later(() => {
-      for (const entry of work.committed) this.#apply(raft, entry)
-      for (const { requestId, index } of work.readStates)
-        this.#world.checker.read(index, this.#readStart(requestId), this.id)
-      advance(raft, work)
-      this.#isTurning = false
-      this.pump()
-    })
-  }
-
   #readStart(requestId: number): number {
     const start = this.#reads.get(requestId)
     assert.ok(start !== undefined, `read ${requestId} was never asked for`)
@@ -209,7 +228,7 @@ export class SimulatedMember {
     return start
   }
 
-  #persist(work: Ready): void {
+  #persist(work: Append): void {
     const disk = this.#disk
     if (work.snapshot !== undefined) this.#installSnapshot(work.snapshot.index)
     const first = work.entries[0]
