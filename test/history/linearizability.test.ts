@@ -56,6 +56,13 @@ const GOOD: Readonly<Record<string, readonly Row[]>> = {
     [2, 3, put('b', '2'), told({ revision: 2 })],
     [4, 5, get('a'), found(2)],
   ],
+  'a serializable read tells which of two unknown outcomes took place': [
+    [0, 1, put('a', '1'), told({ revision: 2 })],
+    [2, 3, remove('a'), UNKNOWN],
+    [2, 3, put('b', '2'), UNKNOWN],
+    [4, 5, put('c', '3'), told({ revision: 4 })],
+    [6, 7, get('a', true), found(4, kv('a', '1', 2))],
+  ],
   'a lease ends by itself and takes its keys': [
     [0, 1, { kind: 'grant', id: '7', ttlSeconds: 1 }, told({ revision: 1 })],
     [2, 3, put('a', '1', '7'), told({ revision: 2 })],

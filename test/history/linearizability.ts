@@ -32,12 +32,29 @@ export function checkLinearizable(history: readonly Operation[], options: Partia
   const found = search.run()
   if (found === 'gave-up') return { kind: 'gave-up' }
   if (found === 'none') return { kind: 'violation', explanation: search.explanation() }
-  const states = search.states()
-  for (const read of prepared.serializable) {
-    const problem = serializableProblem(read, states)
-    if (problem !== undefined) return { kind: 'violation', explanation: problem }
+  const problem = firstProblem(prepared.serializable, search.states())
+  if (problem === undefined) return { kind: 'linearizable', states: search.states() }
+  // The first order that was found is not the only one: another may put in what is of unknown outcome as these reads saw it.
+  const stricter = new Search(prepared, complete.maxSteps, byRevisionRead(prepared.serializable))
+  if (stricter.run() !== 'found') return { kind: 'violation', explanation: problem }
+  return { kind: 'linearizable', states: stricter.states() }
+}
+
+function firstProblem(reads: readonly Operation[], states: ReadonlyMap<number, State>): string | undefined {
+  for (const read of reads) {
+    const problem = serializableProblem(read, states.get(revisionRead(read)))
+    if (problem !== undefined) return problem
   }
-  return { kind: 'linearizable', states }
+  return undefined
+}
+
+function revisionRead({ request, outcome }: Operation): number {
+  if (request.kind === 'range' && request.revision > 0) return request.revision
+  return outcome.kind === 'answer' ? (outcome.answer.revision ?? 0) : 0
+}
+
+function byRevisionRead(reads: readonly Operation[]): ReadonlyMap<number, readonly Operation[]> {
+  return Map.groupBy(reads, revisionRead)
 }
 
 interface Frame {
@@ -60,6 +77,8 @@ class Search {
   readonly #frames: Frame[] = []
   readonly #made: ReadonlySet<number>
   readonly #seen: Prepared['seen']
+  /** Serializable reads that the order must fit, by the revision they saw. */
+  readonly #reads: ReadonlyMap<number, readonly Operation[]>
   /** The required ones by the revision they were told, and how many of them from the first are done. */
   readonly #byRevision: readonly Candidate[]
   readonly #done = new Set<Candidate>()
@@ -70,13 +89,18 @@ class Search {
   #high = 0
   #best = { depth: -1, state: EMPTY, pending: [] as readonly Candidate[] }
 
-  constructor({ required, optional, made, seen }: Prepared, maxSteps: number) {
+  constructor(
+    { required, optional, made, seen }: Prepared,
+    maxSteps: number,
+    reads: ReadonlyMap<number, readonly Operation[]> = new Map(),
+  ) {
     this.#required = required.toSorted((a, b) => a.call - b.call)
     this.#optional = optional.toSorted((a, b) => a.call - b.call)
     this.#maxSteps = maxSteps
     this.#left = required.length
     this.#made = made
     this.#seen = seen
+    this.#reads = reads
     this.#byRevision = this.#required.toSorted((a, b) => a.told - b.told)
     this.#numbers = new Map(this.#required.map(({ operation }, index) => [operation, index]))
     this.#head = link(this.#required)
@@ -143,7 +167,9 @@ class Search {
 
   /** Somebody who is still to come was told an earlier revision, or the revision is another's or was seen otherwise. */
   #isTooLate(after: State, candidate: Candidate): boolean {
-    if (candidate.isOptional && after.revision > this.#state.revision && !this.#mayHaveMade(after)) return true
+    const isNew = after.revision > this.#state.revision
+    if (isNew && candidate.isOptional && !this.#mayHaveMade(after)) return true
+    if (isNew && !this.#fitsReads(after)) return true
     for (let i = this.#doneInOrder; i < this.#byRevision.length; i++) {
       const next = this.#byRevision[i]
       if (next === undefined || next.told >= after.revision) return false
@@ -155,6 +181,10 @@ class Search {
   #mayHaveMade({ revision, keys }: State): boolean {
     if (this.#made.has(revision)) return false
     return (this.#seen.get(revision) ?? []).every(({ key, value }) => keys.get(key)?.value === value)
+  }
+
+  #fitsReads(state: State): boolean {
+    return (this.#reads.get(state.revision) ?? []).every((read) => serializableProblem(read, state) === undefined)
   }
 
   #advance(): void {
@@ -308,11 +338,10 @@ function fingerprint({ revision, compacted, keys, leases }: State): string {
 /** A member's own answer may be old, but it must have been true at its revision. */
 function serializableProblem(
   { request, outcome, ...rest }: Operation,
-  states: ReadonlyMap<number, State>,
+  state: State | undefined,
 ): string | undefined {
   if (request.kind !== 'range' || outcome.kind !== 'answer') return undefined
-  const { revision: header = 0, ...told } = outcome.answer
-  const state = states.get(request.revision > 0 ? request.revision : header)
+  const { revision: _header, ...told } = outcome.answer
   const expected = state === undefined ? undefined : rangeAnswer(state.keys, request)
   if (expected !== undefined && agrees(told, expected)) return undefined
   return `a serializable read was never true: ${JSON.stringify({ request, outcome, ...rest })}\n  at that revision: ${JSON.stringify(expected)}`
