@@ -221,16 +221,15 @@ export class Administrator {
 
   async #remove(memberId: string): Promise<boolean> {
     const world = this.#world
-    const before = this.#status()
-    const isLeader = before?.leader === memberId
-    const removed = await this.#until((status) =>
-      status.members.some(({ id }) => id === memberId)
-        ? { kind: 'remove', operationId: '', expectedConfigIndex: status.configIndex, memberId }
-        : undefined,
-    )
+    let decidedOn: AdminStatus | undefined
+    const removed = await this.#until((status) => {
+      if (!status.members.some(({ id }) => id === memberId)) return undefined
+      decidedOn = status
+      return { kind: 'remove', operationId: '', expectedConfigIndex: status.configIndex, memberId }
+    })
     if (removed === undefined) return false
-    if (isLeader) world.coverage.note('leader removed')
-    this.#left(memberId, before)
+    if (decidedOn?.leader === memberId) world.coverage.note('leader removed')
+    this.#left(memberId, decidedOn)
     return true
   }
 
