@@ -171,6 +171,33 @@ test('what only a watch or a serializable read has seen of the end has happened'
   assert.equal(verdictOf(...operations.slice(0, 1), read), 'violation')
 })
 
+test('a compaction of unknown outcome may have taken the previous value that a watch is not told', () => {
+  const operations = [
+    one(put('a', '1'), told({ revision: 2 })),
+    one(put('a', '2'), told({ revision: 3 })),
+    one({ kind: 'compact', revision: 3 }, UNKNOWN),
+  ]
+  const second = kv('a', '2', 3, { createRevision: 2, version: 2 })
+  const response = { at: 0, isCanceled: false, compactRevision: 0, isFragment: false }
+  const watch: WatchHistory = {
+    watcher: 1,
+    member: 'm1',
+    key: 'a',
+    rangeEnd: '',
+    startRevision: 3,
+    prevKv: true,
+    noPut: false,
+    noDelete: false,
+    responses: [
+      { ...response, revision: 3, isCreated: true, events: [] },
+      { ...response, revision: 3, isCreated: false, events: [{ kind: 'put', kv: second, prevKv: undefined }] },
+    ],
+  }
+  assert.equal(historyProblem({ operations, watches: [watch] }), undefined)
+  const uncompacted = { operations: operations.slice(0, 2), watches: [watch] }
+  assert.match(historyProblem(uncompacted) ?? '', /told nothing before/)
+})
+
 test('a txn, a delete and a revoke change keys in the order that watches must tell', () => {
   const order = (...requests: readonly Request[]): readonly string[] => {
     let state = EMPTY

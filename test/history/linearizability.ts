@@ -336,10 +336,7 @@ function fingerprint({ revision, compacted, keys, leases }: State): string {
 }
 
 /** A member's own answer may be old, but it must have been true at its revision. */
-function serializableProblem(
-  { request, outcome, ...rest }: Operation,
-  state: State | undefined,
-): string | undefined {
+function serializableProblem({ request, outcome, ...rest }: Operation, state: State | undefined): string | undefined {
   if (request.kind !== 'range' || outcome.kind !== 'answer') return undefined
   const { revision: _header, ...told } = outcome.answer
   const expected = state === undefined ? undefined : rangeAnswer(state.keys, request)

@@ -38,9 +38,16 @@ export interface WatchHistory {
   readonly responses: readonly WatchResponse[]
 }
 
-/** Undefined when all is well. `states` as checkLinearizable gives them. */
-export function watchProblem(watch: WatchHistory, states: ReadonlyMap<number, State>): string | undefined {
-  const expected = new Expected(watch, states, compactedInTheEnd(states))
+/**
+ * Undefined when all is well. `states` as checkLinearizable gives them; `mayBeCompacted`: the highest revision that somebody
+ * asked to compact and had no answer.
+ */
+export function watchProblem(
+  watch: WatchHistory,
+  states: ReadonlyMap<number, State>,
+  mayBeCompacted = 0,
+): string | undefined {
+  const expected = new Expected(watch, states, Math.max(mayBeCompacted, compactedInTheEnd(states)))
   for (const response of watch.responses) {
     const problem = expected.take(response)
     if (problem === undefined) continue
