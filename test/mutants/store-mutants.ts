@@ -15,9 +15,41 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'acknowledged before the fsync',
-    file: `${NODE}/turn.ts`,
-    find: 'await Promise.all([persisted, actions.apply(durable)])\n  actions.send(work.promises)',
-    replace: 'actions.send(work.promises)\n  await Promise.all([persisted, actions.apply(durable)])',
+    file: `${NODE}/pipeline.ts`,
+    find: 'await this.#actions.persist(append.hardState, append.entries, append.mustSync)\n    this.#actions.send(append.promises)',
+    replace:
+      'this.#actions.send(append.promises)\n    await this.#actions.persist(append.hardState, append.entries, append.mustSync)',
+  },
+  {
+    name: 'an acknowledgement does not wait for the fsync under way',
+    file: `${RAFT}/ready.ts`,
+    find: 'const append = raft.appendOut === undefined ? takeAppend(raft) : undefined',
+    replace:
+      'const append = raft.appendOut === undefined ? takeAppend(raft) : undefined\n  raft.messages.push(...raft.promises.splice(0))',
+  },
+  {
+    name: 'what comes in during an fsync counts as written by it',
+    file: `${RAFT}/ready.ts`,
+    find: 'log.durableTo = LogIndex(log.unstableFrom - 1)',
+    replace: 'log.durableTo = lastIndex(log)',
+  },
+  {
+    name: 'what is overwritten during its fsync is not written again',
+    file: `${RAFT}/log.ts`,
+    find: 'if (conflict.index < log.unstableFrom) log.unstableFrom = conflict.index',
+    replace: '',
+  },
+  {
+    name: 'entries are applied before they are durable here',
+    file: `${RAFT}/ready.ts`,
+    find: 'const to = LogIndex(Math.min(log.committed, log.durableTo))',
+    replace: 'const to = log.committed',
+  },
+  {
+    name: 'a snapshot becomes the store while entries go into the one before',
+    file: `${NODE}/pipeline.ts`,
+    find: 'await this.#applying // into the store that the snapshot replaces',
+    replace: '',
   },
   {
     name: 'the log is never synced',
