@@ -42,6 +42,7 @@ async function planExisting(
   const own = new Set(config.initialAdvertisePeerURLs)
   const urls = start.members.flatMap(({ peerURLs }) => peerURLs).filter((url) => !own.has(url))
   const failures: string[] = []
+  let stranger: string | undefined
   for (const url of urls) {
     const answer = await query(url, encodeJson({ kind: 'members' }), QUERY_TIMEOUT_MS, tls)
     const decoded = answer.ok ? decodePeerAnswer(answer.value) : undefined
@@ -53,9 +54,9 @@ async function planExisting(
     const members = decoded.answer.members.map((member) => ({ ...member, id: MemberId(parseId(member.id) ?? 0n) }))
     const self = members.find((member) => member.peerURLs.some((peerURL) => own.has(peerURL)))
     if (self === undefined) {
-      return err(
-        `the cluster at ${url} has no member with the peer URLs ${[...own].join(', ')}: add it first (etcdctl member add ${config.name} --peer-urls=${[...own].join(',')})`,
-      )
+      // It may be behind, or joining itself: another one may know better.
+      stranger ??= `the cluster at ${url} has no member with the peer URLs ${[...own].join(', ')}: add it first (etcdctl member add ${config.name} --peer-urls=${[...own].join(',')})`
+      continue
     }
     return ok({
       kind: 'join',
@@ -66,5 +67,6 @@ async function planExisting(
       operationId: '',
     })
   }
+  if (stranger !== undefined) return err(stranger)
   return err(`no member of --initial-cluster answers, so there is nobody to join: ${failures.join('; ')}`)
 }

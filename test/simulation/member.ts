@@ -3,7 +3,7 @@
  * member, with its API, on the simulated disk, network and clock.
  */
 import { join } from 'node:path'
-import { NOBODY } from '../../lib/ids.ts'
+import { NOBODY, type MemberId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import type { ServiceTable } from '../../node-server/grpc/service.ts'
@@ -41,6 +41,7 @@ export interface Life {
   host: Host | undefined
   /** There is no data: it waits to be told what to be. */
   isWaiting: boolean
+  /** While it runs, whether it serves clients or not. */
   port: NodePort | undefined
   services: ServiceTable | undefined
   seen: Seen | undefined
@@ -64,6 +65,8 @@ export class SimulatedMember {
   isInUse = false
   state: MemberState = { kind: 'down' }
   lives = 0
+  /** The member, of all that this machine was, that has served clients last. */
+  #servedAs: MemberId | undefined
 
   constructor(name: string, world: World) {
     this.name = name
@@ -117,10 +120,11 @@ export class SimulatedMember {
       node: this.#nodeOptions(clock),
       connect: async (self, handlers) => this.#connect(life, disk, self, handlers),
       onFatal: (error) => this.#fatal(life, error),
-      onRunning: async (port) => this.#serve(life, port),
-      onPaused: async () => void (life.services = undefined),
+      onRunning: (port) => this.#runs(life, port),
+      onAdmitted: async (port) => this.#serve(life, port),
+      onPaused: async () => void (life.port = life.services = undefined),
       onRemoved: () => {
-        life.services = undefined
+        life.port = life.services = undefined
         world.log.add(this.name, 'was removed')
       },
     })
@@ -219,13 +223,22 @@ export class SimulatedMember {
     return this.#world.network.attach(host)
   }
 
-  async #serve(life: Life, port: NodePort): Promise<void> {
-    const world = this.#world
+  #runs(life: Life, port: NodePort): void {
     const node = life.lifecycle.running?.node
     if (node === undefined) return
     life.port = port
     if (node.clusterId === CLUSTER) this.#watch(life, node)
-    const { clock } = life
+  }
+
+  #serve(life: Life, port: NodePort): void {
+    const world = this.#world
+    const { clock, seen } = life
+    if (seen !== undefined) {
+      const isLed = port.status().leader !== NOBODY
+      if (!isLed) world.coverage.note('restarted member serves without a leader')
+      world.oracle.serves(port.store, seen, !isLed && this.#servedAs === port.memberId)
+      this.#servedAs = port.memberId
+    }
     const hub = new WatchHub(port, clock)
     const watch = { hub, electionMs: ELECTION_MS, random: world.random.next, outboxBytes: OUTBOX_BYTES }
     port.onApplied(() => {
@@ -277,7 +290,7 @@ export class SimulatedMember {
     await new Promise<void>((resolve) => {
       life.onEnd.add(resolve)
       life.clock.after(0, () => {
-        life.services = undefined
+        life.port = life.services = undefined
         life.lifecycle.stop().then(end, end)
       })
       schedule.after(5000, end)
