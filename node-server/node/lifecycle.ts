@@ -3,7 +3,7 @@
  *
  *   waiting ──bootstrap | join──► running ──removed by the cluster──► removed
  *
- * The admin API is there in every state; the etcd API only while running. Which cluster a member belongs to is decided once
+ * The admin API is there in every state; the etcd API only while running, and from when admission.ts lets clients in. Which cluster a member belongs to is decided once
  * and stands in its data directory.
  */
 import { createHash } from 'node:crypto'
@@ -249,7 +249,7 @@ export class Lifecycle implements AdminPort {
     const { leader, appliedIndex } = node.status()
     if (appliedIndex === 0) return 'waiting for the first snapshot from the leader'
     if (leader === NOBODY) return 'no leader is known'
-    return admission.isOpen ? undefined : 'catching up with the leader'
+    return admission.isOpen ? undefined : 'catching up with what the cluster has committed'
   }
 
   status(): AdminStatus {

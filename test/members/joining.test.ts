@@ -45,7 +45,7 @@ after(() => rig.close())
 
 /** Asks one member everything, and notes what it should not have said. */
 class Questioner {
-  readonly wrong: string[] = []
+  readonly #wrong = new Set<string>()
   readonly #member: MemberProcess
   /** What was committed when the member was told to join. */
   readonly #revision: bigint
@@ -66,6 +66,10 @@ class Questioner {
     return answered.every(Boolean)
   }
 
+  get wrong(): readonly string[] {
+    return [...this.#wrong]
+  }
+
   end(): void {
     for (const watch of this.#watches) watch.cancel()
   }
@@ -76,7 +80,7 @@ class Questioner {
     if (!Buffer.isBuffer(bytes)) return this.#isRefused(bytes, 'a serializable get')
     const { header, count } = RangeResponse.decode(bytes)
     this.#knows(header?.revision, 'a get')
-    if (count < BigInt(KEYS)) this.wrong.push(`a get says that there are ${count} keys`)
+    if (count < BigInt(KEYS)) this.#wrong.add(`a get says that there are ${count} keys`)
     return true
   }
 
@@ -84,7 +88,7 @@ class Questioner {
     const request = PutRequest.fromPartial({ key: Buffer.from('other'), value: Buffer.from(String(this.#rounds)) })
     const bytes = await this.#call('/etcdserverpb.KV/Put', PutRequest.encode(request).finish())
     if (!Buffer.isBuffer(bytes)) return this.#isRefused(bytes, 'a put')
-    if (this.#isLearner) this.wrong.push('a learner takes a put')
+    if (this.#isLearner) this.#wrong.add('a learner takes a put')
     this.#knows(PutResponse.decode(bytes).header?.revision, 'a put')
     return true
   }
@@ -94,7 +98,7 @@ class Questioner {
     if (!Buffer.isBuffer(bytes)) return this.#isRefused(bytes, 'a status')
     const { header, isLearner } = StatusResponse.decode(bytes)
     this.#knows(header?.revision, 'a status')
-    if (isLearner !== this.#isLearner) this.wrong.push(`a status says isLearner: ${isLearner}`)
+    if (isLearner !== this.#isLearner) this.#wrong.add(`a status says isLearner: ${isLearner}`)
     return true
   }
 
@@ -111,7 +115,7 @@ class Questioner {
         if (created) this.#knows(header?.revision, 'a new watch')
         const revisions = events.map(({ kv }) => KeyValue.decode(kv ?? Buffer.alloc(0)).modRevision)
         const old = revisions.filter((revision) => revision <= this.#revision)
-        if (old.length > 0) this.wrong.push(`a watch from now on tells ${old.length} events of the past`)
+        if (old.length > 0) this.#wrong.add(`a watch from now on tells ${old.length} events of the past`)
         resolve(true)
       })
     })
@@ -122,14 +126,14 @@ class Questioner {
   }
 
   #knows(revision: bigint | undefined, what: string): void {
-    if ((revision ?? 0n) < this.#revision) this.wrong.push(`${what} is answered at revision ${revision}`)
+    if ((revision ?? 0n) < this.#revision) this.#wrong.add(`${what} is answered at revision ${revision}`)
   }
 
   /** Whether it was the refusal of a learner, which is an answer. */
   #isRefused({ code, details }: ServiceError, what: string): boolean {
     const isOfLearner = this.#isLearner && code === Code.FAILED_PRECONDITION && FOR_LEARNERS.test(details)
     const isNobody = code === Code.UNAVAILABLE || code === Code.DEADLINE_EXCEEDED || code === Code.CANCELLED
-    if (!isOfLearner && !isNobody) this.wrong.push(`${what} is refused: ${code} ${details}`)
+    if (!isOfLearner && !isNobody) this.#wrong.add(`${what} is refused: ${code} ${details}`)
     return isOfLearner
   }
 }
@@ -171,4 +175,25 @@ test('a voter that joins is not there for clients until it has caught up', async
   const voter = await joinUnderQuestions('voter', false)
   await voter.isReady()
   assert.deepEqual(await voter.etcd.all('serializable'), await first.etcd.all())
+})
+
+test('a member that is started again without a quorum serves what it had: nothing of it is missing, and nothing new is taken', async () => {
+  const { members, flags } = await rig.cluster(['r0', 'r1', 'r2'])
+  const [survivor, other] = members
+  assert.ok(survivor !== undefined && other !== undefined)
+  let revision = 0n
+  for (let i = 0; i < 50; i++) revision = await survivor.etcd.put(`key/${i}`, 'value')
+  await eventually('it has all of it', async () => assert.equal(BigInt((await survivor.status()).revision), revision))
+  await Promise.all(members.map((member) => member.kill('SIGTERM')))
+  await survivor.start(flags)
+  const all = await eventually('it serves', () => survivor.etcd.all('serializable'))
+  assert.equal(all.size, 50)
+  assert.match(survivor.output, /no leader answers/)
+  await assert.rejects(survivor.etcd.put('key', 'value'), /etcdserver: no leader/)
+  const ready = await fetch(survivor.adminURL('/readyz'))
+  assert.deepEqual([ready.status, await ready.text()], [503, 'no leader is known\n'])
+
+  await other.start(flags)
+  await Promise.all([survivor, other].map((member) => member.isReady()))
+  assert.ok((await survivor.etcd.put('key', 'value')) > revision)
 })

@@ -10,7 +10,7 @@ import type { ServiceTable } from '../../node-server/grpc/service.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/open.ts'
-import { DEFAULT_MAINTENANCE, type NodeOptions } from '../../node-server/node/options.ts'
+import { DEFAULT_MAINTENANCE, requestTimeoutMs, type NodeOptions } from '../../node-server/node/options.ts'
 import type { Node } from '../../node-server/node/node.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
 import { WatchHub } from '../../node-server/node/watch-hub.ts'
@@ -31,6 +31,8 @@ const TICK_MS = 100
 /** Little, so that a slow watcher's stream is full after a few responses. */
 const OUTBOX_BYTES = 1500
 export const ELECTION_MS = 1000
+/** For which a member looks for a leader before it serves without one, by a clock that is fast. */
+const LEADERLESS_MS = 0.95 * requestTimeoutMs({ electionMs: ELECTION_MS })
 
 /** One life of a process. */
 export interface Life {
@@ -43,6 +45,8 @@ export interface Life {
   isWaiting: boolean
   /** While it runs, whether it serves clients or not. */
   port: NodePort | undefined
+  /** When it began to run. */
+  beganMs: number
   services: ServiceTable | undefined
   seen: Seen | undefined
   /** Told when the process is gone. */
@@ -136,6 +140,7 @@ export class SimulatedMember {
       host: undefined,
       isWaiting: false,
       port: undefined,
+      beganMs: 0,
       services: undefined,
       seen: undefined,
       onEnd: new Set(),
@@ -227,6 +232,7 @@ export class SimulatedMember {
     const node = life.lifecycle.running?.node
     if (node === undefined) return
     life.port = port
+    life.beganMs = this.#world.schedule.now
     if (node.clusterId === CLUSTER) this.#watch(life, node)
   }
 
@@ -234,9 +240,10 @@ export class SimulatedMember {
     const world = this.#world
     const { clock, seen } = life
     if (seen !== undefined) {
-      const isLed = port.status().leader !== NOBODY
-      if (!isLed) world.coverage.note('restarted member serves without a leader')
-      world.oracle.serves(port.store, seen, !isLed && this.#servedAs === port.memberId)
+      const isAlone = port.status().leader === NOBODY
+      if (isAlone) world.coverage.note('restarted member serves without a leader')
+      const hasWaited = world.schedule.now - life.beganMs >= LEADERLESS_MS
+      world.oracle.serves(port.store, seen, isAlone && hasWaited && this.#servedAs === port.memberId)
       this.#servedAs = port.memberId
     }
     const hub = new WatchHub(port, clock)
