@@ -1,15 +1,25 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { test, type TestContext } from 'node:test'
 import { ClusterId, MemberId } from '../lib/ids.ts'
 import { systemClock } from '../lib/system-clock.ts'
 import { encodeJson } from './node/peer-requests.ts'
 import { planStart } from './static-start.ts'
-import { freePort } from '../test/members/member-process.ts'
 import { Transport } from './transport/transport.ts'
 
 const OWN_URL = 'http://127.0.0.1:1'
 const START = { kind: 'existing', token: '' } as const
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  await new Promise((resolve) => server.close(resolve))
+  return address.port
+}
 
 /** A member that says that these are the peer URLs of the cluster's members. */
 async function memberThatKnows(t: TestContext, peerURLs: readonly string[]): Promise<string> {
@@ -35,10 +45,10 @@ async function memberThatKnows(t: TestContext, peerURLs: readonly string[]): Pro
 }
 
 const plan = (urls: readonly string[]): ReturnType<typeof planStart> =>
-  planStart({ name: 'new', initialAdvertisePeerURLs: [OWN_URL] } as unknown as Parameters<typeof planStart>[0], {
-    ...START,
-    members: [...urls, OWN_URL].map((url, i) => ({ name: `m${i}`, peerURLs: [url] })),
-  })
+  planStart(
+    { name: 'new', initialAdvertisePeerURLs: [OWN_URL] },
+    { ...START, members: [...urls, OWN_URL].map((url, i) => ({ name: `m${i}`, peerURLs: [url] })) },
+  )
 
 test('who joins asks on where it is not known yet: that member may be behind, or joining itself', async (t) => {
   const behind = await memberThatKnows(t, ['http://127.0.0.1:2'])

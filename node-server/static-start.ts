@@ -9,12 +9,13 @@ import { decodePeerAnswer, encodeJson } from './node/peer-requests.ts'
 import type { TlsDialer } from './tls/dialer.ts'
 import { query } from './transport/query.ts'
 
+type Self = Pick<Config, 'name' | 'initialAdvertisePeerURLs'>
 type StaticStart = Exclude<Config['start'], { kind: 'wait' }>
 
 const QUERY_TIMEOUT_MS = 3000
 
 /** `tls`: for https URLs of the members there are. */
-export function planStart(config: Config, start: StaticStart, tls?: TlsDialer): Promise<Result<StartPlan, string>> {
+export function planStart(config: Self, start: StaticStart, tls?: TlsDialer): Promise<Result<StartPlan, string>> {
   return start.kind === 'new' ? Promise.resolve(planNew(config, start)) : planExisting(config, start, tls)
 }
 
@@ -35,7 +36,7 @@ export function planNew(
 
 /** The cluster was told of this member (member add); its members know under which ID. */
 async function planExisting(
-  config: Config,
+  config: Self,
   start: StaticStart,
   tls: TlsDialer | undefined,
 ): Promise<Result<StartPlan, string>> {

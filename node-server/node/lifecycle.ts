@@ -3,8 +3,8 @@
  *
  *   waiting ──bootstrap | join──► running ──removed by the cluster──► removed
  *
- * The admin API is there in every state; the etcd API only while running, and from when admission.ts lets clients in. Which cluster a member belongs to is decided once
- * and stands in its data directory.
+ * The admin API is there in every state; the etcd API only while running, once the member may answer (admission.ts). Which
+ * cluster a member belongs to is decided once and stands in its data directory.
  */
 import { createHash } from 'node:crypto'
 import type {
@@ -131,7 +131,7 @@ export class Lifecycle implements AdminPort {
     }
     upkeep.start(onFatal)
     this.#options.onRunning?.(port)
-    // Not waited for: whoever told this member to join wants to hear that it runs, and it may not catch up for long.
+    // Not waited for: whoever told this member to join wants to hear that it runs; to catch up may take long.
     admission.begin(node).catch(onFatal)
     return ok(undefined)
   }
