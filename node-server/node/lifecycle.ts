@@ -323,8 +323,9 @@ export class Lifecycle implements AdminPort {
     const { volume, dataDirectory, onFatal, onRemoved } = this.#options
     if (identity === undefined) return
     this.#identity = { ...identity, isRemoved: true }
-    this.#marking = markRemoved(volume.disk, dataDirectory, identity).catch(onFatal)
-    void this.#running?.admission.end().then(onRemoved)
+    const ended = this.#running?.admission.end()
+    const marked = markRemoved(volume.disk, dataDirectory, identity)
+    this.#marking = Promise.all([marked, ended]).then(onRemoved, onFatal)
   }
 }
 
