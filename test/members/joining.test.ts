@@ -18,7 +18,7 @@ import {
   WatchRequest,
   WatchResponse,
 } from '../../node-server/proto/generated/etcd/rpc.ts'
-import { eventually, Rig, type Cluster, type MemberProcess } from './member-process.ts'
+import { eventually, freePort, Rig, type Cluster, type MemberProcess } from './member-process.ts'
 
 const KEYS = 2000
 const BATCH = 200
@@ -140,7 +140,8 @@ class Questioner {
 
 async function joinUnderQuestions(name: string, isLearner: boolean): Promise<MemberProcess> {
   const joiner = await rig.member(name)
-  await joiner.start(['--initial-cluster-state=wait'])
+  const metricsURL = `http://127.0.0.1:${await freePort()}`
+  await joiner.start(['--initial-cluster-state=wait', `--listen-metrics-urls=${metricsURL}`])
   const { member } = await first.etcd.addMember(joiner.peerURL, isLearner)
   const revision = await first.etcd.put('added', name)
   const { clusterId, members, configIndex } = await first.status()
@@ -151,11 +152,14 @@ async function joinUnderQuestions(name: string, isLearner: boolean): Promise<Mem
     const join = { operationId: `join ${name}`, clusterId, memberId, expectedConfigIndex: configIndex, members }
     const { code, body } = await joiner.post(ADMIN_PATHS.join, join)
     assert.equal(code, 200, JSON.stringify(body))
-    // Nobody can tell it anything yet; it can be asked by the admin API that it is on its way.
+    // Nobody can tell it anything yet.
     for (let i = 0; i < EARLY_ROUNDS; i++) await questioner.round()
     assert.deepEqual(questioner.wrong, [])
+    // How it is can be asked all the time, elsewhere.
     const ready = await fetch(joiner.adminURL('/readyz'))
     assert.deepEqual([ready.status, await ready.text()], [503, 'waiting for the first snapshot from the leader\n'])
+    const health = await fetch(`${metricsURL}/health`)
+    assert.deepEqual([health.status, await health.json()], [503, { health: 'false', reason: 'RAFT NO LEADER' }])
     for (const one of cluster.members) await one.kill('SIGCONT')
     await eventually('everything is answered', async () => assert.ok(await questioner.round()))
     assert.deepEqual(questioner.wrong, [])
