@@ -50,7 +50,7 @@ import { Lessor } from './lessor.ts'
 import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
 import { Hasher } from './hasher.ts'
-import { Proposals } from './proposals.ts'
+import { Proposals, type Objection } from './proposals.ts'
 import { Quota } from './quota.ts'
 import { Reads } from './reads.ts'
 import type { Snapshots } from './snapshots.ts'
@@ -165,6 +165,14 @@ export class Node {
     return this.#isRemoved
   }
 
+  get isStopped(): boolean {
+    return this.#isStopped || this.#isRemoved
+  }
+
+  get #isLearner(): boolean {
+    return this.#raft.configuration.learners.includes(this.memberId)
+  }
+
   get pendingProposals(): number {
     return this.#proposals.waiters.size
   }
@@ -193,13 +201,14 @@ export class Node {
   }
 
   status(): NodeStatus {
-    const { leader, term, committed, configuration } = this.raftStatus()
+    const { leader, term, committed } = this.raftStatus()
     return {
       leader,
       term,
       commitIndex: committed,
       appliedIndex: this.store.appliedIndex,
-      isLearner: configuration.learners.includes(this.memberId),
+      isLearner: this.#isLearner,
+      isStopped: this.isStopped,
     }
   }
 
@@ -223,7 +232,8 @@ export class Node {
       await this.#raiseNoSpace()
       return err('no-space')
     }
-    return applied(await this.proposeCommand({ kind, requestId: this.nextRequestId(), request }))
+    const notByLearners: Objection = () => (this.#isLearner ? 'not-supported-for-learner' : undefined)
+    return applied(await this.proposeCommand({ kind, requestId: this.nextRequestId(), request }, notByLearners))
   }
 
   /** Resolves once it is in force here, or could not be raised. */
@@ -252,17 +262,17 @@ export class Node {
   }
 
   /** Resolves with what applying it gave, or with why that is not known. Membership changes only on the leader. */
-  proposeCommand(command: Command, onlyInTerm?: Term): Promise<Outcome> {
+  proposeCommand(command: Command, objection: Objection = () => undefined): Promise<Outcome> {
     const { log } = this.#raft
-    if (this.#isStopped || this.#isRemoved) return Promise.resolve(problemOf('stopped'))
+    if (this.isStopped) return Promise.resolve(problemOf('stopped'))
     if (log.committed - log.applied > MAX_APPLY_GAP) return Promise.resolve(problemOf('too-many-requests'))
-    const outcome = this.#proposals.add(command, onlyInTerm)
+    const outcome = this.#proposals.add(command, objection)
     this.#schedulePump()
     return outcome
   }
 
   async linearizableBarrier(): Promise<Result<void, NodeProblem>> {
-    if (this.#isStopped || this.#isRemoved) return err('stopped')
+    if (this.isStopped) return err('stopped')
     const outcome = this.#reads.add(this.options.clock.monotonicMs() + requestTimeoutMs(this.options))
     this.#schedulePump()
     const reached = await outcome
@@ -278,7 +288,7 @@ export class Node {
   }
 
   onMessages(messages: readonly Message[]): void {
-    if (this.#isStopped || this.#isRemoved) return
+    if (this.isStopped) return
     const onRefused = ({ from }: Message, reason: string): void =>
       this.options.log.warn({ from: from.toString(16), reason }, 'refused a proposal that a member forwarded')
     this.#guard(() => {
@@ -311,6 +321,7 @@ export class Node {
     this.options.log.warn({}, 'the cluster has removed this member')
     this.#proposals.stop()
     this.#reads.stop()
+    this.hasher.stop()
     this.lessor.demote()
     this.#transport?.setPeers(new Map()) // they would refuse it again and again
     this.#onRemoved()
@@ -501,7 +512,8 @@ export class Node {
   async #revokeLease(id: bigint, term: Term): Promise<boolean> {
     const request = LeaseRevokeRequest.encode({ ID: id }).finish()
     const command = { kind: 'lease-revoke', requestId: this.nextRequestId(), request } as const
-    const outcome = await this.proposeCommand(command, term)
+    // Never carried to another leader: it has extended the lease.
+    const outcome = await this.proposeCommand(command, () => (this.#leadingTerm() === term ? undefined : 'not-leader'))
     return outcome.kind === 'applied' && outcome.result.ok
   }
 

@@ -122,6 +122,7 @@ const PROBLEMS: Readonly<Record<NodeProblem, true>> = {
   'leader-changed': true,
   timeout: true,
   'too-many-requests': true,
+  'not-supported-for-learner': true,
   'request-too-large': true,
   stopped: true,
   'no-space': true,

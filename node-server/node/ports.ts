@@ -15,6 +15,7 @@ export type NodeProblem =
   /** The outcome of a write is unknown: it may still be applied. It is never proposed a second time. */
   | 'timeout'
   | 'too-many-requests'
+  | 'not-supported-for-learner'
   | 'request-too-large'
   | 'stopped'
   /** The store is larger than the quota allows. */
@@ -44,6 +45,8 @@ export interface NodeStatus {
   readonly commitIndex: LogIndex
   readonly appliedIndex: LogIndex
   readonly isLearner: boolean
+  /** The cluster has removed this member, or it ends: what it has is not the cluster's any more. */
+  readonly isStopped: boolean
 }
 
 export type MemberChange =

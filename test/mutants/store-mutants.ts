@@ -124,6 +124,24 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: 'const expected = undefined',
   },
   {
+    name: 'a joining member serves at once',
+    file: `${NODE}/admission.ts`,
+    find: 'const admitted = await mayServe(member)',
+    replace: "const admitted = hasServed(member) ? await mayServe(member) : 'led'",
+  },
+  {
+    name: 'a joining member serves when no leader answers',
+    file: `${NODE}/admission.ts`,
+    find: 'isReplayed && hasServed(member) && ',
+    replace: 'isReplayed && ',
+  },
+  {
+    name: 'a restarted member serves before it has replayed',
+    file: `${NODE}/admission.ts`,
+    find: 'const admitted = await mayServe(member)',
+    replace: "const admitted = hasServed(member) ? 'alone' : await mayServe(member)",
+  },
+  {
     name: 'a lease ends before its time',
     file: `${NODE}/lessor.ts`,
     find: 'const deadlineMs = fromMs + longEnough * 1000',

@@ -75,7 +75,7 @@ export class MemberProcess {
         this.fatal ??= error
         this.#end.resolve()
       },
-      onRunning: async () => undefined,
+      onAdmitted: async () => undefined,
       onRemoved: () => {
         if (!this.disk.isDead) this.promised.isRemoved = true
       },

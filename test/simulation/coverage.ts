@@ -60,6 +60,7 @@ export const PATHS = [
   'write whose outcome is unknown',
   'linearizable read on a follower',
   'serializable read',
+  'restarted member serves without a leader',
   'txn that succeeds',
   'txn that fails',
   'compaction',

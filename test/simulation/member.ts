@@ -3,14 +3,14 @@
  * member, with its API, on the simulated disk, network and clock.
  */
 import { join } from 'node:path'
-import { NOBODY } from '../../lib/ids.ts'
+import { NOBODY, type MemberId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import type { ServiceTable } from '../../node-server/grpc/service.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/open.ts'
-import { DEFAULT_MAINTENANCE, type NodeOptions } from '../../node-server/node/options.ts'
+import { DEFAULT_MAINTENANCE, requestTimeoutMs, type NodeOptions } from '../../node-server/node/options.ts'
 import type { Node } from '../../node-server/node/node.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
 import { WatchHub } from '../../node-server/node/watch-hub.ts'
@@ -31,6 +31,8 @@ const TICK_MS = 100
 /** Little, so that a slow watcher's stream is full after a few responses. */
 const OUTBOX_BYTES = 1500
 export const ELECTION_MS = 1000
+/** For which a member looks for a leader before it serves without one, by a clock that is fast. */
+const LEADERLESS_MS = 0.95 * requestTimeoutMs({ electionMs: ELECTION_MS })
 
 /** One life of a process. */
 export interface Life {
@@ -41,7 +43,10 @@ export interface Life {
   host: Host | undefined
   /** There is no data: it waits to be told what to be. */
   isWaiting: boolean
+  /** While it runs, whether it serves clients or not. */
   port: NodePort | undefined
+  /** When it began to run. */
+  beganMs: number
   services: ServiceTable | undefined
   seen: Seen | undefined
   /** Told when the process is gone. */
@@ -64,6 +69,8 @@ export class SimulatedMember {
   isInUse = false
   state: MemberState = { kind: 'down' }
   lives = 0
+  /** The member, of all that this machine was, that has served clients last. */
+  #servedAs: MemberId | undefined
 
   constructor(name: string, world: World) {
     this.name = name
@@ -117,10 +124,11 @@ export class SimulatedMember {
       node: this.#nodeOptions(clock),
       connect: async (self, handlers) => this.#connect(life, disk, self, handlers),
       onFatal: (error) => this.#fatal(life, error),
-      onRunning: async (port) => this.#serve(life, port),
-      onPaused: async () => void (life.services = undefined),
+      onRunning: (port) => this.#runs(life, port),
+      onAdmitted: async (port) => this.#serve(life, port),
+      onPaused: async () => void (life.port = life.services = undefined),
       onRemoved: () => {
-        life.services = undefined
+        life.port = life.services = undefined
         world.log.add(this.name, 'was removed')
       },
     })
@@ -132,6 +140,7 @@ export class SimulatedMember {
       host: undefined,
       isWaiting: false,
       port: undefined,
+      beganMs: 0,
       services: undefined,
       seen: undefined,
       onEnd: new Set(),
@@ -219,13 +228,24 @@ export class SimulatedMember {
     return this.#world.network.attach(host)
   }
 
-  async #serve(life: Life, port: NodePort): Promise<void> {
-    const world = this.#world
+  #runs(life: Life, port: NodePort): void {
     const node = life.lifecycle.running?.node
     if (node === undefined) return
     life.port = port
+    life.beganMs = this.#world.schedule.now
     if (node.clusterId === CLUSTER) this.#watch(life, node)
-    const { clock } = life
+  }
+
+  #serve(life: Life, port: NodePort): void {
+    const world = this.#world
+    const { clock, seen } = life
+    if (seen !== undefined) {
+      const isAlone = port.status().leader === NOBODY
+      if (isAlone) world.coverage.note('restarted member serves without a leader')
+      const hasWaited = world.schedule.now - life.beganMs >= LEADERLESS_MS
+      world.oracle.serves(port.store, seen, isAlone && hasWaited && this.#servedAs === port.memberId)
+      this.#servedAs = port.memberId
+    }
     const hub = new WatchHub(port, clock)
     const watch = { hub, electionMs: ELECTION_MS, random: world.random.next, outboxBytes: OUTBOX_BYTES }
     port.onApplied(() => {
@@ -277,7 +297,7 @@ export class SimulatedMember {
     await new Promise<void>((resolve) => {
       life.onEnd.add(resolve)
       life.clock.after(0, () => {
-        life.services = undefined
+        life.port = life.services = undefined
         life.lifecycle.stop().then(end, end)
       })
       schedule.after(5000, end)

@@ -161,7 +161,7 @@ export class Disturber {
     const [administrator] = this.#administrators
     if (administrator === undefined || administrator.isBusy || this.hasLost) return undefined
     const voters = members.filter(({ life }) => life?.lifecycle.status().role !== 'learner')
-    const status = voters.flatMap(({ life }) => (life?.services === undefined ? [] : [life.lifecycle.status()]))
+    const status = voters.flatMap(({ life }) => (life?.port === undefined ? [] : [life.lifecycle.status()]))
     const leader = status.find(({ role }) => role === 'leader')
     if (leader === undefined || leader.voters.length < 3 || leader.learners.length > 0) return undefined
     const isWhole = leader.peers.every(({ isActive, lag }) => isActive && lag < 50)

@@ -10,7 +10,7 @@ import type { NodeProblem } from '../../node/ports.ts'
 type Problem = NodeProblem | StoreError['kind'] | ApiProblem
 
 /** What the handlers themselves refuse. */
-type ApiProblem = 'not-supported-for-learner' | 'bad-member-urls'
+type ApiProblem = 'bad-member-urls'
 
 const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   'empty-key': { code: 'InvalidArgument', message: 'etcdserver: key is not provided' },
