@@ -24,7 +24,9 @@ import {
 import { termAt } from '../raft/log.ts'
 import type { ConfigChange, Entry, Message, SnapshotMeta } from '../raft/message.ts'
 import {
+  answeredTo,
   applyConfigChange,
+  callRoll,
   campaign,
   compact,
   hasReady,
@@ -39,6 +41,7 @@ import {
   type Raft,
   type RaftStatus,
   type Ready,
+  type RollCall,
 } from '../raft/raft.ts'
 import type { StoredIdentity } from '../storage/data-directory.ts'
 import type { Wal } from '../storage/wal.ts'
@@ -275,6 +278,18 @@ export class Node {
     this.#schedulePump()
     if (begun.ok) return ok(undefined)
     return err(begun.error === 'not-leader' ? 'not-leader' : 'bad-transferee')
+  }
+
+  /** Asks all members whether they are there; undefined when this member does not lead. */
+  callRoll(): RollCall | undefined {
+    const roll = callRoll(this.#raft)
+    this.#schedulePump()
+    return roll
+  }
+
+  /** Who has answered since, this member among them; undefined when it leads no more, or has led anew. */
+  answeredTo(roll: RollCall): ReadonlySet<MemberId> | undefined {
+    return answeredTo(this.#raft, roll)
   }
 
   onMessages(messages: readonly Message[]): void {

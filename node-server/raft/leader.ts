@@ -9,8 +9,9 @@ import type { Message } from './message.ts'
 import { appendEntries, becomeFollower } from './become.ts'
 import { becomeProbe, becomeReplicate, createProgress, heard, matched, rejected, type Progress } from './progress.ts'
 import { isVoter, membersOf, quorumValue } from './quorum.ts'
+import { hasQuorum, isActive } from './liveness.ts'
 import { addRead, releaseReads } from './read-index.ts'
-import { broadcastAppend, broadcastHeartbeat, isActive, sendAppends } from './replication.ts'
+import { broadcastAppend, broadcastHeartbeat, sendAppends } from './replication.ts'
 import { send, type Leader, type Raft } from './state.ts'
 
 export function tickLeader(raft: Raft, leader: Leader): void {
@@ -28,11 +29,6 @@ export function tickLeader(raft: Raft, leader: Leader): void {
     leader.heartbeatElapsed = 0
     broadcastHeartbeat(raft, leader)
   }
-}
-
-/** CheckQuorum: heard from a quorum within the last election timeout. */
-function hasQuorum(raft: Raft, leader: Leader): boolean {
-  return quorumValue(raft.configuration, (id) => Number(isActive(raft, leader, id))) === 1
 }
 
 /** Messages of the leader's own term. */
@@ -89,7 +85,7 @@ function stepAnswer(
 ): void {
   const progress = leader.progress.get(message.from)
   if (progress === undefined) return // a member that is gone, or one that this leader does not know yet
-  progress.heardAtTick = raft.tickCount
+  progress.answeredAtTick = raft.tickCount
   if (message.kind === 'heartbeat-response') {
     progress.readBatch = Math.max(progress.readBatch, message.readBatch)
     heard(progress, raft.options)

@@ -66,6 +66,7 @@ export interface Leader {
   readBatches: ReadBatch[]
   /** Requests in both of the above. */
   readCount: number
+  /** Of rounds of heartbeats that somebody waits for: reads, and roll calls. */
   lastReadBatch: number
   /** New entries or a new commit index: tell the peers with the next Ready. */
   isBroadcastDue: boolean

@@ -383,7 +383,7 @@ export class RaftCluster {
       voters: voters.map(memberId),
       learners: learners.map(memberId),
       maxLearners: 1,
-      active: new Set(members.filter(({ id }) => this.isConnected(id)).map(({ id }) => memberId(id))),
+      answered: new Set(members.filter(({ id }) => this.isConnected(id)).map(({ id }) => memberId(id))),
       lastIndex: LogIndex(this.lastIndex),
       matchIndex: new Map(matchIndex),
       peerURLs: new Map(members.map(({ id, peerURLs }) => [memberId(id), peerURLs])),
