@@ -123,7 +123,10 @@ export class LeaderDuties {
   async #carryOut(request: ChangeRequest | TransferRequest): Promise<PeerAnswer> {
     switch (request.kind) {
       case 'change':
-        return { kind: 'change', result: await this.#settled(await changeMembers(this.#node, this.#transport, request)) }
+        return {
+          kind: 'change',
+          result: await this.#settled(await changeMembers(this.#node, this.#transport, request)),
+        }
       case 'transfer-leader':
         return { kind: 'transfer-leader', result: await moveLeadership(this.#node, request) }
       default:

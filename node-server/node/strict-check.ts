@@ -30,7 +30,10 @@ export function refuseStrictly(change: RequestedChange, facts: StrictFacts): Ref
 }
 
 /** What any member can tell, without a leader. */
-export function refuseUnstarted(change: RequestedChange, { voters, learners, started }: StartFacts): Refusal | undefined {
+export function refuseUnstarted(
+  change: RequestedChange,
+  { voters, learners, started }: StartFacts,
+): Refusal | undefined {
   const countStarted = (ids: readonly MemberId[]): number => ids.filter((id) => started.has(id)).length
   switch (change.kind) {
     case 'add': {

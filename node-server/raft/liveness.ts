@@ -35,10 +35,14 @@ export function hasQuorum(raft: Raft, leader: Leader): boolean {
 /** Undefined when this member does not lead. A lost heartbeat is made good by the next: each names the newest round. */
 export function callRoll(raft: Raft): RollCall | undefined {
   const { role, term } = raft
-  if (role.kind !== 'leader') return undefined
-  role.lastReadBatch += 1
-  broadcastHeartbeat(raft, role)
-  return { term, round: role.lastReadBatch }
+  return role.kind === 'leader' ? { term, round: beginRound(raft, role) } : undefined
+}
+
+/** Its number: who answers with it, or a later one, has had a heartbeat that was sent now or later. */
+export function beginRound(raft: Raft, leader: Leader): number {
+  leader.lastReadBatch += 1
+  broadcastHeartbeat(raft, leader)
+  return leader.lastReadBatch
 }
 
 /** Those who have answered since, the leader among them; undefined when it leads no more. */

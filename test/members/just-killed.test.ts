@@ -53,7 +53,7 @@ test('three voters, one just killed: a live one is not removed, by either API; t
 
   await other.kill('SIGKILL')
   const refused = await change(leader, 'remove', { memberId: oneId })
-  assert.deepEqual([refused.code, refused.body.code], [412, 'QuorumAtRisk'], refused.body.message)
+  assert.deepEqual([refused.code, refused.body.code], [412, 'QuorumAtRisk'])
   await assert.rejects(leader.etcd.removeMember(BigInt(`0x${oneId}`)), UNHEALTHY)
   await assert.rejects(one.etcd.addMember('http://127.0.0.1:1', true), UNHEALTHY)
   await leader.etcd.put('three', 'goes on')
@@ -76,7 +76,7 @@ test('the leader just killed: the new one does not remove the other live voter',
     assert.notEqual(answer.body.code, 'ChangeInFlight')
     return answer
   })
-  assert.deepEqual([refused.code, refused.body.code], [412, 'QuorumAtRisk'], refused.body.message)
+  assert.deepEqual([refused.code, refused.body.code], [412, 'QuorumAtRisk'])
   await next.etcd.put('three', 'goes on without its leader')
   await restart(leader, three)
 })
