@@ -6,7 +6,7 @@ import { eventually, leaderOf, Rig, type AdminAnswer, type Cluster, type MemberP
 
 const UNHEALTHY = { code: 14, details: 'etcdserver: unhealthy cluster' }
 const NOT_STARTED = {
-  code: 9,
+  code: 2,
   details: 'etcdserver: re-configuration failed due to not enough started members',
 }
 /** What --election-timeout gives members to answer. */

@@ -58,6 +58,8 @@ export class RaftCluster {
   /** Members whose data directory held something of the cluster. */
   readonly started = new Set<string>()
   #pending: Pending | undefined
+  /** When the leader last heard from each member; nothing before it was elected counts. */
+  readonly #heardMs = new Map<string, number>()
   readonly #results = new Map<string, AdminChange>()
   readonly #transfers = new Map<string, { leader: string; term: number }>()
   #leaderLostMs = 0
@@ -191,8 +193,10 @@ export class RaftCluster {
   /** Time passes: entries flow, leaders fall and rise, a change is applied. */
   turn(): void {
     if (this.clusterId === '') return
-    if (this.#leaderHolds()) this.#replicate()
-    else this.#withoutLeader()
+    if (this.#leaderHolds()) {
+      this.#replicate()
+      this.#hear()
+    } else this.#withoutLeader()
     this.#settlePending()
   }
 
@@ -256,7 +260,8 @@ export class RaftCluster {
     return members
       .filter(({ id }) => id !== process.disk.memberId)
       .map(({ id }) => {
-        const isActive = !process.isCutOff && this.isConnected(id)
+        const isActive =
+          !process.isCutOff && this.#world.schedule.now - (this.#heardMs.get(id) ?? -Infinity) <= ELECTION_MS
         const matchIndex = this.#applied(id)
         return { id, matchIndex, lag: this.lastIndex - matchIndex, state: 'replicate', isActive }
       })
@@ -306,6 +311,12 @@ export class RaftCluster {
     }
   }
 
+  /** Not at once what is so: who has died is called active for an election timeout, who was never heard is not. */
+  #hear(): void {
+    for (const { id } of this.configuration.members)
+      if (id !== this.leader && this.isConnected(id)) this.#heardMs.set(id, this.#world.schedule.now)
+  }
+
   #withoutLeader(): void {
     const { schedule, random } = this.#world
     if (this.leader !== '') {
@@ -326,6 +337,7 @@ export class RaftCluster {
     this.term += 1
     this.leader = id
     this.lastIndex += 1
+    this.#heardMs.clear()
     this.#world.log.add('cluster', `${id} leads in term ${this.term}`)
     this.#replicate()
   }

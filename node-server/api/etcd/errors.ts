@@ -50,8 +50,9 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   },
 
   'unhealthy-cluster': { code: 'Unavailable', message: 'etcdserver: unhealthy cluster' },
+  // etcd's table has the client's error here instead of the server's, which leaves it without its code.
   'not-enough-started': {
-    code: 'FailedPrecondition',
+    code: 'Unknown',
     message: 'etcdserver: re-configuration failed due to not enough started members',
   },
   'member-not-found': { code: 'NotFound', message: 'etcdserver: member not found' },
