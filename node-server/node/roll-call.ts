@@ -16,8 +16,8 @@ const POLL_MS = 10
  */
 export async function duringRollCall<Decision>(
   node: Node,
-  decide: (answered: ReadonlySet<MemberId>, isOver: boolean) => Decision | undefined,
-): Promise<Awaited<Decision> | undefined> {
+  decide: (answered: ReadonlySet<MemberId>, isOver: boolean) => Decision | Promise<Decision> | undefined,
+): Promise<Decision | undefined> {
   const { clock, electionMs } = node.options
   const deadlineMs = clock.monotonicMs() + electionMs
   const roll = node.callRoll()
@@ -26,7 +26,7 @@ export async function duringRollCall<Decision>(
     if (answered === undefined) return undefined
     const isOver = clock.monotonicMs() >= deadlineMs
     const decision = decide(answered, isOver)
-    if (decision !== undefined) return await decision
+    if (decision !== undefined) return decision
     assert(!isOver, 'a roll call ends with a decision')
     await sleep(clock, POLL_MS)
   }

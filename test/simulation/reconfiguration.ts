@@ -1,31 +1,29 @@
 /**
- * Every way in which voters can be dead when a change of members is asked for: which of one to five, since when, under which
- * change, by which API. Two things must hold, by an arithmetic of its own: what would leave too few is refused, and what
- * leaves enough is taken; and whatever was answered, the living go on if they are a quorum.
+ * The cases of reconfiguration-cases.ts, each on a cluster of its own. Two things must hold: a change is taken exactly where
+ * it is safe, and soon; and whatever was answered, the living go on if they are a quorum.
  */
+import { unreachable } from '../../lib/assert.ts'
 import { formatId, MemberId } from '../../lib/ids.ts'
 import { PutRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
 import { CLUSTER } from './cluster-id.ts'
 import { ELECTION_MS, type SimulatedMember } from './member.ts'
 import { outsideOfMicrotasks } from './microtasks.ts'
 import { firstMembers } from './nemesis.ts'
+import {
+  FATES,
+  everyCase,
+  isLate,
+  isMute,
+  isSafe,
+  livingOf,
+  nameOf,
+  quorumOf,
+  type Case,
+  type Change,
+  type Fate,
+} from './reconfiguration-cases.ts'
 import { World } from './world.ts'
 
-type Fate = 'alive' | 'just killed' | 'killed before the election' | 'killed long ago' | 'never started'
-
-type Change =
-  | { readonly kind: 'add'; readonly isLearner: boolean }
-  | { readonly kind: 'promote'; readonly learner: Fate }
-  | { readonly kind: 'remove' | 'transfer'; readonly whom: Fate | 'leader' }
-
-interface Case {
-  readonly api: 'admin' | 'etcd'
-  /** Of the voters that do not lead. */
-  readonly fates: readonly Fate[]
-  readonly change: Change
-}
-
-const MAX_VOTERS = 5
 /** etcd's API counts connections that have stood for 5 s. */
 const CONNECTED_MS = 5500
 const LONG_MS = 2.5 * ELECTION_MS
@@ -35,78 +33,6 @@ const REFUSAL_MS = ELECTION_MS + PROMPT_MS
 /** The target answers, and finds nobody to vote for it. */
 const FAILED_TRANSFER_MS = 2 * ELECTION_MS + PROMPT_MS
 const GOING_ON_MS = 12_000
-
-const quorumOf = (voters: number): number => Math.floor(voters / 2) + 1
-/** At the moment of the election, so that there could be one. */
-const isLate = (fate: Fate): boolean => fate === 'alive' || fate === 'just killed'
-const FATES: readonly Fate[] = [
-  'alive',
-  'just killed',
-  'killed before the election',
-  'killed long ago',
-  'never started',
-]
-
-function* everyCase(): Generator<Case> {
-  for (let voters = 1; voters <= MAX_VOTERS; voters++) {
-    for (const fates of fatesOf(voters - 1)) {
-      if (1 + fates.filter(isLate).length < quorumOf(voters)) continue // nobody could lead
-      for (const change of changesOf(fates)) {
-        yield { api: 'etcd', fates, change }
-        if (change.kind !== 'add' || change.isLearner) yield { api: 'admin', fates, change }
-      }
-    }
-  }
-}
-
-/** In one order of each: voters are alike but for their fate. */
-function fatesOf(count: number, from = 0): readonly (readonly Fate[])[] {
-  if (count === 0) return [[]]
-  return FATES.slice(from).flatMap((fate, i) => fatesOf(count - 1, from + i).map((rest) => [fate, ...rest]))
-}
-
-function changesOf(fates: readonly Fate[]): readonly Change[] {
-  const whom = [...new Set(fates), 'leader' as const]
-  return [
-    { kind: 'add', isLearner: false },
-    { kind: 'add', isLearner: true },
-    { kind: 'promote', learner: 'alive' },
-    { kind: 'promote', learner: 'just killed' },
-    ...whom.map((one): Change => ({ kind: 'remove', whom: one })),
-    ...whom.map((one): Change => ({ kind: 'transfer', whom: one })),
-  ]
-}
-
-/** By who lives when it is asked, and nothing else. */
-function isSafe({ api, fates, change }: Case): boolean {
-  const voters = fates.length + 1
-  const living = livingOf(fates)
-  if (change.kind === 'transfer' && change.whom === 'leader') return true
-  if (living < quorumOf(voters)) return false
-  switch (change.kind) {
-    case 'add':
-      if (voters === 1) return true
-      // etcd holds a learner, too, against the quorum.
-      return !change.isLearner || api === 'etcd' ? living >= quorumOf(voters + 1) : true
-    case 'promote':
-      return living + Number(change.learner === 'alive') >= quorumOf(voters + 1)
-    case 'remove':
-      return voters > 1 && living - Number(isThere(change.whom)) >= quorumOf(voters - 1)
-    case 'transfer':
-      return isThere(change.whom)
-  }
-}
-
-/** Leadership stays where it is, which a lost quorum cannot write down. */
-const isMute = ({ fates, change }: Case): boolean =>
-  change.kind === 'transfer' && change.whom === 'leader' && livingOf(fates) < quorumOf(fates.length + 1)
-const livingOf = (fates: readonly Fate[]): number => 1 + fates.filter((fate) => fate === 'alive').length
-const isThere = (whom: Fate | 'leader'): boolean => whom === 'leader' || whom === 'alive'
-
-function nameOf({ api, fates, change }: Case): string {
-  const { kind, ...about } = change
-  return `${api}: ${kind} ${Object.values(about).join()} of ${['leader', ...fates].join(', ')}`
-}
 
 /** What is wrong; undefined when all is well. */
 function runCase(one: Case, seed: number): string | undefined {
@@ -219,21 +145,21 @@ class Stage {
     // The second of a single voter is needed from the first moment on: etcd lets it be added all the same.
     const isSecond = fates.length === 0 && change.kind === 'add' && !change.isLearner && api === 'etcd'
     if (isSecond) return undefined
-    let isWritten = false
+    const done = { isWritten: false }
     const write = (): void => {
       for (const member of this.#world.members) {
         const { life } = member
         life?.clock.enter(() => {
           const put = PutRequest.encode(PutRequest.fromPartial({ key: Buffer.from('a') })).finish()
-          void life.port?.propose('put', put).then(({ ok }) => (isWritten ||= ok))
+          void life.port?.propose('put', put).then(({ ok }) => (done.isWritten ||= ok))
         })
       }
-      if (!isWritten) this.#world.after(500, write)
+      if (!done.isWritten) this.#world.after(500, write)
     }
     write()
     const endMs = this.#world.schedule.now + GOING_ON_MS
-    while (!isWritten && this.#world.schedule.now < endMs) this.#world.run(50)
-    return isWritten ? undefined : `the cluster is lost after it was ${this.#isTaken ? 'taken' : 'refused'}`
+    while (!done.isWritten && this.#world.schedule.now < endMs) this.#world.run(50)
+    return done.isWritten ? undefined : `the cluster is lost after it was ${this.#isTaken ? 'taken' : 'refused'}`
   }
 
   #request(): Promise<{ readonly ok: true } | { readonly ok: false; readonly error: unknown }> {
@@ -257,6 +183,8 @@ class Stage {
           : life.lifecycle.changeMembership({ kind: change.kind, ...fence, memberId: hex })
       case 'transfer':
         return api === 'etcd' ? port.moveLeader(memberId) : life.lifecycle.transferLeader({ ...fence, memberId: hex })
+      default:
+        return unreachable(change)
     }
   }
 
