@@ -160,8 +160,8 @@ export class RaftCluster {
     if (!this.#leads(asked)) return refused('NoLeader', 'no leader is known')
     if (expected !== this.configuration.index) return refused('ConfigIndexStale', 'decided on another configuration')
     if (!this.configuration.voters.includes(to)) return refused('NotFound', `${to} is not a voter`)
-    if (!this.isConnected(to) || this.#world.random.chance(0.05))
-      return refused('Timeout', `${to} did not become leader in time`)
+    if (!this.isConnected(to)) return refused('TargetSilent', `${to} does not answer`)
+    if (this.#world.random.chance(0.05)) return refused('Timeout', `${to} did not become leader in time`)
     if (to !== this.leader) this.#elect(to)
     const result = { leader: this.leader, term: this.term }
     this.#transfers.set(operationId, result)
