@@ -11,7 +11,7 @@ const activeOf = (leader: Raft): unknown[] =>
     .peers.filter(({ isActive }) => isActive)
     .map(({ id }) => id)
 
-test('a new leader calls nobody active before he has answered it, and yet does not step down for that', () => {
+test('a new leader calls no member active that has not answered it, and yet does not step down for that', () => {
   const group = groupOf(VOTERS)
   group.isolate(three)
   const leader = group.elect(one)
