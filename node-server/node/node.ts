@@ -22,9 +22,12 @@ import {
   LeaseRevokeRequest,
 } from '../proto/generated/etcd/rpc.ts'
 import { termAt } from '../raft/log.ts'
+import { isLearner } from '../raft/quorum.ts'
 import type { ConfigChange, Entry, Message, SnapshotMeta } from '../raft/message.ts'
 import {
+  answeredTo,
   applyConfigChange,
+  callRoll,
   campaign,
   compact,
   hasReady,
@@ -39,6 +42,7 @@ import {
   type Raft,
   type RaftStatus,
   type Ready,
+  type RollCall,
 } from '../raft/raft.ts'
 import type { StoredIdentity } from '../storage/data-directory.ts'
 import type { Wal } from '../storage/wal.ts'
@@ -50,7 +54,7 @@ import { Lessor } from './lessor.ts'
 import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
 import { Hasher } from './hasher.ts'
-import { Proposals, type Objection } from './proposals.ts'
+import { Proposals, notByLearners, onlyInTerm, type Objection } from './proposals.ts'
 import { Quota } from './quota.ts'
 import { Reads } from './reads.ts'
 import type { Snapshots } from './snapshots.ts'
@@ -169,10 +173,6 @@ export class Node {
     return this.#isStopped || this.#isRemoved
   }
 
-  get #isLearner(): boolean {
-    return this.#raft.configuration.learners.includes(this.memberId)
-  }
-
   get pendingProposals(): number {
     return this.#proposals.waiters.size
   }
@@ -207,7 +207,7 @@ export class Node {
       term,
       commitIndex: committed,
       appliedIndex: this.store.appliedIndex,
-      isLearner: this.#isLearner,
+      isLearner: isLearner(this.#raft.configuration, this.memberId),
       isStopped: this.isStopped,
     }
   }
@@ -232,7 +232,6 @@ export class Node {
       await this.#raiseNoSpace()
       return err('no-space')
     }
-    const notByLearners: Objection = () => (this.#isLearner ? 'not-supported-for-learner' : undefined)
     return applied(await this.proposeCommand({ kind, requestId: this.nextRequestId(), request }, notByLearners))
   }
 
@@ -262,7 +261,7 @@ export class Node {
   }
 
   /** Resolves with what applying it gave, or with why that is not known. Membership changes only on the leader. */
-  proposeCommand(command: Command, objection: Objection = () => undefined): Promise<Outcome> {
+  proposeCommand(command: Command, objection?: Objection): Promise<Outcome> {
     const { log } = this.#raft
     if (this.isStopped) return Promise.resolve(problemOf('stopped'))
     if (log.committed - log.applied > MAX_APPLY_GAP) return Promise.resolve(problemOf('too-many-requests'))
@@ -285,6 +284,18 @@ export class Node {
     this.#schedulePump()
     if (begun.ok) return ok(undefined)
     return err(begun.error === 'not-leader' ? 'not-leader' : 'bad-transferee')
+  }
+
+  /** Asks all members whether they are there; undefined when this member does not lead. */
+  callRoll(): RollCall | undefined {
+    const roll = callRoll(this.#raft)
+    this.#schedulePump()
+    return roll
+  }
+
+  /** Who has answered since, this member among them; undefined when it leads no more, or has led anew. */
+  answeredTo(roll: RollCall): ReadonlySet<MemberId> | undefined {
+    return answeredTo(this.#raft, roll)
   }
 
   onMessages(messages: readonly Message[]): void {
@@ -513,7 +524,7 @@ export class Node {
     const request = LeaseRevokeRequest.encode({ ID: id }).finish()
     const command = { kind: 'lease-revoke', requestId: this.nextRequestId(), request } as const
     // Never carried to another leader: it has extended the lease.
-    const outcome = await this.proposeCommand(command, () => (this.#leadingTerm() === term ? undefined : 'not-leader'))
+    const outcome = await this.proposeCommand(command, onlyInTerm(term))
     return outcome.kind === 'applied' && outcome.result.ok
   }
 

@@ -45,6 +45,9 @@ export type PeerRequest =
   | HashQuestion
   | LeaseQuestion
 
+export type ChangeRequest = Extract<PeerRequest, { kind: 'change' }>
+export type TransferRequest = Extract<PeerRequest, { kind: 'transfer-leader' }>
+
 /** The ID in decimals, signed. */
 export type LeaseQuestion =
   | { readonly kind: 'lease-renew'; readonly leaseId: string }
@@ -127,6 +130,7 @@ const PROBLEMS: Readonly<Record<NodeProblem, true>> = {
   stopped: true,
   'no-space': true,
   'unhealthy-cluster': true,
+  'not-enough-started': true,
   'member-not-found': true,
   'member-exists': true,
   'peer-urls-exist': true,

@@ -21,6 +21,8 @@ export type NodeProblem =
   /** The store is larger than the quota allows. */
   | 'no-space'
   | 'unhealthy-cluster'
+  /** Voters that have never said their name are no voters that can be counted on. */
+  | 'not-enough-started'
   | 'member-not-found'
   | 'member-exists'
   | 'peer-urls-exist'

@@ -5,7 +5,7 @@ import { EMPTY_CONFIGURATION } from '../raft/membership.ts'
 import { advance, campaign, createRaft, hasReady, ready, type Raft } from '../raft/raft.ts'
 import type { Outcome } from './applier.ts'
 import { DEFAULT_MAINTENANCE } from './options.ts'
-import { Proposals, type Objection } from './proposals.ts'
+import { Proposals, onlyInTerm } from './proposals.ts'
 import { LeaseCluster } from './testing/lease-cluster.ts'
 import { settled } from './testing/virtual-clock.ts'
 
@@ -54,9 +54,7 @@ test('what is meant for one term goes into no other, and to no other leader', as
   const outcomes: Outcome[] = []
   const add = (term: Term): void => {
     const command = { kind: 'lease-revoke', requestId: proposals.nextRequestId(), request: Buffer.alloc(0) } as const
-    const objection: Objection = (raft) =>
-      raft.role.kind === 'leader' && raft.term === term ? undefined : 'not-leader'
-    void proposals.add(command, objection).then((outcome) => outcomes.push(outcome))
+    void proposals.add(command, onlyInTerm(term)).then((outcome) => outcomes.push(outcome))
   }
   const raft = lonelyRaft()
   add(Term(1))

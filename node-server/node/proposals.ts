@@ -4,7 +4,9 @@
  */
 import type { Command } from '../mvcc/command.ts'
 import { encodeCommand } from '../mvcc/command.ts'
+import type { Term } from '../../lib/ids.ts'
 import type { ProposedEntry } from '../raft/message.ts'
+import { isLearner } from '../raft/quorum.ts'
 import { propose, type ProposalProblem, type Raft } from '../raft/raft.ts'
 import { problemOf, timeout, type Outcome } from './applier.ts'
 import { MAX_WAITERS, requestTimeoutMs, type NodeOptions } from './options.ts'
@@ -17,9 +19,17 @@ const LOST_AFTER_MS = 250
 /** Why a command may not go into the log as things are; undefined when it may. */
 export type Objection = (raft: Raft) => NodeProblem | undefined
 
+export const notByLearners: Objection = ({ configuration, options }) =>
+  isLearner(configuration, options.id) ? 'not-supported-for-learner' : undefined
+
+/** Only by the leader of that term: what the command rests on may not hold for another. */
+export function onlyInTerm(term: Term): Objection {
+  return (raft) => (raft.role.kind === 'leader' && raft.term === term ? undefined : 'not-leader')
+}
+
 interface Pending {
   /** Asked when it is handed to the core: much may have changed while it waited. */
-  readonly objection: Objection
+  readonly objection: Objection | undefined
   readonly requestId: bigint
   readonly entry: ProposedEntry
 }
@@ -50,7 +60,7 @@ export class Proposals {
   }
 
   /** Resolves with what applying it gave, or with why that is not known. */
-  add(command: Command, objection: Objection): Promise<Outcome> {
+  add(command: Command, objection?: Objection): Promise<Outcome> {
     if (this.waiters.isFull) return Promise.resolve(problemOf('too-many-requests'))
     const { requestId } = command
     const entry: ProposedEntry = {
@@ -71,7 +81,7 @@ export class Proposals {
     this.#pending = []
     const normal: Pending[] = []
     for (const one of pending) {
-      const refused = one.objection(raft)
+      const refused = one.objection?.(raft)
       if (refused !== undefined) this.waiters.settle(one.requestId, problemOf(refused))
       else if (one.entry.kind === 'config') this.#propose(raft, [one])
       else normal.push(one)

@@ -173,6 +173,26 @@ test('thesis §4.2.2: a removed leader takes no proposals, and stays until someb
   assert.deepEqual(group.get(two).configuration.voters, [two])
 })
 
+test('thesis §4.2.2: a removed leader asks a voter to take over once that voter knows of the removal', () => {
+  const group = groupOf([one, two])
+  const removed = group.elect(one)
+  const carry = (from: typeof one, to: typeof one): string[] => {
+    const messages = drain(group.get(from)).filter((message) => message.to === to)
+    for (const message of messages) step(group.get(to), message)
+    return messages.map(({ kind }) => kind)
+  }
+  group.change(one, { kind: 'simple', step: { kind: 'remove', memberId: one } })
+  carry(one, two)
+  carry(two, one)
+  assert.ok(!carry(one, two).includes('timeout-now-request'))
+  assert.deepEqual(removed.configuration.voters, [two])
+  carry(two, one)
+  assert.deepEqual(group.get(two).configuration.voters, [two])
+  assert.ok(carry(one, two).includes('timeout-now-request'))
+  drain(group.get(two))
+  assert.equal(group.get(two).role.kind, 'leader', 'by its own vote')
+})
+
 test('a commit index waits for the next fsync, unless a membership change is committed with it', () => {
   for (const kind of ['normal', 'config'] as const) {
     const raft = startRaft(two, { configuration: { voters: VOTERS }, term: 1 })

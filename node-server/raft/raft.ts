@@ -27,6 +27,7 @@ import { isPromotable, leaderOf, resetElectionTimer, send, type Raft, type RaftO
 import { isChangePending } from './status.ts'
 
 export { advance, hasReady, ready, type Ready } from './ready.ts'
+export { answeredTo, callRoll, type RollCall } from './liveness.ts'
 export { leaderOf, type Raft, type RaftOptions, type ReadState, type SoftState } from './state.ts'
 export { isChangePending, status, type PeerStatus, type RaftStatus } from './status.ts'
 

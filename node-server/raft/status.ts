@@ -3,13 +3,14 @@ import type { PeerState } from '../../lib/admin-api.ts'
 import type { LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import { lastIndex } from './log.ts'
 import type { Configuration } from './message.ts'
-import { isActive } from './replication.ts'
+import { isActive } from './liveness.ts'
 import { leaderOf, type Raft, type SoftState } from './state.ts'
 
 export interface PeerStatus {
   readonly id: MemberId
   readonly match: LogIndex
   readonly state: PeerState
+  /** It has answered this leader, in this term, within the last election timeout. */
   readonly isActive: boolean
 }
 

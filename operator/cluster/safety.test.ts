@@ -30,10 +30,19 @@ test('the word of a leader of an older term does not count', () => {
 })
 
 test('the word of a leader that knows less than was recorded does not count', () => {
-  const leader = pod(0, { role: 'leader', term: 5, configIndex: 10, memberId: '1' })
+  const leader = pod(0, { role: 'leader', term: 5, configIndex: 10, memberId: '1', voters: ['1'] })
   assert.notEqual(membershipOf(cluster({ configIndex: 10, term: 5 }), [leader])?.leader, undefined)
   assert.equal(membershipOf(cluster({ configIndex: 11, term: 5 }), [leader])?.leader, undefined)
   assert.equal(membershipOf(cluster({ configIndex: 10, term: 6 }), [leader])?.leader, undefined)
+})
+
+test('the word of a leader that has not heard from a quorum does not count: whom it calls silent may be well', () => {
+  const peer = (id: string, isActive: boolean) => ({ id, matchIndex: 9, lag: 0, state: 'replicate', isActive }) as const
+  const leader = { role: 'leader', memberId: '1', voters: ['1', '2', '3'] } as const
+  const found = (heard: number): string | undefined =>
+    membershipOf(cluster(), [pod(0, { ...leader, peers: ['2', '3'].map((id, i) => peer(id, i < heard)) })])?.leader
+      ?.memberId
+  assert.deepEqual([found(0), found(1), found(2)], [undefined, '1', '1'])
 })
 
 test('members that wait, were removed or belong to another cluster have no say', () => {

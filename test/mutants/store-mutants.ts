@@ -119,9 +119,9 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the fence of who asks for a change is not looked at',
-    file: `${NODE}/leader-duties.ts`,
-    find: 'const expected = request.expectedConfigIndex === undefined ? undefined : LogIndex(request.expectedConfigIndex)',
-    replace: 'const expected = undefined',
+    file: `${NODE}/change-members.ts`,
+    find: 'return request.expectedConfigIndex === undefined ? undefined : LogIndex(request.expectedConfigIndex)',
+    replace: 'return undefined',
   },
   {
     name: 'a joining member serves at once',

@@ -58,6 +58,8 @@ export class RaftCluster {
   /** Members whose data directory held something of the cluster. */
   readonly started = new Set<string>()
   #pending: Pending | undefined
+  /** When the leader last heard from each member; nothing before it was elected counts. */
+  readonly #heardMs = new Map<string, number>()
   readonly #results = new Map<string, AdminChange>()
   readonly #transfers = new Map<string, { leader: string; term: number }>()
   #leaderLostMs = 0
@@ -158,8 +160,8 @@ export class RaftCluster {
     if (!this.#leads(asked)) return refused('NoLeader', 'no leader is known')
     if (expected !== this.configuration.index) return refused('ConfigIndexStale', 'decided on another configuration')
     if (!this.configuration.voters.includes(to)) return refused('NotFound', `${to} is not a voter`)
-    if (!this.isConnected(to) || this.#world.random.chance(0.05))
-      return refused('Timeout', `${to} did not become leader in time`)
+    if (!this.isConnected(to)) return refused('TargetSilent', `${to} does not answer`)
+    if (this.#world.random.chance(0.05)) return refused('Timeout', `${to} did not become leader in time`)
     if (to !== this.leader) this.#elect(to)
     const result = { leader: this.leader, term: this.term }
     this.#transfers.set(operationId, result)
@@ -191,8 +193,10 @@ export class RaftCluster {
   /** Time passes: entries flow, leaders fall and rise, a change is applied. */
   turn(): void {
     if (this.clusterId === '') return
-    if (this.#leaderHolds()) this.#replicate()
-    else this.#withoutLeader()
+    if (this.#leaderHolds()) {
+      this.#replicate()
+      this.#hear()
+    } else this.#withoutLeader()
     this.#settlePending()
   }
 
@@ -256,7 +260,8 @@ export class RaftCluster {
     return members
       .filter(({ id }) => id !== process.disk.memberId)
       .map(({ id }) => {
-        const isActive = !process.isCutOff && this.isConnected(id)
+        const isActive =
+          !process.isCutOff && this.#world.schedule.now - (this.#heardMs.get(id) ?? -Infinity) <= ELECTION_MS
         const matchIndex = this.#applied(id)
         return { id, matchIndex, lag: this.lastIndex - matchIndex, state: 'replicate', isActive }
       })
@@ -306,6 +311,12 @@ export class RaftCluster {
     }
   }
 
+  /** Not at once what is so: who has died is called active for an election timeout, who was never heard is not. */
+  #hear(): void {
+    for (const { id } of this.configuration.members)
+      if (id !== this.leader && this.isConnected(id)) this.#heardMs.set(id, this.#world.schedule.now)
+  }
+
   #withoutLeader(): void {
     const { schedule, random } = this.#world
     if (this.leader !== '') {
@@ -326,6 +337,7 @@ export class RaftCluster {
     this.term += 1
     this.leader = id
     this.lastIndex += 1
+    this.#heardMs.clear()
     this.#world.log.add('cluster', `${id} leads in term ${this.term}`)
     this.#replicate()
   }
@@ -383,7 +395,7 @@ export class RaftCluster {
       voters: voters.map(memberId),
       learners: learners.map(memberId),
       maxLearners: 1,
-      active: new Set(members.filter(({ id }) => this.isConnected(id)).map(({ id }) => memberId(id))),
+      answered: new Set(members.filter(({ id }) => this.isConnected(id)).map(({ id }) => memberId(id))),
       lastIndex: LogIndex(this.lastIndex),
       matchIndex: new Map(matchIndex),
       peerURLs: new Map(members.map(({ id, peerURLs }) => [memberId(id), peerURLs])),

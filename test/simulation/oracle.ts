@@ -202,7 +202,8 @@ export class Oracle {
       // In a later term nobody votes in this one again.
       const isVoteDurable = durable.term > term || (durable.term === term && durable.vote === candidate)
       demand(!isVote || isVoteDurable, `8: ${name} sent a ${kind} that a crash could make it forget`)
-      if (kind === 'append-response' && !message.isRejected)
+      // What has been overwritten by then was as good as on disk to the leader of that term: it is deposed.
+      if (kind === 'append-response' && !message.isRejected && durable.term <= term)
         demand(message.index <= durable.lastIndex, `8: ${name} acknowledged entry ${message.index} before its fsync`)
     }
     if (PROMISES_NOTHING.has(kind)) return
