@@ -1,16 +1,19 @@
 /**
- * Carries a plan out, action by action, in order. I/O, but no decision: what a member refuses ends the plan, and the
- * next reconcile decides on what is then.
+ * Carries a decision out. I/O, but no decision: what is refused or not answered is part of the outcome, and the next
+ * reconcile decides on what is then. Objects stand each for itself. In a plan an action builds on those before it: a
+ * mutation on its record, the end of a pod on that of its volume; only volumes are independent of each other.
  *
- * Invariant: an operation is in status before the call that it announces. Neighbours: decide.ts, reconcile.ts.
+ * Invariants: an operation is in status before the call that it announces; no error of a call hides what was observed.
+ * Neighbours: decide.ts, refusals.ts, reconcile.ts.
  */
 import { assert, unreachable } from '../../lib/assert.ts'
 import { formatId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { API_VERSION, KIND } from '../api/raft-cluster.ts'
-import type { Operation, RaftClusterStatus } from '../api/status.ts'
+import type { Operation, Refusal, RaftClusterStatus } from '../api/status.ts'
 import type { Observation } from './observe.ts'
-import type { Action, Plan } from './plan.ts'
+import type { Action, Decision, Plan } from './plan.ts'
+import { refusalsAfter, subjectOf, type Tried } from './refusals.ts'
 import { type AdminFailure, KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import { adminToken, TOKEN_SIZE_BYTES } from './resources/admin-token.ts'
 import { contains } from './contains.ts'
@@ -22,36 +25,78 @@ export interface Outcome {
   readonly recorded: RaftClusterStatus
   /** In flight after the actions, with what went wrong. */
   readonly operation: Operation | undefined
+  /** Of the plan. */
   readonly failure: Failure | undefined
+  /** What the API server did not do, now or at an earlier look. */
+  readonly refusals: readonly Refusal[]
+  /** Of the first call to the API server that failed at this look. */
+  readonly error: KubeError | undefined
 }
 
 export interface Failure {
-  readonly reason: 'MemberRefused' | 'MemberUnreachable' | 'ApiServerRefused' | 'ExpansionRefused' | 'CRDOutdated'
+  readonly reason: 'MemberRefused' | 'MemberUnreachable' | 'ApiServerRefused' | 'CRDOutdated'
   readonly message: string
+  /** Of the API server. */
+  readonly error?: KubeError
 }
+
+/** No further object or volume is begun after it: a call that hangs must not keep the others and the status waiting. */
+const PATIENCE_MS = 5_000
 
 type Observed = Extract<Observation, { kind: 'observed' }>
 
 interface Progress {
   object: KubeObject
   recorded: RaftClusterStatus
-  failure: Failure | undefined
 }
 
-export async function act(deps: ReconcileDeps, observation: Observed, plan: Plan): Promise<Outcome> {
-  const { cluster } = observation.observed
-  const progress: Progress = { object: observation.object, recorded: cluster.recorded, failure: undefined }
-  for (const action of plan.actions) {
-    const failure = await attempt(deps, observation, plan, progress, action)
-    progress.failure ??= failure
-    // An object that the API server does not accept does not stand in the way of members; all else builds on what is before.
-    if (failure !== undefined && action.kind !== 'apply') break
+export async function act(deps: ReconcileDeps, observation: Observed, decision: Decision): Promise<Outcome> {
+  const { observed, object } = observation
+  const progress: Progress = { object, recorded: observed.cluster.recorded }
+  const tried = await restore(deps, observation, decision, progress)
+  const failure = await carryOut(deps, observation, decision, progress)
+  const error = observed.unread[0]?.error ?? [...tried.values()].find((one) => one !== undefined) ?? failure?.error
+  const refusals = refusalsAfter(observed, decision, tried, deps.nowMs())
+  return { ...progress, operation: afterAttempt(decision.operation, failure), failure, refusals, error }
+}
+
+async function restore(
+  deps: ReconcileDeps,
+  observation: Observed,
+  decision: Decision,
+  progress: Progress,
+): Promise<Tried> {
+  const tried = new Map<string, KubeError | undefined>()
+  const untilMs = deps.nowMs() + PATIENCE_MS
+  for (const action of decision.objects) {
+    if (deps.nowMs() > untilMs) break
+    const failure = await attempt(deps, observation, decision, progress, action)
+    tried.set(subjectOf(observation.observed.cluster, action), failure?.error)
   }
-  return { ...progress, operation: afterAttempt(plan.operation, progress.failure) }
+  return tried
+}
+
+async function carryOut(
+  deps: ReconcileDeps,
+  observation: Observed,
+  plan: Plan,
+  progress: Progress,
+): Promise<Failure | undefined> {
+  let first: Failure | undefined
+  let isCut = false
+  const untilMs = deps.nowMs() + PATIENCE_MS
+  for (const action of plan.actions) {
+    if (action.kind === 'delete-volume') isCut = deps.nowMs() > untilMs
+    if (isCut) continue
+    const failure = await attempt(deps, observation, plan, progress, action)
+    isCut = failure !== undefined
+    first ??= failure
+  }
+  return first
 }
 
 function afterAttempt(operation: Operation | undefined, failure: Failure | undefined): Operation | undefined {
-  if (operation === undefined || failure === undefined || !failure.reason.startsWith('Member')) return operation
+  if (operation === undefined || failure === undefined || failure.reason === 'CRDOutdated') return operation
   return { ...operation, attempts: operation.attempts + 1, message: failure.message.slice(0, 512) }
 }
 
@@ -65,10 +110,14 @@ async function attempt(
   try {
     return await perform(deps, observation, plan, progress, action)
   } catch (error) {
-    if (!(error instanceof KubeError) || !['invalid', 'forbidden'].includes(error.problem.kind)) throw error
-    const isVolume = action.kind === 'apply' && action.object.kind === 'PersistentVolumeClaim'
-    return { reason: isVolume ? 'ExpansionRefused' : 'ApiServerRefused', message: error.problem.message }
+    if (!(error instanceof KubeError) || isEdit(error, action)) throw error
+    return { reason: 'ApiServerRefused', message: error.problem.message, error }
   }
+}
+
+/** Somebody changed the RaftCluster since it was read: what was decided on it is over. */
+function isEdit({ problem }: KubeError, { kind }: Action): boolean {
+  return problem.kind === 'conflict' && ['set-finalizers', 'mint-cluster-id', 'record-operation'].includes(kind)
 }
 
 async function perform(

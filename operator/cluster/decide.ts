@@ -9,7 +9,8 @@
  * already done is thereby not done again, and an edit that turns a plan around takes effect at the next step.
  */
 import type { Observed } from './observed.ts'
-import { blocked, type Plan, SETTLED_MS } from './plan.ts'
+import { blocked, type Decision, type Plan, SETTLED_MS } from './plan.ts'
+import { isHeldBack } from './refusals.ts'
 import { deleteStaleVolumes, finishRemoval } from './rules/cleanup.ts'
 import { deletion } from './rules/deletion.ts'
 import { form } from './rules/form.ts'
@@ -23,13 +24,14 @@ import { replaceMember } from './rules/replace.ts'
 import { renewStopped, rollOut } from './rules/rollout.ts'
 import { scaleDown } from './rules/scale-down.ts'
 import { scaleUp } from './rules/scale-up.ts'
+import { awaitSight } from './rules/unread.ts'
 import { zero } from './rules/zero.ts'
 import { assertSafe } from './safety.ts'
 
 type Rule = (observed: Observed) => Plan | undefined
 
 /** These leave the objects alone. */
-const STANDSTILL: readonly Rule[] = [deletion, paused, takenNames]
+const STANDSTILL: readonly Rule[] = [awaitSight, deletion, paused, takenNames]
 
 /**
  * Without a leader only what a stopped process or a lost quorum needs is decided; then what was begun, then repair before
@@ -54,11 +56,12 @@ const RULES: readonly Rule[] = [
   moveLeaderAsAsked,
 ]
 
-export function decide(observed: Observed): Plan {
+export function decide(observed: Observed): Decision {
   const standstill = firstOf(STANDSTILL, observed)
-  const plan = standstill ?? withObjects(observed, firstOf(RULES, observed) ?? settled())
+  const plan = standstill ?? firstOf(RULES, observed) ?? settled()
   assertSafe(observed, plan)
-  return plan
+  const wanted = standstill === undefined ? restoreObjects(observed) : []
+  return { ...plan, wanted, objects: wanted.filter((action) => !isHeldBack(observed, action)) }
 }
 
 function firstOf(rules: readonly Rule[], observed: Observed): Plan | undefined {
@@ -67,10 +70,6 @@ function firstOf(rules: readonly Rule[], observed: Observed): Plan | undefined {
     if (plan !== undefined) return plan
   }
   return undefined
-}
-
-function withObjects(observed: Observed, plan: Plan): Plan {
-  return { ...plan, actions: [...restoreObjects(observed), ...plan.actions] }
 }
 
 function paused({ cluster }: Observed): Plan | undefined {

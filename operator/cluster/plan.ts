@@ -44,6 +44,20 @@ export interface Plan {
   readonly isBlocked: boolean
 }
 
+/** What puts one of the cluster's objects back. */
+export type ObjectAction = Extract<
+  Action,
+  { readonly kind: 'apply' | 'create-admin-token' | 'set-finalizers' | 'delete-object' }
+>
+
+/** A plan, and beside it the objects that are missing or were edited by hand. */
+export interface Decision extends Plan {
+  /** Each stands for itself: one that is refused holds up neither the others nor the plan. */
+  readonly objects: readonly ObjectAction[]
+  /** Those, and the ones that are left alone at this look. */
+  readonly wanted: readonly ObjectAction[]
+}
+
 /** While something is in flight: a local call answers within milliseconds, and growing by one takes a few of them. */
 export const IN_FLIGHT_MS = 200
 /** Where only time helps: a pod that starts, a learner that catches up. */

@@ -88,8 +88,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'spec.paused is ignored',
     file: `${CLUSTER}/decide.ts`,
-    find: '[deletion, paused, takenNames]',
-    replace: '[deletion, takenNames]',
+    find: '[awaitSight, deletion, paused, takenNames]',
+    replace: '[awaitSight, deletion, takenNames]',
   },
   {
     name: 'the finalizer is never removed',
