@@ -65,12 +65,12 @@ const HandledRequests = z.object({
 
 /** A call about one of the cluster's objects that the API server does not answer as it should. */
 const Refusal = z.object({
-  /** Kind and name; the kind alone where all of them are listed. */
-  object: z.string(),
+  /** Kind and name, of what it was to be done to; the kind alone where all of them are listed. */
+  subject: z.string(),
   /** The API server's words. */
   message: z.string().default(''),
   since: z.string(),
-  /** The object is left alone until then; absent where it could not be read, which is tried at every look. */
+  /** It is left alone until then; absent where it could not be read, which is tried at every look. */
   retryAt: z.string().optional(),
 })
 

@@ -1,7 +1,6 @@
 /**
  * Carries a decision out. I/O, but no decision: what is refused or not answered is part of the outcome, and the next
- * reconcile decides on what is then. Objects stand each for itself. In a plan an action builds on those before it: a
- * mutation on its record, the end of a pod on that of its volume; only volumes are independent of each other.
+ * reconcile decides on what is then.
  *
  * Invariants: an operation is in status before the call that it announces; no error of a call hides what was observed.
  * Neighbours: decide.ts, refusals.ts, reconcile.ts.
@@ -12,8 +11,8 @@ import type { Result } from '../../lib/result.ts'
 import { API_VERSION, KIND } from '../api/raft-cluster.ts'
 import type { Operation, Refusal, RaftClusterStatus } from '../api/status.ts'
 import type { Observation } from './observe.ts'
-import type { Action, Decision, Plan } from './plan.ts'
-import { refusalsAfter, subjectOf, type Tried } from './refusals.ts'
+import { type Action, chainsOf, type Decision, type Plan } from './plan.ts'
+import { refusalsAfter, subjectOf } from './refusals.ts'
 import { type AdminFailure, KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import { adminToken, TOKEN_SIZE_BYTES } from './resources/admin-token.ts'
 import { contains } from './contains.ts'
@@ -48,14 +47,16 @@ type Observed = Extract<Observation, { kind: 'observed' }>
 interface Progress {
   object: KubeObject
   recorded: RaftClusterStatus
+  readonly tried: Map<string, KubeError | undefined>
 }
 
 export async function act(deps: ReconcileDeps, observation: Observed, decision: Decision): Promise<Outcome> {
   const { observed, object } = observation
-  const progress: Progress = { object, recorded: observed.cluster.recorded }
-  const tried = await restore(deps, observation, decision, progress)
+  const tried = new Map<string, KubeError | undefined>()
+  const progress: Progress = { object, recorded: observed.cluster.recorded, tried }
+  await restore(deps, observation, decision, progress)
   const failure = await carryOut(deps, observation, decision, progress)
-  const error = observed.unread[0]?.error ?? [...tried.values()].find((one) => one !== undefined) ?? failure?.error
+  const error = [observed.unread[0]?.error, ...tried.values(), failure?.error].find((one) => one !== undefined)
   const refusals = refusalsAfter(observed, decision, tried, deps.nowMs())
   return { ...progress, operation: afterAttempt(decision.operation, failure), failure, refusals, error }
 }
@@ -65,34 +66,33 @@ async function restore(
   observation: Observed,
   decision: Decision,
   progress: Progress,
-): Promise<Tried> {
-  const tried = new Map<string, KubeError | undefined>()
+): Promise<void> {
   const untilMs = deps.nowMs() + PATIENCE_MS
   for (const action of decision.objects) {
-    if (deps.nowMs() > untilMs) break
-    const failure = await attempt(deps, observation, decision, progress, action)
-    tried.set(subjectOf(observation.observed.cluster, action), failure?.error)
+    if (deps.nowMs() > untilMs) return
+    await attempt(deps, observation, decision, progress, action)
   }
-  return tried
 }
 
+/** Answers the first failure that no later look finds among the refusals. */
 async function carryOut(
   deps: ReconcileDeps,
   observation: Observed,
-  plan: Plan,
+  decision: Decision,
   progress: Progress,
 ): Promise<Failure | undefined> {
-  let first: Failure | undefined
-  let isCut = false
   const untilMs = deps.nowMs() + PATIENCE_MS
-  for (const action of plan.actions) {
-    if (action.kind === 'delete-volume') isCut = deps.nowMs() > untilMs
-    if (isCut) continue
-    const failure = await attempt(deps, observation, plan, progress, action)
-    isCut = failure !== undefined
-    first ??= failure
+  let failure: Failure | undefined
+  for (const chain of chainsOf(decision.actions)) {
+    if (deps.nowMs() > untilMs) break
+    for (const action of chain) {
+      const result = await attempt(deps, observation, decision, progress, action)
+      if (result === 'done') continue
+      if (result !== 'refused') failure ??= result
+      break
+    }
   }
-  return first
+  return failure
 }
 
 function afterAttempt(operation: Operation | undefined, failure: Failure | undefined): Operation | undefined {
@@ -106,12 +106,17 @@ async function attempt(
   plan: Plan,
   progress: Progress,
   action: Action,
-): Promise<Failure | undefined> {
+): Promise<'done' | 'refused' | Failure> {
+  const subject = subjectOf(observation.observed.cluster, action)
   try {
-    return await perform(deps, observation, plan, progress, action)
+    const failure = await perform(deps, observation, plan, progress, action)
+    if (subject !== undefined) progress.tried.set(subject, undefined)
+    return failure ?? 'done'
   } catch (error) {
     if (!(error instanceof KubeError) || isEdit(error, action)) throw error
-    return { reason: 'ApiServerRefused', message: error.problem.message, error }
+    if (subject === undefined) return { reason: 'ApiServerRefused', message: error.problem.message, error }
+    progress.tried.set(subject, error)
+    return 'refused'
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * What to do next: the first rule with work wins, and only its membership change is in the plan. Objects edited by hand
- * are put back beside it, so that a long wait for a learner does not hold that up.
+ * are put back beside it, so that a long wait for a learner does not hold that up. A rule whose work the API server
+ * refuses wins only where no other has any: it would win for ever.
  *
  * Invariants (safety.ts asserts them): at most one membership change a plan, decided on the configuration in force and
  * recorded in status first; no removal that costs the quorum; no volume deleted whose ordinal is a member.
@@ -9,7 +10,7 @@
  * already done is thereby not done again, and an edit that turns a plan around takes effect at the next step.
  */
 import type { Observed } from './observed.ts'
-import { blocked, type Decision, type Plan, SETTLED_MS } from './plan.ts'
+import { type Action, blocked, BLOCKED_MS, chainsOf, type Decision, type Plan, SETTLED_MS } from './plan.ts'
 import { isHeldBack } from './refusals.ts'
 import { deleteStaleVolumes, finishRemoval } from './rules/cleanup.ts'
 import { deletion } from './rules/deletion.ts'
@@ -58,18 +59,36 @@ const RULES: readonly Rule[] = [
 
 export function decide(observed: Observed): Decision {
   const standstill = firstOf(STANDSTILL, observed)
-  const plan = standstill ?? firstOf(RULES, observed) ?? settled()
+  const { plan, wanted } = standstill ?? firstOf(RULES, observed) ?? { plan: settled(), wanted: [] }
   assertSafe(observed, plan)
-  const wanted = standstill === undefined ? restoreObjects(observed) : []
-  return { ...plan, wanted, objects: wanted.filter((action) => !isHeldBack(observed, action)) }
+  const objects = standstill === undefined ? restoreObjects(observed) : []
+  return {
+    ...plan,
+    objects: objects.filter((action) => !isHeldBack(observed, action)),
+    wanted: [...objects, ...wanted],
+  }
 }
 
-function firstOf(rules: readonly Rule[], observed: Observed): Plan | undefined {
+interface Choice {
+  readonly plan: Plan
+  /** Also what is held back in it, and in plans that it was preferred to. */
+  readonly wanted: readonly Action[]
+}
+
+function firstOf(rules: readonly Rule[], observed: Observed): Choice | undefined {
+  let held: Choice | undefined
   for (const rule of rules) {
     const plan = rule(observed)
-    if (plan !== undefined) return plan
+    if (plan === undefined) continue
+    const free = chainsOf(plan.actions).filter((chain) => !chain.some((action) => isHeldBack(observed, action)))
+    const actions = free.flat()
+    const wanted = [...(held?.wanted ?? []), ...plan.actions]
+    const hasWork = actions.some(({ kind }) => kind !== 'record-operation')
+    if (hasWork || (held === undefined && plan.actions.length === actions.length))
+      return { plan: { ...plan, actions }, wanted }
+    held ??= { plan: { ...plan, actions: [], requeueAfterMs: BLOCKED_MS }, wanted }
   }
-  return undefined
+  return held
 }
 
 function paused({ cluster }: Observed): Plan | undefined {

@@ -55,8 +55,8 @@ function asFarAsSeen(observed: Observed, refusals: readonly Refusal[], found: Fi
   const { unread, cluster, nowMs } = observed
   const missing = unread.find(({ kind }) => HANGS_ON[found.type].includes(kind))
   if (missing === undefined) return [found]
-  const object = subjectOfUnread(missing)
-  const sinceMs = Date.parse(refusals.find((refusal) => refusal.object === object)?.since ?? '')
+  const known = refusals.find(({ subject }) => subject === subjectOfUnread(missing))
+  const sinceMs = Date.parse(known?.since ?? '')
   const isKnown = cluster.recorded.conditions.some(({ type }) => type === found.type)
   if (isKnown && nowMs - sinceMs < MEMORY_MS) return []
   return [{ type: found.type, status: 'Unknown', reason: 'NotObserved', message: missing.error.problem.message }]
@@ -108,7 +108,7 @@ function available(observed: Observed): Finding {
 }
 
 function progressing(plan: Plan): Finding {
-  const isProgressing = !plan.isSettled && !plan.isBlocked && plan.reason !== 'Paused'
+  const isProgressing = !plan.isSettled && !plan.isBlocked && !['Paused', 'NotObserved'].includes(plan.reason)
   return finding('Progressing', isProgressing, [plan.reason, plan.message], [plan.reason, plan.message])
 }
 
@@ -134,22 +134,22 @@ function troublesWith(observed: Observed, plan: Plan, failure: Failure | undefin
 const REFUSALS_TOLD = 2
 
 function refused({ unread }: Observed, refusals: readonly Refusal[]): readonly Words[] {
-  const told = refusals.slice(0, REFUSALS_TOLD).map(({ object, message, since }): Words => {
-    const read = unread.find((one) => subjectOfUnread(one) === object)
-    if (read === undefined) return [reasonOf(object), `${object} is refused since ${since}: ${message}`]
+  const told = refusals.slice(0, REFUSALS_TOLD).map(({ subject, message, since }): Words => {
+    const read = unread.find((one) => subjectOfUnread(one) === subject)
+    if (read === undefined) return [reasonOf(subject), `${subject} is refused since ${since}: ${message}`]
     const reason = read.error.problem.kind === 'forbidden' ? 'Forbidden' : 'NotObserved'
-    return [reason, `${object} cannot be read since ${since}: ${message}`]
+    return [reason, `${subject} cannot be read since ${since}: ${message}`]
   })
   const more = refusals.length - told.length
   return more > 0 ? [...told, ['', `${more} more in status.refusals`]] : told
 }
 
-function reasonOf(object: string): string {
-  return isVolume(object) ? 'ExpansionRefused' : 'ApiServerRefused'
+function reasonOf(subject: string): string {
+  return isVolume(subject) ? 'ExpansionRefused' : 'ApiServerRefused'
 }
 
-function isVolume(object: string): boolean {
-  return object.startsWith('PersistentVolumeClaim ')
+function isVolume(subject: string): boolean {
+  return subject.startsWith('PersistentVolumeClaim ')
 }
 
 function quorumLost(observed: Observed): Finding {
@@ -195,7 +195,7 @@ function upToDate(observed: Observed, plan: Plan): Finding {
 }
 
 function storageReady(observed: Observed, refusals: readonly Refusal[]): Finding {
-  const ofVolumes = refusals.filter(({ object }) => isVolume(object))
+  const ofVolumes = refusals.filter(({ subject }) => isVolume(subject))
   const all = [...refused(observed, ofVolumes), ...storageTroublesOf(observed)]
   const message = all.map(([, text]) => text).join('; ')
   return finding('StorageReady', all.length === 0, ['VolumesBound', ''], [all[0]?.[0] ?? '', message])

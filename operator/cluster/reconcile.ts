@@ -72,7 +72,7 @@ async function report(
   { object, recorded, operation, failure, refusals }: Outcome,
 ): Promise<void> {
   // With its last finalizer gone the object is gone too.
-  const isFreed = failure === undefined && plan.actions.some(({ kind }) => kind === 'set-finalizers')
+  const isFreed = plan.actions.some(({ kind }) => kind === 'set-finalizers') && refusals.length === 0
   if (observed.cluster.isBeingDeleted && isFreed) return
   const status = statusOf({ observed, plan, recorded, operation, failure, refusals })
   emitTransitions(deps, object, recorded, status)

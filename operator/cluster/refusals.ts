@@ -4,11 +4,12 @@
  *
  * Neighbours: decide.ts (leaves out what is held back), act.ts (tries the rest), findings.ts (the words).
  */
+import { unreachable } from '../../lib/assert.ts'
 import { timestamp } from '../api/conditions.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
 import type { Refusal } from '../api/status.ts'
 import type { Observed, Unread } from './observed.ts'
-import type { Decision, ObjectAction } from './plan.ts'
+import type { Action, Decision } from './plan.ts'
 import type { KubeError } from './ports.ts'
 import { names } from './resources/names.ts'
 import { unreadEssential } from './rules/unread.ts'
@@ -22,17 +23,28 @@ const MAX_MESSAGE_LENGTH = 400
 /** What the API server was asked for, and its error where it did not do it. By subject. */
 export type Tried = ReadonlyMap<string, KubeError | undefined>
 
-/** Kind and name of what an action is about. */
-export function subjectOf(cluster: RaftCluster, action: ObjectAction): string {
+/** What an action is done to, by kind and name; undefined where the API server is not asked, or the RaftCluster is recorded in. */
+export function subjectOf(cluster: RaftCluster, action: Action): string | undefined {
   switch (action.kind) {
     case 'apply':
       return `${action.object.kind} ${action.object.metadata.name}`
-    case 'delete-object':
-      return `${action.ref.kind} ${action.ref.name}`
     case 'create-admin-token':
       return `Secret ${names.adminToken(cluster)}`
     case 'set-finalizers':
       return `RaftCluster ${cluster.name}`
+    case 'delete-object':
+    case 'delete-volume':
+      return `deletion of ${action.ref.kind} ${action.ref.name}`
+    case 'mint-cluster-id':
+    case 'record-operation':
+    case 'bootstrap':
+    case 'join':
+    case 'change-membership':
+    case 'transfer-leader':
+    case 'recover':
+      return undefined
+    default:
+      return unreachable(action)
   }
 }
 
@@ -41,12 +53,13 @@ export function subjectOfUnread({ kind, name }: Unread): string {
 }
 
 /** Not to be touched at this look: refused a moment ago, or not read. An edit of the spec may be the mend, and is tried at once. */
-export function isHeldBack({ cluster, unread, nowMs }: Observed, action: ObjectAction): boolean {
+export function isHeldBack({ cluster, unread, nowMs }: Observed, action: Action): boolean {
   const subject = subjectOf(cluster, action)
+  if (subject === undefined) return false
   if (unread.some((read) => subjectOfUnread(read) === subject)) return true
   const { refusals, observedGeneration } = cluster.recorded
   if (cluster.generation !== observedGeneration) return false
-  const retryAt = refusals.find(({ object }) => object === subject)?.retryAt
+  const retryAt = refusals.find((refusal) => refusal.subject === subject)?.retryAt
   const waitMs = Date.parse(retryAt ?? '') - nowMs
   // Beyond the longest wait it was written by a clock that was wrong.
   return waitMs > 0 && waitMs <= MAX_WAIT_MS
@@ -54,33 +67,33 @@ export function isHeldBack({ cluster, unread, nowMs }: Observed, action: ObjectA
 
 /** What is left of the refusals that were known, and what has come. */
 export function refusalsAfter(observed: Observed, decision: Decision, tried: Tried, nowMs: number): readonly Refusal[] {
-  const known = new Map(observed.cluster.recorded.refusals.map((refusal) => [refusal.object, refusal]))
-  const refusal = (object: string, words: string): Refusal => {
-    const since = known.get(object)?.since ?? timestamp(nowMs)
-    return { object, message: words.slice(0, MAX_MESSAGE_LENGTH).toWellFormed(), since }
+  const { cluster } = observed
+  const known = new Map(cluster.recorded.refusals.map((refusal) => [refusal.subject, refusal]))
+  const refused = (subject: string, { problem }: KubeError): Refusal => {
+    const since = known.get(subject)?.since ?? timestamp(nowMs)
+    return { subject, message: problem.message.slice(0, MAX_MESSAGE_LENGTH).toWellFormed(), since }
   }
-  const unread = observed.unread.map((read) => refusal(subjectOfUnread(read), read.error.problem.message))
-  const isUnread = (object: string): boolean => unread.some((read) => read.object === object)
+  const unread = new Map(observed.unread.map((read) => [subjectOfUnread(read), read.error]))
   // Where nothing was decided, what was refused before is neither done nor given up.
-  const wanted =
-    unreadEssential(observed) === undefined ? decision.wanted.map((action) => subjectOf(observed.cluster, action)) : known.keys() // prettier-ignore
-  const writes = [...wanted].flatMap((object): readonly Refusal[] => {
-    const before = known.get(object)
-    if (isUnread(object)) return []
-    if (!tried.has(object)) return before?.retryAt === undefined ? [] : [before]
-    const error = tried.get(object)
+  const isBlind = unreadEssential(observed) !== undefined
+  const wanted = new Set(isBlind ? known.keys() : decision.wanted.map((action) => subjectOf(cluster, action)))
+  const writes = [...wanted].flatMap((subject): readonly Refusal[] => {
+    if (subject === undefined || unread.has(subject)) return []
+    const before = known.get(subject)
+    if (!tried.has(subject)) return before?.retryAt === undefined ? [] : [before]
+    const error = tried.get(subject)
     if (error === undefined) return []
-    const { since, ...rest } = refusal(object, error.problem.message)
-    return [{ ...rest, since, retryAt: timestamp(nowMs + waitMs(nowMs - Date.parse(since))) }]
+    const refusal = refused(subject, error)
+    return [{ ...refusal, retryAt: timestamp(nowMs + waitMs(nowMs - Date.parse(refusal.since))) }]
   })
-  return [...unread, ...writes]
+  return [...[...unread].map(([subject, error]) => refused(subject, error)), ...writes]
 }
 
 function waitMs(lastedMs: number): number {
   return Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, lastedMs))
 }
 
-/** When the first of them may be tried again; undefined when none is. */
+/** When the first of them may be tried again; undefined when none waits for that. */
 export function nextTryMs(refusals: readonly Refusal[]): number | undefined {
   const times = refusals.flatMap(({ retryAt }) => (retryAt === undefined ? [] : [Date.parse(retryAt)]))
   return times.length === 0 ? undefined : Math.min(...times)

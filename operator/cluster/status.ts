@@ -237,7 +237,7 @@ function steady(status: RaftClusterStatus): unknown {
   ]
   const { updatedReplicas, templateHash: hash, image, handledRequests: handled, staleVolumes: stale } = status
   const asked = [handled.replaceMember, handled.moveLeader, handled.recovery]
-  const refused = status.refusals.map(({ object, message, since, retryAt }) => [object, message, since, retryAt])
+  const refused = status.refusals.map(({ subject, message, since, retryAt }) => [subject, message, since, retryAt])
   return [...rest, updatedReplicas, hash, image, asked, stale, selector, members, inFlight ?? '', refused, conditions]
 }
 

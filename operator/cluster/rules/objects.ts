@@ -3,7 +3,7 @@ import { FINALIZER } from '../../api/raft-cluster.ts'
 import { parseQuantity } from '../../../lib/quantity.ts'
 import { contains } from '../contains.ts'
 import type { Observed } from '../observed.ts'
-import { blocked, type ObjectAction, type Plan } from '../plan.ts'
+import { type Action, blocked, type Plan } from '../plan.ts'
 import type { ApplyObject, KubeObject } from '../ports.ts'
 import { controllerOf, names } from '../resources/names.ts'
 import { podDisruptionBudget } from '../resources/pod-disruption-budget.ts'
@@ -36,7 +36,7 @@ export function takenNames(observed: Observed): Plan | undefined {
   )
 }
 
-export function restoreObjects(observed: Observed): readonly ObjectAction[] {
+export function restoreObjects(observed: Observed): readonly Action[] {
   const { cluster, objects, membership } = observed
   const voters = membership?.voters.length ?? cluster.recorded.voters
   const wanted: readonly (readonly [KubeObject | undefined, ApplyObject])[] = [
@@ -72,14 +72,14 @@ function desiredStatefulSet(observed: Observed): ApplyObject {
   })
 }
 
-function restoreFinalizer({ cluster }: Observed): readonly ObjectAction[] {
+function restoreFinalizer({ cluster }: Observed): readonly Action[] {
   const isWanted = cluster.spec.storage.retention.whenDeleted === 'Delete'
   if (isWanted === cluster.finalizers.includes(FINALIZER)) return []
   const others = cluster.finalizers.filter((name) => name !== FINALIZER)
   return [{ kind: 'set-finalizers', finalizers: isWanted ? [...others, FINALIZER] : others }]
 }
 
-function dropDisruptionBudget({ cluster, objects }: Observed): readonly ObjectAction[] {
+function dropDisruptionBudget({ cluster, objects }: Observed): readonly Action[] {
   const present = objects.disruptionBudget
   if (cluster.spec.pdb.enabled || present === undefined) return []
   const name = names.disruptionBudget(cluster)
@@ -88,7 +88,7 @@ function dropDisruptionBudget({ cluster, objects }: Observed): readonly ObjectAc
 }
 
 /** The claim template cannot change, so the claims themselves are grown, which they can be once they are bound. */
-function growVolumes({ cluster, volumes }: Observed): readonly ObjectAction[] {
+function growVolumes({ cluster, volumes }: Observed): readonly Action[] {
   const { size } = cluster.spec.storage
   return [...volumes.values()]
     .filter((volume) => !volume.isTerminating && volume.capacity !== undefined && isSmaller(volume.requestedSize, size))
