@@ -113,16 +113,15 @@ async function attempt(
     if (subject !== undefined) progress.tried.set(subject, undefined)
     return failure ?? 'done'
   } catch (error) {
-    if (!(error instanceof KubeError) || isEdit(error, action)) throw error
-    if (subject === undefined) return { reason: 'ApiServerRefused', message: error.problem.message, error }
-    progress.tried.set(subject, error)
-    return 'refused'
+    if (!(error instanceof KubeError)) throw error
+    if (subject !== undefined) {
+      progress.tried.set(subject, error)
+      return 'refused'
+    }
+    // Somebody changed the RaftCluster since it was read: what was decided on it is over.
+    if (error.problem.kind === 'conflict') throw error
+    return { reason: 'ApiServerRefused', message: error.problem.message, error }
   }
-}
-
-/** Somebody changed the RaftCluster since it was read: what was decided on it is over. */
-function isEdit({ problem }: KubeError, { kind }: Action): boolean {
-  return problem.kind === 'conflict' && ['set-finalizers', 'mint-cluster-id', 'record-operation'].includes(kind)
 }
 
 async function perform(
@@ -141,7 +140,8 @@ async function perform(
       await writer.apply(action.object)
       return undefined
     case 'create-admin-token':
-      return createToken(deps, observation)
+      await writer.create(adminToken(cluster, deps.randomBytes(TOKEN_SIZE_BYTES)))
+      return undefined
     case 'set-finalizers': {
       const ref = { apiVersion: API_VERSION, kind: KIND, namespace: cluster.namespace, name: cluster.name }
       const version = progress.object.metadata.resourceVersion ?? ''
@@ -206,9 +206,10 @@ async function perform(
       return failureOf(result)
     }
     case 'delete-object':
-      return gone(writer.delete(action.ref, { uid: action.uid }))
+      await writer.delete(action.ref, { uid: action.uid })
+      return undefined
     case 'delete-volume': {
-      await gone(writer.delete(action.ref, { uid: action.uid }))
+      await writer.delete(action.ref, { uid: action.uid })
       deps.events.emit(about, 'Normal', 'VolumeDeleted', 'DeleteVolume', `${action.ref.name} is deleted`)
       return undefined
     }
@@ -266,24 +267,6 @@ function knownOf({ cluster, membership }: Observed['observed']): Partial<RaftClu
     configIndex: Math.max(recorded.configIndex, membership.configIndex),
     term: Math.max(recorded.term, membership.term),
     voters: membership.voters.length,
-  }
-}
-
-/** Another token may have been made since we looked: that one counts. */
-async function createToken(deps: ReconcileDeps, { observed }: Observed): Promise<undefined> {
-  try {
-    await deps.writer.create(adminToken(observed.cluster, deps.randomBytes(TOKEN_SIZE_BYTES)))
-  } catch (error) {
-    if (!(error instanceof KubeError) || error.problem.kind !== 'conflict') throw error
-  }
-}
-
-/** With another UID it is not the object that was to go: done. */
-async function gone(deletion: Promise<void>): Promise<undefined> {
-  try {
-    await deletion
-  } catch (error) {
-    if (!(error instanceof KubeError) || error.problem.kind !== 'conflict') throw error
   }
 }
 

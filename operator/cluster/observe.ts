@@ -1,9 +1,9 @@
 /**
- * Reads the world: the RaftCluster, its objects, its pods and what their members say. I/O, but no decision. Once the
- * RaftCluster is read, no other call ends the look: what it did not tell is named in `unread`.
+ * Reads what there is of a RaftCluster: its objects, its pods and what their members say. I/O, but no decision. No call
+ * that fails ends the look: what it did not tell is named in `unread`.
  */
 import { z } from 'zod'
-import { API_VERSION, KIND, parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
+import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
 import { contradictionIn } from './contradiction.ts'
 import { membershipOf } from './membership.ts'
 import type {
@@ -15,7 +15,7 @@ import type {
   StuckPod,
   Unread,
 } from './observed.ts'
-import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey } from './ports.ts'
+import { KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import {
   CLUSTER_UID_LABEL,
   TEMPLATE_HASH_ANNOTATION,
@@ -30,16 +30,13 @@ import {
 } from './resources/names.ts'
 
 export type Observation =
-  | { readonly kind: 'gone' }
   | { readonly kind: 'invalid'; readonly object: KubeObject; readonly message: string }
   | { readonly kind: 'observed'; readonly object: KubeObject; readonly observed: Observed; readonly token: string }
 
 /** A member that does not answer in this time counts as not answering. */
 const MEMBER_TIMEOUT_MS = 1_500
 
-export async function observe(deps: ReconcileDeps, key: ReconcileKey): Promise<Observation> {
-  const object = await deps.reader.get({ apiVersion: API_VERSION, kind: KIND, ...key })
-  if (object === undefined) return { kind: 'gone' }
+export async function observe(deps: ReconcileDeps, object: KubeObject): Promise<Observation> {
   const parsed = parseRaftCluster(object)
   if (!parsed.ok) return { kind: 'invalid', object, message: parsed.error }
   return observeCluster(deps, object, parsed.value)

@@ -22,9 +22,9 @@ import { writeStatus } from './write-status.ts'
 export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise<ReconcileResult> {
   let object: KubeObject | undefined
   try {
-    const observation = await observe(deps, key)
-    if (observation.kind === 'gone') return { kind: 'done' }
-    object = observation.object
+    object = await read(deps, key)
+    if (object === undefined) return { kind: 'done' }
+    const observation = await observe(deps, object)
     if (observation.kind === 'invalid') return await reportInvalid(deps, observation)
     const decision = decide(observation.observed)
     const outcome = await act(deps, observation, decision)
@@ -41,6 +41,10 @@ export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise
   }
 }
 
+function read({ reader }: ReconcileDeps, key: ReconcileKey): Promise<KubeObject | undefined> {
+  return reader.get({ apiVersion: API_VERSION, kind: KIND, ...key })
+}
+
 function resultOf(
   { observed }: Extract<Observation, { kind: 'observed' }>,
   decision: Decision,
@@ -55,9 +59,9 @@ function resultOf(
 }
 
 /** A conflict may also be the word of a webhook, which stays the same however often it is asked. */
-async function isEdited({ reader }: ReconcileDeps, key: ReconcileKey, before: KubeObject | undefined): Promise<boolean> {
+async function isEdited(deps: ReconcileDeps, key: ReconcileKey, before: KubeObject | undefined): Promise<boolean> {
   try {
-    const now = await reader.get({ apiVersion: API_VERSION, kind: KIND, ...key })
+    const now = await read(deps, key)
     return now?.metadata.resourceVersion !== before?.metadata.resourceVersion
   } catch (error) {
     if (!(error instanceof KubeError)) throw error
