@@ -1,7 +1,7 @@
 /**
  * What to do next: the first rule with work wins, and only its membership change is in the plan. Objects edited by hand
  * are put back beside it, so that a long wait for a learner does not hold that up. A rule whose work the API server
- * refuses wins only where no other has any: it would win for ever.
+ * refuses is passed over until that is tried again: it would win for ever.
  *
  * Invariants (safety.ts asserts them): at most one membership change a plan, decided on the configuration in force and
  * recorded in status first; no removal that costs the quorum; no volume deleted whose ordinal is a member.
@@ -11,7 +11,7 @@
  */
 import type { Observed } from './observed.ts'
 import { type Action, blocked, BLOCKED_MS, chainsOf, type Decision, type Plan, SETTLED_MS } from './plan.ts'
-import { isHeldBack } from './refusals.ts'
+import { isHeldBack, isRefused } from './refusals.ts'
 import { deleteStaleVolumes, finishRemoval } from './rules/cleanup.ts'
 import { deletion } from './rules/deletion.ts'
 import { form } from './rules/form.ts'
@@ -71,7 +71,7 @@ export function decide(observed: Observed): Decision {
 
 interface Choice {
   readonly plan: Plan
-  /** Also what is held back in it, and in plans that it was preferred to. */
+  /** Also what is held back in it, and in the plans before it. */
   readonly wanted: readonly Action[]
 }
 
@@ -83,12 +83,21 @@ function firstOf(rules: readonly Rule[], observed: Observed): Choice | undefined
     const free = chainsOf(plan.actions).filter((chain) => !chain.some((action) => isHeldBack(observed, action)))
     const actions = free.flat()
     const wanted = [...(held?.wanted ?? []), ...plan.actions]
-    const hasWork = actions.some(({ kind }) => kind !== 'record-operation')
-    if (hasWork || (held === undefined && plan.actions.length === actions.length))
-      return { plan: { ...plan, actions }, wanted }
+    const isHeld = actions.length < plan.actions.length || isRefused(observed, plan.waitsFor ?? '')
+    if (hasWork(actions) || !isHeld) return { plan: after(held?.plan, { ...plan, actions }), wanted }
     held ??= { plan: { ...plan, actions: [], requeueAfterMs: BLOCKED_MS }, wanted }
   }
   return held
+}
+
+function hasWork(actions: readonly Action[]): boolean {
+  return actions.some(({ kind }) => kind !== 'record-operation')
+}
+
+/** What is in flight in a plan that is held back is not forgotten, unless something else is begun. */
+function after(held: Plan | undefined, plan: Plan): Plan {
+  if (held === undefined || hasWork(plan.actions)) return plan
+  return { ...plan, operation: plan.operation ?? held.operation, requeueAfterMs: BLOCKED_MS }
 }
 
 function paused({ cluster }: Observed): Plan | undefined {

@@ -42,6 +42,8 @@ export interface Plan {
   readonly isSettled: boolean
   /** It goes on only when somebody does something. */
   readonly isBlocked: boolean
+  /** Subject of the call that it waits for; while that is refused, other rules go first. */
+  readonly waitsFor?: string
 }
 
 /** A plan, and beside it the objects that are missing or were edited by hand. */

@@ -17,7 +17,7 @@ import { BLOCKED_MS, type Decision, IN_FLIGHT_MS, type Plan } from './plan.ts'
 import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey, type ReconcileResult } from './ports.ts'
 import { nextTryMs } from './refusals.ts'
 import { isWorthWriting, statusOf } from './status.ts'
-import { writeStatus } from './write-status.ts'
+import { reportStatus } from './write-status.ts'
 
 export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise<ReconcileResult> {
   let object: KubeObject | undefined
@@ -80,7 +80,7 @@ async function report(
   if (observed.cluster.isBeingDeleted && isFreed) return
   const status = statusOf({ observed, plan, recorded, operation, failure, refusals })
   emitTransitions(deps, object, recorded, status)
-  if (isWorthWriting(recorded, status, observed.nowMs)) await writeStatus(deps.writer, object, status)
+  if (isWorthWriting(recorded, status, observed.nowMs)) await reportStatus(deps, object, status)
 }
 
 /** News that deserve an event, whatever the plan. */
@@ -157,5 +157,5 @@ async function reportTrouble(deps: ReconcileDeps, object: KubeObject, found: rea
   let conditions: readonly Condition[] = recorded.conditions
   for (const finding of found) conditions = setCondition(conditions, finding, generation, nowMs)
   const status = { ...recorded, observedGeneration: generation, sampledAt: timestamp(nowMs), conditions: [...conditions] }
-  if (isWorthWriting(recorded, status, nowMs)) await writeStatus(deps.writer, object, status)
+  if (isWorthWriting(recorded, status, nowMs)) await reportStatus(deps, object, status)
 }

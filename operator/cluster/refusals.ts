@@ -17,8 +17,12 @@ import { unreadEssential } from './rules/unread.ts'
 /** A refused object is left alone for as long as it has been refused already: that doubles the time between two tries. */
 const MIN_WAIT_MS = 1_000
 const MAX_WAIT_MS = 60_000
+/** A rule that is not asked at one look, because another one has work, wants its deletion at a later one. */
+const LINGER_MS = 10_000
 /** The schema's bound is above it. */
 const MAX_MESSAGE_LENGTH = 400
+
+const DELETION = 'deletion of '
 
 /** What the API server was asked for, and its error where it did not do it. By subject. */
 export type Tried = ReadonlyMap<string, KubeError | undefined>
@@ -34,7 +38,7 @@ export function subjectOf(cluster: RaftCluster, action: Action): string | undefi
       return `RaftCluster ${cluster.name}`
     case 'delete-object':
     case 'delete-volume':
-      return `deletion of ${action.ref.kind} ${action.ref.name}`
+      return `${DELETION}${action.ref.kind} ${action.ref.name}`
     case 'mint-cluster-id':
     case 'record-operation':
     case 'bootstrap':
@@ -65,6 +69,10 @@ export function isHeldBack({ cluster, unread, nowMs }: Observed, action: Action)
   return waitMs > 0 && waitMs <= MAX_WAIT_MS
 }
 
+export function isRefused({ cluster }: Observed, subject: string): boolean {
+  return cluster.recorded.refusals.some((refusal) => refusal.subject === subject)
+}
+
 /** What is left of the refusals that were known, and what has come. */
 export function refusalsAfter(observed: Observed, decision: Decision, tried: Tried, nowMs: number): readonly Refusal[] {
   const { cluster } = observed
@@ -74,19 +82,23 @@ export function refusalsAfter(observed: Observed, decision: Decision, tried: Tri
     return { subject, message: problem.message.slice(0, MAX_MESSAGE_LENGTH).toWellFormed(), since }
   }
   const unread = new Map(observed.unread.map((read) => [subjectOfUnread(read), read.error]))
-  // Where nothing was decided, what was refused before is neither done nor given up.
-  const isBlind = unreadEssential(observed) !== undefined
-  const wanted = new Set(isBlind ? known.keys() : decision.wanted.map((action) => subjectOf(cluster, action)))
-  const writes = [...wanted].flatMap((subject): readonly Refusal[] => {
-    if (subject === undefined || unread.has(subject)) return []
-    const before = known.get(subject)
-    if (!tried.has(subject)) return before?.retryAt === undefined ? [] : [before]
-    const error = tried.get(subject)
+  const wanted = new Set(decision.wanted.map((action) => subjectOf(cluster, action)))
+  const isOpen = ({ subject, retryAt }: Refusal): boolean => {
+    if (retryAt === undefined || tried.has(subject) || unread.has(subject)) return false
+    // Where nothing was decided, what was refused before is neither done nor given up.
+    if (wanted.has(subject) || unreadEssential(observed) !== undefined) return true
+    return subject.startsWith(DELETION) && Date.parse(retryAt) + LINGER_MS > nowMs
+  }
+  const now = [...tried].flatMap(([subject, error]): readonly Refusal[] => {
     if (error === undefined) return []
     const refusal = refused(subject, error)
     return [{ ...refusal, retryAt: timestamp(nowMs + waitMs(nowMs - Date.parse(refusal.since))) }]
   })
-  return [...[...unread].map(([subject, error]) => refused(subject, error)), ...writes]
+  return [
+    ...[...unread].map(([subject, error]) => refused(subject, error)),
+    ...[...known.values()].filter(isOpen),
+    ...now,
+  ].toSorted((a, b) => a.subject.localeCompare(b.subject))
 }
 
 function waitMs(lastedMs: number): number {
