@@ -177,7 +177,10 @@ test('an object without what every object of its kind has is not read, and no bu
   assert(set !== undefined)
   world.put({ ...set, spec: undefined })
   await look(world)
-  assert.match(reasonOf(world, 'Degraded'), /^NotObserved: StatefulSet kv cannot be read .*answer is not what it should/)
+  assert.match(
+    reasonOf(world, 'Degraded'),
+    /^NotObserved: StatefulSet kv cannot be read .*answer is not what it should/,
+  )
   world.put(set)
   await look(world)
   assert.equal(condition(world, 'Degraded'), 'False')

@@ -112,12 +112,7 @@ function progressing(plan: Plan): Finding {
   return finding('Progressing', isProgressing, [plan.reason, plan.message], [plan.reason, plan.message])
 }
 
-function degraded(
-  observed: Observed,
-  plan: Plan,
-  failure: Failure | undefined,
-  refusals: readonly Refusal[],
-): Finding {
+function degraded(observed: Observed, plan: Plan, failure: Failure | undefined, refusals: readonly Refusal[]): Finding {
   const troubles = [...refused(observed, refusals), ...troublesWith(observed, plan, failure)]
   const [first = ['AsExpected', '']] = troubles
   const words: Words = [first[0], troubles.map(([, message]) => message).join('; ')]

@@ -156,6 +156,11 @@ async function reportTrouble(deps: ReconcileDeps, object: KubeObject, found: rea
   const nowMs = deps.nowMs()
   let conditions: readonly Condition[] = recorded.conditions
   for (const finding of found) conditions = setCondition(conditions, finding, generation, nowMs)
-  const status = { ...recorded, observedGeneration: generation, sampledAt: timestamp(nowMs), conditions: [...conditions] }
+  const status = {
+    ...recorded,
+    observedGeneration: generation,
+    sampledAt: timestamp(nowMs),
+    conditions: [...conditions],
+  }
   if (isWorthWriting(recorded, status, nowMs)) await reportStatus(deps, object, status)
 }
