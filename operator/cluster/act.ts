@@ -74,7 +74,7 @@ async function restore(
   }
 }
 
-/** Answers the first failure that no later look finds among the refusals. */
+/** Answers the first failure that is about the plan, and no refusal of an object. */
 async function carryOut(
   deps: ReconcileDeps,
   observation: Observed,

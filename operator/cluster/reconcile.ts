@@ -15,7 +15,7 @@ import { decide } from './decide.ts'
 import { type Observation, observe } from './observe.ts'
 import { BLOCKED_MS, type Decision, IN_FLIGHT_MS, type Plan } from './plan.ts'
 import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey, type ReconcileResult } from './ports.ts'
-import { nextTryMs } from './refusals.ts'
+import { nextTryMs, subjectOf } from './refusals.ts'
 import { isWorthWriting, statusOf } from './status.ts'
 import { reportStatus } from './write-status.ts'
 
@@ -76,7 +76,9 @@ async function report(
   { object, recorded, operation, failure, refusals }: Outcome,
 ): Promise<void> {
   // With its last finalizer gone the object is gone too.
-  const isFreed = plan.actions.some(({ kind }) => kind === 'set-finalizers') && refusals.length === 0
+  const freeing = plan.actions.find(({ kind }) => kind === 'set-finalizers')
+  const isFreed =
+    freeing !== undefined && !refusals.some(({ subject }) => subject === subjectOf(observed.cluster, freeing))
   if (observed.cluster.isBeingDeleted && isFreed) return
   const status = statusOf({ observed, plan, recorded, operation, failure, refusals })
   emitTransitions(deps, object, recorded, status)
@@ -145,7 +147,8 @@ async function reportBug(deps: ReconcileDeps, object: KubeObject, bug: unknown):
       { type: 'Degraded', status: 'True', ...because },
     ])
   } catch (error) {
-    if (!(error instanceof KubeError)) throw error // the bug itself is what the caller throws
+    // That it cannot be told either is no news: the caller throws the bug itself.
+    if (!(error instanceof KubeError)) throw error
   }
 }
 

@@ -25,7 +25,7 @@ const MAX_MESSAGE_LENGTH = 400
 const DELETION = 'deletion of '
 
 /** What the API server was asked for, and its error where it did not do it. By subject. */
-export type Tried = ReadonlyMap<string, KubeError | undefined>
+type Tried = ReadonlyMap<string, KubeError | undefined>
 
 /** What an action is done to, by kind and name; undefined where the API server is not asked, or the RaftCluster is recorded in. */
 export function subjectOf(cluster: RaftCluster, action: Action): string | undefined {
