@@ -1,7 +1,7 @@
 /** Everything a decision looks at, as it was read at one moment. Pure types, and what follows from them alone. */
 import type { AdminAlarm, AdminMember, AdminStatus } from '../../lib/admin-api.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
-import type { KubeObject } from './ports.ts'
+import type { KubeError, KubeObject } from './ports.ts'
 
 export interface Observed {
   readonly nowMs: number
@@ -19,6 +19,15 @@ export interface Observed {
   readonly foreignVolumes: ReadonlyMap<number, string>
   /** What the cluster itself says; undefined while no member of it answers. */
   readonly membership: Membership | undefined
+  /** What the API server did not tell. What stands for it in here is empty, and says nothing. */
+  readonly unread: readonly Unread[]
+}
+
+export interface Unread {
+  readonly kind: string
+  /** Empty where all of a kind were listed. */
+  readonly name: string
+  readonly error: KubeError
 }
 
 export interface ObservedObjects {
@@ -102,6 +111,11 @@ export interface Membership {
   /** Members that the leader hears from, itself among them. */
   readonly activeIds: ReadonlySet<string>
   readonly peers: ReadonlyMap<string, { readonly matchIndex: number; readonly lag: number }>
+}
+
+/** Pods were read, and whose they are: without that, nothing is known about members. */
+export function seesMembers({ unread }: Observed): boolean {
+  return !unread.some(({ kind }) => kind === 'Pod' || kind === 'StatefulSet')
 }
 
 /** The cluster exists: it was formed, now or at any earlier time. */

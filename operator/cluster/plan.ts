@@ -42,6 +42,22 @@ export interface Plan {
   readonly isSettled: boolean
   /** It goes on only when somebody does something. */
   readonly isBlocked: boolean
+  /** Subject of the call that it waits for; while that is refused, other rules go first. */
+  readonly waitsFor?: string
+}
+
+/** A plan, and beside it the objects that are missing or were edited by hand. */
+export interface Decision extends Plan {
+  /** Each stands for itself: one that is refused holds up neither the others nor the plan. */
+  readonly objects: readonly Action[]
+  /** All that would be done now if nothing were held back. */
+  readonly wanted: readonly Action[]
+}
+
+/** An action builds on those before it: a mutation on its record, the end of a pod on that of its volume. Each volume goes by itself. */
+export function chainsOf(actions: readonly Action[]): readonly (readonly Action[])[] {
+  const starts = actions.flatMap(({ kind }, index) => (index === 0 || kind === 'delete-volume' ? [index] : []))
+  return starts.map((start, place) => actions.slice(start, starts[place + 1]))
 }
 
 /** While something is in flight: a local call answers within milliseconds, and growing by one takes a few of them. */

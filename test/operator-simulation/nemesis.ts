@@ -59,10 +59,10 @@ export class Nemesis {
     if (fault !== undefined && act?.(world) === true) coverage.note(fault)
   }
 
-  /** All faults end; what was asked for last counts. */
-  end(): void {
+  /** All faults end, and what was to end them has. */
+  calm(): void {
     const world = this.#world
-    const { random, kubelet, controllers } = world
+    const { kubelet, controllers } = world
     Object.assign(world.faults, NO_FAULTS)
     world.onNextAddition = undefined
     world.onNextAdded = undefined
@@ -73,6 +73,13 @@ export class Nemesis {
     for (const member of kubelet.running) Object.assign(member, { isCutOff: false, isUnreachable: false })
     dismissGuests(world)
     world.runFor(6500) // what was scheduled to end has ended: edits there and back, lost nodes
+  }
+
+  /** What was asked for last counts. */
+  end(): void {
+    this.calm()
+    const world = this.#world
+    const { random } = world
     for (const name of ['replace-member', 'move-leader']) world.annotate(name, undefined)
     if (random.chance(0.15)) return this.#delete()
     world.edit({ replicas: random.pick(SIZES) ?? 3, paused: false })

@@ -88,8 +88,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'spec.paused is ignored',
     file: `${CLUSTER}/decide.ts`,
-    find: '[deletion, paused, takenNames]',
-    replace: '[deletion, takenNames]',
+    find: '[awaitSight, deletion, paused, takenNames]',
+    replace: '[awaitSight, deletion, takenNames]',
   },
   {
     name: 'the finalizer is never removed',
@@ -162,5 +162,29 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${CLUSTER}/observed.ts`,
     find: 'return [...members, operation]',
     replace: 'return members',
+  },
+  {
+    name: 'an error of one call ends the look',
+    file: `${CLUSTER}/act.ts`,
+    find: 'if (!(error instanceof KubeError)) throw error\n    if (subject',
+    replace: 'if (error !== undefined) throw error\n    if (subject',
+  },
+  {
+    name: 'a refused object is tried at every look',
+    file: `${CLUSTER}/refusals.ts`,
+    find: 'return waitMs > 0 && waitMs <= MAX_WAIT_MS',
+    replace: 'return false',
+  },
+  {
+    name: 'what was seen last stands for what cannot be read, for ever',
+    file: `${CLUSTER}/findings.ts`,
+    find: 'const MEMORY_MS = 15_000',
+    replace: 'const MEMORY_MS = Infinity',
+  },
+  {
+    name: 'a rule whose work is refused wins for ever',
+    file: `${CLUSTER}/decide.ts`,
+    find: 'if (hasWork(actions) || !isHeld)',
+    replace: 'if (held === undefined)',
   },
 ]

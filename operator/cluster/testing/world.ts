@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import type { AdminError, AdminStatus } from '../../../lib/admin-api.ts'
+import { AssertionFailed } from '../../../lib/assert.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { API_VERSION, KIND } from '../../api/raft-cluster.ts'
 import {
@@ -24,10 +25,17 @@ import { type Disk, FakeCluster } from './fake-cluster.ts'
 export const KEY = { namespace: 'ns', name: 'kv' }
 const UNREACHABLE = { kind: 'unreachable', message: 'connection refused' } as const
 
-/** The operator's process ends here. */
-export class Crash extends Error {}
+/** The operator's process ends here, as a failed assertion ends it. */
+export class Crash extends AssertionFailed {}
 
 type Json = Readonly<Record<string, unknown>>
+
+/** A call to the API server; no name where all of a kind are listed. */
+export interface ApiCall {
+  readonly verb: 'get' | 'list' | 'apply' | 'apply status' | 'create' | 'delete' | 'patch'
+  readonly kind: string
+  readonly name: string
+}
 
 export class World {
   readonly objects = new Map<string, KubeObject>()
@@ -48,6 +56,10 @@ export class World {
   readonly broken = new Set<string>()
   /** Kinds that the operator may not touch. */
   readonly forbidden = new Set<string>()
+  /** Calls to the API server so far. */
+  readonly calls: ApiCall[] = []
+  /** What becomes of a call instead of its effect. */
+  answer: (call: ApiCall) => Error | undefined = () => undefined
   defaultImage = 'image:1'
   nowMs = Date.parse('2030-01-01T00:00:00Z')
   clusterIds = new Set<string>()
@@ -224,32 +236,45 @@ export class World {
 
   #reader(): KubeReader {
     return {
-      get: (ref) => this.#read(ref, () => this.get(ref.kind, ref.name)),
-      list: (query) => this.#read(query, () => this.all(query.kind)),
+      get: (ref) => this.#read({ verb: 'get', ...ref }, () => this.get(ref.kind, ref.name)),
+      list: (query) => this.#read({ verb: 'list', ...query, name: '' }, () => this.all(query.kind)),
     }
   }
 
-  async #read<T>({ kind, namespace }: { kind: string; namespace: string }, read: () => T): Promise<T> {
+  async #read<T>(call: ApiCall & { readonly namespace: string }, read: () => T): Promise<T> {
+    const { kind, namespace } = call
     assert.equal(namespace, KEY.namespace, 'nothing of another namespace is looked at')
+    this.#called(call)
     const verb = `cannot read resource "${kind}" in the namespace "${namespace}"`
     if (this.forbidden.has(kind)) throw new KubeError({ kind: 'forbidden', message: `User "operator" ${verb}` })
     return read()
   }
 
   #writer(hooks: Hooks): KubeWriter {
-    const change = <T>(effect: () => T): Promise<T> => around(hooks, 'kube', effect)
+    const change = <T>(verb: ApiCall['verb'], kind: string, name: string, effect: () => T): Promise<T> =>
+      around(hooks, 'kube', () => {
+        this.#called({ verb, kind, name })
+        return effect()
+      })
     return {
-      apply: (object) => change(() => this.#apply(object)),
-      applyStatus: (object) => change(() => this.#applyStatus(object)),
-      create: (object) => change(() => this.put(object)),
-      delete: (ref, { uid }) => change(() => this.#delete(ref, uid)),
+      apply: (object) => change('apply', object.kind, object.metadata.name, () => this.#apply(object)),
+      applyStatus: (object) =>
+        change('apply status', object.kind, object.metadata.name, () => this.#applyStatus(object)),
+      create: (object) => change('create', object.kind, object.metadata.name, () => this.put(object)),
+      delete: (ref, { uid }) => change('delete', ref.kind, ref.name, () => this.#delete(ref, uid)),
       patchFinalizers: ({ kind, name }, _version, finalizers) =>
-        change(() => {
+        change('patch', kind, name, () => {
           const object = this.get(kind, name)
           assert(object !== undefined)
           return this.put({ ...object, metadata: { ...object.metadata, finalizers } })
         }),
     }
+  }
+
+  #called(call: ApiCall): void {
+    this.calls.push(call)
+    const error = this.answer(call)
+    if (error !== undefined) throw error
   }
 
   #apply(object: ApplyObject): KubeObject {
