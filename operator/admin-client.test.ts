@@ -17,6 +17,7 @@ const STATUS: AdminStatus = {
   commitIndex: 17,
   appliedIndex: 17,
   lastIndex: 18,
+  lastTerm: 3,
   configIndex: 9,
   voters: ['a1', 'b2'],
   votersOutgoing: [],

@@ -147,6 +147,8 @@ function memberStatus({ cluster, membership, pods, volumes, nowMs }: Observed, m
     ...(pod?.status !== undefined && {
       version: pod.status.version,
       raftIndex: pod.status.appliedIndex,
+      lastIndex: pod.status.lastIndex,
+      ...(pod.status.lastTerm !== undefined && { lastTerm: pod.status.lastTerm }),
       dbSizeBytes: pod.status.dbSizeBytes,
     }),
     ...(lag !== undefined && { lag }),
@@ -172,7 +174,14 @@ function figures({ commitIndex, members, conditions, sampledAt }: RaftClusterSta
   return [
     commitIndex,
     sampledAt !== undefined,
-    members.map(({ name, raftIndex, lag, dbSizeBytes }) => [name, raftIndex, lag, dbSizeBytes]),
+    members.map(({ name, raftIndex, lastTerm, lastIndex, lag, dbSizeBytes }) => [
+      name,
+      raftIndex,
+      lastTerm,
+      lastIndex,
+      lag,
+      dbSizeBytes,
+    ]),
     conditions.toSorted((a, b) => a.type.localeCompare(b.type)).map(({ message }) => message),
   ]
 }

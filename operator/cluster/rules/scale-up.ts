@@ -6,16 +6,19 @@ import { blocked, inFlight, type Plan, waiting } from '../plan.ts'
 import { names, peerUrl } from '../resources/names.ts'
 import { deleteVolume } from './cleanup.ts'
 import { foreignVolume } from './form.ts'
-import { hasStaleVolume } from './replicas.ts'
+import { desiredPods, hasStaleVolume } from './replicas.ts'
 
 export function scaleUp(observed: Observed): Plan | undefined {
   const { cluster, membership, pods, volumes, foreignVolumes } = observed
   if (membership === undefined) return undefined
   const members = memberOrdinals(observed)
+  // After a recovery the places nearest to the survivor come first.
+  const { start } = desiredPods(observed)
   const ordinal = Array.from({ length: cluster.spec.replicas }, (_, index) => index).find(
-    (index) => !members.has(index),
+    (index) => index >= start && !members.has(index),
   )
-  if (ordinal === undefined) return undefined
+  if (ordinal === undefined)
+    return start === 0 ? undefined : waiting('ScalingUp', 'waits until two voters have all that the survivor had')
   const foreign = foreignVolumes.get(ordinal)
   if (foreign !== undefined) return foreignVolume([foreign], observed)
   const pod = pods.get(ordinal)
