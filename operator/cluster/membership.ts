@@ -42,8 +42,10 @@ export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>):
   }
 }
 
+/** One that has just joined knows no configuration, not even its own. */
 function isMember(status: AdminStatus, clusterId: string): boolean {
-  return clusterId !== '' && status.clusterId === clusterId && status.role !== 'waiting' && status.role !== 'removed'
+  if (clusterId === '' || status.clusterId !== clusterId || status.configIndex === 0) return false
+  return status.role !== 'waiting' && status.role !== 'removed'
 }
 
 /** Without a leader, those who answer: enough to say whether there could be one. */

@@ -26,8 +26,10 @@ export interface StatusInput {
 export function statusOf(input: StatusInput): RaftClusterStatus {
   const { observed, recorded, operation } = input
   const { cluster, membership, pods, nowMs } = observed
+  // Whoever is behind does not know whom the leader has added since.
+  const isOlder = membership?.leader === undefined && (membership?.configIndex ?? 0) < recorded.configIndex
   const members =
-    membership === undefined
+    membership === undefined || isOlder
       ? recorded.members.map((member) => withoutAnswer(observed, member))
       : membership.members.map((member) => memberStatus(observed, member))
   const voters = membership?.voters.length ?? recorded.voters

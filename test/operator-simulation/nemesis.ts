@@ -68,6 +68,7 @@ export class Nemesis {
     world.onNextAdded = undefined
     world.pauseAfterNextCallMs = 0
     kubelet.stuckPods.clear()
+    kubelet.speak()
     controllers.stuckVolumes.clear()
     controllers.ask()
     for (const member of kubelet.running) Object.assign(member, { isCutOff: false, isUnreachable: false })

@@ -7,7 +7,7 @@ import { quorumOf } from '../../node-server/node/fence.ts'
 import { conditionOf } from './kubelet.ts'
 import { at, isEqual, type Json, listAt, numberAt, textAt, valueAt } from './json.ts'
 import type { StoredObject } from './api-server.ts'
-import type { MemberProcess } from './member-process.ts'
+import type { Disk, MemberProcess } from './member-process.ts'
 import type { Configuration, RaftCluster } from './raft-cluster.ts'
 import type { World } from './world.ts'
 
@@ -66,7 +66,7 @@ export class Oracle {
     this.#checkStandstill(operator, mutation)
     if (this.isQuiet) violated(16, `settled, and yet ${method} ${kind} ${mutation.name}`)
     if (kind === 'StatefulSet' && method === 'PATCH') this.#checkReplicas(operator, mutation)
-    if (kind === 'PersistentVolumeClaim' && method === 'DELETE') this.#checkVolume(mutation)
+    if (kind === 'PersistentVolumeClaim' && method === 'DELETE') this.#checkVolume(operator, mutation)
     if (kind === 'Pod' && method === 'DELETE') this.#checkPod(operator, mutation)
     if (method === 'DELETE' && textAt(mutation.body, 'preconditions', 'uid') === '')
       violated(13, `${kind} ${mutation.name} is deleted by name, whichever object has it`)
@@ -153,9 +153,10 @@ export class Oracle {
     if (this.#clusterId !== '' && after !== '' && after !== this.#clusterId)
       violated(14, 'a second cluster ID is minted')
     if (after !== '') this.#clusterId = after
-    if (numberAt(body, 'status', 'configIndex') < numberAt(present, 'status', 'configIndex'))
-      violated(12, 'the recorded configuration goes back')
     const operation = at(body, 'status', 'operation')
+    const isRecovery = valueAt(operation, 'type') === 'Recover'
+    if (!isRecovery && numberAt(body, 'status', 'configIndex') < numberAt(present, 'status', 'configIndex'))
+      violated(12, 'the recorded configuration goes back')
     if (valueAt(operation, 'step') !== undefined)
       coverage.note(`step ${textAt(operation, 'type')}/${textAt(operation, 'step')}`)
     for (const condition of listAt(body, 'status', 'conditions')) {
@@ -169,14 +170,57 @@ export class Oracle {
   /** No member may lose its pod by a count. */
   #checkReplicas(operator: string, { body }: Mutation): void {
     const wanted = numberAt(body, 'spec', 'replicas')
+    const start = numberAt(body, 'spec', 'ordinals', 'start')
     // Scaled to zero: members and volumes stay, only the pods go.
     if (wanted === 0 && valueAt(this.#known(operator).cluster, 'spec', 'replicas') === 0) return
     for (const { name, id } of this.#world.raft.configuration.members)
-      if (ordinalOf(name) !== Infinity && ordinalOf(name) >= wanted)
-        violated(12, `the StatefulSet is cut to ${wanted}, and ${name} is still member ${id}`)
+      if (ordinalOf(name) !== Infinity && (ordinalOf(name) < start || ordinalOf(name) >= start + wanted))
+        violated(12, `the StatefulSet is cut to ${wanted} from ${start} on, and ${name} is still member ${id}`)
+    this.#checkFormerPods(operator, start, start + wanted)
   }
 
-  #checkVolume({ name, body }: Mutation): void {
+  /** Together they might go on with the history that a recovery has ended. */
+  #checkFormerPods(operator: string, start: number, end: number): void {
+    const leader = [...this.#known(operator).statuses.values()].find(({ role }) => role === 'leader')
+    for (const { ordinal, disk } of this.#formerVolumes()) {
+      const isKnown = leader !== undefined && leader.members.every(({ id }) => id !== disk.memberId)
+      if (isKnown && ordinal >= start && ordinal < end)
+        violated(14, `a pod of ordinal ${ordinal} runs on the data of ${disk.memberId}, which a recovery gave up`)
+    }
+  }
+
+  /** Volumes that are there to stay, with what members had whose history a recovery has ended. */
+  #formerVolumes(): readonly { readonly ordinal: number; readonly disk: Disk }[] {
+    const { server, kubelet, raft } = this.#world
+    return server.list('PersistentVolumeClaim').flatMap(({ metadata }) => {
+      const disk = kubelet.disks.get(metadata.uid)
+      const isFormer = disk !== undefined && disk.clusterId === raft.clusterId && raft.former.has(disk.memberId)
+      return isFormer && metadata.deletionTimestamp === undefined ? [{ ordinal: ordinalOf(metadata.name), disk }] : []
+    })
+  }
+
+  /**
+   * While fewer than two voters have what the survivor had, a former volume goes only where the next member can start in no
+   * other place, or no other member is wanted.
+   */
+  #checkFormerVolume(operator: string, name: string): void {
+    const { kubelet, raft } = this.#world
+    const former = this.#formerVolumes().map(({ ordinal }) => ordinal)
+    if (!former.includes(ordinalOf(name))) return
+    const { members, voters } = raft.configuration
+    const disks = [...kubelet.disks.values()].filter(({ clusterId }) => clusterId === raft.clusterId)
+    const holders = disks.filter(({ memberId, applied }) => voters.includes(memberId) && applied >= raft.recoveredAt)
+    if (holders.length >= 2) return
+    const ordinals = members.map((member) => ordinalOf(member.name)).filter((ordinal) => ordinal !== Infinity)
+    const wanted = Array.from({ length: numberAt(this.#known(operator).cluster, 'spec', 'replicas') }, (_, i) => i)
+    const missing = wanted.filter((ordinal) => !ordinals.includes(ordinal))
+    const isFree = (ordinal: number): boolean =>
+      former.every((other) => ordinals.every((own) => other < Math.min(own, ordinal) || other > Math.max(own, ordinal)))
+    if (ordinals.length > 1 || missing.some(isFree))
+      violated(13, `${name} is deleted, and ${holders.length} voter has what the survivor had`)
+  }
+
+  #checkVolume(operator: string, { name, body }: Mutation): void {
     const { server, kubelet, raft } = this.#world
     const volume = server.get('PersistentVolumeClaim', name)
     if (volume === undefined || volume.metadata.uid !== textAt(body, 'preconditions', 'uid')) return
@@ -194,6 +238,7 @@ export class Oracle {
     if (isMember) violated(13, `${name} is deleted, the volume of member ${disk.memberId}`)
     if (volume.metadata.labels?.['raftkv.dev/cluster-uid'] !== cluster?.metadata.uid)
       violated(13, `${name} is somebody else's`)
+    this.#checkFormerVolume(operator, name)
   }
 
   /** A pod of a voter goes only where a quorum of others is there, as far as the operator could know. */
@@ -255,6 +300,12 @@ export class Oracle {
     if (![member.name, member.disk.memberId].includes(textAt(request, 'survivor')))
       violated(12, `${member.name} is recovered from, and ${textAt(request, 'survivor')} was named`)
     if ([...statuses.values()].some(({ role }) => role === 'leader')) violated(12, 'a recovery while somebody leads')
+    for (const { name, role, commitIndex } of statuses.values())
+      if (!['waiting', 'removed'].includes(role) && commitIndex > member.disk.applied)
+        violated(
+          1,
+          `${member.name} is recovered from, and ${name} has ${commitIndex - member.disk.applied} acknowledged entries more`,
+        )
     if (conditionOf(cluster, 'QuorumLost') !== 'True') violated(12, 'a recovery before the loss was reported')
   }
 

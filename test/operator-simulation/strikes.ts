@@ -32,6 +32,7 @@ export const STRIKES: readonly Strike[] = [
   ['learner added by hand', addByHand],
   ['watch told that its version is too old (410)', compact],
   ['quorum lost for good', loseQuorum],
+  ['quorum silent for long, and a survivor named', silenceQuorum],
   ['all operators and pods gone as a member is added', armBlackout],
 ]
 
@@ -158,6 +159,36 @@ function loseQuorum(world: World): boolean {
   }
   const request = { id: `r${world.nextId()}`, survivor: process.name, acknowledgeDataLoss: true }
   schedule.after(1000 + random.below(5000), () => world.edit({ recovery: { request }, paused: false }))
+  return true
+}
+
+/**
+ * The leader is cut off with entries that nobody acknowledges, the others go on; then so many fall silent that no quorum is
+ * left, and somebody names one of those that answer, and the right one once that was refused. Once in a run.
+ */
+function silenceQuorum(world: World): boolean {
+  const { raft, random, log, schedule } = world
+  const leader = raft.process(raft.leader)
+  if (raft.configuration.voters.length < 3 || world.recoveries > 0 || leader === undefined || !raft.isSurvivable([]))
+    return false
+  world.recoveries += 1
+  leader.isCutOff = true
+  log.add('fault', `${leader.name} leads on without the others`)
+  schedule.after(1500 + random.below(2500), () => {
+    leader.isCutOff = false
+    const voters = raft.configuration.voters.flatMap((id) => raft.process(id) ?? [])
+    const answering = [leader, ...voters.filter((process) => process !== leader)].slice(0, (voters.length - 1) >> 1)
+    for (const process of voters) if (!answering.includes(process)) world.kubelet.silence(process)
+    log.add('fault', `only ${answering.map(({ name }) => name).join(', ')} answer`)
+    const ask = (survivor: MemberProcess | undefined): void => {
+      const request = { id: `r${world.nextId()}`, survivor: survivor?.name, acknowledgeDataLoss: true }
+      if (survivor !== undefined) world.edit({ recovery: { request }, paused: false })
+    }
+    const isFurthest = ({ disk }: MemberProcess): boolean =>
+      answering.every((other) => !raft.isBehind(disk.memberId, other.disk.memberId))
+    schedule.after(1000 + random.below(3000), () => ask(random.pick(answering)))
+    schedule.after(6000 + random.below(3000), () => ask(answering.find(isFurthest)))
+  })
   return true
 }
 
