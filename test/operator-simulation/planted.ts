@@ -163,4 +163,28 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'return [...members, operation]',
     replace: 'return members',
   },
+  {
+    name: 'a survivor is judged by its last index alone',
+    file: `${CLUSTER}/log-end.ts`,
+    find: '  if (other.lastTerm !== own.lastTerm) return other.lastTerm > own.lastTerm\n',
+    replace: '',
+  },
+  {
+    name: 'all former volumes go while the survivor alone has the data',
+    file: `${CLUSTER}/safety.ts`,
+    find: 'filter(hasAll).length >= 2',
+    replace: 'filter(hasAll).length >= 1',
+  },
+  {
+    name: 'former members run on beside the survivor',
+    file: `${RULES}/replicas.ts`,
+    find: 'const start = Math.max(-1, ...below) + 1',
+    replace: 'const start = Math.min(0, ...below)',
+  },
+  {
+    name: 'a survivor must know as much as the history that it ends',
+    file: `${CLUSTER}/act.ts`,
+    find: 'staleVolumes: [...staleVolumes], ...history }',
+    replace: 'staleVolumes: [...staleVolumes] }',
+  },
 ]

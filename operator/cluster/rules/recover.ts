@@ -135,13 +135,13 @@ function isJoined({ membership }: Observed): boolean {
   return others.some(hasOrdinal)
 }
 
-/** A wanted member can start without anything being deleted. */
+/** A wanted member has a place beside or among the pods that run in which no former one was. */
 function isPlaceFree(observed: Observed): boolean {
   const { start, end } = desiredPods(observed)
-  const members = memberOrdinals(observed)
+  const [members, former] = [memberOrdinals(observed), formerOrdinals(observed)]
   const { replicas } = observed.cluster.spec
-  return Array.from({ length: Math.min(end, replicas) }, (_, ordinal) => ordinal).some(
-    (ordinal) => ordinal >= start && !members.has(ordinal),
+  return Array.from({ length: Math.min(end + 1, replicas) }, (_, ordinal) => ordinal).some(
+    (ordinal) => ordinal >= start && !members.has(ordinal) && !former.has(ordinal),
   )
 }
 
