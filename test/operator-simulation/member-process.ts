@@ -1,12 +1,5 @@
 /** What a pod runs: a member on the disk of its volume. */
-import { type Configuration, NO_CONFIGURATION } from './raft-cluster.ts'
-
-export interface Tail {
-  readonly term: number
-  readonly length: number
-}
-
-export const NO_TAIL: Tail = { term: 0, length: 0 }
+import { type Configuration, NO_CONFIGURATION, NO_TAIL, type Tail } from './raft-cluster.ts'
 
 /** A data directory. It lives and dies with its PersistentVolumeClaim. */
 export interface Disk {

@@ -4,10 +4,11 @@
  */
 import type { AdminStatus } from '../../lib/admin-api.ts'
 import { quorumOf } from '../../node-server/node/fence.ts'
+import { formerPod, formerVolumeGone, ordinalOf } from './former-members.ts'
 import { conditionOf } from './kubelet.ts'
 import { at, isEqual, type Json, listAt, numberAt, textAt, valueAt } from './json.ts'
 import type { StoredObject } from './api-server.ts'
-import type { Disk, MemberProcess } from './member-process.ts'
+import type { MemberProcess } from './member-process.ts'
 import type { Configuration, RaftCluster } from './raft-cluster.ts'
 import type { World } from './world.ts'
 
@@ -176,48 +177,9 @@ export class Oracle {
     for (const { name, id } of this.#world.raft.configuration.members)
       if (ordinalOf(name) !== Infinity && (ordinalOf(name) < start || ordinalOf(name) >= start + wanted))
         violated(12, `the StatefulSet is cut to ${wanted} from ${start} on, and ${name} is still member ${id}`)
-    this.#checkFormerPods(operator, start, start + wanted)
-  }
-
-  /** Together they might go on with the history that a recovery has ended. */
-  #checkFormerPods(operator: string, start: number, end: number): void {
     const leader = [...this.#known(operator).statuses.values()].find(({ role }) => role === 'leader')
-    for (const { ordinal, disk } of this.#formerVolumes()) {
-      const isKnown = leader !== undefined && leader.members.every(({ id }) => id !== disk.memberId)
-      if (isKnown && ordinal >= start && ordinal < end)
-        violated(14, `a pod of ordinal ${ordinal} runs on the data of ${disk.memberId}, which a recovery gave up`)
-    }
-  }
-
-  /** Volumes that are there to stay, with what members had whose history a recovery has ended. */
-  #formerVolumes(): readonly { readonly ordinal: number; readonly disk: Disk }[] {
-    const { server, kubelet, raft } = this.#world
-    return server.list('PersistentVolumeClaim').flatMap(({ metadata }) => {
-      const disk = kubelet.disks.get(metadata.uid)
-      const isFormer = disk !== undefined && disk.clusterId === raft.clusterId && raft.former.has(disk.memberId)
-      return isFormer && metadata.deletionTimestamp === undefined ? [{ ordinal: ordinalOf(metadata.name), disk }] : []
-    })
-  }
-
-  /**
-   * While fewer than two voters have what the survivor had, a former volume goes only where the next member can start in no
-   * other place, or no other member is wanted.
-   */
-  #checkFormerVolume(operator: string, name: string): void {
-    const { kubelet, raft } = this.#world
-    const former = this.#formerVolumes().map(({ ordinal }) => ordinal)
-    if (!former.includes(ordinalOf(name))) return
-    const { members, voters } = raft.configuration
-    const disks = [...kubelet.disks.values()].filter(({ clusterId }) => clusterId === raft.clusterId)
-    const holders = disks.filter(({ memberId, applied }) => voters.includes(memberId) && applied >= raft.recoveredAt)
-    if (holders.length >= 2) return
-    const ordinals = members.map((member) => ordinalOf(member.name)).filter((ordinal) => ordinal !== Infinity)
-    const wanted = Array.from({ length: numberAt(this.#known(operator).cluster, 'spec', 'replicas') }, (_, i) => i)
-    const missing = wanted.filter((ordinal) => !ordinals.includes(ordinal))
-    const isFree = (ordinal: number): boolean =>
-      former.every((other) => ordinals.every((own) => other < Math.min(own, ordinal) || other > Math.max(own, ordinal)))
-    if (ordinals.length > 1 || missing.some(isFree))
-      violated(13, `${name} is deleted, and ${holders.length} voter has what the survivor had`)
+    const wrong = leader && formerPod(this.#world, leader, { start, end: start + wanted })
+    if (wrong !== undefined) violated(14, wrong)
   }
 
   #checkVolume(operator: string, { name, body }: Mutation): void {
@@ -238,7 +200,8 @@ export class Oracle {
     if (isMember) violated(13, `${name} is deleted, the volume of member ${disk.memberId}`)
     if (volume.metadata.labels?.['raftkv.dev/cluster-uid'] !== cluster?.metadata.uid)
       violated(13, `${name} is somebody else's`)
-    this.#checkFormerVolume(operator, name)
+    const wrong = formerVolumeGone(this.#world, name, numberAt(this.#known(operator).cluster, 'spec', 'replicas'))
+    if (wrong !== undefined) violated(13, wrong)
   }
 
   /** A pod of a voter goes only where a quorum of others is there, as far as the operator could know. */
@@ -368,11 +331,6 @@ export class Oracle {
     this.#knowledge.set(operator, known)
     return known
   }
-}
-
-function ordinalOf(name: string): number {
-  const digits = /-(\d+)$/.exec(name)?.[1]
-  return digits === undefined ? Infinity : Number(digits)
 }
 
 function violated(invariant: number, message: string): never {

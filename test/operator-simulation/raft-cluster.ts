@@ -11,7 +11,7 @@ import type { AdminChange, AdminError, AdminStatus, MembershipRequest, RecoverRe
 import { LogIndex, MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { quorumOf, refuse, type RequestedChange } from '../../node-server/node/fence.ts'
-import { type Disk, type MemberProcess, NO_TAIL } from './member-process.ts'
+import type { Disk, MemberProcess } from './member-process.ts'
 import type { World } from './world.ts'
 
 export interface RaftMember {
@@ -29,6 +29,14 @@ export interface Configuration {
 }
 
 export const NO_CONFIGURATION: Configuration = { index: 0, voters: [], learners: [], members: [] }
+
+/** Entries of one term that nobody acknowledged. */
+export interface Tail {
+  readonly term: number
+  readonly length: number
+}
+
+export const NO_TAIL: Tail = { term: 0, length: 0 }
 
 type Change = Result<AdminChange, AdminError>
 
