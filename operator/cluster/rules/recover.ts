@@ -13,6 +13,7 @@ import { formerOrdinals, isFormed, memberOrdinals, type Observed, type ObservedP
 import { newOperation } from '../operation.ts'
 import { blocked, inFlight, type Plan, waiting } from '../plan.ts'
 import { healthyVoters, isOnTwoVoters, quorumOf } from '../safety.ts'
+import { names } from '../resources/names.ts'
 import { deleteVolume } from './cleanup.ts'
 import { hasOrdinal } from './removal.ts'
 import { desiredPods } from './replicas.ts'
@@ -113,20 +114,23 @@ function recoverFrom(observed: Observed, survivor: Candidate, requestId: string)
 
 /** One by one while the survivor alone has the data, the rest at once when two voters have it. */
 export function emptyFormer(observed: Observed): Plan | undefined {
-  const { membership, volumes } = observed
+  const { cluster, membership, volumes } = observed
   if (membership?.leader === undefined) return undefined
   const former = [...formerOrdinals(observed)]
   if (former.length === 0) return undefined
   const isSafe = isOnTwoVoters(observed)
   if (!isSafe && (isJoined(observed) || isPlaceFree(observed))) return undefined
-  const next = isSafe ? former : nextPlace(observed)
+  const places = isSafe ? former : nextPlaces(observed)
+  const next = isSafe ? places : places.filter((ordinal) => isAbandoned(observed, ordinal)).slice(0, 1)
+  if (next.length === 0) {
+    const list = places.map((ordinal) => names.pod(cluster, ordinal)).join(' or ')
+    return waiting('Recovering', `waits for ${list} to stop, to make a place for the next member`)
+  }
   const toGo = [...volumes.values()].filter(({ ordinal }) => next.includes(ordinal))
   const actions = toGo.flatMap((volume) => deleteVolume(observed, volume))
   if (isSafe && actions.length === 0) return undefined
   const list = toGo.map(({ name }) => name).join(', ')
-  const message =
-    toGo.length === 0 ? 'waits for a former member to stop' : `what the former members had is deleted: ${list}`
-  return { ...waiting('Recovering', message), actions }
+  return { ...waiting('Recovering', `what the former members had is deleted: ${list}`), actions }
 }
 
 /** Somebody is on the way to be the second voter. */
@@ -145,13 +149,18 @@ function isPlaceFree(observed: Observed): boolean {
   )
 }
 
-/** Beside the pods that run, since a StatefulSet has one range; where nobody runs any more, if there is a choice. */
-function nextPlace(observed: Observed): readonly number[] {
-  const { cluster, pods, volumes } = observed
+/** Beside the pods that run, since a StatefulSet has one range; first the one whose volume is on its way already. */
+function nextPlaces(observed: Observed): readonly number[] {
   const { start, end } = desiredPods(observed)
   const former = formerOrdinals(observed)
-  const places = [...(end < cluster.spec.replicas ? [end] : []), start - 1].filter((ordinal) => former.has(ordinal))
-  const place =
-    places.find((ordinal) => volumes.get(ordinal)?.isTerminating) ?? places.find((ordinal) => !pods.has(ordinal))
-  return place === undefined ? [] : [place]
+  const places = [...(end < observed.cluster.spec.replicas ? [end] : []), start - 1].filter((place) =>
+    former.has(place),
+  )
+  const isGoing = (ordinal: number): boolean => observed.volumes.get(ordinal)?.isTerminating === true
+  return places.toSorted((a, b) => Number(isGoing(b)) - Number(isGoing(a)))
+}
+
+/** No pod holds its volume: one whose node is gone would hold it for ever. */
+function isAbandoned({ pods, volumes }: Observed, ordinal: number): boolean {
+  return !pods.has(ordinal) || volumes.get(ordinal)?.isTerminating === true
 }

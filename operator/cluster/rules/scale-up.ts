@@ -17,8 +17,7 @@ export function scaleUp(observed: Observed): Plan | undefined {
   const ordinal = Array.from({ length: cluster.spec.replicas }, (_, index) => index).find(
     (index) => index >= start && !members.has(index),
   )
-  if (ordinal === undefined)
-    return start === 0 ? undefined : waiting('ScalingUp', 'waits until two voters have all that the survivor had')
+  if (ordinal === undefined) return start === 0 ? undefined : awaitFormer(names.pod(cluster, start - 1))
   const foreign = foreignVolumes.get(ordinal)
   if (foreign !== undefined) return foreignVolume([foreign], observed)
   const pod = pods.get(ordinal)
@@ -45,6 +44,10 @@ export function scaleUp(observed: Observed): Plan | undefined {
     )
   }
   return addLearner(observed, membership, pod)
+}
+
+function awaitFormer(name: string): Plan {
+  return waiting('ScalingUp', `${name} starts once two voters have the data and its former volume is gone`)
 }
 
 function addLearner(observed: Observed, membership: Membership, pod: ObservedPod): Plan | undefined {
