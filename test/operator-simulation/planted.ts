@@ -8,8 +8,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the StatefulSet follows the wanted count, whoever is a member',
     file: `${RULES}/replicas.ts`,
-    find: 'return Math.max(kept, target)',
-    replace: 'return target',
+    find: 'let end = Math.max(start, Math.max(-1, ...kept) + 1)',
+    replace: 'let end = start',
   },
   {
     name: 'the lowest ordinal goes first',
