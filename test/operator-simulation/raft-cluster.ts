@@ -394,6 +394,7 @@ export class RaftCluster {
     const disk = this.process(id)?.disk
     if (disk !== undefined) this.#takeTail(disk)
     this.term += 1
+    if (disk !== undefined) disk.term = this.term
     this.leader = id
     this.lastIndex += 1
     this.#terms = [...this.#terms, { term: this.term, from: this.lastIndex }]

@@ -47,6 +47,8 @@ export class World {
   onNextAdded: (() => void) | undefined
   /** So long the next operator that calls stands still once its call took effect; 0: it does not. */
   pauseAfterNextCallMs = 0
+  /** No fault begins after it. */
+  faultsEndMs = Infinity
   /** Quorums lost for good so far. */
   recoveries = 0
   /** Volumes outlive the deletion. */
