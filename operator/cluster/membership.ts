@@ -3,6 +3,7 @@ import type { AdminStatus } from '../../lib/admin-api.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
 import type { Membership, ObservedPod } from './observed.ts'
 import { ordinalOf } from './resources/names.ts'
+import { quorumOf } from './safety.ts'
 
 interface Answer {
   readonly status: AdminStatus
@@ -12,6 +13,7 @@ interface Answer {
 /**
  * The leader's word, if one leads in the highest term that anybody knows and knows no less than what was recorded. A
  * deposed leader that has not noticed is told apart by its term; what it would accept is refused by its quorum anyway.
+ * During a recovery it must hear its quorum, too: a deposed one would say that the recovery never was.
  */
 export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>): Membership | undefined {
   const { recorded } = cluster
@@ -23,6 +25,7 @@ export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>):
   const leader = answers
     .filter(({ status }) => status.role === 'leader')
     .filter(({ status }) => answers.every((other) => other.status.term <= status.term))
+    .filter(({ status }) => recorded.operation?.type !== 'Recover' || hearsQuorum(status))
     .find(({ status }) => status.term >= recorded.term && status.configIndex >= recorded.configIndex)
   const source = leader ?? answers.toSorted((a, b) => b.status.configIndex - a.status.configIndex)[0]
   if (source === undefined) return undefined
@@ -40,6 +43,11 @@ export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>):
     activeIds: activeIds(leader, answers),
     peers: new Map(status.peers.map(({ id, matchIndex, lag }) => [id, { matchIndex, lag }])),
   }
+}
+
+function hearsQuorum({ memberId, peers, voters }: AdminStatus): boolean {
+  const heard = voters.filter((id) => id === memberId || peers.some((peer) => peer.id === id && peer.isActive))
+  return heard.length >= quorumOf(voters.length)
 }
 
 /** One that has just joined knows no configuration, not even its own. */

@@ -38,6 +38,16 @@ test('the word of a leader that knows less than was recorded does not count', ()
   assert.equal(membershipOf(cluster({ configIndex: 10, term: 6 }), [leader])?.leader, undefined)
 })
 
+test('while a recovery is under way, a leader without its quorum does not count', () => {
+  const operation = { id: 'o', type: 'Recover', step: 'Recover', ordinal: 1, startedAt: '2030-01-01T00:00:00Z' }
+  const leads = (voters: readonly string[], recorded: object): boolean =>
+    membershipOf(cluster(recorded), [pod(0, { role: 'leader', configIndex: 1, memberId: '1', voters })])?.leader !==
+    undefined
+  assert.equal(leads(['1', '2', '3'], { operation }), false)
+  assert.equal(leads(['1'], { operation }), true)
+  assert.equal(leads(['1', '2', '3'], {}), true)
+})
+
 test('members that wait, were removed, have just joined or belong to another cluster have no say', () => {
   const silent = [
     pod(0, { role: 'waiting' }),
