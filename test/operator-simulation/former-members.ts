@@ -16,8 +16,9 @@ export function formerPod(
 }
 
 /**
- * That volume is about to be deleted. While fewer than two voters have what the survivor had, only one whose place the
- * next member needs may be: no other wanted ordinal can have a pod without one of the former members having one too.
+ * That volume is about to be deleted. While fewer than two voters have what the survivor had, and a second one is wanted,
+ * only one whose place the next member needs may be: no other wanted ordinal can have a pod without one of the former
+ * members having one too.
  */
 export function formerVolumeGone(world: World, name: string, replicas: number): string | undefined {
   const former = formerVolumes(world).map(({ ordinal }) => ordinal)
@@ -27,14 +28,15 @@ export function formerVolumeGone(world: World, name: string, replicas: number): 
     ({ clusterId, memberId, applied }) =>
       clusterId === world.raft.clusterId && voters.includes(memberId) && applied >= world.raft.recoveredAt,
   )
-  if (holders.length >= 2) return undefined
+  const wanted = Array.from({ length: replicas }, (_, ordinal) => ordinal)
+  const voting = members.filter(({ id }) => voters.includes(id)).map((member) => ordinalOf(member.name))
+  if (holders.length >= 2 || wanted.every((ordinal) => voting.includes(ordinal))) return undefined
   const own = members.map((member) => ordinalOf(member.name)).filter((ordinal) => ordinal !== Infinity)
   const isFree = (ordinal: number): boolean => {
     const [low, high] = [Math.min(ordinal, ...own), Math.max(ordinal, ...own)]
-    return !own.includes(ordinal) && former.every((other) => other < low || other > high)
+    return former.every((other) => other < low || other > high)
   }
-  const isPlaceFree = Array.from({ length: replicas }, (_, ordinal) => ordinal).some(isFree)
-  if (own.length <= 1 && !isPlaceFree) return undefined
+  if (own.length <= 1 && !wanted.some((ordinal) => !own.includes(ordinal) && isFree(ordinal))) return undefined
   return `${name} is deleted, and ${holders.length} voter has what the survivor had`
 }
 

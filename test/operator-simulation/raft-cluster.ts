@@ -394,12 +394,12 @@ export class RaftCluster {
     const disk = this.process(id)?.disk
     if (disk !== undefined) this.#takeTail(disk)
     this.term += 1
-    if (disk !== undefined) disk.term = this.term
     this.leader = id
     this.lastIndex += 1
     this.#terms = [...this.#terms, { term: this.term, from: this.lastIndex }]
+    if (disk !== undefined) Object.assign(disk, { term: this.term, applied: this.lastIndex, appliedTerm: this.term })
     this.#world.log.add('cluster', `${id} leads in term ${this.term}`)
-    this.#replicate()
+    if (this.#leaderHolds()) this.#replicate()
   }
 
   leadershipMoves(): boolean {
