@@ -13,7 +13,8 @@ interface Answer {
 /**
  * The leader's word, if one leads in the highest term that anybody knows and knows no less than what was recorded. A
  * deposed leader that has not noticed is told apart by its term; what it would accept is refused by its quorum anyway.
- * During a recovery it must hear its quorum, too: a deposed one would say that the recovery never was.
+ * During a recovery it must hear its quorum, too: a deposed one would say that the recovery never was. The survivor alone
+ * counts in any term: those whose history it ends may be in a later one.
  */
 export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>): Membership | undefined {
   const { recorded } = cluster
@@ -24,7 +25,7 @@ export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>):
   )
   const leader = answers
     .filter(({ status }) => status.role === 'leader')
-    .filter(({ status }) => answers.every((other) => other.status.term <= status.term))
+    .filter(({ status }) => isSurvivor(recorded, status) || answers.every((other) => other.status.term <= status.term))
     .filter(({ status }) => recorded.operation?.type !== 'Recover' || hearsQuorum(status))
     .find(({ status }) => status.term >= recorded.term && status.configIndex >= recorded.configIndex)
   const source = leader ?? answers.toSorted((a, b) => b.status.configIndex - a.status.configIndex)[0]
@@ -43,6 +44,10 @@ export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>):
     activeIds: activeIds(leader, answers),
     peers: new Map(status.peers.map(({ id, matchIndex, lag }) => [id, { matchIndex, lag }])),
   }
+}
+
+function isSurvivor({ operation }: RaftCluster['recorded'], { memberId, voters }: AdminStatus): boolean {
+  return operation?.type === 'Recover' && operation.memberID === memberId && voters.join() === memberId
 }
 
 function hearsQuorum({ memberId, peers, voters }: AdminStatus): boolean {

@@ -48,6 +48,19 @@ test('while a recovery is under way, a leader without its quorum does not count'
   assert.equal(leads(['1', '2', '3'], {}), true)
 })
 
+test('while a recovery is under way, a survivor that is alone counts whatever terms the others have', () => {
+  const operation = { id: 'o', type: 'Recover', step: 'Recover', ordinal: 0, startedAt: '2030-01-01T00:00:00Z' }
+  const others = pod(1, { memberId: '2', configIndex: 1, term: 9, voters: ['1', '2', '3'] })
+  const leads = (voters: readonly string[], memberID: string): boolean =>
+    membershipOf(cluster({ operation: { ...operation, memberID } }), [
+      pod(0, { role: 'leader', configIndex: 2, memberId: '1', voters, term: 3 }),
+      others,
+    ])?.leader !== undefined
+  assert.equal(leads(['1'], '1'), true)
+  assert.equal(leads(['1'], '3'), false)
+  assert.equal(leads(['1', '2'], '1'), false)
+})
+
 test('members that wait, were removed, have just joined or belong to another cluster have no say', () => {
   const silent = [
     pod(0, { role: 'waiting' }),
