@@ -200,6 +200,7 @@ export class RaftCluster {
       this.removed.add(id)
       this.former.add(id)
     }
+    this.removed.delete(memberId) // by a history that is no longer
     this.#terms = this.#terms.filter(({ from }) => from <= disk.applied)
     this.term = disk.term
     this.lastIndex = disk.applied
