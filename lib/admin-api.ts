@@ -65,6 +65,8 @@ export interface AdminStatus {
   readonly commitIndex: number
   readonly appliedIndex: number
   readonly lastIndex: number
+  /** Of the entry at lastIndex; absent where a member of another version does not tell. */
+  readonly lastTerm?: number | undefined
   /** Raft index of the configuration in force; 0 while waiting. */
   readonly configIndex: number
   readonly voters: readonly string[]

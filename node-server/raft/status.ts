@@ -1,7 +1,7 @@
 /** What a participant says about itself, for operators and for the leader's own checks. */
 import type { PeerState } from '../../lib/admin-api.ts'
 import type { LogIndex, MemberId, Term } from '../../lib/ids.ts'
-import { lastIndex } from './log.ts'
+import { lastIndex, lastTerm } from './log.ts'
 import type { Configuration } from './message.ts'
 import { isActive } from './liveness.ts'
 import { leaderOf, type Raft, type SoftState } from './state.ts'
@@ -21,6 +21,7 @@ export interface RaftStatus {
   readonly committed: LogIndex
   readonly applied: LogIndex
   readonly lastIndex: LogIndex
+  readonly lastTerm: Term
   readonly configuration: Configuration
   readonly configIndex: LogIndex
   readonly isChangePending: boolean
@@ -44,6 +45,7 @@ export function status(raft: Raft): RaftStatus {
     committed: log.committed,
     applied: log.applied,
     lastIndex: lastIndex(log),
+    lastTerm: lastTerm(log),
     configuration: raft.configuration,
     configIndex: raft.configIndex,
     isChangePending: isChangePending(raft),

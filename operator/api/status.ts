@@ -14,6 +14,9 @@ const Member = z.object({
   ready: z.boolean(),
   version: z.string().optional(),
   raftIndex: z.number().int().optional(),
+  /** Where its log ends: of two the later term has more, then the higher index. */
+  lastTerm: z.number().int().optional(),
+  lastIndex: z.number().int().optional(),
   /** Entries behind the leader. */
   lag: z.number().int().optional(),
   dbSizeBytes: z.number().int().optional(),

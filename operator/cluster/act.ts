@@ -256,7 +256,8 @@ function answered(recorded: RaftClusterStatus, operation: Operation, plan: Plan)
     return { handledRequests: { ...handledRequests, replaceMember: request } }
   const recovery = plan.actions.find((action) => action.kind === 'recover')
   if (recovery === undefined) return {}
-  return { handledRequests: { ...handledRequests, recovery: request }, staleVolumes: [...recovery.staleVolumes] }
+  const { history, staleVolumes } = recovery
+  return { handledRequests: { ...handledRequests, recovery: request }, staleVolumes: [...staleVolumes], ...history }
 }
 
 /** That the cluster was formed, and how far it got, is in status no later than what is decided on it. */

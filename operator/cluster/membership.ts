@@ -13,7 +13,8 @@ interface Answer {
 /**
  * The leader's word, if one leads in the highest term that anybody knows, hears a quorum and knows no less than what was
  * recorded. A deposed leader that has not noticed is told apart by its term; what it would accept is refused by its quorum
- * anyway. A new one that has not heard its voters yet would call them sick.
+ * anyway. A new one that has not heard its voters yet would call them sick. The survivor of a recovery, alone, counts in any
+ * term: those whose history it ends may be in a later one.
  */
 export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>): Membership | undefined {
   const { recorded } = cluster
@@ -24,7 +25,7 @@ export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>):
   )
   const leader = answers
     .filter(({ status }) => status.role === 'leader' && hearsQuorum(status))
-    .filter(({ status }) => answers.every((other) => other.status.term <= status.term))
+    .filter(({ status }) => isSurvivor(recorded, status) || answers.every((other) => other.status.term <= status.term))
     .find(({ status }) => status.term >= recorded.term && status.configIndex >= recorded.configIndex)
   const source = leader ?? answers.toSorted((a, b) => b.status.configIndex - a.status.configIndex)[0]
   if (source === undefined) return undefined
@@ -44,8 +45,14 @@ export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>):
   }
 }
 
+function isSurvivor({ operation }: RaftCluster['recorded'], { memberId, voters }: AdminStatus): boolean {
+  return operation?.type === 'Recover' && operation.memberID === memberId && voters.join() === memberId
+}
+
+/** One that has just joined knows no configuration, not even its own. */
 function isMember(status: AdminStatus, clusterId: string): boolean {
-  return clusterId !== '' && status.clusterId === clusterId && status.role !== 'waiting' && status.role !== 'removed'
+  if (clusterId === '' || status.clusterId !== clusterId || status.configIndex === 0) return false
+  return status.role !== 'waiting' && status.role !== 'removed'
 }
 
 /** Without a leader, those who answer: enough to say whether there could be one. */

@@ -152,6 +152,7 @@ async function readVolumes(reading: Reading, cluster: RaftCluster): Promise<read
 const StatefulSet = z.object({
   spec: z.object({
     replicas: z.number().default(1),
+    ordinals: z.object({ start: z.number().default(0) }).prefault({}),
     volumeClaimTemplates: z
       .array(z.object({ spec: z.object({ resources: z.object({ requests: z.record(z.string(), z.string()) }) }) }))
       .default([]),
@@ -169,7 +170,7 @@ function statefulSetOf(object: KubeObject): ObservedStatefulSet {
   return {
     object,
     uid: object.metadata.uid ?? '',
-    replicas: spec.replicas,
+    endOrdinal: spec.ordinals.start + spec.replicas,
     templateSize: spec.volumeClaimTemplates[0]?.spec.resources.requests['storage'],
     updateRevision: status.updateRevision,
     templateHash: spec.template.metadata.annotations[TEMPLATE_HASH_ANNOTATION],

@@ -42,7 +42,8 @@ export interface ObservedObjects {
 export interface ObservedStatefulSet {
   readonly object: KubeObject
   readonly uid: string
-  readonly replicas: number
+  /** The first ordinal beyond its pods. */
+  readonly endOrdinal: number
   /** Size in the volume claim template. */
   readonly templateSize: string | undefined
   /** Revision that a pod made now would have. */
@@ -137,6 +138,19 @@ function possibleMembers({ recorded }: RaftCluster): readonly { readonly ordinal
   const { members, operation } = recorded
   if (operation === undefined || ['RemovePod', 'DeleteVolume'].includes(operation.step)) return members
   return [...members, operation]
+}
+
+/**
+ * Ordinals whose volumes have the history that a recovery gave up. Known once the survivor leads: until then the recovery
+ * may be refused, and they may still be members.
+ */
+export function formerOrdinals({ cluster, membership, volumes }: Observed): ReadonlySet<number> {
+  const { staleVolumes, operation } = cluster.recorded
+  if (membership?.leader === undefined && operation?.type === 'Recover') return new Set()
+  const isMember = (ordinal: number): boolean =>
+    membership?.leader !== undefined && membership.members.some((member) => member.ordinal === ordinal)
+  const stale = [...volumes.values()].filter(({ uid, ordinal }) => staleVolumes.includes(uid) && !isMember(ordinal))
+  return new Set(stale.map(({ ordinal }) => ordinal))
 }
 
 /** Members that say they belong to another cluster. */

@@ -6,7 +6,7 @@ import type {
   MembershipRequest,
   RecoverRequest,
 } from '../../lib/admin-api.ts'
-import type { Operation } from '../api/status.ts'
+import type { Operation, RaftClusterStatus } from '../api/status.ts'
 import type { ApplyObject, ObjectRef } from './ports.ts'
 
 export type Action =
@@ -24,8 +24,10 @@ export type Action =
       readonly kind: 'recover'
       readonly url: string
       readonly request: RecoverRequest
-      /** Volumes of all others. */
+      /** Of all others that may have data. */
       readonly staleVolumes: readonly string[]
+      /** Where the survivor's history stands: what was known of another one no longer counts. */
+      readonly history: Pick<RaftClusterStatus, 'term' | 'configIndex' | 'commitIndex'>
     }
   | { readonly kind: 'delete-object'; readonly ref: ObjectRef; readonly uid: string }
   | { readonly kind: 'delete-volume'; readonly ref: ObjectRef; readonly uid: string; readonly ordinal: number }

@@ -55,13 +55,15 @@ type SeenMembers = Pick<RaftClusterStatus, 'leader' | 'replicas' | 'readyReplica
 function membersOf(observed: Observed, recorded: RaftClusterStatus): SeenMembers {
   const { membership } = observed
   const pods = [...observed.pods.values()]
+  // Whoever is behind does not know whom the leader has added since.
+  const isOlder = membership?.leader === undefined && (membership?.configIndex ?? 0) < recorded.configIndex
   return {
     leader: leaderName(observed),
     replicas: pods.length,
     readyReplicas: pods.filter(({ isReady }) => isReady).length,
     updatedReplicas: pods.filter((pod) => !isOutdated(observed, pod)).length,
     members:
-      membership === undefined
+      membership === undefined || isOlder
         ? recorded.members.map((member) => withoutAnswer(observed, member))
         : membership.members.map((member) => memberStatus(observed, member)),
   }
@@ -169,6 +171,8 @@ function memberStatus(observed: Observed, member: ObservedMember): MemberStatus 
     ...(pod?.status !== undefined && {
       version: pod.status.version,
       raftIndex: pod.status.appliedIndex,
+      lastIndex: pod.status.lastIndex,
+      ...(pod.status.lastTerm !== undefined && { lastTerm: pod.status.lastTerm }),
       dbSizeBytes: pod.status.dbSizeBytes,
     }),
     ...(lag !== undefined && { lag }),
@@ -194,7 +198,14 @@ function figures({ commitIndex, members, conditions, sampledAt }: RaftClusterSta
   return [
     commitIndex,
     sampledAt !== undefined,
-    members.map(({ name, raftIndex, lag, dbSizeBytes }) => [name, raftIndex, lag, dbSizeBytes]),
+    members.map(({ name, raftIndex, lastTerm, lastIndex, lag, dbSizeBytes }) => [
+      name,
+      raftIndex,
+      lastTerm,
+      lastIndex,
+      lag,
+      dbSizeBytes,
+    ]),
     conditions.toSorted((a, b) => a.type.localeCompare(b.type)).map(({ message }) => message),
   ]
 }

@@ -47,6 +47,7 @@ export const FAULTS = [
   'annotation replace-member',
   'annotation move-leader',
   'quorum lost for good',
+  'quorum silent for long, and a survivor named',
   'all operators and pods gone as a member is added',
   'RaftCluster deleted',
 ] as const

@@ -8,8 +8,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the StatefulSet follows the wanted count, whoever is a member',
     file: `${RULES}/replicas.ts`,
-    find: 'return Math.max(kept, target)',
-    replace: 'return target',
+    find: 'let end = Math.max(start, Math.max(-1, ...kept) + 1)',
+    replace: 'let end = start',
   },
   {
     name: 'the lowest ordinal goes first',
@@ -186,5 +186,29 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${CLUSTER}/decide.ts`,
     find: 'if (hasWork(actions) || !isHeld)',
     replace: 'if (held === undefined)',
+  },
+  {
+    name: 'a survivor is judged by its last index alone',
+    file: `${CLUSTER}/log-end.ts`,
+    find: '  if (other.lastTerm !== own.lastTerm) return other.lastTerm > own.lastTerm\n',
+    replace: '',
+  },
+  {
+    name: 'all former volumes go while the survivor alone has the data',
+    file: `${CLUSTER}/safety.ts`,
+    find: 'filter(hasAll).length >= 2',
+    replace: 'filter(hasAll).length >= 1',
+  },
+  {
+    name: 'former members run on beside the survivor',
+    file: `${RULES}/replicas.ts`,
+    find: 'const start = Math.max(-1, ...below) + 1',
+    replace: 'const start = Math.min(0, ...below)',
+  },
+  {
+    name: 'a survivor must know as much as the history that it ends',
+    file: `${CLUSTER}/act.ts`,
+    find: 'staleVolumes: [...staleVolumes], ...history }',
+    replace: 'staleVolumes: [...staleVolumes] }',
   },
 ]

@@ -50,6 +50,8 @@ export class World {
   pauseAfterNextCallMs = 0
   /** What the API server refuses at the moment. */
   refusal: Refusal | undefined
+  /** No fault begins after it. */
+  faultsEndMs = Infinity
   /** Quorums lost for good so far. */
   recoveries = 0
   /** Volumes outlive the deletion. */

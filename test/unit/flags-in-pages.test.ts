@@ -21,7 +21,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   'npm run test:mutants': 'test/mutants/main.ts',
   'npm run test:twin': 'test/twin/options.ts',
 }
-const MEMBER = /^(npm run( --silent)? member( --)?|raftkv)/
+const MEMBER = /^(npm run( --silent)? member( --)?|raftkv|snapshot (status|restore)|check|dump)\b/
 const TOOL_OPTIONS: ReadonlySet<string> = new Set(
   [...text('node-server/tools/tools.ts').matchAll(/option\('(?:-\w, )?--([a-z-]+)/g)].map(([, name = '']) => name),
 )

@@ -105,6 +105,11 @@ export class World {
     return Number(field(this.get('StatefulSet', KEY.name), 'spec')['replicas'] ?? 0)
   }
 
+  /** Ordinals whose pods the StatefulSet has. */
+  ordinals(): readonly number[] {
+    return ordinalsOf(field(this.get('StatefulSet', KEY.name), 'spec'))
+  }
+
   setReplicas(replicas: number): void {
     const set = this.get('StatefulSet', KEY.name)
     if (set !== undefined) this.put({ ...set, spec: { ...field(set, 'spec'), replicas } })
@@ -141,14 +146,15 @@ export class World {
       const ordinal = ordinalOf(KEY.name, pod.metadata.name) ?? 0
       const { phase } = field(pod, 'status')
       const isOver = phase === 'Succeeded' || phase === 'Failed'
-      if (set === undefined || ordinal >= this.replicas() || isOver) this.objects.delete(`Pod/${pod.metadata.name}`)
+      if (set === undefined || !this.ordinals().includes(ordinal) || isOver)
+        this.objects.delete(`Pod/${pod.metadata.name}`)
     }
     for (const volume of this.all('PersistentVolumeClaim')) {
       const isUsed = this.get('Pod', volume.metadata.name.replace(/^data-/, '')) !== undefined
       if (volume.metadata.deletionTimestamp !== undefined && !isUsed)
         this.objects.delete(`PersistentVolumeClaim/${volume.metadata.name}`)
     }
-    if (set !== undefined) for (let ordinal = 0; ordinal < this.replicas(); ordinal++) this.#startPod(set, ordinal)
+    if (set !== undefined) for (const ordinal of this.ordinals()) this.#startPod(set, ordinal)
     for (const disk of this.cluster.alive.values()) disk.age++
     this.settleMembers()
   }
@@ -284,10 +290,10 @@ export class World {
     const present = this.get(object.kind, object.metadata.name)
     if (object.kind === 'StatefulSet') {
       const voters = this.cluster.members.filter(({ id }) => this.cluster.voters.includes(id))
-      const highest = Math.max(-1, ...voters.map(({ name }) => ordinalOf(KEY.name, name) ?? -1))
-      const replicas = Number(field(object, 'spec')['replicas'])
+      const ordinals = new Set(ordinalsOf(field(object, 'spec')))
       const isAsleep = field(this.resource(), 'spec')['replicas'] === 0
-      assert(isAsleep || replicas > highest, 'no voter loses its pod by a count')
+      const isKept = voters.every(({ name }) => ordinals.has(ordinalOf(KEY.name, name) ?? -1))
+      assert(isAsleep || isKept, 'no voter loses its pod by a count')
     }
     return this.put({ ...present, ...object, metadata: { ...present?.metadata, ...object.metadata } })
   }
@@ -387,6 +393,11 @@ async function around<T>(hooks: Hooks, what: 'kube' | 'admin', effect: () => T):
   const result = effect()
   hooks.after?.(what)
   return result
+}
+
+function ordinalsOf(set: Json): readonly number[] {
+  const start = Number(field(set, 'ordinals')['start'] ?? 0)
+  return Array.from({ length: Number(set['replicas'] ?? 0) }, (_, index) => start + index)
 }
 
 export function field(object: object | undefined, name: string): Json {
