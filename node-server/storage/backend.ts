@@ -26,6 +26,7 @@ import {
   type TableEntry,
   type Write,
 } from '../mvcc/backend.ts'
+import { textOfBytes } from '../mvcc/byte-text.ts'
 import { checkHeader } from './backend-header.ts'
 import { readMeta, type Meta } from '../mvcc/meta.ts'
 
@@ -114,7 +115,7 @@ export class LmdbBackend implements Backend {
   async #write(writes: readonly Write[]): Promise<{ readonly cause: unknown } | undefined> {
     try {
       await this.#root.batch(() => {
-        for (const { table, key, value } of writes) {
+        for (const { table, key, value } of lastOfEachKey(writes)) {
           // The promises are those of the batch, which is awaited; a single write cannot fail alone.
           const tree = this.#tables[table]
           assert(tree !== undefined, `the store has the table ${table}: it was not opened to be read only`)
@@ -198,6 +199,24 @@ export class LmdbBackend implements Backend {
     await Promise.allSettled(this.#copies)
     await this.#root.close()
   }
+}
+
+/**
+ * Of the writes to one key the last. The library takes back the pages of a large value that the same transaction replaces,
+ * and loses them when its list of free pages was empty (`mdb_ovpage_free`): see {@link WITHOUT_MEMORY}. What the write
+ * buffer hands over has each key once and is in order, which costs a comparison a write to see.
+ */
+function lastOfEachKey(writes: readonly Write[]): Iterable<Write> {
+  const isInOrder = writes.every((write, i) => comesAfter(write, writes[i - 1]))
+  if (isInOrder) return writes
+  return new Map(writes.map((write) => [`${write.table} ${textOfBytes(write.key)}`, write])).values()
+}
+
+/** By the order of the tables' names in {@link TABLES}, and in one table by the keys. */
+function comesAfter({ table, key }: Write, before: Write | undefined): boolean {
+  if (before === undefined) return true
+  if (table === before.table) return Buffer.compare(before.key, key) < 0
+  return TABLES.indexOf(table) > TABLES.indexOf(before.table)
 }
 
 type Tables = Readonly<Record<Table, LmdbTable | undefined>>
