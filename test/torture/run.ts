@@ -24,6 +24,8 @@ export interface TortureOptions {
   readonly maxSteps: number
   /** No step begins after it, by `performance.now()`. */
   readonly untilMs: number
+  /** The store of a run that failed stays on the disk. */
+  readonly isKept: boolean
 }
 
 export interface TortureResult {
@@ -38,7 +40,7 @@ export interface TortureResult {
 /** The content is 40 MB at the most, and pages wait for a held scan; a file beyond this does not use its free pages. */
 const MAX_FILE_BYTES = 1024 ** 3
 
-export async function torture({ seed, maxSteps, untilMs }: TortureOptions): Promise<TortureResult> {
+export async function torture({ seed, maxSteps, untilMs, isKept }: TortureOptions): Promise<TortureResult> {
   const directory = await mkdtemp(join(tmpdir(), 'raftkv-torture-'))
   const run = new Run(directory)
   let problem: string | undefined
@@ -51,11 +53,12 @@ export async function torture({ seed, maxSteps, untilMs }: TortureOptions): Prom
       await run.take(step)
     }
   } catch (error) {
-    problem = `seed ${seed}, step ${number}: ${String(error)}\n${run.output}\nthe store lies in ${directory}`
+    problem = `seed ${seed}, step ${number}: ${String(error)}\n${run.output}`
   } finally {
     await run.close()
   }
-  if (problem === undefined) await rm(directory, { recursive: true, force: true })
+  if (problem !== undefined && isKept) problem += `\nthe store lies in ${directory}`
+  else await rm(directory, { recursive: true, force: true })
   return { problem, steps: run.steps, commits: run.commits, kills: run.kills, largestFileBytes: run.largestFileBytes }
 }
 

@@ -15,7 +15,7 @@ export async function tortureFor(
   const untilMs = performance.now() + forMs
   let total: TortureResult = { problem: undefined, steps: new Map(), commits: 0, kills: 0, largestFileBytes: 0 }
   for (let seed = firstSeed; total.problem === undefined && performance.now() < untilMs; seed++) {
-    const result = await torture({ seed, maxSteps, untilMs })
+    const result = await torture({ seed, maxSteps, untilMs, isKept: true })
     onSeed(seed, result)
     total = sum(total, result)
   }

@@ -28,7 +28,7 @@ export class Tortured {
   output = ''
 
   constructor() {
-    this.#child = spawn(process.execPath, [PROGRAM], {
+    this.#child = spawn(process.execPath, [...process.execArgv, PROGRAM], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       serialization: 'advanced',
     })
