@@ -9,8 +9,7 @@
  * Encoding a batch costs the calling thread about a microsecond a write; pages are written and synced in a thread of the
  * library. Files: `path` and, beside it, `path`-lock with the reader table, worthless once nobody has it open.
  *
- * What the library does wrong with the pages that are free, and how that is ruled out, is told at {@link WITHOUT_MEMORY}
- * and {@link keepFreeTableFilled}.
+ * What the library does wrong with free pages is ruled out in free-pages.ts.
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
@@ -26,8 +25,8 @@ import {
   type TableEntry,
   type Write,
 } from '../mvcc/backend.ts'
-import { textOfBytes } from '../mvcc/byte-text.ts'
 import { checkHeader } from './backend-header.ts'
+import { keepFreeTableFilled, lastOfEachKey, WITHOUT_MEMORY } from './free-pages.ts'
 import { readMeta, type Meta } from '../mvcc/meta.ts'
 
 /** Address space, not memory or disk; LMDB grows it by itself when a store becomes larger. */
@@ -44,15 +43,6 @@ interface LmdbStats {
 }
 
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const
-
-/**
- * The library would keep the list of free pages in memory from one transaction to the next, and write of it only the part
- * that it takes to have changed. What it takes for that part is sometimes too little (`mdb_freelist_save`,
- * `mdb_ovpage_free`): pages are then missing in the table of free pages. Ended at that moment, the process has lost them for
- * good, and no compacting copy of the file can be made again (MDB_INCOMPATIBLE); or the list has a page twice, and the
- * commit fails (MDB_BAD_TXN). Here each transaction reads what it needs of the list and writes all that it read.
- */
-const WITHOUT_MEMORY = { maxFreeSpaceToRetain: 0 } as const
 
 export interface LmdbOptions {
   readonly mapSizeBytes?: number
@@ -201,24 +191,6 @@ export class LmdbBackend implements Backend {
   }
 }
 
-/**
- * Of the writes to one key the last. The library takes back the pages of a large value that the same transaction replaces,
- * and loses them when its list of free pages was empty (`mdb_ovpage_free`): see {@link WITHOUT_MEMORY}. What the write
- * buffer hands over has each key once and is in order, which costs a comparison a write to see.
- */
-function lastOfEachKey(writes: readonly Write[]): Iterable<Write> {
-  const isInOrder = writes.every((write, i) => comesAfter(write, writes[i - 1]))
-  if (isInOrder) return writes
-  return new Map(writes.map((write) => [`${write.table} ${textOfBytes(write.key)}`, write])).values()
-}
-
-/** By the order of the tables' names in {@link TABLES}, and in one table by the keys. */
-function comesAfter({ table, key }: Write, before: Write | undefined): boolean {
-  if (before === undefined) return true
-  if (table === before.table) return Buffer.compare(before.key, key) < 0
-  return TABLES.indexOf(table) > TABLES.indexOf(before.table)
-}
-
 type Tables = Readonly<Record<Table, LmdbTable | undefined>>
 
 interface OpenTables {
@@ -243,35 +215,6 @@ function openTables(path: string, options: LmdbOptions): OpenTables {
   ) as Record<Table, LmdbTable | undefined>
   if (options.isReadOnly !== true) keepFreeTableFilled(root)
   return { root, tables }
-}
-
-/**
- * The free pages have a table of their own, in which each commit puts one record: the pages that it has freed. A record of
- * more than half a page (250 free pages) lies in pages outside of its leaf, and to find those the library reads the table
- * (`mdb_freelist_save` → `mdb_cursor_put` → `mdb_node_add` → `mdb_page_alloc`). When it is the table's first record, its
- * leaf is in the table by then and has no entry; `mdb_cursor_last` takes the entry before the first one, and the process
- * ends (SIGSEGV, or an assertion), or the commit is refused. The table is empty after each compacting copy.
- *
- * So the first record must be a small one: this commit's. From then on the table is never empty while a record is put.
- * A commit puts its own before it removes any, and removes only such as no reader can need, which the one of the commit
- * before never is; and whatever changes a table frees at least a root page, so no commit goes without a record.
- *
- * Nothing is left of the entry: it is put beside the tables, in the table of their names, and taken away in the same
- * transaction, which is durable when this returns.
- */
-function keepFreeTableFilled(root: RootDatabase<Uint8Array, Uint8Array>): void {
-  if (freeRecords(root) > 0) return
-  const key = Buffer.of(0)
-  root.transactionSync(() => {
-    root.putSync(key, key)
-    root.removeSync(key)
-  })
-  assert(freeRecords(root) > 0, 'a commit leaves a record of the pages that it freed')
-}
-
-function freeRecords(root: RootDatabase<Uint8Array, Uint8Array>): number {
-  root.resetReadTxn()
-  return (root.getStats() as { readonly free: { readonly entryCount: number } }).free.entryCount
 }
 
 /**

@@ -1,4 +1,5 @@
 /** What is done to a store, from a seed alone: an endless sequence of steps. Pure. */
+import { unreachable } from '../../lib/assert.ts'
 import { seeded, type Random } from '../../node-server/raft/testing/random.ts'
 import { SHAPES, TORTURED_TABLES, type Commit, type TorturedTable } from './content.ts'
 
@@ -66,6 +67,8 @@ function detail(kind: StepKind, random: Random): StepDetail {
     case 'reopen':
     case 'restart':
       return { kind }
+    default:
+      return unreachable(kind)
   }
 }
 

@@ -1,4 +1,4 @@
-/** What makes up for LMDB's library, taken away: see node-server/storage/backend.ts. */
+/** What makes up for LMDB's library, taken away: see node-server/storage/free-pages.ts. */
 import type { Mutant } from '../mutants/plant.ts'
 
 export const TORTURE_MUTANTS: readonly Mutant[] = [

@@ -1,5 +1,5 @@
 /** The process that is tortured: it does what it is told with one store, through our backend and nothing else. */
-import { assert } from '../../lib/assert.ts'
+import { assert, unreachable } from '../../lib/assert.ts'
 import { TABLES, type Backend, type TableEntry } from '../../node-server/mvcc/backend.ts'
 import { LmdbBackend } from '../../node-server/storage/backend.ts'
 import { indexOf, TORTURED_TABLES, writesOf, type TorturedTable } from './content.ts'
@@ -37,6 +37,8 @@ async function carryOut(order: Order): Promise<Outcome> {
       return {}
     case 'release':
       return { held: release() }
+    default:
+      return unreachable(order)
   }
 }
 

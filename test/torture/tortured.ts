@@ -76,6 +76,6 @@ export class Tortured {
   }
 
   #end(how: string): void {
-    for (const number of [...this.#waiting.keys()]) this.#fail(number, new ProcessEnded(how))
+    for (const number of this.#waiting.keys()) this.#fail(number, new ProcessEnded(how))
   }
 }
