@@ -1,4 +1,4 @@
-/** What LMDB's library does wrong with free pages (see free-pages.ts) does not come to pass; each test failed before. */
+/** What LMDB's library does wrong with free pages, told in free-pages.ts, does not come to pass, and costs no content. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
