@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
+import { TORTURE_MUTANTS } from '../torture/planted.ts'
 import { runMutant, type Mutant } from './plant.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
@@ -28,7 +29,8 @@ const operator = OPERATOR_MUTANTS.map((mutant): Planting => ({
   program: hunt('operator-simulation'),
   args: ['1', values.seeds],
 }))
-const waiting = [...store, ...reconfiguration, ...operator].filter(({ mutant: { name, file } }) =>
+const torture = TORTURE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('torture'), args: [] }))
+const waiting = [...store, ...reconfiguration, ...operator, ...torture].filter(({ mutant: { name, file } }) =>
   `${name} ${file}`.includes(values.only),
 )
 const all = waiting.length
