@@ -19,6 +19,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   'npm run test:chaos': 'test/chaos/main.ts',
   'npm run test:conformance': 'test/conformance/main.ts',
   'npm run test:mutants': 'test/mutants/main.ts',
+  'npm run test:torture': 'test/torture/main.ts',
   'npm run test:twin': 'test/twin/options.ts',
 }
 const MEMBER = /^(npm run( --silent)? member( --)?|raftkv|snapshot (status|restore)|check|dump)\b/
