@@ -7,7 +7,7 @@ import type { HashedKeyValues, HashProblem } from './hasher.ts'
 import type { LeaderDuties } from './leader-duties.ts'
 import type { Node } from './node.ts'
 import type { LeaseTimeToLive, Member, MemberChange, NodePort, NodeProblem, NodeStatus, RequestKind } from './ports.ts'
-import type { StoreCopy } from './snapshots.ts'
+import type { StoreCopy } from './store-copy.ts'
 
 type MemberAnswer = Result<{ readonly member: Member | undefined; readonly members: readonly Member[] }, NodeProblem>
 

@@ -57,8 +57,7 @@ import { Hasher } from './hasher.ts'
 import { Proposals, notByLearners, onlyInTerm, type Objection } from './proposals.ts'
 import { Quota } from './quota.ts'
 import { Reads } from './reads.ts'
-import type { Snapshots } from './snapshots.ts'
-import { StoreFiles } from './store-files.ts'
+import { StoreFiles, type StorePlace } from './store-files.ts'
 import { runTurn, type TurnActions } from './turn.ts'
 
 export interface NodeParts {
@@ -66,7 +65,7 @@ export interface NodeParts {
   readonly raft: Raft
   readonly wal: Wal
   readonly store: Store
-  readonly snapshots: Snapshots
+  readonly place: StorePlace
   readonly options: NodeOptions
   /** The cluster has removed this member; called once. */
   readonly onRemoved: () => void
@@ -87,7 +86,6 @@ export class Node {
   readonly #leaseIds: () => bigint
   readonly #raft: Raft
   readonly #wal: Wal
-  readonly #snapshots: Snapshots
   readonly #applier: Applier
   readonly #proposals: Proposals
   readonly #reads: Reads
@@ -113,7 +111,6 @@ export class Node {
     this.identity = identity
     this.#raft = parts.raft
     this.#wal = parts.wal
-    this.#snapshots = parts.snapshots
     this.#onRemoved = parts.onRemoved
     this.#onFatal = (error) => {
       this.#isStopped = true
@@ -141,9 +138,12 @@ export class Node {
     const currentStore = (): Store => this.store
     this.quota = new Quota(options.quotaBytes, currentStore)
     this.hasher = new Hasher(currentStore, options.clock, options.maintenance.compactHashCheckMs > 0)
-    this.files = new StoreFiles({ snapshots: parts.snapshots, onFatal: this.#onFatal }, currentStore, () =>
-      this.quota.forget(),
-    )
+    this.files = new StoreFiles({
+      ...parts.place,
+      store: parts.store,
+      onFatal: this.#onFatal,
+      onDefragmented: () => this.quota.forget(),
+    })
     this.#weighedRevision = this.store.revision
     this.#leaseIds = newLeaseIds(identity.memberId, options.clock.wallMs())
     this.lessor = new Lessor({
@@ -309,7 +309,7 @@ export class Node {
   }
 
   async onSnapshot(received: ReceivedSnapshot): Promise<void> {
-    await this.#snapshots.keep(received)
+    await this.files.keep(received)
     this.options.log.info({ index: received.message.snapshot.index }, 'received a snapshot')
     this.onMessages([received.message])
   }
@@ -349,7 +349,7 @@ export class Node {
     await this.#turn
     await this.#transport?.close()
     await this.#wal.close()
-    await this.store.close()
+    await this.files.close()
   }
 
   #scheduleTick(): void {
@@ -452,19 +452,17 @@ export class Node {
   #sendSnapshot(message: SnapshotMessage): void {
     const transport = this.#transport
     if (transport === undefined) return
-    this.#snapshots
-      .send(this.store, transport, message)
-      .catch((error: unknown) => this.onSnapshotSent(message.to, err(String(error))))
+    this.files.send(transport, message).catch((error: unknown) => this.onSnapshotSent(message.to, err(String(error))))
   }
 
   async #installSnapshot(snapshot: SnapshotMeta): Promise<void> {
     await this.#wal.setBase({ index: snapshot.index, term: snapshot.term })
-    const before = this.store
-    this.#applier.replaceStore(await this.#snapshots.install(snapshot.index))
-    await before.close()
-    await this.#snapshots.removeOldStores()
-    this.#onMembersChanged()
-    this.#tellApplied()
+    await this.files.install(snapshot.index, (store) => {
+      this.#applier.replaceStore(store)
+      this.#compaction = undefined
+      this.#onMembersChanged()
+      this.#tellApplied()
+    })
     this.options.log.info({ index: snapshot.index }, 'installed a snapshot')
   }
 

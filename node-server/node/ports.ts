@@ -5,7 +5,7 @@ import type { ApplyResult } from '../mvcc/apply.ts'
 import type { CommandKind } from '../mvcc/command.ts'
 import type { Store } from '../mvcc/store.ts'
 import type { HashedKeyValues, HashProblem } from './hasher.ts'
-import type { StoreCopy } from './snapshots.ts'
+import type { StoreCopy } from './store-copy.ts'
 
 /** Why a request did not get its answer. The API's error table gives each its gRPC code and etcd's text. */
 export type NodeProblem =

@@ -147,7 +147,7 @@ export class LmdbBackend implements Backend {
     syncDirectory(dirname(path))
   }
 
-  async defragment(temporaryPath: string, path: string): Promise<void> {
+  async defragment(temporaryPath: string, takePath: () => string | undefined): Promise<void> {
     assert(this.#held === undefined, 'one defragmentation at a time')
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#held = promise
@@ -158,6 +158,8 @@ export class LmdbBackend implements Backend {
       const copied = await readSnapshotMeta(temporaryPath)
       const { appliedIndex } = readMeta(this)
       assert(copied.appliedIndex === appliedIndex, `the copy is at ${copied.appliedIndex}, the file at ${appliedIndex}`)
+      const path = takePath()
+      if (path === undefined) return
       this.#moveTo(temporaryPath, path)
     } finally {
       this.#held = undefined
@@ -170,17 +172,11 @@ export class LmdbBackend implements Backend {
   /** A process that starts opens the copy from here on, and so must this one: nothing comes between the two. */
   #moveTo(temporaryPath: string, path: string): void {
     renameSync(temporaryPath, path)
-    try {
-      syncDirectory(dirname(path))
-      const { root, tables } = openTables(path, this.#options)
-      this.#root = root
-      this.#tables = tables
-      this.#path = path
-    } catch (error) {
-      renameSync(path, temporaryPath)
-      syncDirectory(dirname(path))
-      throw error
-    }
+    syncDirectory(dirname(path))
+    const { root, tables } = openTables(path, this.#options)
+    this.#root = root
+    this.#tables = tables
+    this.#path = path
   }
 
   async close(): Promise<void> {

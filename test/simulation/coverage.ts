@@ -40,6 +40,7 @@ export const PATHS = [
   'snapshot sent to a follower',
   'snapshot installed',
   'snapshot installed at a start',
+  'snapshot installed beside a defragmentation',
   'torn tail cut at a start',
   'log compacted',
   'log segment released',

@@ -30,6 +30,8 @@ const PATHS = memberPaths(DATA_DIRECTORY)
 const TICK_MS = 100
 /** Little, so that a slow watcher's stream is full after a few responses. */
 const OUTBOX_BYTES = 1500
+/** About as long as a snapshot that has come in takes to become the store. */
+const DEFRAGMENT_WITHIN_MS = 5
 export const ELECTION_MS = 1000
 /** For which a member looks for a leader before it serves without one, by a clock that is fast. */
 const LEADERLESS_MS = 0.95 * requestTimeoutMs({ electionMs: ELECTION_MS })
@@ -198,8 +200,12 @@ export class SimulatedMember {
       isFull: () => strikes(faults.diskFull, 'disk full (ENOSPC, half a write)'),
       onName: ({ kind, path, to = '' }) => {
         if (kind === 'remove' && path.startsWith(`${PATHS.wal}/`)) coverage.note('log segment released')
-        if (path.includes('received-') && to.startsWith(PATHS.db))
-          coverage.note(current().port === undefined ? 'snapshot installed at a start' : 'snapshot installed')
+        if (path.includes('received-') && to.startsWith(PATHS.db)) {
+          const { port, lifecycle } = current()
+          coverage.note(port === undefined ? 'snapshot installed at a start' : 'snapshot installed')
+          if (lifecycle.running?.node.files.isDefragmenting === true)
+            coverage.note('snapshot installed beside a defragmentation')
+        }
         if (!strikes(faults.crashAtName, 'crash while names change')) return
         const life = current()
         this.#world.after(random.next() * 3, () => {
@@ -221,6 +227,9 @@ export class SimulatedMember {
         const file = await disk.open(path, { create: true })
         await file.write(bytes, 0)
         await file.sync()
+        const { random, faults } = this.#world
+        if (faults.defragmentAtSnapshot > 0 && random.chance(faults.defragmentAtSnapshot))
+          this.defragment(random.next() * DEFRAGMENT_WITHIN_MS)
         return path
       },
     }
@@ -302,6 +311,14 @@ export class SimulatedMember {
       })
       schedule.after(5000, end)
     })
+  }
+
+  defragment(afterMs = 0): void {
+    const { life } = this
+    if (life?.port === undefined) return
+    const { port, clock } = life
+    this.#world.coverage.note('defragmentation')
+    clock.after(afterMs, () => void port.defragment().catch(() => undefined))
   }
 
   #end(life: Life): void {
