@@ -28,7 +28,7 @@ async function carryOut(order: Order): Promise<Outcome> {
       await opened().writeSnapshot(order.path)
       return {}
     case 'defragment':
-      await opened().defragment(order.temporaryPath, order.path)
+      await opened().defragment(order.temporaryPath, () => order.path)
       return {}
     case 'read':
       return { rows: order.path === undefined ? rowsOf(opened()) : await rowsOfFile(order.path) }

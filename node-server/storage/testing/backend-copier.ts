@@ -19,7 +19,7 @@ async function carryOut(work: CopierWork, directory: string): Promise<void> {
   const backend = new LmdbBackend(join(directory, 'store.mdb'))
   await backend.commit(writes(KEYS, 1))
   if (work === 'defragment and overwrite') {
-    await backend.defragment(join(directory, 'temporary.mdb'), copyPath)
+    await backend.defragment(join(directory, 'temporary.mdb'), () => copyPath)
     return overwrite(backend)
   }
   await backend.writeSnapshot(copyPath)
