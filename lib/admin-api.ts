@@ -35,7 +35,7 @@ export interface AdminPeer {
   /** The leader's last index less matchIndex. */
   readonly lag: number
   readonly state: PeerState
-  /** Heard from within one election timeout. */
+  /** It has answered this leader, in this term, within the last election timeout. */
   readonly isActive: boolean
 }
 
@@ -65,6 +65,8 @@ export interface AdminStatus {
   readonly commitIndex: number
   readonly appliedIndex: number
   readonly lastIndex: number
+  /** Of the entry at lastIndex; absent where a member of another version does not tell. */
+  readonly lastTerm?: number | undefined
   /** Raft index of the configuration in force; 0 while waiting. */
   readonly configIndex: number
   readonly voters: readonly string[]
@@ -179,7 +181,8 @@ export type AdminErrorCode =
   | 'ConfigIndexStale' // 409: configIndex says the current one
   | 'ChangeInFlight' // 409
   | 'Conflict' // 409: already another cluster or member; a leader is there and nothing to recover
-  | 'QuorumAtRisk' // 412: the healthy voters could not commit it; message has the arithmetic
+  | 'QuorumAtRisk' // 412: the voters that answer could not commit it, or go on after it; message has the arithmetic
+  | 'TargetSilent' // 412: the member that is to lead does not answer
   | 'LearnerLagging' // 412: lag says by how much
   | 'NoLeader' // 503
   | 'Timeout' // 504: the outcome is unknown; repeat with the same operationId
@@ -201,6 +204,7 @@ export const ADMIN_STATUS_CODES: Readonly<Record<AdminErrorCode, number>> = {
   ChangeInFlight: 409,
   Conflict: 409,
   QuorumAtRisk: 412,
+  TargetSilent: 412,
   LearnerLagging: 412,
   NoLeader: 503,
   Timeout: 504,

@@ -6,7 +6,7 @@ import { etcdServices } from './api/etcd/services.ts'
 import { httpHandler, type HttpHandler } from './api/http/handler.ts'
 import type { Config } from './config.ts'
 import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
-import type { RpcObserver } from './grpc/service.ts'
+import type { RpcObserver, ServiceTable } from './grpc/service.ts'
 import { listenHttp } from './listen/http-listener.ts'
 import { raisedAlarms } from './member-facts.ts'
 import type { NodePort } from './node/ports.ts'
@@ -29,77 +29,75 @@ export interface ClientServerParts {
 
 export class ClientServer {
   readonly hub: WatchHub
-  /** /health and the like, without the gateway: for the metrics URLs. */
+  /** /health and the like, without the gateway: for the metrics URLs. They ask the member itself, whether it serves or not. */
   readonly handleProbe: HttpHandler
-  readonly #grpc: GrpcServer
-  readonly #http: { close(graceMs: number): Promise<void> } | undefined
+  readonly #parts: ClientServerParts
+  readonly #services: ServiceTable
+  readonly #handle: HttpHandler
+  readonly #observer: RpcObserver
+  #grpc: GrpcServer | undefined
+  #http: { close(graceMs: number): Promise<void> } | undefined
   /** Ends the streams of the JSON gateway. */
-  readonly #stopping: AbortController
+  readonly #stopping = new AbortController()
 
-  private constructor(parts: {
-    hub: WatchHub
-    handleProbe: HttpHandler
-    grpc: GrpcServer
-    http: { close(graceMs: number): Promise<void> } | undefined
-    stopping: AbortController
-  }) {
-    this.hub = parts.hub
-    this.handleProbe = parts.handleProbe
-    this.#grpc = parts.grpc
-    this.#http = parts.http
-    this.#stopping = parts.stopping
-  }
-
-  /** Rejects when an address cannot be bound. */
-  static async open(member: NodePort, parts: ClientServerParts): Promise<ClientServer> {
-    const { config, log, metrics, tls, clock } = parts
-    const { listenClientURLs, listenClientHTTPURLs: urls, maxTxnOps, maxRequestBytes } = config
-    const hub = new WatchHub(member, clock)
-    const services = etcdServices(member, {
+  /** Nothing is listened on until {@link listen}. */
+  constructor(member: NodePort, parts: ClientServerParts) {
+    const { config, log, metrics, clock } = parts
+    const { maxTxnOps, maxRequestBytes } = config
+    this.#parts = parts
+    this.#observer = rpcObserver(parts)
+    this.hub = new WatchHub(member, clock)
+    this.#services = etcdServices(member, {
       maxTxnOps,
       clock,
       watch: {
-        hub,
+        hub: this.hub,
         maxRequestBytes,
         electionMs: config.electionTimeoutMs,
         progressNotifyIntervalMs: config.watchProgressNotifyIntervalMs,
       },
     })
-    const maxReceiveBytes = maxRequestBytes + GRPC_OVERHEAD_BYTES
-    const observer = rpcObserver(parts)
-    const stopping = new AbortController()
     const { registry } = metrics
     const httpOptions = {
       ...config.http,
-      maxReceiveBytes,
-      observer,
-      stopping: stopping.signal,
+      maxReceiveBytes: maxReceiveBytes(config),
+      observer: this.#observer,
+      stopping: this.#stopping.signal,
       health: { alarms: () => raisedAlarms(member.store.alarms), observer: metrics.health },
       metrics: { contentType: registry.contentType, text: () => registry.metrics() },
       log,
     }
-    const handle = httpHandler(member, services, httpOptions)
-    const http =
-      urls.length === 0 ? undefined : await listenHttp({ urls, tls, handle, log, limits: config.clientLimits })
-    const grpc = await serveGrpcJs({
+    this.#handle = httpHandler(member, this.#services, httpOptions)
+    this.handleProbe = httpHandler(member, this.#services, { ...httpOptions, isGatewayEnabled: false })
+  }
+
+  /** Rejects when an address cannot be bound. */
+  async listen(): Promise<void> {
+    const { config, log, tls } = this.#parts
+    const { listenClientURLs, listenClientHTTPURLs: urls, clientLimits: limits } = config
+    const handle = this.#handle
+    if (urls.length > 0) this.#http = await listenHttp({ urls, tls, handle, log, limits })
+    this.#grpc = await serveGrpcJs({
       listenURLs: listenClientURLs,
       tls,
-      services,
-      maxReceiveBytes,
-      observer,
+      services: this.#services,
+      maxReceiveBytes: maxReceiveBytes(config),
+      observer: this.#observer,
       log,
-      limits: config.clientLimits,
-      ...(http === undefined ? { handleRequest: handle } : {}),
+      limits,
+      ...(this.#http === undefined ? { handleRequest: handle } : {}),
     })
     log.info({ urls: [...listenClientURLs, ...urls] }, 'serving clients')
-    const handleProbe = httpHandler(member, services, { ...httpOptions, isGatewayEnabled: false })
-    return new ClientServer({ hub, handleProbe, grpc, http, stopping })
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort()
-    await Promise.all([this.#grpc.stop(STOP_GRACE_MS), this.#http?.close(STOP_GRACE_MS)])
+    await Promise.all([this.#grpc?.stop(STOP_GRACE_MS), this.#http?.close(STOP_GRACE_MS)])
   }
+}
+
+function maxReceiveBytes({ maxRequestBytes }: Config): number {
+  return maxRequestBytes + GRPC_OVERHEAD_BYTES
 }
 
 function rpcObserver({ config, log, metrics, onFatal }: ClientServerParts): RpcObserver {

@@ -1,7 +1,7 @@
 /**
  * One member of the cluster from its flags to its end: composition root, and beside main the only reader of `process`.
  *
- *   flags → data directory → admin API → (told or remembered) → member → etcd API
+ *   flags → data directory → admin API → (told or remembered) → member → caught up → etcd API
  *
  * Exit codes: 0 stopped as asked, 1 the environment or a bug ended it, 2 wrong flags.
  */
@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { AdminStatus } from '../lib/admin-api.ts'
 import type { Clock } from '../lib/clock.ts'
+import { NOBODY } from '../lib/ids.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import { adminApp } from './api/admin/admin-app.ts'
 import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
@@ -50,6 +51,8 @@ class Program {
   readonly #tls: BothTls
   readonly #admin: { close(graceMs: number): Promise<void> }[] = []
   #clients: ClientServer | undefined
+  /** Whose clients are served. */
+  #served: NodePort | undefined
   #isStopping = false
   #isReady = false
 
@@ -103,7 +106,8 @@ class Program {
         random: Math.random,
       },
       onFatal: (error) => this.fatal(error),
-      onRunning: (member) => this.#serveClients(member),
+      onRunning: (member) => this.#prepareClients(member),
+      onAdmitted: (member) => this.#serveClients(member),
       onRemoved: () => void this.#stopServingClients(),
       onPaused: () => this.#stopServingClients(),
     })
@@ -161,8 +165,8 @@ class Program {
     process.exit(1)
   }
 
-  async #serveClients(member: NodePort): Promise<void> {
-    this.#clients = await ClientServer.open(member, {
+  #prepareClients(member: NodePort): void {
+    this.#clients = new ClientServer(member, {
       config: this.#config,
       log: this.#log,
       metrics: this.#metrics,
@@ -170,10 +174,12 @@ class Program {
       clock: this.#surroundings.clock,
       onFatal: (error) => this.fatal(error),
     })
-    const removeListener = member.onApplied(() => {
-      this.#checkReady()
-      if (this.#isReady) removeListener()
-    })
+  }
+
+  async #serveClients(member: NodePort): Promise<void> {
+    if (this.#isStopping) return
+    await this.#clients?.listen()
+    this.#served = member
     this.#checkReady()
   }
 
@@ -184,7 +190,7 @@ class Program {
 
   /** Scripts and systemd wait for it: a leader is known, clients are served. Told once in a process's life. */
   #checkReady(): void {
-    if (this.#isReady || this.#clients === undefined || this.#lifecycle.notReadyReason() !== undefined) return
+    if (this.#isReady || this.#served === undefined || this.#served.status().leader === NOBODY) return
     this.#isReady = true
     this.#log.info({ urls: this.#config.listenClientURLs }, 'ready to serve client requests')
     if (process.env['NOTIFY_SOCKET'] === undefined) return
@@ -196,6 +202,7 @@ class Program {
   async #stopServingClients(): Promise<void> {
     const clients = this.#clients
     this.#clients = undefined
+    this.#served = undefined
     await clients?.stop()
   }
 

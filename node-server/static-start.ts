@@ -9,12 +9,13 @@ import { decodePeerAnswer, encodeJson } from './node/peer-requests.ts'
 import type { TlsDialer } from './tls/dialer.ts'
 import { query } from './transport/query.ts'
 
+type Self = Pick<Config, 'name' | 'initialAdvertisePeerURLs'>
 type StaticStart = Exclude<Config['start'], { kind: 'wait' }>
 
 const QUERY_TIMEOUT_MS = 3000
 
 /** `tls`: for https URLs of the members there are. */
-export function planStart(config: Config, start: StaticStart, tls?: TlsDialer): Promise<Result<StartPlan, string>> {
+export function planStart(config: Self, start: StaticStart, tls?: TlsDialer): Promise<Result<StartPlan, string>> {
   return start.kind === 'new' ? Promise.resolve(planNew(config, start)) : planExisting(config, start, tls)
 }
 
@@ -35,13 +36,14 @@ export function planNew(
 
 /** The cluster was told of this member (member add); its members know under which ID. */
 async function planExisting(
-  config: Config,
+  config: Self,
   start: StaticStart,
   tls: TlsDialer | undefined,
 ): Promise<Result<StartPlan, string>> {
   const own = new Set(config.initialAdvertisePeerURLs)
   const urls = start.members.flatMap(({ peerURLs }) => peerURLs).filter((url) => !own.has(url))
   const failures: string[] = []
+  let stranger: string | undefined
   for (const url of urls) {
     const answer = await query(url, encodeJson({ kind: 'members' }), QUERY_TIMEOUT_MS, tls)
     const decoded = answer.ok ? decodePeerAnswer(answer.value) : undefined
@@ -53,9 +55,9 @@ async function planExisting(
     const members = decoded.answer.members.map((member) => ({ ...member, id: MemberId(parseId(member.id) ?? 0n) }))
     const self = members.find((member) => member.peerURLs.some((peerURL) => own.has(peerURL)))
     if (self === undefined) {
-      return err(
-        `the cluster at ${url} has no member with the peer URLs ${[...own].join(', ')}: add it first (etcdctl member add ${config.name} --peer-urls=${[...own].join(',')})`,
-      )
+      // It may be behind, or joining itself: another one may know better.
+      stranger ??= `the cluster at ${url} has no member with the peer URLs ${[...own].join(', ')}: add it first (etcdctl member add ${config.name} --peer-urls=${[...own].join(',')})`
+      continue
     }
     return ok({
       kind: 'join',
@@ -66,5 +68,6 @@ async function planExisting(
       operationId: '',
     })
   }
+  if (stranger !== undefined) return err(stranger)
   return err(`no member of --initial-cluster answers, so there is nobody to join: ${failures.join('; ')}`)
 }

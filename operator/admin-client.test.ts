@@ -17,6 +17,7 @@ const STATUS: AdminStatus = {
   commitIndex: 17,
   appliedIndex: 17,
   lastIndex: 18,
+  lastTerm: 3,
   configIndex: 9,
   voters: ['a1', 'b2'],
   votersOutgoing: [],
@@ -69,6 +70,13 @@ test('a status is read whole, without a token', async (t) => {
   served.handler = json(200, { ...STATUS, fieldOfTheFuture: 1 })
   assert.deepEqual(await client.status(url), { ok: true, value: STATUS })
   assert.deepEqual(received, ['GET /admin/v1/status no token'])
+})
+
+test('a member of an earlier version does not tell the term of its last entry', async (t) => {
+  const { served, client, url } = await setUp(t)
+  const { lastTerm: _, ...earlier } = STATUS
+  served.handler = json(200, earlier)
+  assert.deepEqual(await client.status(url), { ok: true, value: earlier })
 })
 
 test('each mutation goes to its path, with the token and the request as it was', async (t) => {

@@ -60,6 +60,7 @@ const status = z.object({
   commitIndex: count,
   appliedIndex: count,
   lastIndex: count,
+  lastTerm: count.optional(),
   configIndex: count,
   voters: rows(id),
   votersOutgoing: rows(id),

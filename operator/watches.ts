@@ -33,6 +33,8 @@ export interface WatchesOptions {
 
 export interface Watches {
   readonly sources: readonly SyncSource[]
+  /** Those of RaftClusters. What the others tell only says when to look: without it, looks come at their usual pace. */
+  readonly required: readonly SyncSource[]
   /** RaftClusters, over all watched namespaces. */
   clusters(): Iterable<StoredObject>
   run(signal: AbortSignal): Promise<void>
@@ -41,7 +43,7 @@ export interface Watches {
 export function createWatches(options: WatchesOptions): Watches {
   const scopes = options.namespaces.length === 0 ? [undefined] : options.namespaces
   const clusterStores: Store[] = []
-  const reflectors: { readonly name: string; readonly reflector: Reflector }[] = []
+  const reflectors: { readonly kind: Kind; readonly name: string; readonly reflector: Reflector }[] = []
   for (const kind of ['RaftCluster', ...OWNED_KINDS] as const) {
     const observer = options.observer(kind)
     for (const namespace of scopes) {
@@ -55,11 +57,13 @@ export function createWatches(options: WatchesOptions): Watches {
       const { client, clock, random, logger } = options
       const scope = kind === 'RaftCluster' ? { namespace } : { namespace, ...OWNED_SCOPE }
       const reflector = new Reflector({ kind, scope, client, store, clock, random, logger, observer, onChange })
-      reflectors.push({ name: namespace === undefined ? kind : `${namespace}/${kind}`, reflector })
+      reflectors.push({ kind, name: namespace === undefined ? kind : `${namespace}/${kind}`, reflector })
     }
   }
+  const sources = reflectors.map(({ kind, name, reflector }) => ({ kind, name, synced: reflector.synced }))
   return {
-    sources: reflectors.map(({ name, reflector }) => ({ name, synced: reflector.synced })),
+    sources,
+    required: sources.filter(({ kind }) => kind === 'RaftCluster'),
     clusters: () => clusterStores.flatMap((store) => [...store.values()]),
     run: async (signal) => void (await Promise.all(reflectors.map(async ({ reflector }) => reflector.run(signal)))),
   }

@@ -111,6 +111,7 @@ function statusOf({ name, clusterId, leader, term }: SimulatedCluster, ordinal: 
     commitIndex: COMMIT_INDEX,
     appliedIndex: COMMIT_INDEX,
     lastIndex: COMMIT_INDEX,
+    lastTerm: term,
     configIndex: CONFIG_INDEX,
     voters,
     votersOutgoing: [],

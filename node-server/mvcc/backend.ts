@@ -91,11 +91,13 @@ export interface Backend {
    */
   writeSnapshot(path: string): Promise<void>
   /**
-   * Gives free pages back: goes on in a compacted copy of the last commit, which gets the name `path` once it is durable
-   * and has been read. Commits wait meanwhile, reads do not. The copy grows at `temporaryPath`, where nothing may be. The
-   * file before is the caller's to remove: a process that starts opens the new one. A rejection leaves everything as it
-   * was, but maybe something at `temporaryPath`.
+   * Gives free pages back: goes on in a compacted copy of the last commit. Commits wait meanwhile, reads do not. The copy
+   * grows at `temporaryPath`, where nothing may be; once it is durable and has been read it goes to the path that `takePath`
+   * then gives, or stays unused when that gives none. The file before is the caller's to remove: a process that starts opens
+   * the new one. A rejection leaves everything as it was, but maybe something at `temporaryPath`; when a path was taken, it
+   * is not known which file a start would open, and the process must not go on.
    */
-  defragment(temporaryPath: string, path: string): Promise<void>
+  defragment(temporaryPath: string, takePath: () => string | undefined): Promise<void>
+  /** Once what is under way is through: a defragmentation, copies. */
   close(): Promise<void>
 }

@@ -137,6 +137,13 @@ export class Store {
     while (this.#isDirty || this.isCommitting) await this.commit()
     await this.backend.close()
   }
+
+  /** Closes the backend of a store that another has replaced; of what is applied and not being written nothing is kept. */
+  async discard(): Promise<void> {
+    this.#isDirty = false
+    await this.#committed
+    await this.backend.close()
+  }
 }
 
 /** Notes an entry as applied: call it for every entry, those without effect on the store included. */

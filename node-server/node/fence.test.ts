@@ -13,7 +13,7 @@ function facts(voters: number, healthy: number, more: Partial<LeaderFacts> = {})
     maxLearners: 1,
     voters: ids,
     learners: [],
-    active: new Set(ids.slice(0, healthy)),
+    answered: new Set(ids.slice(0, healthy)),
     lastIndex: LogIndex(100),
     matchIndex: new Map(),
     peerURLs: new Map(ids.map((member) => [member, [`http://m${member}:2380`]])),
@@ -61,8 +61,8 @@ test('the refusal has the arithmetic', () => {
 test('a learner is promoted only when it is close enough, and then counts in the quorum', () => {
   const learner = id(9)
   const change = { kind: 'promote', memberId: learner, maxLagEntries: 10 } as const
-  const at = (match: number, active: readonly MemberId[]): LeaderFacts =>
-    facts(3, 3, { learners: [learner], active: new Set(active), matchIndex: new Map([[learner, LogIndex(match)]]) })
+  const at = (match: number, answered: readonly MemberId[]): LeaderFacts =>
+    facts(3, 3, { learners: [learner], answered: new Set(answered), matchIndex: new Map([[learner, LogIndex(match)]]) })
   assert.deepEqual(refuse(change, undefined, at(89, [id(1), id(2), id(3), learner]))?.error.lag, 11)
   assert.equal(refuse(change, undefined, at(0, [id(1), id(2), id(3), learner]))?.error.code, 'LearnerLagging')
   assert.equal(refuse(change, undefined, at(90, [id(1), id(2), id(3), learner])), undefined)

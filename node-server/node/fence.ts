@@ -20,8 +20,8 @@ export interface LeaderFacts {
   readonly learners: readonly MemberId[]
   /** More learners would slow the leader without making anything safer. */
   readonly maxLearners: number
-  /** Members heard from within an election timeout, the leader among them. */
-  readonly active: ReadonlySet<MemberId>
+  /** Members that have answered the leader since the change was asked for, itself among them. */
+  readonly answered: ReadonlySet<MemberId>
   readonly lastIndex: LogIndex
   readonly matchIndex: ReadonlyMap<MemberId, LogIndex>
   /** Peer URLs of the members there are, by member. */
@@ -131,7 +131,7 @@ function atRisk(message: string, facts: LeaderFacts): Refusal {
 }
 
 function healthy(voters: readonly MemberId[], facts: LeaderFacts): number {
-  return voters.filter((id) => facts.active.has(id)).length
+  return voters.filter((id) => facts.answered.has(id)).length
 }
 
 function votersAfter(

@@ -67,6 +67,15 @@ test('no leader for too long is an error, and so is one that nobody reaches', as
   assert.equal(leader.counts.renewed, 0, 'who cannot confirm that it leads renews nothing')
 })
 
+test('at a member that ends, or is removed, nobody waits for an answer', async () => {
+  const cluster = new LeaseCluster()
+  const member = cluster.at(1)
+  const renewal = member.duties.renew(7n)
+  assert.equal(await within(cluster, 100, renewal), 'waiting')
+  member.isStopped = true
+  assert.deepEqual(await within(cluster, 100, renewal), { ok: false, error: 'stopped' })
+})
+
 test('a restarted member has its leases, and as leader lets each live its whole TTL', async () => {
   const cluster = new LeaseCluster(1)
   const member = cluster.elect(0)

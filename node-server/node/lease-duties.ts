@@ -20,6 +20,7 @@ export interface LeaseHost {
   readonly store: Store
   readonly lessor: Lessor
   readonly leader: MemberId
+  readonly isStopped: boolean
   linearizableBarrier(): Promise<Result<void, NodeProblem>>
 }
 
@@ -79,6 +80,7 @@ export class LeaseDuties {
     const { clock } = this.#host.options
     const deadlineMs = clock.monotonicMs() + requestTimeoutMs(this.#host.options)
     for (let leader = this.#host.leader; ; leader = this.#host.leader) {
+      if (this.#host.isStopped) return err('stopped')
       const leftMs = deadlineMs - clock.monotonicMs()
       if (leftMs <= 0) return err(leader === NOBODY ? 'no-leader' : 'timeout')
       if (leader === NOBODY) {

@@ -3,8 +3,8 @@
  *
  *   waiting ──bootstrap | join──► running ──removed by the cluster──► removed
  *
- * The admin API is there in every state; the etcd API only while running. Which cluster a member belongs to is decided once
- * and stands in its data directory.
+ * The admin API is there in every state; the etcd API only while running, once the member may answer (admission.ts). Which
+ * cluster a member belongs to is decided once and stands in its data directory.
  */
 import { createHash } from 'node:crypto'
 import type {
@@ -26,6 +26,7 @@ import type { Volume } from '../storage/volume.ts'
 import type { PeerTransport, TransportHandlers } from '../transport/transport.ts'
 import type { AdminPort } from './admin-port.ts'
 import { adminStatus } from './admin-status.ts'
+import { Admission } from './admission.ts'
 import { handOver } from './hand-over.ts'
 import { LeaderDuties } from './leader-duties.ts'
 import { MemberPort } from './member.ts'
@@ -48,10 +49,13 @@ export interface LifecycleOptions {
   readonly etcdVersion: string
   readonly node: NodeOptions
   readonly onFatal: (error: unknown) => void
-  /** The member runs: serve clients. */
-  readonly onRunning: (member: NodePort) => Promise<void>
+  /** The member runs and can be asked how it is. Clients must not be served yet: it may know nothing. */
+  readonly onRunning?: (member: NodePort) => void
+  /** Serve clients; resolves when they are served. */
+  readonly onAdmitted: (member: NodePort) => Promise<void>
+  /** Serve no clients any more, if any were. */
   readonly onRemoved: () => void
-  /** The member stops for a moment and comes back with `onRunning`: serve no clients until then. */
+  /** The same; the member stops for a moment and comes back with `onRunning`. */
   readonly onPaused?: () => Promise<void>
 }
 
@@ -60,6 +64,7 @@ interface Running {
   readonly duties: LeaderDuties
   readonly transport: PeerTransport
   readonly upkeep: Upkeep
+  readonly admission: Admission
 }
 
 type Change = Result<AdminChange, AdminError>
@@ -115,15 +120,19 @@ export class Lifecycle implements AdminPort {
     const leaderDuties = new LeaderDuties(node, transport)
     duties.current = leaderDuties
     const upkeep = new Upkeep(node, (peer, revision) => leaderDuties.hashOf(peer, revision))
+    const port = new MemberPort(node, leaderDuties)
+    const admission = new Admission((isLed) => this.#admit(port, isLed))
     this.#identity = identity
-    this.#running = { node, duties: leaderDuties, transport, upkeep }
+    this.#running = { node, duties: leaderDuties, transport, upkeep, admission }
     node.start(transport)
     if (nodeOptions.maintenance.checksAtStart) {
       const checked = await upkeep.checkAtStart()
       if (!checked.ok) return checked
     }
     upkeep.start(onFatal)
-    await this.#options.onRunning(new MemberPort(node, leaderDuties))
+    this.#options.onRunning?.(port)
+    // Not waited for: whoever told this member to join wants to hear that it runs; to catch up may take long.
+    admission.begin(node).catch(onFatal)
     return ok(undefined)
   }
 
@@ -215,6 +224,7 @@ export class Lifecycle implements AdminPort {
     this.#lastStatus = { ...this.status(), role: 'follower', leader: '' }
     try {
       running.upkeep.stop()
+      await running.admission.end()
       await onPaused?.()
       await running.node.stop()
       this.#running = undefined
@@ -235,9 +245,11 @@ export class Lifecycle implements AdminPort {
     if (this.#identity?.isRemoved === true) return 'this member was removed from its cluster'
     if (this.#lastStatus !== undefined) return 'being made a cluster of its own'
     if (this.#running === undefined) return 'waiting to be told to bootstrap or to join'
-    const { leader, appliedIndex } = this.#running.node.status()
+    const { node, admission } = this.#running
+    const { leader, appliedIndex } = node.status()
     if (appliedIndex === 0) return 'waiting for the first snapshot from the leader'
-    return leader === NOBODY ? 'no leader is known' : undefined
+    if (leader === NOBODY) return 'no leader is known'
+    return admission.isOpen ? undefined : 'catching up with what the cluster has committed'
   }
 
   status(): AdminStatus {
@@ -251,6 +263,7 @@ export class Lifecycle implements AdminPort {
     const running = this.#running
     if (running === undefined) return
     running.upkeep.stop()
+    await running.admission.end()
     await handOver(running.node)
     await running.node.stop()
     await this.#marking
@@ -299,12 +312,20 @@ export class Lifecycle implements AdminPort {
     return { code: 'NoLeader', message: this.notReadyReason() ?? 'this member does not run' }
   }
 
+  async #admit(port: NodePort, isLed: boolean): Promise<void> {
+    const { node, onAdmitted } = this.#options
+    if (!isLed) node.log.warn({}, 'no leader answers: serving what this member had when it stopped')
+    await onAdmitted(port)
+  }
+
   #onRemoved(): void {
     const identity = this.#identity
     const { volume, dataDirectory, onFatal, onRemoved } = this.#options
     if (identity === undefined) return
     this.#identity = { ...identity, isRemoved: true }
-    this.#marking = markRemoved(volume.disk, dataDirectory, identity).then(onRemoved, onFatal)
+    const ended = this.#running?.admission.end()
+    const marked = markRemoved(volume.disk, dataDirectory, identity)
+    this.#marking = Promise.all([marked, ended]).then(onRemoved, onFatal)
   }
 }
 

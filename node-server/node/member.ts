@@ -7,7 +7,7 @@ import type { HashedKeyValues, HashProblem } from './hasher.ts'
 import type { LeaderDuties } from './leader-duties.ts'
 import type { Node } from './node.ts'
 import type { LeaseTimeToLive, Member, MemberChange, NodePort, NodeProblem, NodeStatus, RequestKind } from './ports.ts'
-import type { StoreCopy } from './snapshots.ts'
+import type { StoreCopy } from './store-copy.ts'
 
 type MemberAnswer = Result<{ readonly member: Member | undefined; readonly members: readonly Member[] }, NodeProblem>
 
@@ -107,8 +107,11 @@ export class MemberPort implements NodePort {
       change: request,
     })
     if (!result.ok) return err(result.error.problem)
-    await this.#seesConfig(result.value.configIndex)
-    return this.#answer(BigInt(`0x${result.value.memberId}`))
+    const seen = await this.#seesConfig(result.value.configIndex)
+    if (seen.ok) return this.#answer(BigInt(`0x${result.value.memberId}`))
+    if (change.kind !== 'remove' || change.memberId !== this.memberId) return seen
+    // Nobody tells this member what it has just been told to its face.
+    return ok({ member: undefined, members: this.members().filter(({ id }) => id !== this.memberId) })
   }
 
   async moveLeader(target: MemberId): Promise<Result<void, NodeProblem>> {
@@ -141,8 +144,8 @@ export class MemberPort implements NodePort {
   }
 
   /** The leader has applied the change; the answer is read here, so wait until this member has too. */
-  async #seesConfig(configIndex: number): Promise<void> {
-    if (this.store.appliedIndex < configIndex) await this.#node.linearizableBarrier()
+  async #seesConfig(configIndex: number): Promise<Result<void, NodeProblem>> {
+    return this.store.appliedIndex < configIndex ? this.#node.linearizableBarrier() : ok(undefined)
   }
 
   #answer(id: bigint): MemberAnswer {

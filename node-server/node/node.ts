@@ -21,9 +21,12 @@ import {
   LeaseRevokeRequest,
 } from '../proto/generated/etcd/rpc.ts'
 import { termAt } from '../raft/log.ts'
+import { isLearner } from '../raft/quorum.ts'
 import type { ConfigChange, Entry, Message, SnapshotMeta } from '../raft/message.ts'
 import {
+  answeredTo,
   applyConfigChange,
+  callRoll,
   campaign,
   compact,
   leaderOf,
@@ -36,6 +39,7 @@ import {
   transferLeader,
   type Raft,
   type RaftStatus,
+  type RollCall,
   type SoftState,
 } from '../raft/raft.ts'
 import type { StoredIdentity } from '../storage/data-directory.ts'
@@ -49,18 +53,17 @@ import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
 import { Hasher } from './hasher.ts'
 import { Pipeline, type News } from './pipeline.ts'
-import { Proposals } from './proposals.ts'
+import { Proposals, notByLearners, onlyInTerm, type Objection } from './proposals.ts'
 import { Quota } from './quota.ts'
 import { Reads } from './reads.ts'
-import type { Snapshots } from './snapshots.ts'
-import { StoreFiles } from './store-files.ts'
+import { StoreFiles, type StorePlace } from './store-files.ts'
 
 export interface NodeParts {
   readonly identity: StoredIdentity
   readonly raft: Raft
   readonly wal: Wal
   readonly store: Store
-  readonly snapshots: Snapshots
+  readonly place: StorePlace
   readonly options: NodeOptions
   /** The cluster has removed this member; called once. */
   readonly onRemoved: () => void
@@ -81,7 +84,6 @@ export class Node {
   readonly #leaseIds: () => bigint
   readonly #raft: Raft
   readonly #wal: Wal
-  readonly #snapshots: Snapshots
   readonly #applier: Applier
   readonly #pipeline: Pipeline
   readonly #proposals: Proposals
@@ -107,7 +109,6 @@ export class Node {
     this.identity = identity
     this.#raft = parts.raft
     this.#wal = parts.wal
-    this.#snapshots = parts.snapshots
     this.#onRemoved = parts.onRemoved
     this.#onFatal = (error) => {
       this.#isStopped = true
@@ -136,9 +137,12 @@ export class Node {
     this.#pipeline = this.#createPipeline()
     this.quota = new Quota(options.quotaBytes, currentStore)
     this.hasher = new Hasher(currentStore, options.clock, options.maintenance.compactHashCheckMs > 0)
-    this.files = new StoreFiles({ snapshots: parts.snapshots, onFatal: this.#onFatal }, currentStore, () =>
-      this.quota.forget(),
-    )
+    this.files = new StoreFiles({
+      ...parts.place,
+      store: parts.store,
+      onFatal: this.#onFatal,
+      onDefragmented: () => this.quota.forget(),
+    })
     this.#weighedRevision = this.store.revision
     this.#leaseIds = newLeaseIds(identity.memberId, options.clock.wallMs())
     this.lessor = new Lessor({
@@ -162,6 +166,10 @@ export class Node {
 
   get isRemoved(): boolean {
     return this.#isRemoved
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped || this.#isRemoved
   }
 
   get pendingProposals(): number {
@@ -192,13 +200,14 @@ export class Node {
   }
 
   status(): NodeStatus {
-    const { leader, term, committed, configuration } = this.raftStatus()
+    const { leader, term, committed } = this.raftStatus()
     return {
       leader,
       term,
       commitIndex: committed,
       appliedIndex: this.store.appliedIndex,
-      isLearner: configuration.learners.includes(this.memberId),
+      isLearner: isLearner(this.#raft.configuration, this.memberId),
+      isStopped: this.isStopped,
     }
   }
 
@@ -222,7 +231,7 @@ export class Node {
       await this.#raiseNoSpace()
       return err('no-space')
     }
-    return applied(await this.proposeCommand({ kind, requestId: this.nextRequestId(), request }))
+    return applied(await this.proposeCommand({ kind, requestId: this.nextRequestId(), request }, notByLearners))
   }
 
   /** Resolves once it is in force here, or could not be raised. */
@@ -251,17 +260,17 @@ export class Node {
   }
 
   /** Resolves with what applying it gave, or with why that is not known. Membership changes only on the leader. */
-  proposeCommand(command: Command, onlyInTerm?: Term): Promise<Outcome> {
+  proposeCommand(command: Command, objection?: Objection): Promise<Outcome> {
     const { log } = this.#raft
-    if (this.#isStopped || this.#isRemoved) return Promise.resolve(problemOf('stopped'))
+    if (this.isStopped) return Promise.resolve(problemOf('stopped'))
     if (log.committed - log.applied > MAX_APPLY_GAP) return Promise.resolve(problemOf('too-many-requests'))
-    const outcome = this.#proposals.add(command, onlyInTerm)
+    const outcome = this.#proposals.add(command, objection)
     this.#schedulePump()
     return outcome
   }
 
   async linearizableBarrier(): Promise<Result<void, NodeProblem>> {
-    if (this.#isStopped || this.#isRemoved) return err('stopped')
+    if (this.isStopped) return err('stopped')
     const outcome = this.#reads.add(this.options.clock.monotonicMs() + requestTimeoutMs(this.options))
     this.#schedulePump()
     const reached = await outcome
@@ -276,8 +285,20 @@ export class Node {
     return err(begun.error === 'not-leader' ? 'not-leader' : 'bad-transferee')
   }
 
+  /** Asks all members whether they are there; undefined when this member does not lead. */
+  callRoll(): RollCall | undefined {
+    const roll = callRoll(this.#raft)
+    this.#schedulePump()
+    return roll
+  }
+
+  /** Who has answered since, this member among them; undefined when it leads no more, or has led anew. */
+  answeredTo(roll: RollCall): ReadonlySet<MemberId> | undefined {
+    return answeredTo(this.#raft, roll)
+  }
+
   onMessages(messages: readonly Message[]): void {
-    if (this.#isStopped || this.#isRemoved) return
+    if (this.isStopped) return
     const onRefused = ({ from }: Message, reason: string): void =>
       this.options.log.warn({ from: from.toString(16), reason }, 'refused a proposal that a member forwarded')
     this.#guard(() => {
@@ -287,7 +308,7 @@ export class Node {
   }
 
   async onSnapshot(received: ReceivedSnapshot): Promise<void> {
-    await this.#snapshots.keep(received)
+    await this.files.keep(received)
     this.options.log.info({ index: received.message.snapshot.index }, 'received a snapshot')
     this.onMessages([received.message])
   }
@@ -310,6 +331,7 @@ export class Node {
     this.options.log.warn({}, 'the cluster has removed this member')
     this.#proposals.stop()
     this.#reads.stop()
+    this.hasher.stop()
     this.lessor.demote()
     this.#transport?.setPeers(new Map()) // they would refuse it again and again
     this.#onRemoved()
@@ -326,7 +348,7 @@ export class Node {
     await this.#pipeline.stop()
     await this.#transport?.close()
     await this.#wal.close()
-    await this.store.close()
+    await this.files.close()
   }
 
   #scheduleTick(): void {
@@ -426,19 +448,17 @@ export class Node {
   #sendSnapshot(message: SnapshotMessage): void {
     const transport = this.#transport
     if (transport === undefined) return
-    this.#snapshots
-      .send(this.store, transport, message)
-      .catch((error: unknown) => this.onSnapshotSent(message.to, err(String(error))))
+    this.files.send(transport, message).catch((error: unknown) => this.onSnapshotSent(message.to, err(String(error))))
   }
 
   async #installSnapshot(snapshot: SnapshotMeta): Promise<void> {
     await this.#wal.setBase({ index: snapshot.index, term: snapshot.term })
-    const before = this.store
-    this.#applier.replaceStore(await this.#snapshots.install(snapshot.index))
-    await before.close()
-    await this.#snapshots.removeOldStores()
-    this.#onMembersChanged()
-    this.#tellApplied()
+    await this.files.install(snapshot.index, (store) => {
+      this.#applier.replaceStore(store)
+      this.#compaction = undefined
+      this.#onMembersChanged()
+      this.#tellApplied()
+    })
     this.options.log.info({ index: snapshot.index }, 'installed a snapshot')
   }
 
@@ -508,7 +528,8 @@ export class Node {
   async #revokeLease(id: bigint, term: Term): Promise<boolean> {
     const request = LeaseRevokeRequest.encode({ ID: id }).finish()
     const command = { kind: 'lease-revoke', requestId: this.nextRequestId(), request } as const
-    const outcome = await this.proposeCommand(command, term)
+    // Never carried to another leader: it has extended the lease.
+    const outcome = await this.proposeCommand(command, onlyInTerm(term))
     return outcome.kind === 'applied' && outcome.result.ok
   }
 

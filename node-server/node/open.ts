@@ -28,7 +28,8 @@ import { decodeConfiguration } from './configuration.ts'
 import { forceNewCluster, type Recovered } from './force-new-cluster.ts'
 import { noteConfiguration } from './membership.ts'
 import type { NodeOptions } from './options.ts'
-import { Snapshots, openStore } from './snapshots.ts'
+import { hasReceived, installSnapshot, openStore, removeAllBut, type NamedStore } from './snapshots.ts'
+import type { StorePlace } from './store-files.ts'
 import { FIRST_STORE, newestStore, storePath } from './store-name.ts'
 
 /** `bootstrap`: these members are a new cluster. `join`: a cluster that is there has added this member. */
@@ -120,7 +121,7 @@ export interface OpenedMember {
   readonly raft: Raft
   readonly wal: Wal
   readonly store: Store
-  readonly snapshots: Snapshots
+  readonly place: StorePlace
 }
 
 /** For the user whose member does not start. */
@@ -150,17 +151,15 @@ export async function openDataDirectory(
       { bytes: contents.value.tornBytes },
       'cut the torn tail of the log: a write that was never answered',
     )
-  const snapshots = new Snapshots(volume, paths)
-  const recovered = await recoverStore(snapshots, volume, paths, contents.value)
+  const recovered = await recoverStore(volume, paths, contents.value)
   if (!recovered.ok) return recovered
-  const { store, commitIndex } = recovered.value
+  const { store, file, commitIndex } = recovered.value
   if (isRemovedMember(store, identity.memberId)) {
     // The process was killed before the identity file said so.
     await store.close()
     return err(removedReason(dataDirectory))
   }
-  await snapshots.clean()
-  await snapshots.removeOldStores()
+  await removeAllBut(disk, paths, file)
   const walOptions: WalOptions = {
     ...volume.walSizes,
     onSync: (seconds) => options.observer.walFsync(seconds),
@@ -183,16 +182,16 @@ export async function openDataDirectory(
     configIndex: store.meta.configIndex,
     applied: store.appliedIndex,
   })
-  return ok({ raft, wal, store, snapshots })
+  return ok({ raft, wal, store, place: { volume, paths, file } })
 }
 
 async function recoverStore(
-  snapshots: Snapshots,
   volume: Volume,
   paths: MemberPaths,
   contents: WalContents,
-): Promise<Result<{ store: Store; commitIndex: LogIndex }, string>> {
-  const opened = await tryOpenStore(volume, paths)
+): Promise<Result<NamedStore & { readonly commitIndex: LogIndex }, string>> {
+  const newest = await newestStore(volume.disk, paths)
+  const opened = newest === undefined ? MISSING : await tryOpenStore(volume, storePath(paths, newest))
   const store = opened.kind === 'opened' ? opened.store : undefined
   const log = foundLog(contents)
   const recovery = recover({
@@ -201,7 +200,7 @@ async function recoverStore(
       opened.kind === 'opened'
         ? foundStore(contents, { index: opened.store.appliedIndex, term: opened.store.appliedTerm })
         : opened,
-    snapshots: (await snapshots.hasReceived(log.baseIndex)) ? [log.baseIndex] : [],
+    snapshots: (await hasReceived(volume, paths, log.baseIndex)) ? [log.baseIndex] : [],
   })
   switch (recovery.kind) {
     case 'refuse':
@@ -209,10 +208,13 @@ async function recoverStore(
       return err(recovery.reason)
     case 'install-snapshot':
       await store?.backend.close()
-      return ok({ store: await snapshots.install(recovery.index), commitIndex: log.commitIndex })
+      return ok({
+        ...(await installSnapshot(volume, paths, recovery.index, newest)),
+        commitIndex: log.commitIndex,
+      })
     case 'run':
-      assert(store !== undefined, 'only a store that is there can run')
-      return ok({ store, commitIndex: recovery.commitIndex })
+      assert(store !== undefined && newest !== undefined, 'only a store that is there can run')
+      return ok({ store, file: newest, commitIndex: recovery.commitIndex })
     default:
       return unreachable(recovery)
   }
@@ -220,11 +222,10 @@ async function recoverStore(
 
 type OpenedStore = { readonly kind: 'opened'; readonly store: Store } | Exclude<FoundStore, { kind: 'there' }>
 
-/** Never makes one: a store that is missing is not an empty one. */
-async function tryOpenStore(volume: Volume, paths: MemberPaths): Promise<OpenedStore> {
-  const newest = await newestStore(volume.disk, paths)
-  if (newest === undefined) return { kind: 'missing' }
-  const path = storePath(paths, newest)
+/** Never made here: a store that is missing is not an empty one. */
+const MISSING: OpenedStore = { kind: 'missing' }
+
+async function tryOpenStore(volume: Volume, path: string): Promise<OpenedStore> {
   try {
     const store = new Store(volume.openBackend(path))
     if (store.backend.get('meta', META_KEY) !== undefined) return { kind: 'opened', store }

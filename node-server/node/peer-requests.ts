@@ -45,6 +45,9 @@ export type PeerRequest =
   | HashQuestion
   | LeaseQuestion
 
+export type ChangeRequest = Extract<PeerRequest, { kind: 'change' }>
+export type TransferRequest = Extract<PeerRequest, { kind: 'transfer-leader' }>
+
 /** The ID in decimals, signed. */
 export type LeaseQuestion =
   | { readonly kind: 'lease-renew'; readonly leaseId: string }
@@ -122,10 +125,12 @@ const PROBLEMS: Readonly<Record<NodeProblem, true>> = {
   'leader-changed': true,
   timeout: true,
   'too-many-requests': true,
+  'not-supported-for-learner': true,
   'request-too-large': true,
   stopped: true,
   'no-space': true,
   'unhealthy-cluster': true,
+  'not-enough-started': true,
   'member-not-found': true,
   'member-exists': true,
   'peer-urls-exist': true,

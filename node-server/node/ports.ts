@@ -5,7 +5,7 @@ import type { ApplyResult } from '../mvcc/apply.ts'
 import type { CommandKind } from '../mvcc/command.ts'
 import type { Store } from '../mvcc/store.ts'
 import type { HashedKeyValues, HashProblem } from './hasher.ts'
-import type { StoreCopy } from './snapshots.ts'
+import type { StoreCopy } from './store-copy.ts'
 
 /** Why a request did not get its answer. The API's error table gives each its gRPC code and etcd's text. */
 export type NodeProblem =
@@ -15,11 +15,14 @@ export type NodeProblem =
   /** The outcome of a write is unknown: it may still be applied. It is never proposed a second time. */
   | 'timeout'
   | 'too-many-requests'
+  | 'not-supported-for-learner'
   | 'request-too-large'
   | 'stopped'
   /** The store is larger than the quota allows. */
   | 'no-space'
   | 'unhealthy-cluster'
+  /** Voters that have never said their name are no voters that can be counted on. */
+  | 'not-enough-started'
   | 'member-not-found'
   | 'member-exists'
   | 'peer-urls-exist'
@@ -44,6 +47,8 @@ export interface NodeStatus {
   readonly commitIndex: LogIndex
   readonly appliedIndex: LogIndex
   readonly isLearner: boolean
+  /** The cluster has removed this member, or it ends: what it has is not the cluster's any more. */
+  readonly isStopped: boolean
 }
 
 export type MemberChange =

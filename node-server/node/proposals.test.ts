@@ -6,7 +6,7 @@ import { campaign, createRaft, type Raft } from '../raft/raft.ts'
 import { drain } from '../raft/testing/group.ts'
 import type { Outcome } from './applier.ts'
 import { DEFAULT_MAINTENANCE } from './options.ts'
-import { Proposals } from './proposals.ts'
+import { Proposals, onlyInTerm } from './proposals.ts'
 import { LeaseCluster } from './testing/lease-cluster.ts'
 import { settled } from './testing/virtual-clock.ts'
 
@@ -55,7 +55,7 @@ test('what is meant for one term goes into no other, and to no other leader', as
   const outcomes: Outcome[] = []
   const add = (term: Term): void => {
     const command = { kind: 'lease-revoke', requestId: proposals.nextRequestId(), request: Buffer.alloc(0) } as const
-    void proposals.add(command, term).then((outcome) => outcomes.push(outcome))
+    void proposals.add(command, onlyInTerm(term)).then((outcome) => outcomes.push(outcome))
   }
   const raft = lonelyRaft()
   add(Term(1))

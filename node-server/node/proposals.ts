@@ -6,6 +6,7 @@ import type { Command } from '../mvcc/command.ts'
 import { encodeCommand } from '../mvcc/command.ts'
 import type { Term } from '../../lib/ids.ts'
 import type { ProposedEntry } from '../raft/message.ts'
+import { isLearner } from '../raft/quorum.ts'
 import { propose, type ProposalProblem, type Raft } from '../raft/raft.ts'
 import { problemOf, timeout, type Outcome } from './applier.ts'
 import { MAX_WAITERS, requestTimeoutMs, type NodeOptions } from './options.ts'
@@ -15,9 +16,20 @@ import { Waiters } from './waiters.ts'
 /** From a change of leader until a proposal to the one before counts as lost. */
 const LOST_AFTER_MS = 250
 
+/** Why a command may not go into the log as things are; undefined when it may. */
+export type Objection = (raft: Raft) => NodeProblem | undefined
+
+export const notByLearners: Objection = ({ configuration, options }) =>
+  isLearner(configuration, options.id) ? 'not-supported-for-learner' : undefined
+
+/** Only by the leader of that term: what the command rests on may not hold for another. */
+export function onlyInTerm(term: Term): Objection {
+  return (raft) => (raft.role.kind === 'leader' && raft.term === term ? undefined : 'not-leader')
+}
+
 interface Pending {
-  /** Not proposed unless this member leads in this term. */
-  readonly onlyInTerm: Term | undefined
+  /** Asked when it is handed to the core: much may have changed while it waited. */
+  readonly objection: Objection | undefined
   readonly requestId: bigint
   readonly entry: ProposedEntry
 }
@@ -47,8 +59,8 @@ export class Proposals {
     return this.#lastRequestId
   }
 
-  /** Resolves with what applying it gave, or with why that is not known. With `onlyInTerm`, it is never carried to another leader. */
-  add(command: Command, onlyInTerm?: Term): Promise<Outcome> {
+  /** Resolves with what applying it gave, or with why that is not known. */
+  add(command: Command, objection?: Objection): Promise<Outcome> {
     if (this.waiters.isFull) return Promise.resolve(problemOf('too-many-requests'))
     const { requestId } = command
     const entry: ProposedEntry = {
@@ -58,7 +70,7 @@ export class Proposals {
     const deadlineMs = this.#options.clock.monotonicMs() + requestTimeoutMs(this.#options)
     return new Promise((resolve) => {
       this.waiters.add(requestId, { resolve, deadlineMs, late: timeout })
-      this.#pending.push({ requestId, entry, onlyInTerm })
+      this.#pending.push({ requestId, entry, objection })
     })
   }
 
@@ -69,7 +81,8 @@ export class Proposals {
     this.#pending = []
     const normal: Pending[] = []
     for (const one of pending) {
-      if (isTooLate(one, raft)) this.waiters.settle(one.requestId, problemOf('not-leader'))
+      const refused = one.objection?.(raft)
+      if (refused !== undefined) this.waiters.settle(one.requestId, problemOf(refused))
       else if (one.entry.kind === 'config') this.#propose(raft, [one])
       else normal.push(one)
     }
@@ -106,8 +119,4 @@ export class Proposals {
       this.waiters.settle(requestId, outcome)
     }
   }
-}
-
-function isTooLate({ onlyInTerm }: Pending, raft: Raft): boolean {
-  return onlyInTerm !== undefined && (raft.role.kind !== 'leader' || raft.term !== onlyInTerm)
 }

@@ -41,6 +41,7 @@ export function becomeLeader(raft: Raft): void {
     pendingConfigIndex: lastIndex(raft.log),
     transfer: undefined,
     handOverAttempts: 0,
+    farewell: undefined,
     uncommittedSizeBytes: 0,
     heartbeatElapsed: 0,
     quorumCheckElapsed: 0,

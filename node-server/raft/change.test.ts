@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { EMPTY_BYTES } from '../../lib/bytes.ts'
 import { LogIndex, Term } from '../../lib/ids.ts'
 import { lastIndex } from './log.ts'
+import type { Message } from './message.ts'
 import { appended, campaign, isChangePending, propose, ready, status, step, tick, transferLeader } from './raft.ts'
 import {
   drain,
@@ -173,6 +174,26 @@ test('thesis §4.2.2: a removed leader takes no proposals, and stays until someb
   assert.deepEqual(group.get(two).configuration.voters, [two])
 })
 
+test('thesis §4.2.2: a removed leader asks a voter to take over once that voter knows of the removal', () => {
+  const group = groupOf([one, two])
+  const removed = group.elect(one)
+  const carry = (from: typeof one, to: typeof one): string[] => {
+    const messages = drain(group.get(from)).filter((message) => message.to === to)
+    for (const message of messages) step(group.get(to), message)
+    return messages.map(({ kind }) => kind)
+  }
+  group.change(one, { kind: 'simple', step: { kind: 'remove', memberId: one } })
+  carry(one, two)
+  carry(two, one)
+  assert.ok(!carry(one, two).includes('timeout-now-request'))
+  assert.deepEqual(removed.configuration.voters, [two])
+  carry(two, one)
+  assert.deepEqual(group.get(two).configuration.voters, [two])
+  assert.ok(carry(one, two).includes('timeout-now-request'))
+  drain(group.get(two))
+  assert.equal(group.get(two).role.kind, 'leader', 'by its own vote')
+})
+
 test('a commit index waits for the next fsync, unless a membership change is committed with it', () => {
   for (const kind of ['normal', 'config'] as const) {
     const raft = startRaft(two, { configuration: { voters: VOTERS }, term: 1 })
@@ -189,6 +210,23 @@ test('a commit index waits for the next fsync, unless a membership change is com
     assert.equal(committed.length, kind === 'config' ? 0 : 1, 'the change is applied once its commit is durable')
     appended(raft, append)
     assert.equal(ready(raft).committed.length, kind === 'config' ? 1 : 0)
+  }
+})
+
+test('the answer to a heartbeat waits for the disk only where it tells that a membership change is committed', () => {
+  for (const kind of ['normal', 'config'] as const) {
+    const raft = startRaft(two, { configuration: { voters: VOTERS }, term: 1 })
+    const from = { from: one, to: two, term: Term(1) }
+    const data = encodeChange({ kind: 'simple', step: { kind: 'remove', memberId: three } })
+    const at = { prevIndex: LogIndex(0), prevTerm: Term(0), commit: LogIndex(0) }
+    const entries = [{ index: LogIndex(1), term: Term(1), kind, data }]
+    step(raft, { kind: 'append-request', ...from, ...at, entries })
+    drain(raft)
+    step(raft, { kind: 'heartbeat-request', ...from, commit: LogIndex(1), readBatch: 7 })
+    const { messages, append } = ready(raft)
+    const answers = (sent: readonly Message[] = []): number =>
+      sent.filter((message) => message.kind === 'heartbeat-response' && message.readBatch === 7).length
+    assert.deepEqual([answers(messages), answers(append?.promises)], kind === 'config' ? [0, 1] : [1, 0])
   }
 })
 

@@ -1,7 +1,7 @@
 /** Following a leader: take what it sends, answer after the disk did (Raft §5.3, §7). */
 import { unreachable } from '../../lib/assert.ts'
 import { LogIndex, type MemberId } from '../../lib/ids.ts'
-import { appendAfterMatch, commitTo, findConflict, resetTo, termAt } from './log.ts'
+import { appendAfterMatch, commitTo, findConflict, hasConfigEntry, resetTo, termAt } from './log.ts'
 import type { Message } from './message.ts'
 import { send, type Raft } from './state.ts'
 
@@ -19,13 +19,7 @@ export function followLeader(raft: Raft, message: FromLeader): void {
     case 'heartbeat-request': {
       // At most what this member acknowledged: if that is not here, a disk lied or was swapped, and commitTo says so.
       commitTo(raft.log, message.commit)
-      send(raft, {
-        kind: 'heartbeat-response',
-        from: raft.options.id,
-        to: message.from,
-        term: raft.term,
-        readBatch: message.readBatch,
-      })
+      answerHeartbeat(raft, message)
       return
     }
     case 'snapshot-request':
@@ -34,6 +28,17 @@ export function followLeader(raft: Raft, message: FromLeader): void {
     default:
       unreachable(message)
   }
+}
+
+/**
+ * At once, also while the disk is busy: a leader must not miss it. Only where it tells that a membership change is known
+ * to be committed it waits until that is durable: a leader that is removed goes once it has heard so.
+ */
+function answerHeartbeat(raft: Raft, { from: to, readBatch }: Extract<Message, { kind: 'heartbeat-request' }>): void {
+  const { log, options, term, durableHardState } = raft
+  const answer = { kind: 'heartbeat-response', from: options.id, to, term, readBatch } as const
+  if (hasConfigEntry(log, durableHardState.commit, log.committed)) raft.promises.push(answer)
+  else send(raft, answer)
 }
 
 function handleAppend(raft: Raft, message: Extract<Message, { kind: 'append-request' }>): void {

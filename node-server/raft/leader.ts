@@ -9,8 +9,9 @@ import type { Message } from './message.ts'
 import { appendEntries, becomeFollower } from './become.ts'
 import { becomeProbe, becomeReplicate, createProgress, heard, matched, rejected, type Progress } from './progress.ts'
 import { isVoter, membersOf, quorumValue } from './quorum.ts'
+import { beginRound, hasQuorum, isActive } from './liveness.ts'
 import { addRead, releaseReads } from './read-index.ts'
-import { broadcastAppend, broadcastHeartbeat, isActive, sendAppends } from './replication.ts'
+import { broadcastAppend, broadcastHeartbeat, sendAppends } from './replication.ts'
 import { send, type Leader, type Raft } from './state.ts'
 
 export function tickLeader(raft: Raft, leader: Leader): void {
@@ -22,17 +23,12 @@ export function tickLeader(raft: Raft, leader: Leader): void {
   // Thesis §3.10: a target that did not take over within an election timeout will not; go on leading.
   if (leader.transfer !== undefined && raft.tickCount - leader.transfer.startTick >= raft.options.electionTicks)
     leader.transfer = undefined
-  if (leader.transfer === undefined && !isVoter(raft.configuration, raft.options.id)) handOver(raft, leader)
+  if (isLeaving(raft, leader)) handOver(raft, leader)
   leader.heartbeatElapsed += 1
   if (leader.heartbeatElapsed >= raft.options.heartbeatTicks) {
     leader.heartbeatElapsed = 0
     broadcastHeartbeat(raft, leader)
   }
-}
-
-/** CheckQuorum: heard from a quorum within the last election timeout. */
-function hasQuorum(raft: Raft, leader: Leader): boolean {
-  return quorumValue(raft.configuration, (id) => Number(isActive(raft, leader, id))) === 1
 }
 
 /** Messages of the leader's own term. */
@@ -89,13 +85,14 @@ function stepAnswer(
 ): void {
   const progress = leader.progress.get(message.from)
   if (progress === undefined) return // a member that is gone, or one that this leader does not know yet
-  progress.heardAtTick = raft.tickCount
+  progress.answeredAtTick = raft.tickCount
   if (message.kind === 'heartbeat-response') {
     progress.readBatch = Math.max(progress.readBatch, message.readBatch)
     heard(progress, raft.options)
     if (progress.match < lastIndex(raft.log) || progress.state === 'probe')
       sendAppends(raft, message.from, progress, true)
     releaseReads(raft, leader)
+    if (isLeaving(raft, leader)) handOver(raft, leader)
     // The word to take over may have been lost, or have come before the target had applied a membership change.
     urgeTarget(raft, leader, message.from, progress)
     return
@@ -175,22 +172,35 @@ export function configurationChanged(raft: Raft, leader: Leader): void {
     leader.progress.delete(id)
   }
   if (leader.transfer !== undefined && !isVoter(raft.configuration, leader.transfer.target)) leader.transfer = undefined
-  if (!isVoter(raft.configuration, raft.options.id)) handOver(raft, leader)
+  if (isLeaving(raft, leader)) handOver(raft, leader)
   if (maybeCommit(raft, leader)) leader.isBroadcastDue = true
   releaseReads(raft, leader)
   broadcastAppend(raft, leader)
 }
 
+/** It is to hand over, and nobody is asked to take over yet. */
+function isLeaving(raft: Raft, leader: Leader): boolean {
+  return leader.transfer === undefined && !isVoter(raft.configuration, raft.options.id)
+}
+
 /**
  * A leader that is no voter any more takes no proposals and leads only until another does, or until the quorum, which is
  * without it, is out of reach. If it went at once, a voter that has not heard of the change might need its vote, and not
- * get it for having the shorter log: nobody could be elected again (thesis §4.2.2).
+ * get it for having the shorter log: nobody could be elected again (thesis §4.2.2). For the same reason it asks only those
+ * to take over who have answered a heartbeat that told them that the change is committed.
  */
 function handOver(raft: Raft, leader: Leader): void {
-  const voters = raft.configuration.voters
-    .filter((id) => isActive(raft, leader, id))
-    .toSorted((a, b) => (leader.progress.get(b)?.match ?? 0) - (leader.progress.get(a)?.match ?? 0))
-  const target = voters[leader.handOverAttempts % voters.length]
+  const matchOf = (id: MemberId): number => leader.progress.get(id)?.match ?? 0
+  const told = raft.configuration.voters.filter((id) => matchOf(id) >= raft.configIndex)
+  if (leader.farewell === undefined || told.some((id) => leader.farewell?.told.includes(id) === false)) {
+    leader.farewell = { round: beginRound(raft, leader), told }
+  }
+  const { round } = leader.farewell
+  const informed = leader.farewell.told
+    .filter((id) => (leader.progress.get(id)?.readBatch ?? 0) >= round && isActive(raft, leader, id))
+    .toSorted((a, b) => matchOf(b) - matchOf(a))
+  const target = informed[leader.handOverAttempts % informed.length]
+  if (target === undefined) return
   leader.handOverAttempts += 1
-  if (target !== undefined) transferTo(raft, leader, target)
+  transferTo(raft, leader, target)
 }

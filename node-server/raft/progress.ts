@@ -21,9 +21,11 @@ export interface Progress {
   /** Replicate only: the last index and size of each message in flight, oldest first. */
   inflight: { readonly lastIndex: LogIndex; readonly sizeBytes: number }[]
   inflightSizeBytes: number
-  /** The leader's tick count when it last heard from the peer. */
-  heardAtTick: number
-  /** Newest ReadIndex batch that the peer's heartbeat answers have confirmed. */
+  /** The leader's tick count when it began to wait for the peer's first answer. */
+  readonly awaitedSinceTick: number
+  /** The leader's tick count at the peer's last answer; undefined until it has answered this leader, in this term. */
+  answeredAtTick: number | undefined
+  /** Newest round of heartbeats, of reads or of a roll call, that the peer has answered. */
   readBatch: number
 }
 
@@ -36,9 +38,20 @@ export function createProgress(next: LogIndex, nowTick: number): Progress {
     pendingSnapshot: LogIndex(0),
     inflight: [],
     inflightSizeBytes: 0,
-    heardAtTick: nowTick,
+    awaitedSinceTick: nowTick,
+    answeredAtTick: undefined,
     readBatch: 0,
   }
+}
+
+/** Known to be there: it has answered this leader, in this term, within the last `ticks`. */
+export function isAnswering({ answeredAtTick }: Progress, nowTick: number, ticks: number): boolean {
+  return answeredAtTick !== undefined && nowTick - answeredAtTick <= ticks
+}
+
+/** Not known to be away: it answers, or has not had `ticks` to do so. A new leader gives up nobody before that. */
+export function mayBeThere({ answeredAtTick, awaitedSinceTick }: Progress, nowTick: number, ticks: number): boolean {
+  return nowTick - (answeredAtTick ?? awaitedSinceTick) <= ticks
 }
 
 function enter(progress: Progress, state: PeerState, next: LogIndex): void {

@@ -26,6 +26,7 @@ import { addRead, forwardRead } from './read-index.ts'
 import { isPromotable, leaderOf, resetElectionTimer, send, type Raft, type RaftOptions } from './state.ts'
 import { isChangePending } from './status.ts'
 
+export { answeredTo, callRoll, type RollCall } from './liveness.ts'
 export { appended, applied, hasReady, ready, type Ready } from './ready.ts'
 export { leaderOf, type Append, type Raft, type RaftOptions, type ReadState, type SoftState } from './state.ts'
 export { isChangePending, status, type PeerStatus, type RaftStatus } from './status.ts'

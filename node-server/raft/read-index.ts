@@ -4,8 +4,8 @@
  */
 import { NOBODY, type LogIndex } from '../../lib/ids.ts'
 import { termAt } from './log.ts'
+import { beginRound } from './liveness.ts'
 import { quorumValue } from './quorum.ts'
-import { broadcastHeartbeat } from './replication.ts'
 import { leaderOf, send, type Leader, type Raft, type ReadRequest } from './state.ts'
 
 /** Reads that one participant holds on to; a caller that batches its readers needs one at a time. */
@@ -62,10 +62,9 @@ function canConfirmReads(raft: Raft): boolean {
 /** All reads that wait share one round of heartbeats. */
 export function startReadRound(raft: Raft, leader: Leader): void {
   if (leader.waitingReads.length === 0) return
-  leader.lastReadBatch += 1
-  leader.readBatches.push({ number: leader.lastReadBatch, index: raft.log.committed, requests: leader.waitingReads })
+  const number = beginRound(raft, leader)
+  leader.readBatches.push({ number, index: raft.log.committed, requests: leader.waitingReads })
   leader.waitingReads = []
-  broadcastHeartbeat(raft, leader)
   releaseReads(raft, leader)
 }
 

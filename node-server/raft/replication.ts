@@ -1,15 +1,8 @@
 /** How the leader's log reaches its peers (Raft §5.3): heartbeats, entries in a pipeline, snapshots for those too far behind. */
 import { LogIndex, type MemberId } from '../../lib/ids.ts'
 import { lastIndex, slice, termAt } from './log.ts'
-import { becomeSnapshot, mayAppend, sent, type Progress } from './progress.ts'
+import { becomeSnapshot, isAnswering, mayAppend, sent, type Progress } from './progress.ts'
 import { send, type Leader, type Raft } from './state.ts'
-
-/** Heard from within the last election timeout. */
-export function isActive(raft: Raft, leader: Leader, id: MemberId): boolean {
-  if (id === raft.options.id) return true
-  const progress = leader.progress.get(id)
-  return progress !== undefined && raft.tickCount - progress.heardAtTick <= raft.options.electionTicks
-}
 
 export function broadcastHeartbeat(raft: Raft, leader: Leader): void {
   for (const [id, progress] of leader.progress) {
@@ -68,8 +61,8 @@ export function sendAppends(raft: Raft, to: MemberId, progress: Progress, evenEm
  * least that the snapshot must hold; who carries it puts in what the snapshot really holds.
  */
 function sendSnapshot(raft: Raft, to: MemberId, progress: Progress): void {
-  const { role, log } = raft
-  if (role.kind !== 'leader' || !isActive(raft, role, to)) return
+  const { log, tickCount, options } = raft
+  if (!isAnswering(progress, tickCount, options.electionTicks)) return
   becomeSnapshot(progress, log.base.index)
   const snapshot = { ...log.base, configuration: raft.configuration, configIndex: raft.configIndex }
   send(raft, { kind: 'snapshot-request', from: raft.options.id, to, term: raft.term, snapshot })

@@ -58,6 +58,8 @@ export interface Leader {
   transfer: { readonly target: MemberId; readonly startTick: number } | undefined
   /** How many voters were asked to take over since this leader is no voter itself. */
   handOverAttempts: number
+  /** Since then, the round of heartbeats that told these voters that it is none: who answers it may take over. */
+  farewell: { readonly round: number; readonly told: readonly MemberId[] } | undefined
   uncommittedSizeBytes: number
   heartbeatElapsed: number
   quorumCheckElapsed: number
@@ -67,6 +69,7 @@ export interface Leader {
   readBatches: ReadBatch[]
   /** Requests in both of the above. */
   readCount: number
+  /** Of rounds of heartbeats that somebody waits for: reads, and roll calls. */
   lastReadBatch: number
   /** New entries or a new commit index: tell the peers with the next Ready. */
   isBroadcastDue: boolean

@@ -1,15 +1,16 @@
 /** What a participant says about itself, for operators and for the leader's own checks. */
 import type { PeerState } from '../../lib/admin-api.ts'
 import type { LogIndex, MemberId, Term } from '../../lib/ids.ts'
-import { lastIndex } from './log.ts'
+import { lastIndex, lastTerm } from './log.ts'
 import type { Configuration } from './message.ts'
-import { isActive } from './replication.ts'
+import { isActive } from './liveness.ts'
 import { leaderOf, type Raft, type SoftState } from './state.ts'
 
 export interface PeerStatus {
   readonly id: MemberId
   readonly match: LogIndex
   readonly state: PeerState
+  /** It has answered this leader, in this term, within the last election timeout. */
   readonly isActive: boolean
 }
 
@@ -20,6 +21,7 @@ export interface RaftStatus {
   readonly committed: LogIndex
   readonly applied: LogIndex
   readonly lastIndex: LogIndex
+  readonly lastTerm: Term
   readonly configuration: Configuration
   readonly configIndex: LogIndex
   readonly isChangePending: boolean
@@ -43,6 +45,7 @@ export function status(raft: Raft): RaftStatus {
     committed: log.committed,
     applied: log.applied,
     lastIndex: lastIndex(log),
+    lastTerm: lastTerm(log),
     configuration: raft.configuration,
     configIndex: raft.configIndex,
     isChangePending: isChangePending(raft),

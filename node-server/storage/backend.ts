@@ -8,6 +8,8 @@
  *
  * Encoding a batch costs the calling thread about a microsecond a write; pages are written and synced in a thread of the
  * library. Files: `path` and, beside it, `path`-lock with the reader table, worthless once nobody has it open.
+ *
+ * What the library does wrong with free pages is ruled out in free-pages.ts.
  */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
@@ -24,6 +26,7 @@ import {
   type Write,
 } from '../mvcc/backend.ts'
 import { checkHeader } from './backend-header.ts'
+import { keepFreeTableFilled, lastOfEachKey, WITHOUT_MEMORY } from './free-pages.ts'
 import { readMeta, type Meta } from '../mvcc/meta.ts'
 
 /** Address space, not memory or disk; LMDB grows it by itself when a store becomes larger. */
@@ -102,7 +105,7 @@ export class LmdbBackend implements Backend {
   async #write(writes: readonly Write[]): Promise<{ readonly cause: unknown } | undefined> {
     try {
       await this.#root.batch(() => {
-        for (const { table, key, value } of writes) {
+        for (const { table, key, value } of lastOfEachKey(writes)) {
           // The promises are those of the batch, which is awaited; a single write cannot fail alone.
           const tree = this.#tables[table]
           assert(tree !== undefined, `the store has the table ${table}: it was not opened to be read only`)
@@ -144,7 +147,7 @@ export class LmdbBackend implements Backend {
     syncDirectory(dirname(path))
   }
 
-  async defragment(temporaryPath: string, path: string): Promise<void> {
+  async defragment(temporaryPath: string, takePath: () => string | undefined): Promise<void> {
     assert(this.#held === undefined, 'one defragmentation at a time')
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#held = promise
@@ -155,6 +158,8 @@ export class LmdbBackend implements Backend {
       const copied = await readSnapshotMeta(temporaryPath)
       const { appliedIndex } = readMeta(this)
       assert(copied.appliedIndex === appliedIndex, `the copy is at ${copied.appliedIndex}, the file at ${appliedIndex}`)
+      const path = takePath()
+      if (path === undefined) return
       this.#moveTo(temporaryPath, path)
     } finally {
       this.#held = undefined
@@ -167,17 +172,11 @@ export class LmdbBackend implements Backend {
   /** A process that starts opens the copy from here on, and so must this one: nothing comes between the two. */
   #moveTo(temporaryPath: string, path: string): void {
     renameSync(temporaryPath, path)
-    try {
-      syncDirectory(dirname(path))
-      const { root, tables } = openTables(path, this.#options)
-      this.#root = root
-      this.#tables = tables
-      this.#path = path
-    } catch (error) {
-      renameSync(path, temporaryPath)
-      syncDirectory(dirname(path))
-      throw error
-    }
+    syncDirectory(dirname(path))
+    const { root, tables } = openTables(path, this.#options)
+    this.#root = root
+    this.#tables = tables
+    this.#path = path
   }
 
   async close(): Promise<void> {
@@ -204,11 +203,13 @@ function openTables(path: string, options: LmdbOptions): OpenTables {
     maxDbs: TABLES.length + 4,
     mapSize: options.mapSizeBytes ?? DEFAULT_MAP_SIZE_BYTES,
     readOnly: options.isReadOnly === true,
+    ...WITHOUT_MEMORY,
     ...BINARY,
   })
   const tables = Object.fromEntries(
     TABLES.map((table) => [table, root.openDB<Uint8Array, Uint8Array>(table, BINARY)]),
   ) as Record<Table, LmdbTable | undefined>
+  if (options.isReadOnly !== true) keepFreeTableFilled(root)
   return { root, tables }
 }
 

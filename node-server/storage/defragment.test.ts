@@ -41,7 +41,7 @@ test('the file shrinks to what is in use, and has all that was there', async () 
   await fillAndCompact(store)
   const before = store.size()
   const state = hashState(store)
-  await store.backend.defragment(temporary, to)
+  await store.backend.defragment(temporary, () => to)
   const now = store.size()
   assert.ok(before.totalBytes > 10 * before.inUseBytes, `${before.totalBytes} with ${before.inUseBytes} in use`)
   assert.ok(now.totalBytes < 2 * now.inUseBytes + 65_536, `${now.totalBytes} with ${now.inUseBytes} in use`)
@@ -57,7 +57,7 @@ test('the file shrinks to what is in use, and has all that was there', async () 
 test('while it goes on entries are applied and read; a commit waits for it, and what it holds is in the new file', async () => {
   const { store, temporary, to } = open()
   await fillAndCompact(store)
-  const defragmented = store.backend.defragment(temporary, to)
+  const defragmented = store.backend.defragment(temporary, () => to)
   put(store, 'meanwhile', 'v')
   const order: string[] = []
   const committed = store.commit().then(() => order.push('committed'))
@@ -76,7 +76,7 @@ test('a copy that is being made of the file before is finished before that is cl
   const { store, temporary, to } = open()
   await fillAndCompact(store)
   const copy = join(folder, 'copied.mdb')
-  await Promise.all([store.backend.writeSnapshot(copy), store.backend.defragment(temporary, to)])
+  await Promise.all([store.backend.writeSnapshot(copy), store.backend.defragment(temporary, () => to)])
   const copied = new Store(new LmdbBackend(copy))
   assert.equal(hashState(copied), hashState(store))
   await Promise.all([copied.close(), store.close()])
@@ -88,22 +88,39 @@ test('a defragmentation that fails leaves the store as it was, and another one w
   const state = hashState(store)
   const aFolder = join(folder, `${runs}-folder`)
   mkdirSync(aFolder)
-  await assert.rejects(store.backend.defragment(aFolder, to), 'the copy cannot be written')
-  await assert.rejects(store.backend.defragment(temporary, aFolder), 'the copy cannot get its name')
+  await assert.rejects(
+    store.backend.defragment(aFolder, () => to),
+    'the copy cannot be written',
+  )
+  await assert.rejects(
+    store.backend.defragment(temporary, () => aFolder),
+    'the copy cannot get its name',
+  )
   put(store, 'a', 'later')
   await store.commit()
   assert.ok(existsSync(from))
   assert.notEqual(hashState(store), state)
   rmSync(temporary)
-  await store.backend.defragment(temporary, to)
+  await store.backend.defragment(temporary, () => to)
   assert.equal(store.committedIndex, store.appliedIndex)
   await store.close()
+})
+
+test('a copy that gets no path stays unused', async () => {
+  const { store, from, temporary } = open()
+  await fillAndCompact(store)
+  await store.backend.defragment(temporary, () => undefined)
+  put(store, 'a', 'later')
+  await store.close()
+  const again = new Store(new LmdbBackend(from))
+  assert.equal(again.appliedIndex, store.appliedIndex, 'commits went on in the file before')
+  await again.close()
 })
 
 test('closing waits for the end of it', async () => {
   const { store, temporary, to } = open()
   await fillAndCompact(store)
-  const defragmented = store.backend.defragment(temporary, to)
+  const defragmented = store.backend.defragment(temporary, () => to)
   await Promise.all([store.close(), defragmented])
   const again = new Store(new LmdbBackend(to))
   assert.equal(again.appliedIndex, store.appliedIndex)

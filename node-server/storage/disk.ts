@@ -19,6 +19,9 @@ export interface Disk {
 }
 
 export interface DiskFile {
+  /** Fewer bytes at the end of the file, none behind it. */
+  read(maxBytes: number, position: number): Promise<Buffer>
+  size(): Promise<number>
   /** All of `bytes`, or it throws. */
   write(bytes: Uint8Array, position: number): Promise<void>
   truncate(sizeBytes: number): Promise<void>
@@ -75,6 +78,11 @@ function writeDirectly(descriptor: number, bytes: Uint8Array, position: number):
 
 function realFile(file: fs.FileHandle): DiskFile {
   return {
+    async read(maxBytes, position) {
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(maxBytes), 0, maxBytes, position)
+      return buffer.subarray(0, bytesRead)
+    },
+    size: async () => (await file.stat()).size,
     async write(bytes, position) {
       if (bytes.length <= MAX_DIRECT_WRITE_BYTES) return writeDirectly(file.fd, bytes, position)
       for (let written = 0; written < bytes.length;) {

@@ -23,8 +23,9 @@ export async function checkWal(disk: Disk, directory: string, identity: StoredId
   if (!contents.ok) return { contents: undefined, facts, findings: [damage(contents.error)] }
   const { state, entries, tornBytes } = contents.value
   const { base, hardState } = state
-  const last = base.index + entries.length
-  const range = entries.length === 0 ? 'no entries' : `entries ${base.index + 1} to ${last}`
+  const last = entries.at(-1)
+  const range =
+    last === undefined ? 'no entries' : `entries ${base.index + 1} to ${last.index}, the last of term ${last.term},`
   facts.push(
     `log: ${range} behind entry ${base.index} (term ${base.term}); term ${hardState.term}, vote ${formatId(hardState.vote)}, commit ${hardState.commit}`,
   )

@@ -32,7 +32,7 @@ test('check: a sound directory, all that is in it, and what a start would do; no
     out,
     /segment 0{15}1\.wal: .*9 batches with whole checksums \(1 identity, 1 base, 9 hard-state, 8 entry\)/,
   )
-  assert.match(out, /log: entries 2 to 9 behind entry 1 \(term 1\); term 2, vote a1, commit 9/)
+  assert.match(out, /log: entries 2 to 9, the last of term \d, behind entry 1 \(term 1\); term 2, vote a1, commit 9/)
   assert.match(out, new RegExp(`${KEYS} keys, 6 stored revisions, at revision ${REVISION}, compacted to ${COMPACTED}`))
   assert.match(
     out,

@@ -14,6 +14,9 @@ const Member = z.object({
   ready: z.boolean(),
   version: z.string().optional(),
   raftIndex: z.number().int().optional(),
+  /** Where its log ends: of two the later term has more, then the higher index. */
+  lastTerm: z.number().int().optional(),
+  lastIndex: z.number().int().optional(),
   /** Entries behind the leader. */
   lag: z.number().int().optional(),
   dbSizeBytes: z.number().int().optional(),
@@ -63,6 +66,17 @@ const HandledRequests = z.object({
   recovery: z.string().default(''),
 })
 
+/** A call about one of the cluster's objects that the API server does not answer as it should. */
+const Refusal = z.object({
+  /** Kind and name, of what it was to be done to; the kind alone where all of them are listed. */
+  subject: z.string(),
+  /** The API server's words. */
+  message: z.string().default(''),
+  since: z.string(),
+  /** It is left alone until then; absent where it could not be read, which is tried at every look. */
+  retryAt: z.string().optional(),
+})
+
 const Condition = z.object({
   type: z.string(),
   status: z.enum(['True', 'False', 'Unknown']),
@@ -99,12 +113,14 @@ const Status = z.object({
   sampledAt: z.string().optional(),
   members: z.array(Member).default([]),
   operation: Operation.optional(),
+  refusals: z.array(Refusal).default([]),
   conditions: z.array(Condition).default([]),
 })
 
 export type RaftClusterStatus = z.output<typeof Status>
 export type MemberStatus = z.output<typeof Member>
 export type Operation = z.output<typeof Operation>
+export type Refusal = z.output<typeof Refusal>
 export type OperationStep = Operation['step']
 
 const EMPTY: RaftClusterStatus = Status.parse({})

@@ -1,16 +1,18 @@
 /**
- * Carries a plan out, action by action, in order. I/O, but no decision: what a member refuses ends the plan, and the
- * next reconcile decides on what is then.
+ * Carries a decision out. I/O, but no decision: what is refused or not answered is part of the outcome, and the next
+ * reconcile decides on what is then.
  *
- * Invariant: an operation is in status before the call that it announces. Neighbours: decide.ts, reconcile.ts.
+ * Invariants: an operation is in status before the call that it announces; no error of a call hides what was observed.
+ * Neighbours: decide.ts, refusals.ts, reconcile.ts.
  */
 import { assert, unreachable } from '../../lib/assert.ts'
 import { formatId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { API_VERSION, KIND } from '../api/raft-cluster.ts'
-import type { Operation, RaftClusterStatus } from '../api/status.ts'
+import type { Operation, Refusal, RaftClusterStatus } from '../api/status.ts'
 import type { Observation } from './observe.ts'
-import type { Action, Plan } from './plan.ts'
+import { type Action, chainsOf, type Decision, type Plan } from './plan.ts'
+import { refusalsAfter, subjectOf } from './refusals.ts'
 import { type AdminFailure, KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import { adminToken, TOKEN_SIZE_BYTES } from './resources/admin-token.ts'
 import { contains } from './contains.ts'
@@ -22,36 +24,79 @@ export interface Outcome {
   readonly recorded: RaftClusterStatus
   /** In flight after the actions, with what went wrong. */
   readonly operation: Operation | undefined
+  /** Of the plan. */
   readonly failure: Failure | undefined
+  /** What the API server did not do, now or at an earlier look. */
+  readonly refusals: readonly Refusal[]
+  /** Of the first call to the API server that failed at this look. */
+  readonly error: KubeError | undefined
 }
 
 export interface Failure {
-  readonly reason: 'MemberRefused' | 'MemberUnreachable' | 'ApiServerRefused' | 'ExpansionRefused' | 'CRDOutdated'
+  readonly reason: 'MemberRefused' | 'MemberUnreachable' | 'ApiServerRefused' | 'CRDOutdated'
   readonly message: string
+  /** Of the API server. */
+  readonly error?: KubeError
 }
+
+/** No further object or volume is begun after it: a call that hangs must not keep the others and the status waiting. */
+const PATIENCE_MS = 5_000
 
 type Observed = Extract<Observation, { kind: 'observed' }>
 
 interface Progress {
   object: KubeObject
   recorded: RaftClusterStatus
-  failure: Failure | undefined
+  readonly tried: Map<string, KubeError | undefined>
 }
 
-export async function act(deps: ReconcileDeps, observation: Observed, plan: Plan): Promise<Outcome> {
-  const { cluster } = observation.observed
-  const progress: Progress = { object: observation.object, recorded: cluster.recorded, failure: undefined }
-  for (const action of plan.actions) {
-    const failure = await attempt(deps, observation, plan, progress, action)
-    progress.failure ??= failure
-    // An object that the API server does not accept does not stand in the way of members; all else builds on what is before.
-    if (failure !== undefined && action.kind !== 'apply') break
+export async function act(deps: ReconcileDeps, observation: Observed, decision: Decision): Promise<Outcome> {
+  const { observed, object } = observation
+  const tried = new Map<string, KubeError | undefined>()
+  const progress: Progress = { object, recorded: observed.cluster.recorded, tried }
+  await restore(deps, observation, decision, progress)
+  const failure = await carryOut(deps, observation, decision, progress)
+  const error = [observed.unread[0]?.error, ...tried.values(), failure?.error].find((one) => one !== undefined)
+  const refusals = refusalsAfter(observed, decision, tried, deps.nowMs())
+  return { ...progress, operation: afterAttempt(decision.operation, failure), failure, refusals, error }
+}
+
+async function restore(
+  deps: ReconcileDeps,
+  observation: Observed,
+  decision: Decision,
+  progress: Progress,
+): Promise<void> {
+  const untilMs = deps.nowMs() + PATIENCE_MS
+  for (const action of decision.objects) {
+    if (deps.nowMs() > untilMs) return
+    await attempt(deps, observation, decision, progress, action)
   }
-  return { ...progress, operation: afterAttempt(plan.operation, progress.failure) }
+}
+
+/** Answers the first failure that is about the plan, and no refusal of an object. */
+async function carryOut(
+  deps: ReconcileDeps,
+  observation: Observed,
+  decision: Decision,
+  progress: Progress,
+): Promise<Failure | undefined> {
+  const untilMs = deps.nowMs() + PATIENCE_MS
+  let failure: Failure | undefined
+  for (const chain of chainsOf(decision.actions)) {
+    if (deps.nowMs() > untilMs) break
+    for (const action of chain) {
+      const result = await attempt(deps, observation, decision, progress, action)
+      if (result === 'done') continue
+      if (result !== 'refused') failure ??= result
+      break
+    }
+  }
+  return failure
 }
 
 function afterAttempt(operation: Operation | undefined, failure: Failure | undefined): Operation | undefined {
-  if (operation === undefined || failure === undefined || !failure.reason.startsWith('Member')) return operation
+  if (operation === undefined || failure === undefined || failure.reason === 'CRDOutdated') return operation
   return { ...operation, attempts: operation.attempts + 1, message: failure.message.slice(0, 512) }
 }
 
@@ -61,13 +106,21 @@ async function attempt(
   plan: Plan,
   progress: Progress,
   action: Action,
-): Promise<Failure | undefined> {
+): Promise<'done' | 'refused' | Failure> {
+  const subject = subjectOf(observation.observed.cluster, action)
   try {
-    return await perform(deps, observation, plan, progress, action)
+    const failure = await perform(deps, observation, plan, progress, action)
+    if (subject !== undefined) progress.tried.set(subject, undefined)
+    return failure ?? 'done'
   } catch (error) {
-    if (!(error instanceof KubeError) || !['invalid', 'forbidden'].includes(error.problem.kind)) throw error
-    const isVolume = action.kind === 'apply' && action.object.kind === 'PersistentVolumeClaim'
-    return { reason: isVolume ? 'ExpansionRefused' : 'ApiServerRefused', message: error.problem.message }
+    if (!(error instanceof KubeError)) throw error
+    if (subject !== undefined) {
+      progress.tried.set(subject, error)
+      return 'refused'
+    }
+    // Somebody changed the RaftCluster since it was read: what was decided on it is over.
+    if (error.problem.kind === 'conflict') throw error
+    return { reason: 'ApiServerRefused', message: error.problem.message, error }
   }
 }
 
@@ -87,7 +140,8 @@ async function perform(
       await writer.apply(action.object)
       return undefined
     case 'create-admin-token':
-      return createToken(deps, observation)
+      await writer.create(adminToken(cluster, deps.randomBytes(TOKEN_SIZE_BYTES)))
+      return undefined
     case 'set-finalizers': {
       const ref = { apiVersion: API_VERSION, kind: KIND, namespace: cluster.namespace, name: cluster.name }
       const version = progress.object.metadata.resourceVersion ?? ''
@@ -152,9 +206,10 @@ async function perform(
       return failureOf(result)
     }
     case 'delete-object':
-      return gone(writer.delete(action.ref, { uid: action.uid }))
+      await writer.delete(action.ref, { uid: action.uid })
+      return undefined
     case 'delete-volume': {
-      await gone(writer.delete(action.ref, { uid: action.uid }))
+      await writer.delete(action.ref, { uid: action.uid })
       deps.events.emit(about, 'Normal', 'VolumeDeleted', 'DeleteVolume', `${action.ref.name} is deleted`)
       return undefined
     }
@@ -201,7 +256,8 @@ function answered(recorded: RaftClusterStatus, operation: Operation, plan: Plan)
     return { handledRequests: { ...handledRequests, replaceMember: request } }
   const recovery = plan.actions.find((action) => action.kind === 'recover')
   if (recovery === undefined) return {}
-  return { handledRequests: { ...handledRequests, recovery: request }, staleVolumes: [...recovery.staleVolumes] }
+  const { history, staleVolumes } = recovery
+  return { handledRequests: { ...handledRequests, recovery: request }, staleVolumes: [...staleVolumes], ...history }
 }
 
 /** That the cluster was formed, and how far it got, is in status no later than what is decided on it. */
@@ -212,24 +268,6 @@ function knownOf({ cluster, membership }: Observed['observed']): Partial<RaftClu
     configIndex: Math.max(recorded.configIndex, membership.configIndex),
     term: Math.max(recorded.term, membership.term),
     voters: membership.voters.length,
-  }
-}
-
-/** Another token may have been made since we looked: that one counts. */
-async function createToken(deps: ReconcileDeps, { observed }: Observed): Promise<undefined> {
-  try {
-    await deps.writer.create(adminToken(observed.cluster, deps.randomBytes(TOKEN_SIZE_BYTES)))
-  } catch (error) {
-    if (!(error instanceof KubeError) || error.problem.kind !== 'conflict') throw error
-  }
-}
-
-/** With another UID it is not the object that was to go: done. */
-async function gone(deletion: Promise<void>): Promise<undefined> {
-  try {
-    await deletion
-  } catch (error) {
-    if (!(error instanceof KubeError) || error.problem.kind !== 'conflict') throw error
   }
 }
 

@@ -198,5 +198,8 @@ test('a member that cannot be reached is not believed to be lost', async () => {
 test('what a sound member says has no contradiction', () => {
   const { status } = pod(0, { memberId: '1', voters: ['1'], configIndex: 5, commitIndex: 9, lastIndex: 9 })
   assert(status !== undefined)
-  assert.equal(contradictionIn(status), undefined)
+  assert.equal(contradictionIn({ ...status, term: 3, lastTerm: 3 }), undefined)
+  assert.match(contradictionIn({ ...status, term: 3, lastTerm: 4 }) ?? '', /its log ends in term 4/)
+  const { lastTerm: _, ...earlier } = status
+  assert.equal(contradictionIn(earlier), undefined)
 })

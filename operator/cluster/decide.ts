@@ -1,6 +1,7 @@
 /**
  * What to do next: the first rule with work wins, and only its membership change is in the plan. Objects edited by hand
- * are put back beside it, so that a long wait for a learner does not hold that up.
+ * are put back beside it, so that a long wait for a learner does not hold that up. A rule whose work the API server
+ * refuses is passed over until that is tried again: it would win for ever.
  *
  * Invariants (safety.ts asserts them): at most one membership change a plan, decided on the configuration in force and
  * recorded in status first; no removal that costs the quorum; no volume deleted whose ordinal is a member.
@@ -9,7 +10,8 @@
  * already done is thereby not done again, and an edit that turns a plan around takes effect at the next step.
  */
 import type { Observed } from './observed.ts'
-import { blocked, type Plan, SETTLED_MS } from './plan.ts'
+import { type Action, blocked, BLOCKED_MS, chainsOf, type Decision, type Plan, SETTLED_MS } from './plan.ts'
+import { isHeldBack, isRefused } from './refusals.ts'
 import { deleteStaleVolumes, finishRemoval } from './rules/cleanup.ts'
 import { deletion } from './rules/deletion.ts'
 import { form } from './rules/form.ts'
@@ -23,13 +25,14 @@ import { replaceMember } from './rules/replace.ts'
 import { renewStopped, rollOut } from './rules/rollout.ts'
 import { scaleDown } from './rules/scale-down.ts'
 import { scaleUp } from './rules/scale-up.ts'
+import { awaitSight } from './rules/unread.ts'
 import { zero } from './rules/zero.ts'
 import { assertSafe } from './safety.ts'
 
 type Rule = (observed: Observed) => Plan | undefined
 
 /** These leave the objects alone. */
-const STANDSTILL: readonly Rule[] = [deletion, paused, takenNames]
+const STANDSTILL: readonly Rule[] = [awaitSight, deletion, paused, takenNames]
 
 /**
  * Without a leader only what a stopped process or a lost quorum needs is decided; then what was begun, then repair before
@@ -54,23 +57,47 @@ const RULES: readonly Rule[] = [
   moveLeaderAsAsked,
 ]
 
-export function decide(observed: Observed): Plan {
+export function decide(observed: Observed): Decision {
   const standstill = firstOf(STANDSTILL, observed)
-  const plan = standstill ?? withObjects(observed, firstOf(RULES, observed) ?? settled())
+  const { plan, wanted } = standstill ?? firstOf(RULES, observed) ?? { plan: settled(), wanted: [] }
   assertSafe(observed, plan)
-  return plan
+  const objects = standstill === undefined ? restoreObjects(observed) : []
+  return {
+    ...plan,
+    objects: objects.filter((action) => !isHeldBack(observed, action)),
+    wanted: [...objects, ...wanted],
+  }
 }
 
-function firstOf(rules: readonly Rule[], observed: Observed): Plan | undefined {
+interface Choice {
+  readonly plan: Plan
+  /** Also what is held back in it, and in the plans before it. */
+  readonly wanted: readonly Action[]
+}
+
+function firstOf(rules: readonly Rule[], observed: Observed): Choice | undefined {
+  let held: Choice | undefined
   for (const rule of rules) {
     const plan = rule(observed)
-    if (plan !== undefined) return plan
+    if (plan === undefined) continue
+    const free = chainsOf(plan.actions).filter((chain) => !chain.some((action) => isHeldBack(observed, action)))
+    const actions = free.flat()
+    const wanted = [...(held?.wanted ?? []), ...plan.actions]
+    const isHeld = actions.length < plan.actions.length || isRefused(observed, plan.waitsFor ?? '')
+    if (hasWork(actions) || !isHeld) return { plan: after(held?.plan, { ...plan, actions }), wanted }
+    held ??= { plan: { ...plan, actions: [], requeueAfterMs: BLOCKED_MS }, wanted }
   }
-  return undefined
+  return held
 }
 
-function withObjects(observed: Observed, plan: Plan): Plan {
-  return { ...plan, actions: [...restoreObjects(observed), ...plan.actions] }
+function hasWork(actions: readonly Action[]): boolean {
+  return actions.some(({ kind }) => kind !== 'record-operation')
+}
+
+/** What is in flight in a plan that is held back is not forgotten, unless something else is begun. */
+function after(held: Plan | undefined, plan: Plan): Plan {
+  if (held === undefined || hasWork(plan.actions)) return plan
+  return { ...plan, operation: plan.operation ?? held.operation, requeueAfterMs: BLOCKED_MS }
 }
 
 function paused({ cluster }: Observed): Plan | undefined {

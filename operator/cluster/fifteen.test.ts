@@ -195,7 +195,7 @@ test('15. “resize, cluster domain and DNS of members that are not ready”', a
   const elsewhere = parseRaftCluster({ metadata, spec: { clusterDomain: 'corp.example' } })
   assert(elsewhere.ok)
   assert.equal(hostName(elsewhere.value, 0), 'kv-0.kv-headless.ns.svc.corp.example')
-  const made = statefulSet(elsewhere.value, { replicas: 3, defaultImage: 'i', templateSize: undefined })
+  const made = statefulSet(elsewhere.value, { pods: { start: 0, end: 3 }, defaultImage: 'i', templateSize: undefined })
   assert(JSON.stringify(made).includes('.svc.corp.example:2380'))
   assert(contains(headlessService(elsewhere.value), { spec: { publishNotReadyAddresses: true } }))
 })

@@ -1,26 +1,65 @@
 /** What the conditions say. Pure; conditions.ts keeps when each last changed. */
 import type { ConditionStatus, ConditionType, Finding } from '../api/conditions.ts'
+import type { Refusal } from '../api/status.ts'
 import type { Failure } from './act.ts'
 import { isFormed, type Observed, strangers } from './observed.ts'
 import type { Plan } from './plan.ts'
+import { subjectOfUnread } from './refusals.ts'
 import { names } from './resources/names.ts'
 import { isOutdated } from './rules/rollout.ts'
 import { healthyVoters, quorumOf } from './safety.ts'
 import { storageTroublesOf, troublesOf, type Words } from './troubles.ts'
 
-export function findings(observed: Observed, plan: Plan, failure: Failure | undefined): readonly Finding[] {
-  return [
+/** So long a condition stays as it was while what it hangs on cannot be read; then it is unknown. */
+const MEMORY_MS = 15_000
+
+export function findings(
+  observed: Observed,
+  plan: Plan,
+  failure: Failure | undefined,
+  refusals: readonly Refusal[],
+): readonly Finding[] {
+  const found = [
     ready(observed, plan),
     available(observed),
     progressing(plan),
-    degraded(observed, plan, failure),
+    degraded(observed, plan, failure, refusals),
     quorumLost(observed),
     scaleComplete(observed, plan),
     upToDate(observed, plan),
-    storageReady(observed, failure),
+    storageReady(observed, refusals),
     clusterIdMismatch(observed),
     finding('Paused', observed.cluster.spec.paused, ['Paused', 'spec.paused is set'], ['NotPaused', '']),
   ]
+  return found.flatMap((one) => asFarAsSeen(observed, refusals, one))
+}
+
+const MEMBERS = ['StatefulSet', 'Pod']
+const VOLUMES = [...MEMBERS, 'PersistentVolumeClaim']
+
+/** Kinds without which a condition has nothing to say. */
+const HANGS_ON: Readonly<Record<ConditionType, readonly string[]>> = {
+  Ready: MEMBERS,
+  Available: MEMBERS,
+  Progressing: [],
+  Degraded: [],
+  QuorumLost: MEMBERS,
+  ScaleComplete: MEMBERS,
+  UpToDate: MEMBERS,
+  StorageReady: VOLUMES,
+  ClusterIDMismatch: VOLUMES,
+  Paused: [],
+}
+
+function asFarAsSeen(observed: Observed, refusals: readonly Refusal[], found: Finding): readonly Finding[] {
+  const { unread, cluster, nowMs } = observed
+  const missing = unread.find(({ kind }) => HANGS_ON[found.type].includes(kind))
+  if (missing === undefined) return [found]
+  const known = refusals.find(({ subject }) => subject === subjectOfUnread(missing))
+  const sinceMs = Date.parse(known?.since ?? '')
+  const isKnown = cluster.recorded.conditions.some(({ type }) => type === found.type)
+  if (isKnown && nowMs - sinceMs < MEMORY_MS) return []
+  return [{ type: found.type, status: 'Unknown', reason: 'NotObserved', message: missing.error.problem.message }]
 }
 
 function finding(type: ConditionType, is: boolean | undefined, whenTrue: Words, otherwise: Words): Finding {
@@ -44,7 +83,7 @@ function isComplete({ cluster, membership }: Observed): boolean {
 function ready(observed: Observed, plan: Plan): Finding {
   const notReady = wantedOrdinals(observed).filter((ordinal) => observed.pods.get(ordinal)?.isReady !== true)
   const isReady = isComplete(observed) && notReady.length === 0 && observed.membership?.leader !== undefined
-  const isQuiet = plan.isSettled || ['Paused', 'DeletingVolumes', 'MovingLeader'].includes(plan.reason)
+  const isQuiet = plan.isSettled || ['Paused', 'NotObserved', 'DeletingVolumes', 'MovingLeader'].includes(plan.reason)
   if (isReady && isQuiet) return finding('Ready', true, ['Ready', 'all members are voters and serve'], ['', ''])
   if (!plan.isSettled || isAsleep(observed)) return finding('Ready', false, ['', ''], [plan.reason, plan.message])
   const list = notReady.map((ordinal) => names.pod(observed.cluster, ordinal)).join(', ')
@@ -69,17 +108,43 @@ function available(observed: Observed): Finding {
 }
 
 function progressing(plan: Plan): Finding {
-  const isProgressing = !plan.isSettled && !plan.isBlocked && plan.reason !== 'Paused'
+  const isProgressing = !plan.isSettled && !plan.isBlocked && !['Paused', 'NotObserved'].includes(plan.reason)
   return finding('Progressing', isProgressing, [plan.reason, plan.message], [plan.reason, plan.message])
 }
 
-function degraded(observed: Observed, plan: Plan, failure: Failure | undefined): Finding {
-  if (failure !== undefined) return finding('Degraded', true, [failure.reason, failure.message], ['', ''])
-  if (plan.isBlocked) return finding('Degraded', true, [plan.reason, plan.message], ['', ''])
-  const troubles = troublesOf(observed)
+function degraded(observed: Observed, plan: Plan, failure: Failure | undefined, refusals: readonly Refusal[]): Finding {
+  const troubles = [...refused(observed, refusals), ...troublesWith(observed, plan, failure)]
   const [first = ['AsExpected', '']] = troubles
   const words: Words = [first[0], troubles.map(([, message]) => message).join('; ')]
   return finding('Degraded', troubles.length > 0, words, ['AsExpected', ''])
+}
+
+function troublesWith(observed: Observed, plan: Plan, failure: Failure | undefined): readonly Words[] {
+  if (failure !== undefined) return [[failure.reason, failure.message]]
+  if (plan.isBlocked) return [[plan.reason, plan.message]]
+  return troublesOf(observed)
+}
+
+/** More of them are only counted: status has them all. */
+const REFUSALS_TOLD = 2
+
+function refused({ unread }: Observed, refusals: readonly Refusal[]): readonly Words[] {
+  const told = refusals.slice(0, REFUSALS_TOLD).map(({ subject, message, since }): Words => {
+    const read = unread.find((one) => subjectOfUnread(one) === subject)
+    if (read === undefined) return [reasonOf(subject), `${subject} is refused since ${since}: ${message}`]
+    const reason = read.error.problem.kind === 'forbidden' ? 'Forbidden' : 'NotObserved'
+    return [reason, `${subject} cannot be read since ${since}: ${message}`]
+  })
+  const more = refusals.length - told.length
+  return more > 0 ? [...told, ['', `${more} more in status.refusals`]] : told
+}
+
+function reasonOf(subject: string): string {
+  return isVolume(subject) ? 'ExpansionRefused' : 'ApiServerRefused'
+}
+
+function isVolume(subject: string): boolean {
+  return subject.startsWith('PersistentVolumeClaim ')
 }
 
 function quorumLost(observed: Observed): Finding {
@@ -124,11 +189,9 @@ function upToDate(observed: Observed, plan: Plan): Finding {
   return finding('UpToDate', old.length === 0, ['UpToDate', ''], why)
 }
 
-function storageReady(observed: Observed, failure: Failure | undefined): Finding {
-  const troubles = storageTroublesOf(observed)
-  const refused: readonly Words[] =
-    failure?.reason === 'ExpansionRefused' ? [['ExpansionRefused', failure.message]] : []
-  const all = [...refused, ...troubles]
+function storageReady(observed: Observed, refusals: readonly Refusal[]): Finding {
+  const ofVolumes = refusals.filter(({ subject }) => isVolume(subject))
+  const all = [...refused(observed, ofVolumes), ...storageTroublesOf(observed)]
   const message = all.map(([, text]) => text).join('; ')
   return finding('StorageReady', all.length === 0, ['VolumesBound', ''], [all[0]?.[0] ?? '', message])
 }

@@ -3,6 +3,7 @@ import type { AdminStatus } from '../../lib/admin-api.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
 import type { Membership, ObservedPod } from './observed.ts'
 import { ordinalOf } from './resources/names.ts'
+import { quorumOf } from './safety.ts'
 
 interface Answer {
   readonly status: AdminStatus
@@ -10,8 +11,10 @@ interface Answer {
 }
 
 /**
- * The leader's word, if one leads in the highest term that anybody knows and knows no less than what was recorded. A
- * deposed leader that has not noticed is told apart by its term; what it would accept is refused by its quorum anyway.
+ * The leader's word, if one leads in the highest term that anybody knows, hears a quorum and knows no less than what was
+ * recorded. A deposed leader that has not noticed is told apart by its term; what it would accept is refused by its quorum
+ * anyway. A new one that has not heard its voters yet would call them sick. The survivor of a recovery, alone, counts in any
+ * term: those whose history it ends may be in a later one.
  */
 export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>): Membership | undefined {
   const { recorded } = cluster
@@ -21,8 +24,8 @@ export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>):
       : [],
   )
   const leader = answers
-    .filter(({ status }) => status.role === 'leader')
-    .filter(({ status }) => answers.every((other) => other.status.term <= status.term))
+    .filter(({ status }) => status.role === 'leader' && hearsQuorum(status))
+    .filter(({ status }) => isSurvivor(recorded, status) || answers.every((other) => other.status.term <= status.term))
     .find(({ status }) => status.term >= recorded.term && status.configIndex >= recorded.configIndex)
   const source = leader ?? answers.toSorted((a, b) => b.status.configIndex - a.status.configIndex)[0]
   if (source === undefined) return undefined
@@ -42,13 +45,27 @@ export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>):
   }
 }
 
+function isSurvivor({ operation }: RaftCluster['recorded'], { memberId, voters }: AdminStatus): boolean {
+  return operation?.type === 'Recover' && operation.memberID === memberId && voters.join() === memberId
+}
+
+/** One that has just joined knows no configuration, not even its own. */
 function isMember(status: AdminStatus, clusterId: string): boolean {
-  return clusterId !== '' && status.clusterId === clusterId && status.role !== 'waiting' && status.role !== 'removed'
+  if (clusterId === '' || status.clusterId !== clusterId || status.configIndex === 0) return false
+  return status.role !== 'waiting' && status.role !== 'removed'
 }
 
 /** Without a leader, those who answer: enough to say whether there could be one. */
 function activeIds(leader: Answer | undefined, answers: readonly Answer[]): ReadonlySet<string> {
   if (leader === undefined) return new Set(answers.map(({ status }) => status.memberId))
-  const { status } = leader
-  return new Set([status.memberId, ...status.peers.filter((peer) => peer.isActive).map((peer) => peer.id)])
+  return heardBy(leader.status)
+}
+
+function heardBy({ memberId, peers }: AdminStatus): ReadonlySet<string> {
+  return new Set([memberId, ...peers.filter(({ isActive }) => isActive).map(({ id }) => id)])
+}
+
+function hearsQuorum(status: AdminStatus): boolean {
+  const heard = heardBy(status)
+  return status.voters.filter((id) => heard.has(id)).length >= quorumOf(status.voters.length)
 }

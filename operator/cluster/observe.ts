@@ -1,6 +1,9 @@
-/** Reads the world: the RaftCluster, its objects, its pods and what their members say. I/O, but no decision. */
+/**
+ * Reads what there is of a RaftCluster: its objects, its pods and what their members say. I/O, but no decision. No call
+ * that fails ends the look: what it did not tell is named in `unread`.
+ */
 import { z } from 'zod'
-import { API_VERSION, KIND, parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
+import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
 import { contradictionIn } from './contradiction.ts'
 import { membershipOf } from './membership.ts'
 import type {
@@ -10,8 +13,9 @@ import type {
   ObservedStatefulSet,
   ObservedVolume,
   StuckPod,
+  Unread,
 } from './observed.ts'
-import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey } from './ports.ts'
+import { KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import {
   CLUSTER_UID_LABEL,
   TEMPLATE_HASH_ANNOTATION,
@@ -26,89 +30,121 @@ import {
 } from './resources/names.ts'
 
 export type Observation =
-  | { readonly kind: 'gone' }
   | { readonly kind: 'invalid'; readonly object: KubeObject; readonly message: string }
-  /** A permission is missing; the error names it. */
-  | { readonly kind: 'unreadable'; readonly object: KubeObject; readonly error: KubeError }
   | { readonly kind: 'observed'; readonly object: KubeObject; readonly observed: Observed; readonly token: string }
 
 /** A member that does not answer in this time counts as not answering. */
 const MEMBER_TIMEOUT_MS = 1_500
 
-export async function observe(deps: ReconcileDeps, key: ReconcileKey): Promise<Observation> {
-  const object = await deps.reader.get({ apiVersion: API_VERSION, kind: KIND, ...key })
-  if (object === undefined) return { kind: 'gone' }
+export async function observe(deps: ReconcileDeps, object: KubeObject): Promise<Observation> {
   const parsed = parseRaftCluster(object)
   if (!parsed.ok) return { kind: 'invalid', object, message: parsed.error }
-  try {
-    return await observeCluster(deps, object, parsed.value)
-  } catch (error) {
-    if (!(error instanceof KubeError) || error.problem.kind !== 'forbidden') throw error
-    return { kind: 'unreadable', object, error }
-  }
+  return observeCluster(deps, object, parsed.value)
 }
 
 async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: RaftCluster): Promise<Observation> {
-  const [objects, podObjects, volumeObjects] = await Promise.all([
-    readObjects(deps, cluster),
-    list(deps, cluster, 'Pod'),
-    readVolumes(deps, cluster),
+  const reading = readingFrom(deps, cluster)
+  const [{ token, ...objects }, podObjects, volumes] = await Promise.all([
+    readObjects(reading, cluster),
+    reading.list('Pod', podOf),
+    readVolumes(reading, cluster),
   ])
   const owner = objects.statefulSet?.uid
-  const ownPods = podObjects.filter((pod) => controllerOf(pod) === owner && owner !== undefined)
+  const ownPods = podObjects.filter(({ controller }) => controller === owner && owner !== undefined)
   const pods = byOrdinal(await Promise.all(ownPods.map((pod) => readPod(deps, cluster, pod))))
   const foreignPods =
-    owner === undefined ? [] : podObjects.filter((pod) => ![undefined, owner].includes(controllerOf(pod)))
-  const ownVolumes = volumeObjects.filter((volume) => ownedBy(volume) === cluster.uid)
+    owner === undefined ? [] : podObjects.filter(({ controller }) => ![undefined, owner].includes(controller))
   const observed: Observed = {
     nowMs: deps.nowMs(),
     cluster,
     defaultImage: deps.defaultImage,
     objects,
     pods,
-    volumes: byOrdinal(ownVolumes.map((volume) => volumeOf(cluster, volume))),
-    foreignPods: foreignPods.map((pod) => pod.metadata.name),
-    foreignVolumes: foreignVolumes(cluster, volumeObjects),
+    volumes: byOrdinal(volumes.map(({ ours }) => ours)),
+    foreignPods: foreignPods.map(({ metadata }) => metadata.name),
+    foreignVolumes: new Map(volumes.flatMap(({ foreign }) => (foreign === undefined ? [] : [foreign]))),
     membership: membershipOf(cluster, pods.values()),
+    unread: reading.unread,
   }
-  return { kind: 'observed', object, observed, token: tokenOf(objects.adminToken) }
+  return { kind: 'observed', object, observed, token }
 }
 
-async function readObjects(deps: ReconcileDeps, cluster: RaftCluster): Promise<ObservedObjects> {
-  const get = (apiVersion: string, kind: string, name: string): Promise<KubeObject | undefined> =>
-    deps.reader.get({ apiVersion, kind, namespace: cluster.namespace, name })
-  const [serviceAccount, headlessService, clientService, disruptionBudget, adminToken, statefulSet] = await Promise.all(
-    [
-      get('v1', 'ServiceAccount', names.serviceAccount(cluster)),
-      get('v1', 'Service', names.headlessService(cluster)),
-      get('v1', 'Service', names.clientService(cluster)),
-      get('policy/v1', 'PodDisruptionBudget', names.disruptionBudget(cluster)),
-      get('v1', 'Secret', names.adminToken(cluster)),
-      get('apps/v1', 'StatefulSet', names.statefulSet(cluster)),
-    ],
-  )
+/** Reads of one look. What fails, or is not what it should be, stands empty and is remembered with its error. */
+interface Reading {
+  readonly unread: readonly Unread[]
+  get<T>(apiVersion: string, kind: string, name: string, decode: (object: KubeObject) => T): Promise<T | undefined>
+  /** Ours, by label. */
+  list<T>(kind: string, decode: (object: KubeObject) => T): Promise<readonly T[]>
+}
+
+function readingFrom({ reader }: ReconcileDeps, cluster: RaftCluster): Reading {
+  const { namespace } = cluster
+  const unread: Unread[] = []
+  const attempt = async <T>(kind: string, name: string, empty: T, read: () => Promise<T>): Promise<T> => {
+    try {
+      return await read()
+    } catch (error) {
+      const problem = error instanceof z.ZodError ? malformed(error) : error
+      if (!(problem instanceof KubeError)) throw error
+      unread.push({ kind, name, error: problem })
+      return empty
+    }
+  }
   return {
-    serviceAccount,
-    headlessService,
-    clientService,
-    disruptionBudget,
-    adminToken,
-    statefulSet: statefulSet === undefined ? undefined : statefulSetOf(statefulSet),
+    unread,
+    get: (apiVersion, kind, name, decode) =>
+      attempt(kind, name, undefined, async () => {
+        const object = await reader.get({ apiVersion, kind, namespace, name })
+        return object === undefined ? undefined : decode(object)
+      }),
+    list: (kind, decode) =>
+      attempt(kind, '', [], async () => {
+        const query = { apiVersion: 'v1', kind, namespace, labelSelector: selectorText(cluster) }
+        return (await reader.list(query)).map(decode)
+      }),
   }
 }
 
-function list(deps: ReconcileDeps, cluster: RaftCluster, kind: string): Promise<readonly KubeObject[]> {
-  const labelSelector = selectorText(cluster)
-  return deps.reader.list({ apiVersion: 'v1', kind, namespace: cluster.namespace, labelSelector })
+function malformed(error: z.ZodError): KubeError {
+  const [first] = error.issues
+  const message = `the API server's answer is not what it should be: ${first?.path.join('.')}: ${first?.message}`
+  return new KubeError({ kind: 'unavailable', message }, { cause: error })
+}
+
+async function readObjects(
+  reading: Reading,
+  cluster: RaftCluster,
+): Promise<ObservedObjects & { readonly token: string }> {
+  const asItIs = (object: KubeObject): KubeObject => object
+  const [serviceAccount, headlessService, clientService, disruptionBudget, secret, statefulSet] = await Promise.all([
+    reading.get('v1', 'ServiceAccount', names.serviceAccount(cluster), asItIs),
+    reading.get('v1', 'Service', names.headlessService(cluster), asItIs),
+    reading.get('v1', 'Service', names.clientService(cluster), asItIs),
+    reading.get('policy/v1', 'PodDisruptionBudget', names.disruptionBudget(cluster), asItIs),
+    reading.get('v1', 'Secret', names.adminToken(cluster), (object) => ({ object, token: tokenOf(object) })),
+    reading.get('apps/v1', 'StatefulSet', names.statefulSet(cluster), statefulSetOf),
+  ])
+  // Without a token members refuse changes, and the operation is repeated.
+  const token = secret?.token ?? ''
+  const adminToken = secret?.object
+  return { serviceAccount, headlessService, clientService, disruptionBudget, adminToken, statefulSet, token }
+}
+
+interface FoundVolume {
+  readonly name: string
+  readonly ours: ObservedVolume | undefined
+  readonly foreign: readonly [ordinal: number, name: string] | undefined
 }
 
 /** Ours by label, and whatever else has a name that the StatefulSet is about to use: it would take that over. */
-async function readVolumes(deps: ReconcileDeps, cluster: RaftCluster): Promise<readonly KubeObject[]> {
-  const labelled = await list(deps, cluster, 'PersistentVolumeClaim')
-  const found = new Set(labelled.map((volume) => volume.metadata.name))
+async function readVolumes(reading: Reading, cluster: RaftCluster): Promise<readonly FoundVolume[]> {
+  const decode = (object: KubeObject): FoundVolume => foundVolume(cluster, object)
+  const labelled = await reading.list('PersistentVolumeClaim', decode)
+  const found = new Set(labelled.map(({ name }) => name))
   const wanted = Array.from({ length: cluster.spec.replicas }, (_, ordinal) => names.volume(cluster, ordinal))
+  const { apiVersion, kind } = volumeRef(cluster, '')
   const others = await Promise.all(
-    wanted.filter((name) => !found.has(name)).map((name) => deps.reader.get(volumeRef(cluster, name))),
+    wanted.filter((name) => !found.has(name)).map((name) => reading.get(apiVersion, kind, name, decode)),
   )
   return [...labelled, ...others.filter((volume) => volume !== undefined)]
 }
@@ -116,6 +152,7 @@ async function readVolumes(deps: ReconcileDeps, cluster: RaftCluster): Promise<r
 const StatefulSet = z.object({
   spec: z.object({
     replicas: z.number().default(1),
+    ordinals: z.object({ start: z.number().default(0) }).prefault({}),
     volumeClaimTemplates: z
       .array(z.object({ spec: z.object({ resources: z.object({ requests: z.record(z.string(), z.string()) }) }) }))
       .default([]),
@@ -133,7 +170,7 @@ function statefulSetOf(object: KubeObject): ObservedStatefulSet {
   return {
     object,
     uid: object.metadata.uid ?? '',
-    replicas: spec.replicas,
+    endOrdinal: spec.ordinals.start + spec.replicas,
     templateSize: spec.volumeClaimTemplates[0]?.spec.resources.requests['storage'],
     updateRevision: status.updateRevision,
     templateHash: spec.template.metadata.annotations[TEMPLATE_HASH_ANNOTATION],
@@ -173,15 +210,25 @@ const Pod = z.object({
     .prefault({}),
 })
 
+type PodStatus = z.output<typeof Pod>['status']
+
+interface FoundPod {
+  readonly metadata: KubeObject['metadata']
+  readonly controller: string | undefined
+  readonly status: PodStatus
+}
+
+function podOf(object: KubeObject): FoundPod {
+  return { metadata: object.metadata, controller: controllerOf(object), status: Pod.parse(object).status }
+}
+
 async function readPod(
   deps: ReconcileDeps,
   cluster: RaftCluster,
-  object: KubeObject,
+  { metadata, status }: FoundPod,
 ): Promise<ObservedPod | undefined> {
-  const { metadata } = object
   const ordinal = ordinalOf(cluster.name, metadata.name)
   if (ordinal === undefined) return undefined
-  const status = Pod.parse(object).status
   const { phase, podIP, conditions } = status
   const target = podIP === undefined || phase !== 'Running' ? undefined : { podIP, podName: metadata.name }
   const adminUrl = target && deps.adminUrl({ ...target, hostName: hostName(cluster, ordinal) })
@@ -206,8 +253,6 @@ async function readPod(
   }
 }
 
-type PodStatus = z.output<typeof Pod>['status']
-
 function isRunning({ phase, containerStatuses }: PodStatus): boolean {
   if (phase !== 'Running') return false
   return containerStatuses.length === 0 || containerStatuses.some(({ state }) => state.running !== undefined)
@@ -231,9 +276,15 @@ const Volume = z.object({
     .prefault({}),
 })
 
-function volumeOf(cluster: RaftCluster, object: KubeObject): ObservedVolume | undefined {
-  const ordinal = ordinalOf(`${VOLUME}-${cluster.name}`, object.metadata.name)
-  if (ordinal === undefined) return undefined
+function foundVolume(cluster: RaftCluster, object: KubeObject): FoundVolume {
+  const { name } = object.metadata
+  const ordinal = ordinalOf(`${VOLUME}-${cluster.name}`, name)
+  if (ordinal === undefined) return { name, ours: undefined, foreign: undefined }
+  if (ownedBy(object) !== cluster.uid) return { name, ours: undefined, foreign: [ordinal, name] }
+  return { name, ours: volumeOf(ordinal, object), foreign: undefined }
+}
+
+function volumeOf(ordinal: number, object: KubeObject): ObservedVolume {
   const { spec, status } = Volume.parse(object)
   return {
     ordinal,
@@ -244,16 +295,6 @@ function volumeOf(cluster: RaftCluster, object: KubeObject): ObservedVolume | un
     capacity: status.capacity['storage'],
     phase: status.phase,
   }
-}
-
-function foreignVolumes(cluster: RaftCluster, volumes: readonly KubeObject[]): ReadonlyMap<number, string> {
-  const foreign = volumes.filter((volume) => ownedBy(volume) !== cluster.uid)
-  return new Map(
-    foreign.flatMap(({ metadata }) => {
-      const ordinal = ordinalOf(`${VOLUME}-${cluster.name}`, metadata.name)
-      return ordinal === undefined ? [] : [[ordinal, metadata.name] as const]
-    }),
-  )
 }
 
 function ownedBy(volume: KubeObject): string | undefined {
@@ -268,8 +309,6 @@ function byOrdinal<Item extends { readonly ordinal: number }>(
 
 const Secret = z.object({ data: z.record(z.string(), z.string()).default({}) })
 
-/** Empty when there is none yet: members then refuse changes, and the operation is repeated. */
-function tokenOf(secret: KubeObject | undefined): string {
-  const encoded = secret === undefined ? undefined : Secret.parse(secret).data[TOKEN_KEY]
-  return Buffer.from(encoded ?? '', 'base64').toString()
+function tokenOf(secret: KubeObject): string {
+  return Buffer.from(Secret.parse(secret).data[TOKEN_KEY] ?? '', 'base64').toString()
 }

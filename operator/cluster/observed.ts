@@ -1,7 +1,7 @@
 /** Everything a decision looks at, as it was read at one moment. Pure types, and what follows from them alone. */
 import type { AdminAlarm, AdminMember, AdminStatus } from '../../lib/admin-api.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
-import type { KubeObject } from './ports.ts'
+import type { KubeError, KubeObject } from './ports.ts'
 
 export interface Observed {
   readonly nowMs: number
@@ -19,6 +19,15 @@ export interface Observed {
   readonly foreignVolumes: ReadonlyMap<number, string>
   /** What the cluster itself says; undefined while no member of it answers. */
   readonly membership: Membership | undefined
+  /** What the API server did not tell. What stands for it in here is empty, and says nothing. */
+  readonly unread: readonly Unread[]
+}
+
+export interface Unread {
+  readonly kind: string
+  /** Empty where all of a kind were listed. */
+  readonly name: string
+  readonly error: KubeError
 }
 
 export interface ObservedObjects {
@@ -33,7 +42,8 @@ export interface ObservedObjects {
 export interface ObservedStatefulSet {
   readonly object: KubeObject
   readonly uid: string
-  readonly replicas: number
+  /** The first ordinal beyond its pods. */
+  readonly endOrdinal: number
   /** Size in the volume claim template. */
   readonly templateSize: string | undefined
   /** Revision that a pod made now would have. */
@@ -104,6 +114,11 @@ export interface Membership {
   readonly peers: ReadonlyMap<string, { readonly matchIndex: number; readonly lag: number }>
 }
 
+/** Pods were read, and whose they are: without that, nothing is known about members. */
+export function seesMembers({ unread }: Observed): boolean {
+  return !unread.some(({ kind }) => kind === 'Pod' || kind === 'StatefulSet')
+}
+
 /** The cluster exists: it was formed, now or at any earlier time. */
 export function isFormed({ cluster, membership }: Observed): boolean {
   const { configIndex, members, operation } = cluster.recorded
@@ -123,6 +138,19 @@ function possibleMembers({ recorded }: RaftCluster): readonly { readonly ordinal
   const { members, operation } = recorded
   if (operation === undefined || ['RemovePod', 'DeleteVolume'].includes(operation.step)) return members
   return [...members, operation]
+}
+
+/**
+ * Ordinals whose volumes have the history that a recovery gave up. Known once the survivor leads: until then the recovery
+ * may be refused, and they may still be members.
+ */
+export function formerOrdinals({ cluster, membership, volumes }: Observed): ReadonlySet<number> {
+  const { staleVolumes, operation } = cluster.recorded
+  if (membership?.leader === undefined && operation?.type === 'Recover') return new Set()
+  const isMember = (ordinal: number): boolean =>
+    membership?.leader !== undefined && membership.members.some((member) => member.ordinal === ordinal)
+  const stale = [...volumes.values()].filter(({ uid, ordinal }) => staleVolumes.includes(uid) && !isMember(ordinal))
+  return new Set(stale.map(({ ordinal }) => ordinal))
 }
 
 /** Members that say they belong to another cluster. */

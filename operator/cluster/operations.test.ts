@@ -261,7 +261,7 @@ test('a survivor that does not answer, or has less than another, is refused with
   world.edit({ recovery: { request: { ...LOST.recovery.request, survivor: 'kv-4' } } })
   await rounds(world, 3)
   assert.match(reasonOf(world, 'Degraded'), /^QuorumLost: kv-4 is to survive and does not answer/)
-  world.cluster.lastIndexOf.set(idOf(world, 'kv-1'), 150)
+  world.cluster.ends.set(idOf(world, 'kv-1'), { lastTerm: world.cluster.term, lastIndex: 150, commitIndex: 100 })
   world.edit(LOST)
   await rounds(world, 3)
   assert.match(reasonOf(world, 'Degraded'), /^QuorumLost: kv-1 has more than kv-0/)

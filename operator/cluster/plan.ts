@@ -6,7 +6,7 @@ import type {
   MembershipRequest,
   RecoverRequest,
 } from '../../lib/admin-api.ts'
-import type { Operation } from '../api/status.ts'
+import type { Operation, RaftClusterStatus } from '../api/status.ts'
 import type { ApplyObject, ObjectRef } from './ports.ts'
 
 export type Action =
@@ -24,8 +24,10 @@ export type Action =
       readonly kind: 'recover'
       readonly url: string
       readonly request: RecoverRequest
-      /** Volumes of all others. */
+      /** Of all others that may have data. */
       readonly staleVolumes: readonly string[]
+      /** Where the survivor's history stands: what was known of another one no longer counts. */
+      readonly history: Pick<RaftClusterStatus, 'term' | 'configIndex' | 'commitIndex'>
     }
   | { readonly kind: 'delete-object'; readonly ref: ObjectRef; readonly uid: string }
   | { readonly kind: 'delete-volume'; readonly ref: ObjectRef; readonly uid: string; readonly ordinal: number }
@@ -42,6 +44,22 @@ export interface Plan {
   readonly isSettled: boolean
   /** It goes on only when somebody does something. */
   readonly isBlocked: boolean
+  /** Subject of the call that it waits for; while that is refused, other rules go first. */
+  readonly waitsFor?: string
+}
+
+/** A plan, and beside it the objects that are missing or were edited by hand. */
+export interface Decision extends Plan {
+  /** Each stands for itself: one that is refused holds up neither the others nor the plan. */
+  readonly objects: readonly Action[]
+  /** All that would be done now if nothing were held back. */
+  readonly wanted: readonly Action[]
+}
+
+/** An action builds on those before it: a mutation on its record, the end of a pod on that of its volume. Each volume goes by itself. */
+export function chainsOf(actions: readonly Action[]): readonly (readonly Action[])[] {
+  const starts = actions.flatMap(({ kind }, index) => (index === 0 || kind === 'delete-volume' ? [index] : []))
+  return starts.map((start, place) => actions.slice(start, starts[place + 1]))
 }
 
 /** While something is in flight: a local call answers within milliseconds, and growing by one takes a few of them. */

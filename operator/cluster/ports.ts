@@ -172,4 +172,5 @@ export interface ReconcileDeps {
 export type ReconcileResult =
   /** `isIdle`: nothing is under way, so that the next look may come later when there are many clusters. */
   | { readonly kind: 'done'; readonly requeueAfterMs?: number; readonly isIdle?: boolean }
-  | { readonly kind: 'retry'; readonly error: unknown }
+  /** Failed. Without `requeueAfterMs` the delay grows with each failure in a row. */
+  | { readonly kind: 'retry'; readonly error: unknown; readonly requeueAfterMs?: number }

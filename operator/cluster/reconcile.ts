@@ -1,46 +1,71 @@
 /**
  * One reconcile of one RaftCluster: observe → decide → act → status. Level-based: it looks at everything each time and
- * remembers nothing between two calls but what is in `status`.
+ * remembers nothing between two calls but what is in `status`. That is written from what was observed, whatever call
+ * failed: only where the RaftCluster itself cannot be read or written, the error is all there is.
  *
  * It may be ended at any await, or run twice at once by an operator that lost its lease: what it records is conditional
  * on the object's version, what it asks of members is fenced by the configuration it decided on.
  */
-import { type Finding, setCondition, timestamp } from '../api/conditions.ts'
+import { AssertionFailed } from '../../lib/assert.ts'
+import { type Condition, type Finding, setCondition, timestamp } from '../api/conditions.ts'
 import { API_VERSION, FINALIZER, KIND } from '../api/raft-cluster.ts'
 import { parseStatus, type RaftClusterStatus } from '../api/status.ts'
 import { act, type Outcome } from './act.ts'
 import { decide } from './decide.ts'
 import { type Observation, observe } from './observe.ts'
-import { BLOCKED_MS, IN_FLIGHT_MS, type Plan } from './plan.ts'
+import { BLOCKED_MS, type Decision, IN_FLIGHT_MS, type Plan } from './plan.ts'
 import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey, type ReconcileResult } from './ports.ts'
+import { nextTryMs, subjectOf } from './refusals.ts'
 import { isWorthWriting, statusOf } from './status.ts'
-import { writeStatus } from './write-status.ts'
+import { reportStatus } from './write-status.ts'
 
 export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise<ReconcileResult> {
+  let object: KubeObject | undefined
   try {
-    const observation = await observe(deps, key)
-    if (observation.kind === 'gone') return { kind: 'done' }
-    if (observation.kind === 'unreadable') {
-      const { object, error } = observation
-      await reportTrouble(deps, object, {
-        type: 'Degraded',
-        status: 'True',
-        reason: 'Forbidden',
-        message: error.message,
-      })
-      return { kind: 'retry', error }
-    }
+    object = await read(deps, key)
+    if (object === undefined) return { kind: 'done' }
+    const observation = await observe(deps, object)
     if (observation.kind === 'invalid') return await reportInvalid(deps, observation)
-    const plan = decide(observation.observed)
-    const outcome = await act(deps, observation, plan)
-    await report(deps, observation, plan, outcome)
-    const isIdle = plan.isSettled && outcome.failure === undefined
-    return { kind: 'done', requeueAfterMs: requeueAfterMs(plan, outcome), isIdle }
+    const decision = decide(observation.observed)
+    const outcome = await act(deps, observation, decision)
+    await report(deps, observation, decision, outcome)
+    return resultOf(observation, decision, outcome)
+  } catch (error) {
+    if (error instanceof KubeError) {
+      // Somebody edited it meanwhile, as people do: no trouble, but a reason to look again.
+      const isEdit = error.problem.kind === 'conflict' && (await isEdited(deps, key, object))
+      return isEdit ? { kind: 'done', requeueAfterMs: IN_FLIGHT_MS } : { kind: 'retry', error }
+    }
+    if (object !== undefined && !(error instanceof AssertionFailed)) await reportBug(deps, object, error)
+    throw error
+  }
+}
+
+function read({ reader }: ReconcileDeps, key: ReconcileKey): Promise<KubeObject | undefined> {
+  return reader.get({ apiVersion: API_VERSION, kind: KIND, ...key })
+}
+
+function resultOf(
+  { observed }: Extract<Observation, { kind: 'observed' }>,
+  decision: Decision,
+  outcome: Outcome,
+): ReconcileResult {
+  const { error, failure } = outcome
+  // Nothing was decided: it is tried again as fast as an API server in trouble bears.
+  if (decision.reason === 'NotObserved' && error !== undefined) return { kind: 'retry', error }
+  const afterMs = requeueAfterMs(observed.nowMs, decision, outcome)
+  if (error !== undefined) return { kind: 'retry', error, requeueAfterMs: afterMs }
+  return { kind: 'done', requeueAfterMs: afterMs, isIdle: decision.isSettled && failure === undefined }
+}
+
+/** A conflict may also be the word of a webhook, which stays the same however often it is asked. */
+async function isEdited(deps: ReconcileDeps, key: ReconcileKey, before: KubeObject | undefined): Promise<boolean> {
+  try {
+    const now = await read(deps, key)
+    return now?.metadata.resourceVersion !== before?.metadata.resourceVersion
   } catch (error) {
     if (!(error instanceof KubeError)) throw error
-    // Somebody edited it meanwhile, as people do: no trouble, but a reason to look again.
-    if (error.problem.kind === 'conflict') return { kind: 'done', requeueAfterMs: IN_FLIGHT_MS }
-    return { kind: 'retry', error }
+    return false
   }
 }
 
@@ -48,13 +73,16 @@ async function report(
   deps: ReconcileDeps,
   { observed }: Extract<Observation, { kind: 'observed' }>,
   plan: Plan,
-  { object, recorded, operation, failure }: Outcome,
+  { object, recorded, operation, failure, refusals }: Outcome,
 ): Promise<void> {
   // With its last finalizer gone the object is gone too.
-  if (observed.cluster.isBeingDeleted && plan.actions.some(({ kind }) => kind === 'set-finalizers')) return
-  const status = statusOf({ observed, plan, recorded, operation, failure })
+  const freeing = plan.actions.find(({ kind }) => kind === 'set-finalizers')
+  const isFreed =
+    freeing !== undefined && !refusals.some(({ subject }) => subject === subjectOf(observed.cluster, freeing))
+  if (observed.cluster.isBeingDeleted && isFreed) return
+  const status = statusOf({ observed, plan, recorded, operation, failure, refusals })
   emitTransitions(deps, object, recorded, status)
-  if (isWorthWriting(recorded, status, observed.nowMs)) await writeStatus(deps.writer, object, status)
+  if (isWorthWriting(recorded, status, observed.nowMs)) await reportStatus(deps, object, status)
 }
 
 /** News that deserve an event, whatever the plan. */
@@ -76,16 +104,18 @@ function emitTransitions(
   for (const type of ['QuorumLost', 'ClusterIDMismatch', 'Degraded', 'Ready', 'Paused', 'UpToDate']) {
     const was = before.conditions.find((condition) => condition.type === type)
     const is = after.conditions.find((condition) => condition.type === type)
-    if (is === undefined || is.status !== 'True' || was?.status === 'True') continue
+    if (is === undefined || is.status !== 'True' || (was?.status === 'True' && was.reason === is.reason)) continue
     const isGood = ['Ready', 'Paused', 'UpToDate'].includes(type)
     events.emit(object, isGood ? 'Normal' : 'Warning', type, isGood ? 'Settle' : 'Observe', is.message || is.reason)
   }
 }
 
 /** A refusal is asked again at once, then ever less often: 200 ms · 2ⁿ, at most 5 s. */
-function requeueAfterMs(plan: Plan, { operation, failure }: Outcome): number {
-  if (failure === undefined) return plan.requeueAfterMs
-  return Math.min(5_000, plan.requeueAfterMs * 2 ** Math.min(operation?.attempts ?? 1, 8))
+function requeueAfterMs(nowMs: number, plan: Plan, { operation, failure, refusals }: Outcome): number {
+  const untilNextTryMs = Math.max(IN_FLIGHT_MS, (nextTryMs(refusals) ?? Infinity) - nowMs)
+  if (failure === undefined) return Math.min(plan.requeueAfterMs, untilNextTryMs)
+  if (operation === undefined) return BLOCKED_MS
+  return Math.min(5_000, plan.requeueAfterMs * 2 ** Math.min(operation.attempts, 8))
 }
 
 /**
@@ -104,16 +134,36 @@ async function reportInvalid(
     await deps.writer.patchFinalizers(ref, metadata.resourceVersion ?? '', others)
     return { kind: 'done' }
   }
-  await reportTrouble(deps, object, { type: 'Ready', status: 'False', reason: 'InvalidSpec', message })
+  await reportTrouble(deps, object, [{ type: 'Ready', status: 'False', reason: 'InvalidSpec', message }])
   return { kind: 'done', requeueAfterMs: BLOCKED_MS }
 }
 
-/** One condition; all else stays as it was last known. */
-async function reportTrouble(deps: ReconcileDeps, object: KubeObject, finding: Finding): Promise<void> {
+/** As long as it lasts, nothing that status says about the cluster is looked after. */
+async function reportBug(deps: ReconcileDeps, object: KubeObject, bug: unknown): Promise<void> {
+  const because = { reason: 'OperatorFailed', message: `the operator has a bug; its log has more: ${String(bug)}` }
+  try {
+    await reportTrouble(deps, object, [
+      { type: 'Ready', status: 'Unknown', ...because },
+      { type: 'Degraded', status: 'True', ...because },
+    ])
+  } catch (error) {
+    // That it cannot be told either is no news: the caller throws the bug itself.
+    if (!(error instanceof KubeError)) throw error
+  }
+}
+
+/** Some conditions; all else stays as it was last known. */
+async function reportTrouble(deps: ReconcileDeps, object: KubeObject, found: readonly Finding[]): Promise<void> {
   const recorded = parseStatus(object['status'])
   const generation = object.metadata.generation ?? 0
   const nowMs = deps.nowMs()
-  const conditions = [...setCondition(recorded.conditions, finding, generation, nowMs)]
-  const status = { ...recorded, observedGeneration: generation, sampledAt: timestamp(nowMs), conditions }
-  if (isWorthWriting(recorded, status, nowMs)) await writeStatus(deps.writer, object, status)
+  let conditions: readonly Condition[] = recorded.conditions
+  for (const finding of found) conditions = setCondition(conditions, finding, generation, nowMs)
+  const status = {
+    ...recorded,
+    observedGeneration: generation,
+    sampledAt: timestamp(nowMs),
+    conditions: [...conditions],
+  }
+  if (isWorthWriting(recorded, status, nowMs)) await reportStatus(deps, object, status)
 }

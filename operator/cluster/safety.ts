@@ -1,7 +1,7 @@
 /** What no plan may do, whichever rule made it. A plan that fails here is a bug: the process stops rather than act. */
 import { assert } from '../../lib/assert.ts'
 import type { Action, Plan } from './plan.ts'
-import type { Membership, Observed } from './observed.ts'
+import { formerOrdinals, type Membership, type Observed } from './observed.ts'
 
 export function quorumOf(voterCount: number): number {
   return Math.floor(voterCount / 2) + 1
@@ -21,10 +21,29 @@ export function canRemove(membership: Membership, memberId: string): boolean {
   return stay.length > 0 && healthy.filter((id) => id !== memberId).length >= quorumOf(stay.length)
 }
 
+/** What a recovery went on with is on two voters that the leader hears from, or no second one is wanted. */
+export function isOnTwoVoters({ membership, cluster }: Observed): boolean {
+  if (membership?.leader === undefined) return false
+  const { leader, peers, configIndex, voters, members } = membership
+  // Behind the configuration that made the second one a voter is all that the first one had.
+  const hasAll = (id: string): boolean => id === leader.memberId || (peers.get(id)?.matchIndex ?? 0) >= configIndex
+  if (healthyVoters(membership).filter(hasAll).length >= 2) return true
+  const voting = members.filter(({ id }) => voters.includes(id)).map(({ ordinal }) => ordinal)
+  return Array.from({ length: cluster.spec.replicas }, (_, ordinal) => ordinal).every((ordinal) =>
+    voting.includes(ordinal),
+  )
+}
+
 export function assertSafe(observed: Observed, plan: Plan): void {
   const changes = plan.actions.filter((action) => action.kind === 'change-membership' || action.kind === 'bootstrap')
   assert(changes.length <= 1, `${plan.reason}: more than one membership change in a plan`)
   for (const action of plan.actions) assertSafeAction(observed, plan, action)
+  const former = formerOrdinals(observed)
+  const given = plan.actions.filter((action) => action.kind === 'delete-volume' && former.has(action.ordinal))
+  assert(
+    plan.reason === 'Deleting' || given.length <= 1 || isOnTwoVoters(observed),
+    'former members keep their volumes until two voters have the data',
+  )
 }
 
 function assertSafeAction(observed: Observed, plan: Plan, action: Action): void {

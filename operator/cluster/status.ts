@@ -1,9 +1,9 @@
 /** Observed + plan + outcome → status. Pure. */
 import { type Condition, setCondition, timestamp } from '../api/conditions.ts'
-import type { MemberStatus, Operation, RaftClusterStatus } from '../api/status.ts'
+import type { MemberStatus, Operation, RaftClusterStatus, Refusal } from '../api/status.ts'
 import type { Failure } from './act.ts'
 import { findings } from './findings.ts'
-import { type Observed, type ObservedMember, memberOrdinals } from './observed.ts'
+import { type Observed, type ObservedMember, memberOrdinals, seesMembers } from './observed.ts'
 import type { Plan } from './plan.ts'
 import { selectorText } from './resources/names.ts'
 import { templateHash } from './resources/template-hash.ts'
@@ -21,39 +21,57 @@ export interface StatusInput {
   readonly recorded: RaftClusterStatus
   readonly operation: Operation | undefined
   readonly failure: Failure | undefined
+  readonly refusals: readonly Refusal[]
 }
 
 export function statusOf(input: StatusInput): RaftClusterStatus {
-  const { observed, recorded, operation } = input
-  const { cluster, membership, pods, nowMs } = observed
-  const members =
-    membership === undefined
-      ? recorded.members.map((member) => withoutAnswer(observed, member))
-      : membership.members.map((member) => memberStatus(observed, member))
+  const { observed, recorded, operation, refusals } = input
+  const { cluster, membership, nowMs } = observed
   const voters = membership?.voters.length ?? recorded.voters
   return {
     observedGeneration: cluster.generation,
     clusterID: recorded.clusterID,
     // The leader's alone: whatever another one says, no leader might come up to it again.
     configIndex: Math.max(recorded.configIndex, membership?.leader === undefined ? 0 : membership.configIndex),
-    leader: leaderName(observed),
     term: Math.max(recorded.term, membership?.leader === undefined ? 0 : membership.term),
     commitIndex: Math.max(recorded.commitIndex, membership?.leader === undefined ? 0 : membership.commitIndex),
-    replicas: pods.size,
-    readyReplicas: [...pods.values()].filter(({ isReady }) => isReady).length,
+    ...(seesMembers(observed) ? membersOf(observed, recorded) : lastSeen(recorded)),
     voters,
     learners: membership?.learners.length ?? recorded.learners,
     quorum: voters === 0 ? 0 : quorumOf(voters),
     selector: selectorText(cluster),
-    updatedReplicas: [...pods.values()].filter((pod) => !isOutdated(observed, pod)).length,
     ...templateOf(observed, recorded),
     handledRequests: handledRequests(observed, recorded),
     staleVolumes: staleVolumes(observed, recorded),
     sampledAt: timestamp(nowMs),
-    members,
     ...(operation !== undefined && { operation }),
+    refusals: [...refusals],
     conditions: conditionsOf(input),
   }
+}
+
+type SeenMembers = Pick<RaftClusterStatus, 'leader' | 'replicas' | 'readyReplicas' | 'updatedReplicas' | 'members'>
+
+function membersOf(observed: Observed, recorded: RaftClusterStatus): SeenMembers {
+  const { membership } = observed
+  const pods = [...observed.pods.values()]
+  // Whoever is behind does not know whom the leader has added since.
+  const isOlder = membership?.leader === undefined && (membership?.configIndex ?? 0) < recorded.configIndex
+  return {
+    leader: leaderName(observed),
+    replicas: pods.length,
+    readyReplicas: pods.filter(({ isReady }) => isReady).length,
+    updatedReplicas: pods.filter((pod) => !isOutdated(observed, pod)).length,
+    members:
+      membership === undefined || isOlder
+        ? recorded.members.map((member) => withoutAnswer(observed, member))
+        : membership.members.map((member) => memberStatus(observed, member)),
+  }
+}
+
+/** Conditions say from when on it is not known any more. */
+function lastSeen({ leader, replicas, readyReplicas, updatedReplicas, members }: RaftClusterStatus): SeenMembers {
+  return { leader, replicas, readyReplicas, updatedReplicas, members }
 }
 
 /** As it was where nothing is applied. */
@@ -94,19 +112,23 @@ function handledRequests(
 
 /** Those that are still there and no member's. */
 function staleVolumes(observed: Observed, recorded: RaftClusterStatus): string[] {
-  if (observed.membership?.leader === undefined) return [...recorded.staleVolumes]
+  if (observed.membership?.leader === undefined || !seesVolumes(observed)) return [...recorded.staleVolumes]
   const members = memberOrdinals(observed)
   const left = [...observed.volumes.values()].filter(({ ordinal }) => !members.has(ordinal)).map(({ uid }) => uid)
   return recorded.staleVolumes.filter((uid) => left.includes(uid))
 }
 
-function conditionsOf({ observed, plan, recorded, failure }: StatusInput): Condition[] {
+function conditionsOf({ observed, plan, recorded, failure, refusals }: StatusInput): Condition[] {
   const { cluster, nowMs } = observed
   let conditions: readonly Condition[] = recorded.conditions
-  for (const finding of findings(observed, plan, failure)) {
+  for (const finding of findings(observed, plan, failure, refusals)) {
     conditions = setCondition(conditions, finding, cluster.generation, nowMs)
   }
   return [...conditions]
+}
+
+function seesVolumes({ unread }: Observed): boolean {
+  return !unread.some(({ kind }) => kind === 'PersistentVolumeClaim')
 }
 
 function leaderName({ membership }: Observed): string {
@@ -124,7 +146,8 @@ function withoutAnswer({ pods, nowMs }: Observed, known: MemberStatus): MemberSt
   return { ...known, role, ready, lastTransitionTime: (isSame ? lastTransitionTime : undefined) ?? timestamp(nowMs) }
 }
 
-function memberStatus({ cluster, membership, pods, volumes, nowMs }: Observed, member: ObservedMember): MemberStatus {
+function memberStatus(observed: Observed, member: ObservedMember): MemberStatus {
+  const { cluster, membership, pods, volumes, nowMs } = observed
   const { ordinal, id, name } = member
   const pod = ordinal === undefined ? undefined : pods.get(ordinal)
   const volume = ordinal === undefined ? undefined : volumes.get(ordinal)
@@ -132,6 +155,7 @@ function memberStatus({ cluster, membership, pods, volumes, nowMs }: Observed, m
   const ready = pod?.isReady ?? false
   const before = cluster.recorded.members.find((candidate) => candidate.name === name)
   const isSame = before?.role === role && before.ready === ready && before.id === id
+  const pvcUID = seesVolumes(observed) ? volume?.uid : before?.pvcUID
   const lag = membership?.peers.get(id)?.lag
   const isSilent =
     membership?.leader === undefined
@@ -147,10 +171,12 @@ function memberStatus({ cluster, membership, pods, volumes, nowMs }: Observed, m
     ...(pod?.status !== undefined && {
       version: pod.status.version,
       raftIndex: pod.status.appliedIndex,
+      lastIndex: pod.status.lastIndex,
+      ...(pod.status.lastTerm !== undefined && { lastTerm: pod.status.lastTerm }),
       dbSizeBytes: pod.status.dbSizeBytes,
     }),
     ...(lag !== undefined && { lag }),
-    ...(volume !== undefined && { pvcUID: volume.uid }),
+    ...(pvcUID !== undefined && { pvcUID }),
     alarms: (membership?.alarms ?? []).filter(({ memberId }) => memberId === id).map(({ type }) => type),
     ...(isSilent && { unhealthySince: silentSince ?? timestamp(nowMs) }),
     lastTransitionTime: (isSame ? before.lastTransitionTime : undefined) ?? timestamp(nowMs),
@@ -172,7 +198,14 @@ function figures({ commitIndex, members, conditions, sampledAt }: RaftClusterSta
   return [
     commitIndex,
     sampledAt !== undefined,
-    members.map(({ name, raftIndex, lag, dbSizeBytes }) => [name, raftIndex, lag, dbSizeBytes]),
+    members.map(({ name, raftIndex, lastTerm, lastIndex, lag, dbSizeBytes }) => [
+      name,
+      raftIndex,
+      lastTerm,
+      lastIndex,
+      lag,
+      dbSizeBytes,
+    ]),
     conditions.toSorted((a, b) => a.type.localeCompare(b.type)).map(({ message }) => message),
   ]
 }
@@ -215,7 +248,8 @@ function steady(status: RaftClusterStatus): unknown {
   ]
   const { updatedReplicas, templateHash: hash, image, handledRequests: handled, staleVolumes: stale } = status
   const asked = [handled.replaceMember, handled.moveLeader, handled.recovery]
-  return [...rest, updatedReplicas, hash, image, asked, stale, selector, members, inFlight ?? '', conditions]
+  const refused = status.refusals.map(({ subject, message, since, retryAt }) => [subject, message, since, retryAt])
+  return [...rest, updatedReplicas, hash, image, asked, stale, selector, members, inFlight ?? '', refused, conditions]
 }
 
 /** "is 4711 entries behind" is not news each time. */

@@ -81,13 +81,15 @@ test('at most maxConcurrent keys are worked on at once', async () => {
   assert.equal(controller.queue.waiting.size, 7)
 })
 
-test('results become queue actions: requeue after, retry with growing delay, forget', async () => {
+test('results become queue actions: requeue after, retry with growing delay or as asked, forget', async () => {
   const at: number[] = []
   const results: ReconcileResult[] = [
     { kind: 'retry', error: new Error('one') },
     { kind: 'retry', error: new Error('two') },
     { kind: 'done', requeueAfterMs: 1000 },
     { kind: 'retry', error: new Error('three') },
+    { kind: 'retry', error: new Error('four'), requeueAfterMs: 200 },
+    { kind: 'retry', error: new Error('five') },
     { kind: 'done' },
   ]
   const { controller, clock, outcomes } = controllerOf(async () => {
@@ -97,8 +99,8 @@ test('results become queue actions: requeue after, retry with growing delay, for
   controller.start()
   controller.enqueue('a')
   await clock.advance(5000)
-  assert.deepEqual(at, [0, 5, 15, 1015, 1020])
-  assert.deepEqual(outcomes, ['error', 'error', 'requeue_after', 'error', 'success'])
+  assert.deepEqual(at, [0, 5, 15, 1015, 1020, 1220, 1225])
+  assert.deepEqual(outcomes, ['error', 'error', 'requeue_after', 'error', 'error', 'error', 'success'])
 })
 
 test('a thrown error is a retry; a failed assertion is also reported as fatal', async () => {

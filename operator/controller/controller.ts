@@ -21,7 +21,8 @@ const IDLE_JITTER = 0.1
 export type ReconcileResult =
   /** `isIdle`: nothing is under way, so that the next look may come later than asked for when there are many keys. */
   | { readonly kind: 'done'; readonly requeueAfterMs?: number; readonly isIdle?: boolean }
-  | { readonly kind: 'retry'; readonly error: unknown }
+  /** Failed. Without `requeueAfterMs` the delay grows with each failure in a row. */
+  | { readonly kind: 'retry'; readonly error: unknown; readonly requeueAfterMs?: number }
 
 /** The values of the label `result` of controller_runtime_reconcile_total. */
 export type ReconcileOutcome = 'success' | 'error' | 'requeue' | 'requeue_after'
@@ -189,7 +190,11 @@ export class Controller {
         return 'requeue_after'
       case 'retry':
         logger.error({ ...logFields(key), reconcileID: reconcileId, error: result.error }, 'reconcile failed')
-        addRateLimited(this.queue, key, nowMs)
+        if (result.requeueAfterMs === undefined) addRateLimited(this.queue, key, nowMs)
+        else {
+          forget(this.queue, key)
+          addAfter(this.queue, key, result.requeueAfterMs, nowMs)
+        }
         return 'error'
       default:
         return unreachable(result)

@@ -66,7 +66,7 @@ test('keys that become due together are served in the order in which they fell d
   assert.deepEqual([take(queue, 100), take(queue, 100)], ['early', 'late'])
 })
 
-test('retries of one key double from 5 ms up to 5 minutes, and start anew once forgotten', () => {
+test('retries of one key double from 5 ms up to 30 s, and start anew once forgotten', () => {
   const queue = createWorkQueue({ ...DEFAULT_QUEUE_OPTIONS, retryBurst: 1e9 }, 0)
   const delays: number[] = []
   for (let i = 0; i < 20; i++) {
@@ -75,7 +75,7 @@ test('retries of one key double from 5 ms up to 5 minutes, and start anew once f
     queue.delayed.clear()
   }
   assert.deepEqual(delays.slice(0, 5), [5, 10, 20, 40, 80])
-  assert.deepEqual(delays.slice(-3), [300_000, 300_000, 300_000])
+  assert.deepEqual(delays.slice(-3), [30_000, 30_000, 30_000])
   forget(queue, 'a')
   addRateLimited(queue, 'a', 0)
   assert.equal(nextDueMs(queue), 5)

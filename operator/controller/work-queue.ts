@@ -13,19 +13,22 @@ export interface QueueOptions {
   readonly maxKeys: number
   /** Delay of the first retry of one key, doubled with each further one. */
   readonly firstRetryMs: number
-  /** No delay is longer, from retries as well as from the overall rate. */
+  /** No key's own delay is longer: what made it fail may be over, and nobody says so. */
   readonly maxRetryMs: number
   /** Retries over all keys: a token bucket, so that a broken API is not hammered by many keys at once. */
   readonly retriesPerSecond: number
   readonly retryBurst: number
+  /** No retry is put off for longer by the overall rate. */
+  readonly maxPutOffMs: number
 }
 
 export const DEFAULT_QUEUE_OPTIONS: QueueOptions = {
   maxKeys: 10_000,
   firstRetryMs: 5,
-  maxRetryMs: 300_000,
+  maxRetryMs: 30_000,
   retriesPerSecond: 10,
   retryBurst: 100,
+  maxPutOffMs: 300_000,
 }
 
 export interface WorkQueue {
@@ -156,15 +159,15 @@ function retryDelayMs(queue: WorkQueue, key: string, nowMs: number): number {
   const { options } = queue
   const retries = queue.retries.get(key) ?? 0
   if (retries > 0 || queue.retries.size < options.maxKeys) queue.retries.set(key, retries + 1)
-  const ownMs = options.firstRetryMs * 2 ** Math.min(retries, 52)
-  return Math.min(options.maxRetryMs, Math.max(ownMs, takeTokenMs(queue, nowMs)))
+  const ownMs = Math.min(options.maxRetryMs, options.firstRetryMs * 2 ** Math.min(retries, 52))
+  return Math.max(ownMs, takeTokenMs(queue, nowMs))
 }
 
 /** Takes a token, from the future if need be, and says how far in the future it is. */
 function takeTokenMs(queue: WorkQueue, nowMs: number): number {
-  const { retriesPerSecond, retryBurst, maxRetryMs } = queue.options
+  const { retriesPerSecond, retryBurst, maxPutOffMs } = queue.options
   const refilled = queue.tokens + ((nowMs - queue.tokensAtMs) / 1000) * retriesPerSecond
-  const owedAtMost = (maxRetryMs / 1000) * retriesPerSecond
+  const owedAtMost = (maxPutOffMs / 1000) * retriesPerSecond
   queue.tokens = Math.max(Math.min(retryBurst, refilled) - 1, -owedAtMost)
   queue.tokensAtMs = nowMs
   return queue.tokens >= 0 ? 0 : (-queue.tokens / retriesPerSecond) * 1000

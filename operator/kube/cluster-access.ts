@@ -22,6 +22,9 @@ export const FIELD_MANAGER = 'raftcluster-operator'
 /** Of its own: an apply takes away what its manager once owned and no longer names. */
 export const STATUS_FIELD_MANAGER = 'raftcluster-operator-status'
 
+/** Of one cluster's objects: a read that hangs must leave time to say so in status. */
+const READ_TIMEOUT_MS = 10_000
+
 const KIND_OF_PROBLEM: Readonly<Record<ApiProblem, KubeProblem['kind']>> = {
   NotFound: 'not-found',
   AlreadyExists: 'conflict',
@@ -49,11 +52,11 @@ export class ClusterAccess implements KubeReader, KubeWriter {
   }
 
   async get(ref: ObjectRef): Promise<KubeObject | undefined> {
-    return translated(async () => this.#client.get(kindOf(ref), ref))
+    return translated(async () => this.#client.get(kindOf(ref), ref, { timeoutMs: READ_TIMEOUT_MS }))
   }
 
   async list(query: ListQuery): Promise<readonly KubeObject[]> {
-    return translated(async () => (await this.#client.list(kindOf(query), query)).items)
+    return translated(async () => (await this.#client.list(kindOf(query), query, { timeoutMs: READ_TIMEOUT_MS })).items)
   }
 
   async apply(object: ApplyObject): Promise<KubeObject> {

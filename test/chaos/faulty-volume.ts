@@ -126,6 +126,14 @@ class FaultyFile implements DiskFile {
     this.#syncedSizeBytes = fstatSync(this.#descriptor).size
   }
 
+  read(maxBytes: number, position: number): Promise<Buffer> {
+    return this.#file.read(maxBytes, position)
+  }
+
+  size(): Promise<number> {
+    return this.#file.size()
+  }
+
   async write(bytes: Uint8Array, position: number): Promise<void> {
     const before = Buffer.alloc(bytes.length)
     const there = readSync(this.#descriptor, before, 0, before.length, position)

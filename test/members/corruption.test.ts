@@ -89,7 +89,8 @@ class InProcessMember {
         random: Math.random,
       },
       onFatal: (error) => assert.fail(String(error)),
-      onRunning: async (port) => void (this.port = port),
+      onRunning: (port) => void (this.port = port),
+      onAdmitted: async () => undefined,
       onRemoved: () => assert.fail('removed'),
     })
     this.#lifecycle = lifecycle

@@ -46,7 +46,7 @@ test('the line that scripts wait for comes once there is a leader: of two member
   const [first, second] = members
   assert.ok(first !== undefined && second !== undefined)
   await first.start(flags)
-  await says(first, /serving clients/)
+  await assert.rejects(first.etcd.all('serializable'), /UNAVAILABLE/)
   assert.doesNotMatch(first.output, READY)
   await second.start(flags)
   await Promise.all(members.map((member) => says(member, READY)))

@@ -49,7 +49,8 @@ test('a member becomes a cluster of its own when its quorum is lost for good: ov
   await looks
   assert(!roles.has('waiting') && !roles.has('removed'), [...roles].join())
 
-  const { voters, memberId, clusterId } = await survivor.status()
+  const { voters, memberId, clusterId, term, lastTerm = 0 } = await survivor.status()
+  assert(lastTerm > (before.lastTerm ?? 0) && lastTerm <= term, `the log ends in term ${lastTerm}, now is ${term}`)
   assert.deepEqual([voters, memberId, clusterId], [[before.memberId], before.memberId, before.clusterId])
   await eventually('clients are served', async () => assert.equal(await survivor.etcd.get('kept'), 'value'), 10_000)
   await survivor.etcd.put('after', 'value')

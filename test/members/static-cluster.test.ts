@@ -95,7 +95,8 @@ test('a fourth member: member add, then --initial-cluster-state=existing', async
   assert.equal(early.code, 1)
   assert.match(fourth.output, /add it first \(etcdctl member add infra3/)
 
-  const added = await first.etcd.addMember(fourth.peerURL)
+  // As etcd has it, not before all have been connected for 5 s.
+  const added = await eventually('it is added', () => first.etcd.addMember(fourth.peerURL))
   assert.deepEqual(added.member?.peerURLs, [fourth.peerURL])
   await fourth.start(flags)
   await fourth.isReady()
@@ -111,7 +112,7 @@ test('member remove of the leader, asked of another member, is answered; the oth
   const [asked] = others
   assert.ok(asked !== undefined)
   const id = BigInt(`0x${(await leader.status()).memberId}`)
-  const { members } = await asked.etcd.removeMember(id)
+  const { members } = await eventually('it is removed', () => asked.etcd.removeMember(id))
   assert.equal(members.length, 3)
   assert.ok(members.every(({ ID }) => ID !== id))
   await eventually('it knows', async () => assert.equal((await leader.status()).role, 'removed'))

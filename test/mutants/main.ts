@@ -3,14 +3,16 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
+import { TORTURE_MUTANTS } from '../torture/planted.ts'
 import { runMutant, type Mutant } from './plant.ts'
+import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
 
 const TIMEOUT_MS = 600_000
 
 interface Planting {
   readonly mutant: Mutant
-  /** Runs seeds until one fails. */
+  /** Runs seeds, or cases, until one fails. */
   readonly program: string
   readonly args: readonly string[]
 }
@@ -20,12 +22,17 @@ const { values } = parseArgs({
 })
 const hunt = (folder: string): string => join(import.meta.dirname, '..', folder, 'hunt.ts')
 const store = STORE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('simulation'), args: [values.seeds] }))
+const program = join(import.meta.dirname, '..', 'simulation', 'reconfiguration-hunt.ts')
+const reconfiguration = RECONFIGURATION_MUTANTS.map((mutant): Planting => ({ mutant, program, args: [] }))
 const operator = OPERATOR_MUTANTS.map((mutant): Planting => ({
   mutant,
   program: hunt('operator-simulation'),
   args: ['1', values.seeds],
 }))
-const waiting = [...store, ...operator].filter(({ mutant: { name, file } }) => `${name} ${file}`.includes(values.only))
+const torture = TORTURE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('torture'), args: [] }))
+const waiting = [...store, ...reconfiguration, ...operator, ...torture].filter(({ mutant: { name, file } }) =>
+  `${name} ${file}`.includes(values.only),
+)
 const all = waiting.length
 let survived = 0
 

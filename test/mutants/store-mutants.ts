@@ -151,9 +151,27 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the fence of who asks for a change is not looked at',
-    file: `${NODE}/leader-duties.ts`,
-    find: 'const expected = request.expectedConfigIndex === undefined ? undefined : LogIndex(request.expectedConfigIndex)',
-    replace: 'const expected = undefined',
+    file: `${NODE}/change-members.ts`,
+    find: 'return request.expectedConfigIndex === undefined ? undefined : LogIndex(request.expectedConfigIndex)',
+    replace: 'return undefined',
+  },
+  {
+    name: 'a joining member serves at once',
+    file: `${NODE}/admission.ts`,
+    find: 'const admitted = await mayServe(member)',
+    replace: "const admitted = hasServed(member) ? await mayServe(member) : 'led'",
+  },
+  {
+    name: 'a joining member serves when no leader answers',
+    file: `${NODE}/admission.ts`,
+    find: 'isReplayed && hasServed(member) && ',
+    replace: 'isReplayed && ',
+  },
+  {
+    name: 'a restarted member serves before it has replayed',
+    file: `${NODE}/admission.ts`,
+    find: 'const admitted = await mayServe(member)',
+    replace: "const admitted = hasServed(member) ? 'alone' : await mayServe(member)",
   },
   {
     name: 'a lease ends before its time',
@@ -242,9 +260,16 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a received snapshot is not durable when it is accepted',
-    file: `${NODE}/snapshots.ts`,
-    find: 'await this.#disk.rename(received.path, receivedPath(this.#paths, received.message.snapshot.index))\n    await this.#disk.syncDirectory(this.#paths.db)',
-    replace: 'await this.#disk.rename(received.path, receivedPath(this.#paths, received.message.snapshot.index))',
+    file: `${NODE}/store-files.ts`,
+    find: 'await volume.disk.rename(path, receivedPath(paths, index))\n      await volume.disk.syncDirectory(paths.db)',
+    replace: 'await volume.disk.rename(path, receivedPath(paths, index))',
+  },
+  {
+    name: 'a defragmentation takes its name after the store that is live by then',
+    file: `${NODE}/store-files.ts`,
+    find: '      if (live !== this.#live) return undefined\n      isMoving = true\n      live.file = writtenAnew(before)\n      return storePath(paths, live.file)\n',
+    replace:
+      '      isMoving = true\n      this.#live.file = writtenAnew(this.#live.file)\n      return storePath(paths, this.#live.file)\n',
   },
   {
     name: 'segments of the log go from the newest on',

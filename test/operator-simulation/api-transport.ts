@@ -50,6 +50,12 @@ export class SimulatedTransport extends Transport {
     return new Promise((resolve, reject) => {
       if (this.#process.isDead) return
       const settle = this.#settleOnce(call, reject)
+      const refused = this.#world.refusal?.errorOf(call, path)
+      if (refused !== undefined) {
+        const waitMs = refused.status === 0 && refused.problem === 'Timeout' ? call.timeoutMs : 2
+        this.#answer(waitMs, () => settle(() => reject(refused)))
+        return
+      }
       const fate = this.#fate(isOurs)
       const delayMs = this.#delayMs(isMutation)
       if (fate === 'refused' || fate === 'throttled') {

@@ -67,16 +67,17 @@ export class Controllers {
 
   #lookAtSet(set: StoredObject): void {
     const { server } = this.#world
-    const replicas = numberAt(set, 'spec', 'replicas')
+    const start = numberAt(set, 'spec', 'ordinals', 'start')
+    const end = start + numberAt(set, 'spec', 'replicas')
     const revision = revisionOf(set)
     const pods = server
       .list('Pod')
       .filter(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === set.metadata.uid))
     for (const pod of pods) {
       const ordinal = Number(pod.metadata.name.slice(set.metadata.name.length + 1))
-      if (ordinal >= replicas) server.delete('Pod', pod.metadata.name, pod.metadata.uid)
+      if (ordinal < start || ordinal >= end) server.delete('Pod', pod.metadata.name, pod.metadata.uid)
     }
-    for (let ordinal = 0; ordinal < replicas; ordinal++) this.#startPod(set, ordinal, revision)
+    for (let ordinal = start; ordinal < end; ordinal++) this.#startPod(set, ordinal, revision)
     const status = {
       replicas: pods.length,
       updateRevision: revision,

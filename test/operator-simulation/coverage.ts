@@ -6,6 +6,7 @@ export const FAULTS = [
   'request to the API server lost',
   'answer of the API server lost after it acted',
   'slow API server',
+  'one kind of call refused for a minute',
   'conflict with somebody else’s write',
   'watch broken',
   'watch silent until its idle limit',
@@ -46,6 +47,7 @@ export const FAULTS = [
   'annotation replace-member',
   'annotation move-leader',
   'quorum lost for good',
+  'quorum silent for long, and a survivor named',
   'all operators and pods gone as a member is added',
   'RaftCluster deleted',
 ] as const

@@ -17,6 +17,8 @@ export class Kubelet {
   /** By UID of the volume. */
   readonly disks = new Map<string, Disk>()
   running: readonly MemberProcess[] = []
+  /** Where no process runs, for as long as it lasts. */
+  readonly #silent = new Set<Disk>()
   /** Pods that cannot start yet, by name. */
   readonly stuckPods = new Set<string>()
   readonly #world: World
@@ -53,6 +55,20 @@ export class Kubelet {
     process.isUp = false
     this.syncReadiness()
     this.#later(forMs, () => this.#revive(process))
+  }
+
+  /** Its data is there, and nothing runs on it until `speak`, in whatever pod. */
+  silence(process: MemberProcess): void {
+    this.#silent.add(process.disk)
+    process.isUp = false
+    this.syncReadiness()
+  }
+
+  speak(): void {
+    const silenced = this.running.filter(({ disk }) => this.#silent.has(disk))
+    this.#silent.clear()
+    for (const process of silenced) this.#revive(process)
+    this.syncReadiness()
   }
 
   /** Dead for everybody until it is back; then its pods go on, or are gone if they were deleted meanwhile. */
@@ -107,6 +123,7 @@ export class Kubelet {
   }
 
   #revive(process: MemberProcess): void {
+    if (this.#silent.has(process.disk)) return
     if (this.running.includes(process) && this.#nodeOf.get(process.podUid)?.isUp === true) process.isUp = true
   }
 
@@ -128,7 +145,7 @@ export class Kubelet {
       address: `10.0.${number >> 8}.${number & 255}`,
       disk,
       version: imageOf(pod),
-      isUp: true,
+      isUp: !this.#silent.has(disk),
       isCutOff: false,
       isUnreachable: false,
       ledUntilMs: 0,

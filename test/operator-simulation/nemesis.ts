@@ -1,7 +1,7 @@
 /** What goes wrong, and what people do meanwhile: every few moments one of many things, by the seed. */
 import { EDITS, SIZES } from './edits.ts'
 import { NO_FAULTS } from './faults.ts'
-import { BURSTS, burst, dismissGuests, type Strike, STRIKES } from './strikes.ts'
+import { BURSTS, burst, dismissGuests, silenceQuorum, type Strike, STRIKES } from './strikes.ts'
 import type { World } from './world.ts'
 
 /** A learner that does not catch up is given up after this. */
@@ -33,16 +33,19 @@ export class Nemesis {
     }
     this.#world.isVolumeKept = retention.whenDeleted === 'Retain'
     const scaling = { learnerTimeoutSeconds: LEARNER_TIMEOUT_SECONDS }
-    const replicas = random.pick(SIZES)
+    const isToFallSilent = random.chance(0.15)
+    const replicas = isToFallSilent ? 5 : random.pick(SIZES)
     const repair = { allowVolumeReplacement: random.chance(0.3), unhealthyAfterSeconds: UNHEALTHY_AFTER_SECONDS }
     this.#world.createCluster({ replicas, scaling, repair, storage: { size: '10Gi', retention } })
     this.#world.startOperators(random.chance(0.3) ? 2 : 1)
+    if (isToFallSilent) silenceQuorum(this.#world)
     if (random.chance(0.8)) this.#world.runFor(3000 + random.below(5000))
   }
 
   strikeFor(ms: number): void {
     const world = this.#world
     const untilMs = world.schedule.now + ms
+    world.faultsEndMs = untilMs
     while (world.schedule.now < untilMs && world.failure === undefined) {
       world.runFor(50 + world.random.below(this.#paceMs))
       world.checked(() => this.#strike())
@@ -59,20 +62,28 @@ export class Nemesis {
     if (fault !== undefined && act?.(world) === true) coverage.note(fault)
   }
 
-  /** All faults end; what was asked for last counts. */
-  end(): void {
+  /** All faults end, and what was to end them has. */
+  calm(): void {
     const world = this.#world
-    const { random, kubelet, controllers } = world
+    const { kubelet, controllers } = world
     Object.assign(world.faults, NO_FAULTS)
     world.onNextAddition = undefined
     world.onNextAdded = undefined
     world.pauseAfterNextCallMs = 0
     kubelet.stuckPods.clear()
+    kubelet.speak()
     controllers.stuckVolumes.clear()
     controllers.ask()
     for (const member of kubelet.running) Object.assign(member, { isCutOff: false, isUnreachable: false })
     dismissGuests(world)
     world.runFor(6500) // what was scheduled to end has ended: edits there and back, lost nodes
+  }
+
+  /** What was asked for last counts. */
+  end(): void {
+    this.calm()
+    const world = this.#world
+    const { random } = world
     for (const name of ['replace-member', 'move-leader']) world.annotate(name, undefined)
     if (random.chance(0.15)) return this.#delete()
     world.edit({ replicas: random.pick(SIZES) ?? 3, paused: false })

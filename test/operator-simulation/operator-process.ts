@@ -28,6 +28,7 @@ import type { World } from './world.ts'
 
 const SILENT = pino({ level: 'silent' })
 const SYNC_TIMEOUT_MS = 120_000
+const SYNC_ALL_TIMEOUT_MS = 10_000
 const DRAIN_MS = 20_000
 const RESYNC_MS = 120_000
 const RECONCILE_TIMEOUT_MS = 60_000
@@ -167,7 +168,8 @@ export class OperatorProcess {
     const ending = new AbortController()
     const stop = this.#stop.signal
     void this.#watches.run(ending.signal)
-    const missing = await waitForSync(this.#watches.sources, this.clock, SYNC_TIMEOUT_MS)
+    await waitForSync(this.#watches.sources, this.clock, SYNC_ALL_TIMEOUT_MS)
+    const missing = await waitForSync(this.#watches.required, this.clock, SYNC_TIMEOUT_MS)
     if (missing.length > 0) return this.crash('stores did not sync')
     if (!(await this.#elector.acquire(stop))) return this.crash('stopped before it led')
     this.#world.log.add(this.name, 'leads')

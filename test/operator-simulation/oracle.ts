@@ -4,6 +4,7 @@
  */
 import type { AdminStatus } from '../../lib/admin-api.ts'
 import { quorumOf } from '../../node-server/node/fence.ts'
+import { formerPod, formerVolumeGone, ordinalOf } from './former-members.ts'
 import { conditionOf } from './kubelet.ts'
 import { at, isEqual, type Json, listAt, numberAt, textAt, valueAt } from './json.ts'
 import type { StoredObject } from './api-server.ts'
@@ -66,7 +67,7 @@ export class Oracle {
     this.#checkStandstill(operator, mutation)
     if (this.isQuiet) violated(16, `settled, and yet ${method} ${kind} ${mutation.name}`)
     if (kind === 'StatefulSet' && method === 'PATCH') this.#checkReplicas(operator, mutation)
-    if (kind === 'PersistentVolumeClaim' && method === 'DELETE') this.#checkVolume(mutation)
+    if (kind === 'PersistentVolumeClaim' && method === 'DELETE') this.#checkVolume(operator, mutation)
     if (kind === 'Pod' && method === 'DELETE') this.#checkPod(operator, mutation)
     if (method === 'DELETE' && textAt(mutation.body, 'preconditions', 'uid') === '')
       violated(13, `${kind} ${mutation.name} is deleted by name, whichever object has it`)
@@ -153,9 +154,10 @@ export class Oracle {
     if (this.#clusterId !== '' && after !== '' && after !== this.#clusterId)
       violated(14, 'a second cluster ID is minted')
     if (after !== '') this.#clusterId = after
-    if (numberAt(body, 'status', 'configIndex') < numberAt(present, 'status', 'configIndex'))
-      violated(12, 'the recorded configuration goes back')
     const operation = at(body, 'status', 'operation')
+    const isRecovery = valueAt(operation, 'type') === 'Recover'
+    if (!isRecovery && numberAt(body, 'status', 'configIndex') < numberAt(present, 'status', 'configIndex'))
+      violated(12, 'the recorded configuration goes back')
     if (valueAt(operation, 'step') !== undefined)
       coverage.note(`step ${textAt(operation, 'type')}/${textAt(operation, 'step')}`)
     for (const condition of listAt(body, 'status', 'conditions')) {
@@ -169,14 +171,18 @@ export class Oracle {
   /** No member may lose its pod by a count. */
   #checkReplicas(operator: string, { body }: Mutation): void {
     const wanted = numberAt(body, 'spec', 'replicas')
+    const start = numberAt(body, 'spec', 'ordinals', 'start')
     // Scaled to zero: members and volumes stay, only the pods go.
     if (wanted === 0 && valueAt(this.#known(operator).cluster, 'spec', 'replicas') === 0) return
     for (const { name, id } of this.#world.raft.configuration.members)
-      if (ordinalOf(name) !== Infinity && ordinalOf(name) >= wanted)
-        violated(12, `the StatefulSet is cut to ${wanted}, and ${name} is still member ${id}`)
+      if (ordinalOf(name) !== Infinity && (ordinalOf(name) < start || ordinalOf(name) >= start + wanted))
+        violated(12, `the StatefulSet is cut to ${wanted} from ${start} on, and ${name} is still member ${id}`)
+    const leader = [...this.#known(operator).statuses.values()].find(({ role }) => role === 'leader')
+    const wrong = leader && formerPod(this.#world, leader, { start, end: start + wanted })
+    if (wrong !== undefined) violated(14, wrong)
   }
 
-  #checkVolume({ name, body }: Mutation): void {
+  #checkVolume(operator: string, { name, body }: Mutation): void {
     const { server, kubelet, raft } = this.#world
     const volume = server.get('PersistentVolumeClaim', name)
     if (volume === undefined || volume.metadata.uid !== textAt(body, 'preconditions', 'uid')) return
@@ -194,6 +200,8 @@ export class Oracle {
     if (isMember) violated(13, `${name} is deleted, the volume of member ${disk.memberId}`)
     if (volume.metadata.labels?.['raftkv.dev/cluster-uid'] !== cluster?.metadata.uid)
       violated(13, `${name} is somebody else's`)
+    const wrong = formerVolumeGone(this.#world, name, numberAt(this.#known(operator).cluster, 'spec', 'replicas'))
+    if (wrong !== undefined) violated(13, wrong)
   }
 
   /** A pod of a voter goes only where a quorum of others is there, as far as the operator could know. */
@@ -255,6 +263,12 @@ export class Oracle {
     if (![member.name, member.disk.memberId].includes(textAt(request, 'survivor')))
       violated(12, `${member.name} is recovered from, and ${textAt(request, 'survivor')} was named`)
     if ([...statuses.values()].some(({ role }) => role === 'leader')) violated(12, 'a recovery while somebody leads')
+    for (const { name, role, commitIndex } of statuses.values())
+      if (!['waiting', 'removed'].includes(role) && commitIndex > member.disk.applied)
+        violated(
+          1,
+          `${member.name} is recovered from, and ${name} has ${commitIndex - member.disk.applied} acknowledged entries more`,
+        )
     if (conditionOf(cluster, 'QuorumLost') !== 'True') violated(12, 'a recovery before the loss was reported')
   }
 
@@ -317,11 +331,6 @@ export class Oracle {
     this.#knowledge.set(operator, known)
     return known
   }
-}
-
-function ordinalOf(name: string): number {
-  const digits = /-(\d+)$/.exec(name)?.[1]
-  return digits === undefined ? Infinity : Number(digits)
 }
 
 function violated(invariant: number, message: string): never {

@@ -8,8 +8,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the StatefulSet follows the wanted count, whoever is a member',
     file: `${RULES}/replicas.ts`,
-    find: 'return Math.max(kept, target)',
-    replace: 'return target',
+    find: 'let end = Math.max(start, Math.max(-1, ...kept) + 1)',
+    replace: 'let end = start',
   },
   {
     name: 'the lowest ordinal goes first',
@@ -88,8 +88,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'spec.paused is ignored',
     file: `${CLUSTER}/decide.ts`,
-    find: '[deletion, paused, takenNames]',
-    replace: '[deletion, takenNames]',
+    find: '[awaitSight, deletion, paused, takenNames]',
+    replace: '[awaitSight, deletion, takenNames]',
   },
   {
     name: 'the finalizer is never removed',
@@ -162,5 +162,53 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${CLUSTER}/observed.ts`,
     find: 'return [...members, operation]',
     replace: 'return members',
+  },
+  {
+    name: 'an error of one call ends the look',
+    file: `${CLUSTER}/act.ts`,
+    find: 'if (!(error instanceof KubeError)) throw error\n    if (subject',
+    replace: 'if (error !== undefined) throw error\n    if (subject',
+  },
+  {
+    name: 'a refused object is tried at every look',
+    file: `${CLUSTER}/refusals.ts`,
+    find: 'return waitMs > 0 && waitMs <= MAX_WAIT_MS',
+    replace: 'return false',
+  },
+  {
+    name: 'what was seen last stands for what cannot be read, for ever',
+    file: `${CLUSTER}/findings.ts`,
+    find: 'const MEMORY_MS = 15_000',
+    replace: 'const MEMORY_MS = Infinity',
+  },
+  {
+    name: 'a rule whose work is refused wins for ever',
+    file: `${CLUSTER}/decide.ts`,
+    find: 'if (hasWork(actions) || !isHeld)',
+    replace: 'if (held === undefined)',
+  },
+  {
+    name: 'a survivor is judged by its last index alone',
+    file: `${CLUSTER}/log-end.ts`,
+    find: '  if (other.lastTerm !== own.lastTerm) return other.lastTerm > own.lastTerm\n',
+    replace: '',
+  },
+  {
+    name: 'all former volumes go while the survivor alone has the data',
+    file: `${CLUSTER}/safety.ts`,
+    find: 'filter(hasAll).length >= 2',
+    replace: 'filter(hasAll).length >= 1',
+  },
+  {
+    name: 'former members run on beside the survivor',
+    file: `${RULES}/replicas.ts`,
+    find: 'const start = Math.max(-1, ...below) + 1',
+    replace: 'const start = Math.min(0, ...below)',
+  },
+  {
+    name: 'a survivor must know as much as the history that it ends',
+    file: `${CLUSTER}/act.ts`,
+    find: 'staleVolumes: [...staleVolumes], ...history }',
+    replace: 'staleVolumes: [...staleVolumes] }',
   },
 ]

@@ -4,7 +4,8 @@
  * change is proposed and again when it is applied, one change at a time, answers remembered by operation, a leader only
  * with a quorum of voters that hear each other, none elected that lacks what was committed.
  *
- * Left out: the log itself. Whoever hears the leader has all of it after a moment; a learner takes longer.
+ * Left out: what is in the log. Whoever hears the leader has all of it after a moment; a learner takes longer; a leader
+ * that loses its quorum may be left with a tail that nobody acknowledged. Of each log it is known where it ends.
  */
 import type { AdminChange, AdminError, AdminStatus, MembershipRequest, RecoverRequest } from '../../lib/admin-api.ts'
 import { LogIndex, MemberId } from '../../lib/ids.ts'
@@ -29,6 +30,14 @@ export interface Configuration {
 
 export const NO_CONFIGURATION: Configuration = { index: 0, voters: [], learners: [], members: [] }
 
+/** Entries of one term that nobody acknowledged. */
+export interface Tail {
+  readonly term: number
+  readonly length: number
+}
+
+export const NO_TAIL: Tail = { term: 0, length: 0 }
+
 type Change = Result<AdminChange, AdminError>
 
 interface Pending {
@@ -44,6 +53,8 @@ const ELECTION_MS = 1000
 const PROPOSAL_TIMEOUT_MS = 5000
 /** Entries that a learner takes over in one turn. */
 const CATCH_UP = 120
+/** Entries, at most, that a leader takes in before it knows that it has no quorum. */
+const MAX_TAIL = 100
 
 export class RaftCluster {
   clusterId = ''
@@ -55,9 +66,17 @@ export class RaftCluster {
   isNextCursed = false
   configuration: Configuration = NO_CONFIGURATION
   readonly removed = new Set<string>()
+  /** Members whose history a recovery ended. */
+  readonly former = new Set<string>()
+  /** Where the history of the last recovery began; 0 when there was none. */
+  recoveredAt = 0
+  /** First index of each term that has acknowledged entries. */
+  #terms: readonly { readonly term: number; readonly from: number }[] = []
   /** Members whose data directory held something of the cluster. */
   readonly started = new Set<string>()
   #pending: Pending | undefined
+  /** When the leader last heard from each member; nothing before it was elected counts. */
+  readonly #heardMs = new Map<string, number>()
   readonly #results = new Map<string, AdminChange>()
   readonly #transfers = new Map<string, { leader: string; term: number }>()
   #leaderLostMs = 0
@@ -94,8 +113,9 @@ export class RaftCluster {
     this.configuration = { index: 1, voters: [id], learners: [], members: [{ id, ...member, clientURLs: [] }] }
     this.lastIndex = 2
     this.term = 1
+    this.#terms = [{ term: 1, from: 1 }]
     this.leader = id
-    Object.assign(disk, { clusterId, memberId: id, known: this.configuration, applied: 2, term: 1 })
+    Object.assign(disk, { clusterId, memberId: id, known: this.configuration, applied: 2, appliedTerm: 1, term: 1 })
     this.started.add(id)
     return ok({ operationId, memberId: id, clusterId, configIndex: 1 })
   }
@@ -158,8 +178,8 @@ export class RaftCluster {
     if (!this.#leads(asked)) return refused('NoLeader', 'no leader is known')
     if (expected !== this.configuration.index) return refused('ConfigIndexStale', 'decided on another configuration')
     if (!this.configuration.voters.includes(to)) return refused('NotFound', `${to} is not a voter`)
-    if (!this.isConnected(to) || this.#world.random.chance(0.05))
-      return refused('Timeout', `${to} did not become leader in time`)
+    if (!this.isConnected(to)) return refused('TargetSilent', `${to} does not answer`)
+    if (this.#world.random.chance(0.05)) return refused('Timeout', `${to} did not become leader in time`)
     if (to !== this.leader) this.#elect(to)
     const result = { leader: this.leader, term: this.term }
     this.#transfers.set(operationId, result)
@@ -177,12 +197,26 @@ export class RaftCluster {
       return refused('ConfigIndexStale', 'decided on another configuration')
     if (this.leader !== '' && !isCutOff) return refused('Conflict', `member ${this.leader} leads`)
     this.#pending = undefined
-    for (const member of this.configuration.members) if (member.id !== memberId) this.removed.add(member.id)
-    this.lastIndex = disk.applied + 1
+    for (const { id } of this.configuration.members) {
+      if (id === memberId) continue
+      this.removed.add(id)
+      this.former.add(id)
+    }
+    this.removed.delete(memberId) // by a history that is no longer
+    this.#terms = this.#terms.filter(({ from }) => from <= disk.applied)
+    this.term = disk.term
+    this.lastIndex = disk.applied
+    this.#takeTail(disk)
+    this.recoveredAt = this.lastIndex
+    this.lastIndex += 1
     const members = known.members.filter(({ id }) => id === memberId)
     this.configuration = { index: this.lastIndex, voters: [memberId], learners: [], members }
     this.leader = ''
-    Object.assign(disk, { known: this.configuration, applied: this.lastIndex })
+    Object.assign(disk, {
+      known: this.configuration,
+      applied: this.lastIndex,
+      appliedTerm: this.#termAt(this.lastIndex),
+    })
     this.#world.log.add('cluster', `${memberId} goes on alone (${this.lastIndex})`)
     this.#elect(memberId)
     return ok({ operationId, memberId, clusterId, configIndex: this.configuration.index })
@@ -191,8 +225,10 @@ export class RaftCluster {
   /** Time passes: entries flow, leaders fall and rise, a change is applied. */
   turn(): void {
     if (this.clusterId === '') return
-    if (this.#leaderHolds()) this.#replicate()
-    else this.#withoutLeader()
+    if (this.#leaderHolds()) {
+      this.#replicate()
+      this.#hear()
+    } else this.#withoutLeader()
     this.#settlePending()
   }
 
@@ -220,7 +256,7 @@ export class RaftCluster {
       leader,
       commitIndex: disk.applied,
       appliedIndex: disk.applied,
-      lastIndex: isLeader ? this.lastIndex : disk.applied,
+      ...this.#end(process, isLeader),
       configIndex: configuration.index,
       voters: configuration.voters,
       votersOutgoing: [],
@@ -237,6 +273,23 @@ export class RaftCluster {
       dbSizeBytes: 1,
       revision: 1,
     }
+  }
+
+  /** What is in its log. */
+  #end({ disk }: MemberProcess, isLeader: boolean): { readonly lastIndex: number; readonly lastTerm: number } {
+    if (isLeader) return { lastIndex: this.lastIndex, lastTerm: this.#termAt(this.lastIndex) }
+    const { applied, appliedTerm, tail } = disk
+    return { lastIndex: applied + tail.length, lastTerm: tail.length > 0 ? tail.term : appliedTerm }
+  }
+
+  #termAt(index: number): number {
+    return this.#terms.findLast(({ from }) => from <= index)?.term ?? 0
+  }
+
+  /** What only this member had is in the history now. */
+  #takeTail(disk: Disk): void {
+    this.lastIndex = Math.max(this.lastIndex, disk.applied + disk.tail.length)
+    disk.tail = NO_TAIL
   }
 
   #role({ disk }: MemberProcess, { learners }: Configuration, leads: boolean): AdminStatus['role'] {
@@ -256,7 +309,8 @@ export class RaftCluster {
     return members
       .filter(({ id }) => id !== process.disk.memberId)
       .map(({ id }) => {
-        const isActive = !process.isCutOff && this.isConnected(id)
+        const isActive =
+          !process.isCutOff && this.#world.schedule.now - (this.#heardMs.get(id) ?? -Infinity) <= ELECTION_MS
         const matchIndex = this.#applied(id)
         return { id, matchIndex, lag: this.lastIndex - matchIndex, state: 'replicate', isActive }
       })
@@ -300,17 +354,28 @@ export class RaftCluster {
       if (!isLearner && !this.configuration.voters.includes(disk.memberId)) continue
       if (isLearner && disk.isCursed) continue
       disk.applied = Math.min(this.lastIndex, disk.applied + (isLearner ? CATCH_UP : this.lastIndex))
+      disk.appliedTerm = this.#termAt(disk.applied)
+      disk.tail = NO_TAIL
       disk.term = this.term
       disk.known = this.configuration
       this.started.add(disk.memberId)
     }
   }
 
+  /** Not at once what is so: who has died is called active for an election timeout, who was never heard is not. */
+  #hear(): void {
+    for (const { id } of this.configuration.members)
+      if (id !== this.leader && this.isConnected(id)) this.#heardMs.set(id, this.#world.schedule.now)
+  }
+
   #withoutLeader(): void {
     const { schedule, random } = this.#world
     if (this.leader !== '') {
       const process = this.process(this.leader)
-      if (process !== undefined) process.ledUntilMs = schedule.now + ELECTION_MS
+      if (process !== undefined) {
+        process.ledUntilMs = schedule.now + ELECTION_MS
+        process.disk.tail = { term: this.term, length: random.below(MAX_TAIL) }
+      }
       this.leader = ''
       this.#leaderLostMs = schedule.now
     }
@@ -318,16 +383,36 @@ export class RaftCluster {
     const { voters } = this.configuration
     const connected = voters.filter((id) => this.isConnected(id))
     if (connected.length < quorumOf(voters.length)) return
-    const next = random.pick(connected.filter((id) => this.#isWhole(id)))
+    const next = random.pick(connected.filter((id) => this.#isWhole(id) && this.#isVotedFor(id, connected)))
     if (next !== undefined) this.#elect(next)
   }
 
+  /** By a quorum of those who hear it (Raft §5.4.1). */
+  #isVotedFor(id: string, connected: readonly string[]): boolean {
+    const votes = connected.filter((other) => !this.isBehind(id, other))
+    return votes.length >= quorumOf(this.configuration.voters.length)
+  }
+
+  /** In Raft's order; nobody is behind one that does not run. */
+  isBehind(id: string, other: string): boolean {
+    const [own, its] = [this.process(id), this.process(other)]
+    if (own === undefined || its === undefined) return false
+    const [ownEnd, itsEnd] = [this.#end(own, false), this.#end(its, false)]
+    if (ownEnd.lastTerm !== itsEnd.lastTerm) return ownEnd.lastTerm < itsEnd.lastTerm
+    return ownEnd.lastIndex < itsEnd.lastIndex
+  }
+
   #elect(id: string): void {
+    const disk = this.process(id)?.disk
+    if (disk !== undefined) this.#takeTail(disk)
     this.term += 1
     this.leader = id
     this.lastIndex += 1
+    this.#heardMs.clear()
+    this.#terms = [...this.#terms, { term: this.term, from: this.lastIndex }]
+    if (disk !== undefined) Object.assign(disk, { term: this.term, applied: this.lastIndex, appliedTerm: this.term })
     this.#world.log.add('cluster', `${id} leads in term ${this.term}`)
-    this.#replicate()
+    if (this.#leaderHolds()) this.#replicate()
   }
 
   leadershipMoves(): boolean {
@@ -383,7 +468,7 @@ export class RaftCluster {
       voters: voters.map(memberId),
       learners: learners.map(memberId),
       maxLearners: 1,
-      active: new Set(members.filter(({ id }) => this.isConnected(id)).map(({ id }) => memberId(id))),
+      answered: new Set(members.filter(({ id }) => this.isConnected(id)).map(({ id }) => memberId(id))),
       lastIndex: LogIndex(this.lastIndex),
       matchIndex: new Map(matchIndex),
       peerURLs: new Map(members.map(({ id, peerURLs }) => [memberId(id), peerURLs])),

@@ -7,6 +7,7 @@ import { outsideOfMicrotasks } from '../simulation/microtasks.ts'
 import { unsettled } from './settled.ts'
 import { type CrashPoint, World } from './world.ts'
 import { Nemesis } from './nemesis.ts'
+import { refuseForAMinute } from './refusal.ts'
 
 export interface SeedOptions {
   /** Length of the time with faults, in virtual milliseconds. */
@@ -27,6 +28,8 @@ export interface Outcome {
 }
 
 export const FAULT_MS = 25_000
+/** Seeds in which one kind of call is refused for a minute after the other faults. */
+const REFUSAL_EVERY = 4
 /** After the last fault: learners that time out, one after the other, included. */
 const CONVERGE_MS = 300_000
 const QUIET_MS = 7_000
@@ -40,6 +43,10 @@ function simulate(seed: number, { faultMs }: SeedOptions): Outcome {
   const nemesis = new Nemesis(world)
   nemesis.begin()
   nemesis.strikeFor(faultMs)
+  if (seed % REFUSAL_EVERY === 0) {
+    nemesis.calm()
+    refuseForAMinute(world)
+  }
   nemesis.end()
   settle(world)
   return outcomeOf(seed, world)

@@ -30,6 +30,7 @@ function objectsMissing(world: World, cluster: StoredObject): string | undefined
   const { server, name } = world
   const replicas = numberAt(cluster, 'spec', 'replicas')
   const set = server.get('StatefulSet', name)
+  if (numberAt(set, 'spec', 'ordinals', 'start') !== 0) return 'pods are held back'
   if (numberAt(set, 'spec', 'replicas') !== replicas)
     return `the StatefulSet has ${numberAt(set, 'spec', 'replicas')} replicas`
   const pods = server.list('Pod').map(({ metadata }) => metadata.name)

@@ -32,6 +32,7 @@ export const STRIKES: readonly Strike[] = [
   ['learner added by hand', addByHand],
   ['watch told that its version is too old (410)', compact],
   ['quorum lost for good', loseQuorum],
+  ['quorum silent for long, and a survivor named', silenceQuorum],
   ['all operators and pods gone as a member is added', armBlackout],
 ]
 
@@ -159,6 +160,52 @@ function loseQuorum(world: World): boolean {
   const request = { id: `r${world.nextId()}`, survivor: process.name, acknowledgeDataLoss: true }
   schedule.after(1000 + random.below(5000), () => world.edit({ recovery: { request }, paused: false }))
   return true
+}
+
+/**
+ * As soon as all wanted members vote: the leader is cut off with entries that nobody acknowledges, and the others go on;
+ * then so many fall silent that no quorum is left. Once in a run.
+ */
+export function silenceQuorum(world: World): boolean {
+  if (world.recoveries > 0 || world.wantedReplicas() < 3) return false
+  world.recoveries += 1
+  isolateLeader(world)
+  return false // counted where it strikes
+}
+
+function isolateLeader(world: World): void {
+  const { raft, random, log, schedule } = world
+  if (schedule.now > world.faultsEndMs) return
+  const leader = raft.process(raft.leader)
+  const isWhole = raft.configuration.voters.length >= Math.max(3, world.wantedReplicas()) && raft.isSurvivable([])
+  if (leader === undefined || !isWhole) return schedule.after(500, () => isolateLeader(world))
+  leader.isCutOff = true
+  log.add('fault', `${leader.name} leads on without the others`)
+  const forMs = 1500 + random.below(2500)
+  for (let moves = random.below(3); moves > 0; moves--)
+    schedule.after(random.below(forMs), () => raft.leadershipMoves())
+  schedule.after(forMs, () => silenceMost(world, leader))
+}
+
+/** Somebody names one of those that answer, and the right one once that was refused. */
+function silenceMost(world: World, oldLeader: MemberProcess): void {
+  const { raft, random, log, schedule, kubelet } = world
+  oldLeader.isCutOff = false
+  if (schedule.now > world.faultsEndMs) return
+  const voters = raft.configuration.voters.flatMap((id) => raft.process(id) ?? [])
+  const answering = [oldLeader, ...voters.filter((process) => process !== oldLeader)].slice(0, (voters.length - 1) >> 1)
+  for (const process of voters) if (!answering.includes(process)) kubelet.silence(process)
+  world.coverage.note('quorum silent for long, and a survivor named')
+  log.add('fault', `only ${answering.map(({ name }) => name).join(', ')} answer`)
+  const ask = (survivor: MemberProcess | undefined): void => {
+    const request = { id: `r${world.nextId()}`, survivor: survivor?.name, acknowledgeDataLoss: true }
+    if (survivor !== undefined && schedule.now <= world.faultsEndMs)
+      world.edit({ recovery: { request }, paused: false })
+  }
+  const isFurthest = ({ disk }: MemberProcess): boolean =>
+    answering.every((other) => !raft.isBehind(disk.memberId, other.disk.memberId))
+  schedule.after(1000 + random.below(3000), () => ask(random.pick(answering)))
+  schedule.after(6000 + random.below(3000), () => ask(answering.find(isFurthest)))
 }
 
 function loseNode(world: World): boolean {

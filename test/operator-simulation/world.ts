@@ -11,6 +11,7 @@ import { Kubelet } from './kubelet.ts'
 import { OperatorProcess } from './operator-process.ts'
 import { Oracle } from './oracle.ts'
 import { RaftCluster } from './raft-cluster.ts'
+import type { Refusal } from './refusal.ts'
 
 const EPOCH_MS = Date.UTC(2030, 0, 1)
 const RAFT_TURN_MS = 250
@@ -47,6 +48,10 @@ export class World {
   onNextAdded: (() => void) | undefined
   /** So long the next operator that calls stands still once its call took effect; 0: it does not. */
   pauseAfterNextCallMs = 0
+  /** What the API server refuses at the moment. */
+  refusal: Refusal | undefined
+  /** No fault begins after it. */
+  faultsEndMs = Infinity
   /** Quorums lost for good so far. */
   recoveries = 0
   /** Volumes outlive the deletion. */

@@ -19,12 +19,17 @@ const isOneOf =
 
 const isDamaged = isOneOf<Combination['wal']>('damaged in the middle', 'damaged at its end', 'first segment missing')
 const isForeign = isOneOf<Combination['wal']>('of another member', 'of another directory')
-const isUnreadable = isOneOf<Combination['store']>('no store', 'older beside a damaged newer')
+const isUnreadable = isOneOf<Combination['store']>(
+  'no store',
+  'older beside a damaged newer',
+  'damaged after a defragmentation',
+)
 const lacksStore = isOneOf<Combination['store']>(
   'missing',
   'before the base',
   'no store',
   'older beside a damaged newer',
+  'damaged after a defragmentation',
 )
 const isRestoring = isOneOf<Combination['leftOver']>('restoring', 'both')
 

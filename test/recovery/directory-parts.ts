@@ -42,6 +42,7 @@ export const STORES = [
   'no store',
   'older beside newer',
   'older beside a damaged newer',
+  'damaged after a defragmentation',
   'of another log',
 ] as const
 export const SNAPSHOTS_RECEIVED = ['none', 'whole', 'half', 'damaged', 'of another index', 'misnamed'] as const
@@ -132,6 +133,8 @@ export class DirectoryParts {
           ['store-0.mdb', at(10)],
           [`store-${BASE}.mdb`, Buffer.alloc(8192, 'no store ')],
         ]
+      case 'damaged after a defragmentation':
+        return [[`store-${BASE}.1.mdb`, Buffer.alloc(8192, 'no store ')]]
       case 'of another log':
         return [['store-0.mdb', this.#foreignStore]]
       default:

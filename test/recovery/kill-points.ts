@@ -51,7 +51,7 @@ export async function createWorld(): Promise<World> {
   return { states, history: await computeHistory(states) }
 }
 
-interface Begin {
+export interface Begin {
   readonly disk: MemoryDisk
   readonly promised: Promised
 }
@@ -95,8 +95,12 @@ export async function strikeEverywhere(world: World, step: Step): Promise<Counts
   return { killPoints: journal.length, disks, checked: checked.size, found, failures, ends }
 }
 
-/** Equal disks after equal promises are checked once. */
-async function fingerprint(disk: MemoryDisk, promised: Promised): Promise<string> {
+/** Equal disks after equal promises are checked once. `meaningOf`: what counts of a file's bytes, all of them unless told. */
+export async function fingerprint(
+  disk: MemoryDisk,
+  promised: Promised,
+  meaningOf: (path: string, bytes: Buffer) => string | Buffer = (_, bytes) => bytes,
+): Promise<string> {
   const hash = createHash('sha1').update(inspect(promised))
   const visit = async (path: string): Promise<void> => {
     for (const name of await disk.list(path)) {
@@ -104,7 +108,7 @@ async function fingerprint(disk: MemoryDisk, promised: Promised): Promise<string
       const content = disk.peek(child)
       hash.update(`${child} ${content?.length ?? 'folder'}\n`)
       if (content === undefined) await visit(child)
-      else hash.update(content)
+      else hash.update(meaningOf(child, content))
     }
   }
   await visit('')
@@ -124,7 +128,7 @@ function checkFailure({ process, end }: Outcome, operation: string): boolean {
   return isEnd
 }
 
-async function prepare(world: World, step: Step): Promise<Begin> {
+export async function prepare(world: World, step: Step): Promise<Begin> {
   let begin: Begin = { disk: new MemoryDisk(), promised: nothingPromised() }
   for (const [i, script] of step.before.entries()) {
     const isLast = i === step.before.length - 1

@@ -13,9 +13,13 @@ export interface Strike {
   readonly kind: 'crash' | 'EIO' | 'ENOSPC'
 }
 
+/** Called before every operation, reads too: the operation is made once it resolves. */
+export type Gate = (operation: string) => Promise<void>
+
 export class KillableDisk implements Disk {
   readonly #under: MemoryDisk
   readonly #strike: Strike | undefined
+  readonly #gate: Gate | undefined
   /** What was done, in order. */
   readonly journal: string[] = []
   /** Synced again after a failed sync: what the first one lost would count as durable. */
@@ -26,9 +30,10 @@ export class KillableDisk implements Disk {
   readonly #failedSyncs = new Set<string>()
   #isDead = false
 
-  constructor(under: MemoryDisk, strike?: Strike) {
+  constructor(under: MemoryDisk, strike?: Strike, gate?: Gate) {
     this.#under = under
     this.#strike = strike
+    this.#gate = gate
     const { promise, resolve } = Promise.withResolvers<void>()
     this.died = promise
     this.#die = resolve
@@ -51,14 +56,17 @@ export class KillableDisk implements Disk {
 
   async open(path: string, options: { readonly create: boolean }): Promise<DiskFile> {
     if (options.create && this.#under.peek(path) === undefined) await this.#operation(`create ${path}`)
+    else await this.#gate?.(`open ${path}`)
     return this.#wrap(path, await this.#under.open(path, options))
   }
 
   async readFile(path: string): Promise<Buffer> {
+    await this.#gate?.(`read ${path}`)
     return this.#under.readFile(path)
   }
 
   async list(directory: string): Promise<readonly string[]> {
+    await this.#gate?.(`list ${directory}`)
     return this.#under.list(directory)
   }
 
@@ -85,6 +93,7 @@ export class KillableDisk implements Disk {
 
   #wrap(path: string, file: DiskFile): DiskFile {
     return {
+      ...file,
       write: async (bytes, position) => {
         await this.#operation(`write ${path}`, () => file.write(bytes.subarray(0, bytes.length >> 1), position))
         return file.write(bytes, position)
@@ -98,11 +107,11 @@ export class KillableDisk implements Disk {
         await this.#operation(`sync ${path}`)
         return file.sync()
       },
-      close: () => file.close(),
     }
   }
 
   async #operation(what: string, onStrike: () => Promise<void> = () => Promise.resolve()): Promise<void> {
+    await this.#gate?.(what)
     if (this.#isDead) return new Promise(() => {})
     this.journal.push(what)
     if (this.#strike?.atOperation !== this.journal.length) return

@@ -12,7 +12,7 @@ import type { Volume } from '../../node-server/storage/volume.ts'
 import type { WalSizes } from '../../node-server/storage/wal.ts'
 import type { PeerTransport, TransportHandlers } from '../../node-server/transport/transport.ts'
 import { simulatedVolume, type States } from '../simulation/volume.ts'
-import { KillableDisk, type Strike } from './killable-disk.ts'
+import { KillableDisk, type Gate, type Strike } from './killable-disk.ts'
 import { noteMessages, type Promised } from './promises.ts'
 
 export const DATA = '/data'
@@ -27,6 +27,7 @@ export interface Machine {
 /** How this process differs from others. */
 export interface ProcessOptions {
   readonly strike?: Strike | undefined
+  readonly gate?: Gate | undefined
   readonly walSizes?: WalSizes | undefined
   readonly node?: Partial<NodeOptions> | undefined
 }
@@ -47,6 +48,7 @@ const MAX_ROUNDS = 60
 
 export class MemberProcess {
   readonly disk: KillableDisk
+  readonly states: States
   readonly clock = new VirtualClock()
   readonly volume: Volume
   readonly lifecycle: Lifecycle
@@ -59,7 +61,8 @@ export class MemberProcess {
 
   constructor(machine: Machine, promised: Promised, options: ProcessOptions = {}) {
     this.promised = promised
-    this.disk = new KillableDisk(machine.disk, options.strike)
+    this.states = machine.states
+    this.disk = new KillableDisk(machine.disk, options.strike, options.gate)
     let incarnation = 100n
     const volume = simulatedVolume(machine.disk, this.disk, machine.states, () => incarnation++)
     this.volume = { ...volume, walSizes: options.walSizes ?? volume.walSizes }
@@ -75,7 +78,7 @@ export class MemberProcess {
         this.fatal ??= error
         this.#end.resolve()
       },
-      onRunning: async () => undefined,
+      onAdmitted: async () => undefined,
       onRemoved: () => {
         if (!this.disk.isDead) this.promised.isRemoved = true
       },

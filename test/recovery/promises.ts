@@ -31,10 +31,16 @@ export function copyPromised(promised: Promised): Promised {
   return { ...promised, keys: new Set(promised.keys) }
 }
 
+/** A pre-vote asks about a term that nobody enters by it, and a question to the leader may leave before its term is written down. */
+const PROMISES_NOTHING: ReadonlySet<Message['kind']> = new Set([
+  'pre-vote-request',
+  'pre-vote-response',
+  'read-index-request',
+])
+
 export function noteMessages(promised: Promised, messages: readonly Message[]): void {
   for (const message of messages) {
-    // A pre-vote asks about a term that nobody enters by it.
-    if (message.kind === 'pre-vote-request' || message.kind === 'pre-vote-response') continue
+    if (PROMISES_NOTHING.has(message.kind)) continue
     if (message.term > promised.term) promised.term = message.term
     if (message.kind === 'vote-request') promised.vote = { term: message.term, to: message.from }
     if (message.kind === 'vote-response' && message.isGranted) promised.vote = { term: message.term, to: message.to }

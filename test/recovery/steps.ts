@@ -126,6 +126,9 @@ const stopped: Script = async (process) => {
   await process.lifecycle.stop()
 }
 
+/** To a member that has a few entries, all of them in its store's file. */
+export const BEFORE_DEEDS: readonly Script[] = [bootstrap, inTurn(fed(2, 9), commitStore)]
+
 const SHORT_LOG = { node: { snapshotCount: 4, catchUpEntries: 3 }, walSizes: SMALL }
 
 export const STEPS: readonly Step[] = [

@@ -174,7 +174,7 @@ export class Administrator {
     const world = this.#world
     for (let i = 0; i < MAX_TRIES; i++) {
       member.start()
-      if (member.life?.services !== undefined) return true // it was told before it crashed
+      if (member.life?.port !== undefined) return true // it was told before it crashed
       const lifecycle = member.life?.isWaiting === true ? member.life.lifecycle : undefined
       const status = this.#status()
       if (status !== undefined && !status.members.some(({ id }) => id === added.memberId) && i > 20) return false
@@ -307,9 +307,7 @@ export class Administrator {
   }
 
   #running(): { readonly lifecycle: AdminPort }[] {
-    return this.#world.members.flatMap(({ life }) =>
-      life?.services === undefined || life.clock.isPaused ? [] : [life],
-    )
+    return this.#world.members.flatMap(({ life }) => (life?.port === undefined || life.clock.isPaused ? [] : [life]))
   }
 
   /** A machine that is in no cluster. */

@@ -1,6 +1,7 @@
 /** Calls of clients to members: they take time, answers get lost with the process, and clients do not wait for ever. */
 import type { CallContext, RpcStatus, RpcStream } from '../../node-server/grpc/service.ts'
-import type { SimulatedMember } from './member.ts'
+import { LeaseRevokeResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
+import type { Life, SimulatedMember } from './member.ts'
 import type { World } from './world.ts'
 
 /** `lost`: whether it was carried out is not known. `refused`: nobody was there to take it. */
@@ -40,13 +41,21 @@ export function call(world: World, member: SimulatedMember, path: string, reques
       const onEnd = (): void => settle({ kind: 'lost' })
       life.onEnd.add(onEnd)
       life.clock.enter(() => {
-        void Promise.resolve(method.handle(request, context(gone.signal))).then((answer) => {
+        const told = Promise.resolve(method.handle(request, context(gone.signal))).then((answer) => {
           life.onEnd.delete(onEnd)
+          if (answer.ok) look(world, life, answer.value)
           settle(answer.ok ? { kind: 'answer', bytes: answer.value } : { kind: 'status', status: answer.error })
         })
+        told.catch((error: unknown) => world.fail(error))
       })
     })
   })
+}
+
+/** Every answer begins with the same header. */
+function look(world: World, { seen }: Life, answer: Uint8Array): void {
+  const { header } = LeaseRevokeResponse.decode(answer)
+  if (seen !== undefined && header !== undefined) world.oracle.answered(header.revision, seen)
 }
 
 function context(signal: AbortSignal): CallContext {

@@ -42,13 +42,13 @@ export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: Di
     if (faults.failsSync()) throw diskError('EIO', 'sync')
   }
   const wrap = (path: string, file: DiskFile): DiskFile => ({
+    ...file,
     write: async (bytes, position) => {
       written = withBatch(written, bytes)
       if (!faults.isFull()) return file.write(bytes, position)
       await file.write(bytes.subarray(0, bytes.length >> 1), position)
       throw diskError('ENOSPC', `write ${path}`)
     },
-    truncate: (sizeBytes) => file.truncate(sizeBytes),
     sync: async () => {
       // Only what was written before the sync began is durable with it.
       const before = written
@@ -56,7 +56,6 @@ export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: Di
       await file.sync()
       if (path.startsWith(WAL)) Object.assign(durable, before)
     },
-    close: () => file.close(),
   })
   const disk: Disk = {
     open: async (path, options) => wrap(path, await under.open(path, options)),

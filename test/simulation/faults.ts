@@ -9,6 +9,8 @@ export interface Faults extends NetworkFaults {
   diskFull: number
   /** Of changes of names, the share that is followed by a crash at once. */
   crashAtName: number
+  /** Of snapshots that come in, the share that meets a defragmentation. */
+  defragmentAtSnapshot: number
 }
 
 /** What the nemesis may do, as chances in each of its steps, ten a second. */
@@ -49,6 +51,7 @@ export const NO_FAULTS: Faults = {
   syncError: 0,
   diskFull: 0,
   crashAtName: 0,
+  defragmentAtSnapshot: 0,
 }
 
 export const QUIET_NEMESIS: Nemesis = {
@@ -93,6 +96,7 @@ export function mixture(seed: number, random: Random): Mixture {
       syncError: some(0.0004),
       diskFull: some(0.0004),
       crashAtName: some(0.1),
+      defragmentAtSnapshot: seed % 4 === 3 ? 0.5 : 0,
     },
     nemesis: {
       crash: some(0.03),

@@ -3,14 +3,14 @@
  * member, with its API, on the simulated disk, network and clock.
  */
 import { join } from 'node:path'
-import { NOBODY } from '../../lib/ids.ts'
+import { NOBODY, type MemberId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import type { ServiceTable } from '../../node-server/grpc/service.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/open.ts'
-import { DEFAULT_MAINTENANCE, type NodeOptions } from '../../node-server/node/options.ts'
+import { DEFAULT_MAINTENANCE, requestTimeoutMs, type NodeOptions } from '../../node-server/node/options.ts'
 import type { Node } from '../../node-server/node/node.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
 import { WatchHub } from '../../node-server/node/watch-hub.ts'
@@ -30,7 +30,11 @@ const PATHS = memberPaths(DATA_DIRECTORY)
 const TICK_MS = 100
 /** Little, so that a slow watcher's stream is full after a few responses. */
 const OUTBOX_BYTES = 1500
+/** About as long as a snapshot that has come in takes to become the store. */
+const DEFRAGMENT_WITHIN_MS = 5
 export const ELECTION_MS = 1000
+/** For which a member looks for a leader before it serves without one, by a clock that is fast. */
+const LEADERLESS_MS = 0.95 * requestTimeoutMs({ electionMs: ELECTION_MS })
 
 /** One life of a process. */
 export interface Life {
@@ -41,7 +45,10 @@ export interface Life {
   host: Host | undefined
   /** There is no data: it waits to be told what to be. */
   isWaiting: boolean
+  /** While it runs, whether it serves clients or not. */
   port: NodePort | undefined
+  /** When it began to run. */
+  beganMs: number
   services: ServiceTable | undefined
   seen: Seen | undefined
   /** Told when the process is gone. */
@@ -64,6 +71,8 @@ export class SimulatedMember {
   isInUse = false
   state: MemberState = { kind: 'down' }
   lives = 0
+  /** The member, of all that this machine was, that has served clients last. */
+  #servedAs: MemberId | undefined
 
   constructor(name: string, world: World) {
     this.name = name
@@ -117,10 +126,11 @@ export class SimulatedMember {
       node: this.#nodeOptions(clock),
       connect: async (self, handlers) => this.#connect(life, disk, self, handlers),
       onFatal: (error) => this.#fatal(life, error),
-      onRunning: async (port) => this.#serve(life, port),
-      onPaused: async () => void (life.services = undefined),
+      onRunning: (port) => this.#runs(life, port),
+      onAdmitted: async (port) => this.#serve(life, port),
+      onPaused: async () => void (life.port = life.services = undefined),
       onRemoved: () => {
-        life.services = undefined
+        life.port = life.services = undefined
         world.log.add(this.name, 'was removed')
       },
     })
@@ -132,6 +142,7 @@ export class SimulatedMember {
       host: undefined,
       isWaiting: false,
       port: undefined,
+      beganMs: 0,
       services: undefined,
       seen: undefined,
       onEnd: new Set(),
@@ -189,8 +200,12 @@ export class SimulatedMember {
       isFull: () => strikes(faults.diskFull, 'disk full (ENOSPC, half a write)'),
       onName: ({ kind, path, to = '' }) => {
         if (kind === 'remove' && path.startsWith(`${PATHS.wal}/`)) coverage.note('log segment released')
-        if (path.includes('received-') && to.startsWith(PATHS.db))
-          coverage.note(current().port === undefined ? 'snapshot installed at a start' : 'snapshot installed')
+        if (path.includes('received-') && to.startsWith(PATHS.db)) {
+          const { port, lifecycle } = current()
+          coverage.note(port === undefined ? 'snapshot installed at a start' : 'snapshot installed')
+          if (lifecycle.running?.node.files.isDefragmenting === true)
+            coverage.note('snapshot installed beside a defragmentation')
+        }
         if (!strikes(faults.crashAtName, 'crash while names change')) return
         const life = current()
         this.#world.after(random.next() * 3, () => {
@@ -212,6 +227,9 @@ export class SimulatedMember {
         const file = await disk.open(path, { create: true })
         await file.write(bytes, 0)
         await file.sync()
+        const { random, faults } = this.#world
+        if (faults.defragmentAtSnapshot > 0 && random.chance(faults.defragmentAtSnapshot))
+          this.defragment(random.next() * DEFRAGMENT_WITHIN_MS)
         return path
       },
     }
@@ -219,13 +237,24 @@ export class SimulatedMember {
     return this.#world.network.attach(host)
   }
 
-  async #serve(life: Life, port: NodePort): Promise<void> {
-    const world = this.#world
+  #runs(life: Life, port: NodePort): void {
     const node = life.lifecycle.running?.node
     if (node === undefined) return
     life.port = port
+    life.beganMs = this.#world.schedule.now
     if (node.clusterId === CLUSTER) this.#watch(life, node)
-    const { clock } = life
+  }
+
+  #serve(life: Life, port: NodePort): void {
+    const world = this.#world
+    const { clock, seen } = life
+    if (seen !== undefined) {
+      const isAlone = port.status().leader === NOBODY
+      if (isAlone) world.coverage.note('restarted member serves without a leader')
+      const hasWaited = world.schedule.now - life.beganMs >= LEADERLESS_MS
+      world.oracle.serves(port.store, seen, isAlone && hasWaited && this.#servedAs === port.memberId)
+      this.#servedAs = port.memberId
+    }
     const hub = new WatchHub(port, clock)
     const watch = { hub, electionMs: ELECTION_MS, random: world.random.next, outboxBytes: OUTBOX_BYTES }
     port.onApplied(() => {
@@ -277,11 +306,19 @@ export class SimulatedMember {
     await new Promise<void>((resolve) => {
       life.onEnd.add(resolve)
       life.clock.after(0, () => {
-        life.services = undefined
+        life.port = life.services = undefined
         life.lifecycle.stop().then(end, end)
       })
       schedule.after(5000, end)
     })
+  }
+
+  defragment(afterMs = 0): void {
+    const { life } = this
+    if (life?.port === undefined) return
+    const { port, clock } = life
+    this.#world.coverage.note('defragmentation')
+    clock.after(afterMs, () => void port.defragment().catch(() => undefined))
   }
 
   #end(life: Life): void {

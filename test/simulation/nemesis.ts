@@ -64,7 +64,7 @@ export class Disturber {
     if (strikes(rates.change)) this.#change()
     if (strikes(rates.rivalChange)) this.#rivalChange()
     if (strikes(rates.isolateLeader)) this.#isolateLeader()
-    if (strikes(rates.defragment)) this.#defragment(random.pick(members))
+    if (strikes(rates.defragment)) random.pick(members)?.defragment()
     this.replaceLost()
   }
 
@@ -161,7 +161,7 @@ export class Disturber {
     const [administrator] = this.#administrators
     if (administrator === undefined || administrator.isBusy || this.hasLost) return undefined
     const voters = members.filter(({ life }) => life?.lifecycle.status().role !== 'learner')
-    const status = voters.flatMap(({ life }) => (life?.services === undefined ? [] : [life.lifecycle.status()]))
+    const status = voters.flatMap(({ life }) => (life?.port === undefined ? [] : [life.lifecycle.status()]))
     const leader = status.find(({ role }) => role === 'leader')
     if (leader === undefined || leader.voters.length < 3 || leader.learners.length > 0) return undefined
     const isWhole = leader.peers.every(({ isActive, lag }) => isActive && lag < 50)
@@ -225,13 +225,6 @@ export class Disturber {
   #rivalChange(): void {
     const administrator = this.#world.random.pick(this.#administrators)
     if (administrator !== undefined && !this.hasLost) this.#world.begin(() => administrator.rivals())
-  }
-
-  #defragment(member: SimulatedMember | undefined): void {
-    const port = member?.life?.port
-    if (member?.life === undefined || port === undefined) return
-    this.#world.coverage.note('defragmentation')
-    member.life.clock.after(0, () => void port.defragment().catch(() => undefined))
   }
 }
 

@@ -69,6 +69,7 @@ export class Network {
   readonly #hosts = new Map<string, Host>()
   /** Where each host believes the others are; also those that came to it by themselves, as in the transport. */
   readonly #addresses = new Map<Host, Map<MemberId, string>>()
+  readonly #attachedMs = new Map<Host, number>()
   /** `a>b`: nothing gets from a to b. */
   readonly #cut = new Set<string>()
   /** `a>b`: until when everything from a to b waits. */
@@ -84,6 +85,7 @@ export class Network {
     this.#hosts.set(host.name, host)
     const urls = new Map<MemberId, string>()
     this.#addresses.set(host, urls)
+    this.#attachedMs.set(host, this.#parts.schedule.now)
     const toldMs = new Map<MemberId, number>()
     const nameOf = (id: MemberId): string | undefined => urls.get(id)
     return {
@@ -102,7 +104,7 @@ export class Network {
       },
       request: (to, payload, timeoutMs) => this.#request(host, nameOf(to), to, payload, timeoutMs),
       sendSnapshot: (message, path) => this.#sendSnapshot(host, nameOf(message.to), message, path),
-      stats: () => NO_STATS,
+      stats: (id) => ({ ...NO_STATS, connectedSinceMs: this.#connectedSinceMs(host, nameOf(id)) }),
       close: async () => this.detach(host),
     }
   }
@@ -110,6 +112,16 @@ export class Network {
   detach(host: Host): void {
     if (this.#hosts.get(host.name) === host) this.#hosts.delete(host.name)
     this.#addresses.delete(host)
+    this.#attachedMs.delete(host)
+  }
+
+  /** On the clock of `from`. A link that is cut is known to be from then on, as if a connection had been closed. */
+  #connectedSinceMs(from: Host, name: string | undefined): number | undefined {
+    const to = name === undefined ? undefined : this.#hosts.get(name)
+    if (to === undefined || to.clock.isDead || this.#isCut(from.name, to.name)) return undefined
+    const { now } = this.#parts.schedule
+    const sinceMs = Math.max(this.#attachedMs.get(from) ?? now, this.#attachedMs.get(to) ?? now)
+    return from.clock.monotonicMs() - (now - sinceMs)
   }
 
   cut(from: string, to: string): void {

@@ -33,6 +33,10 @@ export interface Seen {
   role: string
   leader: MemberId
   revision: number
+  /** No answer is older: what was committed when this life began. */
+  oldestAnswer: number
+  /** Committed by what it found on its disk. */
+  found: number
   compacted: number
   applied: number
   configIndex: number
@@ -69,6 +73,8 @@ export class Oracle {
   readonly #toldTerm = new Map<MemberId, number>()
   /** What each member has, or had when it ended, on its disk. */
   readonly #durable = new Map<MemberId, DurableLog>()
+  /** That any member has applied. */
+  #newestRevision = 1
 
   constructor(coverage: Coverage) {
     this.#coverage = coverage
@@ -88,6 +94,8 @@ export class Oracle {
       role: raft.role.kind,
       leader: NOBODY,
       revision: store.revision,
+      oldestAnswer: this.#newestRevision,
+      found: raft.log.committed,
       compacted: store.compactedRevision,
       applied: 0,
       configIndex: 0,
@@ -95,6 +103,21 @@ export class Oracle {
       lastIndex: lastIndex(raft.log),
       pendingReads: 0,
     }
+  }
+
+  /** Clients are let in (5). `isAlone`: without a leader, which only who has served before may do, with what it has. */
+  serves({ appliedIndex, revision }: Store, seen: Seen, isAlone: boolean): void {
+    demand(appliedIndex >= seen.found, `5: ${seen.life} serves at ${appliedIndex}, but has ${seen.found} on its disk`)
+    if (isAlone) seen.oldestAnswer = revision
+  }
+
+  /** Told to a client, of the state as it is now. */
+  answered(revision: bigint, seen: Seen): void {
+    const oldest = seen.oldestAnswer
+    demand(
+      revision >= oldest,
+      `5: ${seen.life} answers at revision ${revision}, but began when ${oldest} was committed`,
+    )
   }
 
   /** After every step of a process. */
@@ -185,7 +208,8 @@ export class Oracle {
       // In a later term nobody votes in this one again.
       const isVoteDurable = durable.term > term || (durable.term === term && durable.vote === candidate)
       demand(!isVote || isVoteDurable, `8: ${name} sent a ${kind} that a crash could make it forget`)
-      if (kind === 'append-response' && !message.isRejected)
+      // What has been overwritten by then was as good as on disk to the leader of that term: it is deposed.
+      if (kind === 'append-response' && !message.isRejected && durable.term <= term)
         demand(message.index <= durable.lastIndex, `8: ${name} acknowledged entry ${message.index} before its fsync`)
     }
     if (!isBinding(message)) return
@@ -201,6 +225,7 @@ export class Oracle {
     demand(revision >= seen.revision, `5: the revision of ${seen.name} went from ${seen.revision} to ${revision}`)
     demand(compactedRevision >= seen.compacted, `5: the compacted revision of ${seen.name} went back`)
     seen.revision = revision
+    this.#newestRevision = Math.max(this.#newestRevision, revision)
     seen.compacted = compactedRevision
     seen.applied = appliedIndex
     this.checker.applied(appliedIndex, revision * 1e6 + compactedRevision + 1)

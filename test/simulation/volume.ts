@@ -5,6 +5,7 @@
  */
 import { dirname } from 'node:path'
 import { crc32 } from '@node-rs/crc32'
+import { assert } from '../../lib/assert.ts'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import type { Backend, BackendSize, ScanOptions, Table, TableEntry, Write } from '../../node-server/mvcc/backend.ts'
 import { MemoryBackend } from '../../node-server/mvcc/memory-backend.ts'
@@ -48,6 +49,7 @@ class SimulatedBackend implements Backend {
   /** Where the number of the state stands. */
   #slot: number
   #last: Promise<void> = Promise.resolve()
+  #isClosed = false
 
   constructor(disk: Disk, states: States, path: string, found: { state: DatabaseState; slot: number }) {
     this.#disk = disk
@@ -57,16 +59,22 @@ class SimulatedBackend implements Backend {
     this.#slot = found.slot
   }
 
+  /** LMDB refuses whoever uses what was closed, or worse. */
+  get #open(): DatabaseState {
+    assert(!this.#isClosed, `the database ${this.#path} is open`)
+    return this.#state
+  }
+
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
-    return this.#state.tables.get(table, key)
+    return this.#open.tables.get(table, key)
   }
 
   scan(table: Table, start: Uint8Array, end: Uint8Array | undefined, options?: ScanOptions): Iterable<TableEntry> {
-    return this.#state.tables.scan(table, start, end, options)
+    return this.#open.tables.scan(table, start, end, options)
   }
 
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
-    return this.#state.tables.count(table, start, end)
+    return this.#open.tables.count(table, start, end)
   }
 
   commit(writes: readonly Write[]): Promise<void> {
@@ -74,7 +82,7 @@ class SimulatedBackend implements Backend {
   }
 
   async #commit(writes: readonly Write[]): Promise<void> {
-    const tables = this.#state.tables.copy()
+    const tables = this.#open.tables.copy()
     await tables.commit(writes)
     const writtenBytes = writes.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
     const next = this.#states.add(tables, this.#state.sizeBytes + writtenBytes)
@@ -84,22 +92,24 @@ class SimulatedBackend implements Backend {
   }
 
   size(): BackendSize {
-    const { sizeBytes } = this.#state
+    const { sizeBytes } = this.#open
     return { totalBytes: sizeBytes, inUseBytes: sizeBytes }
   }
 
   async writeSnapshot(path: string): Promise<void> {
-    await writeNumber(this.#disk, path, this.#state.number, 0)
+    await writeNumber(this.#disk, path, this.#open.number, 0)
   }
 
-  defragment(temporaryPath: string, path: string): Promise<void> {
-    return this.#alone(() => this.#defragment(temporaryPath, path))
+  defragment(temporaryPath: string, takePath: () => string | undefined): Promise<void> {
+    return this.#alone(() => this.#defragment(temporaryPath, takePath))
   }
 
-  async #defragment(temporaryPath: string, path: string): Promise<void> {
-    const { tables } = this.#state
+  async #defragment(temporaryPath: string, takePath: () => string | undefined): Promise<void> {
+    const { tables } = this.#open
     const next = this.#states.add(tables, tables.size().totalBytes)
     await writeNumber(this.#disk, temporaryPath, next.number, 0)
+    const path = takePath()
+    if (path === undefined) return
     await this.#disk.rename(temporaryPath, path)
     await this.#disk.syncDirectory(dirname(path))
     this.#path = path
@@ -116,6 +126,7 @@ class SimulatedBackend implements Backend {
 
   async close(): Promise<void> {
     await this.#last
+    this.#isClosed = true
   }
 }
 

@@ -62,9 +62,13 @@ export class Watcher {
         stream?.cancel()
         resolve()
       }
+      const seen = member.life?.seen
       const onResponse = (bytes: Uint8Array): void => {
         record.told.push({ atMs: world.schedule.now, bytes })
-        if (this.#take(WatchResponse.decode(bytes), startRevision)) leave()
+        const response = WatchResponse.decode(bytes)
+        // Events of the past come with the revisions of then.
+        if (response.created && seen !== undefined) world.oracle.answered(response.header?.revision ?? 0n, seen)
+        if (this.#take(response, startRevision)) leave()
       }
       const readMs = (): number => {
         if (!this.#isSlow) return 0

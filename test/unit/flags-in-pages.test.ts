@@ -19,9 +19,10 @@ const SOURCES: Readonly<Record<string, string>> = {
   'npm run test:chaos': 'test/chaos/main.ts',
   'npm run test:conformance': 'test/conformance/main.ts',
   'npm run test:mutants': 'test/mutants/main.ts',
+  'npm run test:torture': 'test/torture/main.ts',
   'npm run test:twin': 'test/twin/options.ts',
 }
-const MEMBER = /^(npm run( --silent)? member( --)?|raftkv)/
+const MEMBER = /^(npm run( --silent)? member( --)?|raftkv|snapshot (status|restore)|check|dump)\b/
 const TOOL_OPTIONS: ReadonlySet<string> = new Set(
   [...text('node-server/tools/tools.ts').matchAll(/option\('(?:-\w, )?--([a-z-]+)/g)].map(([, name = '']) => name),
 )

@@ -19,6 +19,7 @@ const STATUS: AdminStatus = {
   commitIndex: 0,
   appliedIndex: 0,
   lastIndex: 0,
+  lastTerm: 0,
   configIndex: 0,
   voters: [],
   votersOutgoing: [],

@@ -10,7 +10,7 @@ import type { NodeProblem } from '../../node/ports.ts'
 type Problem = NodeProblem | StoreError['kind'] | ApiProblem
 
 /** What the handlers themselves refuse. */
-type ApiProblem = 'not-supported-for-learner' | 'bad-member-urls'
+type ApiProblem = 'bad-member-urls'
 
 const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   'empty-key': { code: 'InvalidArgument', message: 'etcdserver: key is not provided' },
@@ -50,6 +50,11 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   },
 
   'unhealthy-cluster': { code: 'Unavailable', message: 'etcdserver: unhealthy cluster' },
+  // etcd's table has the client's error here instead of the server's, which leaves it without its code.
+  'not-enough-started': {
+    code: 'Unknown',
+    message: 'etcdserver: re-configuration failed due to not enough started members',
+  },
   'member-not-found': { code: 'NotFound', message: 'etcdserver: member not found' },
   'member-exists': { code: 'FailedPrecondition', message: 'etcdserver: member ID already exist' },
   'peer-urls-exist': { code: 'FailedPrecondition', message: 'etcdserver: Peer URLs already exists' },

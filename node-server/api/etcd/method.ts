@@ -25,6 +25,14 @@ export interface UnaryOptions<Message> {
   readonly isForLearners?: (message: Message) => boolean
 }
 
+/** Why this member takes no such call now. */
+export function refusal(node: NodePort, context: CallContext, isForLearners = false): RpcStatus | undefined {
+  const { isStopped, isLearner, leader } = node.status()
+  if (isStopped) return statusOf('stopped')
+  if (isLearner && !isForLearners) return statusOf('not-supported-for-learner')
+  return leader === NOBODY && context.metadata('hasleader') === 'true' ? statusOf('no-leader') : undefined
+}
+
 export function unary<Message>(
   node: NodePort,
   type: MessageType<Message>,
@@ -36,12 +44,8 @@ export function unary<Message>(
     handle: (bytes, context) => {
       const message = decode(type, bytes)
       if (!message.ok) return message
-      const status = node.status()
-      if (status.isLearner && options.isForLearners?.(message.value) !== true) {
-        return err(statusOf('not-supported-for-learner'))
-      }
-      if (status.leader === NOBODY && context.metadata('hasleader') === 'true') return err(statusOf('no-leader'))
-      return handle(message.value, { bytes, context })
+      const refused = refusal(node, context, options.isForLearners?.(message.value))
+      return refused === undefined ? handle(message.value, { bytes, context }) : err(refused)
     },
   }
 }
@@ -58,11 +62,10 @@ export function stream(
   return {
     kind: 'stream',
     handle: async (calls, context) => {
-      const status = node.status()
-      if (status.isLearner) return statusOf('not-supported-for-learner')
+      const refused = refusal(node, context)
+      if (refused !== undefined) return refused
       if (context.metadata('hasleader') !== 'true')
         return Promise.race([handle(calls, context.signal), aborted(context.signal)])
-      if (status.leader === NOBODY) return statusOf('no-leader')
       const lost = new AbortController()
       const endLeaderWait = monitor.onLost(() => lost.abort())
       try {

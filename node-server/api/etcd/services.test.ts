@@ -67,6 +67,14 @@ test('a learner serves status and serializable reads only', async () => {
   assert.equal(status.isLearner, true)
 })
 
+test('a member that the cluster has removed answers nothing of what it has', async () => {
+  member.isStopped = true
+  const refused = '14 etcdserver: server stopped'
+  assert.equal(await range({ key: b('a'), serializable: true }), refused)
+  for (const method of ['KV/Put', 'Maintenance/Status', 'Maintenance/Hash', 'Cluster/MemberList', 'Lease/LeaseLeases'])
+    assert.equal(await call(`/etcdserverpb.${method}`, Buffer.alloc(0)), refused, method)
+})
+
 test('who asks for a leader is refused while there is none, whoever does not is served', async () => {
   member.leader = NOBODY
   const metadata = new Metadata()

@@ -8,10 +8,9 @@ import { sleep, type Clock } from '../../../lib/clock.ts'
 import type { CallContext, Method, RpcStatus, RpcStream } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { SnapshotRequest, SnapshotResponse } from '../../proto/generated/etcd/rpc.ts'
-import { NOBODY } from '../../../lib/ids.ts'
 import { storageVersion } from './downgrade.ts'
 import { statusOf } from './errors.ts'
-import { decode } from './method.ts'
+import { decode, refusal } from './method.ts'
 
 /** etcd's. */
 const PIECE_SIZE_BYTES = 32 * 1024
@@ -32,19 +31,21 @@ async function handle(
   stream: RpcStream,
   context: CallContext,
 ): Promise<RpcStatus | undefined> {
-  const refusal = await refuse(node, stream, context)
-  if (refusal !== undefined) return refusal
+  const malformed = await readRequest(stream)
+  if (malformed !== undefined) return malformed
+  const refused = refusal(node, context, true)
+  if (refused !== undefined) return refused
   const copy = await node.copyStore()
   if (!copy.ok) return statusOf(copy.error)
   try {
-    return await sendAll(copy.value, stream, clock)
+    // Removed while it was copied: it would pass for a backup of the cluster.
+    return node.status().isStopped ? statusOf('stopped') : await sendAll(copy.value, stream, clock)
   } finally {
     await copy.value.close()
   }
 }
 
-async function refuse(node: NodePort, stream: RpcStream, context: CallContext): Promise<RpcStatus | undefined> {
-  if (node.status().leader === NOBODY && context.metadata('hasleader') === 'true') return statusOf('no-leader')
+async function readRequest(stream: RpcStream): Promise<RpcStatus | undefined> {
   for await (const bytes of stream.requests) {
     const request = decode(SnapshotRequest, bytes)
     return request.ok ? undefined : request.error

@@ -3,13 +3,13 @@
  * goes through one queue (`outbox.ts`), so that `created` comes before events, progress after the events that it speaks
  * of, and nothing after `canceled`. Source: etcd's api/v3rpc/watch.go and mvcc/watcher.go.
  */
-import { NOBODY } from '../../../lib/ids.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import type { CallContext, RpcStatus, ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { WatchHub } from '../../node/watch-hub.ts'
 import { statusOf } from './errors.ts'
 import { LeaderMonitor } from './leader-monitor.ts'
+import { refusal } from './method.ts'
 import { DEFAULT_WATCH_OPTIONS, type WatchOptions } from './watch-options.ts'
 import { WatchStream } from './watch-stream.ts'
 
@@ -21,10 +21,9 @@ export function watchService(node: NodePort, clock: Clock, given: Partial<WatchO
     '/etcdserverpb.Watch/Watch': {
       kind: 'stream',
       handle: async (stream, context) => {
-        const status = node.status()
-        if (status.isLearner) return statusOf('not-supported-for-learner')
+        const refused = refusal(node, context)
+        if (refused !== undefined) return refused
         const isLeaderRequired = context.metadata('hasleader') === 'true'
-        if (isLeaderRequired && status.leader === NOBODY) return statusOf('no-leader')
         const watches = new WatchStream({ node, hub, clock, options }, stream)
         return serve(watches, context, isLeaderRequired ? monitor : undefined)
       },

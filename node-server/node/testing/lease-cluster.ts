@@ -30,6 +30,7 @@ export class LeaseMember implements LeaseHost {
   store = new Store(new MemoryBackend())
   /** Whether its messages reach anybody. */
   isReachable = true
+  isStopped = false
   readonly #cluster: LeaseCluster
 
   constructor(id: number, cluster: LeaseCluster) {

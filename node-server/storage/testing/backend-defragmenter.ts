@@ -22,7 +22,7 @@ async function write(store: Store): Promise<never> {
 async function defragment(store: Store, folder: string): Promise<never> {
   for (let count = 1; ; count++) {
     const name = `store-${count}.mdb`
-    await store.backend.defragment(join(folder, 'copy.db'), join(folder, name))
+    await store.backend.defragment(join(folder, 'copy.db'), () => join(folder, name))
     process.stdout.write(`moved ${name}\n`)
     for (const suffix of ['', '-lock']) rmSync(join(folder, `store-${count - 1}.mdb${suffix}`), { force: true })
   }

@@ -116,6 +116,11 @@ export class MemoryDisk implements Disk {
   /** The disk as the next process finds it. Equal choices, equal disk. */
   crash(choose: Choose): MemoryDisk {
     this.#isCrashed = true
+    return this.survivor(choose)
+  }
+
+  /** What a crash now would leave. */
+  survivor(choose: Choose): MemoryDisk {
     const next = new MemoryDisk()
     next.#root = survivingFolder(this.#root, choose, new Map())
     return next
@@ -221,6 +226,8 @@ export class MemoryDisk implements Disk {
 
   #handle(path: string, file: FileNode): DiskFile {
     return {
+      read: async (maxBytes, position) => Buffer.from(file.content.subarray(position, position + maxBytes)),
+      size: async () => file.content.length,
       write: async (bytes, position) => {
         const end = position + bytes.length
         const put = (part: Uint8Array): void => file.write(part, position)

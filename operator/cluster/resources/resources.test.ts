@@ -15,12 +15,13 @@ function raftCluster(spec: object = {}): RaftCluster {
   return parsed.value
 }
 
-const OPTIONS = { replicas: 3, defaultImage: 'registry:5000/raftkv:1', templateSize: undefined }
+const OPTIONS = { pods: { start: 0, end: 3 }, defaultImage: 'registry:5000/raftkv:1', templateSize: undefined }
 const setOf = (spec?: object, options = OPTIONS): object => statefulSet(raftCluster(spec), options)
 
 test('pods start in parallel, are replaced only on delete, and keep their volumes', () => {
   const wanted = {
     replicas: 3,
+    ordinals: { start: 0 },
     serviceName: 'kv-headless',
     podManagementPolicy: 'Parallel',
     updateStrategy: { type: 'OnDelete' },

@@ -25,8 +25,14 @@ const TERMINATION_GRACE_SECONDS = 30
 /** The user of the image. */
 const USER_ID = 1000
 
+/** From the first ordinal up to the one before `end`. */
+export interface PodRange {
+  readonly start: number
+  readonly end: number
+}
+
 export interface StatefulSetOptions {
-  readonly replicas: number
+  readonly pods: PodRange
   readonly defaultImage: string
   /** Instead of what spec and defaultImage give. */
   readonly image?: string | undefined
@@ -40,7 +46,8 @@ export function statefulSet(cluster: RaftCluster, options: StatefulSetOptions): 
     kind: 'StatefulSet',
     metadata: metadata(cluster, names.statefulSet(cluster)),
     spec: {
-      replicas: options.replicas,
+      replicas: options.pods.end - options.pods.start,
+      ordinals: { start: options.pods.start },
       serviceName: names.headlessService(cluster),
       podManagementPolicy: 'Parallel',
       updateStrategy: { type: 'OnDelete' },

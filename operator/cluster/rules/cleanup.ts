@@ -32,9 +32,10 @@ function finishScaleDown(observed: Observed, operation: Operation): Plan | undef
   const { ordinal } = operation
   // While a higher ordinal is a member, this one's pod cannot go: deleteStaleVolumes follows when it is gone.
   if ([...memberOrdinals(observed)].some((other) => other > ordinal)) return undefined
-  if (pods.has(ordinal) || (objects.statefulSet?.replicas ?? 0) > ordinal) {
+  if (pods.has(ordinal) || (objects.statefulSet?.endOrdinal ?? 0) > ordinal) {
     const message = `member ${operation.memberID} is removed, its pod ${names.pod(cluster, ordinal)} stops`
-    return inFlight('ScalingDown', message, { ...operation, step: 'RemovePod' }, [])
+    const plan = inFlight('ScalingDown', message, { ...operation, step: 'RemovePod' }, [])
+    return { ...plan, waitsFor: `StatefulSet ${names.statefulSet(cluster)}` }
   }
   const volume = volumes.get(ordinal)
   const isToGo = cluster.spec.storage.retention.whenScaled === 'Delete' && volume?.uid === operation.volumeUID

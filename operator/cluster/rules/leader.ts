@@ -2,6 +2,7 @@
 import { isFormed, type Observed } from '../observed.ts'
 import { blocked, IN_FLIGHT_MS, type Plan, waiting } from '../plan.ts'
 import { quorumOf } from '../safety.ts'
+import { remains } from './recover.ts'
 
 export function awaitLeader(observed: Observed): Plan | undefined {
   const { cluster, membership } = observed
@@ -11,7 +12,7 @@ export function awaitLeader(observed: Observed): Plan | undefined {
   const answering = membership?.voters.filter((id) => membership.activeIds.has(id)).length ?? 0
   const quorum = quorumOf(voterCount)
   if (answering >= quorum) return waiting('NoLeader', 'the members have not elected a leader yet', operation)
-  const message = `${answering} of ${voterCount} voters answer, ${quorum} are needed: bring back their pods with their volumes`
+  const message = `${answering} of ${voterCount} voters answer, ${quorum} are needed: bring back their pods with their volumes${remains(observed)}`
   return { ...blocked('QuorumLost', message, operation), requeueAfterMs: waiting('', '').requeueAfterMs }
 }
 

@@ -23,12 +23,15 @@ export function finishLearner(observed: Observed): Plan | undefined {
   if (status?.role === 'waiting' && pod !== undefined) return join(observed, membership, learner, pod)
   const peer = membership.peers.get(learner.id)
   const { maxLagEntries } = cluster.spec.scaling
-  if (peer !== undefined && peer.matchIndex > 0 && peer.lag <= maxLagEntries)
+  const isHeard = membership.activeIds.has(learner.id)
+  if (isHeard && peer !== undefined && peer.matchIndex > 0 && peer.lag <= maxLagEntries)
     return promote(observed, membership, learner)
   const message =
     peer === undefined || peer.matchIndex === 0
       ? `${learner.name} has not answered the leader yet`
-      : `${learner.name} is ${peer.lag} entries behind`
+      : !isHeard
+        ? `${learner.name} does not answer the leader`
+        : `${learner.name} is ${peer.lag} entries behind`
   const operation = { ...operationOf(observed, learner, 'CatchUp'), message }
   return waiting('ScalingUp', message, operation)
 }

@@ -11,7 +11,7 @@ import { serviceAccount } from '../resources/service-account.ts'
 import { clientService, headlessService } from '../resources/services.ts'
 import { imageOf, statefulSet } from '../resources/stateful-set.ts'
 import { templateHash } from '../resources/template-hash.ts'
-import { desiredReplicas } from './replicas.ts'
+import { desiredPods } from './replicas.ts'
 
 /** Nothing of ours is made or changed while a name that we need is somebody else's. */
 export function takenNames(observed: Observed): Plan | undefined {
@@ -65,7 +65,7 @@ export function memberImage({ cluster, defaultImage }: Observed): string {
 
 function desiredStatefulSet(observed: Observed): ApplyObject {
   return statefulSet(observed.cluster, {
-    replicas: desiredReplicas(observed),
+    pods: desiredPods(observed),
     defaultImage: observed.defaultImage,
     image: memberImage(observed),
     templateSize: observed.objects.statefulSet?.templateSize,

@@ -1,15 +1,22 @@
 /**
  * The quorum is lost for good, and somebody names the member to go on with and acknowledges what that may lose: it
  * becomes a cluster of itself alone; then the others, whose data is now another history, start over with empty volumes
- * and join one by one. A request is for the loss at hand: one that finds the quorum there is refused for ever. Pure.
+ * and join one by one. Whose log is further than the survivor's is named instead. A request is for the loss at hand: one
+ * that finds the quorum there is refused for ever.
+ *
+ * Until two voters have the survivor's data, the former members' volumes are kept, all but the one whose place the next
+ * member takes: no pod runs on them (replicas.ts). Pure.
  */
 import { conditionStatus } from '../../api/conditions.ts'
-import { isFormed, type Observed, type ObservedPod } from '../observed.ts'
+import { describeEnd, furthest, isAhead } from '../log-end.ts'
+import { formerOrdinals, isFormed, memberOrdinals, type Observed, type ObservedPod } from '../observed.ts'
 import { newOperation } from '../operation.ts'
-import { type Action, blocked, inFlight, type Plan, waiting } from '../plan.ts'
-import { podRef } from '../resources/names.ts'
-import { healthyVoters, quorumOf } from '../safety.ts'
+import { blocked, inFlight, type Plan, waiting } from '../plan.ts'
+import { healthyVoters, isOnTwoVoters, quorumOf } from '../safety.ts'
+import { names } from '../resources/names.ts'
 import { deleteVolume } from './cleanup.ts'
+import { hasOrdinal } from './removal.ts'
+import { desiredPods } from './replicas.ts'
 
 export function recover(observed: Observed): Plan | undefined {
   const { cluster, membership } = observed
@@ -22,24 +29,59 @@ export function recover(observed: Observed): Plan | undefined {
     return undefined
   // Said first, done at the next look: what is asked for on a moment's silence is not done.
   if (conditionStatus(conditions, 'QuorumLost') !== 'True') return undefined
-  const answering = [...observed.pods.values()].filter((pod) => hasData(observed, pod))
-  const survivor = answering.find(({ name, status }) => [name, status?.memberId].includes(request.survivor))
-  if (survivor?.status === undefined || survivor.adminUrl === undefined)
-    return blocked(
-      'QuorumLost',
-      `${request.survivor} is to survive and does not answer: it must run to be recovered`,
-      operation,
-    )
-  const own = survivor.status
-  const ahead = answering.find(({ status }) => (status?.lastIndex ?? 0) > own.lastIndex)
-  if (ahead !== undefined) {
-    const message = `${ahead.name} has more than ${survivor.name} (log index ${ahead.status?.lastIndex}, not ${own.lastIndex}): name it as the survivor`
-    return blocked('QuorumLost', message, operation)
-  }
-  return recoverFrom(observed, survivor, own, request.id)
+  const answering = candidates(observed)
+  const survivor = answering.find(({ name, status }) => [name, status.memberId].includes(request.survivor))
+  const refusal =
+    survivor === undefined
+      ? `${request.survivor} is to survive and does not answer: it must run to be recovered${remains(observed)}`
+      : refusalOf(survivor, answering)
+  if (survivor === undefined || refusal !== undefined) return blocked('QuorumLost', refusal ?? '', operation)
+  return recoverFrom(observed, survivor, request.id)
 }
 
-function recoverFrom(observed: Observed, survivor: ObservedPod, own: Member, requestId: string): Plan {
+/** Of those that answer, which one to go on with, and what no longer answers; empty when nobody does. */
+export function remains(observed: Observed): string {
+  const best = furthest(candidates(observed), ({ status }) => status)
+  if (best === undefined) return ''
+  const lost = missing(observed, best)
+  const loss = lost === 0 ? '' : `, and at least ${lost} entries that were acknowledged are on nobody who answers`
+  return `. Of those that answer ${best.name} has most (${describeEnd(best.status)})${loss}`
+}
+
+type Candidate = ObservedPod & { readonly status: NonNullable<ObservedPod['status']> }
+
+/** Members that answer and have data of the history in force. */
+function candidates(observed: Observed): readonly Candidate[] {
+  const former = formerOrdinals(observed)
+  return [...observed.pods.values()].filter(
+    (pod): pod is Candidate =>
+      pod.status?.clusterId === observed.cluster.recorded.clusterID &&
+      !['waiting', 'removed'].includes(pod.status.role) &&
+      !former.has(pod.ordinal),
+  )
+}
+
+/** Entries up to the highest commit index that was ever told, of which the log has none. */
+function missing({ cluster }: Observed, { status }: Candidate): number {
+  return Math.max(0, cluster.recorded.commitIndex - status.lastIndex)
+}
+
+function refusalOf(survivor: Candidate, answering: readonly Candidate[]): string | undefined {
+  const ahead = answering.filter(({ status }) => isAhead(status, survivor.status) === true)
+  const best = furthest(ahead, ({ status }) => status)
+  if (best !== undefined) {
+    const ends = `it ends at ${describeEnd(best.status)}, and ${survivor.name} at ${describeEnd(survivor.status)}`
+    return `${best.name} has more than ${survivor.name} (${ends}): name ${best.name} as the survivor`
+  }
+  const open = answering.find(({ status }) => isAhead(status, survivor.status) === undefined)
+  if (open === undefined) return undefined
+  const silent = [open, survivor].filter(({ status }) => status.lastTerm === undefined).map(({ name }) => name)
+  const todo = 'set spec.image to one that does, and delete these pods; their volumes stay'
+  return `whether ${open.name} has more than ${survivor.name} cannot be told: ${silent.join(' and ')} runs a version that does not say the term of its last entry: ${todo}`
+}
+
+function recoverFrom(observed: Observed, survivor: Candidate, requestId: string): Plan {
+  const { status: own } = survivor
   const operation = newOperation(observed, {
     type: 'Recover',
     step: 'Recover',
@@ -56,35 +98,69 @@ function recoverFrom(observed: Observed, survivor: ObservedPod, own: Member, req
     memberId: own.memberId,
     expectedConfigIndex: own.configIndex,
   }
-  const others = [...observed.volumes.values()].filter(({ ordinal }) => ordinal !== survivor.ordinal)
-  const staleVolumes = others.map(({ uid }) => uid)
-  return inFlight('Recovering', `${survivor.name} goes on alone, as was asked for`, operation, [
+  const isEmpty = (ordinal: number): boolean => observed.pods.get(ordinal)?.status?.role === 'waiting'
+  const stale = [...observed.volumes.values()].filter(
+    ({ ordinal }) => ordinal !== survivor.ordinal && !isEmpty(ordinal),
+  )
+  const staleVolumes = stale.map(({ uid }) => uid)
+  const history = { term: own.term, configIndex: own.configIndex, commitIndex: own.commitIndex }
+  const lost = missing(observed, survivor)
+  const loss = lost === 0 ? '' : `; at least ${lost} entries that were acknowledged are lost`
+  return inFlight('Recovering', `${survivor.name} goes on alone, as was asked for${loss}`, operation, [
     { kind: 'record-operation', operation },
-    { kind: 'recover', url: survivor.adminUrl ?? '', request, staleVolumes },
+    { kind: 'recover', url: survivor.adminUrl ?? '', request, staleVolumes, history },
   ])
 }
 
-type Member = NonNullable<ObservedPod['status']>
-
-function hasData({ cluster }: Observed, { status }: ObservedPod): boolean {
-  return status?.clusterId === cluster.recorded.clusterID && !['waiting', 'removed'].includes(status.role)
+/** One by one while the survivor alone has the data, the rest at once when two voters have it. */
+export function emptyFormer(observed: Observed): Plan | undefined {
+  const { cluster, membership, volumes } = observed
+  if (membership?.leader === undefined) return undefined
+  const former = [...formerOrdinals(observed)]
+  if (former.length === 0) return undefined
+  const isSafe = isOnTwoVoters(observed)
+  if (!isSafe && (isJoined(observed) || isPlaceFree(observed))) return undefined
+  const places = isSafe ? former : nextPlaces(observed)
+  const next = isSafe ? places : places.filter((ordinal) => isAbandoned(observed, ordinal)).slice(0, 1)
+  if (next.length === 0) {
+    const list = places.map((ordinal) => names.pod(cluster, ordinal)).join(' or ')
+    return waiting('Recovering', `waits for ${list} to stop, to make a place for the next member`)
+  }
+  const toGo = [...volumes.values()].filter(({ ordinal }) => next.includes(ordinal))
+  const actions = toGo.flatMap((volume) => deleteVolume(observed, volume))
+  if (isSafe && actions.length === 0) return undefined
+  const list = toGo.map(({ name }) => name).join(', ')
+  return { ...waiting('Recovering', `what the former members had is deleted: ${list}`), actions }
 }
 
-/** All at once: together, former members might still form a quorum of the configuration that they know. */
-export function emptyFormer(observed: Observed): Plan | undefined {
-  const { cluster, membership, pods, volumes } = observed
-  if (membership?.leader === undefined) return undefined
-  const members = new Set(membership.members.map(({ ordinal }) => ordinal))
-  const stale = [...volumes.values()].filter(
-    ({ uid, ordinal }) => cluster.recorded.staleVolumes.includes(uid) && !members.has(ordinal),
+/** Somebody is on the way to be the second voter. */
+function isJoined({ membership }: Observed): boolean {
+  const others = membership?.members.filter(({ id }) => id !== membership.leader?.memberId) ?? []
+  return others.some(hasOrdinal)
+}
+
+/** A wanted member has a place beside or among the pods that run in which no former one was. */
+function isPlaceFree(observed: Observed): boolean {
+  const { start, end } = desiredPods(observed)
+  const [members, former] = [memberOrdinals(observed), formerOrdinals(observed)]
+  const { replicas } = observed.cluster.spec
+  return Array.from({ length: Math.min(end + 1, replicas) }, (_, ordinal) => ordinal).some(
+    (ordinal) => ordinal >= start && !members.has(ordinal) && !former.has(ordinal),
   )
-  const actions = stale.flatMap((volume): readonly Action[] => {
-    const pod = pods.get(volume.ordinal)
-    if (pod === undefined || pod.isTerminating) return deleteVolume(observed, volume)
-    const podGoes = { kind: 'delete-object', ref: podRef(cluster, pod.name), uid: pod.uid } as const
-    return [...deleteVolume(observed, volume), podGoes]
-  })
-  if (actions.length === 0) return undefined
-  const list = stale.map(({ name }) => name).join(', ')
-  return { ...waiting('Recovering', `what the former members had is deleted: ${list}`), actions }
+}
+
+/** Beside the pods that run, since a StatefulSet has one range; first the one whose volume is on its way already. */
+function nextPlaces(observed: Observed): readonly number[] {
+  const { start, end } = desiredPods(observed)
+  const former = formerOrdinals(observed)
+  const places = [...(end < observed.cluster.spec.replicas ? [end] : []), start - 1].filter((place) =>
+    former.has(place),
+  )
+  const isGoing = (ordinal: number): boolean => observed.volumes.get(ordinal)?.isTerminating === true
+  return places.toSorted((a, b) => Number(isGoing(b)) - Number(isGoing(a)))
+}
+
+/** No pod holds its volume: one whose node is gone would hold it for ever. */
+function isAbandoned({ pods, volumes }: Observed, ordinal: number): boolean {
+  return !pods.has(ordinal) || volumes.get(ordinal)?.isTerminating === true
 }

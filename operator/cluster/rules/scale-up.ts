@@ -6,16 +6,18 @@ import { blocked, inFlight, type Plan, waiting } from '../plan.ts'
 import { names, peerUrl } from '../resources/names.ts'
 import { deleteVolume } from './cleanup.ts'
 import { foreignVolume } from './form.ts'
-import { hasStaleVolume } from './replicas.ts'
+import { desiredPods, hasStaleVolume } from './replicas.ts'
 
 export function scaleUp(observed: Observed): Plan | undefined {
   const { cluster, membership, pods, volumes, foreignVolumes } = observed
   if (membership === undefined) return undefined
   const members = memberOrdinals(observed)
+  // After a recovery the places nearest to the survivor come first.
+  const { start } = desiredPods(observed)
   const ordinal = Array.from({ length: cluster.spec.replicas }, (_, index) => index).find(
-    (index) => !members.has(index),
+    (index) => index >= start && !members.has(index),
   )
-  if (ordinal === undefined) return undefined
+  if (ordinal === undefined) return start === 0 ? undefined : awaitFormer(names.pod(cluster, start - 1))
   const foreign = foreignVolumes.get(ordinal)
   if (foreign !== undefined) return foreignVolume([foreign], observed)
   const pod = pods.get(ordinal)
@@ -42,6 +44,10 @@ export function scaleUp(observed: Observed): Plan | undefined {
     )
   }
   return addLearner(observed, membership, pod)
+}
+
+function awaitFormer(name: string): Plan {
+  return waiting('ScalingUp', `${name} starts once two voters have the data and its former volume is gone`)
 }
 
 function addLearner(observed: Observed, membership: Membership, pod: ObservedPod): Plan | undefined {

@@ -10,6 +10,7 @@ import type {
 } from '../../../lib/admin-api.ts'
 import { unreachable } from '../../../lib/assert.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
+import type { LogEnd } from '../log-end.ts'
 import { quorumOf } from '../safety.ts'
 
 export interface Disk {
@@ -45,7 +46,7 @@ export class FakeCluster {
   members: readonly FakeMember[] = []
   isLearnerStuck = false
   /** Where a member's log ends, if not where all end. */
-  readonly lastIndexOf = new Map<string, number>()
+  readonly ends = new Map<string, LogEnd>()
   alarms: readonly AdminAlarm[] = []
   /** Every configuration that there was, by size of its voters. */
   readonly history: number[] = []
@@ -162,6 +163,7 @@ export class FakeCluster {
       this.voters = [memberId]
       this.learners = []
       this.members = this.members.filter(({ id }) => id === memberId)
+      this.ends.clear()
       this.configIndex += 3
       this.history.push(1)
       this.elect()
@@ -198,7 +200,9 @@ export class FakeCluster {
       leader: known.leader,
       commitIndex: Math.max(100, known.configIndex),
       appliedIndex: 100,
-      lastIndex: this.lastIndexOf.get(disk.memberId) ?? Math.max(100, known.configIndex),
+      lastIndex: Math.max(100, known.configIndex),
+      lastTerm: known.term,
+      ...this.ends.get(disk.memberId),
       configIndex: known.configIndex,
       voters: known.voters,
       votersOutgoing: [],

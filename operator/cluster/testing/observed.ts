@@ -77,5 +77,6 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     foreignPods: [],
     foreignVolumes: new Map(),
     membership: found,
+    unread: [],
   }
 }

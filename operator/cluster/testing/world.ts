@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import type { AdminError, AdminStatus } from '../../../lib/admin-api.ts'
+import { AssertionFailed } from '../../../lib/assert.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { API_VERSION, KIND } from '../../api/raft-cluster.ts'
 import {
@@ -24,10 +25,17 @@ import { type Disk, FakeCluster } from './fake-cluster.ts'
 export const KEY = { namespace: 'ns', name: 'kv' }
 const UNREACHABLE = { kind: 'unreachable', message: 'connection refused' } as const
 
-/** The operator's process ends here. */
-export class Crash extends Error {}
+/** The operator's process ends here, as a failed assertion ends it. */
+export class Crash extends AssertionFailed {}
 
 type Json = Readonly<Record<string, unknown>>
+
+/** A call to the API server; no name where all of a kind are listed. */
+export interface ApiCall {
+  readonly verb: 'get' | 'list' | 'apply' | 'apply status' | 'create' | 'delete' | 'patch'
+  readonly kind: string
+  readonly name: string
+}
 
 export class World {
   readonly objects = new Map<string, KubeObject>()
@@ -48,6 +56,10 @@ export class World {
   readonly broken = new Set<string>()
   /** Kinds that the operator may not touch. */
   readonly forbidden = new Set<string>()
+  /** Calls to the API server so far. */
+  readonly calls: ApiCall[] = []
+  /** What becomes of a call instead of its effect. */
+  answer: (call: ApiCall) => Error | undefined = () => undefined
   defaultImage = 'image:1'
   nowMs = Date.parse('2030-01-01T00:00:00Z')
   clusterIds = new Set<string>()
@@ -93,6 +105,11 @@ export class World {
     return Number(field(this.get('StatefulSet', KEY.name), 'spec')['replicas'] ?? 0)
   }
 
+  /** Ordinals whose pods the StatefulSet has. */
+  ordinals(): readonly number[] {
+    return ordinalsOf(field(this.get('StatefulSet', KEY.name), 'spec'))
+  }
+
   setReplicas(replicas: number): void {
     const set = this.get('StatefulSet', KEY.name)
     if (set !== undefined) this.put({ ...set, spec: { ...field(set, 'spec'), replicas } })
@@ -129,14 +146,15 @@ export class World {
       const ordinal = ordinalOf(KEY.name, pod.metadata.name) ?? 0
       const { phase } = field(pod, 'status')
       const isOver = phase === 'Succeeded' || phase === 'Failed'
-      if (set === undefined || ordinal >= this.replicas() || isOver) this.objects.delete(`Pod/${pod.metadata.name}`)
+      if (set === undefined || !this.ordinals().includes(ordinal) || isOver)
+        this.objects.delete(`Pod/${pod.metadata.name}`)
     }
     for (const volume of this.all('PersistentVolumeClaim')) {
       const isUsed = this.get('Pod', volume.metadata.name.replace(/^data-/, '')) !== undefined
       if (volume.metadata.deletionTimestamp !== undefined && !isUsed)
         this.objects.delete(`PersistentVolumeClaim/${volume.metadata.name}`)
     }
-    if (set !== undefined) for (let ordinal = 0; ordinal < this.replicas(); ordinal++) this.#startPod(set, ordinal)
+    if (set !== undefined) for (const ordinal of this.ordinals()) this.#startPod(set, ordinal)
     for (const disk of this.cluster.alive.values()) disk.age++
     this.settleMembers()
   }
@@ -224,32 +242,45 @@ export class World {
 
   #reader(): KubeReader {
     return {
-      get: (ref) => this.#read(ref, () => this.get(ref.kind, ref.name)),
-      list: (query) => this.#read(query, () => this.all(query.kind)),
+      get: (ref) => this.#read({ verb: 'get', ...ref }, () => this.get(ref.kind, ref.name)),
+      list: (query) => this.#read({ verb: 'list', ...query, name: '' }, () => this.all(query.kind)),
     }
   }
 
-  async #read<T>({ kind, namespace }: { kind: string; namespace: string }, read: () => T): Promise<T> {
+  async #read<T>(call: ApiCall & { readonly namespace: string }, read: () => T): Promise<T> {
+    const { kind, namespace } = call
     assert.equal(namespace, KEY.namespace, 'nothing of another namespace is looked at')
+    this.#called(call)
     const verb = `cannot read resource "${kind}" in the namespace "${namespace}"`
     if (this.forbidden.has(kind)) throw new KubeError({ kind: 'forbidden', message: `User "operator" ${verb}` })
     return read()
   }
 
   #writer(hooks: Hooks): KubeWriter {
-    const change = <T>(effect: () => T): Promise<T> => around(hooks, 'kube', effect)
+    const change = <T>(verb: ApiCall['verb'], kind: string, name: string, effect: () => T): Promise<T> =>
+      around(hooks, 'kube', () => {
+        this.#called({ verb, kind, name })
+        return effect()
+      })
     return {
-      apply: (object) => change(() => this.#apply(object)),
-      applyStatus: (object) => change(() => this.#applyStatus(object)),
-      create: (object) => change(() => this.put(object)),
-      delete: (ref, { uid }) => change(() => this.#delete(ref, uid)),
+      apply: (object) => change('apply', object.kind, object.metadata.name, () => this.#apply(object)),
+      applyStatus: (object) =>
+        change('apply status', object.kind, object.metadata.name, () => this.#applyStatus(object)),
+      create: (object) => change('create', object.kind, object.metadata.name, () => this.put(object)),
+      delete: (ref, { uid }) => change('delete', ref.kind, ref.name, () => this.#delete(ref, uid)),
       patchFinalizers: ({ kind, name }, _version, finalizers) =>
-        change(() => {
+        change('patch', kind, name, () => {
           const object = this.get(kind, name)
           assert(object !== undefined)
           return this.put({ ...object, metadata: { ...object.metadata, finalizers } })
         }),
     }
+  }
+
+  #called(call: ApiCall): void {
+    this.calls.push(call)
+    const error = this.answer(call)
+    if (error !== undefined) throw error
   }
 
   #apply(object: ApplyObject): KubeObject {
@@ -259,10 +290,10 @@ export class World {
     const present = this.get(object.kind, object.metadata.name)
     if (object.kind === 'StatefulSet') {
       const voters = this.cluster.members.filter(({ id }) => this.cluster.voters.includes(id))
-      const highest = Math.max(-1, ...voters.map(({ name }) => ordinalOf(KEY.name, name) ?? -1))
-      const replicas = Number(field(object, 'spec')['replicas'])
+      const ordinals = new Set(ordinalsOf(field(object, 'spec')))
       const isAsleep = field(this.resource(), 'spec')['replicas'] === 0
-      assert(isAsleep || replicas > highest, 'no voter loses its pod by a count')
+      const isKept = voters.every(({ name }) => ordinals.has(ordinalOf(KEY.name, name) ?? -1))
+      assert(isAsleep || isKept, 'no voter loses its pod by a count')
     }
     return this.put({ ...present, ...object, metadata: { ...present?.metadata, ...object.metadata } })
   }
@@ -362,6 +393,11 @@ async function around<T>(hooks: Hooks, what: 'kube' | 'admin', effect: () => T):
   const result = effect()
   hooks.after?.(what)
   return result
+}
+
+function ordinalsOf(set: Json): readonly number[] {
+  const start = Number(field(set, 'ordinals')['start'] ?? 0)
+  return Array.from({ length: Number(set['replicas'] ?? 0) }, (_, index) => start + index)
 }
 
 export function field(object: object | undefined, name: string): Json {

@@ -92,13 +92,27 @@ const LEARNERS: readonly Case[] = [
   },
 ]
 
+/** The last of all: neither can be used any more. */
+const LOST: readonly Case[] = [
+  {
+    name: 'cluster: a second voter, and a third while the second has never started',
+    needsNewServers: true,
+    run: async (twin) => {
+      await twin.call(MEMBER_ADD, { peerURLs: ['http://127.0.0.1:3'] }, { relax: withoutNewIds })
+      await twin.call(MEMBER_ADD, { peerURLs: ['http://127.0.0.1:4'] })
+      await sleep(2000) // by then they have no leader
+      await twin.call(MEMBER_ADD, { peerURLs: ['http://127.0.0.1:4'] })
+    },
+  },
+]
+
 /** Members in an order of their own and without IDs: a new ID has the time in it, and members are ordered by theirs. */
 function withoutNewIds(answer: Tree): Tree {
   if (typeof answer !== 'object' || !('members' in answer)) return answer
   const { members, member, ...rest } = answer
   const list = Array.isArray(members) ? members.map(withoutId) : []
-  const isLearner = (each: Tree): number => (JSON.stringify(each).includes('"isLearner":true') ? 1 : 0)
-  return { ...rest, members: list.toSorted((a, b) => isLearner(a) - isLearner(b)), member: withoutId(member) }
+  const isNew = (each: Tree): number => (JSON.stringify(each).includes('"name":"twin"') ? 0 : 1)
+  return { ...rest, members: list.toSorted((a, b) => isNew(a) - isNew(b)), member: withoutId(member) }
 }
 
 type Fields = Exclude<Tree, string | number | boolean | undefined | readonly Tree[]>
@@ -219,4 +233,4 @@ const NO_REQUESTS: readonly Case[] = [
   },
 ]
 
-export const OTHER_CASES: readonly Case[] = [...CLUSTER, ...LEARNERS, ...MAINTENANCE, ...AUTH, ...NO_REQUESTS]
+export const OTHER_CASES: readonly Case[] = [...CLUSTER, ...LEARNERS, ...MAINTENANCE, ...AUTH, ...NO_REQUESTS, ...LOST]

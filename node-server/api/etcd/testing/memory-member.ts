@@ -28,6 +28,7 @@ export class MemoryMember implements NodePort {
   /** Answered instead of doing anything, when set. */
   problem: NodeProblem | undefined
   isLearner = false
+  isStopped = false
   leader: MemberId = OWN_ID
   barriers = 0
   proposals = 0
@@ -42,6 +43,7 @@ export class MemoryMember implements NodePort {
       commitIndex: this.store.appliedIndex,
       appliedIndex: this.store.appliedIndex,
       isLearner: this.isLearner,
+      isStopped: this.isStopped,
     }
   }
 

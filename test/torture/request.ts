@@ -1,0 +1,27 @@
+/** What the torture asks of the process that has the store open, and what that answers. Both carry the request's number. */
+import type { Commit, TorturedTable } from './content.ts'
+import type { Rows } from './rows.ts'
+
+export type Order =
+  /** Opens the file, or makes it. */
+  | { readonly kind: 'open'; readonly path: string }
+  | { readonly kind: 'close' }
+  | { readonly kind: 'commit'; readonly commit: Commit }
+  | { readonly kind: 'copy'; readonly path: string }
+  | { readonly kind: 'defragment'; readonly temporaryPath: string; readonly path: string }
+  /** Of the open store, or of a file that nobody has open. */
+  | { readonly kind: 'read'; readonly path?: string }
+  /** Begins a scan and keeps it. */
+  | { readonly kind: 'hold'; readonly table: TorturedTable }
+  /** Goes on with that scan to its end. */
+  | { readonly kind: 'release' }
+
+export interface Request {
+  readonly number: number
+  readonly order: Order
+}
+
+export type Answer = { readonly number: number } & ({ readonly outcome: Outcome } | { readonly failure: string })
+
+/** What was read, by `read` of all tables, by `release` of the one. */
+export type Outcome = { readonly rows?: Rows; readonly held?: Uint8Array }

@@ -1,0 +1,243 @@
+/**
+ * One seed: a store that is tortured in a process of its own, step by step. After each step, and after each death, all that
+ * the store holds is what the model says; after a death that may be the model after any of the commits that were not
+ * answered. Copies are made often: the library makes none of a file in which a page is neither in use nor free.
+ *
+ * What was found wrong is in the result; nothing is thrown for it. One store at a time: at most 2 GiB on the disk while a
+ * copy of the largest file is made, and some 500 MB of memory for both processes.
+ */
+import { existsSync, statSync } from 'node:fs'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { assert } from '../../lib/assert.ts'
+import type { Commit, TorturedTable } from './content.ts'
+import { Model } from './model.ts'
+import { steps, type Step, type StepKind } from './plan.ts'
+import type { Order } from './request.ts'
+import { difference, emptyRows, type Rows } from './rows.ts'
+import { ProcessEnded, Tortured } from './tortured.ts'
+
+export interface TortureOptions {
+  readonly seed: number
+  readonly maxSteps: number
+  /** No step begins after it, by `performance.now()`. */
+  readonly untilMs: number
+  /** The store of a run that failed stays on the disk. */
+  readonly isKept: boolean
+}
+
+export interface TortureResult {
+  /** What is wrong, after which step, and where the store lies. */
+  readonly problem: string | undefined
+  readonly steps: ReadonlyMap<StepKind, number>
+  readonly commits: number
+  readonly kills: number
+  readonly largestFileBytes: number
+}
+
+/** The content is 40 MB at the most, and pages wait for a held scan; a file beyond this does not use its free pages. */
+const MAX_FILE_BYTES = 1024 ** 3
+
+export async function torture({ seed, maxSteps, untilMs, isKept }: TortureOptions): Promise<TortureResult> {
+  const directory = await mkdtemp(join(tmpdir(), 'raftkv-torture-'))
+  const run = new Run(directory)
+  let problem: string | undefined
+  let number = 0
+  try {
+    await run.start()
+    for (const step of steps(seed)) {
+      if (step.number > maxSteps || performance.now() >= untilMs) break
+      number = step.number
+      await run.take(step)
+    }
+  } catch (error) {
+    problem = `seed ${seed}, step ${number}: ${String(error)}\n${run.output}`
+  } finally {
+    await run.close()
+  }
+  if (problem !== undefined && isKept) problem += `\nthe store lies in ${directory}`
+  else await rm(directory, { recursive: true, force: true })
+  return { problem, steps: run.steps, commits: run.commits, kills: run.kills, largestFileBytes: run.largestFileBytes }
+}
+
+class Run {
+  readonly steps = new Map<StepKind, number>()
+  commits = 0
+  kills = 0
+  largestFileBytes = 0
+  readonly #directory: string
+  readonly #model = new Model()
+  /** Asked for and not answered, in order. */
+  readonly #unanswered: Commit[] = []
+  #tortured = new Tortured()
+  #files = 0
+  #path: string
+  /** A defragmentation goes on with this file once it has its name. */
+  #nextPath: string | undefined
+  #held: { readonly table: TorturedTable; readonly rows: Uint8Array; readonly untilStep: number } | undefined
+
+  constructor(directory: string) {
+    this.#directory = directory
+    this.#path = this.#newPath()
+  }
+
+  get output(): string {
+    return this.#tortured.output
+  }
+
+  async start(): Promise<void> {
+    await this.#tortured.ask({ kind: 'open', path: this.#path })
+  }
+
+  async close(): Promise<void> {
+    await this.#tortured.kill()
+  }
+
+  async take(step: Step): Promise<void> {
+    if (step.killAfterMs === undefined) await this.#carryOut(step)
+    else await this.#carryOutAndKill(step, step.killAfterMs)
+    if (this.#held !== undefined && this.#held.untilStep <= step.number) await this.#release()
+    const problem = difference(this.#model.rows(), await this.#read({ kind: 'read' }))
+    if (problem !== undefined) throw new Error(problem)
+    if (this.output !== '') throw new Error('the library complains')
+    this.largestFileBytes = Math.max(this.largestFileBytes, statSync(this.#path).size)
+    if (this.largestFileBytes > MAX_FILE_BYTES) throw new Error('the file grows although it has free pages')
+    await this.#removeOthers()
+    this.steps.set(step.kind, (this.steps.get(step.kind) ?? 0) + 1)
+  }
+
+  async #carryOut(step: Step): Promise<void> {
+    switch (step.kind) {
+      case 'commits':
+        await this.#commit(step.commits)
+        return
+      case 'copy':
+        return this.#copy(step.commits)
+      case 'move':
+        return this.#move()
+      case 'defragment':
+        return this.#defragment(step.commits)
+      case 'reopen':
+        await this.#closeStore()
+        return this.start()
+      case 'restart':
+        await this.#closeStore()
+        return this.#startAgain()
+      case 'hold':
+        await this.#release()
+        await this.#tortured.ask({ kind: 'hold', table: step.table })
+        this.#held = { table: step.table, rows: this.#model.rows()[step.table], untilStep: step.number + step.steps }
+    }
+  }
+
+  /** Answers what the store held before, between and after the commits. */
+  async #commit(commits: readonly Commit[]): Promise<readonly Rows[]> {
+    const boundaries = [this.#model.rows()]
+    for (const commit of commits) {
+      this.#unanswered.push(commit)
+      await this.#tortured.ask({ kind: 'commit', commit })
+      this.#unanswered.shift()
+      this.#model.apply(commit)
+      this.commits += 1
+      boundaries.push(this.#model.rows())
+    }
+    return boundaries
+  }
+
+  async #copy(commits: readonly Commit[]): Promise<void> {
+    const path = this.#newPath()
+    const [boundaries] = await Promise.all([this.#commit(commits), this.#tortured.ask({ kind: 'copy', path })])
+    const copied = await this.#read({ kind: 'read', path })
+    const problems = boundaries.map((rows) => difference(rows, copied))
+    if (!problems.includes(undefined)) throw new Error(`a copy that no commit made: ${problems.join('; ')}`)
+  }
+
+  async #move(): Promise<void> {
+    const path = this.#newPath()
+    await this.#tortured.ask({ kind: 'copy', path })
+    await this.#closeStore()
+    this.#path = path
+    await this.start()
+  }
+
+  async #defragment(commits: readonly Commit[]): Promise<void> {
+    await this.#release()
+    const [temporaryPath, path] = [this.#newPath(), this.#newPath()]
+    this.#nextPath = path
+    const defragmented = this.#tortured.ask({ kind: 'defragment', temporaryPath, path })
+    await Promise.all([defragmented, this.#commit(commits)])
+    this.#path = path
+    this.#nextPath = undefined
+  }
+
+  async #closeStore(): Promise<void> {
+    await this.#release()
+    await this.#tortured.ask({ kind: 'close' })
+  }
+
+  async #startAgain(): Promise<void> {
+    await this.#tortured.kill()
+    this.#tortured = new Tortured()
+    await this.start()
+  }
+
+  async #release(): Promise<void> {
+    if (this.#held === undefined) return
+    const { table, rows } = this.#held
+    this.#held = undefined
+    const { held } = await this.#tortured.ask({ kind: 'release' })
+    const none = emptyRows()
+    const problem = difference({ ...none, [table]: rows }, { ...none, [table]: held })
+    if (problem !== undefined) throw new Error(`a scan that was held: ${problem}`)
+  }
+
+  /** Kills the process if the step has not ended by then; another one goes on with what it left. */
+  async #carryOutAndKill(step: Step, delayMs: number): Promise<void> {
+    const carriedOut = this.#carryOut(step)
+    const ended = carriedOut.then(
+      () => 'ended' as const,
+      () => 'ended' as const,
+    )
+    if ((await Promise.race([ended, sleep(delayMs, 'late' as const)])) === 'ended') return carriedOut
+    await this.#tortured.kill()
+    await carriedOut.catch((error: unknown) => {
+      if (!(error instanceof ProcessEnded)) throw error
+    })
+    this.kills += 1
+    await this.#recover()
+  }
+
+  /** As a member finds its store: under the newest name. It holds each commit that was answered, and maybe more. */
+  async #recover(): Promise<void> {
+    this.#held = undefined
+    if (this.#nextPath !== undefined && existsSync(this.#nextPath)) this.#path = this.#nextPath
+    this.#nextPath = undefined
+    await this.#startAgain()
+    const rows = await this.#read({ kind: 'read' })
+    const problem = difference(this.#model.rows(), rows)
+    while (difference(this.#model.rows(), rows) !== undefined) {
+      const commit = this.#unanswered.shift()
+      if (commit === undefined) throw new Error(`a store that no commit made: ${problem}`)
+      this.#model.apply(commit)
+    }
+    this.#unanswered.length = 0
+  }
+
+  async #read(order: Order & { readonly kind: 'read' }): Promise<Rows> {
+    const { rows } = await this.#tortured.ask(order)
+    assert(rows !== undefined, 'who is asked for what there is tells it')
+    return rows
+  }
+
+  #newPath(): string {
+    return join(this.#directory, `store-${this.#files++}.mdb`)
+  }
+
+  async #removeOthers(): Promise<void> {
+    const own = basename(this.#path)
+    for (const name of await readdir(this.#directory))
+      if (name !== own && name !== `${own}-lock`) await rm(join(this.#directory, name))
+  }
+}
