@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LogIndex, MemberId, NOBODY, Term } from '../../lib/ids.ts'
+import { FLOW } from '../limits.ts'
 import { EMPTY_CONFIGURATION } from '../raft/membership.ts'
 import { advance, campaign, createRaft, hasReady, ready, type Raft } from '../raft/raft.ts'
 import type { Outcome } from './applier.ts'
@@ -11,6 +12,7 @@ import { settled } from './testing/virtual-clock.ts'
 
 const OWN = MemberId(1n)
 const NOTHING = LogIndex(0)
+const anyway = (): boolean => true
 
 /** Alone in its cluster: it leads as soon as it wants to. */
 function lonelyRaft(): Raft {
@@ -49,6 +51,7 @@ test('what is meant for one term goes into no other, and to no other leader', as
     slowApplyMs: 100,
     quotaBytes: 1,
     maxRequestBytes: 1,
+    flow: FLOW,
   }
   const proposals = new Proposals({ ...rest, electionMs: 1000, clock, observer, log, random: () => 0 })
   const outcomes: Outcome[] = []
@@ -58,19 +61,19 @@ test('what is meant for one term goes into no other, and to no other leader', as
   }
   const raft = lonelyRaft()
   add(Term(1))
-  proposals.feed(raft) // a follower
+  proposals.feed(raft, anyway) // a follower
   campaign(raft)
   while (hasReady(raft)) advance(raft, ready(raft)) // its own vote is durable
   const { term } = raft
   assert.equal(raft.role.kind, 'leader')
   const length = raft.log.entries.length
   add(Term(term - 1))
-  proposals.feed(raft) // leads in a later term
+  proposals.feed(raft, anyway) // leads in a later term
   assert.equal(raft.log.entries.length, length)
   await settled()
   const refused = { kind: 'problem', problem: 'not-leader' }
   assert.deepEqual(outcomes, [refused, refused])
   add(term)
-  proposals.feed(raft)
+  proposals.feed(raft, anyway)
   assert.equal(raft.log.entries.length, length + 1)
 })

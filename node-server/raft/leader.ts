@@ -92,7 +92,7 @@ function stepAnswer(
   progress.heardAtTick = raft.tickCount
   if (message.kind === 'heartbeat-response') {
     progress.readBatch = Math.max(progress.readBatch, message.readBatch)
-    heard(progress, raft.options)
+    heard(progress)
     if (progress.match < lastIndex(raft.log) || progress.state === 'probe')
       sendAppends(raft, message.from, progress, true)
     releaseReads(raft, leader)

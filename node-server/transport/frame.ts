@@ -8,14 +8,14 @@
  *
  * The dialer begins with `hello`, the other side answers `welcome` or `refused`; until then nothing else is read.
  */
+import { assert } from '../../lib/assert.ts'
 import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import { crc32c } from '../../lib/crc32c.ts'
 import { ClusterId, MemberId } from '../../lib/ids.ts'
+import { MAX_FRAME_SIZE_BYTES } from '../limits.ts'
 
 export const PROTOCOL_VERSION = 2
 
-/** A message frame holds about 1 MiB of entries, or one entry of the largest request size; this leaves room. */
-export const MAX_FRAME_SIZE_BYTES = 64 * 1024 * 1024
 const HEADER_SIZE_BYTES = 8
 
 export const FRAME = {
@@ -39,6 +39,7 @@ export interface Frame {
 }
 
 export function encodeFrame(type: number, payload: Uint8Array): Buffer {
+  assert(payload.length < MAX_FRAME_SIZE_BYTES, `a frame of ${payload.length} bytes would be refused`)
   const frame = Buffer.allocUnsafe(HEADER_SIZE_BYTES + 1 + payload.length)
   frame.writeUInt32BE(payload.length + 1, 0)
   frame[HEADER_SIZE_BYTES] = type

@@ -7,6 +7,7 @@ import { NOBODY } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import type { ServiceTable } from '../../node-server/grpc/service.ts'
+import { FLOW } from '../../node-server/limits.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/open.ts'
@@ -154,6 +155,7 @@ export class SimulatedMember {
       quotaBytes: options.quotaBytes,
       maintenance: DEFAULT_MAINTENANCE,
       maxRequestBytes: 16 * 1024,
+      flow: FLOW,
       clock,
       observer: {
         walFsync: () => undefined,

@@ -100,6 +100,7 @@ export class Network {
           if (to !== undefined) this.#carry(host, to, message, toldMs)
         }
       },
+      takesProposals: () => true,
       request: (to, payload, timeoutMs) => this.#request(host, nameOf(to), to, payload, timeoutMs),
       sendSnapshot: (message, path) => this.#sendSnapshot(host, nameOf(message.to), message, path),
       stats: () => NO_STATS,

@@ -1,0 +1,77 @@
+/**
+ * What waits to be written to one peer, bounded in bytes: messages that take no room go first, so that no heartbeat waits
+ * behind the log of a slow peer; appends and proposals keep their order. Messages wait as they are and become bytes frame
+ * by frame, as the peer reads. It is empty whenever there is no connection.
+ */
+import { FRAME_SIZE_BYTES } from '../limits.ts'
+import type { Message } from '../raft/message.ts'
+import { messageSizeBytes } from './codec.ts'
+
+export class Outbox {
+  readonly #maxSizeBytes: number
+  readonly #frameSizeBytes: number
+  #prompt: Message[] = []
+  #bulk: Message[] = []
+  #sizeBytes = 0
+
+  constructor(maxSizeBytes: number, frameSizeBytes = FRAME_SIZE_BYTES) {
+    this.#maxSizeBytes = maxSizeBytes
+    this.#frameSizeBytes = frameSizeBytes
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  get isEmpty(): boolean {
+    return this.#sizeBytes === 0
+  }
+
+  get isFull(): boolean {
+    return this.#sizeBytes >= this.#maxSizeBytes
+  }
+
+  /** False when it is full: the message is not taken. */
+  add(message: Message): boolean {
+    if (this.isFull) return false
+    if (isBulk(message)) this.#bulk.push(message)
+    else this.#prompt.push(message)
+    this.#sizeBytes += messageSizeBytes(message)
+    return true
+  }
+
+  /** What goes into the next frame: as many as fit it, or one alone that does not. Empty when nothing waits. */
+  next(): Message[] {
+    const batch: Message[] = []
+    this.#move(this.#prompt, batch, 0)
+    this.#move(this.#bulk, batch, sizeOf(batch))
+    this.#sizeBytes -= sizeOf(batch)
+    return batch
+  }
+
+  clear(): void {
+    this.#prompt = []
+    this.#bulk = []
+    this.#sizeBytes = 0
+  }
+
+  #move(from: Message[], batch: Message[], sizeBytes: number): void {
+    let count = 0
+    for (const message of from) {
+      sizeBytes += messageSizeBytes(message)
+      if (sizeBytes > this.#frameSizeBytes && batch.length > 0) break
+      batch.push(message)
+      count += 1
+    }
+    from.splice(0, count)
+  }
+}
+
+/** They must not overtake one another: an append that comes before the one it follows is rejected. */
+function isBulk({ kind }: Message): boolean {
+  return kind === 'append-request' || kind === 'propose-request'
+}
+
+function sizeOf(messages: readonly Message[]): number {
+  return messages.reduce((sum, message) => sum + messageSizeBytes(message), 0)
+}
