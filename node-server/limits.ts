@@ -62,7 +62,7 @@ export const FLOW: FlowLimits = {
   heldSizeBytes: 256 * MIB,
   peerQueueSizeBytes: 64 * MIB,
   uncommittedSizeBytes: 256 * MIB,
-  committedSizeBytesPerReady: 4 * MIB,
+  committedSizeBytesPerReady: 8 * MIB,
 }
 
 /** Clusters have fewer; some of what follows adds up over all of them. */

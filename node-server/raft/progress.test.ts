@@ -60,15 +60,6 @@ test('replicate: the pipeline is bounded by bytes, which one message may oversho
   assert.equal(mayAppend(progress, LIMITS), true)
 })
 
-test('replicate: a full pipeline gives one more chance with each heartbeat answer', () => {
-  const progress = replicating(0)
-  for (let i = 1; i <= 3; i++) sent(progress, LogIndex(i), 1)
-  heard(progress)
-  assert.equal(mayAppend(progress, LIMITS), true)
-  heard(progress)
-  assert.equal(progress.inflight.length, 2, 'a pipeline with room is left alone')
-})
-
 test('old rejections are ignored: in replicate those at or below match, in probe all but the last probe', () => {
   const replicate = replicating(5)
   assert.equal(rejected(replicate, LogIndex(5), LogIndex(1)), false)

@@ -47,9 +47,7 @@ export function sendAppends(raft: Raft, to: MemberId, progress: Progress, evenEm
     const prevIndex = LogIndex(progress.next - 1)
     const prevTerm = termAt(raft.log, prevIndex)
     if (prevTerm === undefined || prevIndex < raft.log.base.index) return sendSnapshot(raft, to, progress)
-    const entries = hasRoom
-      ? slice(raft.log, progress.next, lastIndex(raft.log), raft.options.maxMessageSizeBytes)
-      : []
+    const entries = hasRoom ? slice(raft.log, progress.next, lastIndex(raft.log), raft.options.maxMessageSizeBytes) : []
     if (entries.length === 0 && !mustSend) return
     send(raft, {
       kind: 'append-request',
