@@ -1,11 +1,12 @@
 /**
  * What a follower that was away needs to catch up, and what large puts through a follower get:
  * `npm run bench:catch-up [-- path-of-etcd]`. Three members as processes with default timing, driven by etcd's API and
- * flags alone, so that a real etcd can stand in for ours and both are measured by the same yardstick.
+ * flags alone, so that a real etcd can stand in for ours and both are measured by the same yardstick. The processor time is
+ * that of the follower from its start on, and the figure to trust on a machine that has other work. Linux only: /proc.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -23,6 +24,7 @@ const FORWARDED = [
 const IN_FLIGHT = 16
 const GIVE_UP_MS = 120_000
 const POLL_MS = 20
+const CLOCK_TICKS_PER_SECOND = 100
 
 const clientAddress = (member: number): string => `127.0.0.1:${FIRST_PORT + 10 * member}`
 const peerUrl = (member: number): string => `http://127.0.0.1:${FIRST_PORT + 10 * member + 1}`
@@ -55,6 +57,12 @@ class Cluster {
       '--log-level=fatal',
     ]
     this.#processes.set(member, spawn(command, [...first, ...flags], { stdio: ['ignore', 'inherit', 'inherit'] }))
+  }
+
+  cpuSeconds(member: number): number {
+    const stat = readFileSync(`/proc/${this.#processes.get(member)?.pid ?? 0}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND
   }
 
   async stop(member: number): Promise<void> {
@@ -115,7 +123,12 @@ async function until<Value>(what: string, look: () => Promise<Value | undefined>
 }
 
 /** How many of the puts failed, and with what. */
-async function putAll(cluster: Cluster, member: number, load: { puts: number; sizeBytes: number; inFlight: number }): Promise<Map<string, number>> { // prettier-ignore
+async function putAll(
+  cluster: Cluster,
+  member: number,
+  load: { puts: number; sizeBytes: number; inFlight: number },
+): Promise<Map<string, number>> {
+  // prettier-ignore
   const value = Buffer.alloc(load.sizeBytes, 'v')
   const failures = new Map<string, number>()
   let next = 0
@@ -150,11 +163,12 @@ async function catchUp(cluster: Cluster, withLoad: boolean): Promise<string> {
     return applied >= goal ? true : undefined
   }).catch(() => undefined)
   const endMs = performance.now()
+  const cpuSeconds = cluster.cpuSeconds(away).toFixed(1)
   writing.isOver = true
   await load
   const seconds = (fromMs: number): string => ((endMs - fromMs) / 1000).toFixed(1)
   const beside = withLoad ? `, ${((writing.puts * AWAY.sizeBytes) / (endMs - startMs) / 1000).toFixed(1)} MB/s written beside` : '' // prettier-ignore
-  return `caught up ${seconds(startMs)} s after its start, ${seconds(answersMs)} s after its first answer${beside}${told(failures)}`
+  return `caught up ${seconds(startMs)} s after its start, ${seconds(answersMs)} s after its first answer, ${cpuSeconds} s of processor time${beside}${told(failures)}`
 }
 
 async function putBeside(cluster: Cluster, leader: number, writing: { isOver: boolean; puts: number }): Promise<void> {
@@ -187,13 +201,14 @@ const megabytes = (sizeBytes: number): string => `${sizeBytes / 1_000_000} MB`
 const SCENARIOS: readonly (readonly [string, (cluster: Cluster) => Promise<string>])[] = [
   [`away for ${AWAY.puts} puts of ${megabytes(AWAY.sizeBytes)}`, (cluster) => catchUp(cluster, false)],
   [`the same under ${megabytes(BESIDE_BYTES_PER_SECOND)}/s of writes`, (cluster) => catchUp(cluster, true)],
-  ...FORWARDED.map((load) =>
+  ...FORWARDED.map(
+    (load) =>
     [`${load.puts} puts of ${megabytes(load.sizeBytes)} at once through a follower`, (cluster: Cluster) => forward(cluster, load)] as const, // prettier-ignore
   ),
 ]
 
-async function measure(name: string, program: readonly string[]): Promise<void> {
-  for (const [what, run] of SCENARIOS) {
+async function measure(name: string, program: readonly string[], count = Infinity): Promise<void> {
+  for (const [what, run] of SCENARIOS.slice(0, count)) {
     const cluster = new Cluster(program)
     try {
       for (let member = 0; member < MEMBERS; member++) cluster.start(member)

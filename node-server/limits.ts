@@ -11,8 +11,8 @@ const MIB = 1024 * KIB
 /** The most that `--max-request-bytes` takes: a longer request would hold up heartbeats (etcd warns from here on). */
 export const MAX_REQUEST_SIZE_BYTES = 10 * MIB
 
-/** What a request is wrapped in on its way: as a command, as an entry, as a message, as a frame. Far more than it is. */
-const ENVELOPE_SIZE_BYTES = 4 * KIB
+/** What a request is wrapped in on its way: as a command, as an entry, as a message, as a frame. Twice what it is. */
+const ENVELOPE_SIZE_BYTES = 256
 
 /** A longer frame ends the connection: no peer of ours sends one. What a stranger can make us hold for one connection. */
 export const MAX_FRAME_SIZE_BYTES = 16 * MIB

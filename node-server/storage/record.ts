@@ -50,7 +50,7 @@ const SECTOR_SIZE_BYTES = 512
 export function encodeBatch(batchNumber: number, records: readonly WalRecord[]): Buffer {
   const writer = new ByteWriter(sizeHint(records)).raw(MAGIC).u32(0).u53(batchNumber).u32(0).u32(0)
   for (const record of records) writeRecord(writer, record)
-  const bytes = writer.u8(END).finish()
+  const bytes = writer.u8(END).take()
   const length = bytes.length - BATCH_HEADER_SIZE_BYTES - 1
   assert(length <= MAX_BATCH_SIZE_BYTES, `a batch of ${length} bytes is more than the log takes at once`)
   bytes.writeUInt32BE(length, 4)

@@ -21,6 +21,7 @@ import {
   type ProposedEntry,
   type SnapshotMeta,
 } from '../raft/message.ts'
+import { FRAME, beginFrame, endFrame } from './frame.ts'
 
 const KINDS = [
   'vote-request',
@@ -42,10 +43,22 @@ const KINDS = [
 const KIND_CODES: ReadonlyMap<MessageKind, number> = new Map(KINDS.map((kind, i) => [kind, i + 1]))
 
 export function encodeMessages(messages: readonly Message[]): Buffer {
-  const sizeBytes = messages.reduce((sum, message) => sum + messageSizeBytes(message), COUNT_SIZE_BYTES)
-  const writer = new ByteWriter(sizeBytes).u32(messages.length)
+  return writeMessages(new ByteWriter(batchSizeBytes(messages)), messages).take()
+}
+
+/** Several messages as one frame. */
+export function encodeMessagesFrame(messages: readonly Message[]): Buffer {
+  return endFrame(writeMessages(beginFrame(FRAME.messages, batchSizeBytes(messages)), messages))
+}
+
+function writeMessages(writer: ByteWriter, messages: readonly Message[]): ByteWriter {
+  writer.u32(messages.length)
   for (const message of messages) writeMessage(writer, message)
-  return writer.finish()
+  return writer
+}
+
+function batchSizeBytes(messages: readonly Message[]): number {
+  return messages.reduce((sum, message) => sum + messageSizeBytes(message), COUNT_SIZE_BYTES)
 }
 
 const COUNT_SIZE_BYTES = 4

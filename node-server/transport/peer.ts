@@ -11,7 +11,7 @@ import type { MemberId } from '../../lib/ids.ts'
 import { FLOW, MAX_PEER_REQUESTS, MAX_PEER_REQUEST_SIZE_BYTES } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
 import type { TlsDialer } from '../tls/dialer.ts'
-import { encodeMessages } from './codec.ts'
+import { encodeMessagesFrame } from './codec.ts'
 import { dial, type Connection } from './connection.ts'
 import { FRAME, encodeFrame, type Frame, type Hello, type RefusalReason } from './frame.ts'
 import { Outbox } from './outbox.ts'
@@ -147,8 +147,7 @@ export class Peer {
     if (this.#flushing === connection) return
     this.#flushing = connection
     while (this.#connection === connection && !this.#outbox.isEmpty) {
-      const frame = encodeFrame(FRAME.messages, encodeMessages(this.#outbox.next()))
-      if (!this.#write(connection, frame)) await connection.drained()
+      if (!this.#write(connection, encodeMessagesFrame(this.#outbox.next()))) await connection.drained()
       if (!this.#outbox.isEmpty) await new Promise<void>((resolve) => this.#clock.soon(resolve))
     }
     if (this.#flushing === connection) this.#flushing = undefined

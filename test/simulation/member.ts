@@ -154,8 +154,8 @@ export class SimulatedMember {
       slowApplyMs: 1e9,
       quotaBytes: options.quotaBytes,
       maintenance: DEFAULT_MAINTENANCE,
-      maxRequestBytes: 16 * 1024,
-      flow: FLOW,
+      maxRequestBytes: options.narrow?.maxRequestBytes ?? 16 * 1024,
+      flow: options.narrow?.flow ?? FLOW,
       clock,
       observer: {
         walFsync: () => undefined,
