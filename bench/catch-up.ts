@@ -36,7 +36,11 @@ class Cluster {
   readonly #processes = new Map<number, ChildProcess>()
   readonly #clients = Array.from(
     { length: MEMBERS },
-    (_, member) => new Client(clientAddress(member), credentials.createInsecure(), { 'grpc.max_reconnect_backoff_ms': 50, 'grpc.initial_reconnect_backoff_ms': 20 }), // prettier-ignore
+    (_, member) =>
+      new Client(clientAddress(member), credentials.createInsecure(), {
+        'grpc.max_reconnect_backoff_ms': 50,
+        'grpc.initial_reconnect_backoff_ms': 20,
+      }),
   )
 
   constructor(program: readonly string[]) {
@@ -128,7 +132,6 @@ async function putAll(
   member: number,
   load: { puts: number; sizeBytes: number; inFlight: number },
 ): Promise<Map<string, number>> {
-  // prettier-ignore
   const value = Buffer.alloc(load.sizeBytes, 'v')
   const failures = new Map<string, number>()
   let next = 0
@@ -167,7 +170,9 @@ async function catchUp(cluster: Cluster, withLoad: boolean): Promise<string> {
   writing.isOver = true
   await load
   const seconds = (fromMs: number): string => ((endMs - fromMs) / 1000).toFixed(1)
-  const beside = withLoad ? `, ${((writing.puts * AWAY.sizeBytes) / (endMs - startMs) / 1000).toFixed(1)} MB/s written beside` : '' // prettier-ignore
+  const beside = withLoad
+    ? `, ${((writing.puts * AWAY.sizeBytes) / (endMs - startMs) / 1000).toFixed(1)} MB/s written beside`
+    : ''
   return `caught up ${seconds(startMs)} s after its start, ${seconds(answersMs)} s after its first answer, ${cpuSeconds} s of processor time${beside}${told(failures)}`
 }
 
@@ -203,12 +208,15 @@ const SCENARIOS: readonly (readonly [string, (cluster: Cluster) => Promise<strin
   [`the same under ${megabytes(BESIDE_BYTES_PER_SECOND)}/s of writes`, (cluster) => catchUp(cluster, true)],
   ...FORWARDED.map(
     (load) =>
-    [`${load.puts} puts of ${megabytes(load.sizeBytes)} at once through a follower`, (cluster: Cluster) => forward(cluster, load)] as const, // prettier-ignore
+      [
+        `${load.puts} puts of ${megabytes(load.sizeBytes)} at once through a follower`,
+        (cluster: Cluster) => forward(cluster, load),
+      ] as const,
   ),
 ]
 
-async function measure(name: string, program: readonly string[], count = Infinity): Promise<void> {
-  for (const [what, run] of SCENARIOS.slice(0, count)) {
+async function measure(name: string, program: readonly string[]): Promise<void> {
+  for (const [what, run] of SCENARIOS) {
     const cluster = new Cluster(program)
     try {
       for (let member = 0; member < MEMBERS; member++) cluster.start(member)
@@ -221,5 +229,9 @@ async function measure(name: string, program: readonly string[], count = Infinit
 }
 
 const [etcd] = process.argv.slice(2)
-await measure('ours', [process.execPath, '--max-semi-space-size=32', join(import.meta.dirname, '..', 'node-server', 'main.ts')]) // prettier-ignore
+await measure('ours', [
+  process.execPath,
+  '--max-semi-space-size=32',
+  join(import.meta.dirname, '..', 'node-server', 'main.ts'),
+])
 if (etcd !== undefined) await measure('etcd', [etcd])

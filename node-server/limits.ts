@@ -29,7 +29,7 @@ export const MAX_PEER_ANSWER_SIZE_BYTES = 4 * MIB
 /** Questions on one connection that have no answer yet. */
 export const MAX_PEER_REQUESTS = 256
 
-/** What one append writes to the log; a longer length in it is damage. */
+/** What one append may write to the log. */
 export const MAX_BATCH_SIZE_BYTES = 1024 * MIB
 
 /** Requests of this member that wait for their result. */

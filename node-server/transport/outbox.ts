@@ -43,9 +43,8 @@ export class Outbox {
   /** What goes into the next frame: as many as fit it, or one alone that does not. Empty when nothing waits. */
   next(): Message[] {
     const batch: Message[] = []
-    this.#move(this.#prompt, batch, 0)
-    this.#move(this.#bulk, batch, sizeOf(batch))
-    this.#sizeBytes -= sizeOf(batch)
+    const promptSizeBytes = this.#move(this.#prompt, batch, 0)
+    this.#sizeBytes -= this.#move(this.#bulk, batch, promptSizeBytes)
     return batch
   }
 
@@ -55,23 +54,23 @@ export class Outbox {
     this.#sizeBytes = 0
   }
 
-  #move(from: Message[], batch: Message[], sizeBytes: number): void {
+  /** The size of the batch, before and afterwards. */
+  #move(from: Message[], batch: Message[], sizeBytes: number): number {
+    let filledBytes = sizeBytes
     let count = 0
     for (const message of from) {
-      sizeBytes += messageSizeBytes(message)
-      if (sizeBytes > this.#frameSizeBytes && batch.length > 0) break
+      const nextBytes = filledBytes + messageSizeBytes(message)
+      if (nextBytes > this.#frameSizeBytes && batch.length > 0) break
       batch.push(message)
+      filledBytes = nextBytes
       count += 1
     }
     from.splice(0, count)
+    return filledBytes
   }
 }
 
 /** They must not overtake one another: an append that comes before the one it follows is rejected. */
 function isBulk({ kind }: Message): boolean {
   return kind === 'append-request' || kind === 'propose-request'
-}
-
-function sizeOf(messages: readonly Message[]): number {
-  return messages.reduce((sum, message) => sum + messageSizeBytes(message), 0)
 }

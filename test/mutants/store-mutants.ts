@@ -230,7 +230,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'all that waits for a peer goes into one frame',
     file: `${TRANSPORT}/outbox.ts`,
-    find: 'if (sizeBytes > this.#frameSizeBytes && batch.length > 0) break',
+    find: 'if (nextBytes > this.#frameSizeBytes && batch.length > 0) break',
     replace: '',
   },
   {
