@@ -10,7 +10,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'node-server/raft': ['lib', 'node-server/raft'],
   'node-server/mvcc': ['lib', 'node-server/proto', 'node-server/mvcc'],
   'node-server/limits.ts': ['lib'],
-  'node-server/storage': ['lib', 'node-server/limits.ts', 'node-server/raft', 'node-server/mvcc', 'node-server/storage'],
+  'node-server/storage': [
+    'lib',
+    'node-server/limits.ts',
+    'node-server/raft',
+    'node-server/mvcc',
+    'node-server/storage',
+  ],
   'node-server/tls': ['lib', 'node-server/tls'],
   'node-server/transport': [
     'lib',
