@@ -203,12 +203,11 @@ export class Wal {
     this.#options.onSync(Number(process.hrtime.bigint() - started) / 1e9)
   }
 
-  /** Zeros from `end` on, where the batch that is about to be written will not stand. */
   async #prepare(end: number): Promise<void> {
     if (end <= this.#preparedTo) return
     const step = this.#options.preparedSizeBytes ?? DEFAULT_PREPARED_SIZE_BYTES
     const preparedTo = Math.ceil(end / step) * step
-    if (preparedTo > end) await this.#file.write(Buffer.alloc(preparedTo - end), end)
+    await this.#file.write(Buffer.alloc(preparedTo - this.#preparedTo), this.#preparedTo)
     this.#preparedTo = preparedTo
   }
 

@@ -73,10 +73,12 @@ test('heartbeats go before the log that waits; appends and proposals keep their 
   ])
 })
 
-test('it takes until it is full, and again once something has left', () => {
+test('it takes until it is full, proposals even then, and again once something has left', () => {
   const outbox = outboxOf([sized(1, 600), sized(2, 600)], 1200)
   assert.equal(outbox.isFull, true)
   assert.equal(outbox.add(heartbeat(1)), false)
+  assert.equal(outbox.add(proposal([10])), true, 'nobody would send it again')
+  outbox.next()
   outbox.next()
   assert.equal(outbox.isFull, false)
   assert.ok(outbox.add(heartbeat(1)))

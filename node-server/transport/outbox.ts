@@ -31,9 +31,12 @@ export class Outbox {
     return this.#sizeBytes >= this.#maxSizeBytes
   }
 
-  /** False when it is full: the message is not taken. */
+  /**
+   * False when it is full: the message is not taken. A proposal always is, for nobody would send it again: who forwards
+   * asks first whether there is room, and bounds what is under way.
+   */
   add(message: Message): boolean {
-    if (this.isFull) return false
+    if (this.isFull && message.kind !== 'propose-request') return false
     if (isBulk(message)) this.#bulk.push(message)
     else this.#prompt.push(message)
     this.#sizeBytes += messageSizeBytes(message)

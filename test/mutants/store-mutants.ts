@@ -234,7 +234,13 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'proposals are forwarded without a look at the room, and dropped where there is none',
+    name: 'a proposal beyond the backlog is dropped',
+    file: `${TRANSPORT}/outbox.ts`,
+    find: "if (this.isFull && message.kind !== 'propose-request') return false",
+    replace: "if (this.isFull || (message.kind === 'propose-request' && this.#bulk.length > 0)) return false",
+  },
+  {
+    name: 'proposals are forwarded without a look at the room',
     file: `${NODE}/proposals.ts`,
     find: 'while (this.#underWay.sizeBytes < this.#options.flow.proposedSizeBytes) {',
     replace: 'for (;;) {',

@@ -37,7 +37,7 @@ export const FIRST_KEY = 'k'
 export const END_KEY = 'l'
 const OVERSIZED_BYTES = 20 * 1024
 const KEEPALIVE_TIMEOUT_MS = 5000
-const BURST = 12
+const BURST = 16
 const BURST_VALUE_BYTES = 400
 
 export class SimulatedClient {

@@ -10,6 +10,8 @@ export interface Narrow {
   readonly frameSizeBytes: number
   /** A longer one is refused. */
   readonly maxFrameSizeBytes: number
+  /** A full queue, and the proposals that were on their way to it. */
+  readonly maxQueuedBytes: number
   /** What a link carries. */
   readonly bytesPerMs: number
 }
@@ -30,6 +32,7 @@ export const NARROW: Narrow = {
   maxRequestBytes: KIB / 2,
   frameSizeBytes: KIB,
   maxFrameSizeBytes: 2 * KIB,
+  maxQueuedBytes: 6.5 * KIB,
   bytesPerMs: 100,
 }
 

@@ -173,9 +173,13 @@ export class Network {
   }
 
   #queue(from: Host, message: Message, link: Link): void {
-    if (link.outbox?.add(message) !== false) return
-    demand(message.kind !== 'propose-request', `${from.name} dropped a proposal for want of room`)
-    this.#tellLost(from, message.to, link)
+    const { outbox } = link
+    const { narrow } = this.#parts
+    if (outbox === undefined || narrow === undefined) return
+    const isTaken = outbox.add(message)
+    demand(isTaken || message.kind !== 'propose-request', `${from.name} dropped a proposal for want of room`)
+    demand(outbox.sizeBytes <= narrow.maxQueuedBytes, `${from.name} has ${outbox.sizeBytes} bytes waiting for a peer`)
+    if (!isTaken) this.#tellLost(from, message.to, link)
   }
 
   /** Frame by frame, each as long under way as the link needs for it. */
