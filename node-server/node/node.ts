@@ -322,6 +322,7 @@ export class Node {
   }
 
   onUnreachable(id: MemberId): void {
+    if (id === this.leader) this.#proposals.wayLost()
     this.#guard(() => reportUnreachable(this.#raft, id))
   }
 
@@ -424,9 +425,11 @@ export class Node {
     this.#turn = undefined
   }
 
+  readonly #isOpen = (leader: MemberId): boolean => this.#transport?.takesProposals(leader) ?? false
+
   /** Hands waiting proposals and reads to the core. */
   #feed(): void {
-    this.#proposals.feed(this.#raft)
+    this.#proposals.feed(this.#raft, this.#isOpen)
     const round = this.#reads.nextRound(this.options.clock.monotonicMs())
     if (round !== undefined && !readIndex(this.#raft, round).ok) this.#reads.dropped(round)
   }
