@@ -79,6 +79,11 @@ export class ByteWriter {
     return this.bytes(Buffer.from(value, 'utf8'))
   }
 
+  /** What was written, without a copy: for large ones. The writer must not be used afterwards. */
+  take(): Buffer {
+    return this.#buffer.subarray(0, this.#length)
+  }
+
   /** A copy of what was written; the writer is empty afterwards. */
   finish(): Buffer {
     const result = Buffer.allocUnsafeSlow(this.#length)

@@ -17,6 +17,7 @@ import { Flags } from './flags/values.ts'
 import type { AutoCompaction } from './node/auto-compaction.ts'
 import type { MaintenanceOptions } from './node/options.ts'
 import type { Result } from '../lib/result.ts'
+import { MAX_REQUEST_SIZE_BYTES } from './limits.ts'
 import { DEFAULT_LIMITS, type ListenLimits } from './listen/limits.ts'
 
 /** How a member with an empty data directory begins. */
@@ -83,8 +84,6 @@ export type Parsed =
 export type ReadText = (path: string) => Result<string, string>
 
 const MAX_ELECTION_TIMEOUT_MS = 50_000
-/** A longer request would hold up heartbeats; etcd warns from here on. */
-const MAX_MAX_REQUEST_BYTES = 10 * 1024 * 1024
 /** HTTP/2 counts it in 32 bits. */
 const MAX_HEADER_BYTES = 2 ** 31 - 1
 const MAX_UINT32 = 2 ** 32 - 1
@@ -179,7 +178,7 @@ function readLimits(
   return {
     quotaBackendBytes:
       flags.integer('quota-backend-bytes', Number.MIN_SAFE_INTEGER) || Number(FLAGS['quota-backend-bytes'].fallback),
-    maxRequestBytes: flags.integer('max-request-bytes', 1, MAX_MAX_REQUEST_BYTES),
+    maxRequestBytes: flags.integer('max-request-bytes', 1, MAX_REQUEST_SIZE_BYTES),
     maxTxnOps: flags.integer('max-txn-ops', 1),
     maxLearners: flags.integer('max-learners', 0),
     clientLimits: readClientLimits(flags),

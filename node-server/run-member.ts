@@ -15,6 +15,7 @@ import { adminApp } from './api/admin/admin-app.ts'
 import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
 import { ClientServer } from './client-server.ts'
 import { parseConfig, type Config } from './config.ts'
+import { FLOW } from './limits.ts'
 import { listenHttp } from './listen/http-listener.ts'
 import type { RequestHandler } from './listen/http1.ts'
 import { openLog } from './log.ts'
@@ -100,6 +101,7 @@ class Program {
         quotaBytes: config.quotaBackendBytes,
         maintenance: config.maintenance,
         maxRequestBytes: config.maxRequestBytes,
+        flow: FLOW,
         clock,
         observer: { ...this.#metrics.node, leaderChanged: () => this.#leaderChanged() },
         log,

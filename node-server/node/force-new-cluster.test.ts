@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import { systemClock } from '../../lib/system-clock.ts'
+import { FLOW } from '../limits.ts'
 import { encodeCommand, type Command, type Member } from '../mvcc/command.ts'
 import { isRemovedMember, listMembers } from '../mvcc/members.ts'
 import { readCurrent } from '../mvcc/read.ts'
@@ -32,6 +33,7 @@ const OPTIONS: NodeOptions = {
   quotaBytes: 2 ** 31,
   maintenance: DEFAULT_MAINTENANCE,
   maxRequestBytes: 2 ** 20,
+  flow: FLOW,
   clock: systemClock,
   observer: {
     walFsync: () => undefined,

@@ -321,6 +321,7 @@ export class Node {
   }
 
   onUnreachable(id: MemberId): void {
+    if (id === this.leader) this.#proposals.wayLost()
     this.#guard(() => reportUnreachable(this.#raft, id))
   }
 
@@ -416,9 +417,11 @@ export class Node {
     })
   }
 
+  readonly #isOpen = (leader: MemberId): boolean => this.#transport?.takesProposals(leader) ?? false
+
   /** Hands waiting proposals and reads to the core. */
   #feed(): void {
-    this.#proposals.feed(this.#raft)
+    this.#proposals.feed(this.#raft, this.#isOpen)
     const round = this.#reads.nextRound(this.options.clock.monotonicMs())
     if (round !== undefined && !readIndex(this.#raft, round).ok) this.#reads.dropped(round)
   }

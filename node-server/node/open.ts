@@ -8,7 +8,7 @@ import type { Member } from '../mvcc/command.ts'
 import { isRemovedMember, putMember, recordOperation } from '../mvcc/members.ts'
 import { META_KEY } from '../mvcc/meta.ts'
 import { advanceApplied, Store } from '../mvcc/store.ts'
-import { createRaft, type Raft } from '../raft/raft.ts'
+import { createRaft, type Raft, type RaftOptions } from '../raft/raft.ts'
 import type { Configuration } from '../raft/message.ts'
 import { EMPTY_CONFIGURATION } from '../raft/membership.ts'
 import {
@@ -240,16 +240,17 @@ function isSame(a: Identity, b: Identity): boolean {
   return a.clusterId === b.clusterId && a.memberId === b.memberId && a.incarnation === b.incarnation
 }
 
-function raftOptions(id: MemberId, options: NodeOptions): Parameters<typeof createRaft>[0] {
+function raftOptions(id: MemberId, options: NodeOptions): RaftOptions {
+  const { flow, electionMs, heartbeatMs, random } = options
   return {
     id,
     heartbeatTicks: 1,
-    electionTicks: Math.max(2, Math.round(options.electionMs / options.heartbeatMs)),
-    maxMessageSizeBytes: 1024 * 1024,
-    maxInflightMessages: 512,
-    maxInflightSizeBytes: 64 * 1024 * 1024,
-    maxUncommittedSizeBytes: 256 * 1024 * 1024,
-    maxCommittedSizeBytesPerReady: 16 * 1024 * 1024,
-    random: options.random,
+    electionTicks: Math.max(2, Math.round(electionMs / heartbeatMs)),
+    maxMessageSizeBytes: flow.messageSizeBytes,
+    maxInflightMessages: flow.inFlightMessages,
+    maxInflightSizeBytes: flow.inFlightSizeBytes,
+    maxUncommittedSizeBytes: flow.uncommittedSizeBytes,
+    maxCommittedSizeBytesPerReady: flow.committedSizeBytesPerReady,
+    random,
   }
 }

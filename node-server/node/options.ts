@@ -1,5 +1,6 @@
 /** How a member runs; main fills it from the flags. */
 import type { Clock } from '../../lib/clock.ts'
+import type { FlowLimits } from '../limits.ts'
 import type { AutoCompaction } from './auto-compaction.ts'
 import type { NodeObserver } from './observer.ts'
 
@@ -45,6 +46,7 @@ export interface NodeOptions {
   readonly quotaBytes: number
   readonly maintenance: MaintenanceOptions
   readonly maxRequestBytes: number
+  readonly flow: FlowLimits
   readonly clock: Clock
   readonly observer: NodeObserver
   readonly log: NodeLog
@@ -54,8 +56,6 @@ export interface NodeOptions {
 
 /** Committed and not applied; beyond it proposals are refused, as in etcd. */
 export const MAX_APPLY_GAP = 5000
-/** Requests of this member that wait for their result. */
-export const MAX_WAITERS = 32_768
 /** etcd's: 5 s for the disk and two elections. */
 export function requestTimeoutMs(options: Pick<NodeOptions, 'electionMs'>): number {
   return 5000 + 2 * options.electionMs

@@ -1,15 +1,18 @@
 /**
  * Commands of this member on their way into the log: those that wait to be proposed, and those that wait to be applied.
- * What comes in during one round of the event loop is proposed together.
+ * What comes in during one round of the event loop is proposed together, as far as there is room on the way: a bounded
+ * number of bytes is proposed and not applied, here or at the leader, and the rest waits its turn. Nothing is dropped on the
+ * way for want of room, so nothing has to be proposed a second time; whoever comes when too much waits is refused at once.
  */
 import type { Command } from '../mvcc/command.ts'
 import { encodeCommand } from '../mvcc/command.ts'
-import type { Term } from '../../lib/ids.ts'
-import type { ProposedEntry } from '../raft/message.ts'
+import { NOBODY, type MemberId, type Term } from '../../lib/ids.ts'
+import { MAX_WAITERS } from '../limits.ts'
+import { entrySizeBytes, type ProposedEntry } from '../raft/message.ts'
 import { isLearner } from '../raft/quorum.ts'
-import { propose, type ProposalProblem, type Raft } from '../raft/raft.ts'
+import { leaderOf, propose, type ProposalProblem, type Raft } from '../raft/raft.ts'
 import { problemOf, timeout, type Outcome } from './applier.ts'
-import { MAX_WAITERS, requestTimeoutMs, type NodeOptions } from './options.ts'
+import { requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { NodeProblem } from './ports.ts'
 import { Waiters } from './waiters.ts'
 
@@ -27,11 +30,18 @@ export function onlyInTerm(term: Term): Objection {
   return (raft) => (raft.role.kind === 'leader' && raft.term === term ? undefined : 'not-leader')
 }
 
+/** What is proposed and not settled yet: the room that it takes on the way. */
+interface UnderWay {
+  sizeBytes: number
+}
+
 interface Pending {
   /** Asked when it is handed to the core: much may have changed while it waited. */
   readonly objection: Objection | undefined
   readonly requestId: bigint
   readonly entry: ProposedEntry
+  /** Once it is proposed. */
+  underWay: UnderWay | undefined
 }
 
 const PROBLEMS: Readonly<Record<ProposalProblem, NodeProblem>> = {
@@ -45,7 +55,11 @@ const PROBLEMS: Readonly<Record<ProposalProblem, NodeProblem>> = {
 export class Proposals {
   readonly waiters = new Waiters<Outcome>(MAX_WAITERS)
   readonly #options: NodeOptions
-  #pending: Pending[] = []
+  /** Not proposed yet, oldest first. */
+  #waiting: Pending[] = []
+  #underWay: UnderWay = { sizeBytes: 0 }
+  /** Of all that wait for their result. */
+  #heldSizeBytes = 0
   #lastRequestId: bigint
 
   constructor(options: NodeOptions) {
@@ -61,50 +75,86 @@ export class Proposals {
 
   /** Resolves with what applying it gave, or with why that is not known. */
   add(command: Command, objection?: Objection): Promise<Outcome> {
-    if (this.waiters.isFull) return Promise.resolve(problemOf('too-many-requests'))
     const { requestId } = command
     const entry: ProposedEntry = {
       kind: command.kind === 'membership' ? 'config' : 'normal',
       data: encodeCommand(command),
     }
+    const sizeBytes = entrySizeBytes(entry)
+    if (this.waiters.isFull || this.#heldSizeBytes + sizeBytes > this.#options.flow.heldSizeBytes)
+      return Promise.resolve(problemOf('too-many-requests'))
     const deadlineMs = this.#options.clock.monotonicMs() + requestTimeoutMs(this.#options)
+    const pending: Pending = { requestId, entry, objection, underWay: undefined }
+    this.#heldSizeBytes += sizeBytes
+    this.#waiting.push(pending)
     return new Promise((resolve) => {
-      this.waiters.add(requestId, { resolve, deadlineMs, late: timeout })
-      this.#pending.push({ requestId, entry, objection })
+      const settle = (outcome: Outcome): void => {
+        this.#heldSizeBytes -= sizeBytes
+        if (pending.underWay !== undefined) pending.underWay.sizeBytes -= sizeBytes
+        resolve(outcome)
+      }
+      this.waiters.add(requestId, { resolve: settle, deadlineMs, late: timeout })
     })
   }
 
-  /** Hands everything that waits to the core: membership changes alone, the rest together. */
-  feed(raft: Raft): void {
-    const pending = this.#pending
-    if (pending.length === 0) return
-    this.#pending = []
-    const normal: Pending[] = []
-    for (const one of pending) {
-      const refused = one.objection?.(raft)
-      if (refused !== undefined) this.waiters.settle(one.requestId, problemOf(refused))
-      else if (one.entry.kind === 'config') this.#propose(raft, [one])
-      else normal.push(one)
+  /** Hands to the core what there is room for, in order: membership changes alone, others as many as fit a message. */
+  feed(raft: Raft, isOpen: (leader: MemberId) => boolean): void {
+    if (this.#waiting.length === 0) return
+    const leader = leaderOf(raft)
+    if (leader !== NOBODY && leader !== raft.options.id && !isOpen(leader)) return
+    while (this.#underWay.sizeBytes < this.#options.flow.proposedSizeBytes) {
+      const batch = this.#nextBatch(raft)
+      if (batch.length === 0) return
+      this.#propose(raft, batch)
     }
-    if (normal.length > 0) this.#propose(raft, normal)
   }
 
   expire(nowMs: number): void {
     const expired = this.waiters.expire(nowMs)
     for (let i = 0; i < expired; i++) this.#options.observer.proposalFailed()
+    const first = this.#waiting.findIndex(({ requestId }) => this.waiters.has(requestId))
+    this.#waiting.splice(0, first === -1 ? this.#waiting.length : first)
   }
 
   /**
    * There is a new leader. What was on its way to the old one is either in the new one's log, and then applied at once, or
-   * lost: nobody is kept waiting for that until the request's own deadline.
+   * lost: nobody is kept waiting for that until the request's own deadline. What was not proposed yet goes to the new one.
    */
   leaderChanged(): void {
-    this.waiters.hasten(this.#options.clock.monotonicMs() + LOST_AFTER_MS, problemOf('leader-changed'))
+    const deadlineMs = this.#options.clock.monotonicMs() + LOST_AFTER_MS
+    const waiting = new Set(this.#waiting.map(({ requestId }) => requestId))
+    this.waiters.hasten(deadlineMs, problemOf('leader-changed'), (requestId) => !waiting.has(requestId))
+    this.wayLost()
+  }
+
+  /** What was on its way to the leader may be lost: it takes no room any more. Whoever waits for it goes on waiting. */
+  wayLost(): void {
+    this.#underWay = { sizeBytes: 0 }
   }
 
   stop(): void {
-    this.#pending = []
+    this.#waiting = []
     this.waiters.settleAll(problemOf('stopped'))
+  }
+
+  #nextBatch(raft: Raft): readonly Pending[] {
+    const batch: Pending[] = []
+    let sizeBytes = 0
+    let taken = 0
+    for (const pending of this.#waiting) {
+      const { requestId, entry, objection } = pending
+      const refused = objection?.(raft)
+      if (refused !== undefined) this.waiters.settle(requestId, problemOf(refused))
+      else if (this.waiters.has(requestId)) {
+        sizeBytes += entrySizeBytes(entry)
+        const isAlone = entry.kind === 'config' || batch[0]?.entry.kind === 'config'
+        if (batch.length > 0 && (isAlone || sizeBytes > this.#options.flow.messageSizeBytes)) break
+        batch.push(pending)
+      }
+      taken += 1
+    }
+    this.#waiting.splice(0, taken)
+    return batch
   }
 
   #propose(raft: Raft, batch: readonly Pending[]): void {
@@ -112,7 +162,13 @@ export class Proposals {
       raft,
       batch.map(({ entry }) => entry),
     )
-    if (proposed.ok) return
+    if (proposed.ok) {
+      for (const pending of batch) {
+        pending.underWay = this.#underWay
+        this.#underWay.sizeBytes += entrySizeBytes(pending.entry)
+      }
+      return
+    }
     const outcome = problemOf(PROBLEMS[proposed.error])
     for (const { requestId } of batch) {
       this.#options.observer.proposalFailed()

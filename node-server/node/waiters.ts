@@ -57,9 +57,13 @@ export class Waiters<Answer> {
     return expired
   }
 
-  /** Whoever waits now waits until `deadlineMs` at most, and gets `late` then. */
-  hasten(deadlineMs: number, late: Answer): void {
+  /**
+   * Those that `isMeant` names, none of which came later than one that it does not, wait until `deadlineMs` at most, and
+   * get `late` then.
+   */
+  hasten(deadlineMs: number, late: Answer, isMeant: (requestId: bigint) => boolean = () => true): void {
     for (const [requestId, waiter] of this.#byRequest) {
+      if (!isMeant(requestId)) break
       if (waiter.deadlineMs > deadlineMs) this.#byRequest.set(requestId, { ...waiter, deadlineMs, late })
     }
   }

@@ -88,7 +88,7 @@ function stepAnswer(
   progress.answeredAtTick = raft.tickCount
   if (message.kind === 'heartbeat-response') {
     progress.readBatch = Math.max(progress.readBatch, message.readBatch)
-    heard(progress, raft.options)
+    heard(progress)
     if (progress.match < lastIndex(raft.log) || progress.state === 'probe')
       sendAppends(raft, message.from, progress, true)
     releaseReads(raft, leader)

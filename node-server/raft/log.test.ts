@@ -194,8 +194,8 @@ test('a slice is cut by bytes, but never empty while there is an entry', () => {
     LogIndex(0),
   )
   const indexes = (entries: readonly Entry[]): number[] => entries.map(({ index }) => index)
-  assert.deepEqual(indexes(slice(log, LogIndex(1), LogIndex(3), 60)), [1, 2, 3])
-  assert.deepEqual(indexes(slice(log, LogIndex(1), LogIndex(3), 59)), [1, 2])
+  assert.deepEqual(indexes(slice(log, LogIndex(1), LogIndex(3), 60 + 3 * 21)), [1, 2, 3])
+  assert.deepEqual(indexes(slice(log, LogIndex(1), LogIndex(3), 59 + 3 * 21)), [1, 2])
   assert.deepEqual(indexes(slice(log, LogIndex(1), LogIndex(2), 1000)), [1, 2])
   assert.deepEqual(indexes(slice(log, LogIndex(3), LogIndex(3), 1)), [3])
   assert.deepEqual(indexes(slice(log, LogIndex(4), LogIndex(3), 1)), [])

@@ -6,7 +6,7 @@
  */
 import { assert } from '../../lib/assert.ts'
 import { LogIndex, Term } from '../../lib/ids.ts'
-import type { Entry } from './message.ts'
+import { entrySizeBytes, type Entry } from './message.ts'
 
 export interface Log {
   /** The last entry that is no longer here. Index 0 and term 0: nothing was ever compacted. */
@@ -71,8 +71,8 @@ export function slice(log: Log, from: LogIndex, to: LogIndex, maxSizeBytes: numb
   const end = Math.min(log.offset + to - log.base.index, log.entries.length)
   let stop = start
   let sizeBytes = 0
-  while (stop < end) {
-    sizeBytes += log.entries[stop]?.data.length ?? 0
+  for (let entry = log.entries[stop]; stop < end && entry !== undefined; entry = log.entries[stop]) {
+    sizeBytes += entrySizeBytes(entry)
     if (stop > start && sizeBytes > maxSizeBytes) break
     stop += 1
   }

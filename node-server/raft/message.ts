@@ -16,6 +16,14 @@ export interface Entry {
   readonly data: Uint8Array
 }
 
+/** Term, index, kind and length. */
+const ENTRY_HEAD_SIZE_BYTES = 21
+
+/** What an entry takes in a message and counts for in every bound of bytes: many small ones are not nothing. */
+export function entrySizeBytes({ data }: Pick<Entry, 'data'>): number {
+  return ENTRY_HEAD_SIZE_BYTES + data.length
+}
+
 /** Must be durable before any message of the same Ready that promises something is sent. */
 export interface HardState {
   readonly term: Term

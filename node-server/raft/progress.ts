@@ -141,12 +141,9 @@ export function sent(progress: Progress, last: LogIndex | undefined, sizeBytes: 
   progress.inflightSizeBytes += sizeBytes
 }
 
-/** A heartbeat was answered: the peer lives, so a lost probe or a full pipeline gets another chance. */
-export function heard(progress: Progress, limits: FlowLimits): void {
+/** A heartbeat was answered: the peer lives, so a lost probe gets another chance. */
+export function heard(progress: Progress): void {
   progress.isProbeSent = false
-  const oldest = progress.inflight[0]
-  if (progress.state === 'replicate' && !mayAppend(progress, limits) && oldest !== undefined)
-    release(progress, oldest.lastIndex)
 }
 
 function release(progress: Progress, index: LogIndex): void {

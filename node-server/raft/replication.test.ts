@@ -152,7 +152,7 @@ test('a single voter commits once its fsync is done', () => {
 })
 
 test('committed entries are handed out in portions of bytes', () => {
-  const raft = startRaft(one, { configuration: { voters: [one] } }, { maxCommittedSizeBytesPerReady: 10 })
+  const raft = startRaft(one, { configuration: { voters: [one] } }, { maxCommittedSizeBytesPerReady: 50 })
   campaign(raft)
   drain(raft)
   propose(raft, [normal(4), normal(4), normal(4), normal(40)])
@@ -178,7 +178,7 @@ test('proposals are refused while too many bytes are not applied, and taken agai
 })
 
 test('flow control: what is in flight to a silent peer is bounded', () => {
-  const group = groupOf(VOTERS, [], { maxInflightMessages: 3, maxMessageSizeBytes: 10 })
+  const group = groupOf(VOTERS, [], { maxInflightMessages: 3, maxMessageSizeBytes: 30 })
   const leader = group.elect(one)
   group.tickAll(2)
   propose(
@@ -190,7 +190,7 @@ test('flow control: what is in flight to a silent peer is bounded', () => {
 })
 
 test('flow control: messages are cut by bytes', () => {
-  const group = groupOf(VOTERS, [], { maxMessageSizeBytes: 20 })
+  const group = groupOf(VOTERS, [], { maxMessageSizeBytes: 60 })
   const leader = group.elect(one)
   group.tickAll(2)
   propose(
@@ -201,6 +201,54 @@ test('flow control: messages are cut by bytes', () => {
     message.kind === 'append-request' && message.to === two ? [message.entries.length] : [],
   )
   assert.deepEqual(sizes, [2, 2, 2])
+})
+
+test('flow control: many empty entries are not nothing', () => {
+  const group = groupOf(VOTERS, [], { maxMessageSizeBytes: 60 })
+  const leader = group.elect(one)
+  group.tickAll(2)
+  propose(
+    leader,
+    Array.from({ length: 6 }, () => normal(0)),
+  )
+  const sizes = drain(leader).flatMap((message) =>
+    message.kind === 'append-request' && message.to === two ? [message.entries.length] : [],
+  )
+  assert.deepEqual(sizes, [2, 2, 2])
+})
+
+test('flow control: a full pipeline stays within its bound however many heartbeats are answered before it arrives', () => {
+  const group = groupOf(VOTERS, [], { maxInflightMessages: 3, maxMessageSizeBytes: 30 })
+  const leader = group.elect(one)
+  group.tickAll(2)
+  propose(
+    leader,
+    Array.from({ length: 20 }, () => normal(8)),
+  )
+  const sent = drain(leader)
+  for (let i = 0; i < 5; i++) {
+    step(leader, { kind: 'heartbeat-response', from: two, to: one, term: Term(1), readBatch: 0 })
+    sent.push(...drain(leader))
+  }
+  const appends = sent.filter((message) => message.kind === 'append-request' && message.to === two)
+  assert.deepEqual(
+    appends.map((message) => (message.kind === 'append-request' ? message.entries.length : 0)),
+    [1, 1, 1, 0, 0, 0, 0, 0],
+  )
+})
+
+test('flow control: a full pipeline that was lost in silence is found out by the answer to a heartbeat, and filled again', () => {
+  const group = groupOf(VOTERS, [], { maxInflightMessages: 3, maxMessageSizeBytes: 30 })
+  const leader = group.elect(one)
+  group.tickAll(2)
+  group.isolate(two)
+  group.propose(one, ...Array.from({ length: 20 }, (_, i) => `entry ${i}`))
+  group.settle()
+  assert.equal(status(leader).peers.find(({ id }) => id === two)?.state, 'replicate', 'nobody has told of the loss')
+  group.rejoin()
+  tick(leader)
+  group.settle() // a heartbeat, its answer, an append that is rejected, a probe, and all the rest
+  assert.equal(status(leader).peers.find(({ id }) => id === two)?.match, lastIndex(leader.log))
 })
 
 test('a peer whose messages were lost is probed again', () => {

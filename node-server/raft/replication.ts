@@ -1,6 +1,7 @@
 /** How the leader's log reaches its peers (Raft §5.3): heartbeats, entries in a pipeline, snapshots for those too far behind. */
 import { LogIndex, type MemberId } from '../../lib/ids.ts'
 import { lastIndex, slice, termAt } from './log.ts'
+import { entrySizeBytes } from './message.ts'
 import { becomeSnapshot, isAnswering, mayAppend, sent, type Progress } from './progress.ts'
 import { send, type Leader, type Raft } from './state.ts'
 
@@ -27,14 +28,19 @@ export function broadcastAppend(raft: Raft, leader: Leader): void {
   }
 }
 
-/** Sends what flow control allows; with `evenEmpty` at least the commit index. */
+/**
+ * Sends what flow control allows; with `evenEmpty` at least the commit index. Behind a full pipeline that shows whether it
+ * arrived: an append that follows one that was lost is rejected, and then the peer is probed.
+ */
 export function sendAppends(raft: Raft, to: MemberId, progress: Progress, evenEmpty: boolean): void {
   let mustSend = evenEmpty
-  while (mayAppend(progress, raft.options)) {
+  for (;;) {
+    const hasRoom = mayAppend(progress, raft.options)
+    if (!hasRoom && !(mustSend && progress.state === 'replicate')) return
     const prevIndex = LogIndex(progress.next - 1)
     const prevTerm = termAt(raft.log, prevIndex)
     if (prevTerm === undefined || prevIndex < raft.log.base.index) return sendSnapshot(raft, to, progress)
-    const entries = slice(raft.log, progress.next, lastIndex(raft.log), raft.options.maxMessageSizeBytes)
+    const entries = hasRoom ? slice(raft.log, progress.next, lastIndex(raft.log), raft.options.maxMessageSizeBytes) : []
     if (entries.length === 0 && !mustSend) return
     send(raft, {
       kind: 'append-request',
@@ -49,7 +55,7 @@ export function sendAppends(raft: Raft, to: MemberId, progress: Progress, evenEm
     sent(
       progress,
       entries.at(-1)?.index,
-      entries.reduce((size, entry) => size + entry.data.length, 0),
+      entries.reduce((size, entry) => size + entrySizeBytes(entry), 0),
     )
     mustSend = false
     if (progress.state === 'probe' || entries.length === 0) return

@@ -20,6 +20,7 @@ import { assert, unreachable } from '../../lib/assert.ts'
 import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import { crc32c } from '../../lib/crc32c.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
+import { MAX_BATCH_SIZE_BYTES } from '../limits.ts'
 import type { Entry, EntryKind, HardState } from '../raft/message.ts'
 
 export interface Identity {
@@ -45,13 +46,11 @@ export const BATCH_HEADER_SIZE_BYTES = 24
 const END = 0xff
 /** What a disk writes as a whole or not at all. */
 const SECTOR_SIZE_BYTES = 512
-/** Far beyond what one Ready holds; a longer length is damage. */
-export const MAX_BATCH_SIZE_BYTES = 1024 * 1024 * 1024
 
 export function encodeBatch(batchNumber: number, records: readonly WalRecord[]): Buffer {
   const writer = new ByteWriter(sizeHint(records)).raw(MAGIC).u32(0).u53(batchNumber).u32(0).u32(0)
   for (const record of records) writeRecord(writer, record)
-  const bytes = writer.u8(END).finish()
+  const bytes = writer.u8(END).take()
   const length = bytes.length - BATCH_HEADER_SIZE_BYTES - 1
   assert(length <= MAX_BATCH_SIZE_BYTES, `a batch of ${length} bytes is more than the log takes at once`)
   bytes.writeUInt32BE(length, 4)

@@ -1,5 +1,5 @@
 /**
- * Raft messages as bytes. One frame carries all messages that a turn has for one peer.
+ * Raft messages as bytes, several in one frame.
  *
  *   batch:    count (4) ‖ message ‖ message ‖ …
  *   message:  kind (1) ‖ from (8) ‖ to (8) ‖ term (8) ‖ fields of its kind, in the order of raft/message.ts
@@ -11,15 +11,17 @@
 import { unreachable } from '../../lib/assert.ts'
 import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import { LogIndex, MemberId, Term } from '../../lib/ids.ts'
-import type {
-  Configuration,
-  Entry,
-  EntryKind,
-  Message,
-  MessageKind,
-  ProposedEntry,
-  SnapshotMeta,
+import {
+  entrySizeBytes,
+  type Configuration,
+  type Entry,
+  type EntryKind,
+  type Message,
+  type MessageKind,
+  type ProposedEntry,
+  type SnapshotMeta,
 } from '../raft/message.ts'
+import { FRAME, beginFrame, endFrame } from './frame.ts'
 
 const KINDS = [
   'vote-request',
@@ -41,20 +43,44 @@ const KINDS = [
 const KIND_CODES: ReadonlyMap<MessageKind, number> = new Map(KINDS.map((kind, i) => [kind, i + 1]))
 
 export function encodeMessages(messages: readonly Message[]): Buffer {
-  const writer = new ByteWriter(sizeHint(messages)).u32(messages.length)
-  for (const message of messages) writeMessage(writer, message)
-  return writer.finish()
+  return writeMessages(new ByteWriter(batchSizeBytes(messages)), messages).take()
 }
 
-function sizeHint(messages: readonly Message[]): number {
-  let sizeBytes = 64
-  for (const message of messages) {
-    sizeBytes += 96
-    if (message.kind === 'append-request' || message.kind === 'propose-request') {
-      for (const entry of message.entries) sizeBytes += entry.data.length + 24
+/** Several messages as one frame. */
+export function encodeMessagesFrame(messages: readonly Message[]): Buffer {
+  return endFrame(writeMessages(beginFrame(FRAME.messages, batchSizeBytes(messages)), messages))
+}
+
+function writeMessages(writer: ByteWriter, messages: readonly Message[]): ByteWriter {
+  writer.u32(messages.length)
+  for (const message of messages) writeMessage(writer, message)
+  return writer
+}
+
+function batchSizeBytes(messages: readonly Message[]): number {
+  return messages.reduce((sum, message) => sum + messageSizeBytes(message), COUNT_SIZE_BYTES)
+}
+
+const COUNT_SIZE_BYTES = 4
+/** Of a message without its lists. */
+const MAX_HEAD_SIZE_BYTES = 80
+
+/** As bytes it is no longer than this; not much shorter when it has entries. */
+export function messageSizeBytes(message: Message): number {
+  switch (message.kind) {
+    case 'append-request':
+    case 'propose-request': {
+      let sizeBytes = MAX_HEAD_SIZE_BYTES
+      for (const entry of message.entries) sizeBytes += entrySizeBytes(entry)
+      return sizeBytes
     }
+    case 'snapshot-request': {
+      const { voters, votersOutgoing, learners, learnersNext } = message.snapshot.configuration
+      return MAX_HEAD_SIZE_BYTES + 8 * (voters.length + votersOutgoing.length + learners.length + learnersNext.length)
+    }
+    default:
+      return MAX_HEAD_SIZE_BYTES
   }
-  return sizeBytes
 }
 
 function writeMessage(writer: ByteWriter, message: Message): void {

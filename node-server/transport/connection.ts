@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
+import { MAX_UNREAD_SIZE_BYTES } from '../limits.ts'
 import type { TlsDialer } from '../tls/dialer.ts'
 import { FRAME, FrameDecoder, decodeRefused, encodeHello, type Frame, type Hello, type RefusalReason } from './frame.ts'
 
@@ -13,8 +14,8 @@ export type DialFailure =
 
 export interface ConnectionHandlers {
   onFrame(frame: Frame): void
-  /** Once, whatever ended it. */
-  onClose(reason: string): void
+  /** Once, whatever ended it; `isOurs` when it was this side, for a reason of its own. */
+  onClose(reason: string, isOurs: boolean): void
 }
 
 /** Frames over a socket that is connected. */
@@ -23,6 +24,7 @@ export class Connection {
   readonly #decoder = new FrameDecoder()
   #handlers: ConnectionHandlers
   #closeReason: string | undefined
+  #failure: string | undefined
 
   constructor(socket: Socket, handlers: ConnectionHandlers) {
     this.#socket = socket
@@ -30,25 +32,24 @@ export class Connection {
     socket.setNoDelay(true)
     socket.setTimeout(0)
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
-    socket.on('error', (error) => this.close(error.message))
-    socket.on('close', () => {
-      this.#closeReason ??= 'closed by the peer'
-      this.#handlers.onClose(this.#closeReason)
+    socket.on('error', (error) => {
+      this.#failure ??= error.message
     })
-  }
-
-  /** Bytes that wait for the peer to read. */
-  get backlogBytes(): number {
-    return this.#socket.writableLength
+    socket.on('close', () => {
+      const isOurs = this.#closeReason !== undefined
+      this.#handlers.onClose(this.#closeReason ?? this.#failure ?? 'closed by the peer', isOurs)
+    })
   }
 
   set handlers(handlers: ConnectionHandlers) {
     this.#handlers = handlers
   }
 
-  /** False when the peer reads more slowly than we write: wait for {@link drained}, or drop. */
+  /** False when the peer may read more slowly than we write: wait for {@link drained}. One that does not read at all is given up. */
   write(frame: Buffer): boolean {
-    return this.#socket.write(frame)
+    if (this.#socket.writableLength + frame.length <= MAX_UNREAD_SIZE_BYTES) return this.#socket.write(frame)
+    this.close('the peer does not read')
+    return false
   }
 
   /** Until {@link resume} nothing more is read; a few frames that were read already may still come. */

@@ -8,14 +8,14 @@
  *
  * The dialer begins with `hello`, the other side answers `welcome` or `refused`; until then nothing else is read.
  */
+import { assert } from '../../lib/assert.ts'
 import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import { crc32c } from '../../lib/crc32c.ts'
 import { ClusterId, MemberId } from '../../lib/ids.ts'
+import { MAX_FRAME_SIZE_BYTES } from '../limits.ts'
 
 export const PROTOCOL_VERSION = 2
 
-/** A message frame holds about 1 MiB of entries, or one entry of the largest request size; this leaves room. */
-export const MAX_FRAME_SIZE_BYTES = 64 * 1024 * 1024
 const HEADER_SIZE_BYTES = 8
 
 export const FRAME = {
@@ -39,10 +39,20 @@ export interface Frame {
 }
 
 export function encodeFrame(type: number, payload: Uint8Array): Buffer {
-  const frame = Buffer.allocUnsafe(HEADER_SIZE_BYTES + 1 + payload.length)
-  frame.writeUInt32BE(payload.length + 1, 0)
-  frame[HEADER_SIZE_BYTES] = type
-  frame.set(payload, HEADER_SIZE_BYTES + 1)
+  return endFrame(beginFrame(type, payload.length).raw(payload))
+}
+
+/** The payload is written behind it: a large one then need not be copied. */
+export function beginFrame(type: number, payloadSizeBytes: number): ByteWriter {
+  return new ByteWriter(HEADER_SIZE_BYTES + 1 + payloadSizeBytes).u32(0).u32(0).u8(type)
+}
+
+/** The writer must not be used afterwards. */
+export function endFrame(writer: ByteWriter): Buffer {
+  const frame = writer.take()
+  const length = frame.length - HEADER_SIZE_BYTES
+  assert(length <= MAX_FRAME_SIZE_BYTES, `a frame of ${length} bytes would be refused`)
+  frame.writeUInt32BE(length, 0)
   frame.writeUInt32BE(crc32c(frame.subarray(HEADER_SIZE_BYTES)), 4)
   return frame
 }

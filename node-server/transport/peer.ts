@@ -1,25 +1,25 @@
 /**
- * The way to one peer: a connection that is made again whenever it is lost, messages that are dropped rather than queued
- * without bound (Raft sends again), requests with answers, and a ping that notices a dead line.
+ * The way to one peer: a connection that is made again whenever it is lost, messages that wait until it reads, requests with
+ * answers, and a ping that notices a dead line. What waits is bounded. With a connection everything that was on its way is
+ * lost, and told so: Raft sends again; of a proposal nobody knows whether it arrived, so nobody sends it again.
  */
 import { backoffMs } from '../../lib/backoff.ts'
 import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
 import { sleep, type Clock } from '../../lib/clock.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { MemberId } from '../../lib/ids.ts'
+import { FLOW, MAX_PEER_REQUESTS, MAX_PEER_REQUEST_SIZE_BYTES } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
 import type { TlsDialer } from '../tls/dialer.ts'
-import { encodeMessages } from './codec.ts'
+import { encodeMessagesFrame } from './codec.ts'
 import { dial, type Connection } from './connection.ts'
 import { FRAME, encodeFrame, type Frame, type Hello, type RefusalReason } from './frame.ts'
+import { Outbox } from './outbox.ts'
 
-/** Beyond this a peer that does not read is not sent anything more. */
-export const MAX_BACKLOG_BYTES = 16 * 1024 * 1024
 const PING_INTERVAL_MS = 1000
 /** A line without an answer for so long is dead, whatever TCP believes. */
 const PONG_TIMEOUT_MS = 5000
 const RECONNECT = { firstMs: 50, factor: 2, maxMs: 1000, jitter: 0.5 } as const
-const MAX_OPEN_REQUESTS = 256
 
 export interface PeerEvents {
   /** Messages were lost; told once until the next connection. */
@@ -27,6 +27,8 @@ export interface PeerEvents {
   onRefused(id: MemberId, reason: RefusalReason): void
   /** There is no connection to be had; told again only when the reason is another. */
   onDialFailed(id: MemberId, url: string, reason: string): void
+  /** The connection that there was; another is tried at once. */
+  onLost(id: MemberId, reason: string): void
 }
 
 export interface PeerOptions {
@@ -55,7 +57,10 @@ export class Peer {
   readonly #events: PeerEvents
   readonly #stopped = new AbortController()
   #urls: readonly string[]
+  readonly #outbox = new Outbox(FLOW.peerQueueSizeBytes)
   #connection: Connection | undefined
+  /** What waits is being written to this one. */
+  #flushing: Connection | undefined
   #connectedSinceMs: number | undefined
   #isUnreachableTold = false
   #toldFailure: string | undefined
@@ -94,23 +99,25 @@ export class Peer {
 
   send(messages: readonly Message[]): void {
     const connection = this.#connection
-    if (connection === undefined || connection.backlogBytes > MAX_BACKLOG_BYTES) {
-      this.#sendFailures += messages.length
-      if (!this.#isUnreachableTold) {
-        this.#isUnreachableTold = true
-        this.#events.onUnreachable(this.#id)
-      }
-      return
-    }
-    this.#isUnreachableTold = false
-    this.#write(connection, encodeFrame(FRAME.messages, encodeMessages(messages)))
+    const taken = connection === undefined ? 0 : messages.filter((message) => this.#outbox.add(message)).length
+    this.#sendFailures += messages.length - taken
+    if (taken < messages.length) this.#tellUnreachable()
+    else this.#isUnreachableTold = false
+    if (connection !== undefined) void this.#flush(connection)
+  }
+
+  /** Whether a message that is sent now will be written, if the connection lasts. */
+  get hasRoom(): boolean {
+    return this.#connection !== undefined && !this.#outbox.isFull
   }
 
   /** An error says in words why there is no answer; whether the request was carried out is then unknown. */
   request(payload: Uint8Array, timeoutMs: number): Promise<Result<Buffer, string>> {
     const connection = this.#connection
     if (connection === undefined) return Promise.resolve(err('there is no connection to the peer'))
-    if (this.#requests.size >= MAX_OPEN_REQUESTS) return Promise.resolve(err('too many requests wait for the peer'))
+    if (payload.length > MAX_PEER_REQUEST_SIZE_BYTES)
+      return Promise.resolve(err(`${payload.length} bytes are more than a request to a peer may have`))
+    if (this.#requests.size >= MAX_PEER_REQUESTS) return Promise.resolve(err('too many requests wait for the peer'))
     const requestId = ++this.#lastRequestId
     return new Promise((resolve) => {
       const timer = this.#clock.setTimer(timeoutMs, () => settle(err(`the peer did not answer within ${timeoutMs} ms`)))
@@ -129,9 +136,26 @@ export class Peer {
     this.#connection?.close('stopped')
   }
 
-  #write(connection: Connection, frame: Buffer): void {
+  #tellUnreachable(): void {
+    if (this.#isUnreachableTold || this.#stopped.signal.aborted) return
+    this.#isUnreachableTold = true
+    this.#events.onUnreachable(this.#id)
+  }
+
+  /** One frame after the other, as fast as the peer reads; between two of them everything else has its turn. */
+  async #flush(connection: Connection): Promise<void> {
+    if (this.#flushing === connection) return
+    this.#flushing = connection
+    while (this.#connection === connection && !this.#outbox.isEmpty) {
+      if (!this.#write(connection, encodeMessagesFrame(this.#outbox.next()))) await connection.drained()
+      if (!this.#outbox.isEmpty) await new Promise<void>((resolve) => this.#clock.soon(resolve))
+    }
+    if (this.#flushing === connection) this.#flushing = undefined
+  }
+
+  #write(connection: Connection, frame: Buffer): boolean {
     this.#sentBytes += frame.length
-    connection.write(frame)
+    return connection.write(frame)
   }
 
   async #keepConnected(): Promise<void> {
@@ -183,6 +207,9 @@ export class Peer {
         onClose: (reason) => {
           this.#connection = undefined
           this.#connectedSinceMs = undefined
+          this.#outbox.clear()
+          this.#tellUnreachable()
+          if (!this.#stopped.signal.aborted) this.#events.onLost(this.#id, reason)
           for (const settle of this.#requests.values()) settle(err(`the connection was lost: ${reason}`))
           resolve()
         },

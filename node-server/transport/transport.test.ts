@@ -9,10 +9,19 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ByteWriter } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
+import {
+  FLOW,
+  FRAME_SIZE_BYTES,
+  MAX_FRAME_SIZE_BYTES,
+  MAX_PEER_ANSWER_SIZE_BYTES,
+  MAX_PEER_REQUESTS,
+  MAX_PEER_REQUEST_SIZE_BYTES,
+  MAX_UNREAD_SIZE_BYTES,
+} from '../limits.ts'
 import type { Message } from '../raft/message.ts'
-import { encodeMessages } from './codec.ts'
+import { decodeMessages, encodeMessages } from './codec.ts'
 import { FRAME, FrameDecoder, encodeFrame, encodeHello, type Frame, type Hello } from './frame.ts'
-import { MAX_BACKLOG_BYTES } from './peer.ts'
+import type { TransportLog } from './listener.ts'
 import { query } from './query.ts'
 import { Transport, type ReceivedSnapshot, type TransportHandlers } from './transport.ts'
 
@@ -39,6 +48,10 @@ interface Side {
   readonly refusals: string[]
   readonly sent: string[]
   readonly removed: Set<MemberId>
+  /** What requests are answered with, if not with who asks. */
+  answer: Buffer | undefined
+  /** Requests get no answer. */
+  isSilent: boolean
 }
 
 function portOf(server: Server): number {
@@ -58,7 +71,7 @@ async function freePort(): Promise<number> {
 async function start(
   t: TestContext,
   memberId: MemberId,
-  options: { clusterId?: ClusterId; port?: number } = {},
+  options: { clusterId?: ClusterId; port?: number; log?: TransportLog } = {},
 ): Promise<Side> {
   const url = `http://127.0.0.1:${options.port ?? (await freePort())}`
   const directory = await mkdtemp(join(tmpdir(), 'raftkv-transport-'))
@@ -69,13 +82,18 @@ async function start(
     refusals: [],
     sent: [],
     removed: new Set(),
+    answer: undefined,
+    isSilent: false,
   }
   const handlers: TransportHandlers = {
     onMessages: (messages) => side.messages.push(...messages),
     onSnapshot: async (received) => {
       side.snapshots.push({ received, content: await readFile(received.path) })
     },
-    onRequest: async (from, payload) => Buffer.from(`${from.toString(16)} asks ${payload.toString()}`),
+    onRequest: (from, payload) =>
+      side.isSilent
+        ? new Promise(() => undefined)
+        : Promise.resolve(side.answer ?? Buffer.from(`${from.toString(16)} asks ${payload.toString()}`)),
     onUnreachable: (id) => side.unreachable.push(id),
     onRefused: (_by, reason) => side.refusals.push(reason),
     onSnapshotSent: (_to, result) => side.sent.push(result.ok ? 'ok' : result.error),
@@ -83,14 +101,21 @@ async function start(
   }
   const clusterId = options.clusterId ?? CLUSTER
   const transport = await Transport.listen(
-    { listenUrls: [url], clusterId, memberId, snapshotDirectory: directory, clock },
+    {
+      listenUrls: [url],
+      clusterId,
+      memberId,
+      snapshotDirectory: directory,
+      clock,
+      ...(options.log === undefined ? {} : { log: options.log }),
+    },
     handlers,
   )
   t.after(async () => {
     await transport.close()
     await rm(directory, { recursive: true })
   })
-  return { transport, url, directory, ...side }
+  return Object.assign(side, { transport, url, directory })
 }
 
 async function until(isSo: () => boolean, what: string): Promise<void> {
@@ -285,10 +310,13 @@ test('another version of the protocol is refused with the reason', async (t) => 
   assert.equal(frames[0]?.type, FRAME.refused)
 })
 
-test('a peer that does not read gets a bounded backlog, then nothing more', async (t) => {
-  const a = await start(t, A)
+/** A peer that welcomes whoever comes and reads nothing more until it is told to. */
+async function deafPeer(
+  t: TestContext,
+): Promise<{ url: string; frames: Frame[]; listen: () => void; hangUp: () => void }> {
+  const frames: Frame[] = []
   const sockets: Socket[] = []
-  const deaf: Server = createServer((socket) => {
+  const server = createServer((socket) => {
     sockets.push(socket)
     socket.on('error', () => undefined)
     socket.once('data', () => {
@@ -296,32 +324,163 @@ test('a peer that does not read gets a bounded backlog, then nothing more', asyn
       socket.pause()
     })
   }).listen(0, '127.0.0.1')
-  await once(deaf, 'listening')
-  t.after(() => {
-    for (const socket of sockets) socket.destroy()
-    deaf.close()
-  })
-  a.transport.setPeers(new Map([[B, [`http://127.0.0.1:${portOf(deaf)}`]]]))
-  await until(() => isConnected(a, B), 'the deaf peer welcomes us')
-  const data = Buffer.alloc(1024 * 1024)
-  const append: Message = {
-    kind: 'append-request',
-    from: A,
-    to: B,
-    term: Term(1),
-    prevIndex: LogIndex(0),
-    prevTerm: Term(0),
-    commit: LogIndex(0),
-    entries: [{ term: Term(1), index: LogIndex(1), kind: 'normal', data }],
+  await once(server, 'listening')
+  const hangUp = (): void => {
+    for (const socket of sockets.splice(0)) socket.destroy()
   }
-  for (let i = 0; i < 100; i++) {
-    a.transport.send([append])
+  t.after(() => {
+    hangUp()
+    server.close()
+  })
+  const listen = (): void => {
+    const decoder = new FrameDecoder()
+    for (const socket of sockets) socket.on('data', (chunk: Buffer) => frames.push(...decoder.push(chunk))).resume()
+  }
+  return { url: `http://127.0.0.1:${portOf(server)}`, frames, listen, hangUp }
+}
+
+const MIB = 1024 * 1024
+const ENTRY = Buffer.alloc(MIB)
+const append = (index: number, data = ENTRY): Message => ({
+  kind: 'append-request',
+  from: A,
+  to: B,
+  term: Term(1),
+  prevIndex: LogIndex(index - 1),
+  prevTerm: Term(0),
+  commit: LogIndex(0),
+  entries: [{ term: Term(1), index: LogIndex(index), kind: 'normal', data }],
+})
+const messagesIn = (frames: readonly Frame[]): Message[] =>
+  frames.flatMap(({ type, payload }) => (type === FRAME.messages ? decodeMessages(payload) : []))
+const indexesIn = (messages: readonly Message[]): number[] =>
+  messages.flatMap((message) => (message.kind === 'append-request' ? [message.prevIndex + 1] : []))
+
+test('a peer that does not read is written little, a bounded number of bytes waits for it, and beyond it is told lost', async (t) => {
+  const a = await start(t, A)
+  const deaf = await deafPeer(t)
+  a.transport.setPeers(new Map([[B, [deaf.url]]]))
+  await until(() => isConnected(a, B), 'the deaf peer welcomes us')
+  const count = 2 * (FLOW.peerQueueSizeBytes / MIB)
+  for (let i = 1; i <= count; i++) {
+    a.transport.send([append(i)])
     if (i % 10 === 0) await delay(1)
   }
   const { sentBytes, sendFailures } = a.transport.stats(B)
-  assert.ok(sendFailures > 50, `${sendFailures} were dropped`)
-  assert.ok(sentBytes < 2 * MAX_BACKLOG_BYTES + 16 * data.length, `${sentBytes} bytes were queued or sent`)
+  assert.ok(sendFailures > count / 4, `${sendFailures} were dropped`)
+  assert.ok(sentBytes < 16 * MIB, `${sentBytes} bytes were written`)
   assert.deepEqual(a.unreachable, [B])
+  assert.equal(a.transport.takesProposals(B), false)
+  deaf.listen()
+  const taken = count - sendFailures
+  await until(() => messagesIn(deaf.frames).length >= taken, 'all that waited arrives')
+  assert.deepEqual(
+    indexesIn(messagesIn(deaf.frames)).slice(0, 3),
+    [1, 2, 3],
+    'in order, and from the first one on: what is dropped is what comes last',
+  )
+  assert.equal(a.transport.takesProposals(B), true)
+})
+
+test('all that flow control lets be under way goes in one send and arrives in order, heartbeats before it, in frames of 1 MiB', async (t) => {
+  const [a, b] = await pair(t)
+  const count = FLOW.inFlightSizeBytes / MIB + 1
+  const deaf = await deafPeer(t)
+  a.transport.setPeers(new Map([[B, [deaf.url]]]))
+  await b.transport.close()
+  await until(() => !isConnected(a, B), 'the first connection is gone')
+  await until(() => isConnected(a, B), 'the deaf peer welcomes us')
+  // Small entries as well: many of them share a frame.
+  const small = Array.from({ length: 100 }, (_, i) => append(count + i + 1, Buffer.alloc(1000)))
+  a.transport.send([...Array.from({ length: count }, (_, i) => append(i + 1)), ...small])
+  a.transport.send([heartbeat(A, B, 7)])
+  deaf.listen()
+  await until(() => messagesIn(deaf.frames).length === count + small.length + 1, 'all arrive')
+  const messages = messagesIn(deaf.frames)
+  assert.deepEqual(
+    indexesIn(messages),
+    Array.from({ length: count + small.length }, (_, i) => i + 1),
+  )
+  const place = messages.findIndex(({ kind }) => kind === 'heartbeat-request')
+  assert.ok(place < count, `the heartbeat came after ${place} appends`)
+  for (const { type, payload } of deaf.frames)
+    if (type === FRAME.messages && decodeMessages(payload).length > 1)
+      assert.ok(payload.length <= FRAME_SIZE_BYTES + 4, `a frame of ${payload.length} bytes`)
+  assert.deepEqual(a.unreachable, [B], 'of the connection that was lost before')
+})
+
+test('what waits for a connection that is lost does not come by the next one: a proposal is sent once or not at all', async (t) => {
+  const a = await start(t, A)
+  const deaf = await deafPeer(t)
+  a.transport.setPeers(new Map([[B, [deaf.url]]]))
+  assert.equal(a.transport.takesProposals(B), false, 'no connection yet')
+  await until(() => isConnected(a, B), 'the deaf peer welcomes us')
+  assert.equal(a.transport.takesProposals(B), true)
+  const proposal = (text: string): Message => ({
+    kind: 'propose-request',
+    from: A,
+    to: B,
+    term: Term(1),
+    entries: [{ kind: 'normal', data: Buffer.concat([Buffer.from(text), ENTRY]) }],
+  })
+  for (let i = 0; i < 20; i++) a.transport.send([proposal('before')])
+  deaf.hangUp()
+  await until(() => !isConnected(a, B), 'the loss is noticed')
+  assert.deepEqual([a.unreachable, a.transport.takesProposals(B)], [[B], false])
+  await until(() => isConnected(a, B), 'it is connected again')
+  a.transport.send([proposal('after')])
+  deaf.listen()
+  await until(() => messagesIn(deaf.frames).length > 0, 'something arrives')
+  const texts = messagesIn(deaf.frames).map((message) =>
+    message.kind === 'propose-request' ? Buffer.from(message.entries[0]?.data.subarray(0, 5) ?? []).toString() : '',
+  )
+  assert.deepEqual(texts, ['after'])
+})
+
+test('a frame over the limit ends its connection with one line a minute that names the limit', async (t) => {
+  const lines: string[] = []
+  const log = {
+    info: () => undefined,
+    warn: (fields: object, text: string) => lines.push(`${text} ${JSON.stringify(fields)}`),
+  }
+  const b = await start(t, B, { log })
+  b.transport.setPeers(new Map([[A, ['http://127.0.0.1:1']]]))
+  const header = Buffer.alloc(8)
+  header.writeUInt32BE(MAX_FRAME_SIZE_BYTES + 1)
+  for (let tries = 0; tries < 3; tries++) {
+    const stranger = await byHand(b.url, {})
+    stranger.socket.write(header)
+    await until(stranger.isClosed, 'the connection is closed')
+  }
+  const ended = lines.filter((line) => line.startsWith('ended the connection of a peer'))
+  assert.equal(ended.length, 1, lines.join('\n'))
+  assert.match(
+    ended[0] ?? '',
+    new RegExp(`"from":"a".*a frame of ${MAX_FRAME_SIZE_BYTES + 1} bytes; at most ${MAX_FRAME_SIZE_BYTES} `),
+  )
+})
+
+test('who asks and does not read the answers, or asks too much at once, is ended', async (t) => {
+  const b = await start(t, B)
+  const pings = await byHand(b.url, {})
+  pings.socket.pause()
+  for (let i = 0; i < 2 * (MAX_UNREAD_SIZE_BYTES / MIB); i++) pings.socket.write(encodeFrame(FRAME.ping, ENTRY))
+  await until(pings.isClosed, 'the one that does not read is left')
+  b.isSilent = true
+  const asks = await byHand(b.url, {})
+  for (let i = 0; i <= MAX_PEER_REQUESTS; i++)
+    asks.socket.write(encodeFrame(FRAME.request, new ByteWriter().u53(i).finish()))
+  await until(asks.isClosed, 'the one that asks too much is left')
+})
+
+test('a request that is larger than it may be is not sent, an answer that is comes back empty', async (t) => {
+  const [a, b] = await pair(t)
+  assert.equal((await a.transport.request(B, Buffer.alloc(MAX_PEER_REQUEST_SIZE_BYTES + 1), 1000)).ok, false)
+  b.answer = Buffer.alloc(MAX_PEER_ANSWER_SIZE_BYTES)
+  assert.equal((await query(b.url, Buffer.of(), 1000)).ok && (await a.transport.request(B, Buffer.of(), 1000)).ok, true)
+  b.answer = Buffer.alloc(MAX_PEER_ANSWER_SIZE_BYTES + 1)
+  const answered = await a.transport.request(B, Buffer.of(), 1000)
+  assert.deepEqual(answered.ok && answered.value.length, 0)
 })
 
 const snapshotMessage = (to: MemberId): Extract<Message, { kind: 'snapshot-request' }> => ({

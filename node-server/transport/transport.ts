@@ -2,20 +2,22 @@
  * Everything that goes between members: messages and requests to each peer, snapshots beside them, and the listener that
  * takes in what others send. A connection counts only after a hello with the right cluster and member.
  *
- * Neighbours: the node hands messages over and is handed those that come; Raft forgives every loss here.
+ * Neighbours: the node hands messages over and is handed those that come; Raft forgives every loss here, and hears of it.
  */
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, EMPTY_BYTES, MalformedBytes } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { NOBODY, formatId, type ClusterId, type MemberId } from '../../lib/ids.ts'
 import { err, type Result } from '../../lib/result.ts'
+import { MAX_PEER_ANSWER_SIZE_BYTES, MAX_PEER_REQUESTS } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
 import type { TlsDialer } from '../tls/dialer.ts'
 import type { TlsOptions } from '../tls/options.ts'
 import { decodeMessages } from './codec.ts'
-import { Connection } from './connection.ts'
+import { Connection, type ConnectionHandlers } from './connection.ts'
 import { PeerListener, type TransportLog } from './listener.ts'
+import { LogLimiter } from './log-limiter.ts'
 import {
   FRAME,
   PROTOCOL_VERSION,
@@ -68,6 +70,8 @@ export interface PeerTransport {
   setPeers(urlsById: ReadonlyMap<MemberId, readonly string[]>): void
   /** Any of them may be lost or overtaken. A proposal must not arrive twice: it would be carried out twice. */
   send(messages: readonly Message[]): void
+  /** Whether a proposal can be sent there now; where it cannot, it is better kept. */
+  takesProposals(to: MemberId): boolean
   request(to: MemberId, payload: Uint8Array, timeoutMs: number): Promise<Result<Buffer, string>>
   /** Streams the file; the outcome goes to onSnapshotSent. */
   sendSnapshot(message: SnapshotMessage, path: string): Promise<void>
@@ -77,6 +81,12 @@ export interface PeerTransport {
 
 export interface PeerLinkStats extends PeerStats {
   readonly receivedBytes: number
+}
+
+/** Who has connected, and asks. */
+interface Caller {
+  readonly from: MemberId
+  unanswered: number
 }
 
 export class Transport implements PeerTransport {
@@ -90,16 +100,19 @@ export class Transport implements PeerTransport {
   readonly #remotes = new Map<MemberId, Peer>()
   #ownURLs: readonly string[] = []
   readonly #dialer: TlsDialer | undefined
+  readonly #warnings: LogLimiter
   #listener: PeerListener | undefined
   readonly #incoming = new Set<Connection>()
   readonly #receivedBytes = new Map<MemberId, number>()
   #incomingSnapshots = 0
   #snapshotCount = 0
+  #isClosed = false
 
   private constructor(options: TransportOptions, handlers: TransportHandlers, dialer: TlsDialer | undefined) {
     this.#options = options
     this.#handlers = handlers
     this.#dialer = dialer
+    this.#warnings = new LogLimiter(options.log ?? SILENT, options.clock)
   }
 
   /** Throws when an address cannot be listened on, or the files of TLS are of no use. */
@@ -143,6 +156,10 @@ export class Transport implements PeerTransport {
     for (const [id, batch] of byPeer) this.#peer(id)?.send(batch)
   }
 
+  takesProposals(to: MemberId): boolean {
+    return this.#peer(to)?.hasRoom ?? false
+  }
+
   request(to: MemberId, payload: Uint8Array, timeoutMs: number): Promise<Result<Buffer, string>> {
     return this.#peer(to)?.request(payload, timeoutMs) ?? Promise.resolve(err('the peer is not known here'))
   }
@@ -164,6 +181,7 @@ export class Transport implements PeerTransport {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     for (const peer of [...this.#peers.values(), ...this.#remotes.values()]) peer.stop()
     for (const connection of this.#incoming) connection.close('stopped')
     await this.#listener?.close()
@@ -176,6 +194,8 @@ export class Transport implements PeerTransport {
       onRefused: (peer: MemberId, reason: RefusalReason): void => this.#handlers.onRefused(peer, reason),
       onDialFailed: (peer: MemberId, url: string, error: string): void =>
         log.warn({ peer: formatId(peer), url, reason: error }, 'cannot connect to a peer'),
+      onLost: (peer: MemberId, reason: string): void =>
+        this.#warnings.warn(`lost ${peer}`, { peer: formatId(peer), reason }, 'lost the connection to a peer'),
     }
     return new Peer({ id, urls, hello: () => this.#hello(id), tls: this.#dialer, clock }, events)
   }
@@ -212,12 +232,19 @@ export class Transport implements PeerTransport {
         clearTimeout(timer)
         this.#onHello(connection, frame)
       },
-      onClose: () => {
+      onClose: (reason, isOurs) => {
         clearTimeout(timer)
-        this.#incoming.delete(connection)
+        this.#onIncomingClosed(connection, NOBODY, reason, isOurs)
       },
     })
     this.#incoming.add(connection)
+  }
+
+  #onIncomingClosed(connection: Connection, from: MemberId, reason: string, isOurs: boolean): void {
+    this.#incoming.delete(connection)
+    if (!isOurs || this.#isClosed) return
+    const kind = this.#peer(from) === undefined ? 'strangers' : `ended ${from}`
+    this.#warnings.warn(kind, { from: formatId(from), reason }, 'ended the connection of a peer')
   }
 
   #onHello(connection: Connection, frame: Frame): void {
@@ -228,15 +255,14 @@ export class Transport implements PeerTransport {
       connection.write(encodeRefused(reason))
       return connection.end()
     }
-    const onClose = (): void => {
-      this.#incoming.delete(connection)
-    }
     // Who queries has shown nothing of itself, not even the cluster: it is nobody, whatever it says.
     const from = hello.purpose === 'query' ? NOBODY : hello.from
+    const onClose = (why: string, isOurs: boolean): void => this.#onIncomingClosed(connection, from, why, isOurs)
     if (hello.purpose === 'snapshot') this.#receiveSnapshot(connection, from, onClose)
     else {
       if (hello.purpose === 'messages') this.#noteRemote(hello)
-      connection.handlers = { onFrame: (next) => this.#onFrame(connection, from, next), onClose }
+      const caller: Caller = { from, unanswered: 0 }
+      connection.handlers = { onFrame: (next) => this.#onFrame(connection, caller, next), onClose }
     }
     connection.write(encodeFrame(FRAME.welcome, Buffer.alloc(0)))
   }
@@ -250,7 +276,7 @@ export class Transport implements PeerTransport {
     return this.#handlers.isRemoved(hello.from) ? 'removed' : undefined
   }
 
-  #receiveSnapshot(connection: Connection, from: MemberId, onClose: () => void): void {
+  #receiveSnapshot(connection: Connection, from: MemberId, onClose: ConnectionHandlers['onClose']): void {
     if (this.#incomingSnapshots >= MAX_INCOMING_SNAPSHOTS) return connection.close('too many snapshots at once')
     this.#incomingSnapshots += 1
     const path = join(this.#options.snapshotDirectory, `incoming-${++this.#snapshotCount}.tmp`)
@@ -262,15 +288,16 @@ export class Transport implements PeerTransport {
     })
     connection.handlers = {
       onFrame: (frame) => receiver.onFrame(frame),
-      onClose: () => {
+      onClose: (reason, isOurs) => {
         this.#incomingSnapshots -= 1
         receiver.onClose()
-        onClose()
+        onClose(reason, isOurs)
       },
     }
   }
 
-  #onFrame(connection: Connection, from: MemberId, frame: Frame): void {
+  #onFrame(connection: Connection, caller: Caller, frame: Frame): void {
+    const { from } = caller
     // Only of members: a stranger may call itself anything.
     if (this.#peers.has(from))
       this.#receivedBytes.set(from, (this.#receivedBytes.get(from) ?? 0) + frame.payload.length + 9)
@@ -289,7 +316,8 @@ export class Transport implements PeerTransport {
       case FRAME.request: {
         const reader = new ByteReader(frame.payload)
         const requestId = reader.u53()
-        void this.#answer(connection, from, requestId, reader.raw(reader.remainingBytes))
+        if (caller.unanswered >= MAX_PEER_REQUESTS) return connection.close('too many requests at once')
+        void this.#answer(connection, caller, requestId, reader.raw(reader.remainingBytes))
         return
       }
       default:
@@ -297,8 +325,12 @@ export class Transport implements PeerTransport {
     }
   }
 
-  async #answer(connection: Connection, from: MemberId, requestId: number, request: Buffer): Promise<void> {
-    const answer = await this.#handlers.onRequest(from, request)
+  async #answer(connection: Connection, caller: Caller, requestId: number, request: Buffer): Promise<void> {
+    caller.unanswered += 1
+    const found = await this.#handlers.onRequest(caller.from, request)
+    caller.unanswered -= 1
+    // None, as far as the other side can read it.
+    const answer = found.length > MAX_PEER_ANSWER_SIZE_BYTES ? EMPTY_BYTES : found
     connection.write(encodeFrame(FRAME.response, new ByteWriter(answer.length + 8).u53(requestId).raw(answer).finish()))
   }
 }

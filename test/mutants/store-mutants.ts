@@ -5,6 +5,7 @@ const RAFT = 'node-server/raft'
 const MVCC = 'node-server/mvcc'
 const NODE = 'node-server/node'
 const STORAGE = 'node-server/storage'
+const TRANSPORT = 'node-server/transport'
 
 export const STORE_MUTANTS: readonly Mutant[] = [
   {
@@ -280,8 +281,31 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a timed-out proposal is made again',
     file: `${NODE}/proposals.ts`,
-    find: '    if (normal.length > 0) this.#propose(raft, normal)\n',
-    replace:
-      '    if (normal.length > 0) this.#propose(raft, normal)\n    if (normal.length > 1) this.#propose(raft, normal.slice(1))\n',
+    find: '      this.#propose(raft, batch)\n',
+    replace: '      this.#propose(raft, batch)\n      if (batch.length > 1) this.#propose(raft, batch.slice(1))\n',
+  },
+  {
+    name: 'all that waits for a peer goes into one frame',
+    file: `${TRANSPORT}/outbox.ts`,
+    find: 'if (nextBytes > this.#frameSizeBytes && batch.length > 0) break',
+    replace: '',
+  },
+  {
+    name: 'a proposal beyond the backlog is dropped',
+    file: `${TRANSPORT}/outbox.ts`,
+    find: "if (this.isFull && message.kind !== 'propose-request') return false",
+    replace: "if (this.isFull || (message.kind === 'propose-request' && this.#bulk.length > 0)) return false",
+  },
+  {
+    name: 'proposals are forwarded without a look at the room',
+    file: `${NODE}/proposals.ts`,
+    find: 'while (this.#underWay.sizeBytes < this.#options.flow.proposedSizeBytes) {',
+    replace: 'for (;;) {',
+  },
+  {
+    name: 'a full pipeline that was lost stays full',
+    file: `${RAFT}/replication.ts`,
+    find: "if (!hasRoom && !(mustSend && progress.state === 'replicate')) return",
+    replace: 'if (!hasRoom) return',
   },
 ]

@@ -1,6 +1,7 @@
 /** One process of member 1 on a disk that may strike, and what it promised to others until its end. */
 import { MemberId, type ClusterId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
+import { FLOW } from '../../node-server/limits.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle.ts'
 import type { Node } from '../../node-server/node/node.ts'
 import { DEFAULT_MAINTENANCE, type NodeOptions } from '../../node-server/node/options.ts'
@@ -110,6 +111,7 @@ export class MemberProcess {
         this.sent.push(...messages)
         noteMessages(this.promised, messages)
       },
+      takesProposals: () => true,
       request: async (): Promise<Result<Buffer, string>> => ({ ok: false, error: 'nobody is there' }),
       sendSnapshot: async () => undefined,
       stats: () => NO_STATS,
@@ -150,6 +152,7 @@ export function nodeOptions(clock: VirtualClock): NodeOptions {
     quotaBytes: 2 ** 31,
     maintenance: DEFAULT_MAINTENANCE,
     maxRequestBytes: 2 ** 20,
+    flow: FLOW,
     clock,
     observer: {
       walFsync: nothing,

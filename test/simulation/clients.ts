@@ -37,6 +37,8 @@ export const FIRST_KEY = 'k'
 export const END_KEY = 'l'
 const OVERSIZED_BYTES = 20 * 1024
 const KEEPALIVE_TIMEOUT_MS = 5000
+const BURST = 16
+const BURST_VALUE_BYTES = 400
 
 export class SimulatedClient {
   readonly #world: World
@@ -79,7 +81,8 @@ export class SimulatedClient {
     else if (roll < 93) await this.#revoke(member)
     else if (roll < 97) await this.#renew(member)
     else if (roll < 99) await this.#compact(member)
-    else await this.#oversized(member)
+    else if (this.#world.options.narrow === undefined) await this.#oversized(member)
+    else await this.#burst(member)
   }
 
   /** Whether it was acknowledged. */
@@ -196,6 +199,14 @@ export class SimulatedClient {
     const request = { revision: this.#revision - 10n, physical: false }
     const told = await this.#call('compact', member, CompactionRequest.encode(request).finish())
     if (told?.kind === 'answer') this.#world.coverage.note('compaction')
+  }
+
+  /** More at once than there is room for between two members. */
+  async #burst(member: SimulatedMember): Promise<void> {
+    const puts = Array.from({ length: BURST }, () => putRequest(this.#key(), this.#value().padEnd(BURST_VALUE_BYTES)))
+    const told = await Promise.all(puts.map((put) => this.#call('put', member, PutRequest.encode(put).finish())))
+    const areAnswered = told.every((one) => one?.kind === 'answer')
+    if (areAnswered && !member.isLeader) this.#world.coverage.note('proposals wait for room on the way to the leader')
   }
 
   async #oversized(member: SimulatedMember): Promise<void> {

@@ -46,6 +46,8 @@ export const PATHS = [
   'log segment released',
   'uncommitted entries overwritten',
   'proposal forwarded to the leader',
+  'proposals wait for room on the way to the leader',
+  'pipeline to a follower is full',
   'member added as a learner',
   'learner promoted',
   'member removed',

@@ -7,6 +7,7 @@ import { NOBODY, type MemberId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import type { ServiceTable } from '../../node-server/grpc/service.ts'
+import { FLOW } from '../../node-server/limits.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/open.ts'
@@ -164,7 +165,8 @@ export class SimulatedMember {
       slowApplyMs: 1e9,
       quotaBytes: options.quotaBytes,
       maintenance: DEFAULT_MAINTENANCE,
-      maxRequestBytes: 16 * 1024,
+      maxRequestBytes: options.narrow?.maxRequestBytes ?? 16 * 1024,
+      flow: options.narrow?.flow ?? FLOW,
       clock,
       observer: {
         walFsync: () => undefined,

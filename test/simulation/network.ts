@@ -1,7 +1,7 @@
 /**
  * What goes between members: messages that are lost, doubled, late or damaged on the way, links that are cut on one side or
  * on both, requests with answers, and snapshots. Whom a message reaches is decided by the address it is sent to; whether it
- * is taken, by who is there now, as in the transport.
+ * is taken, by who is there now, as in the transport. In a narrow run messages wait in the transport's queue for a slow link.
  */
 import { MalformedBytes } from '../../lib/bytes.ts'
 import type { MemberId } from '../../lib/ids.ts'
@@ -10,8 +10,9 @@ import type { Message } from '../../node-server/raft/message.ts'
 import type { Random } from '../../node-server/raft/testing/random.ts'
 import type { Schedule } from '../../node-server/raft/testing/schedule.ts'
 import type { StoredIdentity } from '../../node-server/storage/data-directory.ts'
-import { decodeMessages, encodeMessages } from '../../node-server/transport/codec.ts'
-import { encodeFrame, FRAME, FrameDecoder, type RefusalReason } from '../../node-server/transport/frame.ts'
+import { decodeMessages, encodeMessagesFrame } from '../../node-server/transport/codec.ts'
+import { FrameDecoder, type RefusalReason } from '../../node-server/transport/frame.ts'
+import { Outbox } from '../../node-server/transport/outbox.ts'
 import type {
   PeerLinkStats,
   PeerTransport,
@@ -19,6 +20,8 @@ import type {
   TransportHandlers,
 } from '../../node-server/transport/transport.ts'
 import type { Coverage } from './coverage.ts'
+import type { Narrow } from './narrow.ts'
+import { demand } from './oracle.ts'
 import type { ProcessClock } from './process-clock.ts'
 
 export interface NetworkFaults {
@@ -60,8 +63,18 @@ export interface NetworkParts {
   readonly random: Random
   readonly coverage: Coverage
   readonly faults: NetworkFaults
+  readonly narrow: Narrow | undefined
   /** Sees every message that a member sends, before anything happens to it. */
   readonly onSent: (host: Host, message: Message) => void
+}
+
+/** From one process to one member. */
+interface Link {
+  /** When the process was last told that messages are lost there. */
+  toldMs: number
+  /** Of a narrow run. */
+  readonly outbox: Outbox | undefined
+  isBusy: boolean
 }
 
 export class Network {
@@ -82,11 +95,17 @@ export class Network {
 
   /** The host is there from now on, until its process ends. */
   attach(host: Host): PeerTransport {
+    const { schedule } = this.#parts
     this.#hosts.set(host.name, host)
     const urls = new Map<MemberId, string>()
     this.#addresses.set(host, urls)
-    this.#attachedMs.set(host, this.#parts.schedule.now)
-    const toldMs = new Map<MemberId, number>()
+    this.#attachedMs.set(host, schedule.now)
+    const links = new Map<MemberId, Link>()
+    const linkTo = (id: MemberId): Link => {
+      const link = links.get(id) ?? this.#createLink()
+      links.set(id, link)
+      return link
+    }
     const nameOf = (id: MemberId): string | undefined => urls.get(id)
     return {
       setPeers: (urlsById) => {
@@ -99,8 +118,16 @@ export class Network {
         for (const message of messages) {
           this.#parts.onSent(host, message)
           const to = nameOf(message.to)
-          if (to !== undefined) this.#carry(host, to, message, toldMs)
+          if (to === undefined) continue
+          const link = linkTo(message.to)
+          if (link.outbox === undefined) this.#carry(host, to, message, link)
+          else this.#queue(host, message, link)
         }
+        for (const [id, link] of links) this.#transmit(host, nameOf(id), link)
+      },
+      takesProposals: (id) => {
+        const { outbox, toldMs } = linkTo(id)
+        return outbox === undefined || (!outbox.isFull && schedule.now - toldMs >= UNREACHABLE_INTERVAL_MS)
       },
       request: (to, payload, timeoutMs) => this.#request(host, nameOf(to), to, payload, timeoutMs),
       sendSnapshot: (message, path) => this.#sendSnapshot(host, nameOf(message.to), message, path),
@@ -151,7 +178,48 @@ export class Network {
     return usual + random.next() * 200
   }
 
-  #carry(from: Host, to: string, message: Message, toldMs: Map<MemberId, number>): void {
+  #createLink(): Link {
+    const { narrow } = this.#parts
+    const outbox = narrow && new Outbox(narrow.flow.peerQueueSizeBytes, narrow.frameSizeBytes)
+    return { toldMs: -UNREACHABLE_INTERVAL_MS, outbox, isBusy: false }
+  }
+
+  #queue(from: Host, message: Message, link: Link): void {
+    const { outbox } = link
+    const { narrow } = this.#parts
+    if (outbox === undefined || narrow === undefined) return
+    const isTaken = outbox.add(message)
+    demand(isTaken || message.kind !== 'propose-request', `${from.name} dropped a proposal for want of room`)
+    demand(outbox.sizeBytes <= narrow.maxQueuedBytes, `${from.name} has ${outbox.sizeBytes} bytes waiting for a peer`)
+    if (!isTaken) this.#tellLost(from, message.to, link)
+  }
+
+  /** Frame by frame, each as long under way as the link needs for it. */
+  #transmit(from: Host, to: string | undefined, link: Link): void {
+    const { narrow, schedule } = this.#parts
+    if (link.isBusy || link.outbox === undefined || narrow === undefined || to === undefined) return
+    const messages = link.outbox.next()
+    if (messages.length === 0 || this.#hosts.get(from.name) !== from) return
+    const sizeBytes = encodeMessagesFrame(messages).length
+    demand(sizeBytes <= narrow.maxFrameSizeBytes, `${from.name} sent a frame of ${sizeBytes} bytes, which is refused`)
+    for (const message of messages) this.#carry(from, to, message, link)
+    link.isBusy = true
+    schedule.after(sizeBytes / narrow.bytesPerMs, () => {
+      link.isBusy = false
+      this.#transmit(from, to, link)
+    })
+  }
+
+  /** With the connection goes what waits for it. */
+  #tellLost(from: Host, to: MemberId, link: Link): void {
+    const { now } = this.#parts.schedule
+    if (now - link.toldMs < UNREACHABLE_INTERVAL_MS) return
+    link.toldMs = now
+    link.outbox?.clear()
+    from.clock.enter(() => from.handlers.onUnreachable(to))
+  }
+
+  #carry(from: Host, to: string, message: Message, link: Link): void {
     const { random, faults, schedule, coverage } = this.#parts
     if (faults.drop > 0 && random.chance(faults.drop)) return coverage.note('message dropped')
     // The transport sends no frame a second time, and proposals rest on that; Raft's own messages do not.
@@ -165,10 +233,7 @@ export class Network {
           this.#deliver(from, host, message)
           return
         }
-        const lastMs = toldMs.get(message.to) ?? -UNREACHABLE_INTERVAL_MS
-        if (schedule.now - lastMs < UNREACHABLE_INTERVAL_MS) return
-        toldMs.set(message.to, schedule.now)
-        from.clock.enter(() => from.handlers.onUnreachable(message.to))
+        this.#tellLost(from, message.to, link)
       })
     }
   }
@@ -202,7 +267,7 @@ export class Network {
     const { random, faults, coverage } = this.#parts
     const isCorrupt = faults.corrupt > 0 && random.chance(faults.corrupt)
     if (!isCorrupt && !faults.encodesAll) return message
-    const frame = encodeFrame(FRAME.messages, encodeMessages([message]))
+    const frame = encodeMessagesFrame([message])
     if (isCorrupt) {
       const at = random.below(frame.length)
       frame[at] = (frame[at] ?? 0) ^ (1 << random.below(8))

@@ -7,6 +7,7 @@ import { LogIndex, NOBODY, Term, type MemberId } from '../../lib/ids.ts'
 import type { Store } from '../../node-server/mvcc/store.ts'
 import { hashState } from '../../node-server/mvcc/hash.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
+import { mayAppend, type FlowLimits, type Progress } from '../../node-server/raft/progress.ts'
 import { membersOf } from '../../node-server/raft/quorum.ts'
 import type { Configuration, Message } from '../../node-server/raft/message.ts'
 import type { Raft } from '../../node-server/raft/raft.ts'
@@ -17,6 +18,11 @@ import type { Coverage } from './coverage.ts'
 /** A promise that was broken: the message names it. */
 export class Violation extends Error {
   override readonly name = 'Violation'
+}
+
+function hasFullPipeline(peers: ReadonlyMap<MemberId, Progress>, limits: FlowLimits): boolean {
+  for (const progress of peers.values()) if (progress.state === 'replicate' && !mayAppend(progress, limits)) return true
+  return false
 }
 
 export function demand(condition: boolean, invariant: string): asserts condition {
@@ -43,6 +49,7 @@ export interface Seen {
   base: number
   lastIndex: number
   pendingReads: number
+  isPipelineFull: boolean
 }
 
 /** Whoever sends one of these must still be in its term after a crash: it votes, acknowledges, or leads. */
@@ -102,6 +109,7 @@ export class Oracle {
       base: raft.log.base.index,
       lastIndex: lastIndex(raft.log),
       pendingReads: 0,
+      isPipelineFull: false,
     }
   }
 
@@ -143,6 +151,9 @@ export class Oracle {
       seen.role = kind
     }
     seen.pendingReads = role.kind === 'leader' ? role.readCount : 0
+    const isPipelineFull = role.kind === 'leader' && hasFullPipeline(role.progress, raft.options)
+    if (isPipelineFull && !seen.isPipelineFull) this.#coverage.note('pipeline to a follower is full')
+    seen.isPipelineFull = isPipelineFull
     if (kind === 'leader' && seen.ledTerm !== raft.term) {
       this.checker.leads(raft, seen.life)
       seen.ledTerm = raft.term

@@ -53,7 +53,14 @@ class Stage {
 
   constructor(one: Case, seed: number) {
     this.#case = one
-    this.#world = new World({ seed, snapshotCount: 1000, catchUpEntries: 1000, quotaBytes: -1, drift: 0 })
+    this.#world = new World({
+      seed,
+      snapshotCount: 1000,
+      catchUpEntries: 1000,
+      quotaBytes: -1,
+      drift: 0,
+      narrow: undefined,
+    })
   }
 
   /** Up to the moment before the change is asked for. */

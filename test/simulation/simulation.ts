@@ -7,6 +7,7 @@ import { CLUSTER } from './cluster-id.ts'
 import type { Coverage } from './coverage.ts'
 import { mixture } from './faults.ts'
 import type { SimulatedMember } from './member.ts'
+import { NARROW } from './narrow.ts'
 import { Disturber, firstMembers } from './nemesis.ts'
 import { demand } from './oracle.ts'
 import type { CallRecord, WatchRecord } from './recording.ts'
@@ -78,6 +79,7 @@ function createWorld({ seed }: SimulationOptions): World {
     catchUpEntries: 20,
     quotaBytes: isTight ? 24 * 1024 : -1,
     drift: seed % 3 === 0 ? 0.03 : 0,
+    narrow: seed % 10 === 7 ? NARROW : undefined,
   })
 }
 

@@ -10,6 +10,7 @@ import { EventLog } from './event-log.ts'
 import { NO_FAULTS, type Faults } from './faults.ts'
 import { SimulatedMember } from './member.ts'
 import { settlePromises } from './microtasks.ts'
+import type { Narrow } from './narrow.ts'
 import { Network } from './network.ts'
 import { Oracle, Violation } from './oracle.ts'
 import { States } from './volume.ts'
@@ -21,6 +22,7 @@ export interface WorldOptions {
   readonly quotaBytes: number
   /** How much faster or slower a process's clock may run, as a share of its speed. */
   readonly drift: number
+  readonly narrow: Narrow | undefined
 }
 
 export class World {
@@ -47,6 +49,7 @@ export class World {
       random: this.random,
       coverage: this.coverage,
       faults: this.faults,
+      narrow: options.narrow,
       onSent: (host, message) => {
         if (host.identity.clusterId !== CLUSTER) return
         const member = this.members.find(({ name }) => name === host.name)

@@ -9,11 +9,25 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'node-server/proto': ['node-server/proto'],
   'node-server/raft': ['lib', 'node-server/raft'],
   'node-server/mvcc': ['lib', 'node-server/proto', 'node-server/mvcc'],
-  'node-server/storage': ['lib', 'node-server/raft', 'node-server/mvcc', 'node-server/storage'],
+  'node-server/limits.ts': ['lib'],
+  'node-server/storage': [
+    'lib',
+    'node-server/limits.ts',
+    'node-server/raft',
+    'node-server/mvcc',
+    'node-server/storage',
+  ],
   'node-server/tls': ['lib', 'node-server/tls'],
-  'node-server/transport': ['lib', 'node-server/raft', 'node-server/tls', 'node-server/transport'],
+  'node-server/transport': [
+    'lib',
+    'node-server/limits.ts',
+    'node-server/raft',
+    'node-server/tls',
+    'node-server/transport',
+  ],
   'node-server/node': [
     'lib',
+    'node-server/limits.ts',
     'node-server/raft',
     'node-server/mvcc',
     'node-server/storage',
@@ -78,7 +92,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders that see no disk, socket, clock or randomness, so that whole clusters run in one seeded process. */
 const PURE =
-  /^(lib|node-server\/(raft|mvcc)|operator\/api|operator\/cluster\/(rules|resources|decide|safety|status|observed|refusals|findings))(\/|\.ts$)/
+  /^(lib|node-server\/(raft|mvcc|limits)|operator\/api|operator\/cluster\/(rules|resources|decide|safety|status|observed|refusals|findings))(\/|\.ts$)/
 const IMPURE_MODULES = /^node:(fs|net|http|https|tls|dns|child_process|os|worker_threads|timers)/
 const IMPURE_GLOBALS =
   /\b(Date\.now\(|new Date\(\)|Math\.random\(|performance\.now\(|setTimeout\(|setInterval\(|process\.)/

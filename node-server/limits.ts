@@ -1,0 +1,94 @@
+/**
+ * The bounds of a member that depend on one another: what a client may ask for fits an entry, an entry fits a message, a
+ * message fits a frame and what a turn puts into the log fits one of its batches; what may be under way to a peer fits the
+ * queue that waits for it. A bound that is changed without the others ends the program as it is loaded.
+ */
+import { assert } from '../lib/assert.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+/** The most that `--max-request-bytes` takes: a longer request would hold up heartbeats (etcd warns from here on). */
+export const MAX_REQUEST_SIZE_BYTES = 10 * MIB
+
+/** What a request is wrapped in on its way: as a command, as an entry, as a message, as a frame. Twice what it is. */
+const ENVELOPE_SIZE_BYTES = 256
+
+/** A longer frame ends the connection: no peer of ours sends one. What a stranger can make us hold for one connection. */
+export const MAX_FRAME_SIZE_BYTES = 16 * MIB
+
+/** Messages go into one frame up to this, or one alone: small enough to be encoded without a pause that anybody notices. */
+export const FRAME_SIZE_BYTES = MIB
+
+/** Beyond it, nothing more is written to a socket whose other end does not read, and the connection is closed. */
+export const MAX_UNREAD_SIZE_BYTES = 32 * MIB
+
+/** Questions of one member to another beside Raft, such as a change of members: JSON. The same for their answers. */
+export const MAX_PEER_REQUEST_SIZE_BYTES = 64 * KIB
+export const MAX_PEER_ANSWER_SIZE_BYTES = 4 * MIB
+/** Questions on one connection that have no answer yet. */
+export const MAX_PEER_REQUESTS = 256
+
+/** What one append may write to the log. */
+export const MAX_BATCH_SIZE_BYTES = 1024 * MIB
+
+/** Requests of this member that wait for their result. */
+export const MAX_WAITERS = 32_768
+
+/** How much may be under way. Given to the parts that keep to it, so that a simulation can have small ones. */
+export interface FlowLimits {
+  /** Entries go into one message up to this, or one alone. */
+  readonly messageSizeBytes: number
+  /** Appends to one peer without an answer, by number and by what is in them; the last may go beyond. */
+  readonly inFlightMessages: number
+  readonly inFlightSizeBytes: number
+  /** Proposals of one member on their way through the log, at the leader or before it; the last may go beyond. */
+  readonly proposedSizeBytes: number
+  /** Requests that one member holds until they are answered, those that wait for their turn to be proposed included. */
+  readonly heldSizeBytes: number
+  /** What waits to be written to one peer. It shares memory with the log and with what is held. */
+  readonly peerQueueSizeBytes: number
+  /** A leader takes no proposals while more than this is proposed and not applied. */
+  readonly uncommittedSizeBytes: number
+  /** Applied at once, while nothing else happens. */
+  readonly committedSizeBytesPerReady: number
+}
+
+export const FLOW: FlowLimits = {
+  messageSizeBytes: MIB,
+  inFlightMessages: 512,
+  inFlightSizeBytes: 16 * MIB,
+  proposedSizeBytes: 8 * MIB,
+  heldSizeBytes: 256 * MIB,
+  peerQueueSizeBytes: 64 * MIB,
+  uncommittedSizeBytes: 256 * MIB,
+  committedSizeBytesPerReady: 8 * MIB,
+}
+
+/** Clusters have fewer; some of what follows adds up over all of them. */
+const MEMBERS = 9
+
+/** `maxRequestSizeBytes` is the largest request that any member takes. */
+export function checkFlow(flow: FlowLimits, maxRequestSizeBytes: number): void {
+  const largest = Math.max(flow.messageSizeBytes, maxRequestSizeBytes + ENVELOPE_SIZE_BYTES)
+  assert(largest + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'a message fits a frame')
+  const proposed = flow.proposedSizeBytes + largest
+  assert(
+    flow.inFlightSizeBytes + largest + proposed <= flow.peerQueueSizeBytes,
+    'what may be under way to a peer fits its queue, appends and proposals alike',
+  )
+  assert(flow.heldSizeBytes >= proposed, 'what is on its way is held as well')
+  assert(flow.uncommittedSizeBytes >= MEMBERS * proposed, 'a leader takes what all members may have on its way to it')
+  assert(
+    flow.uncommittedSizeBytes + MEMBERS * proposed <= MAX_BATCH_SIZE_BYTES / 2,
+    'what a turn may have got fits one batch of the log, whatever is around the entries',
+  )
+}
+
+checkFlow(FLOW, MAX_REQUEST_SIZE_BYTES)
+assert(FRAME_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES / 2, 'frames are made smaller than they may be')
+assert(MAX_PEER_ANSWER_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'an answer fits a frame')
+assert(
+  MAX_FRAME_SIZE_BYTES + MAX_PEER_REQUESTS * MAX_PEER_REQUEST_SIZE_BYTES <= MAX_UNREAD_SIZE_BYTES,
+  'a frame and all requests that may be open are written to a peer that reads nothing yet',
+)

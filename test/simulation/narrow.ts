@@ -1,0 +1,39 @@
+/**
+ * Some runs have little room between members: bounds so small, and links so slow, that an ordinary log fills them, in the
+ * queues and frames of the real transport. With the real bounds that would take values of megabytes.
+ */
+import { checkFlow, type FlowLimits } from '../../node-server/limits.ts'
+
+export interface Narrow {
+  readonly flow: FlowLimits
+  readonly maxRequestBytes: number
+  readonly frameSizeBytes: number
+  /** A longer one is refused. */
+  readonly maxFrameSizeBytes: number
+  /** A full queue, and the proposals that were on their way to it. */
+  readonly maxQueuedBytes: number
+  /** What a link carries. */
+  readonly bytesPerMs: number
+}
+
+const KIB = 1024
+
+export const NARROW: Narrow = {
+  flow: {
+    messageSizeBytes: KIB / 2,
+    inFlightMessages: 8,
+    inFlightSizeBytes: 2 * KIB,
+    proposedSizeBytes: KIB / 2,
+    heldSizeBytes: 16 * KIB,
+    peerQueueSizeBytes: 4 * KIB,
+    uncommittedSizeBytes: 16 * KIB,
+    committedSizeBytesPerReady: KIB,
+  },
+  maxRequestBytes: KIB / 2,
+  frameSizeBytes: KIB,
+  maxFrameSizeBytes: 2 * KIB,
+  maxQueuedBytes: 6.5 * KIB,
+  bytesPerMs: 100,
+}
+
+checkFlow(NARROW.flow, NARROW.maxRequestBytes)
