@@ -58,7 +58,7 @@ export const FLOW: FlowLimits = {
   messageSizeBytes: MIB,
   inFlightMessages: 512,
   inFlightSizeBytes: 16 * MIB,
-  proposedSizeBytes: 8 * MIB,
+  proposedSizeBytes: 16 * MIB,
   heldSizeBytes: 256 * MIB,
   peerQueueSizeBytes: 64 * MIB,
   uncommittedSizeBytes: 256 * MIB,

@@ -75,7 +75,8 @@ test('a large commit after a snapshot was installed', async () => {
   const [first] = cluster.members
   const learner = await rig.member('m3')
   assert.ok(first !== undefined)
-  await first.etcd.addMember(learner.peerURL, true)
+  // As etcd has it, not before all have been connected for 5 s.
+  await eventually('it is added', () => first.etcd.addMember(learner.peerURL, true))
   const all = [...cluster.members, learner].map((member) => member.asFirstMember).join(',')
   const flags = [`--initial-cluster=${all}`, '--initial-cluster-state=existing']
   await learner.start(flags)

@@ -142,7 +142,8 @@ async function joinUnderQuestions(name: string, isLearner: boolean): Promise<Mem
   const joiner = await rig.member(name)
   const metricsURL = `http://127.0.0.1:${await freePort()}`
   await joiner.start(['--initial-cluster-state=wait', `--listen-metrics-urls=${metricsURL}`])
-  const { member } = await first.etcd.addMember(joiner.peerURL, isLearner)
+  // As etcd has it, not before all have been connected for 5 s.
+  const { member } = await eventually('it is added', () => first.etcd.addMember(joiner.peerURL, isLearner))
   const revision = await first.etcd.put('added', name)
   const { clusterId, members, configIndex } = await first.status()
   const questioner = new Questioner(joiner, revision, isLearner)

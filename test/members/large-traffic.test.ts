@@ -8,8 +8,8 @@ const LARGE = 'V'.repeat(1_500_000)
 /** More than may be under way to a peer, several times, and than one frame takes. */
 const PUTS_AWAY = 800
 const IN_FLIGHT = 16
-/** More than waits anywhere between two members. */
-const PUTS_FORWARDED = 30
+/** More than may be on its way to a leader. */
+const PUTS_FORWARDED = 20
 const CATCH_UP_TIMEOUT_MS = 25_000
 /** Nobody is to stand for election while the leader stands still. */
 const FLAGS = ['--election-timeout=4000']
