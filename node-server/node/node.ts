@@ -419,9 +419,12 @@ export class Node {
 
   readonly #isOpen = (leader: MemberId): boolean => this.#transport?.takesProposals(leader) ?? false
 
-  /** Hands waiting proposals and reads to the core. */
+  /**
+   * Hands waiting proposals and reads to the core. Proposals wait for a free lane: handed over one by one, each would be a
+   * message to every peer, and none would be durable here any sooner.
+   */
   #feed(): void {
-    this.#proposals.feed(this.#raft, this.#isOpen)
+    if (!this.#pipeline.isAppending) this.#proposals.feed(this.#raft, this.#isOpen)
     const round = this.#reads.nextRound(this.options.clock.monotonicMs())
     if (round !== undefined && !readIndex(this.#raft, round).ok) this.#reads.dropped(round)
   }

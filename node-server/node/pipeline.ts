@@ -39,6 +39,11 @@ export class Pipeline {
     this.#actions = actions
   }
 
+  /** The log's lane is taken: what comes in now can share the next piece. */
+  get isAppending(): boolean {
+    return this.#appending !== undefined
+  }
+
   /** Sends what may leave, and puts on each free lane what is there for it. Call it after whatever touches the core. */
   pump(): void {
     while (!this.#isStopped && hasReady(this.#raft)) {
