@@ -27,6 +27,10 @@ export type Outcome =
   | { readonly kind: 'done' }
   | { readonly kind: 'problem'; readonly problem: NodeProblem }
 
+/** So much is applied at once, and then everything else has its turn. One entry is never parted. */
+const SLICE_MS = 5
+const SLICE_ENTRIES = 64
+
 export interface ApplierEvents {
   /** A config entry: Raft's configuration changes with it. */
   onConfigChange(entry: Entry, change: ConfigChange): void
@@ -72,10 +76,16 @@ export class Applier {
     if (entries.length === 0) return
     const { clock, observer, slowApplyMs } = this.#options
     const started = clock.monotonicMs()
+    let slice = { startedMs: started, entries: 0 }
     for (const entry of entries) {
       if (entry.index <= this.store.appliedIndex) continue // applied before the restart
+      if (slice.entries >= SLICE_ENTRIES || clock.monotonicMs() - slice.startedMs >= SLICE_MS) {
+        await new Promise<void>((resolve) => clock.soon(resolve)) // heartbeats and reads have their turn
+        slice = { startedMs: clock.monotonicMs(), entries: 0 }
+      }
       if (this.store.isSaturated) await this.store.commit()
       this.#applyOne(entry)
+      slice.entries += 1
     }
     if (clock.monotonicMs() - started > slowApplyMs) observer.slowApply()
     this.#committer.noteApplied()

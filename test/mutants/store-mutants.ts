@@ -47,12 +47,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: 'const to = log.committed',
   },
   {
-    name: 'a snapshot becomes the store while entries go into the one before',
-    file: `${NODE}/pipeline.ts`,
-    find: 'await this.#applying // into the store that the snapshot replaces',
-    replace: '',
-  },
-  {
     name: 'the log is never synced',
     file: `${STORAGE}/wal.ts`,
     find: 'await this.#file.write(bytes, this.#position)\n      await this.#file.sync()',
