@@ -28,7 +28,7 @@ export interface PurgeParts {
 export class Purge {
   readonly #parts: PurgeParts
   #next: Timer | undefined
-  #pass: { readonly store: Store; readonly cursor: CompactionCursor | undefined } | undefined
+  #pass: { readonly store: Store; readonly cursor: CompactionCursor } | undefined
   #isStopped = false
 
   constructor(parts: PurgeParts) {
