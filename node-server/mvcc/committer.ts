@@ -30,7 +30,7 @@ export class Committer {
     this.#onCommit = onCommit
   }
 
-  /** Call it after entries were applied. */
+  /** Call it after entries were applied, or the store was changed beside them. */
   noteApplied(): void {
     if (this.#isStopped || this.#store.isCommitting) return
     if (this.#store.buffer.pendingWrites >= COMMIT_WRITES) this.#commit()

@@ -6,26 +6,36 @@
  * With T the compacted revision, an entry of `history` goes, with its key-value, when
  *   - it is a live version and its successor is not above T, or
  *   - it is a tombstone below T; at T it stays, because a watch that starts at T must still see it.
- * Entries of a key are visited oldest first, so a tombstone never goes before what it hides.
+ *
+ * The changes up to T are visited in the order of their revisions, from where the compaction before ended: each one ends
+ * the version before it. So the work is what was written since, however much lives and whatever is above T; what goes
+ * together lies together, and each commit touches few pages; and the versions of a key go oldest first, a tombstone never
+ * before what it hides. What is done up to a revision is done: `purgedRevision` follows with each slice, and a restart or a
+ * compaction that comes meanwhile begins there.
  */
+import { assert } from '../../lib/assert.ts'
 import { Revision } from '../../lib/ids.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { TableEntry } from './backend.ts'
+import { textOfBytes } from './byte-text.ts'
 import {
-  decodeHistoryKey,
   decodeRecord,
+  decodeRevisionKey,
   hiddenRevisionKey,
-  isSameHistory,
-  isTombstone,
+  historyKey,
   revisionKey,
   type IndexRecord,
 } from './key-index.ts'
-import { readCurrent } from './read.ts'
+import { decodeStoredRevision, headOf } from './key-value.ts'
 import type { ApplyResult } from './results.ts'
 import type { Store } from './store.ts'
 
-/** Entries of `history` that one slice visits: 2 to 4 ms. */
-export const SLICE_ENTRIES = 250
+/** Changes that one slice visits at most: about 1 ms. */
+export const SLICE_ROWS = 100
+/** Of their values, which are read: a slice ends once it has read more. */
+const SLICE_BYTES = 1024 * 1024
+/** Keys whose version visited last is remembered, which spares looking for it; at most 2 KB each. */
+const REMEMBERED_KEYS = 4096
 
 /** The logical half. */
 export function compact(store: Store, revision: number): ApplyResult {
@@ -35,66 +45,119 @@ export function compact(store: Store, revision: number): ApplyResult {
   return ok({ kind: 'compact', revision: Revision(store.revision) })
 }
 
-/** Where the next slice goes on; plain data of the caller, started anew with a new process. */
+/** Where the next slice of the same store goes on: a revision can have more changes than one slice visits. */
 export interface CompactionCursor {
-  /** Compacted revision that this pass works for. */
-  readonly target: number
-  /** First history key not visited yet. */
+  /** First key of `revisions` not visited yet. */
   readonly next: Buffer
+  readonly remembered: Remembered
 }
 
+type Version = Pick<IndexRecord, 'modRevision' | 'sub'>
+
+/** By key: the version that was visited last and that nothing visited has ended. */
+type Remembered = Map<string, Version>
+
 export interface SliceResult {
-  /** Give it to the next slice; undefined when there is nothing left to do. */
+  /** Give it to the next slice; undefined when there is nothing left that may be done now. */
   readonly cursor: CompactionCursor | undefined
   readonly removedVersions: number
 }
 
 /**
+ * How far the physical half may come now: nobody reads what it removes up to there. Watches are handed what is from
+ * `store.eventsHeldFrom` on; `maxTarget` is a compacted revision (`hash-kv.ts`).
+ */
+export function purgeTarget(store: Store, maxTarget: number): number {
+  return Math.min(store.compactedRevision, store.eventsHeldFrom - 1, maxTarget)
+}
+
+/**
  * One slice of the physical half: call it between entries, again and again while `cursor` is defined, and not while
- * `store.isSaturated`. No pass begins that would reach `store.eventsHeldFrom`. After a restart the pass begins from the
- * start, which finds less to do. Nothing is removed for a compacted revision above `maxTarget`: somebody still reads what
- * it would remove (`hash-kv.ts`).
+ * `store.isSaturated`.
  */
 export function compactSlice(store: Store, cursor: CompactionCursor | undefined, maxTarget = Infinity): SliceResult {
-  if (cursor === undefined && !mayBeginPass(store)) return { cursor: undefined, removedVersions: 0 }
-  const { target, next } = cursor ?? { target: store.compactedRevision, next: Buffer.of(0) }
-  if (target > maxTarget) return { cursor, removedVersions: 0 }
-  const entries = [...store.buffer.scan('history', next, undefined, { limit: SLICE_ENTRIES + 1 })]
-  const following = entries[SLICE_ENTRIES]
-  const visited = entries.slice(0, SLICE_ENTRIES)
+  const target = purgeTarget(store, maxTarget)
+  const { purgedRevision } = store.meta
+  if (purgedRevision >= target) return { cursor: undefined, removedVersions: 0 }
+  // It begins with the revision where the compaction before ended: a tombstone there has stayed.
+  const start = { next: revisionKey(Math.max(purgedRevision, 0), 0), remembered: new Map() }
+  const { next, remembered } = cursor ?? start
+  const { rows, following } = readRows(store, next, revisionKey(target + 1, 0))
   let removedVersions = 0
-  for (const [position, entry] of visited.entries()) {
-    if (!isInvisible(store, entry, entries[position + 1], target)) continue
-    const record = decodeRecord(entry.value)
-    store.buffer.remove('history', entry.key)
-    store.buffer.remove('revisions', revisionKey(record.modRevision, record.sub))
-    removedVersions++
-    const hidden = hiddenRevisionKey(record)
-    if (hidden === undefined) continue
-    store.buffer.remove('revisions', hidden)
-    removedVersions++
+  for (const row of rows) removedVersions += visit(store, row, target, remembered)
+  const complete = following === undefined ? target : decodeRevisionKey(following).revision - 1
+  store.update({ purgedRevision: Math.max(purgedRevision, complete) })
+  return { cursor: following === undefined ? undefined : { next: following, remembered }, removedVersions }
+}
+
+interface Rows {
+  readonly rows: readonly TableEntry[]
+  /** Key of the row after them, if there is one. */
+  readonly following: Buffer | undefined
+}
+
+function readRows(store: Store, start: Buffer, end: Buffer): Rows {
+  const rows: TableEntry[] = []
+  let sizeBytes = 0
+  for (const row of store.buffer.scan('revisions', start, end)) {
+    if (rows.length >= SLICE_ROWS || sizeBytes >= SLICE_BYTES) return { rows, following: Buffer.from(row.key) }
+    sizeBytes += row.value.length
+    rows.push(row)
   }
-  if (following !== undefined) return { cursor: { target, next: Buffer.from(following.key) }, removedVersions }
-  store.update({ purgedRevision: target })
-  const nextPass = mayBeginPass(store) ? { target: store.compactedRevision, next: Buffer.of(0) } : undefined
-  return { cursor: nextPass, removedVersions }
+  return { rows, following: undefined }
 }
 
-function mayBeginPass(store: Store): boolean {
-  return store.meta.purgedRevision < store.compactedRevision && store.compactedRevision < store.eventsHeldFrom
-}
-
-function isInvisible(store: Store, entry: TableEntry, following: TableEntry | undefined, target: number): boolean {
-  const record = decodeRecord(entry.value)
-  if (record.modRevision > target) return false
-  if (isTombstone(record)) return record.modRevision < target
-  const successor = successorOf(store, entry, following)
-  return successor !== undefined && successor.modRevision <= target
-}
-
-function successorOf(store: Store, entry: TableEntry, following: TableEntry | undefined): IndexRecord | undefined {
-  if (following !== undefined && isSameHistory(Buffer.from(entry.key), Buffer.from(following.key))) {
-    return decodeRecord(following.value)
+/** Removes what a change at or below `target` has ended: the version before it, and itself when it is a tombstone. */
+function visit(store: Store, row: TableEntry, target: number, remembered: Remembered): number {
+  const { revision, sub } = decodeRevisionKey(row.key)
+  const { isTombstone, keyValue } = decodeStoredRevision(row.value)
+  const { key, createRevision } = headOf(keyValue)
+  const name = textOfBytes(key)
+  const before = remembered.get(name)
+  if (isTombstone) {
+    remembered.delete(name)
+    return visitTombstone(store, key, revision, target, before)
   }
-  return readCurrent(store, decodeHistoryKey(entry.key).key)
+  if (remembered.size >= REMEMBERED_KEYS) remembered.clear()
+  remembered.set(name, { modRevision: revision, sub })
+  return createRevision === revision ? 0 : removeBefore(store, key, revision, before)
+}
+
+function visitTombstone(
+  store: Store,
+  key: Buffer,
+  revision: number,
+  target: number,
+  before: Version | undefined,
+): number {
+  const bytes = store.buffer.get('history', historyKey(key, revision))
+  assert(bytes !== undefined, `the deletion of revision ${revision} is in the index`)
+  const record = decodeRecord(bytes)
+  // What its own txn had put has ended the version before that.
+  const isBeforeGone = hiddenRevisionKey(record) !== undefined
+  const removedVersions = isBeforeGone ? 0 : removeBefore(store, key, revision, before)
+  return removedVersions + (revision < target ? removeRecord(store, key, record) : 0)
+}
+
+/** The newest version below `revision`, which is `before` if that is known; older ones went when that one was visited. */
+function removeBefore(store: Store, key: Buffer, revision: number, before: Version | undefined): number {
+  if (before !== undefined) return removeVersion(store, key, before)
+  const below = store.buffer.scan('history', historyKey(key, 0), historyKey(key, revision), {
+    isReverse: true,
+    limit: 1,
+  })
+  for (const { value } of below) return removeRecord(store, key, decodeRecord(value))
+  return 0
+}
+
+function removeRecord(store: Store, key: Buffer, record: IndexRecord): number {
+  const hidden = hiddenRevisionKey(record)
+  if (hidden !== undefined) store.buffer.remove('revisions', hidden)
+  return removeVersion(store, key, record) + (hidden === undefined ? 0 : 1)
+}
+
+function removeVersion(store: Store, key: Buffer, { modRevision, sub }: Version): number {
+  store.buffer.remove('history', historyKey(key, modRevision))
+  store.buffer.remove('revisions', revisionKey(modRevision, sub))
+  return 1
 }

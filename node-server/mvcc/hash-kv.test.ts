@@ -19,7 +19,7 @@ const newStore = (): Store => new Store(new MemoryBackend())
 
 function purge(store: Store, maxTarget = Infinity): void {
   let { cursor } = compactSlice(store, undefined, maxTarget)
-  while (cursor !== undefined && cursor.target <= maxTarget) ({ cursor } = compactSlice(store, cursor, maxTarget))
+  while (cursor !== undefined) ({ cursor } = compactSlice(store, cursor, maxTarget))
 }
 
 function finish(store: Store, pass: HashPass): string {

@@ -91,6 +91,11 @@ export class Applier {
     this.#committer.noteApplied()
   }
 
+  /** The store was changed beside the entries: that goes to the disk like what they change. */
+  noteChanged(): void {
+    this.#committer.noteApplied()
+  }
+
   /** Another store takes the place of the first: a snapshot was installed. */
   replaceStore(store: Store): void {
     this.#committer.stop()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
+import { compactSlice } from '../mvcc/compaction.ts'
 import { SLICE_ROWS } from '../mvcc/hash-kv.ts'
 import { MemoryBackend } from '../mvcc/memory-backend.ts'
 import { Store } from '../mvcc/store.ts'
@@ -98,6 +99,25 @@ test('with the check on, a compaction is hashed before anything is removed for i
   }
   assert.equal(hasher.ofCompactions.length, 10)
   assert.equal(hasher.ofCompactions.at(-1)?.revision, 219)
+})
+
+test('a compaction whose store is replaced before its turn comes has no hash: the other store was purged elsewhere', async () => {
+  const clock = new ManualClock()
+  const before = filled(LONG)
+  let current = before
+  const hasher = new Hasher(() => current, clock, true)
+  const ahead = hasher.hashKeyValues(0)
+  await clock.advance(0)
+  compactTo(before, 100)
+  hasher.observeCompaction()
+  current = filled(LONG)
+  compactTo(current, 300)
+  while (compactSlice(current, undefined).cursor !== undefined);
+  hasher.observeCompaction()
+  await clock.advance(10_000)
+  assert.ok((await ahead).ok)
+  assert.deepEqual(hasher.ofCompactions, [])
+  assert.equal(hasher.purgeLimit, Infinity)
 })
 
 test('without the check, and in a store that a snapshot brought, compactions are not hashed', async () => {

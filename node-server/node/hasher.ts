@@ -108,15 +108,15 @@ export class Hasher {
     if (before.store === store && before.compactedRevision === compactedRevision) return
     this.#observed = { store, compactedRevision }
     if (this.#hashesCompactions && before.store === store)
-      this.#noteCompaction(before.compactedRevision, compactedRevision)
+      this.#noteCompaction(store, before.compactedRevision, compactedRevision)
   }
 
-  #noteCompaction(previous: number, revision: number): void {
+  /** Of that store or of none: one that replaces it before its turn may have been purged for another compaction. */
+  #noteCompaction(store: Store, previous: number, revision: number): void {
     if (this.#pending.length >= MAX_COMPACTIONS || this.#waiting >= MAX_WAITING) return
     const compaction = { previous, revision }
     this.#pending.push(compaction)
     void this.#inTurn(async () => {
-      const store = this.#currentStore()
       const isCurrent = (): boolean => !this.#isStopped && this.#currentStore() === store
       const hash = await this.#run(store, beginCompactionHash(previous, revision), isCurrent)
       if (hash?.ok === true) this.#ofCompactions = [...this.#ofCompactions, hash.value].slice(-MAX_COMPACTIONS)

@@ -10,7 +10,6 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import type { Timer } from '../../lib/clock.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
 import type { Command, Member } from '../mvcc/command.ts'
-import { compactSlice, type CompactionCursor } from '../mvcc/compaction.ts'
 import { listLeases } from '../mvcc/lease.ts'
 import { getMember, isRemovedMember, listMembers } from '../mvcc/members.ts'
 import type { Store } from '../mvcc/store.ts'
@@ -54,6 +53,7 @@ import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
 import { Hasher } from './hasher.ts'
 import { Pipeline, type News } from './pipeline.ts'
 import { Proposals, notByLearners, onlyInTerm, type Objection } from './proposals.ts'
+import { Purge } from './purge.ts'
 import { Quota } from './quota.ts'
 import { Reads } from './reads.ts'
 import { StoreFiles, type StorePlace } from './store-files.ts'
@@ -88,13 +88,13 @@ export class Node {
   readonly #pipeline: Pipeline
   readonly #proposals: Proposals
   readonly #reads: Reads
+  readonly #purge: Purge
   readonly #onRemoved: () => void
   readonly #onFatal: (error: unknown) => void
   #transport: PeerTransport | undefined
   #isPumpScheduled = false
   #tickTimer: Timer | undefined
   #lastPublishMs = 0
-  #compaction: CompactionCursor | undefined
   #raisingNoSpace: Promise<void> | undefined
   /** Of the store when its size was last compared with the quota. */
   #weighedRevision: number
@@ -137,6 +137,13 @@ export class Node {
     this.#pipeline = this.#createPipeline()
     this.quota = new Quota(options.quotaBytes, currentStore)
     this.hasher = new Hasher(currentStore, options.clock, options.maintenance.compactHashCheckMs > 0)
+    this.#purge = new Purge({
+      clock: options.clock,
+      hasher: this.hasher,
+      currentStore,
+      onRemoved: () => this.#applier.noteChanged(),
+      onFatal: this.#onFatal,
+    })
     this.files = new StoreFiles({
       ...parts.place,
       store: parts.store,
@@ -345,6 +352,7 @@ export class Node {
     this.#proposals.stop()
     this.#reads.stop()
     this.hasher.stop()
+    this.#purge.stop()
     this.lessor.demote()
     await this.#pipeline.stop()
     await this.#transport?.close()
@@ -372,18 +380,8 @@ export class Node {
       this.quota.forget()
       this.#publishAttributes()
     }
-    this.#compactSlices()
+    this.#purge.wake()
     this.#pump()
-  }
-
-  /** The physical half of a compaction, a little with each tick. */
-  #compactSlices(): void {
-    this.hasher.observeCompaction()
-    if (this.store.isSaturated) return
-    if (this.#compaction === undefined && this.store.meta.purgedRevision >= this.store.compactedRevision) return
-    this.#guard(() => {
-      this.#compaction = compactSlice(this.store, this.#compaction, this.hasher.purgeLimit).cursor
-    })
   }
 
   /** Tells the cluster this member's name and client URLs, until it knows them. */
@@ -461,7 +459,6 @@ export class Node {
     await this.#wal.setBase({ index: snapshot.index, term: snapshot.term })
     await this.files.install(snapshot.index, (store) => {
       this.#applier.replaceStore(store)
-      this.#compaction = undefined
       this.#onMembersChanged()
       this.#tellApplied()
     })
@@ -469,7 +466,7 @@ export class Node {
   }
 
   #tellApplied(): void {
-    this.hasher.observeCompaction()
+    this.#purge.wake()
     this.#weigh()
     for (const listener of this.#appliedListeners) listener()
   }

@@ -225,15 +225,14 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a compaction removes what is still to be seen',
     file: `${MVCC}/compaction.ts`,
-    find: 'return successor !== undefined && successor.modRevision <= target',
-    replace: 'return successor !== undefined',
+    find: 'readRows(store, next, revisionKey(target + 1, 0))',
+    replace: 'readRows(store, next, revisionKey(target + 2, 0))',
   },
   {
     name: 'a tombstone goes before what it hides',
     file: `${MVCC}/compaction.ts`,
-    find: '    if (!isInvisible(store, entry, entries[position + 1], target)) continue\n',
-    replace:
-      '    const isDead = isTombstone(decodeRecord(entry.value))\n    if (!isDead && !isInvisible(store, entry, entries[position + 1], target)) continue\n',
+    find: 'const isBeforeGone = hiddenRevisionKey(record) !== undefined',
+    replace: 'const isBeforeGone = true',
   },
   {
     name: 'a watch goes on one revision too late',
