@@ -120,7 +120,7 @@ export class Store {
     if (!this.#isDirty) return this.#committed ?? Promise.resolve()
     this.#next ??= this.#committed?.then(() => {
       this.#next = undefined
-      if (this.#isDirty) return this.#commitNow()
+      return this.#isDirty ? this.#commitNow() : undefined
     })
     return this.#next ?? this.#commitNow()
   }

@@ -25,6 +25,7 @@ export const FAULTS = [
   'message from a removed member',
   'message for another cluster',
   'stalled snapshot stream',
+  'slow snapshot stream',
   'wall clock jump',
   'clock drift',
   'oversized request',

@@ -32,6 +32,8 @@ export interface NetworkFaults {
   corrupt: number
   /** Share of snapshot streams that stall until their time-out. */
   stall: number
+  /** What a snapshot takes on its way, beside the usual. */
+  snapshotMs: number
   /** Every message goes through the codec, as bytes. */
   encodesAll: boolean
 }
@@ -339,7 +341,8 @@ export class Network {
         return
       }
       coverage.note('snapshot sent to a follower')
-      schedule.after(this.#delayMs(from.name, name) + random.next() * 50, () => {
+      if (faults.snapshotMs > 0) coverage.note('slow snapshot stream')
+      schedule.after(this.#delayMs(from.name, name) + random.next() * 50 + faults.snapshotMs, () => {
         const to = this.#hosts.get(name)
         const isReached = to !== undefined && !to.clock.isDead && !this.#isCut(from.name, name)
         if (!isReached || this.#refusal(from, to, message.to) !== undefined) return settle(err('connection lost'))
