@@ -8,18 +8,21 @@
  *   - From before the copy is made until the peer goes on from it, the log is kept for the peer, as log-cut.ts says.
  */
 import { backoffMs, type BackoffOptions } from '../../lib/backoff.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { LogIndex, MemberId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { MAX_OUTGOING_SNAPSHOTS } from '../limits.ts'
 import { reportSnapshot, status, type PeerStatus, type Raft } from '../raft/raft.ts'
 import type { SnapshotMessage } from '../transport/transport.ts'
 import type { KeptLog } from './log-cut.ts'
-import type { NodeOptions } from './options.ts'
 
 /** The longest pause is also how long a peer whose disk has room again may have to wait. */
 const BACKOFF: BackoffOptions = { firstMs: 1000, factor: 2, maxMs: 30_000, jitter: 0.2 }
 
-export interface OutgoingSnapshotsParts extends Pick<NodeOptions, 'clock' | 'random'> {
+export interface OutgoingSnapshotsParts {
+  readonly clock: Pick<Clock, 'monotonicMs'>
+  /** In [0, 1). */
+  readonly random: () => number
   readonly raft: Raft
   /** Where the log would be cut now if nobody needed more. */
   readonly usualCut: () => LogIndex

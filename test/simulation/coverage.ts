@@ -26,6 +26,7 @@ export const FAULTS = [
   'message for another cluster',
   'stalled snapshot stream',
   'slow snapshot stream',
+  'no room for a snapshot',
   'wall clock jump',
   'clock drift',
   'oversized request',

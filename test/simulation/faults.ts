@@ -47,6 +47,7 @@ export const NO_FAULTS: Faults = {
   corrupt: 0,
   stall: 0,
   snapshotMs: 0,
+  noRoom: 0,
   encodesAll: false,
   slowSync: 0,
   syncError: 0,
@@ -92,7 +93,9 @@ export function mixture(seed: number, random: Random): Mixture {
       delay: some(0.1),
       corrupt: some(0.003),
       stall: some(0.3),
+      // Drawn from the seed alone, as some below.
       snapshotMs: seed % 4 === 0 ? 3000 : 0,
+      noRoom: seed % 4 === 1 ? 0.3 : 0,
       encodesAll: random.chance(0.1),
       slowSync: some(0.01),
       syncError: some(0.0004),

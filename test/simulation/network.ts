@@ -34,6 +34,8 @@ export interface NetworkFaults {
   stall: number
   /** What a snapshot takes on its way, beside the usual. */
   snapshotMs: number
+  /** Share of snapshots that their receiver has no room for. */
+  noRoom: number
   /** Every message goes through the codec, as bytes. */
   encodesAll: boolean
 }
@@ -346,6 +348,10 @@ export class Network {
         const to = this.#hosts.get(name)
         const isReached = to !== undefined && !to.clock.isDead && !this.#isCut(from.name, name)
         if (!isReached || this.#refusal(from, to, message.to) !== undefined) return settle(err('connection lost'))
+        if (faults.noRoom > 0 && random.chance(faults.noRoom)) {
+          coverage.note('no room for a snapshot')
+          return settle(err('ENOSPC: no space left on device'))
+        }
         to.clock.enter(() => {
           to.takeFile(`incoming-${++this.#files}.tmp`, bytes)
             .then((received) => to.handlers.onSnapshot({ message, path: received }))
