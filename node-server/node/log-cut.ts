@@ -34,10 +34,12 @@ export function cutOf(
   limits: KeptLogLimits,
 ): LogIndex | undefined {
   const usual = usualCut(durable, options)
+  const leastEntries = Math.max(1, options.snapshotCount)
+  if (usual - base < leastEntries) return undefined
   const needed = kept.filter(
     // Whose entries are gone already needs another snapshot, whatever is kept.
     ({ after, ageMs, sizeBytes }) => after >= base && ageMs <= limits.forMs && sizeBytes <= limits.sizeBytes,
   )
   const cut = LogIndex(Math.min(usual, ...needed.map(({ after }) => after)))
-  return cut - base >= Math.max(1, options.snapshotCount) ? cut : undefined
+  return cut - base < leastEntries ? undefined : cut
 }

@@ -5,9 +5,10 @@
  * Invariants: the order of the pipeline (pipeline.ts); each request is answered once (waiters.ts).
  * Neighbours: api/ asks through NodePort and the leader's part in leader-duties.ts; main starts and stops it.
  */
-import { NOBODY, type ClusterId, type MemberId, type LogIndex, type Term } from '../../lib/ids.ts'
+import { NOBODY, type ClusterId, type LogIndex, type MemberId, type Term } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Timer } from '../../lib/clock.ts'
+import { KEPT_LOG } from '../limits.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
 import type { Command, Member } from '../mvcc/command.ts'
 import { compactSlice, type CompactionCursor } from '../mvcc/compaction.ts'
@@ -41,7 +42,6 @@ import {
   type RollCall,
   type SoftState,
 } from '../raft/raft.ts'
-import { KEPT_LOG } from '../limits.ts'
 import type { StoredIdentity } from '../storage/data-directory.ts'
 import type { Wal } from '../storage/wal.ts'
 import type { PeerTransport, ReceivedSnapshot, SnapshotMessage } from '../transport/transport.ts'

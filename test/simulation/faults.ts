@@ -93,8 +93,7 @@ export function mixture(seed: number, random: Random): Mixture {
       delay: some(0.1),
       corrupt: some(0.003),
       stall: some(0.3),
-      // Drawn from the seed alone, as some below.
-      snapshotMs: seed % 4 === 0 ? 3000 : 0,
+      snapshotMs: seed % 4 === 2 ? 3000 : 0,
       noRoom: seed % 4 === 1 ? 0.3 : 0,
       encodesAll: random.chance(0.1),
       slowSync: some(0.01),
