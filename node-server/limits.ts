@@ -40,13 +40,14 @@ export const MAX_OUTGOING_SNAPSHOTS = 2
 
 /** How much more of the log than usual is kept for a peer while a snapshot is on its way to it, and until it has caught up. */
 export interface KeptLogLimits {
-  readonly forMs: number
+  /** For which a peer that has its snapshot gets no further: it is away, or installs it. */
+  readonly idleMs: number
   /** Of entries: the log has them in memory. */
   readonly sizeBytes: number
 }
 
 /** Beyond it the log is cut and the peer needs another snapshot. */
-export const KEPT_LOG: KeptLogLimits = { forMs: 600_000, sizeBytes: 256 * MIB }
+export const KEPT_LOG: KeptLogLimits = { idleMs: 120_000, sizeBytes: 256 * MIB }
 
 /** How much may be under way. Given to the parts that keep to it, so that a simulation can have small ones. */
 export interface FlowLimits {

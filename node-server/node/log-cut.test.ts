@@ -4,10 +4,10 @@ import { LogIndex } from '../../lib/ids.ts'
 import { cutOf, type KeptLog } from './log-cut.ts'
 
 const OPTIONS = { snapshotCount: 10, catchUpEntries: 3 }
-const LIMITS = { forMs: 1000, sizeBytes: 500 }
+const LIMITS = { idleMs: 1000, sizeBytes: 500 }
 
 function cut(base: number, durable: number, ...kept: readonly (Partial<KeptLog> & { after: LogIndex })[]): number {
-  const all = kept.map((one) => ({ ageMs: 0, sizeBytes: 0, ...one }))
+  const all = kept.map((one) => ({ idleMs: 0, sizeBytes: 0, ...one }))
   return cutOf(LogIndex(base), LogIndex(durable), OPTIONS, all, LIMITS) ?? base
 }
 
@@ -29,12 +29,12 @@ test('what a peer with a snapshot on its way will need stays, and of several pee
 
 test('it stays up to a bound: of time, of bytes, and as long as it is of use', () => {
   const after = LogIndex(4)
-  assert.equal(cut(0, 30, { after, ageMs: 1000, sizeBytes: 500 }), 0)
-  assert.equal(cut(0, 30, { after, ageMs: 1001 }), 27)
+  assert.equal(cut(0, 30, { after, idleMs: 1000, sizeBytes: 500 }), 0)
+  assert.equal(cut(0, 30, { after, idleMs: 1001 }), 27)
   assert.equal(cut(0, 30, { after, sizeBytes: 501 }), 27)
   assert.equal(cut(5, 30, { after }), 27, 'entry 5 is gone already')
   assert.equal(cut(4, 30, { after }), 4)
-  assert.equal(cut(0, 30, { after, ageMs: 1001 }, { after: LogIndex(12) }), 12)
+  assert.equal(cut(0, 30, { after, idleMs: 1001 }, { after: LogIndex(12) }), 12)
 })
 
 test('with no entries between two cuts, nothing is cut twice', () => {

@@ -10,8 +10,9 @@ import type { KeptLogLimits } from '../limits.ts'
 export interface KeptLog {
   /** It will need the entries behind this one. */
   readonly after: LogIndex
-  readonly ageMs: number
-  /** What has come into the log since. */
+  /** For which it has got no further; 0 while its snapshot is being sent: that has a limit of its own. */
+  readonly idleMs: number
+  /** What has come into the log since the snapshot was begun. */
   readonly sizeBytes: number
 }
 
@@ -38,7 +39,7 @@ export function cutOf(
   if (usual - base < leastEntries) return undefined
   const needed = kept.filter(
     // Whose entries are gone already needs another snapshot, whatever is kept.
-    ({ after, ageMs, sizeBytes }) => after >= base && ageMs <= limits.forMs && sizeBytes <= limits.sizeBytes,
+    ({ after, idleMs, sizeBytes }) => after >= base && idleMs <= limits.idleMs && sizeBytes <= limits.sizeBytes,
   )
   const cut = LogIndex(Math.min(usual, ...needed.map(({ after }) => after)))
   return cut - base < leastEntries ? undefined : cut

@@ -34,7 +34,7 @@ interface Peer {
   /** Asked for and not begun. */
   waiting: SnapshotMessage | undefined
   /** Begun, and the peer is not yet where it needs no more than others. */
-  begun: { after: LogIndex; readonly sinceMs: number; readonly appendedBefore: number } | undefined
+  begun: { after: LogIndex; readonly appendedBefore: number; gotOnMs: number } | undefined
   /** In a row. */
   failures: number
   notBeforeMs: number
@@ -64,8 +64,10 @@ export class OutgoingSnapshots {
   ended(to: MemberId, result: Result<void, string>): void {
     if (!this.#underWay.delete(to)) return
     const peer = this.#peers.get(to)
-    if (peer !== undefined && !result.ok) this.#failed(peer)
-    if (peer !== undefined && result.ok) peer.waiting = undefined // asked for anew meanwhile: first see whether this one does
+    if (peer !== undefined) {
+      if (result.ok) this.#arrived(peer)
+      else this.#failed(peer)
+    }
     if (peer?.waiting === undefined) reportSnapshot(this.#parts.raft, to, result.ok)
     this.#beginDue()
   }
@@ -74,10 +76,14 @@ export class OutgoingSnapshots {
     if (this.#peers.size === 0) return
     const peers = new Map(status(this.#parts.raft).peers.map((peer) => [peer.id, peer]))
     const usualCut = this.#parts.usualCut()
+    const nowMs = this.#parts.clock.monotonicMs()
     for (const [id, peer] of this.#peers) {
       const known = peers.get(id)
       if (known === undefined || (known.state === 'replicate' && known.match >= usualCut)) this.#peers.delete(id)
-      else if (peer.begun !== undefined && known.match > peer.begun.after) peer.begun.after = known.match
+      else if (peer.begun !== undefined && known.match > peer.begun.after) {
+        peer.begun.after = known.match
+        peer.begun.gotOnMs = nowMs
+      }
     }
     this.#beginDue()
   }
@@ -92,10 +98,11 @@ export class OutgoingSnapshots {
     const { clock, raft } = this.#parts
     const nowMs = clock.monotonicMs()
     const kept: KeptLog[] = []
-    for (const { begun } of this.#peers.values()) {
+    for (const [id, { begun }] of this.#peers) {
       if (begun === undefined) continue
-      const { after, sinceMs, appendedBefore } = begun
-      kept.push({ after, ageMs: nowMs - sinceMs, sizeBytes: raft.log.appendedSizeBytes - appendedBefore })
+      const { after, appendedBefore, gotOnMs } = begun
+      const idleMs = this.#underWay.has(id) ? 0 : nowMs - gotOnMs
+      kept.push({ after, idleMs, sizeBytes: raft.log.appendedSizeBytes - appendedBefore })
     }
     return kept
   }
@@ -104,8 +111,8 @@ export class OutgoingSnapshots {
     const nowMs = this.#parts.clock.monotonicMs()
     for (const [id, peer] of this.#peers) {
       if (this.#underWay.size >= MAX_OUTGOING_SNAPSHOTS) return
-      const isDue = peer.waiting !== undefined && nowMs >= peer.notBeforeMs && !this.#underWay.has(id)
-      if (isDue && peer.waiting !== undefined) this.#begin(peer, peer.waiting, nowMs)
+      const { waiting, notBeforeMs } = peer
+      if (waiting !== undefined && nowMs >= notBeforeMs && !this.#underWay.has(id)) this.#begin(peer, waiting, nowMs)
     }
   }
 
@@ -113,7 +120,7 @@ export class OutgoingSnapshots {
     const { raft, send } = this.#parts
     peer.waiting = undefined
     if (!this.#isWanted(message)) return reportSnapshot(raft, message.to, false)
-    const begun = { after: raft.log.base.index, sinceMs: nowMs, appendedBefore: raft.log.appendedSizeBytes }
+    const begun = { after: raft.log.base.index, appendedBefore: raft.log.appendedSizeBytes, gotOnMs: nowMs }
     peer.begun = begun
     this.#underWay.add(message.to)
     send(message, (index) => (begun.after = index))
@@ -124,6 +131,11 @@ export class OutgoingSnapshots {
     const { raft } = this.#parts
     const isNow = ({ id, state, isActive }: PeerStatus): boolean => id === to && state === 'snapshot' && isActive
     return raft.term === term && status(raft).peers.some(isNow)
+  }
+
+  #arrived(peer: Peer): void {
+    peer.waiting = undefined // asked for by this member when it led anew: the one that has arrived may do
+    if (peer.begun !== undefined) peer.begun.gotOnMs = this.#parts.clock.monotonicMs()
   }
 
   #failed(peer: Peer): void {

@@ -19,7 +19,7 @@ export const CATCH_UP_MUTANTS: readonly Mutant[] = [
   {
     name: 'a snapshot that failed is made again at the next heartbeat',
     file: `${NODE}/outgoing-snapshots.ts`,
-    find: ' && nowMs >= peer.notBeforeMs',
+    find: ' && nowMs >= notBeforeMs',
     replace: '',
   },
 ]
