@@ -3,8 +3,8 @@
  * after one that was of no use the next waits, longer each time.
  *
  * Invariants
- *   - One is under way to a peer at a time, also when this member has lost the lead and got it back meanwhile.
- *   - Whatever the core asks for is answered once (reportSnapshot), by then or when this member leads no more.
+ *   - At most one is under way to a peer, also when this member has lost the lead and got it back meanwhile.
+ *   - Whatever the core asks for is answered once (reportSnapshot), unless this member leads no more by then.
  *   - From before the copy is made until the peer goes on from it, the log is kept for the peer, as log-cut.ts says.
  */
 import { backoffMs, type BackoffOptions } from '../../lib/backoff.ts'
