@@ -35,6 +35,20 @@ export const MAX_BATCH_SIZE_BYTES = 1024 * MIB
 /** Requests of this member that wait for their result. */
 export const MAX_WAITERS = 32_768
 
+/** At once, to all peers together: each is a copy of the store. Two, so that a slow one does not hold up another. */
+export const MAX_OUTGOING_SNAPSHOTS = 2
+
+/** How much more of the log than usual is kept for a peer while a snapshot is on its way to it, and until it has caught up. */
+export interface KeptLogLimits {
+  /** For which a peer that has its snapshot gets no further: it is away, or installs it. */
+  readonly idleMs: number
+  /** Of entries: the log has them in memory. */
+  readonly sizeBytes: number
+}
+
+/** Beyond it the log is cut and the peer needs another snapshot. */
+export const KEPT_LOG: KeptLogLimits = { idleMs: 120_000, sizeBytes: 256 * MIB }
+
 /** How much may be under way. Given to the parts that keep to it, so that a simulation can have small ones. */
 export interface FlowLimits {
   /** Entries go into one message up to this, or one alone. */

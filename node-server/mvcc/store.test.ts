@@ -53,6 +53,38 @@ test('one commit at a time: a call during one waits for it, then commits what ca
   assert.equal(waiting(), 0, 'nothing to write, nothing written')
 })
 
+test('whoever waits for a commit is not overtaken for ever by those who always have another one under way', async () => {
+  const { backend, release } = heldBackend()
+  const store = new Store(backend)
+  put(store, 'a', '0')
+  let underWay = store.commit()
+  const busy = async (): Promise<void> => {
+    for (let i = 1; i <= 5; i++) {
+      await underWay
+      put(store, 'a', String(i))
+      underWay = store.commit()
+      put(store, 'a', 'not in it')
+    }
+  }
+  const writing = busy()
+  let isThrough = false
+  void store.commit().then(() => (isThrough = true)) // all that is applied is in the one under way
+  put(store, 'b', '1')
+  let isNextThrough = false
+  void store.commit().then(() => (isNextThrough = true))
+  release()
+  await settle()
+  assert.deepEqual([isThrough, isNextThrough], [true, false])
+  release()
+  await settle()
+  assert.equal(isNextThrough, true)
+  for (let i = 2; i <= 5; i++) {
+    release()
+    await settle()
+  }
+  await writing
+})
+
 test('the buffer says when the disk falls behind, both generations counted', async () => {
   const { backend, release } = heldBackend()
   const store = new Store(backend)

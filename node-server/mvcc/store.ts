@@ -37,6 +37,8 @@ export class Store {
   readonly #meta: Mutable<Meta>
   #committedIndex: LogIndex
   #committed: Promise<void> | undefined
+  /** Begins after that one, with everything that is applied by then. */
+  #next: Promise<void> | undefined
   #isDirty = false
   /**
    * Events from this revision on are still to be handed to watches that keep up: the physical half of a compaction waits
@@ -110,14 +112,20 @@ export class Store {
   }
 
   /**
-   * Writes what is applied now to the backend; resolves once it is durable. While a commit is under way the next one
-   * waits for it, so that calls never pile up more than two. Must be called between two entries, and after a rejection
+   * Writes what is applied now to the backend; resolves once it is durable, whatever is applied and committed after it.
+   * While a commit is under way all calls share the next one. Must be called between two entries, and after a rejection
    * (the disk failed) never again.
    */
   commit(): Promise<void> {
-    const before = this.#committed
-    if (before !== undefined) return before.then(() => this.commit())
-    if (!this.#isDirty) return Promise.resolve()
+    if (!this.#isDirty) return this.#committed ?? Promise.resolve()
+    this.#next ??= this.#committed?.then(() => {
+      this.#next = undefined
+      return this.#isDirty ? this.#commitNow() : undefined
+    })
+    return this.#next ?? this.#commitNow()
+  }
+
+  #commitNow(): Promise<void> {
     const committed = this.#startCommit()
     this.#committed = committed
     return committed

@@ -5,9 +5,10 @@
  * Invariants: the order of the pipeline (pipeline.ts); each request is answered once (waiters.ts).
  * Neighbours: api/ asks through NodePort and the leader's part in leader-duties.ts; main starts and stops it.
  */
-import { LogIndex, NOBODY, type ClusterId, type MemberId, type Term } from '../../lib/ids.ts'
+import { NOBODY, type ClusterId, type LogIndex, type MemberId, type Term } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Timer } from '../../lib/clock.ts'
+import { KEPT_LOG } from '../limits.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
 import type { Command, Member } from '../mvcc/command.ts'
 import { listLeases } from '../mvcc/lease.ts'
@@ -30,7 +31,6 @@ import {
   compact,
   leaderOf,
   readIndex,
-  reportSnapshot,
   reportUnreachable,
   status as raftStatus,
   step,
@@ -48,9 +48,11 @@ import { Applier, applied, problemOf, type Outcome } from './applier.ts'
 import { onlyApplicable } from './forwarded.ts'
 import { newLeaseIds } from './lease-ids.ts'
 import { Lessor } from './lessor.ts'
+import { cutOf, usualCut } from './log-cut.ts'
 import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
 import { Hasher } from './hasher.ts'
+import { OutgoingSnapshots } from './outgoing-snapshots.ts'
 import { Pipeline, type News } from './pipeline.ts'
 import { Proposals, notByLearners, onlyInTerm, type Objection } from './proposals.ts'
 import { Purge } from './purge.ts'
@@ -81,6 +83,7 @@ export class Node {
   readonly hasher: Hasher
   readonly files: StoreFiles
   readonly lessor: Lessor
+  readonly #outgoing: OutgoingSnapshots
   readonly #leaseIds: () => bigint
   readonly #raft: Raft
   readonly #wal: Wal
@@ -149,6 +152,12 @@ export class Node {
       store: parts.store,
       onFatal: this.#onFatal,
       onDefragmented: () => this.quota.forget(),
+    })
+    this.#outgoing = new OutgoingSnapshots({
+      ...options,
+      raft: parts.raft,
+      usualCut: () => usualCut(this.store.committedIndex, options),
+      send: (message, onCopied) => this.#sendSnapshot(message, onCopied),
     })
     this.#weighedRevision = this.store.revision
     this.#leaseIds = newLeaseIds(identity.memberId, options.clock.wallMs())
@@ -323,7 +332,7 @@ export class Node {
   onSnapshotSent(to: MemberId, result: Result<void, string>): void {
     if (result.ok) this.options.log.info({ to: to.toString(16) }, 'sent a snapshot')
     else this.options.log.warn({ to: to.toString(16), reason: result.error }, 'could not send a snapshot')
-    this.#guard(() => reportSnapshot(this.#raft, to, result.ok))
+    this.#guard(() => this.#outgoing.ended(to, result))
     this.#schedulePump()
   }
 
@@ -375,6 +384,7 @@ export class Node {
     this.#proposals.expire(nowMs)
     this.#reads.expire(nowMs)
     this.lessor.tick(nowMs)
+    this.#guard(() => this.#outgoing.tick())
     if (nowMs - this.#lastPublishMs >= PUBLISH_INTERVAL_MS) {
       this.#lastPublishMs = nowMs
       this.quota.forget()
@@ -445,14 +455,15 @@ export class Node {
   #send(messages: readonly Message[]): void {
     if (messages.some((message) => message.kind === 'snapshot-request')) {
       this.#transport?.send(messages.filter((message) => message.kind !== 'snapshot-request'))
-      for (const message of messages) if (message.kind === 'snapshot-request') this.#sendSnapshot(message)
+      for (const message of messages) if (message.kind === 'snapshot-request') this.#outgoing.ask(message)
     } else this.#transport?.send(messages)
   }
 
-  #sendSnapshot(message: SnapshotMessage): void {
+  #sendSnapshot(message: SnapshotMessage, onCopied: (index: LogIndex) => void): void {
     const transport = this.#transport
     if (transport === undefined) return
-    this.files.send(transport, message).catch((error: unknown) => this.onSnapshotSent(message.to, err(String(error))))
+    const onFailed = (error: unknown): void => this.onSnapshotSent(message.to, err(String(error)))
+    this.files.send(transport, message, onCopied).catch(onFailed)
   }
 
   async #installSnapshot(snapshot: SnapshotMeta): Promise<void> {
@@ -504,22 +515,22 @@ export class Node {
   #onSoftState(softState: SoftState): void {
     const { role, leader, term } = softState
     this.options.log.info({ role, leader: leader.toString(16), term }, 'role')
-    if (role !== 'leader') this.lessor.demote()
+    if (role !== 'leader') {
+      this.lessor.demote()
+      this.#outgoing.demote()
+    }
     if (leader === NOBODY || leader === this.#lastLeader) return
     this.#lastLeader = leader
     this.#proposals.leaderChanged()
     this.options.observer.leaderChanged()
   }
 
-  /** Entries that the store holds durably are needed only by slow followers, and those get a bounded number. */
   #compactLog(): void {
     const { log } = this.#raft
     const durable = this.store.committedIndex
-    const { snapshotCount, catchUpEntries } = this.options
-    if (durable - log.base.index < snapshotCount + catchUpEntries) return
-    const index = LogIndex(durable - catchUpEntries)
-    const term = termAt(log, index)
-    if (term === undefined) return
+    const index = cutOf(log.base.index, durable, this.options, this.#outgoing.kept, KEPT_LOG)
+    const term = index === undefined ? undefined : termAt(log, index)
+    if (index === undefined || term === undefined) return
     compact(this.#raft, index)
     this.#wal.setBase({ index, term }).catch(this.#onFatal)
   }

@@ -89,8 +89,12 @@ export class StoreFiles {
     }
   }
 
-  /** Makes a copy for a peer and streams it; the outcome goes to the transport's handler. Raft asks for one a peer. */
-  async send(transport: PeerTransport, message: SnapshotMessage): Promise<void> {
+  /** Makes a copy for a peer, says up to where it goes, and streams it; the outcome goes to the transport's handler. */
+  async send(
+    transport: PeerTransport,
+    message: SnapshotMessage,
+    onCopied: (index: LogIndex) => void = () => {},
+  ): Promise<void> {
     const { volume } = this.#parts
     const path = this.#temporaryPath('outgoing')
     try {
@@ -104,6 +108,7 @@ export class StoreFiles {
         configuration: decodeConfiguration(meta.configuration),
         configIndex: meta.configIndex,
       }
+      onCopied(snapshot.index)
       await transport.sendSnapshot({ ...message, snapshot }, path)
     } finally {
       if (!this.#isClosed) await this.#track(volume.disk.remove(path))

@@ -114,11 +114,8 @@ function stepAccepted(raft: Raft, leader: Leader, from: MemberId, progress: Prog
   const isNews = matched(progress, index)
   // An old answer is no news, but one that names what is known already does end a probe.
   if (!isNews && !(progress.state === 'probe' && index === progress.match)) return
-  if (progress.state === 'probe') becomeReplicate(progress)
-  else if (progress.state === 'snapshot' && progress.match >= raft.log.base.index) {
-    becomeProbe(progress)
-    becomeReplicate(progress)
-  }
+  const isPastSnapshot = progress.state === 'snapshot' && progress.match >= raft.log.base.index
+  if (progress.state === 'probe' || isPastSnapshot) becomeReplicate(progress)
   if (maybeCommit(raft, leader)) leader.isBroadcastDue = true
   else sendAppends(raft, from, progress, false)
   urgeTarget(raft, leader, from, progress)

@@ -20,6 +20,8 @@ export interface Log {
   durableTo: LogIndex
   /** The first index that was not yet handed out to be made durable. */
   unstableFrom: LogIndex
+  /** Of all entries that have come in since the start: what has come since a moment is the difference. */
+  appendedSizeBytes: number
 }
 
 export function createLog(
@@ -36,6 +38,7 @@ export function createLog(
     applied,
     durableTo: LogIndex(base.index + entries.length),
     unstableFrom: LogIndex(base.index + entries.length + 1),
+    appendedSizeBytes: 0,
   }
   entries.forEach((entry, i) =>
     assert(entry.index === base.index + i + 1, `entry ${entry.index} does not follow ${base.index + i}`),
@@ -102,6 +105,7 @@ export function append(log: Log, entries: readonly Entry[]): void {
   for (const entry of entries) {
     assert(entry.index === lastIndex(log) + 1, `entry ${entry.index} does not follow ${lastIndex(log)}`)
     log.entries.push(entry)
+    log.appendedSizeBytes += entrySizeBytes(entry)
   }
 }
 

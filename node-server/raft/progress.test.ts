@@ -12,7 +12,7 @@ import {
   mayAppend,
   rejected,
   sent,
-  snapshotFailed,
+  snapshotDelivered,
   type Progress,
 } from './progress.ts'
 
@@ -72,13 +72,13 @@ test('old rejections are ignored: in replicate those at or below match, in probe
 
 test('snapshot: nothing is sent; delivered, it goes on behind the snapshot; failed, where it was', () => {
   const delivered = createProgress(LogIndex(4), 0)
-  becomeSnapshot(delivered, LogIndex(10))
+  becomeSnapshot(delivered)
   assert.equal(mayAppend(delivered, LIMITS), false)
-  becomeProbe(delivered)
+  snapshotDelivered(delivered, LogIndex(10))
   assert.equal(delivered.next, 11)
   const failed = createProgress(LogIndex(4), 0)
-  becomeSnapshot(failed, LogIndex(10))
-  snapshotFailed(failed)
+  becomeSnapshot(failed)
+  becomeProbe(failed)
   assert.equal(failed.next, 1)
   assert.equal(failed.state, 'probe')
 })
@@ -89,7 +89,7 @@ test('whatever is answered in whatever order: match < next, match only grows, th
     fc.record({ kind: fc.constant('matched' as const), index }),
     fc.record({ kind: fc.constant('rejected' as const), index, hint: index }),
     fc.record({ kind: fc.constant('send' as const), count: fc.integer({ min: 0, max: 3 }) }),
-    fc.record({ kind: fc.constantFrom('heard', 'probe', 'replicate', 'snapshot', 'failed') }),
+    fc.record({ kind: fc.constantFrom('heard', 'probe', 'replicate', 'snapshot', 'delivered') }),
   )
   fc.assert(
     fc.property(fc.array(event, { maxLength: 40 }), (events) => {
@@ -104,8 +104,8 @@ test('whatever is answered in whatever order: match < next, match only grows, th
         } else if (event.kind === 'heard') heard(progress)
         else if (event.kind === 'probe') becomeProbe(progress)
         else if (event.kind === 'replicate') becomeReplicate(progress)
-        else if (event.kind === 'snapshot') becomeSnapshot(progress, LogIndex(20))
-        else snapshotFailed(progress)
+        else if (event.kind === 'snapshot') becomeSnapshot(progress)
+        else snapshotDelivered(progress, LogIndex(20))
         assert.ok(progress.match < progress.next)
         assert.ok(progress.match >= match)
         match = progress.match

@@ -16,8 +16,6 @@ export interface Progress {
   next: LogIndex
   /** Probe only: a message is out, and nothing more is sent until an answer or a heartbeat's answer. */
   isProbeSent: boolean
-  /** Snapshot only: the log's base when the snapshot was asked for. */
-  pendingSnapshot: LogIndex
   /** Replicate only: the last index and size of each message in flight, oldest first. */
   inflight: { readonly lastIndex: LogIndex; readonly sizeBytes: number }[]
   inflightSizeBytes: number
@@ -35,7 +33,6 @@ export function createProgress(next: LogIndex, nowTick: number): Progress {
     match: LogIndex(0),
     next,
     isProbeSent: false,
-    pendingSnapshot: LogIndex(0),
     inflight: [],
     inflightSizeBytes: 0,
     awaitedSinceTick: nowTick,
@@ -59,30 +56,25 @@ function enter(progress: Progress, state: PeerState, next: LogIndex): void {
   progress.state = state
   progress.next = next
   progress.isProbeSent = false
-  progress.pendingSnapshot = LogIndex(0)
   progress.inflight = []
   progress.inflightSizeBytes = 0
 }
 
 export function becomeProbe(progress: Progress): void {
-  const next =
-    progress.state === 'snapshot' ? Math.max(progress.match + 1, progress.pendingSnapshot + 1) : progress.match + 1
-  enter(progress, 'probe', LogIndex(next))
+  enter(progress, 'probe', LogIndex(progress.match + 1))
 }
 
 export function becomeReplicate(progress: Progress): void {
   enter(progress, 'replicate', LogIndex(progress.match + 1))
 }
 
-export function becomeSnapshot(progress: Progress, base: LogIndex): void {
+export function becomeSnapshot(progress: Progress): void {
   enter(progress, 'snapshot', LogIndex(Math.max(progress.next, progress.match + 1)))
-  progress.pendingSnapshot = base
 }
 
-/** The snapshot did not get through: probe again where the peer was. */
-export function snapshotFailed(progress: Progress): void {
-  progress.pendingSnapshot = LogIndex(0)
-  becomeProbe(progress)
+/** Where the log begins now, which may be later than when the snapshot was asked for, it has one if it is not too old. */
+export function snapshotDelivered(progress: Progress, base: LogIndex): void {
+  enter(progress, 'probe', LogIndex(Math.max(progress.match, base) + 1))
 }
 
 /** The peer has everything up to `index`. False when that was known. */

@@ -20,7 +20,7 @@ import { configurationChanged, proposalProblem, stepLeader, tickLeader, transfer
 import { compact as compactLog, createLog, isUpToDate } from './log.ts'
 import { changeConfiguration } from './membership.ts'
 import type { ConfigChange, Configuration, Entry, HardState, Message, ProposedEntry } from './message.ts'
-import { becomeProbe, snapshotFailed } from './progress.ts'
+import { becomeProbe, snapshotDelivered } from './progress.ts'
 import { isVoter } from './quorum.ts'
 import { addRead, forwardRead } from './read-index.ts'
 import { isPromotable, leaderOf, resetElectionTimer, send, type Raft, type RaftOptions } from './state.ts'
@@ -220,8 +220,8 @@ export function reportSnapshot(raft: Raft, id: MemberId, isDelivered: boolean): 
   if (raft.role.kind !== 'leader') return
   const progress = raft.role.progress.get(id)
   if (progress?.state !== 'snapshot') return
-  if (isDelivered) becomeProbe(progress)
-  else snapshotFailed(progress)
+  if (isDelivered) snapshotDelivered(progress, raft.log.base.index)
+  else becomeProbe(progress)
   // Whatever the outcome, give the peer a heartbeat's time before the next try.
   progress.isProbeSent = true
 }

@@ -366,6 +366,28 @@ test('Raft §7: a snapshot that failed is offered again', () => {
   assert.equal(isOffered(), true)
 })
 
+test('a snapshot that has arrived is gone on from, also when the log was cut up to it meanwhile', () => {
+  const group = groupOf(VOTERS)
+  const leader = group.elect(one)
+  group.isolate(three)
+  group.propose(one, 'a', 'b')
+  group.settle()
+  compact(leader, LogIndex(2))
+  const probe = (): Message[] => {
+    step(leader, { kind: 'heartbeat-response', from: three, to: one, term: Term(1), readBatch: 0 })
+    return drain(leader)
+  }
+  reportUnreachable(leader, three)
+  step(leader, rejected(three, 1))
+  assert.ok(probe().some(({ kind }) => kind === 'snapshot-request'))
+  compact(leader, LogIndex(3))
+  reportSnapshot(leader, three, true)
+  const [message, ...more] = probe()
+  assert.deepEqual(more, [])
+  assert.ok(message?.kind === 'append-request')
+  assert.equal(message.prevIndex, 3)
+})
+
 test('a snapshot that the log reaches already only moves the commit index', () => {
   const raft = startRaft(one, { configuration, terms: [1, 1, 1], term: 1 })
   const snapshot = { index: LogIndex(2), term: Term(1), configuration: raft.configuration, configIndex: LogIndex(0) }

@@ -69,7 +69,7 @@ export function sendAppends(raft: Raft, to: MemberId, progress: Progress, evenEm
 function sendSnapshot(raft: Raft, to: MemberId, progress: Progress): void {
   const { log, tickCount, options } = raft
   if (!isAnswering(progress, tickCount, options.electionTicks)) return
-  becomeSnapshot(progress, log.base.index)
+  becomeSnapshot(progress)
   const snapshot = { ...log.base, configuration: raft.configuration, configIndex: raft.configIndex }
   send(raft, { kind: 'snapshot-request', from: raft.options.id, to, term: raft.term, snapshot })
 }

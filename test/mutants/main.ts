@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
 import { TORTURE_MUTANTS } from '../torture/planted.ts'
+import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
 import { runMutant, type Mutant } from './plant.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
@@ -24,14 +25,16 @@ const hunt = (folder: string): string => join(import.meta.dirname, '..', folder,
 const store = STORE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('simulation'), args: [values.seeds] }))
 const program = join(import.meta.dirname, '..', 'simulation', 'reconfiguration-hunt.ts')
 const reconfiguration = RECONFIGURATION_MUTANTS.map((mutant): Planting => ({ mutant, program, args: [] }))
+const catchUpHunt = join(import.meta.dirname, '..', 'simulation', 'catch-up-hunt.ts')
+const catchUp = CATCH_UP_MUTANTS.map((mutant): Planting => ({ mutant, program: catchUpHunt, args: [] }))
 const operator = OPERATOR_MUTANTS.map((mutant): Planting => ({
   mutant,
   program: hunt('operator-simulation'),
   args: ['1', values.seeds],
 }))
 const torture = TORTURE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('torture'), args: [] }))
-const waiting = [...store, ...reconfiguration, ...operator, ...torture].filter(({ mutant: { name, file } }) =>
-  `${name} ${file}`.includes(values.only),
+const waiting = [...store, ...reconfiguration, ...catchUp, ...operator, ...torture].filter(
+  ({ mutant: { name, file } }) => `${name} ${file}`.includes(values.only),
 )
 const all = waiting.length
 let survived = 0

@@ -25,6 +25,8 @@ export const FAULTS = [
   'message from a removed member',
   'message for another cluster',
   'stalled snapshot stream',
+  'slow snapshot stream',
+  'no room for a snapshot',
   'wall clock jump',
   'clock drift',
   'oversized request',

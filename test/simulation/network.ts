@@ -32,6 +32,10 @@ export interface NetworkFaults {
   corrupt: number
   /** Share of snapshot streams that stall until their time-out. */
   stall: number
+  /** What a snapshot takes on its way, beside the usual. */
+  snapshotMs: number
+  /** Share of snapshots that their receiver has no room for. */
+  noRoom: number
   /** Every message goes through the codec, as bytes. */
   encodesAll: boolean
 }
@@ -339,10 +343,15 @@ export class Network {
         return
       }
       coverage.note('snapshot sent to a follower')
-      schedule.after(this.#delayMs(from.name, name) + random.next() * 50, () => {
+      if (faults.snapshotMs > 0) coverage.note('slow snapshot stream')
+      schedule.after(this.#delayMs(from.name, name) + random.next() * 50 + faults.snapshotMs, () => {
         const to = this.#hosts.get(name)
         const isReached = to !== undefined && !to.clock.isDead && !this.#isCut(from.name, name)
         if (!isReached || this.#refusal(from, to, message.to) !== undefined) return settle(err('connection lost'))
+        if (faults.noRoom > 0 && random.chance(faults.noRoom)) {
+          coverage.note('no room for a snapshot')
+          return settle(err('ENOSPC: no space left on device'))
+        }
         to.clock.enter(() => {
           to.takeFile(`incoming-${++this.#files}.tmp`, bytes)
             .then((received) => to.handlers.onSnapshot({ message, path: received }))
