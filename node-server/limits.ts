@@ -35,6 +35,10 @@ export const MAX_BATCH_SIZE_BYTES = 1024 * MIB
 /** Requests of this member that wait for their result. */
 export const MAX_WAITERS = 32_768
 
+/** Ranges that are read in slices at once, each of which holds its answer so far, and those that wait for one to end. */
+export const MAX_LONG_RANGES = 16
+export const MAX_WAITING_RANGES = 256
+
 /** How much may be under way. Given to the parts that keep to it, so that a simulation can have small ones. */
 export interface FlowLimits {
   /** Entries go into one message up to this, or one alone. */

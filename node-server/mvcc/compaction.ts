@@ -52,13 +52,13 @@ export interface SliceResult {
 /**
  * One slice of the physical half: call it between entries, again and again while `cursor` is defined, and not while
  * `store.isSaturated`. No pass begins that would reach `store.eventsHeldFrom`. After a restart the pass begins from the
- * start, which finds less to do. Nothing is removed for a compacted revision above `maxTarget`: somebody still reads what
- * it would remove (`hash-kv.ts`).
+ * start, which finds less to do. Nothing is removed for a compacted revision above `maxTarget` (`hash-kv.ts`) or the
+ * store's own limit: somebody still reads what it would remove.
  */
 export function compactSlice(store: Store, cursor: CompactionCursor | undefined, maxTarget = Infinity): SliceResult {
   if (cursor === undefined && !mayBeginPass(store)) return { cursor: undefined, removedVersions: 0 }
   const { target, next } = cursor ?? { target: store.compactedRevision, next: Buffer.of(0) }
-  if (target > maxTarget) return { cursor, removedVersions: 0 }
+  if (target > Math.min(maxTarget, store.purgeLimit)) return { cursor, removedVersions: 0 }
   const entries = [...store.buffer.scan('history', next, undefined, { limit: SLICE_ENTRIES + 1 })]
   const following = entries[SLICE_ENTRIES]
   const visited = entries.slice(0, SLICE_ENTRIES)

@@ -9,19 +9,27 @@ import {
 } from '../proto/generated/etcd/rpc.ts'
 import type { StoreError } from './errors.ts'
 import { encodeKeyValue, valueOf, withoutValue } from './key-value.ts'
+import type { RangeCounts } from './range-counts.ts'
 import {
   countCurrent,
   keyRange,
   readAt,
   readCurrent,
   readKeyValue,
-  scanAt,
   scanCurrent,
   type IndexedKey,
   type KeyRange,
 } from './read.ts'
 import type { RangeResult } from './results.ts'
+import { sliceAt, sliceCurrent, successor } from './slices.ts'
+import { sortInSlices } from './sort-slices.ts'
 import type { Store } from './store.ts'
+
+/** What one slice visits and reads, about: 1 to 2 ms. */
+export const SLICE_ROWS = 500
+const SLICE_BYTES = 1024 * 1024
+/** Pieces of the past are not smaller, however little is asked for: many keys of then may be gone or not yet there. */
+const LEAST_ROWS = 32
 
 /**
  * Reads at `request.revision`, 0 meaning the current one. `current` is the revision that the answer names; inside a txn
@@ -36,27 +44,45 @@ export function range(
   const refusal = refuseRevision(store, revision, current)
   if (refusal !== undefined) return err(refusal)
   const at = revision > 0 && revision < current ? revision : undefined
-  const keys = keyRange(request.key, request.rangeEnd)
-  if (keys === undefined) return ok(answer(store, request, current, oneKey(store, request.key, at), undefined))
-  if (request.countOnly)
-    return ok({ kind: 'range', revision: current, kvs: [], count: countKeys(store, keys, at), more: false })
-  const limit = Number(request.limit)
-  if (at === undefined && limit > 0 && isKeyOrdered(request) && !hasFilters(request)) {
-    const isReverse = request.sortOrder === Order.DESCEND
-    const page = [...scanCurrent(store, keys, { isReverse, limit: limit + 1 })]
-    const count = page.length <= limit ? page.length : countCurrent(store, keys)
-    return ok(answer(store, request, current, page, count))
+  const slices = read(newReading(store, request, current, () => at))
+  const kvs: Buffer[] = []
+  for (;;) {
+    const slice = slices.next()
+    if (slice.done !== true) for (const kv of slice.value) kvs.push(kv)
+    else if (kvs.length === 0) return ok(slice.value)
+    else return ok({ ...slice.value, kvs: kvs.concat(slice.value.kvs) })
   }
-  const all = [...(at === undefined ? scanCurrent(store, keys) : scanAt(store, keys, at))]
-  return ok(answer(store, request, current, all, undefined))
 }
 
-/** A page of a longer read: how it stands in a range in key order. */
-export interface RangePage {
-  readonly kvs: Buffer[]
-  /** Of the last key-value; undefined when there is none. */
-  readonly lastKey: Uint8Array | undefined
-  readonly more: boolean
+/** Yields the key-values of each slice; those of the last one, which are all of a short range, come with the rest. */
+export type RangeSlices = Generator<Buffer[], RangeResult, undefined>
+
+export interface SlicedRange {
+  /** That is read. What is visible at it must stay until the last slice (`Store.holdRevision`). */
+  readonly revision: number
+  readonly slices: RangeSlices
+}
+
+export interface SliceOptions {
+  readonly counts?: RangeCounts
+  /** False: the count is of no interest, and is that of what was looked at. */
+  readonly isCounted?: boolean
+}
+
+/** As {@link range}; between two slices entries may be applied, which changes nothing of the answer. */
+export function rangeInSlices(
+  store: Store,
+  request: RangeRequest,
+  options: SliceOptions = {},
+): Result<SlicedRange, StoreError> {
+  const current = store.revision
+  const refusal = refuseRevision(store, Number(request.revision), current)
+  if (refusal !== undefined) return err(refusal)
+  const revision = request.revision > 0n ? Number(request.revision) : current
+  const at = (): number | undefined => (revision < store.revision ? revision : undefined)
+  const { counts, isCounted = true } = options
+  const reading = { ...newReading(store, request, current, at), isCounted, counted: counts && { counts, revision } }
+  return ok({ revision, slices: read(reading) })
 }
 
 /** Whether a read in pages is possible: it comes in key order, and each key of the range is part of it. */
@@ -64,39 +90,6 @@ export function isPageable(request: RangeRequest): 'yes' | 'sorted' | 'filtered'
   const isSorted = request.sortOrder !== Order.NONE && !(isKeyOrdered(request) && request.sortOrder === Order.ASCEND)
   if (isSorted) return 'sorted'
   return hasFilters(request) ? 'filtered' : 'yes'
-}
-
-/** The first `limit` keys from `request.key` on, at `request.revision`; every one of them when `limit` is not above 0. */
-export function rangePage(store: Store, request: RangeRequest, limit: number): Result<RangePage, StoreError> {
-  const revision = Number(request.revision)
-  const refusal = refuseRevision(store, revision, store.revision)
-  if (refusal !== undefined) return err(refusal)
-  const at = revision > 0 && revision < store.revision ? revision : undefined
-  const keys = keyRange(request.key, request.rangeEnd)
-  const found = keys === undefined ? oneKey(store, request.key, at) : firstKeys(store, keys, at, limit)
-  const more = limit > 0 && found.length > limit
-  const page = more ? found.slice(0, limit) : found
-  const kvs = page.map((key) => (request.keysOnly ? encodeKeyOnly(key) : readKeyValue(store, key.record)))
-  return ok({ kvs, lastKey: page.at(-1)?.key, more })
-}
-
-/** One more than `limit`, to know whether there are more. */
-function firstKeys(store: Store, keys: KeyRange, at: number | undefined, limit: number): readonly IndexedKey[] {
-  if (at === undefined) return [...scanCurrent(store, keys, limit > 0 ? { limit: limit + 1 } : {})]
-  if (limit <= 0) return [...scanAt(store, keys, at)]
-  const found: IndexedKey[] = []
-  for (const key of scanAt(store, keys, at)) {
-    found.push(key)
-    if (found.length > limit) break
-  }
-  return found
-}
-
-/** How many keys there were at `revision`, which is not compacted. */
-export function countAt(store: Store, key: Uint8Array, rangeEnd: Uint8Array, revision: number): number {
-  const at = revision < store.revision ? revision : undefined
-  const keys = keyRange(key, rangeEnd)
-  return keys === undefined ? oneKey(store, key, at).length : countKeys(store, keys, at)
 }
 
 /** Negative revisions mean the current one, as 0 does. */
@@ -112,11 +105,184 @@ function oneKey(store: Store, key: Uint8Array, at: number | undefined): readonly
   return record === undefined ? [] : [{ key, record }]
 }
 
-function countKeys(store: Store, keys: KeyRange, at: number | undefined): number {
-  if (at === undefined) return countCurrent(store, keys)
-  let count = 0
-  for (const _ of scanAt(store, keys, at)) count++
-  return count
+/** A Range under way. */
+interface Reading {
+  readonly store: Store
+  readonly request: RangeRequest
+  /** Named in the answer. */
+  readonly current: Revision
+  /** The revision that is read, undefined while that is the current one. */
+  readonly at: () => number | undefined
+  readonly isCounted: boolean
+  readonly counted: { readonly counts: RangeCounts; readonly revision: number } | undefined
+  /** Of the slice under way. */
+  kvs: Buffer[]
+  rows: number
+  sizeBytes: number
+}
+
+function newReading(store: Store, request: RangeRequest, current: Revision, at: Reading['at']): Reading {
+  return { store, request, current, at, isCounted: true, counted: undefined, kvs: [], rows: 0, sizeBytes: 0 }
+}
+
+/** Ends the slice when it has done its work. */
+function* pause(reading: Reading): Generator<Buffer[], void, undefined> {
+  if (reading.rows < SLICE_ROWS && reading.sizeBytes < SLICE_BYTES) return
+  const { kvs } = reading
+  reading.kvs = []
+  reading.rows = 0
+  reading.sizeBytes = 0
+  yield kvs
+}
+
+function* read(reading: Reading): RangeSlices {
+  const { request } = reading
+  const keys = keyRange(request.key, request.rangeEnd)
+  if (keys === undefined) {
+    const found = oneKey(reading.store, request.key, reading.at())
+    return yield* answer(reading, passing(request, found), found.length)
+  }
+  if (request.countOnly) return endOf(reading, yield* count(reading, keys), false)
+  const last = lastKeys(reading, keys)
+  if (last !== undefined) return yield* answer(reading, last, countCurrent(reading.store, keys))
+  return yield* isInKeyOrder(request) ? readInKeyOrder(reading, keys) : readAndSort(reading, keys)
+}
+
+/** Of a page from the end of the range as it is now, no more is looked at than its keys. */
+function lastKeys({ store, request, at }: Reading, keys: KeyRange): readonly IndexedKey[] | undefined {
+  const isReverse = isKeyOrdered(request) && request.sortOrder === Order.DESCEND
+  const limit = Number(request.limit)
+  if (!isReverse || hasFilters(request) || at() !== undefined || limit <= 0 || limit >= SLICE_ROWS) return undefined
+  return [...scanCurrent(store, keys, { isReverse, limit: limit + 1 })]
+}
+
+/** Key-values are read as their keys are found, so that no more than the answer itself is ever held. */
+function* readInKeyOrder(reading: Reading, keys: KeyRange): RangeSlices {
+  const limit = Number(reading.request.limit)
+  const wanted = limit > 0 ? limit + 1 : Infinity
+  const scan = beginScan(keys, wanted)
+  let left = limit > 0 ? limit : Infinity
+  for (;;) {
+    const found = nextKeys(reading, scan)
+    if (found === undefined) break
+    const page = found.length > left ? found.slice(0, left) : found
+    left -= page.length
+    yield* readValues(reading, page)
+  }
+  return endOf(reading, yield* countAll(reading, keys, scan), scan.kept > limit && limit > 0)
+}
+
+function* readAndSort(reading: Reading, keys: KeyRange): RangeSlices {
+  const { request } = reading
+  const limit = Number(request.limit)
+  const isCut = request.sortOrder === Order.NONE && limit > 0 && !hasFilters(request)
+  // A target with order NONE sorts what is found, but etcd looks no further than the limit then: the page holds the first
+  // keys of the range, sorted, and not those that come first by the target.
+  const scan = beginScan(keys, isCut ? limit + 1 : Infinity)
+  const all: IndexedKey[] = []
+  for (;;) {
+    const found = nextKeys(reading, scan)
+    if (found === undefined) break
+    for (const key of found) all.push(key)
+    yield* pause(reading)
+  }
+  const total = yield* countAll(reading, keys, scan)
+  return yield* answer(reading, yield* sort(reading, all), total)
+}
+
+/** `sorted`: all that passes the filters, or one more than the limit, in the order asked for. */
+function* answer(reading: Reading, sorted: readonly IndexedKey[], total: number): RangeSlices {
+  const { request } = reading
+  if (request.countOnly) return endOf(reading, total, false)
+  const limit = Number(request.limit)
+  const more = limit > 0 && sorted.length > limit
+  yield* readValues(reading, more ? sorted.slice(0, limit) : sorted)
+  return endOf(reading, total, more)
+}
+
+function endOf({ current, kvs }: Reading, total: number, more: boolean): RangeResult {
+  return { kind: 'range', revision: current, kvs, count: total, more }
+}
+
+function* readValues(reading: Reading, keys: readonly IndexedKey[]): Generator<Buffer[], void, undefined> {
+  for (const key of keys) {
+    if (reading.rows >= SLICE_ROWS || reading.sizeBytes >= SLICE_BYTES) yield* pause(reading)
+    const kv = encodeKey(reading.store, reading.request, key)
+    reading.kvs.push(kv)
+    reading.rows += 1
+    reading.sizeBytes += kv.length
+  }
+}
+
+/** How far the keys of a range have been looked at. */
+interface Scan {
+  readonly end: Uint8Array | undefined
+  /** Undefined: they are through. */
+  next: Uint8Array | undefined
+  readonly wanted: number
+  /** Looked at. */
+  seen: number
+  /** Passed the filters. */
+  kept: number
+}
+
+function beginScan({ start, end }: KeyRange, wanted: number): Scan {
+  return { end, next: start, wanted, seen: 0, kept: 0 }
+}
+
+/** The next keys that pass the filters, maybe none; undefined when all that are wanted have been found. */
+function nextKeys(reading: Reading, scan: Scan): readonly IndexedKey[] | undefined {
+  const { store, request } = reading
+  if (scan.next === undefined || scan.kept >= scan.wanted) return undefined
+  const at = reading.at()
+  const rest = { start: scan.next, end: scan.end }
+  const wanted = scan.wanted - scan.kept
+  const slice =
+    at === undefined
+      ? sliceCurrent(store, rest, Math.min(SLICE_ROWS, wanted))
+      : sliceAt(store, rest, at, Math.min(SLICE_ROWS / 2, Math.max(LEAST_ROWS, wanted)))
+  const passed = passing(request, slice.found)
+  const found = passed.length > wanted ? passed.slice(0, wanted) : passed
+  const last = found.at(-1)
+  const isCut = found.length < passed.length && last !== undefined
+  reading.rows += slice.rows
+  scan.next = isCut ? successor(last.key) : slice.next
+  scan.seen += isCut ? slice.found.indexOf(last) + 1 : slice.found.length
+  scan.kept += found.length
+  return found
+}
+
+/** Of the whole range, of which `scan` has seen the beginning. */
+function* countAll(reading: Reading, keys: KeyRange, scan: Scan): Generator<Buffer[], number, undefined> {
+  const { counted, isCounted } = reading
+  if (scan.next === undefined || !isCounted) return scan.seen
+  const known = counted?.counts.get(keys, counted.revision)
+  const total = known ?? scan.seen + (yield* count(reading, { start: scan.next, end: scan.end }))
+  counted?.counts.set({ start: scan.next, end: scan.end }, counted.revision, total - scan.seen)
+  return total
+}
+
+function* count(reading: Reading, keys: KeyRange): Generator<Buffer[], number, undefined> {
+  const { store, counted } = reading
+  const known = counted?.counts.get(keys, counted.revision)
+  if (known !== undefined) return known
+  let total = 0
+  for (let next: Uint8Array | undefined = keys.start; next !== undefined;) {
+    const rest: KeyRange = { start: next, end: keys.end }
+    const at = reading.at()
+    // The database counts what is there now in less time than a slice takes.
+    if (at === undefined) {
+      total += countCurrent(store, rest)
+      break
+    }
+    yield* pause(reading)
+    const slice = sliceAt(store, rest, at, SLICE_ROWS / 2)
+    reading.rows += slice.rows
+    total += slice.found.length
+    next = slice.next
+  }
+  counted?.counts.set(keys, counted.revision, total)
+  return total
 }
 
 function isKeyOrdered(request: RangeRequest): boolean {
@@ -132,39 +298,6 @@ function hasFilters(request: RangeRequest): boolean {
   )
 }
 
-/** `found`: in key order (a page may be in the order asked for); `count` undefined: it is all of them. */
-function answer(
-  store: Store,
-  request: RangeRequest,
-  current: Revision,
-  found: readonly IndexedKey[],
-  count: number | undefined,
-): RangeResult {
-  const total = count ?? found.length
-  if (request.countOnly) return { kind: 'range', revision: current, kvs: [], count: total, more: false }
-  const filtered = hasFilters(request) ? found.filter((key) => passesFilters(request, key)) : found
-  const limit = Number(request.limit)
-  const sorted = count === undefined ? sort(store, request, cutUnsorted(request, filtered, limit)) : filtered
-  const more = limit > 0 && sorted.length > limit
-  const page = more ? sorted.slice(0, limit) : sorted
-  return {
-    kind: 'range',
-    revision: current,
-    kvs: page.map((key) => encodeKey(store, request, key)),
-    count: total,
-    more,
-  }
-}
-
-/**
- * A target with order NONE sorts what is found, but etcd looks no further than the limit then: the page holds the first
- * keys of the range, sorted, and not those that come first by the target.
- */
-function cutUnsorted(request: RangeRequest, keys: readonly IndexedKey[], limit: number): readonly IndexedKey[] {
-  const isCut = request.sortOrder === Order.NONE && limit > 0 && !hasFilters(request)
-  return isCut ? keys.slice(0, limit + 1) : keys
-}
-
 function encodeKey(store: Store, request: RangeRequest, key: IndexedKey): Buffer {
   if (!request.keysOnly) return readKeyValue(store, key.record)
   // etcd answers keys_only from its index, which knows no leases; only to sort by value it reads the key-values.
@@ -174,6 +307,10 @@ function encodeKey(store: Store, request: RangeRequest, key: IndexedKey): Buffer
 function encodeKeyOnly({ key, record }: IndexedKey): Buffer {
   const { createRevision, modRevision, version } = record
   return encodeKeyValue({ key, createRevision, modRevision, version, value: EMPTY_BYTES, lease: 0n })
+}
+
+function passing(request: RangeRequest, keys: readonly IndexedKey[]): readonly IndexedKey[] {
+  return hasFilters(request) ? keys.filter((key) => passesFilters(request, key)) : keys
 }
 
 function passesFilters(request: RangeRequest, { record }: IndexedKey): boolean {
@@ -186,20 +323,29 @@ function passesFilters(request: RangeRequest, { record }: IndexedKey): boolean {
   )
 }
 
-/** A target other than KEY with order NONE means ascending. Equal ones are in key order, descending too. */
-function sort(store: Store, request: RangeRequest, keys: readonly IndexedKey[]): readonly IndexedKey[] {
-  const isDescending = request.sortOrder === Order.DESCEND
-  if (isKeyOrdered(request)) return isDescending ? keys.toReversed() : keys
-  const compare = comparator(store, request, keys)
-  return keys.toSorted(isDescending ? (a, b) => compare(b, a) : compare)
+function isInKeyOrder(request: RangeRequest): boolean {
+  return isKeyOrdered(request) && request.sortOrder !== Order.DESCEND
 }
 
-function comparator(
-  store: Store,
-  request: RangeRequest,
-  keys: readonly IndexedKey[],
-): (a: IndexedKey, b: IndexedKey) => number {
-  switch (request.sortTarget) {
+/** A target other than KEY with order NONE means ascending. Equal ones are in key order, descending too. */
+function* sort(reading: Reading, keys: readonly IndexedKey[]): Generator<Buffer[], readonly IndexedKey[], undefined> {
+  const { request } = reading
+  const isDescending = request.sortOrder === Order.DESCEND
+  if (isKeyOrdered(request)) return isDescending ? keys.toReversed() : keys
+  const compare = yield* comparator(reading, keys)
+  const sorting = sortInSlices(keys, isDescending ? (a, b) => compare(b, a) : compare, SLICE_ROWS)
+  for (;;) {
+    const step = sorting.next()
+    if (step.done === true) return step.value
+    reading.rows += SLICE_ROWS
+    yield* pause(reading)
+  }
+}
+
+type CompareKeys = (a: IndexedKey, b: IndexedKey) => number
+
+function* comparator(reading: Reading, keys: readonly IndexedKey[]): Generator<Buffer[], CompareKeys, undefined> {
+  switch (reading.request.sortTarget) {
     case Target.VERSION:
       return (a, b) => a.record.version - b.record.version
     case Target.CREATE:
@@ -207,10 +353,25 @@ function comparator(
     case Target.MOD:
       return (a, b) => a.record.modRevision - b.record.modRevision
     case Target.VALUE: {
-      const values = new Map(keys.map((key) => [key, valueOf(readKeyValue(store, key.record))]))
+      const values = yield* valuesOf(reading, keys)
       return (a, b) => compareBytes(values.get(a) ?? EMPTY_BYTES, values.get(b) ?? EMPTY_BYTES)
     }
     default:
       return (a, b) => compareBytes(a.key, b.key)
   }
+}
+
+function* valuesOf(
+  reading: Reading,
+  keys: readonly IndexedKey[],
+): Generator<Buffer[], ReadonlyMap<IndexedKey, Uint8Array>, undefined> {
+  const values = new Map<IndexedKey, Uint8Array>()
+  for (const key of keys) {
+    yield* pause(reading)
+    const keyValue = readKeyValue(reading.store, key.record)
+    values.set(key, valueOf(keyValue))
+    reading.rows += 1
+    reading.sizeBytes += keyValue.length
+  }
+  return values
 }

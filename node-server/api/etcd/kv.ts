@@ -6,15 +6,16 @@ import { sleep, type Clock } from '../../../lib/clock.ts'
 import { err } from '../../../lib/result.ts'
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { StoreError } from '../../mvcc/errors.ts'
-import { range } from '../../mvcc/range.ts'
 import { isReadOnlyTxn, txn } from '../../mvcc/txn.ts'
 import { validateDeleteRange, validatePut, validateRange, validateTxn } from '../../mvcc/validate.ts'
 import type { NodePort, RequestKind } from '../../node/ports.ts'
+import { RangeReads } from '../../node/range-reads.ts'
 import {
   CompactionRequest,
   DeleteRangeRequest,
   PutRequest,
   RangeRequest,
+  RangeResponse,
   TxnRequest,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
@@ -33,11 +34,12 @@ export interface KvOptions {
 const PURGE_POLL_MS = 20
 
 export function kvService(node: NodePort, monitor: LeaderMonitor, options: KvOptions): ServiceTable {
+  const ranges = new RangeReads(node, options.clock)
   return {
-    '/etcdserverpb.KV/Range': unary(node, RangeRequest, (request) => answerRange(node, request), {
+    '/etcdserverpb.KV/Range': unary(node, RangeRequest, (request, call) => answerRange(node, ranges, request, call), {
       isForLearners: (request) => request.serializable,
     }),
-    '/etcdserverpb.KV/RangeStream': stream(node, monitor, (calls, signal) => rangeStream(node, calls, signal)),
+    '/etcdserverpb.KV/RangeStream': stream(node, monitor, (calls, signal) => rangeStream(node, ranges, calls, signal)),
     '/etcdserverpb.KV/Put': unary(
       node,
       PutRequest,
@@ -59,15 +61,24 @@ export function kvService(node: NodePort, monitor: LeaderMonitor, options: KvOpt
   }
 }
 
-async function answerRange(node: NodePort, request: RangeRequest): Promise<Answer> {
+async function answerRange(node: NodePort, ranges: RangeReads, request: RangeRequest, call: Call): Promise<Answer> {
   const refusal = refused(validateRange(request))
   if (refusal !== undefined) return refusal
   if (!request.serializable) {
     const barrier = await node.linearizableBarrier()
     if (!barrier.ok) return err(statusOf(barrier.error))
   }
-  const result = range(node.store, request)
-  return result.ok ? { ok: true, value: encodeResult(node, result.value) } : err(statusOf(result.error.kind))
+  const reading = ranges.read(request, { toPart: encodePart, caller: call.context })
+  const read = reading instanceof Promise ? await reading : reading
+  if (!read.ok) return err(statusOf(read.error))
+  const { parts, end } = read.value
+  const last = encodeResult(node, end)
+  return { ok: true, value: parts.length === 0 ? last : Buffer.concat([...parts, last]) }
+}
+
+/** A message in parts is what its parts are one after the other: the rest of the fields may come with the last. */
+function encodePart(kvs: Buffer[]): Uint8Array {
+  return RangeResponse.encode({ header: undefined, kvs, more: false, count: 0n }).finish()
 }
 
 async function write(node: NodePort, kind: RequestKind, { bytes }: Call): Promise<Answer> {
