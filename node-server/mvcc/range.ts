@@ -67,6 +67,7 @@ export interface SliceOptions {
   readonly counts?: RangeCounts
   /** False: the count is of no interest, and is that of what was looked at. */
   readonly isCounted?: boolean
+  readonly sliceRows?: number
 }
 
 /** As {@link range}; between two slices entries may be applied, which changes nothing of the answer. */
@@ -80,8 +81,9 @@ export function rangeInSlices(
   if (refusal !== undefined) return err(refusal)
   const revision = request.revision > 0n ? Number(request.revision) : current
   const at = (): number | undefined => (revision < store.revision ? revision : undefined)
-  const { counts, isCounted = true } = options
-  const reading = { ...newReading(store, request, current, at), isCounted, counted: counts && { counts, revision } }
+  const { counts, isCounted = true, sliceRows = SLICE_ROWS } = options
+  const counted = counts && { counts, revision }
+  const reading = { ...newReading(store, request, current, at), isCounted, counted, sliceRows }
   return ok({ revision, slices: read(reading) })
 }
 
@@ -113,6 +115,7 @@ interface Reading {
   readonly current: Revision
   /** The revision that is read, undefined while that is the current one. */
   readonly at: () => number | undefined
+  readonly sliceRows: number
   readonly isCounted: boolean
   readonly counted: { readonly counts: RangeCounts; readonly revision: number } | undefined
   /** Of the slice under way. */
@@ -122,17 +125,22 @@ interface Reading {
 }
 
 function newReading(store: Store, request: RangeRequest, current: Revision, at: Reading['at']): Reading {
-  return { store, request, current, at, isCounted: true, counted: undefined, kvs: [], rows: 0, sizeBytes: 0 }
+  const slice = { kvs: [], rows: 0, sizeBytes: 0 }
+  return { store, request, current, at, sliceRows: SLICE_ROWS, isCounted: true, counted: undefined, ...slice }
 }
 
 /** Ends the slice when it has done its work. */
 function* pause(reading: Reading): Generator<Buffer[], void, undefined> {
-  if (reading.rows < SLICE_ROWS && reading.sizeBytes < SLICE_BYTES) return
+  if (!isFull(reading)) return
   const { kvs } = reading
   reading.kvs = []
   reading.rows = 0
   reading.sizeBytes = 0
   yield kvs
+}
+
+function isFull({ rows, sliceRows, sizeBytes }: Reading): boolean {
+  return rows >= sliceRows || sizeBytes >= SLICE_BYTES
 }
 
 function* read(reading: Reading): RangeSlices {
@@ -149,10 +157,10 @@ function* read(reading: Reading): RangeSlices {
 }
 
 /** Of a page from the end of the range as it is now, no more is looked at than its keys. */
-function lastKeys({ store, request, at }: Reading, keys: KeyRange): readonly IndexedKey[] | undefined {
+function lastKeys({ store, request, at, sliceRows }: Reading, keys: KeyRange): readonly IndexedKey[] | undefined {
   const isReverse = isKeyOrdered(request) && request.sortOrder === Order.DESCEND
   const limit = Number(request.limit)
-  if (!isReverse || hasFilters(request) || at() !== undefined || limit <= 0 || limit >= SLICE_ROWS) return undefined
+  if (!isReverse || hasFilters(request) || at() !== undefined || limit <= 0 || limit >= sliceRows) return undefined
   return [...scanCurrent(store, keys, { isReverse, limit: limit + 1 })]
 }
 
@@ -162,14 +170,20 @@ function* readInKeyOrder(reading: Reading, keys: KeyRange): RangeSlices {
   const wanted = limit > 0 ? limit + 1 : Infinity
   const scan = beginScan(keys, wanted)
   let left = limit > 0 ? limit : Infinity
-  for (;;) {
-    const found = nextKeys(reading, scan)
-    if (found === undefined) break
+  let last: IndexedKey | undefined
+  while (goesOn(scan)) {
+    yield* pause(reading)
+    const found = nextKeys(reading, scan, scan.next)
     const page = found.length > left ? found.slice(0, left) : found
     left -= page.length
+    last = page.at(-1) ?? last
     yield* readValues(reading, page)
   }
-  return endOf(reading, yield* countAll(reading, keys, scan), scan.kept > limit && limit > 0)
+  const total = yield* countAll(reading, keys, scan)
+  const more = limit > 0 && scan.kept > limit
+  if (more && last !== undefined && !hasFilters(reading.request))
+    noteCount(reading, { start: successor(last.key), end: keys.end }, total - limit)
+  return endOf(reading, total, more)
 }
 
 function* readAndSort(reading: Reading, keys: KeyRange): RangeSlices {
@@ -180,11 +194,9 @@ function* readAndSort(reading: Reading, keys: KeyRange): RangeSlices {
   // keys of the range, sorted, and not those that come first by the target.
   const scan = beginScan(keys, isCut ? limit + 1 : Infinity)
   const all: IndexedKey[] = []
-  for (;;) {
-    const found = nextKeys(reading, scan)
-    if (found === undefined) break
-    for (const key of found) all.push(key)
+  while (goesOn(scan)) {
     yield* pause(reading)
+    for (const key of nextKeys(reading, scan, scan.next)) all.push(key)
   }
   const total = yield* countAll(reading, keys, scan)
   return yield* answer(reading, yield* sort(reading, all), total)
@@ -206,7 +218,7 @@ function endOf({ current, kvs }: Reading, total: number, more: boolean): RangeRe
 
 function* readValues(reading: Reading, keys: readonly IndexedKey[]): Generator<Buffer[], void, undefined> {
   for (const key of keys) {
-    if (reading.rows >= SLICE_ROWS || reading.sizeBytes >= SLICE_BYTES) yield* pause(reading)
+    if (isFull(reading)) yield* pause(reading)
     const kv = encodeKey(reading.store, reading.request, key)
     reading.kvs.push(kv)
     reading.rows += 1
@@ -230,17 +242,20 @@ function beginScan({ start, end }: KeyRange, wanted: number): Scan {
   return { end, next: start, wanted, seen: 0, kept: 0 }
 }
 
-/** The next keys that pass the filters, maybe none; undefined when all that are wanted have been found. */
-function nextKeys(reading: Reading, scan: Scan): readonly IndexedKey[] | undefined {
-  const { store, request } = reading
-  if (scan.next === undefined || scan.kept >= scan.wanted) return undefined
+function goesOn(scan: Scan): scan is Scan & { next: Uint8Array } {
+  return scan.next !== undefined && scan.kept < scan.wanted
+}
+
+/** Those from `start` on that pass the filters, maybe none. */
+function nextKeys(reading: Reading, scan: Scan, start: Uint8Array): readonly IndexedKey[] {
+  const { store, request, sliceRows } = reading
   const at = reading.at()
-  const rest = { start: scan.next, end: scan.end }
+  const rest = { start, end: scan.end }
   const wanted = scan.wanted - scan.kept
   const slice =
     at === undefined
-      ? sliceCurrent(store, rest, Math.min(SLICE_ROWS, wanted))
-      : sliceAt(store, rest, at, Math.min(SLICE_ROWS / 2, Math.max(LEAST_ROWS, wanted)))
+      ? sliceCurrent(store, rest, Math.min(sliceRows, wanted))
+      : sliceAt(store, rest, at, Math.min(halfOf(sliceRows), Math.max(LEAST_ROWS, wanted)))
   const passed = passing(request, slice.found)
   const found = passed.length > wanted ? passed.slice(0, wanted) : passed
   const last = found.at(-1)
@@ -252,18 +267,23 @@ function nextKeys(reading: Reading, scan: Scan): readonly IndexedKey[] | undefin
   return found
 }
 
+/** A piece of the past visits up to twice what it is given. */
+function halfOf(rows: number): number {
+  return Math.ceil(rows / 2)
+}
+
 /** Of the whole range, of which `scan` has seen the beginning. */
 function* countAll(reading: Reading, keys: KeyRange, scan: Scan): Generator<Buffer[], number, undefined> {
   const { counted, isCounted } = reading
   if (scan.next === undefined || !isCounted) return scan.seen
   const known = counted?.counts.get(keys, counted.revision)
   const total = known ?? scan.seen + (yield* count(reading, { start: scan.next, end: scan.end }))
-  counted?.counts.set({ start: scan.next, end: scan.end }, counted.revision, total - scan.seen)
+  noteCount(reading, keys, total)
   return total
 }
 
 function* count(reading: Reading, keys: KeyRange): Generator<Buffer[], number, undefined> {
-  const { store, counted } = reading
+  const { store, counted, sliceRows } = reading
   const known = counted?.counts.get(keys, counted.revision)
   if (known !== undefined) return known
   let total = 0
@@ -276,13 +296,18 @@ function* count(reading: Reading, keys: KeyRange): Generator<Buffer[], number, u
       break
     }
     yield* pause(reading)
-    const slice = sliceAt(store, rest, at, SLICE_ROWS / 2)
+    const slice = sliceAt(store, rest, at, halfOf(sliceRows))
     reading.rows += slice.rows
     total += slice.found.length
     next = slice.next
   }
-  counted?.counts.set(keys, counted.revision, total)
+  noteCount(reading, keys, total)
   return total
+}
+
+/** For whoever asks next, above all for the page that follows. */
+function noteCount({ counted, isCounted }: Reading, keys: KeyRange, total: number): void {
+  if (isCounted) counted?.counts.set(keys, counted.revision, total)
 }
 
 function isKeyOrdered(request: RangeRequest): boolean {
@@ -333,11 +358,11 @@ function* sort(reading: Reading, keys: readonly IndexedKey[]): Generator<Buffer[
   const isDescending = request.sortOrder === Order.DESCEND
   if (isKeyOrdered(request)) return isDescending ? keys.toReversed() : keys
   const compare = yield* comparator(reading, keys)
-  const sorting = sortInSlices(keys, isDescending ? (a, b) => compare(b, a) : compare, SLICE_ROWS)
+  const sorting = sortInSlices(keys, isDescending ? (a, b) => compare(b, a) : compare, reading.sliceRows)
   for (;;) {
     const step = sorting.next()
     if (step.done === true) return step.value
-    reading.rows += SLICE_ROWS
+    reading.rows += reading.sliceRows
     yield* pause(reading)
   }
 }

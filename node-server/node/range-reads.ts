@@ -10,7 +10,7 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import { MAX_LONG_RANGES, MAX_WAITING_RANGES } from '../limits.ts'
 import type { StoreError } from '../mvcc/errors.ts'
 import { RangeCounts } from '../mvcc/range-counts.ts'
-import { rangeInSlices, type SlicedRange } from '../mvcc/range.ts'
+import { rangeInSlices, SLICE_ROWS, type SlicedRange } from '../mvcc/range.ts'
 import type { RangeResult } from '../mvcc/results.ts'
 import type { Store } from '../mvcc/store.ts'
 import type { RangeRequest } from '../proto/generated/etcd/rpc.ts'
@@ -41,6 +41,7 @@ type Outcome<Part> = Result<RangeRead<Part>, RangeProblem>
 export class RangeReads {
   readonly #node: Pick<NodePort, 'store' | 'status'>
   readonly #clock: Clock
+  readonly #sliceRows: number
   #counted: { readonly store: Store; readonly counts: RangeCounts } | undefined
   #long = 0
   /** Long ones that wait for another to end, the oldest first. */
@@ -48,9 +49,10 @@ export class RangeReads {
   /** Long ones under way, the next to have its turn first. */
   readonly #turns: (() => void)[] = []
 
-  constructor(node: Pick<NodePort, 'store' | 'status'>, clock: Clock) {
+  constructor(node: Pick<NodePort, 'store' | 'status'>, clock: Clock, sliceRows = SLICE_ROWS) {
     this.#node = node
     this.#clock = clock
+    this.#sliceRows = sliceRows
   }
 
   /** The request must have passed `validateRange`. */
@@ -69,7 +71,7 @@ export class RangeReads {
     { isCounted = true }: RangeReadOptions<Part>,
   ): Result<SlicedRange, StoreError> {
     if (this.#counted?.store !== store) this.#counted = { store, counts: new RangeCounts() }
-    return rangeInSlices(store, request, { counts: this.#counted.counts, isCounted })
+    return rangeInSlices(store, request, { counts: this.#counted.counts, isCounted, sliceRows: this.#sliceRows })
   }
 
   async #readLong<Part>(

@@ -22,19 +22,21 @@ import { statusOf } from './errors.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
 import { stream, unary, type Answer, type Call } from './method.ts'
 import { rangeStream } from './range-stream.ts'
-import { encodeResult } from './responses.ts'
+import { encodeResult, header } from './responses.ts'
 
 export interface KvOptions {
   /** Bounds the longest of compare, success and failure in a txn. */
   readonly maxTxnOps: number
   readonly clock: Clock
+  /** Of a range that is read in slices; a simulation has small ones. */
+  readonly sliceRows?: number
 }
 
 /** How often a physical compaction is asked whether it is through. */
 const PURGE_POLL_MS = 20
 
 export function kvService(node: NodePort, monitor: LeaderMonitor, options: KvOptions): ServiceTable {
-  const ranges = new RangeReads(node, options.clock)
+  const ranges = new RangeReads(node, options.clock, options.sliceRows)
   return {
     '/etcdserverpb.KV/Range': unary(node, RangeRequest, (request, call) => answerRange(node, ranges, request, call), {
       isForLearners: (request) => request.serializable,
@@ -68,17 +70,19 @@ async function answerRange(node: NodePort, ranges: RangeReads, request: RangeReq
     const barrier = await node.linearizableBarrier()
     if (!barrier.ok) return err(statusOf(barrier.error))
   }
-  const reading = ranges.read(request, { toPart: encodePart, caller: call.context })
+  const reading = ranges.read(request, { toPart: (kvs) => encodePart({ kvs }), caller: call.context })
   const read = reading instanceof Promise ? await reading : reading
   if (!read.ok) return err(statusOf(read.error))
   const { parts, end } = read.value
-  const last = encodeResult(node, end)
-  return { ok: true, value: parts.length === 0 ? last : Buffer.concat([...parts, last]) }
+  if (parts.length === 0) return { ok: true, value: encodeResult(node, end) }
+  const { kvs, count, more } = end
+  const first = encodePart({ header: header(node, end.revision) })
+  return { ok: true, value: Buffer.concat([first, ...parts, encodePart({ kvs, more, count: BigInt(count) })]) }
 }
 
-/** A message in parts is what its parts are one after the other: the rest of the fields may come with the last. */
-function encodePart(kvs: Buffer[]): Uint8Array {
-  return RangeResponse.encode({ header: undefined, kvs, more: false, count: 0n }).finish()
+/** A message is its parts one after the other. */
+function encodePart(part: Partial<RangeResponse>): Uint8Array {
+  return RangeResponse.encode({ header: undefined, kvs: [], more: false, count: 0n, ...part }).finish()
 }
 
 async function write(node: NodePort, kind: RequestKind, { bytes }: Call): Promise<Answer> {
