@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import { Term } from '../../lib/ids.ts'
+import { NOBODY, Term } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
 import { MAX_LONG_RANGES, MAX_WAITING_RANGES } from '../limits.ts'
 import type { Table, TableEntry } from '../mvcc/backend.ts'
 import { compactSlice, type CompactionCursor } from '../mvcc/compaction.ts'
+import { headOf } from '../mvcc/key-value.ts'
 import { MemoryBackend } from '../mvcc/memory-backend.ts'
-import { range, SLICE_ROWS } from '../mvcc/range.ts'
+import { SLICE_ROWS } from '../mvcc/range-reading.ts'
+import { range } from '../mvcc/range.ts'
 import type { RangeResult } from '../mvcc/results.ts'
 import { successor } from '../mvcc/slices.ts'
 import { Store } from '../mvcc/store.ts'
 import { compactTo, deleteRange, put, rangeRequest } from '../mvcc/testing/requests.ts'
-import { headOf } from '../mvcc/key-value.ts'
-import { NOBODY } from '../../lib/ids.ts'
+import type { NodeStatus } from './ports.ts'
 import { RangeReads, type RangeProblem } from './range-reads.ts'
 
 /** Counts the rows that are read from it. */
@@ -71,18 +72,20 @@ class Rig {
         fire()
       })
     }
-    const facts = { leader: NOBODY, term: Term(1), isLearner: false }
-    const rig = this
-    const node = {
-      get store() {
-        return rig.store
-      },
-      status: () => {
-        const { appliedIndex } = rig.store
-        return { ...facts, commitIndex: appliedIndex, appliedIndex, isStopped: rig.isStopped }
-      },
+    this.reads = new RangeReads(this, Object.assign(clock, { soon }))
+  }
+
+  status(): NodeStatus {
+    const { appliedIndex } = this.store
+    const term = Term(1)
+    return {
+      leader: NOBODY,
+      term,
+      commitIndex: appliedIndex,
+      appliedIndex,
+      isLearner: false,
+      isStopped: this.isStopped,
     }
-    this.reads = new RangeReads(node, Object.assign(clock, { soon }))
   }
 
   /** The whole answer, or why there is none. */

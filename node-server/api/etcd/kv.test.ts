@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { range as rangeOf, SLICE_ROWS } from '../../mvcc/range.ts'
+import { SLICE_ROWS } from '../../mvcc/range-reading.ts'
+import { range as rangeOf } from '../../mvcc/range.ts'
 import { KeyValue } from '../../proto/generated/etcd/kv.ts'
 import {
   CompactionRequest,
