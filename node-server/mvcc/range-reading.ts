@@ -6,7 +6,7 @@ import type { Revision } from '../../lib/ids.ts'
 import type { RangeRequest } from '../proto/generated/etcd/rpc.ts'
 import type { RangeCounts } from './range-counts.ts'
 import { countCurrent, type IndexedKey, type KeyRange } from './read.ts'
-import { sliceAt, sliceCurrent, successor } from './slices.ts'
+import { ROWS_AT, sliceAt, sliceCurrent, successor } from './slices.ts'
 import type { Store } from './store.ts'
 
 /** What one slice visits and reads, about: 1 to 2 ms. */
@@ -80,7 +80,7 @@ export function nextKeys(reading: Reading, scan: Scan, start: Uint8Array): reado
   const slice =
     at === undefined
       ? sliceCurrent(store, rest, Math.min(sliceRows, wanted))
-      : sliceAt(store, rest, at, Math.min(halfOf(sliceRows), Math.max(LEAST_ROWS, wanted)))
+      : sliceAt(store, rest, at, Math.min(pieceOf(sliceRows), Math.max(LEAST_ROWS, wanted)))
   const passed = passing(request, slice.found)
   const found = passed.length > wanted ? passed.slice(0, wanted) : passed
   const last = found.at(-1)
@@ -92,9 +92,9 @@ export function nextKeys(reading: Reading, scan: Scan, start: Uint8Array): reado
   return found
 }
 
-/** A piece of the past visits up to twice what it is given. */
-function halfOf(rows: number): number {
-  return Math.ceil(rows / 2)
+/** Keys of now to be given to a piece of the past, so that it is no more than a slice. */
+function pieceOf(sliceRows: number): number {
+  return Math.ceil(sliceRows / ROWS_AT)
 }
 
 /** Of the whole range, of which `scan` has seen the beginning. */
@@ -121,7 +121,7 @@ export function* count(reading: Reading, keys: KeyRange): Generator<Buffer[], nu
       break
     }
     yield* pause(reading)
-    const slice = sliceAt(store, rest, at, halfOf(sliceRows))
+    const slice = sliceAt(store, rest, at, pieceOf(sliceRows))
     reading.rows += slice.rows
     total += slice.found.length
     next = slice.next

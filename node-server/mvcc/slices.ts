@@ -23,16 +23,23 @@ export function sliceCurrent(store: Store, range: KeyRange, rows: number): KeySl
   return { found, next: found.length < rows ? undefined : successorOf(found), rows: found.length }
 }
 
-/** The beginning of the range as it was at `revision`, which is not compacted; visits about twice `rows` rows at most. */
+/** How many rows of history are visited for each of `current`, at most: then little of `current` is visited in vain. */
+const HISTORY_ROWS = 4
+/** What {@link sliceAt} visits for each of the rows that it is given, at most. */
+export const ROWS_AT = 1 + HISTORY_ROWS
+
+/**
+ * The beginning of the range as it was at `revision`, which is not compacted; visits at most `rows` keys that live now and
+ * {@link ROWS_AT} times as many rows in all.
+ */
 export function sliceAt(store: Store, range: KeyRange, revision: number, rows: number): KeySlice {
   const current = [...scanCurrent(store, range, { limit: rows })]
   const next = current.length < rows ? undefined : successorOf(current)
   const end = next ?? range.end
-  const superseded = [
-    ...store.buffer.scan('history', historyBound(range.start), end && historyBound(end), { limit: rows }),
-  ]
+  const limit = HISTORY_ROWS * rows
+  const superseded = [...store.buffer.scan('history', historyBound(range.start), end && historyBound(end), { limit })]
   const visited = current.length + superseded.length
-  const last = superseded.length < rows ? undefined : superseded.at(-1)
+  const last = superseded.length < limit ? undefined : superseded.at(-1)
   if (last === undefined)
     return { found: [...mergeAt(current, liveInHistory(superseded, revision), revision)], next, rows: visited }
   // The history of the last key may go on, however far: the one row of it that counts is asked for.
