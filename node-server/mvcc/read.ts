@@ -92,25 +92,25 @@ export function scanAt(store: Store, range: KeyRange, revision: number): Iterabl
 /** Of a range of keys all that live now, and all that {@link liveInHistory} gives: those that were live at `revision`. */
 export function* mergeAt(
   current: Iterable<IndexedKey>,
-  superseded: Iterable<IndexedKey>,
+  history: Iterable<IndexedKey>,
   revision: number,
 ): Iterable<IndexedKey> {
-  const olds = superseded[Symbol.iterator]()
+  const superseded = history[Symbol.iterator]()
   try {
-    let old = olds.next()
+    let old = superseded.next()
     for (const { key, record } of current) {
       while (old.done !== true && compareBytes(old.value.key, key) < 0) {
         yield old.value
-        old = olds.next()
+        old = superseded.next()
       }
       const isOverwritten = old.done !== true && compareBytes(old.value.key, key) === 0
       if (record.modRevision <= revision) yield { key, record }
       else if (isOverwritten && old.done !== true) yield old.value
-      if (isOverwritten) old = olds.next()
+      if (isOverwritten) old = superseded.next()
     }
-    for (; old.done !== true; old = olds.next()) yield old.value
+    for (; old.done !== true; old = superseded.next()) yield old.value
   } finally {
-    olds.return?.()
+    superseded.return?.()
   }
 }
 

@@ -16,7 +16,7 @@ import { successor } from '../mvcc/slices.ts'
 import { Store } from '../mvcc/store.ts'
 import { compactTo, deleteRange, put, rangeRequest } from '../mvcc/testing/requests.ts'
 import type { NodeStatus } from './ports.ts'
-import { RangeReads, type RangeProblem } from './range-reads.ts'
+import { RangeReads, type RangeProblem, type RangeSink } from './range-reads.ts'
 
 /** Counts the rows that are read from it. */
 class CountingBackend extends MemoryBackend {
@@ -91,10 +91,16 @@ class Rig {
   /** The whole answer, or why there is none. */
   async read(fields: Partial<typeof EVERYTHING> = {}): Promise<RangeResult | RangeProblem> {
     const request = { ...EVERYTHING, ...fields }
-    const read = await this.reads.read(request, { toPart: (kvs) => kvs, caller: this.caller })
-    if (!read.ok) return read.error
-    const { parts, end } = read.value
-    return { ...end, kvs: [...parts, end.kvs].flat() }
+    const read = await this.reads.read({ request, caller: this.caller, newSink: keyValues })
+    return read.ok ? read.value : read.error
+  }
+}
+
+function keyValues(): RangeSink<RangeResult> {
+  const kvs: Buffer[] = []
+  return {
+    add: (more) => void kvs.push(...more),
+    end: (end) => ({ ...end, kvs: [...kvs, ...end.kvs] }),
   }
 }
 
@@ -126,9 +132,9 @@ test('a long range shows one revision, whatever is written, deleted and compacte
 
 test('a short range, and one key, are answered without waiting', () => {
   const { reads } = new Rig(filled(SLICE_ROWS / 2 - 1))
-  const options = { toPart: (kvs: Buffer[]) => kvs, caller: new AbortController() }
-  assert.ok(!(reads.read(EVERYTHING, options) instanceof Promise))
-  assert.ok(!(reads.read(rangeRequest(keyOf(1)), options) instanceof Promise))
+  const call = { caller: new AbortController(), newSink: keyValues }
+  assert.ok(!(reads.read({ ...call, request: EVERYTHING }) instanceof Promise))
+  assert.ok(!(reads.read({ ...call, request: rangeRequest(keyOf(1)) }) instanceof Promise))
 })
 
 test('no slice reads more than its rows, whatever is asked for: also where keys have long histories or are gone', async () => {

@@ -22,22 +22,26 @@ const MAX_ATTEMPTS = 3
 
 export type RangeProblem = NodeProblem | StoreError['kind'] | 'canceled'
 
-/** Made of the key-values of each slice but the last, which are in `end` with all else. */
-export interface RangeRead<Part> {
-  readonly parts: readonly Part[]
-  readonly end: RangeResult
+/** What becomes of the key-values of a long read. */
+export interface RangeSink<Answer> {
+  /** Those of each slice but the last. */
+  add(kvs: Buffer[]): void
+  /** With those of the last. `turn` resolves when everything else has had its turn. */
+  end(end: RangeResult, turn: () => Promise<void>): Answer | Promise<Answer>
 }
 
-export interface RangeReadOptions<Part> {
-  /** What is kept of the key-values of a slice. */
-  readonly toPart: (kvs: Buffer[]) => Part
+export interface RangeCall<Answer> {
+  /** Has passed `validateRange`. */
+  readonly request: RangeRequest
   /** Its `signal` is asked for only when the read is long: once it aborts nobody wants the answer any more. */
   readonly caller: { readonly signal: AbortSignal }
+  readonly newSink: () => RangeSink<Answer>
   /** See `SliceOptions`. */
   readonly isCounted?: boolean
 }
 
-type Outcome<Part> = Result<RangeRead<Part>, RangeProblem>
+/** `store` is the one that is read. */
+type Begun = SlicedRange & { readonly store: Store }
 
 export class RangeReads {
   readonly #node: Pick<NodePort, 'store' | 'status'>
@@ -56,70 +60,62 @@ export class RangeReads {
     this.#sliceRows = sliceRows
   }
 
-  /** The request must have passed `validateRange`. */
-  read<Part>(request: RangeRequest, options: RangeReadOptions<Part>): Outcome<Part> | Promise<Outcome<Part>> {
-    const { store } = this.#node
-    const range = this.#begin(store, request, options)
-    if (!range.ok) return err(range.error.kind)
-    const first = range.value.slices.next()
-    if (first.done === true) return ok({ parts: [], end: first.value })
-    return this.#readLong(store, range.value, options.toPart(first.value), request, options)
-  }
-
-  #begin<Part>(
-    store: Store,
-    request: RangeRequest,
-    { isCounted = true }: RangeReadOptions<Part>,
-  ): Result<SlicedRange, StoreError> {
-    if (this.#counted?.store !== store) this.#counted = { store, counts: new RangeCounts() }
-    return rangeInSlices(store, request, { counts: this.#counted.counts, isCounted, sliceRows: this.#sliceRows })
-  }
-
-  async #readLong<Part>(
-    store: Store,
-    range: SlicedRange,
-    first: Part,
-    request: RangeRequest,
-    options: RangeReadOptions<Part>,
-  ): Promise<Outcome<Part>> {
+  /** At once what a short one gives, in time what the sink makes of a long one. */
+  read<Answer>(call: RangeCall<Answer>): Result<RangeResult, RangeProblem> | Promise<Result<Answer, RangeProblem>> {
+    const begun = this.#begin(call)
+    if (!begun.ok) return begun
+    const first = begun.value.slices.next()
+    if (first.done === true) return ok(first.value)
     if (this.#waiting.length >= MAX_WAITING_RANGES) return err('too-many-requests')
-    let release = store.holdRevision(range.revision)
+    return this.#readLong(call, begun.value, first.value)
+  }
+
+  #begin({ request, isCounted = true }: RangeCall<unknown>): Result<Begun, RangeProblem> {
+    const { store } = this.#node
+    if (this.#counted?.store !== store) this.#counted = { store, counts: new RangeCounts() }
+    const { counts } = this.#counted
+    const range = rangeInSlices(store, request, { counts, isCounted, sliceRows: this.#sliceRows })
+    return range.ok ? ok({ ...range.value, store }) : err(range.error.kind)
+  }
+
+  async #readLong<Answer>(call: RangeCall<Answer>, first: Begun, kvs: Buffer[]): Promise<Result<Answer, RangeProblem>> {
+    let begun = first
+    let release = begun.store.holdRevision(begun.revision)
+    let sink = call.newSink()
+    sink.add(kvs)
+    await this.#enter()
     try {
-      await this.#enter()
-      try {
-        let outcome = await this.#readRest(store, range, [first], options)
-        for (let attempt = 1; outcome === undefined && attempt < MAX_ATTEMPTS; attempt++) {
-          release()
-          const { store } = this.#node
-          const again = this.#begin(store, request, options)
-          if (!again.ok) return err(again.error.kind)
-          release = store.holdRevision(again.value.revision)
-          outcome = await this.#readRest(store, again.value, [], options)
-        }
-        return outcome ?? err('timeout')
-      } finally {
-        this.#leave()
+      for (let attempt = 1; ; attempt++) {
+        const read = await this.#readRest(call, begun, sink)
+        if (read !== undefined) return read
+        if (attempt === MAX_ATTEMPTS) return err('timeout')
+        const again = this.#begin(call)
+        if (!again.ok) return again
+        release()
+        begun = again.value
+        release = begun.store.holdRevision(begun.revision)
+        sink = call.newSink()
       }
     } finally {
       release()
+      this.#leave()
     }
   }
 
-  /** Undefined: another store has taken its place, and this one is closed. */
-  async #readRest<Part>(
-    store: Store,
-    { slices }: SlicedRange,
-    parts: Part[],
-    { toPart, caller }: RangeReadOptions<Part>,
-  ): Promise<Outcome<Part> | undefined> {
+  /** Undefined: another store has taken the place of this one, which is closed. */
+  async #readRest<Answer>(
+    { caller }: RangeCall<Answer>,
+    { store, slices }: Begun,
+    sink: RangeSink<Answer>,
+  ): Promise<Result<Answer, RangeProblem> | undefined> {
     for (;;) {
       await this.#turn()
       if (caller.signal.aborted) return err('canceled')
       if (this.#node.status().isStopped) return err('stopped')
       if (this.#node.store !== store) return undefined
       const slice = slices.next()
-      if (slice.done === true) return ok({ parts, end: slice.value })
-      parts.push(toPart(slice.value))
+      if (slice.done === true) return ok(await sink.end(slice.value, this.#turn))
+      sink.add(slice.value)
     }
   }
 
@@ -135,11 +131,10 @@ export class RangeReads {
     else next()
   }
 
-  #turn(): Promise<void> {
-    return new Promise((resolve) => {
+  readonly #turn = (): Promise<void> =>
+    new Promise((resolve) => {
       if (this.#turns.push(resolve) === 1) this.#clock.soon(this.#nextTurn)
     })
-  }
 
   readonly #nextTurn = (): void => {
     this.#turns.shift()?.()

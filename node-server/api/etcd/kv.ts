@@ -15,14 +15,14 @@ import {
   DeleteRangeRequest,
   PutRequest,
   RangeRequest,
-  RangeResponse,
   TxnRequest,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
 import { stream, unary, type Answer, type Call } from './method.ts'
+import { rangeAnswer } from './range-answer.ts'
 import { rangeStream } from './range-stream.ts'
-import { encodeResult, header } from './responses.ts'
+import { encodeResult } from './responses.ts'
 
 export interface KvOptions {
   /** Bounds the longest of compare, success and failure in a txn. */
@@ -70,19 +70,12 @@ async function answerRange(node: NodePort, ranges: RangeReads, request: RangeReq
     const barrier = await node.linearizableBarrier()
     if (!barrier.ok) return err(statusOf(barrier.error))
   }
-  const reading = ranges.read(request, { toPart: (kvs) => encodePart({ kvs }), caller: call.context })
-  const read = reading instanceof Promise ? await reading : reading
-  if (!read.ok) return err(statusOf(read.error))
-  const { parts, end } = read.value
-  if (parts.length === 0) return { ok: true, value: encodeResult(node, end) }
-  const { kvs, count, more } = end
-  const first = encodePart({ header: header(node, end.revision) })
-  return { ok: true, value: Buffer.concat([first, ...parts, encodePart({ kvs, more, count: BigInt(count) })]) }
-}
-
-/** A message is its parts one after the other. */
-function encodePart(part: Partial<RangeResponse>): Uint8Array {
-  return RangeResponse.encode({ header: undefined, kvs: [], more: false, count: 0n, ...part }).finish()
+  const reading = ranges.read({ request, caller: call.context, newSink: () => rangeAnswer(node) })
+  if (reading instanceof Promise) {
+    const read = await reading
+    return read.ok ? read : err(statusOf(read.error))
+  }
+  return reading.ok ? { ok: true, value: encodeResult(node, reading.value) } : err(statusOf(reading.error))
 }
 
 async function write(node: NodePort, kind: RequestKind, { bytes }: Call): Promise<Answer> {

@@ -2,7 +2,7 @@
  * etcd's RangeStream (new in 3.7): a Range whose key-values come in several messages, so that neither side holds all of
  * them at once. All messages show one revision; the last one alone has the header, `count` and `more`.
  */
-import { err, ok, type Result } from '../../../lib/result.ts'
+import { err, type Result } from '../../../lib/result.ts'
 import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
 import { headOf } from '../../mvcc/key-value.ts'
 import { isPageable } from '../../mvcc/range.ts'
@@ -10,7 +10,7 @@ import type { RangeResult } from '../../mvcc/results.ts'
 import { successor } from '../../mvcc/slices.ts'
 import { validateRange } from '../../mvcc/validate.ts'
 import type { NodePort } from '../../node/ports.ts'
-import type { RangeProblem, RangeReads } from '../../node/range-reads.ts'
+import type { RangeProblem, RangeReads, RangeSink } from '../../node/range-reads.ts'
 import { RangeRequest, RangeStreamResponse, type RangeResponse } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
 import { decode } from './method.ts'
@@ -49,11 +49,14 @@ interface Sending {
 }
 
 function reader(ranges: RangeReads, signal: AbortSignal): Read {
-  return async (request, isCounted) => {
-    const read = await ranges.read(request, { toPart: (kvs) => kvs, caller: { signal }, isCounted })
-    if (!read.ok) return read
-    const { parts, end } = read.value
-    return ok({ ...end, kvs: [...parts, end.kvs].flat() })
+  return async (request, isCounted) => ranges.read({ request, caller: { signal }, newSink: keyValues, isCounted })
+}
+
+function keyValues(): RangeSink<RangeResult> {
+  const parts: Buffer[][] = []
+  return {
+    add: (kvs) => void parts.push(kvs),
+    end: (end) => ({ ...end, kvs: [...parts, end.kvs].flat() }),
   }
 }
 
