@@ -49,6 +49,10 @@ export interface KeptLogLimits {
 /** Beyond it the log is cut and the peer needs another snapshot. */
 export const KEPT_LOG: KeptLogLimits = { idleMs: 120_000, sizeBytes: 256 * MIB }
 
+/** Ranges that are read in slices at once, each of which holds its answer so far, and those that wait for one to end. */
+export const MAX_LONG_RANGES = 16
+export const MAX_WAITING_RANGES = 256
+
 /** How much may be under way. Given to the parts that keep to it, so that a simulation can have small ones. */
 export interface FlowLimits {
   /** Entries go into one message up to this, or one alone. */

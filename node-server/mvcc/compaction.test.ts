@@ -169,7 +169,7 @@ test('whatever happened, and wherever a pass was cut off, exactly what the rule 
           await store.commit()
           store = new Store(store.backend)
           cursor = undefined
-        } else
+        } else if ('key' in step)
           for (const each of [store, twin]) {
             if (step.kind === 'put') put(each, step.key)
             else if (step.kind === 'delete') deleteRange(each, step.key)

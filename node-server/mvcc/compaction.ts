@@ -65,10 +65,11 @@ export interface SliceResult {
 
 /**
  * How far the physical half may come now: nobody reads what it removes up to there. Watches are handed what is from
- * `store.eventsHeldFrom` on; `maxTarget` is a compacted revision (`hash-kv.ts`).
+ * `store.eventsHeldFrom` on, long ranges read at `store.purgeLimit` or later; `maxTarget` is a compacted revision
+ * (`hash-kv.ts`).
  */
 export function purgeTarget(store: Store, maxTarget: number): number {
-  return Math.min(store.compactedRevision, store.eventsHeldFrom - 1, maxTarget)
+  return Math.min(store.compactedRevision, store.eventsHeldFrom - 1, store.purgeLimit, maxTarget)
 }
 
 /**

@@ -1,5 +1,5 @@
 /** etcd's Range with every option, on one revision. Sources: etcd API reference, KV; the order of filter, sort, limit. */
-import { compareBytes, EMPTY_BYTES } from '../../lib/bytes.ts'
+import { EMPTY_BYTES } from '../../lib/bytes.ts'
 import type { Revision } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import {
@@ -8,19 +8,36 @@ import {
   type RangeRequest,
 } from '../proto/generated/etcd/rpc.ts'
 import type { StoreError } from './errors.ts'
-import { encodeKeyValue, valueOf, withoutValue } from './key-value.ts'
+import { encodeKeyValue, withoutValue } from './key-value.ts'
+import type { RangeCounts } from './range-counts.ts'
+import { isInKeyOrder, isKeyOrdered, sort } from './range-order.ts'
+import {
+  beginScan,
+  count,
+  countAll,
+  goesOn,
+  hasFilters,
+  isFull,
+  newReading,
+  nextKeys,
+  noteCount,
+  passing,
+  pause,
+  SLICE_ROWS,
+  type Reading,
+} from './range-reading.ts'
 import {
   countCurrent,
   keyRange,
   readAt,
   readCurrent,
   readKeyValue,
-  scanAt,
   scanCurrent,
   type IndexedKey,
   type KeyRange,
 } from './read.ts'
 import type { RangeResult } from './results.ts'
+import { successor } from './slices.ts'
 import type { Store } from './store.ts'
 
 /**
@@ -36,27 +53,47 @@ export function range(
   const refusal = refuseRevision(store, revision, current)
   if (refusal !== undefined) return err(refusal)
   const at = revision > 0 && revision < current ? revision : undefined
-  const keys = keyRange(request.key, request.rangeEnd)
-  if (keys === undefined) return ok(answer(store, request, current, oneKey(store, request.key, at), undefined))
-  if (request.countOnly)
-    return ok({ kind: 'range', revision: current, kvs: [], count: countKeys(store, keys, at), more: false })
-  const limit = Number(request.limit)
-  if (at === undefined && limit > 0 && isKeyOrdered(request) && !hasFilters(request)) {
-    const isReverse = request.sortOrder === Order.DESCEND
-    const page = [...scanCurrent(store, keys, { isReverse, limit: limit + 1 })]
-    const count = page.length <= limit ? page.length : countCurrent(store, keys)
-    return ok(answer(store, request, current, page, count))
+  const slices = read(newReading(store, request, current, () => at))
+  const kvs: Buffer[] = []
+  for (;;) {
+    const slice = slices.next()
+    if (slice.done !== true) for (const kv of slice.value) kvs.push(kv)
+    else if (kvs.length === 0) return ok(slice.value)
+    else return ok({ ...slice.value, kvs: kvs.concat(slice.value.kvs) })
   }
-  const all = [...(at === undefined ? scanCurrent(store, keys) : scanAt(store, keys, at))]
-  return ok(answer(store, request, current, all, undefined))
 }
 
-/** A page of a longer read: how it stands in a range in key order. */
-export interface RangePage {
-  readonly kvs: Buffer[]
-  /** Of the last key-value; undefined when there is none. */
-  readonly lastKey: Uint8Array | undefined
-  readonly more: boolean
+/** Yields the key-values of each slice; those of the last one, which are all of a short range, come with the rest. */
+export type RangeSlices = Generator<Buffer[], RangeResult, undefined>
+
+export interface SlicedRange {
+  /** That is read. What is visible at it must stay until the last slice (`Store.holdRevision`). */
+  readonly revision: number
+  readonly slices: RangeSlices
+}
+
+export interface SliceOptions {
+  readonly counts?: RangeCounts
+  /** False: the count is of no interest, and is that of what was looked at. */
+  readonly isCounted?: boolean
+  readonly sliceRows?: number
+}
+
+/** As {@link range}; between two slices entries may be applied, which changes nothing of the answer. */
+export function rangeInSlices(
+  store: Store,
+  request: RangeRequest,
+  options: SliceOptions = {},
+): Result<SlicedRange, StoreError> {
+  const current = store.revision
+  const refusal = refuseRevision(store, Number(request.revision), current)
+  if (refusal !== undefined) return err(refusal)
+  const revision = request.revision > 0n ? Number(request.revision) : current
+  const at = (): number | undefined => (revision < store.revision ? revision : undefined)
+  const { counts, isCounted = true, sliceRows = SLICE_ROWS } = options
+  const counted = counts && { counts, revision }
+  const reading = { ...newReading(store, request, current, at), isCounted, counted, sliceRows }
+  return ok({ revision, slices: read(reading) })
 }
 
 /** Whether a read in pages is possible: it comes in key order, and each key of the range is part of it. */
@@ -64,39 +101,6 @@ export function isPageable(request: RangeRequest): 'yes' | 'sorted' | 'filtered'
   const isSorted = request.sortOrder !== Order.NONE && !(isKeyOrdered(request) && request.sortOrder === Order.ASCEND)
   if (isSorted) return 'sorted'
   return hasFilters(request) ? 'filtered' : 'yes'
-}
-
-/** The first `limit` keys from `request.key` on, at `request.revision`; every one of them when `limit` is not above 0. */
-export function rangePage(store: Store, request: RangeRequest, limit: number): Result<RangePage, StoreError> {
-  const revision = Number(request.revision)
-  const refusal = refuseRevision(store, revision, store.revision)
-  if (refusal !== undefined) return err(refusal)
-  const at = revision > 0 && revision < store.revision ? revision : undefined
-  const keys = keyRange(request.key, request.rangeEnd)
-  const found = keys === undefined ? oneKey(store, request.key, at) : firstKeys(store, keys, at, limit)
-  const more = limit > 0 && found.length > limit
-  const page = more ? found.slice(0, limit) : found
-  const kvs = page.map((key) => (request.keysOnly ? encodeKeyOnly(key) : readKeyValue(store, key.record)))
-  return ok({ kvs, lastKey: page.at(-1)?.key, more })
-}
-
-/** One more than `limit`, to know whether there are more. */
-function firstKeys(store: Store, keys: KeyRange, at: number | undefined, limit: number): readonly IndexedKey[] {
-  if (at === undefined) return [...scanCurrent(store, keys, limit > 0 ? { limit: limit + 1 } : {})]
-  if (limit <= 0) return [...scanAt(store, keys, at)]
-  const found: IndexedKey[] = []
-  for (const key of scanAt(store, keys, at)) {
-    found.push(key)
-    if (found.length > limit) break
-  }
-  return found
-}
-
-/** How many keys there were at `revision`, which is not compacted. */
-export function countAt(store: Store, key: Uint8Array, rangeEnd: Uint8Array, revision: number): number {
-  const at = revision < store.revision ? revision : undefined
-  const keys = keyRange(key, rangeEnd)
-  return keys === undefined ? oneKey(store, key, at).length : countKeys(store, keys, at)
 }
 
 /** Negative revisions mean the current one, as 0 does. */
@@ -112,57 +116,87 @@ function oneKey(store: Store, key: Uint8Array, at: number | undefined): readonly
   return record === undefined ? [] : [{ key, record }]
 }
 
-function countKeys(store: Store, keys: KeyRange, at: number | undefined): number {
-  if (at === undefined) return countCurrent(store, keys)
-  let count = 0
-  for (const _ of scanAt(store, keys, at)) count++
-  return count
-}
-
-function isKeyOrdered(request: RangeRequest): boolean {
-  return request.sortTarget === Target.KEY
-}
-
-function hasFilters(request: RangeRequest): boolean {
-  return (
-    request.minModRevision !== 0n ||
-    request.maxModRevision !== 0n ||
-    request.minCreateRevision !== 0n ||
-    request.maxCreateRevision !== 0n
-  )
-}
-
-/** `found`: in key order (a page may be in the order asked for); `count` undefined: it is all of them. */
-function answer(
-  store: Store,
-  request: RangeRequest,
-  current: Revision,
-  found: readonly IndexedKey[],
-  count: number | undefined,
-): RangeResult {
-  const total = count ?? found.length
-  if (request.countOnly) return { kind: 'range', revision: current, kvs: [], count: total, more: false }
-  const filtered = hasFilters(request) ? found.filter((key) => passesFilters(request, key)) : found
-  const limit = Number(request.limit)
-  const sorted = count === undefined ? sort(store, request, cutUnsorted(request, filtered, limit)) : filtered
-  const more = limit > 0 && sorted.length > limit
-  const page = more ? sorted.slice(0, limit) : sorted
-  return {
-    kind: 'range',
-    revision: current,
-    kvs: page.map((key) => encodeKey(store, request, key)),
-    count: total,
-    more,
+function* read(reading: Reading): RangeSlices {
+  const { request } = reading
+  const keys = keyRange(request.key, request.rangeEnd)
+  if (keys === undefined) {
+    const found = oneKey(reading.store, request.key, reading.at())
+    return yield* answer(reading, passing(request, found), found.length)
   }
+  if (request.countOnly) return endOf(reading, yield* count(reading, keys), false)
+  const last = lastKeys(reading, keys)
+  if (last !== undefined) return yield* answer(reading, last, countCurrent(reading.store, keys))
+  return yield* isInKeyOrder(request) ? readInKeyOrder(reading, keys) : readAndSort(reading, keys)
 }
 
-/**
- * A target with order NONE sorts what is found, but etcd looks no further than the limit then: the page holds the first
- * keys of the range, sorted, and not those that come first by the target.
- */
-function cutUnsorted(request: RangeRequest, keys: readonly IndexedKey[], limit: number): readonly IndexedKey[] {
+/** Of a page from the end of the range as it is now, no more is looked at than its keys. */
+function lastKeys({ store, request, at, sliceRows }: Reading, keys: KeyRange): readonly IndexedKey[] | undefined {
+  const isReverse = isKeyOrdered(request) && request.sortOrder === Order.DESCEND
+  const limit = Number(request.limit)
+  if (!isReverse || hasFilters(request) || at() !== undefined || limit <= 0 || limit >= sliceRows) return undefined
+  return [...scanCurrent(store, keys, { isReverse, limit: limit + 1 })]
+}
+
+/** Key-values are read as their keys are found, so that no more than the answer itself is ever held. */
+function* readInKeyOrder(reading: Reading, keys: KeyRange): RangeSlices {
+  const limit = Number(reading.request.limit)
+  const wanted = limit > 0 ? limit + 1 : Infinity
+  const scan = beginScan(keys, wanted)
+  let left = limit > 0 ? limit : Infinity
+  let last: IndexedKey | undefined
+  while (goesOn(scan)) {
+    yield* pause(reading)
+    const found = nextKeys(reading, scan, scan.next)
+    const page = found.length > left ? found.slice(0, left) : found
+    left -= page.length
+    last = page.at(-1) ?? last
+    yield* readValues(reading, page)
+  }
+  const total = yield* countAll(reading, keys, scan)
+  const more = limit > 0 && scan.kept > limit
+  if (more && last !== undefined && !hasFilters(reading.request))
+    noteCount(reading, { start: successor(last.key), end: keys.end }, total - limit)
+  return endOf(reading, total, more)
+}
+
+function* readAndSort(reading: Reading, keys: KeyRange): RangeSlices {
+  const { request } = reading
+  const limit = Number(request.limit)
   const isCut = request.sortOrder === Order.NONE && limit > 0 && !hasFilters(request)
-  return isCut ? keys.slice(0, limit + 1) : keys
+  // A target with order NONE sorts what is found, but etcd looks no further than the limit then: the page holds the first
+  // keys of the range, sorted, and not those that come first by the target.
+  const scan = beginScan(keys, isCut ? limit + 1 : Infinity)
+  const all: IndexedKey[] = []
+  while (goesOn(scan)) {
+    yield* pause(reading)
+    for (const key of nextKeys(reading, scan, scan.next)) all.push(key)
+  }
+  const total = yield* countAll(reading, keys, scan)
+  return yield* answer(reading, yield* sort(reading, all), total)
+}
+
+/** `sorted`: all that passes the filters, or one more than the limit, in the order asked for. */
+function* answer(reading: Reading, sorted: readonly IndexedKey[], total: number): RangeSlices {
+  const { request } = reading
+  if (request.countOnly) return endOf(reading, total, false)
+  const limit = Number(request.limit)
+  const more = limit > 0 && sorted.length > limit
+  yield* readValues(reading, more ? sorted.slice(0, limit) : sorted)
+  return endOf(reading, total, more)
+}
+
+function endOf({ current, kvs }: Reading, total: number, more: boolean): RangeResult {
+  return { kind: 'range', revision: current, kvs, count: total, more }
+}
+
+function* readValues(reading: Reading, keys: readonly IndexedKey[]): Generator<Buffer[], void, undefined> {
+  for (const key of keys) {
+    if (isFull(reading)) yield* pause(reading)
+    const kv = encodeKey(reading.store, reading.request, key)
+    reading.kvs.push(kv)
+    reading.rows += 1
+    reading.sizeBytes += kv.length
+  }
 }
 
 function encodeKey(store: Store, request: RangeRequest, key: IndexedKey): Buffer {
@@ -174,43 +208,4 @@ function encodeKey(store: Store, request: RangeRequest, key: IndexedKey): Buffer
 function encodeKeyOnly({ key, record }: IndexedKey): Buffer {
   const { createRevision, modRevision, version } = record
   return encodeKeyValue({ key, createRevision, modRevision, version, value: EMPTY_BYTES, lease: 0n })
-}
-
-function passesFilters(request: RangeRequest, { record }: IndexedKey): boolean {
-  const { minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } = request
-  return (
-    (minModRevision === 0n || BigInt(record.modRevision) >= minModRevision) &&
-    (maxModRevision === 0n || BigInt(record.modRevision) <= maxModRevision) &&
-    (minCreateRevision === 0n || BigInt(record.createRevision) >= minCreateRevision) &&
-    (maxCreateRevision === 0n || BigInt(record.createRevision) <= maxCreateRevision)
-  )
-}
-
-/** A target other than KEY with order NONE means ascending. Equal ones are in key order, descending too. */
-function sort(store: Store, request: RangeRequest, keys: readonly IndexedKey[]): readonly IndexedKey[] {
-  const isDescending = request.sortOrder === Order.DESCEND
-  if (isKeyOrdered(request)) return isDescending ? keys.toReversed() : keys
-  const compare = comparator(store, request, keys)
-  return keys.toSorted(isDescending ? (a, b) => compare(b, a) : compare)
-}
-
-function comparator(
-  store: Store,
-  request: RangeRequest,
-  keys: readonly IndexedKey[],
-): (a: IndexedKey, b: IndexedKey) => number {
-  switch (request.sortTarget) {
-    case Target.VERSION:
-      return (a, b) => a.record.version - b.record.version
-    case Target.CREATE:
-      return (a, b) => a.record.createRevision - b.record.createRevision
-    case Target.MOD:
-      return (a, b) => a.record.modRevision - b.record.modRevision
-    case Target.VALUE: {
-      const values = new Map(keys.map((key) => [key, valueOf(readKeyValue(store, key.record))]))
-      return (a, b) => compareBytes(values.get(a) ?? EMPTY_BYTES, values.get(b) ?? EMPTY_BYTES)
-    }
-    default:
-      return (a, b) => compareBytes(a.key, b.key)
-  }
 }

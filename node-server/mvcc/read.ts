@@ -83,11 +83,22 @@ export function countCurrent(store: Store, range: KeyRange): number {
 }
 
 /** Keys that were live at `revision`, which is not compacted, in key order. */
-export function* scanAt(store: Store, range: KeyRange, revision: number): Iterable<IndexedKey> {
-  const superseded = scanHistory(store, range, revision)[Symbol.iterator]()
+export function scanAt(store: Store, range: KeyRange, revision: number): Iterable<IndexedKey> {
+  const end = range.end === undefined ? undefined : historyBound(range.end)
+  const superseded = store.buffer.scan('history', historyBound(range.start), end)
+  return mergeAt(scanCurrent(store, range), liveInHistory(superseded, revision), revision)
+}
+
+/** Of a range of keys all that live now, and all that {@link liveInHistory} gives: those that were live at `revision`. */
+export function* mergeAt(
+  current: Iterable<IndexedKey>,
+  history: Iterable<IndexedKey>,
+  revision: number,
+): Iterable<IndexedKey> {
+  const superseded = history[Symbol.iterator]()
   try {
     let old = superseded.next()
-    for (const { key, record } of scanCurrent(store, range)) {
+    for (const { key, record } of current) {
       while (old.done !== true && compareBytes(old.value.key, key) < 0) {
         yield old.value
         old = superseded.next()
@@ -107,10 +118,9 @@ export function* scanAt(store: Store, range: KeyRange, revision: number): Iterab
  * Of each key with a history its newest entry not above `revision`, unless that is a tombstone. (A later version of the
  * key, in `current`, takes precedence where it is not above `revision` either.)
  */
-function* scanHistory(store: Store, range: KeyRange, revision: number): Iterable<IndexedKey> {
-  const end = range.end === undefined ? undefined : historyBound(range.end)
+export function* liveInHistory(entries: Iterable<TableEntry>, revision: number): Iterable<IndexedKey> {
   let candidate: { readonly entry: TableEntry; readonly historyKey: Buffer } | undefined
-  for (const entry of store.buffer.scan('history', historyBound(range.start), end)) {
+  for (const entry of entries) {
     const bytes = Buffer.from(entry.key.buffer, entry.key.byteOffset, entry.key.byteLength)
     if (candidate !== undefined && !isSameHistory(candidate.historyKey, bytes)) {
       yield* liveIn(candidate.entry)

@@ -45,6 +45,7 @@ export class Store {
    * until it is through with what is below. Of this process only, and above the revision whenever nobody lags.
    */
   eventsHeldFrom = Infinity
+  readonly #heldRevisions = new Set<{ readonly revision: number }>()
 
   /** Reads the last commit; throws `MalformedBytes` when it is not a store of this format. */
   constructor(backend: Backend) {
@@ -95,6 +96,20 @@ export class Store {
   /** The disk does not keep up: wait for {@link commit} before applying more. */
   get isSaturated(): boolean {
     return this.buffer.sizeBytes >= MAX_BUFFER_SIZE_BYTES
+  }
+
+  /** What is visible at `revision` stays until the function that this returns is called: somebody reads it in slices. */
+  holdRevision(revision: number): () => void {
+    const hold = { revision }
+    this.#heldRevisions.add(hold)
+    return () => void this.#heldRevisions.delete(hold)
+  }
+
+  /** Compacted revision above which nothing may be removed at the moment. */
+  get purgeLimit(): number {
+    let lowest = Infinity
+    for (const { revision } of this.#heldRevisions) lowest = Math.min(lowest, revision)
+    return lowest
   }
 
   size(): BackendSize {

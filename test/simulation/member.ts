@@ -31,6 +31,8 @@ const PATHS = memberPaths(DATA_DIRECTORY)
 const TICK_MS = 100
 /** Little, so that a slow watcher's stream is full after a few responses. */
 const OUTBOX_BYTES = 1500
+/** So that ranges over the few keys of a simulation take several slices. */
+const RANGE_SLICE_ROWS = 2
 /** About as long as a snapshot that has come in takes to become the store. */
 const DEFRAGMENT_WITHIN_MS = 5
 export const ELECTION_MS = 1000
@@ -262,7 +264,7 @@ export class SimulatedMember {
     port.onApplied(() => {
       if (hub.counts.slowWatches > 0) world.coverage.note('watch behind or held up')
     })
-    life.services = etcdServices(port, { maxTxnOps: 128, clock, watch })
+    life.services = etcdServices(port, { maxTxnOps: 128, clock, watch, sliceRows: RANGE_SLICE_ROWS })
   }
 
   #watch(life: Life, node: Node): void {

@@ -10,7 +10,7 @@ import type { NodeProblem } from '../../node/ports.ts'
 type Problem = NodeProblem | StoreError['kind'] | ApiProblem
 
 /** What the handlers themselves refuse. */
-type ApiProblem = 'bad-member-urls'
+type ApiProblem = 'bad-member-urls' | 'canceled'
 
 const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   'empty-key': { code: 'InvalidArgument', message: 'etcdserver: key is not provided' },
@@ -43,6 +43,7 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   'too-many-requests': { code: 'ResourceExhausted', message: 'etcdserver: too many requests' },
   'no-space': { code: 'ResourceExhausted', message: 'etcdserver: mvcc: database space exceeded' },
   corrupt: { code: 'DataLoss', message: 'etcdserver: corrupt cluster' },
+  canceled: { code: 'Canceled', message: 'context canceled' },
   stopped: { code: 'Unavailable', message: 'etcdserver: server stopped' },
   'not-supported-for-learner': {
     code: 'FailedPrecondition',

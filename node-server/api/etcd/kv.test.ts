@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SLICE_ROWS } from '../../mvcc/range-reading.ts'
+import { range as rangeOf } from '../../mvcc/range.ts'
 import { KeyValue } from '../../proto/generated/etcd/kv.ts'
 import {
   CompactionRequest,
@@ -12,6 +14,7 @@ import {
   TxnRequest,
   TxnResponse,
 } from '../../proto/generated/etcd/rpc.ts'
+import { encodeResult } from './responses.ts'
 import {
   answered,
   b,
@@ -151,4 +154,15 @@ test('a physical compaction answers once the versions are gone', async () => {
   const request = CompactionRequest.encode({ revision: 3n, physical: true }).finish()
   await answered(CompactionResponse, '/etcdserverpb.KV/Compact', request)
   assert.equal(member.store.meta.purgedRevision, 3)
+})
+
+test('a range that is read in slices has the bytes of one that is read at once, at the revision at which it began', async () => {
+  for (let i = 0; i < 2 * SLICE_ROWS; i++) await put({ key: b(`k${String(i).padStart(4, '0')}`), value: b(`v${i}`) })
+  const everything = { key: b('\0'), rangeEnd: b('\0') }
+  const whole = rangeOf(member.store, RangeRequest.decode(rangeBytes(everything)))
+  assert.ok(whole.ok)
+  const expected = encodeResult(member, whole.value)
+  const reading = range(everything)
+  await put({ key: b('k0999'), value: b('later') })
+  assert.deepEqual(await reading, Buffer.from(expected))
 })

@@ -6,10 +6,10 @@ import { sleep, type Clock } from '../../../lib/clock.ts'
 import { err } from '../../../lib/result.ts'
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { StoreError } from '../../mvcc/errors.ts'
-import { range } from '../../mvcc/range.ts'
 import { isReadOnlyTxn, txn } from '../../mvcc/txn.ts'
 import { validateDeleteRange, validatePut, validateRange, validateTxn } from '../../mvcc/validate.ts'
 import type { NodePort, RequestKind } from '../../node/ports.ts'
+import { RangeReads } from '../../node/range-reads.ts'
 import {
   CompactionRequest,
   DeleteRangeRequest,
@@ -20,6 +20,7 @@ import {
 import { statusOf } from './errors.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
 import { stream, unary, type Answer, type Call } from './method.ts'
+import { rangeAnswer } from './range-answer.ts'
 import { rangeStream } from './range-stream.ts'
 import { encodeResult } from './responses.ts'
 
@@ -27,17 +28,20 @@ export interface KvOptions {
   /** Bounds the longest of compare, success and failure in a txn. */
   readonly maxTxnOps: number
   readonly clock: Clock
+  /** Of a range that is read in slices; a simulation has small ones. */
+  readonly sliceRows?: number
 }
 
 /** How often a physical compaction is asked whether it is through. */
 const PURGE_POLL_MS = 20
 
 export function kvService(node: NodePort, monitor: LeaderMonitor, options: KvOptions): ServiceTable {
+  const ranges = new RangeReads(node, options.clock, options.sliceRows)
   return {
-    '/etcdserverpb.KV/Range': unary(node, RangeRequest, (request) => answerRange(node, request), {
+    '/etcdserverpb.KV/Range': unary(node, RangeRequest, (request, call) => answerRange(node, ranges, request, call), {
       isForLearners: (request) => request.serializable,
     }),
-    '/etcdserverpb.KV/RangeStream': stream(node, monitor, (calls, signal) => rangeStream(node, calls, signal)),
+    '/etcdserverpb.KV/RangeStream': stream(node, monitor, (calls, signal) => rangeStream(node, ranges, calls, signal)),
     '/etcdserverpb.KV/Put': unary(
       node,
       PutRequest,
@@ -59,15 +63,19 @@ export function kvService(node: NodePort, monitor: LeaderMonitor, options: KvOpt
   }
 }
 
-async function answerRange(node: NodePort, request: RangeRequest): Promise<Answer> {
+async function answerRange(node: NodePort, ranges: RangeReads, request: RangeRequest, call: Call): Promise<Answer> {
   const refusal = refused(validateRange(request))
   if (refusal !== undefined) return refusal
   if (!request.serializable) {
     const barrier = await node.linearizableBarrier()
     if (!barrier.ok) return err(statusOf(barrier.error))
   }
-  const result = range(node.store, request)
-  return result.ok ? { ok: true, value: encodeResult(node, result.value) } : err(statusOf(result.error.kind))
+  const reading = ranges.read({ request, caller: call.context, newSink: () => rangeAnswer(node) })
+  if (reading instanceof Promise) {
+    const read = await reading
+    return read.ok ? read : err(statusOf(read.error))
+  }
+  return reading.ok ? { ok: true, value: encodeResult(node, reading.value) } : err(statusOf(reading.error))
 }
 
 async function write(node: NodePort, kind: RequestKind, { bytes }: Call): Promise<Answer> {

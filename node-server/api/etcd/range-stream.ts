@@ -4,9 +4,13 @@
  */
 import { err, type Result } from '../../../lib/result.ts'
 import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
-import { countAt, isPageable, range, rangePage, type RangePage } from '../../mvcc/range.ts'
+import { headOf } from '../../mvcc/key-value.ts'
+import { isPageable } from '../../mvcc/range.ts'
+import type { RangeResult } from '../../mvcc/results.ts'
+import { successor } from '../../mvcc/slices.ts'
 import { validateRange } from '../../mvcc/validate.ts'
 import type { NodePort } from '../../node/ports.ts'
+import type { RangeProblem, RangeReads, RangeSink } from '../../node/range-reads.ts'
 import { RangeRequest, RangeStreamResponse, type RangeResponse } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
 import { decode } from './method.ts'
@@ -19,6 +23,7 @@ const NO_REQUEST: RpcStatus = { code: 'Internal', message: 'a range stream witho
 
 export async function rangeStream(
   node: NodePort,
+  ranges: RangeReads,
   stream: RpcStream,
   signal: AbortSignal,
 ): Promise<RpcStatus | undefined> {
@@ -31,7 +36,28 @@ export async function rangeStream(
     if (!barrier.ok) return statusOf(barrier.error)
   }
   if (signal.aborted) return undefined
-  return request.value.countOnly ? sendCount(node, stream, request.value) : sendChunks(node, stream, request.value)
+  const sending = { node, stream, read: reader(ranges, signal) }
+  return request.value.countOnly ? sendCount(sending, request.value) : sendChunks(sending, request.value)
+}
+
+type Read = (request: RangeRequest, isCounted: boolean) => Promise<Result<RangeResult, RangeProblem>>
+
+interface Sending {
+  readonly node: NodePort
+  readonly stream: RpcStream
+  readonly read: Read
+}
+
+function reader(ranges: RangeReads, signal: AbortSignal): Read {
+  return async (request, isCounted) => ranges.read({ request, caller: { signal }, newSink: keyValues, isCounted })
+}
+
+function keyValues(): RangeSink<RangeResult> {
+  const parts: Buffer[][] = []
+  return {
+    add: (kvs) => void parts.push(kvs),
+    end: (end) => ({ ...end, kvs: [...parts, end.kvs].flat() }),
+  }
 }
 
 async function firstRequest({ requests }: RpcStream): Promise<Result<RangeRequest, RpcStatus>> {
@@ -50,35 +76,37 @@ function refuse(request: RangeRequest): RpcStatus | undefined {
   return undefined
 }
 
-async function sendCount(node: NodePort, stream: RpcStream, request: RangeRequest): Promise<RpcStatus | undefined> {
-  const result = range(node.store, request)
-  if (!result.ok) return statusOf(result.error.kind)
+async function sendCount({ node, stream, read }: Sending, request: RangeRequest): Promise<RpcStatus | undefined> {
+  const result = await read(request, true)
+  if (!result.ok) return statusOf(result.error)
   const { revision, count } = result.value
   await send(stream, { header: header(node, revision), kvs: [], more: false, count: BigInt(count) })
   return undefined
 }
 
 /** Each chunk is read when the one before it is on its way: a slow client is not read ahead for. */
-async function sendChunks(node: NodePort, stream: RpcStream, request: RangeRequest): Promise<RpcStatus | undefined> {
+async function sendChunks({ node, stream, read }: Sending, request: RangeRequest): Promise<RpcStatus | undefined> {
   const total = request.limit === 0n ? Infinity : Number(request.limit)
   const readRevision = node.store.revision
   let next = request.revision === 0n ? { ...request, revision: BigInt(readRevision) } : request
   let limit = Math.min(FIRST_LIMIT, total)
   let count = 0
   for (;;) {
-    const read = rangePage(node.store, next, limit)
-    if (!read.ok) return statusOf(read.error.kind)
-    const page = read.value
-    count += page.kvs.length
-    const { more, lastKey } = page
-    if (more && lastKey !== undefined) next = { ...next, key: Buffer.concat([lastKey, Buffer.of(0)]) }
+    const chunk = await read({ ...next, limit: BigInt(limit) }, false)
+    if (!chunk.ok) return statusOf(chunk.error)
+    const { kvs, more } = chunk.value
+    count += kvs.length
+    const last = kvs.at(-1)
+    if (more && last !== undefined) next = { ...next, key: successor(headOf(last).key) }
     if (!more || count === total) {
-      const rest = more ? countAt(node.store, next.key, next.rangeEnd, Number(next.revision)) : 0
-      await send(stream, { header: header(node, readRevision), kvs: page.kvs, more, count: BigInt(count + rest) })
+      const rest = more ? await read({ ...next, countOnly: true }, true) : undefined
+      if (rest?.ok === false) return statusOf(rest.error)
+      const whole = BigInt(count + (rest?.value.count ?? 0))
+      await send(stream, { header: header(node, readRevision), kvs, more, count: whole })
       return undefined
     }
-    if (!(await send(stream, { header: undefined, kvs: page.kvs, more: false, count: 0n }))) return undefined
-    limit = Math.min(nextLimit(limit, page), total - count)
+    if (!(await send(stream, { header: undefined, kvs, more: false, count: 0n }))) return undefined
+    limit = Math.min(nextLimit(limit, kvs), total - count)
   }
 }
 
@@ -86,7 +114,7 @@ function send(stream: RpcStream, rangeResponse: RangeResponse): Promise<boolean>
   return stream.send(RangeStreamResponse.encode({ rangeResponse }).finish())
 }
 
-function nextLimit(limit: number, { kvs }: RangePage): number {
+function nextLimit(limit: number, kvs: readonly Buffer[]): number {
   const sizeBytes = kvs.reduce((sum, { length }) => sum + length, 0)
   if (sizeBytes < CHUNK_SIZE_BYTES / 2) return limit * 2
   return sizeBytes > CHUNK_SIZE_BYTES * 2 ? Math.max(1, Math.floor(limit / 2)) : limit

@@ -25,7 +25,8 @@ import type { StoreError } from '../errors.ts'
 import { hashState } from '../hash.ts'
 import { keysOfLease, listLeases } from '../lease.ts'
 import { MemoryBackend } from '../memory-backend.ts'
-import { range } from '../range.ts'
+import { RangeCounts } from '../range-counts.ts'
+import { range, rangeInSlices, type RangeSlices } from '../range.ts'
 import type { AppliedResult, OperationResult } from '../results.ts'
 import type { Result } from '../../../lib/result.ts'
 import { Store } from '../store.ts'
@@ -107,7 +108,12 @@ type Anchor = 'none' | 'compacted' | 'current'
 
 type Step =
   | { readonly kind: 'apply'; readonly command: TwinCommand }
-  | { readonly kind: 'read'; readonly request: RangeRequest; readonly anchor: Anchor; readonly offset: number }
+  | {
+      readonly kind: 'read' | 'long-read'
+      readonly request: RangeRequest
+      readonly anchor: Anchor
+      readonly offset: number
+    }
   | { readonly kind: 'commit'; readonly isAwaited: boolean }
   | { readonly kind: 'slice' | 'restart' | 'yield' }
 
@@ -130,7 +136,7 @@ const command: fc.Arbitrary<TwinCommand> = fc.oneof(
   },
 )
 const read: fc.Arbitrary<Step> = fc.record({
-  kind: fc.constant('read' as const),
+  kind: fc.constantFrom('read', 'long-read'),
   request: rangeRequest,
   anchor: fc.constantFrom('none', 'compacted', 'current'),
   offset: fc.integer({ min: -2, max: 1 }),
@@ -158,12 +164,29 @@ interface History {
   readonly twin: Twin
   readonly log: StoreCommand[]
   cursor: CompactionCursor | undefined
+  /** Of this life of the store, one slice between any two steps. */
+  longReads: LongRead[]
+  counts: RangeCounts
 }
 
+interface LongRead {
+  readonly expected: TwinResult
+  readonly kvs: Buffer[]
+  readonly slices: RangeSlices
+  readonly release: () => void
+}
+
+/** So that even the few keys of a history take several. */
+const SLICE_ROWS = 2
+
 async function run(backend: Backend, steps: readonly Step[]): Promise<void> {
-  const history: History = { twin: new Twin(), log: [], cursor: undefined }
+  const history: History = { twin: new Twin(), log: [], cursor: undefined, longReads: [], counts: new RangeCounts() }
   let store = new Store(backend)
-  for (const step of steps) store = await take(store, history, step)
+  for (const step of steps) {
+    store = await take(store, history, step)
+    history.longReads = history.longReads.filter((read) => !isThrough(read))
+  }
+  for (const read of history.longReads) while (!isThrough(read));
   const replayed = new Store(new MemoryBackend())
   replay(replayed, history.log)
   assert.equal(hashState(store), hashState(replayed))
@@ -182,12 +205,15 @@ async function take(store: Store, history: History, step: Step): Promise<Store> 
       checkLeases(store, history.twin)
       return store
     }
-    case 'read': {
+    case 'read':
+    case 'long-read': {
       const anchors = { none: undefined, compacted: store.compactedRevision, current: store.revision }
       const anchor = anchors[step.anchor]
       const revision = anchor === undefined ? step.request.revision : BigInt(anchor + step.offset)
       const request = { ...step.request, revision }
-      assert.deepEqual(comparable(range(store, request)), history.twin.range(request))
+      const expected = history.twin.range(request)
+      if (step.kind === 'read') assert.deepEqual(comparable(range(store, request)), expected)
+      else beginLongRead(store, history, request, expected)
       return store
     }
     case 'commit': {
@@ -206,11 +232,32 @@ async function take(store: Store, history: History, step: Step): Promise<Store> 
       const restarted = new Store(store.backend)
       replay(restarted, history.log)
       history.cursor = undefined
+      history.longReads = []
+      history.counts = new RangeCounts()
       return restarted
     }
     default:
       throw new Error('unknown step')
   }
+}
+
+function beginLongRead(store: Store, history: History, request: RangeRequest, expected: TwinResult): void {
+  const begun = rangeInSlices(store, request, { counts: history.counts, sliceRows: SLICE_ROWS })
+  if (!begun.ok) return assert.deepEqual(comparable(begun), expected)
+  const { slices, revision } = begun.value
+  history.longReads.push({ expected, kvs: [], slices, release: store.holdRevision(revision) })
+}
+
+function isThrough({ expected, kvs, slices, release }: LongRead): boolean {
+  const slice = slices.next()
+  if (slice.done !== true) {
+    kvs.push(...slice.value)
+    return false
+  }
+  release()
+  const result = { ...slice.value, kvs: [...kvs, ...slice.value.kvs] }
+  assert.deepEqual(comparableResult(result), expected)
+  return true
 }
 
 function checkLeases(store: Store, twin: Twin): void {
