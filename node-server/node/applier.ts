@@ -171,8 +171,6 @@ function isLeaseResult(result: AppliedResult): result is LeaseResult {
   return result.kind === 'lease-grant' || result.kind === 'lease-revoke'
 }
 
-export const timeout: Outcome = { kind: 'problem', problem: 'timeout' }
-
 export function problemOf(problem: NodeProblem): Outcome {
   return { kind: 'problem', problem }
 }

@@ -145,6 +145,7 @@ function proposalRefusal(problem: NodeProblem): WireRefusal {
   if (problem === 'change-in-flight')
     return refusal(problem, 'ChangeInFlight', 'another membership change is in flight')
   if (problem === 'not-leader') return notLeading()
-  if (problem === 'timeout') return unknown('the change was not applied in time')
+  if (problem === 'timeout' || problem === 'leader-failed' || problem === 'connection-lost')
+    return unknown('the change was not applied in time')
   return refusal(problem, 'NoLeader', `the change was not proposed (${problem}): try again`)
 }
