@@ -13,7 +13,7 @@ export interface Links {
   readonly leader: MemberId
   readonly voters: readonly MemberId[]
   /** Undefined: there is no connection now. */
-  connectedSinceMs(peer: MemberId): number | undefined
+  readonly connectedSinceMs: (peer: MemberId) => number | undefined
 }
 
 export function linksOf(raft: Raft, connectedSinceMs: Links['connectedSinceMs']): Links {

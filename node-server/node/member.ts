@@ -143,7 +143,7 @@ export class MemberPort implements NodePort {
       ({ id, peerURLs }) => id !== change.memberId && peerURLs.some((url) => change.peerURLs.includes(url)),
     )
     if (isTaken) return err('peer-urls-exist')
-    const member = { ...known, peerURLs: change.peerURLs }
+    const member = { ...known, name: '', clientURLs: [], peerURLs: change.peerURLs }
     const outcome = await this.#node.proposeCommand({
       kind: 'member-attributes',
       requestId: this.#node.nextRequestId(),

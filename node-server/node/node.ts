@@ -47,8 +47,8 @@ import type { Wal } from '../storage/wal.ts'
 import type { PeerTransport, ReceivedSnapshot, SnapshotMessage } from '../transport/transport.ts'
 import { Applier, applied, problemOf, type Outcome } from './applier.ts'
 import { onlyApplicable } from './forwarded.ts'
-import { newLeaseIds } from './lease-ids.ts'
 import { linksOf } from './late.ts'
+import { newLeaseIds } from './lease-ids.ts'
 import { Lessor } from './lessor.ts'
 import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
 import type { Caller, NodeProblem, NodeStatus, RequestKind } from './ports.ts'
@@ -398,7 +398,7 @@ export class Node {
     void this.proposeCommand({
       kind: 'member-attributes',
       requestId: this.nextRequestId(),
-      member: { ...known, name, clientURLs },
+      member: { ...known, name, clientURLs, peerURLs: [] },
     })
   }
 
