@@ -57,6 +57,7 @@ test('without any flag everything is as in etcd', () => {
     maxRequestBytes: 1.5 * 1024 ** 2,
     maxTxnOps: 128,
     maxLearners: 1,
+    isReconfigStrict: true,
     clientLimits: DEFAULT_LIMITS,
     http: { isGatewayEnabled: true, corsOrigins: ['*'], hostWhitelist: ['*'] },
     maintenance: DEFAULT_MAINTENANCE,

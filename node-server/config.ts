@@ -66,6 +66,7 @@ export interface Config extends TlsConfig {
   readonly maxRequestBytes: number
   readonly maxTxnOps: number
   readonly maxLearners: number
+  readonly isReconfigStrict: boolean
   readonly clientLimits: ListenLimits
   readonly http: HttpConfig
   readonly maintenance: MaintenanceOptions
@@ -174,13 +175,17 @@ function readName(flags: Flags): string {
 
 function readLimits(
   flags: Flags,
-): Pick<Config, 'quotaBackendBytes' | 'maxRequestBytes' | 'maxTxnOps' | 'maxLearners' | 'clientLimits'> {
+): Pick<
+  Config,
+  'quotaBackendBytes' | 'maxRequestBytes' | 'maxTxnOps' | 'maxLearners' | 'isReconfigStrict' | 'clientLimits'
+> {
   return {
     quotaBackendBytes:
       flags.integer('quota-backend-bytes', Number.MIN_SAFE_INTEGER) || Number(FLAGS['quota-backend-bytes'].fallback),
     maxRequestBytes: flags.integer('max-request-bytes', 1, MAX_REQUEST_SIZE_BYTES),
     maxTxnOps: flags.integer('max-txn-ops', 1),
     maxLearners: flags.integer('max-learners', 0),
+    isReconfigStrict: flags.switch('strict-reconfig-check'),
     clientLimits: readClientLimits(flags),
   }
 }

@@ -97,6 +97,7 @@ class Program {
         snapshotCount: config.snapshotCount,
         catchUpEntries: config.snapshotCatchUpEntries,
         maxLearners: config.maxLearners,
+        isReconfigStrict: config.isReconfigStrict,
         slowApplyMs: config.warningApplyMs,
         quotaBytes: config.quotaBackendBytes,
         maintenance: config.maintenance,
@@ -110,7 +111,7 @@ class Program {
       onFatal: (error) => this.fatal(error),
       onRunning: (member) => this.#prepareClients(member),
       onAdmitted: (member) => this.#serveClients(member),
-      onRemoved: () => void this.#stopServingClients(),
+      onRemoved: () => void this.#leave(),
       onPaused: () => this.#stopServingClients(),
     })
   }
@@ -165,6 +166,12 @@ class Program {
   refuse(reason: string): void {
     this.#log.fatal({}, reason)
     process.exit(1)
+  }
+
+  /** Who has started a static member waits for its end, as for etcd's. One that waited to be told stays, to tell that it is of no more use. */
+  async #leave(): Promise<void> {
+    if (this.#config.start.kind === 'wait') await this.#stopServingClients()
+    else await this.stop('removed from the cluster')
   }
 
   #prepareClients(member: NodePort): void {

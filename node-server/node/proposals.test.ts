@@ -59,6 +59,7 @@ function createProposals(
     snapshotCount: 1,
     catchUpEntries: 1,
     maxLearners: 1,
+    isReconfigStrict: true,
     slowApplyMs: 100,
     quotaBytes: 1,
     maxRequestBytes: 1,
