@@ -49,6 +49,7 @@ test('without any flag everything is as in etcd', () => {
       token: 'etcd-cluster',
     },
     isNewClusterForced: false,
+    isFsyncSkipped: false,
     heartbeatIntervalMs: 100,
     electionTimeoutMs: 1000,
     snapshotCount: 10_000,

@@ -57,6 +57,7 @@ export interface Config extends TlsConfig {
   readonly adminTokenFile: string | undefined
   readonly start: Start
   readonly isNewClusterForced: boolean
+  readonly isFsyncSkipped: boolean
   readonly heartbeatIntervalMs: number
   readonly electionTimeoutMs: number
   readonly snapshotCount: number
@@ -138,6 +139,7 @@ function readConfig(flags: Flags): Config {
     adminTokenFile: flags.path('admin-token-file'),
     start: readStart(flags, name, peerURLs),
     isNewClusterForced: flags.switch('force-new-cluster'),
+    isFsyncSkipped: flags.switch('unsafe-no-fsync'),
     heartbeatIntervalMs: flags.integer('heartbeat-interval', 1),
     electionTimeoutMs: flags.integer('election-timeout', 1, MAX_ELECTION_TIMEOUT_MS),
     snapshotCount: flags.integer('snapshot-count', 0) || Number(FLAGS['snapshot-count'].fallback),

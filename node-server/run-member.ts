@@ -27,6 +27,7 @@ import { permissionWarning } from './start-checks.ts'
 import { planStart } from './static-start.ts'
 import { memberPaths, readIdentity } from './storage/data-directory.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
+import { UNSAFE_NO_FSYNC, withoutSync } from './storage/unsynced-disk.ts'
 import type { Volume } from './storage/volume.ts'
 import { checkWalDirectory } from './storage/wal-directory.ts'
 import { notifyReady } from './systemd.ts'
@@ -58,8 +59,11 @@ class Program {
   #isReady = false
 
   constructor(surroundings: Surroundings, config: Config, log: Logger, lock: DirectoryLock, tls: BothTls) {
-    const { volume, clock } = surroundings
-    this.#surroundings = surroundings
+    const { clock } = surroundings
+    const volume = config.isFsyncSkipped
+      ? { ...surroundings.volume, disk: withoutSync(surroundings.volume.disk) }
+      : surroundings.volume
+    this.#surroundings = { ...surroundings, volume }
     this.#tls = tls
     this.#config = config
     this.#log = log
@@ -117,7 +121,8 @@ class Program {
   }
 
   async start(): Promise<void> {
-    const { dataDir, walDir, start, isNewClusterForced } = this.#config
+    const { dataDir, walDir, start, isNewClusterForced, isFsyncSkipped } = this.#config
+    if (isFsyncSkipped) this.#log.warn({}, UNSAFE_NO_FSYNC)
     const identity = await readIdentity(this.#surroundings.volume.disk, dataDir)
     if (!identity.ok) return this.refuse(identity.error)
     if (identity.value?.isRemoved === true) return this.refuse(removedReason(dataDir))
