@@ -11,6 +11,7 @@ import { listenHttp } from './listen/http-listener.ts'
 import { raisedAlarms } from './member-facts.ts'
 import type { NodePort } from './node/ports.ts'
 import { WatchHub } from './node/watch-hub.ts'
+import { UNSAFE_NO_FSYNC } from './storage/unsynced-disk.ts'
 import type { TlsOptions } from './tls/options.ts'
 
 /** For calls in flight when the member is asked to stop. */
@@ -50,6 +51,7 @@ export class ClientServer {
     this.#services = etcdServices(member, {
       maxTxnOps,
       clock,
+      standingErrors: config.isFsyncSkipped ? [UNSAFE_NO_FSYNC] : [],
       watch: {
         hub: this.hub,
         maxRequestBytes,

@@ -57,6 +57,7 @@ export interface Config extends TlsConfig {
   readonly adminTokenFile: string | undefined
   readonly start: Start
   readonly isNewClusterForced: boolean
+  readonly isFsyncSkipped: boolean
   readonly heartbeatIntervalMs: number
   readonly electionTimeoutMs: number
   readonly snapshotCount: number
@@ -66,6 +67,7 @@ export interface Config extends TlsConfig {
   readonly maxRequestBytes: number
   readonly maxTxnOps: number
   readonly maxLearners: number
+  readonly isReconfigStrict: boolean
   readonly clientLimits: ListenLimits
   readonly http: HttpConfig
   readonly maintenance: MaintenanceOptions
@@ -137,6 +139,7 @@ function readConfig(flags: Flags): Config {
     adminTokenFile: flags.path('admin-token-file'),
     start: readStart(flags, name, peerURLs),
     isNewClusterForced: flags.switch('force-new-cluster'),
+    isFsyncSkipped: flags.switch('unsafe-no-fsync'),
     heartbeatIntervalMs: flags.integer('heartbeat-interval', 1),
     electionTimeoutMs: flags.integer('election-timeout', 1, MAX_ELECTION_TIMEOUT_MS),
     snapshotCount: flags.integer('snapshot-count', 0) || Number(FLAGS['snapshot-count'].fallback),
@@ -174,13 +177,17 @@ function readName(flags: Flags): string {
 
 function readLimits(
   flags: Flags,
-): Pick<Config, 'quotaBackendBytes' | 'maxRequestBytes' | 'maxTxnOps' | 'maxLearners' | 'clientLimits'> {
+): Pick<
+  Config,
+  'quotaBackendBytes' | 'maxRequestBytes' | 'maxTxnOps' | 'maxLearners' | 'isReconfigStrict' | 'clientLimits'
+> {
   return {
     quotaBackendBytes:
       flags.integer('quota-backend-bytes', Number.MIN_SAFE_INTEGER) || Number(FLAGS['quota-backend-bytes'].fallback),
     maxRequestBytes: flags.integer('max-request-bytes', 1, MAX_REQUEST_SIZE_BYTES),
     maxTxnOps: flags.integer('max-txn-ops', 1),
     maxLearners: flags.integer('max-learners', 0),
+    isReconfigStrict: flags.switch('strict-reconfig-check'),
     clientLimits: readClientLimits(flags),
   }
 }

@@ -27,6 +27,7 @@ import { permissionWarning } from './start-checks.ts'
 import { planStart } from './static-start.ts'
 import { memberPaths, readIdentity } from './storage/data-directory.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
+import { UNSAFE_NO_FSYNC, withoutSync } from './storage/unsynced-disk.ts'
 import type { Volume } from './storage/volume.ts'
 import { checkWalDirectory } from './storage/wal-directory.ts'
 import { notifyReady } from './systemd.ts'
@@ -58,8 +59,11 @@ class Program {
   #isReady = false
 
   constructor(surroundings: Surroundings, config: Config, log: Logger, lock: DirectoryLock, tls: BothTls) {
-    const { volume, clock } = surroundings
-    this.#surroundings = surroundings
+    const { clock } = surroundings
+    const volume = config.isFsyncSkipped
+      ? { ...surroundings.volume, disk: withoutSync(surroundings.volume.disk) }
+      : surroundings.volume
+    this.#surroundings = { ...surroundings, volume }
     this.#tls = tls
     this.#config = config
     this.#log = log
@@ -97,6 +101,7 @@ class Program {
         snapshotCount: config.snapshotCount,
         catchUpEntries: config.snapshotCatchUpEntries,
         maxLearners: config.maxLearners,
+        isReconfigStrict: config.isReconfigStrict,
         slowApplyMs: config.warningApplyMs,
         quotaBytes: config.quotaBackendBytes,
         maintenance: config.maintenance,
@@ -110,13 +115,14 @@ class Program {
       onFatal: (error) => this.fatal(error),
       onRunning: (member) => this.#prepareClients(member),
       onAdmitted: (member) => this.#serveClients(member),
-      onRemoved: () => void this.#stopServingClients(),
+      onRemoved: () => void this.#leave(),
       onPaused: () => this.#stopServingClients(),
     })
   }
 
   async start(): Promise<void> {
-    const { dataDir, walDir, start, isNewClusterForced } = this.#config
+    const { dataDir, walDir, start, isNewClusterForced, isFsyncSkipped } = this.#config
+    if (isFsyncSkipped) this.#log.warn({}, UNSAFE_NO_FSYNC)
     const identity = await readIdentity(this.#surroundings.volume.disk, dataDir)
     if (!identity.ok) return this.refuse(identity.error)
     if (identity.value?.isRemoved === true) return this.refuse(removedReason(dataDir))
@@ -165,6 +171,12 @@ class Program {
   refuse(reason: string): void {
     this.#log.fatal({}, reason)
     process.exit(1)
+  }
+
+  /** Who has started a static member waits for its end, as for etcd's. One that waited to be told stays, to tell that it is of no more use. */
+  async #leave(): Promise<void> {
+    if (this.#config.start.kind === 'wait') await this.#stopServingClients()
+    else await this.stop('removed from the cluster')
   }
 
   #prepareClients(member: NodePort): void {

@@ -75,8 +75,9 @@ export const CLUSTERING_FLAGS = {
   'strict-reconfig-check': {
     value: 'switch',
     fallback: 'true',
-    help: 'Refuse membership changes that could cost the quorum.',
-    refused: 'membership changes are always checked: one that costs the quorum cannot be taken back',
+    help:
+      'Refuse membership changes that could cost the quorum. Without it those that come through etcd’s API are not checked: ' +
+      'one that costs the quorum cannot be taken back.',
   },
   'pre-vote': {
     value: 'switch',

@@ -148,7 +148,8 @@ export const UNSAFE_FLAGS = {
   'unsafe-no-fsync': {
     value: 'switch',
     fallback: 'false',
-    help: 'Promise what is not on the disk.',
-    refused: 'acknowledged writes would be lost, so there is no way to do without fsync',
+    help:
+      'Promise what is not on the disk: when the machine ends, acknowledged writes are lost, and the member may be of no more ' +
+      'use. For tests. The log says so at the start, and Status always.',
   },
 } as const satisfies Record<string, Flag>

@@ -138,7 +138,8 @@ export class UnaryCall extends ServerInterceptingCall implements CallContext {
 }
 
 export function commonNameOf({ sslPeerCertificate }: AuthContext): string | undefined {
-  const name = sslPeerCertificate?.subject.CN
+  const subject: { readonly CN?: string | string[] } | undefined = sslPeerCertificate?.subject // none: no subject
+  const name = subject?.CN
   return Array.isArray(name) ? name.at(-1) : name
 }
 

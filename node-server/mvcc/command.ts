@@ -53,7 +53,10 @@ export interface MembershipCommand {
   readonly change: MembershipChange
 }
 
-/** A member tells its name and URLs; whether it is a learner stays as it is. */
+/**
+ * A member tells its name and client URLs, or somebody what its peer URLs are. What is left empty stays as it is: the name
+ * with the client URLs, and the peer URLs. So does whether it is a learner.
+ */
 export interface MemberAttributesCommand {
   readonly kind: 'member-attributes'
   readonly requestId: bigint

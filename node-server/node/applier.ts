@@ -10,12 +10,12 @@ import type { AdminChange } from '../../lib/admin-api.ts'
 import { apply, type ApplyResult } from '../mvcc/apply.ts'
 import { decodeCommand, type Command, type Member, type StoreCommand } from '../mvcc/command.ts'
 import { Committer } from '../mvcc/committer.ts'
-import { getMember, getOperation, putMember, recordOperation } from '../mvcc/members.ts'
+import { getOperation, recordOperation } from '../mvcc/members.ts'
 import type { AppliedResult, LeaseResult } from '../mvcc/results.ts'
 import { advanceApplied, type Store } from '../mvcc/store.ts'
 import type { ConfigChange, Entry } from '../raft/message.ts'
 import type { Refusal } from './fence.ts'
-import { applyLeaveJoint, applyMembership } from './membership.ts'
+import { applyAttributes, applyLeaveJoint, applyMembership } from './membership.ts'
 import type { NodeOptions } from './options.ts'
 import type { NodeProblem } from './ports.ts'
 import type { Waiters } from './waiters.ts'
@@ -150,9 +150,8 @@ export class Applier {
   }
 
   #applyAttributes(member: Member): Outcome {
-    const known = getMember(this.store, member.id)
-    if (known === undefined) return { kind: 'problem', problem: 'member-not-found' }
-    putMember(this.store, { ...member, isLearner: known.isLearner })
+    const problem = applyAttributes(this.store, member)
+    if (problem !== undefined) return problemOf(problem)
     this.#events.onMembersChanged()
     return { kind: 'done' }
   }
@@ -185,8 +184,6 @@ function isStoreCommand(command: Command): command is StoreCommand {
 function isLeaseResult(result: AppliedResult): result is LeaseResult {
   return result.kind === 'lease-grant' || result.kind === 'lease-revoke'
 }
-
-export const timeout: Outcome = { kind: 'problem', problem: 'timeout' }
 
 export function problemOf(problem: NodeProblem): Outcome {
   return { kind: 'problem', problem }

@@ -1,6 +1,7 @@
 /**
  * A membership change on the leader: judged by what it knows and by who answers it now, and proposed in the same step. The
- * admin API's changes are judged by what the quorum needs, those through etcd's API by etcd's strict check as well.
+ * admin API's changes are judged by what the quorum needs, those through etcd's API by etcd's strict check as well, or by
+ * neither with --strict-reconfig-check=false.
  */
 import { createHash } from 'node:crypto'
 import type { AdminChange } from '../../lib/admin-api.ts'
@@ -9,7 +10,7 @@ import { err, type Result } from '../../lib/result.ts'
 import type { MembershipChange } from '../mvcc/command.ts'
 import { getOperation } from '../mvcc/members.ts'
 import type { PeerTransport } from '../transport/transport.ts'
-import { refuse, type LeaderFacts, type Refusal, type RequestedChange } from './fence.ts'
+import { refuse, refuseUnchecked, type LeaderFacts, type Refusal, type RequestedChange } from './fence.ts'
 import type { Node } from './node.ts'
 import { changeResult } from './operation-results.ts'
 import type { ChangeRequest, WireRefusal } from './peer-requests.ts'
@@ -43,13 +44,14 @@ export async function changeMembers(node: Node, transport: PeerTransport, reques
 
 /** Of a change through etcd's API, which any member refuses for this, without a leader. */
 export function unstartedRefusal(node: Node, request: ChangeRequest): Refusal | undefined {
-  const change = isStrict(request) ? requested(node, request.change) : undefined
+  const change = checkOf(node, request) === 'strict' ? requested(node, request.change) : undefined
   return change === undefined ? undefined : refuseUnstarted(change, startFacts(node))
 }
 
 /** Only etcd's API names no operation. */
-function isStrict({ operationId }: ChangeRequest): boolean {
-  return operationId === ''
+function checkOf({ options }: Node, { operationId }: ChangeRequest): 'quorum' | 'strict' | 'none' {
+  if (operationId !== '') return 'quorum'
+  return options.isReconfigStrict ? 'strict' : 'none'
 }
 
 /** What stands against the change when these have answered. */
@@ -60,8 +62,10 @@ function judgeOf(
   change: RequestedChange,
 ): (answered: ReadonlySet<MemberId>) => Refusal | undefined {
   const facts = factsOf(node)
-  const strict = isStrict(request) ? strictFacts(node, transport) : undefined
+  const check = checkOf(node, request)
+  const strict = check === 'strict' ? strictFacts(node, transport) : undefined
   const expected = fenceOf(request)
+  if (check === 'none') return (answered) => refuseUnchecked(change, expected, { ...facts, answered })
   return (answered) =>
     (strict && refuseStrictly(change, { ...strict, answered })) ?? refuse(change, expected, { ...facts, answered })
 }
@@ -145,6 +149,7 @@ function proposalRefusal(problem: NodeProblem): WireRefusal {
   if (problem === 'change-in-flight')
     return refusal(problem, 'ChangeInFlight', 'another membership change is in flight')
   if (problem === 'not-leader') return notLeading()
-  if (problem === 'timeout') return unknown('the change was not applied in time')
+  if (problem === 'timeout' || problem === 'leader-failed' || problem === 'connection-lost')
+    return unknown('the change was not applied in time')
   return refusal(problem, 'NoLeader', `the change was not proposed (${problem}): try again`)
 }

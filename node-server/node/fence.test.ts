@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LogIndex, MemberId } from '../../lib/ids.ts'
-import { quorumOf, refuse, type LeaderFacts } from './fence.ts'
+import { quorumOf, refuse, refuseUnchecked, type LeaderFacts } from './fence.ts'
 
 const id = (n: number): MemberId => MemberId(BigInt(n))
 
@@ -77,5 +77,17 @@ test('one learner at a time, and no peer URL twice', () => {
   assert.match(
     refuse({ ...change, peerURLs: ['http://m2:2380'] }, undefined, facts(3, 3))?.error.message ?? '',
     /http:\/\/m2:2380/,
+  )
+})
+
+test('unchecked, a change may cost the quorum, but not the last voter, and all else is asked as ever', () => {
+  const remove = { kind: 'remove', memberId: id(1) } as const
+  assert.equal(refuse(remove, undefined, facts(3, 2))?.problem, 'unhealthy-cluster')
+  assert.equal(refuseUnchecked(remove, undefined, facts(3, 2)), undefined)
+  assert.match(refuseUnchecked(remove, undefined, facts(1, 1))?.error.message ?? '', /last voter/)
+  assert.equal(refuseUnchecked(remove, LogIndex(6), facts(3, 3))?.error.code, 'ConfigIndexStale')
+  assert.equal(
+    refuseUnchecked({ kind: 'remove', memberId: id(9) }, undefined, facts(3, 3))?.problem,
+    'member-not-found',
   )
 })

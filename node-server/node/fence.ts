@@ -44,6 +44,15 @@ export function refuse(
   expectedConfigIndex: LogIndex | undefined,
   facts: LeaderFacts,
 ): Refusal | undefined {
+  return refuseUnchecked(change, expectedConfigIndex, facts) ?? refuseQuorum(change, facts)
+}
+
+/** As {@link refuse} for who wants the change whatever becomes of the quorum: what stands against it in any case. */
+export function refuseUnchecked(
+  change: RequestedChange,
+  expectedConfigIndex: LogIndex | undefined,
+  facts: LeaderFacts,
+): Refusal | undefined {
   if (expectedConfigIndex !== undefined && expectedConfigIndex !== facts.configIndex)
     return staleFence(expectedConfigIndex, facts.configIndex)
   if (facts.isChangePending) {
@@ -51,7 +60,7 @@ export function refuse(
       'another membership change is in flight: wait until it is applied, then decide on the new configuration'
     return { problem: 'change-in-flight', error: { code: 'ChangeInFlight', message, configIndex: facts.configIndex } }
   }
-  return refuseTarget(change, facts) ?? refuseQuorum(change, facts)
+  return refuseTarget(change, facts) ?? refuseLast(change, facts)
 }
 
 export function staleFence(expected: LogIndex, current: LogIndex): Refusal {
@@ -103,12 +112,14 @@ function refuseAdd(change: Extract<RequestedChange, { kind: 'add' }>, facts: Lea
   }
 }
 
+function refuseLast(change: RequestedChange, facts: LeaderFacts): Refusal | undefined {
+  if (votersAfter(change, facts).count > 0) return undefined
+  return atRisk('this is the last voter: without it there is no cluster. Delete the cluster instead', facts)
+}
+
 /** The old voters must commit the change, and those after it must be able to go on. */
 function refuseQuorum(change: RequestedChange, facts: LeaderFacts): Refusal | undefined {
   const after = votersAfter(change, facts)
-  if (after.count === 0) {
-    return atRisk('this is the last voter: without it there is no cluster. Delete the cluster instead', facts)
-  }
   // A single voter can only grow by a second one that is not there yet; etcd allows that too.
   if (change.kind === 'add' && facts.voters.length === 1) return undefined
   const before = { count: facts.voters.length, healthy: healthy(facts.voters, facts) }

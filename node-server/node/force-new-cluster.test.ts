@@ -29,6 +29,7 @@ const OPTIONS: NodeOptions = {
   snapshotCount: 10_000,
   catchUpEntries: 5000,
   maxLearners: 1,
+  isReconfigStrict: true,
   slowApplyMs: 100,
   quotaBytes: 2 ** 31,
   maintenance: DEFAULT_MAINTENANCE,

@@ -6,7 +6,16 @@ import type { Store } from '../mvcc/store.ts'
 import type { HashedKeyValues, HashProblem } from './hasher.ts'
 import type { LeaderDuties } from './leader-duties.ts'
 import type { Node } from './node.ts'
-import type { LeaseTimeToLive, Member, MemberChange, NodePort, NodeProblem, NodeStatus, RequestKind } from './ports.ts'
+import type {
+  Caller,
+  LeaseTimeToLive,
+  Member,
+  MemberChange,
+  NodePort,
+  NodeProblem,
+  NodeStatus,
+  RequestKind,
+} from './ports.ts'
 import type { StoreCopy } from './store-copy.ts'
 
 type MemberAnswer = Result<{ readonly member: Member | undefined; readonly members: readonly Member[] }, NodeProblem>
@@ -48,8 +57,8 @@ export class MemberPort implements NodePort {
     return this.#node.onApplied(listener)
   }
 
-  propose(kind: RequestKind, request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>> {
-    return this.#node.propose(kind, request)
+  propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
+    return this.#node.propose(kind, request, caller)
   }
 
   linearizableBarrier(): Promise<Result<void, NodeProblem>> {
@@ -134,7 +143,7 @@ export class MemberPort implements NodePort {
       ({ id, peerURLs }) => id !== change.memberId && peerURLs.some((url) => change.peerURLs.includes(url)),
     )
     if (isTaken) return err('peer-urls-exist')
-    const member = { ...known, peerURLs: change.peerURLs }
+    const member = { ...known, name: '', clientURLs: [], peerURLs: change.peerURLs }
     const outcome = await this.#node.proposeCommand({
       kind: 'member-attributes',
       requestId: this.#node.nextRequestId(),

@@ -14,7 +14,7 @@ import { MemoryBackend } from '../mvcc/memory-backend.ts'
 import { advanceApplied, Store } from '../mvcc/store.ts'
 import { EMPTY_CONFIGURATION } from '../raft/membership.ts'
 import { decodeConfiguration, decodeHistoryRow } from './configuration.ts'
-import { applyMembership, noteConfiguration, type AppliedMembership } from './membership.ts'
+import { applyAttributes, applyMembership, noteConfiguration, type AppliedMembership } from './membership.ts'
 
 const CLUSTER_ID = ClusterId(0x1cn)
 const id = (n: number): MemberId => MemberId(BigInt(n))
@@ -154,4 +154,31 @@ test('the last voter is never removed', () => {
   const last = state.apply('', undefined, { kind: 'remove', memberId: id(1) })
   assert.equal(refusalOf(last), 'Conflict')
   assert.deepEqual(state.configuration.voters, [id(1)])
+})
+
+test('what a member tells of itself and what it is told do not undo each other, in whatever order they come', () => {
+  const told = { ...member(1), name: 'renamed', peerURLs: [], clientURLs: ['http://c'] }
+  const moved = { ...member(1), name: '', peerURLs: ['http://moved:2380'], clientURLs: [] }
+  for (const commands of [
+    [told, moved],
+    [moved, told],
+  ]) {
+    const { store } = new State()
+    for (const command of commands) assert.equal(applyAttributes(store, { ...command, isLearner: true }), undefined)
+    assert.deepEqual(getMember(store, id(1)), {
+      ...member(1),
+      name: 'renamed',
+      peerURLs: ['http://moved:2380'],
+      clientURLs: ['http://c'],
+    })
+  }
+})
+
+test('peer URLs that another member got meanwhile are not given again, and who is gone gets none', () => {
+  const { store } = new State()
+  const moved = { ...member(1), name: '', peerURLs: ['http://moved:2380', 'http://m2:2380'] }
+  assert.equal(applyAttributes(store, moved), 'peer-urls-exist')
+  assert.deepEqual(getMember(store, id(1)), member(1))
+  assert.equal(applyAttributes(store, { ...moved, peerURLs: ['http://m1:2380', 'http://m1b:2380'] }), undefined)
+  assert.equal(applyAttributes(store, member(4)), 'member-not-found')
 })

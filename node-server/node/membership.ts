@@ -6,7 +6,7 @@ import { unreachable } from '../../lib/assert.ts'
 import { formatId, type ClusterId, type LogIndex, type MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { AdminChange } from '../../lib/admin-api.ts'
-import type { MembershipCommand } from '../mvcc/command.ts'
+import type { Member, MembershipCommand } from '../mvcc/command.ts'
 import {
   getMember,
   getOperation,
@@ -23,6 +23,7 @@ import type { ConfigChange, Configuration } from '../raft/message.ts'
 import { decodeConfiguration, encodeConfiguration, encodeHistoryRow } from './configuration.ts'
 import { staleFence, type Refusal } from './fence.ts'
 import { changeResult, encodeResult } from './operation-results.ts'
+import type { NodeProblem } from './ports.ts'
 
 export interface AppliedMembership {
   /** What Raft has to apply; `none` when nothing changed. */
@@ -61,6 +62,17 @@ export function applyMembership(
   return { change, outcome: ok(result) }
 }
 
+/** See MemberAttributesCommand. Much may have changed since it was proposed, so what it must not do is asked again. */
+export function applyAttributes(store: Store, { id, name, peerURLs, clientURLs }: Member): NodeProblem | undefined {
+  const known = getMember(store, id)
+  if (known === undefined) return 'member-not-found'
+  const others = listMembers(store).filter((member) => member.id !== id)
+  if (others.some((member) => hasOneOf(member, peerURLs))) return 'peer-urls-exist'
+  const told = name === '' ? {} : { name, clientURLs }
+  putMember(store, { ...known, ...told, ...(peerURLs.length === 0 ? {} : { peerURLs }) })
+  return undefined
+}
+
 /** The entry without data with which a leader leaves a joint configuration. */
 export function applyLeaveJoint(store: Store, index: LogIndex): ConfigChange {
   const change: ConfigChange = { kind: 'leave-joint' }
@@ -93,7 +105,7 @@ function refuse(store: Store, { change }: MembershipCommand): Refusal | undefine
       const { id, peerURLs } = change.member
       if (isRemovedMember(store, id) || getMember(store, id) !== undefined)
         return conflict(`member ${formatId(id)} exists or was removed`)
-      const taken = listMembers(store).some((member) => member.peerURLs.some((url) => peerURLs.includes(url)))
+      const taken = listMembers(store).some((member) => hasOneOf(member, peerURLs))
       return taken
         ? { ...conflict('a member with one of these peer URLs exists already'), problem: 'peer-urls-exist' }
         : undefined
@@ -109,6 +121,10 @@ function refuse(store: Store, { change }: MembershipCommand): Refusal | undefine
     default:
       return unreachable(change)
   }
+}
+
+function hasOneOf(member: Member, peerURLs: readonly string[]): boolean {
+  return member.peerURLs.some((url) => peerURLs.includes(url))
 }
 
 function raftChange({ change }: MembershipCommand): ConfigChange {

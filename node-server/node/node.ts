@@ -46,11 +46,12 @@ import type { Wal } from '../storage/wal.ts'
 import type { PeerTransport, ReceivedSnapshot, SnapshotMessage } from '../transport/transport.ts'
 import { Applier, applied, problemOf, type Outcome } from './applier.ts'
 import { onlyApplicable } from './forwarded.ts'
+import { linksOf } from './late.ts'
 import { newLeaseIds } from './lease-ids.ts'
 import { Lessor } from './lessor.ts'
 import { cutOf, usualCut } from './log-cut.ts'
 import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from './options.ts'
-import type { NodeProblem, NodeStatus, RequestKind } from './ports.ts'
+import type { Caller, NodeProblem, NodeStatus, RequestKind } from './ports.ts'
 import { Hasher } from './hasher.ts'
 import { OutgoingSnapshots } from './outgoing-snapshots.ts'
 import { Pipeline, type News } from './pipeline.ts'
@@ -118,7 +119,9 @@ export class Node {
       parts.onFatal(error)
     }
     this.#reads = new Reads(Math.min(options.electionMs, MAX_READ_RETRY_MS))
-    this.#proposals = new Proposals(options)
+    this.#proposals = new Proposals(options, () =>
+      linksOf(this.#raft, (id) => this.#transport?.stats(id).connectedSinceMs),
+    )
     this.#applier = new Applier(
       {
         store: parts.store,
@@ -241,13 +244,13 @@ export class Node {
     return isRemovedMember(this.store, id)
   }
 
-  async propose(kind: RequestKind, request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>> {
+  async propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
     if (request.length > this.options.maxRequestBytes) return err('request-too-large')
     if (!this.quota.takes(kind, request)) {
       await this.#raiseNoSpace()
       return err('no-space')
     }
-    return applied(await this.proposeCommand({ kind, requestId: this.nextRequestId(), request }, notByLearners))
+    return applied(await this.proposeCommand({ kind, requestId: this.nextRequestId(), request }, notByLearners, caller))
   }
 
   /** Resolves once it is in force here, or could not be raised. */
@@ -276,11 +279,11 @@ export class Node {
   }
 
   /** Resolves with what applying it gave, or with why that is not known. Membership changes only on the leader. */
-  proposeCommand(command: Command, objection?: Objection): Promise<Outcome> {
+  proposeCommand(command: Command, objection?: Objection, caller?: Caller): Promise<Outcome> {
     const { log } = this.#raft
     if (this.isStopped) return Promise.resolve(problemOf('stopped'))
     if (log.committed - log.applied > MAX_APPLY_GAP) return Promise.resolve(problemOf('too-many-requests'))
-    const outcome = this.#proposals.add(command, objection)
+    const outcome = this.#proposals.add(command, objection, caller)
     this.#schedulePump()
     return outcome
   }
@@ -403,7 +406,7 @@ export class Node {
     void this.proposeCommand({
       kind: 'member-attributes',
       requestId: this.nextRequestId(),
-      member: { ...known, name, clientURLs },
+      member: { ...known, name, clientURLs, peerURLs: [] },
     })
   }
 

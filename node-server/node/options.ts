@@ -40,6 +40,8 @@ export interface NodeOptions {
   readonly catchUpEntries: number
   /** The most learners at a time. */
   readonly maxLearners: number
+  /** False: changes through etcd's API may cost the quorum. */
+  readonly isReconfigStrict: boolean
   /** A batch of entries that takes longer to apply counts as slow. */
   readonly slowApplyMs: number
   /** 0 means 2 GiB, a negative one no limit, as in etcd. */

@@ -12,8 +12,14 @@ export type NodeProblem =
   | 'no-leader'
   | 'not-leader'
   | 'leader-changed'
+  /** There was no leader all the time that the request had: nothing has happened, and nothing will. */
+  | 'not-proposed'
   /** The outcome of a write is unknown: it may still be applied. It is never proposed a second time. */
   | 'timeout'
+  /** As `timeout`, and the leader was lost while it waited. */
+  | 'leader-failed'
+  /** As `timeout`, and the connection to the leader, or the leader's to a quorum, was lost while it waited. */
+  | 'connection-lost'
   | 'too-many-requests'
   | 'not-supported-for-learner'
   | 'request-too-large'
@@ -71,6 +77,11 @@ export interface LeaseTimeToLive {
   readonly keys: readonly Uint8Array[]
 }
 
+/** Who waits for an answer. Its signal is made when it is asked for. */
+export interface Caller {
+  readonly signal: AbortSignal
+}
+
 export interface NodePort {
   readonly clusterId: ClusterId
   readonly memberId: MemberId
@@ -85,8 +96,11 @@ export interface NodePort {
    * what it wants to know (revision, events, leases) it reads from `store`. Returns what ends it.
    */
   onApplied(listener: () => void): () => void
-  /** Resolves when the request was applied here; rejects never. Times out after 5 s + 2 election timeouts. */
-  propose(kind: RequestKind, request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>>
+  /**
+   * Resolves when the request was applied here; rejects never. Times out after 5 s + 2 election timeouts. What still waits
+   * for a leader when its caller has gone is dropped.
+   */
+  propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>>
   /** Resolves once everything that was committed when it was called is applied here (ReadIndex). */
   linearizableBarrier(): Promise<Result<void, NodeProblem>>
   /** Of this member's own data; `revision` 0 means the current one. */

@@ -4,10 +4,12 @@ import { LogIndex, MemberId, NOBODY, Term } from '../../lib/ids.ts'
 import { FLOW, type FlowLimits } from '../limits.ts'
 import { decodeCommand } from '../mvcc/command.ts'
 import { EMPTY_CONFIGURATION } from '../raft/membership.ts'
-import { campaign, createRaft, step, type Raft } from '../raft/raft.ts'
+import { campaign, createRaft, step, tick, transferLeader, type Raft } from '../raft/raft.ts'
 import { drain } from '../raft/testing/group.ts'
 import type { Outcome } from './applier.ts'
+import { linksOf } from './late.ts'
 import { DEFAULT_MAINTENANCE } from './options.ts'
+import type { Caller } from './ports.ts'
 import { Proposals, onlyInTerm } from './proposals.ts'
 import { LeaseCluster } from './testing/lease-cluster.ts'
 import { settled, type VirtualClock } from './testing/virtual-clock.ts'
@@ -41,10 +43,14 @@ function raftOf(...voters: readonly MemberId[]): Raft {
   })
 }
 
-function createProposals(flow: Partial<FlowLimits> = {}): { proposals: Proposals; clock: VirtualClock } {
+function createProposals(
+  raft: Raft,
+  flow: Partial<FlowLimits> = {},
+  isConnected = anyway,
+): { proposals: Proposals; clock: VirtualClock } {
   const { clock, observer } = new LeaseCluster(1)
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
-  const proposals = new Proposals({
+  const options = {
     maintenance: DEFAULT_MAINTENANCE,
     name: 'a',
     clientURLs: [],
@@ -53,6 +59,7 @@ function createProposals(flow: Partial<FlowLimits> = {}): { proposals: Proposals
     snapshotCount: 1,
     catchUpEntries: 1,
     maxLearners: 1,
+    isReconfigStrict: true,
     slowApplyMs: 100,
     quotaBytes: 1,
     maxRequestBytes: 1,
@@ -61,18 +68,18 @@ function createProposals(flow: Partial<FlowLimits> = {}): { proposals: Proposals
     observer,
     log,
     random: () => 0,
-  })
-  return { proposals, clock }
+  }
+  return { proposals: new Proposals(options, () => linksOf(raft, () => (isConnected() ? -1 : undefined))), clock }
 }
 
 test('what is meant for one term goes into no other, and to no other leader', async () => {
-  const { proposals } = createProposals()
+  const raft = raftOf(OWN)
+  const { proposals } = createProposals(raft)
   const outcomes: Outcome[] = []
   const add = (term: Term): void => {
     const command = { kind: 'lease-revoke', requestId: proposals.nextRequestId(), request: Buffer.alloc(0) } as const
     void proposals.add(command, onlyInTerm(term)).then((outcome) => outcomes.push(outcome))
   }
-  const raft = raftOf(OWN)
   add(Term(1))
   proposals.feed(raft, anyway) // a follower
   campaign(raft)
@@ -100,7 +107,8 @@ class Forwarding {
   isOpen = true
 
   constructor() {
-    const created = createProposals({ messageSizeBytes: 250, proposedSizeBytes: 301, heldSizeBytes: 1000 })
+    const flow = { messageSizeBytes: 250, proposedSizeBytes: 301, heldSizeBytes: 1000 }
+    const created = createProposals(this.raft, flow, () => this.isOpen)
     this.proposals = created.proposals
     this.clock = created.clock
     this.follow(LEADER, 2)
@@ -117,12 +125,18 @@ class Forwarding {
     })
   }
 
-  add(count: number): bigint[] {
+  /** Messages from the leader cease. */
+  loseLeader(): void {
+    for (let i = 0; i < 2 * RAFT_OPTIONS.electionTicks; i++) tick(this.raft)
+    drain(this.raft)
+  }
+
+  add(count: number, caller?: Caller): bigint[] {
     return Array.from({ length: count }, () => {
       const requestId = this.proposals.nextRequestId()
       const request = Buffer.alloc(100 - 21 - 9)
       void this.proposals
-        .add({ kind: 'put', requestId, request })
+        .add({ kind: 'put', requestId, request }, undefined, caller)
         .then((outcome) => this.outcomes.set(requestId, outcome.kind === 'problem' ? outcome.problem : outcome.kind))
       return requestId
     })
@@ -186,7 +200,7 @@ test('while there is no way to the leader proposals wait where they are, until t
   const late = member.add(2)
   await member.clock.pass(1000)
   member.proposals.expire(member.clock.monotonicMs())
-  assert.deepEqual(await member.outcomesOf(early), ['timeout', 'timeout'])
+  assert.deepEqual(await member.outcomesOf(early), ['connection-lost', 'connection-lost'])
   member.isOpen = true
   assert.deepEqual(member.feed(), [{ to: LEADER, ids: late }], 'what nobody waits for any more is not proposed')
 })
@@ -196,13 +210,14 @@ test('after a change of leader nothing is proposed again; what was not proposed 
   const sent = member.add(4)
   const waiting = member.add(2)
   member.feed()
+  await member.clock.pass(1)
   member.follow(OTHER, 3)
   member.proposals.leaderChanged()
   assert.deepEqual(member.feed(), [{ to: OTHER, ids: waiting }])
   await member.clock.pass(300)
   member.proposals.expire(member.clock.monotonicMs())
   assert.deepEqual(await member.outcomesOf([...sent, ...waiting]), [
-    ...sent.map(() => 'leader-changed'),
+    ...sent.map(() => 'leader-failed'),
     ...waiting.map(() => undefined),
   ])
 })
@@ -224,4 +239,89 @@ test('with a lost connection what was on its way takes no room any more, and is 
   )
   member.add(2)
   assert.deepEqual(member.feed(), [], 'an answer to what was given up frees no room of those behind it')
+})
+
+test('while there is no leader writes wait for the next one, which gets them once and in order', async () => {
+  const member = new Forwarding()
+  member.loseLeader()
+  const waiting = member.add(2)
+  assert.deepEqual(member.feed(), [])
+  await member.clock.pass(5000)
+  member.proposals.expire(member.clock.monotonicMs())
+  member.follow(OTHER, 3)
+  member.proposals.leaderChanged()
+  assert.deepEqual(member.feed(), [{ to: OTHER, ids: waiting }])
+  member.loseLeader()
+  member.follow(LEADER, 4)
+  assert.deepEqual(member.feed(), [], 'what was proposed is not proposed again')
+  member.apply(...waiting)
+  assert.deepEqual(await member.outcomesOf(waiting), ['done', 'done'])
+})
+
+test('a write that found no leader in its time was never proposed, and is told so', async () => {
+  const member = new Forwarding()
+  const sent = member.add(1)
+  member.feed()
+  member.loseLeader()
+  const waiting = member.add(1)
+  member.feed()
+  await member.clock.pass(6999)
+  member.proposals.expire(member.clock.monotonicMs())
+  assert.deepEqual(await member.outcomesOf([...sent, ...waiting]), [undefined, undefined])
+  await member.clock.pass(1)
+  member.proposals.expire(member.clock.monotonicMs())
+  assert.deepEqual(await member.outcomesOf([...sent, ...waiting]), ['timeout', 'not-proposed'])
+  member.follow(OTHER, 3)
+  assert.deepEqual(member.feed(), [])
+})
+
+test('a write whose caller has gone while it waited is not proposed', async () => {
+  const member = new Forwarding()
+  member.loseLeader()
+  const gone = new AbortController()
+  const given = member.add(1, gone)
+  const kept = member.add(1, new AbortController())
+  member.feed()
+  await member.clock.pass(200)
+  gone.abort()
+  member.follow(OTHER, 3)
+  assert.deepEqual(member.feed(), [{ to: OTHER, ids: kept }])
+  assert.deepEqual(await member.outcomesOf(given), ['not-proposed'])
+})
+
+test('a membership change waits for no other leader', async () => {
+  const member = new Forwarding()
+  member.loseLeader()
+  const requestId = member.proposals.nextRequestId()
+  const change = { kind: 'remove', memberId: OTHER } as const
+  const told = member.proposals.add({
+    kind: 'membership',
+    requestId,
+    operationId: '',
+    expectedConfigIndex: NOTHING,
+    change,
+  })
+  member.feed()
+  assert.deepEqual(await told, { kind: 'problem', problem: 'not-leader' })
+})
+
+test('a leader that hands over keeps new writes for who leads then', async () => {
+  const member = new Forwarding()
+  const { raft } = member
+  member.loseLeader()
+  campaign(raft)
+  const grant = { from: LEADER, to: OWN, term: Term(raft.term + 1), isGranted: true } as const
+  step(raft, { kind: 'pre-vote-response', ...grant })
+  drain(raft)
+  step(raft, { kind: 'vote-response', ...grant })
+  drain(raft)
+  assert.equal(raft.role.kind, 'leader')
+  assert.ok(transferLeader(raft, LEADER).ok)
+  const length = raft.log.entries.length
+  const waiting = member.add(2)
+  member.feed()
+  assert.equal(raft.log.entries.length, length)
+  assert.deepEqual(await member.outcomesOf(waiting), [undefined, undefined])
+  member.follow(LEADER, raft.term + 1)
+  assert.deepEqual(member.feed(), [{ to: LEADER, ids: waiting }])
 })

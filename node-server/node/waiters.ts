@@ -8,7 +8,7 @@ export interface Waiter<Answer> {
   readonly resolve: (answer: Answer) => void
   readonly deadlineMs: number
   /** What it gets at its deadline. */
-  readonly late: Answer
+  readonly late: () => Answer
 }
 
 export class Waiters<Answer> {
@@ -51,20 +51,17 @@ export class Waiters<Answer> {
     let expired = 0
     for (const [requestId, waiter] of this.#byRequest) {
       if (waiter.deadlineMs > nowMs) break
-      this.settle(requestId, waiter.late)
+      this.settle(requestId, waiter.late())
       expired += 1
     }
     return expired
   }
 
-  /**
-   * Those that `isMeant` names, none of which came later than one that it does not, wait until `deadlineMs` at most, and
-   * get `late` then.
-   */
-  hasten(deadlineMs: number, late: Answer, isMeant: (requestId: bigint) => boolean = () => true): void {
+  /** Those that `isMeant` names, none of which came later than one that it does not, wait until `deadlineMs` at most. */
+  hasten(deadlineMs: number, isMeant: (requestId: bigint) => boolean = () => true): void {
     for (const [requestId, waiter] of this.#byRequest) {
       if (!isMeant(requestId)) break
-      if (waiter.deadlineMs > deadlineMs) this.#byRequest.set(requestId, { ...waiter, deadlineMs, late })
+      if (waiter.deadlineMs > deadlineMs) this.#byRequest.set(requestId, { ...waiter, deadlineMs })
     }
   }
 

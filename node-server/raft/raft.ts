@@ -172,6 +172,11 @@ export function propose(raft: Raft, entries: readonly ProposedEntry[]): Result<v
   return ok(undefined)
 }
 
+/** It leads and takes no proposals, because another is to lead. */
+export function isHandingOver(raft: Raft): boolean {
+  return raft.role.kind === 'leader' && proposalProblem(raft, raft.role) === 'transferring'
+}
+
 /** Asks for the index at which a linearizable read may be served; the answer comes in `readStates`, or never. */
 export function readIndex(raft: Raft, requestId: number): Result<void, 'no-leader' | 'not-ready'> {
   const { role } = raft

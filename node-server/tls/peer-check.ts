@@ -22,8 +22,10 @@ export function shownChain(socket: TLSSocket): readonly X509Certificate[] {
 }
 
 export function commonName(certificate: X509Certificate): string {
-  const names = certificate.subject.split('\n').filter((line) => line.startsWith('CN='))
-  return names.at(-1)?.slice('CN='.length) ?? ''
+  // Undefined when it is empty, whatever the types say.
+  const subject: string | undefined = certificate.subject
+  const names = subject?.split('\n').filter((line) => line.startsWith('CN='))
+  return names?.at(-1)?.slice('CN='.length) ?? ''
 }
 
 export interface AlternativeNames {

@@ -61,6 +61,7 @@ export class Peer {
   #connection: Connection | undefined
   /** What waits is being written to this one. */
   #flushing: Connection | undefined
+  #usedUrl: string | undefined
   #connectedSinceMs: number | undefined
   #isUnreachableTold = false
   #toldFailure: string | undefined
@@ -84,8 +85,9 @@ export class Peer {
     this.#urls = urls
   }
 
+  /** The one first to which a connection stands, or stood last. */
   get urls(): readonly string[] {
-    return this.#urls
+    return this.#urls.toSorted((a, b) => Number(b === this.#usedUrl) - Number(a === this.#usedUrl))
   }
 
   get stats(): PeerStats {
@@ -165,6 +167,7 @@ export class Peer {
       if (dialled?.ok === true) {
         if (this.#stopped.signal.aborted) return dialled.value.close('stopped')
         this.#toldFailure = undefined
+        this.#usedUrl = url
         await this.#use(dialled.value)
         attempt = 0
       } else if (dialled?.error.kind === 'refused') this.#events.onRefused(this.#id, dialled.error.reason)

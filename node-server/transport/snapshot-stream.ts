@@ -20,16 +20,16 @@ const MAX_WAITING_BYTES = 4 * 1024 * 1024
 /** A stream on which nothing moves for so long is given up. */
 const STALL_TIMEOUT_MS = 20_000
 
-/** Sends the file; resolves once the receiver has taken it over, or with the reason why not. */
+/** Sends the file to the first URL that answers; resolves once the receiver has taken it over, or with the reason why not. */
 export async function sendSnapshot(
-  url: string,
+  urls: readonly string[],
   hello: Hello,
   message: SnapshotMessage,
   path: string,
   tls: TlsDialer | undefined,
 ): Promise<Result<void, string>> {
-  const dialled = await dial(url, { ...hello, purpose: 'snapshot' }, tls)
-  if (!dialled.ok) return err(dialled.error.kind === 'refused' ? dialled.error.reason : dialled.error.message)
+  const dialled = await dialAny(urls, { ...hello, purpose: 'snapshot' }, tls)
+  if (!dialled.ok) return dialled
   const connection = dialled.value
   const file = await open(path, 'r')
   const stall = new Stall(() => connection.close('the snapshot stream stalled'))
@@ -49,6 +49,20 @@ export async function sendSnapshot(
     await file.close()
     connection.close('done')
   }
+}
+
+async function dialAny(
+  urls: readonly string[],
+  hello: Hello,
+  tls: TlsDialer | undefined,
+): Promise<Result<Connection, string>> {
+  let reason = 'the peer is not known here'
+  for (const url of urls) {
+    const dialled = await dial(url, hello, tls)
+    if (dialled.ok) return dialled
+    reason = dialled.error.kind === 'refused' ? dialled.error.reason : dialled.error.message
+  }
+  return err(reason)
 }
 
 async function sendFile(

@@ -195,6 +195,15 @@ const strangers: readonly [string, () => Promise<TlsOptions>, () => Promise<TlsO
     /client certificate authentication failed/,
   ],
   [
+    'with a certificate that has no subject',
+    async () => {
+      const { certFile, keyFile } = await authority.issue('nameless', { commonName: '' })
+      return tlsOptions({ certFile, keyFile, trustedCaFile: authority.caFile })
+    },
+    () => memberTls('strict', { allowedCNs: ['member'] }),
+    /client certificate authentication failed/,
+  ],
+  [
     'with a certificate for another address',
     () => memberTls('elsewhere', {}, ['10.1.2.3']),
     async () => both,

@@ -512,6 +512,17 @@ test('a snapshot arrives whole, beside the messages, and the sender learns of it
   assert.equal(commits(b).length, 1)
 })
 
+test('a snapshot goes to any of the URLs of a peer that answers', async (t) => {
+  const [a, b] = [await start(t, A), await start(t, B)]
+  const path = join(a.directory, 'outgoing')
+  await writeFile(path, 'content')
+  a.transport.setPeers(new Map([[B, [`http://127.0.0.1:${await freePort()}`, b.url]]]))
+  await a.transport.sendSnapshot(snapshotMessage(B), path)
+  await until(() => isConnected(a, B), 'it connects')
+  await a.transport.sendSnapshot(snapshotMessage(B), path)
+  assert.deepEqual([a.sent, b.snapshots.length], [['ok', 'ok'], 2])
+})
+
 const END = (digest: string): Buffer => encodeFrame(FRAME.snapshotEnd, Buffer.from(digest, 'hex'))
 const EMPTY_DIGEST = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 const begin = (sizeBytes: number, from = A): Buffer =>

@@ -165,13 +165,10 @@ export class Transport implements PeerTransport {
   }
 
   async sendSnapshot(message: SnapshotMessage, path: string): Promise<void> {
-    const url = this.#peer(message.to)?.urls[0]
-    const result =
-      url === undefined
-        ? err('the peer is not known here')
-        : await sendSnapshot(url, this.#hello(message.to), message, path, this.#dialer).catch((error: unknown) =>
-            err(String(error)),
-          )
+    const urls = this.#peer(message.to)?.urls ?? []
+    const result = await sendSnapshot(urls, this.#hello(message.to), message, path, this.#dialer).catch(
+      (error: unknown) => err(String(error)),
+    )
     this.#handlers.onSnapshotSent(message.to, result)
   }
 

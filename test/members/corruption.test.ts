@@ -80,6 +80,7 @@ class InProcessMember {
         snapshotCount: 10_000,
         catchUpEntries: 5000,
         maxLearners: 1,
+        isReconfigStrict: true,
         slowApplyMs: 100,
         quotaBytes: 0,
         maintenance: { ...DEFAULT_MAINTENANCE, ...maintenance },

@@ -127,3 +127,13 @@ test('a single voter gets a second; a third is refused while the second has neve
   ])
   await eventually('the cluster goes on', () => first.etcd.put('one', 'is two'))
 })
+
+test('with --strict-reconfig-check=false a change through etcd’s API is made at once, whoever is away', async () => {
+  const unchecked = await rig.cluster(['k', 'l', 'm'], ['--strict-reconfig-check=false'])
+  const { leader, other, oneId } = await parts(unchecked)
+  await other.kill('SIGKILL')
+  await leader.etcd.addMember('http://127.0.0.1:1', true)
+  await leader.etcd.put('unchecked', 'goes on')
+  await leader.etcd.removeMember(BigInt(`0x${oneId}`))
+  await eventually('the quorum is lost with it', async () => assert.equal((await leader.status()).leader, ''))
+})

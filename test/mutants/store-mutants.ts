@@ -278,6 +278,12 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: '      this.#propose(raft, batch)\n      if (batch.length > 1) this.#propose(raft, batch.slice(1))\n',
   },
   {
+    name: 'a write that was lost with its leader is said never to have been proposed',
+    file: `${NODE}/proposals.ts`,
+    find: 'if (underWay === undefined && links.leader === NOBODY)',
+    replace: 'if (links.leader === NOBODY)',
+  },
+  {
     name: 'all that waits for a peer goes into one frame',
     file: `${TRANSPORT}/outbox.ts`,
     find: 'if (nextBytes > this.#frameSizeBytes && batch.length > 0) break',

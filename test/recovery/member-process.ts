@@ -148,6 +148,7 @@ export function nodeOptions(clock: VirtualClock): NodeOptions {
     snapshotCount: 10_000,
     catchUpEntries: 5000,
     maxLearners: 1,
+    isReconfigStrict: true,
     slowApplyMs: 1e9,
     quotaBytes: 2 ** 31,
     maintenance: DEFAULT_MAINTENANCE,

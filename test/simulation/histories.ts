@@ -71,12 +71,11 @@ const REFUSALS: readonly (readonly [string, Outcome])[] = [
   ['requested lease not found', { kind: 'refusal', refusal: 'lease-not-found' }],
   ['lease already exists', { kind: 'refusal', refusal: 'lease-exists' }],
   ['key not found', { kind: 'refusal', refusal: 'key-not-found' }],
-  // Said when a proposal is not taken at all.
-  ['etcdserver: no leader', { kind: 'refusal', refusal: 'refused' }],
 ]
 
 function refusalOf({ code, message }: RpcStatus): Outcome {
   for (const [part, outcome] of REFUSALS) if (message.includes(part)) return outcome
+  // Of the others DeadlineExceeded says most: that the write was never proposed.
   return code === 'Unavailable' || code === 'Unknown' ? { kind: 'unknown' } : { kind: 'refusal', refusal: 'refused' }
 }
 

@@ -164,6 +164,7 @@ export class SimulatedMember {
       snapshotCount: options.snapshotCount,
       catchUpEntries: options.catchUpEntries,
       maxLearners: 1,
+      isReconfigStrict: true,
       slowApplyMs: 1e9,
       quotaBytes: options.quotaBytes,
       maintenance: DEFAULT_MAINTENANCE,

@@ -39,7 +39,17 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   'no-leader': { code: 'Unavailable', message: 'etcdserver: no leader' },
   'not-leader': { code: 'FailedPrecondition', message: 'etcdserver: not leader' },
   'leader-changed': { code: 'Unavailable', message: 'etcdserver: leader changed' },
+  // etcd's client sends such a request again: it is told of none that may have been proposed.
+  'not-proposed': { code: 'DeadlineExceeded', message: 'context deadline exceeded' },
   timeout: { code: 'Unavailable', message: 'etcdserver: request timed out' },
+  'leader-failed': {
+    code: 'Unavailable',
+    message: 'etcdserver: request timed out, possibly due to previous leader failure',
+  },
+  'connection-lost': {
+    code: 'Unavailable',
+    message: 'etcdserver: request timed out, possibly due to connection lost',
+  },
   'too-many-requests': { code: 'ResourceExhausted', message: 'etcdserver: too many requests' },
   'no-space': { code: 'ResourceExhausted', message: 'etcdserver: mvcc: database space exceeded' },
   corrupt: { code: 'DataLoss', message: 'etcdserver: corrupt cluster' },

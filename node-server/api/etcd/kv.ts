@@ -78,8 +78,8 @@ async function answerRange(node: NodePort, ranges: RangeReads, request: RangeReq
   return reading.ok ? { ok: true, value: encodeResult(node, reading.value) } : err(statusOf(reading.error))
 }
 
-async function write(node: NodePort, kind: RequestKind, { bytes }: Call): Promise<Answer> {
-  const applied = await node.propose(kind, bytes)
+async function write(node: NodePort, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
+  const applied = await node.propose(kind, bytes, context)
   if (!applied.ok) return err(statusOf(applied.error))
   const result = applied.value
   return result.ok ? { ok: true, value: encodeResult(node, result.value) } : err(statusOf(result.error.kind))

@@ -4,7 +4,7 @@
  */
 import { err, ok } from '../../../lib/result.ts'
 import type { RpcStatus, RpcStream, ServiceTable } from '../../grpc/service.ts'
-import type { NodePort } from '../../node/ports.ts'
+import type { Caller, NodePort } from '../../node/ports.ts'
 import {
   LeaseGrantRequest,
   LeaseKeepAliveRequest,
@@ -22,9 +22,11 @@ import { encodeResult, header } from './responses.ts'
 
 export function leaseService(node: NodePort, monitor: LeaderMonitor): ServiceTable {
   return {
-    '/etcdserverpb.Lease/LeaseGrant': unary(node, LeaseGrantRequest, (request) => grant(node, request)),
-    '/etcdserverpb.Lease/LeaseRevoke': unary(node, LeaseRevokeRequest, (_, { bytes }) =>
-      write(node, 'lease-revoke', bytes),
+    '/etcdserverpb.Lease/LeaseGrant': unary(node, LeaseGrantRequest, (request, { context }) =>
+      grant(node, request, context),
+    ),
+    '/etcdserverpb.Lease/LeaseRevoke': unary(node, LeaseRevokeRequest, (_, { bytes, context }) =>
+      write(node, 'lease-revoke', bytes, context),
     ),
     '/etcdserverpb.Lease/LeaseKeepAlive': stream(node, monitor, (calls, signal) => keepAlive(node, calls, signal)),
     '/etcdserverpb.Lease/LeaseTimeToLive': unary(node, LeaseTimeToLiveRequest, (request) => timeToLive(node, request)),
@@ -33,14 +35,19 @@ export function leaseService(node: NodePort, monitor: LeaderMonitor): ServiceTab
 }
 
 /** What is proposed says all that a grant decides: members may differ in the shortest TTL, the store must not. */
-export function grant(node: NodePort, { ID, TTL }: LeaseGrantRequest): Promise<Answer> {
+export function grant(node: NodePort, { ID, TTL }: LeaseGrantRequest, caller?: Caller): Promise<Answer> {
   const shortest = BigInt(node.minLeaseTtlSeconds)
   const request = { ID: ID === 0n ? node.newLeaseId() : ID, TTL: TTL < shortest ? shortest : TTL }
-  return write(node, 'lease-grant', LeaseGrantRequest.encode(request).finish())
+  return write(node, 'lease-grant', LeaseGrantRequest.encode(request).finish(), caller)
 }
 
-async function write(node: NodePort, kind: 'lease-grant' | 'lease-revoke', request: Uint8Array): Promise<Answer> {
-  const applied = await node.propose(kind, request)
+async function write(
+  node: NodePort,
+  kind: 'lease-grant' | 'lease-revoke',
+  request: Uint8Array,
+  caller?: Caller,
+): Promise<Answer> {
+  const applied = await node.propose(kind, request, caller)
   if (!applied.ok) return err(statusOf(applied.error))
   const result = applied.value
   return result.ok ? ok(encodeResult(node, result.value)) : err(statusOf(result.error.kind))

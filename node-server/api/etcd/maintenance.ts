@@ -29,9 +29,9 @@ import { unary, type Answer, type Call } from './method.ts'
 import { encodeResult, header } from './responses.ts'
 import { snapshotMethod } from './snapshot.ts'
 
-export function maintenanceService(node: NodePort, clock: Clock): ServiceTable {
+export function maintenanceService(node: NodePort, clock: Clock, standingErrors: readonly string[] = []): ServiceTable {
   return {
-    '/etcdserverpb.Maintenance/Status': unary(node, StatusRequest, () => ok(encodeStatus(node)), {
+    '/etcdserverpb.Maintenance/Status': unary(node, StatusRequest, () => ok(encodeStatus(node, standingErrors)), {
       isForLearners: () => true,
     }),
     '/etcdserverpb.Maintenance/Alarm': unary(node, AlarmRequest, (_, call) => alarm(node, call)),
@@ -46,7 +46,7 @@ export function maintenanceService(node: NodePort, clock: Clock): ServiceTable {
   }
 }
 
-function encodeStatus(node: NodePort): Uint8Array {
+function encodeStatus(node: NodePort, standingErrors: readonly string[]): Uint8Array {
   const status = node.status()
   const size = node.store.size()
   const response: StatusResponse = {
@@ -60,6 +60,7 @@ function encodeStatus(node: NodePort): Uint8Array {
     errors: [
       ...(status.leader === NOBODY ? [statusOf('no-leader').message] : []),
       ...listAlarms(node.store.alarms).map(alarmText),
+      ...standingErrors,
     ],
     dbSizeInUse: BigInt(size.inUseBytes),
     isLearner: status.isLearner,

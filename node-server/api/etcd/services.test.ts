@@ -33,7 +33,10 @@ test('the problems of the member reach the client as those of etcd', async () =>
   const expected = {
     'no-leader': '14 etcdserver: no leader',
     'leader-changed': '14 etcdserver: leader changed',
+    'not-proposed': '4 context deadline exceeded',
     timeout: '14 etcdserver: request timed out',
+    'leader-failed': '14 etcdserver: request timed out, possibly due to previous leader failure',
+    'connection-lost': '14 etcdserver: request timed out, possibly due to connection lost',
     'too-many-requests': '8 etcdserver: too many requests',
     'no-space': '8 etcdserver: mvcc: database space exceeded',
     stopped: '14 etcdserver: server stopped',

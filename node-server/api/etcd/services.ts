@@ -20,6 +20,8 @@ import { watchService } from './watch.ts'
 export interface EtcdOptions extends KvOptions {
   /** What is left out has its default. */
   readonly watch?: Partial<WatchOptions>
+  /** What Status is to say of this member for as long as it runs. */
+  readonly standingErrors?: readonly string[]
 }
 
 export function etcdServices(node: NodePort, options: EtcdOptions): ServiceTable {
@@ -32,7 +34,7 @@ export function etcdServices(node: NodePort, options: EtcdOptions): ServiceTable
     ...lockService(node),
     ...electionService(node, monitor),
     ...clusterService(node),
-    ...maintenanceService(node, options.clock),
+    ...maintenanceService(node, options.clock, options.standingErrors),
     ...authService(node),
     ...healthService(),
   }

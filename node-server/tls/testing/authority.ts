@@ -23,6 +23,7 @@ export interface Issued {
 }
 
 export interface Subject {
+  /** Empty: the certificate has no subject at all. */
   readonly commonName?: string
   /** Names and addresses. */
   readonly hosts?: readonly string[]
@@ -86,7 +87,7 @@ async function issue(
   const names = hosts.map((host) => ({ type: isIP(host) === 0 ? 'dns' : 'ip', value: host }) as const)
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serial(),
-    subject: `CN=${commonName}`,
+    subject: commonName === '' ? '' : `CN=${commonName}`,
     issuer: authority.subject,
     notBefore: new Date(Date.now() - 9 * DAY_MS),
     notAfter: new Date(Date.now() + validDays * DAY_MS),
