@@ -6,8 +6,9 @@ export class AssertionFailed extends Error {
   override readonly name = 'AssertionFailed'
 }
 
-export function assert(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new AssertionFailed(message)
+/** A message that has to be put together is given as a function: most checks are made thousands of times a second, and hold. */
+export function assert(condition: boolean, message: string | (() => string)): asserts condition {
+  if (!condition) throw new AssertionFailed(typeof message === 'string' ? message : message())
 }
 
 /** Ends a `switch` over a union: a new variant without its case is then a compile error. */

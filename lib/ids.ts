@@ -23,32 +23,32 @@ export type LeaseId = Brand<bigint, 'LeaseId'>
 export const NOBODY = 0n as MemberId
 
 export function Term(value: number): Term {
-  assert(Number.isSafeInteger(value) && value >= 0, `term ${value} is not a safe natural number`)
+  assert(Number.isSafeInteger(value) && value >= 0, () => `term ${value} is not a safe natural number`)
   return value as Term
 }
 
 export function LogIndex(value: number): LogIndex {
-  assert(Number.isSafeInteger(value) && value >= 0, `log index ${value} is not a safe natural number`)
+  assert(Number.isSafeInteger(value) && value >= 0, () => `log index ${value} is not a safe natural number`)
   return value as LogIndex
 }
 
 export function Revision(value: number): Revision {
-  assert(Number.isSafeInteger(value) && value >= 0, `revision ${value} is not a safe natural number`)
+  assert(Number.isSafeInteger(value) && value >= 0, () => `revision ${value} is not a safe natural number`)
   return value as Revision
 }
 
 export function MemberId(value: bigint): MemberId {
-  assert(value === BigInt.asUintN(64, value), `member ID ${value} does not fit 64 bits`)
+  assert(value === BigInt.asUintN(64, value), () => `member ID ${value} does not fit 64 bits`)
   return value as MemberId
 }
 
 export function ClusterId(value: bigint): ClusterId {
-  assert(value === BigInt.asUintN(64, value), `cluster ID ${value} does not fit 64 bits`)
+  assert(value === BigInt.asUintN(64, value), () => `cluster ID ${value} does not fit 64 bits`)
   return value as ClusterId
 }
 
 export function LeaseId(value: bigint): LeaseId {
-  assert(value === BigInt.asUintN(64, value), `lease ID ${value} does not fit 64 bits`)
+  assert(value === BigInt.asUintN(64, value), () => `lease ID ${value} does not fit 64 bits`)
   return value as LeaseId
 }
 

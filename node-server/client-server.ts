@@ -59,14 +59,13 @@ export class ClientServer {
         progressNotifyIntervalMs: config.watchProgressNotifyIntervalMs,
       },
     })
-    const { registry } = metrics
     const httpOptions = {
       ...config.http,
       maxReceiveBytes: maxReceiveBytes(config),
       observer: this.#observer,
       stopping: this.#stopping.signal,
       health: { alarms: () => raisedAlarms(member.store.alarms), observer: metrics.health },
-      metrics: { contentType: registry.contentType, text: () => registry.metrics() },
+      metrics: metrics.page,
       log,
     }
     this.#handle = httpHandler(member, this.#services, httpOptions)

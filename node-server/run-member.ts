@@ -222,11 +222,10 @@ class Program {
 
   async #serveAdmin(): Promise<void> {
     const { adminTokenFile, listenAdminURLs, listenMetricsURLs } = this.#config
-    const { registry } = this.#metrics
     const app = adminApp({
       member: this.#lifecycle,
       readToken: () => (adminTokenFile === undefined ? undefined : readFileSync(adminTokenFile, 'utf8').trim()),
-      metrics: { contentType: registry.contentType, text: () => registry.metrics() },
+      metrics: this.#metrics.page,
       log: this.#log,
     })
     // Where only metrics are served, probes are answered as etcd answers them, as soon as there is a member to ask.

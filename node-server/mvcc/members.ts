@@ -27,7 +27,7 @@ function u64Key(value: bigint): Buffer {
 
 /** Adds the member, or replaces its attributes. An ID that was removed never comes back. */
 export function putMember(store: Store, member: Member): void {
-  assert(!isRemovedMember(store, member.id), `member ${member.id} was removed and cannot come back`)
+  assert(!isRemovedMember(store, member.id), () => `member ${member.id} was removed and cannot come back`)
   const value = writeAttributes(new ByteWriter(256).u8(PRESENT), member).finish()
   store.buffer.put('members', u64Key(member.id), value)
 }
@@ -85,8 +85,8 @@ export function getOperation(store: Store, operationId: string): RecordedOperati
 /** Only once for each ID: ask {@link getOperation} first. Drops the oldest beyond the bound. */
 export function recordOperation(store: Store, index: LogIndex, operationId: string, result: Uint8Array): void {
   const id = Buffer.from(operationId)
-  assert(id.length > 0 && id.length <= MAX_OPERATION_ID_SIZE_BYTES, `an operation ID of ${id.length} bytes`)
-  assert(getOperation(store, operationId) === undefined, `operation ${operationId} has a result already`)
+  assert(id.length > 0 && id.length <= MAX_OPERATION_ID_SIZE_BYTES, () => `an operation ID of ${id.length} bytes`)
+  assert(getOperation(store, operationId) === undefined, () => `operation ${operationId} has a result already`)
   store.buffer.put('operations', id, new ByteWriter(64).u53(index).raw(result).finish())
   store.buffer.put('operationOrder', new ByteWriter(64).u53(index).raw(id).finish(), NO_VALUE)
   for (const key of keysBeyond(store, 'operationOrder', MAX_OPERATIONS)) {

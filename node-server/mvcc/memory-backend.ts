@@ -40,7 +40,7 @@ export class MemoryBackend implements Backend {
   #table(table: Table): Tree {
     assert(!this.#isClosed, 'the backend is open')
     const tree = this.#tables.get(table)
-    assert(tree !== undefined, `there is no table ${table}`)
+    assert(tree !== undefined, () => `there is no table ${table}`)
     return tree
   }
 
@@ -71,7 +71,7 @@ export class MemoryBackend implements Backend {
     this.#isCommitting = true
     await this.#beforeCommit()
     for (const { table, key, value } of writes) {
-      assert(key.length > 0 && key.length <= MAX_TABLE_KEY_SIZE_BYTES, `a key of ${key.length} bytes`)
+      assert(key.length > 0 && key.length <= MAX_TABLE_KEY_SIZE_BYTES, () => `a key of ${key.length} bytes`)
       if (value === undefined) this.#table(table).delete(textOfBytes(key))
       else this.#table(table).set(textOfBytes(key), Buffer.from(value))
     }

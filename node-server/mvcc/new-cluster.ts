@@ -22,7 +22,7 @@ export interface NewClusterOptions {
  * by the compaction that they must read anew (etcdutl: `--bump-revision`, `--mark-compacted`).
  */
 export async function prepareForNewCluster(backend: Backend, { bumpRevisions }: NewClusterOptions): Promise<void> {
-  assert(bumpRevisions >= 0 && bumpRevisions <= MAX_BUMP_REVISIONS, `a bump by ${bumpRevisions} revisions`)
+  assert(bumpRevisions >= 0 && bumpRevisions <= MAX_BUMP_REVISIONS, () => `a bump by ${bumpRevisions} revisions`)
   const removals = OF_THE_OLD_CLUSTER.flatMap((table) =>
     Array.from(backend.scan(table, FIRST_KEY, undefined), ({ key }): Write => ({ table, key, value: undefined })),
   )

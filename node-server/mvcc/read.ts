@@ -139,6 +139,9 @@ function* liveIn(entry: TableEntry): Iterable<IndexedKey> {
 /** The encoded mvccpb.KeyValue that an index record stands for. */
 export function readKeyValue(store: Store, record: IndexRecord): Buffer {
   const stored = store.buffer.get('revisions', revisionKey(record.modRevision, record.sub))
-  assert(stored !== undefined, `revision ${record.modRevision}/${record.sub} is in the index and not in the store`)
+  assert(
+    stored !== undefined,
+    () => `revision ${record.modRevision}/${record.sub} is in the index and not in the store`,
+  )
   return decodeStoredRevision(stored).keyValue
 }

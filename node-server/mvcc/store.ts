@@ -171,6 +171,6 @@ export class Store {
 
 /** Notes an entry as applied: call it for every entry, those without effect on the store included. */
 export function advanceApplied(store: Store, position: LogPosition): void {
-  assert(position.index === store.appliedIndex + 1, `entry ${position.index} after ${store.appliedIndex}`)
+  assert(position.index === store.appliedIndex + 1, () => `entry ${position.index} after ${store.appliedIndex}`)
   store.update({ appliedIndex: position.index, appliedTerm: position.term })
 }

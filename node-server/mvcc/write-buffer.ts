@@ -62,7 +62,7 @@ export class WriteBuffer {
 
   /** The value must not change any more. */
   put(table: Table, key: Uint8Array, value: Uint8Array): void {
-    assert(key.length > 0 && key.length <= MAX_TABLE_KEY_SIZE_BYTES, `a key of ${key.length} bytes for ${table}`)
+    assert(key.length > 0 && key.length <= MAX_TABLE_KEY_SIZE_BYTES, () => `a key of ${key.length} bytes for ${table}`)
     this.#write(table, key, value === REMOVED ? EMPTY_BYTES : value)
   }
 

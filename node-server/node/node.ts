@@ -219,11 +219,11 @@ export class Node {
   }
 
   status(): NodeStatus {
-    const { leader, term, committed } = this.raftStatus()
+    const { term, log } = this.#raft
     return {
-      leader,
+      leader: this.leader,
       term,
-      commitIndex: committed,
+      commitIndex: log.committed,
       appliedIndex: this.store.appliedIndex,
       isLearner: isLearner(this.#raft.configuration, this.memberId),
       isStopped: this.isStopped,
@@ -401,7 +401,7 @@ export class Node {
   #publishAttributes(): void {
     const { name, clientURLs } = this.options
     const known = getMember(this.store, this.memberId)
-    if (known === undefined || this.raftStatus().leader === NOBODY) return
+    if (known === undefined || this.leader === NOBODY) return
     if (known.name === name && JSON.stringify(known.clientURLs) === JSON.stringify(clientURLs)) return
     void this.proposeCommand({
       kind: 'member-attributes',

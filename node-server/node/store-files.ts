@@ -185,7 +185,10 @@ export class StoreFiles {
     await this.#retiring
     await this.#inOrder(async () => {
       const before = this.#live
-      assert(index > before.store.appliedIndex, `a snapshot of ${index} over a store at ${before.store.appliedIndex}`)
+      assert(
+        index > before.store.appliedIndex,
+        () => `a snapshot of ${index} over a store at ${before.store.appliedIndex}`,
+      )
       this.#live = await installSnapshot(volume, paths, index, before.file)
       replace(this.#live.store)
       this.#retiring = this.#track(this.#retire(before, index)).catch(this.#parts.onFatal)

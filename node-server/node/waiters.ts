@@ -29,7 +29,7 @@ export class Waiters<Answer> {
 
   add(requestId: bigint, waiter: Waiter<Answer>): void {
     assert(!this.isFull, 'the caller checks isFull')
-    assert(!this.#byRequest.has(requestId), `request ${requestId} waits already`)
+    assert(!this.#byRequest.has(requestId), () => `request ${requestId} waits already`)
     this.#byRequest.set(requestId, waiter)
   }
 

@@ -57,7 +57,7 @@ export function stepLeader(raft: Raft, leader: Leader, message: Message): void {
     case 'append-request':
     case 'heartbeat-request':
     case 'snapshot-request':
-      assert(false, `two leaders in term ${raft.term}: ${raft.options.id} and ${message.from}`)
+      assert(false, () => `two leaders in term ${raft.term}: ${raft.options.id} and ${message.from}`)
       return
     case 'vote-request':
     case 'vote-response':

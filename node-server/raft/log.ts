@@ -41,10 +41,13 @@ export function createLog(
     appendedSizeBytes: 0,
   }
   entries.forEach((entry, i) =>
-    assert(entry.index === base.index + i + 1, `entry ${entry.index} does not follow ${base.index + i}`),
+    assert(entry.index === base.index + i + 1, () => `entry ${entry.index} does not follow ${base.index + i}`),
   )
-  assert(applied >= base.index && committed >= applied, `applied ${applied} lies outside ${base.index}..${committed}`)
-  assert(committed <= lastIndex(log), `commit index ${committed} is beyond the last entry ${lastIndex(log)}`)
+  assert(
+    applied >= base.index && committed >= applied,
+    () => `applied ${applied} lies outside ${base.index}..${committed}`,
+  )
+  assert(committed <= lastIndex(log), () => `commit index ${committed} is beyond the last entry ${lastIndex(log)}`)
   return log
 }
 
@@ -69,7 +72,7 @@ export function entryAt(log: Log, index: LogIndex): Entry | undefined {
 
 /** Entries from `from` on, at least one if there is one, then as many as fit `maxSizeBytes`, up to `to` inclusive. */
 export function slice(log: Log, from: LogIndex, to: LogIndex, maxSizeBytes: number): Entry[] {
-  assert(from > log.base.index, `entry ${from} is compacted up to ${log.base.index}`)
+  assert(from > log.base.index, () => `entry ${from} is compacted up to ${log.base.index}`)
   const start = log.offset + from - log.base.index - 1
   const end = Math.min(log.offset + to - log.base.index, log.entries.length)
   let stop = start
@@ -103,7 +106,7 @@ export function isUpToDate(log: Log, index: LogIndex, term: Term): boolean {
 /** Adds entries behind the last one. */
 export function append(log: Log, entries: readonly Entry[]): void {
   for (const entry of entries) {
-    assert(entry.index === lastIndex(log) + 1, `entry ${entry.index} does not follow ${lastIndex(log)}`)
+    assert(entry.index === lastIndex(log) + 1, () => `entry ${entry.index} does not follow ${lastIndex(log)}`)
     log.entries.push(entry)
     log.appendedSizeBytes += entrySizeBytes(entry)
   }
@@ -117,7 +120,7 @@ export function appendAfterMatch(log: Log, entries: readonly Entry[]): void {
   const firstNew = entries.findIndex((entry) => entry.index > log.base.index && termAt(log, entry.index) !== entry.term)
   const conflict = entries[firstNew]
   if (conflict === undefined) return
-  assert(conflict.index > log.committed, `entry ${conflict.index} conflicts, but ${log.committed} is committed`)
+  assert(conflict.index > log.committed, () => `entry ${conflict.index} conflicts, but ${log.committed} is committed`)
   log.entries.length = log.offset + conflict.index - log.base.index - 1
   if (conflict.index < log.unstableFrom) log.unstableFrom = conflict.index
   if (conflict.index <= log.durableTo) log.durableTo = LogIndex(conflict.index - 1)
@@ -140,7 +143,10 @@ export function findConflict(log: Log, index: LogIndex, term: Term): { index: Lo
 
 export function commitTo(log: Log, index: LogIndex): boolean {
   if (index <= log.committed) return false
-  assert(index <= lastIndex(log), `commit index ${index} is beyond the last entry ${lastIndex(log)}: was the log lost?`)
+  assert(
+    index <= lastIndex(log),
+    () => `commit index ${index} is beyond the last entry ${lastIndex(log)}: was the log lost?`,
+  )
   log.committed = index
   return true
 }
@@ -148,9 +154,9 @@ export function commitTo(log: Log, index: LogIndex): boolean {
 /** Forgets entries up to `index`, which must be applied. */
 export function compact(log: Log, index: LogIndex): void {
   if (index <= log.base.index) return
-  assert(index <= log.applied, `compaction to ${index} is ahead of the applied index ${log.applied}`)
+  assert(index <= log.applied, () => `compaction to ${index} is ahead of the applied index ${log.applied}`)
   const term = termAt(log, index)
-  assert(term !== undefined, `entry ${index} is not in the log`)
+  assert(term !== undefined, () => `entry ${index} is not in the log`)
   log.offset += index - log.base.index
   log.base = { index, term }
   if (log.offset > 1024 && log.offset * 2 > log.entries.length) {

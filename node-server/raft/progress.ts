@@ -52,7 +52,7 @@ export function mayBeThere({ answeredAtTick, awaitedSinceTick }: Progress, nowTi
 }
 
 function enter(progress: Progress, state: PeerState, next: LogIndex): void {
-  assert(next > progress.match, `next ${next} must be beyond match ${progress.match}`)
+  assert(next > progress.match, () => `next ${next} must be beyond match ${progress.match}`)
   progress.state = state
   progress.next = next
   progress.isProbeSent = false

@@ -108,7 +108,7 @@ export class LmdbBackend implements Backend {
         for (const { table, key, value } of lastOfEachKey(writes)) {
           // The promises are those of the batch, which is awaited; a single write cannot fail alone.
           const tree = this.#tables[table]
-          assert(tree !== undefined, `the store has the table ${table}: it was not opened to be read only`)
+          assert(tree !== undefined, () => `the store has the table ${table}: it was not opened to be read only`)
           if (value === undefined) void tree.remove(key)
           else void tree.put(key, value)
         }
@@ -157,7 +157,10 @@ export class LmdbBackend implements Backend {
       await this.writeSnapshot(temporaryPath)
       const copied = await readSnapshotMeta(temporaryPath)
       const { appliedIndex } = readMeta(this)
-      assert(copied.appliedIndex === appliedIndex, `the copy is at ${copied.appliedIndex}, the file at ${appliedIndex}`)
+      assert(
+        copied.appliedIndex === appliedIndex,
+        () => `the copy is at ${copied.appliedIndex}, the file at ${appliedIndex}`,
+      )
       const path = takePath()
       if (path === undefined) return
       this.#moveTo(temporaryPath, path)

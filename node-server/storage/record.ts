@@ -52,7 +52,7 @@ export function encodeBatch(batchNumber: number, records: readonly WalRecord[]):
   for (const record of records) writeRecord(writer, record)
   const bytes = writer.u8(END).take()
   const length = bytes.length - BATCH_HEADER_SIZE_BYTES - 1
-  assert(length <= MAX_BATCH_SIZE_BYTES, `a batch of ${length} bytes is more than the log takes at once`)
+  assert(length <= MAX_BATCH_SIZE_BYTES, () => `a batch of ${length} bytes is more than the log takes at once`)
   bytes.writeUInt32BE(length, 4)
   const headerCrc = crc32c(bytes.subarray(0, 16))
   bytes.writeUInt32BE(headerCrc, 16)

@@ -113,6 +113,6 @@ export function termInLog({ state, entries }: WalContents, index: number): Term 
   const { base } = state
   if (index === base.index) return base.term
   const entry = entries[index - base.index - 1]
-  assert(entry === undefined || entry.index === index, `entry ${index} stands at the place of another`)
+  assert(entry === undefined || entry.index === index, () => `entry ${index} stands at the place of another`)
   return entry?.term
 }

@@ -137,7 +137,10 @@ export class Wal {
    */
   setBase(base: LogBase): Promise<void> {
     return this.#inOrder(async () => {
-      assert(base.index >= this.#state.base.index, `the base goes from ${this.#state.base.index} back to ${base.index}`)
+      assert(
+        base.index >= this.#state.base.index,
+        () => `the base goes from ${this.#state.base.index} back to ${base.index}`,
+      )
       this.#state = { ...this.#state, base }
       await this.#write([{ kind: 'base', base }])
       await this.#release(base.index)

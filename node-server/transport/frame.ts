@@ -51,7 +51,7 @@ export function beginFrame(type: number, payloadSizeBytes: number): ByteWriter {
 export function endFrame(writer: ByteWriter): Buffer {
   const frame = writer.take()
   const length = frame.length - HEADER_SIZE_BYTES
-  assert(length <= MAX_FRAME_SIZE_BYTES, `a frame of ${length} bytes would be refused`)
+  assert(length <= MAX_FRAME_SIZE_BYTES, () => `a frame of ${length} bytes would be refused`)
   frame.writeUInt32BE(length, 0)
   frame.writeUInt32BE(crc32c(frame.subarray(HEADER_SIZE_BYTES)), 4)
   return frame

@@ -1,6 +1,7 @@
 /**
  * Metrics of a member under etcd's names, so that etcd's own dashboards and alerts work unmodified, and a few of ours
- * (prefix raftkv_) for what etcd has no name for. Gauges are read when scraped; only durations are recorded as they happen.
+ * (prefix raftkv_) for what etcd has no name for. Gauges are read when scraped, all of them from one reading of the member;
+ * only durations are recorded as they happen.
  */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { AdminStatus } from '../../../lib/admin-api.ts'
@@ -9,6 +10,7 @@ import type { WatchCounts } from '../../node/watch-hub.ts'
 import type { CallObserver, Method, RpcCode } from '../../grpc/service.ts'
 import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION, VERSION } from '../../version.ts'
 
+/** Asked once a scrape: a status is dear. */
 export interface MetricsSource {
   status(): AdminStatus
   /** Facts that only metrics need; undefined while waiting. */
@@ -46,8 +48,15 @@ export interface RpcMetrics {
   sentBytes(count: number): void
 }
 
+/** What a scrape is answered with. */
+export interface MetricsPage {
+  readonly contentType: string
+  text(): Promise<string>
+}
+
 export interface MemberMetrics {
   readonly registry: Registry
+  readonly page: MetricsPage
   readonly node: NodeObserver
   readonly rpc: RpcMetrics
   readonly health: HealthMetrics
@@ -64,13 +73,35 @@ const DISK_BUCKETS = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i)
 /** From one second to three months. */
 const TTL_BUCKETS = Array.from({ length: 24 }, (_, i) => 2 ** i)
 
+/** How often the process is woken to see whether its event loop lags; prom-client's 10 ms cost more than all that an idle member does. */
+const EVENT_LOOP_SAMPLE_MS = 100
+
 export function memberMetrics(source: MetricsSource): MemberMetrics {
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
-  statusGauges(registry, source)
-  peerGauges(registry, source)
-  return { registry, node: nodeObserver(registry), rpc: rpcObserver(registry), health: healthObserver(registry) }
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS })
+  versionGauges(registry)
+  const setters = [...statusGauges(registry), ...peerGauges(registry)]
+  const text = (): Promise<string> => {
+    const reading = { status: source.status(), facts: source.facts() }
+    for (const set of setters) set(reading)
+    return registry.metrics()
+  }
+  return {
+    registry,
+    page: { contentType: registry.contentType, text },
+    node: nodeObserver(registry),
+    rpc: rpcObserver(registry),
+    health: healthObserver(registry),
+  }
 }
+
+/** What a scrape finds the member to be. */
+interface Reading {
+  readonly status: AdminStatus
+  readonly facts: MetricsFacts | undefined
+}
+
+type Setter = (reading: Reading) => void
 
 type Row = readonly [name: string, help: string, read: (status: AdminStatus, facts: MetricsFacts | undefined) => number]
 
@@ -131,59 +162,71 @@ const STATUS_GAUGES: readonly Row[] = [
   ['raftkv_raft_config_index', 'Raft index of the configuration in force.', (status) => status.configIndex],
 ]
 
-function statusGauges(registry: Registry, source: MetricsSource): void {
-  for (const [name, help, read] of STATUS_GAUGES) {
-    gauge(registry, name, help, [], (self) => self.set(read(source.status(), source.facts())))
-  }
-  gauge(registry, 'etcd_server_id', 'This member’s ID as a label.', ['server_id'], (self) => {
-    self.reset()
-    self.set({ server_id: source.status().memberId }, 1)
+function statusGauges(registry: Registry): readonly Setter[] {
+  const rows = STATUS_GAUGES.map(([name, help, read]): Setter => {
+    const self = gauge(registry, name, help)
+    return ({ status, facts }) => self.set(read(status, facts))
   })
-  gauge(registry, 'raftkv_member_role', 'Role of this member as a label.', ['role'], (self) => {
-    self.reset()
-    self.set({ role: source.status().role }, 1)
-  })
-  gauge(registry, 'etcd_debugging_server_alarms', 'Alarms in force.', ['server_id', 'alarm_type'], (self) => {
-    self.reset()
-    for (const { memberId, type } of source.facts()?.alarms ?? [])
-      self.set({ server_id: memberId, alarm_type: type }, 1)
-  })
-  gauge(registry, 'etcd_server_version', 'The etcd API level that clients are told.', ['server_version'], (self) =>
-    self.set({ server_version: ETCD_API_VERSION }, 1),
-  )
-  gauge(registry, 'etcd_cluster_version', 'The etcd API level of the cluster.', ['cluster_version'], (self) =>
-    self.set({ cluster_version: ETCD_CLUSTER_VERSION.replace(/\.0$/, '') }, 1),
-  )
-  gauge(registry, 'raftkv_version', 'Version of this program.', ['version'], (self) =>
-    self.set({ version: VERSION }, 1),
-  )
+  const id = gauge(registry, 'etcd_server_id', 'This member’s ID as a label.', 'server_id')
+  const role = gauge(registry, 'raftkv_member_role', 'Role of this member as a label.', 'role')
+  const alarms = gauge(registry, 'etcd_debugging_server_alarms', 'Alarms in force.', 'server_id', 'alarm_type')
+  return [
+    ...rows,
+    ({ status, facts }) => {
+      for (const labelled of [id, role, alarms]) labelled.reset()
+      id.set({ server_id: status.memberId }, 1)
+      role.set({ role: status.role }, 1)
+      for (const { memberId, type } of facts?.alarms ?? []) alarms.set({ server_id: memberId, alarm_type: type }, 1)
+    },
+  ]
 }
 
-function peerGauges(registry: Registry, source: MetricsSource): void {
-  gauge(registry, 'raftkv_raft_peer_lag_entries', 'On the leader: entries a peer is behind.', ['To'], (self) => {
-    self.reset()
-    for (const peer of source.status().peers) self.set({ To: peer.id }, peer.lag)
-  })
-  const rows: readonly (readonly [string, string, string, (peer: PeerFacts) => number | undefined])[] = [
-    ['etcd_network_peer_sent_bytes_total', 'Bytes sent to a peer.', 'To', (peer) => peer.sentBytes],
-    ['etcd_network_peer_received_bytes_total', 'Bytes received from a peer.', 'From', (peer) => peer.receivedBytes],
-    [
-      'etcd_network_peer_sent_failures_total',
-      'Messages that could not be sent to a peer.',
-      'To',
-      (peer) => peer.sendFailures,
-    ],
-    ['raftkv_peer_round_trip_seconds', 'Last round trip to a peer, in seconds.', 'To', (peer) => peer.roundTripSeconds],
-  ]
-  for (const [name, help, label, read] of rows) {
-    gauge(registry, name, help, [label], (self) => {
+function versionGauges(registry: Registry): void {
+  const clusterVersion = ETCD_CLUSTER_VERSION.replace(/\.0$/, '')
+  gauge(registry, 'etcd_server_version', 'The etcd API level that clients are told.', 'server_version').set(
+    { server_version: ETCD_API_VERSION },
+    1,
+  )
+  gauge(registry, 'etcd_cluster_version', 'The etcd API level of the cluster.', 'cluster_version').set(
+    { cluster_version: clusterVersion },
+    1,
+  )
+  gauge(registry, 'raftkv_version', 'Version of this program.', 'version').set({ version: VERSION }, 1)
+}
+
+type PeerRow = readonly [name: string, help: string, label: string, read: (peer: PeerFacts) => number | undefined]
+
+const PEER_GAUGES: readonly PeerRow[] = [
+  ['etcd_network_peer_sent_bytes_total', 'Bytes sent to a peer.', 'To', (peer) => peer.sentBytes],
+  ['etcd_network_peer_received_bytes_total', 'Bytes received from a peer.', 'From', (peer) => peer.receivedBytes],
+  [
+    'etcd_network_peer_sent_failures_total',
+    'Messages that could not be sent to a peer.',
+    'To',
+    (peer) => peer.sendFailures,
+  ],
+  ['raftkv_peer_round_trip_seconds', 'Last round trip to a peer, in seconds.', 'To', (peer) => peer.roundTripSeconds],
+]
+
+function peerGauges(registry: Registry): readonly Setter[] {
+  const lag = gauge(registry, 'raftkv_raft_peer_lag_entries', 'On the leader: entries a peer is behind.', 'To')
+  const rows = PEER_GAUGES.map(([name, help, label, read]): Setter => {
+    const self = gauge(registry, name, help, label)
+    return ({ facts }) => {
       self.reset()
-      for (const peer of source.facts()?.peers ?? []) {
+      for (const peer of facts?.peers ?? []) {
         const value = read(peer)
         if (value !== undefined) self.set({ [label]: peer.id }, value)
       }
-    })
-  }
+    }
+  })
+  return [
+    ({ status }) => {
+      lag.reset()
+      for (const peer of status.peers) lag.set({ To: peer.id }, peer.lag)
+    },
+    ...rows,
+  ]
 }
 
 function nodeObserver(registry: Registry): NodeObserver {
@@ -298,12 +341,6 @@ function bytes(name: string, help: string, registers: Registry[]): Counter {
   return new Counter({ name, help, registers })
 }
 
-function gauge(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: string[],
-  collect: (self: Gauge) => void,
-): void {
-  const self: Gauge = new Gauge({ name, help, labelNames, registers: [registry], collect: () => collect(self) })
+function gauge(registry: Registry, name: string, help: string, ...labelNames: string[]): Gauge {
+  return new Gauge({ name, help, labelNames, registers: [registry] })
 }

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { AdminStatus } from '../../../lib/admin-api.ts'
+import { memberMetrics, type MetricsFacts } from './metrics.ts'
+
+const STATUS: AdminStatus = {
+  name: 'm0',
+  version: '1',
+  etcdVersion: '3',
+  clusterId: 'c',
+  memberId: 'a',
+  role: 'leader',
+  term: 3,
+  leader: 'a',
+  commitIndex: 12,
+  appliedIndex: 11,
+  lastIndex: 13,
+  lastTerm: 3,
+  configIndex: 2,
+  voters: ['a', 'b'],
+  votersOutgoing: [],
+  learners: [],
+  members: [],
+  isChangePending: false,
+  peers: [{ id: 'b', matchIndex: 9, lag: 4, state: 'replicate', isActive: true }],
+  configHistory: [],
+  dbSizeBytes: 4096,
+  revision: 7,
+  alarms: [],
+}
+
+const FACTS: MetricsFacts = {
+  pendingProposals: 5,
+  quotaBytes: 1000,
+  dbSizeInUseBytes: 2048,
+  isDefragmenting: true,
+  alarms: [{ memberId: 'b', type: 'NOSPACE' }],
+  watch: { streams: 1, watches: 2, slowWatches: 3, events: 4 },
+  peers: [{ id: 'b', sentBytes: 10, receivedBytes: 20, sendFailures: 30, roundTripSeconds: 0.5 }],
+}
+
+/** Series with a value, without what prom-client tells of the process. */
+function seriesOf(text: string): readonly string[] {
+  return text.split('\n').filter((line) => /^(?:etcd|raftkv)_/.test(line))
+}
+
+test('a scrape asks the member once, and shows what it is now', async () => {
+  const asked = { status: 0, facts: 0 }
+  let now: { status: AdminStatus; facts: MetricsFacts | undefined } = { status: STATUS, facts: FACTS }
+  const { page } = memberMetrics({
+    status: () => {
+      asked.status++
+      return now.status
+    },
+    facts: () => {
+      asked.facts++
+      return now.facts
+    },
+  })
+  const leading = seriesOf(await page.text())
+  assert.deepEqual(asked, { status: 1, facts: 1 })
+  for (const line of [
+    'etcd_server_has_leader 1',
+    'etcd_server_is_leader 1',
+    'etcd_server_proposals_committed_total 12',
+    'etcd_server_proposals_applied_total 11',
+    'etcd_server_proposals_pending 5',
+    'etcd_mvcc_db_total_size_in_use_in_bytes 2048',
+    'etcd_debugging_mvcc_slow_watcher_total 3',
+    'etcd_server_id{server_id="a"} 1',
+    'raftkv_member_role{role="leader"} 1',
+    'etcd_debugging_server_alarms{server_id="b",alarm_type="NOSPACE"} 1',
+    'raftkv_raft_peer_lag_entries{To="b"} 4',
+    'etcd_network_peer_received_bytes_total{From="b"} 20',
+    'raftkv_peer_round_trip_seconds{To="b"} 0.5',
+  ])
+    assert.ok(leading.includes(line), `${line} is not in\n${leading.join('\n')}`)
+
+  now = { status: { ...STATUS, role: 'waiting', leader: '', memberId: '', peers: [] }, facts: undefined }
+  const waiting = seriesOf(await page.text())
+  assert.deepEqual(asked, { status: 2, facts: 2 })
+  assert.ok(waiting.includes('etcd_server_has_leader 0'))
+  assert.ok(waiting.includes('raftkv_member_role{role="waiting"} 1'))
+  assert.deepEqual(
+    waiting.filter((line) => /role="leader"|server_id="a"|alarm_type|To=|From=/.test(line)),
+    [],
+    'nothing is left of what the member was',
+  )
+})
