@@ -4,9 +4,14 @@ import { catchUp, catchUpUnderWrites } from './scenarios/catch-up.ts'
 import { compaction } from './scenarios/compaction.ts'
 import { deleteRange, deleteRanges, revoke } from './scenarios/deletes.ts'
 import { forwarded } from './scenarios/forwarded.ts'
+import { keepAlive, leasesEnd } from './scenarios/leases.ts'
+import { locks } from './scenarios/locks.ts'
+import { defragmentation, maintenanceVariants } from './scenarios/maintenance.ts'
 import { noLeader } from './scenarios/no-leader.ts'
+import { proposals } from './scenarios/proposals.ts'
 import { fullRange, pages, rangeVariants } from './scenarios/ranges.ts'
 import { snapshot } from './scenarios/snapshot.ts'
+import { unreadWatches, watches } from './scenarios/watches.ts'
 
 export const SCENARIOS: readonly Scenario[] = [
   catchUp,
@@ -20,5 +25,13 @@ export const SCENARIOS: readonly Scenario[] = [
   deleteRange,
   deleteRanges,
   revoke,
+  keepAlive,
+  leasesEnd,
+  locks,
+  watches,
+  unreadWatches,
+  defragmentation,
+  ...maintenanceVariants,
   noLeader,
+  proposals,
 ]
