@@ -32,7 +32,7 @@ async function play(scenario: Scenario, program: Program, size: Sizing, limitMs:
       const figures = await withTimeLimit(systemClock, limitMs, undefined, (signal) =>
         Promise.race([scenario.run(cluster, size), aborted(signal)]),
       )
-      return { kind: 'figures', figures, elections: await cluster.elections() }
+      return { kind: 'figures', figures: { ...figures, elections: await cluster.elections() } }
     } finally {
       await cluster.close()
     }

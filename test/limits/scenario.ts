@@ -30,16 +30,16 @@ export interface Scenario<Name extends string = string> {
   readonly flags?: readonly string[]
   /** Much like the one before it: left out of the quick form unless it is asked for. */
   readonly isVariant?: true
-  /** A leader is ended on purpose: elections are counted and not judged. */
-  readonly endsLeader?: true
+  /** None without it. Where a leader is ended on purpose, room for votes that are split. */
+  readonly mostElections?: number
   readonly measures: Readonly<Record<Name, Measure>>
   /** On a new cluster. A figure that was not reached in time is `Infinity`. */
   readonly run: (cluster: Cluster, size: Sizing) => Promise<Readonly<Record<Name, number>>>
 }
 
 export type Outcome =
-  | { readonly kind: 'figures'; readonly figures: Figures; readonly elections: number }
-  | { readonly kind: 'failed'; readonly reason: string }
+  /** Those of the scenario, and `elections`. */
+  { readonly kind: 'figures'; readonly figures: Figures } | { readonly kind: 'failed'; readonly reason: string }
 
 export const SHOWN: Bound = { kind: 'none' }
 export const NONE: Bound = { kind: 'at-most', most: 0 }

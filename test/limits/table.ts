@@ -13,21 +13,23 @@ export interface Row {
   readonly isBroken: boolean
 }
 
-const ELECTIONS: Measure = { what: 'elections', unit: '', bound: { kind: 'at-most', most: 0 } }
-
 /** `slack` multiplies the bounds that are multiples. */
 export function rowsOf(scenario: Scenario, ours: Outcome, etcd: Outcome, slack: number): readonly Row[] {
-  const figure = (outcome: Outcome, name: string): number | undefined =>
-    outcome.kind === 'figures' ? outcome.figures[name] : undefined
-  const rows = Object.entries(scenario.measures).map(([name, measure]) => {
+  const elections: Measure = {
+    what: 'elections',
+    unit: '',
+    bound: { kind: 'at-most', most: scenario.mostElections ?? 0 },
+  }
+  return Object.entries({ ...scenario.measures, elections }).map(([name, measure]) => {
+    const [own, theirs] = [figureOf(ours, name), figureOf(etcd, name)]
     const { bound } = measure
-    const other = bound.kind !== 'times' ? undefined : bound.of === 'etcd' ? figure(etcd, name) : figure(ours, bound.of)
-    return rowOf(scenario, measure, figure(ours, name), figure(etcd, name), limitOf(bound, other, slack))
+    const other = bound.kind !== 'times' ? undefined : bound.of === 'etcd' ? theirs : figureOf(ours, bound.of)
+    return rowOf(scenario, measure, own, theirs, limitOf(bound, other, slack))
   })
-  const elections = (outcome: Outcome): number | undefined =>
-    outcome.kind === 'figures' ? outcome.elections : undefined
-  const most = scenario.endsLeader === true ? undefined : 0
-  return [...rows, rowOf(scenario, ELECTIONS, elections(ours), elections(etcd), most)]
+}
+
+function figureOf(outcome: Outcome, name: string): number | undefined {
+  return outcome.kind === 'figures' ? outcome.figures[name] : undefined
 }
 
 /** Undefined for one that is not judged, `NaN` where what it is held against is missing. */

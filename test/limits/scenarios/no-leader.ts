@@ -13,7 +13,7 @@ const FORGET_LIMIT_MS = 30_000
 export const noLeader: Scenario<'seconds' | 'failed'> = {
   name: 'no-leader',
   what: () => `${PUTS} puts to the last of three members, the next is back after ${AWAY_MS / 1000} s`,
-  endsLeader: true,
+  mostElections: 3,
   measures: {
     seconds: { what: 'all answered', unit: 's', bound: timesEtcd(1.5, 6) },
     failed: { what: 'failed', unit: '', bound: NONE },
