@@ -5,7 +5,7 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -22,8 +22,10 @@ export interface Program {
 
 const NAMES = ['m0', 'm1', 'm2'] as const
 const MAX_CONNECTIONS = 64
-const START_TIMEOUT_MS = 30_000
+const LEADER_TIMEOUT_MS = 30_000
 const ASK_TIMEOUT_MS = 1000
+const METRICS_TIMEOUT_MS = 30_000
+const LAST_WORDS_CHARACTERS = 2000
 const POLL_MS = 20
 const CLOCK_TICKS_PER_SECOND = 100
 
@@ -31,19 +33,19 @@ export class Member {
   readonly name: string
   readonly address: string
   readonly client: MemberClient
-  /** Of its program, over all starts. */
-  readonly logPath: string
   readonly #command: readonly string[]
   readonly #folder: string
+  readonly #logPath: string
   #process: ChildProcess | undefined
-  /** Its counters have counted from the start of the cluster on. */
+  /** Nobody has stopped it: its counters have counted from the start of the cluster on. */
   hasStayed = true
+  hasEndedItself = false
 
   constructor(name: string, port: number, command: readonly string[], folder: string) {
     this.name = name
     this.address = `127.0.0.1:${port}`
     this.client = new MemberClient(this.address)
-    this.logPath = join(folder, `${name}.log`)
+    this.#logPath = join(folder, `${name}.log`)
     this.#command = command
     this.#folder = folder
   }
@@ -53,10 +55,11 @@ export class Member {
   }
 
   start(): void {
-    const child = daemon(this.#command, this.logPath, this.#folder)
+    const child = daemon(this.#command, this.#logPath, this.#folder)
     child.once('exit', () => {
-      this.hasStayed = false
-      if (this.#process === child) this.#process = undefined
+      if (this.#process !== child) return
+      this.#process = undefined
+      this.hasEndedItself = true
     })
     this.#process = child
   }
@@ -64,6 +67,8 @@ export class Member {
   async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.#process
     if (child === undefined) return
+    this.#process = undefined
+    this.hasStayed = false
     const gone = once(child, 'exit')
     child.kill(signal)
     await gone
@@ -76,7 +81,7 @@ export class Member {
 
   /** The value of a metric without labels. */
   async metric(name: string): Promise<number> {
-    const answer = await fetch(`http://${this.address}/metrics`, { signal: AbortSignal.timeout(START_TIMEOUT_MS) })
+    const answer = await fetch(`http://${this.address}/metrics`, { signal: AbortSignal.timeout(METRICS_TIMEOUT_MS) })
     const [, value] = new RegExp(`^${name} (.*)$`, 'm').exec(await answer.text()) ?? []
     if (value === undefined) throw new Error(`${this.name} has no metric ${name}`)
     return Number(value)
@@ -95,14 +100,35 @@ export class Member {
     return (Number(kibibytes) * 1024) / 1_000_000
   }
 
+  /** Of its program, over all starts. */
   log(): string {
-    return readFileSync(this.logPath, 'utf8')
+    return readFileSync(this.#logPath, 'utf8')
   }
 
   #proc(file: string): string {
-    if (this.#process === undefined) throw new Error(`${this.name} has ended: ${this.log().slice(-2000)}`)
+    if (this.#process === undefined) throw new Error(`${this.name} does not run`)
     return readFileSync(`/proc/${this.#process.pid}/${file}`, 'utf8')
   }
+}
+
+interface Place {
+  readonly name: string
+  readonly clientPort: number
+  readonly peerURL: string
+}
+
+function flagsOf({ name, clientPort, peerURL }: Place, all: readonly Place[], folder: string): readonly string[] {
+  const clientURL = `http://127.0.0.1:${clientPort}`
+  return [
+    `--name=${name}`,
+    `--data-dir=${join(folder, name)}`,
+    `--listen-client-urls=${clientURL}`,
+    `--advertise-client-urls=${clientURL}`,
+    `--listen-peer-urls=${peerURL}`,
+    `--initial-advertise-peer-urls=${peerURL}`,
+    `--initial-cluster=${all.map((place) => `${place.name}=${place.peerURL}`).join(',')}`,
+    '--log-level=info',
+  ]
 }
 
 export class Cluster {
@@ -110,7 +136,11 @@ export class Cluster {
   readonly #folder: string
   readonly #connections: MemberClient[] = []
   #before: { readonly term: number; readonly changes: number } = { term: 0, changes: 0 }
-  readonly #endWithUs = (): void => rmSync(this.#folder, { recursive: true, force: true })
+  /** Once told to end, a process may still write for a moment. */
+  readonly #endWithUs = (): void => {
+    for (const member of this.members) void member.stop('SIGKILL')
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+  }
 
   private constructor(members: readonly Member[], folder: string) {
     this.members = members
@@ -121,35 +151,24 @@ export class Cluster {
   /** Of the program with flags beside those that every cluster needs, with a leader. */
   static async start({ command }: Program, flags: readonly string[]): Promise<Cluster> {
     const folder = mkdtempSync(join(tmpdir(), 'raftkv-limits-'))
-    const places: { name: string; port: number; peerURL: string }[] = []
+    const places: Place[] = []
     for (const name of NAMES)
-      places.push({ name, port: await freePort(), peerURL: `http://127.0.0.1:${await freePort()}` })
-    const initial = places.map(({ name, peerURL }) => `${name}=${peerURL}`).join(',')
-    const members = places.map(({ name, port, peerURL }) => {
-      const dataDirectory = join(folder, name)
-      mkdirSync(dataDirectory, { mode: 0o700 })
-      const own = [
-        `--name=${name}`,
-        `--data-dir=${dataDirectory}`,
-        `--listen-client-urls=http://127.0.0.1:${port}`,
-        `--advertise-client-urls=http://127.0.0.1:${port}`,
-        `--listen-peer-urls=${peerURL}`,
-        `--initial-advertise-peer-urls=${peerURL}`,
-        `--initial-cluster=${initial}`,
-        '--log-level=info',
-      ]
-      return new Member(name, port, [...command, ...own, ...flags], folder)
+      places.push({ name, clientPort: await freePort(), peerURL: `http://127.0.0.1:${await freePort()}` })
+    const members = places.map((place) => {
+      const own = flagsOf(place, places, folder)
+      return new Member(place.name, place.clientPort, [...command, ...own, ...flags], folder)
     })
     const cluster = new Cluster(members, folder)
     try {
       for (const member of members) member.start()
       for (const member of members)
-        await until(async () => ((await member.status())?.leader ?? 0n) !== 0n, START_TIMEOUT_MS)
+        await until(async () => ((await member.status())?.leader ?? 0n) !== 0n, LEADER_TIMEOUT_MS)
       await cluster.leader()
       cluster.#before = await cluster.#unrest()
-    } catch (error) {
+    } catch (cause) {
+      const words = cluster.lastWords()
       await cluster.close()
-      throw error
+      throw new Error(`the cluster does not start${words}`, { cause })
     }
     return cluster
   }
@@ -159,11 +178,11 @@ export class Cluster {
     await until(async () => {
       for (const member of this.members) {
         const status = await member.status()
-        if (status?.header?.memberId === status?.leader && status !== undefined) found = member
+        if (status !== undefined && status.header?.memberId === status.leader) found = member
       }
       return found !== undefined
-    }, START_TIMEOUT_MS)
-    if (found === undefined) throw new Error(`no leader within ${START_TIMEOUT_MS / 1000} s`)
+    }, LEADER_TIMEOUT_MS)
+    if (found === undefined) throw new Error(`no leader within ${LEADER_TIMEOUT_MS / 1000} s`)
     return found
   }
 
@@ -188,6 +207,12 @@ export class Cluster {
     return Math.max(term - this.#before.term, changes - this.#before.changes)
   }
 
+  /** What the members wrote last that ended though nobody stopped them; empty when there is none. */
+  lastWords(): string {
+    const ended = this.members.filter(({ hasEndedItself }) => hasEndedItself)
+    return ended.map((member) => `\n${member.name} has ended:\n${member.log().slice(-LAST_WORDS_CHARACTERS)}`).join('')
+  }
+
   async close(): Promise<void> {
     for (const client of this.#connections) client.close()
     for (const { client } of this.members) client.close()
@@ -199,7 +224,7 @@ export class Cluster {
   async #unrest(): Promise<{ readonly term: number; readonly changes: number }> {
     const statuses = await Promise.all(this.members.map((member) => member.status()))
     const changes = this.members
-      .filter(({ hasStayed }) => hasStayed)
+      .filter(({ hasStayed, isRunning }) => hasStayed && isRunning)
       .map((member) => member.metric('etcd_server_leader_changes_seen_total'))
     return {
       term: Math.max(...statuses.map((status) => Number(status?.raftTerm ?? 0n))),

@@ -25,19 +25,20 @@ const OURS: Program = {
 /** What the largest scenario writes, three members and their logs together, and some room. */
 const DISK_BYTES = 8 * 1024 ** 3
 
+/** A failure, too, when a member ends in the course of it that nobody stopped. */
 async function play(scenario: Scenario, program: Program, size: Sizing, limitMs: number): Promise<Outcome> {
+  let cluster: Cluster | undefined
   try {
-    const cluster = await Cluster.start(program, scenario.flags ?? [])
-    try {
-      const figures = await withTimeLimit(systemClock, limitMs, undefined, (signal) =>
-        Promise.race([scenario.run(cluster, size), aborted(signal)]),
-      )
-      return { kind: 'figures', figures: { ...figures, elections: await cluster.elections() } }
-    } finally {
-      await cluster.close()
-    }
+    const started = (cluster = await Cluster.start(program, scenario.flags ?? []))
+    const figures = await withTimeLimit(systemClock, limitMs, undefined, (signal) =>
+      Promise.race([scenario.run(started, size), aborted(signal)]),
+    )
+    if (started.lastWords() !== '') throw new Error('not all members have come through')
+    return { kind: 'figures', figures: { ...figures, elections: await started.elections() } }
   } catch (error) {
-    return { kind: 'failed', reason: reasonOf(error) }
+    return { kind: 'failed', reason: reasonOf(error) + (cluster?.lastWords() ?? '') }
+  } finally {
+    await cluster?.close()
   }
 }
 

@@ -15,7 +15,7 @@ export interface Options {
   readonly limitMs: number
   /** Path of an etcd to take instead of building one. */
   readonly etcd: string | undefined
-  /** Where the rows are written besides. */
+  /** Where the rows are written besides; a figure that was not reached is null there, one that is missing is left out. */
   readonly json: string | undefined
 }
 

@@ -89,6 +89,7 @@ export const keepAlive: Scenario<'renewed' | 'leader' | 'renewedAgain' | 'gone'>
 
 export const leasesEnd: Scenario<'late' | 'early' | 'during' | 'failed'> = {
   name: 'leases-end',
+  isVariant: true,
   what: (size) => `${size(ENDING_LEASES, STREAMS)} leases with a key each end at once`,
   measures: {
     late: { what: 'all gone after their time', unit: 's', bound: { kind: 'at-most', most: 10 } },

@@ -30,6 +30,7 @@ export const noLeader: Scenario<'seconds' | 'failed'> = {
       failed = total(await inParallel(PUTS, PUTS, (i) => survivor.client.call(PUT, { key: keyOf('waits/', i) })))
     })
     await back
+    await cluster.leader()
     return { seconds, failed }
   },
 }

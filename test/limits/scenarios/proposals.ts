@@ -11,14 +11,13 @@ const CONNECTIONS = 16
 const SIZE_BYTES = 1.5 * 1024 * 1024 - 1024
 const REFUSED = /too many requests/
 
-export const proposals: Scenario<'seconds' | 'answered' | 'failed' | 'ended' | 'memory'> = {
+export const proposals: Scenario<'seconds' | 'answered' | 'failed' | 'memory'> = {
   name: 'proposals',
   what: (size) => `${size(PROPOSALS)} proposals of 1.5 MiB at once`,
   measures: {
     seconds: { what: 'all answered or refused', unit: 's', bound: SHOWN },
     answered: { what: 'taken', unit: '', bound: SHOWN },
     failed: { what: "neither taken nor 'too many requests'", unit: '', bound: NONE },
-    ended: { what: 'members that ended', unit: '', bound: NONE },
     memory: { what: "the leader's memory at its peak", unit: 'MB', bound: { kind: 'at-most', most: 2000 } },
   },
   run: async (cluster, size) => {
@@ -32,9 +31,8 @@ export const proposals: Scenario<'seconds' | 'answered' | 'failed' | 'ended' | '
         clients[i % CONNECTIONS]?.call(PUT, { key: keyOf('proposed/', i), value }),
       )
     })
-    const ended = cluster.members.filter(({ hasStayed }) => !hasStayed).length
     const failed = total(new Map([...failures].filter(([text]) => !REFUSED.test(text))))
-    const memory = leader.isRunning ? leader.peakMemoryMegabytes() : Infinity
-    return { seconds, answered: count - total(failures), failed, ended, memory }
+    const memory = leader.peakMemoryMegabytes()
+    return { seconds, answered: count - total(failures), failed, memory }
   },
 }

@@ -64,6 +64,7 @@ export const watches: Scenario<'opened' | 'heard' | 'memory'> = {
 
 export const unreadWatches: Scenario<'alone' | 'during' | 'failed' | 'memory'> = {
   name: 'watches-unread',
+  isVariant: true,
   what: (size) => `${size(SILENT_STREAMS, 10)} streams that never read watch everything that is put`,
   measures: {
     alone: { what: 'put p99 without', unit: 'ms', bound: SHOWN },
