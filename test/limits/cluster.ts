@@ -23,6 +23,7 @@ export interface Program {
 const NAMES = ['m0', 'm1', 'm2'] as const
 const MAX_CONNECTIONS = 64
 const LEADER_TIMEOUT_MS = 30_000
+const CATCH_UP_TIMEOUT_MS = 120_000
 const ASK_TIMEOUT_MS = 1000
 const METRICS_TIMEOUT_MS = 30_000
 const LAST_WORDS_CHARACTERS = 2000
@@ -231,6 +232,18 @@ export class Cluster {
       changes: Math.max(0, ...(await Promise.all(changes))),
     }
   }
+}
+
+/**
+ * Seconds until the follower has applied what the leader has. While writes go on that moves: then caught up is who is no
+ * further behind than what is on its way anyway.
+ */
+export function untilCaughtUp(follower: Member, leader: Member, onItsWay = 0n): Promise<number> {
+  return until(async () => {
+    const goal = (await leader.status())?.raftAppliedIndex
+    const applied = (await follower.status())?.raftAppliedIndex
+    return goal !== undefined && applied !== undefined && applied + onItsWay >= goal
+  }, CATCH_UP_TIMEOUT_MS)
 }
 
 /** Seconds until it is so, `Infinity` when it is not within that time. */

@@ -1,6 +1,6 @@
 /** A follower that was away for many large puts comes back, with the log alone: what is in flight to it, frame by frame. */
 import { PUT } from '../../twin/methods.ts'
-import { until, type Cluster } from '../cluster.ts'
+import { untilCaughtUp, type Cluster } from '../cluster.ts'
 import { allInParallel, keyOf } from '../load.ts'
 import { SHOWN, timesEtcd, type Scenario } from '../scenario.ts'
 import { withPuts } from '../steady-puts.ts'
@@ -9,8 +9,6 @@ const SIZE_BYTES = 100_000
 const PUTS = 1500
 const AT_ONCE = 16
 const BESIDE = { perSecond: 100, sizeBytes: SIZE_BYTES } as const
-const LIMIT_MS = 120_000
-/** Under load the goal moves: caught up is who is no further behind than what is on its way anyway. */
 const ON_ITS_WAY = 20n
 
 const CAUGHT_UP = { what: 'caught up after its start', unit: 's', bound: timesEtcd(1.2, 2) } as const
@@ -30,9 +28,8 @@ export const catchUp: Scenario<'caughtUp' | 'cpu'> = {
   measures: { caughtUp: CAUGHT_UP, cpu: CPU },
   run: async (cluster, size) => {
     const { leader, follower } = await behind(cluster, size(PUTS))
-    const goal = (await leader.status())?.raftAppliedIndex ?? 0n
     follower.start()
-    const caughtUp = await until(async () => ((await follower.status())?.raftAppliedIndex ?? 0n) >= goal, LIMIT_MS)
+    const caughtUp = await untilCaughtUp(follower, leader)
     return { caughtUp, cpu: follower.cpuSeconds() }
   },
 }
@@ -45,11 +42,7 @@ export const catchUpUnderWrites: Scenario<'caughtUp' | 'cpu' | 'puts'> = {
     const { leader, follower } = await behind(cluster, size(PUTS))
     const { value, puts } = await withPuts(leader, BESIDE, async () => {
       follower.start()
-      const caughtUp = await until(async () => {
-        const goal = (await leader.status())?.raftAppliedIndex
-        const applied = (await follower.status())?.raftAppliedIndex
-        return goal !== undefined && applied !== undefined && applied + ON_ITS_WAY >= goal
-      }, LIMIT_MS)
+      const caughtUp = await untilCaughtUp(follower, leader, ON_ITS_WAY)
       return { caughtUp, cpu: follower.cpuSeconds() }
     })
     return { ...value, puts: puts.perSecond }

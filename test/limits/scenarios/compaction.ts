@@ -9,6 +9,8 @@ const KEYS = 4000
 const ROUNDS = 75
 const VALUE_SIZE_BYTES = 256
 const LIMIT_MS = 120_000
+/** Of one version in a store: the value, its key twice, and what is around them. */
+const LIVE_BYTES = 400
 const TIMES_LIVE = 2
 /** What the puts beside it add, and the pages of an empty store. */
 const ALWAYS_BYTES = 1_000_000
@@ -28,8 +30,7 @@ export const compaction: Scenario<'seconds' | 'during' | 'failed'> = {
     const leader = await cluster.leader()
     const { client } = leader
     const keys = { prefix: 'overwritten/', count: size(KEYS), sizeBytes: VALUE_SIZE_BYTES }
-    await fill(client, keys)
-    const goal = TIMES_LIVE * (await inUse(cluster)) + ALWAYS_BYTES
+    const goal = TIMES_LIVE * keys.count * LIVE_BYTES + ALWAYS_BYTES
     await fill(client, keys, ROUNDS)
     const { value: seconds, puts } = await withPuts(leader, PROBE, async () => {
       const { header } = await client.call(PUT, { key: Buffer.from('last') })

@@ -1,6 +1,6 @@
 /** A follower is further behind than the log goes back, while writes go on: it takes a snapshot, and one is enough. */
 import { PUT } from '../../twin/methods.ts'
-import { until } from '../cluster.ts'
+import { untilCaughtUp } from '../cluster.ts'
 import { allInParallel, fill, keyOf } from '../load.ts'
 import { NONE, timesEtcd, type Scenario } from '../scenario.ts'
 import { withPuts } from '../steady-puts.ts'
@@ -13,7 +13,6 @@ const STORED = { prefix: 'stored/', sizeBytes: 10_000 } as const
 const STORED_KEYS = 10_000
 const BESIDE = { perSecond: 500, sizeBytes: 256 } as const
 const AT_ONCE = 64
-const LIMIT_MS = 120_000
 const ON_ITS_WAY = 100n
 /** What both write once a snapshot is there as a whole. */
 const RECEIVED = /"msg":"received (?:a|and saved database) snapshot"/g
@@ -35,11 +34,7 @@ export const snapshot: Scenario<'caughtUp' | 'snapshots' | 'during' | 'failed'> 
     await allInParallel(PUTS_BEHIND, AT_ONCE, (i) => leader.client.call(PUT, { key: keyOf('behind/', i) }))
     const { value: caughtUp, puts } = await withPuts(leader, BESIDE, async () => {
       follower.start()
-      return until(async () => {
-        const goal = (await leader.status())?.raftAppliedIndex
-        const applied = (await follower.status())?.raftAppliedIndex
-        return goal !== undefined && applied !== undefined && applied + ON_ITS_WAY >= goal
-      }, LIMIT_MS)
+      return untilCaughtUp(follower, leader, ON_ITS_WAY)
     })
     const snapshots = follower.log().match(RECEIVED)?.length ?? 0
     return { caughtUp, snapshots, during: puts.p99Ms, failed: puts.failed }
