@@ -67,6 +67,7 @@ export const ALARM = method('/etcdserverpb.Maintenance/Alarm', rpc.AlarmRequest,
 export const DEFRAGMENT = method('/etcdserverpb.Maintenance/Defragment', rpc.DefragmentRequest, rpc.DefragmentResponse)
 export const HASH_KV = method('/etcdserverpb.Maintenance/HashKV', rpc.HashKVRequest, rpc.HashKVResponse)
 export const HASH = method('/etcdserverpb.Maintenance/Hash', rpc.HashRequest, rpc.HashResponse)
+export const SNAPSHOT = method('/etcdserverpb.Maintenance/Snapshot', rpc.SnapshotRequest, rpc.SnapshotResponse)
 export const MOVE_LEADER = method('/etcdserverpb.Maintenance/MoveLeader', rpc.MoveLeaderRequest, rpc.MoveLeaderResponse)
 export const DOWNGRADE = method('/etcdserverpb.Maintenance/Downgrade', rpc.DowngradeRequest, rpc.DowngradeResponse)
 

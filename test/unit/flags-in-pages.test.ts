@@ -18,6 +18,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   'npm run simulate': 'test/simulate/options.ts',
   'npm run test:chaos': 'test/chaos/main.ts',
   'npm run test:conformance': 'test/conformance/main.ts',
+  'npm run test:limits': 'test/limits/options.ts',
   'npm run test:mutants': 'test/mutants/main.ts',
   'npm run test:torture': 'test/torture/main.ts',
   'npm run test:twin': 'test/twin/options.ts',
