@@ -38,6 +38,10 @@ class FakeMember implements Candidate {
     return this.#answers.shift()?.() ?? err('stopped')
   }
 
+  isKnown = true
+
+  publishAttributes = (): Promise<boolean> => Promise.resolve(this.isKnown)
+
   /** As the store of a member is that has once told the cluster where its clients find it. */
   hasServed(isMember = true): this {
     if (isMember) noteConfiguration(this.store, LogIndex(5), { ...EMPTY_CONFIGURATION, voters: [OWN] }, '')
@@ -53,6 +57,13 @@ test('clients are let in once a leader has said what is committed and that is ap
   const member = new FakeMember(timeout, timeout, timeout, reached)
   assert.equal(await mayServe(member), 'led')
   assert.equal(member.questions, 4)
+})
+
+test('not before the cluster knows where its clients find it', async () => {
+  const member = new FakeMember(reached, reached)
+  member.isKnown = false
+  assert.equal(await mayServe(member), 'stopped')
+  assert.equal(member.questions, 3)
 })
 
 test('never before, at a member that has never served: not without a leader, and not by what it was told of itself', async () => {

@@ -2,7 +2,8 @@
  * When a member may answer clients. A process that has just started knows less than its cluster has told others, and less
  * than it may have told them itself in its life before; one that joins knows nothing. So it answers nobody until a leader
  * has said what is committed (ReadIndex) and all of that is applied here: first of all its own place in the configuration,
- * without which no leader speaks to it. A learner asks as a voter does.
+ * without which no leader speaks to it. A learner asks as a voter does. And it has told the cluster where its clients find
+ * it: who asks it for the members must see that.
  *
  * A member that has been through this in an earlier life serves without a leader, too, once there has been none for the
  * time of a request: what needs no quorum must work when the quorum is gone. It then knows what its log says is committed.
@@ -23,6 +24,8 @@ export interface Candidate {
   readonly store: Store
   status(): Pick<NodeStatus, 'leader' | 'commitIndex'>
   linearizableBarrier(): Promise<Result<void, NodeProblem>>
+  /** False when the cluster may not know this member's client URLs yet. */
+  publishAttributes(): Promise<boolean>
 }
 
 export class Admission {
@@ -62,8 +65,8 @@ export async function mayServe(member: Candidate): Promise<'led' | 'alone' | 'st
   const { commitIndex } = member.status()
   for (;;) {
     const reached = await member.linearizableBarrier()
-    if (reached.ok) return 'led'
-    if (reached.error === 'stopped') return 'stopped'
+    if (!reached.ok && reached.error === 'stopped') return 'stopped'
+    if (reached.ok && (await member.publishAttributes())) return 'led'
     const isReplayed = member.store.appliedIndex >= commitIndex
     if (isReplayed && hasServed(member) && member.status().leader === NOBODY) return 'alone'
   }

@@ -391,23 +391,24 @@ export class Node {
     if (nowMs - this.#lastPublishMs >= PUBLISH_INTERVAL_MS) {
       this.#lastPublishMs = nowMs
       this.quota.forget()
-      this.#publishAttributes()
+      void this.publishAttributes()
     }
     this.#purge.wake()
     this.#pump()
   }
 
-  /** Tells the cluster this member's name and client URLs, until it knows them. */
-  #publishAttributes(): void {
+  /** Tells the cluster this member's name and client URLs. True once that is applied here. */
+  async publishAttributes(): Promise<boolean> {
     const { name, clientURLs } = this.options
     const known = getMember(this.store, this.memberId)
-    if (known === undefined || this.leader === NOBODY) return
-    if (known.name === name && JSON.stringify(known.clientURLs) === JSON.stringify(clientURLs)) return
-    void this.proposeCommand({
+    if (known === undefined || this.leader === NOBODY) return false
+    if (known.name === name && JSON.stringify(known.clientURLs) === JSON.stringify(clientURLs)) return true
+    const outcome = await this.proposeCommand({
       kind: 'member-attributes',
       requestId: this.nextRequestId(),
       member: { ...known, name, clientURLs, peerURLs: [] },
     })
+    return outcome.kind === 'done'
   }
 
   /** Everything that came in during this round of the event loop goes into one batch. */
