@@ -22,6 +22,18 @@ test('/metrics', async () => {
   assert.deepEqual([answer.body, answer.headers['content-type']], ['metric 1\n', 'text/plain; version=0.0.4'])
 })
 
+test('/debug/vars', async () => {
+  const { get, post, member } = await serve()
+  const answer = await get('/debug/vars')
+  assert.deepEqual([answer.status, answer.headers['content-type']], [200, 'application/json'])
+  const { term, commitIndex } = member.status()
+  assert.partialDeepStrictEqual(JSON.parse(answer.body), {
+    cmdline: process.argv,
+    'raft.status': { term, commit: commitIndex, id: member.memberId.toString(16) },
+  })
+  assert.equal((await post('/debug/vars')).status, 405)
+})
+
 test('what fails inside is a 500 that tells nothing', async () => {
   const metrics = { contentType: 'text/plain', text: () => Promise.reject(new Error('secret')) }
   const { get, failures } = await serve({ metrics })
@@ -31,7 +43,7 @@ test('what fails inside is a 500 that tells nothing', async () => {
 
 test('paths that are not there', async () => {
   const { get, post, ask } = await serve()
-  for (const path of ['/', '/nope', '/v2/keys', '/version/', '/debug/vars', '/V3/kv/range', '/health%00', '/%']) {
+  for (const path of ['/', '/nope', '/v2/keys', '/version/', '/debug/pprof/', '/V3/kv/range', '/health%00', '/%']) {
     const answer = await get(path)
     assert.deepEqual([answer.status, answer.body], [404, '404 page not found\n'], path)
     assert.equal(answer.headers['content-type'], 'text/plain; charset=utf-8')

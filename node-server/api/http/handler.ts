@@ -1,6 +1,6 @@
 /**
- * What the client port answers to requests that are not gRPC: the JSON gateway, /version, /health, /livez, /readyz and
- * /metrics, as etcd 3.7 does.
+ * What the client port answers to requests that are not gRPC: the JSON gateway, /version, /health, /livez, /readyz,
+ * /metrics and /debug/vars, as etcd 3.7 does.
  *
  * Bare node:http rather than express: there is a dozen fixed paths, and bodies are read as they arrive, which a framework
  * would only stand in the way of. The admin app has its own port and its own contract.
@@ -14,6 +14,7 @@ import { admit, type AccessOptions } from './access.ts'
 import { sendJson, sendMethodNotAllowed, sendText } from './answer.ts'
 import { gateway, type Gateway, type GatewayOptions } from './gateway.ts'
 import { healthRoutes, type HealthOptions, type HealthRoute } from './health.ts'
+import { sendVars } from './vars.ts'
 
 export interface HttpOptions extends AccessOptions, GatewayOptions {
   /** etcd's --enable-grpc-gateway. */
@@ -30,6 +31,7 @@ export function httpHandler(node: NodePort, services: ServiceTable, options: Htt
   const routes = new Map<string, HealthRoute>([
     ...healthRoutes(node, options.health),
     ['/version', async (_query, request, response) => sendVersion(request, response)],
+    ['/debug/vars', async (_query, request, response) => sendVars(node, request, response)],
     ['/metrics', async (_query, _request, response) => sendMetrics(response, options)],
   ])
   const api = options.isGatewayEnabled ? gateway(services, options) : undefined
