@@ -59,7 +59,7 @@ export interface LifecycleOptions {
   readonly onPaused?: () => Promise<void>
 }
 
-interface Running {
+export interface Running {
   readonly node: Node
   readonly duties: LeaderDuties
   readonly transport: PeerTransport
@@ -75,8 +75,8 @@ export class Lifecycle implements AdminPort {
   #running: Running | undefined
   /** A bootstrap or join under way: a second one waits for it. */
   #starting: Promise<unknown> = Promise.resolve()
-  /** What to say while the member is made anew from its data: it must never be seen waiting. */
-  #lastStatus: AdminStatus | undefined
+  /** What to say once it ends, since its store can no longer be asked: it must never be seen waiting. */
+  #lastWords: { readonly status: AdminStatus; readonly reason: string } | undefined
   /** The removal on its way to the data directory. */
   #marking: Promise<void> = Promise.resolve()
 
@@ -221,13 +221,11 @@ export class Lifecycle implements AdminPort {
   async #runAlone(running: Running): Promise<Result<void, string>> {
     const { identity } = running.node
     const { onPaused, onFatal } = this.#options
-    this.#lastStatus = { ...this.status(), role: 'follower', leader: '' }
     try {
       running.upkeep.stop()
       await running.admission.end()
       await onPaused?.()
-      await running.node.stop()
-      this.#running = undefined
+      await this.#end(running, 'being made a cluster of its own')
       const forced = await this.run(identity, true)
       if (forced.ok) return forced
       const resumed = await this.run(identity)
@@ -237,13 +235,13 @@ export class Lifecycle implements AdminPort {
       onFatal(error)
       throw error
     } finally {
-      this.#lastStatus = undefined
+      this.#lastWords = undefined
     }
   }
 
   notReadyReason(): string | undefined {
     if (this.#identity?.isRemoved === true) return 'this member was removed from its cluster'
-    if (this.#lastStatus !== undefined) return 'being made a cluster of its own'
+    if (this.#running === undefined && this.#lastWords !== undefined) return this.#lastWords.reason
     if (this.#running === undefined) return 'waiting to be told to bootstrap or to join'
     const { node, admission } = this.#running
     const { leader, appliedIndex } = node.status()
@@ -254,7 +252,7 @@ export class Lifecycle implements AdminPort {
 
   status(): AdminStatus {
     const { node, version, etcdVersion } = this.#options
-    if (this.#running === undefined && this.#lastStatus !== undefined) return this.#lastStatus
+    if (this.#running === undefined && this.#lastWords !== undefined) return this.#lastWords.status
     return adminStatus({ name: node.name, version, etcdVersion }, this.#identity, this.#running?.node)
   }
 
@@ -265,8 +263,16 @@ export class Lifecycle implements AdminPort {
     running.upkeep.stop()
     await running.admission.end()
     await handOver(running.node)
-    await running.node.stop()
+    await this.#end(running, 'stopping')
     await this.#marking
+  }
+
+  async #end({ node }: Running, reason: string): Promise<void> {
+    const status = this.status()
+    const role = status.role === 'leader' ? 'follower' : status.role
+    this.#lastWords = { status: { ...status, role, leader: '' }, reason }
+    this.#running = undefined
+    await node.stop()
   }
 
   #once<Value>(action: () => Promise<Value>): Promise<Value> {

@@ -84,7 +84,7 @@ const copyForPeer: Deed = {
   name: 'a copy for a peer',
   holdsUpNothing: true,
   run: async ({ process, history }) => {
-    const transport = process.lifecycle.running?.transport ?? assert.fail()
+    const { transport } = process.running
     const { meta } = history.snapshots.get(SNAPSHOTS[0]) ?? assert.fail()
     await process.node.files.send(transport, { kind: 'snapshot-request', ...MESSAGE, snapshot: meta })
   },

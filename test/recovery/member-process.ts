@@ -2,7 +2,7 @@
 import { MemberId, type ClusterId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { FLOW } from '../../node-server/limits.ts'
-import { Lifecycle } from '../../node-server/node/lifecycle.ts'
+import { Lifecycle, type Running } from '../../node-server/node/lifecycle.ts'
 import type { Node } from '../../node-server/node/node.ts'
 import { DEFAULT_MAINTENANCE, type NodeOptions } from '../../node-server/node/options.ts'
 import { settled, VirtualClock } from '../../node-server/node/testing/virtual-clock.ts'
@@ -59,6 +59,7 @@ export class MemberProcess {
   readonly sent: Message[] = []
   readonly #end = Promise.withResolvers<void>()
   #handlers: TransportHandlers | undefined
+  #running: Running | undefined
 
   constructor(machine: Machine, promised: Promised, options: ProcessOptions = {}) {
     this.promised = promised
@@ -92,9 +93,14 @@ export class MemberProcess {
   }
 
   get node(): Node {
-    const node = this.lifecycle.running?.node
-    if (node === undefined) throw new Ended('there is no member')
-    return node
+    return this.running.node
+  }
+
+  /** Also when it has been stopped since. */
+  get running(): Running {
+    this.#running = this.lifecycle.running ?? this.#running
+    if (this.#running === undefined) throw new Ended('there is no member')
+    return this.#running
   }
 
   get handlers(): TransportHandlers {
