@@ -72,7 +72,7 @@ export function becomeSnapshot(progress: Progress): void {
   enter(progress, 'snapshot', LogIndex(Math.max(progress.next, progress.match + 1)))
 }
 
-/** Where the log begins now, which may be later than when the snapshot was asked for, it has one if it is not too old. */
+/** It has its snapshot: probe where the log begins now, which may be further on than when the snapshot was asked for. */
 export function snapshotDelivered(progress: Progress, base: LogIndex): void {
   enter(progress, 'probe', LogIndex(Math.max(progress.match, base) + 1))
 }
