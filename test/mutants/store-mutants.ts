@@ -313,16 +313,4 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     find: '(revision < store.revision ? revision : undefined)',
     replace: 'undefined',
   },
-  {
-    name: 'a range read in slices goes on in a store that was replaced',
-    file: `${NODE}/range-reads.ts`,
-    find: 'if (this.#node.store !== store) return undefined',
-    replace: '',
-  },
-  {
-    name: 'a compaction removes what is being read in slices',
-    file: `${MVCC}/compaction.ts`,
-    find: 'target > Math.min(maxTarget, store.purgeLimit)',
-    replace: 'target > maxTarget',
-  },
 ]
