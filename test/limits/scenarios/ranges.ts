@@ -1,11 +1,10 @@
 /** Long ranges beside puts: one answer with everything, again and again, and pages of what was. */
-import { keyOf, endOf, fill } from '../load.ts'
+import type { RangeRequest } from '../../../node-server/proto/generated/etcd/rpc.ts'
+import { PUT, RANGE, type Part } from '../../twin/methods.ts'
+import { secondsOf, type Cluster, type Member } from '../cluster.ts'
+import { endOf, fill, keyOf } from '../load.ts'
 import { NONE, SHOWN, timesEtcd, type Measure, type Scenario } from '../scenario.ts'
 import { PROBE, putsAlone, withPuts } from '../steady-puts.ts'
-import { secondsOf } from '../cluster.ts'
-import type { Cluster, Member } from '../cluster.ts'
-import { PUT, RANGE, type Part } from '../../twin/methods.ts'
-import type { RangeRequest } from '../../../node-server/proto/generated/etcd/rpc.ts'
 
 const KEYS = 300_000
 const PAGED_KEYS = 100_000
@@ -24,7 +23,7 @@ const MEASURES: Readonly<Record<Name, Measure>> = {
   failed: { what: 'puts that failed', unit: '', bound: NONE },
 }
 
-/** Full ranges one after the other, `part` beside the range itself. */
+/** The same range one time after the other; `part` is what it asks for beside the keys. */
 function inARow(name: string, what: string, part: (revision: bigint) => Part<RangeRequest>): Scenario<Name> {
   return {
     name,
