@@ -1,5 +1,5 @@
 /**
- * The physical half of compactions, at a pace of its own: a short turn, then a pause four times as long for everything else.
+ * The physical half of compactions, at a pace of its own: a short turn, then a pause twice as long for everything else.
  * That removes several times as much as a member can write in the same time, and requests hardly notice it. What is
  * removed waits in the store's write buffer as what is applied does; while there is no room in it, nothing is removed.
  *
@@ -14,7 +14,7 @@ import type { Hasher } from './hasher.ts'
 const TURN_MS = 1
 /** For a clock that stands still during a turn, as a simulation's does. */
 export const TURN_SLICES = 4
-export const PAUSE_MS = 4
+export const PAUSE_MS = 2
 
 export interface PurgeParts {
   readonly clock: Clock
