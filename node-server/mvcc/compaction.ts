@@ -132,7 +132,7 @@ function visitTombstone(
   before: Version | undefined,
 ): number {
   const bytes = store.buffer.get('history', historyKey(key, revision))
-  assert(bytes !== undefined, `the deletion of revision ${revision} is in the index`)
+  assert(bytes !== undefined, () => `the deletion of revision ${revision} is in the index`)
   const record = decodeRecord(bytes)
   // What its own txn had put has ended the version before that.
   const isBeforeGone = hiddenRevisionKey(record) !== undefined
