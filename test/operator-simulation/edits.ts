@@ -27,7 +27,9 @@ function resize(world: World): boolean {
 
 /** There and back: so soon that a step has just begun, or in the moment between its record and its first mutation. */
 function opposite(world: World): boolean {
-  const before = world.wantedReplicas()
+  const wanted = world.wantedReplicas()
+  // Not to an invalid edit, which would then stay: a RaftCluster that is deleted with one keeps its volumes.
+  const before = SIZES.includes(wanted) ? wanted : 3
   const back = (): void => world.edit({ replicas: before })
   if (world.random.chance(0.5)) world.schedule.after(5 + world.random.below(1500), back)
   else {
