@@ -11,7 +11,12 @@ import { successor } from '../../mvcc/slices.ts'
 import { validateRange } from '../../mvcc/validate.ts'
 import type { NodePort } from '../../node/ports.ts'
 import type { RangeProblem, RangeReads, RangeSink } from '../../node/range-reads.ts'
-import { RangeRequest, RangeStreamResponse, type RangeResponse } from '../../proto/generated/etcd/rpc.ts'
+import {
+  RangeRequest,
+  RangeRequest_SortTarget,
+  RangeStreamResponse,
+  type RangeResponse,
+} from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
 import { decode } from './method.ts'
 import { header } from './responses.ts'
@@ -88,7 +93,9 @@ async function sendCount({ node, stream, read }: Sending, request: RangeRequest)
 async function sendChunks({ node, stream, read }: Sending, request: RangeRequest): Promise<RpcStatus | undefined> {
   const total = request.limit === 0n ? Infinity : Number(request.limit)
   const readRevision = node.store.revision
-  let next = request.revision === 0n ? { ...request, revision: BigInt(readRevision) } : request
+  const revision = request.revision === 0n ? BigInt(readRevision) : request.revision
+  // In key order, whatever the target: a chunk that is sorted by itself does not end where the next begins.
+  let next: RangeRequest = { ...request, revision, sortTarget: RangeRequest_SortTarget.KEY }
   let limit = Math.min(FIRST_LIMIT, total)
   let count = 0
   for (;;) {
