@@ -76,8 +76,8 @@ function refusalOf(survivor: Candidate, answering: readonly Candidate[]): string
   const open = answering.find(({ status }) => isAhead(status, survivor.status) === undefined)
   if (open === undefined) return undefined
   const silent = [open, survivor].filter(({ status }) => status.lastTerm === undefined).map(({ name }) => name)
-  const todo = 'set spec.image to one that does, and delete these pods; their volumes stay'
-  return `whether ${open.name} has more than ${survivor.name} cannot be told: ${silent.join(' and ')} runs a version that does not say the term of its last entry: ${todo}`
+  const advice = 'set spec.image to one that does, and delete these pods; their volumes stay'
+  return `whether ${open.name} has more than ${survivor.name} cannot be told: ${silent.join(' and ')} runs a version that does not say the term of its last entry: ${advice}`
 }
 
 function recoverFrom(observed: Observed, survivor: Candidate, requestId: string): Plan {
