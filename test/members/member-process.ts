@@ -64,6 +64,8 @@ export class MemberProcess {
   /** All that its processes wrote, to both streams. */
   output = ''
   #child: ChildProcess | undefined
+  /** The process started last, also once it is over. */
+  #latest: ChildProcess | undefined
   readonly #launch: Launch | undefined
 
   constructor(name: string, ports: Ports, dataDirectory: string, launch?: Launch) {
@@ -120,6 +122,7 @@ export class MemberProcess {
     child.stderr?.on('data', note)
     child.once('close', () => (this.#child = undefined))
     this.#child = child
+    this.#latest = child
     return child
   }
 
@@ -140,12 +143,14 @@ export class MemberProcess {
     })
   }
 
+  /** How the process started last ended, or will; it may be over already. */
   async ended(): Promise<Exit> {
     const startMs = performance.now()
-    const child = this.#child
-    if (child === undefined) return { code: null, signal: null, afterMs: 0 }
-    await once(child, 'close', { signal: AbortSignal.timeout(START_TIMEOUT_MS) })
-    return { code: child.exitCode, signal: child.signalCode, afterMs: performance.now() - startMs }
+    if (this.#child !== undefined) {
+      await once(this.#child, 'close', { signal: AbortSignal.timeout(START_TIMEOUT_MS) })
+    }
+    const { exitCode = null, signalCode = null } = this.#latest ?? {}
+    return { code: exitCode, signal: signalCode, afterMs: performance.now() - startMs }
   }
 
   /** Ends this process, no other, and waits until it is gone. */
