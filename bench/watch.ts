@@ -7,9 +7,9 @@ import { systemClock } from '../lib/system-clock.ts'
 import { apply } from '../node-server/mvcc/apply.ts'
 import { MemoryBackend } from '../node-server/mvcc/memory-backend.ts'
 import { Store } from '../node-server/mvcc/store.ts'
-import { WatchHub } from '../node-server/node/watch-hub.ts'
-import type { WatchedKeys } from '../node-server/node/watch-index.ts'
-import type { WatchOutlet } from '../node-server/node/watch.ts'
+import { WatchHub } from '../node-server/node/watch/watch-hub.ts'
+import type { WatchedKeys } from '../node-server/node/watch/watch-index.ts'
+import type { WatchOutlet } from '../node-server/node/watch/watch.ts'
 import { PutRequest } from '../node-server/proto/generated/etcd/rpc.ts'
 
 const PUTS = Number(process.argv[2] ?? 20_000)

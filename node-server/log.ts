@@ -1,6 +1,6 @@
 /** The log of the program: JSON lines with zap's field names, as etcd writes them, or zap's lines for reading. */
 import { pino, type Logger } from 'pino'
-import type { LogConfig } from './config.ts'
+import type { LogConfig } from './config/config.ts'
 
 const DESCRIPTORS: Readonly<Record<string, number>> = { stdout: 1, stderr: 2 }
 

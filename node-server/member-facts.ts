@@ -1,8 +1,8 @@
 /** What metrics and probes want to know of a running member. */
 import type { AlarmFacts, MetricsFacts } from './api/admin/metrics.ts'
 import type { Alarms } from './mvcc/alarms.ts'
-import type { Lifecycle } from './node/lifecycle.ts'
-import type { WatchHub } from './node/watch-hub.ts'
+import type { Lifecycle } from './node/lifecycle/lifecycle.ts'
+import type { WatchHub } from './node/watch/watch-hub.ts'
 
 export interface RaisedAlarm {
   readonly memberId: bigint

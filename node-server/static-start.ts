@@ -1,10 +1,10 @@
 /** The start that etcd's flags describe: a cluster whose first members are all named, or one member more of a cluster that is there. */
-import { deriveClusterId, deriveMemberId } from './config-ids.ts'
-import type { Config } from './config.ts'
+import { deriveClusterId, deriveMemberId } from './config/member-ids.ts'
+import type { Config } from './config/config.ts'
 import { ClusterId, MemberId, parseId } from '../lib/ids.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import type { Member } from './mvcc/command.ts'
-import type { StartPlan } from './node/open.ts'
+import type { StartPlan } from './node/lifecycle/open.ts'
 import { decodePeerAnswer, encodeJson } from './node/peer-requests.ts'
 import type { TlsDialer } from './tls/dialer.ts'
 import { query } from './transport/query.ts'

@@ -1,7 +1,7 @@
 /**
  * Alarms: facts about members that the whole cluster acts upon, so they are replicated. NOSPACE: a member's store has
  * outgrown its quota, and nothing that needs room is taken. CORRUPT: members disagree about the data, and nothing is
- * changed any more. Who raises them: `node/quota.ts`, `node/corruption.ts`, or a client.
+ * changed any more. Who raises them: `node/maintenance/quota.ts`, `node/maintenance/corruption.ts`, or a client.
  *
  *   table `alarms`   member ID (8) ‖ alarm type (1) → nothing
  *

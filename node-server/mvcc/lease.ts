@@ -1,6 +1,6 @@
 /**
  * Leases as replicated state: which there are, what TTL each was granted, and which keys it holds. When one ends is not in
- * here: deadlines live in the leader's memory (`node/lessor.ts`), and reach the store as a revoke.
+ * here: deadlines live in the leader's memory (`node/lease/lessor.ts`), and reach the store as a revoke.
  *
  * Invariants: a key in `leaseKeys` is live, and its index record names that lease, and there is no live key with a lease
  * that is not there; so each key has at most one lease.

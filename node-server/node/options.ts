@@ -1,7 +1,7 @@
 /** How a member runs; main fills it from the flags. */
 import type { Clock } from '../../lib/clock.ts'
 import type { FlowLimits } from '../limits.ts'
-import type { AutoCompaction } from './auto-compaction.ts'
+import type { AutoCompaction } from './maintenance/auto-compaction.ts'
 import type { NodeObserver } from './observer.ts'
 
 export interface NodeLog {

@@ -4,8 +4,8 @@ import type { Result } from '../../lib/result.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
 import type { CommandKind } from '../mvcc/command.ts'
 import type { Store } from '../mvcc/store.ts'
-import type { HashedKeyValues, HashProblem } from './hasher.ts'
-import type { StoreCopy } from './store-copy.ts'
+import type { HashedKeyValues, HashProblem } from './maintenance/hasher.ts'
+import type { StoreCopy } from './maintenance/store-copy.ts'
 
 /** Why a request did not get its answer. The API's error table gives each its gRPC code and etcd's text. */
 export type NodeProblem =

@@ -4,7 +4,7 @@
  */
 import { unreachable } from '../../lib/assert.ts'
 import { LogIndex, Term, formatId } from '../../lib/ids.ts'
-import { newestStore, receivedPath, receivedSnapshots, storeName, storePath } from '../node/store-name.ts'
+import { newestStore, receivedPath, receivedSnapshots, storeName, storePath } from '../node/maintenance/store-name.ts'
 import { memberPaths, readIdentity, type MemberPaths, type StoredIdentity } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
 import { lockDirectory } from '../storage/lock.ts'

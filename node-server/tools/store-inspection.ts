@@ -14,7 +14,7 @@ import { isRemovedMember, listMembers } from '../mvcc/members.ts'
 import { readMeta } from '../mvcc/meta.ts'
 import { readCurrent } from '../mvcc/read.ts'
 import { Store } from '../mvcc/store.ts'
-import { decodeConfiguration, decodeHistoryRow } from '../node/configuration.ts'
+import { decodeConfiguration, decodeHistoryRow } from '../node/membership/configuration.ts'
 import { checkRows, checkTables, malformed, rows } from './store-tables.ts'
 import type { ToolIo } from './tool-io.ts'
 

@@ -8,7 +8,7 @@ import { memberPaths, readIdentity } from '../storage/data-directory.ts'
 import { realDisk } from '../storage/disk.ts'
 import { realVolume } from '../storage/volume.ts'
 import { lockDirectory } from '../storage/lock.ts'
-import { openStore } from '../node/snapshots.ts'
+import { openStore } from '../node/maintenance/snapshots.ts'
 import { listMembers } from '../mvcc/members.ts'
 import { COMPACTED, dataDirectory, KEYS, REVISION, snapshotOf, temporary, tool } from './testing/tool-run.ts'
 

@@ -10,7 +10,7 @@
  */
 import { parseArgs } from 'node:util'
 import { err, ok, type Result } from '../../lib/result.ts'
-import { parseDurationMs } from '../../node-server/flags/duration.ts'
+import { parseDurationMs } from '../../node-server/config/duration.ts'
 import { hasEtcdctl } from './etcdctl.ts'
 import { inWords as tortureInWords, tortureFor } from '../torture/seeds.ts'
 import { inWords, runChaos, type RunOptions } from './run.ts'

@@ -22,7 +22,11 @@ import {
 import { decodeHistoryKey, decodeRecord, decodeRevisionKey } from '../../node-server/mvcc/key-index.ts'
 import { decodeStoredRevision, encodePut, valueOf, withoutValue } from '../../node-server/mvcc/key-value.ts'
 import { decodeMeta, encodeMeta, NEW_STORE_META } from '../../node-server/mvcc/meta.ts'
-import { decodeConfiguration, decodeHistoryRow, encodeConfiguration } from '../../node-server/node/configuration.ts'
+import {
+  decodeConfiguration,
+  decodeHistoryRow,
+  encodeConfiguration,
+} from '../../node-server/node/membership/configuration.ts'
 import { decodePeerAnswer, decodePeerRequest, encodeJson } from '../../node-server/node/peer-requests.ts'
 import { encodeBatch, findLaterBatch, isTorn, readBatch } from '../../node-server/storage/record.ts'
 import { decodeMessages, encodeMessages } from '../../node-server/transport/codec.ts'

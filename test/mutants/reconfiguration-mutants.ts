@@ -7,7 +7,7 @@ const NODE = 'node-server/node'
 export const RECONFIGURATION_MUTANTS: readonly Mutant[] = [
   {
     name: 'who was heard from lately counts in a change',
-    file: `${NODE}/change-members.ts`,
+    file: `${NODE}/membership/change-members.ts`,
     find: 'const refused = judge(answered)',
     replace:
       'const lately = node.raftStatus().peers.filter((peer) => peer.isActive)\n    const refused = judge(new Set([node.memberId, ...lately.map(({ id }) => id)]))',
@@ -26,7 +26,7 @@ export const RECONFIGURATION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'leadership is handed to a member that does not answer',
-    file: `${NODE}/move-leadership.ts`,
+    file: `${NODE}/membership/move-leadership.ts`,
     find: 'if (answered.has(target)) return begin',
     replace: 'return begin',
   },

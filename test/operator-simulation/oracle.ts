@@ -3,7 +3,7 @@
  * by what it has read last, and by what the API server holds; what members refuse is no excuse for having asked.
  */
 import type { AdminStatus } from '../../lib/admin-api.ts'
-import { quorumOf } from '../../node-server/node/fence.ts'
+import { quorumOf } from '../../node-server/node/membership/fence.ts'
 import { formerPod, formerVolumeGone, ordinalOf } from './former-members.ts'
 import { conditionOf } from './kubelet.ts'
 import { at, isEqual, type Json, listAt, numberAt, textAt, valueAt } from './json.ts'

@@ -10,7 +10,7 @@
 import type { AdminChange, AdminError, AdminStatus, MembershipRequest, RecoverRequest } from '../../lib/admin-api.ts'
 import { LogIndex, MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
-import { quorumOf, refuse, type RequestedChange } from '../../node-server/node/fence.ts'
+import { quorumOf, refuse, type RequestedChange } from '../../node-server/node/membership/fence.ts'
 import type { Disk, MemberProcess } from './member-process.ts'
 import type { World } from './world.ts'
 
@@ -186,7 +186,7 @@ export class RaftCluster {
     return ok(result)
   }
 
-  /** The asked member goes on alone with what it has, as node-server/node/lifecycle.ts does it. */
+  /** The asked member goes on alone with what it has, as node-server/node/lifecycle/lifecycle.ts does it. */
   recover(request: RecoverRequest, { disk, isCutOff }: MemberProcess): Change {
     const { operationId, clusterId, memberId } = request
     if (disk.clusterId !== clusterId || disk.memberId !== memberId) return refused('Conflict', 'another member')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openDataDirectory } from '../../node-server/node/open.ts'
+import { openDataDirectory } from '../../node-server/node/lifecycle/open.ts'
 import { VirtualClock } from '../../node-server/node/testing/virtual-clock.ts'
 import { readIdentity } from '../../node-server/storage/data-directory.ts'
 import { encodeBatch, readBatch } from '../../node-server/storage/record.ts'

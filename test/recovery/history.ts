@@ -8,11 +8,11 @@ import { encodeCommand, type Command } from '../../node-server/mvcc/command.ts'
 import { hashState } from '../../node-server/mvcc/hash.ts'
 import type { Store } from '../../node-server/mvcc/store.ts'
 import { opDelete, opPut, putRequest, txnRequest } from '../../node-server/mvcc/testing/requests.ts'
-import { Applier, type Outcome } from '../../node-server/node/applier.ts'
-import { decodeConfiguration } from '../../node-server/node/configuration.ts'
-import { createDataDirectory } from '../../node-server/node/open.ts'
-import { openStore } from '../../node-server/node/snapshots.ts'
-import { Waiters } from '../../node-server/node/waiters.ts'
+import { Applier, type Outcome } from '../../node-server/node/apply/applier.ts'
+import { decodeConfiguration } from '../../node-server/node/membership/configuration.ts'
+import { createDataDirectory } from '../../node-server/node/lifecycle/open.ts'
+import { openStore } from '../../node-server/node/maintenance/snapshots.ts'
+import { Waiters } from '../../node-server/node/replica/waiters.ts'
 import {
   CompactionRequest,
   DeleteRangeRequest,

@@ -4,7 +4,7 @@
  */
 import type { AdminChange, AdminError, AdminStatus, MembershipRequest } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
-import type { AdminPort } from '../../node-server/node/admin-port.ts'
+import type { AdminPort } from '../../node-server/node/lifecycle/admin-port.ts'
 import { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
 import type { SimulatedMember } from './member.ts'
 import { demand } from './oracle.ts'

@@ -1,6 +1,6 @@
 /** Breaks things, ten times a second, as the mixture of the run says; and afterwards ends all of it. */
 import { MemberId, type ClusterId } from '../../lib/ids.ts'
-import type { StartPlan } from '../../node-server/node/open.ts'
+import type { StartPlan } from '../../node-server/node/lifecycle/open.ts'
 import { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
 import type { Administrator } from './administrator.ts'
 import { DATA_DIRECTORY, OTHER_CLUSTER } from './cluster-id.ts'

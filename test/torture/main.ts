@@ -7,7 +7,7 @@
  */
 import { parseArgs } from 'node:util'
 import { err, ok, type Result } from '../../lib/result.ts'
-import { parseDurationMs } from '../../node-server/flags/duration.ts'
+import { parseDurationMs } from '../../node-server/config/duration.ts'
 import { inWords, tortureFor, type SeedsOptions } from './seeds.ts'
 
 function parseOptions(args: readonly string[]): Result<SeedsOptions, string> {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { classOf } from '../../node-server/flags/flag.ts'
-import { FLAGS, flagOf, isFlag } from '../../node-server/flags/table.ts'
+import { classOf } from '../../node-server/config/flag.ts'
+import { FLAGS, flagOf, isFlag } from '../../node-server/config/table.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const text = (path: string): string => readFileSync(join(ROOT, path), 'utf8')

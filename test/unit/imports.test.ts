@@ -55,7 +55,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'node-server/node',
     'node-server/proto',
     'node-server/tools',
-    'node-server/config-urls.ts',
+    'node-server/config/urls.ts',
     'node-server/static-start.ts',
   ],
   'node-server': ['lib', 'node-server'],

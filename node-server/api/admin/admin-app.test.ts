@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, test } from 'node:test'
 import type { AdminChange, AdminStatus, MembershipRequest } from '../../../lib/admin-api.ts'
 import { err, ok } from '../../../lib/result.ts'
-import type { AdminPort } from '../../node/admin-port.ts'
+import type { AdminPort } from '../../node/lifecycle/admin-port.ts'
 import { adminApp } from './admin-app.ts'
 import { refusal } from './authorize.ts'
 

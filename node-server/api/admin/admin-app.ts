@@ -6,7 +6,7 @@
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express'
 import { ADMIN_PATHS, ADMIN_STATUS_CODES, type AdminError } from '../../../lib/admin-api.ts'
 import type { Result } from '../../../lib/result.ts'
-import type { AdminPort } from '../../node/admin-port.ts'
+import type { AdminPort } from '../../node/lifecycle/admin-port.ts'
 import { refusal } from './authorize.ts'
 import {
   parseBootstrap,

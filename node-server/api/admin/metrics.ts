@@ -6,7 +6,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { AdminStatus } from '../../../lib/admin-api.ts'
 import type { NodeObserver } from '../../node/observer.ts'
-import type { WatchCounts } from '../../node/watch-hub.ts'
+import type { WatchCounts } from '../../node/watch/watch-hub.ts'
 import type { CallObserver, Method, RpcCode } from '../../grpc/service.ts'
 import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION, VERSION } from '../../version.ts'
 

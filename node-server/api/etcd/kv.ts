@@ -9,7 +9,7 @@ import type { StoreError } from '../../mvcc/errors.ts'
 import { isReadOnlyTxn, txn } from '../../mvcc/txn.ts'
 import { validateDeleteRange, validatePut, validateRange, validateTxn } from '../../mvcc/validate.ts'
 import type { NodePort, RequestKind } from '../../node/ports.ts'
-import { RangeReads } from '../../node/range-reads.ts'
+import { RangeReads } from '../../node/replica/range-reads.ts'
 import {
   CompactionRequest,
   DeleteRangeRequest,

@@ -5,7 +5,7 @@ import type { Clock } from '../../../lib/clock.ts'
 import type { ServiceTable } from '../../grpc/service.ts'
 import { listAlarms } from '../../mvcc/alarms.ts'
 import type { NodePort } from '../../node/ports.ts'
-import { DEFAULT_QUOTA_BYTES } from '../../node/quota.ts'
+import { DEFAULT_QUOTA_BYTES } from '../../node/maintenance/quota.ts'
 import {
   AlarmRequest,
   AlarmType,

@@ -4,7 +4,7 @@
  */
 import type { RangeResult } from '../../mvcc/results.ts'
 import type { NodePort } from '../../node/ports.ts'
-import type { RangeSink } from '../../node/range-reads.ts'
+import type { RangeSink } from '../../node/replica/range-reads.ts'
 import { RangeResponse } from '../../proto/generated/etcd/rpc.ts'
 import { header } from './responses.ts'
 

@@ -10,7 +10,7 @@ import type { RangeResult } from '../../mvcc/results.ts'
 import { successor } from '../../mvcc/slices.ts'
 import { validateRange } from '../../mvcc/validate.ts'
 import type { NodePort } from '../../node/ports.ts'
-import type { RangeProblem, RangeReads, RangeSink } from '../../node/range-reads.ts'
+import type { RangeProblem, RangeReads, RangeSink } from '../../node/replica/range-reads.ts'
 import {
   RangeRequest,
   RangeRequest_SortTarget,

@@ -1,6 +1,6 @@
 /** How the Watch service runs; main fills it from the flags. */
 import { OUTBOX_BYTES } from './outbox.ts'
-import type { WatchHub } from '../../node/watch-hub.ts'
+import type { WatchHub } from '../../node/watch/watch-hub.ts'
 
 export interface WatchOptions {
   /** Between two answers to a watch with progress_notify that nothing happens to; less than 100 ms counts as 100 ms. */

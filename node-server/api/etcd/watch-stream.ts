@@ -4,9 +4,9 @@ import { unreachable } from '../../../lib/assert.ts'
 import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
 import { textOfBytes } from '../../mvcc/byte-text.ts'
 import type { NodePort } from '../../node/ports.ts'
-import type { WatchHub } from '../../node/watch-hub.ts'
-import type { WatchedKeys } from '../../node/watch-index.ts'
-import type { Watch, WatchOutlet } from '../../node/watch.ts'
+import type { WatchHub } from '../../node/watch/watch-hub.ts'
+import type { WatchedKeys } from '../../node/watch/watch-index.ts'
+import type { Watch, WatchOutlet } from '../../node/watch/watch.ts'
 import {
   WatchCreateRequest_FilterType as FilterType,
   WatchRequest,

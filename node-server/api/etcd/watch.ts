@@ -6,7 +6,7 @@
 import type { Clock } from '../../../lib/clock.ts'
 import type { CallContext, RpcStatus, ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
-import { WatchHub } from '../../node/watch-hub.ts'
+import { WatchHub } from '../../node/watch/watch-hub.ts'
 import { statusOf } from './errors.ts'
 import { LeaderMonitor } from './leader-monitor.ts'
 import { refusal } from './method.ts'

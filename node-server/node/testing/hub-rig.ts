@@ -4,9 +4,9 @@ import type { Clock } from '../../../lib/clock.ts'
 import { MemoryBackend, type MemoryFiles } from '../../mvcc/memory-backend.ts'
 import { Store } from '../../mvcc/store.ts'
 import { Event, KeyValue } from '../../proto/generated/etcd/kv.ts'
-import { DEFAULT_WATCH_LIMITS, WatchHub } from '../watch-hub.ts'
-import type { WatchedKeys } from '../watch-index.ts'
-import type { Watch, WatchOutlet, WatchSpec } from '../watch.ts'
+import { DEFAULT_WATCH_LIMITS, WatchHub } from '../watch/watch-hub.ts'
+import type { WatchedKeys } from '../watch/watch-index.ts'
+import type { Watch, WatchOutlet, WatchSpec } from '../watch/watch.ts'
 
 /** Each look at it finds that the slice has used up its time, so that work is cut as finely as it can be. */
 function hurriedClock(): Clock {

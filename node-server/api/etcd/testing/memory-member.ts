@@ -7,7 +7,7 @@ import { compactSlice } from '../../../mvcc/compaction.ts'
 import { getLease, keysOfLease, listLeases } from '../../../mvcc/lease.ts'
 import { MemoryBackend } from '../../../mvcc/memory-backend.ts'
 import { Store } from '../../../mvcc/store.ts'
-import { Hasher } from '../../../node/hasher.ts'
+import { Hasher } from '../../../node/maintenance/hasher.ts'
 import type { Member, MemberChange, NodePort, NodeProblem, NodeStatus } from '../../../node/ports.ts'
 
 const OWN_ID = MemberId(0x8e9e05c52164694dn)

@@ -1,0 +1,196 @@
+/**
+ * Committed entries change the store, in order, and whoever waits for one gets its result. The store's write buffer goes
+ * to its backend in the background.
+ */
+import { assert, unreachable } from '../../../lib/assert.ts'
+import { MalformedBytes } from '../../../lib/bytes.ts'
+import type { ClusterId, Term } from '../../../lib/ids.ts'
+import { err, ok, type Result } from '../../../lib/result.ts'
+import type { AdminChange } from '../../../lib/admin-api.ts'
+import { apply, type ApplyResult } from '../../mvcc/apply.ts'
+import { decodeCommand, type Command, type Member, type StoreCommand } from '../../mvcc/command.ts'
+import { Committer } from '../../mvcc/committer.ts'
+import { getOperation, recordOperation } from '../../mvcc/members.ts'
+import type { AppliedResult, LeaseResult } from '../../mvcc/results.ts'
+import { advanceApplied, type Store } from '../../mvcc/store.ts'
+import type { ConfigChange, Entry } from '../../raft/message.ts'
+import type { Refusal } from '../membership/fence.ts'
+import { applyAttributes, applyLeaveJoint, applyMembership } from '../membership/membership.ts'
+import type { NodeOptions } from '../options.ts'
+import type { NodeProblem } from '../ports.ts'
+import type { Waiters } from '../replica/waiters.ts'
+
+/** What a waiter gets: the store's answer, a membership outcome, or the reason why there is none. */
+export type Outcome =
+  | { readonly kind: 'applied'; readonly result: ApplyResult }
+  | { readonly kind: 'membership'; readonly outcome: Result<AdminChange, Refusal> }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'problem'; readonly problem: NodeProblem }
+
+/** So much is applied at once, and then everything else has its turn. One entry is never parted. */
+const SLICE_MS = 5
+const SLICE_ENTRIES = 64
+
+export interface ApplierEvents {
+  /** A config entry: Raft's configuration changes with it. */
+  onConfigChange(entry: Entry, change: ConfigChange): void
+  onMembersChanged(): void
+  /** The first entry of a term: what the terms before it committed is applied. */
+  onTermBegan(term: Term): void
+  onLease(result: LeaseResult): void
+}
+
+export class Applier {
+  readonly #clusterId: ClusterId
+  readonly #waiters: Waiters<Outcome>
+  readonly #options: NodeOptions
+  readonly #events: ApplierEvents
+  readonly #onFatal: (error: unknown) => void
+  #store: Store
+  #committer: Committer
+
+  constructor(
+    parts: {
+      store: Store
+      clusterId: ClusterId
+      waiters: Waiters<Outcome>
+      options: NodeOptions
+      onFatal: (error: unknown) => void
+    },
+    events: ApplierEvents,
+  ) {
+    this.#store = parts.store
+    this.#clusterId = parts.clusterId
+    this.#waiters = parts.waiters
+    this.#options = parts.options
+    this.#onFatal = parts.onFatal
+    this.#events = events
+    this.#committer = this.#createCommitter()
+  }
+
+  get store(): Store {
+    return this.#store
+  }
+
+  async apply(entries: readonly Entry[]): Promise<void> {
+    if (entries.length === 0) return
+    const { clock, observer, slowApplyMs } = this.#options
+    const started = clock.monotonicMs()
+    let slice = { startedMs: started, entries: 0 }
+    for (const entry of entries) {
+      if (entry.index <= this.store.appliedIndex) continue // applied before the restart
+      if (slice.entries >= SLICE_ENTRIES || clock.monotonicMs() - slice.startedMs >= SLICE_MS) {
+        await new Promise<void>((resolve) => clock.soon(resolve)) // heartbeats and reads have their turn
+        slice = { startedMs: clock.monotonicMs(), entries: 0 }
+      }
+      if (this.store.isSaturated) await this.store.commit()
+      this.#applyOne(entry)
+      slice.entries += 1
+    }
+    if (clock.monotonicMs() - started > slowApplyMs) observer.slowApply()
+    this.#committer.noteApplied()
+  }
+
+  /** The store was changed beside the entries: that goes to the disk like what they change. */
+  noteChanged(): void {
+    this.#committer.noteApplied()
+  }
+
+  /** Another store takes the place of the first: a snapshot was installed. */
+  replaceStore(store: Store): void {
+    this.#committer.stop()
+    this.#store = store
+    this.#committer = this.#createCommitter()
+  }
+
+  #createCommitter(): Committer {
+    const { clock, observer } = this.#options
+    return new Committer(this.#store, clock, this.#onFatal, (seconds) => observer.backendCommit(seconds))
+  }
+
+  #applyOne(entry: Entry): void {
+    const position = { index: entry.index, term: entry.term }
+    if (entry.data.length === 0) {
+      if (entry.kind === 'config') this.#events.onConfigChange(entry, applyLeaveJoint(this.store, entry.index))
+      advanceApplied(this.store, position)
+      if (entry.kind === 'normal') this.#events.onTermBegan(entry.term)
+      return
+    }
+    const command = this.#decode(entry)
+    if (isStoreCommand(command)) {
+      assert(entry.kind === 'normal', 'a config entry is a membership command')
+      const result = apply(this.store, position, command)
+      if (result.ok && isLeaseResult(result.value)) this.#events.onLease(result.value)
+      this.#waiters.settle(command.requestId, { kind: 'applied', result })
+      return
+    }
+    const outcome = this.#applyAdministration(entry, command)
+    advanceApplied(this.store, position)
+    this.#waiters.settle(command.requestId, outcome)
+  }
+
+  #applyAdministration(entry: Entry, command: Exclude<Command, StoreCommand>): Outcome {
+    switch (command.kind) {
+      case 'membership': {
+        const { change, outcome } = applyMembership(this.store, entry.index, this.#clusterId, command)
+        this.#events.onConfigChange(entry, change)
+        if (change.kind !== 'none') this.#events.onMembersChanged()
+        return { kind: 'membership', outcome }
+      }
+      case 'member-attributes':
+        return this.#applyAttributes(command.member)
+      case 'operation-result':
+        if (getOperation(this.store, command.operationId) === undefined) {
+          recordOperation(this.store, entry.index, command.operationId, command.result)
+        }
+        return { kind: 'done' }
+      default:
+        return unreachable(command)
+    }
+  }
+
+  #applyAttributes(member: Member): Outcome {
+    const problem = applyAttributes(this.store, member)
+    if (problem !== undefined) return problemOf(problem)
+    this.#events.onMembersChanged()
+    return { kind: 'done' }
+  }
+
+  /** Every member reads the same bytes: those that nobody can read are a bug, not an answer. */
+  #decode(entry: Entry): Command {
+    try {
+      return decodeCommand(entry.data)
+    } catch (error) {
+      if (!(error instanceof MalformedBytes)) throw error
+      throw new Error(`entry ${entry.index} (term ${entry.term}) is not a command of this version`, { cause: error })
+    }
+  }
+}
+
+const STORE_COMMANDS: ReadonlySet<Command['kind']> = new Set<StoreCommand['kind']>([
+  'put',
+  'delete-range',
+  'txn',
+  'compact',
+  'alarm',
+  'lease-grant',
+  'lease-revoke',
+])
+
+function isStoreCommand(command: Command): command is StoreCommand {
+  return STORE_COMMANDS.has(command.kind)
+}
+
+function isLeaseResult(result: AppliedResult): result is LeaseResult {
+  return result.kind === 'lease-grant' || result.kind === 'lease-revoke'
+}
+
+export function problemOf(problem: NodeProblem): Outcome {
+  return { kind: 'problem', problem }
+}
+
+/** The store's answer, for those who asked the store something. */
+export function applied(outcome: Outcome): Result<ApplyResult, NodeProblem> {
+  if (outcome.kind === 'applied') return ok(outcome.result)
+  return err(outcome.kind === 'problem' ? outcome.problem : 'stopped')
+}

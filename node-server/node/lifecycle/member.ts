@@ -1,0 +1,164 @@
+/** One running member as the APIs see it: NodePort for etcd's, the leader's duties for both. */
+import { formatId, type ClusterId, type MemberId } from '../../../lib/ids.ts'
+import { err, ok, type Result } from '../../../lib/result.ts'
+import type { ApplyResult } from '../../mvcc/apply.ts'
+import type { Store } from '../../mvcc/store.ts'
+import type { HashedKeyValues, HashProblem } from '../maintenance/hasher.ts'
+import type { LeaderDuties } from './leader-duties.ts'
+import type { Node } from '../replica/node.ts'
+import type {
+  Caller,
+  LeaseTimeToLive,
+  Member,
+  MemberChange,
+  NodePort,
+  NodeProblem,
+  NodeStatus,
+  RequestKind,
+} from '../ports.ts'
+import type { StoreCopy } from '../maintenance/store-copy.ts'
+
+type MemberAnswer = Result<{ readonly member: Member | undefined; readonly members: readonly Member[] }, NodeProblem>
+
+export class MemberPort implements NodePort {
+  readonly #node: Node
+  readonly #duties: LeaderDuties
+
+  constructor(node: Node, duties: LeaderDuties) {
+    this.#node = node
+    this.#duties = duties
+  }
+
+  get clusterId(): ClusterId {
+    return this.#node.clusterId
+  }
+
+  get memberId(): MemberId {
+    return this.#node.memberId
+  }
+
+  get store(): Store {
+    return this.#node.store
+  }
+
+  get quotaBytes(): number {
+    return this.#node.options.quotaBytes
+  }
+
+  status(): NodeStatus {
+    return this.#node.status()
+  }
+
+  members(): readonly Member[] {
+    return this.#node.members()
+  }
+
+  onApplied(listener: () => void): () => void {
+    return this.#node.onApplied(listener)
+  }
+
+  propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
+    return this.#node.propose(kind, request, caller)
+  }
+
+  linearizableBarrier(): Promise<Result<void, NodeProblem>> {
+    return this.#node.linearizableBarrier()
+  }
+
+  hashKeyValues(revision: number): Promise<Result<HashedKeyValues, HashProblem>> {
+    return this.#node.hasher.hashKeyValues(revision)
+  }
+
+  hashTables(): Promise<Result<number, HashProblem>> {
+    return this.#node.hasher.hashTables()
+  }
+
+  defragment(): Promise<void> {
+    return this.#node.files.defragment()
+  }
+
+  copyStore(): Promise<Result<StoreCopy, NodeProblem>> {
+    return this.#node.files.copy()
+  }
+
+  get minLeaseTtlSeconds(): number {
+    return this.#node.lessor.minTtlSeconds
+  }
+
+  newLeaseId(): bigint {
+    return this.#node.newLeaseId()
+  }
+
+  renewLease(id: bigint): Promise<Result<number | undefined, NodeProblem>> {
+    return this.#duties.leases.renew(id)
+  }
+
+  leaseTimeToLive(id: bigint, withKeys: boolean): Promise<Result<LeaseTimeToLive | undefined, NodeProblem>> {
+    return this.#duties.leases.timeToLive(id, withKeys)
+  }
+
+  leaseIds(): readonly bigint[] {
+    return this.#duties.leases.ids()
+  }
+
+  async changeMember(change: MemberChange): Promise<MemberAnswer> {
+    if (change.kind === 'update') return this.#update(change)
+    const request =
+      change.kind === 'add'
+        ? { ...change, name: '' }
+        : change.kind === 'promote'
+          ? { kind: change.kind, memberId: formatId(change.memberId), maxLagEntries: undefined }
+          : { kind: change.kind, memberId: formatId(change.memberId) }
+    const result = await this.#duties.change({
+      kind: 'change',
+      operationId: '',
+      expectedConfigIndex: undefined,
+      change: request,
+    })
+    if (!result.ok) return err(result.error.problem)
+    const seen = await this.#seesConfig(result.value.configIndex)
+    if (seen.ok) return this.#answer(BigInt(`0x${result.value.memberId}`))
+    if (change.kind !== 'remove' || change.memberId !== this.memberId) return seen
+    // Nobody tells this member what it has just been told to its face.
+    return ok({ member: undefined, members: this.members().filter(({ id }) => id !== this.memberId) })
+  }
+
+  async moveLeader(target: MemberId): Promise<Result<void, NodeProblem>> {
+    const { leader } = this.#node.status()
+    if (leader !== this.memberId) return err('not-leader')
+    const memberId = formatId(target)
+    const result = await this.#duties.transferLeader({
+      kind: 'transfer-leader',
+      operationId: '',
+      expectedConfigIndex: undefined,
+      memberId,
+    })
+    return result.ok ? ok(undefined) : err(result.error.problem)
+  }
+
+  async #update(change: Extract<MemberChange, { kind: 'update' }>): Promise<MemberAnswer> {
+    const known = this.members().find(({ id }) => id === change.memberId)
+    if (known === undefined) return err('member-not-found')
+    const isTaken = this.members().some(
+      ({ id, peerURLs }) => id !== change.memberId && peerURLs.some((url) => change.peerURLs.includes(url)),
+    )
+    if (isTaken) return err('peer-urls-exist')
+    const member = { ...known, name: '', clientURLs: [], peerURLs: change.peerURLs }
+    const outcome = await this.#node.proposeCommand({
+      kind: 'member-attributes',
+      requestId: this.#node.nextRequestId(),
+      member,
+    })
+    return outcome.kind === 'problem' ? err(outcome.problem) : this.#answer(change.memberId)
+  }
+
+  /** The leader has applied the change; the answer is read here, so wait until this member has too. */
+  async #seesConfig(configIndex: number): Promise<Result<void, NodeProblem>> {
+    return this.store.appliedIndex < configIndex ? this.#node.linearizableBarrier() : ok(undefined)
+  }
+
+  #answer(id: bigint): MemberAnswer {
+    const members = this.members()
+    return ok({ member: members.find((member) => member.id === id), members })
+  }
+}

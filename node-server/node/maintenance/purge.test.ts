@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from '../../../lib/testing/manual-clock.ts'
+import { COMMIT_DELAY_MS, COMMIT_WRITES, Committer } from '../../mvcc/committer.ts'
+import { SLICE_ROWS } from '../../mvcc/compaction.ts'
+import { MemoryBackend } from '../../mvcc/memory-backend.ts'
+import { Store } from '../../mvcc/store.ts'
+import { compactTo, put } from '../../mvcc/testing/requests.ts'
+import { Hasher } from './hasher.ts'
+import { PAUSE_MS, Purge, TURN_SLICES } from './purge.ts'
+
+const FIRST = Buffer.of(0)
+const TURN_ROWS = TURN_SLICES * SLICE_ROWS
+
+function unexpected(error: unknown): never {
+  throw error
+}
+
+class Rig {
+  readonly clock = new ManualClock()
+  readonly hasher: Hasher
+  readonly purge: Purge
+  store: Store
+  timers = 0
+
+  constructor(store: Store, hashesCompactions = false) {
+    this.store = store
+    const setTimer: ManualClock['setTimer'] = (delayMs, fire) => {
+      this.timers += 1
+      return this.clock.setTimer(delayMs, fire)
+    }
+    const { clock } = this
+    this.hasher = new Hasher(() => this.store, clock, hashesCompactions)
+    const committer = new Committer(store, clock, unexpected)
+    this.purge = new Purge({
+      clock: { monotonicMs: () => clock.monotonicMs(), wallMs: () => clock.wallMs(), soon: unexpected, setTimer },
+      hasher: this.hasher,
+      currentStore: () => this.store,
+      onRemoved: () => committer.noteApplied(),
+      onFatal: unexpected,
+    })
+  }
+
+  get superseded(): number {
+    return this.store.buffer.count('history', FIRST, undefined)
+  }
+}
+
+async function filled(versions: number, backend = new MemoryBackend()): Promise<Store> {
+  const store = new Store(backend)
+  for (let i = 0; i < versions; i++) put(store, `k${i % 50}`, `v${i}`)
+  await store.commit()
+  return store
+}
+
+test('a compaction is through after a turn for every few hundred changes, and then on the disk, with nobody writing', async () => {
+  const store = await filled(20 * TURN_ROWS)
+  const rig = new Rig(store)
+  compactTo(store, store.revision)
+  rig.purge.wake()
+  await rig.clock.advance(20 * PAUSE_MS)
+  assert.equal(rig.superseded, 0)
+  assert.equal(rig.timers, 20)
+  await rig.clock.advance(COMMIT_DELAY_MS)
+  assert.equal(new Store(store.backend).meta.purgedRevision, store.revision)
+  assert.equal(store.backend.count('revisions', FIRST, undefined), 50)
+})
+
+test('with nothing to remove it does nothing, however often it is asked', async () => {
+  const store = await filled(10)
+  const rig = new Rig(store)
+  rig.purge.wake()
+  compactTo(store, 5)
+  rig.purge.wake()
+  await rig.clock.advance(PAUSE_MS)
+  assert.equal(rig.timers, 1)
+  rig.purge.wake()
+  await rig.clock.advance(1000)
+  assert.equal(rig.timers, 1)
+})
+
+test('while a commit is under way it removes what the next one takes and no more', async () => {
+  const { promise: isWritten, resolve: write } = Promise.withResolvers<void>()
+  let delay = Promise.resolve()
+  const versions = 2 * COMMIT_WRITES
+  const store = await filled(versions, new MemoryBackend({ beforeCommit: () => delay }))
+  const rig = new Rig(store)
+  delay = isWritten
+  compactTo(store, store.revision)
+  rig.purge.wake()
+  await rig.clock.advance(10_000)
+  assert.ok(store.isCommitting)
+  const { pendingWrites } = store.buffer
+  assert.ok(pendingWrites >= COMMIT_WRITES && pendingWrites < COMMIT_WRITES + 2 * SLICE_ROWS, `${pendingWrites}`)
+  assert.ok(rig.superseded > 0)
+  write()
+  await rig.clock.advance(10_000)
+  assert.equal(rig.superseded, 0)
+})
+
+test('a snapshot that takes the place of the store in the middle is purged from where it is itself', async () => {
+  const before = await filled(3 * TURN_ROWS)
+  const rig = new Rig(before)
+  compactTo(before, before.revision)
+  rig.purge.wake()
+  await rig.clock.advance(2 * PAUSE_MS)
+  assert.ok(rig.superseded > 0)
+  rig.store = await filled(4 * TURN_ROWS)
+  compactTo(rig.store, rig.store.revision)
+  await rig.clock.advance(1000)
+  assert.equal(rig.superseded, 0)
+})
+
+test('what a compaction leaves is hashed before anything of it goes', async () => {
+  const store = await filled(2 * TURN_ROWS)
+  const rig = new Rig(store, true)
+  const before = rig.hasher.hashKeyValues(0)
+  await rig.clock.advance(1000)
+  const expected = await before
+  compactTo(store, store.revision)
+  rig.purge.wake()
+  await rig.clock.advance(1000)
+  assert.ok(rig.superseded > 0, 'nobody has said that the hash is there')
+  rig.purge.wake()
+  await rig.clock.advance(1000)
+  assert.equal(rig.superseded, 0)
+  assert.ok(expected.ok)
+  assert.equal(rig.hasher.ofCompactions[0]?.hash, expected.value.hash)
+})
+
+test('once stopped it removes nothing more', async () => {
+  const store = await filled(2 * TURN_ROWS)
+  const rig = new Rig(store)
+  compactTo(store, store.revision)
+  rig.purge.wake()
+  await rig.clock.advance(PAUSE_MS)
+  const { superseded } = rig
+  rig.purge.stop()
+  rig.purge.wake()
+  await rig.clock.advance(1000)
+  assert.equal(rig.superseded, superseded)
+})

@@ -1,0 +1,79 @@
+/**
+ * The physical half of compactions, at a pace of its own: a short turn, then a pause twice as long for everything else.
+ * That removes several times as much as a member can write in the same time, and requests hardly notice it. What is
+ * removed waits in the store's write buffer as what is applied does; while there is no room in it, nothing is removed.
+ *
+ * Invariant: what was under way in a store ends with that store. How far a compaction has come stands in the store itself.
+ */
+import type { Clock, Timer } from '../../../lib/clock.ts'
+import { COMMIT_WRITES } from '../../mvcc/committer.ts'
+import { compactSlice, purgeTarget, type CompactionCursor } from '../../mvcc/compaction.ts'
+import type { Store } from '../../mvcc/store.ts'
+import type { Hasher } from './hasher.ts'
+
+const TURN_MS = 1
+/** For a clock that stands still during a turn, as a simulation's does. */
+export const TURN_SLICES = 4
+export const PAUSE_MS = 2
+
+export interface PurgeParts {
+  readonly clock: Clock
+  readonly hasher: Pick<Hasher, 'observeCompaction' | 'purgeLimit'>
+  readonly currentStore: () => Store
+  /** The store was changed: a commit is due. */
+  readonly onRemoved: () => void
+  readonly onFatal: (error: unknown) => void
+}
+
+export class Purge {
+  readonly #parts: PurgeParts
+  #next: Timer | undefined
+  #pass: { readonly store: Store; readonly cursor: CompactionCursor } | undefined
+  #isStopped = false
+
+  constructor(parts: PurgeParts) {
+    this.#parts = parts
+  }
+
+  /** There may be something to do. Call it after entries were applied, and now and then: what holds it back tells nobody. */
+  wake(): void {
+    if (this.#isStopped) return
+    const { clock, hasher, currentStore } = this.#parts
+    hasher.observeCompaction() // before anything is removed
+    const store = currentStore()
+    if (store.meta.purgedRevision >= purgeTarget(store, hasher.purgeLimit)) return
+    this.#next ??= clock.setTimer(PAUSE_MS, () => {
+      this.#next = undefined
+      this.#turn()
+    })
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#next?.cancel()
+  }
+
+  #turn(): void {
+    try {
+      const { clock, hasher, currentStore, onRemoved } = this.#parts
+      hasher.observeCompaction()
+      const store = currentStore()
+      let cursor = this.#pass?.store === store ? this.#pass.cursor : undefined
+      const endMs = clock.monotonicMs() + TURN_MS
+      for (let slices = 0; slices < TURN_SLICES && hasRoom(store) && clock.monotonicMs() < endMs; slices++) {
+        cursor = compactSlice(store, cursor, hasher.purgeLimit).cursor
+        onRemoved()
+        if (cursor === undefined) break
+      }
+      this.#pass = cursor === undefined ? undefined : { store, cursor }
+      this.wake()
+    } catch (error) {
+      this.#parts.onFatal(error)
+    }
+  }
+}
+
+/** Not more than the next commit takes anyway: it is put together in one go, and memory is bounded. */
+function hasRoom(store: Store): boolean {
+  return store.buffer.pendingWrites < COMMIT_WRITES && !store.isSaturated
+}

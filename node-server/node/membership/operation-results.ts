@@ -1,0 +1,50 @@
+/**
+ * First results of operations, as the store keeps them: JSON. An ID may have been used for another kind of operation
+ * before; then what stands there is no answer to the one that is asked for now, and the caller is told.
+ */
+import { z } from 'zod'
+import type { AdminChange, LeaderTransferResult } from '../../../lib/admin-api.ts'
+import { err, ok, type Result } from '../../../lib/result.ts'
+import type { Refusal } from './fence.ts'
+
+const id = z.string().regex(/^[0-9a-f]{1,16}$/)
+const count = z.int().min(0)
+
+export const changeJson: z.ZodType<AdminChange> = z.object({
+  operationId: z.string(),
+  memberId: id,
+  clusterId: id,
+  configIndex: count,
+})
+
+export const transferJson: z.ZodType<LeaderTransferResult> = z.object({
+  operationId: z.string(),
+  leader: id,
+  term: count,
+})
+
+export function encodeResult(result: AdminChange | LeaderTransferResult): Buffer {
+  return Buffer.from(JSON.stringify(result))
+}
+
+export function changeResult(bytes: Uint8Array): Result<AdminChange, Refusal> {
+  return decode(changeJson, bytes)
+}
+
+export function transferResult(bytes: Uint8Array): Result<LeaderTransferResult, Refusal> {
+  return decode(transferJson, bytes)
+}
+
+const OF_ANOTHER_KIND: Refusal = {
+  problem: 'member-exists',
+  error: { code: 'Conflict', message: 'this operationId was used for an operation of another kind: choose a new one' },
+}
+
+function decode<Value>(schema: z.ZodType<Value>, bytes: Uint8Array): Result<Value, Refusal> {
+  try {
+    const parsed = schema.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8')))
+    return parsed.success ? ok(parsed.data) : err(OF_ANOTHER_KIND)
+  } catch {
+    return err(OF_ANOTHER_KIND)
+  }
+}

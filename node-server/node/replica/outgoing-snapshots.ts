@@ -1,0 +1,147 @@
+/**
+ * Snapshots for peers that need what is no longer in the log. Each is a copy of the store, so they are few at a time, and
+ * after one that was of no use the next waits, longer each time.
+ *
+ * Invariants
+ *   - At most one is under way to a peer, also when this member has lost the lead and got it back meanwhile.
+ *   - Whatever the core asks for is answered once (reportSnapshot), unless this member leads no more by then.
+ *   - From before the copy is made until the peer goes on from it, the log is kept for the peer, as log-cut.ts says.
+ */
+import { backoffMs, type BackoffOptions } from '../../../lib/backoff.ts'
+import type { Clock } from '../../../lib/clock.ts'
+import type { LogIndex, MemberId } from '../../../lib/ids.ts'
+import type { Result } from '../../../lib/result.ts'
+import { MAX_OUTGOING_SNAPSHOTS } from '../../limits.ts'
+import { reportSnapshot, status, type PeerStatus, type Raft } from '../../raft/raft.ts'
+import type { SnapshotMessage } from '../../transport/transport.ts'
+import type { KeptLog } from './log-cut.ts'
+
+/** The longest pause is also how long a peer whose disk has room again may have to wait. */
+const BACKOFF: BackoffOptions = { firstMs: 1000, factor: 2, maxMs: 30_000, jitter: 0.2 }
+
+export interface OutgoingSnapshotsParts {
+  readonly clock: Pick<Clock, 'monotonicMs'>
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly raft: Raft
+  /** Where the log would be cut now if nobody needed more. */
+  readonly usualCut: () => LogIndex
+  /** Makes the copy, says what it holds, sends it; the outcome comes back by {@link OutgoingSnapshots.ended}. */
+  readonly send: (message: SnapshotMessage, onCopied: (index: LogIndex) => void) => void
+}
+
+interface Peer {
+  /** Asked for and not begun. */
+  waiting: SnapshotMessage | undefined
+  /** Begun, and the peer is not yet where it needs no more than others. */
+  begun: { after: LogIndex; readonly appendedBefore: number; gotOnMs: number } | undefined
+  /** In a row. */
+  failures: number
+  notBeforeMs: number
+}
+
+export class OutgoingSnapshots {
+  readonly #parts: OutgoingSnapshotsParts
+  /** Those that need one or may soon need another; forgotten once they have caught up. */
+  readonly #peers = new Map<MemberId, Peer>()
+  readonly #underWay = new Set<MemberId>()
+
+  constructor(parts: OutgoingSnapshotsParts) {
+    this.#parts = parts
+  }
+
+  /** The core wants that peer to have one. */
+  ask(message: SnapshotMessage): void {
+    const { to } = message
+    const peer = this.#peers.get(to) ?? { waiting: undefined, begun: undefined, failures: 0, notBeforeMs: 0 }
+    this.#peers.set(to, peer)
+    if (peer.begun !== undefined && !this.#underWay.has(to)) this.#failed(peer) // it has arrived, and did not help
+    peer.waiting = message
+    this.#beginDue()
+  }
+
+  /** A transfer is over. */
+  ended(to: MemberId, result: Result<void, string>): void {
+    if (!this.#underWay.delete(to)) return
+    const peer = this.#peers.get(to)
+    if (peer !== undefined) {
+      if (result.ok) this.#arrived(peer)
+      else this.#failed(peer)
+    }
+    if (peer?.waiting === undefined) reportSnapshot(this.#parts.raft, to, result.ok)
+    this.#beginDue()
+  }
+
+  tick(): void {
+    if (this.#peers.size === 0) return
+    const peers = new Map(status(this.#parts.raft).peers.map((peer) => [peer.id, peer]))
+    const usualCut = this.#parts.usualCut()
+    const nowMs = this.#parts.clock.monotonicMs()
+    for (const [id, peer] of this.#peers) {
+      const known = peers.get(id)
+      if (known === undefined || (known.state === 'replicate' && known.match >= usualCut)) this.#peers.delete(id)
+      else if (peer.begun !== undefined && known.match > peer.begun.after) {
+        peer.begun.after = known.match
+        peer.begun.gotOnMs = nowMs
+      }
+    }
+    this.#beginDue()
+  }
+
+  /** This member leads no more: nobody waits for anything from it. */
+  demote(): void {
+    this.#peers.clear()
+  }
+
+  /** What the log is kept for. */
+  get kept(): readonly KeptLog[] {
+    const { clock, raft } = this.#parts
+    const nowMs = clock.monotonicMs()
+    const kept: KeptLog[] = []
+    for (const [id, { begun }] of this.#peers) {
+      if (begun === undefined) continue
+      const { after, appendedBefore, gotOnMs } = begun
+      const idleMs = this.#underWay.has(id) ? 0 : nowMs - gotOnMs
+      kept.push({ after, idleMs, sizeBytes: raft.log.appendedSizeBytes - appendedBefore })
+    }
+    return kept
+  }
+
+  #beginDue(): void {
+    const nowMs = this.#parts.clock.monotonicMs()
+    for (const [id, peer] of this.#peers) {
+      if (this.#underWay.size >= MAX_OUTGOING_SNAPSHOTS) return
+      const { waiting, notBeforeMs } = peer
+      if (waiting !== undefined && nowMs >= notBeforeMs && !this.#underWay.has(id)) this.#begin(peer, waiting, nowMs)
+    }
+  }
+
+  #begin(peer: Peer, message: SnapshotMessage, nowMs: number): void {
+    const { raft, send } = this.#parts
+    peer.waiting = undefined
+    if (!this.#isWanted(message)) return reportSnapshot(raft, message.to, false)
+    const begun = { after: raft.log.base.index, appendedBefore: raft.log.appendedSizeBytes, gotOnMs: nowMs }
+    peer.begun = begun
+    this.#underWay.add(message.to)
+    send(message, (index) => (begun.after = index))
+  }
+
+  /** The peer may have gone away while it waited; it asks again when it is back. */
+  #isWanted({ to, term }: SnapshotMessage): boolean {
+    const { raft } = this.#parts
+    const isNow = ({ id, state, isActive }: PeerStatus): boolean => id === to && state === 'snapshot' && isActive
+    return raft.term === term && status(raft).peers.some(isNow)
+  }
+
+  #arrived(peer: Peer): void {
+    peer.waiting = undefined // asked for by this member when it led anew: the one that has arrived may do
+    if (peer.begun !== undefined) peer.begun.gotOnMs = this.#parts.clock.monotonicMs()
+  }
+
+  #failed(peer: Peer): void {
+    const { clock, random } = this.#parts
+    peer.begun = undefined
+    peer.notBeforeMs = clock.monotonicMs() + backoffMs(BACKOFF, peer.failures, random())
+    peer.failures += 1
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The way of what the Raft core wants done, in the order that is the safety argument: durable, then promised; durable and
+ * committed, then visible (Raft §5: "updated on stable storage before responding to RPCs").
+ *
+ * Two lanes that do not wait for each other: the log's makes entries and votes durable and then lets out what they promise;
+ * the store's applies what is committed. Whatever promises nothing, heartbeats and their answers above all, passes both.
+ * Only a snapshot that becomes the store needs both lanes to itself.
+ */
+import type { Entry, HardState, Message, SnapshotMeta } from '../../raft/message.ts'
+import { appended, applied, hasReady, ready, type Append, type Raft, type Ready } from '../../raft/raft.ts'
+
+/** What needs no disk. */
+export type News = Pick<Ready, 'readStates' | 'readsDropped' | 'softState'>
+
+/** What has to be done outside of the core. Whatever rejects ends the member. */
+export interface PipelineActions {
+  send(messages: readonly Message[]): void
+  /** Makes the store the one that the snapshot describes, durably. */
+  installSnapshot(snapshot: SnapshotMeta): Promise<void>
+  /** Resolves once all of it is durable. */
+  persist(hardState: HardState | undefined, entries: readonly Entry[], mustSync: boolean): Promise<void>
+  apply(entries: readonly Entry[]): Promise<void>
+  tell(news: News): void
+  /** A lane is free again: there may be more to hand to the core, and from it. */
+  onProgress(): void
+  onFatal(error: unknown): void
+}
+
+export class Pipeline {
+  readonly #raft: Raft
+  readonly #actions: PipelineActions
+  #isStopped = false
+  /** The lanes, as long as something is on them. */
+  #appending: Promise<void> | undefined
+  #applying: Promise<void> | undefined
+
+  constructor(raft: Raft, actions: PipelineActions) {
+    this.#raft = raft
+    this.#actions = actions
+  }
+
+  /** The log's lane is taken: what comes in now can share the next piece. */
+  get isAppending(): boolean {
+    return this.#appending !== undefined
+  }
+
+  /** Sends what may leave, and puts on each free lane what is there for it. Call it after whatever touches the core. */
+  pump(): void {
+    while (!this.#isStopped && hasReady(this.#raft)) {
+      const { messages, append, committed, ...news } = ready(this.#raft)
+      this.#actions.send(messages)
+      if (append !== undefined)
+        this.#appending = this.#onLane(this.#append(append), () => (this.#appending = undefined))
+      if (committed.length > 0)
+        this.#applying = this.#onLane(this.#apply(committed), () => (this.#applying = undefined))
+      this.#actions.tell(news)
+    }
+  }
+
+  /** Nothing is begun any more. Resolves when what was under way is done. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await Promise.all([this.#appending, this.#applying])
+  }
+
+  async #append(append: Append): Promise<void> {
+    if (append.snapshot !== undefined) {
+      await this.#applying // into the store that the snapshot replaces
+      if (this.#isStopped) return
+      await this.#actions.installSnapshot(append.snapshot)
+    }
+    await this.#actions.persist(append.hardState, append.entries, append.mustSync)
+    this.#actions.send(append.promises) // sent earlier, a crash could forget them
+    appended(this.#raft, append)
+  }
+
+  async #apply(committed: readonly Entry[]): Promise<void> {
+    await this.#actions.apply(committed)
+    applied(this.#raft, committed)
+  }
+
+  async #onLane(work: Promise<void>, leave: () => void): Promise<void> {
+    try {
+      await work
+      leave()
+      this.#actions.onProgress()
+    } catch (error) {
+      this.#isStopped = true
+      this.#actions.onFatal(error)
+    }
+  }
+}

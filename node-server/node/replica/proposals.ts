@@ -1,0 +1,211 @@
+/**
+ * Commands of this member on their way into the log: those that wait to be proposed, and those that wait to be applied.
+ * What comes in during one round of the event loop is proposed together, as far as there is room on the way: a bounded
+ * number of bytes is proposed and not applied, here or at the leader, and the rest waits its turn. Nothing is dropped on the
+ * way for want of room, so nothing has to be proposed a second time; whoever comes when too much waits is refused at once.
+ * While there is no leader, or this one hands over, writes wait for the next, within their time; membership changes do not.
+ */
+import type { Command } from '../../mvcc/command.ts'
+import { encodeCommand } from '../../mvcc/command.ts'
+import { NOBODY, type MemberId, type Term } from '../../../lib/ids.ts'
+import { MAX_WAITERS } from '../../limits.ts'
+import { entrySizeBytes, type ProposedEntry } from '../../raft/message.ts'
+import { isLearner } from '../../raft/quorum.ts'
+import { isHandingOver, leaderOf, propose, type ProposalProblem, type Raft } from '../../raft/raft.ts'
+import { problemOf, type Outcome } from '../apply/applier.ts'
+import { whyLate, type Links } from './late.ts'
+import { requestTimeoutMs, type NodeOptions } from '../options.ts'
+import type { Caller, NodeProblem } from '../ports.ts'
+import { Waiters } from './waiters.ts'
+
+/** From a change of leader until a proposal to the one before counts as lost. */
+const LOST_AFTER_MS = 250
+
+/** Whoever has waited this long to be proposed may have gone, and is asked. */
+const HELD_MS = 100
+
+/** Why a command may not go into the log as things are; undefined when it may. */
+export type Objection = (raft: Raft) => NodeProblem | undefined
+
+export const notByLearners: Objection = ({ configuration, options }) =>
+  isLearner(configuration, options.id) ? 'not-supported-for-learner' : undefined
+
+/** Only by the leader of that term: what the command rests on may not hold for another. */
+export function onlyInTerm(term: Term): Objection {
+  return (raft) => (raft.role.kind === 'leader' && raft.term === term ? undefined : 'not-leader')
+}
+
+/** What is proposed and not settled yet: the room that it takes on the way. */
+interface UnderWay {
+  sizeBytes: number
+}
+
+interface Pending {
+  /** Asked when it is handed to the core: much may have changed while it waited. */
+  readonly objection: Objection | undefined
+  readonly caller: Caller | undefined
+  readonly requestId: bigint
+  readonly sinceMs: number
+  readonly entry: ProposedEntry
+  /** Once it is proposed. */
+  underWay: UnderWay | undefined
+}
+
+const PROBLEMS: Readonly<Record<ProposalProblem, NodeProblem>> = {
+  'no-leader': 'no-leader',
+  'change-pending': 'change-in-flight',
+  overloaded: 'too-many-requests',
+  transferring: 'leader-changed',
+  removed: 'stopped',
+}
+
+export class Proposals {
+  readonly waiters = new Waiters<Outcome>(MAX_WAITERS)
+  readonly #options: NodeOptions
+  readonly #links: () => Links
+  /** When this member last learned of a new leader. */
+  #electedMs = -Infinity
+  /** Not proposed yet, oldest first. */
+  #waiting: Pending[] = []
+  #underWay: UnderWay = { sizeBytes: 0 }
+  /** Of all that wait for their result. */
+  #heldSizeBytes = 0
+  #lastRequestId: bigint
+
+  constructor(options: NodeOptions, links: () => Links) {
+    this.#options = options
+    this.#links = links
+    // Starts at a random place, so that an answer to a request from before a restart finds nobody waiting for it.
+    this.#lastRequestId = BigInt(Math.floor(options.random() * 2 ** 40)) << 20n
+  }
+
+  nextRequestId(): bigint {
+    this.#lastRequestId += 1n
+    return this.#lastRequestId
+  }
+
+  /** Resolves with what applying it gave, or with why that is not known. */
+  add(command: Command, objection?: Objection, caller?: Caller): Promise<Outcome> {
+    const { requestId } = command
+    const entry: ProposedEntry = {
+      kind: command.kind === 'membership' ? 'config' : 'normal',
+      data: encodeCommand(command),
+    }
+    const sizeBytes = entrySizeBytes(entry)
+    if (this.waiters.isFull || this.#heldSizeBytes + sizeBytes > this.#options.flow.heldSizeBytes)
+      return Promise.resolve(problemOf('too-many-requests'))
+    const sinceMs = this.#options.clock.monotonicMs()
+    const deadlineMs = sinceMs + requestTimeoutMs(this.#options)
+    const pending: Pending = { requestId, entry, objection, caller, sinceMs, underWay: undefined }
+    this.#heldSizeBytes += sizeBytes
+    this.#waiting.push(pending)
+    return new Promise((resolve) => {
+      const settle = (outcome: Outcome): void => {
+        this.#heldSizeBytes -= sizeBytes
+        if (pending.underWay !== undefined) pending.underWay.sizeBytes -= sizeBytes
+        resolve(outcome)
+      }
+      this.waiters.add(requestId, { resolve: settle, deadlineMs, late: () => this.#late(pending) })
+    })
+  }
+
+  /** Hands to the core what there is room for, in order: membership changes alone, others as many as fit a message. */
+  feed(raft: Raft, isOpen: (leader: MemberId) => boolean): void {
+    if (this.#waiting.length === 0) return
+    const leader = leaderOf(raft)
+    if (leader === NOBODY || isHandingOver(raft)) return this.#hold(raft)
+    if (leader !== raft.options.id && !isOpen(leader)) return
+    while (this.#underWay.sizeBytes < this.#options.flow.proposedSizeBytes) {
+      const batch = this.#nextBatch(raft)
+      if (batch.length === 0) return
+      this.#propose(raft, batch)
+    }
+  }
+
+  expire(nowMs: number): void {
+    const expired = this.waiters.expire(nowMs)
+    for (let i = 0; i < expired; i++) this.#options.observer.proposalFailed()
+    const first = this.#waiting.findIndex(({ requestId }) => this.waiters.has(requestId))
+    this.#waiting.splice(0, first === -1 ? this.#waiting.length : first)
+  }
+
+  /**
+   * There is a new leader. What was on its way to the old one is either in the new one's log, and then applied at once, or
+   * lost: nobody is kept waiting for that until the request's own deadline. What was not proposed yet goes to the new one.
+   */
+  leaderChanged(): void {
+    this.#electedMs = this.#options.clock.monotonicMs()
+    const waiting = new Set(this.#waiting.map(({ requestId }) => requestId))
+    this.waiters.hasten(this.#electedMs + LOST_AFTER_MS, (requestId) => !waiting.has(requestId))
+    this.wayLost()
+  }
+
+  /** What was on its way to the leader may be lost: it takes no room any more. Whoever waits for it goes on waiting. */
+  wayLost(): void {
+    this.#underWay = { sizeBytes: 0 }
+  }
+
+  stop(): void {
+    this.#waiting = []
+    this.waiters.settleAll(problemOf('stopped'))
+  }
+
+  /** There is nobody to propose to. A membership change was judged for this moment: it is not kept for another. */
+  #hold(raft: Raft): void {
+    this.#waiting = this.#waiting.filter((pending) => {
+      const refused = this.#refusal(raft, pending) ?? (pending.entry.kind === 'config' ? 'not-leader' : undefined)
+      if (refused !== undefined) this.waiters.settle(pending.requestId, problemOf(refused))
+      return refused === undefined
+    })
+  }
+
+  #refusal(raft: Raft, { objection, caller, sinceMs }: Pending): NodeProblem | undefined {
+    const isHeld = caller !== undefined && this.#options.clock.monotonicMs() - sinceMs >= HELD_MS
+    return isHeld && caller.signal.aborted ? 'not-proposed' : objection?.(raft)
+  }
+
+  #late({ sinceMs, underWay }: Pending): Outcome {
+    const links = this.#links()
+    if (underWay === undefined && links.leader === NOBODY) return problemOf('not-proposed')
+    return problemOf(whyLate(sinceMs, this.#electedMs, this.#options.electionMs, links))
+  }
+
+  #nextBatch(raft: Raft): readonly Pending[] {
+    const batch: Pending[] = []
+    let sizeBytes = 0
+    let taken = 0
+    for (const pending of this.#waiting) {
+      const { requestId, entry } = pending
+      const refused = this.#refusal(raft, pending)
+      if (refused !== undefined) this.waiters.settle(requestId, problemOf(refused))
+      else if (this.waiters.has(requestId)) {
+        sizeBytes += entrySizeBytes(entry)
+        const isAlone = entry.kind === 'config' || batch[0]?.entry.kind === 'config'
+        if (batch.length > 0 && (isAlone || sizeBytes > this.#options.flow.messageSizeBytes)) break
+        batch.push(pending)
+      }
+      taken += 1
+    }
+    this.#waiting.splice(0, taken)
+    return batch
+  }
+
+  #propose(raft: Raft, batch: readonly Pending[]): void {
+    const proposed = propose(
+      raft,
+      batch.map(({ entry }) => entry),
+    )
+    if (proposed.ok) {
+      for (const pending of batch) {
+        pending.underWay = this.#underWay
+        this.#underWay.sizeBytes += entrySizeBytes(pending.entry)
+      }
+      return
+    }
+    const outcome = problemOf(PROBLEMS[proposed.error])
+    for (const { requestId } of batch) {
+      this.#options.observer.proposalFailed()
+      this.waiters.settle(requestId, outcome)
+    }
+  }
+}
