@@ -13,10 +13,9 @@ import {
   type LeaderTransferResult,
 } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
-import type { HashedKeyValues } from './maintenance/hasher.ts'
 import { MAX_OPERATION_ID_SIZE_BYTES } from '../mvcc/command.ts'
 import { changeJson, transferJson } from './membership/operation-results.ts'
-import type { NodeProblem } from './ports.ts'
+import type { HashedKeyValues, NodeProblem } from './ports.ts'
 
 export type PeerRequest =
   | {

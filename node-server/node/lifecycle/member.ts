@@ -3,11 +3,12 @@ import { formatId, type ClusterId, type MemberId } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
 import type { Store } from '../../mvcc/store.ts'
-import type { HashedKeyValues, HashProblem } from '../maintenance/hasher.ts'
 import type { LeaderDuties } from './leader-duties.ts'
 import type { Node } from '../replica/node.ts'
 import type {
   Caller,
+  HashedKeyValues,
+  HashProblem,
   LeaseTimeToLive,
   Member,
   MemberChange,

@@ -7,7 +7,7 @@ import { formatId, type MemberId } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { AlarmType } from '../../proto/generated/etcd/rpc.ts'
 import { disagreeing, judgeCompaction, judgePeriodic, type PeerHash } from './corruption-verdict.ts'
-import type { HashedKeyValues } from './hasher.ts'
+import type { HashedKeyValues } from '../ports.ts'
 import type { Node } from '../replica/node.ts'
 
 /** Asks a peer for its hash at a revision; an error says in words why there is none. */
