@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import type { AdminError, AdminStatus } from '../../../lib/admin-api.ts'
-import { AssertionFailed } from '../../../lib/assert.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { API_VERSION, KIND } from '../../api/raft-cluster.ts'
 import {
@@ -25,8 +24,8 @@ import { type Disk, FakeCluster } from './fake-cluster.ts'
 export const KEY = { namespace: 'ns', name: 'kv' }
 const UNREACHABLE = { kind: 'unreachable', message: 'connection refused' } as const
 
-/** The operator's process ends here, as a failed assertion ends it. */
-export class Crash extends AssertionFailed {}
+/** The operator's process ends here: a reconcile that goes on after it does so in vain. */
+export class Crash extends Error {}
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -226,7 +225,8 @@ export class World {
   }
 
   /** `before` and `after` are called around each change: where a process may end, or an answer get lost. */
-  deps(hooks: Hooks): ReconcileDeps {
+  deps(given: Hooks): ReconcileDeps {
+    const hooks = mortal(given)
     return {
       reader: this.#reader(),
       writer: this.#writer(hooks),
@@ -386,6 +386,21 @@ export class World {
 export interface Hooks {
   before?(what: 'kube' | 'admin'): void | Promise<void>
   after?(what: 'kube' | 'admin'): void
+}
+
+/** After a crash nothing is done any more, whatever the reconcile would still do. */
+function mortal({ before, after }: Hooks): Hooks {
+  let end: Crash | undefined
+  const step = (hook: () => void | Promise<void>): void | Promise<void> => {
+    if (end !== undefined) throw end
+    try {
+      return hook()
+    } catch (error) {
+      if (error instanceof Crash) end = error
+      throw error
+    }
+  }
+  return { before: (what) => step(() => before?.(what)), after: (what) => void step(() => after?.(what)) }
 }
 
 async function around<T>(hooks: Hooks, what: 'kube' | 'admin', effect: () => T): Promise<T> {
