@@ -389,7 +389,7 @@ export interface Hooks {
 }
 
 /** After a crash nothing is done any more, whatever the reconcile would still do. */
-function mortal({ before, after }: Hooks): Hooks {
+function mortal(hooks: Hooks): Hooks {
   let end: Crash | undefined
   const step = (hook: () => void | Promise<void>): void | Promise<void> => {
     if (end !== undefined) throw end
@@ -400,7 +400,7 @@ function mortal({ before, after }: Hooks): Hooks {
       throw error
     }
   }
-  return { before: (what) => step(() => before?.(what)), after: (what) => void step(() => after?.(what)) }
+  return { before: (what) => step(() => hooks.before?.(what)), after: (what) => void step(() => hooks.after?.(what)) }
 }
 
 async function around<T>(hooks: Hooks, what: 'kube' | 'admin', effect: () => T): Promise<T> {
