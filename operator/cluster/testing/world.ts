@@ -14,6 +14,7 @@ import {
   type KubeObject,
   type KubeReader,
   type KubeWriter,
+  type ListQuery,
   type ObjectRef,
   type ReconcileDeps,
 } from '../ports.ts'
@@ -53,6 +54,8 @@ export class World {
   readonly unready = new Set<string>()
   /** Images that do not start. */
   readonly broken = new Set<string>()
+  /** A quota, or a webhook: the StatefulSet's controller makes no pods. */
+  refusesPods = false
   /** Kinds that the operator may not touch. */
   readonly forbidden = new Set<string>()
   /** Calls to the API server so far. */
@@ -159,6 +162,7 @@ export class World {
   }
 
   #startPod(set: KubeObject, ordinal: number): void {
+    if (this.refusesPods) return
     const name = `${KEY.name}-${ordinal}`
     let volume = this.get('PersistentVolumeClaim', `data-${name}`)
     if (volume?.metadata.deletionTimestamp !== undefined || this.get('Pod', name) !== undefined) return
@@ -243,7 +247,8 @@ export class World {
   #reader(): KubeReader {
     return {
       get: (ref) => this.#read({ verb: 'get', ...ref }, () => this.get(ref.kind, ref.name)),
-      list: (query) => this.#read({ verb: 'list', ...query, name: '' }, () => this.all(query.kind)),
+      list: (query) =>
+        this.#read({ verb: 'list', ...query, name: '' }, () => this.all(query.kind).filter(regarding(query))),
     }
   }
 
@@ -418,4 +423,12 @@ function ordinalsOf(set: Json): readonly number[] {
 export function field(object: object | undefined, name: string): Json {
   const value: unknown = object === undefined ? undefined : Reflect.get(object, name)
   return typeof value === 'object' && value !== null ? (value as Json) : {}
+}
+
+/** The one field selector that the operator uses. */
+function regarding({ fieldSelector }: ListQuery): (object: KubeObject) => boolean {
+  if (fieldSelector === undefined) return () => true
+  const uid = /^regarding\.uid=(.+)$/.exec(fieldSelector)?.[1]
+  assert(uid !== undefined, `a field selector that is not known here: ${fieldSelector}`)
+  return (object) => field(object, 'regarding')['uid'] === uid
 }
