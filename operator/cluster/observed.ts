@@ -1,5 +1,5 @@
 /** Everything a decision looks at, as it was read at one moment. Pure types, and what follows from them alone. */
-import type { AdminAlarm, AdminMember, AdminStatus } from '../../lib/admin-api.ts'
+import type { AdminAlarm, AdminMember, AdminPeer, AdminStatus } from '../../lib/admin-api.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
 import type { KubeError, KubeObject } from './ports.ts'
 
@@ -119,7 +119,7 @@ export interface Membership {
   readonly alarms: readonly AdminAlarm[]
   /** Members that the leader hears from, itself among them. */
   readonly activeIds: ReadonlySet<string>
-  readonly peers: ReadonlyMap<string, { readonly matchIndex: number; readonly lag: number }>
+  readonly peers: ReadonlyMap<string, Pick<AdminPeer, 'matchIndex' | 'lag' | 'state' | 'snapshot'>>
 }
 
 /** Pods were read, and whose they are: without that, nothing is known about members. */
