@@ -33,7 +33,7 @@ export interface Outcome {
 }
 
 export interface Failure {
-  readonly reason: 'MemberRefused' | 'MemberUnreachable' | 'ApiServerRefused' | 'CRDOutdated'
+  readonly reason: 'MemberRefused' | 'MemberUnreachable' | 'ApiServerRefused' | 'CRDOutdated' | 'TokenRefused'
   readonly message: string
   /** Of the API server. */
   readonly error?: KubeError
