@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
+import { parseAddressURL } from '../address/address.ts'
 import { MAX_UNREAD_SIZE_BYTES } from '../limits.ts'
 import type { TlsDialer } from '../tls/dialer.ts'
 import { FRAME, FrameDecoder, decodeRefused, encodeHello, type Frame, type Hello, type RefusalReason } from './frame.ts'
@@ -98,16 +99,14 @@ const TLS_ALERT_RECORD = 0x15
 
 /** Connects and introduces itself; resolves once the other side has answered. Names are resolved at each call. */
 export function dial(url: string, hello: Hello, tls: TlsDialer | undefined): Promise<Result<Connection, DialFailure>> {
-  const parsed = URL.parse(url)
+  const parsed = parseAddressURL(url)
   // A member may have been added under anything; that must not end those who cannot reach it.
-  if (parsed === null) return Promise.resolve(err({ kind: 'unreachable', message: `'${url}' is not a URL` }))
-  const { hostname, port, protocol } = parsed
-  const host = hostname.replaceAll(/^\[|\]$/g, '')
-  const isSecure = protocol === 'https:'
+  if (!parsed.ok) return Promise.resolve(err({ kind: 'unreachable', message: parsed.error }))
+  const { address, isSecure } = parsed.value
   if (isSecure && tls === undefined)
     return Promise.resolve(err({ kind: 'unreachable', message: 'no TLS is configured for peers' }))
   return new Promise((resolve) => {
-    const socket = isSecure && tls !== undefined ? tls.dial(host, Number(port)) : connect({ host, port: Number(port) })
+    const socket = isSecure && tls !== undefined ? tls.dial(address) : connect(address)
     const timer = setTimeout(
       () => socket.destroy(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`)),
       CONNECT_TIMEOUT_MS,

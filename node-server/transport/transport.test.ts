@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
@@ -71,9 +72,9 @@ async function freePort(): Promise<number> {
 async function start(
   t: TestContext,
   memberId: MemberId,
-  options: { clusterId?: ClusterId; port?: number; log?: TransportLog } = {},
+  options: { clusterId?: ClusterId; port?: number; url?: string; log?: TransportLog } = {},
 ): Promise<Side> {
-  const url = `http://127.0.0.1:${options.port ?? (await freePort())}`
+  const url = options.url ?? `http://127.0.0.1:${options.port ?? (await freePort())}`
   const directory = await mkdtemp(join(tmpdir(), 'raftkv-transport-'))
   const side: Omit<Side, 'transport' | 'url' | 'directory'> = {
     messages: [],
@@ -138,8 +139,10 @@ const heartbeat = (from: MemberId, to: MemberId, commit: number): Message => ({
 const commits = (side: Side): number[] =>
   side.messages.flatMap((message) => (message.kind === 'heartbeat-request' ? [message.commit] : []))
 
-async function pair(t: TestContext): Promise<[Side, Side]> {
-  const [a, b] = [await start(t, A), await start(t, B)]
+async function pair(t: TestContext, given: readonly string[] = []): Promise<[Side, Side]> {
+  const [urlOfA, urlOfB] = given
+  const a = await start(t, A, urlOfA === undefined ? {} : { url: urlOfA })
+  const b = await start(t, B, urlOfB === undefined ? {} : { url: urlOfB })
   const urls = new Map([
     [A, [a.url]],
     [B, [b.url]],
@@ -283,7 +286,26 @@ test('a peer URL that is none leaves its member unreachable, and nothing else', 
   )
   a.transport.send([heartbeat(A, C, 1), heartbeat(A, B, 5)])
   await until(() => b.messages.length === 1 && a.unreachable.includes(C), 'others go on')
-  assert.deepEqual(await query('http://[::', Buffer.alloc(0), 100), { ok: false, error: "'http://[::' is not a URL" })
+  assert.deepEqual(await query('http://[::', Buffer.alloc(0), 100), {
+    ok: false,
+    error: "'http://[::' is not of the form http://host:port",
+  })
+})
+
+test('peers meet by the files of sockets as by ports, and one that a killed process left is taken over', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'raftkv-peer-sockets-'))
+  t.after(() => rm(directory, { recursive: true }))
+  const [path, other] = [join(directory, 'localhost:1'), join(directory, 'b.sock')]
+  const killed = spawn(process.execPath, [
+    '-e',
+    `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`,
+  ])
+  await once(killed, 'exit')
+  const [a, b] = await pair(t, [`unix://${path}`, `unix://${other}`])
+  a.transport.send([heartbeat(A, B, 3)])
+  await until(() => commits(b).includes(3), 'it arrives')
+  const answer = await query(b.url, Buffer.from('this'), 1000)
+  assert.equal(answer.ok && answer.value.toString(), '0 asks this')
 })
 
 test('a member that is not known yet is answered: it has come by itself, and said where it is', async (t) => {
