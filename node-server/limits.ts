@@ -23,8 +23,13 @@ export const FRAME_SIZE_BYTES = MIB
 /** Beyond it, nothing more is written to a socket whose other end does not read, and the connection is closed. */
 export const MAX_UNREAD_SIZE_BYTES = 32 * MIB
 
+/** A frame that has begun and of which nothing more comes for so long ends the connection: what there is of it is held. */
+export const FRAME_TIMEOUT_MS = 20_000
+
 /** Questions of one member to another beside Raft, such as a change of members: JSON. The same for their answers. */
 export const MAX_PEER_REQUEST_SIZE_BYTES = 64 * KIB
+/** Of who has not shown that it knows the cluster: a hello or a question fits, and many may hold one each. */
+export const MAX_STRANGERS_FRAME_SIZE_BYTES = MAX_PEER_REQUEST_SIZE_BYTES + ENVELOPE_SIZE_BYTES
 export const MAX_PEER_ANSWER_SIZE_BYTES = 4 * MIB
 /** Questions on one connection that have no answer yet. */
 export const MAX_PEER_REQUESTS = 256

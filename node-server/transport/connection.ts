@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { parseAddressURL } from '../address/address.ts'
-import { MAX_UNREAD_SIZE_BYTES } from '../limits.ts'
+import { FRAME_TIMEOUT_MS, MAX_UNREAD_SIZE_BYTES } from '../limits.ts'
 import type { TlsDialer } from '../tls/dialer.ts'
 import { FRAME, FrameDecoder, decodeRefused, encodeHello, type Frame, type Hello, type RefusalReason } from './frame.ts'
 
@@ -27,11 +27,13 @@ export class Connection {
   #closeReason: string | undefined
   #failure: string | undefined
 
-  constructor(socket: Socket, handlers: ConnectionHandlers) {
+  constructor(socket: Socket, handlers: ConnectionHandlers, frameTimeoutMs = FRAME_TIMEOUT_MS) {
     this.#socket = socket
     this.#handlers = handlers
     socket.setNoDelay(true)
-    socket.setTimeout(0)
+    socket.setTimeout(frameTimeoutMs, () => {
+      if (this.#decoder.isWithinFrame) this.close(`half a frame, and nothing more for ${frameTimeoutMs} ms`)
+    })
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
     socket.on('error', (error) => {
       this.#failure ??= error.message
@@ -44,6 +46,11 @@ export class Connection {
 
   set handlers(handlers: ConnectionHandlers) {
     this.#handlers = handlers
+  }
+
+  /** A longer frame ends the connection from now on. */
+  set maxFrameSizeBytes(sizeBytes: number) {
+    this.#decoder.maxSizeBytes = sizeBytes
   }
 
   /** False when the peer may read more slowly than we write: wait for {@link drained}. One that does not read at all is given up. */

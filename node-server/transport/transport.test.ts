@@ -17,14 +17,14 @@ import {
   MAX_PEER_ANSWER_SIZE_BYTES,
   MAX_PEER_REQUESTS,
   MAX_PEER_REQUEST_SIZE_BYTES,
+  MAX_STRANGERS_FRAME_SIZE_BYTES,
   MAX_UNREAD_SIZE_BYTES,
 } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
 import { decodeMessages, encodeMessages } from './codec.ts'
 import { FRAME, FrameDecoder, encodeFrame, encodeHello, type Frame, type Hello } from './frame.ts'
-import type { TransportLog } from './listener.ts'
 import { query } from './query.ts'
-import { Transport, type ReceivedSnapshot, type TransportHandlers } from './transport.ts'
+import { Transport, type ReceivedSnapshot, type TransportHandlers, type TransportOptions } from './transport.ts'
 
 const A = MemberId(0xan)
 const B = MemberId(0xbn)
@@ -72,7 +72,10 @@ async function freePort(): Promise<number> {
 async function start(
   t: TestContext,
   memberId: MemberId,
-  options: { clusterId?: ClusterId; port?: number; url?: string; log?: TransportLog } = {},
+  options: Partial<Pick<TransportOptions, 'clusterId' | 'log' | 'frameTimeoutMs'>> & {
+    port?: number
+    url?: string
+  } = {},
 ): Promise<Side> {
   const url = options.url ?? `http://127.0.0.1:${options.port ?? (await freePort())}`
   const directory = await mkdtemp(join(tmpdir(), 'raftkv-transport-'))
@@ -109,6 +112,7 @@ async function start(
       snapshotDirectory: directory,
       clock,
       ...(options.log === undefined ? {} : { log: options.log }),
+      ...(options.frameTimeoutMs === undefined ? {} : { frameTimeoutMs: options.frameTimeoutMs }),
     },
     handlers,
   )
@@ -459,27 +463,86 @@ test('what waits for a connection that is lost does not come by the next one: a 
   assert.deepEqual(texts, ['after'])
 })
 
-test('a frame over the limit ends its connection with one line a minute that names the limit', async (t) => {
-  const lines: string[] = []
-  const log = {
-    info: () => undefined,
-    warn: (fields: object, text: string) => lines.push(`${text} ${JSON.stringify(fields)}`),
-  }
-  const b = await start(t, B, { log })
-  b.transport.setPeers(new Map([[A, ['http://127.0.0.1:1']]]))
+const framed = (sizeBytes: number): Buffer => {
   const header = Buffer.alloc(8)
-  header.writeUInt32BE(MAX_FRAME_SIZE_BYTES + 1)
-  for (let tries = 0; tries < 3; tries++) {
-    const stranger = await byHand(b.url, {})
-    stranger.socket.write(header)
-    await until(stranger.isClosed, 'the connection is closed')
-  }
-  const ended = lines.filter((line) => line.startsWith('ended the connection of a peer'))
-  assert.equal(ended.length, 1, lines.join('\n'))
-  assert.match(
-    ended[0] ?? '',
-    new RegExp(`"from":"a".*a frame of ${MAX_FRAME_SIZE_BYTES + 1} bytes; at most ${MAX_FRAME_SIZE_BYTES} `),
-  )
+  header.writeUInt32BE(sizeBytes)
+  return header
+}
+const request = (sizeBytes: number): Buffer =>
+  encodeFrame(FRAME.request, new ByteWriter().u53(1).raw(Buffer.alloc(sizeBytes)).finish())
+/** Frames whose type is none, so that what is taken of them is told by what is said of it. */
+const unknown = (sizeBytes: number): Buffer => encodeFrame(99, Buffer.alloc(sizeBytes - 1))
+const FRAME_TIMEOUT_MS = 100
+
+/** What is sent after which hello, and what the one line about it says. */
+const beyond: readonly (readonly [string, Partial<Hello> | undefined, Buffer, RegExp])[] = [
+  ['a frame of the largest size', {}, unknown(MAX_FRAME_SIZE_BYTES), /unexpected frame 99/],
+  [
+    'a frame over the limit',
+    {},
+    framed(MAX_FRAME_SIZE_BYTES + 1),
+    new RegExp(`a frame of ${MAX_FRAME_SIZE_BYTES + 1} bytes; at most ${MAX_FRAME_SIZE_BYTES} are taken`),
+  ],
+  ['what a stranger may send at most', undefined, unknown(MAX_STRANGERS_FRAME_SIZE_BYTES), /no hello/],
+  [
+    'a byte more of a stranger',
+    undefined,
+    framed(MAX_STRANGERS_FRAME_SIZE_BYTES + 1),
+    new RegExp(`a frame of ${MAX_STRANGERS_FRAME_SIZE_BYTES + 1} bytes; at most ${MAX_STRANGERS_FRAME_SIZE_BYTES} `),
+  ],
+  [
+    'a byte more of who only asks',
+    { purpose: 'query' },
+    framed(MAX_STRANGERS_FRAME_SIZE_BYTES + 1),
+    new RegExp(`at most ${MAX_STRANGERS_FRAME_SIZE_BYTES} are taken`),
+  ],
+  [
+    'a request over the limit',
+    {},
+    request(MAX_PEER_REQUEST_SIZE_BYTES + 1),
+    new RegExp(
+      `a request of ${MAX_PEER_REQUEST_SIZE_BYTES + 1} bytes; at most ${MAX_PEER_REQUEST_SIZE_BYTES} are taken`,
+    ),
+  ],
+  [
+    'half a frame',
+    {},
+    unknown(1000).subarray(0, 500),
+    new RegExp(`half a frame, and nothing more for ${FRAME_TIMEOUT_MS} ms`),
+  ],
+  [
+    'a whole frame in which a length is absurd',
+    {},
+    encodeFrame(FRAME.messages, Buffer.alloc(64, 0xff)),
+    /bad bytes from the peer: 4294967295 items do not fit the rest of the input/,
+  ],
+]
+for (const [title, hello, bytes, expected] of beyond) {
+  test(`${title} ends its connection with one line a minute that names the limit`, async (t) => {
+    const lines: string[] = []
+    const log = {
+      info: () => undefined,
+      warn: (fields: object, text: string) => lines.push(`${text} ${JSON.stringify(fields)}`),
+    }
+    const b = await start(t, B, { log, frameTimeoutMs: FRAME_TIMEOUT_MS })
+    b.transport.setPeers(new Map([[A, ['http://127.0.0.1:1']]]))
+    for (let tries = 0; tries < 3; tries++) {
+      const stranger = await byHand(b.url, hello)
+      stranger.socket.write(bytes)
+      await until(stranger.isClosed, 'the connection is closed')
+    }
+    const ended = lines.filter((line) => line.startsWith('ended the connection of a peer'))
+    assert.equal(ended.length, 1, lines.join('\n'))
+    assert.match(ended[0] ?? '', expected)
+  })
+}
+
+test('a request of the largest size is answered, and who pauses between frames is left alone', async (t) => {
+  const b = await start(t, B, { frameTimeoutMs: FRAME_TIMEOUT_MS })
+  const asks = await byHand(b.url, { purpose: 'query' })
+  await delay(3 * FRAME_TIMEOUT_MS)
+  asks.socket.write(request(MAX_PEER_REQUEST_SIZE_BYTES))
+  await until(() => asks.frames.some(({ type }) => type === FRAME.response), 'it is answered')
 })
 
 test('who asks and does not read the answers, or asks too much at once, is ended', async (t) => {
