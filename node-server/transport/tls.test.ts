@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
+import { ok } from '../../lib/result.ts'
 import { systemClock } from '../../lib/system-clock.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import type { Message } from '../raft/message.ts'
@@ -66,6 +67,7 @@ async function start(
   const url = given ?? `${tls === undefined || isPlain ? 'http' : 'https'}://127.0.0.1:${await freePort()}`
   const side: Omit<Side, 'transport'> = { url, messages: [], snapshots: [], sent: [], log: [] }
   const handlers: TransportHandlers = {
+    claimRoom: () => ok(() => undefined),
     onMessages: (messages) => side.messages.push(...messages),
     onSnapshot: async ({ path }) => {
       side.snapshots.push((await readFile(path)).toString())
@@ -331,6 +333,7 @@ test('https without a certificate is refused in words', async () => {
       clock: systemClock,
     },
     {
+      claimRoom: () => ok(() => undefined),
       onMessages: () => undefined,
       onSnapshot: () => Promise.resolve(),
       onRequest: () => Promise.resolve(Buffer.alloc(0)),

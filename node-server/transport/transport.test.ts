@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ByteWriter } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
+import { err, ok } from '../../lib/result.ts'
 import {
   FLOW,
   FRAME_SIZE_BYTES,
@@ -53,6 +54,9 @@ interface Side {
   answer: Buffer | undefined
   /** Requests get no answer. */
   isSilent: boolean
+  /** For snapshots. */
+  roomBytes: number
+  claimedBytes: number
 }
 
 function portOf(server: Server): number {
@@ -88,9 +92,16 @@ async function start(
     removed: new Set(),
     answer: undefined,
     isSilent: false,
+    roomBytes: 100 * MIB,
+    claimedBytes: 0,
   }
   const handlers: TransportHandlers = {
     onMessages: (messages) => side.messages.push(...messages),
+    claimRoom: (sizeBytes) => {
+      if (side.claimedBytes + sizeBytes > side.roomBytes) return err(`no room for ${sizeBytes} bytes`)
+      side.claimedBytes += sizeBytes
+      return ok(() => (side.claimedBytes -= sizeBytes))
+    },
     onSnapshot: async (received) => {
       side.snapshots.push({ received, content: await readFile(received.path) })
     },
@@ -627,6 +638,7 @@ const brokenStreams: readonly [string, readonly Buffer[]][] = [
   ['with fewer bytes than announced', [begin(5), chunk('four'), END(EMPTY_DIGEST)]],
   ['whose digest is another', [begin(4), chunk('four'), END(EMPTY_DIGEST)]],
   ['that begins twice', [begin(4), begin(4)]],
+  ['that is more than there is room for', [begin(2 ** 53 - 1)]],
   ['of another sender', [begin(0, MemberId(0xdn)), END(EMPTY_DIGEST)]],
   ['with frames that do not belong there', [encodeFrame(FRAME.messages, Buffer.alloc(4))]],
 ]
@@ -640,8 +652,30 @@ for (const [title, frames] of brokenStreams) {
     assert.deepEqual(b.snapshots, [])
     for (let i = 0; i < 500 && (await readdir(b.directory)).length > 0; i++) await delay(10)
     assert.deepEqual(await readdir(b.directory), [])
+    await until(() => b.claimedBytes === 0, 'it has its room back')
   })
 }
+
+test('a snapshot for which there is no room is refused before it is sent, and told of once a minute', async (t) => {
+  const lines: string[] = []
+  const log = { info: () => undefined, warn: (fields: object) => lines.push(JSON.stringify(fields)) }
+  const [a, b] = [await start(t, A), await start(t, B, { log })]
+  const path = join(a.directory, 'outgoing')
+  await writeFile(path, Buffer.alloc(2 * MIB))
+  a.transport.setPeers(new Map([[B, [b.url]]]))
+  b.roomBytes = 2 * MIB - 1
+  await a.transport.sendSnapshot(snapshotMessage(B), path)
+  await a.transport.sendSnapshot(snapshotMessage(B), path)
+  b.roomBytes += 1
+  await a.transport.sendSnapshot(snapshotMessage(B), path)
+  const refused = `no room for ${2 * MIB} bytes`
+  assert.deepEqual(a.sent, [refused, refused, 'ok'])
+  assert.deepEqual(
+    lines.filter((line) => line.includes(refused)),
+    [JSON.stringify({ from: 'a', reason: refused })],
+  )
+  await until(() => b.claimedBytes === 0, 'it has its room back')
+})
 
 test('a snapshot stream that breaks off leaves no file', async (t) => {
   const b = await start(t, B)

@@ -61,6 +61,8 @@ export interface TransportOptions {
 
 export interface TransportHandlers {
   onMessages(messages: readonly Message[]): void
+  /** For a snapshot that a peer announces: what it gives is called once, when the stream is over. The error is for the peer. */
+  claimRoom(sizeBytes: number): Result<() => void, string>
   /** The file is verified and durable; once this resolves the sender is told that it arrived. */
   onSnapshot(snapshot: ReceivedSnapshot): Promise<void>
   /** `from` is NOBODY for a query by somebody who is not a member (yet). */
@@ -288,11 +290,20 @@ export class Transport implements PeerTransport {
     if (this.#incomingSnapshots >= MAX_INCOMING_SNAPSHOTS) return connection.close('too many snapshots at once')
     this.#incomingSnapshots += 1
     const path = join(this.#options.snapshotDirectory, `incoming-${++this.#snapshotCount}.tmp`)
-    const receiver = new SnapshotReceiver(connection, path, async (snapshot) => {
-      const { message } = snapshot
-      if (message.from !== from || message.to !== this.#options.memberId)
-        throw new MalformedBytes('not its own snapshot')
-      await this.#handlers.onSnapshot(snapshot)
+    const receiver = new SnapshotReceiver(connection, path, {
+      claimRoom: (sizeBytes) => this.#handlers.claimRoom(sizeBytes),
+      onReceived: async (snapshot) => {
+        const { message } = snapshot
+        if (message.from !== from || message.to !== this.#options.memberId)
+          throw new MalformedBytes('not its own snapshot')
+        await this.#handlers.onSnapshot(snapshot)
+      },
+      onRefused: (reason) =>
+        this.#warnings.warn(
+          `snapshot ${from}`,
+          { from: formatId(from), reason },
+          'did not take the snapshot of a peer',
+        ),
     })
     connection.handlers = {
       onFrame: (frame) => receiver.onFrame(frame),

@@ -162,6 +162,8 @@ export function simulatedVolume(under: MemoryDisk, disk: Disk, states: States, n
       return new SimulatedBackend(disk, states, path, { state: states.add(new MemoryBackend(), 0), slot: 1 })
     },
     readSnapshotMeta: async (path) => readMeta(states.read(await disk.readFile(path), path).state.tables),
+    // A full disk is one of the faults: it comes without notice.
+    space: () => ({ freeBytes: Infinity, totalBytes: Infinity }),
     newIncarnation,
   }
 }

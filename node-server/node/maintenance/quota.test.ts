@@ -17,10 +17,16 @@ class SizedBackend extends MemoryBackend {
   }
 }
 
-function prepare(quotaBytes: number): { backend: SizedBackend; store: Store; quota: Quota } {
+function prepare(quotaBytes: number): {
+  backend: SizedBackend
+  store: Store
+  quota: Quota
+  disk: { takesWrites: boolean }
+} {
   const backend = new SizedBackend()
   const store = new Store(backend)
-  return { backend, store, quota: new Quota(quotaBytes, () => store) }
+  const disk = { takesWrites: true }
+  return { backend, store, quota: new Quota(quotaBytes, () => store, disk), disk }
 }
 
 const putBytes = (...args: Parameters<typeof putRequest>): Uint8Array => PutRequest.encode(putRequest(...args)).finish()
@@ -52,6 +58,15 @@ test('a full store takes what needs no room: deletes, compactions, txns without 
   assert.ok(!quota.takes('txn', txnBytes([opDelete('a')], [opPut('b')])))
   for (const kind of ['delete-range', 'compact', 'alarm', 'lease-revoke']) assert.ok(quota.takes(kind, Buffer.alloc(0)))
   assert.ok(!quota.takes('lease-grant', Buffer.alloc(0)))
+})
+
+test('a disk that is nearly full counts as a full store, whatever the quota; it is looked at as the file is', () => {
+  const { quota, disk } = prepare(-1)
+  assert.ok(quota.takes('put', putBytes('a')))
+  disk.takesWrites = false
+  quota.forget()
+  assert.ok(quota.isDiskFull)
+  assert.deepEqual([quota.takes('put', putBytes('a')), quota.takes('txn', txnBytes([opDelete('a')]))], [false, true])
 })
 
 test('a txn of many small puts is weighed by their number', () => {
