@@ -29,7 +29,7 @@ const DISK_BYTES = 8 * 1024 ** 3
 async function play(scenario: Scenario, program: Program, size: Sizing, limitMs: number): Promise<Outcome> {
   let cluster: Cluster | undefined
   try {
-    const started = (cluster = await Cluster.start(program, scenario.flags ?? []))
+    const started = (cluster = await Cluster.start(program, scenario))
     const figures = await withTimeLimit(systemClock, limitMs, undefined, (signal) =>
       Promise.race([scenario.run(started, size), aborted(signal)]),
     )
@@ -51,7 +51,8 @@ function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
 }
 
-function isChosen({ name, isVariant }: Scenario, { only, isQuick }: Options): boolean {
+function isChosen({ name, isVariant, volumeSizeBytes }: Scenario, { only, isQuick }: Options): boolean {
+  if (volumeSizeBytes !== undefined && process.getuid?.() !== 0) return false // it could not be mounted
   return only.length === 0 ? !(isQuick && isVariant === true) : only.some((text) => name.includes(text))
 }
 
