@@ -37,7 +37,9 @@ export interface Scenario<Name extends string = string> extends Setup {
 
 export type Outcome =
   /** Those of the scenario, and `elections`. */
-  { readonly kind: 'figures'; readonly figures: Figures } | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'figures'; readonly figures: Figures }
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'not-asked' }
 
 export const SHOWN: Bound = { kind: 'none' }
 export const NONE: Bound = { kind: 'at-most', most: 0 }

@@ -6,13 +6,13 @@ import { inParallel, keyOf, total } from '../load.ts'
 import { NONE, SHOWN, type Scenario } from '../scenario.ts'
 
 const VOLUME_SIZE_BYTES = 512 * 1024 * 1024
-const VALUE = Buffer.alloc(100_000, 'v')
-const KEYS = 50
+const VALUE = Buffer.alloc(1_000_000, 'v')
+const KEYS = 5
 /** Of the store when clients begin to take copies and do not read them. */
-const FIRST_PUTS = 600
+const FIRST_PUTS = 60
 const SILENT_CLIENTS = 4
 /** More than the volume holds, whatever else is on it. */
-const PUTS = 8000
+const PUTS = 800
 const AT_ONCE = 8
 const LIMIT_MS = 60_000
 const PURGED_BYTES = 20_000_000n
@@ -26,7 +26,7 @@ export const fullDisk: Scenario<'ended' | 'failed' | 'taken' | 'reads' | 'back'>
   measures: {
     ended: { what: 'members that ended', unit: '', bound: NONE },
     failed: { what: 'puts neither taken nor refused for space', unit: '', bound: NONE },
-    taken: { what: 'puts of 100 KB taken', unit: '', bound: SHOWN },
+    taken: { what: 'puts of 1 MB taken', unit: '', bound: SHOWN },
     reads: { what: 'reads that failed when it was full', unit: '', bound: NONE },
     back: { what: 'writes again after a compaction', unit: 's', bound: { kind: 'at-most', most: 60 } },
   },
