@@ -35,10 +35,10 @@ export class DiskRoom {
     this.#parts = parts
   }
 
-  /** Whether the log and the store's commits have what they need, with some to spare. */
-  get takesWrites(): boolean {
+  /** What log and store may still write before writes end; less than nothing when they should have ended. */
+  get writableBytes(): number {
     const { storeSpace, logSpace } = this.#parts
-    return [storeSpace(), logSpace()].every((space) => space.freeBytes >= keptBytes(space, 'write'))
+    return Math.min(...[storeSpace(), logSpace()].map((space) => space.freeBytes - keptBytes(space, 'write')))
   }
 
   /** For a copy of so many bytes: call what it gives, once, when the copy is whole or given up. The error is for whoever wants it. */

@@ -21,11 +21,11 @@ function prepare(quotaBytes: number): {
   backend: SizedBackend
   store: Store
   quota: Quota
-  disk: { takesWrites: boolean }
+  disk: { writableBytes: number }
 } {
   const backend = new SizedBackend()
   const store = new Store(backend)
-  const disk = { takesWrites: true }
+  const disk = { writableBytes: Infinity }
   return { backend, store, quota: new Quota(quotaBytes, () => store, disk), disk }
 }
 
@@ -61,9 +61,17 @@ test('a full store takes what needs no room: deletes, compactions, txns without 
 })
 
 test('a disk that is nearly full counts as a full store, whatever the quota; it is looked at as the file is', () => {
-  const { quota, disk } = prepare(-1)
+  const { quota, disk, store } = prepare(-1)
+  disk.writableBytes = 10_000
   assert.ok(quota.takes('put', putBytes('a')))
-  disk.takesWrites = false
+  put(store, 'a', 'x'.repeat(4000))
+  assert.ok(quota.takes('put', putBytes('a')), 'there is room for it in the log and in the store')
+  put(store, 'b', 'x'.repeat(1000))
+  assert.ok(quota.isDiskFull, 'not for so much')
+  disk.writableBytes = 6000
+  quota.forget()
+  assert.ok(quota.takes('put', putBytes('a')), 'in the log it is already')
+  disk.writableBytes = 4000
   quota.forget()
   assert.ok(quota.isDiskFull)
   assert.deepEqual([quota.takes('put', putBytes('a')), quota.takes('txn', txnBytes([opDelete('a')]))], [false, true])

@@ -23,17 +23,19 @@ interface Measured {
   readonly store: Store
   readonly committedIndex: number
   readonly size: BackendSize
-  readonly isDiskFull: boolean
+  readonly writableBytes: number
+  /** What waited for its commit then. */
+  readonly waitingBytes: number
 }
 
 export class Quota {
   /** 0 means the default; a negative one that there is no limit. */
   readonly #quotaBytes: number
   readonly #currentStore: () => Store
-  readonly #disk: Pick<DiskRoom, 'takesWrites'>
+  readonly #disk: Pick<DiskRoom, 'writableBytes'>
   #measured: Measured | undefined
 
-  constructor(quotaBytes: number, currentStore: () => Store, disk: Pick<DiskRoom, 'takesWrites'>) {
+  constructor(quotaBytes: number, currentStore: () => Store, disk: Pick<DiskRoom, 'writableBytes'>) {
     this.#quotaBytes = quotaBytes
     this.#currentStore = currentStore
     this.#disk = disk
@@ -43,9 +45,11 @@ export class Quota {
     return this.#quotaBytes === 0 ? DEFAULT_QUOTA_BYTES : this.#quotaBytes < 0 ? Infinity : this.#quotaBytes
   }
 
-  /** As of the last commit, and of the last {@link forget}. */
+  /** What waits for its commit counts once for that, and once more for the log, as far as it has come since the disk was looked at. */
   get isDiskFull(): boolean {
-    return this.#current().isDiskFull
+    const { store, writableBytes, waitingBytes } = this.#current()
+    const { sizeBytes } = store.buffer
+    return sizeBytes + Math.max(0, sizeBytes - waitingBytes) > writableBytes
   }
 
   /** File and disk may have changed without a new entry: look at them again before the next answer. */
@@ -76,7 +80,14 @@ export class Quota {
     const store = this.#currentStore()
     if (this.#measured?.store !== store || this.#measured.committedIndex !== store.committedIndex) {
       const { committedIndex } = store
-      this.#measured = { store, committedIndex, size: store.size(), isDiskFull: !this.#disk.takesWrites }
+      const { writableBytes } = this.#disk
+      this.#measured = {
+        store,
+        committedIndex,
+        size: store.size(),
+        writableBytes,
+        waitingBytes: store.buffer.sizeBytes,
+      }
     }
     return this.#measured
   }
