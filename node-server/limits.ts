@@ -23,8 +23,13 @@ export const FRAME_SIZE_BYTES = MIB
 /** Beyond it, nothing more is written to a socket whose other end does not read, and the connection is closed. */
 export const MAX_UNREAD_SIZE_BYTES = 32 * MIB
 
+/** A frame that has begun and of which nothing more comes for so long ends the connection: what there is of it is held. */
+export const FRAME_TIMEOUT_MS = 20_000
+
 /** Questions of one member to another beside Raft, such as a change of members: JSON. The same for their answers. */
 export const MAX_PEER_REQUEST_SIZE_BYTES = 64 * KIB
+/** Of who has not shown that it knows the cluster: a hello or a question fits, and many may hold one each. */
+export const MAX_STRANGERS_FRAME_SIZE_BYTES = MAX_PEER_REQUEST_SIZE_BYTES + ENVELOPE_SIZE_BYTES
 export const MAX_PEER_ANSWER_SIZE_BYTES = 4 * MIB
 /** Questions on one connection that have no answer yet. */
 export const MAX_PEER_REQUESTS = 256
@@ -37,6 +42,13 @@ export const MAX_WAITERS = 32_768
 
 /** At once, to all peers together: each is a copy of the store. Two, so that a slow one does not hold up another. */
 export const MAX_OUTGOING_SNAPSHOTS = 2
+
+/**
+ * Of each volume, for the log and the commits of the store: no copy of the store goes into it, and when half of it is gone
+ * writes are refused. The share is for small volumes.
+ */
+export const RESERVED_DISK_SIZE_BYTES = 512 * MIB
+export const RESERVED_DISK_SHARE = 1 / 8
 
 /** How much more of the log than usual is kept for a peer while a snapshot is on its way to it, and until it has caught up. */
 export interface KeptLogLimits {
@@ -104,6 +116,10 @@ export function checkFlow(flow: FlowLimits, maxRequestSizeBytes: number): void {
 }
 
 checkFlow(FLOW, MAX_REQUEST_SIZE_BYTES)
+assert(
+  FLOW.uncommittedSizeBytes <= RESERVED_DISK_SIZE_BYTES / 2,
+  'what is on its way when writes are refused fits what the disk has left',
+)
 assert(FRAME_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES / 2, 'frames are made smaller than they may be')
 assert(MAX_PEER_ANSWER_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'an answer fits a frame')
 assert(

@@ -7,6 +7,7 @@ import { ClusterId, MemberId } from '../lib/ids.ts'
 import { systemClock } from '../lib/system-clock.ts'
 import { encodeJson } from './node/peer-requests.ts'
 import { planStart } from './static-start.ts'
+import { ok } from '../lib/result.ts'
 import { Transport } from './transport/transport.ts'
 
 const OWN_URL = 'http://127.0.0.1:1'
@@ -31,6 +32,7 @@ async function memberThatKnows(t: TestContext, peerURLs: readonly string[]): Pro
   const transport = await Transport.listen(
     { listenUrls: [url], ...ids, snapshotDirectory: tmpdir(), clock: systemClock },
     {
+      claimRoom: () => ok(() => undefined),
       onMessages: () => undefined,
       onSnapshot: async () => undefined,
       onRequest: async () => encodeJson({ kind: 'members', answer: { clusterId: 'c1', members } }),

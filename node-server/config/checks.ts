@@ -1,7 +1,7 @@
 /** Rules over several flags. Pure. */
 import type { Config } from './config.ts'
 import { checkSchemes } from './tls.ts'
-import { addressOf, isSecureURL } from './urls.ts'
+import { addressOf } from './urls.ts'
 import type { FlagName } from './table.ts'
 import type { Flags } from './values.ts'
 
@@ -21,7 +21,7 @@ export function checkTogether(flags: Flags, config: Config): void {
   checkSchemes(flags, 'listen-client-http-urls', config.listenClientHTTPURLs, config.clientTls, clientCert)
   checkSchemes(flags, 'listen-metrics-urls', config.listenMetricsURLs, config.clientTls, clientCert)
   checkSchemes(flags, 'listen-peer-urls', config.listenPeerURLs, config.peerTls, ['peer-cert-file', 'peer-key-file'])
-  for (const url of config.listenAdminURLs.filter(isSecureURL))
+  for (const url of config.listenAdminURLs.filter((each) => !/^http:/i.test(each)))
     flags.refuse('listen-admin-urls', `'${url}': the admin API is served over http only`)
   checkAddresses(flags, config)
 }

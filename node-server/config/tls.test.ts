@@ -110,11 +110,18 @@ test('what does not go together is refused', () => {
   }
 })
 
-test('one port may serve with and without TLS; unix sockets serve clients', () => {
+test('one port may serve with and without TLS; unix sockets serve clients, peers and metrics', () => {
   const urls = 'http://127.0.0.1:2379,https://127.0.0.1:2379,unix:///run/a.sock,unixs://localhost:7'
   const { config } = run(`--listen-client-urls=${urls}`, '--advertise-client-urls=unix:///run/a.sock', ...CERT)
   assert.deepEqual(config.listenClientURLs, urls.split(','))
   assert.deepEqual(config.advertiseClientURLs, ['unix:///run/a.sock'])
+  const peers = run(
+    '--listen-peer-urls=unix://localhost:8',
+    '--initial-advertise-peer-urls=unix://localhost:8',
+    '--initial-cluster=default=unix://localhost:8',
+    '--listen-metrics-urls=unix:///run/metrics.sock',
+  )
+  assert.deepEqual(peers.config.initialAdvertisePeerURLs, ['unix://localhost:8'])
   const taken = parse(
     `--listen-client-urls=${urls}`,
     '--advertise-client-urls=http://a:1',

@@ -1,9 +1,9 @@
-/** URLs as etcd's flags take them: a scheme, a host and a port, nothing else; for clients also a unix socket. Pure. */
+/** URLs as etcd's flags take them: a scheme, a host and a port and nothing else, or a unix socket. Pure. */
 import { isIP } from 'node:net'
 import { err, ok, type Result } from '../../lib/result.ts'
 
 /** To listen, the host must be an address of this machine, not a name that might be elsewhere. */
-export type URLPurpose = 'listen' | 'listen-clients' | 'advertise' | 'advertise-clients'
+export type URLPurpose = 'listen' | 'advertise'
 
 const FORM = /^([a-z]+):\/\/(\[[^\]]*\]|[^:/?#@\s]*):(\d{1,5})$/i
 const UNIX_FORM = /^unixs?:\/\/([^\s?#]+)$/i
@@ -21,18 +21,15 @@ export function parseURLs(text: string, purpose: URLPurpose): Result<readonly st
 }
 
 function refuseURL(url: string, purpose: URLPurpose): string | undefined {
-  const isForListening = purpose.startsWith('listen')
-  if (/^unixs?:/i.test(url)) {
-    if (!purpose.endsWith('-clients')) return `'${url}' is a unix socket: only clients can be served on one`
+  if (/^unixs?:/i.test(url))
     return UNIX_FORM.test(url) ? undefined : `'${url}' is not of the form unix:///path/of/socket`
-  }
   const [, scheme = '', host = '', port = ''] = FORM.exec(url) ?? []
   if (scheme === '') return `'${url}' is not of the form http://host:port`
   if (!/^https?$/i.test(scheme)) return `'${url}' has the scheme ${scheme}: there are http, https, unix and unixs`
   if (Number(port) > 65_535) return `'${url}' has a port beyond 65535`
   if (host === '') return `'${url}' has no host`
   const isAddress = host === 'localhost' || isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0
-  if (isForListening && !isAddress)
+  if (purpose === 'listen' && !isAddress)
     return `'${url}' names a host: to listen, give an IP address, such as http://0.0.0.0:${port}`
   return undefined
 }

@@ -8,13 +8,12 @@
  *
  * Neighbours: `http1` and `http2` take the connections over.
  */
-import { once } from 'node:events'
-import { lstat, unlink } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { addressKey, parseAddressURL, type AddressURL } from '../address/address.ts'
+import { bind } from '../address/bind.ts'
 import { openAcceptor, type TlsAcceptor } from '../tls/acceptor.ts'
 import type { TlsOptions } from '../tls/options.ts'
-import { addressKey, formatAddress, parseListenUrl, type Address, type ListenUrl } from './address.ts'
 import { onFirstBytes, type Protocol } from './first-bytes.ts'
 import type { ListenLimits } from './limits.ts'
 
@@ -78,10 +77,10 @@ export class Listener {
   }
 
   async #bindAll(): Promise<void> {
-    const groups = new Map<string, ListenUrl[]>()
+    const groups = new Map<string, AddressURL[]>()
     const keys: string[] = []
     for (const url of this.#options.urls) {
-      const parsed = parseListenUrl(url)
+      const parsed = parseAddressURL(url)
       if (!parsed.ok) throw new Error(`cannot listen on ${url}: ${parsed.error}`)
       if (parsed.value.isSecure) this.#acceptor ??= this.#openAcceptor(url)
       const key = addressKey(parsed.value.address)
@@ -113,7 +112,7 @@ export class Listener {
     return acceptor.value
   }
 
-  async #bind(group: readonly ListenUrl[]): Promise<string> {
+  async #bind(group: readonly AddressURL[]): Promise<string> {
     const [first] = group
     if (first === undefined) return ''
     const acceptor = group.some(({ isSecure }) => isSecure) ? this.#acceptor : undefined
@@ -125,7 +124,7 @@ export class Listener {
     server.maxConnections = this.#options.limits.maxConnections
     this.#servers.push(server)
     try {
-      return await listen(server, first.address)
+      return await bind(server, first.address)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       throw new Error(`cannot listen on ${first.url}: ${reason}`, { cause: error })
@@ -169,25 +168,4 @@ export class Listener {
     if (socket.alpnProtocol === 'http/1.1') return this.#handOver(socket, 'http1')
     this.#decide(socket, (protocol) => this.#handOver(socket, protocol))
   }
-}
-
-async function listen(server: Server, address: Address): Promise<string> {
-  if (address.kind === 'unix') {
-    await removeStaleSocket(address.path)
-    server.listen(address.path)
-    await once(server, 'listening')
-    return address.path
-  }
-  // Of localhost's addresses the one that etcdctl dials; Go, too, prefers it.
-  server.listen({ host: address.host === 'localhost' ? '127.0.0.1' : address.host, port: address.port })
-  await once(server, 'listening')
-  const bound = server.address()
-  const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
-  return formatAddress(address.host, port)
-}
-
-/** What a killed process left; anything but a socket is not ours to remove. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const stat = await lstat(path).catch(() => undefined)
-  if (stat?.isSocket() === true) await unlink(path)
 }

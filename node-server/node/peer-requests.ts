@@ -145,6 +145,7 @@ const PROBLEMS: Readonly<Record<NodeProblem, true>> = {
   'request-too-large': true,
   stopped: true,
   'no-space': true,
+  'no-room': true,
   'unhealthy-cluster': true,
   'not-enough-started': true,
   'member-not-found': true,

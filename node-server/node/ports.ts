@@ -25,8 +25,10 @@ export type NodeProblem =
   | 'not-supported-for-learner'
   | 'request-too-large'
   | 'stopped'
-  /** The store is larger than the quota allows. */
+  /** The store is larger than the quota allows, or the disk is nearly full. */
   | 'no-space'
+  /** The disk has none for a copy of the store. */
+  | 'no-room'
   | 'unhealthy-cluster'
   /** Voters that have never said their name are no voters that can be counted on. */
   | 'not-enough-started'

@@ -3,11 +3,18 @@
  * The simulation has a volume of its own, on its disk.
  */
 import { randomBytes } from 'node:crypto'
+import { statfsSync } from 'node:fs'
 import type { Backend } from '../mvcc/backend.ts'
 import type { Meta } from '../mvcc/meta.ts'
 import { LmdbBackend, readSnapshotMeta } from './backend.ts'
 import { realDisk, type Disk } from './disk.ts'
 import { DEFAULT_WAL_SIZES, type WalSizes } from './wal.ts'
+
+/** For whoever may write there. */
+export interface VolumeSpace {
+  readonly freeBytes: number
+  readonly totalBytes: number
+}
 
 export interface Volume {
   readonly disk: Disk
@@ -16,6 +23,8 @@ export interface Volume {
   openBackend(path: string): Backend
   /** Which state a file written by `Backend.writeSnapshot` holds. Rejects when it is not such a file. */
   readSnapshotMeta(path: string): Promise<Meta>
+  /** Of what the folder is on. */
+  space(directory: string): VolumeSpace
   /** Tells two directories apart that were made for the same member. */
   newIncarnation(): bigint
 }
@@ -25,5 +34,9 @@ export const realVolume: Volume = {
   walSizes: DEFAULT_WAL_SIZES,
   openBackend: (path) => new LmdbBackend(path),
   readSnapshotMeta,
+  space(directory) {
+    const { bavail, blocks, bsize } = statfsSync(directory)
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+  },
   newIncarnation: () => randomBytes(8).readBigUInt64BE(),
 }

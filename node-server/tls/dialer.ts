@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import { connect, getCACertificates, type TLSSocket } from 'node:tls'
 import { err, ok, type Result } from '../../lib/result.ts'
+import { serverName, type Address } from '../address/address.ts'
 import { CredentialSource, type TlsLog } from './credentials.ts'
 import type { TlsOptions } from './options.ts'
 import { checkAllowed, shownChain } from './peer-check.ts'
@@ -9,7 +10,7 @@ import { tlsSettings } from './settings.ts'
 
 export interface TlsDialer {
   /** Emits `secureConnect` once the other side is known to be who it should be, or `error`. */
-  dial(host: string, port: number): TLSSocket
+  dial(address: Address): TLSSocket
 }
 
 /** The error is for the user. */
@@ -28,18 +29,20 @@ export function openDialer(tls: TlsOptions, log: TlsLog): Result<TlsDialer, stri
   const source = CredentialSource.open(own, log)
   if (!source.ok) return source
   return ok({
-    dial: (host, port) => {
+    dial: (address) => {
+      const name = serverName(address)
       const { cert, key, ca } = source.value.current()
       const socket = connect({
-        host,
-        port,
+        // Beside a path it names whom the certificate must be for, and nothing else.
+        host: name,
+        ...(address.kind === 'unix' ? { path: address.path } : { port: address.port }),
         ...settings.value,
         ...(cert === undefined ? {} : { cert }),
         ...(key === undefined ? {} : { key }),
         ca: [...(ca ?? getCACertificates('system'))],
         // Certificates that members made for themselves come from no CA: the line is encrypted, nobody is known by it.
         rejectUnauthorized: !tls.autoTls,
-        ...(isIP(host) === 0 ? { servername: host } : {}),
+        ...(isIP(name) === 0 ? { servername: name } : {}),
       })
       socket.prependOnceListener('secureConnect', () => {
         const allowed = checkAllowed(shownChain(socket), tls)

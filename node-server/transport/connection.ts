@@ -2,7 +2,8 @@
 import { connect, type Socket } from 'node:net'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
-import { MAX_UNREAD_SIZE_BYTES } from '../limits.ts'
+import { parseAddressURL } from '../address/address.ts'
+import { FRAME_TIMEOUT_MS, MAX_UNREAD_SIZE_BYTES } from '../limits.ts'
 import type { TlsDialer } from '../tls/dialer.ts'
 import { FRAME, FrameDecoder, decodeRefused, encodeHello, type Frame, type Hello, type RefusalReason } from './frame.ts'
 
@@ -26,11 +27,13 @@ export class Connection {
   #closeReason: string | undefined
   #failure: string | undefined
 
-  constructor(socket: Socket, handlers: ConnectionHandlers) {
+  constructor(socket: Socket, handlers: ConnectionHandlers, frameTimeoutMs = FRAME_TIMEOUT_MS) {
     this.#socket = socket
     this.#handlers = handlers
     socket.setNoDelay(true)
-    socket.setTimeout(0)
+    socket.setTimeout(frameTimeoutMs, () => {
+      if (this.#decoder.isWithinFrame) this.close(`half a frame, and nothing more for ${frameTimeoutMs} ms`)
+    })
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
     socket.on('error', (error) => {
       this.#failure ??= error.message
@@ -43,6 +46,11 @@ export class Connection {
 
   set handlers(handlers: ConnectionHandlers) {
     this.#handlers = handlers
+  }
+
+  /** A longer frame ends the connection from now on. */
+  set maxFrameSizeBytes(sizeBytes: number) {
+    this.#decoder.maxSizeBytes = sizeBytes
   }
 
   /** False when the peer may read more slowly than we write: wait for {@link drained}. One that does not read at all is given up. */
@@ -98,16 +106,14 @@ const TLS_ALERT_RECORD = 0x15
 
 /** Connects and introduces itself; resolves once the other side has answered. Names are resolved at each call. */
 export function dial(url: string, hello: Hello, tls: TlsDialer | undefined): Promise<Result<Connection, DialFailure>> {
-  const parsed = URL.parse(url)
+  const parsed = parseAddressURL(url)
   // A member may have been added under anything; that must not end those who cannot reach it.
-  if (parsed === null) return Promise.resolve(err({ kind: 'unreachable', message: `'${url}' is not a URL` }))
-  const { hostname, port, protocol } = parsed
-  const host = hostname.replaceAll(/^\[|\]$/g, '')
-  const isSecure = protocol === 'https:'
+  if (!parsed.ok) return Promise.resolve(err({ kind: 'unreachable', message: parsed.error }))
+  const { address, isSecure } = parsed.value
   if (isSecure && tls === undefined)
     return Promise.resolve(err({ kind: 'unreachable', message: 'no TLS is configured for peers' }))
   return new Promise((resolve) => {
-    const socket = isSecure && tls !== undefined ? tls.dial(host, Number(port)) : connect({ host, port: Number(port) })
+    const socket = isSecure && tls !== undefined ? tls.dial(address) : connect(address)
     const timer = setTimeout(
       () => socket.destroy(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`)),
       CONNECT_TIMEOUT_MS,

@@ -61,10 +61,16 @@ export function endFrame(writer: ByteWriter): Buffer {
 export class FrameDecoder {
   #chunks: Buffer[] = []
   #sizeBytes = 0
-  readonly #maxSizeBytes: number
+  /** Of the frames still to come. */
+  maxSizeBytes: number
 
   constructor(maxSizeBytes = MAX_FRAME_SIZE_BYTES) {
-    this.#maxSizeBytes = maxSizeBytes
+    this.maxSizeBytes = maxSizeBytes
+  }
+
+  /** A part of one is there, and the rest is not. */
+  get isWithinFrame(): boolean {
+    return this.#sizeBytes > 0
   }
 
   push(chunk: Buffer): Frame[] {
@@ -81,8 +87,8 @@ export class FrameDecoder {
   #peekLength(): number | undefined {
     if (this.#sizeBytes < HEADER_SIZE_BYTES) return undefined
     const length = this.#joined(4).readUInt32BE(0)
-    if (length === 0 || length > this.#maxSizeBytes)
-      throw new MalformedBytes(`a frame of ${length} bytes; at most ${this.#maxSizeBytes} are taken`)
+    if (length === 0 || length > this.maxSizeBytes)
+      throw new MalformedBytes(`a frame of ${length} bytes; at most ${this.maxSizeBytes} are taken`)
     return length
   }
 

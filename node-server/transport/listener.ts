@@ -1,6 +1,7 @@
-/** Where peers connect to: plain on http URLs, TLS on https URLs, and who comes with the wrong one of them is told so. */
-import { once } from 'node:events'
+/** Where peers connect to: plain on http and unix URLs, TLS on https and unixs URLs, and who comes with the wrong one of them is told so. */
 import { createServer, type Server, type Socket } from 'node:net'
+import { parseAddressURL } from '../address/address.ts'
+import { bind } from '../address/bind.ts'
 import { openAcceptor, type TlsAcceptor } from '../tls/acceptor.ts'
 import type { TlsOptions } from '../tls/options.ts'
 import { encodeRefused } from './frame.ts'
@@ -57,13 +58,13 @@ export class PeerListener {
   }
 
   async #bind(url: string): Promise<void> {
-    const { hostname, port, protocol } = new URL(url)
-    const acceptor = protocol === 'https:' ? (this.#acceptor ??= this.#openAcceptor(url)) : undefined
+    const parsed = parseAddressURL(url)
+    if (!parsed.ok) throw new Error(`cannot listen on ${url}: ${parsed.error}`)
+    const acceptor = parsed.value.isSecure ? (this.#acceptor ??= this.#openAcceptor(url)) : undefined
     const server = createServer({ noDelay: true }, (socket) => this.#accept(socket, acceptor))
     server.maxConnections = MAX_CONNECTIONS
     this.#servers.push(server)
-    server.listen({ host: hostname.replaceAll(/^\[|\]$/g, ''), port: Number(port) })
-    await once(server, 'listening')
+    await bind(server, parsed.value.address)
   }
 
   #openAcceptor(url: string): TlsAcceptor {

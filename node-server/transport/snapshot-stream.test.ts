@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ByteWriter } from '../../lib/bytes.ts'
 import { LogIndex, MemberId, Term } from '../../lib/ids.ts'
+import { ok } from '../../lib/result.ts'
 import { encodeMessages } from './codec.ts'
 import { FRAME } from './frame.ts'
 import { SnapshotReceiver, type SnapshotMessage } from './snapshot-stream.ts'
@@ -38,7 +39,11 @@ test('a sender that is quicker than the disk is held up, and let go on', async (
   }
   const path = join(directory, 'incoming')
   await new Promise<void>((resolve) => {
-    const receiver = new SnapshotReceiver(connection, path, async () => resolve())
+    const receiver = new SnapshotReceiver(connection, path, {
+      claimRoom: () => ok(() => undefined),
+      onReceived: async () => resolve(),
+      onRefused: (reason) => assert.fail(reason),
+    })
     const sizeBytes = 12 * MIB
     const payload = new ByteWriter()
       .u53(sizeBytes)

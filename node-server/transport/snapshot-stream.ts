@@ -128,11 +128,19 @@ export interface ReceivedSnapshot {
 /** What a receiver needs of its connection. */
 export type ReceiverConnection = Pick<Connection, 'write' | 'pause' | 'resume' | 'end' | 'close'>
 
+export interface ReceiverHandlers {
+  /** See TransportHandlers. */
+  claimRoom(sizeBytes: number): Result<() => void, string>
+  onReceived(snapshot: ReceivedSnapshot): Promise<void>
+  /** The sender is told as well. */
+  onRefused(reason: string): void
+}
+
 /** The receiving end: frames in, one after the other, a file on disk out. */
 export class SnapshotReceiver {
   readonly #connection: ReceiverConnection
   readonly #path: string
-  readonly #onReceived: (snapshot: ReceivedSnapshot) => Promise<void>
+  readonly #handlers: ReceiverHandlers
   readonly #stall: Stall
   readonly #hash: Hash = createHash('sha256')
   #work: Promise<void> = Promise.resolve()
@@ -142,14 +150,15 @@ export class SnapshotReceiver {
   #receivedBytes = 0
   #waitingBytes = 0
   #isOver = false
+  #releaseRoom: () => void = () => undefined
   /** The file belongs to the receiver's owner. */
   #isHandedOver = false
 
   /** `path` is written anew. */
-  constructor(connection: ReceiverConnection, path: string, onReceived: (snapshot: ReceivedSnapshot) => Promise<void>) {
+  constructor(connection: ReceiverConnection, path: string, handlers: ReceiverHandlers) {
     this.#connection = connection
     this.#path = path
-    this.#onReceived = onReceived
+    this.#handlers = handlers
     this.#stall = new Stall(() => connection.close('the snapshot stream stalled'))
   }
 
@@ -198,6 +207,9 @@ export class SnapshotReceiver {
     const message = decodeMessages(reader.raw(reader.remainingBytes))[0]
     if (message?.kind !== 'snapshot-request') return this.#finish('the stream does not begin with a snapshot')
     this.#message = message
+    const room = this.#handlers.claimRoom(this.#sizeBytes)
+    if (!room.ok) return this.#finish(room.error)
+    this.#releaseRoom = room.value
     this.#file = await open(this.#path, 'w')
   }
 
@@ -208,7 +220,7 @@ export class SnapshotReceiver {
     await this.#file.sync()
     await this.#file.close()
     this.#file = undefined
-    await this.#onReceived({ message: this.#message, path: this.#path })
+    await this.#handlers.onReceived({ message: this.#message, path: this.#path })
     this.#isHandedOver = true
     this.#finish('')
   }
@@ -217,11 +229,13 @@ export class SnapshotReceiver {
     if (this.#isOver) return
     this.#isOver = true
     this.#stall.end()
+    if (problem !== '') this.#handlers.onRefused(problem)
     this.#connection.write(encodeFrame(FRAME.snapshotDone, new ByteWriter(64).text(problem).finish()))
     if (problem !== '') this.#connection.end()
   }
 
   async #abandon(): Promise<void> {
+    this.#releaseRoom()
     if (this.#isHandedOver) return
     this.#isOver = true
     await this.#file?.close()

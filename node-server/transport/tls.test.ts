@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
+import { ok } from '../../lib/result.ts'
 import { systemClock } from '../../lib/system-clock.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import type { Message } from '../raft/message.ts'
@@ -56,10 +57,17 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-async function start(t: TestContext, memberId: MemberId, tls: TlsOptions | undefined, isPlain = false): Promise<Side> {
-  const url = `${tls === undefined || isPlain ? 'http' : 'https'}://127.0.0.1:${await freePort()}`
+async function start(
+  t: TestContext,
+  memberId: MemberId,
+  tls: TlsOptions | undefined,
+  isPlain = false,
+  given?: string,
+): Promise<Side> {
+  const url = given ?? `${tls === undefined || isPlain ? 'http' : 'https'}://127.0.0.1:${await freePort()}`
   const side: Omit<Side, 'transport'> = { url, messages: [], snapshots: [], sent: [], log: [] }
   const handlers: TransportHandlers = {
+    claimRoom: () => ok(() => undefined),
     onMessages: (messages) => side.messages.push(...messages),
     onSnapshot: async ({ path }) => {
       side.snapshots.push((await readFile(path)).toString())
@@ -145,6 +153,27 @@ test('messages, requests, snapshots and queries go by TLS, with certificates bot
   assert.equal(queried.ok && queried.value.toString(), 'answer to q')
   const without = await query(b.url, Buffer.from('q'), 1000)
   assert.equal(!without.ok && without.error, 'no TLS is configured for peers')
+})
+
+test('the file of a socket has no address to compare; who listens there must be localhost, or what the file is called', async (t) => {
+  const urls = ['a', 'b', 'c'].map((name) => `unixs://${join(directory, name)}.sock`)
+  const [a, b, c] = [
+    await start(t, A, both, false, urls[0]),
+    await start(t, B, await memberTls('local', {}, ['localhost', '192.0.2.1']), false, urls[1]),
+    await start(t, MemberId(0xcn), await memberTls('elsewhere', {}, ['elsewhere']), false, urls[2]),
+  ]
+  a.transport.setPeers(
+    new Map([
+      [B, [b.url]],
+      [MemberId(0xcn), [c.url]],
+    ]),
+  )
+  await until(() => isConnected(a, B), 'they connect')
+  await until(() => a.log.length > 0, 'the other is refused')
+  assert.match(
+    logged(a),
+    /cannot connect to a peer .*c\.sock.*Host: localhost. is not in the cert's altnames: DNS:elsewhere/,
+  )
 })
 
 test('a plain dialer at a listener with TLS, and the reverse, are told at both ends', async (t) => {
@@ -304,6 +333,7 @@ test('https without a certificate is refused in words', async () => {
       clock: systemClock,
     },
     {
+      claimRoom: () => ok(() => undefined),
       onMessages: () => undefined,
       onSnapshot: () => Promise.resolve(),
       onRequest: () => Promise.resolve(Buffer.alloc(0)),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
@@ -9,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ByteWriter } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
+import { err, ok } from '../../lib/result.ts'
 import {
   FLOW,
   FRAME_SIZE_BYTES,
@@ -16,14 +18,14 @@ import {
   MAX_PEER_ANSWER_SIZE_BYTES,
   MAX_PEER_REQUESTS,
   MAX_PEER_REQUEST_SIZE_BYTES,
+  MAX_STRANGERS_FRAME_SIZE_BYTES,
   MAX_UNREAD_SIZE_BYTES,
 } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
 import { decodeMessages, encodeMessages } from './codec.ts'
 import { FRAME, FrameDecoder, encodeFrame, encodeHello, type Frame, type Hello } from './frame.ts'
-import type { TransportLog } from './listener.ts'
 import { query } from './query.ts'
-import { Transport, type ReceivedSnapshot, type TransportHandlers } from './transport.ts'
+import { Transport, type ReceivedSnapshot, type TransportHandlers, type TransportOptions } from './transport.ts'
 
 const A = MemberId(0xan)
 const B = MemberId(0xbn)
@@ -52,6 +54,9 @@ interface Side {
   answer: Buffer | undefined
   /** Requests get no answer. */
   isSilent: boolean
+  /** For snapshots. */
+  roomBytes: number
+  claimedBytes: number
 }
 
 function portOf(server: Server): number {
@@ -71,9 +76,12 @@ async function freePort(): Promise<number> {
 async function start(
   t: TestContext,
   memberId: MemberId,
-  options: { clusterId?: ClusterId; port?: number; log?: TransportLog } = {},
+  options: Partial<Pick<TransportOptions, 'clusterId' | 'log' | 'frameTimeoutMs'>> & {
+    port?: number
+    url?: string
+  } = {},
 ): Promise<Side> {
-  const url = `http://127.0.0.1:${options.port ?? (await freePort())}`
+  const url = options.url ?? `http://127.0.0.1:${options.port ?? (await freePort())}`
   const directory = await mkdtemp(join(tmpdir(), 'raftkv-transport-'))
   const side: Omit<Side, 'transport' | 'url' | 'directory'> = {
     messages: [],
@@ -84,9 +92,16 @@ async function start(
     removed: new Set(),
     answer: undefined,
     isSilent: false,
+    roomBytes: 100 * MIB,
+    claimedBytes: 0,
   }
   const handlers: TransportHandlers = {
     onMessages: (messages) => side.messages.push(...messages),
+    claimRoom: (sizeBytes) => {
+      if (side.claimedBytes + sizeBytes > side.roomBytes) return err(`no room for ${sizeBytes} bytes`)
+      side.claimedBytes += sizeBytes
+      return ok(() => (side.claimedBytes -= sizeBytes))
+    },
     onSnapshot: async (received) => {
       side.snapshots.push({ received, content: await readFile(received.path) })
     },
@@ -108,6 +123,7 @@ async function start(
       snapshotDirectory: directory,
       clock,
       ...(options.log === undefined ? {} : { log: options.log }),
+      ...(options.frameTimeoutMs === undefined ? {} : { frameTimeoutMs: options.frameTimeoutMs }),
     },
     handlers,
   )
@@ -138,8 +154,10 @@ const heartbeat = (from: MemberId, to: MemberId, commit: number): Message => ({
 const commits = (side: Side): number[] =>
   side.messages.flatMap((message) => (message.kind === 'heartbeat-request' ? [message.commit] : []))
 
-async function pair(t: TestContext): Promise<[Side, Side]> {
-  const [a, b] = [await start(t, A), await start(t, B)]
+async function pair(t: TestContext, given: readonly string[] = []): Promise<[Side, Side]> {
+  const [urlOfA, urlOfB] = given
+  const a = await start(t, A, urlOfA === undefined ? {} : { url: urlOfA })
+  const b = await start(t, B, urlOfB === undefined ? {} : { url: urlOfB })
   const urls = new Map([
     [A, [a.url]],
     [B, [b.url]],
@@ -283,7 +301,26 @@ test('a peer URL that is none leaves its member unreachable, and nothing else', 
   )
   a.transport.send([heartbeat(A, C, 1), heartbeat(A, B, 5)])
   await until(() => b.messages.length === 1 && a.unreachable.includes(C), 'others go on')
-  assert.deepEqual(await query('http://[::', Buffer.alloc(0), 100), { ok: false, error: "'http://[::' is not a URL" })
+  assert.deepEqual(await query('http://[::', Buffer.alloc(0), 100), {
+    ok: false,
+    error: "'http://[::' is not of the form http://host:port",
+  })
+})
+
+test('peers meet by the files of sockets as by ports, and one that a killed process left is taken over', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'raftkv-peer-sockets-'))
+  t.after(() => rm(directory, { recursive: true }))
+  const [path, other] = [join(directory, 'localhost:1'), join(directory, 'b.sock')]
+  const killed = spawn(process.execPath, [
+    '-e',
+    `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`,
+  ])
+  await once(killed, 'exit')
+  const [a, b] = await pair(t, [`unix://${path}`, `unix://${other}`])
+  a.transport.send([heartbeat(A, B, 3)])
+  await until(() => commits(b).includes(3), 'it arrives')
+  const answer = await query(b.url, Buffer.from('this'), 1000)
+  assert.equal(answer.ok && answer.value.toString(), '0 asks this')
 })
 
 test('a member that is not known yet is answered: it has come by itself, and said where it is', async (t) => {
@@ -437,27 +474,86 @@ test('what waits for a connection that is lost does not come by the next one: a 
   assert.deepEqual(texts, ['after'])
 })
 
-test('a frame over the limit ends its connection with one line a minute that names the limit', async (t) => {
-  const lines: string[] = []
-  const log = {
-    info: () => undefined,
-    warn: (fields: object, text: string) => lines.push(`${text} ${JSON.stringify(fields)}`),
-  }
-  const b = await start(t, B, { log })
-  b.transport.setPeers(new Map([[A, ['http://127.0.0.1:1']]]))
+const framed = (sizeBytes: number): Buffer => {
   const header = Buffer.alloc(8)
-  header.writeUInt32BE(MAX_FRAME_SIZE_BYTES + 1)
-  for (let tries = 0; tries < 3; tries++) {
-    const stranger = await byHand(b.url, {})
-    stranger.socket.write(header)
-    await until(stranger.isClosed, 'the connection is closed')
-  }
-  const ended = lines.filter((line) => line.startsWith('ended the connection of a peer'))
-  assert.equal(ended.length, 1, lines.join('\n'))
-  assert.match(
-    ended[0] ?? '',
-    new RegExp(`"from":"a".*a frame of ${MAX_FRAME_SIZE_BYTES + 1} bytes; at most ${MAX_FRAME_SIZE_BYTES} `),
-  )
+  header.writeUInt32BE(sizeBytes)
+  return header
+}
+const request = (sizeBytes: number): Buffer =>
+  encodeFrame(FRAME.request, new ByteWriter().u53(1).raw(Buffer.alloc(sizeBytes)).finish())
+/** Frames whose type is none, so that what is taken of them is told by what is said of it. */
+const unknown = (sizeBytes: number): Buffer => encodeFrame(99, Buffer.alloc(sizeBytes - 1))
+const FRAME_TIMEOUT_MS = 100
+
+/** What is sent after which hello, and what the one line about it says. */
+const beyond: readonly (readonly [string, Partial<Hello> | undefined, Buffer, RegExp])[] = [
+  ['a frame of the largest size', {}, unknown(MAX_FRAME_SIZE_BYTES), /unexpected frame 99/],
+  [
+    'a frame over the limit',
+    {},
+    framed(MAX_FRAME_SIZE_BYTES + 1),
+    new RegExp(`a frame of ${MAX_FRAME_SIZE_BYTES + 1} bytes; at most ${MAX_FRAME_SIZE_BYTES} are taken`),
+  ],
+  ['what a stranger may send at most', undefined, unknown(MAX_STRANGERS_FRAME_SIZE_BYTES), /no hello/],
+  [
+    'a byte more of a stranger',
+    undefined,
+    framed(MAX_STRANGERS_FRAME_SIZE_BYTES + 1),
+    new RegExp(`a frame of ${MAX_STRANGERS_FRAME_SIZE_BYTES + 1} bytes; at most ${MAX_STRANGERS_FRAME_SIZE_BYTES} `),
+  ],
+  [
+    'a byte more of who only asks',
+    { purpose: 'query' },
+    framed(MAX_STRANGERS_FRAME_SIZE_BYTES + 1),
+    new RegExp(`at most ${MAX_STRANGERS_FRAME_SIZE_BYTES} are taken`),
+  ],
+  [
+    'a request over the limit',
+    {},
+    request(MAX_PEER_REQUEST_SIZE_BYTES + 1),
+    new RegExp(
+      `a request of ${MAX_PEER_REQUEST_SIZE_BYTES + 1} bytes; at most ${MAX_PEER_REQUEST_SIZE_BYTES} are taken`,
+    ),
+  ],
+  [
+    'half a frame',
+    {},
+    unknown(1000).subarray(0, 500),
+    new RegExp(`half a frame, and nothing more for ${FRAME_TIMEOUT_MS} ms`),
+  ],
+  [
+    'a whole frame in which a length is absurd',
+    {},
+    encodeFrame(FRAME.messages, Buffer.alloc(64, 0xff)),
+    /bad bytes from the peer: 4294967295 items do not fit the rest of the input/,
+  ],
+]
+for (const [title, hello, bytes, expected] of beyond) {
+  test(`${title} ends its connection with one line a minute that names the limit`, async (t) => {
+    const lines: string[] = []
+    const log = {
+      info: () => undefined,
+      warn: (fields: object, text: string) => lines.push(`${text} ${JSON.stringify(fields)}`),
+    }
+    const b = await start(t, B, { log, frameTimeoutMs: FRAME_TIMEOUT_MS })
+    b.transport.setPeers(new Map([[A, ['http://127.0.0.1:1']]]))
+    for (let tries = 0; tries < 3; tries++) {
+      const stranger = await byHand(b.url, hello)
+      stranger.socket.write(bytes)
+      await until(stranger.isClosed, 'the connection is closed')
+    }
+    const ended = lines.filter((line) => line.startsWith('ended the connection of a peer'))
+    assert.equal(ended.length, 1, lines.join('\n'))
+    assert.match(ended[0] ?? '', expected)
+  })
+}
+
+test('a request of the largest size is answered, and who pauses between frames is left alone', async (t) => {
+  const b = await start(t, B, { frameTimeoutMs: FRAME_TIMEOUT_MS })
+  const asks = await byHand(b.url, { purpose: 'query' })
+  await delay(3 * FRAME_TIMEOUT_MS)
+  asks.socket.write(request(MAX_PEER_REQUEST_SIZE_BYTES))
+  await until(() => asks.frames.some(({ type }) => type === FRAME.response), 'it is answered')
 })
 
 test('who asks and does not read the answers, or asks too much at once, is ended', async (t) => {
@@ -542,6 +638,7 @@ const brokenStreams: readonly [string, readonly Buffer[]][] = [
   ['with fewer bytes than announced', [begin(5), chunk('four'), END(EMPTY_DIGEST)]],
   ['whose digest is another', [begin(4), chunk('four'), END(EMPTY_DIGEST)]],
   ['that begins twice', [begin(4), begin(4)]],
+  ['that is more than there is room for', [begin(2 ** 53 - 1)]],
   ['of another sender', [begin(0, MemberId(0xdn)), END(EMPTY_DIGEST)]],
   ['with frames that do not belong there', [encodeFrame(FRAME.messages, Buffer.alloc(4))]],
 ]
@@ -555,8 +652,30 @@ for (const [title, frames] of brokenStreams) {
     assert.deepEqual(b.snapshots, [])
     for (let i = 0; i < 500 && (await readdir(b.directory)).length > 0; i++) await delay(10)
     assert.deepEqual(await readdir(b.directory), [])
+    await until(() => b.claimedBytes === 0, 'it has its room back')
   })
 }
+
+test('a snapshot for which there is no room is refused before it is sent, and told of once a minute', async (t) => {
+  const lines: string[] = []
+  const log = { info: () => undefined, warn: (fields: object) => lines.push(JSON.stringify(fields)) }
+  const [a, b] = [await start(t, A), await start(t, B, { log })]
+  const path = join(a.directory, 'outgoing')
+  await writeFile(path, Buffer.alloc(2 * MIB))
+  a.transport.setPeers(new Map([[B, [b.url]]]))
+  b.roomBytes = 2 * MIB - 1
+  await a.transport.sendSnapshot(snapshotMessage(B), path)
+  await a.transport.sendSnapshot(snapshotMessage(B), path)
+  b.roomBytes += 1
+  await a.transport.sendSnapshot(snapshotMessage(B), path)
+  const refused = `no room for ${2 * MIB} bytes`
+  assert.deepEqual(a.sent, [refused, refused, 'ok'])
+  assert.deepEqual(
+    lines.filter((line) => line.includes(refused)),
+    [JSON.stringify({ from: 'a', reason: refused })],
+  )
+  await until(() => b.claimedBytes === 0, 'it has its room back')
+})
 
 test('a snapshot stream that breaks off leaves no file', async (t) => {
   const b = await start(t, B)

@@ -10,7 +10,13 @@ import { ByteReader, ByteWriter, EMPTY_BYTES, MalformedBytes } from '../../lib/b
 import type { Clock } from '../../lib/clock.ts'
 import { NOBODY, formatId, type ClusterId, type MemberId } from '../../lib/ids.ts'
 import { err, type Result } from '../../lib/result.ts'
-import { MAX_PEER_ANSWER_SIZE_BYTES, MAX_PEER_REQUESTS } from '../limits.ts'
+import {
+  MAX_FRAME_SIZE_BYTES,
+  MAX_PEER_ANSWER_SIZE_BYTES,
+  MAX_PEER_REQUESTS,
+  MAX_PEER_REQUEST_SIZE_BYTES,
+  MAX_STRANGERS_FRAME_SIZE_BYTES,
+} from '../limits.ts'
 import type { Message } from '../raft/message.ts'
 import type { TlsDialer } from '../tls/dialer.ts'
 import type { TlsOptions } from '../tls/options.ts'
@@ -49,10 +55,14 @@ export interface TransportOptions {
   /** Where snapshots that arrive are written. */
   readonly snapshotDirectory: string
   readonly clock: Clock
+  /** Default {@link FRAME_TIMEOUT_MS}. */
+  readonly frameTimeoutMs?: number
 }
 
 export interface TransportHandlers {
   onMessages(messages: readonly Message[]): void
+  /** For a snapshot that a peer announces: what it gives is called once, when the stream is over. The error is for the peer. */
+  claimRoom(sizeBytes: number): Result<() => void, string>
   /** The file is verified and durable; once this resolves the sender is told that it arrived. */
   onSnapshot(snapshot: ReceivedSnapshot): Promise<void>
   /** `from` is NOBODY for a query by somebody who is not a member (yet). */
@@ -224,7 +234,7 @@ export class Transport implements PeerTransport {
 
   #accept(socket: Socket): void {
     const timer = setTimeout(() => connection.close('no hello'), HELLO_TIMEOUT_MS)
-    const connection = new Connection(socket, {
+    const handlers: ConnectionHandlers = {
       onFrame: (frame) => {
         clearTimeout(timer)
         this.#onHello(connection, frame)
@@ -233,7 +243,9 @@ export class Transport implements PeerTransport {
         clearTimeout(timer)
         this.#onIncomingClosed(connection, NOBODY, reason, isOurs)
       },
-    })
+    }
+    const connection = new Connection(socket, handlers, this.#options.frameTimeoutMs)
+    connection.maxFrameSizeBytes = MAX_STRANGERS_FRAME_SIZE_BYTES
     this.#incoming.add(connection)
   }
 
@@ -254,6 +266,7 @@ export class Transport implements PeerTransport {
     }
     // Who queries has shown nothing of itself, not even the cluster: it is nobody, whatever it says.
     const from = hello.purpose === 'query' ? NOBODY : hello.from
+    if (hello.purpose !== 'query') connection.maxFrameSizeBytes = MAX_FRAME_SIZE_BYTES
     const onClose = (why: string, isOurs: boolean): void => this.#onIncomingClosed(connection, from, why, isOurs)
     if (hello.purpose === 'snapshot') this.#receiveSnapshot(connection, from, onClose)
     else {
@@ -277,11 +290,20 @@ export class Transport implements PeerTransport {
     if (this.#incomingSnapshots >= MAX_INCOMING_SNAPSHOTS) return connection.close('too many snapshots at once')
     this.#incomingSnapshots += 1
     const path = join(this.#options.snapshotDirectory, `incoming-${++this.#snapshotCount}.tmp`)
-    const receiver = new SnapshotReceiver(connection, path, async (snapshot) => {
-      const { message } = snapshot
-      if (message.from !== from || message.to !== this.#options.memberId)
-        throw new MalformedBytes('not its own snapshot')
-      await this.#handlers.onSnapshot(snapshot)
+    const receiver = new SnapshotReceiver(connection, path, {
+      claimRoom: (sizeBytes) => this.#handlers.claimRoom(sizeBytes),
+      onReceived: async (snapshot) => {
+        const { message } = snapshot
+        if (message.from !== from || message.to !== this.#options.memberId)
+          throw new MalformedBytes('not its own snapshot')
+        await this.#handlers.onSnapshot(snapshot)
+      },
+      onRefused: (reason) =>
+        this.#warnings.warn(
+          `snapshot ${from}`,
+          { from: formatId(from), reason },
+          'did not take the snapshot of a peer',
+        ),
     })
     connection.handlers = {
       onFrame: (frame) => receiver.onFrame(frame),
@@ -313,8 +335,14 @@ export class Transport implements PeerTransport {
       case FRAME.request: {
         const reader = new ByteReader(frame.payload)
         const requestId = reader.u53()
-        if (caller.unanswered >= MAX_PEER_REQUESTS) return connection.close('too many requests at once')
-        void this.#answer(connection, caller, requestId, reader.raw(reader.remainingBytes))
+        const request = reader.raw(reader.remainingBytes)
+        if (request.length > MAX_PEER_REQUEST_SIZE_BYTES)
+          return connection.close(
+            `a request of ${request.length} bytes; at most ${MAX_PEER_REQUEST_SIZE_BYTES} are taken`,
+          )
+        if (caller.unanswered >= MAX_PEER_REQUESTS)
+          return connection.close(`too many requests at once; at most ${MAX_PEER_REQUESTS} are taken`)
+        void this.#answer(connection, caller, requestId, request)
         return
       }
       default:

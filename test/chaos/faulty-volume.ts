@@ -30,6 +30,7 @@ export class FaultyVolume implements Volume {
   readonly disk: Disk
   readonly walSizes: Volume['walSizes']
   readonly readSnapshotMeta: Volume['readSnapshotMeta']
+  readonly space: Volume['space']
   readonly newIncarnation: Volume['newIncarnation']
   readonly faults: DiskFaults = { ...NO_DISK_FAULTS }
   readonly #volume: Volume
@@ -41,6 +42,7 @@ export class FaultyVolume implements Volume {
     this.#onEvent = onEvent
     this.walSizes = volume.walSizes
     this.readSnapshotMeta = (path) => volume.readSnapshotMeta(path)
+    this.space = (directory) => volume.space(directory)
     this.newIncarnation = () => volume.newIncarnation()
     this.disk = {
       ...volume.disk,

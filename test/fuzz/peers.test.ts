@@ -88,6 +88,7 @@ async function listening(t: TestContext): Promise<Listening> {
   const transport = await Transport.listen(
     { listenUrls: [`http://127.0.0.1:${port}`], ...options },
     {
+      claimRoom: () => ok(() => undefined),
       onMessages: (messages) => messages.forEach(({ from }) => senders.add(from)),
       onSnapshot: (received) => rm(received.path),
       onRequest: async () => Buffer.from('answer'),

@@ -3,9 +3,9 @@
  * that ours and etcd's are started and measured in the same way. A cluster owns a temporary folder and its processes. Linux
  * only: /proc.
  */
-import type { ChildProcess } from 'node:child_process'
+import { execFileSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -14,6 +14,13 @@ import { daemon } from '../e2e/process.ts'
 import { freePort } from '../members/member-process.ts'
 import { STATUS } from '../twin/methods.ts'
 import { MemberClient } from './client.ts'
+
+/** Of every member. */
+export interface Setup {
+  readonly flags?: readonly string[]
+  /** What its data directory is on, which needs root; the machine's disk without it. */
+  readonly volumeSizeBytes?: number
+}
 
 export interface Program {
   readonly name: 'ours' | 'etcd'
@@ -135,11 +142,15 @@ function flagsOf({ name, clientPort, peerURL }: Place, all: readonly Place[], fo
 export class Cluster {
   readonly members: readonly Member[]
   readonly #folder: string
+  /** Where members have volumes of their own. */
+  readonly #volumes: string[] = []
   readonly #connections: MemberClient[] = []
   #before: { readonly term: number; readonly changes: number } = { term: 0, changes: 0 }
   /** Once told to end, a process may still write for a moment. */
   readonly #endWithUs = (): void => {
     for (const member of this.members) void member.stop('SIGKILL')
+    // Lazily: a process that was told to end may still use it.
+    for (const path of this.#volumes) execFileSync('umount', ['--lazy', path])
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
   }
 
@@ -149,8 +160,8 @@ export class Cluster {
     process.once('exit', this.#endWithUs)
   }
 
-  /** Of the program with flags beside those that every cluster needs, with a leader. */
-  static async start({ command }: Program, flags: readonly string[]): Promise<Cluster> {
+  /** Of the program, with a leader. */
+  static async start({ command }: Program, { flags = [], volumeSizeBytes }: Setup): Promise<Cluster> {
     const folder = mkdtempSync(join(tmpdir(), 'raftkv-limits-'))
     const places: Place[] = []
     for (const name of NAMES)
@@ -161,6 +172,8 @@ export class Cluster {
     })
     const cluster = new Cluster(members, folder)
     try {
+      if (volumeSizeBytes !== undefined)
+        for (const { name } of members) cluster.#mount(join(folder, name), volumeSizeBytes)
       for (const member of members) member.start()
       for (const member of members)
         await until(async () => ((await member.status())?.leader ?? 0n) !== 0n, LEADER_TIMEOUT_MS)
@@ -220,6 +233,13 @@ export class Cluster {
     await Promise.all(this.members.map((member) => member.stop('SIGKILL')))
     process.off('exit', this.#endWithUs)
     this.#endWithUs()
+  }
+
+  /** In memory: all that matters of it is when it is full. */
+  #mount(path: string, sizeBytes: number): void {
+    mkdirSync(path)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes},mode=0700`, 'raftkv-limits', path])
+    this.#volumes.push(path)
   }
 
   async #unrest(): Promise<{ readonly term: number; readonly changes: number }> {

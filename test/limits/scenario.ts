@@ -1,5 +1,5 @@
 /** What a row of the table is made of. A scenario is one file in `scenarios/`, listed in `scenarios.ts`. */
-import type { Cluster } from './cluster.ts'
+import type { Cluster, Setup } from './cluster.ts'
 
 export type Bound =
   /** Shown, and not judged. */
@@ -22,12 +22,10 @@ export type Figures = Readonly<Record<string, number>>
 /** A count of the full size, scaled by what was asked for. */
 export type Sizing = (full: number, least?: number) => number
 
-export interface Scenario<Name extends string = string> {
+export interface Scenario<Name extends string = string> extends Setup {
   /** Kebab case: what `--only` looks at. */
   readonly name: string
   readonly what: (size: Sizing) => string
-  /** Of every member. */
-  readonly flags?: readonly string[]
   /** Much like the one before it: left out of the quick form unless it is asked for. */
   readonly isVariant?: true
   /** None without it. Where a leader is ended on purpose, room for votes that are split. */
@@ -39,7 +37,9 @@ export interface Scenario<Name extends string = string> {
 
 export type Outcome =
   /** Those of the scenario, and `elections`. */
-  { readonly kind: 'figures'; readonly figures: Figures } | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'figures'; readonly figures: Figures }
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'not-asked' }
 
 export const SHOWN: Bound = { kind: 'none' }
 export const NONE: Bound = { kind: 'at-most', most: 0 }

@@ -5,6 +5,7 @@ import { compaction } from './scenarios/compaction.ts'
 import { deleteRange, deleteRanges, revoke } from './scenarios/deletes.ts'
 import { forwarded } from './scenarios/forwarded.ts'
 import { keepAlive, leasesEnd } from './scenarios/leases.ts'
+import { fullDisk } from './scenarios/full-disk.ts'
 import { locks } from './scenarios/locks.ts'
 import { defragmentation, maintenanceVariants } from './scenarios/maintenance.ts'
 import { noLeader } from './scenarios/no-leader.ts'
@@ -34,4 +35,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...maintenanceVariants,
   noLeader,
   proposals,
+  fullDisk,
 ]

@@ -13,8 +13,14 @@ export interface Row {
   readonly isBroken: boolean
 }
 
-/** `slack` multiplies the bounds that are multiples. */
-export function rowsOf(scenario: Scenario, ours: Outcome, etcd: Outcome, slack: number): readonly Row[] {
+export interface Judgement {
+  /** Multiplies the bounds that are multiples. */
+  readonly slack: number
+  /** How long it took is for the machine to decide, and what else it does: of such figures only that there is one counts. */
+  readonly isQuick: boolean
+}
+
+export function rowsOf(scenario: Scenario, ours: Outcome, etcd: Outcome, judgement: Judgement): readonly Row[] {
   const elections: Measure = {
     what: 'elections',
     unit: '',
@@ -24,7 +30,7 @@ export function rowsOf(scenario: Scenario, ours: Outcome, etcd: Outcome, slack: 
     const [own, theirs] = [figureOf(ours, name), figureOf(etcd, name)]
     const { bound } = measure
     const other = bound.kind !== 'times' ? undefined : bound.of === 'etcd' ? theirs : figureOf(ours, bound.of)
-    return rowOf(scenario, measure, own, theirs, limitOf(bound, other, slack))
+    return rowOf(scenario, measure, own, theirs, limitOf(bound, other, judgement))
   })
 }
 
@@ -32,14 +38,18 @@ function figureOf(outcome: Outcome, name: string): number | undefined {
   return outcome.kind === 'figures' ? outcome.figures[name] : undefined
 }
 
+/** Any figure that was reached is less. */
+const REACHED = Number.MAX_VALUE
+
 /** Undefined for one that is not judged, `NaN` where what it is held against is missing. */
-function limitOf(bound: Bound, other: number | undefined, slack: number): number | undefined {
+function limitOf(bound: Bound, other: number | undefined, { slack, isQuick }: Judgement): number | undefined {
   switch (bound.kind) {
     case 'none':
       return undefined
     case 'at-most':
       return bound.most
     case 'times':
+      if (isQuick) return REACHED
       return other === undefined ? NaN : Math.max(bound.always, bound.times * slack * other)
     default:
       return unreachable(bound)
@@ -54,8 +64,13 @@ function rowOf(
   limit: number | undefined,
 ): Row {
   const isBroken = limit !== undefined && !(ours !== undefined && ours <= limit)
-  const bound = limit === undefined ? '' : Number.isNaN(limit) ? 'unknown' : `≤ ${shown(limit, unit)}`
-  return { scenario, measured, unit, ours, etcd, bound, isBroken }
+  return { scenario, measured, unit, ours, etcd, bound: boundOf(limit, unit), isBroken }
+}
+
+function boundOf(limit: number | undefined, unit: Measure['unit']): string {
+  if (limit === undefined) return ''
+  if (Number.isNaN(limit)) return 'unknown'
+  return limit === REACHED ? 'reached' : `≤ ${shown(limit, unit)}`
 }
 
 const WIDTHS = [24, 36, 10, 10, 8, 12] as const

@@ -17,13 +17,14 @@ import type { NodePort } from '../../node-server/node/ports.ts'
 import { WatchHub } from '../../node-server/node/watch/watch-hub.ts'
 import { memberPaths, readIdentity, type StoredIdentity } from '../../node-server/storage/data-directory.ts'
 import type { Disk } from '../../node-server/storage/disk.ts'
+import type { VolumeSpace } from '../../node-server/storage/volume.ts'
 import { MemoryDisk, type Choose } from '../../node-server/storage/testing/memory-disk.ts'
 import type { TransportHandlers, PeerTransport } from '../../node-server/transport/transport.ts'
 import { simulatedDisk, type DiskFaults, type DurableLog } from './disk.ts'
 import type { Host } from './network.ts'
 import type { Seen } from './oracle.ts'
 import { ProcessClock } from './process-clock.ts'
-import { simulatedVolume } from './volume.ts'
+import { simulatedVolume, takenBytes } from './volume.ts'
 import { CLUSTER, DATA_DIRECTORY } from './cluster-id.ts'
 import type { World } from './world.ts'
 
@@ -121,7 +122,7 @@ export class SimulatedMember {
     )
     const newIncarnation = (): bigint => BigInt(Math.floor(world.random.next() * 2 ** 53))
     const lifecycle: Lifecycle = new Lifecycle({
-      volume: simulatedVolume(this.disk, disk, world.states, newIncarnation),
+      volume: simulatedVolume(this.disk, disk, world.states, newIncarnation, () => this.#space()),
       dataDirectory: DATA_DIRECTORY,
       peerURLs: [this.peerURL],
       version: '0',
@@ -202,7 +203,7 @@ export class SimulatedMember {
     return {
       syncMs: () => (strikes(faults.slowSync, 'slow sync') ? 50 + random.next() * 600 : 0.2 + random.next()),
       failsSync: () => strikes(faults.syncError, 'sync fails (EIO)'),
-      isFull: () => strikes(faults.diskFull, 'disk full (ENOSPC, half a write)'),
+      isFull: () => this.#space().freeBytes <= 0 || strikes(faults.diskFull, 'disk full (ENOSPC, half a write)'),
       onName: ({ kind, path, to = '' }) => {
         if (kind === 'remove' && path.startsWith(`${PATHS.wal}/`)) coverage.note('log segment released')
         if (path.includes('received-') && to.startsWith(PATHS.db)) {
@@ -218,6 +219,14 @@ export class SimulatedMember {
         })
       },
     }
+  }
+
+  #space(): VolumeSpace {
+    const { states, options } = this.#world
+    const { diskBytes: totalBytes = Infinity } = options
+    if (totalBytes === Infinity) return { freeBytes: Infinity, totalBytes }
+    const taken = [PATHS.wal, PATHS.db, PATHS.snapshots].map((folder) => takenBytes(this.disk, states, folder))
+    return { freeBytes: taken.reduce((free, bytes) => free - bytes, totalBytes), totalBytes }
   }
 
   #connect(life: Life, disk: Disk, identity: StoredIdentity, handlers: TransportHandlers): PeerTransport {

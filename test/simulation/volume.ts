@@ -12,7 +12,7 @@ import { MemoryBackend } from '../../node-server/mvcc/memory-backend.ts'
 import { readMeta } from '../../node-server/mvcc/meta.ts'
 import type { Disk } from '../../node-server/storage/disk.ts'
 import type { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
-import type { Volume } from '../../node-server/storage/volume.ts'
+import type { Volume, VolumeSpace } from '../../node-server/storage/volume.ts'
 
 /** All states that any database of the world ever had. */
 export class States {
@@ -92,12 +92,17 @@ class SimulatedBackend implements Backend {
   }
 
   size(): BackendSize {
-    const { sizeBytes } = this.#open
-    return { totalBytes: sizeBytes, inUseBytes: sizeBytes }
+    const { sizeBytes, tables } = this.#open
+    return { totalBytes: sizeBytes, inUseBytes: tables.size().inUseBytes }
   }
 
   async writeSnapshot(path: string): Promise<void> {
-    await writeNumber(this.#disk, path, this.#open.number, 0)
+    await writeNumber(this.#disk, path, this.#compacted().number, 0)
+  }
+
+  #compacted(): DatabaseState {
+    const { tables } = this.#open
+    return this.#states.add(tables, tables.size().totalBytes)
   }
 
   defragment(temporaryPath: string, takePath: () => string | undefined): Promise<void> {
@@ -105,8 +110,7 @@ class SimulatedBackend implements Backend {
   }
 
   async #defragment(temporaryPath: string, takePath: () => string | undefined): Promise<void> {
-    const { tables } = this.#open
-    const next = this.#states.add(tables, tables.size().totalBytes)
+    const next = this.#compacted()
     await writeNumber(this.#disk, temporaryPath, next.number, 0)
     const path = takePath()
     if (path === undefined) return
@@ -149,8 +153,26 @@ function numberAt(file: Buffer, slot: number): number {
   return isWhole ? bytes.readUInt32BE() : 0
 }
 
+/** What the files of a folder take on the disk: of a database, what its state does. */
+export function takenBytes(under: MemoryDisk, states: States, directory: string): number {
+  let sizeBytes = 0
+  for (const [name, content] of under.files(directory)) {
+    const isDatabase = content.length > 0 && /\.(mdb|db)$/.test(name)
+    sizeBytes += isDatabase ? states.read(content, name).state.sizeBytes : content.length
+  }
+  return sizeBytes
+}
+
+const BOUNDLESS: VolumeSpace = { freeBytes: Infinity, totalBytes: Infinity }
+
 /** `disk` is the process's way to `under`. */
-export function simulatedVolume(under: MemoryDisk, disk: Disk, states: States, newIncarnation: () => bigint): Volume {
+export function simulatedVolume(
+  under: MemoryDisk,
+  disk: Disk,
+  states: States,
+  newIncarnation: () => bigint,
+  space: () => VolumeSpace = () => BOUNDLESS,
+): Volume {
   return {
     disk,
     walSizes: { segmentSizeBytes: 16 * 1024, preparedSizeBytes: 1024 },
@@ -162,6 +184,7 @@ export function simulatedVolume(under: MemoryDisk, disk: Disk, states: States, n
       return new SimulatedBackend(disk, states, path, { state: states.add(new MemoryBackend(), 0), slot: 1 })
     },
     readSnapshotMeta: async (path) => readMeta(states.read(await disk.readFile(path), path).state.tables),
+    space,
     newIncarnation,
   }
 }

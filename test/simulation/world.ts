@@ -23,6 +23,8 @@ export interface WorldOptions {
   /** How much faster or slower a process's clock may run, as a share of its speed. */
   readonly drift: number
   readonly narrow: Narrow | undefined
+  /** Of each member's disk; without it, it is full only when a fault says so, and without notice. */
+  readonly diskBytes?: number
 }
 
 export class World {

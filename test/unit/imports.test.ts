@@ -27,6 +27,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'node-server/raft': ['lib', 'node-server/raft'],
   'node-server/mvcc': ['lib', 'node-server/proto', 'node-server/mvcc'],
   'node-server/limits.ts': ['lib'],
+  'node-server/address': ['lib', 'node-server/address'],
   'node-server/storage': [
     'lib',
     'node-server/limits.ts',
@@ -34,9 +35,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'node-server/mvcc',
     'node-server/storage',
   ],
-  'node-server/tls': ['lib', 'node-server/tls'],
+  'node-server/tls': ['lib', 'node-server/address/address.ts', 'node-server/tls'],
   'node-server/transport': [
     'lib',
+    'node-server/address',
     'node-server/limits.ts',
     'node-server/raft',
     'node-server/tls',
@@ -57,7 +59,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'node-server/node/replica',
   ],
   'node-server/node/lifecycle': [...BELOW_NODE, 'node-server/node'],
-  'node-server/listen': ['lib', 'node-server/tls', 'node-server/listen'],
+  'node-server/listen': ['lib', 'node-server/address', 'node-server/tls', 'node-server/listen'],
   'node-server/grpc': ['lib', 'node-server/tls', 'node-server/listen', 'node-server/grpc'],
   'node-server/api': [
     'lib',
@@ -113,7 +115,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders that see no disk, socket, clock or randomness, so that whole clusters run in one seeded process. */
 const PURE =
-  /^(lib|node-server\/(raft|mvcc|limits)|operator\/api|operator\/cluster\/(rules|resources|decide|safety|status|observed|refusals|findings))(\/|\.ts$)/
+  /^(lib|node-server\/(raft|mvcc|limits|address\/address)|operator\/api|operator\/cluster\/(rules|resources|decide|safety|status|observed|refusals|findings))(\/|\.ts$)/
 const IMPURE_MODULES = /^node:(fs|net|http|https|tls|dns|child_process|os|worker_threads|timers)/
 const IMPURE_GLOBALS =
   /\b(Date\.now\(|new Date\(\)|Math\.random\(|performance\.now\(|setTimeout\(|setInterval\(|process\.)/

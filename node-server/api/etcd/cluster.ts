@@ -97,7 +97,10 @@ function wireMember(member: Member): WireMember {
   }
 }
 
-/** As etcd has it: at least one, each with a scheme it knows, a host and a port, and no path. */
+const TCP_URL = /^https?:\/\/(\[[0-9a-fA-F:.]+\]|[^/:@?#\s]+):\d{1,5}$/
+const UNIX_URL = /^unixs?:\/\/[^\s?#]+$/
+
+/** As etcd has it: at least one, each with a scheme it knows, a host and a port, and no path; or the file of a socket. */
 function areMemberURLs(urls: readonly string[]): boolean {
-  return urls.length > 0 && urls.every((url) => /^https?:\/\/(\[[0-9a-fA-F:.]+\]|[^/:@?#\s]+):\d{1,5}$/.test(url))
+  return urls.length > 0 && urls.every((url) => TCP_URL.test(url) || UNIX_URL.test(url))
 }

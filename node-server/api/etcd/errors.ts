@@ -52,6 +52,7 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   },
   'too-many-requests': { code: 'ResourceExhausted', message: 'etcdserver: too many requests' },
   'no-space': { code: 'ResourceExhausted', message: 'etcdserver: mvcc: database space exceeded' },
+  'no-room': { code: 'ResourceExhausted', message: 'etcdserver: no room on the disk for a copy of the store' },
   corrupt: { code: 'DataLoss', message: 'etcdserver: corrupt cluster' },
   canceled: { code: 'Canceled', message: 'context canceled' },
   stopped: { code: 'Unavailable', message: 'etcdserver: server stopped' },

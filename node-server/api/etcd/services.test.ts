@@ -91,12 +91,15 @@ test('who asks for a leader is refused while there is none, whoever does not is 
 
 test('a member is added with URLs that are URLs, as a learner if asked', async () => {
   const path = '/etcdserverpb.Cluster/MemberAdd'
-  for (const peerURLs of [[], ['nonsense'], ['http://host'], ['http://host:1/path'], ['ftp://host:1']]) {
+  for (const peerURLs of [[], ['nonsense'], ['http://host'], ['http://host:1/path'], ['ftp://host:1'], ['unix:']]) {
     const bad = MemberAddRequest.encode({ peerURLs, isLearner: false }).finish()
     assert.equal(await call(path, bad), '3 etcdserver: given member URLs are invalid')
   }
   assert.equal(member.changes.length, 0)
-  const good = MemberAddRequest.encode({ peerURLs: ['http://host:2380', 'https://[::1]:1'], isLearner: true }).finish()
+  const good = MemberAddRequest.encode({
+    peerURLs: ['http://host:2380', 'https://[::1]:1', 'unix:///run/peer.sock'],
+    isLearner: true,
+  }).finish()
   const added = await answered(MemberAddResponse, path, good)
   assert.deepEqual([added.member?.ID, added.member?.isLearner, added.members.length], [7n, true, 2])
   const list = await answered(

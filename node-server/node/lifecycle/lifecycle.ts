@@ -124,6 +124,7 @@ export class Lifecycle implements AdminPort {
     const requests: { current: LeaderRequests | undefined } = { current: undefined }
     const transport = await this.#options.connect(identity, {
       onMessages: (messages) => replica.onMessages(messages),
+      claimRoom: (sizeBytes) => replica.room.claim(sizeBytes),
       onSnapshot: (received) => replica.onSnapshot(received),
       onRequest: async (from, payload) => (await requests.current?.onRequest(from, payload)) ?? Buffer.alloc(0),
       onUnreachable: (id) => replica.onUnreachable(id),

@@ -5,7 +5,7 @@ import { compactSlice } from '../../mvcc/compaction.ts'
 import { SLICE_ROWS } from '../../mvcc/hash-kv.ts'
 import { MemoryBackend } from '../../mvcc/memory-backend.ts'
 import { Store } from '../../mvcc/store.ts'
-import { compactTo, put } from '../../mvcc/testing/requests.ts'
+import { compactTo, deleteRange, put } from '../../mvcc/testing/requests.ts'
 import { Hasher } from './hasher.ts'
 
 function filled(rows: number): Store {
@@ -99,6 +99,28 @@ test('with the check on, a compaction is hashed before anything is removed for i
   }
   assert.equal(hasher.ofCompactions.length, 10)
   assert.equal(hasher.ofCompactions.at(-1)?.revision, 219)
+})
+
+/** The requests that etcd 3.7.3 was given, and what `etcdctl endpoint hashkv --rev 11` said before and after the compaction. */
+test('what was told of a tombstone’s revision stays so when the store is compacted to it, without the check too', async () => {
+  const store = new Store(new MemoryBackend())
+  for (let i = 1; i <= 9; i++) put(store, 'k0', `${i}`)
+  deleteRange(store, 'k0')
+  for (let i = 11; i <= 13; i++) put(store, 'k0', `${i}`)
+  const hasher = new Hasher(() => store, new ManualClock(), false)
+  const told = async (revision: number): Promise<unknown> => {
+    const answer = await hasher.hashKeyValues(revision)
+    return answer.ok ? [answer.value.hash, answer.value.compactedRevision, answer.value.revision] : answer.error
+  }
+  const asked = await Promise.all([told(11), told(13)])
+  compactTo(store, 11)
+  hasher.observeCompaction()
+  while (compactSlice(store, undefined).cursor !== undefined);
+  assert.deepEqual(asked[0], [152845854, -1, 11])
+  assert.deepEqual(await told(11), asked[0])
+  assert.deepEqual(await told(12), [1507268464, 11, 12])
+  assert.deepEqual(await told(13), [2977253486, 11, 13], 'of another revision it is what it is now')
+  assert.deepEqual(await told(0), [3180929084, 11, 14])
 })
 
 test('a compaction whose store is replaced before its turn comes has no hash: the other store was purged elsewhere', async () => {

@@ -23,7 +23,7 @@ import type { HashedKeyValues, HashProblem } from '../ports.ts'
 const PAUSE_MS = 2
 /** Passes that wait for the one under way. */
 const MAX_WAITING = 16
-/** How many hashes of compactions are kept and how many compactions may wait for theirs, as in etcd. */
+/** How many hashes of compactions are kept, how many compactions may wait for theirs, and how many answers are kept: as in etcd. */
 const MAX_COMPACTIONS = 10
 /** A snapshot that takes the store's place in the middle of a pass makes it begin again. */
 const MAX_ATTEMPTS = 3
@@ -42,6 +42,8 @@ export class Hasher {
   #underWay: HashPass | undefined
   #pending: Compaction[] = []
   #ofCompactions: KeyValueHash[] = []
+  /** The newest answers, at most one for each revision. */
+  #told: KeyValueHash[] = []
   #observed: { readonly store: Store; readonly compactedRevision: number }
   #isStopped = false
 
@@ -64,17 +66,35 @@ export class Hasher {
     return this.#ofCompactions
   }
 
-  /** `revision` 0 means the current one. One that was compacted at is answered as of before that, as etcd does. */
+  /** `revision` 0 means the current one. */
   async hashKeyValues(revision: number): Promise<Result<HashedKeyValues, HashProblem>> {
-    const known = this.#ofCompactions.find((hash) => hash.revision === revision)
-    if (known !== undefined) return ok({ ...known, currentRevision: this.#currentStore().revision })
-    return this.#inTurn(async () => {
-      const hashed = await this.#whole(async (store, isCurrent) => {
-        const pass = beginHash(store, revision)
-        return pass.ok ? this.#run(store, pass.value, isCurrent) : err<HashProblem>(pass.error.kind)
-      })
-      return hashed.ok ? ok({ ...hashed.value, currentRevision: this.#currentStore().revision }) : hashed
+    const known = this.#known(revision)
+    const hashed = known === undefined ? await this.#inTurn(() => this.#hashNow(revision)) : ok(known)
+    return hashed.ok ? ok({ ...hashed.value, currentRevision: this.#currentStore().revision }) : hashed
+  }
+
+  /**
+   * One that was compacted at is answered as of before that. etcd hashes each compaction for it; here that is a pass
+   * over the whole store, so without the check it is done only for what somebody had asked for before.
+   */
+  #known(revision: number): KeyValueHash | undefined {
+    const ofCompaction = this.#ofCompactions.find((hash) => hash.revision === revision)
+    if (ofCompaction !== undefined || this.#currentStore().compactedRevision !== revision) return ofCompaction
+    return this.#told.find((hash) => hash.revision === revision)
+  }
+
+  async #hashNow(revision: number): Promise<Result<KeyValueHash, HashProblem>> {
+    const known = this.#known(revision) // since this has waited for its turn
+    if (known !== undefined) return ok(known)
+    const hashed = await this.#whole(async (store, isCurrent) => {
+      const pass = beginHash(store, revision)
+      return pass.ok ? this.#run(store, pass.value, isCurrent) : err<HashProblem>(pass.error.kind)
     })
+    if (hashed.ok) {
+      const others = this.#told.filter((hash) => hash.revision !== hashed.value.revision)
+      this.#told = [...others, hashed.value].slice(-MAX_COMPACTIONS)
+    }
+    return hashed
   }
 
   /** Of all tables. Comparable only between members that stand still. */

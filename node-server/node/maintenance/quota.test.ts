@@ -17,10 +17,16 @@ class SizedBackend extends MemoryBackend {
   }
 }
 
-function prepare(quotaBytes: number): { backend: SizedBackend; store: Store; quota: Quota } {
+function prepare(quotaBytes: number): {
+  backend: SizedBackend
+  store: Store
+  quota: Quota
+  disk: { writableBytes: number }
+} {
   const backend = new SizedBackend()
   const store = new Store(backend)
-  return { backend, store, quota: new Quota(quotaBytes, () => store) }
+  const disk = { writableBytes: Infinity }
+  return { backend, store, quota: new Quota(quotaBytes, () => store, disk), disk }
 }
 
 const putBytes = (...args: Parameters<typeof putRequest>): Uint8Array => PutRequest.encode(putRequest(...args)).finish()
@@ -52,6 +58,23 @@ test('a full store takes what needs no room: deletes, compactions, txns without 
   assert.ok(!quota.takes('txn', txnBytes([opDelete('a')], [opPut('b')])))
   for (const kind of ['delete-range', 'compact', 'alarm', 'lease-revoke']) assert.ok(quota.takes(kind, Buffer.alloc(0)))
   assert.ok(!quota.takes('lease-grant', Buffer.alloc(0)))
+})
+
+test('a disk that is nearly full counts as a full store, whatever the quota; it is looked at as the file is', () => {
+  const { quota, disk, store } = prepare(-1)
+  disk.writableBytes = 10_000
+  assert.ok(quota.takes('put', putBytes('a')))
+  put(store, 'a', 'x'.repeat(4000))
+  assert.ok(quota.takes('put', putBytes('a')), 'there is room for it in the log and in the store')
+  put(store, 'b', 'x'.repeat(1000))
+  assert.ok(quota.isDiskFull, 'not for so much')
+  disk.writableBytes = 6000
+  quota.forget()
+  assert.ok(quota.takes('put', putBytes('a')), 'in the log it is already')
+  disk.writableBytes = 4000
+  quota.forget()
+  assert.ok(quota.isDiskFull)
+  assert.deepEqual([quota.takes('put', putBytes('a')), quota.takes('txn', txnBytes([opDelete('a')]))], [false, true])
 })
 
 test('a txn of many small puts is weighed by their number', () => {

@@ -1,5 +1,5 @@
 /**
- * A store that has outgrown its quota says so through the log (NOSPACE): the writes of this member's own clients are weighed
+ * A store that has outgrown its quota, or its disk, says so through the log (NOSPACE): the writes of this member's own clients are weighed
  * before they are proposed, those of others when they are applied, so that it is said without clients of its own, too.
  */
 import type { MemberId } from '../../../lib/ids.ts'
@@ -41,7 +41,8 @@ export class SpaceAlarm {
     const store = currentStore()
     if (store.alarms.noSpace.has(memberId)) return Promise.resolve()
     if (this.#raising === undefined) {
-      log.warn({ quotaBytes: quota.limitBytes, size: store.size() }, 'the store has outgrown its quota')
+      const fields = { quotaBytes: quota.limitBytes, size: store.size() }
+      log.warn(fields, quota.isDiskFull ? 'the disk is nearly full' : 'the store has outgrown its quota')
       this.#raising = raise().finally(() => (this.#raising = undefined))
     }
     return this.#raising

@@ -12,12 +12,15 @@ import { LmdbBackend } from '../../storage/backend.ts'
 import { memberPaths, type MemberPaths } from '../../storage/data-directory.ts'
 import { realDisk } from '../../storage/disk.ts'
 import { realVolume } from '../../storage/volume.ts'
-import type { ReceivedSnapshot } from '../../transport/transport.ts'
+import type { PeerTransport, ReceivedSnapshot } from '../../transport/transport.ts'
+import { DiskRoom } from './disk-room.ts'
 import { hasReceived, installSnapshot, removeAllBut } from './snapshots.ts'
 import { StoreFiles } from './store-files.ts'
 import { FIRST_STORE, newestStore, receivedPath, storePath } from './store-name.ts'
 
 interface Incoming {
+  /** Of the volume under it. */
+  readonly space: { freeBytes: number; readonly totalBytes: number }
   readonly paths: MemberPaths
   readonly files: StoreFiles
   /** Of the snapshot. */
@@ -41,15 +44,17 @@ async function incoming(
   const path = join(paths.snapshots, 'incoming-1.tmp')
   await source.backend.writeSnapshot(path)
   await source.close()
+  const space = { freeBytes: 2 ** 40, totalBytes: 2 ** 40 }
   const files = new StoreFiles({
     volume: realVolume,
+    room: new DiskRoom({ storeSpace: () => space, logSpace: () => space }),
     paths,
     file: FIRST_STORE,
     store: new Store(copyingLater(new LmdbBackend(storePath(paths, FIRST_STORE)), mayCopy)),
     onFatal,
     onDefragmented: () => undefined,
   })
-  return { paths, files, path }
+  return { space, paths, files, path }
 }
 
 function copyingLater(backend: LmdbBackend, mayCopy: Promise<void>): LmdbBackend {
@@ -184,5 +189,26 @@ test('a defragmentation that fails before its copy is moved harms nothing; one t
   await inTheWay(storePath(paths, { beganAt: 0, generation: 1 }))
   await assert.rejects(files.defragment())
   assert.equal(fatal.length, 1)
+  await files.close()
+})
+
+test('without room on the disk no copy is begun, for whomever it would be, and the store goes on', async (t) => {
+  const { space, paths, files } = await incoming(t)
+  space.freeBytes = 1000
+  assert.deepEqual(await files.copy(), { ok: false, error: 'no-room' })
+  const message = received('', 1, 1).message
+  let sent = 0
+  const transport = { sendSnapshot: async () => void (sent += 1) } as unknown as PeerTransport
+  await assert.rejects(files.send(transport, message), { name: 'NoRoom' })
+  await assert.rejects(files.defragment(), { name: 'NoRoom' })
+  assert.deepEqual(
+    [sent, await readdir(paths.snapshots), await newestStore(realDisk, paths)],
+    [0, ['incoming-1.tmp'], FIRST_STORE],
+  )
+  space.freeBytes = 2 ** 40
+  await files.defragment()
+  const copy = await files.copy()
+  assert.ok(copy.ok)
+  await copy.value.close()
   await files.close()
 })

@@ -23,6 +23,7 @@ import type { Volume } from '../../storage/volume.ts'
 import type { PeerTransport, ReceivedSnapshot, SnapshotMessage } from '../../transport/transport.ts'
 import { decodeConfiguration } from '../membership/configuration.ts'
 import type { NodeProblem } from '../ports.ts'
+import { NoRoom, type DiskRoom } from './disk-room.ts'
 import { installSnapshot, removeStore } from './snapshots.ts'
 import { openCopy, type StoreCopy } from './store-copy.ts'
 import { receivedPath, receivedSnapshots, storePath, writtenAnew, type StoreFile } from './store-name.ts'
@@ -39,6 +40,7 @@ export interface StorePlace {
 
 export interface StoreFilesParts extends StorePlace {
   readonly store: Store
+  readonly room: DiskRoom
   /** What the disk holds is not known any more: the process must end. */
   readonly onFatal: (error: unknown) => void
   readonly onDefragmented: () => void
@@ -73,18 +75,22 @@ export class StoreFiles {
     return this.#defragmenting !== undefined
   }
 
-  /** A file with everything that is applied now; the caller closes it. Rejects when the disk has no room for it. */
+  /** A file with everything that is applied now; the caller closes it. */
   async copy(): Promise<Result<StoreCopy, NodeProblem>> {
     if (this.#isClosed) return err('stopped')
     if (this.#copies >= MAX_COPIES) return err('too-many-requests')
     this.#copies += 1
     try {
       const path = this.#temporaryPath('copy')
-      const copy = await this.#withLive(({ store }) => openCopy(this.#parts.volume.disk, store, path))
+      const { volume, room } = this.#parts
+      const copy = await this.#withLive(({ store }) =>
+        room.during(store.size().inUseBytes, () => openCopy(volume.disk, store, path)),
+      )
       const close = (): Promise<void> => copy.close().finally(() => (this.#copies -= 1))
       return ok({ ...copy, close })
     } catch (error) {
       this.#copies -= 1
+      if (error instanceof NoRoom) return err('no-room')
       throw error
     }
   }
@@ -95,11 +101,11 @@ export class StoreFiles {
     message: SnapshotMessage,
     onCopied: (index: LogIndex) => void = () => {},
   ): Promise<void> {
-    const { volume } = this.#parts
+    const { volume, room } = this.#parts
     const path = this.#temporaryPath('outgoing')
     try {
       const meta = await this.#withLive(async ({ store }) => {
-        await store.backend.writeSnapshot(path)
+        await room.during(store.size().inUseBytes, () => store.backend.writeSnapshot(path))
         return volume.readSnapshotMeta(path)
       })
       const snapshot: SnapshotMeta = {
@@ -127,7 +133,7 @@ export class StoreFiles {
   }
 
   async #defragment(live: LiveStore): Promise<void> {
-    const { volume, paths, onFatal, onDefragmented } = this.#parts
+    const { volume, paths, room, onFatal, onDefragmented } = this.#parts
     const before = live.file
     const temporary = this.#temporaryPath('defragment')
     let isMoving = false
@@ -138,7 +144,8 @@ export class StoreFiles {
       return storePath(paths, live.file)
     }
     try {
-      await live.store.backend.defragment(temporary, takePath)
+      const { backend } = live.store
+      await room.during(backend.size().inUseBytes, () => backend.defragment(temporary, takePath), 'defragmentation')
     } catch (error) {
       // Which of the two files a start would find is not known, and the one in use would move away from the other.
       if (isMoving) onFatal(error)

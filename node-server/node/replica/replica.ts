@@ -56,6 +56,7 @@ import { Peers } from './peers.ts'
 import { Pipeline, type News } from './pipeline.ts'
 import { Proposals, type Objection } from './proposals.ts'
 import { Purge } from '../maintenance/purge.ts'
+import { DiskRoom } from '../maintenance/disk-room.ts'
 import { Quota } from '../maintenance/quota.ts'
 import { SpaceAlarm } from '../maintenance/space-alarm.ts'
 import { Reads } from './reads.ts'
@@ -80,6 +81,7 @@ const MAX_READ_RETRY_MS = 500
 export class Replica {
   readonly options: NodeOptions
   readonly identity: StoredIdentity
+  readonly room: DiskRoom
   readonly quota: Quota
   readonly hasher: Hasher
   readonly files: StoreFiles
@@ -143,7 +145,9 @@ export class Replica {
       onSnapshotSent: (to, result) => this.onSnapshotSent(to, result),
     })
     this.#pipeline = this.#createPipeline()
-    this.quota = new Quota(options.quotaBytes, currentStore)
+    const { volume, paths } = parts.place
+    this.room = new DiskRoom({ storeSpace: () => volume.space(paths.db), logSpace: () => volume.space(paths.wal) })
+    this.quota = new Quota(options.quotaBytes, currentStore, this.room)
     this.hasher = new Hasher(currentStore, options.clock, options.maintenance.compactHashCheckMs > 0)
     this.#purge = new Purge({
       clock: options.clock,
@@ -155,6 +159,7 @@ export class Replica {
     this.files = new StoreFiles({
       ...parts.place,
       store: parts.store,
+      room: this.room,
       onFatal: this.#onFatal,
       onDefragmented: () => this.quota.forget(),
     })

@@ -153,6 +153,12 @@ export class MemoryDisk implements Disk {
     return file instanceof FileNode ? file.content : undefined
   }
 
+  /** Those of a folder with what a reader would see now. */
+  files(directory: string): readonly (readonly [name: string, content: Buffer])[] {
+    const entries = [...(this.#folder(directory)?.entries ?? [])]
+    return entries.flatMap(([name, file]) => (file instanceof FileNode ? [[name, file.content] as const] : []))
+  }
+
   /** Whether a crash could take something back that was written to the files of that folder. */
   hasUnsynced(directory: string): boolean {
     const files = [...(this.#folder(directory)?.entries.values() ?? [])]

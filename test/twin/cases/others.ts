@@ -61,6 +61,8 @@ const CLUSTER: readonly Case[] = [
         ['http://a:x'],
         ['ftp://a:1'],
         ['a:1'],
+        ['unix'],
+        ['unix://a:1', 'nonsense'],
         ['http://a:1', 'nonsense'],
       ]
       for (const peerURLs of urls) {

@@ -1,11 +1,11 @@
-/** Listen URLs as etcd's flags take them. Several URLs with one address share one socket (etcd: embed/etcd.go). Pure. */
+/** URLs of members as etcd's flags take them, and the address that each names. Pure. */
 import { err, ok, type Result } from '../../lib/result.ts'
 
 export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
 
-export interface ListenUrl {
+export interface AddressURL {
   readonly url: string
   readonly address: Address
   /** https or unixs. */
@@ -13,7 +13,7 @@ export interface ListenUrl {
 }
 
 /** `unix://host:port` names a file `host:port`, as in etcd; the error is for the user. */
-export function parseListenUrl(url: string): Result<ListenUrl, string> {
+export function parseAddressURL(url: string): Result<AddressURL, string> {
   const [, scheme = '', rest = ''] = /^([a-z]+):(?:\/\/)?(.*)$/i.exec(url) ?? []
   switch (scheme.toLowerCase()) {
     case 'unix':
@@ -32,11 +32,20 @@ export function parseListenUrl(url: string): Result<ListenUrl, string> {
   }
 }
 
-/** The same for all URLs that share a socket. */
+/** The same for all URLs that share a socket: one is bound for them (etcd: embed/etcd.go). */
 export function addressKey(address: Address): string {
   return address.kind === 'unix' ? `unix ${address.path}` : `tcp ${address.host} ${address.port}`
 }
 
 export function formatAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/**
+ * The name for which the certificate of whoever listens there must be. A socket file has one where it is called
+ * `host:port`, as in etcd; otherwise it is on this machine.
+ */
+export function serverName(address: Address): string {
+  if (address.kind === 'tcp') return address.host
+  return /^(\[[^\]]*\]|[^:/]+):\d+$/.exec(address.path)?.[1]?.replaceAll(/^\[|\]$/g, '') ?? 'localhost'
 }

@@ -1,0 +1,27 @@
+/** Binds a server to an address. */
+import { once } from 'node:events'
+import { lstat, unlink } from 'node:fs/promises'
+import type { Server } from 'node:net'
+import { formatAddress, type Address } from './address.ts'
+
+/** Resolves to `host:port` as bound, or the path of the socket. Rejects when the address is not to be had. */
+export async function bind(server: Server, address: Address): Promise<string> {
+  if (address.kind === 'unix') {
+    await removeStaleSocket(address.path)
+    server.listen(address.path)
+    await once(server, 'listening')
+    return address.path
+  }
+  // Of localhost's addresses the one that etcdctl dials; Go, too, prefers it.
+  server.listen({ host: address.host === 'localhost' ? '127.0.0.1' : address.host, port: address.port })
+  await once(server, 'listening')
+  const bound = server.address()
+  const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
+  return formatAddress(address.host, port)
+}
+
+/** What a killed process left; anything but a socket is not ours to remove. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const stat = await lstat(path).catch(() => undefined)
+  if (stat?.isSocket() === true) await unlink(path)
+}

@@ -1,0 +1,70 @@
+/**
+ * How much of a member's volumes may be taken. A log that finds no room ends the process, so a part of each volume is the
+ * log's and the store's own: no copy of the store is begun that would leave less. With half of it gone writes are refused
+ * (NOSPACE), while there is room for those on their way. What gives space back, a defragmentation, may take more of it.
+ *
+ *   ├─ taken ─┬─ copies under way ─┬─ room ─┬──────────────── reserve ────────────────┤
+ *                                           copies end     writes end     defragmentations end
+ */
+import { err, ok, type Result } from '../../../lib/result.ts'
+import { RESERVED_DISK_SHARE, RESERVED_DISK_SIZE_BYTES } from '../../limits.ts'
+import type { VolumeSpace } from '../../storage/volume.ts'
+
+/** How much of the reserve must stay. */
+const SHARES = { copy: 1, write: 1 / 2, defragmentation: 1 / 4 } as const
+type CopyKind = 'copy' | 'defragmentation'
+
+/** Nothing was written for the copy. */
+export class NoRoom extends Error {
+  override readonly name = 'NoRoom'
+}
+
+export interface DiskRoomParts {
+  /** Of the volume under the store, where copies go. */
+  readonly storeSpace: () => VolumeSpace
+  /** Of the volume under the log, the same or another. */
+  readonly logSpace: () => VolumeSpace
+}
+
+export class DiskRoom {
+  readonly #parts: DiskRoomParts
+  /** What copies under way will have taken when they are whole; some of it is taken already. */
+  #claimedBytes = 0
+
+  constructor(parts: DiskRoomParts) {
+    this.#parts = parts
+  }
+
+  /** What log and store may still write before writes end; less than nothing when they should have ended. */
+  get writableBytes(): number {
+    const { storeSpace, logSpace } = this.#parts
+    return Math.min(...[storeSpace(), logSpace()].map((space) => space.freeBytes - keptBytes(space, 'write')))
+  }
+
+  /** For a copy of so many bytes: call what it gives, once, when the copy is whole or given up. The error is for whoever wants it. */
+  claim(sizeBytes: number, kind: CopyKind = 'copy'): Result<() => void, string> {
+    const space = this.#parts.storeSpace()
+    const roomBytes = space.freeBytes - this.#claimedBytes - keptBytes(space, kind)
+    if (sizeBytes > roomBytes)
+      return err(
+        `no room on the disk for ${sizeBytes} bytes: ${space.freeBytes} are free, of which a copy may take ${Math.max(0, roomBytes)}`,
+      )
+    this.#claimedBytes += sizeBytes
+    return ok(() => void (this.#claimedBytes -= sizeBytes))
+  }
+
+  /** Makes a copy of so many bytes. Rejects with {@link NoRoom}. */
+  async during<Value>(sizeBytes: number, copy: () => Promise<Value>, kind: CopyKind = 'copy'): Promise<Value> {
+    const claimed = this.claim(sizeBytes, kind)
+    if (!claimed.ok) throw new NoRoom(claimed.error)
+    try {
+      return await copy()
+    } finally {
+      claimed.value()
+    }
+  }
+}
+
+function keptBytes({ totalBytes }: VolumeSpace, kind: keyof typeof SHARES): number {
+  return SHARES[kind] * Math.min(RESERVED_DISK_SIZE_BYTES, totalBytes * RESERVED_DISK_SHARE)
+}
