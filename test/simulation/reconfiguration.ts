@@ -109,7 +109,7 @@ class Stage {
     const [from] = this.#members.keys()
     this.#kill('killed before the election')
     const to = MemberId(BigInt(`0x${this.#idOf(this.#leader)}`))
-    from?.life?.clock.enter(() => from.life?.lifecycle.running?.node.beginTransfer(to))
+    from?.life?.clock.enter(() => from.life?.lifecycle.running?.replica.beginTransfer(to))
     this.#until(
       ELECTION_MS / 2,
       () =>
