@@ -121,7 +121,7 @@ class Stage {
   /** A new leader learns how far a learner is by its first answer; until then none is promoted. */
   #knowsLearner(leader: Life['lifecycle'] | undefined): boolean {
     if (this.#learner === undefined) return true
-    const { lastIndex, peers = [] } = leader?.running?.node.raftStatus() ?? {}
+    const { lastIndex, peers = [] } = leader?.running?.replica.raftStatus() ?? {}
     return peers.some(({ id, match }) => formatId(id) === this.#learnerId && match === lastIndex)
   }
 
@@ -234,7 +234,7 @@ class Stage {
 
   #leads(members: readonly SimulatedMember[]): SimulatedMember | undefined {
     return members.find(
-      ({ isLeader, life }) => isLeader && life?.lifecycle.running?.node.raftStatus().isChangePending === false,
+      ({ isLeader, life }) => isLeader && life?.lifecycle.running?.replica.raftStatus().isChangePending === false,
     )
   }
 
