@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
 import { TORTURE_MUTANTS } from '../torture/planted.ts'
 import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
+import { ETCD_MUTANTS } from './etcd-mutants.ts'
 import { runMutant, type Mutant } from './plant.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
@@ -22,7 +23,7 @@ const { values } = parseArgs({
   options: { only: { type: 'string', default: '' }, seeds: { type: 'string', default: '400' } },
 })
 const hunt = (folder: string): string => join(import.meta.dirname, '..', folder, 'hunt.ts')
-const store = STORE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('simulation'), args: [values.seeds] }))
+const store = [...STORE_MUTANTS, ...ETCD_MUTANTS].map((mutant): Planting => ({ mutant, program: hunt('simulation'), args: [values.seeds] }))
 const program = join(import.meta.dirname, '..', 'simulation', 'reconfiguration-hunt.ts')
 const reconfiguration = RECONFIGURATION_MUTANTS.map((mutant): Planting => ({ mutant, program, args: [] }))
 const catchUpHunt = join(import.meta.dirname, '..', 'simulation', 'catch-up-hunt.ts')

@@ -35,6 +35,8 @@ export interface Nemesis {
   readonly rivalChange: number
   /** The leader is cut off from all others, and stands still for a part of that time. */
   readonly isolateLeader: number
+  /** One member is cut off from the others until it needs a snapshot, and serves its watches meanwhile. */
+  readonly leaveBehind: number
   readonly defragment: number
   /** How much faster or slower a process's clock may run, as a share of its speed. */
   readonly drift: number
@@ -76,6 +78,7 @@ export const QUIET_NEMESIS: Nemesis = {
   change: 0,
   rivalChange: 0,
   isolateLeader: 0,
+  leaveBehind: 0,
   defragment: 0,
   drift: 0,
 }
@@ -124,6 +127,7 @@ export function mixture(seed: number, random: Random): Mixture {
       // Drawn from the seed alone: seeds that found something before these faults were added still replay it.
       rivalChange: seed % 4 === 1 ? 0.02 : 0,
       isolateLeader: seed % 4 === 2 ? 0.015 : 0,
+      leaveBehind: seed % 4 === 0 ? 0.02 : 0,
       defragment: some(0.01),
       drift: some(0.05),
     },
