@@ -119,7 +119,7 @@ class Expected {
   /** Bookmarkable: what is at or below this revision has been told, and what comes is above it. */
   #progress({ revision }: WatchResponse): string | undefined {
     if (revision < this.#through)
-      return `a progress notification at ${revision}, but the watch begins, or has got, above ${this.#through}`
+      return `a progress notification at ${revision}, but what the watch tells is above ${this.#through}`
     const missing = this.#nextRevision(revision)
     if (missing !== undefined) return `a progress notification at ${revision}, but revision ${missing} was not told`
     this.#through = Math.max(this.#through, revision)

@@ -5,6 +5,8 @@ import type { NetworkFaults } from './network.ts'
 /** Of disk operations and messages, the share that is hit. */
 export interface Faults extends NetworkFaults {
   slowSync: number
+  /** What a commit of the store takes, beside the usual. */
+  commitMs: number
   syncError: number
   diskFull: number
   /** Of changes of names, the share that is followed by a crash at once. */
@@ -53,6 +55,7 @@ export const NO_FAULTS: Faults = {
   noRoom: 0,
   encodesAll: false,
   slowSync: 0,
+  commitMs: 0,
   syncError: 0,
   diskFull: 0,
   crashAtName: 0,
@@ -102,6 +105,7 @@ export function mixture(seed: number, random: Random): Mixture {
       noRoom: seed % 4 === 1 ? 0.3 : 0,
       encodesAll: random.chance(0.1),
       slowSync: some(0.01),
+      commitMs: 0,
       syncError: some(0.0004),
       diskFull: some(0.0004),
       crashAtName: some(0.1),

@@ -202,7 +202,9 @@ export class SimulatedMember {
       return true
     }
     return {
-      syncMs: () => (strikes(faults.slowSync, 'slow sync') ? 50 + random.next() * 600 : 0.2 + random.next()),
+      syncMs: (path) =>
+        (strikes(faults.slowSync, 'slow sync') ? 50 + random.next() * 600 : 0.2 + random.next()) +
+        (path.startsWith(`${PATHS.db}/`) ? faults.commitMs : 0),
       failsSync: () => strikes(faults.syncError, 'sync fails (EIO)'),
       isFull: () => strikes(faults.diskFull, 'disk full (ENOSPC, half a write)'),
       onName: ({ kind, path, to = '' }) => {

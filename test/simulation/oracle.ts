@@ -160,6 +160,13 @@ export class Oracle {
       seen.role = kind
     }
     seen.pendingReads = role.kind === 'leader' ? role.readCount : 0
+    if (role.kind === 'leader') {
+      for (const { readBatch } of role.progress.values())
+        demand(
+          readBatch <= role.lastReadBatch,
+          `4: ${seen.name} is answered a round of heartbeats that it has not begun`,
+        )
+    }
     const isPipelineFull = role.kind === 'leader' && hasFullPipeline(role.progress, raft.options)
     if (isPipelineFull && !seen.isPipelineFull) this.#coverage.note('pipeline to a follower is full')
     seen.isPipelineFull = isPipelineFull
@@ -245,7 +252,10 @@ export class Oracle {
     const question = `${to} ${requestId}`
     const committed = this.#asked.get(question) ?? 0
     this.#asked.delete(question)
-    demand(index >= committed, `4: a read at ${index} is confirmed, but ${committed} was committed when it was asked for`)
+    demand(
+      index >= committed,
+      `4: a read at ${index} is confirmed, but ${committed} was committed when it was asked for`,
+    )
   }
 
   /** After every batch that a member applied (3: equal state at equal index; 5: revisions never go back). */
