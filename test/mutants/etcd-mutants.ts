@@ -100,13 +100,6 @@ export const ETCD_MUTANTS: readonly Mutant[] = [
     replace: '      watch.nextRevision = before\n      this.#place(watch)\n    }\n  }',
   },
   {
-    name: 'answers to heartbeats of an earlier term confirm reads (etcd #20418)',
-    file: `${RAFT}/raft.ts`,
-    find: "if (message.term < raft.term && message.kind !== 'pre-vote-request') return",
-    replace:
-      "if (message.term < raft.term && message.kind !== 'pre-vote-request' && message.kind !== 'heartbeat-response') return",
-  },
-  {
     name: 'the answer to an earlier question lets a later read through (etcd #20418)',
     file: `${RAFT}/read-index.ts`,
     find: '  raft.nextForwardedRead += 1\n',
@@ -114,12 +107,25 @@ export const ETCD_MUTANTS: readonly Mutant[] = [
   },
 ]
 
-/** Noticed where every way is tried in which two things done with the store's files can meet: test/recovery. */
-export const ETCD_FILE_MUTANTS: readonly Mutant[] = [
+/** Of those that seeds do not reach, each with the test that must fail. */
+export const ETCD_MUTANTS_OF_TESTS: readonly { readonly test: string; readonly mutant: Mutant }[] = [
   {
-    name: 'a second snapshot takes the place of one that is about to be installed (etcd #18055)',
-    file: `${NODE}/maintenance/store-files.ts`,
-    find: 'await this.#removeReceivedUpTo(this.#live.store.appliedIndex)',
-    replace: 'await this.#removeReceivedUpTo((index - 1) as LogIndex)',
+    test: 'test/recovery/interleavings.test.ts',
+    mutant: {
+      name: 'a second snapshot takes the place of one that is about to be installed (etcd #18055)',
+      file: `${NODE}/maintenance/store-files.ts`,
+      find: 'await this.#removeReceivedUpTo(this.#live.store.appliedIndex)',
+      replace: 'await this.#removeReceivedUpTo((index - 1) as LogIndex)',
+    },
+  },
+  {
+    test: 'node-server/raft/read-index.test.ts',
+    mutant: {
+      name: 'answers to heartbeats of an earlier term confirm reads (etcd #20418)',
+      file: `${RAFT}/raft.ts`,
+      find: "if (message.term < raft.term && message.kind !== 'pre-vote-request') return",
+      replace:
+        "if (message.term < raft.term && message.kind !== 'pre-vote-request' && message.kind !== 'heartbeat-response') return",
+    },
   },
 ]

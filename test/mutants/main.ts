@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
 import { TORTURE_MUTANTS } from '../torture/planted.ts'
 import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
-import { ETCD_FILE_MUTANTS, ETCD_MUTANTS } from './etcd-mutants.ts'
+import { ETCD_MUTANTS, ETCD_MUTANTS_OF_TESTS } from './etcd-mutants.ts'
 import { LARGE_MUTANTS } from './large-mutants.ts'
 import { runMutant, type Mutant } from './plant.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
@@ -35,15 +35,16 @@ const catchUpHunt = join(import.meta.dirname, '..', 'simulation', 'catch-up-hunt
 const catchUp = CATCH_UP_MUTANTS.map((mutant): Planting => ({ mutant, program: catchUpHunt, args: [] }))
 const largeHunt = join(import.meta.dirname, '..', 'simulation', 'large-hunt.ts')
 const large = LARGE_MUTANTS.map((mutant): Planting => ({ mutant, program: largeHunt, args: [] }))
-const meetings = join(import.meta.dirname, '..', 'recovery', 'interleavings.test.ts')
-const files = ETCD_FILE_MUTANTS.map((mutant): Planting => ({ mutant, program: meetings, args: [] }))
+const tested = ETCD_MUTANTS_OF_TESTS.map(({ test, mutant }): Planting => {
+  return { mutant, program: join(import.meta.dirname, '..', '..', test), args: [] }
+})
 const operator = OPERATOR_MUTANTS.map((mutant): Planting => ({
   mutant,
   program: hunt('operator-simulation'),
   args: ['1', values.seeds],
 }))
 const torture = TORTURE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('torture'), args: [] }))
-const waiting = [...store, ...reconfiguration, ...catchUp, ...large, ...files, ...operator, ...torture].filter(
+const waiting = [...store, ...reconfiguration, ...catchUp, ...large, ...tested, ...operator, ...torture].filter(
   ({ mutant: { name, file } }) => `${name} ${file}`.includes(values.only),
 )
 const all = waiting.length
@@ -53,7 +54,7 @@ async function worker(): Promise<void> {
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     const { mutant, program, args } = next
     const { verdict, output, seconds } = await runMutant(mutant, { program, args, timeoutMs: TIMEOUT_MS })
-    // A hunt tells how; of a test that fails its title is enough.
+    // Of a test that fails the title says how.
     const how = /(?:CAUGHT|✖) (.*)/.exec(output)?.[1]
     const isCaught = verdict === 'caught' && how !== undefined
     if (!isCaught) survived += 1
