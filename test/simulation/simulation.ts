@@ -108,7 +108,7 @@ function live(world: World, options: SimulationOptions, calls: CallRecord[], wat
   const quietMs = world.schedule.now
   world.run(SETTLING_MS)
   for (const watcher of watchers) {
-    if (watcher.openedMs <= quietMs) watcher.expectAll(newestRevision)
+    watcher.expectAll(newestRevision, quietMs)
     watcher.end()
   }
   readAtEnd(world, clients)

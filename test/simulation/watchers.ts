@@ -31,14 +31,11 @@ export class Watcher {
     this.#isOver = true
   }
 
-  /** That revision was made so long ago that whoever watches must know of it. */
-  expectAll(revision: number): void {
+  /** That revision was made by then, and nothing has disturbed whoever watches since: all of it must have been told. */
+  expectAll(revision: number, byMs: number): void {
     const { record, member, life } = this.#open ?? {}
-    if (record !== undefined && member?.isInUse === true && member.life === life) record.mustTellThrough = revision
-  }
-
-  get openedMs(): number {
-    return this.#open?.record.openedMs ?? Infinity
+    if (record === undefined || record.openedMs > byMs) return
+    if (member?.isInUse === true && member.life === life) record.mustTellThrough = revision
   }
 
   async run(): Promise<void> {
