@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LogIndex, Term } from '../../lib/ids.ts'
 import type { Message } from './message.ts'
-import { campaign, readIndex, step, tick, type ReadState } from './raft.ts'
+import { campaign, readIndex, step, tick, transferLeader, type ReadState } from './raft.ts'
 import { drain, five, four, groupOf, one, startRaft, three, two, type Group } from './testing/group.ts'
 
 const VOTERS = [one, two, three]
@@ -57,6 +57,29 @@ test('thesis §6.4: an answer to an earlier heartbeat confirms no later read', (
   step(leader, { kind: 'heartbeat-response', from: two, to: one, term: Term(1), readBatch: 1 })
   drain(leader, ({ readStates }) => (answered = [...answered, ...readStates]))
   assert.equal(answered.length, 1)
+})
+
+test('thesis §6.4: answers to the heartbeats of an earlier term confirm no read of a later one', () => {
+  const group = groupOf(VOTERS)
+  const leader = group.elect(one)
+  for (let round = 1; round <= 3; round++) {
+    readIndex(leader, round)
+    drain(leader)
+  }
+  for (const [from, to] of [
+    [one, two],
+    [two, one],
+  ] as const) {
+    transferLeader(group.get(from), to)
+    group.settle()
+  }
+  group.tickAll(1)
+  assert.deepEqual([leader.role.kind, leader.term], ['leader', 3])
+  const answer = { kind: 'heartbeat-response', from: two, to: one, term: Term(1), readBatch: 3 } as const
+  step(leader, answer)
+  assert.ok(readIndex(leader, 7).ok)
+  step(leader, answer)
+  drain(leader, ({ readStates }) => assert.deepEqual(readStates, []))
 })
 
 test('thesis §6.4, step 1: before it has committed in its own term a leader takes no reads', () => {

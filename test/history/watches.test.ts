@@ -78,6 +78,9 @@ test('a watch that tells everything, in order, is right', () => {
   assert.equal(problem([half, events(3, event(3, 'c'))], { startRevision: 3 }), undefined)
   assert.equal(problem([response(5, {})], { key: 'x', rangeEnd: '' }), undefined)
   assert.equal(problem([response(6, { isCanceled: true, compactRevision: 5 })]), undefined)
+  assert.equal(problem(ALL.slice(0, 2), { mustTellThrough: 4 }), undefined)
+  assert.equal(problem([], { key: 'b', rangeEnd: '', startRevision: 4, mustTellThrough: 4 }), undefined)
+  assert.equal(problem([response(6, { isCanceled: true, compactRevision: 5 })], { mustTellThrough: 6 }), undefined)
 })
 
 const WRONG: Readonly<Record<string, readonly [readonly WatchResponse[], Partial<WatchHistory>?]>> = {
@@ -90,6 +93,8 @@ const WRONG: Readonly<Record<string, readonly [readonly WatchResponse[], Partial
     { startRevision: 5 },
   ],
   'a progress notification at 4, but revision 2 was not told': [[response(4, {})]],
+  'a progress notification at 4, but what the watch tells is above 5': [[response(4, {})], { startRevision: 6 }],
+  'revision 5 was never told': [ALL.slice(0, 2), { mustTellThrough: 6 }],
   'revision 2 has 0 events for this watch, it was told 1': [[events(2, event(2, 'a'))], { noPut: true }],
   'an event of revision 4 under a header of 3': [[events(3, event(4, 'a'))], { startRevision: 4 }],
   'revision 3: key c was told for b': [[events(3, event(3, 'c'), event(3, 'b'))], { startRevision: 3 }],

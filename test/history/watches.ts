@@ -35,6 +35,8 @@ export interface WatchHistory {
   readonly prevKv: boolean
   readonly noPut: boolean
   readonly noDelete: boolean
+  /** Open and undisturbed since this revision was made, for so long that it must have told all up to it. */
+  readonly mustTellThrough?: number
   readonly responses: readonly WatchResponse[]
 }
 
@@ -53,7 +55,10 @@ export function watchProblem(
     if (problem === undefined) continue
     return `${problem}\n  watch: ${JSON.stringify({ ...watch, responses: [] })}\n  response: ${JSON.stringify(response)}`
   }
-  return undefined
+  const missing = expected.missingThrough(watch.mustTellThrough ?? 0)
+  return missing === undefined
+    ? undefined
+    : `revision ${missing} was never told\n  watch: ${JSON.stringify({ ...watch, responses: [] })}`
 }
 
 function compactedInTheEnd(states: ReadonlyMap<number, State>): number {
@@ -99,6 +104,11 @@ class Expected {
     return response.events.length === 0 ? this.#progress(response) : this.#events(response)
   }
 
+  /** The first revision up to that one that should have been told by now. */
+  missingThrough(revision: number): number | undefined {
+    return this.#isOver || !this.#isOpen ? undefined : this.#nextRevision(revision)
+  }
+
   #canceled({ compactRevision }: WatchResponse): string | undefined {
     this.#isOver = true
     if (compactRevision > 0 && this.#through + 1 >= compactRevision)
@@ -106,8 +116,10 @@ class Expected {
     return undefined
   }
 
-  /** Bookmarkable: what is at or below this revision has been told. */
+  /** Bookmarkable: what is at or below this revision has been told, and what comes is above it. */
   #progress({ revision }: WatchResponse): string | undefined {
+    if (revision < this.#through)
+      return `a progress notification at ${revision}, but what the watch tells is above ${this.#through}`
     const missing = this.#nextRevision(revision)
     if (missing !== undefined) return `a progress notification at ${revision}, but revision ${missing} was not told`
     this.#through = Math.max(this.#through, revision)

@@ -6,6 +6,8 @@ import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
 import { TORTURE_MUTANTS } from '../torture/planted.ts'
 import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
 import { FULL_DISK_MUTANTS } from './full-disk-mutants.ts'
+import { ETCD_MUTANTS, ETCD_MUTANTS_OF_TESTS } from './etcd-mutants.ts'
+import { LARGE_MUTANTS } from './large-mutants.ts'
 import { runMutant, type Mutant } from './plant.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
@@ -23,22 +25,38 @@ const { values } = parseArgs({
   options: { only: { type: 'string', default: '' }, seeds: { type: 'string', default: '400' } },
 })
 const hunt = (folder: string): string => join(import.meta.dirname, '..', folder, 'hunt.ts')
-const store = STORE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('simulation'), args: [values.seeds] }))
+const store = [...STORE_MUTANTS, ...ETCD_MUTANTS].map((mutant): Planting => ({
+  mutant,
+  program: hunt('simulation'),
+  args: [values.seeds],
+}))
 const program = join(import.meta.dirname, '..', 'simulation', 'reconfiguration-hunt.ts')
 const reconfiguration = RECONFIGURATION_MUTANTS.map((mutant): Planting => ({ mutant, program, args: [] }))
 const catchUpHunt = join(import.meta.dirname, '..', 'simulation', 'catch-up-hunt.ts')
 const catchUp = CATCH_UP_MUTANTS.map((mutant): Planting => ({ mutant, program: catchUpHunt, args: [] }))
 const fullDiskHunt = join(import.meta.dirname, '..', 'simulation', 'full-disk-hunt.ts')
 const fullDisk = FULL_DISK_MUTANTS.map((mutant): Planting => ({ mutant, program: fullDiskHunt, args: [] }))
+const largeHunt = join(import.meta.dirname, '..', 'simulation', 'large-hunt.ts')
+const large = LARGE_MUTANTS.map((mutant): Planting => ({ mutant, program: largeHunt, args: [] }))
+const tested = ETCD_MUTANTS_OF_TESTS.map(({ test, mutant }): Planting => {
+  return { mutant, program: join(import.meta.dirname, '..', '..', test), args: [] }
+})
 const operator = OPERATOR_MUTANTS.map((mutant): Planting => ({
   mutant,
   program: hunt('operator-simulation'),
   args: ['1', values.seeds],
 }))
 const torture = TORTURE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('torture'), args: [] }))
-const waiting = [...store, ...reconfiguration, ...catchUp, ...fullDisk, ...operator, ...torture].filter(
-  ({ mutant: { name, file } }) => `${name} ${file}`.includes(values.only),
-)
+const waiting = [
+  ...store,
+  ...reconfiguration,
+  ...catchUp,
+  ...fullDisk,
+  ...large,
+  ...tested,
+  ...operator,
+  ...torture,
+].filter(({ mutant: { name, file } }) => `${name} ${file}`.includes(values.only))
 const all = waiting.length
 let survived = 0
 
@@ -46,7 +64,8 @@ async function worker(): Promise<void> {
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     const { mutant, program, args } = next
     const { verdict, output, seconds } = await runMutant(mutant, { program, args, timeoutMs: TIMEOUT_MS })
-    const how = /CAUGHT (.*)/.exec(output)?.[1]
+    // Of a test that fails the title says how.
+    const how = /(?:CAUGHT|✖) (.*)/.exec(output)?.[1]
     const isCaught = verdict === 'caught' && how !== undefined
     if (!isCaught) survived += 1
     const what = isCaught ? how : `${verdict}\n${output.slice(-2000)}`

@@ -4,12 +4,11 @@
  */
 import { COMMIT_DELAY_MS } from '../../node-server/mvcc/committer.ts'
 import { PutRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
-import { CLUSTER } from './cluster-id.ts'
 import type { Place } from './coverage.ts'
 import type { SimulatedMember } from './member.ts'
 import { outsideOfMicrotasks } from './microtasks.ts'
-import { firstMembers } from './nemesis.ts'
-import { World } from './world.ts'
+import { lagOf, startTrio } from './trio.ts'
+import type { World } from './world.ts'
 
 const AWAY_MS = 4000
 /** On their way at any moment. */
@@ -35,14 +34,8 @@ class Stage {
   readonly #follower: SimulatedMember
 
   constructor(seed: number) {
-    const bounds = { snapshotCount: 40, catchUpEntries: 20, quotaBytes: -1, drift: 0, narrow: undefined }
-    this.world = new World({ seed, ...bounds })
-    const members = ['m1', 'm2', 'm3'].map((name) => this.world.addMember(name))
-    for (const member of members) member.start(firstMembers(members, member, CLUSTER))
-    this.world.run(3000)
-    const leader = members.find(({ isLeader }) => isLeader)
-    const follower = members.find((member) => member !== leader)
-    if (leader === undefined || follower === undefined) throw new Error('there is no leader')
+    const { world, leader, follower } = startTrio({ seed, snapshotCount: 40, catchUpEntries: 20 })
+    this.world = world
     this.leader = leader
     this.#follower = follower
   }
@@ -56,8 +49,7 @@ class Stage {
   }
 
   get lag(): number {
-    const { peers = [] } = this.leader.life?.lifecycle.status() ?? {}
-    return peers.length === 0 ? Infinity : Math.max(...peers.map(({ lag }) => lag))
+    return lagOf(this.leader)
   }
 
   get keptEntries(): number {

@@ -16,6 +16,7 @@ import {
   TxnRequest,
   TxnResponse,
   type Compare,
+  type RequestOp,
   type ResponseHeader,
 } from '../../node-server/proto/generated/etcd/rpc.ts'
 import {
@@ -146,14 +147,25 @@ export class SimulatedClient {
     const other = KEYS.find((name) => name !== key) ?? key
     const success = random.chance(0.7)
       ? [opPut(key, this.#value()), opPut(other, this.#value(), { prevKv: true })]
-      : [opDelete(key, '', true), opRange(FIRST_KEY, END_KEY)]
+      : [opDelete(key, '', true), this.#rangeInTxn()]
     const bytes = TxnRequest.encode(txnRequest(success, [opRange(key)], [compare])).finish()
     const told = await this.#call('txn', member, bytes)
+    if (told?.kind === 'status' && told.status.message.includes('has been compacted'))
+      coverage.note('txn refused as compacted')
     if (told?.kind !== 'answer') return
     const { header, succeeded } = TxnResponse.decode(told.bytes)
     coverage.note(succeeded ? 'txn that succeeds' : 'txn that fails')
     this.#revision = revisionOf(header) ?? this.#revision
     if (succeeded) this.#known = { key, modRevision: this.#revision }
+  }
+
+  /** Of what is there now, or was. */
+  #rangeInTxn(): RequestOp {
+    const { random, coverage } = this.#world
+    const back = BigInt(random.below(60))
+    if (random.chance(0.4) || this.#revision <= back) return opRange(FIRST_KEY, END_KEY)
+    coverage.note('range of the past in a txn')
+    return opRange(FIRST_KEY, END_KEY, { revision: this.#revision - back })
   }
 
   async #grant(member: SimulatedMember): Promise<void> {
@@ -196,7 +208,7 @@ export class SimulatedClient {
 
   async #compact(member: SimulatedMember): Promise<void> {
     if (this.#revision < 20n) return
-    const request = { revision: this.#revision - 10n, physical: false }
+    const request = { revision: this.#revision - BigInt(this.#world.random.below(20)), physical: false }
     const told = await this.#call('compact', member, CompactionRequest.encode(request).finish())
     if (told?.kind === 'answer') this.#world.coverage.note('compaction')
   }

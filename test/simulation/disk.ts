@@ -10,8 +10,8 @@ import type { ProcessClock } from './process-clock.ts'
 const WAL = `${memberPaths(DATA_DIRECTORY).wal}/`
 
 export interface DiskFaults {
-  /** How long the next sync takes, in milliseconds. */
-  syncMs(): number
+  /** How long the next sync of that file or directory takes, in milliseconds. */
+  syncMs(path: string): number
   /** Whether the next sync fails; nothing is known of what was written before. */
   failsSync(): boolean
   /** Whether there is no room for the next write; half of it is written. */
@@ -37,8 +37,8 @@ export interface SimulatedDisk {
 export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: DiskFaults): SimulatedDisk {
   const durable: DurableLog = { lastIndex: 0, term: 0, vote: NOBODY }
   let written = { ...durable }
-  const synced = async (): Promise<void> => {
-    await clock.sleep(faults.syncMs())
+  const synced = async (path: string): Promise<void> => {
+    await clock.sleep(faults.syncMs(path))
     if (faults.failsSync()) throw diskError('EIO', 'sync')
   }
   const wrap = (path: string, file: DiskFile): DiskFile => ({
@@ -52,7 +52,7 @@ export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: Di
     sync: async () => {
       // Only what was written before the sync began is durable with it.
       const before = written
-      await synced()
+      await synced(path)
       await file.sync()
       if (path.startsWith(WAL)) Object.assign(durable, before)
     },
@@ -71,7 +71,7 @@ export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: Di
       return under.remove(path)
     },
     syncDirectory: async (path) => {
-      await synced()
+      await synced(path)
       await under.syncDirectory(path)
     },
   }

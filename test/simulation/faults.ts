@@ -5,6 +5,8 @@ import type { NetworkFaults } from './network.ts'
 /** Of disk operations and messages, the share that is hit. */
 export interface Faults extends NetworkFaults {
   slowSync: number
+  /** What a commit of the store takes, beside the usual. */
+  commitMs: number
   syncError: number
   diskFull: number
   /** Of changes of names, the share that is followed by a crash at once. */
@@ -35,6 +37,8 @@ export interface Nemesis {
   readonly rivalChange: number
   /** The leader is cut off from all others, and stands still for a part of that time. */
   readonly isolateLeader: number
+  /** One member is cut off from the others until it needs a snapshot, and serves its watches meanwhile. */
+  readonly leaveBehind: number
   readonly defragment: number
   /** How much faster or slower a process's clock may run, as a share of its speed. */
   readonly drift: number
@@ -47,9 +51,11 @@ export const NO_FAULTS: Faults = {
   corrupt: 0,
   stall: 0,
   snapshotMs: 0,
+  overtakenMs: 0,
   noRoom: 0,
   encodesAll: false,
   slowSync: 0,
+  commitMs: 0,
   syncError: 0,
   diskFull: 0,
   crashAtName: 0,
@@ -75,6 +81,7 @@ export const QUIET_NEMESIS: Nemesis = {
   change: 0,
   rivalChange: 0,
   isolateLeader: 0,
+  leaveBehind: 0,
   defragment: 0,
   drift: 0,
 }
@@ -94,9 +101,11 @@ export function mixture(seed: number, random: Random): Mixture {
       corrupt: some(0.003),
       stall: some(0.3),
       snapshotMs: seed % 4 === 2 ? 3000 : 0,
+      overtakenMs: 0,
       noRoom: seed % 4 === 1 ? 0.3 : 0,
       encodesAll: random.chance(0.1),
       slowSync: some(0.01),
+      commitMs: 0,
       syncError: some(0.0004),
       diskFull: some(0.0004),
       crashAtName: some(0.1),
@@ -122,6 +131,7 @@ export function mixture(seed: number, random: Random): Mixture {
       // Drawn from the seed alone: seeds that found something before these faults were added still replay it.
       rivalChange: seed % 4 === 1 ? 0.02 : 0,
       isolateLeader: seed % 4 === 2 ? 0.015 : 0,
+      leaveBehind: seed % 4 === 0 ? 0.02 : 0,
       defragment: some(0.01),
       drift: some(0.05),
     },

@@ -247,7 +247,7 @@ function plainKeyValue(bytes: Uint8Array): KeyValue {
   }
 }
 
-export function watchHistory({ watcher, member, create, told }: WatchRecord): WatchHistory {
+export function watchHistory({ watcher, member, create, mustTellThrough, told }: WatchRecord): WatchHistory {
   return {
     watcher,
     member,
@@ -257,6 +257,7 @@ export function watchHistory({ watcher, member, create, told }: WatchRecord): Wa
     prevKv: create.prevKv,
     noPut: create.filters.includes(FilterType.NOPUT),
     noDelete: create.filters.includes(FilterType.NODELETE),
+    mustTellThrough: mustTellThrough ?? 0,
     responses: told.map(({ atMs, bytes }) => {
       const response = WatchResponse.decode(bytes)
       return {

@@ -54,6 +54,7 @@ export interface Life {
   /** When it began to run. */
   beganMs: number
   services: ServiceTable | undefined
+  hub: WatchHub | undefined
   seen: Seen | undefined
   /** Told when the process is gone. */
   readonly onEnd: Set<() => void>
@@ -148,6 +149,7 @@ export class SimulatedMember {
       port: undefined,
       beganMs: 0,
       services: undefined,
+      hub: undefined,
       seen: undefined,
       onEnd: new Set(),
     }
@@ -201,7 +203,9 @@ export class SimulatedMember {
       return true
     }
     return {
-      syncMs: () => (strikes(faults.slowSync, 'slow sync') ? 50 + random.next() * 600 : 0.2 + random.next()),
+      syncMs: (path) =>
+        (strikes(faults.slowSync, 'slow sync') ? 50 + random.next() * 600 : 0.2 + random.next()) +
+        (path.startsWith(`${PATHS.db}/`) ? faults.commitMs : 0),
       failsSync: () => strikes(faults.syncError, 'sync fails (EIO)'),
       isFull: () => this.#space().freeBytes <= 0 || strikes(faults.diskFull, 'disk full (ENOSPC, half a write)'),
       onName: ({ kind, path, to = '' }) => {
@@ -211,6 +215,7 @@ export class SimulatedMember {
           coverage.note(port === undefined ? 'snapshot installed at a start' : 'snapshot installed')
           if (lifecycle.running?.replica.files.isDefragmenting === true)
             coverage.note('snapshot installed beside a defragmentation')
+          if ((current().hub?.counts.watches ?? 0) > 0) coverage.note('snapshot installed under watches')
         }
         if (!strikes(faults.crashAtName, 'crash while names change')) return
         const life = current()
@@ -269,7 +274,7 @@ export class SimulatedMember {
       world.oracle.serves(port.store, seen, isAlone && hasWaited && this.#servedAs === port.memberId)
       this.#servedAs = port.memberId
     }
-    const hub = new WatchHub(port, clock)
+    const hub = (life.hub = new WatchHub(port, clock))
     const watch = { hub, electionMs: ELECTION_MS, random: world.random.next, outboxBytes: OUTBOX_BYTES }
     port.onApplied(() => {
       if (hub.counts.slowWatches > 0) world.coverage.note('watch behind or held up')

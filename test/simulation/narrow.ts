@@ -1,8 +1,8 @@
 /**
  * Some runs have little room between members: bounds so small, and links so slow, that an ordinary log fills them, in the
- * queues and frames of the real transport. With the real bounds that would take values of megabytes.
+ * queues and frames of the real transport. With the real bounds that takes values of megabytes: large.ts.
  */
-import { checkFlow, type FlowLimits } from '../../node-server/limits.ts'
+import { checkFlow, FLOW, FRAME_SIZE_BYTES, MAX_FRAME_SIZE_BYTES, type FlowLimits } from '../../node-server/limits.ts'
 
 export interface Narrow {
   readonly flow: FlowLimits
@@ -34,6 +34,18 @@ export const NARROW: Narrow = {
   maxFrameSizeBytes: 2 * KIB,
   maxQueuedBytes: 6.5 * KIB,
   bytesPerMs: 100,
+}
+
+const MIB = 1024 * KIB
+
+/** A member's real bounds, and lines of 400 Mbit/s. */
+export const WIDE: Narrow = {
+  flow: FLOW,
+  maxRequestBytes: 1.5 * MIB,
+  frameSizeBytes: FRAME_SIZE_BYTES,
+  maxFrameSizeBytes: MAX_FRAME_SIZE_BYTES,
+  maxQueuedBytes: FLOW.inFlightSizeBytes + FLOW.proposedSizeBytes + 4 * MIB,
+  bytesPerMs: 50 * KIB,
 }
 
 checkFlow(NARROW.flow, NARROW.maxRequestBytes)

@@ -9,12 +9,16 @@ import { ELECTION_MS, type SimulatedMember } from './member.ts'
 import type { World } from './world.ts'
 
 const STEP_MS = 100
+/** In which the others write more than they keep of the log for a member that is away. */
+const LEFT_BEHIND_MS = 5000
 
 export class Disturber {
   readonly #world: World
   readonly #rates: Nemesis
   readonly #administrators: readonly Administrator[]
   #isOver = false
+  /** Cut off until then, whatever is mended meanwhile. */
+  #leftBehind: { readonly member: SimulatedMember; readonly untilMs: number } | undefined
 
   constructor(world: World, { faults, nemesis }: Mixture, administrators: readonly Administrator[]) {
     this.#world = world
@@ -64,6 +68,8 @@ export class Disturber {
     if (strikes(rates.change)) this.#change()
     if (strikes(rates.rivalChange)) this.#rivalChange()
     if (strikes(rates.isolateLeader)) this.#isolateLeader()
+    if (strikes(rates.leaveBehind)) this.#leaveBehind()
+    this.#keepBehind()
     if (strikes(rates.defragment)) random.pick(members)?.defragment()
     this.replaceLost()
   }
@@ -129,6 +135,31 @@ export class Disturber {
     }
     coverage.note(isOneWay ? 'one-way partition' : 'partition')
     log.add('network', `${isOneWay ? 'nobody hears' : 'parted'}: ${[...side].map(({ name }) => name).join(' ')}`)
+  }
+
+  #leaveBehind(): void {
+    const { random, schedule, members, coverage, log } = this.#world
+    const followers = members.filter(({ isLeader, life }) => !isLeader && (life?.hub?.counts.watches ?? 0) > 0)
+    const member = random.pick(followers)
+    if (this.#leftBehind !== undefined || member === undefined) return
+    coverage.note('member left behind')
+    log.add('network', `is left behind: ${member.name}`)
+    this.#leftBehind = { member, untilMs: schedule.now + LEFT_BEHIND_MS * (1 + random.next()) }
+  }
+
+  #keepBehind(): void {
+    const { schedule, members, network } = this.#world
+    const { member, untilMs = 0 } = this.#leftBehind ?? {}
+    if (member === undefined) return
+    if (schedule.now >= untilMs) {
+      this.#leftBehind = undefined
+      return network.mend()
+    }
+    for (const { name } of members) {
+      if (name === member.name) continue
+      network.cut(member.name, name)
+      network.cut(name, member.name)
+    }
   }
 
   /** Others elect a leader while this one still takes itself for theirs. */

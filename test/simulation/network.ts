@@ -34,6 +34,8 @@ export interface NetworkFaults {
   stall: number
   /** What a snapshot takes on its way, beside the usual. */
   snapshotMs: number
+  /** By how much the word to take over overtakes everything else. */
+  overtakenMs: number
   /** Share of snapshots that their receiver has no room for. */
   noRoom: number
   /** Every message goes through the codec, as bytes. */
@@ -230,8 +232,9 @@ export class Network {
     const mayDouble = message.kind !== 'propose-request' && faults.duplicate > 0
     const isDoubled = mayDouble && random.chance(faults.duplicate)
     if (isDoubled) coverage.note('message duplicated')
+    const overtakenMs = message.kind === 'timeout-now-request' ? 0 : faults.overtakenMs
     for (let copy = isDoubled ? 2 : 1; copy > 0; copy--) {
-      schedule.after(this.#delayMs(from.name, to), () => {
+      schedule.after(this.#delayMs(from.name, to) + overtakenMs, () => {
         const host = this.#hosts.get(to)
         if (host !== undefined && !host.clock.isDead && !this.#isCut(from.name, to)) {
           this.#deliver(from, host, message)

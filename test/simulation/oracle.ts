@@ -82,9 +82,17 @@ export class Oracle {
   readonly #durable = new Map<MemberId, DurableLog>()
   /** That any member has applied. */
   #newestRevision = 1
+  /** Of any member. */
+  #newestCommitted = 0
+  /** What was committed when a follower asked its leader for a ReadIndex, by the question. */
+  readonly #asked = new Map<string, number>()
 
   constructor(coverage: Coverage) {
     this.#coverage = coverage
+  }
+
+  get newestRevision(): number {
+    return this.#newestRevision
   }
 
   /** A process has recovered (1: the hard state never goes back). */
@@ -140,6 +148,7 @@ export class Oracle {
       this.checker.committedTo(raft, Math.max(seen.committed, raft.log.base.index))
       if (raft.role.kind === 'leader' && seen.ledTerm === raft.term) this.#leaderCommitted(raft, seen)
       seen.committed = committed
+      this.#newestCommitted = Math.max(this.#newestCommitted, committed)
     }
     const { role } = raft
     const { kind } = role
@@ -151,6 +160,13 @@ export class Oracle {
       seen.role = kind
     }
     seen.pendingReads = role.kind === 'leader' ? role.readCount : 0
+    if (role.kind === 'leader') {
+      for (const { readBatch } of role.progress.values())
+        demand(
+          readBatch <= role.lastReadBatch,
+          `4: ${seen.name} is answered a round of heartbeats that it has not begun`,
+        )
+    }
     const isPipelineFull = role.kind === 'leader' && hasFullPipeline(role.progress, raft.options)
     if (isPipelineFull && !seen.isPipelineFull) this.#coverage.note('pipeline to a follower is full')
     seen.isPipelineFull = isPipelineFull
@@ -211,6 +227,8 @@ export class Oracle {
         previousTerm = entry.term
       }
     }
+    if (kind === 'read-index-request') this.#asked.set(`${from} ${message.requestId}`, this.#newestCommitted)
+    if (kind === 'read-index-response') this.#confirmed(message)
     if (kind === 'propose-request') this.#coverage.note('proposal forwarded to the leader')
     const isVote = kind === 'vote-request' || (kind === 'vote-response' && message.isGranted)
     if (isVote) this.checker.sent(message)
@@ -227,6 +245,17 @@ export class Oracle {
     if (term > (this.#toldTerm.get(from) ?? 0)) this.#toldTerm.set(from, term)
     if (kind === 'vote-request')
       this.#coverage.note(message.isTransfer ? 'election by transfer' : 'election by time-out')
+  }
+
+  /** 4: a read sees what was committed before it was asked for (thesis §6.4). */
+  #confirmed({ to, requestId, index }: Extract<Message, { kind: 'read-index-response' }>): void {
+    const question = `${to} ${requestId}`
+    const committed = this.#asked.get(question) ?? 0
+    this.#asked.delete(question)
+    demand(
+      index >= committed,
+      `4: a read at ${index} is confirmed, but ${committed} was committed when it was asked for`,
+    )
   }
 
   /** After every batch that a member applied (3: equal state at equal index; 5: revisions never go back). */

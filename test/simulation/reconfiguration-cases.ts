@@ -16,6 +16,8 @@ export interface Case {
   /** Of the voters that do not lead. */
   readonly fates: readonly Fate[]
   readonly change: Change
+  /** The leader's word to take over arrives before what it has sent to all just before. */
+  readonly isOvertaking: boolean
 }
 
 const MAX_VOTERS = 5
@@ -36,8 +38,11 @@ export function* everyCase(): Generator<Case> {
     for (const fates of fatesOf(voters - 1)) {
       if (1 + fates.filter(isLate).length < quorumOf(voters)) continue // nobody could lead
       for (const change of changesOf(fates)) {
-        yield { api: 'etcd', fates, change }
-        if (change.kind !== 'add' || change.isLearner) yield { api: 'admin', fates, change }
+        const isHandingOver = change.kind === 'remove' && change.whom === 'leader'
+        for (const isOvertaking of isHandingOver ? [false, true] : [false]) {
+          yield { api: 'etcd', fates, change, isOvertaking }
+          if (change.kind !== 'add' || change.isLearner) yield { api: 'admin', fates, change, isOvertaking }
+        }
       }
     }
   }
@@ -89,7 +94,8 @@ export const isMute = ({ fates, change }: Case): boolean =>
 export const livingOf = (fates: readonly Fate[]): number => 1 + fates.filter((fate) => fate === 'alive').length
 const isThere = (whom: Fate | 'leader'): boolean => whom === 'leader' || whom === 'alive'
 
-export function nameOf({ api, fates, change }: Case): string {
+export function nameOf({ api, fates, change, isOvertaking }: Case): string {
   const { kind, ...about } = change
-  return `${api}: ${kind} ${Object.values(about).join()} of ${['leader', ...fates].join(', ')}`
+  const how = isOvertaking ? ', its word to take over comes first' : ''
+  return `${api}: ${kind} ${Object.values(about).join()} of ${['leader', ...fates].join(', ')}${how}`
 }

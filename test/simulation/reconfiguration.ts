@@ -6,7 +6,7 @@ import { unreachable } from '../../lib/assert.ts'
 import { formatId, MemberId } from '../../lib/ids.ts'
 import { PutRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
 import { CLUSTER } from './cluster-id.ts'
-import { ELECTION_MS, type SimulatedMember } from './member.ts'
+import { ELECTION_MS, type Life, type SimulatedMember } from './member.ts'
 import { outsideOfMicrotasks } from './microtasks.ts'
 import { firstMembers } from './nemesis.ts'
 import {
@@ -28,6 +28,8 @@ import { World } from './world.ts'
 const CONNECTED_MS = 5500
 const LONG_MS = 2.5 * ELECTION_MS
 const PROMPT_MS = 300
+/** Two rounds of messages with it are prompt. */
+const OVERTAKEN_MS = 50
 /** Answers are waited for until an election timeout is over. */
 const REFUSAL_MS = ELECTION_MS + PROMPT_MS
 /** The target answers, and finds nobody to vote for it. */
@@ -48,6 +50,7 @@ class Stage {
   readonly #members = new Map<SimulatedMember, Fate>()
   #leader: SimulatedMember | undefined
   #learner: SimulatedMember | undefined
+  #learnerId = ''
   #wrong: string | undefined
   #isTaken = false
 
@@ -109,16 +112,17 @@ class Stage {
     from?.life?.clock.enter(() => from.life?.lifecycle.running?.replica.beginTransfer(to))
     this.#until(
       ELECTION_MS / 2,
-      () => (this.#leads(this.#world.members) === this.#leader && this.#knowsLearner()) || undefined,
+      () =>
+        (this.#leads(this.#world.members) === this.#leader && this.#knowsLearner(this.#leader?.life?.lifecycle)) ||
+        undefined,
     )
   }
 
   /** A new leader learns how far a learner is by its first answer; until then none is promoted. */
-  #knowsLearner(): boolean {
-    return (
-      this.#learner === undefined ||
-      this.#status().peers.some(({ id, lag }) => id === this.#idOf(this.#learner) && lag === 0)
-    )
+  #knowsLearner(leader: Life['lifecycle'] | undefined): boolean {
+    if (this.#learner === undefined) return true
+    const { lastIndex, peers = [] } = leader?.running?.replica.raftStatus() ?? {}
+    return peers.some(({ id, match }) => formatId(id) === this.#learnerId && match === lastIndex)
   }
 
   /** Undefined when the answer is as it should be. */
@@ -126,6 +130,7 @@ class Stage {
     if (this.#wrong !== undefined) return this.#wrong
     const world = this.#world
     const startMs = world.schedule.now
+    if (this.#case.isOvertaking) world.faults.overtakenMs = OVERTAKEN_MS
     let answer: { readonly isTaken: boolean; readonly text: string } | undefined
     this.#leader?.life?.clock.enter(() => {
       void this.#request().then(
@@ -215,6 +220,7 @@ class Stage {
       if (!added.ok) throw new Error(added.error.message)
       const { members } = lifecycle.status()
       const { clusterId, memberId, configIndex } = added.value
+      this.#learnerId = memberId
       await learner.life?.lifecycle.join({
         operationId: 'join',
         clusterId,
@@ -223,11 +229,13 @@ class Stage {
         members,
       })
     })
-    this.#until(5000, () => lifecycle.status().peers.find(({ id, lag }) => id === this.#idOf(learner) && lag === 0))
+    this.#until(5000, () => (this.#learnerId !== '' && this.#knowsLearner(lifecycle)) || undefined)
   }
 
   #leads(members: readonly SimulatedMember[]): SimulatedMember | undefined {
-    return members.find(({ isLeader, life }) => isLeader && life?.lifecycle.status().isChangePending === false)
+    return members.find(
+      ({ isLeader, life }) => isLeader && life?.lifecycle.running?.replica.raftStatus().isChangePending === false,
+    )
   }
 
   #status(): ReturnType<NonNullable<SimulatedMember['life']>['lifecycle']['status']> {

@@ -37,5 +37,7 @@ export interface WatchRecord {
   readonly member: string
   readonly create: WatchCreateRequest
   readonly openedMs: number
+  /** See WatchHistory. */
+  mustTellThrough?: number
   readonly told: { readonly atMs: number; readonly bytes: Uint8Array }[]
 }

@@ -1,9 +1,9 @@
 /** Clients that watch: they go on at another member where they lost the first, and note all that they are told. */
 import { KeyValue } from '../../node-server/proto/generated/etcd/kv.ts'
 import { WatchRequest, WatchResponse, type WatchCreateRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
-import { openStream } from './calls.ts'
+import { openStream, type ClientStream } from './calls.ts'
 import { END_KEY, FIRST_KEY } from './clients.ts'
-import type { SimulatedMember } from './member.ts'
+import type { Life, SimulatedMember } from './member.ts'
 import type { WatchRecord } from './recording.ts'
 import type { World } from './world.ts'
 
@@ -18,6 +18,7 @@ export class Watcher {
   /** Of the last event, or of the last progress that it was told. */
   #revision = 0
   #isOver = false
+  #open: { readonly record: WatchRecord; readonly member: SimulatedMember; readonly life: Life } | undefined
 
   constructor(world: World, number: number, records: WatchRecord[]) {
     this.#world = world
@@ -28,6 +29,13 @@ export class Watcher {
 
   end(): void {
     this.#isOver = true
+  }
+
+  /** That revision was made by then, and nothing has disturbed whoever watches since: all of it must have been told. */
+  expectAll(revision: number, byMs: number): void {
+    const { record, member, life } = this.#open ?? {}
+    if (record === undefined || record.openedMs > byMs) return
+    if (member?.isInUse === true && member.life === life) record.mustTellThrough = revision
   }
 
   async run(): Promise<void> {
@@ -58,9 +66,13 @@ export class Watcher {
       told: [],
     }
     return new Promise((resolve) => {
+      const end = (): void => {
+        if (this.#open?.record === record) this.#open = undefined
+        resolve()
+      }
       const leave = (): void => {
         stream?.cancel()
-        resolve()
+        end()
       }
       const seen = member.life?.seen
       const onResponse = (bytes: Uint8Array): void => {
@@ -75,20 +87,34 @@ export class Watcher {
         coverage.note('slow watcher')
         return 50 + random.next() * 500
       }
-      const events = { onResponse, onEnd: () => resolve() }
+      const events = { onResponse, onEnd: end }
       const stream = openStream(world, member, '/etcdserverpb.Watch/Watch', events, readMs)
-      if (stream === undefined) return resolve()
+      if (stream === undefined || member.life === undefined) return resolve()
       this.#records.push(record)
+      this.#open = { record, member, life: member.life }
       stream.send(WatchRequest.encode({ requestUnion: { $case: 'createRequest', value: create } }).finish())
+      if (random.chance(0.3)) this.#askForProgress(record, stream)
       world.after(random.next() * LONGEST_MS, leave)
+    })
+  }
+
+  /** Now and then, as long as it is open. */
+  #askForProgress(record: WatchRecord, stream: ClientStream): void {
+    const { random, coverage } = this.#world
+    this.#world.after(random.next() * 2000, () => {
+      if (this.#open?.record !== record) return
+      coverage.note('progress of a watch asked for')
+      stream.send(WatchRequest.encode({ requestUnion: { $case: 'progressRequest', value: {} } }).finish())
+      this.#askForProgress(record, stream)
     })
   }
 
   #create(): WatchCreateRequest {
     const { random, coverage } = this.#world
-    // From where it stopped, from now, or from some place in the past.
-    const back = random.chance(0.1) ? random.below(30) : 0
+    // From where it stopped, from now, or from some place in the past or in the future.
+    const back = random.chance(0.2) ? random.below(60) - 30 : 0
     if (back > 0) coverage.note('watch from the past')
+    if (back < 0) coverage.note('watch from the future')
     const startRevision = this.#revision === 0 ? 0 : Math.max(1, this.#revision + 1 - back)
     const isAll = random.chance(0.7)
     return {

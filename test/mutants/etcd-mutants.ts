@@ -1,0 +1,131 @@
+/**
+ * The causes of what has gone wrong with etcd's consistency since 2022, each planted here where the same is possible. The
+ * table in docs/proof.md says what went wrong there, and why a cause is not in this list.
+ */
+import type { Mutant } from './plant.ts'
+
+const RAFT = 'node-server/raft'
+const MVCC = 'node-server/mvcc'
+const NODE = 'node-server/node'
+
+export const ETCD_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'the applied index may be on disk before what the entry does (etcd #13766)',
+    file: `${MVCC}/apply.ts`,
+    find: '  const result = execute(store, command)\n  advanceApplied(store, position)\n',
+    replace:
+      '  advanceApplied(store, position)\n  if (position.index % 7 === 0) void store.commit()\n  const result = execute(store, command)\n',
+  },
+  {
+    name: 'a member alone applies what is on its way to its disk (etcd #14370)',
+    file: `${RAFT}/ready.ts`,
+    find: '  log.unstableFrom = LogIndex(lastIndex(log) + 1)\n',
+    replace:
+      "  log.unstableFrom = LogIndex(lastIndex(log) + 1)\n  if (raft.configuration.voters.length === 1 && raft.role.kind === 'leader') {\n    log.durableTo = lastIndex(log)\n    ownEntriesDurable(raft, raft.role, log.durableTo)\n  }\n",
+  },
+  {
+    name: 'what is kept in memory of the store stays when a snapshot replaces it (etcd #14571)',
+    file: `${NODE}/apply/applier.ts`,
+    find: '    this.#store = store\n    this.#committer = this.#createCommitter()\n',
+    replace:
+      '    this.#store = Object.assign(store, { alarms: this.#store.alarms })\n    this.#committer = this.#createCommitter()\n',
+  },
+  {
+    name: 'a defragmentation writes what is applied without its index (etcd #14685)',
+    file: `${NODE}/maintenance/store-files.ts`,
+    find: 'await live.store.commit().catch(',
+    replace: 'await (live.store.isCommitting ? live.store.commit() : live.store.buffer.commit()).catch(',
+  },
+  {
+    name: 'progress is told though events wait (etcd #15220)',
+    file: `node-server/api/etcd/watch-stream.ts`,
+    find: 'for (const open of this.#watches.values()) if (!isUpTo(open, revision)) return',
+    replace: '',
+  },
+  {
+    name: 'a watch reads on from where it began when a snapshot has replaced the store (etcd #15271)',
+    file: `${NODE}/watch/watch-hub.ts`,
+    find: '      this.#displace(watch)\n      watch.nextRevision = Math.max(watch.nextRevision, before)\n      this.#place(watch)\n    }\n  }',
+    replace: '      this.#displace(watch)\n      this.#place(watch)\n    }\n  }',
+  },
+  {
+    name: 'the write buffer does not hide what it replaces (etcd #17247)',
+    file: `${MVCC}/write-buffer.ts`,
+    find: 'if (b.done !== true && a.value[0] === b.value[0]) b = right.next()',
+    replace: '',
+  },
+  {
+    name: 'a watch that a compaction has overtaken ends in silence (etcd #17529)',
+    file: `${NODE}/watch/watch-hub.ts`,
+    find: '        first.outlet.compacted(first, compactRevision)\n',
+    replace: '',
+  },
+  {
+    name: 'the revision is read off the keys at a start (etcd #17780)',
+    file: `${MVCC}/store.ts`,
+    find: '    this.#meta = { ...readMeta(backend) }\n',
+    replace:
+      "    this.#meta = { ...readMeta(backend) }\n    let newest = Math.max(1, this.#meta.compactedRevision)\n    for (const { value } of backend.scan('current', Buffer.of(0), undefined)) newest = Math.max(newest, Number(Buffer.from(value).readBigUInt64BE(0)))\n    this.#meta.revision = newest as Revision\n",
+  },
+  {
+    name: 'a deletion at the compacted revision goes with what it hides (etcd #18089)',
+    file: `${MVCC}/compaction.ts`,
+    find: '(revision < target ? removeRecord(store, key, record) : 0)',
+    replace: '(revision <= target ? removeRecord(store, key, record) : 0)',
+  },
+  {
+    name: 'how far a compaction has come on a member decides what a txn may read (etcd #18667)',
+    file: `${MVCC}/txn.ts`,
+    find: 'return refuseRangeRevision(store, Number(step.value.revision))',
+    replace:
+      "return step.value.revision > 0n && step.value.revision < BigInt(store.meta.purgedRevision) ? { kind: 'compacted', revision: store.compactedRevision } : undefined",
+  },
+  {
+    name: 'a compaction that is taken up again drops the deletion at its revision (etcd #19179)',
+    file: `${MVCC}/compaction.ts`,
+    find: 'for (const row of rows) removedVersions += visit(store, row, target, remembered)',
+    replace:
+      'for (const row of rows) removedVersions += visit(store, row, target + Number(cursor === undefined && purgedRevision >= 0), remembered)',
+  },
+  {
+    name: 'progress is told of a watch that begins in the future (etcd #20221)',
+    file: `node-server/api/etcd/watch-stream.ts`,
+    find: "return watch.state === 'keeps-up' && watch.startRevision <= revision",
+    replace: "return watch.state === 'keeps-up'",
+  },
+  {
+    name: 'a watch of the future is set back when a snapshot has replaced the store (etcd #20221)',
+    file: `${NODE}/watch/watch-hub.ts`,
+    find: '      watch.nextRevision = Math.max(watch.nextRevision, before)\n      this.#place(watch)\n    }\n  }',
+    replace: '      watch.nextRevision = before\n      this.#place(watch)\n    }\n  }',
+  },
+  {
+    name: 'the answer to an earlier question lets a later read through (etcd #20418)',
+    file: `${RAFT}/read-index.ts`,
+    find: '  raft.nextForwardedRead += 1\n',
+    replace: '',
+  },
+]
+
+/** Of those that seeds do not reach, each with the test that must fail. */
+export const ETCD_MUTANTS_OF_TESTS: readonly { readonly test: string; readonly mutant: Mutant }[] = [
+  {
+    test: 'test/recovery/interleavings.test.ts',
+    mutant: {
+      name: 'a second snapshot takes the place of one that is about to be installed (etcd #18055)',
+      file: `${NODE}/maintenance/store-files.ts`,
+      find: 'await this.#removeReceivedUpTo(this.#live.store.appliedIndex)',
+      replace: 'await this.#removeReceivedUpTo((index - 1) as LogIndex)',
+    },
+  },
+  {
+    test: 'node-server/raft/read-index.test.ts',
+    mutant: {
+      name: 'answers to heartbeats of an earlier term confirm reads (etcd #20418)',
+      file: `${RAFT}/raft.ts`,
+      find: "if (message.term < raft.term && message.kind !== 'pre-vote-request') return",
+      replace:
+        "if (message.term < raft.term && message.kind !== 'pre-vote-request' && message.kind !== 'heartbeat-response') return",
+    },
+  },
+]

@@ -1,0 +1,38 @@
+/** Bugs in what holds back a member when much comes at once. test/simulation/large.ts must notice each. */
+import type { Mutant } from './plant.ts'
+
+const RAFT = 'node-server/raft'
+const NODE = 'node-server/node'
+
+export const LARGE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'entries are applied although the write buffer is full',
+    file: `${NODE}/apply/applier.ts`,
+    find: 'if (this.store.isSaturated) await this.store.commit()',
+    replace: '',
+  },
+  {
+    name: 'what a member holds of requests is not bounded in bytes',
+    file: `${NODE}/replica/proposals.ts`,
+    find: 'this.waiters.isFull || this.#heldSizeBytes + sizeBytes > this.#options.flow.heldSizeBytes',
+    replace: 'this.waiters.isFull',
+  },
+  {
+    name: 'a compaction goes on at the next heartbeat only',
+    file: `${NODE}/maintenance/purge.ts`,
+    find: 'export const PAUSE_MS = 2\n',
+    replace: 'export const PAUSE_MS = 100\n',
+  },
+  {
+    name: 'what is proposed at once goes into one message, however much it is',
+    file: `${NODE}/replica/proposals.ts`,
+    find: 'if (batch.length > 0 && (isAlone || sizeBytes > this.#options.flow.messageSizeBytes)) break',
+    replace: 'if (batch.length > 0 && isAlone) break',
+  },
+  {
+    name: 'what is under way to a peer is not bounded in bytes',
+    file: `${RAFT}/progress.ts`,
+    find: ' &&\n        progress.inflightSizeBytes < limits.maxInflightSizeBytes',
+    replace: '',
+  },
+]
