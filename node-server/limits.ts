@@ -53,6 +53,19 @@ export const KEPT_LOG: KeptLogLimits = { idleMs: 120_000, sizeBytes: 256 * MIB }
 export const MAX_LONG_RANGES = 16
 export const MAX_WAITING_RANGES = 256
 
+/** The lines that clients of Lock and Election wait in, as this member keeps them in memory. */
+export interface LineLimits {
+  /** Of all lines together; beyond it, clients are refused. */
+  readonly sizeBytes: number
+  /** Keys that are read from the store at once. */
+  readonly sliceRows: number
+}
+
+/** Half a million keys of usual length; a slice is about a millisecond. */
+export const LINES: LineLimits = { sizeBytes: 192 * MIB, sliceRows: 500 }
+/** What a key of a line takes beside its bytes: slots in a map and a tree, a string, a set; measured roughly. */
+export const LINE_KEY_SIZE_BYTES = 300
+
 /** How much may be under way. Given to the parts that keep to it, so that a simulation can have small ones. */
 export interface FlowLimits {
   /** Entries go into one message up to this, or one alone. */

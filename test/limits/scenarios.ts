@@ -5,7 +5,7 @@ import { compaction } from './scenarios/compaction.ts'
 import { deleteRange, deleteRanges, revoke } from './scenarios/deletes.ts'
 import { forwarded } from './scenarios/forwarded.ts'
 import { keepAlive, leasesEnd } from './scenarios/leases.ts'
-import { locks } from './scenarios/locks.ts'
+import { election, locks, manyLocks } from './scenarios/locks.ts'
 import { defragmentation, maintenanceVariants } from './scenarios/maintenance.ts'
 import { noLeader } from './scenarios/no-leader.ts'
 import { proposals } from './scenarios/proposals.ts'
@@ -28,6 +28,8 @@ export const SCENARIOS: readonly Scenario[] = [
   keepAlive,
   leasesEnd,
   locks,
+  election,
+  manyLocks,
   watches,
   unreadWatches,
   defragmentation,
