@@ -11,7 +11,7 @@ import type { Timer } from '../../../lib/clock.ts'
 import { KEPT_LOG } from '../../limits.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
 import type { Command, Member } from '../../mvcc/command.ts'
-import { listLeases } from '../../mvcc/lease.ts'
+import { getLease, listLeases } from '../../mvcc/lease.ts'
 import { getMember, isRemovedMember, listMembers } from '../../mvcc/members.ts'
 import type { Store } from '../../mvcc/store.ts'
 import {
@@ -134,7 +134,7 @@ export class Node {
         onConfigChange: (entry, change) => this.#onConfigChange(entry, change),
         onMembersChanged: () => this.#onMembersChanged(),
         onTermBegan: (term) => {
-          if (this.#leadingTerm() === term) this.lessor.promote(term, listLeases(this.store))
+          if (this.#leadingTerm() === term) this.lessor.promote(term)
         },
         onLease: (result) => this.lessor.applied(result),
       },
@@ -166,6 +166,10 @@ export class Node {
     this.#leaseIds = newLeaseIds(identity.memberId, options.clock.wallMs())
     this.lessor = new Lessor({
       ...options,
+      stored: {
+        find: (id) => getLease(this.store, id),
+        list: (after, limit) => listLeases(this.store, after, limit),
+      },
       leadingTerm: () => this.#leadingTerm(),
       revoke: (id, term) => this.#revokeLease(id, term),
     })
