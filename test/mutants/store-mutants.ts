@@ -181,6 +181,12 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: 'fromMs: nowMs - 3000, after: undefined }',
   },
   {
+    name: 'a leader that leads again goes on with its old deadlines',
+    file: `${NODE}/lease/lessor.ts`,
+    find: '    this.#leases = new Map()\n    this.#heap = []\n',
+    replace: '',
+  },
+  {
     name: 'leases never end',
     file: `${NODE}/lease/lessor.ts`,
     find: 'void this.#revoke(lease.id, term)',

@@ -5,6 +5,7 @@ import { Revision } from '../../../lib/ids.ts'
 import { LEASES } from '../../limits.ts'
 import { Lessor, minLeaseTtlSeconds, REVOKE_RETRY_MS, type StoredLeases } from './lessor.ts'
 import { LeaseCluster, TIMING } from '../testing/lease-cluster.ts'
+import { wrongWithLessor } from '../testing/lessor-property.ts'
 import { settled } from '../testing/virtual-clock.ts'
 
 test('the shortest TTL is one and a half elections in whole seconds (etcd: minLeaseTTL)', () => {
@@ -12,6 +13,10 @@ test('the shortest TTL is one and a half elections in whole seconds (etcd: minLe
   assert.equal(minLeaseTtlSeconds({ heartbeatMs: 50, electionMs: 500 }), 1)
   assert.equal(minLeaseTtlSeconds({ heartbeatMs: 100, electionMs: 2000 }), 3)
   assert.equal(minLeaseTtlSeconds({ heartbeatMs: 100, electionMs: 5000 }), 8)
+})
+
+test('leases live and end as in a model that reads all of them at once, whoever leads since when', () => {
+  assert.equal(wrongWithLessor(500, 1), undefined)
 })
 
 test('a lease that nobody renews is gone after its TTL, with its keys, on every member, and not before', async () => {

@@ -1,10 +1,10 @@
-/** Very many leases: renewed, taken over by a new leader, and ending at the same time. Each has one key. */
+/** Very many leases: renewed, taken over by a new leader, and ending at the same time. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from '../../../node-server/proto/generated/etcd/rpc.ts'
-import { LEASE_GRANT, LEASE_KEEP_ALIVE, PUT, RANGE } from '../../twin/methods.ts'
+import { LEASE_GRANT, LEASE_KEEP_ALIVE, PUT, RANGE, TXN } from '../../twin/methods.ts'
 import type { MemberClient } from '../client.ts'
 import { secondsOf, until, type Cluster, type Member } from '../cluster.ts'
-import { allInParallel, endOf, keyOf } from '../load.ts'
+import { allInParallel, endOf, keyOf, TXN_OPERATIONS, TXNS_AT_ONCE } from '../load.ts'
 import { NONE, timesEtcd, type Scenario } from '../scenario.ts'
 import { PROBE, withPuts } from '../steady-puts.ts'
 
@@ -21,9 +21,20 @@ const EARLY_MS = 1000
 const leaseOf = (i: number): bigint => BigInt(i + 1)
 
 function grant({ client }: Member, count: number, ttlSeconds: number): Promise<void> {
-  return allInParallel(count, AT_ONCE, async (i) => {
-    await client.call(LEASE_GRANT, { ID: leaseOf(i), TTL: BigInt(ttlSeconds) })
-    await client.call(PUT, { key: keyOf(PREFIX, i), lease: leaseOf(i) })
+  return allInParallel(count, AT_ONCE, (i) => client.call(LEASE_GRANT, { ID: leaseOf(i), TTL: BigInt(ttlSeconds) }))
+}
+
+/** A key for each lease. */
+function putKeys({ client }: Member, count: number): Promise<void> {
+  return allInParallel(Math.ceil(count / TXN_OPERATIONS), TXNS_AT_ONCE, (txn) => {
+    const first = txn * TXN_OPERATIONS
+    const success = Array.from({ length: Math.min(TXN_OPERATIONS, count - first) }, (_, n) => ({
+      request: {
+        $case: 'requestPut' as const,
+        value: { key: keyOf(PREFIX, first + n), lease: leaseOf(first + n) },
+      },
+    }))
+    return client.call(TXN, { success })
   })
 }
 
@@ -99,9 +110,10 @@ export const leasesEnd: Scenario<'late' | 'early' | 'during' | 'failed'> = {
   },
   run: async (cluster, size) => {
     const [leader, count] = [await cluster.leader(), size(ENDING_LEASES, STREAMS)]
-    // As many seconds as it takes to grant them are too many: they are renewed together once all are there.
-    const ttlSeconds = 5 + Math.ceil(count / 500)
+    // Longer than it takes to grant them: they are renewed together once all are there.
+    const ttlSeconds = 5 + Math.ceil(count / 1000)
     await grant(leader, count, ttlSeconds)
+    await putKeys(leader, count)
     const renewedMs = performance.now()
     await renewAll(leader.client, count)
     const endMs = performance.now() + ttlSeconds * 1000

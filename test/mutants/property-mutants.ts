@@ -1,8 +1,31 @@
-/** Bugs in who is woken of those that wait for a lock or an election. The property of the lines must notice each. */
+/** Bugs in parts that are compared with a model by themselves: a simulation meets too few of their cases. */
 import type { Mutant } from './plant.ts'
 
 const LINES = 'node-server/api/etcd/lines.ts'
+const LESSOR = 'node-server/node/lease/lessor.ts'
 
+export const LESSOR_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a new leader reads a lease over the one that was renewed already',
+    file: LESSOR,
+    find: 'if (!this.#leases.has(lease.id)) this.#track(lease, reading.fromMs)',
+    replace: 'this.#track(lease, reading.fromMs)',
+  },
+  {
+    name: 'a lease that a new leader has not read yet is none',
+    file: LESSOR,
+    find: 'if (known !== undefined || this.#reading === undefined) return known',
+    replace: 'if (this.#leases.size > 0 || known !== undefined || this.#reading === undefined) return known',
+  },
+  {
+    name: 'a new leader reads the first of its leases only',
+    file: LESSOR,
+    find: 'if (slice.length < leases.sliceLeases) this.#reading = undefined',
+    replace: 'if (slice.length <= leases.sliceLeases) this.#reading = undefined',
+  },
+]
+
+/** In who is woken of those that wait for a lock or an election. */
 export const LINE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a turn that has come wakes nobody',
