@@ -72,8 +72,11 @@ export interface LeaseLimits {
   readonly sliceLeases: number
 }
 
-/** etcd ends 1,000 a second, 16 at a time: that is a minute for 50,000 of the same time. A slice takes a few milliseconds. */
-export const LEASES: LeaseLimits = { endsPerSecond: 10_000, pendingEnds: 256, sliceLeases: 500 }
+/**
+ * etcd ends 1,000 a second, 16 at a time: that is a minute for 50,000 of the same time. With fewer under way there are more
+ * batches of the log, and puts beside them wait longer. A slice takes a few milliseconds.
+ */
+export const LEASES: LeaseLimits = { endsPerSecond: 10_000, pendingEnds: 1024, sliceLeases: 500 }
 
 /** The lines that clients of Lock and Election wait in, as this member keeps them in memory. */
 export interface LineLimits {
