@@ -53,12 +53,12 @@ export class Renewals {
         this.#open -= 1
         resolve(outcome)
       }
-      this.#add({ id, deadlineMs: this.#clock.monotonicMs() + this.#timeoutMs, resolve: settle })
+      this.#add([{ id, deadlineMs: this.#clock.monotonicMs() + this.#timeoutMs, resolve: settle }])
     })
   }
 
-  #add(renewal: Waiting): void {
-    this.#waiting.push(renewal)
+  #add(renewals: readonly Waiting[]): void {
+    for (const renewal of renewals) this.#waiting.push(renewal)
     if (!this.#isRunning) void this.#run()
   }
 
@@ -94,12 +94,13 @@ export class Renewals {
       this.#waiting.unshift(...batch)
       return false
     }
-    batch.forEach((renewal, i) => this.#settle(renewal, answers[i] ?? 'absent'))
+    const late: Waiting[] = []
+    for (const [i, renewal] of batch.entries()) {
+      const renewed = answers[i]
+      if (renewed === 'over') late.push(renewal)
+      else renewal.resolve(ok(renewed === 'absent' ? undefined : renewed))
+    }
+    if (late.length > 0) void sleep(this.#clock, RETRY_MS).then(() => this.#add(late))
     return true
-  }
-
-  #settle(renewal: Waiting, renewed: Renewed): void {
-    if (renewed === 'over') void sleep(this.#clock, RETRY_MS).then(() => this.#add(renewal))
-    else renewal.resolve(ok(renewed === 'absent' ? undefined : renewed))
   }
 }

@@ -81,6 +81,8 @@ export class LeaseCluster {
   /** Nothing that is proposed is applied. */
   isStuck = false
   revokesProposed = 0
+  /** From one member to another. */
+  questions = 0
   readonly members: readonly LeaseMember[]
   /** Of nobody. */
   readonly observer = observer({ granted: 0, revoked: 0, renewed: 0, expired: 0 })
@@ -147,6 +149,7 @@ export class LeaseCluster {
   }
 
   async ask(from: LeaseMember, to: MemberId, payload: Uint8Array): Promise<Result<Uint8Array, string>> {
+    this.questions += 1
     const peer = this.members.find(({ memberId }) => memberId === to)
     const question = decodePeerRequest(payload)
     assert.ok(question?.kind === 'lease-renew' || question?.kind === 'lease-time-to-live')
