@@ -152,7 +152,10 @@ async function observeOne(
   for await (const bytes of calls.requests) {
     const request = decode(LeaderRequest, bytes)
     if (!request.ok) return MALFORMED_ON_STREAM
-    return lines.use(linePrefix(request.value.name), (line) => observe(node, line, calls, signal))
+    return lines.use(linePrefix(request.value.name), async (line) => {
+      const status = await observe(node, line, calls, signal)
+      return line.isTooMuch ? problemOf('too-many') : status
+    })
   }
   return undefined
 }

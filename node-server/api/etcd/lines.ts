@@ -307,23 +307,23 @@ export class Line implements WatchOutlet {
       if (next === undefined || next > this.#through || next > this.#firstRevision()) return
       const those = this.#waiting.get(next) ?? []
       this.#waiting.delete(next)
-      for (const settle of [...those]) settle('turn')
+      for (const settle of those) settle('turn')
     }
   }
 
   #wake(keys: Iterable<string>): void {
-    for (const key of [...keys, '']) for (const again of [...(this.#looking.get(key) ?? [])]) again()
+    for (const key of [...keys, '']) for (const again of this.#looking.get(key) ?? []) again()
   }
 
   #wakeAll(): void {
-    for (const those of [...this.#looking.values()]) for (const again of [...those]) again()
+    for (const those of this.#looking.values()) for (const again of those) again()
   }
 
   /** Its users go now, and its watch with them. */
   #giveUp(): void {
     this.#isTooMuch = true
     this.#forget()
-    for (const those of [...this.#waiting.values()]) for (const settle of [...those]) settle('too-many')
+    for (const those of this.#waiting.valuesArray()) for (const settle of those) settle('too-many')
     this.#wakeAll()
   }
 
