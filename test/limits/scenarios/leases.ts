@@ -10,6 +10,9 @@ import { PROBE, withPuts } from '../steady-puts.ts'
 
 const LEASES = 100_000
 const ENDING_LEASES = 50_000
+const TAKEN_OVER_LEASES = 300_000
+const AFTER_TAKE_OVER_MS = 5000
+const SAMPLE = 1000
 const LONG_TTL_SECONDS = 3600
 const AT_ONCE = 256
 const STREAMS = 8
@@ -70,6 +73,15 @@ async function keysLeft(client: MemberClient): Promise<number> {
 
 const another = ({ members }: Cluster, member: Member): Member => members.find((each) => each !== member) ?? member
 
+function untilPut(client: MemberClient): Promise<number> {
+  const wasPut = (): Promise<boolean> =>
+    client.call(PUT, { key: Buffer.from('after') }, 1000).then(
+      () => true,
+      () => false,
+    )
+  return until(wasPut, LEADER_LIMIT_MS)
+}
+
 export const keepAlive: Scenario<'renewed' | 'leader' | 'renewedAgain' | 'gone'> = {
   name: 'leases',
   what: (size) => `${size(LEASES, STREAMS)} leases: one keepalive each, the leader killed, one keepalive each`,
@@ -86,15 +98,32 @@ export const keepAlive: Scenario<'renewed' | 'leader' | 'renewedAgain' | 'gone'>
     let gone = 0
     const renewed = await secondsOf(async () => (gone += await renewAll(leader.client, count)))
     await leader.stop('SIGKILL')
-    const { client } = another(cluster, leader)
-    const wasPut = (): Promise<boolean> =>
-      client.call(PUT, { key: Buffer.from('after') }, 1000).then(
-        () => true,
-        () => false,
-      )
-    const leaderSeconds = await until(wasPut, LEADER_LIMIT_MS)
+    const leaderSeconds = await untilPut(another(cluster, leader).client)
     const renewedAgain = await secondsOf(async () => (gone += await renewAll((await cluster.leader()).client, count)))
     return { renewed, leader: leaderSeconds, renewedAgain, gone }
+  },
+}
+
+export const takeOver: Scenario<'leader' | 'during' | 'failed' | 'gone'> = {
+  name: 'take-over',
+  isVariant: true,
+  what: (size) => `${size(TAKEN_OVER_LEASES, STREAMS)} leases taken over by a new leader`,
+  mostElections: 3,
+  measures: {
+    leader: { what: 'a new leader answers', unit: 's', bound: timesEtcd(1.5, 4) },
+    during: { what: 'put p99 right after', unit: 'ms', bound: timesEtcd(2, 100) },
+    failed: { what: 'puts that failed', unit: '', bound: NONE },
+    gone: { what: 'leases that ended early', unit: '', bound: NONE },
+  },
+  run: async (cluster, size) => {
+    const [leader, count] = [await cluster.leader(), size(TAKEN_OVER_LEASES, STREAMS)]
+    await grant(leader, count, LONG_TTL_SECONDS)
+    await leader.stop('SIGKILL')
+    const leaderSeconds = await untilPut(another(cluster, leader).client)
+    const next = await cluster.leader()
+    const { puts } = await withPuts(next, PROBE, () => delay(AFTER_TAKE_OVER_MS))
+    const gone = await renew(next.client, count - Math.min(SAMPLE, count), count)
+    return { leader: leaderSeconds, during: puts.p99Ms, failed: puts.failed, gone }
   },
 }
 
