@@ -67,16 +67,17 @@ export class Renewals {
     while (this.#waiting.length > 0) {
       await new Promise<void>((resolve) => this.#clock.soon(resolve)) // what comes in meanwhile goes along
       const batch = this.#waiting.splice(0, MAX_RENEWALS_AT_ONCE)
-      const isAnswered = await this.#attempt(this.#inTime(batch))
-      if (!isAnswered) await sleep(this.#clock, RETRY_MS)
+      if (await this.#attempt(this.#inTime(batch))) continue
+      this.#waiting = this.#inTime(this.#waiting) // those behind may be late as well
+      await sleep(this.#clock, RETRY_MS)
     }
     this.#isRunning = false
   }
 
   /** Lets those go that nobody can be asked for any more. */
-  #inTime(batch: readonly Waiting[]): readonly Waiting[] {
+  #inTime(renewals: readonly Waiting[]): Waiting[] {
     const nowMs = this.#clock.monotonicMs()
-    return batch.filter(({ deadlineMs, resolve }) => {
+    return renewals.filter(({ deadlineMs, resolve }) => {
       if (this.#parts.isStopped()) resolve(err('stopped'))
       else if (deadlineMs <= nowMs) resolve(err(this.#parts.leader() === NOBODY ? 'no-leader' : 'timeout'))
       else return true
