@@ -6,7 +6,7 @@ import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
 import { TORTURE_MUTANTS } from '../torture/planted.ts'
 import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
 import { runMutant, type Mutant } from './plant.ts'
-import { LESSOR_MUTANTS, LINE_MUTANTS } from './property-mutants.ts'
+import { LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
 
@@ -28,6 +28,8 @@ const program = join(import.meta.dirname, '..', 'simulation', 'reconfiguration-h
 const reconfiguration = RECONFIGURATION_MUTANTS.map((mutant): Planting => ({ mutant, program, args: [] }))
 const catchUpHunt = join(import.meta.dirname, '..', 'simulation', 'catch-up-hunt.ts')
 const catchUp = CATCH_UP_MUTANTS.map((mutant): Planting => ({ mutant, program: catchUpHunt, args: [] }))
+const lockHunt = join(import.meta.dirname, '..', 'simulation', 'lock-line-hunt.ts')
+const locks = LOCK_MUTANTS.map((mutant): Planting => ({ mutant, program: lockHunt, args: [] }))
 const propertyHunt = join(import.meta.dirname, 'property-hunt.ts')
 const property = (mutants: readonly Mutant[], which: string): Planting[] =>
   mutants.map((mutant) => ({ mutant, program: propertyHunt, args: [which] }))
@@ -38,7 +40,7 @@ const operator = OPERATOR_MUTANTS.map((mutant): Planting => ({
   args: ['1', values.seeds],
 }))
 const torture = TORTURE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('torture'), args: [] }))
-const waiting = [...store, ...reconfiguration, ...catchUp, ...properties, ...operator, ...torture].filter(
+const waiting = [...store, ...reconfiguration, ...catchUp, ...locks, ...properties, ...operator, ...torture].filter(
   ({ mutant: { name, file } }) => `${name} ${file}`.includes(values.only),
 )
 const all = waiting.length

@@ -25,6 +25,23 @@ export const LESSOR_MUTANTS: readonly Mutant[] = [
   },
 ]
 
+/** In the lock itself, for clients that take turns in the simulation. */
+export const LOCK_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'whoever asks for a lock has it',
+    file: 'node-server/api/etcd/lock.ts',
+    find: 'own !== undefined && line.isTurn(own.createRevision)',
+    replace: 'own !== undefined',
+  },
+  {
+    name: 'who waits for a lock is told of nothing that happens to its line',
+    file: LINES,
+    find: '    if (!this.#isRead) return\n    for (;;) {\n      const next = this.#waiting.minKey()',
+    replace:
+      '    if (!this.#isRead || this.users > 1) return\n    for (;;) {\n      const next = this.#waiting.minKey()',
+  },
+]
+
 /** In who is woken of those that wait for a lock or an election. */
 export const LINE_MUTANTS: readonly Mutant[] = [
   {

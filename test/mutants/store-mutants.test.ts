@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
 import { assertFits } from './plant.ts'
-import { LESSOR_MUTANTS, LINE_MUTANTS } from './property-mutants.ts'
+import { LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
 
@@ -12,6 +12,7 @@ test('every planted bug still fits the sources: npm run test:mutants runs them',
     ...RECONFIGURATION_MUTANTS,
     ...CATCH_UP_MUTANTS,
     ...LINE_MUTANTS,
+    ...LOCK_MUTANTS,
     ...LESSOR_MUTANTS,
   ])
     assertFits(mutant)
