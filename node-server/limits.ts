@@ -65,6 +65,44 @@ export const KEPT_LOG: KeptLogLimits = { idleMs: 120_000, sizeBytes: 256 * MIB }
 export const MAX_LONG_RANGES = 16
 export const MAX_WAITING_RANGES = 256
 
+/** Renewals that go to the leader in one question. */
+export const MAX_RENEWALS_AT_ONCE = 2048
+/** Its ID as JSON has it, the comma included. */
+const RENEWAL_SIZE_BYTES = 24
+/** Renewals of this member without an answer yet; beyond it, they are refused. */
+export const MAX_WAITING_RENEWALS = 262_144
+/** Of one stream: its client's next ones are read when there are fewer. */
+export const MAX_WAITING_RENEWALS_OF_STREAM = 1024
+
+/** What a leader does with leases. Given to it, so that a simulation can have small ones. */
+export interface LeaseLimits {
+  /** Each that ends is an entry of the log of its own. */
+  readonly endsPerSecond: number
+  /** Proposed and not applied yet: what a write may find before it in the log. */
+  readonly pendingEnds: number
+  /** That a new leader reads from its store at once. */
+  readonly sliceLeases: number
+}
+
+/**
+ * etcd ends 1,000 a second, 16 at a time: that is a minute for 50,000 of the same time. With fewer under way there are more
+ * batches of the log, and puts beside them wait longer. A slice takes a few milliseconds.
+ */
+export const LEASES: LeaseLimits = { endsPerSecond: 10_000, pendingEnds: 1024, sliceLeases: 500 }
+
+/** The lines that clients of Lock and Election wait in, as this member keeps them in memory. */
+export interface LineLimits {
+  /** Of all lines together; beyond it, clients are refused. */
+  readonly sizeBytes: number
+  /** Keys that are read from the store at once. */
+  readonly sliceRows: number
+}
+
+/** Half a million keys of usual length; a slice is about a millisecond. */
+export const LINES: LineLimits = { sizeBytes: 192 * MIB, sliceRows: 500 }
+/** What a key of a line takes beside its bytes: slots in a map and a tree, a string, a set; measured roughly. */
+export const LINE_KEY_SIZE_BYTES = 300
+
 /** How much may be under way. Given to the parts that keep to it, so that a simulation can have small ones. */
 export interface FlowLimits {
   /** Entries go into one message up to this, or one alone. */
@@ -121,6 +159,10 @@ assert(
   'what is on its way when writes are refused fits what the disk has left',
 )
 assert(FRAME_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES / 2, 'frames are made smaller than they may be')
+assert(
+  MAX_RENEWALS_AT_ONCE * RENEWAL_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_PEER_REQUEST_SIZE_BYTES,
+  'renewals that are asked for at once fit a question',
+)
 assert(MAX_PEER_ANSWER_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'an answer fits a frame')
 assert(
   MAX_FRAME_SIZE_BYTES + MAX_PEER_REQUESTS * MAX_PEER_REQUEST_SIZE_BYTES <= MAX_UNREAD_SIZE_BYTES,

@@ -55,12 +55,16 @@ export function getLease(store: Store, id: bigint): StoredLease | undefined {
   return value === undefined ? undefined : { id, ttlSeconds: readTtl(value) }
 }
 
-/** In the order of their IDs as unsigned numbers. */
-export function listLeases(store: Store): readonly StoredLease[] {
-  return Array.from(store.buffer.scan('leases', FIRST_ID, undefined), ({ key, value }) => ({
-    id: Buffer.from(key).readBigInt64BE(),
-    ttlSeconds: readTtl(value),
-  }))
+/** In the order of their IDs as unsigned numbers; `after` one of these, at most `limit`. */
+export function listLeases(store: Store, after?: bigint, limit?: number): readonly StoredLease[] {
+  const start = after === undefined ? FIRST_ID : leaseKey(after, FIRST_ID)
+  return Array.from(
+    store.buffer.scan('leases', start, undefined, limit === undefined ? {} : { limit }),
+    ({ key, value }) => ({
+      id: Buffer.from(key).readBigInt64BE(),
+      ttlSeconds: readTtl(value),
+    }),
+  )
 }
 
 /** The user keys that the lease holds, in key order. */

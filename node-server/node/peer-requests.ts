@@ -13,6 +13,7 @@ import {
   type LeaderTransferResult,
 } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
+import { MAX_RENEWALS_AT_ONCE } from '../limits.ts'
 import { MAX_OPERATION_ID_SIZE_BYTES } from '../mvcc/command.ts'
 import type { HashedKeyValues, NodeProblem } from './ports.ts'
 
@@ -46,10 +47,13 @@ export type PeerRequest =
 export type ChangeRequest = Extract<PeerRequest, { kind: 'change' }>
 export type TransferRequest = Extract<PeerRequest, { kind: 'transfer-leader' }>
 
-/** The ID in decimals, signed. */
+/** IDs in decimals, signed; at most MAX_RENEWALS_AT_ONCE of them. */
 export type LeaseQuestion =
-  | { readonly kind: 'lease-renew'; readonly leaseId: string }
+  | { readonly kind: 'lease-renew'; readonly leaseIds: readonly string[] }
   | { readonly kind: 'lease-time-to-live'; readonly leaseId: string }
+
+/** The TTL in seconds that lies ahead again; `over`: its time has passed, and its revoke is under way. */
+export type Renewed = number | 'absent' | 'over'
 
 /** `not-primary`: the asked member cannot know, ask the leader. */
 export type LeaseAnswer =
@@ -60,6 +64,8 @@ export type LeaseAnswer =
       readonly ttlSeconds: number
       readonly remainingSeconds: number
     }
+  /** Of each that was asked for, in the same order. */
+  | { readonly kind: 'lease'; readonly state: 'renewed'; readonly renewed: readonly Renewed[] }
 
 /** The hash of the asked member's own data at a revision. */
 export interface HashQuestion {
@@ -91,6 +97,7 @@ export function encodeJson(value: PeerRequest | PeerAnswer): Buffer {
 
 const id = z.string().regex(/^[0-9a-f]{1,16}$/)
 const index = z.int().min(0)
+const leaseId = z.string().regex(/^-?\d{1,19}$/)
 /** JSON has no undefined: the field is left out. */
 const optionalIndex = index.optional().transform((value) => value)
 const operationId = z.string().refine((text) => Buffer.byteLength(text) <= MAX_OPERATION_ID_SIZE_BYTES)
@@ -114,7 +121,8 @@ const requestJson: z.ZodType<PeerRequest> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('transfer-leader'), operationId, expectedConfigIndex: optionalIndex, memberId: id }),
   z.object({ kind: z.literal('members') }),
   z.object({ kind: z.literal('hash-kv'), revision: index }),
-  z.object({ kind: z.enum(['lease-renew', 'lease-time-to-live']), leaseId: z.string().regex(/^-?\d{1,19}$/) }),
+  z.object({ kind: z.literal('lease-renew'), leaseIds: z.array(leaseId).max(MAX_RENEWALS_AT_ONCE) }),
+  z.object({ kind: z.literal('lease-time-to-live'), leaseId }),
 ])
 
 /** Also the form in which the store keeps the first results of operations. */
@@ -204,6 +212,11 @@ const answerJson: z.ZodType<PeerAnswer> = z.discriminatedUnion('kind', [
   z.discriminatedUnion('state', [
     z.object({ kind: z.literal('lease'), state: z.enum(['absent', 'not-primary']) }),
     z.object({ kind: z.literal('lease'), state: z.literal('alive'), ttlSeconds: index, remainingSeconds: z.int() }),
+    z.object({
+      kind: z.literal('lease'),
+      state: z.literal('renewed'),
+      renewed: z.array(z.union([index, z.enum(['absent', 'over'])])).max(MAX_RENEWALS_AT_ONCE),
+    }),
   ]),
 ])
 

@@ -2,9 +2,9 @@
 import { TXN } from '../twin/methods.ts'
 import type { MemberClient } from './client.ts'
 
-const TXNS_AT_ONCE = 8
+export const TXNS_AT_ONCE = 8
 /** Operations of one txn: no more are taken by default. */
-const TXN_OPERATIONS = 128
+export const TXN_OPERATIONS = 128
 
 /** Calls `work` with 0 to `count - 1`, at most so many at once, and returns what failed, by its text. */
 export async function inParallel(

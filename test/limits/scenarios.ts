@@ -4,9 +4,9 @@ import { catchUp, catchUpUnderWrites } from './scenarios/catch-up.ts'
 import { compaction } from './scenarios/compaction.ts'
 import { deleteRange, deleteRanges, revoke } from './scenarios/deletes.ts'
 import { forwarded } from './scenarios/forwarded.ts'
-import { keepAlive, leasesEnd } from './scenarios/leases.ts'
 import { fullDisk } from './scenarios/full-disk.ts'
-import { locks } from './scenarios/locks.ts'
+import { keepAlive, leasesEnd, takeOver } from './scenarios/leases.ts'
+import { election, locks, manyLocks } from './scenarios/locks.ts'
 import { defragmentation, maintenanceVariants } from './scenarios/maintenance.ts'
 import { noLeader } from './scenarios/no-leader.ts'
 import { proposals } from './scenarios/proposals.ts'
@@ -27,8 +27,11 @@ export const SCENARIOS: readonly Scenario[] = [
   deleteRanges,
   revoke,
   keepAlive,
+  takeOver,
   leasesEnd,
   locks,
+  election,
+  manyLocks,
   watches,
   unreadWatches,
   defragmentation,

@@ -1,62 +1,15 @@
 /** `npm run test:mutants`: plants each bug alone and shows what caught it; one that survives is a hole in the simulation. */
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
-import { TORTURE_MUTANTS } from '../torture/planted.ts'
-import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
-import { FULL_DISK_MUTANTS } from './full-disk-mutants.ts'
-import { ETCD_MUTANTS, ETCD_MUTANTS_OF_TESTS } from './etcd-mutants.ts'
-import { LARGE_MUTANTS } from './large-mutants.ts'
-import { runMutant, type Mutant } from './plant.ts'
-import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
-import { STORE_MUTANTS } from './store-mutants.ts'
+import { runMutant } from './plant.ts'
+import { plantings } from './plantings.ts'
 
 const TIMEOUT_MS = 600_000
-
-interface Planting {
-  readonly mutant: Mutant
-  /** Runs seeds, or cases, until one fails. */
-  readonly program: string
-  readonly args: readonly string[]
-}
 
 const { values } = parseArgs({
   options: { only: { type: 'string', default: '' }, seeds: { type: 'string', default: '400' } },
 })
-const hunt = (folder: string): string => join(import.meta.dirname, '..', folder, 'hunt.ts')
-const store = [...STORE_MUTANTS, ...ETCD_MUTANTS].map((mutant): Planting => ({
-  mutant,
-  program: hunt('simulation'),
-  args: [values.seeds],
-}))
-const program = join(import.meta.dirname, '..', 'simulation', 'reconfiguration-hunt.ts')
-const reconfiguration = RECONFIGURATION_MUTANTS.map((mutant): Planting => ({ mutant, program, args: [] }))
-const catchUpHunt = join(import.meta.dirname, '..', 'simulation', 'catch-up-hunt.ts')
-const catchUp = CATCH_UP_MUTANTS.map((mutant): Planting => ({ mutant, program: catchUpHunt, args: [] }))
-const fullDiskHunt = join(import.meta.dirname, '..', 'simulation', 'full-disk-hunt.ts')
-const fullDisk = FULL_DISK_MUTANTS.map((mutant): Planting => ({ mutant, program: fullDiskHunt, args: [] }))
-const largeHunt = join(import.meta.dirname, '..', 'simulation', 'large-hunt.ts')
-const large = LARGE_MUTANTS.map((mutant): Planting => ({ mutant, program: largeHunt, args: [] }))
-const tested = ETCD_MUTANTS_OF_TESTS.map(({ test, mutant }): Planting => {
-  return { mutant, program: join(import.meta.dirname, '..', '..', test), args: [] }
-})
-const operator = OPERATOR_MUTANTS.map((mutant): Planting => ({
-  mutant,
-  program: hunt('operator-simulation'),
-  args: ['1', values.seeds],
-}))
-const torture = TORTURE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('torture'), args: [] }))
-const waiting = [
-  ...store,
-  ...reconfiguration,
-  ...catchUp,
-  ...fullDisk,
-  ...large,
-  ...tested,
-  ...operator,
-  ...torture,
-].filter(({ mutant: { name, file } }) => `${name} ${file}`.includes(values.only))
+const waiting = plantings(values.seeds).filter(({ mutant: { name, file } }) => `${name} ${file}`.includes(values.only))
 const all = waiting.length
 let survived = 0
 

@@ -177,8 +177,14 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a new leader does not extend the leases',
     file: `${NODE}/lease/lessor.ts`,
-    find: 'for (const lease of leases) this.#track(lease, nowMs + this.#parts.electionMs)',
-    replace: 'for (const lease of leases) this.#track({ ...lease, ttlSeconds: 0 }, nowMs - 2000)',
+    find: 'fromMs: nowMs + this.#parts.electionMs, after: undefined }',
+    replace: 'fromMs: nowMs - 3000, after: undefined }',
+  },
+  {
+    name: 'a leader that leads again goes on with its old deadlines',
+    file: `${NODE}/lease/lessor.ts`,
+    find: '    this.#leases = new Map()\n    this.#heap = []\n',
+    replace: '',
   },
   {
     name: 'leases never end',

@@ -100,13 +100,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a learner is promoted before it has caught up',
     file: `${RULES}/learner.ts`,
-    find: 'peer.lag <= maxLagEntries',
-    replace: 'peer.lag <= maxLagEntries + 1e9',
+    find: 'peer.lag <= allowedLag(observed))',
+    replace: 'peer.lag <= allowedLag(observed) + 1e9)',
   },
   {
     name: 'a learner that never catches up is waited for for ever',
     file: `${RULES}/learner.ts`,
-    find: "isOverdue(operationOf(observed, learner, 'CatchUp'), nowMs)",
+    find: 'isOverdue(catchUp, nowMs)',
     replace: 'false',
   },
   {
@@ -148,8 +148,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a rollout does not wait for the pod before',
     file: `${RULES}/rollout.ts`,
-    find: "return waiting('RollingOut', `waits for ${list} to be ready and caught up before ${next.name}`, inFlightNow)",
-    replace: 'return restart(observed, next, id)',
+    find: "  if (unfit.length > 0) {\n    return waiting('RollingOut', waits, inFlightNow)",
+    replace: '  if (unfit.length > 0) {\n    return restart(observed, next, id)',
   },
   {
     name: 'a rollout restarts the leader without moving leadership',
@@ -184,7 +184,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a rule whose work is refused wins for ever',
     file: `${CLUSTER}/decide.ts`,
-    find: 'if (hasWork(actions) || !isHeld)',
+    find: 'if (!isWaiting && (hasWork(actions) || !isHeld))',
     replace: 'if (held === undefined)',
   },
   {

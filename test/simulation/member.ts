@@ -7,7 +7,7 @@ import { NOBODY, type MemberId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import type { ServiceTable } from '../../node-server/grpc/service.ts'
-import { FLOW } from '../../node-server/limits.ts'
+import { FLOW, LEASES } from '../../node-server/limits.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/lifecycle/open.ts'
@@ -34,6 +34,8 @@ const TICK_MS = 100
 const OUTBOX_BYTES = 1500
 /** So that ranges over the few keys of a simulation take several slices. */
 const RANGE_SLICE_ROWS = 2
+/** So few that a new leader is asked for leases that it has not read yet. */
+const LEASE_SLICE = 2
 /** About as long as a snapshot that has come in takes to become the store. */
 const DEFRAGMENT_WITHIN_MS = 5
 export const ELECTION_MS = 1000
@@ -173,6 +175,7 @@ export class SimulatedMember {
       maintenance: DEFAULT_MAINTENANCE,
       maxRequestBytes: options.narrow?.maxRequestBytes ?? 16 * 1024,
       flow: options.narrow?.flow ?? FLOW,
+      leases: { ...LEASES, sliceLeases: LEASE_SLICE },
       clock,
       observer: {
         walFsync: () => undefined,

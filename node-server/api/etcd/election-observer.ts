@@ -8,29 +8,28 @@ import { readCurrent, readKeyValue, versionsAfter } from '../../mvcc/read.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { LeaderResponse } from '../../proto/generated/etcd/election.ts'
 import type { ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
-import { appliedUntil } from './applied-until.ts'
+import type { Line } from './lines.ts'
 import { header } from './responses.ts'
-import { firstInLine } from './waiting-line.ts'
 
 /** Until the client has gone. */
 export async function observe(
   node: NodePort,
-  prefix: Buffer,
+  line: Line,
   calls: RpcStream,
   signal: AbortSignal,
 ): Promise<RpcStatus | undefined> {
   for (;;) {
     const barrier = await node.linearizableBarrier()
     if (!barrier.ok) return undefined // the client asks again; etcd ends the stream without a word, too
-    let leader = leaderIn(node, prefix)
+    let leader = leaderIn(node, line)
     let at = header(node)
     if (leader === undefined) {
-      leader = await appliedUntil(node, signal, () => leaderIn(node, prefix))
+      leader = await line.until(undefined, signal, () => leaderIn(node, line))
       if (leader === undefined) return undefined
       at = { ...at, revision: BigInt(leader.version.modRevision) }
     }
     if (!(await send(calls, at, leader.kv))) return undefined
-    if (!(await follow(node, leader, calls, signal))) return undefined
+    if (!(await follow(node, line, leader, calls, signal))) return undefined
   }
 }
 
@@ -44,17 +43,23 @@ interface Leader extends Proclamation {
   readonly key: Uint8Array
 }
 
-function leaderIn(node: NodePort, prefix: Buffer): Leader | undefined {
-  const first = firstInLine(node.store, prefix)
+function leaderIn(node: NodePort, line: Line): Leader | undefined {
+  const first = line.first()
   return first === undefined
     ? undefined
     : { key: first.key, version: first.record, kv: readKeyValue(node.store, first.record) }
 }
 
 /** Sends what one leader proclaims; true once it is no longer the leader, false when there is nobody to send to. */
-async function follow(node: NodePort, leader: Leader, calls: RpcStream, signal: AbortSignal): Promise<boolean> {
+async function follow(
+  node: NodePort,
+  line: Line,
+  leader: Leader,
+  calls: RpcStream,
+  signal: AbortSignal,
+): Promise<boolean> {
   for (let sent = leader.version; ;) {
-    const news = await appliedUntil(node, signal, () => newsOf(node, leader.key, sent))
+    const news = await line.until(leader.key, signal, () => newsOf(node, leader.key, sent))
     if (news === undefined) return false
     for (const { version, kv } of news.proclaimed) {
       if (!(await send(calls, header(node), kv))) return false

@@ -22,17 +22,16 @@ import type { ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
 import { observe } from './election-observer.ts'
 import { statusOf } from './errors.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
+import type { Lines } from './lines.ts'
 import { decode, MALFORMED_ON_STREAM, stream, unary, type Answer } from './method.ts'
 import { header } from './responses.ts'
 import {
-  awaitTurn,
-  CANCELED,
   createdAt,
   deleteOp,
-  firstInLine,
   getOp,
   linePrefix,
   placeOf,
+  problemOf,
   putOp,
   refused,
   session,
@@ -41,14 +40,16 @@ import {
 
 const MISSING_LEADER = refused('"leader" field must be provided')
 
-export function electionService(node: NodePort, monitor: LeaderMonitor): ServiceTable {
+export function electionService(node: NodePort, monitor: LeaderMonitor, lines: Lines): ServiceTable {
   return {
     '/v3electionpb.Election/Campaign': unary(node, CampaignRequest, (request, { context }) =>
-      campaign(node, request, context.signal),
+      campaign(node, lines, request, context.signal),
     ),
     '/v3electionpb.Election/Proclaim': unary(node, ProclaimRequest, (request) => proclaim(node, request)),
-    '/v3electionpb.Election/Leader': unary(node, LeaderRequest, (request) => leader(node, request)),
-    '/v3electionpb.Election/Observe': stream(node, monitor, (calls, signal) => observeOne(node, calls, signal)),
+    '/v3electionpb.Election/Leader': unary(node, LeaderRequest, (request, { context }) =>
+      leader(node, lines, request, context.signal),
+    ),
+    '/v3electionpb.Election/Observe': stream(node, monitor, (calls, signal) => observeOne(node, lines, calls, signal)),
     '/v3electionpb.Election/Resign': unary(node, ResignRequest, (request) => resign(node, request)),
   }
 }
@@ -61,7 +62,7 @@ interface Candidate {
   readonly lease: bigint
 }
 
-async function campaign(node: NodePort, request: CampaignRequest, signal: AbortSignal): Promise<Answer> {
+async function campaign(node: NodePort, lines: Lines, request: CampaignRequest, signal: AbortSignal): Promise<Answer> {
   const { name, value } = request
   const lease = await session(node, request.lease)
   if (!lease.ok) return lease
@@ -83,9 +84,10 @@ async function campaign(node: NodePort, request: CampaignRequest, signal: AbortS
       return told
     }
   }
-  if (!(await awaitTurn(node, prefix, Number(candidate.revision), signal))) {
+  const problem = problemOf(await lines.use(prefix, (line) => line.awaitTurn(Number(candidate.revision), signal)))
+  if (problem !== undefined) {
     await withdraw(node, candidate)
-    return err(CANCELED)
+    return err(problem)
   }
   const leader = { name, key, rev: candidate.revision, lease: lease.value }
   return ok(CampaignResponse.encode({ header: header(node, entered.value.revision), leader }).finish())
@@ -128,20 +130,32 @@ async function withdraw(node: NodePort, { key, revision }: Candidate): Promise<R
   return gone.ok ? ok(header(node, gone.value.revision)) : gone
 }
 
-async function leader(node: NodePort, { name }: LeaderRequest): Promise<Answer> {
+async function leader(node: NodePort, lines: Lines, { name }: LeaderRequest, signal: AbortSignal): Promise<Answer> {
   const barrier = await node.linearizableBarrier()
   if (!barrier.ok) return err(refused(statusOf(barrier.error).message))
-  const first = firstInLine(node.store, linePrefix(name))
-  if (first === undefined) return err(refused('election: no leader'))
-  const kv = readKeyValue(node.store, first.record)
-  return ok(LeaderResponse.encode({ header: header(node), kv }).finish())
+  return lines.use(linePrefix(name), async (line) => {
+    const problem = problemOf(await line.known(signal))
+    if (problem !== undefined) return err(problem)
+    const first = line.first()
+    if (first === undefined) return err(refused('election: no leader'))
+    const kv = readKeyValue(node.store, first.record)
+    return ok(LeaderResponse.encode({ header: header(node), kv }).finish())
+  })
 }
 
-async function observeOne(node: NodePort, calls: RpcStream, signal: AbortSignal): Promise<RpcStatus | undefined> {
+async function observeOne(
+  node: NodePort,
+  lines: Lines,
+  calls: RpcStream,
+  signal: AbortSignal,
+): Promise<RpcStatus | undefined> {
   for await (const bytes of calls.requests) {
     const request = decode(LeaderRequest, bytes)
     if (!request.ok) return MALFORMED_ON_STREAM
-    return observe(node, linePrefix(request.value.name), calls, signal)
+    return lines.use(linePrefix(request.value.name), async (line) => {
+      const status = await observe(node, line, calls, signal)
+      return line.isTooMuch ? problemOf('too-many') : status
+    })
   }
   return undefined
 }

@@ -3,7 +3,8 @@
  * wherever it is.
  */
 import { err, ok } from '../../../lib/result.ts'
-import type { RpcStatus, RpcStream, ServiceTable } from '../../grpc/service.ts'
+import type { ServiceTable } from '../../grpc/service.ts'
+import { MAX_WAITING_RENEWALS_OF_STREAM } from '../../limits.ts'
 import type { Caller, NodePort } from '../../node/ports.ts'
 import {
   LeaseGrantRequest,
@@ -15,6 +16,7 @@ import {
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
 } from '../../proto/generated/etcd/rpc.ts'
+import { answerInOrder } from './answer-in-order.ts'
 import { statusOf } from './errors.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
 import { decode, MALFORMED_ON_STREAM, stream, unary, type Answer } from './method.ts'
@@ -28,7 +30,9 @@ export function leaseService(node: NodePort, monitor: LeaderMonitor): ServiceTab
     '/etcdserverpb.Lease/LeaseRevoke': unary(node, LeaseRevokeRequest, (_, { bytes, context }) =>
       write(node, 'lease-revoke', bytes, context),
     ),
-    '/etcdserverpb.Lease/LeaseKeepAlive': stream(node, monitor, (calls, signal) => keepAlive(node, calls, signal)),
+    '/etcdserverpb.Lease/LeaseKeepAlive': stream(node, monitor, (calls) =>
+      answerInOrder(calls, MAX_WAITING_RENEWALS_OF_STREAM, (bytes) => keepAlive(node, bytes)),
+    ),
     '/etcdserverpb.Lease/LeaseTimeToLive': unary(node, LeaseTimeToLiveRequest, (request) => timeToLive(node, request)),
     '/etcdserverpb.Lease/LeaseLeases': unary(node, LeaseLeasesRequest, () => list(node)),
   }
@@ -53,21 +57,16 @@ async function write(
   return result.ok ? ok(encodeResult(node, result.value)) : err(statusOf(result.error.kind))
 }
 
-/** One answer for each request, in their order; a TTL of 0 tells that there is no such lease. */
-async function keepAlive(node: NodePort, calls: RpcStream, signal: AbortSignal): Promise<RpcStatus | undefined> {
-  for await (const bytes of calls.requests) {
-    const request = decode(LeaseKeepAliveRequest, bytes)
-    if (!request.ok) return MALFORMED_ON_STREAM
-    // Its revision must not be later than the renewal: a lease that was revoked at it would look alive.
-    const before = header(node)
-    const { ID } = request.value
-    const ttlSeconds = await node.renewLease(ID)
-    if (signal.aborted) return undefined
-    if (!ttlSeconds.ok) return statusOf(ttlSeconds.error)
-    const answer = { header: before, ID, TTL: BigInt(ttlSeconds.value ?? 0) }
-    if (!(await calls.send(LeaseKeepAliveResponse.encode(answer).finish()))) return undefined
-  }
-  return undefined
+/** A TTL of 0 tells that there is no such lease. */
+async function keepAlive(node: NodePort, bytes: Uint8Array): Promise<Answer> {
+  const request = decode(LeaseKeepAliveRequest, bytes)
+  if (!request.ok) return err(MALFORMED_ON_STREAM)
+  // Its revision must not be later than the renewal: a lease that was revoked at it would look alive.
+  const before = header(node)
+  const { ID } = request.value
+  const ttlSeconds = await node.renewLease(ID)
+  if (!ttlSeconds.ok) return err(statusOf(ttlSeconds.error))
+  return ok(LeaseKeepAliveResponse.encode({ header: before, ID, TTL: BigInt(ttlSeconds.value ?? 0) }).finish())
 }
 
 async function timeToLive(node: NodePort, { ID, keys }: LeaseTimeToLiveRequest): Promise<Answer> {

@@ -7,31 +7,32 @@ import type { NodePort } from '../../node/ports.ts'
 import { LockRequest, LockResponse, UnlockRequest, UnlockResponse } from '../../proto/generated/etcd/lock.ts'
 import type { ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
+import type { Lines } from './lines.ts'
 import { unary, type Answer } from './method.ts'
 import { header } from './responses.ts'
 import {
-  awaitTurn,
-  CANCELED,
   createdAt,
   deleteKey,
-  firstInLine,
   getOp,
   linePrefix,
   placeOf,
+  problemOf,
   putOp,
   refused,
   session,
   writeTxn,
 } from './waiting-line.ts'
 
-export function lockService(node: NodePort): ServiceTable {
+export function lockService(node: NodePort, lines: Lines): ServiceTable {
   return {
-    '/v3lockpb.Lock/Lock': unary(node, LockRequest, (request, { context }) => lock(node, request, context.signal)),
+    '/v3lockpb.Lock/Lock': unary(node, LockRequest, (request, { context }) =>
+      lock(node, lines, request, context.signal),
+    ),
     '/v3lockpb.Lock/Unlock': unary(node, UnlockRequest, (request) => unlock(node, request)),
   }
 }
 
-async function lock(node: NodePort, request: LockRequest, signal: AbortSignal): Promise<Answer> {
+async function lock(node: NodePort, lines: Lines, request: LockRequest, signal: AbortSignal): Promise<Answer> {
   const lease = await session(node, request.lease)
   if (!lease.ok) return lease
   const prefix = linePrefix(request.name)
@@ -44,17 +45,18 @@ async function lock(node: NodePort, request: LockRequest, signal: AbortSignal): 
   if (!entered.ok) return entered
   assert(entered.value.revision !== undefined, 'an outer txn names a revision')
   const own = readCurrent(node.store, key)
-  // Whoever is first now was first when the txn was applied, or has become so since.
-  if (own !== undefined && firstInLine(node.store, prefix)?.record.createRevision === own.createRevision)
-    return answer(header(node, entered.value.revision), key)
-  const isTurn = own === undefined || (await awaitTurn(node, prefix, own.createRevision, signal))
-  const problem = isTurn ? await confirm(node) : CANCELED
-  if (problem !== undefined) {
-    await deleteKey(node, key)
-    return err(problem)
-  }
-  if (readCurrent(node.store, key) === undefined) return err(refused('mutex: session is expired'))
-  return answer(header(node), key)
+  return lines.use(prefix, async (line) => {
+    // Whoever is first now was first when the txn was applied, or has become so since.
+    if (own !== undefined && line.isTurn(own.createRevision)) return answer(header(node, entered.value.revision), key)
+    const turn = own === undefined ? 'turn' : await line.awaitTurn(own.createRevision, signal)
+    const problem = problemOf(turn) ?? (await confirm(node))
+    if (problem !== undefined) {
+      await deleteKey(node, key)
+      return err(problem)
+    }
+    if (readCurrent(node.store, key) === undefined) return err(refused('mutex: session is expired'))
+    return answer(header(node), key)
+  })
 }
 
 /** The lease may have ended while its key waited: what decides is the state now, not an older one here. */

@@ -4,6 +4,7 @@
  */
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
+import { WatchHub } from '../../node/watch/watch-hub.ts'
 import { authService } from './auth.ts'
 import { clusterService } from './cluster.ts'
 import { electionService } from './election.ts'
@@ -11,6 +12,7 @@ import { healthService } from './health.ts'
 import { kvService, type KvOptions } from './kv.ts'
 import { LeaderMonitor } from './leader-monitor.ts'
 import { leaseService } from './lease.ts'
+import { Lines } from './lines.ts'
 import { lockService } from './lock.ts'
 import { maintenanceService } from './maintenance.ts'
 import { reflectionService } from './reflection.ts'
@@ -27,12 +29,14 @@ export interface EtcdOptions extends KvOptions {
 export function etcdServices(node: NodePort, options: EtcdOptions): ServiceTable {
   const { electionMs } = { ...DEFAULT_WATCH_OPTIONS, ...options.watch }
   const monitor = new LeaderMonitor(node, options.clock, electionMs)
+  const hub = options.watch?.hub ?? new WatchHub(node, options.clock)
+  const lines = new Lines({ node, hub, clock: options.clock })
   const services = {
     ...kvService(node, monitor, options),
-    ...watchService(node, options.clock, options.watch ?? {}),
+    ...watchService(node, options.clock, { ...options.watch, hub }),
     ...leaseService(node, monitor),
-    ...lockService(node),
-    ...electionService(node, monitor),
+    ...lockService(node, lines),
+    ...electionService(node, monitor, lines),
     ...clusterService(node),
     ...maintenanceService(node, options.clock, options.standingErrors),
     ...authService(node),

@@ -6,11 +6,10 @@
  * lines. Its servers ask themselves through that library, too, which is why a refusal arrives with its text and without
  * its code.
  */
+import { unreachable } from '../../../lib/assert.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { RpcStatus } from '../../grpc/service.ts'
-import { readCurrent, scanCurrent, type IndexedKey } from '../../mvcc/read.ts'
 import type { DeleteRangeResult, TxnResult } from '../../mvcc/results.ts'
-import type { Store } from '../../mvcc/store.ts'
 import type { NodePort } from '../../node/ports.ts'
 import {
   Compare_CompareResult as Outcome,
@@ -23,17 +22,31 @@ import {
   type Compare,
   type RequestOp,
 } from '../../proto/generated/etcd/rpc.ts'
-import { appliedUntil } from './applied-until.ts'
 import { statusOf } from './errors.ts'
 import { grant } from './lease.ts'
+import type { Turn } from './lines.ts'
 
 /** Of the lease that a request without one gets. */
 const SESSION_TTL_SECONDS = 60n
 
-export const CANCELED: RpcStatus = { code: 'Canceled', message: 'context canceled' }
+const CANCELED: RpcStatus = { code: 'Canceled', message: 'context canceled' }
 
 export function refused(message: string): RpcStatus {
   return { code: 'Unknown', message }
+}
+
+/** Why who waited does not get its turn. */
+export function problemOf(turn: Turn): RpcStatus | undefined {
+  switch (turn) {
+    case 'turn':
+      return undefined
+    case 'aborted':
+      return CANCELED
+    case 'too-many':
+      return refused(statusOf('too-many-requests').message)
+    default:
+      return unreachable(turn)
+  }
 }
 
 /** The lease that is named, whether it is there or not; for none, a new one that nobody keeps alive. */
@@ -51,52 +64,6 @@ export function linePrefix(name: Uint8Array): Buffer {
 /** The place of a lease in the line; a negative ID keeps its sign (Go's %x). */
 export function placeOf(prefix: Uint8Array, lease: bigint): Buffer {
   return Buffer.concat([prefix, Buffer.from(lease.toString(16))])
-}
-
-/** The key that was created first, whose turn it is. */
-export function firstInLine(store: Store, prefix: Uint8Array): IndexedKey | undefined {
-  let first: IndexedKey | undefined
-  for (const one of scanLine(store, prefix)) {
-    if (first === undefined || one.record.createRevision < first.record.createRevision) first = one
-  }
-  return first
-}
-
-/** Resolves true once no key of the line was created before `createRevision`; false when the signal aborts first. */
-export async function awaitTurn(
-  node: NodePort,
-  prefix: Uint8Array,
-  createRevision: number,
-  signal: AbortSignal,
-): Promise<boolean> {
-  for (;;) {
-    const before = lastBefore(node.store, prefix, createRevision)
-    if (before === undefined) return true
-    const { key, record } = before
-    // Only the one directly before is watched, so that a turn that ends wakes one and not all.
-    const isGone = await appliedUntil(node, signal, () =>
-      readCurrent(node.store, key)?.createRevision === record.createRevision ? undefined : true,
-    )
-    if (isGone === undefined) return false
-  }
-}
-
-function lastBefore(store: Store, prefix: Uint8Array, createRevision: number): IndexedKey | undefined {
-  let last: IndexedKey | undefined
-  for (const one of scanLine(store, prefix)) {
-    if (one.record.createRevision >= createRevision) continue
-    if (last === undefined || one.record.createRevision > last.record.createRevision) last = one
-  }
-  return last
-}
-
-function scanLine(store: Store, prefix: Uint8Array): Iterable<IndexedKey> {
-  return scanCurrent(store, { start: prefix, end: endOfLine(prefix) })
-}
-
-/** The prefix ends with a slash: what follows all of it is the same with the next character. */
-export function endOfLine(prefix: Uint8Array): Buffer {
-  return Buffer.concat([prefix.subarray(0, -1), Buffer.from('0')])
 }
 
 /** Applied here when it resolves. */

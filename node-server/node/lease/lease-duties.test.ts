@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { MAX_RENEWALS_AT_ONCE } from '../../limits.ts'
 import { Store } from '../../mvcc/store.ts'
 import { LeaseCluster } from '../testing/lease-cluster.ts'
+import { REVOKE_RETRY_MS } from './lessor.ts'
 
 /** What a call gives after virtual time has gone by. */
 async function within<Value>(cluster: LeaseCluster, passMs: number, call: Promise<Value>): Promise<Value | 'waiting'> {
@@ -21,6 +23,48 @@ test('a follower carries a renewal to the leader, where it counts', async () => 
   assert.equal(leader.counts.renewed, 1)
   await cluster.clock.pass(4500)
   assert.deepEqual(cluster.leases(), [7n])
+})
+
+test('renewals that come together go to the leader in one question, and each gets its own answer', async () => {
+  const cluster = new LeaseCluster()
+  const leader = cluster.elect(0)
+  for (const id of [1n, 2n, 3n]) cluster.grant(id, 10 * Number(id))
+  const { duties } = cluster.at(2)
+  const asked = [3n, 4n, 1n, 3n, 2n]
+  const answers = await within(cluster, 10, Promise.all(asked.map((id) => duties.renew(id))))
+  assert.ok(answers !== 'waiting')
+  assert.deepEqual(
+    answers.map((answer) => answer.ok && answer.value),
+    [30, undefined, 10, 30, 20],
+  )
+  assert.deepEqual([cluster.questions, leader.counts.renewed], [1, 4])
+})
+
+test('more renewals than fit a question are more questions', async () => {
+  const cluster = new LeaseCluster()
+  cluster.elect(0)
+  cluster.grant(7n, 5)
+  const { duties } = cluster.at(1)
+  const all = Array.from({ length: MAX_RENEWALS_AT_ONCE + 1 }, () => duties.renew(7n))
+  const answers = await Promise.all(all)
+  assert.ok(answers.every((answer) => answer.ok && answer.value === 5))
+  assert.equal(cluster.questions, 2)
+})
+
+test('a renewal that comes too late is answered once the lease is gone, and holds up nobody', async () => {
+  const cluster = new LeaseCluster()
+  cluster.elect(0)
+  cluster.grant(7n, 5)
+  cluster.grant(8n, 60)
+  cluster.isStuck = true
+  await cluster.clock.pass(6000)
+  const { duties } = cluster.at(1)
+  const [late, other] = [duties.renew(7n), duties.renew(8n)]
+  assert.deepEqual(await within(cluster, 10, other), { ok: true, value: 60 })
+  assert.equal(await within(cluster, 500, late), 'waiting')
+  assert.deepEqual(await within(cluster, 10, duties.renew(8n)), { ok: true, value: 60 })
+  cluster.isStuck = false
+  assert.deepEqual(await within(cluster, REVOKE_RETRY_MS, late), { ok: true, value: undefined })
 })
 
 test('the time to live is the same asked of any member, and the keys come in their order', async () => {

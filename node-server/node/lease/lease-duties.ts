@@ -9,8 +9,9 @@ import { err, ok, type Result } from '../../../lib/result.ts'
 import { keysOfLease, listLeases } from '../../mvcc/lease.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { LeaseLife, Lessor } from './lessor.ts'
+import { Renewals } from './renewals.ts'
 import { requestTimeoutMs, type NodeOptions } from '../options.ts'
-import { decodePeerAnswer, encodeJson, type LeaseAnswer, type LeaseQuestion } from '../peer-requests.ts'
+import { decodePeerAnswer, encodeJson, type LeaseAnswer, type LeaseQuestion, type Renewed } from '../peer-requests.ts'
 import type { LeaseTimeToLive, NodeProblem } from '../ports.ts'
 
 /** The member behind it. */
@@ -27,27 +28,37 @@ export interface LeaseHost {
 /** An error means that there is no answer. */
 export type AskPeer = (to: MemberId, payload: Uint8Array, timeoutMs: number) => Promise<Result<Uint8Array, string>>
 
+const NOT_PRIMARY: LeaseAnswer = { kind: 'lease', state: 'not-primary' }
 const RETRY_MS = 50
 const LEADER_POLL_MS = 10
 
 export class LeaseDuties {
   readonly #host: LeaseHost
   readonly #ask: AskPeer
+  readonly #renewals: Renewals
 
   constructor(host: LeaseHost, ask: AskPeer) {
     this.#host = host
     this.#ask = ask
+    this.#renewals = new Renewals({
+      options: host.options,
+      leader: () => host.leader,
+      isStopped: () => host.isStopped,
+      ask: async (leader, ids, timeoutMs) => {
+        const answer = await this.#askLeader(leader, { kind: 'lease-renew', leaseIds: ids.map(String) }, timeoutMs)
+        return answer?.state === 'renewed' ? answer.renewed : undefined
+      },
+    })
   }
 
   /** See NodePort. */
-  async renew(id: bigint): Promise<Result<number | undefined, NodeProblem>> {
-    const life = await this.#atLeader({ kind: 'lease-renew', leaseId: String(id) })
-    return life.ok ? ok(life.value?.ttlSeconds) : life
+  renew(id: bigint): Promise<Result<number | undefined, NodeProblem>> {
+    return this.#renewals.renew(id)
   }
 
   /** See NodePort. */
   async timeToLive(id: bigint, withKeys: boolean): Promise<Result<LeaseTimeToLive | undefined, NodeProblem>> {
-    const life = await this.#atLeader({ kind: 'lease-time-to-live', leaseId: String(id) })
+    const life = await this.#lifeAtLeader(id)
     if (!life.ok || life.value === undefined) return life.ok ? ok(undefined) : life
     if (!withKeys) return ok({ ...life.value, keys: [] })
     // The keys are replicated: they are read here, once this member has applied what the leader had.
@@ -62,21 +73,26 @@ export class LeaseDuties {
 
   /** At the leader, for this member or for a peer. */
   async answer(question: LeaseQuestion): Promise<LeaseAnswer> {
-    const id = BigInt(question.leaseId)
     const barrier = await this.#host.linearizableBarrier()
-    if (!barrier.ok) return { kind: 'lease', state: 'not-primary' }
-    const life = question.kind === 'lease-renew' ? await this.#renewed(id) : this.#host.lessor.timeToLive(id)
+    if (!barrier.ok) return NOT_PRIMARY
+    if (question.kind === 'lease-renew') return this.#renewAll(question.leaseIds)
+    const life = this.#host.lessor.timeToLive(BigInt(question.leaseId))
     if (life.ok) return { kind: 'lease', state: 'alive', ...life.value }
-    return { kind: 'lease', state: life.error === 'not-primary' ? 'not-primary' : 'absent' }
+    return life.error === 'not-primary' ? NOT_PRIMARY : { kind: 'lease', state: 'absent' }
   }
 
-  async #renewed(id: bigint): Promise<Result<LeaseLife, 'not-primary' | 'lease-not-found'>> {
-    const renewed = await this.#host.lessor.renew(id)
-    return renewed.ok ? ok({ ttlSeconds: renewed.value, remainingSeconds: renewed.value }) : renewed
+  #renewAll(ids: readonly string[]): LeaseAnswer {
+    const renewed: Renewed[] = []
+    for (const id of ids) {
+      const one = this.#host.lessor.renew(BigInt(id))
+      if (!one.ok && one.error === 'not-primary') return NOT_PRIMARY
+      renewed.push(one.ok ? one.value : one.error === 'lease-over' ? 'over' : 'absent')
+    }
+    return { kind: 'lease', state: 'renewed', renewed }
   }
 
   /** Undefined: there is no such lease. */
-  async #atLeader(question: LeaseQuestion): Promise<Result<LeaseLife | undefined, NodeProblem>> {
+  async #lifeAtLeader(id: bigint): Promise<Result<LeaseLife | undefined, NodeProblem>> {
     const { clock } = this.#host.options
     const deadlineMs = clock.monotonicMs() + requestTimeoutMs(this.#host.options)
     for (let leader = this.#host.leader; ; leader = this.#host.leader) {
@@ -87,7 +103,7 @@ export class LeaseDuties {
         await sleep(clock, LEADER_POLL_MS)
         continue
       }
-      const answer = await this.#askLeader(leader, question, leftMs)
+      const answer = await this.#askLeader(leader, { kind: 'lease-time-to-live', leaseId: String(id) }, leftMs)
       if (answer?.state === 'alive') return ok(answer)
       if (answer?.state === 'absent') return ok(undefined)
       await sleep(clock, RETRY_MS)

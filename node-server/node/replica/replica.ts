@@ -12,7 +12,7 @@ import type { Timer } from '../../../lib/clock.ts'
 import { KEPT_LOG } from '../../limits.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
 import type { Command, Member } from '../../mvcc/command.ts'
-import { listLeases } from '../../mvcc/lease.ts'
+import { getLease, listLeases } from '../../mvcc/lease.ts'
 import { isRemovedMember, listMembers } from '../../mvcc/members.ts'
 import type { Store } from '../../mvcc/store.ts'
 import { AlarmType } from '../../proto/generated/etcd/rpc.ts'
@@ -133,7 +133,7 @@ export class Replica {
         onConfigChange: (entry, change) => this.#onConfigChange(entry, change),
         onMembersChanged: () => this.#onMembersChanged(),
         onTermBegan: (term) => {
-          if (this.#leadingTerm() === term) this.lessor.promote(term, listLeases(this.store))
+          if (this.#leadingTerm() === term) this.lessor.promote(term)
         },
         onLease: (result) => this.lessor.applied(result),
       },
@@ -186,6 +186,10 @@ export class Replica {
     this.#leaseIds = newLeaseIds(identity.memberId, options.clock.wallMs())
     this.lessor = new Lessor({
       ...options,
+      stored: {
+        find: (id) => getLease(this.store, id),
+        list: (after, limit) => listLeases(this.store, after, limit),
+      },
       leadingTerm: () => this.#leadingTerm(),
       revoke: (id, term) => this.commands.revokeLease(id, term),
     })

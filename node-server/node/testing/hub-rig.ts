@@ -23,10 +23,11 @@ export class HubRig {
   readonly #files: MemoryFiles = new Map()
   readonly #listeners = new Set<() => void>()
   store = new Store(new MemoryBackend({ files: this.#files }))
+  readonly clock = hurriedClock()
   readonly hub: WatchHub
 
   constructor(limits = DEFAULT_WATCH_LIMITS) {
-    this.hub = new WatchHub(this, hurriedClock(), limits)
+    this.hub = new WatchHub(this, this.clock, limits)
   }
 
   onApplied(listener: () => void): () => void {

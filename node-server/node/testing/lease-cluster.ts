@@ -5,9 +5,10 @@
 import assert from 'node:assert/strict'
 import { LogIndex, MemberId, NOBODY, Term } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
+import { LEASES } from '../../limits.ts'
 import { apply } from '../../mvcc/apply.ts'
 import type { StoreCommand } from '../../mvcc/command.ts'
-import { listLeases } from '../../mvcc/lease.ts'
+import { getLease, listLeases } from '../../mvcc/lease.ts'
 import { MemoryBackend } from '../../mvcc/memory-backend.ts'
 import type { ApplyResult } from '../../mvcc/results.ts'
 import { Store } from '../../mvcc/store.ts'
@@ -41,6 +42,11 @@ export class LeaseMember implements LeaseHost {
       ...TIMING,
       clock: cluster.clock,
       observer: observer(this.counts),
+      leases: { ...LEASES, sliceLeases: 2 },
+      stored: {
+        find: (id) => getLease(this.store, id),
+        list: (after, limit) => listLeases(this.store, after, limit),
+      },
       leadingTerm: () => (this.leader === this.memberId ? cluster.term : undefined),
       revoke: async (ID, term) => {
         cluster.revokesProposed += 1
@@ -75,6 +81,8 @@ export class LeaseCluster {
   /** Nothing that is proposed is applied. */
   isStuck = false
   revokesProposed = 0
+  /** From one member to another. */
+  questions = 0
   readonly members: readonly LeaseMember[]
   /** Of nobody. */
   readonly observer = observer({ granted: 0, revoked: 0, renewed: 0, expired: 0 })
@@ -100,7 +108,7 @@ export class LeaseCluster {
   }
 
   promote(member: LeaseMember): void {
-    member.lessor.promote(this.term, listLeases(member.store))
+    member.lessor.promote(this.term)
   }
 
   unseat(): void {
@@ -141,6 +149,7 @@ export class LeaseCluster {
   }
 
   async ask(from: LeaseMember, to: MemberId, payload: Uint8Array): Promise<Result<Uint8Array, string>> {
+    this.questions += 1
     const peer = this.members.find(({ memberId }) => memberId === to)
     const question = decodePeerRequest(payload)
     assert.ok(question?.kind === 'lease-renew' || question?.kind === 'lease-time-to-live')

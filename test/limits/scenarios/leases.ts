@@ -1,15 +1,18 @@
-/** Very many leases: renewed, taken over by a new leader, and ending at the same time. Each has one key. */
+/** Very many leases: renewed, taken over by a new leader, and ending at the same time. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from '../../../node-server/proto/generated/etcd/rpc.ts'
-import { LEASE_GRANT, LEASE_KEEP_ALIVE, PUT, RANGE } from '../../twin/methods.ts'
+import { LEASE_GRANT, LEASE_KEEP_ALIVE, PUT, RANGE, TXN } from '../../twin/methods.ts'
 import type { MemberClient } from '../client.ts'
 import { secondsOf, until, type Cluster, type Member } from '../cluster.ts'
-import { allInParallel, endOf, keyOf } from '../load.ts'
+import { allInParallel, endOf, keyOf, TXN_OPERATIONS, TXNS_AT_ONCE } from '../load.ts'
 import { NONE, timesEtcd, type Scenario } from '../scenario.ts'
 import { PROBE, withPuts } from '../steady-puts.ts'
 
 const LEASES = 100_000
 const ENDING_LEASES = 50_000
+const TAKEN_OVER_LEASES = 300_000
+const AFTER_TAKE_OVER_MS = 5000
+const SAMPLE = 1000
 const LONG_TTL_SECONDS = 3600
 const AT_ONCE = 256
 const STREAMS = 8
@@ -21,9 +24,20 @@ const EARLY_MS = 1000
 const leaseOf = (i: number): bigint => BigInt(i + 1)
 
 function grant({ client }: Member, count: number, ttlSeconds: number): Promise<void> {
-  return allInParallel(count, AT_ONCE, async (i) => {
-    await client.call(LEASE_GRANT, { ID: leaseOf(i), TTL: BigInt(ttlSeconds) })
-    await client.call(PUT, { key: keyOf(PREFIX, i), lease: leaseOf(i) })
+  return allInParallel(count, AT_ONCE, (i) => client.call(LEASE_GRANT, { ID: leaseOf(i), TTL: BigInt(ttlSeconds) }))
+}
+
+/** A key for each lease. */
+function putKeys({ client }: Member, count: number): Promise<void> {
+  return allInParallel(Math.ceil(count / TXN_OPERATIONS), TXNS_AT_ONCE, (txn) => {
+    const first = txn * TXN_OPERATIONS
+    const success = Array.from({ length: Math.min(TXN_OPERATIONS, count - first) }, (_, n) => ({
+      request: {
+        $case: 'requestPut' as const,
+        value: { key: keyOf(PREFIX, first + n), lease: leaseOf(first + n) },
+      },
+    }))
+    return client.call(TXN, { success })
   })
 }
 
@@ -59,6 +73,15 @@ async function keysLeft(client: MemberClient): Promise<number> {
 
 const another = ({ members }: Cluster, member: Member): Member => members.find((each) => each !== member) ?? member
 
+function untilPut(client: MemberClient): Promise<number> {
+  const wasPut = (): Promise<boolean> =>
+    client.call(PUT, { key: Buffer.from('after') }, 1000).then(
+      () => true,
+      () => false,
+    )
+  return until(wasPut, LEADER_LIMIT_MS)
+}
+
 export const keepAlive: Scenario<'renewed' | 'leader' | 'renewedAgain' | 'gone'> = {
   name: 'leases',
   what: (size) => `${size(LEASES, STREAMS)} leases: one keepalive each, the leader killed, one keepalive each`,
@@ -75,15 +98,32 @@ export const keepAlive: Scenario<'renewed' | 'leader' | 'renewedAgain' | 'gone'>
     let gone = 0
     const renewed = await secondsOf(async () => (gone += await renewAll(leader.client, count)))
     await leader.stop('SIGKILL')
-    const { client } = another(cluster, leader)
-    const wasPut = (): Promise<boolean> =>
-      client.call(PUT, { key: Buffer.from('after') }, 1000).then(
-        () => true,
-        () => false,
-      )
-    const leaderSeconds = await until(wasPut, LEADER_LIMIT_MS)
+    const leaderSeconds = await untilPut(another(cluster, leader).client)
     const renewedAgain = await secondsOf(async () => (gone += await renewAll((await cluster.leader()).client, count)))
     return { renewed, leader: leaderSeconds, renewedAgain, gone }
+  },
+}
+
+export const takeOver: Scenario<'leader' | 'during' | 'failed' | 'gone'> = {
+  name: 'take-over',
+  isVariant: true,
+  what: (size) => `${size(TAKEN_OVER_LEASES, STREAMS)} leases taken over by a new leader`,
+  mostElections: 3,
+  measures: {
+    leader: { what: 'a new leader answers', unit: 's', bound: timesEtcd(1.5, 4) },
+    during: { what: 'put p99 right after', unit: 'ms', bound: timesEtcd(2, 100) },
+    failed: { what: 'puts that failed', unit: '', bound: NONE },
+    gone: { what: 'leases that ended early', unit: '', bound: NONE },
+  },
+  run: async (cluster, size) => {
+    const [leader, count] = [await cluster.leader(), size(TAKEN_OVER_LEASES, STREAMS)]
+    await grant(leader, count, LONG_TTL_SECONDS)
+    await leader.stop('SIGKILL')
+    const leaderSeconds = await untilPut(another(cluster, leader).client)
+    const next = await cluster.leader()
+    const { puts } = await withPuts(next, PROBE, () => delay(AFTER_TAKE_OVER_MS))
+    const gone = await renew(next.client, count - Math.min(SAMPLE, count), count)
+    return { leader: leaderSeconds, during: puts.p99Ms, failed: puts.failed, gone }
   },
 }
 
@@ -99,9 +139,10 @@ export const leasesEnd: Scenario<'late' | 'early' | 'during' | 'failed'> = {
   },
   run: async (cluster, size) => {
     const [leader, count] = [await cluster.leader(), size(ENDING_LEASES, STREAMS)]
-    // As many seconds as it takes to grant them are too many: they are renewed together once all are there.
-    const ttlSeconds = 5 + Math.ceil(count / 500)
+    // Longer than it takes to grant them: they are renewed together once all are there.
+    const ttlSeconds = 5 + Math.ceil(count / 2000)
     await grant(leader, count, ttlSeconds)
+    await putKeys(leader, count)
     const renewedMs = performance.now()
     await renewAll(leader.client, count)
     const endMs = performance.now() + ttlSeconds * 1000

@@ -1,0 +1,41 @@
+/** All planted bugs, each with the program that looks for it: it runs seeds, or cases, until one fails. */
+import { join } from 'node:path'
+import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
+import { TORTURE_MUTANTS } from '../torture/planted.ts'
+import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
+import { ETCD_MUTANTS, ETCD_MUTANTS_OF_TESTS } from './etcd-mutants.ts'
+import { FULL_DISK_MUTANTS } from './full-disk-mutants.ts'
+import { LARGE_MUTANTS } from './large-mutants.ts'
+import type { Mutant } from './plant.ts'
+import { LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
+import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
+import { STORE_MUTANTS } from './store-mutants.ts'
+
+export interface Planting {
+  readonly mutant: Mutant
+  readonly program: string
+  readonly args: readonly string[]
+}
+
+const TEST = join(import.meta.dirname, '..')
+
+/** `seeds`: how many are tried where that can be chosen. */
+export function plantings(seeds: string): readonly Planting[] {
+  return [
+    ...soughtBy('simulation/hunt.ts', [...STORE_MUTANTS, ...ETCD_MUTANTS], [seeds]),
+    ...soughtBy('simulation/reconfiguration-hunt.ts', RECONFIGURATION_MUTANTS),
+    ...soughtBy('simulation/catch-up-hunt.ts', CATCH_UP_MUTANTS),
+    ...soughtBy('simulation/full-disk-hunt.ts', FULL_DISK_MUTANTS),
+    ...soughtBy('simulation/large-hunt.ts', LARGE_MUTANTS),
+    ...soughtBy('simulation/lock-line-hunt.ts', LOCK_MUTANTS),
+    ...soughtBy('mutants/property-hunt.ts', LINE_MUTANTS, ['lines']),
+    ...soughtBy('mutants/property-hunt.ts', LESSOR_MUTANTS, ['lessor']),
+    ...ETCD_MUTANTS_OF_TESTS.flatMap(({ test, mutant }) => soughtBy(join('..', test), [mutant])),
+    ...soughtBy('operator-simulation/hunt.ts', OPERATOR_MUTANTS, ['1', seeds]),
+    ...soughtBy('torture/hunt.ts', TORTURE_MUTANTS),
+  ]
+}
+
+function soughtBy(program: string, mutants: readonly Mutant[], args: readonly string[] = []): readonly Planting[] {
+  return mutants.map((mutant) => ({ mutant, program: join(TEST, program), args }))
+}
