@@ -71,7 +71,7 @@ class Program {
     this.#lock = lock
     const source = {
       status: (): AdminStatus => this.#lifecycle.status(),
-      facts: (): MetricsFacts | undefined => memberFacts(this.#lifecycle, this.#clients?.hub),
+      facts: (): MetricsFacts | undefined => memberFacts(this.#lifecycle, this.#clients?.watchableStore),
     }
     this.#metrics = memberMetrics(source)
     this.#lifecycle = new Lifecycle({

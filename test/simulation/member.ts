@@ -14,7 +14,7 @@ import { removedReason, type StartPlan } from '../../node-server/node/lifecycle/
 import { DEFAULT_MAINTENANCE, requestTimeoutMs, type NodeOptions } from '../../node-server/node/options.ts'
 import type { Replica } from '../../node-server/node/replica/replica.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
-import { WatchHub } from '../../node-server/node/watch/watch-hub.ts'
+import { WatchableStore } from '../../node-server/node/watch/watchable-store.ts'
 import { memberPaths, readIdentity, type StoredIdentity } from '../../node-server/storage/data-directory.ts'
 import type { Disk } from '../../node-server/storage/disk.ts'
 import { MemoryDisk, type Choose } from '../../node-server/storage/testing/memory-disk.ts'
@@ -260,10 +260,10 @@ export class SimulatedMember {
       world.oracle.serves(port.store, seen, isAlone && hasWaited && this.#servedAs === port.memberId)
       this.#servedAs = port.memberId
     }
-    const hub = new WatchHub(port, clock)
-    const watch = { hub, electionMs: ELECTION_MS, random: world.random.next, outboxBytes: OUTBOX_BYTES }
+    const watchableStore = new WatchableStore(port, clock)
+    const watch = { watchableStore, electionMs: ELECTION_MS, random: world.random.next, outboxBytes: OUTBOX_BYTES }
     port.onApplied(() => {
-      if (hub.counts.slowWatches > 0) world.coverage.note('watch behind or held up')
+      if (watchableStore.counts.slowWatchers > 0) world.coverage.note('unsynced watcher or victim')
     })
     life.services = etcdServices(port, { maxTxnOps: 128, clock, watch, sliceRows: RANGE_SLICE_ROWS })
   }

@@ -1,6 +1,6 @@
 /** How the Watch service runs; main fills it from the flags. */
 import { OUTBOX_BYTES } from './outbox.ts'
-import type { WatchHub } from '../../node/watch/watch-hub.ts'
+import type { WatchableStore } from '../../node/watch/watchable-store.ts'
 
 export interface WatchOptions {
   /** Between two answers to a watch with progress_notify that nothing happens to; less than 100 ms counts as 100 ms. */
@@ -16,7 +16,7 @@ export interface WatchOptions {
   /** In [0, 1): spreads the progress notifications of streams that began together. */
   readonly random: () => number
   /** Shared with what reads its counts; without it the service makes its own. */
-  readonly hub: WatchHub | undefined
+  readonly watchableStore: WatchableStore | undefined
 }
 
 export const DEFAULT_WATCH_OPTIONS: WatchOptions = {
@@ -26,5 +26,5 @@ export const DEFAULT_WATCH_OPTIONS: WatchOptions = {
   maxWatchesPerStream: 100_000,
   outboxBytes: OUTBOX_BYTES,
   random: Math.random,
-  hub: undefined,
+  watchableStore: undefined,
 }

@@ -4,9 +4,9 @@ import { unreachable } from '../../../lib/assert.ts'
 import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
 import { textOfBytes } from '../../mvcc/byte-text.ts'
 import type { NodePort } from '../../node/ports.ts'
-import type { WatchHub } from '../../node/watch/watch-hub.ts'
-import type { WatchedKeys } from '../../node/watch/watch-index.ts'
-import type { Watch, WatchOutlet } from '../../node/watch/watch.ts'
+import type { WatchableStore } from '../../node/watch/watchable-store.ts'
+import type { WatchedKeys } from '../../node/watch/watcher-group.ts'
+import type { Watcher, WatchOutlet } from '../../node/watch/watcher.ts'
 import {
   WatchCreateRequest_FilterType as FilterType,
   WatchRequest,
@@ -21,7 +21,7 @@ import type { WatchOptions } from './watch-options.ts'
 
 export interface WatchStreamParts {
   readonly node: NodePort
-  readonly hub: WatchHub
+  readonly watchableStore: WatchableStore
   readonly clock: Clock
   readonly options: WatchOptions
 }
@@ -35,7 +35,7 @@ const PROGRESS_JITTER = 0.1
 const GRPC_OVERHEAD_BYTES = 512 * 1024
 
 interface OpenWatch {
-  readonly watch: Watch
+  readonly watcher: Watcher
   readonly isFragmented: boolean
   readonly notifiesProgress: boolean
   /** Nothing was sent since the last round of notifications. */
@@ -58,10 +58,10 @@ export class WatchStream implements WatchOutlet {
   constructor(parts: WatchStreamParts, stream: RpcStream) {
     this.#parts = parts
     this.#stream = stream
-    this.#uncount = parts.hub.countStream()
+    this.#uncount = parts.watchableStore.countStream()
     this.#outbox = new Outbox(
       stream,
-      () => parts.hub.resume(this),
+      () => parts.watchableStore.resume(this),
       () => this.onGone(),
       parts.options.outboxBytes,
     )
@@ -71,20 +71,20 @@ export class WatchStream implements WatchOutlet {
     return this.#outbox.hasRoom
   }
 
-  deliver(watch: Watch, events: readonly Buffer[], revision: number): void {
-    const open = this.#watches.get(watch.id)
+  deliver(watcher: Watcher, events: readonly Buffer[], revision: number): void {
+    const open = this.#watches.get(watcher.id)
     if (open === undefined) return
     open.isProgressDue = false
     const { maxRequestBytes } = this.#parts.options
     const maxBytes = open.isFragmented ? maxRequestBytes + GRPC_OVERHEAD_BYTES : Infinity
     const header = this.#header(revision)
-    for (const response of encodeEvents(header, watch.id, events, maxBytes)) this.#outbox.push(response)
+    for (const response of encodeEvents(header, watcher.id, events, maxBytes)) this.#outbox.push(response)
   }
 
   /** The header's revision is 0, as etcd sends it. */
-  compacted(watch: Watch, compactRevision: number): void {
+  compacted(watcher: Watcher, compactRevision: number): void {
     const header = this.#header(0)
-    this.#tell({ header, watchId: watch.id, canceled: true, compactRevision: BigInt(compactRevision) })
+    this.#tell({ header, watchId: watcher.id, canceled: true, compactRevision: BigInt(compactRevision) })
   }
 
   /** Ends when the client has said all that it will; with a status when the stream must end. */
@@ -103,7 +103,7 @@ export class WatchStream implements WatchOutlet {
     this.#isClosed = true
     this.#progressTimer?.cancel()
     this.#outbox.close()
-    for (const { watch } of this.#watches.values()) this.#parts.hub.remove(watch)
+    for (const { watcher } of this.#watches.values()) this.#parts.watchableStore.remove(watcher)
     this.#watches.clear()
     this.#uncount()
   }
@@ -130,11 +130,11 @@ export class WatchStream implements WatchOutlet {
     if (request.watchId !== 0n && this.#watches.has(request.watchId)) {
       return this.#refuse('mvcc: duplicate watch ID provided on the WatchStream')
     }
-    const { hub, options } = this.#parts
+    const { watchableStore, options } = this.#parts
     if (this.#watches.size >= options.maxWatchesPerStream) {
       return this.#refuse(`etcdserver: too many watches on one stream: at most ${options.maxWatchesPerStream}`)
     }
-    const watch = hub.add({
+    const watcher = watchableStore.add({
       id: request.watchId === 0n ? this.#freeId() : request.watchId,
       keys,
       startRevision: Number(request.startRevision),
@@ -143,16 +143,16 @@ export class WatchStream implements WatchOutlet {
       isWithPrevious: request.prevKv,
       outlet: this,
     })
-    if (watch === undefined) return this.#refuse('etcdserver: too many watches on this member')
+    if (watcher === undefined) return this.#refuse('etcdserver: too many watches on this member')
     const notifiesProgress = request.progressNotify
-    this.#watches.set(watch.id, {
-      watch,
+    this.#watches.set(watcher.id, {
+      watcher,
       isFragmented: request.fragment,
       notifiesProgress,
       isProgressDue: notifiesProgress,
     })
     if (notifiesProgress && this.#progressTimer === undefined) this.#waitForProgress()
-    this.#tell({ watchId: watch.id, created: true })
+    this.#tell({ watchId: watcher.id, created: true })
   }
 
   #refuse(cancelReason: string): void {
@@ -167,14 +167,14 @@ export class WatchStream implements WatchOutlet {
   #cancel(watchId: bigint): void {
     const open = this.#watches.get(watchId)
     if (open === undefined) return
-    this.#parts.hub.remove(open.watch)
+    this.#parts.watchableStore.remove(open.watcher)
     this.#watches.delete(watchId)
     this.#tell({ watchId, canceled: true })
   }
 
   /** One answer for all watches of the stream, and none unless each has been given everything, or has been cancelled. */
   #answerProgress(): void {
-    const revision = this.#parts.hub.progressRevision
+    const revision = this.#parts.watchableStore.progressRevision
     if (revision === undefined || this.#watches.size === 0 || !this.hasRoom) return
     for (const open of this.#watches.values()) if (!isUpTo(open, revision)) return
     this.#tellProgress(NO_WATCH, revision)
@@ -191,7 +191,7 @@ export class WatchStream implements WatchOutlet {
   }
 
   #notifyProgress(): void {
-    const revision = this.#parts.hub.progressRevision
+    const revision = this.#parts.watchableStore.progressRevision
     for (const [id, open] of this.#watches) {
       if (!open.notifiesProgress) continue
       const isAsked = open.isProgressDue && revision !== undefined && this.hasRoom
@@ -219,8 +219,8 @@ export class WatchStream implements WatchOutlet {
   }
 }
 
-function isUpTo({ watch }: OpenWatch, revision: number): boolean {
-  return watch.state === 'keeps-up' && watch.startRevision <= revision
+function isUpTo({ watcher }: OpenWatch, revision: number): boolean {
+  return watcher.state === 'synced' && watcher.startRevision <= revision
 }
 
 /** As etcd reads (key, range_end). Undefined: no key can be in it. */

@@ -6,7 +6,7 @@
 import type { Clock } from '../../../lib/clock.ts'
 import type { CallContext, RpcStatus, ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
-import { WatchHub } from '../../node/watch/watch-hub.ts'
+import { WatchableStore } from '../../node/watch/watchable-store.ts'
 import { statusOf } from './errors.ts'
 import { LeaderMonitor } from './leader-monitor.ts'
 import { refusal } from './method.ts'
@@ -15,7 +15,7 @@ import { WatchStream } from './watch-stream.ts'
 
 export function watchService(node: NodePort, clock: Clock, given: Partial<WatchOptions>): ServiceTable {
   const options = { ...DEFAULT_WATCH_OPTIONS, ...given }
-  const hub = options.hub ?? new WatchHub(node, clock)
+  const watchableStore = options.watchableStore ?? new WatchableStore(node, clock)
   const monitor = new LeaderMonitor(node, clock, options.electionMs)
   return {
     '/etcdserverpb.Watch/Watch': {
@@ -24,7 +24,7 @@ export function watchService(node: NodePort, clock: Clock, given: Partial<WatchO
         const refused = refusal(node, context)
         if (refused !== undefined) return refused
         const isLeaderRequired = context.metadata('hasleader') === 'true'
-        const watches = new WatchStream({ node, hub, clock, options }, stream)
+        const watches = new WatchStream({ node, watchableStore, clock, options }, stream)
         return serve(watches, context, isLeaderRequired ? monitor : undefined)
       },
     },
