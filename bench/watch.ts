@@ -33,7 +33,8 @@ function measure(
   const watchableStore = new WatchableStore(node, systemClock)
   const outlet: WatchOutlet = { hasRoom: true, deliver: () => undefined, compacted: () => undefined }
   const filters = { isWithoutPuts: false, isWithoutDeletes: false, isWithPrevious }
-  for (let i = 0; i < watches; i++) watchableStore.add({ id: BigInt(i), keys: keysOf(i), startRevision: 0, ...filters, outlet })
+  for (let i = 0; i < watches; i++)
+    watchableStore.add({ id: BigInt(i), keys: keysOf(i), startRevision: 0, ...filters, outlet })
   let hubMs = 0
   for (let i = 0; i < PUTS; i++) {
     const request = PutRequest.encode(

@@ -20,7 +20,10 @@ function alarmFacts(alarms: Alarms): readonly AlarmFacts[] {
 }
 
 /** Undefined while there is no member. */
-export function memberFacts({ running }: Lifecycle, watchableStore: WatchableStore | undefined): MetricsFacts | undefined {
+export function memberFacts(
+  { running }: Lifecycle,
+  watchableStore: WatchableStore | undefined,
+): MetricsFacts | undefined {
   if (running === undefined) return undefined
   const { replica, transport } = running
   const peers = replica.members().filter(({ id }) => id !== replica.memberId)

@@ -250,7 +250,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     name: 'a victim gets its events again',
     file: `${NODE}/watch/watchable-store.ts`,
     find: 'watcher.nextRevision = Math.max(watcher.nextRevision, before)\n        this.#place(watcher)\n      }\n      if (this.#clock',
-    replace: 'watcher.nextRevision = Math.max(1, before - 3)\n        this.#place(watcher)\n      }\n      if (this.#clock',
+    replace:
+      'watcher.nextRevision = Math.max(1, before - 3)\n        this.#place(watcher)\n      }\n      if (this.#clock',
   },
   {
     name: 'a received snapshot is not durable when it is accepted',

@@ -2,7 +2,7 @@
  * Responses of one stream on their way to a client that reads as fast as it likes. Whoever fills it asks `hasRoom` first;
  * what may be waiting is bounded by that, and one response more.
  */
-import type { RpcStream } from '../../grpc/service.ts'
+import type { ResponseParts, RpcStream } from '../../grpc/service.ts'
 
 /** What may wait for a client: enough for a fast one not to be slowed down, little enough for thousands of slow ones. */
 export const OUTBOX_BYTES = 256 * 1024
@@ -14,7 +14,7 @@ export class Outbox {
   readonly #maxBytes: number
   readonly #onRoom: () => void
   readonly #onGone: () => void
-  #waiting: Uint8Array[] = []
+  #waiting: ResponseParts[] = []
   #waitingBytes = 0
   #isSending = false
   #isClosed = false
@@ -32,10 +32,11 @@ export class Outbox {
     return this.#waitingBytes < this.#maxBytes
   }
 
-  push(response: Uint8Array): void {
+  push(response: ResponseParts): void {
     if (this.#isClosed) return
     this.#waiting.push(response)
-    this.#waitingBytes += response.length + RESPONSE_OVERHEAD_BYTES
+    this.#waitingBytes += RESPONSE_OVERHEAD_BYTES
+    for (const { length } of response) this.#waitingBytes += length
     if (!this.#isSending) void this.#sendAll()
   }
 
@@ -52,29 +53,32 @@ export class Outbox {
     this.#letWaitersGo()
   }
 
+  /** All that waits at once: what comes meanwhile waits until the stream takes more. */
   async #sendAll(): Promise<void> {
     this.#isSending = true
     while (this.#waiting.length > 0) {
       const batch = this.#waiting
+      const before = this.#waitingBytes
       this.#waiting = []
-      for (const response of batch) await this.#sendOne(response)
+      const isOpen = await this.#stream.sendAll(batch).catch(() => false)
+      if (!isOpen) this.#goneAway()
+      else this.#sent(before)
     }
     this.#isSending = false
   }
 
-  async #sendOne(response: Uint8Array): Promise<void> {
-    if (this.#isClosed) return
-    const isOpen = await this.#stream.send(response).catch(() => false)
+  #sent(bytes: number): void {
     const hadRoom = this.hasRoom
-    this.#waitingBytes -= response.length + RESPONSE_OVERHEAD_BYTES
+    this.#waitingBytes -= bytes
+    if (this.#isClosed || hadRoom || !this.hasRoom) return
+    this.#letWaitersGo()
+    this.#onRoom()
+  }
+
+  #goneAway(): void {
     if (this.#isClosed) return
-    if (!isOpen) {
-      this.close()
-      this.#onGone()
-    } else if (!hadRoom && this.hasRoom) {
-      this.#letWaitersGo()
-      this.#onRoom()
-    }
+    this.close()
+    this.#onGone()
   }
 
   #letWaitersGo(): void {

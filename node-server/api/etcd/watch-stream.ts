@@ -6,16 +6,17 @@ import { textOfBytes } from '../../mvcc/byte-text.ts'
 import type { NodePort } from '../../node/ports.ts'
 import type { WatchableStore } from '../../node/watch/watchable-store.ts'
 import type { WatchedKeys } from '../../node/watch/watcher-group.ts'
+import type { EventList } from '../../node/watch/event-list.ts'
 import type { Watcher, WatchOutlet } from '../../node/watch/watcher.ts'
 import {
   WatchCreateRequest_FilterType as FilterType,
   WatchRequest,
-  type ResponseHeader,
   type WatchCreateRequest,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
 import { decode, MALFORMED_ON_STREAM } from './method.ts'
 import { Outbox } from './outbox.ts'
+import { headerAt, type HeaderBytes } from './watch-header.ts'
 import { encodeControl, encodeEvents } from './watch-message.ts'
 import type { WatchOptions } from './watch-options.ts'
 
@@ -24,6 +25,7 @@ export interface WatchStreamParts {
   readonly watchableStore: WatchableStore
   readonly clock: Clock
   readonly options: WatchOptions
+  readonly headers: HeaderBytes
 }
 
 /** In responses that are not about one watch. */
@@ -71,19 +73,19 @@ export class WatchStream implements WatchOutlet {
     return this.#outbox.hasRoom
   }
 
-  deliver(watcher: Watcher, events: readonly Buffer[], revision: number): void {
+  deliver(watcher: Watcher, events: EventList, revision: number): void {
     const open = this.#watches.get(watcher.id)
     if (open === undefined) return
     open.isProgressDue = false
     const { maxRequestBytes } = this.#parts.options
     const maxBytes = open.isFragmented ? maxRequestBytes + GRPC_OVERHEAD_BYTES : Infinity
-    const header = this.#header(revision)
+    const header = this.#parts.headers.at(revision)
     for (const response of encodeEvents(header, watcher.id, events, maxBytes)) this.#outbox.push(response)
   }
 
   /** The header's revision is 0, as etcd sends it. */
   compacted(watcher: Watcher, compactRevision: number): void {
-    const header = this.#header(0)
+    const header = headerAt(this.#parts.node, 0)
     this.#tell({ header, watchId: watcher.id, canceled: true, compactRevision: BigInt(compactRevision) })
   }
 
@@ -201,21 +203,12 @@ export class WatchStream implements WatchOutlet {
   }
 
   #tellProgress(watchId: bigint, revision: number): void {
-    this.#tell({ header: this.#header(revision), watchId })
+    this.#tell({ header: headerAt(this.#parts.node, revision), watchId })
   }
 
   #tell(fields: Partial<Parameters<typeof encodeControl>[0]> & { readonly watchId: bigint }): void {
-    this.#outbox.push(encodeControl({ header: this.#header(this.#parts.node.store.revision), ...fields }))
-  }
-
-  #header(revision: number): ResponseHeader {
-    const { node } = this.#parts
-    return {
-      clusterId: node.clusterId,
-      memberId: node.memberId,
-      revision: BigInt(revision),
-      raftTerm: BigInt(node.status().term),
-    }
+    const header = headerAt(this.#parts.node, this.#parts.node.store.revision)
+    this.#outbox.push([encodeControl({ header, ...fields })])
   }
 }
 

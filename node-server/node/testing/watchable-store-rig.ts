@@ -4,6 +4,7 @@ import type { Clock } from '../../../lib/clock.ts'
 import { MemoryBackend, type MemoryFiles } from '../../mvcc/memory-backend.ts'
 import { Store } from '../../mvcc/store.ts'
 import { Event, KeyValue } from '../../proto/generated/etcd/kv.ts'
+import type { EventList } from '../watch/event-list.ts'
 import { DEFAULT_WATCH_LIMITS, WatchableStore } from '../watch/watchable-store.ts'
 import type { WatchedKeys } from '../watch/watcher-group.ts'
 import type { Watcher, WatchOutlet, WatcherSpec } from '../watch/watcher.ts'
@@ -79,12 +80,12 @@ export class TestOutlet implements WatchOutlet {
     return this.room > 0
   }
 
-  deliver(watcher: Watcher, events: readonly Buffer[], revision: number): void {
+  deliver(watcher: Watcher, events: EventList, revision: number): void {
     assert.ok(this.hasRoom && !this.compactRevisions.has(watcher))
     this.room -= 1
     this.revision = revision
     const seen = this.seen.get(watcher) ?? []
-    seen.push(...events.map(describeEvent))
+    seen.push(...events.all().map(describeEvent))
     this.seen.set(watcher, seen)
   }
 

@@ -13,11 +13,11 @@
  *   - While there is no watcher, nothing is read.
  * Neighbours: node.ts tells what was applied, api/etcd/watch.ts speaks to clients. Source: etcd's watchable store.
  */
-import { assert } from '../../../lib/assert.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { readEvents } from '../../mvcc/events.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { NodePort } from '../ports.ts'
+import type { EventList } from './event-list.ts'
 import { newWatcherBatch } from './watcher-batch.ts'
 import { WatcherGroup } from './watcher-group.ts'
 import { keySizeBytes, type Watcher, type WatchOutlet, type WatcherSpec } from './watcher.ts'
@@ -272,9 +272,8 @@ export class WatchableStore {
   }
 
   /** False: the outlet has no room. */
-  #deliver(watcher: Watcher, events: readonly Buffer[], nextRevision: number): boolean {
+  #deliver(watcher: Watcher, events: EventList, nextRevision: number): boolean {
     if (!watcher.outlet.hasRoom) return false
-    assert(events.length > 0, 'a delivery has events')
     this.#events += events.length
     watcher.outlet.deliver(watcher, events, nextRevision - 1)
     return true

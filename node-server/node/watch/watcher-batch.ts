@@ -2,12 +2,13 @@
 import { encodeEvent } from '../../mvcc/event-message.ts'
 import { readPrevious, type EventPage, type StoredEvent } from '../../mvcc/events.ts'
 import type { Store } from '../../mvcc/store.ts'
+import { EventList } from './event-list.ts'
 import type { Watcher } from './watcher.ts'
 import type { WatcherGroup } from './watcher-group.ts'
 
 export interface WatcherBatch {
-  /** Encoded mvccpb.Event by watcher; watchers that nothing is for are not in it. */
-  readonly events: ReadonlyMap<Watcher, readonly Buffer[]>
+  /** By watcher; those that nothing is for are not in it. */
+  readonly events: ReadonlyMap<Watcher, EventList>
   /** What is below it was collected: the page's, or less when `limit` was reached. */
   readonly nextRevision: number
 }
@@ -23,26 +24,28 @@ export function newWatcherBatch(
   floorRevision: number,
   limit: number,
 ): WatcherBatch {
-  const events = new Map<Watcher, Buffer[]>()
+  const events = new Map<Watcher, EventList>()
   let collected = 0
   let lastRevision = 0
   for (const event of page.events) {
     if (collected >= limit && event.revision !== lastRevision) return { events, nextRevision: event.revision }
     lastRevision = event.revision
-    let plain: Buffer | undefined
-    let withPrevious: Buffer | undefined
+    let plain: EventList | undefined
+    let withPrevious: EventList | undefined
     watchers.forEachMatching(event.key, (watcher) => {
       if (event.revision < watcher.nextRevision || isFiltered(watcher, event)) return
-      const bytes = watcher.isWithPrevious
-        ? (withPrevious ??= encodeEvent(event.isDelete, event.keyValue, readPrevious(store, event, floorRevision)))
-        : (plain ??= encodeEvent(event.isDelete, event.keyValue, undefined))
-      const earlier = events.get(watcher)
-      if (earlier === undefined) events.set(watcher, [bytes])
-      else earlier.push(bytes)
+      const alone = watcher.isWithPrevious
+        ? (withPrevious ??= EventList.of(encode(event, readPrevious(store, event, floorRevision))))
+        : (plain ??= EventList.of(encode(event, undefined)))
+      events.set(watcher, events.get(watcher)?.with(alone.last) ?? alone)
       collected += 1
     })
   }
   return { events, nextRevision: page.nextRevision }
+}
+
+function encode({ isDelete, keyValue }: StoredEvent, previous: Buffer | undefined): Buffer {
+  return encodeEvent(isDelete, keyValue, previous)
 }
 
 function isFiltered(watcher: Watcher, event: StoredEvent): boolean {

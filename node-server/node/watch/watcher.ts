@@ -1,12 +1,13 @@
 /** A watcher as the store, its index and its outlet see it. */
+import type { EventList } from './event-list.ts'
 import type { WatchedKeys } from './watcher-group.ts'
 
 /** Where the events of one or more watchers go: one stream of a client. Its methods call nothing of the store. */
 export interface WatchOutlet {
   /** While this is false nothing is delivered; `WatchableStore.resume` tells when it has become true. */
   readonly hasRoom: boolean
-  /** Encoded mvccpb.Event, in order. Up to `revision` the watcher has been given everything now. */
-  deliver(watcher: Watcher, events: readonly Buffer[], revision: number): void
+  /** Up to `revision` the watcher has been given everything now. */
+  deliver(watcher: Watcher, events: EventList, revision: number): void
   /** The watcher has ended, because what it should read next is compacted. */
   compacted(watcher: Watcher, compactRevision: number): void
 }
