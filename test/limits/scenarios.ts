@@ -11,7 +11,7 @@ import { noLeader } from './scenarios/no-leader.ts'
 import { proposals } from './scenarios/proposals.ts'
 import { fullRange, pages, rangeVariants } from './scenarios/ranges.ts'
 import { snapshot } from './scenarios/snapshot.ts'
-import { unreadWatches, watches } from './scenarios/watches.ts'
+import { pastWatches, unreadWatches, watches } from './scenarios/watches.ts'
 
 export const SCENARIOS: readonly Scenario[] = [
   catchUp,
@@ -30,6 +30,7 @@ export const SCENARIOS: readonly Scenario[] = [
   locks,
   watches,
   unreadWatches,
+  pastWatches,
   defragmentation,
   ...maintenanceVariants,
   noLeader,

@@ -4,10 +4,11 @@
  */
 import { join } from 'node:path'
 import { NOBODY, type MemberId } from '../../lib/ids.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import type { ServiceTable } from '../../node-server/grpc/service.ts'
-import { FLOW } from '../../node-server/limits.ts'
+import { FLOW, WATCH, type WatchLimits } from '../../node-server/limits.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/lifecycle/open.ts'
@@ -31,6 +32,10 @@ const PATHS = memberPaths(DATA_DIRECTORY)
 const TICK_MS = 100
 /** Little, so that a slow watcher's stream is full after a few responses. */
 const OUTBOX_BYTES = 1500
+/** So that watchers read on in several pages, and not all of them in one cohort. */
+const WATCH_LIMITS: WatchLimits = { ...WATCH, pageEvents: 6, cohortWatchers: 4 }
+/** How often a look at the clock finds that a slice of the watchers' work is over. */
+const SLICE_OVER = 0.2
 /** So that ranges over the few keys of a simulation take several slices. */
 const RANGE_SLICE_ROWS = 2
 /** About as long as a snapshot that has come in takes to become the store. */
@@ -260,7 +265,7 @@ export class SimulatedMember {
       world.oracle.serves(port.store, seen, isAlone && hasWaited && this.#servedAs === port.memberId)
       this.#servedAs = port.memberId
     }
-    const watchableStore = new WatchableStore(port, clock)
+    const watchableStore = new WatchableStore(port, hastyClock(clock, world.random), WATCH_LIMITS)
     const watch = { watchableStore, electionMs: ELECTION_MS, random: world.random.next, outboxBytes: OUTBOX_BYTES }
     port.onApplied(() => {
       if (watchableStore.counts.slowWatchers > 0) world.coverage.note('unsynced watcher or victim')
@@ -352,5 +357,16 @@ export class SimulatedMember {
   get isLeader(): boolean {
     const node = this.life?.lifecycle.running?.replica
     return node !== undefined && node.leader !== NOBODY && node.leader === node.memberId
+  }
+}
+
+/** Time stands still within a turn; with this one, work in slices is cut anywhere all the same. */
+function hastyClock(clock: Clock, random: World['random']): Clock {
+  let aheadMs = 0
+  return {
+    monotonicMs: () => clock.monotonicMs() + (random.chance(SLICE_OVER) ? (aheadMs += 10) : aheadMs),
+    wallMs: () => clock.wallMs(),
+    setTimer: (delayMs, fire) => clock.setTimer(delayMs, fire),
+    soon: (fire) => clock.soon(fire),
   }
 }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ResponseParts } from '../../grpc/service.ts'
-import { Outbox, OUTBOX_BYTES } from './outbox.ts'
+import { WATCH } from '../../limits.ts'
+import { Outbox, OutboxTotal } from './outbox.ts'
 
+const OUTBOX_BYTES = WATCH.outboxSizeBytes
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** A client that takes a response whenever `take` is called. */
@@ -14,7 +16,7 @@ class Client {
   #answer: ((isOpen: boolean) => void) | undefined
   readonly outbox: Outbox
 
-  constructor() {
+  constructor(total = new OutboxTotal(WATCH.outboxesSizeBytes)) {
     const sendAll = (responses: readonly ResponseParts[]): Promise<boolean> => {
       this.taken.push(responses.map((parts) => Buffer.concat(parts).toString()).join())
       return new Promise((resolve) => (this.#answer = resolve))
@@ -23,6 +25,8 @@ class Client {
     const requests = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => undefined) }) }
     this.outbox = new Outbox(
       { send, sendAll, requests },
+      OUTBOX_BYTES,
+      total,
       () => (this.rooms += 1),
       () => (this.isGone = true),
     )
@@ -60,7 +64,7 @@ test('there is no room from its size on, and room is told once the client has re
   await waiting
   assert.deepEqual([hasWaited, client.rooms, client.outbox.hasRoom], [true, 1, true])
   await client.take()
-  assert.equal(client.rooms, 1)
+  assert.equal(client.rooms, 2)
 })
 
 test('responses without a byte take room, too', () => {
@@ -78,4 +82,22 @@ test('when the client is gone what waits is dropped, and nobody waits for room',
   client.outbox.push([Buffer.from('late')])
   await nextTurn()
   assert.deepEqual([client.taken.length, client.isGone, client.rooms], [1, true, 0])
+})
+
+test('the less is left for all of them the less each may have; one that has nothing always gets on', async () => {
+  const total = new OutboxTotal(64 * 1024)
+  const [silent, reader] = [new Client(total), new Client(total)]
+  while (silent.outbox.hasRoom) silent.outbox.push([Buffer.alloc(1000)])
+  const ofAll = total.bytes
+  assert.ok(ofAll < total.maxBytes / 8, `${ofAll} bytes`)
+  reader.outbox.push([Buffer.alloc(3000)])
+  assert.equal(reader.outbox.hasRoom, true)
+  const others = Array.from({ length: 100 }, () => new Client(total))
+  for (const { outbox } of others) while (outbox.hasRoom) outbox.push([Buffer.alloc(1000)])
+  assert.ok(total.bytes < total.maxBytes + 100 * 1256)
+  assert.equal(reader.outbox.hasRoom, false)
+  await reader.take()
+  assert.deepEqual([reader.outbox.hasRoom, reader.rooms], [true, 1])
+  for (const { outbox } of [silent, reader, ...others]) outbox.close()
+  assert.equal(total.bytes, 0)
 })

@@ -3,15 +3,25 @@
  * what may be waiting is bounded by that, and one response more.
  */
 import type { ResponseParts, RpcStream } from '../../grpc/service.ts'
+import { OUTBOX_SHARE } from '../../limits.ts'
 
-/** What may wait for a client: enough for a fast one not to be slowed down, little enough for thousands of slow ones. */
-export const OUTBOX_BYTES = 256 * 1024
 /** What a response costs beside its bytes, about: a stream of tiny ones is bounded, too. */
 const RESPONSE_OVERHEAD_BYTES = 256
+
+/** Of all streams together. */
+export class OutboxTotal {
+  readonly maxBytes: number
+  bytes = 0
+
+  constructor(maxBytes: number) {
+    this.maxBytes = maxBytes
+  }
+}
 
 export class Outbox {
   readonly #stream: RpcStream
   readonly #maxBytes: number
+  readonly #total: OutboxTotal
   readonly #onRoom: () => void
   readonly #onGone: () => void
   #waiting: ResponseParts[] = []
@@ -20,23 +30,27 @@ export class Outbox {
   #isClosed = false
   #roomWaiters: (() => void)[] = []
 
-  /** `onRoom` is called whenever there is room again, `onGone` when nothing reaches the client any more. */
-  constructor(stream: RpcStream, onRoom: () => void, onGone: () => void, maxBytes = OUTBOX_BYTES) {
+  /** `onRoom` is called whenever the client has taken something and there is room, `onGone` when nothing reaches it. */
+  constructor(stream: RpcStream, maxBytes: number, total: OutboxTotal, onRoom: () => void, onGone: () => void) {
     this.#stream = stream
     this.#maxBytes = maxBytes
+    this.#total = total
     this.#onRoom = onRoom
     this.#onGone = onGone
   }
 
   get hasRoom(): boolean {
-    return this.#waitingBytes < this.#maxBytes
+    const { maxBytes, bytes } = this.#total
+    const mine = this.#waitingBytes
+    return mine === 0 || mine < Math.min(this.#maxBytes, (maxBytes - bytes) * OUTBOX_SHARE)
   }
 
   push(response: ResponseParts): void {
     if (this.#isClosed) return
     this.#waiting.push(response)
-    this.#waitingBytes += RESPONSE_OVERHEAD_BYTES
-    for (const { length } of response) this.#waitingBytes += length
+    let sizeBytes = RESPONSE_OVERHEAD_BYTES
+    for (const { length } of response) sizeBytes += length
+    this.#count(sizeBytes)
     if (!this.#isSending) void this.#sendAll()
   }
 
@@ -48,8 +62,10 @@ export class Outbox {
 
   /** Drops what waits. */
   close(): void {
+    if (this.#isClosed) return
     this.#isClosed = true
     this.#waiting = []
+    this.#count(-this.#waitingBytes)
     this.#letWaitersGo()
   }
 
@@ -68,11 +84,16 @@ export class Outbox {
   }
 
   #sent(bytes: number): void {
-    const hadRoom = this.hasRoom
-    this.#waitingBytes -= bytes
-    if (this.#isClosed || hadRoom || !this.hasRoom) return
+    if (this.#isClosed) return
+    this.#count(-bytes)
+    if (!this.hasRoom) return
     this.#letWaitersGo()
     this.#onRoom()
+  }
+
+  #count(bytes: number): void {
+    this.#waitingBytes += bytes
+    this.#total.bytes += bytes
   }
 
   #goneAway(): void {

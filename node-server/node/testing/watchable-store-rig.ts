@@ -3,17 +3,18 @@ import assert from 'node:assert/strict'
 import type { Clock } from '../../../lib/clock.ts'
 import { MemoryBackend, type MemoryFiles } from '../../mvcc/memory-backend.ts'
 import { Store } from '../../mvcc/store.ts'
+import { WATCH } from '../../limits.ts'
 import { Event, KeyValue } from '../../proto/generated/etcd/kv.ts'
 import type { EventList } from '../watch/event-list.ts'
-import { DEFAULT_WATCH_LIMITS, WatchableStore } from '../watch/watchable-store.ts'
+import { WatchableStore } from '../watch/watchable-store.ts'
 import type { WatchedKeys } from '../watch/watcher-group.ts'
 import type { Watcher, WatchOutlet, WatcherSpec } from '../watch/watcher.ts'
 
-/** Each look at it finds that the slice has used up its time, so that work is cut as finely as it can be. */
-function hurriedClock(): Clock {
+/** Goes on by so much with each look at it. */
+function clockOf(stepMs: number): Clock {
   let nowMs = 0
   return {
-    monotonicMs: () => (nowMs += 1000),
+    monotonicMs: () => (nowMs += stepMs),
     wallMs: () => 0,
     setTimer: () => ({ cancel: () => undefined }),
     soon: (fire) => void setImmediate(fire),
@@ -26,8 +27,9 @@ export class WatchableStoreRig {
   store = new Store(new MemoryBackend({ files: this.#files }))
   readonly watchableStore: WatchableStore
 
-  constructor(limits = DEFAULT_WATCH_LIMITS) {
-    this.watchableStore = new WatchableStore(this, hurriedClock(), limits)
+  /** With `stepMs` each look at the clock finds that the slice is over, so that work is cut as finely as it can be. */
+  constructor(limits = WATCH, stepMs = 0) {
+    this.watchableStore = new WatchableStore(this, clockOf(stepMs), limits)
   }
 
   onApplied(listener: () => void): () => void {
@@ -72,6 +74,8 @@ export class TestOutlet implements WatchOutlet {
   room = Infinity
   /** `REVISION put|delete KEY=VALUE<PREVIOUS` of each watcher. */
   readonly seen = new Map<Watcher, string[]>()
+  /** The last that each watcher was given. */
+  readonly lists = new Map<Watcher, EventList>()
   readonly compactRevisions = new Map<Watcher, number>()
   /** Of the last delivery. */
   revision = 0
@@ -84,6 +88,7 @@ export class TestOutlet implements WatchOutlet {
     assert.ok(this.hasRoom && !this.compactRevisions.has(watcher))
     this.room -= 1
     this.revision = revision
+    this.lists.set(watcher, events)
     const seen = this.seen.get(watcher) ?? []
     seen.push(...events.all().map(describeEvent))
     this.seen.set(watcher, seen)

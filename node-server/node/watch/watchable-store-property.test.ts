@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { unreachable } from '../../../lib/assert.ts'
+import { WATCH } from '../../limits.ts'
 import { compactSlice, type CompactionCursor } from '../../mvcc/compaction.ts'
 import { compactTo, deleteRange, opDelete, opPut, put, txn } from '../../mvcc/testing/requests.ts'
 import { WatchableStoreRig, settled, TestOutlet } from '../testing/watchable-store-rig.ts'
-import { DEFAULT_WATCH_LIMITS } from './watchable-store.ts'
 import type { WatchedKeys } from './watcher-group.ts'
 import type { Watcher } from './watcher.ts'
 
@@ -59,7 +59,7 @@ const step = fc.oneof(
 type Step = (typeof step)['generate'] extends (...args: never) => { readonly value: infer Value } ? Value : never
 
 class World {
-  readonly rig = new WatchableStoreRig({ ...DEFAULT_WATCH_LIMITS, pageEvents: 2 })
+  readonly rig = new WatchableStoreRig({ ...WATCH, pageEvents: 2, cohortWatchers: 3 }, 1000)
   readonly events: ModelEvent[] = []
   readonly live = new Map<string, string>()
   readonly free = new TestOutlet()

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { WATCH } from '../../limits.ts'
 import { compactSlice } from '../../mvcc/compaction.ts'
 import { compactTo, deleteRange, opPut, put, txn } from '../../mvcc/testing/requests.ts'
 import { WatchableStoreRig, settled, TestOutlet } from '../testing/watchable-store-rig.ts'
-import { DEFAULT_WATCH_LIMITS } from './watchable-store.ts'
 import type { WatchedKeys } from './watcher-group.ts'
 
 const ALL: WatchedKeys = { kind: 'range', start: '\0', end: undefined }
@@ -28,7 +28,7 @@ test('who keeps up is given what was applied within the call that tells of it', 
 })
 
 test('what one slice had no time for comes in the next ones', async () => {
-  const rig = new WatchableStoreRig()
+  const rig = new WatchableStoreRig(WATCH, 1000)
   const outlet = new TestOutlet()
   const watcher = rig.watch(outlet, ALL)
   const value = 'x'.repeat(100_000)
@@ -38,6 +38,38 @@ test('what one slice had no time for comes in the next ones', async () => {
   assert.equal(rig.watchableStore.progressRevision, undefined)
   await settled()
   assert.deepEqual([outlet.of(watcher).length, outlet.revision], [10, 11])
+})
+
+test('a slice ends between two watchers of one event; who is added then gets it only if it asks for it', async () => {
+  const rig = new WatchableStoreRig(WATCH, 1000)
+  const outlet = new TestOutlet()
+  const watchers = [1, 2, 3].map(() => rig.watch(outlet, A))
+  put(rig.store, 'a', '1') // 2
+  rig.tellApplied()
+  assert.deepEqual(
+    watchers.map((watcher) => outlet.of(watcher).length),
+    [1, 0, 0],
+  )
+  assert.equal(rig.watchableStore.progressRevision, undefined)
+  const from2 = rig.watch(outlet, A, { startRevision: 2 })
+  const fromNow = rig.watch(outlet, A)
+  await settled()
+  for (const watcher of [...watchers, from2]) assert.deepEqual(outlet.of(watcher), ['2 put a=1'])
+  assert.deepEqual(outlet.of(fromNow), [])
+  assert.equal(rig.watchableStore.progressRevision, 2)
+})
+
+test('those who are told the same share what they are told', async () => {
+  const rig = new WatchableStoreRig()
+  const outlet = new TestOutlet()
+  for (const value of ['1', '2', '3']) put(rig.store, 'a', value) // 2, 3, 4
+  const past = [1, 2].map(() => rig.watch(outlet, ALL, { startRevision: 2 }))
+  const later = rig.watch(outlet, A, { startRevision: 3 })
+  await settled()
+  const [list, same] = past.map((watcher) => outlet.lists.get(watcher))
+  assert.ok(list !== undefined && list === same)
+  assert.notEqual(list, outlet.lists.get(later))
+  assert.deepEqual(outlet.of(later), ['3 put a=2', '4 put a=3'])
 })
 
 test('a start in the past reads on from the store and then keeps up', async () => {
@@ -210,7 +242,7 @@ test('without watchers the store listens to nothing and holds no compaction up',
 })
 
 test('a store that lags too far lets its watchers fall behind, and holds no compaction up any longer', async () => {
-  const rig = new WatchableStoreRig({ ...DEFAULT_WATCH_LIMITS, pageEvents: 1, lagRevisions: 3 })
+  const rig = new WatchableStoreRig({ ...WATCH, pageEvents: 1, lagRevisions: 3 }, 1000)
   const outlet = new TestOutlet()
   const watcher = rig.watch(outlet, A)
   for (const value of ['1', '2', '3']) put(rig.store, 'a', value) // 2, 3, 4
@@ -224,7 +256,7 @@ test('a store that lags too far lets its watchers fall behind, and holds no comp
 })
 
 test('beyond the number of watchers, or of bytes in their keys, no watcher is added', () => {
-  const rig = new WatchableStoreRig({ ...DEFAULT_WATCH_LIMITS, watchers: 3, keyBytes: 10 })
+  const rig = new WatchableStoreRig({ ...WATCH, watchers: 3, keyBytes: 10 })
   const outlet = new TestOutlet()
   const add = (keys: WatchedKeys): boolean => {
     const filters = { isWithoutPuts: false, isWithoutDeletes: false, isWithPrevious: false }

@@ -1,23 +1,26 @@
 /**
- * Watchers of one member, served from its store: events are read once and handed to all watchers that they are for.
+ * The watchers of one member, served from its store: events are read once and handed to all watchers that they are for.
  *
- * A watcher either *keeps up*, and stands in an index by its keys, or is *behind* and reads on from its next revision, a page
- * at a time, or is *held up*: behind, too, while its outlet takes nothing. No events wait in queues here: what an outlet
- * does not take is read again from the store later.
+ * A *synced* watcher has been given everything that it wants of the past. An *unsynced* one reads on from its next
+ * revision, in pages and together with others (sync-cohort.ts). A *victim* is unsynced, and its outlet has no room. No
+ * events wait in queues here: what an outlet does not take is read again from the store later.
  *
  * Invariants
- *   - `#cursor` is the first revision that the watchers which keep up have not been given; it lags behind the store only
- *     between two slices of a long batch.
+ *   - `#cursor` is the first revision that no batch for the synced watchers was made of. It lags behind the store, and a
+ *     batch behind it, only between two slices.
  *   - A watcher gets every event of its keys from its start revision on, in order, once; one revision's events in one piece.
- *   - A watcher that keeps up is never overtaken by a compaction (`Store.eventsHeldFrom`). One that is behind may be: it ends.
+ *   - A synced watcher is never overtaken by a compaction (`Store.eventsHeldFrom`). An unsynced one may be: it ends.
  *   - While there is no watcher, nothing is read.
- * Neighbours: node.ts tells what was applied, api/etcd/watch.ts speaks to clients. Source: etcd's watchable store.
+ * Neighbours: replica.ts tells what was applied, api/etcd/watch.ts speaks to clients. Source: etcd's watchable store.
  */
+import { unreachable } from '../../../lib/assert.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import { readEvents } from '../../mvcc/events.ts'
+import { WATCH, type WatchLimits } from '../../limits.ts'
+import { readEvents, type EventPage } from '../../mvcc/events.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { NodePort } from '../ports.ts'
 import type { EventList } from './event-list.ts'
+import { SyncCohort } from './sync-cohort.ts'
 import { newWatcherBatch } from './watcher-batch.ts'
 import { WatcherGroup } from './watcher-group.ts'
 import { keySizeBytes, type Watcher, type WatchOutlet, type WatcherSpec } from './watcher.ts'
@@ -25,37 +28,30 @@ import { keySizeBytes, type Watcher, type WatchOutlet, type WatcherSpec } from '
 export interface WatchCounts {
   readonly streams: number
   readonly watchers: number
-  /** Behind or held up. */
+  /** Unsynced ones and victims. */
   readonly slowWatchers: number
   /** Events given to outlets since the start. */
   readonly events: number
 }
 
-export interface WatchLimits {
-  /** Of all streams together: what is kept for a watcher is a few hundred bytes and its keys. etcd has no such limits. */
-  readonly watchers: number
-  readonly keyBytes: number
-  /** Events read at once; the last revision among them may exceed it. */
-  readonly pageEvents: number
-  /** The watchableStore itself may lag so far behind the store, and hold compactions up meanwhile; then its watchers are behind. */
-  readonly lagRevisions: number
-}
-
-export const DEFAULT_WATCH_LIMITS: WatchLimits = {
-  watchers: 1_000_000,
-  keyBytes: 256 * 1024 * 1024,
-  pageEvents: 1000,
-  lagRevisions: 100_000,
-}
-
 /** Key-values read at once; the last revision among them may exceed it. */
 const PAGE_BYTES = 128 * 1024
 /** Events given out in one step, one counted for each watcher; the last revision among them may exceed it. */
-const STEP_EVENTS = 10_000
-/** Watchers that catch up together on one page. */
-const GROUP_WATCHES = 5000
+const STEP_EVENTS = 2000
+/** Watchers that join a cohort, or leave it, in one step. */
+const STEP_WATCHERS = 256
+/** What a cohort reads before others have their turn. */
+const COHORT_PAGES = 16
 /** How long one slice may hold the thread, in milliseconds; what is left comes after other work. */
-const SLICE_MS = 5
+const NOTIFY_MS = 5
+const SYNC_MS = 2
+
+/** Events for the synced watchers that some of them have not been given. */
+interface Batch {
+  readonly fromRevision: number
+  readonly nextRevision: number
+  readonly events: Iterator<[Watcher, EventList]>
+}
 
 export class WatchableStore {
   readonly #node: Pick<NodePort, 'store' | 'onApplied'>
@@ -65,6 +61,8 @@ export class WatchableStore {
   /** In the order in which they get their turn. */
   readonly #unsyncedWatchers = new Set<Watcher>()
   readonly #victims = new Map<WatchOutlet, Set<Watcher>>()
+  #batch: Batch | undefined
+  #cohort: SyncCohort | undefined
   #store: Store
   #cursor = 0
   #unsubscribe: (() => void) | undefined
@@ -74,7 +72,7 @@ export class WatchableStore {
   #streams = 0
   #events = 0
 
-  constructor(node: Pick<NodePort, 'store' | 'onApplied'>, clock: Clock, limits = DEFAULT_WATCH_LIMITS) {
+  constructor(node: Pick<NodePort, 'store' | 'onApplied'>, clock: Clock, limits = WATCH) {
     this.#node = node
     this.#clock = clock
     this.#limits = limits
@@ -123,10 +121,10 @@ export class WatchableStore {
     this.#schedule()
   }
 
-  /** The revision up to which watchers that keep up have been given everything; undefined while the store itself lags. */
+  /** The revision up to which the synced watchers have been given everything; undefined while they lag behind the store. */
   get progressRevision(): number | undefined {
     const { revision } = this.#node.store
-    return this.#cursor > revision ? revision : undefined
+    return this.#cursor > revision && this.#batch === undefined ? revision : undefined
   }
 
   #subscribe(): void {
@@ -138,6 +136,8 @@ export class WatchableStore {
   #unsubscribeFromStore(): void {
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
+    this.#batch = undefined
+    this.#cohort = undefined
     this.#store.eventsHeldFrom = Infinity
   }
 
@@ -152,17 +152,17 @@ export class WatchableStore {
     this.#schedule()
   }
 
-  /** A snapshot puts another store in the place of the first: whoever kept up reads on in that one. */
+  /** A snapshot puts another store in the place of the first: the synced watchers read on in that one. */
   #followStore(): void {
     const { store } = this.#node
     if (store === this.#store) return
     this.#store = store
-    this.#allFallBehind()
+    this.#unsyncAll()
   }
 
-  /** Whoever kept up and has not been given everything reads on as those who are behind do. */
-  #allFallBehind(): void {
-    const before = this.#cursor
+  #unsyncAll(): void {
+    const before = this.#batch?.fromRevision ?? this.#cursor
+    this.#batch = undefined
     this.#setCursor(this.#store.revision + 1)
     for (const watcher of this.#syncedWatchers.all()) {
       this.#displace(watcher)
@@ -189,16 +189,21 @@ export class WatchableStore {
 
   #displace(watcher: Watcher): void {
     if (watcher.state === 'synced') this.#syncedWatchers.delete(watcher)
-    else if (watcher.state === 'unsynced') this.#unsyncedWatchers.delete(watcher)
-    else {
+    else if (watcher.state === 'unsynced') {
+      if (!this.#unsyncedWatchers.delete(watcher)) this.#cohort?.watchers.delete(watcher)
+    } else {
       const others = this.#victims.get(watcher.outlet)
       others?.delete(watcher)
       if (others?.size === 0) this.#victims.delete(watcher.outlet)
     }
   }
 
+  get #isAtRest(): boolean {
+    return this.progressRevision !== undefined && this.#cohort === undefined && this.#unsyncedWatchers.size === 0
+  }
+
   #schedule(): void {
-    if (this.#isScheduled || (this.#unsyncedWatchers.size === 0 && this.progressRevision !== undefined)) return
+    if (this.#isScheduled || this.#isAtRest) return
     this.#isScheduled = true
     this.#clock.soon(() => {
       this.#isScheduled = false
@@ -210,65 +215,122 @@ export class WatchableStore {
     })
   }
 
-  /** Gives new events to those who keep up. */
+  /** Gives new events to the synced watchers. */
   #notify(): void {
-    const deadlineMs = this.#clock.monotonicMs() + SLICE_MS
-    if (this.#store.revision - this.#cursor >= this.#limits.lagRevisions) this.#allFallBehind()
-    while (this.#cursor <= this.#store.revision) {
-      if (this.#syncedWatchers.size === 0) return this.#setCursor(this.#store.revision + 1)
-      const before = this.#cursor
-      const page = readEvents(this.#store, before, PAGE_BYTES, this.#limits.pageEvents)
-      // Versions that these events replaced are as safe from compaction as the events.
-      const collected = newWatcherBatch(this.#store, page, this.#syncedWatchers, before - 1, STEP_EVENTS)
-      this.#setCursor(collected.nextRevision)
-      for (const [watcher, events] of collected.events) {
-        if (this.#deliver(watcher, events, collected.nextRevision)) continue
+    const deadlineMs = this.#clock.monotonicMs() + NOTIFY_MS
+    if (this.#store.revision - this.#cursor >= this.#limits.lagRevisions) this.#unsyncAll()
+    while (this.#batch !== undefined || this.#cursor <= this.#store.revision) {
+      this.#batch ??= this.#nextBatch()
+      if (this.#batch === undefined) return
+      this.#giveOut(this.#batch, deadlineMs)
+      if (this.#clock.monotonicMs() >= deadlineMs) return
+    }
+  }
+
+  /** Undefined: there is nobody to give events to. */
+  #nextBatch(): Batch | undefined {
+    if (this.#syncedWatchers.size === 0) {
+      this.#setCursor(this.#store.revision + 1)
+      return undefined
+    }
+    const fromRevision = this.#cursor
+    const page = readEvents(this.#store, fromRevision, PAGE_BYTES, this.#limits.pageEvents)
+    // Versions that these events replaced are as safe from compaction as the events.
+    const made = newWatcherBatch(this.#store, page, this.#syncedWatchers, fromRevision - 1, STEP_EVENTS)
+    this.#setCursor(made.nextRevision)
+    return { fromRevision, nextRevision: made.nextRevision, events: made.events.entries() }
+  }
+
+  #giveOut({ events, fromRevision, nextRevision }: Batch, deadlineMs: number): void {
+    for (let next = events.next(); next.done !== true; next = events.next()) {
+      const [watcher, own] = next.value
+      if (watcher.state !== 'synced') continue // it has ended since the batch was made
+      if (this.#deliver(watcher, own, nextRevision)) watcher.nextRevision = nextRevision
+      else {
         this.#displace(watcher)
-        watcher.nextRevision = Math.max(watcher.nextRevision, before)
+        watcher.nextRevision = Math.max(watcher.nextRevision, fromRevision)
         this.#place(watcher)
       }
       if (this.#clock.monotonicMs() >= deadlineMs) return
     }
+    this.#batch = undefined
   }
 
-  /** Gives those who are behind their next pages, whoever waits longest first. */
+  /** Lets unsynced watchers read on, whoever waits longest first. */
   #syncWatchers(): void {
-    const deadlineMs = this.#clock.monotonicMs() + SLICE_MS
-    for (;;) {
-      const [first] = this.#unsyncedWatchers
-      if (first === undefined) return
-      this.#displace(first)
-      const compactRevision = this.#store.compactedRevision
-      if (!first.outlet.hasRoom) this.#place(first)
-      else if (first.nextRevision >= compactRevision) this.#syncFrom(first)
-      else {
-        this.#end(first)
-        first.outlet.compacted(first, compactRevision)
-      }
+    const deadlineMs = this.#clock.monotonicMs() + SYNC_MS
+    while (this.#cohort !== undefined || this.#unsyncedWatchers.size > 0) {
+      this.#cohort ??= new SyncCohort(this.#unsyncedWatchers.values(), this.#limits.cohortWatchers, COHORT_PAGES)
+      this.#stepOf(this.#cohort)
       if (this.#clock.monotonicMs() >= deadlineMs) return
     }
   }
 
-  /** Reads one page for a watcher, and for others that can go on from somewhere in it. */
-  #syncFrom(first: Watcher): void {
-    const page = readEvents(this.#store, first.nextRevision, PAGE_BYTES, this.#limits.pageEvents)
-    const group = new WatcherGroup<Watcher>()
-    group.add(first)
-    let looked = 0
-    for (const watcher of this.#unsyncedWatchers) {
-      if (++looked > GROUP_WATCHES) break
-      if (watcher.nextRevision < first.nextRevision || watcher.nextRevision >= page.nextRevision) continue
-      this.#unsyncedWatchers.delete(watcher)
-      group.add(watcher)
+  #stepOf(cohort: SyncCohort): void {
+    switch (cohort.phase) {
+      case 'gathers':
+        return this.#gather(cohort)
+      case 'reads':
+        return this.#read(cohort)
+      case 'parts':
+        return this.#part(cohort)
+      default:
+        return unreachable(cohort.phase)
     }
-    const { compactedRevision } = this.#store
-    const { events, nextRevision } = newWatcherBatch(this.#store, page, group, compactedRevision, STEP_EVENTS)
-    for (const watcher of group.all()) {
-      const own = events.get(watcher)
-      const isServed = own === undefined || this.#deliver(watcher, own, nextRevision)
-      if (isServed) watcher.nextRevision = Math.max(watcher.nextRevision, nextRevision)
+  }
+
+  #gather(cohort: SyncCohort): void {
+    const compactRevision = this.#store.compactedRevision
+    for (let i = 0; i < STEP_WATCHERS; i++) {
+      const candidate = cohort.candidates.next()
+      if (candidate.done === true || cohort.looks-- === 0) {
+        cohort.phase = 'reads'
+        return
+      }
+      const watcher = candidate.value
+      if (!watcher.outlet.hasRoom) {
+        this.#displace(watcher)
+        this.#place(watcher)
+      } else if (watcher.nextRevision < compactRevision) {
+        this.#displace(watcher)
+        this.#end(watcher)
+        watcher.outlet.compacted(watcher, compactRevision)
+      } else if (cohort.suits(watcher, COHORT_PAGES * this.#limits.pageEvents)) {
+        this.#unsyncedWatchers.delete(watcher)
+        cohort.watchers.add(watcher)
+      }
+    }
+  }
+
+  #read(cohort: SyncCohort): void {
+    const { watchers, nextRevision } = cohort
+    const floorRevision = this.#store.compactedRevision
+    const isThrough = nextRevision === undefined || nextRevision < floorRevision || nextRevision >= this.#cursor
+    if (isThrough || watchers.size === 0 || cohort.pages === 0) {
+      cohort.phase = 'parts'
+      return
+    }
+    const page = cohort.page ?? readEvents(this.#store, nextRevision, PAGE_BYTES, this.#limits.pageEvents)
+    const made = newWatcherBatch(this.#store, page, watchers, floorRevision, STEP_EVENTS)
+    cohort.nextRevision = made.nextRevision
+    cohort.page = remainder(page, made.nextRevision)
+    if (cohort.page === undefined) cohort.pages -= 1
+    for (const [watcher, events] of made.events) {
+      if (this.#deliver(watcher, events, made.nextRevision)) continue
+      watchers.delete(watcher)
+      watcher.nextRevision = Math.max(watcher.nextRevision, nextRevision)
       this.#place(watcher)
     }
+  }
+
+  #part(cohort: SyncCohort): void {
+    const leaving = cohort.watchers.first(STEP_WATCHERS)
+    for (const watcher of leaving) {
+      cohort.watchers.delete(watcher)
+      watcher.nextRevision = Math.max(watcher.nextRevision, cohort.nextRevision ?? 0)
+      this.#place(watcher)
+    }
+    if (cohort.watchers.size === 0) this.#cohort = undefined
   }
 
   /** False: the outlet has no room. */
@@ -285,4 +347,10 @@ export class WatchableStore {
     this.#keyBytes -= keySizeBytes(watcher.keys)
     if (this.#watchers === 0) this.#unsubscribeFromStore()
   }
+}
+
+/** Undefined: nothing is left of it. */
+function remainder({ events, nextRevision }: EventPage, fromRevision: number): EventPage | undefined {
+  if (fromRevision === nextRevision) return undefined
+  return { events: events.filter(({ revision }) => revision >= fromRevision), nextRevision }
 }

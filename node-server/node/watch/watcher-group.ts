@@ -24,6 +24,13 @@ export class WatcherGroup<Watcher extends Watching> {
     return [...this.#all]
   }
 
+  /** At most so many of them, in a copy. */
+  first(count: number): readonly Watcher[] {
+    const found: Watcher[] = []
+    for (const watcher of this.#all) if (found.push(watcher) >= count) break
+    return found
+  }
+
   /** The watcher must not be in it yet. */
   add(watcher: Watcher): void {
     this.#all.add(watcher)
