@@ -41,6 +41,12 @@ export interface ListenerOptions {
 /** As etcd's: a dead line is noticed by the kernel. */
 const TCP_KEEPALIVE_MS = 30_000
 
+/**
+ * Connections that the kernel keeps until they are accepted, as Go asks for; Node's 511 are not enough for clients that all
+ * come back at once, and whoever finds no place tries again only a second later. The kernel's somaxconn may lower it.
+ */
+const BACKLOG = 4096
+
 export class Listener {
   readonly #options: ListenerOptions
   readonly #servers: Server[] = []
@@ -174,12 +180,16 @@ export class Listener {
 async function listen(server: Server, address: Address): Promise<string> {
   if (address.kind === 'unix') {
     await removeStaleSocket(address.path)
-    server.listen(address.path)
+    server.listen({ path: address.path, backlog: BACKLOG })
     await once(server, 'listening')
     return address.path
   }
   // Of localhost's addresses the one that etcdctl dials; Go, too, prefers it.
-  server.listen({ host: address.host === 'localhost' ? '127.0.0.1' : address.host, port: address.port })
+  server.listen({
+    host: address.host === 'localhost' ? '127.0.0.1' : address.host,
+    port: address.port,
+    backlog: BACKLOG,
+  })
   await once(server, 'listening')
   const bound = server.address()
   const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
