@@ -55,6 +55,7 @@ export class WatchStream implements WatchOutlet {
   /** Those that a compaction has ended stay until the client cancels them, as in etcd: their IDs are taken. */
   readonly #watches = new Map<bigint, OpenWatch>()
   #nextId = 0n
+  #toldRevision = 0
   #isClosed = false
   #progressTimer: Timer | undefined
   /** Called when nothing reaches the client any more. */
@@ -83,7 +84,7 @@ export class WatchStream implements WatchOutlet {
     open.isProgressDue = false
     const { maxRequestBytes } = this.#parts.options
     const maxBytes = open.isFragmented ? maxRequestBytes + GRPC_OVERHEAD_BYTES : Infinity
-    const header = this.#parts.headers.at(revision)
+    const header = this.#parts.headers.at(this.#noEarlier(revision))
     for (const response of encodeEvents(header, watcher.id, events, maxBytes)) this.#outbox.push(response)
   }
 
@@ -216,9 +217,15 @@ export class WatchStream implements WatchOutlet {
     this.#tell({ header: headerAt(this.#parts.node, revision), watchId })
   }
 
+  /** Headers of one stream never go back, though one of its watches may be told of what is long past. */
+  #noEarlier(revision: number): number {
+    return (this.#toldRevision = Math.max(this.#toldRevision, revision))
+  }
+
   #tell(fields: Partial<Parameters<typeof encodeControl>[0]> & { readonly watchId: bigint }): void {
-    const header = headerAt(this.#parts.node, this.#parts.node.store.revision)
-    this.#outbox.push([encodeControl({ header, ...fields })])
+    const { node } = this.#parts
+    const header = fields.header ?? headerAt(node, this.#noEarlier(node.store.revision))
+    this.#outbox.push([encodeControl({ ...fields, header })])
   }
 }
 
