@@ -35,7 +35,7 @@ function measure(
   const filters = { isWithoutPuts: false, isWithoutDeletes: false, isWithPrevious }
   for (let i = 0; i < watches; i++)
     watchableStore.add({ id: BigInt(i), keys: keysOf(i), startRevision: 0, ...filters, outlet })
-  let hubMs = 0
+  let ownMs = 0
   for (let i = 0; i < PUTS; i++) {
     const request = PutRequest.encode(
       PutRequest.fromPartial({ key: Buffer.from(keyOf((i * 7919) % KEYS)), value: VALUE }),
@@ -44,9 +44,9 @@ function measure(
     const { user, system } = process.threadCpuUsage()
     tell()
     const after = process.threadCpuUsage(undefined)
-    hubMs += (after.user + after.system - user - system) / 1000
+    ownMs += (after.user + after.system - user - system) / 1000
   }
-  const each = ((hubMs / PUTS) * 1000).toFixed(1)
+  const each = ((ownMs / PUTS) * 1000).toFixed(1)
   console.log(`${what.padEnd(58)} ${each.padStart(8)} µs a put, ${watchableStore.counts.events} events`)
 }
 

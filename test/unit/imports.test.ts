@@ -61,6 +61,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'node-server/grpc': ['lib', 'node-server/tls', 'node-server/listen', 'node-server/grpc'],
   'node-server/api': [
     'lib',
+    'node-server/limits.ts',
     'node-server/proto',
     'node-server/mvcc',
     'node-server/node',

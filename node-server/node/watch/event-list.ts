@@ -26,8 +26,8 @@ export class EventList {
   }
 
   all(): readonly Buffer[] {
-    const events: Buffer[] = []
-    for (let list: EventList | undefined = this; list !== undefined; list = list.#before) events.push(list.last)
+    const events = [this.last]
+    for (let list = this.#before; list !== undefined; list = list.#before) events.push(list.last)
     return events.reverse()
   }
 

@@ -23,7 +23,7 @@ interface ModelWatch {
   /** First revision that it wants. */
   readonly from: number
   /** It began where the store stood, its outlet always has room, and no snapshot comes: a compaction must not end it. */
-  readonly keepsUp: boolean
+  readonly isSynced: boolean
 }
 
 const KEYS = ['a', 'b', 'c', 'd']
@@ -148,7 +148,7 @@ class World {
     const outlet = isSlow ? this.slow : this.free
     const watcher = this.rig.watch(outlet, keys, { ...fields, startRevision })
     const from = hasStart ? startRevision : revision + 1
-    this.watchers.push({ watcher, outlet, from, keepsUp: !isSlow && from > revision })
+    this.watchers.push({ watcher, outlet, from, isSynced: !isSlow && from > revision })
   }
 
   remove(which: number): void {
@@ -173,30 +173,30 @@ class World {
     for (const watcher of this.watchers) this.check(watcher, false)
   }
 
-  check({ watcher, outlet, from, keepsUp }: ModelWatch, isCut: boolean): void {
+  check({ watcher, outlet, from, isSynced }: ModelWatch, isCut: boolean): void {
     const expected = this.events.filter((event) => event.revision >= from && isWanted(watcher, event))
     const seen = outlet.of(watcher)
     for (const [position, text] of seen.entries()) {
       const event = expected[position]
       assert.ok(event !== undefined, `${text} was not to come`)
-      this.checkEvent(text, event, watcher, keepsUp)
+      this.checkEvent(text, event, watcher, isSynced)
     }
     const next = expected[seen.length]
     if (seen.length > 0) assert.notEqual(expected[seen.length - 1]?.revision, next?.revision, 'a revision was split')
     const compactRevision = outlet.compactRevisions.get(watcher)
     if (compactRevision !== undefined) {
-      assert.ok(!keepsUp || this.isWithSnapshots, 'who keeps up is not overtaken by a compaction')
+      assert.ok(!isSynced || this.isWithSnapshots, 'a synced watcher is not overtaken by a compaction')
       const reached = seen.length === 0 ? from : (expected[seen.length - 1]?.revision ?? 0) + 1
       assert.ok(reached < compactRevision && compactRevision <= this.rig.store.compactedRevision)
     } else if (!isCut) assert.equal(next, undefined, 'an event is missing')
   }
 
   /** A previous version may be missing only where a compaction has taken it. */
-  checkEvent(text: string, event: ModelEvent, watcher: Watcher, keepsUp: boolean): void {
+  checkEvent(text: string, event: ModelEvent, watcher: Watcher, isSynced: boolean): void {
     const { revision, key, value, previous } = event
     const plain = `${revision} ${value === undefined ? 'delete' : 'put'} ${key}=${value ?? ''}`
     if (!watcher.isWithPrevious || previous === undefined) return assert.equal(text, plain)
-    const mayBeCompacted = revision - 1 < this.rig.store.compactedRevision && (!keepsUp || this.isWithSnapshots)
+    const mayBeCompacted = revision - 1 < this.rig.store.compactedRevision && (!isSynced || this.isWithSnapshots)
     assert.ok(
       text === `${plain}<${previous}` || (text === plain && mayBeCompacted),
       `${text}, not ${plain}<${previous}`,

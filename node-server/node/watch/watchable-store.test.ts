@@ -9,7 +9,7 @@ import type { WatchedKeys } from './watcher-group.ts'
 const ALL: WatchedKeys = { kind: 'range', start: '\0', end: undefined }
 const A: WatchedKeys = { kind: 'key', key: 'a' }
 
-test('who keeps up is given what was applied within the call that tells of it', () => {
+test('a synced watcher is given what was applied within the call that tells of it', () => {
   const rig = new WatchableStoreRig()
   const outlet = new TestOutlet()
   const all = rig.watch(outlet, ALL, { isWithPrevious: true })
@@ -72,7 +72,7 @@ test('those who are told the same share what they are told', async () => {
   assert.deepEqual(outlet.of(later), ['3 put a=2', '4 put a=3'])
 })
 
-test('a start in the past reads on from the store and then keeps up', async () => {
+test('a start in the past reads on from the store and is synced then', async () => {
   const rig = new WatchableStoreRig()
   const outlet = new TestOutlet()
   for (const value of ['1', '2', '3']) put(rig.store, 'a', value) // 2, 3, 4
@@ -98,7 +98,7 @@ test('a start below the compacted revision ends, a start at it does not', async 
   assert.equal(rig.watchableStore.counts.watchers, 1)
 })
 
-test('a compaction in the same batch as what it compacts takes nothing from those who keep up', () => {
+test('a compaction in the same batch as what it compacts takes nothing from the synced', () => {
   const rig = new WatchableStoreRig()
   const outlet = new TestOutlet()
   const watcher = rig.watch(outlet, A, { isWithPrevious: true })
@@ -113,7 +113,7 @@ test('a compaction in the same batch as what it compacts takes nothing from thos
   assert.equal(compactSlice(rig.store, undefined).removedVersions, 2)
 })
 
-test('an outlet without room holds up its own watchers, and only those that there is something for', async () => {
+test('an outlet without room makes victims of its own watchers, and only those that there is something for', async () => {
   const rig = new WatchableStoreRig()
   const slow = new TestOutlet()
   const fast = new TestOutlet()
@@ -135,7 +135,7 @@ test('an outlet without room holds up its own watchers, and only those that ther
   assert.deepEqual([a.state, slow.of(a)], ['synced', ['2 put a=1', '3 put a=2', '4 put a=3']])
 })
 
-test('one that is held up when its next revision is compacted ends as soon as it can be told', async () => {
+test('a victim whose next revision is compacted ends as soon as it can be told', async () => {
   const rig = new WatchableStoreRig()
   const outlet = new TestOutlet()
   outlet.room = 0
@@ -219,12 +219,12 @@ test('a removed watcher is given nothing any more, wherever it stood', async () 
   const rig = new WatchableStoreRig()
   const outlet = new TestOutlet()
   put(rig.store, 'a', '1') // 2
-  const behind = rig.watch(outlet, A, { startRevision: 2 })
-  const keepsUp = rig.watch(outlet, A)
+  const unsynced = rig.watch(outlet, A, { startRevision: 2 })
+  const synced = rig.watch(outlet, A)
   const full = new TestOutlet()
   full.room = 0
-  const heldUp = rig.watch(full, A, { startRevision: 2 })
-  for (const watcher of [behind, keepsUp, heldUp, heldUp]) rig.watchableStore.remove(watcher)
+  const victim = rig.watch(full, A, { startRevision: 2 })
+  for (const watcher of [unsynced, synced, victim, victim]) rig.watchableStore.remove(watcher)
   put(rig.store, 'a', '2')
   rig.tellApplied()
   rig.watchableStore.resume(full)
@@ -241,7 +241,7 @@ test('without watchers the store listens to nothing and holds no compaction up',
   assert.deepEqual([rig.listeners, rig.store.eventsHeldFrom], [0, Infinity])
 })
 
-test('a store that lags too far lets its watchers fall behind, and holds no compaction up any longer', async () => {
+test('a store that lags too far makes its watchers unsynced, and holds no compaction up any longer', async () => {
   const rig = new WatchableStoreRig({ ...WATCH, pageEvents: 1, lagRevisions: 3 }, 1000)
   const outlet = new TestOutlet()
   const watcher = rig.watch(outlet, A)

@@ -22,7 +22,7 @@ import type { NodePort } from '../ports.ts'
 import type { EventList } from './event-list.ts'
 import { SyncCohort } from './sync-cohort.ts'
 import { newWatcherBatch } from './watcher-batch.ts'
-import { WatcherGroup } from './watcher-group.ts'
+import { WatcherSets } from './watcher-sets.ts'
 import { keySizeBytes, type Watcher, type WatchOutlet, type WatcherSpec } from './watcher.ts'
 
 export interface WatchCounts {
@@ -57,12 +57,8 @@ export class WatchableStore {
   readonly #node: Pick<NodePort, 'store' | 'onApplied'>
   readonly #clock: Clock
   readonly #limits: WatchLimits
-  readonly #syncedWatchers = new WatcherGroup<Watcher>()
-  /** In the order in which they get their turn. */
-  readonly #unsyncedWatchers = new Set<Watcher>()
-  readonly #victims = new Map<WatchOutlet, Set<Watcher>>()
+  readonly #sets = new WatcherSets()
   #batch: Batch | undefined
-  #cohort: SyncCohort | undefined
   #store: Store
   #cursor = 0
   #unsubscribe: (() => void) | undefined
@@ -80,7 +76,7 @@ export class WatchableStore {
   }
 
   get counts(): WatchCounts {
-    const slowWatchers = this.#watchers - this.#syncedWatchers.size
+    const slowWatchers = this.#watchers - this.#sets.syncedWatchers.size
     return { streams: this.#streams, watchers: this.#watchers, slowWatchers, events: this.#events }
   }
 
@@ -100,7 +96,7 @@ export class WatchableStore {
     const watcher: Watcher = { ...spec, state: 'ended', nextRevision }
     this.#watchers += 1
     this.#keyBytes += keySizeBytes(watcher.keys)
-    this.#place(watcher)
+    this.#sets.place(watcher, this.#cursor)
     this.#schedule()
     return watcher
   }
@@ -108,16 +104,16 @@ export class WatchableStore {
   /** Nothing is delivered any more. */
   remove(watcher: Watcher): void {
     if (watcher.state === 'ended') return
-    this.#displace(watcher)
+    this.#sets.displace(watcher)
     this.#end(watcher)
   }
 
   /** The outlet has room again. */
   resume(outlet: WatchOutlet): void {
-    const watchers = this.#victims.get(outlet)
+    const watchers = this.#sets.victims.get(outlet)
     if (watchers === undefined) return
-    this.#victims.delete(outlet)
-    for (const watcher of watchers) this.#place(watcher)
+    this.#sets.victims.delete(outlet)
+    for (const watcher of watchers) this.#sets.place(watcher, this.#cursor)
     this.#schedule()
   }
 
@@ -137,7 +133,7 @@ export class WatchableStore {
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
     this.#batch = undefined
-    this.#cohort = undefined
+    this.#sets.cohort = undefined
     this.#store.eventsHeldFrom = Infinity
   }
 
@@ -164,42 +160,17 @@ export class WatchableStore {
     const before = this.#batch?.fromRevision ?? this.#cursor
     this.#batch = undefined
     this.#setCursor(this.#store.revision + 1)
-    for (const watcher of this.#syncedWatchers.all()) {
-      this.#displace(watcher)
+    for (const watcher of this.#sets.syncedWatchers.all()) {
+      this.#sets.displace(watcher)
       watcher.nextRevision = Math.max(watcher.nextRevision, before)
-      this.#place(watcher)
-    }
-  }
-
-  /** Puts a watcher that stands nowhere where its next revision says. */
-  #place(watcher: Watcher): void {
-    if (watcher.nextRevision >= this.#cursor) {
-      watcher.state = 'synced'
-      this.#syncedWatchers.add(watcher)
-    } else if (watcher.outlet.hasRoom) {
-      watcher.state = 'unsynced'
-      this.#unsyncedWatchers.add(watcher)
-    } else {
-      watcher.state = 'victim'
-      const others = this.#victims.get(watcher.outlet)
-      if (others === undefined) this.#victims.set(watcher.outlet, new Set([watcher]))
-      else others.add(watcher)
-    }
-  }
-
-  #displace(watcher: Watcher): void {
-    if (watcher.state === 'synced') this.#syncedWatchers.delete(watcher)
-    else if (watcher.state === 'unsynced') {
-      if (!this.#unsyncedWatchers.delete(watcher)) this.#cohort?.watchers.delete(watcher)
-    } else {
-      const others = this.#victims.get(watcher.outlet)
-      others?.delete(watcher)
-      if (others?.size === 0) this.#victims.delete(watcher.outlet)
+      this.#sets.place(watcher, this.#cursor)
     }
   }
 
   get #isAtRest(): boolean {
-    return this.progressRevision !== undefined && this.#cohort === undefined && this.#unsyncedWatchers.size === 0
+    return (
+      this.progressRevision !== undefined && this.#sets.cohort === undefined && this.#sets.unsyncedWatchers.size === 0
+    )
   }
 
   #schedule(): void {
@@ -229,14 +200,14 @@ export class WatchableStore {
 
   /** Undefined: there is nobody to give events to. */
   #nextBatch(): Batch | undefined {
-    if (this.#syncedWatchers.size === 0) {
+    if (this.#sets.syncedWatchers.size === 0) {
       this.#setCursor(this.#store.revision + 1)
       return undefined
     }
     const fromRevision = this.#cursor
     const page = readEvents(this.#store, fromRevision, PAGE_BYTES, this.#limits.pageEvents)
     // Versions that these events replaced are as safe from compaction as the events.
-    const made = newWatcherBatch(this.#store, page, this.#syncedWatchers, fromRevision - 1, STEP_EVENTS)
+    const made = newWatcherBatch(this.#store, page, this.#sets.syncedWatchers, fromRevision - 1, STEP_EVENTS)
     this.#setCursor(made.nextRevision)
     return { fromRevision, nextRevision: made.nextRevision, events: made.events.entries() }
   }
@@ -247,9 +218,9 @@ export class WatchableStore {
       if (watcher.state !== 'synced') continue // it has ended since the batch was made
       if (this.#deliver(watcher, own, nextRevision)) watcher.nextRevision = nextRevision
       else {
-        this.#displace(watcher)
+        this.#sets.displace(watcher)
         watcher.nextRevision = Math.max(watcher.nextRevision, fromRevision)
-        this.#place(watcher)
+        this.#sets.place(watcher, this.#cursor)
       }
       if (this.#clock.monotonicMs() >= deadlineMs) return
     }
@@ -259,9 +230,13 @@ export class WatchableStore {
   /** Lets unsynced watchers read on, whoever waits longest first. */
   #syncWatchers(): void {
     const deadlineMs = this.#clock.monotonicMs() + SYNC_MS
-    while (this.#cohort !== undefined || this.#unsyncedWatchers.size > 0) {
-      this.#cohort ??= new SyncCohort(this.#unsyncedWatchers.values(), this.#limits.cohortWatchers, COHORT_PAGES)
-      this.#stepOf(this.#cohort)
+    while (this.#sets.cohort !== undefined || this.#sets.unsyncedWatchers.size > 0) {
+      this.#sets.cohort ??= new SyncCohort(
+        this.#sets.unsyncedWatchers.values(),
+        this.#limits.cohortWatchers,
+        COHORT_PAGES,
+      )
+      this.#stepOf(this.#sets.cohort)
       if (this.#clock.monotonicMs() >= deadlineMs) return
     }
   }
@@ -289,14 +264,14 @@ export class WatchableStore {
       }
       const watcher = candidate.value
       if (!watcher.outlet.hasRoom) {
-        this.#displace(watcher)
-        this.#place(watcher)
+        this.#sets.displace(watcher)
+        this.#sets.place(watcher, this.#cursor)
       } else if (watcher.nextRevision < compactRevision) {
-        this.#displace(watcher)
+        this.#sets.displace(watcher)
         this.#end(watcher)
         watcher.outlet.compacted(watcher, compactRevision)
       } else if (cohort.suits(watcher, COHORT_PAGES * this.#limits.pageEvents)) {
-        this.#unsyncedWatchers.delete(watcher)
+        this.#sets.unsyncedWatchers.delete(watcher)
         cohort.watchers.add(watcher)
       }
     }
@@ -319,7 +294,7 @@ export class WatchableStore {
       if (this.#deliver(watcher, events, made.nextRevision)) continue
       watchers.delete(watcher)
       watcher.nextRevision = Math.max(watcher.nextRevision, nextRevision)
-      this.#place(watcher)
+      this.#sets.place(watcher, this.#cursor)
     }
   }
 
@@ -328,9 +303,9 @@ export class WatchableStore {
     for (const watcher of leaving) {
       cohort.watchers.delete(watcher)
       watcher.nextRevision = Math.max(watcher.nextRevision, cohort.nextRevision ?? 0)
-      this.#place(watcher)
+      this.#sets.place(watcher, this.#cursor)
     }
-    if (cohort.watchers.size === 0) this.#cohort = undefined
+    if (cohort.watchers.size === 0) this.#sets.cohort = undefined
   }
 
   /** False: the outlet has no room. */

@@ -26,7 +26,7 @@ export interface WatcherSpec {
 /** Owned by the store: others read it. */
 export interface Watcher extends WatcherSpec {
   state: 'synced' | 'unsynced' | 'victim' | 'ended'
-  /** Events below it were delivered, or are not wanted; of a watcher that keeps up the hub's cursor may be above it. */
+  /** Events below it were delivered, or are not wanted; of a synced one the cursor may be above it. */
   nextRevision: number
 }
 
