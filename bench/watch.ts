@@ -7,9 +7,9 @@ import { systemClock } from '../lib/system-clock.ts'
 import { apply } from '../node-server/mvcc/apply.ts'
 import { MemoryBackend } from '../node-server/mvcc/memory-backend.ts'
 import { Store } from '../node-server/mvcc/store.ts'
-import { WatchHub } from '../node-server/node/watch/watch-hub.ts'
-import type { WatchedKeys } from '../node-server/node/watch/watch-index.ts'
-import type { WatchOutlet } from '../node-server/node/watch/watch.ts'
+import { WatchableStore } from '../node-server/node/watch/watchable-store.ts'
+import type { WatchedKeys } from '../node-server/node/watch/watcher-group.ts'
+import type { WatchOutlet } from '../node-server/node/watch/watcher.ts'
 import { PutRequest } from '../node-server/proto/generated/etcd/rpc.ts'
 
 const PUTS = Number(process.argv[2] ?? 20_000)
@@ -30,11 +30,12 @@ function measure(
   const store = new Store(new MemoryBackend())
   let tell = (): void => undefined
   const node = { store, onApplied: (listener: () => void) => ((tell = listener), () => undefined) }
-  const hub = new WatchHub(node, systemClock)
+  const watchableStore = new WatchableStore(node, systemClock)
   const outlet: WatchOutlet = { hasRoom: true, deliver: () => undefined, compacted: () => undefined }
   const filters = { isWithoutPuts: false, isWithoutDeletes: false, isWithPrevious }
-  for (let i = 0; i < watches; i++) hub.add({ id: BigInt(i), keys: keysOf(i), startRevision: 0, ...filters, outlet })
-  let hubMs = 0
+  for (let i = 0; i < watches; i++)
+    watchableStore.add({ id: BigInt(i), keys: keysOf(i), startRevision: 0, ...filters, outlet })
+  let ownMs = 0
   for (let i = 0; i < PUTS; i++) {
     const request = PutRequest.encode(
       PutRequest.fromPartial({ key: Buffer.from(keyOf((i * 7919) % KEYS)), value: VALUE }),
@@ -43,10 +44,10 @@ function measure(
     const { user, system } = process.threadCpuUsage()
     tell()
     const after = process.threadCpuUsage(undefined)
-    hubMs += (after.user + after.system - user - system) / 1000
+    ownMs += (after.user + after.system - user - system) / 1000
   }
-  const each = ((hubMs / PUTS) * 1000).toFixed(1)
-  console.log(`${what.padEnd(58)} ${each.padStart(8)} µs a put, ${hub.counts.events} events`)
+  const each = ((ownMs / PUTS) * 1000).toFixed(1)
+  console.log(`${what.padEnd(58)} ${each.padStart(8)} µs a put, ${watchableStore.counts.events} events`)
 }
 
 measure('1 watch of everything', 1, () => everything, false)

@@ -10,7 +10,7 @@ import type { RpcObserver, ServiceTable } from './grpc/service.ts'
 import { listenHttp } from './listen/http-listener.ts'
 import { raisedAlarms } from './member-facts.ts'
 import type { NodePort } from './node/ports.ts'
-import { WatchHub } from './node/watch/watch-hub.ts'
+import { WatchableStore } from './node/watch/watchable-store.ts'
 import { UNSAFE_NO_FSYNC } from './storage/unsynced-disk.ts'
 import type { TlsOptions } from './tls/options.ts'
 
@@ -29,7 +29,7 @@ export interface ClientServerParts {
 }
 
 export class ClientServer {
-  readonly hub: WatchHub
+  readonly watchableStore: WatchableStore
   /** /health and the like, without the gateway: for the metrics URLs. They ask the member itself, whether it serves or not. */
   readonly handleProbe: HttpHandler
   readonly #parts: ClientServerParts
@@ -47,13 +47,13 @@ export class ClientServer {
     const { maxTxnOps, maxRequestBytes } = config
     this.#parts = parts
     this.#observer = rpcObserver(parts)
-    this.hub = new WatchHub(member, clock)
+    this.watchableStore = new WatchableStore(member, clock)
     this.#services = etcdServices(member, {
       maxTxnOps,
       clock,
       standingErrors: config.isFsyncSkipped ? [UNSAFE_NO_FSYNC] : [],
       watch: {
-        hub: this.hub,
+        watchableStore: this.watchableStore,
         maxRequestBytes,
         electionMs: config.electionTimeoutMs,
         progressNotifyIntervalMs: config.watchProgressNotifyIntervalMs,

@@ -102,6 +102,34 @@ export interface LineLimits {
 export const LINES: LineLimits = { sizeBytes: 192 * MIB, sliceRows: 500 }
 /** What a key of a line takes beside its bytes: slots in a map and a tree, a string, a set; measured roughly. */
 export const LINE_KEY_SIZE_BYTES = 300
+export interface WatchLimits {
+  /** Of all streams together: what is kept for a watcher is about 1 KiB and its keys. etcd has no such limits. */
+  readonly watchers: number
+  readonly keyBytes: number
+  /** Events read at once; the last revision among them may exceed it. */
+  readonly pageEvents: number
+  /** The synced watchers may lag so far behind the store, and hold up compactions meanwhile; then they are unsynced. */
+  readonly lagRevisions: number
+  /** Unsynced watchers that are looked at for one cohort, which reads on together. */
+  readonly cohortWatchers: number
+  /** What may wait for the client of one stream: enough for a fast one not to be slowed down. */
+  readonly outboxSizeBytes: number
+  /** The same for all streams together. The less of it is left the less each may have; a stream that has nothing gets on. */
+  readonly outboxesSizeBytes: number
+}
+
+export const WATCH: WatchLimits = {
+  watchers: 1_000_000,
+  keyBytes: 256 * MIB,
+  pageEvents: 1000,
+  lagRevisions: 100_000,
+  cohortWatchers: 10_000,
+  outboxSizeBytes: 256 * KIB,
+  outboxesSizeBytes: 256 * MIB,
+}
+
+/** Of what is left for all outboxes, one may take that part. */
+export const OUTBOX_SHARE = 1 / 16
 
 /** How much may be under way. Given to the parts that keep to it, so that a simulation can have small ones. */
 export interface FlowLimits {
@@ -157,6 +185,10 @@ checkFlow(FLOW, MAX_REQUEST_SIZE_BYTES)
 assert(
   FLOW.uncommittedSizeBytes <= RESERVED_DISK_SIZE_BYTES / 2,
   'what is on its way when writes are refused fits what the disk has left',
+)
+assert(
+  WATCH.outboxSizeBytes <= WATCH.outboxesSizeBytes * OUTBOX_SHARE,
+  'while there are few slow clients each may have a whole outbox',
 )
 assert(FRAME_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES / 2, 'frames are made smaller than they may be')
 assert(

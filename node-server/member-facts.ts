@@ -2,7 +2,7 @@
 import type { AlarmFacts, MetricsFacts } from './api/admin/metrics.ts'
 import type { Alarms } from './mvcc/alarms.ts'
 import type { Lifecycle } from './node/lifecycle/lifecycle.ts'
-import type { WatchHub } from './node/watch/watch-hub.ts'
+import type { WatchableStore } from './node/watch/watchable-store.ts'
 
 export interface RaisedAlarm {
   readonly memberId: bigint
@@ -20,7 +20,10 @@ function alarmFacts(alarms: Alarms): readonly AlarmFacts[] {
 }
 
 /** Undefined while there is no member. */
-export function memberFacts({ running }: Lifecycle, hub: WatchHub | undefined): MetricsFacts | undefined {
+export function memberFacts(
+  { running }: Lifecycle,
+  watchableStore: WatchableStore | undefined,
+): MetricsFacts | undefined {
   if (running === undefined) return undefined
   const { replica, transport } = running
   const peers = replica.members().filter(({ id }) => id !== replica.memberId)
@@ -30,7 +33,7 @@ export function memberFacts({ running }: Lifecycle, hub: WatchHub | undefined): 
     isDefragmenting: replica.files.isDefragmenting,
     alarms: alarmFacts(replica.store.alarms),
     dbSizeInUseBytes: replica.store.size().inUseBytes,
-    watch: hub?.counts,
+    watch: watchableStore?.counts,
     peers: peers.map(({ id }) => {
       const { sentBytes, receivedBytes, sendFailures, roundTripMs } = transport.stats(id)
       const roundTripSeconds = roundTripMs === undefined ? undefined : roundTripMs / 1000

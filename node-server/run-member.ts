@@ -11,7 +11,6 @@ import type { AdminStatus } from '../lib/admin-api.ts'
 import type { Clock } from '../lib/clock.ts'
 import { NOBODY } from '../lib/ids.ts'
 import { err, ok, type Result } from '../lib/result.ts'
-import { adminApp } from './api/admin/admin-app.ts'
 import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
 import { ClientServer } from './client-server.ts'
 import type { Config } from './config/config.ts'
@@ -71,7 +70,7 @@ class Program {
     this.#lock = lock
     const source = {
       status: (): AdminStatus => this.#lifecycle.status(),
-      facts: (): MetricsFacts | undefined => memberFacts(this.#lifecycle, this.#clients?.hub),
+      facts: (): MetricsFacts | undefined => memberFacts(this.#lifecycle, this.#clients?.watchableStore),
     }
     this.#metrics = memberMetrics(source)
     this.#lifecycle = new Lifecycle({
@@ -224,6 +223,8 @@ class Program {
 
   async #serveAdmin(): Promise<void> {
     const { adminTokenFile, listenAdminURLs, listenMetricsURLs } = this.#config
+    if (listenAdminURLs.length + listenMetricsURLs.length === 0) return
+    const { adminApp } = await import('./api/admin/admin-app.ts') // with express, which others do without
     const app = adminApp({
       member: this.#lifecycle,
       readToken: () => (adminTokenFile === undefined ? undefined : readFileSync(adminTokenFile, 'utf8').trim()),

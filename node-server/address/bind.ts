@@ -4,16 +4,26 @@ import { lstat, unlink } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { formatAddress, type Address } from './address.ts'
 
+/**
+ * Connections that the kernel keeps until they are accepted, as Go asks for; Node's 511 are not enough for clients that all
+ * come back at once, and whoever finds no place tries again only a second later. The kernel's somaxconn may lower it.
+ */
+const BACKLOG = 4096
+
 /** Resolves to `host:port` as bound, or the path of the socket. Rejects when the address is not to be had. */
 export async function bind(server: Server, address: Address): Promise<string> {
   if (address.kind === 'unix') {
     await removeStaleSocket(address.path)
-    server.listen(address.path)
+    server.listen({ path: address.path, backlog: BACKLOG })
     await once(server, 'listening')
     return address.path
   }
   // Of localhost's addresses the one that etcdctl dials; Go, too, prefers it.
-  server.listen({ host: address.host === 'localhost' ? '127.0.0.1' : address.host, port: address.port })
+  server.listen({
+    host: address.host === 'localhost' ? '127.0.0.1' : address.host,
+    port: address.port,
+    backlog: BACKLOG,
+  })
   await once(server, 'listening')
   const bound = server.address()
   const port = typeof bound === 'object' && bound !== null ? bound.port : address.port

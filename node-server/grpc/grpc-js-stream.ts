@@ -1,11 +1,21 @@
 /** A streaming call: requests as an iterable, answers with back-pressure. */
+import type { ServerHttp2Stream } from 'node:http2'
 import { performance } from 'node:perf_hooks'
-import { ServerInterceptingCall, type Metadata, type ServerInterceptingCallInterface } from '@grpc/grpc-js'
-import { asBuffer, commonNameOf, HANDLER_FAILED, PREFIX_BYTES, TOO_MUCH_UNREAD } from './grpc-js-unary.ts'
+import { Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface } from '@grpc/grpc-js'
 import type { StreamLoad } from '../listen/load.ts'
+import { framed, PREFIX_BYTES, sizeOf } from './frames.ts'
 import { STATUS } from './grpc-js-status.ts'
+import { commonNameOf, HANDLER_FAILED, TOO_MUCH_UNREAD } from './grpc-js-unary.ts'
 import { RequestQueue } from './request-queue.ts'
-import type { CallContext, CallObserver, RpcObserver, RpcStatus, RpcStream, StreamHandler } from './service.ts'
+import type {
+  CallContext,
+  CallObserver,
+  ResponseParts,
+  RpcObserver,
+  RpcStatus,
+  RpcStream,
+  StreamHandler,
+} from './service.ts'
 import { UnsentBytes } from './unsent-bytes.ts'
 
 /** All that the calls of one method share. */
@@ -19,15 +29,18 @@ export interface StreamRoute {
 }
 
 const STOPPED: RpcStatus = { code: 'Unavailable', message: 'etcdserver: server stopped' }
+const NO_HEADERS = new Metadata()
 const OK = { code: STATUS.OK, details: 'OK', metadata: null }
 
 /**
  * Takes the place of the library's own path for streams, as UnaryCall does for unary calls. The library's stream writes
  * one response, waits until HTTP/2 has flushed it, and only then writes the next: while the process has other work, that
- * is one response in each round of the event loop.
+ * is one response in each round of the event loop. So responses are written to HTTP/2 from here, many at once; headers
+ * and status remain the library's.
  */
 export class StreamCall extends ServerInterceptingCall implements CallContext, RpcStream {
   readonly #next: ServerInterceptingCallInterface
+  readonly #stream: ServerHttp2Stream
   readonly #route: StreamRoute
   readonly #load: StreamLoad
   readonly #gone = new AbortController()
@@ -35,10 +48,12 @@ export class StreamCall extends ServerInterceptingCall implements CallContext, R
   readonly #requests: RequestQueue
   readonly signal: AbortSignal
   #headers: Metadata | undefined
+  #isGone = false
 
-  constructor(next: ServerInterceptingCallInterface, route: StreamRoute, load: StreamLoad) {
+  constructor(next: ServerInterceptingCallInterface, stream: ServerHttp2Stream, route: StreamRoute, load: StreamLoad) {
     super(next)
     this.#next = next
+    this.#stream = stream
     this.#route = route
     this.#load = load
     this.signal = AbortSignal.any([this.#gone.signal, route.stopping])
@@ -68,6 +83,7 @@ export class StreamCall extends ServerInterceptingCall implements CallContext, R
 
   /** The library also calls it when the call has ended. */
   onCancel(): void {
+    this.#isGone = true
     this.#gone.abort()
     this.#requests.end()
   }
@@ -88,26 +104,45 @@ export class StreamCall extends ServerInterceptingCall implements CallContext, R
     return this.#requests
   }
 
-  async send(response: Uint8Array): Promise<boolean> {
-    if (this.signal.aborted) return false
+  send(response: Uint8Array): Promise<boolean> {
+    return this.sendAll([[response]])
+  }
+
+  async sendAll(responses: readonly ResponseParts[]): Promise<boolean> {
+    if (!this.#isOpen) return false
     if (!this.#load.mayQueue) return this.#giveUp()
-    const { length } = response
-    this.#route.observer.sentBytes(length)
-    this.#unsent.add(length)
-    this.#load.queued(length)
-    this.#next.sendMessage(asBuffer(response), () => {
-      this.#unsent.remove(length)
-      this.#load.sent(length)
+    let sizeBytes = 0
+    for (const response of responses) sizeBytes += sizeOf(response)
+    this.#route.observer.sentBytes(sizeBytes)
+    this.#unsent.add(responses.length, sizeBytes)
+    this.#load.queued(sizeBytes)
+    this.#write(framed(responses), () => {
+      this.#unsent.remove(responses.length, sizeBytes)
+      this.#load.sent(sizeBytes)
     })
     await this.#unsent.whenFew()
-    return !this.signal.aborted
+    return this.#isOpen
+  }
+
+  get #isOpen(): boolean {
+    return !this.#isGone && !this.#route.stopping.aborted && this.#stream.writable
+  }
+
+  /** `onTaken` is also called when the stream has failed. */
+  #write(pieces: readonly Uint8Array[], onTaken: () => void): void {
+    this.#next.sendMetadata(NO_HEADERS) // once, whatever it is told again
+    this.#stream.cork()
+    for (const [position, piece] of pieces.entries()) {
+      if (position < pieces.length - 1) this.#stream.write(piece)
+      else this.#stream.write(piece, onTaken)
+    }
+    this.#stream.uncork()
   }
 
   /** The client reads too little on this connection: the stream ends, and its handler learns that nothing arrives. */
   #giveUp(): false {
     this.#next.sendStatus({ code: STATUS[TOO_MUCH_UNREAD.code], details: TOO_MUCH_UNREAD.message, metadata: null })
-    this.#gone.abort()
-    this.#requests.end()
+    this.onCancel()
     return false
   }
 
@@ -116,7 +151,7 @@ export class StreamCall extends ServerInterceptingCall implements CallContext, R
     const { calls } = this.#route
     calls.started()
     const status = await this.#outcome()
-    const code = this.#gone.signal.aborted ? 'Canceled' : (status?.code ?? 'OK')
+    const code = this.#isGone ? 'Canceled' : (status?.code ?? 'OK')
     calls.handled(code, (performance.now() - startedMs) / 1000)
     if (status === undefined) this.#next.sendStatus(OK)
     else this.#next.sendStatus({ code: STATUS[status.code], details: status.message, metadata: null })
@@ -128,7 +163,7 @@ export class StreamCall extends ServerInterceptingCall implements CallContext, R
       const status = await handle(this, this)
       return stopping.aborted ? (status ?? STOPPED) : status
     } catch (error) {
-      if (!this.#gone.signal.aborted) observer.failed(path, error)
+      if (!this.#isGone) observer.failed(path, error)
       return HANDLER_FAILED
     }
   }

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks'
 import { ServerInterceptingCall, type Metadata, type ServerInterceptingCallInterface } from '@grpc/grpc-js'
 import type { Result } from '../../lib/result.ts'
 import type { StreamLoad } from '../listen/load.ts'
+import { PREFIX_BYTES } from './frames.ts'
 import { STATUS } from './grpc-js-status.ts'
 import type { CallContext, CallObserver, RpcCode, RpcObserver, RpcStatus, UnaryHandler } from './service.ts'
 
@@ -22,9 +23,6 @@ export const TOO_MUCH_UNREAD: RpcStatus = {
   code: 'ResourceExhausted',
   message: 'too many responses wait for the client to read them',
 }
-
-/** Before each message: whether it is compressed, and its length. */
-export const PREFIX_BYTES = 5
 
 /**
  * Takes the place of the library's own path for unary calls. It is the call that the library talks to, the listener of
@@ -146,6 +144,6 @@ export function commonNameOf({ sslPeerCertificate }: AuthContext): string | unde
 type AuthContext = ReturnType<ServerInterceptingCallInterface['getAuthContext']>
 
 /** The same bytes, as the type that the library copies from. */
-export function asBuffer(bytes: Uint8Array): Buffer {
+function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -8,6 +8,7 @@
  * stream twice the time.
  */
 import assert from 'node:assert/strict'
+import type { ServerHttp2Stream } from 'node:http2'
 import {
   Server,
   ServerCredentials,
@@ -58,7 +59,7 @@ const notFound: RequestHandler = (_request, response) => {
 export async function serveGrpcJs(options: GrpcJsOptions): Promise<GrpcServer> {
   const limits = options.limits ?? DEFAULT_LIMITS
   const stopping = new AbortController()
-  const arriving: Arriving = { load: undefined }
+  const arriving: Arriving = { stream: undefined, load: undefined }
   const server = makeServer(options, limits, stopping.signal, arriving)
   register(server, options)
   const engine = engineOf(server)
@@ -69,7 +70,7 @@ export async function serveGrpcJs(options: GrpcJsOptions): Promise<GrpcServer> {
       if (headers['content-type']?.startsWith('application/grpc') !== true)
         return http1.takeStream(stream, headers, rawHeaders)
       if (refuseUnknown(options.services, stream, headers)) return undefined
-      arriving.load = load
+      Object.assign(arriving, { stream, load })
       engine.emit('stream', stream, headers)
       countRequest({ stream, load })
     },
@@ -95,6 +96,7 @@ export async function serveGrpcJs(options: GrpcJsOptions): Promise<GrpcServer> {
 
 /** Of the stream that the library is being given: before it returns it has made the call, which takes this over. */
 interface Arriving {
+  stream: ServerHttp2Stream | undefined
   load: StreamLoad | undefined
 }
 
@@ -102,13 +104,15 @@ function makeServer(options: GrpcJsOptions, limits: ListenLimits, stopping: Abor
   const unary = unaryRoutes(options)
   const streams = streamRoutes(options, stopping)
   const takeOver: ServerInterceptor = ({ path }, call) => {
-    const { load } = arriving
-    arriving.load = undefined
-    assert(load !== undefined, 'one call is made for one stream, at once')
+    const { stream, load } = arriving
+    Object.assign(arriving, { stream: undefined, load: undefined })
+    assert(stream !== undefined && load !== undefined, 'one call is made for one stream, at once')
     const route = unary.get(path)
     if (route !== undefined) return new UnaryCall(call, route, load)
     const streamRoute = streams.get(path)
-    return streamRoute === undefined ? new ServerInterceptingCall(call) : new StreamCall(call, streamRoute, load)
+    return streamRoute === undefined
+      ? new ServerInterceptingCall(call)
+      : new StreamCall(call, stream, streamRoute, load)
   }
   const keepalive: ServerOptions =
     limits.keepaliveIntervalMs === 0 || limits.keepaliveTimeoutMs === 0

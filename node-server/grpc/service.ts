@@ -47,11 +47,24 @@ type UnaryAnswer = Result<Uint8Array, RpcStatus>
 /** May answer at once. A rejection is a bug or a broken environment: the engine reports it and answers Internal. */
 export type UnaryHandler = (request: Uint8Array, context: CallContext) => UnaryAnswer | Promise<UnaryAnswer>
 
+/** A response as parts that follow one another. They may be in other responses, too: nobody changes them. */
+export type ResponseParts = readonly Uint8Array[]
+
 export interface RpcStream {
   /** Ends when the client has half-closed or is gone. At most one loop may read it. */
   readonly requests: AsyncIterable<Uint8Array>
   /** Resolves true once more may be sent; false when the client is gone and nothing will reach it any more. */
   send(response: Uint8Array): Promise<boolean>
+  /** The same for several responses, which costs less than one after the other. */
+  sendAll(responses: readonly ResponseParts[]): Promise<boolean>
+}
+
+/** `sendAll` of a stream that can only `send`. */
+export function sendingEach({ send }: Pick<RpcStream, 'send'>): RpcStream['sendAll'] {
+  return async (responses) => {
+    for (const response of responses) if (!(await send(Buffer.concat(response)))) return false
+    return true
+  }
 }
 
 /** Resolves to undefined for OK. The call ends when it resolves. */

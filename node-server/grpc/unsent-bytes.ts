@@ -17,12 +17,12 @@ export class UnsentBytes {
     signal.addEventListener('abort', () => this.#letGo(), { once: true })
   }
 
-  add(bytes: number): void {
-    this.#bytes += bytes + RESPONSE_OVERHEAD_BYTES
+  add(responses: number, bytes: number): void {
+    this.#bytes += bytes + responses * RESPONSE_OVERHEAD_BYTES
   }
 
-  remove(bytes: number): void {
-    this.#bytes -= bytes + RESPONSE_OVERHEAD_BYTES
+  remove(responses: number, bytes: number): void {
+    this.#bytes -= bytes + responses * RESPONSE_OVERHEAD_BYTES
     if (this.#isFew()) this.#letGo()
   }
 

@@ -12,7 +12,7 @@ import { noLeader } from './scenarios/no-leader.ts'
 import { proposals } from './scenarios/proposals.ts'
 import { fullRange, pages, rangeVariants } from './scenarios/ranges.ts'
 import { snapshot } from './scenarios/snapshot.ts'
-import { unreadWatches, watches } from './scenarios/watches.ts'
+import { pastWatches, unreadWatches, watches } from './scenarios/watches.ts'
 
 export const SCENARIOS: readonly Scenario[] = [
   catchUp,
@@ -34,6 +34,7 @@ export const SCENARIOS: readonly Scenario[] = [
   manyLocks,
   watches,
   unreadWatches,
+  pastWatches,
   defragmentation,
   ...maintenanceVariants,
   noLeader,

@@ -44,9 +44,9 @@ export const ETCD_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a watch reads on from where it began when a snapshot has replaced the store (etcd #15271)',
-    file: `${NODE}/watch/watch-hub.ts`,
-    find: '      this.#displace(watch)\n      watch.nextRevision = Math.max(watch.nextRevision, before)\n      this.#place(watch)\n    }\n  }',
-    replace: '      this.#displace(watch)\n      this.#place(watch)\n    }\n  }',
+    file: `${NODE}/watch/watchable-store.ts`,
+    find: '      this.#sets.displace(watcher)\n      watcher.nextRevision = Math.max(watcher.nextRevision, before)\n      this.#sets.place(watcher, this.#cursor)\n    }\n  }',
+    replace: '      this.#sets.displace(watcher)\n      this.#sets.place(watcher, this.#cursor)\n    }\n  }',
   },
   {
     name: 'the write buffer does not hide what it replaces (etcd #17247)',
@@ -56,8 +56,8 @@ export const ETCD_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a watch that a compaction has overtaken ends in silence (etcd #17529)',
-    file: `${NODE}/watch/watch-hub.ts`,
-    find: '        first.outlet.compacted(first, compactRevision)\n',
+    file: `${NODE}/watch/watchable-store.ts`,
+    find: '        watcher.outlet.compacted(watcher, compactRevision)\n',
     replace: '',
   },
   {
@@ -90,14 +90,14 @@ export const ETCD_MUTANTS: readonly Mutant[] = [
   {
     name: 'progress is told of a watch that begins in the future (etcd #20221)',
     file: `node-server/api/etcd/watch-stream.ts`,
-    find: "return watch.state === 'keeps-up' && watch.startRevision <= revision",
-    replace: "return watch.state === 'keeps-up'",
+    find: "return watcher.state === 'synced' && watcher.startRevision <= revision",
+    replace: "return watcher.state === 'synced'",
   },
   {
     name: 'a watch of the future is set back when a snapshot has replaced the store (etcd #20221)',
-    file: `${NODE}/watch/watch-hub.ts`,
-    find: '      watch.nextRevision = Math.max(watch.nextRevision, before)\n      this.#place(watch)\n    }\n  }',
-    replace: '      watch.nextRevision = before\n      this.#place(watch)\n    }\n  }',
+    file: `${NODE}/watch/watchable-store.ts`,
+    find: '      watcher.nextRevision = Math.max(watcher.nextRevision, before)\n      this.#sets.place(watcher, this.#cursor)\n    }\n  }',
+    replace: '      watcher.nextRevision = before\n      this.#sets.place(watcher, this.#cursor)\n    }\n  }',
   },
   {
     name: 'the answer to an earlier question lets a later read through (etcd #20418)',

@@ -71,13 +71,13 @@ export const LINE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a line is taken for read after its first slice',
     file: LINES,
-    find: '    const watch = this.#watch\n    if (next !== undefined) {\n',
-    replace: '    const watch = this.#watch\n    if (next !== undefined) {\n      this.#isRead = true\n',
+    find: '    const watcher = this.#watcher\n    if (next !== undefined) {\n',
+    replace: '    const watcher = this.#watcher\n    if (next !== undefined) {\n      this.#isRead = true\n',
   },
   {
     name: 'the first of a line is answered before the line is up to date',
     file: LINES,
-    find: " && hub.progressRevision !== undefined) return 'turn'",
-    replace: ") return 'turn'",
+    find: ' && watchableStore.progressRevision !== undefined\n',
+    replace: '\n',
   },
 ]

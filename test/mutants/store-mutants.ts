@@ -6,6 +6,7 @@ const MVCC = 'node-server/mvcc'
 const NODE = 'node-server/node'
 const STORAGE = 'node-server/storage'
 const TRANSPORT = 'node-server/transport'
+const API = 'node-server/api/etcd'
 
 export const STORE_MUTANTS: readonly Mutant[] = [
   {
@@ -242,21 +243,59 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a watch goes on one revision too late',
-    file: `${NODE}/watch/watch-hub.ts`,
-    find: 'if (isServed) watch.nextRevision = Math.max(watch.nextRevision, nextRevision)',
-    replace: 'if (isServed) watch.nextRevision = Math.max(watch.nextRevision, nextRevision + 1)',
+    file: `${NODE}/watch/watchable-store.ts`,
+    find: 'watcher.nextRevision = Math.max(watcher.nextRevision, cohort.nextRevision ?? 0)',
+    replace: 'watcher.nextRevision = Math.max(watcher.nextRevision, (cohort.nextRevision ?? 0) + 1)',
+  },
+  {
+    name: 'who has caught up is synced from where the others are by then',
+    file: `${NODE}/watch/watchable-store.ts`,
+    find: 'watcher.nextRevision = Math.max(watcher.nextRevision, cohort.nextRevision ?? 0)',
+    replace: 'watcher.nextRevision = Math.max(watcher.nextRevision, this.#cursor)',
   },
   {
     name: 'a watch below the compaction goes on in silence',
-    file: `${NODE}/watch/watch-hub.ts`,
-    find: 'else if (first.nextRevision >= compactRevision) this.#catchUpFrom(first)',
-    replace: 'else if (first.nextRevision >= 0) this.#catchUpFrom(first)',
+    file: `${NODE}/watch/watchable-store.ts`,
+    find: '} else if (watcher.nextRevision < compactRevision) {',
+    replace: '} else if (watcher.nextRevision < 0) {',
   },
   {
-    name: 'a watch that was held up gets its events again',
-    file: `${NODE}/watch/watch-hub.ts`,
-    find: 'watch.nextRevision = Math.max(watch.nextRevision, before)\n        this.#place(watch)\n      }\n      if (this.#clock',
-    replace: 'watch.nextRevision = Math.max(1, before - 3)\n        this.#place(watch)\n      }\n      if (this.#clock',
+    name: 'a victim gets its events again',
+    file: `${NODE}/watch/watchable-store.ts`,
+    find: 'watcher.nextRevision = Math.max(watcher.nextRevision, fromRevision)',
+    replace: 'watcher.nextRevision = Math.max(1, fromRevision - 3)',
+  },
+  {
+    name: 'a watch that begins while a batch is given out is not given it',
+    file: `${NODE}/watch/watchable-store.ts`,
+    find: 'this.#sets.place(watcher, this.#cursor)\n    this.#schedule()\n    return watcher',
+    replace:
+      'this.#sets.place(watcher, this.#batch?.fromRevision ?? this.#cursor)\n    this.#schedule()\n    return watcher',
+  },
+  {
+    name: 'progress is told of a batch that is not given out',
+    file: `${NODE}/watch/watchable-store.ts`,
+    find: 'this.#cursor > revision && this.#batch === undefined',
+    replace: 'this.#cursor > revision',
+  },
+  {
+    name: 'the headers of a stream go back to what a watch is told of',
+    file: `${API}/watch-stream.ts`,
+    find: 'this.#parts.headers.at(this.#noEarlier(revision))',
+    replace: 'this.#parts.headers.at(revision)',
+  },
+  {
+    name: 'an event that is encoded for one watch goes to the others with its watch ID',
+    file: `${API}/watch-message.ts`,
+    find: 'const whole = events.encodedBy(encodeFields)\n  if (head.length + whole.length < maxBytes || events.length < 2) return [[head, whole]]',
+    replace:
+      'const whole = events.encodedBy((all) => Buffer.concat([head, encodeFields(all)]))\n  if (whole.length < maxBytes || events.length < 2) return [[whole]]',
+  },
+  {
+    name: 'events that were told together once are told together again',
+    file: `${NODE}/watch/event-list.ts`,
+    find: 'if (this.#longer?.last !== event)',
+    replace: 'if (this.#longer === undefined)',
   },
   {
     name: 'a received snapshot is not durable when it is accepted',

@@ -1,5 +1,5 @@
 /** Calls of clients to members: they take time, answers get lost with the process, and clients do not wait for ever. */
-import type { CallContext, RpcStatus, RpcStream } from '../../node-server/grpc/service.ts'
+import { sendingEach, type CallContext, type RpcStatus, type RpcStream } from '../../node-server/grpc/service.ts'
 import { LeaseRevokeResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
 import type { Life, SimulatedMember } from './member.ts'
 import type { World } from './world.ts'
@@ -99,19 +99,17 @@ export function openStream(
   life.onEnd.add(lost)
   // One after the other, as on one connection.
   let arrivesMs = 0
-  const stream: RpcStream = {
-    requests,
-    send: (response) => {
-      if (hasEnded) return Promise.resolve(false)
-      const takesMs = readMs()
-      arrivesMs = Math.max(arrivesMs, world.schedule.now + latencyMs(world)) + takesMs
-      world.after(arrivesMs - world.schedule.now, () => {
-        if (!gone.signal.aborted) events.onResponse(response)
-      })
-      if (takesMs === 0) return Promise.resolve(true)
-      return new Promise((resolve) => life.clock.after(takesMs, () => resolve(!hasEnded)))
-    },
+  const send: RpcStream['send'] = (response) => {
+    if (hasEnded) return Promise.resolve(false)
+    const takesMs = readMs()
+    arrivesMs = Math.max(arrivesMs, world.schedule.now + latencyMs(world)) + takesMs
+    world.after(arrivesMs - world.schedule.now, () => {
+      if (!gone.signal.aborted) events.onResponse(response)
+    })
+    if (takesMs === 0) return Promise.resolve(true)
+    return new Promise((resolve) => life.clock.after(takesMs, () => resolve(!hasEnded)))
   }
+  const stream: RpcStream = { requests, send, sendAll: sendingEach({ send }) }
   life.clock.after(latencyMs(world), () => {
     method.handle(stream, context(gone.signal)).then(end, (error: unknown) => world.fail(error))
   })

@@ -80,7 +80,7 @@ export const PATHS = [
   'lease renewed',
   'lease renewed through a follower',
   'watch resumed on another member',
-  'watch behind or held up',
+  'unsynced watcher or victim',
   'watch cancelled by a compaction',
   'watch from the past',
   'watch from the future',

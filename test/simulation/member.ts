@@ -4,17 +4,18 @@
  */
 import { join } from 'node:path'
 import { NOBODY, type MemberId } from '../../lib/ids.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import type { ServiceTable } from '../../node-server/grpc/service.ts'
-import { FLOW, LEASES } from '../../node-server/limits.ts'
+import { FLOW, LEASES, WATCH, type WatchLimits } from '../../node-server/limits.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/lifecycle/open.ts'
 import { DEFAULT_MAINTENANCE, requestTimeoutMs, type NodeOptions } from '../../node-server/node/options.ts'
 import type { Replica } from '../../node-server/node/replica/replica.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
-import { WatchHub } from '../../node-server/node/watch/watch-hub.ts'
+import { WatchableStore } from '../../node-server/node/watch/watchable-store.ts'
 import { memberPaths, readIdentity, type StoredIdentity } from '../../node-server/storage/data-directory.ts'
 import type { Disk } from '../../node-server/storage/disk.ts'
 import type { VolumeSpace } from '../../node-server/storage/volume.ts'
@@ -32,6 +33,10 @@ const PATHS = memberPaths(DATA_DIRECTORY)
 const TICK_MS = 100
 /** Little, so that a slow watcher's stream is full after a few responses. */
 const OUTBOX_BYTES = 1500
+/** So that watchers read on in several pages, and not all of them in one cohort. */
+const WATCH_LIMITS: WatchLimits = { ...WATCH, pageEvents: 6, cohortWatchers: 4 }
+/** How often a look at the clock finds that a slice of the watchers' work is over. */
+const SLICE_OVER = 0.2
 /** So that ranges over the few keys of a simulation take several slices. */
 const RANGE_SLICE_ROWS = 2
 /** So few that a new leader is asked for leases that it has not read yet. */
@@ -56,7 +61,7 @@ export interface Life {
   /** When it began to run. */
   beganMs: number
   services: ServiceTable | undefined
-  hub: WatchHub | undefined
+  watchableStore: WatchableStore | undefined
   seen: Seen | undefined
   /** Told when the process is gone. */
   readonly onEnd: Set<() => void>
@@ -151,7 +156,7 @@ export class SimulatedMember {
       port: undefined,
       beganMs: 0,
       services: undefined,
-      hub: undefined,
+      watchableStore: undefined,
       seen: undefined,
       onEnd: new Set(),
     }
@@ -218,7 +223,7 @@ export class SimulatedMember {
           coverage.note(port === undefined ? 'snapshot installed at a start' : 'snapshot installed')
           if (lifecycle.running?.replica.files.isDefragmenting === true)
             coverage.note('snapshot installed beside a defragmentation')
-          if ((current().hub?.counts.watches ?? 0) > 0) coverage.note('snapshot installed under watches')
+          if ((current().watchableStore?.counts.watchers ?? 0) > 0) coverage.note('snapshot installed under watches')
         }
         if (!strikes(faults.crashAtName, 'crash while names change')) return
         const life = current()
@@ -277,10 +282,14 @@ export class SimulatedMember {
       world.oracle.serves(port.store, seen, isAlone && hasWaited && this.#servedAs === port.memberId)
       this.#servedAs = port.memberId
     }
-    const hub = (life.hub = new WatchHub(port, clock))
-    const watch = { hub, electionMs: ELECTION_MS, random: world.random.next, outboxBytes: OUTBOX_BYTES }
+    const watchableStore = (life.watchableStore = new WatchableStore(
+      port,
+      hastyClock(clock, world.random),
+      WATCH_LIMITS,
+    ))
+    const watch = { watchableStore, electionMs: ELECTION_MS, random: world.random.next, outboxBytes: OUTBOX_BYTES }
     port.onApplied(() => {
-      if (hub.counts.slowWatches > 0) world.coverage.note('watch behind or held up')
+      if (watchableStore.counts.slowWatchers > 0) world.coverage.note('unsynced watcher or victim')
     })
     life.services = etcdServices(port, { maxTxnOps: 128, clock, watch, sliceRows: RANGE_SLICE_ROWS })
   }
@@ -369,5 +378,16 @@ export class SimulatedMember {
   get isLeader(): boolean {
     const node = this.life?.lifecycle.running?.replica
     return node !== undefined && node.leader !== NOBODY && node.leader === node.memberId
+  }
+}
+
+/** Time stands still within a turn; with this one, work in slices is cut anywhere all the same. */
+function hastyClock(clock: Clock, random: World['random']): Clock {
+  let aheadMs = 0
+  return {
+    monotonicMs: () => clock.monotonicMs() + (random.chance(SLICE_OVER) ? (aheadMs += 10) : aheadMs),
+    wallMs: () => clock.wallMs(),
+    setTimer: (delayMs, fire) => clock.setTimer(delayMs, fire),
+    soon: (fire) => clock.soon(fire),
   }
 }

@@ -139,7 +139,9 @@ export class Disturber {
 
   #leaveBehind(): void {
     const { random, schedule, members, coverage, log } = this.#world
-    const followers = members.filter(({ isLeader, life }) => !isLeader && (life?.hub?.counts.watches ?? 0) > 0)
+    const followers = members.filter(
+      ({ isLeader, life }) => !isLeader && (life?.watchableStore?.counts.watchers ?? 0) > 0,
+    )
     const member = random.pick(followers)
     if (this.#leftBehind !== undefined || member === undefined) return
     coverage.note('member left behind')

@@ -35,7 +35,7 @@ const FACTS: MetricsFacts = {
   dbSizeInUseBytes: 2048,
   isDefragmenting: true,
   alarms: [{ memberId: 'b', type: 'NOSPACE' }],
-  watch: { streams: 1, watches: 2, slowWatches: 3, events: 4 },
+  watch: { streams: 1, watchers: 2, slowWatchers: 3, events: 4 },
   peers: [{ id: 'b', sentBytes: 10, receivedBytes: 20, sendFailures: 30, roundTripSeconds: 0.5 }],
 }
 

@@ -6,7 +6,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { AdminStatus } from '../../../lib/admin-api.ts'
 import type { NodeObserver } from '../../node/observer.ts'
-import type { WatchCounts } from '../../node/watch/watch-hub.ts'
+import type { WatchCounts } from '../../node/watch/watchable-store.ts'
 import type { CallObserver, Method, RpcCode } from '../../grpc/service.ts'
 import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION, VERSION } from '../../version.ts'
 
@@ -148,11 +148,11 @@ const STATUS_GAUGES: readonly Row[] = [
     (_, facts) => Number(facts?.isDefragmenting ?? false),
   ],
   ['etcd_debugging_mvcc_watch_stream_total', 'Watch streams that are open.', (_, facts) => facts?.watch?.streams ?? 0],
-  ['etcd_debugging_mvcc_watcher_total', 'Watches that are open.', (_, facts) => facts?.watch?.watches ?? 0],
+  ['etcd_debugging_mvcc_watcher_total', 'Watches that are open.', (_, facts) => facts?.watch?.watchers ?? 0],
   [
     'etcd_debugging_mvcc_slow_watcher_total',
     'Watches that do not keep up with the store.',
-    (_, facts) => facts?.watch?.slowWatches ?? 0,
+    (_, facts) => facts?.watch?.slowWatchers ?? 0,
   ],
   [
     'etcd_debugging_mvcc_events_total',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deleteRange, put } from '../../mvcc/testing/requests.ts'
-import { HubRig, settled } from '../../node/testing/hub-rig.ts'
+import { WatchableStoreRig, settled } from '../../node/testing/watchable-store-rig.ts'
 import { Lines, type Turn } from './lines.ts'
 import { wrongWithLines } from './testing/lines-property.ts'
 
@@ -13,8 +13,8 @@ test('a turn comes when nothing stands before, and not earlier, whatever happens
 })
 
 test('whoever comes and whoever goes costs the same, however long the line is', async () => {
-  const rig = new HubRig()
-  const lines = new Lines({ node: rig, hub: rig.hub, clock: rig.clock })
+  const rig = new WatchableStoreRig()
+  const lines = new Lines({ node: rig, watchableStore: rig.watchableStore, clock: rig.clock })
   let rows = 0
   const scan = rig.store.buffer.scan.bind(rig.store.buffer)
   rig.store.buffer.scan = function* (...args) {
@@ -41,9 +41,9 @@ test('whoever comes and whoever goes costs the same, however long the line is', 
 })
 
 test('a line that takes more than there is room for is refused to all who wait in it, and then to nobody', async () => {
-  const rig = new HubRig()
+  const rig = new WatchableStoreRig()
   const limits = { sizeBytes: 1000, sliceRows: 500 }
-  const lines = new Lines({ node: rig, hub: rig.hub, clock: rig.clock, limits })
+  const lines = new Lines({ node: rig, watchableStore: rig.watchableStore, clock: rig.clock, limits })
   put(rig.store, 'l/a')
   put(rig.store, 'l/b')
   let turn: Turn | undefined

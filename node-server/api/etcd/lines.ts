@@ -1,6 +1,6 @@
 /**
  * The lines that somebody stands in, or looks at, through this member: the keys below a prefix by when they were created.
- * Each is read from the store once and then kept by one watch on the prefix, so that a change costs the logarithm of the
+ * Each is read from the store once and then kept by one watcher of the prefix, so that a change costs the logarithm of the
  * line, and wakes nobody but those whose turn it has become and those who look at that very key.
  *
  * Invariants
@@ -16,13 +16,14 @@ import { bytesOfText, textOfBytes } from '../../mvcc/byte-text.ts'
 import { readCurrent, type IndexedKey } from '../../mvcc/read.ts'
 import { sliceCurrent } from '../../mvcc/slices.ts'
 import type { NodePort } from '../../node/ports.ts'
-import type { WatchHub } from '../../node/watch/watch-hub.ts'
-import type { Watch, WatchOutlet } from '../../node/watch/watch.ts'
+import type { EventList } from '../../node/watch/event-list.ts'
+import type { WatchableStore } from '../../node/watch/watchable-store.ts'
+import type { Watcher, WatchOutlet } from '../../node/watch/watcher.ts'
 import { Event, Event_EventType as EventType, KeyValue } from '../../proto/generated/etcd/kv.ts'
 
 export interface LineParts {
   readonly node: Pick<NodePort, 'store'>
-  readonly hub: WatchHub
+  readonly watchableStore: WatchableStore
   readonly clock: Clock
   readonly limits?: LineLimits
 }
@@ -96,7 +97,7 @@ export class Line implements WatchOutlet {
   readonly #waiting = byRevision<Set<(turn: Turn) => void>>()
   /** By the key that they look at; those at the empty one look at all. */
   readonly #looking = new Map<string, Set<() => void>>()
-  #watch: Watch | undefined
+  #watcher: Watcher | undefined
   #through = 0
   #isRead = false
   #sizeBytes = 0
@@ -109,7 +110,7 @@ export class Line implements WatchOutlet {
     this.#end = endOfLine(prefix)
   }
 
-  /** There is no room for the line, or for its watch: nobody gets a turn in it. */
+  /** There is no room for the line, or for its watcher: nobody gets a turn in it. */
   get isTooMuch(): boolean {
     return this.#isTooMuch
   }
@@ -154,11 +155,12 @@ export class Line implements WatchOutlet {
 
   /** Resolves with `turn` once the line has everything that is in the store at that time. */
   async known(signal: AbortSignal): Promise<Turn> {
-    const { clock, hub } = this.#parts
+    const { clock, watchableStore } = this.#parts
     for (;;) {
       if (this.#isTooMuch) return 'too-many'
       if (signal.aborted) return 'aborted'
-      if (this.#isRead && this.#watch?.state === 'keeps-up' && hub.progressRevision !== undefined) return 'turn'
+      const isSynced = this.#watcher?.state === 'synced' && watchableStore.progressRevision !== undefined
+      if (this.#isRead && isSynced) return 'turn'
       await new Promise<void>((resolve) => clock.soon(resolve))
     }
   }
@@ -204,10 +206,10 @@ export class Line implements WatchOutlet {
 
   /** For {@link Lines}: nothing happens when it has begun. */
   begin(): void {
-    if (this.#watch !== undefined || this.#isTooMuch) return
-    const { node, hub } = this.#parts
+    if (this.#watcher !== undefined || this.#isTooMuch) return
+    const { node, watchableStore } = this.#parts
     const [start, end] = [textOfBytes(this.#prefix), textOfBytes(this.#end)]
-    this.#watch = hub.add({
+    this.#watcher = watchableStore.add({
       id: 0n,
       keys: { kind: 'range', start, end },
       startRevision: 0,
@@ -216,21 +218,21 @@ export class Line implements WatchOutlet {
       isWithPrevious: false,
       outlet: this,
     })
-    if (this.#watch === undefined) return this.#giveUp()
+    if (this.#watcher === undefined) return this.#giveUp()
     this.#through = node.store.revision
     this.#readFrom(this.#prefix)
   }
 
   /** For {@link Lines}. */
   end(): void {
-    if (this.#watch !== undefined) this.#parts.hub.remove(this.#watch)
-    this.#watch = undefined
+    if (this.#watcher !== undefined) this.#parts.watchableStore.remove(this.#watcher)
+    this.#watcher = undefined
     this.#forget()
   }
 
-  deliver(_watch: Watch, events: readonly Buffer[], revision: number): void {
+  deliver(_watcher: Watcher, events: EventList, revision: number): void {
     const changed = new Set<string>()
-    for (const bytes of events) {
+    for (const bytes of events.all()) {
       const { type, kv } = Event.decode(bytes)
       if (kv === undefined) continue
       const { key, createRevision, modRevision } = KeyValue.decode(kv)
@@ -244,9 +246,9 @@ export class Line implements WatchOutlet {
     this.#wake(changed)
   }
 
-  /** What happened in between is compacted: the line is read anew. The hub is not to be asked before it has said this. */
+  /** What happened in between is compacted: the line is read anew. The store is not to be asked before it has said this. */
   compacted(): void {
-    this.#watch = undefined
+    this.#watcher = undefined
     this.#forget()
     this.#parts.clock.soon(() => {
       if (this.users > 0) this.begin()
@@ -258,10 +260,10 @@ export class Line implements WatchOutlet {
     const { found, next } = sliceCurrent(node.store, { start, end: this.#end }, limits.sliceRows)
     for (const { key, record } of found) this.#add(textOfBytes(key), record.createRevision)
     if (this.#isTooMuch) return
-    const watch = this.#watch
+    const watcher = this.#watcher
     if (next !== undefined) {
       clock.soon(() => {
-        if (watch !== undefined && this.#watch === watch) this.#readFrom(next)
+        if (watcher !== undefined && this.#watcher === watcher) this.#readFrom(next)
       })
       return
     }

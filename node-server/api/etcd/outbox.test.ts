@@ -1,25 +1,32 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Outbox, OUTBOX_BYTES } from './outbox.ts'
+import type { ResponseParts } from '../../grpc/service.ts'
+import { WATCH } from '../../limits.ts'
+import { Outbox, OutboxTotal } from './outbox.ts'
 
+const OUTBOX_BYTES = WATCH.outboxSizeBytes
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** A client that takes a response whenever `take` is called. */
 class Client {
-  readonly taken: Uint8Array[] = []
+  /** Each time, as one text. */
+  readonly taken: string[] = []
   rooms = 0
   isGone = false
   #answer: ((isOpen: boolean) => void) | undefined
   readonly outbox: Outbox
 
-  constructor() {
-    const send = (response: Uint8Array): Promise<boolean> => {
-      this.taken.push(response)
+  constructor(total = new OutboxTotal(WATCH.outboxesSizeBytes)) {
+    const sendAll = (responses: readonly ResponseParts[]): Promise<boolean> => {
+      this.taken.push(responses.map((parts) => Buffer.concat(parts).toString()).join())
       return new Promise((resolve) => (this.#answer = resolve))
     }
+    const send = (): Promise<boolean> => assert.fail('responses are sent together')
     const requests = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => undefined) }) }
     this.outbox = new Outbox(
-      { send, requests },
+      { send, sendAll, requests },
+      OUTBOX_BYTES,
+      total,
       () => (this.rooms += 1),
       () => (this.isGone = true),
     )
@@ -31,22 +38,23 @@ class Client {
   }
 }
 
-test('responses go out one by one, in order', async () => {
+test('responses go out in order, those that came while the client took others all at once', async () => {
   const client = new Client()
-  const responses = [Buffer.from('1'), Buffer.from('2'), Buffer.from('3')]
-  for (const response of responses) client.outbox.push(response)
-  assert.equal(client.taken.length, 1)
+  for (const text of ['1', '2', '3']) client.outbox.push([Buffer.from(text), Buffer.from('.')])
+  assert.deepEqual(client.taken, ['1.'])
   await client.take()
+  client.outbox.push([Buffer.from('4')])
+  assert.deepEqual(client.taken, ['1.', '2.,3.'])
   await client.take()
-  assert.deepEqual(client.taken, responses)
+  assert.deepEqual(client.taken, ['1.', '2.,3.', '4'])
 })
 
 test('there is no room from its size on, and room is told once the client has read below it', async () => {
   const client = new Client()
   const half = Buffer.alloc(OUTBOX_BYTES / 2)
-  client.outbox.push(half)
+  client.outbox.push([half])
   assert.equal(client.outbox.hasRoom, true)
-  client.outbox.push(half)
+  client.outbox.push([half])
   assert.equal(client.outbox.hasRoom, false)
   let hasWaited = false
   const waiting = client.outbox.whenRoom().then(() => (hasWaited = true))
@@ -56,22 +64,40 @@ test('there is no room from its size on, and room is told once the client has re
   await waiting
   assert.deepEqual([hasWaited, client.rooms, client.outbox.hasRoom], [true, 1, true])
   await client.take()
-  assert.equal(client.rooms, 1)
+  assert.equal(client.rooms, 2)
 })
 
 test('responses without a byte take room, too', () => {
   const client = new Client()
-  for (let i = 0; i < OUTBOX_BYTES / 256; i++) client.outbox.push(Buffer.alloc(0))
+  for (let i = 0; i < OUTBOX_BYTES / 256; i++) client.outbox.push([Buffer.alloc(0)])
   assert.equal(client.outbox.hasRoom, false)
 })
 
 test('when the client is gone what waits is dropped, and nobody waits for room', async () => {
   const client = new Client()
-  for (let i = 0; i < 3; i++) client.outbox.push(Buffer.alloc(OUTBOX_BYTES))
+  for (let i = 0; i < 3; i++) client.outbox.push([Buffer.alloc(OUTBOX_BYTES)])
   const waiting = client.outbox.whenRoom()
   await client.take(false)
   await waiting
-  client.outbox.push(Buffer.from('late'))
+  client.outbox.push([Buffer.from('late')])
   await nextTurn()
   assert.deepEqual([client.taken.length, client.isGone, client.rooms], [1, true, 0])
+})
+
+test('the less is left for all of them the less each may have; one that has nothing always gets on', async () => {
+  const total = new OutboxTotal(64 * 1024)
+  const [silent, reader] = [new Client(total), new Client(total)]
+  while (silent.outbox.hasRoom) silent.outbox.push([Buffer.alloc(1000)])
+  const ofAll = total.bytes
+  assert.ok(ofAll < total.maxBytes / 8, `${ofAll} bytes`)
+  reader.outbox.push([Buffer.alloc(3000)])
+  assert.equal(reader.outbox.hasRoom, true)
+  const others = Array.from({ length: 100 }, () => new Client(total))
+  for (const { outbox } of others) while (outbox.hasRoom) outbox.push([Buffer.alloc(1000)])
+  assert.ok(total.bytes < total.maxBytes + 100 * 1256)
+  assert.equal(reader.outbox.hasRoom, false)
+  await reader.take()
+  assert.deepEqual([reader.outbox.hasRoom, reader.rooms], [true, 1])
+  for (const { outbox } of [silent, reader, ...others]) outbox.close()
+  assert.equal(total.bytes, 0)
 })

@@ -2,40 +2,55 @@
  * Responses of one stream on their way to a client that reads as fast as it likes. Whoever fills it asks `hasRoom` first;
  * what may be waiting is bounded by that, and one response more.
  */
-import type { RpcStream } from '../../grpc/service.ts'
+import type { ResponseParts, RpcStream } from '../../grpc/service.ts'
+import { OUTBOX_SHARE } from '../../limits.ts'
 
-/** What may wait for a client: enough for a fast one not to be slowed down, little enough for thousands of slow ones. */
-export const OUTBOX_BYTES = 256 * 1024
 /** What a response costs beside its bytes, about: a stream of tiny ones is bounded, too. */
 const RESPONSE_OVERHEAD_BYTES = 256
+
+/** Of all streams together. */
+export class OutboxTotal {
+  readonly maxBytes: number
+  bytes = 0
+
+  constructor(maxBytes: number) {
+    this.maxBytes = maxBytes
+  }
+}
 
 export class Outbox {
   readonly #stream: RpcStream
   readonly #maxBytes: number
+  readonly #total: OutboxTotal
   readonly #onRoom: () => void
   readonly #onGone: () => void
-  #waiting: Uint8Array[] = []
+  #waiting: ResponseParts[] = []
   #waitingBytes = 0
   #isSending = false
   #isClosed = false
   #roomWaiters: (() => void)[] = []
 
-  /** `onRoom` is called whenever there is room again, `onGone` when nothing reaches the client any more. */
-  constructor(stream: RpcStream, onRoom: () => void, onGone: () => void, maxBytes = OUTBOX_BYTES) {
+  /** `onRoom` is called whenever the client has taken something and there is room, `onGone` when nothing reaches it. */
+  constructor(stream: RpcStream, maxBytes: number, total: OutboxTotal, onRoom: () => void, onGone: () => void) {
     this.#stream = stream
     this.#maxBytes = maxBytes
+    this.#total = total
     this.#onRoom = onRoom
     this.#onGone = onGone
   }
 
   get hasRoom(): boolean {
-    return this.#waitingBytes < this.#maxBytes
+    const { maxBytes, bytes } = this.#total
+    const mine = this.#waitingBytes
+    return mine === 0 || mine < Math.min(this.#maxBytes, (maxBytes - bytes) * OUTBOX_SHARE)
   }
 
-  push(response: Uint8Array): void {
+  push(response: ResponseParts): void {
     if (this.#isClosed) return
     this.#waiting.push(response)
-    this.#waitingBytes += response.length + RESPONSE_OVERHEAD_BYTES
+    let sizeBytes = RESPONSE_OVERHEAD_BYTES
+    for (const { length } of response) sizeBytes += length
+    this.#count(sizeBytes)
     if (!this.#isSending) void this.#sendAll()
   }
 
@@ -47,34 +62,44 @@ export class Outbox {
 
   /** Drops what waits. */
   close(): void {
+    if (this.#isClosed) return
     this.#isClosed = true
     this.#waiting = []
+    this.#count(-this.#waitingBytes)
     this.#letWaitersGo()
   }
 
+  /** All that waits at once: what comes meanwhile waits until the stream takes more. */
   async #sendAll(): Promise<void> {
     this.#isSending = true
     while (this.#waiting.length > 0) {
       const batch = this.#waiting
+      const before = this.#waitingBytes
       this.#waiting = []
-      for (const response of batch) await this.#sendOne(response)
+      const isOpen = await this.#stream.sendAll(batch).catch(() => false)
+      if (!isOpen) this.#goneAway()
+      else this.#sent(before)
     }
     this.#isSending = false
   }
 
-  async #sendOne(response: Uint8Array): Promise<void> {
+  #sent(bytes: number): void {
     if (this.#isClosed) return
-    const isOpen = await this.#stream.send(response).catch(() => false)
-    const hadRoom = this.hasRoom
-    this.#waitingBytes -= response.length + RESPONSE_OVERHEAD_BYTES
+    this.#count(-bytes)
+    if (!this.hasRoom) return
+    this.#letWaitersGo()
+    this.#onRoom()
+  }
+
+  #count(bytes: number): void {
+    this.#waitingBytes += bytes
+    this.#total.bytes += bytes
+  }
+
+  #goneAway(): void {
     if (this.#isClosed) return
-    if (!isOpen) {
-      this.close()
-      this.#onGone()
-    } else if (!hadRoom && this.hasRoom) {
-      this.#letWaitersGo()
-      this.#onRoom()
-    }
+    this.close()
+    this.#onGone()
   }
 
   #letWaitersGo(): void {

@@ -4,7 +4,7 @@
  */
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
-import { WatchHub } from '../../node/watch/watch-hub.ts'
+import { WatchableStore } from '../../node/watch/watchable-store.ts'
 import { authService } from './auth.ts'
 import { clusterService } from './cluster.ts'
 import { electionService } from './election.ts'
@@ -29,11 +29,11 @@ export interface EtcdOptions extends KvOptions {
 export function etcdServices(node: NodePort, options: EtcdOptions): ServiceTable {
   const { electionMs } = { ...DEFAULT_WATCH_OPTIONS, ...options.watch }
   const monitor = new LeaderMonitor(node, options.clock, electionMs)
-  const hub = options.watch?.hub ?? new WatchHub(node, options.clock)
-  const lines = new Lines({ node, hub, clock: options.clock })
+  const watchableStore = options.watch?.watchableStore ?? new WatchableStore(node, options.clock)
+  const lines = new Lines({ node, watchableStore, clock: options.clock })
   const services = {
     ...kvService(node, monitor, options),
-    ...watchService(node, options.clock, { ...options.watch, hub }),
+    ...watchService(node, options.clock, { ...options.watch, watchableStore }),
     ...leaseService(node, monitor),
     ...lockService(node, lines),
     ...electionService(node, monitor, lines),

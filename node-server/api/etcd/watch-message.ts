@@ -1,9 +1,19 @@
-/** etcd's WatchResponse as bytes. Events in it are bytes already, and are spliced in. */
+/**
+ * etcd's WatchResponse in two parts, which follow one another on the wire: what is about one watch, and its events, which
+ * are encoded once for all watches that are told the same.
+ *
+ *   header (0a size …) ‖ watch_id (10 varint, unless it is 0) ‖ fragment (38 01, if it is one)  |  events (5a size …)*
+ */
 import { assert } from '../../../lib/assert.ts'
+import type { ResponseParts } from '../../grpc/service.ts'
 import { fieldSize, writeBytesField } from '../../mvcc/event-message.ts'
+import type { EventList } from '../../node/watch/event-list.ts'
 import { WatchResponse, type ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
 
+const WIRE_WATCH_ID = 0x10
+const WIRE_FRAGMENT = 0x38
 const WIRE_EVENTS = 0x5a
+const MAX_VARINT_BYTES = 10
 
 interface ControlFields {
   readonly header: ResponseHeader
@@ -19,49 +29,69 @@ export function encodeControl(fields: ControlFields): Uint8Array {
   return WatchResponse.encode(WatchResponse.fromPartial(fields)).finish()
 }
 
+/** As the first field of a response. */
+export function encodeHeader(header: ResponseHeader): Uint8Array {
+  return WatchResponse.encode(WatchResponse.fromPartial({ header })).finish()
+}
+
 /**
  * One response, or several when it would reach `maxBytes`: then all but the last are marked as fragments, and each is below
- * `maxBytes` unless a single event is not.
+ * `maxBytes` unless a single event is not. `header` is from {@link encodeHeader}.
  */
 export function encodeEvents(
-  header: ResponseHeader,
+  header: Uint8Array,
   watchId: bigint,
-  events: readonly Buffer[],
+  events: EventList,
   maxBytes = Infinity,
-): readonly Uint8Array[] {
-  const whole = encodeHead(header, watchId, false)
-  if (whole.length + fieldsSize(events) < maxBytes || events.length < 2) return [join(whole, events)]
+): readonly ResponseParts[] {
+  const head = encodeHead(header, watchId, false)
+  const whole = events.encodedBy(encodeFields)
+  if (head.length + whole.length < maxBytes || events.length < 2) return [[head, whole]]
   const fragmentHead = encodeHead(header, watchId, true)
-  const responses: Uint8Array[] = []
-  let from = 0
-  let sizeBytes = fragmentHead.length
-  for (const [position, event] of events.entries()) {
-    if (position > from && sizeBytes + fieldSize(event) >= maxBytes) {
-      responses.push(join(fragmentHead, events.slice(from, position)))
-      from = position
-      sizeBytes = fragmentHead.length
+  const responses: ResponseParts[] = []
+  let first = 0
+  let end = 0
+  for (const event of events.all()) {
+    const sizeBytes = fieldSize(event)
+    if (end > first && fragmentHead.length + end - first + sizeBytes >= maxBytes) {
+      responses.push([fragmentHead, whole.subarray(first, end)])
+      first = end
     }
-    sizeBytes += fieldSize(event)
+    end += sizeBytes
   }
-  return [...responses, join(whole, events.slice(from))]
+  return [...responses, [head, whole.subarray(first)]]
 }
 
-function encodeHead(header: ResponseHeader, watchId: bigint, fragment: boolean): Uint8Array {
-  return WatchResponse.encode(WatchResponse.fromPartial({ header, watchId, fragment })).finish()
+function encodeHead(header: Uint8Array, watchId: bigint, isFragment: boolean): Uint8Array {
+  const bytes = Buffer.allocUnsafe(header.length + 1 + MAX_VARINT_BYTES + 2)
+  bytes.set(header)
+  let offset = header.length
+  if (watchId !== 0n) {
+    bytes[offset++] = WIRE_WATCH_ID
+    offset = writeVarint(bytes, offset, watchId)
+  }
+  if (isFragment) {
+    bytes[offset++] = WIRE_FRAGMENT
+    bytes[offset++] = 1
+  }
+  return bytes.subarray(0, offset)
 }
 
-function fieldsSize(events: readonly Buffer[]): number {
+/** Returns the offset after it. */
+function writeVarint(bytes: Buffer, from: number, value: bigint): number {
+  let offset = from
+  let rest = BigInt.asUintN(64, value)
+  for (; rest > 0x7fn; rest >>= 7n) bytes[offset++] = Number(rest & 0x7fn) | 0x80
+  bytes[offset++] = Number(rest)
+  return offset
+}
+
+function encodeFields(events: readonly Buffer[]): Uint8Array {
   let sizeBytes = 0
   for (const event of events) sizeBytes += fieldSize(event)
-  return sizeBytes
-}
-
-/** Events have the highest field number: they come last. */
-function join(head: Uint8Array, events: readonly Buffer[]): Uint8Array {
-  const bytes = Buffer.allocUnsafe(head.length + fieldsSize(events))
-  bytes.set(head)
-  let offset = head.length
+  const bytes = Buffer.allocUnsafe(sizeBytes)
+  let offset = 0
   for (const event of events) offset = writeBytesField(bytes, offset, WIRE_EVENTS, event)
-  assert(offset === bytes.length, 'the size was computed as the bytes are written')
+  assert(offset === sizeBytes, 'the size was computed as the bytes are written')
   return bytes
 }

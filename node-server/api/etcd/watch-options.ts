@@ -1,6 +1,6 @@
 /** How the Watch service runs; main fills it from the flags. */
-import { OUTBOX_BYTES } from './outbox.ts'
-import type { WatchHub } from '../../node/watch/watch-hub.ts'
+import { WATCH } from '../../limits.ts'
+import type { WatchableStore } from '../../node/watch/watchable-store.ts'
 
 export interface WatchOptions {
   /** Between two answers to a watch with progress_notify that nothing happens to; less than 100 ms counts as 100 ms. */
@@ -11,12 +11,13 @@ export interface WatchOptions {
   readonly electionMs: number
   /** Watches on one stream at once; etcd knows no limit. */
   readonly maxWatchesPerStream: number
-  /** What may wait for the client of a stream; see outbox.ts. */
+  /** What may wait for the client of a stream, and for all of them; see outbox.ts. */
   readonly outboxBytes: number
+  readonly outboxesBytes: number
   /** In [0, 1): spreads the progress notifications of streams that began together. */
   readonly random: () => number
   /** Shared with what reads its counts; without it the service makes its own. */
-  readonly hub: WatchHub | undefined
+  readonly watchableStore: WatchableStore | undefined
 }
 
 export const DEFAULT_WATCH_OPTIONS: WatchOptions = {
@@ -24,7 +25,8 @@ export const DEFAULT_WATCH_OPTIONS: WatchOptions = {
   maxRequestBytes: 1.5 * 1024 * 1024,
   electionMs: 1000,
   maxWatchesPerStream: 100_000,
-  outboxBytes: OUTBOX_BYTES,
+  outboxBytes: WATCH.outboxSizeBytes,
+  outboxesBytes: WATCH.outboxesSizeBytes,
   random: Math.random,
-  hub: undefined,
+  watchableStore: undefined,
 }

@@ -4,30 +4,35 @@ import { unreachable } from '../../../lib/assert.ts'
 import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
 import { textOfBytes } from '../../mvcc/byte-text.ts'
 import type { NodePort } from '../../node/ports.ts'
-import type { WatchHub } from '../../node/watch/watch-hub.ts'
-import type { WatchedKeys } from '../../node/watch/watch-index.ts'
-import type { Watch, WatchOutlet } from '../../node/watch/watch.ts'
+import type { WatchableStore } from '../../node/watch/watchable-store.ts'
+import type { WatchedKeys } from '../../node/watch/watcher-group.ts'
+import type { EventList } from '../../node/watch/event-list.ts'
+import type { Watcher, WatchOutlet } from '../../node/watch/watcher.ts'
 import {
   WatchCreateRequest_FilterType as FilterType,
   WatchRequest,
-  type ResponseHeader,
   type WatchCreateRequest,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
 import { decode, MALFORMED_ON_STREAM } from './method.ts'
-import { Outbox } from './outbox.ts'
+import { Outbox, type OutboxTotal } from './outbox.ts'
+import { headerAt, type HeaderBytes } from './watch-header.ts'
 import { encodeControl, encodeEvents } from './watch-message.ts'
 import type { WatchOptions } from './watch-options.ts'
 
 export interface WatchStreamParts {
   readonly node: NodePort
-  readonly hub: WatchHub
+  readonly watchableStore: WatchableStore
   readonly clock: Clock
   readonly options: WatchOptions
+  readonly headers: HeaderBytes
+  readonly outboxes: OutboxTotal
 }
 
 /** In responses that are not about one watch. */
 const NO_WATCH = -1n
+/** Requests that came together are taken for so long; those that are left come after other work. */
+const TURN_MS = 5
 const MIN_PROGRESS_INTERVAL_MS = 100
 /** Of the interval, as in etcd. */
 const PROGRESS_JITTER = 0.1
@@ -35,7 +40,7 @@ const PROGRESS_JITTER = 0.1
 const GRPC_OVERHEAD_BYTES = 512 * 1024
 
 interface OpenWatch {
-  readonly watch: Watch
+  readonly watcher: Watcher
   readonly isFragmented: boolean
   readonly notifiesProgress: boolean
   /** Nothing was sent since the last round of notifications. */
@@ -50,6 +55,7 @@ export class WatchStream implements WatchOutlet {
   /** Those that a compaction has ended stay until the client cancels them, as in etcd: their IDs are taken. */
   readonly #watches = new Map<bigint, OpenWatch>()
   #nextId = 0n
+  #toldRevision = 0
   #isClosed = false
   #progressTimer: Timer | undefined
   /** Called when nothing reaches the client any more. */
@@ -58,12 +64,13 @@ export class WatchStream implements WatchOutlet {
   constructor(parts: WatchStreamParts, stream: RpcStream) {
     this.#parts = parts
     this.#stream = stream
-    this.#uncount = parts.hub.countStream()
+    this.#uncount = parts.watchableStore.countStream()
     this.#outbox = new Outbox(
       stream,
-      () => parts.hub.resume(this),
-      () => this.onGone(),
       parts.options.outboxBytes,
+      parts.outboxes,
+      () => parts.watchableStore.resume(this),
+      () => this.onGone(),
     )
   }
 
@@ -71,26 +78,32 @@ export class WatchStream implements WatchOutlet {
     return this.#outbox.hasRoom
   }
 
-  deliver(watch: Watch, events: readonly Buffer[], revision: number): void {
-    const open = this.#watches.get(watch.id)
+  deliver(watcher: Watcher, events: EventList, revision: number): void {
+    const open = this.#watches.get(watcher.id)
     if (open === undefined) return
     open.isProgressDue = false
     const { maxRequestBytes } = this.#parts.options
     const maxBytes = open.isFragmented ? maxRequestBytes + GRPC_OVERHEAD_BYTES : Infinity
-    const header = this.#header(revision)
-    for (const response of encodeEvents(header, watch.id, events, maxBytes)) this.#outbox.push(response)
+    const header = this.#parts.headers.at(this.#noEarlier(revision))
+    for (const response of encodeEvents(header, watcher.id, events, maxBytes)) this.#outbox.push(response)
   }
 
   /** The header's revision is 0, as etcd sends it. */
-  compacted(watch: Watch, compactRevision: number): void {
-    const header = this.#header(0)
-    this.#tell({ header, watchId: watch.id, canceled: true, compactRevision: BigInt(compactRevision) })
+  compacted(watcher: Watcher, compactRevision: number): void {
+    const header = headerAt(this.#parts.node, 0)
+    this.#tell({ header, watchId: watcher.id, canceled: true, compactRevision: BigInt(compactRevision) })
   }
 
   /** Ends when the client has said all that it will; with a status when the stream must end. */
   async readRequests(): Promise<RpcStatus | undefined> {
+    const { clock } = this.#parts
+    let turnMs = clock.monotonicMs()
     for await (const bytes of this.#stream.requests) {
       if (this.#isClosed) return undefined
+      if (clock.monotonicMs() - turnMs >= TURN_MS) {
+        await new Promise<void>((resolve) => clock.soon(resolve))
+        turnMs = clock.monotonicMs()
+      }
       const request = decode(WatchRequest, bytes)
       if (!request.ok) return MALFORMED_ON_STREAM
       this.#handle(request.value)
@@ -103,7 +116,7 @@ export class WatchStream implements WatchOutlet {
     this.#isClosed = true
     this.#progressTimer?.cancel()
     this.#outbox.close()
-    for (const { watch } of this.#watches.values()) this.#parts.hub.remove(watch)
+    for (const { watcher } of this.#watches.values()) this.#parts.watchableStore.remove(watcher)
     this.#watches.clear()
     this.#uncount()
   }
@@ -130,11 +143,11 @@ export class WatchStream implements WatchOutlet {
     if (request.watchId !== 0n && this.#watches.has(request.watchId)) {
       return this.#refuse('mvcc: duplicate watch ID provided on the WatchStream')
     }
-    const { hub, options } = this.#parts
+    const { watchableStore, options } = this.#parts
     if (this.#watches.size >= options.maxWatchesPerStream) {
       return this.#refuse(`etcdserver: too many watches on one stream: at most ${options.maxWatchesPerStream}`)
     }
-    const watch = hub.add({
+    const watcher = watchableStore.add({
       id: request.watchId === 0n ? this.#freeId() : request.watchId,
       keys,
       startRevision: Number(request.startRevision),
@@ -143,16 +156,16 @@ export class WatchStream implements WatchOutlet {
       isWithPrevious: request.prevKv,
       outlet: this,
     })
-    if (watch === undefined) return this.#refuse('etcdserver: too many watches on this member')
+    if (watcher === undefined) return this.#refuse('etcdserver: too many watches on this member')
     const notifiesProgress = request.progressNotify
-    this.#watches.set(watch.id, {
-      watch,
+    this.#watches.set(watcher.id, {
+      watcher,
       isFragmented: request.fragment,
       notifiesProgress,
       isProgressDue: notifiesProgress,
     })
     if (notifiesProgress && this.#progressTimer === undefined) this.#waitForProgress()
-    this.#tell({ watchId: watch.id, created: true })
+    this.#tell({ watchId: watcher.id, created: true })
   }
 
   #refuse(cancelReason: string): void {
@@ -167,14 +180,14 @@ export class WatchStream implements WatchOutlet {
   #cancel(watchId: bigint): void {
     const open = this.#watches.get(watchId)
     if (open === undefined) return
-    this.#parts.hub.remove(open.watch)
+    this.#parts.watchableStore.remove(open.watcher)
     this.#watches.delete(watchId)
     this.#tell({ watchId, canceled: true })
   }
 
   /** One answer for all watches of the stream, and none unless each has been given everything, or has been cancelled. */
   #answerProgress(): void {
-    const revision = this.#parts.hub.progressRevision
+    const revision = this.#parts.watchableStore.progressRevision
     if (revision === undefined || this.#watches.size === 0 || !this.hasRoom) return
     for (const open of this.#watches.values()) if (!isUpTo(open, revision)) return
     this.#tellProgress(NO_WATCH, revision)
@@ -191,7 +204,7 @@ export class WatchStream implements WatchOutlet {
   }
 
   #notifyProgress(): void {
-    const revision = this.#parts.hub.progressRevision
+    const revision = this.#parts.watchableStore.progressRevision
     for (const [id, open] of this.#watches) {
       if (!open.notifiesProgress) continue
       const isAsked = open.isProgressDue && revision !== undefined && this.hasRoom
@@ -201,26 +214,23 @@ export class WatchStream implements WatchOutlet {
   }
 
   #tellProgress(watchId: bigint, revision: number): void {
-    this.#tell({ header: this.#header(revision), watchId })
+    this.#tell({ header: headerAt(this.#parts.node, revision), watchId })
+  }
+
+  /** Headers of one stream never go back, though one of its watches may be told of what is long past. */
+  #noEarlier(revision: number): number {
+    return (this.#toldRevision = Math.max(this.#toldRevision, revision))
   }
 
   #tell(fields: Partial<Parameters<typeof encodeControl>[0]> & { readonly watchId: bigint }): void {
-    this.#outbox.push(encodeControl({ header: this.#header(this.#parts.node.store.revision), ...fields }))
-  }
-
-  #header(revision: number): ResponseHeader {
     const { node } = this.#parts
-    return {
-      clusterId: node.clusterId,
-      memberId: node.memberId,
-      revision: BigInt(revision),
-      raftTerm: BigInt(node.status().term),
-    }
+    const header = fields.header ?? headerAt(node, this.#noEarlier(node.store.revision))
+    this.#outbox.push([encodeControl({ ...fields, header })])
   }
 }
 
-function isUpTo({ watch }: OpenWatch, revision: number): boolean {
-  return watch.state === 'keeps-up' && watch.startRevision <= revision
+function isUpTo({ watcher }: OpenWatch, revision: number): boolean {
+  return watcher.state === 'synced' && watcher.startRevision <= revision
 }
 
 /** As etcd reads (key, range_end). Undefined: no key can be in it. */

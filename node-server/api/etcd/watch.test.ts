@@ -109,6 +109,15 @@ test('a start in the past gives what was then, a start in the future nothing bef
   assert.deepEqual(lines, ['@5 #0 put(a=4)', '@6 #0 put(a=5)', '@6 #1 put(a=5)'])
 })
 
+test('headers do not go back while a watch reads on from the past in several pages', async () => {
+  const client = watching()
+  const value = 'v'.repeat(100_000)
+  for (let i = 0; i < 4; i++) await write('a', value) // 2, 3, 4, 5
+  client.create({ key: 'a', startRevision: 2 })
+  const two = '@5 #0 put(a=100000) put(a=100000)'
+  assert.deepEqual(await client.next(3), ['@5 #0 created', two, two])
+})
+
 test('a compacted start ends with the compacted revision; its ID stays in use until the client cancels it', async () => {
   const client = watching()
   for (const value of ['1', '2', '3']) await write('a', value) // 2, 3, 4

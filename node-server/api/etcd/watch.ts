@@ -6,16 +6,20 @@
 import type { Clock } from '../../../lib/clock.ts'
 import type { CallContext, RpcStatus, ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
-import { WatchHub } from '../../node/watch/watch-hub.ts'
+import { WatchableStore } from '../../node/watch/watchable-store.ts'
 import { statusOf } from './errors.ts'
 import { LeaderMonitor } from './leader-monitor.ts'
 import { refusal } from './method.ts'
+import { OutboxTotal } from './outbox.ts'
+import { HeaderBytes } from './watch-header.ts'
 import { DEFAULT_WATCH_OPTIONS, type WatchOptions } from './watch-options.ts'
 import { WatchStream } from './watch-stream.ts'
 
 export function watchService(node: NodePort, clock: Clock, given: Partial<WatchOptions>): ServiceTable {
   const options = { ...DEFAULT_WATCH_OPTIONS, ...given }
-  const hub = options.hub ?? new WatchHub(node, clock)
+  const watchableStore = options.watchableStore ?? new WatchableStore(node, clock)
+  const headers = new HeaderBytes(node)
+  const outboxes = new OutboxTotal(options.outboxesBytes)
   const monitor = new LeaderMonitor(node, clock, options.electionMs)
   return {
     '/etcdserverpb.Watch/Watch': {
@@ -24,7 +28,7 @@ export function watchService(node: NodePort, clock: Clock, given: Partial<WatchO
         const refused = refusal(node, context)
         if (refused !== undefined) return refused
         const isLeaderRequired = context.metadata('hasleader') === 'true'
-        const watches = new WatchStream({ node, hub, clock, options }, stream)
+        const watches = new WatchStream({ node, watchableStore, clock, options, headers, outboxes }, stream)
         return serve(watches, context, isLeaderRequired ? monitor : undefined)
       },
     },

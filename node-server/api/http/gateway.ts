@@ -9,15 +9,16 @@ import { performance } from 'node:perf_hooks'
 import type { ServerResponse } from 'node:http'
 import type { DescMessage } from '@bufbuild/protobuf'
 import { err, ok, type Result } from '../../../lib/result.ts'
-import type {
-  CallObserver,
-  Method,
-  RpcObserver,
-  RpcStatus,
-  RpcStream,
-  ServiceTable,
-  StreamHandler,
-  UnaryHandler,
+import {
+  sendingEach,
+  type CallObserver,
+  type Method,
+  type RpcObserver,
+  type RpcStatus,
+  type RpcStream,
+  type ServiceTable,
+  type StreamHandler,
+  type UnaryHandler,
 } from '../../grpc/service.ts'
 import { REGISTRY } from '../../proto/descriptors.ts'
 import { sendJson } from './answer.ts'
@@ -144,14 +145,12 @@ async function serveStream(
   requests: AsyncIterable<Uint8Array>,
   { observer }: GatewayOptions,
 ): Promise<RpcStatus | undefined> {
-  const stream: RpcStream = {
-    requests,
-    send: async (message) => {
-      if (call.signal.aborted) return false
-      observer.sentBytes(message.length)
-      return sendLine(response, { result: messageToJson(route.output, message) }, call.signal)
-    },
+  const send: RpcStream['send'] = async (message) => {
+    if (call.signal.aborted) return false
+    observer.sentBytes(message.length)
+    return sendLine(response, { result: messageToJson(route.output, message) }, call.signal)
   }
+  const stream: RpcStream = { requests, send, sendAll: sendingEach({ send }) }
   const handled = await handle(stream, call)
   const status = call.ended() ?? handled
   if (call.gone.aborted) return status

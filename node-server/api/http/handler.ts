@@ -12,7 +12,7 @@ import type { NodePort } from '../../node/ports.ts'
 import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION, VERSION } from '../../version.ts'
 import { admit, type AccessOptions } from './access.ts'
 import { sendJson, sendMethodNotAllowed, sendText } from './answer.ts'
-import { gateway, type Gateway, type GatewayOptions } from './gateway.ts'
+import type { Gateway, GatewayOptions } from './gateway.ts'
 import { healthRoutes, type HealthOptions, type HealthRoute } from './health.ts'
 import { sendVars } from './vars.ts'
 
@@ -34,7 +34,7 @@ export function httpHandler(node: NodePort, services: ServiceTable, options: Htt
     ['/debug/vars', async (_query, request, response) => sendVars(node, request, response)],
     ['/metrics', async (_query, _request, response) => sendMetrics(response, options)],
   ])
-  const api = options.isGatewayEnabled ? gateway(services, options) : undefined
+  const api = options.isGatewayEnabled ? gatewayWhenAsked(services, options) : undefined
   return (request, response) => {
     if (!admit(request, response, options)) return
     serve(request, response, routes, api).catch((error: unknown) => {
@@ -42,6 +42,15 @@ export function httpHandler(node: NodePort, services: ServiceTable, options: Htt
       if (response.headersSent) response.destroy()
       else sendText(response, 500, 'Internal Server Error\n')
     })
+  }
+}
+
+/** The descriptors of all messages are large: they are loaded for the first who asks, and most members are never asked. */
+function gatewayWhenAsked(services: ServiceTable, options: GatewayOptions): Gateway {
+  let loading: Promise<Gateway> | undefined
+  return async (path, exchange) => {
+    loading ??= import('./gateway.ts').then(({ gateway }) => gateway(services, options))
+    return (await loading)(path, exchange)
   }
 }
 

@@ -8,8 +8,8 @@ import { unreachable } from '../../../../lib/assert.ts'
 import { compactSlice, type CompactionCursor } from '../../../mvcc/compaction.ts'
 import { scanCurrent } from '../../../mvcc/read.ts'
 import { compactTo, deleteRange, opDelete, opPut, put, txn } from '../../../mvcc/testing/requests.ts'
-import { HubRig, settled } from '../../../node/testing/hub-rig.ts'
-import { DEFAULT_WATCH_LIMITS } from '../../../node/watch/watch-hub.ts'
+import { WatchableStoreRig, settled } from '../../../node/testing/watchable-store-rig.ts'
+import { WATCH } from '../../../limits.ts'
 import { Lines, type Turn } from '../lines.ts'
 
 const KEYS = ['l/a', 'l/b', 'l/c', 'l/d', 'l/e']
@@ -49,8 +49,13 @@ interface Looker {
 }
 
 class World {
-  readonly rig = new HubRig({ ...DEFAULT_WATCH_LIMITS, pageEvents: 2 })
-  readonly lines = new Lines({ node: this.rig, hub: this.rig.hub, clock: this.rig.clock, limits: ROOMY })
+  readonly rig = new WatchableStoreRig({ ...WATCH, pageEvents: 2 })
+  readonly lines = new Lines({
+    node: this.rig,
+    watchableStore: this.rig.watchableStore,
+    clock: this.rig.clock,
+    limits: ROOMY,
+  })
   readonly waiters: Waiter[] = []
   readonly lookers: Looker[] = []
   readonly asked: Promise<void>[] = []

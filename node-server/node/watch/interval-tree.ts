@@ -16,7 +16,7 @@ interface Node<Value> {
   highestEnd: string | undefined
 }
 
-export class RangeTree<Value> {
+export class IntervalTree<Value> {
   #root: Node<Value> | undefined
   #inserted = 0
 

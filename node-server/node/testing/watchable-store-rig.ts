@@ -1,33 +1,37 @@
-/** A hub over a store in memory, and outlets that take as much as a test lets them. */
+/** A watchable store over a store in memory, and outlets that take as much as a test lets them. */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../../lib/clock.ts'
 import { MemoryBackend, type MemoryFiles } from '../../mvcc/memory-backend.ts'
 import { Store } from '../../mvcc/store.ts'
+import { WATCH } from '../../limits.ts'
 import { Event, KeyValue } from '../../proto/generated/etcd/kv.ts'
-import { DEFAULT_WATCH_LIMITS, WatchHub } from '../watch/watch-hub.ts'
-import type { WatchedKeys } from '../watch/watch-index.ts'
-import type { Watch, WatchOutlet, WatchSpec } from '../watch/watch.ts'
+import type { EventList } from '../watch/event-list.ts'
+import { WatchableStore } from '../watch/watchable-store.ts'
+import type { WatchedKeys } from '../watch/watcher-group.ts'
+import type { Watcher, WatchOutlet, WatcherSpec } from '../watch/watcher.ts'
 
-/** Each look at it finds that the slice has used up its time, so that work is cut as finely as it can be. */
-function hurriedClock(): Clock {
+/** Goes on by so much with each look at it. */
+function clockOf(stepMs: number): Clock {
   let nowMs = 0
   return {
-    monotonicMs: () => (nowMs += 1000),
+    monotonicMs: () => (nowMs += stepMs),
     wallMs: () => 0,
     setTimer: () => ({ cancel: () => undefined }),
     soon: (fire) => void setImmediate(fire),
   }
 }
 
-export class HubRig {
+export class WatchableStoreRig {
   readonly #files: MemoryFiles = new Map()
   readonly #listeners = new Set<() => void>()
   store = new Store(new MemoryBackend({ files: this.#files }))
-  readonly clock = hurriedClock()
-  readonly hub: WatchHub
+  readonly clock: Clock
+  readonly watchableStore: WatchableStore
 
-  constructor(limits = DEFAULT_WATCH_LIMITS) {
-    this.hub = new WatchHub(this, this.clock, limits)
+  /** With `stepMs` each look at the clock finds that the slice is over, so that work is cut as finely as it can be. */
+  constructor(limits = WATCH, stepMs = 0) {
+    this.clock = clockOf(stepMs)
+    this.watchableStore = new WatchableStore(this, this.clock, limits)
   }
 
   onApplied(listener: () => void): () => void {
@@ -54,11 +58,11 @@ export class HubRig {
     await before.close()
   }
 
-  watch(outlet: WatchOutlet, keys: WatchedKeys, fields: Partial<WatchSpec> = {}): Watch {
+  watch(outlet: WatchOutlet, keys: WatchedKeys, fields: Partial<WatcherSpec> = {}): Watcher {
     const filters = { isWithoutPuts: false, isWithoutDeletes: false, isWithPrevious: false }
-    const watch = this.hub.add({ id: 0n, startRevision: 0, ...filters, keys, outlet, ...fields })
-    assert.ok(watch !== undefined)
-    return watch
+    const watcher = this.watchableStore.add({ id: 0n, startRevision: 0, ...filters, keys, outlet, ...fields })
+    assert.ok(watcher !== undefined)
+    return watcher
   }
 }
 
@@ -70,9 +74,11 @@ export async function settled(rounds = 50): Promise<void> {
 export class TestOutlet implements WatchOutlet {
   /** Deliveries that it still takes. */
   room = Infinity
-  /** `REVISION put|delete KEY=VALUE<PREVIOUS` of each watch. */
-  readonly seen = new Map<Watch, string[]>()
-  readonly compactRevisions = new Map<Watch, number>()
+  /** `REVISION put|delete KEY=VALUE<PREVIOUS` of each watcher. */
+  readonly seen = new Map<Watcher, string[]>()
+  /** The last that each watcher was given. */
+  readonly lists = new Map<Watcher, EventList>()
+  readonly compactRevisions = new Map<Watcher, number>()
   /** Of the last delivery. */
   revision = 0
 
@@ -80,22 +86,23 @@ export class TestOutlet implements WatchOutlet {
     return this.room > 0
   }
 
-  deliver(watch: Watch, events: readonly Buffer[], revision: number): void {
-    assert.ok(this.hasRoom && !this.compactRevisions.has(watch))
+  deliver(watcher: Watcher, events: EventList, revision: number): void {
+    assert.ok(this.hasRoom && !this.compactRevisions.has(watcher))
     this.room -= 1
     this.revision = revision
-    const seen = this.seen.get(watch) ?? []
-    seen.push(...events.map(describeEvent))
-    this.seen.set(watch, seen)
+    this.lists.set(watcher, events)
+    const seen = this.seen.get(watcher) ?? []
+    seen.push(...events.all().map(describeEvent))
+    this.seen.set(watcher, seen)
   }
 
-  compacted(watch: Watch, compactRevision: number): void {
-    assert.ok(!this.compactRevisions.has(watch))
-    this.compactRevisions.set(watch, compactRevision)
+  compacted(watcher: Watcher, compactRevision: number): void {
+    assert.ok(!this.compactRevisions.has(watcher))
+    this.compactRevisions.set(watcher, compactRevision)
   }
 
-  of(watch: Watch): readonly string[] {
-    return this.seen.get(watch) ?? []
+  of(watcher: Watcher): readonly string[] {
+    return this.seen.get(watcher) ?? []
   }
 }
 

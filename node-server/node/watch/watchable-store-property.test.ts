@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { unreachable } from '../../../lib/assert.ts'
+import { WATCH } from '../../limits.ts'
 import { compactSlice, type CompactionCursor } from '../../mvcc/compaction.ts'
 import { compactTo, deleteRange, opDelete, opPut, put, txn } from '../../mvcc/testing/requests.ts'
-import { HubRig, settled, TestOutlet } from '../testing/hub-rig.ts'
-import { DEFAULT_WATCH_LIMITS } from './watch-hub.ts'
-import type { WatchedKeys } from './watch-index.ts'
-import type { Watch } from './watch.ts'
+import { WatchableStoreRig, settled, TestOutlet } from '../testing/watchable-store-rig.ts'
+import type { WatchedKeys } from './watcher-group.ts'
+import type { Watcher } from './watcher.ts'
 
 /** What the naive model knows of a change: everything, for ever. */
 interface ModelEvent {
@@ -18,12 +18,12 @@ interface ModelEvent {
 }
 
 interface ModelWatch {
-  readonly watch: Watch
+  readonly watcher: Watcher
   readonly outlet: TestOutlet
   /** First revision that it wants. */
   readonly from: number
   /** It began where the store stood, its outlet always has room, and no snapshot comes: a compaction must not end it. */
-  readonly keepsUp: boolean
+  readonly isSynced: boolean
 }
 
 const KEYS = ['a', 'b', 'c', 'd']
@@ -59,12 +59,12 @@ const step = fc.oneof(
 type Step = (typeof step)['generate'] extends (...args: never) => { readonly value: infer Value } ? Value : never
 
 class World {
-  readonly rig = new HubRig({ ...DEFAULT_WATCH_LIMITS, pageEvents: 2 })
+  readonly rig = new WatchableStoreRig({ ...WATCH, pageEvents: 2, cohortWatchers: 3 }, 1000)
   readonly events: ModelEvent[] = []
   readonly live = new Map<string, string>()
   readonly free = new TestOutlet()
   readonly slow = new TestOutlet()
-  watches: ModelWatch[] = []
+  watchers: ModelWatch[] = []
   cursor: CompactionCursor | undefined
   isWithSnapshots = false
   values = 0
@@ -135,7 +135,7 @@ class World {
 
   resume(room: number): void {
     this.slow.room = room
-    if (room > 0) this.rig.hub.resume(this.slow)
+    if (room > 0) this.rig.watchableStore.resume(this.slow)
   }
 
   watch(step: Extract<Step, { kind: 'watch' }>): void {
@@ -146,57 +146,57 @@ class World {
     const { revision } = this.rig.store
     const startRevision = hasStart ? Math.max(1, revision + start) : 0
     const outlet = isSlow ? this.slow : this.free
-    const watch = this.rig.watch(outlet, keys, { ...fields, startRevision })
+    const watcher = this.rig.watch(outlet, keys, { ...fields, startRevision })
     const from = hasStart ? startRevision : revision + 1
-    this.watches.push({ watch, outlet, from, keepsUp: !isSlow && from > revision })
+    this.watchers.push({ watcher, outlet, from, isSynced: !isSlow && from > revision })
   }
 
   remove(which: number): void {
-    const index = which % Math.max(1, this.watches.length)
-    const chosen = this.watches[index]
+    const index = which % Math.max(1, this.watchers.length)
+    const chosen = this.watchers[index]
     if (chosen === undefined) return
-    this.rig.hub.remove(chosen.watch)
-    this.watches.splice(index, 1)
+    this.rig.watchableStore.remove(chosen.watcher)
+    this.watchers.splice(index, 1)
     this.check(chosen, true)
   }
 
-  /** Everybody reads now, and the hub has finished. */
+  /** Everybody reads now, and the store has finished. */
   async finish(): Promise<void> {
     this.rig.tellApplied()
     this.resume(Infinity)
-    const { hub } = this.rig
-    for (let round = 0; hub.counts.watches > 0; round++) {
-      if (hub.counts.slowWatches === 0 && hub.progressRevision !== undefined) break
-      assert.ok(round < 10_000, 'the hub comes to rest')
+    const { watchableStore } = this.rig
+    for (let round = 0; watchableStore.counts.watchers > 0; round++) {
+      if (watchableStore.counts.slowWatchers === 0 && watchableStore.progressRevision !== undefined) break
+      assert.ok(round < 10_000, 'the watchableStore comes to rest')
       await settled(1)
     }
-    for (const watch of this.watches) this.check(watch, false)
+    for (const watcher of this.watchers) this.check(watcher, false)
   }
 
-  check({ watch, outlet, from, keepsUp }: ModelWatch, isCut: boolean): void {
-    const expected = this.events.filter((event) => event.revision >= from && isWanted(watch, event))
-    const seen = outlet.of(watch)
+  check({ watcher, outlet, from, isSynced }: ModelWatch, isCut: boolean): void {
+    const expected = this.events.filter((event) => event.revision >= from && isWanted(watcher, event))
+    const seen = outlet.of(watcher)
     for (const [position, text] of seen.entries()) {
       const event = expected[position]
       assert.ok(event !== undefined, `${text} was not to come`)
-      this.checkEvent(text, event, watch, keepsUp)
+      this.checkEvent(text, event, watcher, isSynced)
     }
     const next = expected[seen.length]
     if (seen.length > 0) assert.notEqual(expected[seen.length - 1]?.revision, next?.revision, 'a revision was split')
-    const compactRevision = outlet.compactRevisions.get(watch)
+    const compactRevision = outlet.compactRevisions.get(watcher)
     if (compactRevision !== undefined) {
-      assert.ok(!keepsUp || this.isWithSnapshots, 'who keeps up is not overtaken by a compaction')
+      assert.ok(!isSynced || this.isWithSnapshots, 'a synced watcher is not overtaken by a compaction')
       const reached = seen.length === 0 ? from : (expected[seen.length - 1]?.revision ?? 0) + 1
       assert.ok(reached < compactRevision && compactRevision <= this.rig.store.compactedRevision)
     } else if (!isCut) assert.equal(next, undefined, 'an event is missing')
   }
 
   /** A previous version may be missing only where a compaction has taken it. */
-  checkEvent(text: string, event: ModelEvent, watch: Watch, keepsUp: boolean): void {
+  checkEvent(text: string, event: ModelEvent, watcher: Watcher, isSynced: boolean): void {
     const { revision, key, value, previous } = event
     const plain = `${revision} ${value === undefined ? 'delete' : 'put'} ${key}=${value ?? ''}`
-    if (!watch.isWithPrevious || previous === undefined) return assert.equal(text, plain)
-    const mayBeCompacted = revision - 1 < this.rig.store.compactedRevision && (!keepsUp || this.isWithSnapshots)
+    if (!watcher.isWithPrevious || previous === undefined) return assert.equal(text, plain)
+    const mayBeCompacted = revision - 1 < this.rig.store.compactedRevision && (!isSynced || this.isWithSnapshots)
     assert.ok(
       text === `${plain}<${previous}` || (text === plain && mayBeCompacted),
       `${text}, not ${plain}<${previous}`,
@@ -204,13 +204,13 @@ class World {
   }
 }
 
-function isWanted({ keys, isWithoutPuts, isWithoutDeletes }: Watch, { key, value }: ModelEvent): boolean {
+function isWanted({ keys, isWithoutPuts, isWithoutDeletes }: Watcher, { key, value }: ModelEvent): boolean {
   if (value === undefined ? isWithoutDeletes : isWithoutPuts) return false
   if (keys.kind === 'key') return key === keys.key
   return key >= keys.start && (keys.end === undefined || key < keys.end)
 }
 
-test('whatever happens, each watch gets exactly the events of its keys, in order, with what they replaced', async () => {
+test('whatever happens, each watcher gets exactly the events of its keys, in order, with what they replaced', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), async (steps) => {
       const world = new World()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { RangeTree } from './range-tree.ts'
+import { IntervalTree } from './interval-tree.ts'
 
 interface Range {
   readonly start: string
@@ -12,7 +12,7 @@ const key = fc.constantFrom('', 'a', 'ab', 'b', 'ba', 'c', 'd', 'dd', 'e', '\u00
 const range = fc.record({ start: key, end: fc.option(key, { nil: undefined }) })
 const text = ({ start, end }: Range): string => `${start}..${end ?? '∞'}`
 
-function containing(tree: RangeTree<Range>, key: string): readonly string[] {
+function containing(tree: IntervalTree<Range>, key: string): readonly string[] {
   const found: string[] = []
   tree.forEachContaining(key, (range) => void found.push(text(range)))
   return found.toSorted()
@@ -22,7 +22,7 @@ test('after any insertions and removals a key is answered as by looking at every
   const steps = fc.array(fc.record({ range, isRemoval: fc.boolean() }), { maxLength: 60 })
   fc.assert(
     fc.property(steps, (steps) => {
-      const tree = new RangeTree<Range>()
+      const tree = new IntervalTree<Range>()
       const model = new Map<string, Range>()
       for (const { range, isRemoval } of steps) {
         const isThere = model.has(text(range))
@@ -46,7 +46,7 @@ test('after any insertions and removals a key is answered as by looking at every
 })
 
 test('ranges inserted in order make no deep tree: one of 100,000 levels would overflow the stack', () => {
-  const tree = new RangeTree<number>()
+  const tree = new IntervalTree<number>()
   const name = (i: number): string => String(i).padStart(6, '0')
   for (let i = 0; i < 100_000; i++) tree.insert(name(i), name(i + 2), i)
   const found: number[] = []
