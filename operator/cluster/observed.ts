@@ -58,11 +58,19 @@ export interface ObservedStatefulSet {
   readonly isObserved: boolean
 }
 
+/** Asked to go, and still there long after it had the time to. */
+export interface Stuck {
+  readonly sinceMs: number
+  /** Who keeps it; empty where only its machine, or its controller, can. */
+  readonly finalizers: readonly string[]
+}
+
 export interface ObservedPod {
   readonly ordinal: number
   readonly name: string
   readonly uid: string
   readonly isTerminating: boolean
+  readonly stuck: Stuck | undefined
   readonly isReady: boolean
   /** Undefined while it is not ready. */
   readonly readySinceMs: number | undefined
@@ -92,6 +100,7 @@ export interface ObservedVolume {
   readonly name: string
   readonly uid: string
   readonly isTerminating: boolean
+  readonly stuck: Stuck | undefined
   readonly requestedSize: string | undefined
   readonly capacity: string | undefined
   /** Kubernetes' phase: Pending, Bound or Lost; empty when it says none. */
