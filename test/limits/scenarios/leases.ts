@@ -140,7 +140,7 @@ export const leasesEnd: Scenario<'late' | 'early' | 'during' | 'failed'> = {
   run: async (cluster, size) => {
     const [leader, count] = [await cluster.leader(), size(ENDING_LEASES, STREAMS)]
     // Longer than it takes to grant them: they are renewed together once all are there.
-    const ttlSeconds = 5 + Math.ceil(count / 2000)
+    const ttlSeconds = 5 + Math.ceil(count / 1000)
     await grant(leader, count, ttlSeconds)
     await putKeys(leader, count)
     const renewedMs = performance.now()
