@@ -112,6 +112,8 @@ export interface WatchLimits {
   readonly lagRevisions: number
   /** Unsynced watchers that are looked at for one cohort, which reads on together. */
   readonly cohortWatchers: number
+  /** What it reads before others have their turn. */
+  readonly cohortPages: number
   /** What may wait for the client of one stream: enough for a fast one not to be slowed down. */
   readonly outboxSizeBytes: number
   /** The same for all streams together. The less of it is left the less each may have; a stream that has nothing gets on. */
@@ -124,6 +126,7 @@ export const WATCH: WatchLimits = {
   pageEvents: 1000,
   lagRevisions: 100_000,
   cohortWatchers: 10_000,
+  cohortPages: 16,
   outboxSizeBytes: 256 * KIB,
   outboxesSizeBytes: 256 * MIB,
 }

@@ -34,9 +34,9 @@ const TICK_MS = 100
 /** Little, so that a slow watcher's stream is full after a few responses. */
 const OUTBOX_BYTES = 1500
 /** So that watchers read on in several pages, and not all of them in one cohort. */
-const WATCH_LIMITS: WatchLimits = { ...WATCH, pageEvents: 6, cohortWatchers: 4 }
+const WATCH_LIMITS: WatchLimits = { ...WATCH, pageEvents: 6, cohortWatchers: 4, cohortPages: 2 }
 /** How often a look at the clock finds that a slice of the watchers' work is over. */
-const SLICE_OVER = 0.2
+const SLICE_OVER = 0.5
 /** So that ranges over the few keys of a simulation take several slices. */
 const RANGE_SLICE_ROWS = 2
 /** So few that a new leader is asked for leases that it has not read yet. */

@@ -78,6 +78,8 @@ export class Watcher {
       const onResponse = (bytes: Uint8Array): void => {
         record.told.push({ atMs: world.schedule.now, bytes })
         const response = WatchResponse.decode(bytes)
+        if (response.watchId !== create.watchId)
+          world.fail(new Error(`6: watch ${create.watchId} was told what is for ${response.watchId}`))
         // Events of the past come with the revisions of then.
         if (response.created && seen !== undefined) world.oracle.answered(response.header?.revision ?? 0n, seen)
         if (this.#take(response, startRevision)) leave()
@@ -124,7 +126,7 @@ export class Watcher {
       progressNotify: random.chance(0.3),
       filters: random.chance(0.1) ? [random.below(2) === 0 ? 0 : 1] : [],
       prevKv: random.chance(0.5),
-      watchId: 0n,
+      watchId: BigInt(random.below(300)), // 0: the member chooses, and the first that it chooses is 0
       fragment: random.chance(0.2),
     }
   }

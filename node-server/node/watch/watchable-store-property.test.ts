@@ -59,7 +59,7 @@ const step = fc.oneof(
 type Step = (typeof step)['generate'] extends (...args: never) => { readonly value: infer Value } ? Value : never
 
 class World {
-  readonly rig = new WatchableStoreRig({ ...WATCH, pageEvents: 2, cohortWatchers: 3 }, 1000)
+  readonly rig = new WatchableStoreRig({ ...WATCH, pageEvents: 2, cohortWatchers: 3, cohortPages: 2 }, 1000)
   readonly events: ModelEvent[] = []
   readonly live = new Map<string, string>()
   readonly free = new TestOutlet()

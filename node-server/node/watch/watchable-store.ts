@@ -40,8 +40,6 @@ const PAGE_BYTES = 128 * 1024
 const STEP_EVENTS = 2000
 /** Watchers that join a cohort, or leave it, in one step. */
 const STEP_WATCHERS = 256
-/** What a cohort reads before others have their turn. */
-const COHORT_PAGES = 16
 /** How long one slice may hold the thread, in milliseconds; what is left comes after other work. */
 const NOTIFY_MS = 5
 const SYNC_MS = 2
@@ -234,7 +232,7 @@ export class WatchableStore {
       this.#sets.cohort ??= new SyncCohort(
         this.#sets.unsyncedWatchers.values(),
         this.#limits.cohortWatchers,
-        COHORT_PAGES,
+        this.#limits.cohortPages,
       )
       this.#stepOf(this.#sets.cohort)
       if (this.#clock.monotonicMs() >= deadlineMs) return
@@ -270,7 +268,7 @@ export class WatchableStore {
         this.#sets.displace(watcher)
         this.#end(watcher)
         watcher.outlet.compacted(watcher, compactRevision)
-      } else if (cohort.suits(watcher, COHORT_PAGES * this.#limits.pageEvents)) {
+      } else if (cohort.suits(watcher, this.#limits.cohortPages * this.#limits.pageEvents)) {
         this.#sets.unsyncedWatchers.delete(watcher)
         cohort.watchers.add(watcher)
       }
