@@ -15,7 +15,7 @@ import { adminApp } from './api/admin/admin-app.ts'
 import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
 import { ClientServer } from './client-server.ts'
 import { parseConfig, type Config } from './config/config.ts'
-import { FLOW } from './limits.ts'
+import { APPLY_SLICE, FLOW } from './limits.ts'
 import { listenHttp } from './listen/http-listener.ts'
 import type { RequestHandler } from './listen/http1.ts'
 import { openLog } from './log.ts'
@@ -107,6 +107,7 @@ class Program {
         maintenance: config.maintenance,
         maxRequestBytes: config.maxRequestBytes,
         flow: FLOW,
+        applySlice: APPLY_SLICE,
         clock,
         observer: { ...this.#metrics.node, leaderChanged: () => this.#leaderChanged() },
         log,

@@ -14,12 +14,14 @@ import {
   TxnRequest,
 } from '../proto/generated/etcd/rpc.ts'
 import { applyAlarm, refuseByAlarm, refuseTxnByAlarm } from './alarms.ts'
-import { beginChange, deleteKeys, endChange, putKey, revokeLease } from './change.ts'
+import { beginChange, beginLongChange, deleteOne, deleteRange, endChange, putKey, revokeLease } from './change.ts'
 import type { StoreCommand } from './command.ts'
 import { compact } from './compaction.ts'
 import type { StoreError } from './errors.ts'
+import { keyRange } from './read.ts'
 import { RequestReader } from './request-reader.ts'
 import { grantLease } from './lease.ts'
+import { Pace, type Slices } from './pace.ts'
 import type { ApplyResult } from './results.ts'
 import { advanceApplied, type LogPosition, type Store } from './store.ts'
 import { refuseIgnored, refuseLease, txn } from './txn.ts'
@@ -34,21 +36,55 @@ const MALFORMED: ApplyResult = err({ kind: 'malformed-request' })
  * noted by `advanceApplied` instead. Not to be called while `store.isSaturated`.
  */
 export function apply(store: Store, position: LogPosition, command: StoreCommand): ApplyResult {
-  const result = execute(store, command)
-  advanceApplied(store, position)
-  return result
+  const applying = new Applying(store, position, command)
+  for (;;) {
+    const result = applying.step()
+    if (result !== undefined) return result
+  }
 }
 
-function execute(store: Store, command: StoreCommand): ApplyResult {
+/**
+ * As {@link apply}, in slices. Between two of them anything may be done but to apply other entries: until the last one nobody
+ * sees anything of this entry, and no commit has anything of it, so a crash leaves nothing of it either. What is done in
+ * between changes nothing of what the entry finds, so where slices end does not either.
+ */
+export class Applying {
+  readonly #store: Store
+  readonly #position: LogPosition
+  readonly #slices: Slices<ApplyResult>
+
+  constructor(store: Store, position: LogPosition, command: StoreCommand, sliceRows?: number) {
+    this.#store = store
+    this.#position = position
+    this.#slices = execute(store, command, new Pace(sliceRows))
+  }
+
+  /** The next slice; the result with the last one. */
+  step(): ApplyResult | undefined {
+    const { buffer } = this.#store
+    buffer.resumeDraft()
+    try {
+      const slice = this.#slices.next()
+      if (slice.done !== true) return undefined
+      buffer.publishDraft()
+      advanceApplied(this.#store, this.#position)
+      return slice.value
+    } finally {
+      buffer.suspendDraft()
+    }
+  }
+}
+
+function* execute(store: Store, command: StoreCommand, pace: Pace): Slices<ApplyResult> {
   const refusal = refuseByAlarm(store.alarms, command.kind)
   if (refusal !== undefined) return err(refusal)
   switch (command.kind) {
     case 'put':
       return applyPut(store, decode(PutRequest, command.request))
     case 'delete-range':
-      return applyDeleteRange(store, decode(DeleteRangeRequest, command.request))
+      return yield* applyDeleteRange(store, decode(DeleteRangeRequest, command.request), pace)
     case 'txn':
-      return applyTxn(store, decode(TxnRequest, command.request))
+      return yield* applyTxn(store, decode(TxnRequest, command.request), pace)
     case 'compact': {
       const request = decode(CompactionRequest, command.request)
       return request === undefined ? MALFORMED : compact(store, Number(request.revision))
@@ -63,7 +99,7 @@ function execute(store: Store, command: StoreCommand): ApplyResult {
     }
     case 'lease-revoke': {
       const request = decode(LeaseRevokeRequest, command.request)
-      return request === undefined ? MALFORMED : revokeLease(store, request)
+      return request === undefined ? MALFORMED : yield* revokeLease(store, request, pace)
     }
     default:
       return unreachable(command.kind)
@@ -80,21 +116,25 @@ function applyPut(store: Store, request: PutRequest | undefined): ApplyResult {
   return ok(result)
 }
 
-function applyDeleteRange(store: Store, request: DeleteRangeRequest | undefined): ApplyResult {
+function* applyDeleteRange(store: Store, request: DeleteRangeRequest | undefined, pace: Pace): Slices<ApplyResult> {
   if (request === undefined) return MALFORMED
   const refusal = validateDeleteRange(request)
   if (refusal !== undefined) return err(refusal)
-  const change = beginChange(store)
-  const result = deleteKeys(store, change, request)
+  const keys = keyRange(request.key, request.rangeEnd)
+  const change = keys === undefined ? beginChange(store) : beginLongChange(store)
+  const result =
+    keys === undefined
+      ? deleteOne(store, change, request)
+      : yield* deleteRange(store, change, keys, request.prevKv, pace)
   endChange(store, change)
   return ok(result)
 }
 
-function applyTxn(store: Store, request: TxnRequest | undefined): ApplyResult {
+function* applyTxn(store: Store, request: TxnRequest | undefined, pace: Pace): Slices<ApplyResult> {
   if (request === undefined) return MALFORMED
   const refusal: StoreError | undefined =
     refuseTxnByAlarm(store.alarms, request) ?? validateTxn(request, ANY_NUMBER_OF_OPERATIONS)
-  return refusal === undefined ? txn(store, request) : err(refusal)
+  return refusal === undefined ? yield* txn(store, request, pace) : err(refusal)
 }
 
 /** Undefined when the bytes are not that message; the leader's API has refused such requests already. */

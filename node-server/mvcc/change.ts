@@ -3,11 +3,13 @@ import { assert } from '../../lib/assert.ts'
 import { Revision } from '../../lib/ids.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { DeleteRangeRequest, LeaseRevokeRequest, PutRequest } from '../proto/generated/etcd/rpc.ts'
-import { encodeRecord, historyKey, revisionKey, tombstoneOf, type IndexRecord } from './key-index.ts'
+import { decodeRecord, encodeRecord, historyKey, revisionKey, tombstoneOf, type IndexRecord } from './key-index.ts'
 import { encodePut, encodeTombstone, valueOf } from './key-value.ts'
-import { hasLease, keysOfLease, moveKey, removeLease } from './lease.ts'
-import { keyRange, readCurrent, readKeyValue, scanCurrent, type IndexedKey } from './read.ts'
+import { hasLease, leaseKeyRange, moveKey, removeLease, userKeyOf } from './lease.ts'
+import type { Pace, Slices } from './pace.ts'
+import { readCurrent, readKeyValue, type KeyRange } from './read.ts'
 import type { ApplyResult, DeleteRangeResult, PutResult } from './results.ts'
+import { sliceRows } from './slices.ts'
 import type { Store } from './store.ts'
 
 /** What one entry does to keys: all of it gets one revision, its steps are told apart by the sub-revision. */
@@ -19,6 +21,13 @@ export interface Change {
 
 export function beginChange(store: Store): Change {
   return { revision: Revision(store.revision + 1), steps: 0 }
+}
+
+/** As {@link beginChange}, of what may take several slices: nobody else sees any of it before its end (apply.ts). */
+export function beginLongChange(store: Store): Change {
+  const change = beginChange(store)
+  store.buffer.beginDraft(change.revision)
+  return change
 }
 
 /** A change without steps leaves the revision as it is. */
@@ -54,45 +63,80 @@ export function putKey(store: Store, change: Change, request: PutRequest): PutRe
   return { kind: 'put', revision: change.revision, prevKv: request.prevKv ? previousKeyValue : undefined }
 }
 
-export function deleteKeys(store: Store, change: Change, request: DeleteRangeRequest): DeleteRangeResult {
-  const keys = liveKeys(store, request)
-  const prevKvs = request.prevKv ? keys.map(({ record }) => readKeyValue(store, record)) : []
-  for (const key of keys) deleteKey(store, change, key)
-  return { kind: 'delete-range', revision: revisionWithin(store, change), deleted: keys.length, prevKvs }
+/** Of one key. */
+export function deleteOne(store: Store, change: Change, { key, prevKv }: DeleteRangeRequest): DeleteRangeResult {
+  const prevKvs: Buffer[] = []
+  const record = store.buffer.get('current', key)
+  if (record !== undefined) deleteKey(store, change, key, record, prevKv ? prevKvs : undefined)
+  const deleted = record === undefined ? 0 : 1
+  return { kind: 'delete-range', revision: revisionWithin(store, change), deleted, prevKvs }
+}
+
+/** The change is a long one. */
+export function* deleteRange(
+  store: Store,
+  change: Change,
+  { start, end }: KeyRange,
+  prevKv: boolean,
+  pace: Pace,
+): Slices<DeleteRangeResult> {
+  const prevKvs: Buffer[] = []
+  const before = change.steps
+  for (let next: Uint8Array | undefined = start; next !== undefined;) {
+    const slice = sliceRows(store, 'current', { start: next, end }, pace.rowsLeft)
+    if (pace.spend(slice.visited)) yield
+    for (const { key, value } of slice.entries) {
+      deleteKey(store, change, key, value, prevKv ? prevKvs : undefined)
+      if (prevKv && pace.spend(0, prevKvs.at(-1)?.length)) yield
+    }
+    next = slice.next
+  }
+  return { kind: 'delete-range', revision: revisionWithin(store, change), deleted: change.steps - before, prevKvs }
 }
 
 /** Deletes the lease and its keys, in key order and as one revision; without keys there is none. */
-export function revokeLease(store: Store, { ID }: LeaseRevokeRequest): ApplyResult {
+export function* revokeLease(store: Store, { ID }: LeaseRevokeRequest, pace: Pace): Slices<ApplyResult> {
   if (ID === 0n || !hasLease(store, ID)) return err({ kind: 'lease-not-found' })
-  const change = beginChange(store)
-  for (const key of keysOfLease(store, ID)) {
-    const record = readCurrent(store, key)
-    assert(record?.lease === ID, 'a key that a lease holds is there and names it')
-    deleteKey(store, change, { key, record })
+  const change = beginLongChange(store)
+  const range = leaseKeyRange(ID)
+  for (let next: Uint8Array | undefined = range.start; next !== undefined;) {
+    const slice = sliceRows(store, 'leaseKeys', { start: next, end: range.end }, pace.rowsLeft)
+    if (pace.spend(slice.visited)) yield
+    for (const row of slice.entries) {
+      const key = userKeyOf(row.key)
+      const record = store.buffer.get('current', key)
+      assert(
+        record !== undefined && decodeRecord(record).lease === ID,
+        'a key that a lease holds is there and names it',
+      )
+      deleteKey(store, change, key, record, undefined)
+    }
+    next = slice.next
   }
   removeLease(store, ID)
   endChange(store, change)
   return ok({ kind: 'lease-revoke', revision: store.revision, id: ID })
 }
 
-function liveKeys(store: Store, request: DeleteRangeRequest): readonly IndexedKey[] {
-  const range = keyRange(request.key, request.rangeEnd)
-  if (range !== undefined) return [...scanCurrent(store, range)]
-  const record = readCurrent(store, request.key)
-  return record === undefined ? [] : [{ key: request.key, record }]
-}
-
-function deleteKey(store: Store, change: Change, { key, record }: IndexedKey): void {
+/** `encoded` is its record; what it was goes to `prevKvs` if that is given. */
+function deleteKey(
+  store: Store,
+  change: Change,
+  key: Uint8Array,
+  encoded: Uint8Array,
+  prevKvs: Buffer[] | undefined,
+): void {
   const { buffer } = store
+  const record = decodeRecord(encoded)
+  prevKvs?.push(readKeyValue(store, record))
+  const sub = change.steps++
   const isOfThisChange = record.modRevision === change.revision
-  const tombstone = tombstoneOf(change.revision, change.steps++, isOfThisChange ? record : undefined)
-  buffer.put(
-    'revisions',
-    revisionKey(tombstone.modRevision, tombstone.sub),
-    encodeTombstone(key, tombstone.modRevision),
-  )
-  buffer.remove('current', key)
-  if (!isOfThisChange) buffer.put('history', historyKey(key, record.modRevision), encodeRecord(record))
-  buffer.put('history', historyKey(key, tombstone.modRevision), encodeRecord(tombstone))
+  if (isOfThisChange || !buffer.deleteKey(key, encoded, sub)) {
+    const tombstone = tombstoneOf(change.revision, sub, isOfThisChange ? record : undefined)
+    buffer.put('revisions', revisionKey(change.revision, sub), encodeTombstone(key, change.revision))
+    buffer.remove('current', key)
+    if (!isOfThisChange) buffer.put('history', historyKey(key, record.modRevision), encoded)
+    buffer.put('history', historyKey(key, change.revision), encodeRecord(tombstone))
+  }
   moveKey(store, key, record.lease, 0n)
 }

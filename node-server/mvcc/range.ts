@@ -9,6 +9,7 @@ import {
 } from '../proto/generated/etcd/rpc.ts'
 import type { StoreError } from './errors.ts'
 import { encodeKeyValue, withoutValue } from './key-value.ts'
+import { toItsEnd, type Slices } from './pace.ts'
 import type { RangeCounts } from './range-counts.ts'
 import { isInKeyOrder, isKeyOrdered, sort } from './range-order.ts'
 import {
@@ -52,14 +53,21 @@ export function range(
   const revision = Number(request.revision)
   const refusal = refuseRevision(store, revision, current)
   if (refusal !== undefined) return err(refusal)
+  return ok(toItsEnd(rangeWithin(store, request, current)))
+}
+
+/** As {@link range}, of what is not refused: what the running txn has changed so far is seen, and nobody changes anything. */
+export function* rangeWithin(store: Store, request: RangeRequest, current: Revision): Slices<RangeResult> {
+  const revision = Number(request.revision)
   const at = revision > 0 && revision < current ? revision : undefined
   const slices = read(newReading(store, request, current, () => at))
   const kvs: Buffer[] = []
   for (;;) {
     const slice = slices.next()
-    if (slice.done !== true) for (const kv of slice.value) kvs.push(kv)
-    else if (kvs.length === 0) return ok(slice.value)
-    else return ok({ ...slice.value, kvs: kvs.concat(slice.value.kvs) })
+    if (slice.done === true)
+      return kvs.length === 0 ? slice.value : { ...slice.value, kvs: kvs.concat(slice.value.kvs) }
+    for (const kv of slice.value) kvs.push(kv)
+    yield
   }
 }
 

@@ -1,6 +1,6 @@
 /** How a member runs; main fills it from the flags. */
 import type { Clock } from '../../lib/clock.ts'
-import type { FlowLimits } from '../limits.ts'
+import type { ApplySlice, FlowLimits } from '../limits.ts'
 import type { AutoCompaction } from './maintenance/auto-compaction.ts'
 import type { NodeObserver } from './observer.ts'
 
@@ -49,6 +49,7 @@ export interface NodeOptions {
   readonly maintenance: MaintenanceOptions
   readonly maxRequestBytes: number
   readonly flow: FlowLimits
+  readonly applySlice: ApplySlice
   readonly clock: Clock
   readonly observer: NodeObserver
   readonly log: NodeLog

@@ -1,7 +1,7 @@
 /** One process of member 1 on a disk that may strike, and what it promised to others until its end. */
 import { MemberId, type ClusterId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
-import { FLOW } from '../../node-server/limits.ts'
+import { APPLY_SLICE, FLOW } from '../../node-server/limits.ts'
 import { Lifecycle, type Running } from '../../node-server/node/lifecycle/lifecycle.ts'
 import type { Node } from '../../node-server/node/replica/node.ts'
 import { DEFAULT_MAINTENANCE, type NodeOptions } from '../../node-server/node/options.ts'
@@ -160,6 +160,7 @@ export function nodeOptions(clock: VirtualClock): NodeOptions {
     maintenance: DEFAULT_MAINTENANCE,
     maxRequestBytes: 2 ** 20,
     flow: FLOW,
+    applySlice: APPLY_SLICE,
     clock,
     observer: {
       walFsync: nothing,

@@ -7,7 +7,7 @@ import { NOBODY, type MemberId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import type { ServiceTable } from '../../node-server/grpc/service.ts'
-import { FLOW } from '../../node-server/limits.ts'
+import { FLOW, type ApplySlice } from '../../node-server/limits.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/lifecycle/open.ts'
@@ -33,6 +33,10 @@ const TICK_MS = 100
 const OUTBOX_BYTES = 1500
 /** So that ranges over the few keys of a simulation take several slices. */
 const RANGE_SLICE_ROWS = 2
+const APPLY_SLICE: ApplySlice = { ms: 5, parts: 2, rows: 2 }
+/** In every third life time passes between two slices: others act, and processes die. */
+const SLOW_LIVES = 3
+const SLOW_TURN_MS = 3
 /** About as long as a snapshot that has come in takes to become the store. */
 const DEFRAGMENT_WITHIN_MS = 5
 export const ELECTION_MS = 1000
@@ -113,7 +117,8 @@ export class SimulatedMember {
   #createLife(): Life {
     const world = this.#world
     this.lives += 1
-    const clock = new ProcessClock(world.schedule, world.clockRate(), () => this.#afterStep(life))
+    const turnMs = this.lives % SLOW_LIVES === 0 ? SLOW_TURN_MS : 0
+    const clock = new ProcessClock(world.schedule, world.clockRate(), turnMs, () => this.#afterStep(life))
     const { disk, durable, found } = simulatedDisk(
       this.disk,
       clock,
@@ -170,6 +175,7 @@ export class SimulatedMember {
       maintenance: DEFAULT_MAINTENANCE,
       maxRequestBytes: options.narrow?.maxRequestBytes ?? 16 * 1024,
       flow: options.narrow?.flow ?? FLOW,
+      applySlice: APPLY_SLICE,
       clock,
       observer: {
         walFsync: () => undefined,
@@ -286,7 +292,13 @@ export class SimulatedMember {
 
   #afterStep(life: Life): void {
     const node = life.lifecycle.running?.node
-    if (node !== undefined && life.seen !== undefined) this.#world.oracle.look(node.raft, life.seen)
+    if (node === undefined || life.seen === undefined) return
+    this.#world.oracle.look(node.raft, life.seen)
+    const { random, faults } = this.#world
+    if (node.store.buffer.hasDraft && faults.crashInEntry > 0 && random.chance(faults.crashInEntry))
+      this.#world.after(0, () => {
+        if (this.life === life) this.crash(this.#world.choose)
+      })
   }
 
   /** Power off: what was not synced survives as `choose` says. */
@@ -294,6 +306,8 @@ export class SimulatedMember {
     const { life } = this
     if (life === undefined) return
     const wasDirty = this.disk.hasUnsynced(PATHS.wal)
+    if (life.lifecycle.running?.node.store.buffer.hasDraft === true)
+      this.#world.coverage.note('crash in the middle of an entry')
     this.#end(life)
     this.disk = this.disk.crash(choose)
     if (wasDirty) this.#world.coverage.note('unsynced write lost or torn at a crash')

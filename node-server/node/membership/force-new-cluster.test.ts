@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ClusterId, LogIndex, MemberId, Term } from '../../../lib/ids.ts'
 import { systemClock } from '../../../lib/system-clock.ts'
-import { FLOW } from '../../limits.ts'
+import { APPLY_SLICE, FLOW } from '../../limits.ts'
 import { encodeCommand, type Command, type Member } from '../../mvcc/command.ts'
 import { isRemovedMember, listMembers } from '../../mvcc/members.ts'
 import { readCurrent } from '../../mvcc/read.ts'
@@ -35,6 +35,7 @@ const OPTIONS: NodeOptions = {
   maintenance: DEFAULT_MAINTENANCE,
   maxRequestBytes: 2 ** 20,
   flow: FLOW,
+  applySlice: APPLY_SLICE,
   clock: systemClock,
   observer: {
     walFsync: () => undefined,

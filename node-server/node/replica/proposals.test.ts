@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LogIndex, MemberId, NOBODY, Term } from '../../../lib/ids.ts'
-import { FLOW, type FlowLimits } from '../../limits.ts'
+import { APPLY_SLICE, FLOW, type FlowLimits } from '../../limits.ts'
 import { decodeCommand } from '../../mvcc/command.ts'
 import { EMPTY_CONFIGURATION } from '../../raft/membership.ts'
 import { campaign, createRaft, step, tick, transferLeader, type Raft } from '../../raft/raft.ts'
@@ -64,6 +64,7 @@ function createProposals(
     quotaBytes: 1,
     maxRequestBytes: 1,
     flow: { ...FLOW, ...flow },
+    applySlice: APPLY_SLICE,
     clock,
     observer,
     log,
