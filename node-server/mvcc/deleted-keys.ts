@@ -1,7 +1,7 @@
 /**
  * The rows of a change that deletes very many keys, kept as the keys themselves: a row is made when somebody reads it or
  * when it is committed. Each key has one row in `current` and in `revisions` and two in `history` (key-index.ts), as if
- * they had been written one by one.
+ * they had been written one by one; where all are of one lease that is revoked, they have one in `leaseKeys` as well.
  */
 import { assert } from '../../lib/assert.ts'
 import type { Table } from './backend.ts'
@@ -11,12 +11,14 @@ import { encodeTombstone } from './key-value.ts'
 import { REMOVED, type Layer, type Pair, type TextRange } from './layer.ts'
 
 const ROWS_OF_KEY: Readonly<Partial<Record<Table, number>>> = { current: 1, revisions: 1, history: 2 }
-const ROWS = 4
 /** Of a key, beside its bytes and those of its record: slots, string and buffer headers; measured roughly. */
 const KEY_OVERHEAD_BYTES = 140
 
 export class DeletedKeys implements Layer {
   readonly #revision: number
+  /** As text; undefined: it says nothing about `leaseKeys`. */
+  readonly #leasePrefix: string | undefined
+  readonly #rowsOfKey: Readonly<Partial<Record<Table, number>>>
   /** As text, ascending. */
   readonly #keys: string[] = []
   /** Of the version that was deleted, as `current` had it. */
@@ -25,12 +27,14 @@ export class DeletedKeys implements Layer {
   readonly #subs: number[] = []
   sizeBytes = 0
 
-  constructor(revision: number) {
+  constructor(revision: number, leasePrefix?: Uint8Array) {
     this.#revision = revision
+    this.#leasePrefix = leasePrefix && textOfBytes(leasePrefix)
+    this.#rowsOfKey = leasePrefix === undefined ? ROWS_OF_KEY : { ...ROWS_OF_KEY, leaseKeys: 1 }
   }
 
   get rows(): number {
-    return this.#keys.length * ROWS
+    return Object.values(this.#rowsOfKey).reduce((sum, rows) => sum + rows * this.#keys.length, 0)
   }
 
   /** False, and nothing is done, when the key does not come after those that are here. The key is live under this layer. */
@@ -55,10 +59,10 @@ export class DeletedKeys implements Layer {
     return row < this.#rowsIn(table) && (range.high === undefined || this.#keyOf(table, row) < range.high)
   }
 
-  /** How many keys of the range were deleted. */
+  /** How many of the keys are in the range. */
   count({ low, high }: TextRange): number {
     const end = high === undefined ? this.#keys.length : this.#lowerBound('current', high)
-    return Math.max(0, end - this.#lowerBound('current', low))
+    return end - this.#lowerBound('current', low)
   }
 
   *pairs(table: Table, { low, high }: TextRange, isReverse: boolean): Iterable<Pair> {
@@ -70,7 +74,7 @@ export class DeletedKeys implements Layer {
   }
 
   #rowsIn(table: Table): number {
-    return this.#keys.length * (ROWS_OF_KEY[table] ?? 0)
+    return this.#keys.length * (this.#rowsOfKey[table] ?? 0)
   }
 
   /** The first row whose key is not below `key`. */
@@ -87,13 +91,14 @@ export class DeletedKeys implements Layer {
 
   #keyOf(table: Table, row: number): string {
     if (table === 'current') return at(this.#keys, row)
+    if (table === 'leaseKeys') return `${this.#leasePrefix ?? ''}${at(this.#keys, row)}`
     if (table === 'revisions') return textOfBytes(revisionKey(this.#revision, at(this.#subs, row)))
     const revision = isTombstoneRow(row) ? this.#revision : modRevisionOf(at(this.#records, row >> 1))
     return textOfBytes(historyKey(bytesOfText(at(this.#keys, row >> 1)), revision))
   }
 
   #valueOf(table: Table, row: number): Uint8Array {
-    if (table === 'current') return REMOVED
+    if (table === 'current' || table === 'leaseKeys') return REMOVED
     if (table === 'revisions') return encodeTombstone(bytesOfText(at(this.#keys, row)), this.#revision)
     if (!isTombstoneRow(row)) return at(this.#records, row >> 1)
     return encodeRecord(tombstoneOf(this.#revision, at(this.#subs, row >> 1), undefined))

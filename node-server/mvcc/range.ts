@@ -18,6 +18,7 @@ import {
   countAll,
   goesOn,
   hasFilters,
+  isAtHand,
   isFull,
   newReading,
   nextKeys,
@@ -27,16 +28,7 @@ import {
   SLICE_ROWS,
   type Reading,
 } from './range-reading.ts'
-import {
-  countCurrent,
-  keyRange,
-  readAt,
-  readCurrent,
-  readKeyValue,
-  scanCurrent,
-  type IndexedKey,
-  type KeyRange,
-} from './read.ts'
+import { keyRange, readAt, readCurrent, readKeyValue, scanCurrent, type IndexedKey, type KeyRange } from './read.ts'
 import type { RangeResult } from './results.ts'
 import { successor } from './slices.ts'
 import type { Store } from './store.ts'
@@ -133,15 +125,17 @@ function* read(reading: Reading): RangeSlices {
   }
   if (request.countOnly) return endOf(reading, yield* count(reading, keys), false)
   const last = lastKeys(reading, keys)
-  if (last !== undefined) return yield* answer(reading, last, countCurrent(reading.store, keys))
+  if (last !== undefined) return yield* answer(reading, last, yield* count(reading, keys))
   return yield* isInKeyOrder(request) ? readInKeyOrder(reading, keys) : readAndSort(reading, keys)
 }
 
 /** Of a page from the end of the range as it is now, no more is looked at than its keys. */
-function lastKeys({ store, request, at, sliceRows }: Reading, keys: KeyRange): readonly IndexedKey[] | undefined {
+function lastKeys(reading: Reading, keys: KeyRange): readonly IndexedKey[] | undefined {
+  const { store, request, at, sliceRows } = reading
   const isReverse = isKeyOrdered(request) && request.sortOrder === Order.DESCEND
   const limit = Number(request.limit)
   if (!isReverse || hasFilters(request) || at() !== undefined || limit <= 0 || limit >= sliceRows) return undefined
+  if (!isAtHand(reading, keys)) return undefined
   return [...scanCurrent(store, keys, { isReverse, limit: limit + 1 })]
 }
 

@@ -79,10 +79,13 @@ export class WriteBuffer {
     return this.#draft !== undefined
   }
 
-  /** What is written from now on goes to a draft; `revision` is that of its change. */
-  beginDraft(revision: number): void {
+  /**
+   * What is written from now on goes to a draft; `revision` is that of its change. With `leasePrefix`, with which the keys of a
+   * lease begin in `leaseKeys`, all keys that {@link deleteKey} deletes are of that lease.
+   */
+  beginDraft(revision: number, leasePrefix?: Uint8Array): void {
     assert(this.#draft === undefined, 'one draft at a time')
-    this.#draft = { deleted: new DeletedKeys(revision), rows: new TreeLayer() }
+    this.#draft = { deleted: new DeletedKeys(revision, leasePrefix), rows: new TreeLayer() }
     this.resumeDraft()
   }
 
@@ -194,6 +197,15 @@ export class WriteBuffer {
     return count
   }
 
+  /** Of keys in a range those that long changes have deleted and that the backend may still have: reads go over each of them. */
+  countDeleted(start: Uint8Array, end: Uint8Array | undefined): number {
+    const range = fitRange(start, end)
+    if (range === undefined) return 0
+    let count = 0
+    for (const layer of this.#visible) if (layer instanceof DeletedKeys) count += layer.count(range)
+    return count
+  }
+
   /** Those with something in the range, oldest first. */
   #layersIn(table: Table, range: Range): readonly Layer[] {
     return this.#visible.filter((layer) => layer.has(table, range))
@@ -224,14 +236,11 @@ function newestOf(layers: readonly Layer[], table: Table, range: TextRange): Ite
   return newest
 }
 
-function writesOf(layers: readonly Layer[]): readonly Write[] {
-  return TABLES.flatMap((table) =>
-    Array.from(newestOf(layers, table, EVERYTHING), ([key, value]): Write => ({
-      table,
-      key: bytesOfText(key),
-      value: value === REMOVED ? undefined : value,
-    })),
-  )
+/** Made as they are read: what is on its way to the disk does not change. */
+function* writesOf(layers: readonly Layer[]): Iterable<Write> {
+  for (const table of TABLES)
+    for (const [key, value] of newestOf(layers, table, EVERYTHING))
+      yield { table, key: bytesOfText(key), value: value === REMOVED ? undefined : value }
 }
 
 function* withoutGaps(entries: Iterable<TableEntry | Gap>, limit = Infinity): Iterable<TableEntry> {

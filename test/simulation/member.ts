@@ -8,6 +8,7 @@ import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import type { ServiceTable } from '../../node-server/grpc/service.ts'
 import { FLOW, type ApplySlice } from '../../node-server/limits.ts'
+import type { Store } from '../../node-server/mvcc/store.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/lifecycle/open.ts'
@@ -37,6 +38,8 @@ const APPLY_SLICE: ApplySlice = { ms: 5, parts: 2, rows: 2 }
 /** In every third life time passes between two slices: others act, and processes die. */
 const SLOW_LIVES = 3
 const SLOW_TURN_MS = 3
+/** A commit that began may end in that time, and the entry in which it began. */
+const CRASH_WITHIN_MS = 20
 /** About as long as a snapshot that has come in takes to become the store. */
 const DEFRAGMENT_WITHIN_MS = 5
 export const ELECTION_MS = 1000
@@ -296,9 +299,18 @@ export class SimulatedMember {
     this.#world.oracle.look(node.raft, life.seen)
     const { random, faults } = this.#world
     if (node.store.buffer.hasDraft && faults.crashInEntry > 0 && random.chance(faults.crashInEntry))
-      this.#world.after(0, () => {
-        if (this.life === life) this.crash(this.#world.choose)
-      })
+      this.#crashInEntry(life, node.store)
+  }
+
+  /** At once, or after a commit that began in the middle of the entry. */
+  #crashInEntry(life: Life, store: Store): void {
+    const { random } = this.#world
+    const crash = (): void => {
+      if (this.life === life) this.crash(this.#world.choose)
+    }
+    const isCommitted = random.chance(0.5)
+    if (isCommitted) store.commit().catch(crash)
+    this.#world.after(isCommitted ? random.next() * CRASH_WITHIN_MS : 0, crash)
   }
 
   /** Power off: what was not synced survives as `choose` says. */
