@@ -27,6 +27,8 @@ export type Outcome =
   | { readonly kind: 'done' }
   | { readonly kind: 'problem'; readonly problem: NodeProblem }
 
+type ApplierOptions = Pick<NodeOptions, 'clock' | 'observer' | 'slowApplyMs' | 'applySlice'>
+
 export interface ApplierEvents {
   /** A config entry: Raft's configuration changes with it. */
   onConfigChange(entry: Entry, change: ConfigChange): void
@@ -39,7 +41,7 @@ export interface ApplierEvents {
 export class Applier {
   readonly #clusterId: ClusterId
   readonly #waiters: Waiters<Outcome>
-  readonly #options: NodeOptions
+  readonly #options: ApplierOptions
   readonly #events: ApplierEvents
   readonly #onFatal: (error: unknown) => void
   #store: Store
@@ -53,7 +55,7 @@ export class Applier {
       store: Store
       clusterId: ClusterId
       waiters: Waiters<Outcome>
-      options: NodeOptions
+      options: ApplierOptions
       onFatal: (error: unknown) => void
     },
     events: ApplierEvents,
@@ -81,7 +83,11 @@ export class Applier {
       if (this.#isSliceOver()) await this.#giveWay()
       if (this.store.isSaturated) await this.store.commit()
       const step = this.#begin(entry)
-      while (!step()) if (this.#isSliceOver()) await this.#giveWay()
+      for (;;) {
+        this.#sliceParts += 1
+        if (step()) break
+        if (this.#isSliceOver()) await this.#giveWay()
+      }
     }
     if (clock.monotonicMs() - started > slowApplyMs) observer.slowApply()
     this.#committer.noteApplied()
@@ -94,7 +100,7 @@ export class Applier {
 
   #isSliceOver(): boolean {
     const { clock, applySlice } = this.#options
-    return this.#sliceParts++ >= applySlice.parts || clock.monotonicMs() - this.#sliceStartedMs >= applySlice.ms
+    return this.#sliceParts >= applySlice.parts || clock.monotonicMs() - this.#sliceStartedMs >= applySlice.ms
   }
 
   /** Heartbeats, proposals and reads have their turn. */
