@@ -18,7 +18,7 @@ import { beginChange, beginLongChange, deleteOne, deleteRange, endChange, putKey
 import type { StoreCommand } from './command.ts'
 import { compact } from './compaction.ts'
 import type { StoreError } from './errors.ts'
-import { keyRange } from './read.ts'
+import { keyRange, type KeyRange } from './read.ts'
 import { RequestReader } from './request-reader.ts'
 import { grantLease } from './lease.ts'
 import { Pace, type Slices } from './pace.ts'
@@ -51,12 +51,15 @@ export function apply(store: Store, position: LogPosition, command: StoreCommand
 export class Applying {
   readonly #store: Store
   readonly #position: LogPosition
-  readonly #slices: Slices<ApplyResult>
+  readonly #command: StoreCommand
+  readonly #sliceRows: number | undefined
+  #slices: Slices<ApplyResult> | undefined
 
   constructor(store: Store, position: LogPosition, command: StoreCommand, sliceRows?: number) {
     this.#store = store
     this.#position = position
-    this.#slices = execute(store, command, new Pace(sliceRows))
+    this.#command = command
+    this.#sliceRows = sliceRows
   }
 
   /** The next slice; the result with the last one. */
@@ -64,27 +67,40 @@ export class Applying {
     const { buffer } = this.#store
     buffer.resumeDraft()
     try {
-      const slice = this.#slices.next()
-      if (slice.done !== true) return undefined
+      const result = this.#next()
+      if (result === undefined) return undefined
       buffer.publishDraft()
       advanceApplied(this.#store, this.#position)
-      return slice.value
+      return result
     } finally {
       buffer.suspendDraft()
     }
   }
+
+  #next(): ApplyResult | undefined {
+    if (this.#slices === undefined) {
+      const work = execute(this.#store, this.#command, this.#sliceRows)
+      if ('ok' in work) return work
+      this.#slices = work
+    }
+    const slice = this.#slices.next()
+    return slice.done === true ? slice.value : undefined
+  }
 }
 
-function* execute(store: Store, command: StoreCommand, pace: Pace): Slices<ApplyResult> {
+/** What may take long is still to be driven. */
+type Work = ApplyResult | Slices<ApplyResult>
+
+function execute(store: Store, command: StoreCommand, sliceRows: number | undefined): Work {
   const refusal = refuseByAlarm(store.alarms, command.kind)
   if (refusal !== undefined) return err(refusal)
   switch (command.kind) {
     case 'put':
       return applyPut(store, decode(PutRequest, command.request))
     case 'delete-range':
-      return yield* applyDeleteRange(store, decode(DeleteRangeRequest, command.request), pace)
+      return applyDeleteRange(store, decode(DeleteRangeRequest, command.request), sliceRows)
     case 'txn':
-      return yield* applyTxn(store, decode(TxnRequest, command.request), pace)
+      return applyTxn(store, decode(TxnRequest, command.request), sliceRows)
     case 'compact': {
       const request = decode(CompactionRequest, command.request)
       return request === undefined ? MALFORMED : compact(store, Number(request.revision))
@@ -99,7 +115,7 @@ function* execute(store: Store, command: StoreCommand, pace: Pace): Slices<Apply
     }
     case 'lease-revoke': {
       const request = decode(LeaseRevokeRequest, command.request)
-      return request === undefined ? MALFORMED : yield* revokeLease(store, request, pace)
+      return request === undefined ? MALFORMED : revokeLease(store, request, new Pace(sliceRows))
     }
     default:
       return unreachable(command.kind)
@@ -116,25 +132,35 @@ function applyPut(store: Store, request: PutRequest | undefined): ApplyResult {
   return ok(result)
 }
 
-function* applyDeleteRange(store: Store, request: DeleteRangeRequest | undefined, pace: Pace): Slices<ApplyResult> {
+function applyDeleteRange(store: Store, request: DeleteRangeRequest | undefined, sliceRows: number | undefined): Work {
   if (request === undefined) return MALFORMED
   const refusal = validateDeleteRange(request)
   if (refusal !== undefined) return err(refusal)
   const keys = keyRange(request.key, request.rangeEnd)
-  const change = keys === undefined ? beginChange(store) : beginLongChange(store)
-  const result =
-    keys === undefined
-      ? deleteOne(store, change, request)
-      : yield* deleteRange(store, change, keys, request.prevKv, pace)
+  if (keys !== undefined) return applyLongDelete(store, keys, request, new Pace(sliceRows))
+  const change = beginChange(store)
+  const result = deleteOne(store, change, request)
   endChange(store, change)
   return ok(result)
 }
 
-function* applyTxn(store: Store, request: TxnRequest | undefined, pace: Pace): Slices<ApplyResult> {
+function* applyLongDelete(
+  store: Store,
+  keys: KeyRange,
+  { prevKv }: DeleteRangeRequest,
+  pace: Pace,
+): Slices<ApplyResult> {
+  const change = beginLongChange(store)
+  const result = yield* deleteRange(store, change, keys, prevKv, pace)
+  endChange(store, change)
+  return ok(result)
+}
+
+function applyTxn(store: Store, request: TxnRequest | undefined, sliceRows: number | undefined): Work {
   if (request === undefined) return MALFORMED
   const refusal: StoreError | undefined =
     refuseTxnByAlarm(store.alarms, request) ?? validateTxn(request, ANY_NUMBER_OF_OPERATIONS)
-  return refusal === undefined ? yield* txn(store, request, pace) : err(refusal)
+  return refusal === undefined ? txn(store, request, new Pace(sliceRows)) : err(refusal)
 }
 
 /** Undefined when the bytes are not that message; the leader's API has refused such requests already. */

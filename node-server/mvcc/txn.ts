@@ -28,7 +28,7 @@ import { valueOf } from './key-value.ts'
 import { hasLease } from './lease.ts'
 import type { Pace, Slices } from './pace.ts'
 import { rangeWithin, refuseRevision } from './range.ts'
-import { keyRange, readCurrent, readKeyValue } from './read.ts'
+import { keyRange, readCurrent, readKeyValue, type KeyRange } from './read.ts'
 import type { ApplyResult, OperationResult } from './results.ts'
 import { sliceCurrent } from './slices.ts'
 import type { Store } from './store.ts'
@@ -70,7 +70,13 @@ export function isReadOnlyTxn(request: TxnRequest): boolean {
 
 function* decide(store: Store, request: TxnRequest, pace: Pace): Slices<Plan> {
   let succeeded = true
-  for (const compare of request.compare) succeeded &&= yield* holds(store, compare, pace)
+  for (const compare of request.compare) {
+    const keys = keyRange(compare.key, compare.rangeEnd)
+    succeeded &&=
+      keys === undefined
+        ? holdsFor(store, compare, readCurrent(store, compare.key))
+        : yield* holdsForAll(store, compare, keys, pace)
+  }
   const steps: Step[] = []
   for (const { request: operation } of succeeded ? request.success : request.failure) {
     if (operation?.$case === 'requestTxn')
@@ -82,16 +88,17 @@ function* decide(store: Store, request: TxnRequest, pace: Pace): Slices<Plan> {
 
 /** Whether it changes something and may take more than a slice. */
 function isLong(plan: Plan): boolean {
-  const steps = [...stepsOf(plan)]
-  const isRanged = steps.some(({ $case, value }) => $case !== 'requestPut' && value.rangeEnd.length > 0)
-  return isRanged && steps.some(({ $case }) => $case !== 'requestRange')
+  return hasStep(plan, isRanged) && hasStep(plan, ({ $case }) => $case !== 'requestRange')
 }
 
-function* stepsOf(plan: Plan): Iterable<Exclude<Step, { readonly $case: 'plan' }>> {
-  for (const step of plan.steps) {
-    if (step.$case === 'plan') yield* stepsOf(step.plan)
-    else yield step
-  }
+type Operation = Exclude<Step, { readonly $case: 'plan' }>
+
+function hasStep({ steps }: Plan, isMeant: (operation: Operation) => boolean): boolean {
+  return steps.some((step) => (step.$case === 'plan' ? hasStep(step.plan, isMeant) : isMeant(step)))
+}
+
+function isRanged(operation: Operation): boolean {
+  return operation.$case !== 'requestPut' && operation.value.rangeEnd.length > 0
 }
 
 function refusePlan(store: Store, plan: Plan): StoreError | undefined {
@@ -137,16 +144,19 @@ export function refuseLease(store: Store, { lease }: PutRequest): StoreError | u
 
 function* execute(store: Store, change: Change, plan: Plan, pace: Pace): Slices<readonly OperationResult[]> {
   const responses: OperationResult[] = []
-  for (const step of plan.steps) responses.push(yield* executeStep(store, change, step, pace))
+  for (const step of plan.steps)
+    responses.push(
+      step.$case === 'requestPut' ? putKey(store, change, step.value) : yield* executeStep(store, change, step, pace),
+    )
   return responses
 }
 
-function* executeStep(store: Store, change: Change, step: Step, pace: Pace): Slices<OperationResult> {
+type OtherStep = Exclude<Step, { readonly $case: 'requestPut' }>
+
+function* executeStep(store: Store, change: Change, step: OtherStep, pace: Pace): Slices<OperationResult> {
   switch (step.$case) {
     case 'requestRange':
       return yield* rangeWithin(store, step.value, revisionWithin(store, change))
-    case 'requestPut':
-      return putKey(store, change, step.value)
     case 'requestDeleteRange': {
       const keys = keyRange(step.value.key, step.value.rangeEnd)
       if (keys === undefined) return deleteOne(store, change, step.value)
@@ -162,9 +172,7 @@ function* executeStep(store: Store, change: Change, step: Step, pace: Pace): Sli
 }
 
 /** A ranged compare must hold for every key there is; without any it is decided as for a missing key. */
-function* holds(store: Store, compare: Compare, pace: Pace): Slices<boolean> {
-  const keys = keyRange(compare.key, compare.rangeEnd)
-  if (keys === undefined) return holdsFor(store, compare, readCurrent(store, compare.key))
+function* holdsForAll(store: Store, compare: Compare, keys: KeyRange, pace: Pace): Slices<boolean> {
   let hasKeys = false
   for (let next: Uint8Array | undefined = keys.start; next !== undefined;) {
     const slice = sliceCurrent(store, { start: next, end: keys.end }, pace.rowsLeft)

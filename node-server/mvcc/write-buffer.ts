@@ -45,30 +45,38 @@ export class WriteBuffer {
   readonly #backend: Backend
   readonly #copiedRows: number
   #committing: readonly Layer[] = []
-  /** Not on its way to the disk. The last one is `#writable`. */
+  /** Not on its way to the disk. The last one takes writes. */
   #current: readonly Layer[]
-  #writable: TreeLayer
+  #newest: TreeLayer
   #draft: Draft | undefined
-  /** Of those who read and write at the moment: with the draft while its entry is at work, without it otherwise. */
+  /** Of those who read at the moment: with the draft while its entry is at work, without it otherwise. */
   #visible: readonly Layer[]
+  /** Of what is written at the moment. */
+  #writable: TreeLayer
 
   /** A draft of at most `copiedRows` becomes part of another layer. */
   constructor(backend: Backend, copiedRows = COPIED_ROWS) {
     this.#backend = backend
     this.#copiedRows = copiedRows
-    this.#writable = new TreeLayer()
-    this.#current = [this.#writable]
+    this.#newest = new TreeLayer()
+    this.#writable = this.#newest
+    this.#current = [this.#newest]
     this.#visible = this.#current
   }
 
   /** That the next commit takes. */
   get pendingWrites(): number {
-    return this.#current.reduce((sum, { rows }) => sum + rows, 0)
+    let writes = 0
+    for (const { rows } of this.#current) writes += rows
+    return writes
   }
 
   /** Of all layers but a draft, about. */
   get sizeBytes(): number {
-    return [...this.#committing, ...this.#current].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    let sum = 0
+    for (const { sizeBytes } of this.#committing) sum += sizeBytes
+    for (const { sizeBytes } of this.#current) sum += sizeBytes
+    return sum
   }
 
   get hasManyLayers(): boolean {
@@ -92,7 +100,9 @@ export class WriteBuffer {
   /** Its entry is at work: reads see the draft, writes go to it. Without a draft nothing changes. */
   resumeDraft(): void {
     if (this.#draft === undefined) return
-    this.#visible = [...this.#committing, ...this.#current, this.#draft.deleted, this.#draft.rows]
+    const { deleted, rows } = this.#draft
+    this.#visible = [...this.#committing, ...this.#current, deleted, rows]
+    this.#writable = rows
   }
 
   /** Others have their turn. */
@@ -109,18 +119,19 @@ export class WriteBuffer {
     if (deleted.rows + rows.rows <= this.#copiedRows) for (const layer of [deleted, rows]) this.#copy(layer)
     else {
       this.#current = [...this.#current, deleted, rows]
-      this.#writable = rows
+      this.#newest = rows
     }
     this.#showPublished()
   }
 
   #showPublished(): void {
     this.#visible = [...this.#committing, ...this.#current]
+    this.#writable = this.#newest
   }
 
   #copy(layer: Layer): void {
     for (const table of TABLES)
-      for (const [key, value] of layer.pairs(table, EVERYTHING, false)) this.#writable.set(table, key, value)
+      for (const [key, value] of layer.pairs(table, EVERYTHING, false)) this.#newest.set(table, key, value)
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
@@ -144,9 +155,7 @@ export class WriteBuffer {
   }
 
   #write(table: Table, key: Uint8Array, value: Uint8Array): void {
-    const layer = this.#visible.at(-1)
-    assert(layer instanceof TreeLayer, 'the newest layer takes writes')
-    layer.set(table, textOfBytes(key), value)
+    this.#writable.set(table, textOfBytes(key), value)
   }
 
   /**
@@ -216,8 +225,8 @@ export class WriteBuffer {
     assert(this.#committing.length === 0, 'one commit at a time')
     const layers = this.#current
     this.#committing = layers
-    this.#writable = new TreeLayer()
-    this.#current = [this.#writable]
+    this.#newest = new TreeLayer()
+    this.#current = [this.#newest]
     this.#showPublished()
     await this.#backend.commit(writesOf(layers))
     this.#committing = []
@@ -227,13 +236,12 @@ export class WriteBuffer {
 
 /** Of each key the newest row. */
 function newestOf(layers: readonly Layer[], table: Table, range: TextRange): Iterable<Pair> {
-  let newest: Iterable<Pair> = []
-  for (const layer of layers)
-    newest =
-      newest instanceof Array
-        ? layer.pairs(table, range, false)
-        : mergeNewest(layer.pairs(table, range, false), newest, false)
-  return newest
+  let newest: Iterable<Pair> | undefined
+  for (const layer of layers) {
+    const pairs = layer.pairs(table, range, false)
+    newest = newest === undefined ? pairs : mergeNewest(pairs, newest, false)
+  }
+  return newest ?? []
 }
 
 /** Made as they are read: what is on its way to the disk does not change. */

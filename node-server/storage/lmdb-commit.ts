@@ -29,7 +29,7 @@ export async function commitInThread(path: string, writes: Iterable<Write>): Pro
       thread.postMessage(piece, [piece.buffer as ArrayBuffer])
       await afterOthers()
     }
-    thread.postMessage(undefined)
+    thread.postMessage(undefined, [])
     await promise
   } finally {
     await thread.terminate()
