@@ -6,16 +6,18 @@ import { z } from 'zod'
 import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
 import { contradictionIn } from './contradiction.ts'
 import { membershipOf } from './membership.ts'
+import { podTrouble, PodStatus } from './pod-trouble.ts'
 import type {
   Observed,
   ObservedObjects,
   ObservedPod,
   ObservedStatefulSet,
   ObservedVolume,
-  StuckPod,
+  Stuck,
   Unread,
 } from './observed.ts'
 import { KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
+import { tokenIn } from './resources/admin-token.ts'
 import {
   CLUSTER_UID_LABEL,
   TEMPLATE_HASH_ANNOTATION,
@@ -24,14 +26,20 @@ import {
   names,
   ordinalOf,
   selectorText,
-  TOKEN_KEY,
   VOLUME,
   volumeRef,
 } from './resources/names.ts'
+import { lastWarning } from './warnings.ts'
 
 export type Observation =
   | { readonly kind: 'invalid'; readonly object: KubeObject; readonly message: string }
   | { readonly kind: 'observed'; readonly object: KubeObject; readonly observed: Observed; readonly token: string }
+
+/** A volume may take this long to be attached before it is asked why. */
+const ATTACH_MS = 10_000
+
+/** Time that whatever is being deleted has beside its own, before it counts as stuck. */
+const STUCK_MS = 30_000
 
 /** A member that does not answer in this time counts as not answering. */
 const MEMBER_TIMEOUT_MS = 1_500
@@ -47,26 +55,43 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
   const [{ token, ...objects }, podObjects, volumes] = await Promise.all([
     readObjects(reading, cluster),
     reading.list('Pod', podOf),
-    readVolumes(reading, cluster),
+    readVolumes(reading, cluster, deps.nowMs()),
   ])
   const owner = objects.statefulSet?.uid
-  const ownPods = podObjects.filter(({ controller }) => controller === owner && owner !== undefined)
+  const ownPods = podObjects.filter(({ metadata, controller }) => isOwnPod(cluster, owner, metadata, controller))
   const pods = byOrdinal(await Promise.all(ownPods.map((pod) => readPod(deps, cluster, pod))))
-  const foreignPods =
-    owner === undefined ? [] : podObjects.filter(({ controller }) => ![undefined, owner].includes(controller))
+  const words = await readWords(deps, objects.statefulSet, [...pods.values()], volumes, cluster)
+  // Those of a StatefulSet that was deleted go by themselves.
+  const foreignPods = podObjects.filter(
+    ({ metadata, controller }) =>
+      owner !== undefined && ![undefined, owner].includes(controller) && metadata.deletionTimestamp === undefined,
+  )
   const observed: Observed = {
     nowMs: deps.nowMs(),
     cluster,
     defaultImage: deps.defaultImage,
     objects,
-    pods,
-    volumes: byOrdinal(volumes.map(({ ours }) => ours)),
+    pods: words.pods,
+    creationRefusal: words.creationRefusal,
+    volumes: words.volumes,
     foreignPods: foreignPods.map(({ metadata }) => metadata.name),
     foreignVolumes: new Map(volumes.flatMap(({ foreign }) => (foreign === undefined ? [] : [foreign]))),
     membership: membershipOf(cluster, pods.values()),
     unread: reading.unread,
   }
   return { kind: 'observed', object, observed, token }
+}
+
+/** Pods outlive their StatefulSet by the time that they take to stop: until then their members run, and hold their volumes. */
+function isOwnPod(
+  cluster: RaftCluster,
+  statefulSetUid: string | undefined,
+  metadata: KubeObject['metadata'],
+  controllerUid: string | undefined,
+): boolean {
+  if (statefulSetUid !== undefined) return controllerUid === statefulSetUid
+  const controller = metadata.ownerReferences?.find(({ uid }) => uid === controllerUid)
+  return controller?.kind === 'StatefulSet' && controller.name === names.statefulSet(cluster)
 }
 
 /** Reads of one look. What fails, or is not what it should be, stands empty and is remembered with its error. */
@@ -121,7 +146,7 @@ async function readObjects(
     reading.get('v1', 'Service', names.headlessService(cluster), asItIs),
     reading.get('v1', 'Service', names.clientService(cluster), asItIs),
     reading.get('policy/v1', 'PodDisruptionBudget', names.disruptionBudget(cluster), asItIs),
-    reading.get('v1', 'Secret', names.adminToken(cluster), (object) => ({ object, token: tokenOf(object) })),
+    reading.get('v1', 'Secret', names.adminToken(cluster), (object) => ({ object, token: tokenIn(object) })),
     reading.get('apps/v1', 'StatefulSet', names.statefulSet(cluster), statefulSetOf),
   ])
   // Without a token members refuse changes, and the operation is repeated.
@@ -137,8 +162,8 @@ interface FoundVolume {
 }
 
 /** Ours by label, and whatever else has a name that the StatefulSet is about to use: it would take that over. */
-async function readVolumes(reading: Reading, cluster: RaftCluster): Promise<readonly FoundVolume[]> {
-  const decode = (object: KubeObject): FoundVolume => foundVolume(cluster, object)
+async function readVolumes(reading: Reading, cluster: RaftCluster, nowMs: number): Promise<readonly FoundVolume[]> {
+  const decode = (object: KubeObject): FoundVolume => foundVolume(cluster, object, nowMs)
   const labelled = await reading.list('PersistentVolumeClaim', decode)
   const found = new Set(labelled.map(({ name }) => name))
   const wanted = Array.from({ length: cluster.spec.replicas }, (_, ordinal) => names.volume(cluster, ordinal))
@@ -171,6 +196,7 @@ function statefulSetOf(object: KubeObject): ObservedStatefulSet {
     object,
     uid: object.metadata.uid ?? '',
     endOrdinal: spec.ordinals.start + spec.replicas,
+    podCount: spec.replicas,
     templateSize: spec.volumeClaimTemplates[0]?.spec.resources.requests['storage'],
     updateRevision: status.updateRevision,
     templateHash: spec.template.metadata.annotations[TEMPLATE_HASH_ANNOTATION],
@@ -178,39 +204,7 @@ function statefulSetOf(object: KubeObject): ObservedStatefulSet {
   }
 }
 
-const Pod = z.object({
-  status: z
-    .object({
-      phase: z.string().default(''),
-      podIP: z.string().optional(),
-      conditions: z
-        .array(
-          z.object({
-            type: z.string(),
-            status: z.string(),
-            reason: z.string().default(''),
-            message: z.string().default(''),
-            lastTransitionTime: z.string().nullish(),
-          }),
-        )
-        .default([]),
-      containerStatuses: z
-        .array(
-          z.object({
-            state: z
-              .object({
-                running: z.object({}).optional(),
-                waiting: z.object({ reason: z.string().default(''), message: z.string().default('') }).optional(),
-              })
-              .prefault({}),
-          }),
-        )
-        .default([]),
-    })
-    .prefault({}),
-})
-
-type PodStatus = z.output<typeof Pod>['status']
+const Pod = z.object({ status: PodStatus.prefault({}) })
 
 interface FoundPod {
   readonly metadata: KubeObject['metadata']
@@ -242,11 +236,12 @@ async function readPod(
     name: metadata.name,
     uid: metadata.uid ?? '',
     isTerminating: metadata.deletionTimestamp !== undefined,
+    stuck: stuckOf(metadata, deps.nowMs()),
     isReady: ready !== undefined,
     readySinceMs: ready && Date.parse(ready.lastTransitionTime ?? '1970-01-01T00:00:00Z'),
     isRunning: isRunning(status),
     templateHash: metadata.annotations?.[TEMPLATE_HASH_ANNOTATION],
-    stuck: stuckOf(status),
+    trouble: podTrouble(status, deps.nowMs()),
     adminUrl,
     status: contradiction === undefined ? given : undefined,
     contradiction,
@@ -258,17 +253,6 @@ function isRunning({ phase, containerStatuses }: PodStatus): boolean {
   return containerStatuses.length === 0 || containerStatuses.some(({ state }) => state.running !== undefined)
 }
 
-function stuckOf({ phase, conditions, containerStatuses }: PodStatus): StuckPod | undefined {
-  const scheduled = conditions.find(({ type }) => type === 'PodScheduled')
-  if (phase !== 'Pending' || scheduled === undefined) return undefined
-  const sinceMs = Date.parse(scheduled.lastTransitionTime ?? '')
-  if (scheduled.status !== 'True') return { kind: 'unschedulable', sinceMs, message: scheduled.message }
-  // The kubelet says so while it waits for the volumes; a missing image and the like have reasons of their own.
-  const waiting = containerStatuses[0]?.state.waiting
-  if (waiting !== undefined && waiting.reason !== 'ContainerCreating') return undefined
-  return { kind: 'volume', sinceMs, message: waiting?.message ?? '' }
-}
-
 const Volume = z.object({
   spec: z.object({ resources: z.object({ requests: z.record(z.string(), z.string()).default({}) }).prefault({}) }),
   status: z
@@ -276,25 +260,62 @@ const Volume = z.object({
     .prefault({}),
 })
 
-function foundVolume(cluster: RaftCluster, object: KubeObject): FoundVolume {
+function foundVolume(cluster: RaftCluster, object: KubeObject, nowMs: number): FoundVolume {
   const { name } = object.metadata
   const ordinal = ordinalOf(`${VOLUME}-${cluster.name}`, name)
   if (ordinal === undefined) return { name, ours: undefined, foreign: undefined }
   if (ownedBy(object) !== cluster.uid) return { name, ours: undefined, foreign: [ordinal, name] }
-  return { name, ours: volumeOf(ordinal, object), foreign: undefined }
+  return { name, ours: volumeOf(ordinal, object, nowMs), foreign: undefined }
 }
 
-function volumeOf(ordinal: number, object: KubeObject): ObservedVolume {
+/** A pod's time of deletion is when its time to stop is over. */
+function stuckOf({ deletionTimestamp, finalizers = [] }: KubeObject['metadata'], nowMs: number): Stuck | undefined {
+  const sinceMs = Date.parse(deletionTimestamp ?? '')
+  return nowMs - sinceMs >= STUCK_MS ? { sinceMs, finalizers } : undefined
+}
+
+function volumeOf(ordinal: number, object: KubeObject, nowMs: number): ObservedVolume {
   const { spec, status } = Volume.parse(object)
   return {
     ordinal,
     name: object.metadata.name,
     uid: object.metadata.uid ?? '',
     isTerminating: object.metadata.deletionTimestamp !== undefined,
+    stuck: stuckOf(object.metadata, nowMs),
     requestedSize: spec.resources.requests['storage'],
     capacity: status.capacity['storage'],
     phase: status.phase,
+    refusal: undefined,
   }
+}
+
+/** What its controller, the provisioner and the kubelet say where pods or volumes are missing. */
+async function readWords(
+  { reader, nowMs }: ReconcileDeps,
+  statefulSet: ObservedStatefulSet | undefined,
+  pods: readonly ObservedPod[],
+  volumes: readonly FoundVolume[],
+  { namespace }: RaftCluster,
+): Promise<Pick<Observed, 'creationRefusal' | 'pods' | 'volumes'>> {
+  const isPodMissing = statefulSet !== undefined && pods.length < statefulSet.podCount
+  const about = (uid: string): { namespace: string; uid: string } => ({ namespace, uid })
+  const [creationRefusal, toldPods, toldVolumes] = await Promise.all([
+    isPodMissing ? lastWarning(reader, about(statefulSet.uid), ['FailedCreate'], ['SuccessfulCreate']) : undefined,
+    Promise.all(
+      pods.map(async (pod) => {
+        if (pod.trouble?.kind !== 'volume' || !(nowMs() - pod.trouble.sinceMs >= ATTACH_MS)) return pod
+        const message = await lastWarning(reader, about(pod.uid), ['FailedAttachVolume', 'FailedMount'])
+        return message === undefined ? pod : { ...pod, trouble: { ...pod.trouble, message } }
+      }),
+    ),
+    Promise.all(
+      volumes.map(async ({ ours }) => {
+        if (ours?.phase !== 'Pending') return ours
+        return { ...ours, refusal: await lastWarning(reader, about(ours.uid), ['ProvisioningFailed']) }
+      }),
+    ),
+  ])
+  return { creationRefusal, pods: byOrdinal(toldPods), volumes: byOrdinal(toldVolumes) }
 }
 
 function ownedBy(volume: KubeObject): string | undefined {
@@ -305,10 +326,4 @@ function byOrdinal<Item extends { readonly ordinal: number }>(
   items: readonly (Item | undefined)[],
 ): ReadonlyMap<number, Item> {
   return new Map(items.flatMap((item) => (item === undefined ? [] : [[item.ordinal, item] as const])))
-}
-
-const Secret = z.object({ data: z.record(z.string(), z.string()).default({}) })
-
-function tokenOf(secret: KubeObject): string {
-  return Buffer.from(Secret.parse(secret).data[TOKEN_KEY] ?? '', 'base64').toString()
 }

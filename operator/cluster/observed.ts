@@ -1,5 +1,5 @@
 /** Everything a decision looks at, as it was read at one moment. Pure types, and what follows from them alone. */
-import type { AdminAlarm, AdminMember, AdminStatus } from '../../lib/admin-api.ts'
+import type { AdminAlarm, AdminMember, AdminPeer, AdminStatus } from '../../lib/admin-api.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
 import type { KubeError, KubeObject } from './ports.ts'
 
@@ -15,6 +15,8 @@ export interface Observed {
   readonly volumes: ReadonlyMap<number, ObservedVolume>
   /** Pods in our place that belong to somebody else. */
   readonly foreignPods: readonly string[]
+  /** What the StatefulSet's controller said last, while a pod of it is not there; undefined when it said nothing. */
+  readonly creationRefusal: string | undefined
   /** Volumes under our names with data of another cluster, by ordinal. */
   readonly foreignVolumes: ReadonlyMap<number, string>
   /** What the cluster itself says; undefined while no member of it answers. */
@@ -44,6 +46,8 @@ export interface ObservedStatefulSet {
   readonly uid: string
   /** The first ordinal beyond its pods. */
   readonly endOrdinal: number
+  /** As many as it is to have. */
+  readonly podCount: number
   /** Size in the volume claim template. */
   readonly templateSize: string | undefined
   /** Revision that a pod made now would have. */
@@ -54,19 +58,27 @@ export interface ObservedStatefulSet {
   readonly isObserved: boolean
 }
 
+/** Asked to go, and still there long after it had the time to. */
+export interface Stuck {
+  readonly sinceMs: number
+  /** Who keeps it; empty where only its machine, or its controller, can. */
+  readonly finalizers: readonly string[]
+}
+
 export interface ObservedPod {
   readonly ordinal: number
   readonly name: string
   readonly uid: string
   readonly isTerminating: boolean
+  readonly stuck: Stuck | undefined
   readonly isReady: boolean
   /** Undefined while it is not ready. */
   readonly readySinceMs: number | undefined
   /** The member's process runs; it may be starting, or ill. */
   readonly isRunning: boolean
   readonly templateHash: string | undefined
-  /** Why it does not start, as far as Kubernetes says. */
-  readonly stuck: StuckPod | undefined
+  /** Why it does not run or serve, as far as Kubernetes says. */
+  readonly trouble: PodTrouble | undefined
   readonly adminUrl: string | undefined
   /** Undefined when its member did not answer. */
   readonly status: AdminStatus | undefined
@@ -74,10 +86,12 @@ export interface ObservedPod {
   readonly contradiction: string | undefined
 }
 
-export interface StuckPod {
-  /** `volume`: it has a node, and nothing starts there. */
-  readonly kind: 'unschedulable' | 'volume'
+export interface PodTrouble {
+  /** `volume`: it has a node, and nothing starts there. `container`: the kubelet cannot make it. `failed`: evicted and the like. */
+  readonly kind: 'unschedulable' | 'volume' | 'image' | 'container' | 'crash' | 'memory' | 'failed' | 'not-ready'
+  /** NaN or 0 where that is not said. */
   readonly sinceMs: number
+  /** In the words of whoever says so. */
   readonly message: string
 }
 
@@ -86,10 +100,13 @@ export interface ObservedVolume {
   readonly name: string
   readonly uid: string
   readonly isTerminating: boolean
+  readonly stuck: Stuck | undefined
   readonly requestedSize: string | undefined
   readonly capacity: string | undefined
   /** Kubernetes' phase: Pending, Bound or Lost; empty when it says none. */
   readonly phase: string
+  /** What the provisioner said last, while it is not bound. */
+  readonly refusal: string | undefined
 }
 
 export interface ObservedMember extends AdminMember {
@@ -111,7 +128,7 @@ export interface Membership {
   readonly alarms: readonly AdminAlarm[]
   /** Members that the leader hears from, itself among them. */
   readonly activeIds: ReadonlySet<string>
-  readonly peers: ReadonlyMap<string, { readonly matchIndex: number; readonly lag: number }>
+  readonly peers: ReadonlyMap<string, Pick<AdminPeer, 'matchIndex' | 'lag' | 'state' | 'snapshot'>>
 }
 
 /** Pods were read, and whose they are: without that, nothing is known about members. */

@@ -6,7 +6,6 @@
  * It may be ended at any await, or run twice at once by an operator that lost its lease: what it records is conditional
  * on the object's version, what it asks of members is fenced by the configuration it decided on.
  */
-import { AssertionFailed } from '../../lib/assert.ts'
 import { type Condition, type Finding, setCondition, timestamp } from '../api/conditions.ts'
 import { API_VERSION, FINALIZER, KIND } from '../api/raft-cluster.ts'
 import { parseStatus, type RaftClusterStatus } from '../api/status.ts'
@@ -16,6 +15,7 @@ import { type Observation, observe } from './observe.ts'
 import { BLOCKED_MS, type Decision, IN_FLIGHT_MS, type Plan } from './plan.ts'
 import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey, type ReconcileResult } from './ports.ts'
 import { nextTryMs, subjectOf } from './refusals.ts'
+import { replacementRefusal } from './rules/replace.ts'
 import { isWorthWriting, statusOf } from './status.ts'
 import { reportStatus } from './write-status.ts'
 
@@ -36,7 +36,7 @@ export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise
       const isEdit = error.problem.kind === 'conflict' && (await isEdited(deps, key, object))
       return isEdit ? { kind: 'done', requeueAfterMs: IN_FLIGHT_MS } : { kind: 'retry', error }
     }
-    if (object !== undefined && !(error instanceof AssertionFailed)) await reportBug(deps, object, error)
+    if (object !== undefined) await reportBug(deps, object, error)
     throw error
   }
 }
@@ -81,6 +81,8 @@ async function report(
     freeing !== undefined && !refusals.some(({ subject }) => subject === subjectOf(observed.cluster, freeing))
   if (observed.cluster.isBeingDeleted && isFreed) return
   const status = statusOf({ observed, plan, recorded, operation, failure, refusals })
+  const refusal = replacementRefusal(observed)
+  if (refusal !== undefined) deps.events.emit(object, 'Warning', 'RequestRefused', 'ReplaceMember', refusal)
   emitTransitions(deps, object, recorded, status)
   if (isWorthWriting(recorded, status, observed.nowMs)) await reportStatus(deps, object, status)
 }
@@ -138,9 +140,13 @@ async function reportInvalid(
   return { kind: 'done', requeueAfterMs: BLOCKED_MS }
 }
 
-/** As long as it lasts, nothing that status says about the cluster is looked after. */
+/**
+ * A failed assertion or any other bug ends the reconcile of this cluster, and of no other. As long as it lasts, nothing that
+ * status says about the cluster is looked after.
+ */
 async function reportBug(deps: ReconcileDeps, object: KubeObject, bug: unknown): Promise<void> {
-  const because = { reason: 'OperatorFailed', message: `the operator has a bug; its log has more: ${String(bug)}` }
+  const because = { reason: 'InternalError', message: `the operator has a bug; its log has more: ${String(bug)}` }
+  deps.events.emit(object, 'Warning', because.reason, 'Reconcile', because.message)
   try {
     await reportTrouble(deps, object, [
       { type: 'Ready', status: 'Unknown', ...because },

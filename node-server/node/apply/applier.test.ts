@@ -14,7 +14,7 @@ import {
   TxnRequest,
 } from '../../proto/generated/etcd/rpc.ts'
 import type { Entry } from '../../raft/message.ts'
-import { Waiters } from '../replica/waiters.ts'
+import { Waiters } from './waiters.ts'
 import { LeaseCluster } from '../testing/lease-cluster.ts'
 import { VirtualClock } from '../testing/virtual-clock.ts'
 import { Applier, type Outcome } from './applier.ts'

@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import type { AdminError, AdminStatus } from '../../../lib/admin-api.ts'
-import { AssertionFailed } from '../../../lib/assert.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { API_VERSION, KIND } from '../../api/raft-cluster.ts'
 import {
@@ -15,6 +14,7 @@ import {
   type KubeObject,
   type KubeReader,
   type KubeWriter,
+  type ListQuery,
   type ObjectRef,
   type ReconcileDeps,
 } from '../ports.ts'
@@ -25,8 +25,8 @@ import { type Disk, FakeCluster } from './fake-cluster.ts'
 export const KEY = { namespace: 'ns', name: 'kv' }
 const UNREACHABLE = { kind: 'unreachable', message: 'connection refused' } as const
 
-/** The operator's process ends here, as a failed assertion ends it. */
-export class Crash extends AssertionFailed {}
+/** The operator's process ends here: a reconcile that goes on after it does so in vain. */
+export class Crash extends Error {}
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -54,6 +54,12 @@ export class World {
   readonly unready = new Set<string>()
   /** Images that do not start. */
   readonly broken = new Set<string>()
+  /** A quota, or a webhook: the StatefulSet's controller makes no pods. */
+  refusesPods = false
+  /** Pods that do not end when they are told to: their machine is gone, or they take their time. */
+  readonly lingering = new Set<string>()
+  /** Pods whose members have another token than the Secret. */
+  readonly refusingToken = new Set<string>()
   /** Kinds that the operator may not touch. */
   readonly forbidden = new Set<string>()
   /** Calls to the API server so far. */
@@ -146,8 +152,8 @@ export class World {
       const ordinal = ordinalOf(KEY.name, pod.metadata.name) ?? 0
       const { phase } = field(pod, 'status')
       const isOver = phase === 'Succeeded' || phase === 'Failed'
-      if (set === undefined || !this.ordinals().includes(ordinal) || isOver)
-        this.objects.delete(`Pod/${pod.metadata.name}`)
+      if (set === undefined || !this.ordinals().includes(ordinal) || isOver) this.#stopPod(pod)
+      else if (pod.metadata.deletionTimestamp !== undefined) this.#stopPod(pod)
     }
     for (const volume of this.all('PersistentVolumeClaim')) {
       const isUsed = this.get('Pod', volume.metadata.name.replace(/^data-/, '')) !== undefined
@@ -159,7 +165,15 @@ export class World {
     this.settleMembers()
   }
 
+  #stopPod(pod: KubeObject): void {
+    const { name, deletionTimestamp = new Date(this.nowMs).toISOString() } = pod.metadata
+    if (this.lingering.has(name)) this.put({ ...pod, metadata: { ...pod.metadata, deletionTimestamp } })
+    else this.objects.delete(`Pod/${name}`)
+  }
+
   #startPod(set: KubeObject, ordinal: number): void {
+    if (this.refusesPods) return
+    if (this.get('Pod', `${KEY.name}-${ordinal}`) === undefined) this.refusingToken.delete(`${KEY.name}-${ordinal}`)
     const name = `${KEY.name}-${ordinal}`
     let volume = this.get('PersistentVolumeClaim', `data-${name}`)
     if (volume?.metadata.deletionTimestamp !== undefined || this.get('Pod', name) !== undefined) return
@@ -226,7 +240,8 @@ export class World {
   }
 
   /** `before` and `after` are called around each change: where a process may end, or an answer get lost. */
-  deps(hooks: Hooks): ReconcileDeps {
+  deps(given: Hooks): ReconcileDeps {
+    const hooks = mortal(given)
     return {
       reader: this.#reader(),
       writer: this.#writer(hooks),
@@ -243,7 +258,8 @@ export class World {
   #reader(): KubeReader {
     return {
       get: (ref) => this.#read({ verb: 'get', ...ref }, () => this.get(ref.kind, ref.name)),
-      list: (query) => this.#read({ verb: 'list', ...query, name: '' }, () => this.all(query.kind)),
+      list: (query) =>
+        this.#read({ verb: 'list', ...query, name: '' }, () => this.all(query.kind).filter(regarding(query))),
     }
   }
 
@@ -314,6 +330,7 @@ export class World {
     if (present === undefined) return
     if (present.metadata.uid !== uid) throw new KubeError({ kind: 'conflict', message: 'another UID' })
     if (ref.kind === 'Pod') this.#stopped(present)
+    if (ref.kind === 'Pod' && this.lingering.has(ref.name)) return this.#stopPod(present)
     if (ref.kind !== 'PersistentVolumeClaim') {
       this.objects.delete(`${ref.kind}/${ref.name}`)
       this.settleMembers()
@@ -332,6 +349,7 @@ export class World {
     this.restarts.push(pod.metadata.name)
     const isCounted = voters.includes(id) && alive.has(id) && voters.length > 2
     if (!isCounted || leader === '') return
+    if (this.refusingToken.has(pod.metadata.name)) return
     assert.notEqual(id, leader, 'leadership moves before its pod is restarted')
     const healthy = voters.filter((voter) => alive.has(voter)).length
     assert(healthy - 1 >= quorumOf(voters.length), 'a restart must not cost the quorum')
@@ -343,6 +361,8 @@ export class World {
         const pod = this.get('Pod', url)
         const disk = pod && this.diskOf(pod)
         if (disk === undefined) return err(UNREACHABLE)
+        if (this.refusingToken.has(url))
+          return err({ kind: 'refused', error: { code: 'Unauthorized', message: 'no' } } as const)
         const result = effect(disk)
         this.settleMembers()
         return result.ok ? result : err({ kind: 'refused', error: result.error } as const)
@@ -388,6 +408,21 @@ export interface Hooks {
   after?(what: 'kube' | 'admin'): void
 }
 
+/** After a crash nothing is done any more, whatever the reconcile would still do. */
+function mortal(hooks: Hooks): Hooks {
+  let end: Crash | undefined
+  const step = (hook: () => void | Promise<void>): void | Promise<void> => {
+    if (end !== undefined) throw end
+    try {
+      return hook()
+    } catch (error) {
+      if (error instanceof Crash) end = error
+      throw error
+    }
+  }
+  return { before: (what) => step(() => hooks.before?.(what)), after: (what) => void step(() => hooks.after?.(what)) }
+}
+
 async function around<T>(hooks: Hooks, what: 'kube' | 'admin', effect: () => T): Promise<T> {
   await hooks.before?.(what)
   const result = effect()
@@ -403,4 +438,12 @@ function ordinalsOf(set: Json): readonly number[] {
 export function field(object: object | undefined, name: string): Json {
   const value: unknown = object === undefined ? undefined : Reflect.get(object, name)
   return typeof value === 'object' && value !== null ? (value as Json) : {}
+}
+
+/** The one field selector that the operator uses. */
+function regarding({ fieldSelector }: ListQuery): (object: KubeObject) => boolean {
+  if (fieldSelector === undefined) return () => true
+  const uid = /^regarding\.uid=(.+)$/.exec(fieldSelector)?.[1]
+  assert(uid !== undefined, `a field selector that is not known here: ${fieldSelector}`)
+  return (object) => field(object, 'regarding')['uid'] === uid
 }
