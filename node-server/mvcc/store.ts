@@ -4,7 +4,7 @@
  * `advanceApplied`), deterministically: equal entries give equal state on every member.
  *
  * Invariants
- *   - Reads see everything applied; the backend lags behind by at most two generations of the write buffer.
+ *   - Reads see everything applied; the backend lags behind by what is in the write buffer.
  *   - Every commit holds the effect of exactly the entries up to its applied index: what an entry that is applied in slices
  *     has done so far (apply.ts) is in a draft of the buffer, which neither commits nor readers see.
  *   - revision, compactedRevision, appliedIndex never go back.
@@ -17,7 +17,7 @@ import { readAlarms, type AlarmSets } from './alarms.ts'
 import { encodeMeta, META_KEY, readMeta, type Meta } from './meta.ts'
 import { WriteBuffer } from './write-buffer.ts'
 
-/** Bound of the write buffer, both generations together: beyond it, apply nothing until a commit is through. */
+/** Bound of the write buffer: beyond it, apply nothing until a commit is through. The last entry may go beyond. */
 export const MAX_BUFFER_SIZE_BYTES = 64 * 1024 * 1024
 
 /** Place of an entry in the Raft log. */

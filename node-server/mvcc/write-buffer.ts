@@ -118,7 +118,7 @@ export class WriteBuffer {
     const { deleted, rows } = draft
     if (deleted.rows + rows.rows <= this.#copiedRows) for (const layer of [deleted, rows]) this.#copy(layer)
     else {
-      this.#current = [...this.#current, deleted, rows]
+      this.#current = [...this.#current, ...(deleted.rows > 0 ? [deleted] : []), rows]
       this.#newest = rows
     }
     this.#showPublished()
