@@ -61,6 +61,17 @@ export interface KeptLogLimits {
 /** Beyond it the log is cut and the peer needs another snapshot. */
 export const KEPT_LOG: KeptLogLimits = { idleMs: 120_000, sizeBytes: 256 * MIB }
 
+/** What is applied at once, and then everything else has its turn: heartbeats, proposals, reads. */
+export interface ApplySlice {
+  readonly ms: number
+  /** Entries, or parts of one that takes long; for a clock that stands still meanwhile, as a simulation's does. */
+  readonly parts: number
+  /** Of keys, that one part visits. */
+  readonly rows: number
+}
+
+export const APPLY_SLICE: ApplySlice = { ms: 5, parts: 64, rows: 500 }
+
 /** Ranges that are read in slices at once, each of which holds its answer so far, and those that wait for one to end. */
 export const MAX_LONG_RANGES = 16
 export const MAX_WAITING_RANGES = 256

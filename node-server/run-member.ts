@@ -15,7 +15,7 @@ import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admi
 import { ClientServer } from './client-server.ts'
 import type { Config } from './config/config.ts'
 import { parseConfig } from './config/parse.ts'
-import { FLOW, LEASES } from './limits.ts'
+import { APPLY_SLICE, FLOW, LEASES } from './limits.ts'
 import { listenHttp } from './listen/http-listener.ts'
 import type { RequestHandler } from './listen/http1.ts'
 import { openLog } from './log.ts'
@@ -108,6 +108,7 @@ class Program {
         maxRequestBytes: config.maxRequestBytes,
         flow: FLOW,
         leases: LEASES,
+        applySlice: APPLY_SLICE,
         clock,
         observer: { ...this.#metrics.node, leaderChanged: () => this.#leaderChanged() },
         log,

@@ -15,12 +15,14 @@ import {
 } from '../proto/generated/etcd/rpc.ts'
 import { refuseByAlarm, refuseTxnByAlarm } from './alarms.ts'
 import { applyAlarm } from './apply-alarm.ts'
-import { beginChange, deleteKeys, endChange, putKey, revokeLease } from './change.ts'
+import { beginChange, beginLongChange, deleteOne, deleteRange, endChange, putKey, revokeLease } from './change.ts'
 import type { StoreCommand } from './command.ts'
 import { compact } from './compaction.ts'
 import type { StoreError } from './errors.ts'
+import { keyRange, type KeyRange } from './read.ts'
 import { RequestReader } from './request-reader.ts'
 import { grantLease } from './lease.ts'
+import { Pace, type Slices } from './pace.ts'
 import type { ApplyResult } from './results.ts'
 import { advanceApplied, type LogPosition, type Store } from './store.ts'
 import { refuseIgnored, refuseLease, txn } from './txn.ts'
@@ -35,21 +37,71 @@ const MALFORMED: ApplyResult = err({ kind: 'malformed-request' })
  * noted by `advanceApplied` instead. Not to be called while `store.isSaturated`.
  */
 export function apply(store: Store, position: LogPosition, command: StoreCommand): ApplyResult {
-  const result = execute(store, command)
-  advanceApplied(store, position)
-  return result
+  const applying = new Applying(store, position, command)
+  for (;;) {
+    const result = applying.step()
+    if (result !== undefined) return result
+  }
 }
 
-function execute(store: Store, command: StoreCommand): ApplyResult {
+/**
+ * As {@link apply}, in slices. Between two of them anything may be done but to apply other entries: until the last one nobody
+ * sees anything of this entry, and no commit has anything of it, so a crash leaves nothing of it either. What is done in
+ * between changes nothing of what the entry finds, so where slices end does not either.
+ */
+export class Applying {
+  readonly #store: Store
+  readonly #position: LogPosition
+  readonly #command: StoreCommand
+  readonly #sliceRows: number | undefined
+  #slices: Slices<ApplyResult> | undefined
+
+  constructor(store: Store, position: LogPosition, command: StoreCommand, sliceRows?: number) {
+    this.#store = store
+    this.#position = position
+    this.#command = command
+    this.#sliceRows = sliceRows
+  }
+
+  /** The next slice; the result with the last one. */
+  step(): ApplyResult | undefined {
+    const { buffer } = this.#store
+    buffer.resumeDraft()
+    try {
+      const result = this.#next()
+      if (result === undefined) return undefined
+      buffer.publishDraft()
+      advanceApplied(this.#store, this.#position)
+      return result
+    } finally {
+      buffer.suspendDraft()
+    }
+  }
+
+  #next(): ApplyResult | undefined {
+    if (this.#slices === undefined) {
+      const work = execute(this.#store, this.#command, this.#sliceRows)
+      if ('ok' in work) return work
+      this.#slices = work
+    }
+    const slice = this.#slices.next()
+    return slice.done === true ? slice.value : undefined
+  }
+}
+
+/** What may take long is still to be driven. */
+type Work = ApplyResult | Slices<ApplyResult>
+
+function execute(store: Store, command: StoreCommand, sliceRows: number | undefined): Work {
   const refusal = refuseByAlarm(store.alarms, command.kind)
   if (refusal !== undefined) return err(refusal)
   switch (command.kind) {
     case 'put':
       return applyPut(store, decode(PutRequest, command.request))
     case 'delete-range':
-      return applyDeleteRange(store, decode(DeleteRangeRequest, command.request))
+      return applyDeleteRange(store, decode(DeleteRangeRequest, command.request), sliceRows)
     case 'txn':
-      return applyTxn(store, decode(TxnRequest, command.request))
+      return applyTxn(store, decode(TxnRequest, command.request), sliceRows)
     case 'compact': {
       const request = decode(CompactionRequest, command.request)
       return request === undefined ? MALFORMED : compact(store, Number(request.revision))
@@ -64,7 +116,7 @@ function execute(store: Store, command: StoreCommand): ApplyResult {
     }
     case 'lease-revoke': {
       const request = decode(LeaseRevokeRequest, command.request)
-      return request === undefined ? MALFORMED : revokeLease(store, request)
+      return request === undefined ? MALFORMED : revokeLease(store, request, new Pace(sliceRows))
     }
     default:
       return unreachable(command.kind)
@@ -81,21 +133,35 @@ function applyPut(store: Store, request: PutRequest | undefined): ApplyResult {
   return ok(result)
 }
 
-function applyDeleteRange(store: Store, request: DeleteRangeRequest | undefined): ApplyResult {
+function applyDeleteRange(store: Store, request: DeleteRangeRequest | undefined, sliceRows: number | undefined): Work {
   if (request === undefined) return MALFORMED
   const refusal = validateDeleteRange(request)
   if (refusal !== undefined) return err(refusal)
+  const keys = keyRange(request.key, request.rangeEnd)
+  if (keys !== undefined) return applyLongDelete(store, keys, request, new Pace(sliceRows))
   const change = beginChange(store)
-  const result = deleteKeys(store, change, request)
+  const result = deleteOne(store, change, request)
   endChange(store, change)
   return ok(result)
 }
 
-function applyTxn(store: Store, request: TxnRequest | undefined): ApplyResult {
+function* applyLongDelete(
+  store: Store,
+  keys: KeyRange,
+  { prevKv }: DeleteRangeRequest,
+  pace: Pace,
+): Slices<ApplyResult> {
+  const change = beginLongChange(store)
+  const result = yield* deleteRange(store, change, keys, prevKv, pace)
+  endChange(store, change)
+  return ok(result)
+}
+
+function applyTxn(store: Store, request: TxnRequest | undefined, sliceRows: number | undefined): Work {
   if (request === undefined) return MALFORMED
   const refusal: StoreError | undefined =
     refuseTxnByAlarm(store.alarms, request) ?? validateTxn(request, ANY_NUMBER_OF_OPERATIONS)
-  return refusal === undefined ? txn(store, request) : err(refusal)
+  return refusal === undefined ? txn(store, request, new Pace(sliceRows)) : err(refusal)
 }
 
 /** Undefined when the bytes are not that message; the leader's API has refused such requests already. */

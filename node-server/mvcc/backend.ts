@@ -80,10 +80,12 @@ export interface Backend {
   /** How many entries {@link scan} would yield, without reading their values. */
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number
   /**
-   * All of it or nothing, in one transaction; resolves once it is durable and visible. One at a time. Where two writes
-   * name the same key the later one counts. A rejection means that the disk failed: the process must not go on.
+   * All of it or nothing, in one transaction; resolves once it is durable and visible. One at a time. In an array the later
+   * one counts of two writes that name the same key; any other iterable is in the order of {@link TABLES} and of the keys,
+   * has each once, and is read in pieces, between which others have their turn. A rejection means that the disk failed: the
+   * process must not go on.
    */
-  commit(writes: readonly Write[]): Promise<void>
+  commit(writes: Iterable<Write>): Promise<void>
   size(): BackendSize
   /**
    * Writes a copy of one commit to a new file, and resolves once that is durable. Commits may go on meanwhile: which of

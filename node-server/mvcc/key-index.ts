@@ -87,6 +87,11 @@ export function decodeRecord(bytes: Uint8Array): IndexRecord {
   }
 }
 
+/** Of an encoded record. */
+export function modRevisionOf(bytes: Uint8Array): number {
+  return readU53(asBuffer(bytes), 0)
+}
+
 export function isTombstone(record: IndexRecord): boolean {
   return record.version === 0
 }

@@ -9,6 +9,7 @@
 import { EMPTY_BYTES } from '../../lib/bytes.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { LeaseGrantRequest } from '../proto/generated/etcd/rpc.ts'
+import type { KeyRange } from './read.ts'
 import type { ApplyResult } from './results.ts'
 import type { Store } from './store.ts'
 
@@ -69,10 +70,19 @@ export function listLeases(store: Store, after?: bigint, limit?: number): readon
 
 /** The user keys that the lease holds, in key order. */
 export function keysOfLease(store: Store, id: bigint): readonly Uint8Array[] {
-  const start = leaseKey(id)
+  const { start, end } = leaseKeyRange(id)
+  return Array.from(store.buffer.scan('leaseKeys', start, end), ({ key }) => userKeyOf(key))
+}
+
+/** Where the keys of the lease are in `leaseKeys`. */
+export function leaseKeyRange(id: bigint): KeyRange {
   const next = BigInt.asUintN(64, id) + 1n
-  const end = next >> 64n === 0n ? leaseKey(BigInt.asIntN(64, next)) : undefined
-  return Array.from(store.buffer.scan('leaseKeys', start, end), ({ key }) => key.subarray(LEASE_ID_SIZE_BYTES))
+  return { start: leaseKey(id), end: next >> 64n === 0n ? leaseKey(BigInt.asIntN(64, next)) : undefined }
+}
+
+/** Of a row of `leaseKeys`. */
+export function userKeyOf(row: Uint8Array): Uint8Array {
+  return row.subarray(LEASE_ID_SIZE_BYTES)
 }
 
 /** A key's lease changes with a put or a delete; 0n stands for none. Costs nothing where it stays the same. */

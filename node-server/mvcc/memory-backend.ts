@@ -66,7 +66,7 @@ export class MemoryBackend implements Backend {
     return [...this.scan(table, start, end)].length
   }
 
-  async commit(writes: readonly Write[]): Promise<void> {
+  async commit(writes: Iterable<Write>): Promise<void> {
     assert(!this.#isCommitting, 'one commit at a time')
     this.#isCommitting = true
     await this.#beforeCommit()

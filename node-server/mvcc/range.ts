@@ -9,6 +9,7 @@ import {
 } from '../proto/generated/etcd/rpc.ts'
 import type { StoreError } from './errors.ts'
 import { encodeKeyValue, withoutValue } from './key-value.ts'
+import { toItsEnd, type Slices } from './pace.ts'
 import type { RangeCounts } from './range-counts.ts'
 import { isInKeyOrder, isKeyOrdered, sort } from './range-order.ts'
 import {
@@ -17,6 +18,7 @@ import {
   countAll,
   goesOn,
   hasFilters,
+  isAtHand,
   isFull,
   newReading,
   nextKeys,
@@ -26,16 +28,7 @@ import {
   SLICE_ROWS,
   type Reading,
 } from './range-reading.ts'
-import {
-  countCurrent,
-  keyRange,
-  readAt,
-  readCurrent,
-  readKeyValue,
-  scanCurrent,
-  type IndexedKey,
-  type KeyRange,
-} from './read.ts'
+import { keyRange, readAt, readCurrent, readKeyValue, scanCurrent, type IndexedKey, type KeyRange } from './read.ts'
 import type { RangeResult } from './results.ts'
 import { successor } from './slices.ts'
 import type { Store } from './store.ts'
@@ -52,14 +45,21 @@ export function range(
   const revision = Number(request.revision)
   const refusal = refuseRevision(store, revision, current)
   if (refusal !== undefined) return err(refusal)
+  return ok(toItsEnd(rangeWithin(store, request, current)))
+}
+
+/** As {@link range}, of what is not refused: what the running txn has changed so far is seen, and nobody changes anything. */
+export function* rangeWithin(store: Store, request: RangeRequest, current: Revision): Slices<RangeResult> {
+  const revision = Number(request.revision)
   const at = revision > 0 && revision < current ? revision : undefined
   const slices = read(newReading(store, request, current, () => at))
   const kvs: Buffer[] = []
   for (;;) {
     const slice = slices.next()
-    if (slice.done !== true) for (const kv of slice.value) kvs.push(kv)
-    else if (kvs.length === 0) return ok(slice.value)
-    else return ok({ ...slice.value, kvs: kvs.concat(slice.value.kvs) })
+    if (slice.done === true)
+      return kvs.length === 0 ? slice.value : { ...slice.value, kvs: kvs.concat(slice.value.kvs) }
+    for (const kv of slice.value) kvs.push(kv)
+    yield
   }
 }
 
@@ -125,15 +125,17 @@ function* read(reading: Reading): RangeSlices {
   }
   if (request.countOnly) return endOf(reading, yield* count(reading, keys), false)
   const last = lastKeys(reading, keys)
-  if (last !== undefined) return yield* answer(reading, last, countCurrent(reading.store, keys))
+  if (last !== undefined) return yield* answer(reading, last, yield* count(reading, keys))
   return yield* isInKeyOrder(request) ? readInKeyOrder(reading, keys) : readAndSort(reading, keys)
 }
 
 /** Of a page from the end of the range as it is now, no more is looked at than its keys. */
-function lastKeys({ store, request, at, sliceRows }: Reading, keys: KeyRange): readonly IndexedKey[] | undefined {
+function lastKeys(reading: Reading, keys: KeyRange): readonly IndexedKey[] | undefined {
+  const { store, request, at, sliceRows } = reading
   const isReverse = isKeyOrdered(request) && request.sortOrder === Order.DESCEND
   const limit = Number(request.limit)
   if (!isReverse || hasFilters(request) || at() !== undefined || limit <= 0 || limit >= sliceRows) return undefined
+  if (!isAtHand(reading, keys)) return undefined
   return [...scanCurrent(store, keys, { isReverse, limit: limit + 1 })]
 }
 

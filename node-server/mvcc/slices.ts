@@ -4,8 +4,9 @@
  * what was there at that revision; only a compaction above it must not remove anything meanwhile (`Store.holdRevision`).
  */
 import { compareBytes } from '../../lib/bytes.ts'
-import { decodeHistoryKey, historyBound } from './key-index.ts'
-import { liveInHistory, mergeAt, readAt, scanCurrent, type IndexedKey, type KeyRange } from './read.ts'
+import type { Table, TableEntry } from './backend.ts'
+import { decodeHistoryKey, decodeRecord, historyBound } from './key-index.ts'
+import { liveInHistory, mergeAt, readAt, type IndexedKey, type KeyRange } from './read.ts'
 import type { Store } from './store.ts'
 
 export interface KeySlice {
@@ -19,8 +20,26 @@ export interface KeySlice {
 
 /** The beginning of the range as it is now; visits at most `rows` rows. */
 export function sliceCurrent(store: Store, range: KeyRange, rows: number): KeySlice {
-  const found = [...scanCurrent(store, range, { limit: rows })]
-  return { found, next: found.length < rows ? undefined : successorOf(found), rows: found.length }
+  const { entries, next, visited } = sliceRows(store, 'current', range, rows)
+  return { found: entries.map(({ key, value }) => ({ key, record: decodeRecord(value) })), next, rows: visited }
+}
+
+export interface RowSlice {
+  readonly entries: readonly TableEntry[]
+  /** What the next one begins with; undefined: the range is through. */
+  readonly next: Buffer | undefined
+  readonly visited: number
+}
+
+/** The first rows of a range; those that were removed and that the database may still have are visited like others. */
+export function sliceRows(store: Store, table: Table, { start, end }: KeyRange, rows: number): RowSlice {
+  const entries: TableEntry[] = []
+  let visited = 0
+  for (const entry of store.buffer.scanWithGaps(table, start, end)) {
+    if (entry.value !== undefined) entries.push(entry)
+    if (++visited === rows) return { entries, next: successor(entry.key), visited }
+  }
+  return { entries, next: undefined, visited }
 }
 
 /** How many rows of history are visited for each of `current`, at most: then little of `current` is visited in vain. */
@@ -33,12 +52,11 @@ export const ROWS_AT = 1 + HISTORY_ROWS
  * {@link ROWS_AT} times as many rows in all.
  */
 export function sliceAt(store: Store, range: KeyRange, revision: number, rows: number): KeySlice {
-  const current = [...scanCurrent(store, range, { limit: rows })]
-  const next = current.length < rows ? undefined : successorOf(current)
+  const { found: current, next, rows: visitedNow } = sliceCurrent(store, range, rows)
   const end = next ?? range.end
   const limit = HISTORY_ROWS * rows
   const superseded = [...store.buffer.scan('history', historyBound(range.start), end && historyBound(end), { limit })]
-  const visited = current.length + superseded.length
+  const visited = visitedNow + superseded.length
   const last = superseded.length < limit ? undefined : superseded.at(-1)
   if (last === undefined)
     return { found: [...mergeAt(current, liveInHistory(superseded, revision), revision)], next, rows: visited }
@@ -56,11 +74,6 @@ export function sliceAt(store: Store, range: KeyRange, revision: number, rows: n
   const record = readAt(store, key, revision)
   const found = record === undefined ? [...below] : [...below, { key, record }]
   return { found, next: successor(key), rows: visited }
-}
-
-function successorOf(found: readonly IndexedKey[]): Uint8Array | undefined {
-  const last = found.at(-1)
-  return last === undefined ? undefined : successor(last.key)
 }
 
 /** The lowest key above it. */

@@ -4,8 +4,9 @@
  * `advanceApplied`), deterministically: equal entries give equal state on every member.
  *
  * Invariants
- *   - Reads see everything applied; the backend lags behind by at most two generations of the write buffer.
- *   - Every commit holds the effect of exactly the entries up to its applied index: a commit starts between two entries.
+ *   - Reads see everything applied; the backend lags behind by what is in the write buffer.
+ *   - Every commit holds the effect of exactly the entries up to its applied index: what an entry that is applied in slices
+ *     has done so far (apply.ts) is in a draft of the buffer, which neither commits nor readers see.
  *   - revision, compactedRevision, appliedIndex never go back.
  *   - The tables, in `backend.ts`; the key index, in `key-index.ts`; physical compaction, in `compaction.ts`.
  */
@@ -16,7 +17,7 @@ import { readAlarms, type AlarmSets } from './alarms.ts'
 import { encodeMeta, META_KEY, readMeta, type Meta } from './meta.ts'
 import { WriteBuffer } from './write-buffer.ts'
 
-/** Bound of the write buffer, both generations together: beyond it, apply nothing until a commit is through. */
+/** Bound of the write buffer: beyond it, apply nothing until a commit is through. The last entry may go beyond. */
 export const MAX_BUFFER_SIZE_BYTES = 64 * 1024 * 1024
 
 /** Place of an entry in the Raft log. */
@@ -48,9 +49,9 @@ export class Store {
   readonly #heldRevisions = new Set<{ readonly revision: number }>()
 
   /** Reads the last commit; throws `MalformedBytes` when it is not a store of this format. */
-  constructor(backend: Backend) {
+  constructor(backend: Backend, buffer = new WriteBuffer(backend)) {
     this.backend = backend
-    this.buffer = new WriteBuffer(backend)
+    this.buffer = buffer
     this.#meta = { ...readMeta(backend) }
     this.alarms = readAlarms(this.buffer)
     this.#committedIndex = this.#meta.appliedIndex
@@ -95,7 +96,7 @@ export class Store {
 
   /** The disk does not keep up: wait for {@link commit} before applying more. */
   get isSaturated(): boolean {
-    return this.buffer.sizeBytes >= MAX_BUFFER_SIZE_BYTES
+    return this.buffer.sizeBytes >= MAX_BUFFER_SIZE_BYTES || this.buffer.hasManyLayers
   }
 
   /** What is visible at `revision` stays until the function that this returns is called: somebody reads it in slices. */
@@ -128,8 +129,8 @@ export class Store {
 
   /**
    * Writes what is applied now to the backend; resolves once it is durable, whatever is applied and committed after it.
-   * While a commit is under way all calls share the next one. Must be called between two entries, and after a rejection
-   * (the disk failed) never again.
+   * While a commit is under way all calls share the next one. After a rejection (the disk failed) it must never be
+   * called again.
    */
   commit(): Promise<void> {
     if (!this.#isDirty) return this.#committed ?? Promise.resolve()

@@ -12,16 +12,26 @@ import {
   type RequestOp,
   type TxnRequest,
 } from '../proto/generated/etcd/rpc.ts'
-import { beginChange, deleteKeys, endChange, putKey, revisionWithin, type Change } from './change.ts'
+import {
+  beginChange,
+  beginLongChange,
+  deleteOne,
+  deleteRange,
+  endChange,
+  putKey,
+  revisionWithin,
+  type Change,
+} from './change.ts'
 import type { StoreError } from './errors.ts'
 import type { IndexRecord } from './key-index.ts'
 import { valueOf } from './key-value.ts'
 import { hasLease } from './lease.ts'
-import { range, refuseRevision } from './range.ts'
-import { keyRange, readCurrent, readKeyValue, scanCurrent } from './read.ts'
-import type { ApplyResult, OperationResult, TxnResult } from './results.ts'
+import type { Pace, Slices } from './pace.ts'
+import { rangeWithin, refuseRevision } from './range.ts'
+import { keyRange, readCurrent, readKeyValue, type KeyRange } from './read.ts'
+import type { ApplyResult, OperationResult } from './results.ts'
+import { sliceCurrent } from './slices.ts'
 import type { Store } from './store.ts'
-import { assert } from '../../lib/assert.ts'
 import { err, ok } from '../../lib/result.ts'
 
 /** A txn whose compares have been decided: what will run. */
@@ -34,13 +44,16 @@ type Step =
   | Exclude<NonNullable<RequestOp['request']>, { readonly $case: 'requestTxn' }>
   | { readonly $case: 'plan'; readonly plan: Plan }
 
-/** The request has passed `validateTxn`. A txn of reads only may also be called on a store that is not applying. */
-export function txn(store: Store, request: TxnRequest): ApplyResult {
-  const plan = decide(store, request)
+/**
+ * The request has passed `validateTxn`. A txn of reads only may also be called on a store that is not applying, and must
+ * then be driven to its end at once.
+ */
+export function* txn(store: Store, request: TxnRequest, pace: Pace): Slices<ApplyResult> {
+  const plan = yield* decide(store, request, pace)
   const refusal = refusePlan(store, plan)
   if (refusal !== undefined) return err(refusal)
-  const change = beginChange(store)
-  const responses = execute(store, change, plan)
+  const change = isLong(plan) ? beginLongChange(store) : beginChange(store)
+  const responses = yield* execute(store, change, plan, pace)
   endChange(store, change)
   return ok({ kind: 'txn', revision: store.revision, succeeded: plan.succeeded, responses })
 }
@@ -55,14 +68,37 @@ export function isReadOnlyTxn(request: TxnRequest): boolean {
   )
 }
 
-function decide(store: Store, request: TxnRequest): Plan {
-  const succeeded = request.compare.every((compare) => holds(store, compare))
-  const branch = succeeded ? request.success : request.failure
-  const steps = branch.flatMap(({ request: operation }): readonly Step[] => {
-    if (operation === undefined) return []
-    return operation.$case === 'requestTxn' ? [{ $case: 'plan', plan: decide(store, operation.value) }] : [operation]
-  })
+function* decide(store: Store, request: TxnRequest, pace: Pace): Slices<Plan> {
+  let succeeded = true
+  for (const compare of request.compare) {
+    const keys = keyRange(compare.key, compare.rangeEnd)
+    succeeded &&=
+      keys === undefined
+        ? holdsFor(store, compare, readCurrent(store, compare.key))
+        : yield* holdsForAll(store, compare, keys, pace)
+  }
+  const steps: Step[] = []
+  for (const { request: operation } of succeeded ? request.success : request.failure) {
+    if (operation?.$case === 'requestTxn')
+      steps.push({ $case: 'plan', plan: yield* decide(store, operation.value, pace) })
+    else if (operation !== undefined) steps.push(operation)
+  }
   return { succeeded, steps }
+}
+
+/** Whether it changes something and may take more than a slice. */
+function isLong(plan: Plan): boolean {
+  return hasStep(plan, isRanged) && hasStep(plan, ({ $case }) => $case !== 'requestRange')
+}
+
+type Operation = Exclude<Step, { readonly $case: 'plan' }>
+
+function hasStep({ steps }: Plan, isMeant: (operation: Operation) => boolean): boolean {
+  return steps.some((step) => (step.$case === 'plan' ? hasStep(step.plan, isMeant) : isMeant(step)))
+}
+
+function isRanged(operation: Operation): boolean {
+  return operation.$case !== 'requestPut' && operation.value.rangeEnd.length > 0
 }
 
 function refusePlan(store: Store, plan: Plan): StoreError | undefined {
@@ -106,38 +142,46 @@ export function refuseLease(store: Store, { lease }: PutRequest): StoreError | u
   return lease === 0n || hasLease(store, lease) ? undefined : { kind: 'lease-not-found' }
 }
 
-function execute(store: Store, change: Change, plan: Plan): readonly OperationResult[] {
-  return plan.steps.map((step): OperationResult => {
-    switch (step.$case) {
-      case 'requestRange': {
-        const result = range(store, step.value, revisionWithin(store, change))
-        assert(result.ok, 'a range that was checked before the txn wrote is not refused')
-        return result.value
-      }
-      case 'requestPut':
-        return putKey(store, change, step.value)
-      case 'requestDeleteRange':
-        return deleteKeys(store, change, step.value)
-      case 'plan':
-        return innerTxn(store, change, step.plan)
-      default:
-        return unreachable(step)
-    }
-  })
+function* execute(store: Store, change: Change, plan: Plan, pace: Pace): Slices<readonly OperationResult[]> {
+  const responses: OperationResult[] = []
+  for (const step of plan.steps)
+    responses.push(
+      step.$case === 'requestPut' ? putKey(store, change, step.value) : yield* executeStep(store, change, step, pace),
+    )
+  return responses
 }
 
-function innerTxn(store: Store, change: Change, plan: Plan): TxnResult {
-  return { kind: 'txn', revision: undefined, succeeded: plan.succeeded, responses: execute(store, change, plan) }
+type OtherStep = Exclude<Step, { readonly $case: 'requestPut' }>
+
+function* executeStep(store: Store, change: Change, step: OtherStep, pace: Pace): Slices<OperationResult> {
+  switch (step.$case) {
+    case 'requestRange':
+      return yield* rangeWithin(store, step.value, revisionWithin(store, change))
+    case 'requestDeleteRange': {
+      const keys = keyRange(step.value.key, step.value.rangeEnd)
+      if (keys === undefined) return deleteOne(store, change, step.value)
+      return yield* deleteRange(store, change, keys, step.value.prevKv, pace)
+    }
+    case 'plan': {
+      const responses = yield* execute(store, change, step.plan, pace)
+      return { kind: 'txn', revision: undefined, succeeded: step.plan.succeeded, responses }
+    }
+    default:
+      return unreachable(step)
+  }
 }
 
 /** A ranged compare must hold for every key there is; without any it is decided as for a missing key. */
-function holds(store: Store, compare: Compare): boolean {
-  const keys = keyRange(compare.key, compare.rangeEnd)
-  const records: (IndexRecord | undefined)[] = []
-  if (keys === undefined) records.push(readCurrent(store, compare.key))
-  else for (const { record } of scanCurrent(store, keys)) records.push(record)
-  if (records.length === 0) records.push(undefined)
-  return records.every((record) => holdsFor(store, compare, record))
+function* holdsForAll(store: Store, compare: Compare, keys: KeyRange, pace: Pace): Slices<boolean> {
+  let hasKeys = false
+  for (let next: Uint8Array | undefined = keys.start; next !== undefined;) {
+    const slice = sliceCurrent(store, { start: next, end: keys.end }, pace.rowsLeft)
+    for (const { record } of slice.found) if (!holdsFor(store, compare, record)) return false
+    hasKeys ||= slice.found.length > 0
+    next = slice.next
+    if (pace.spend(slice.rows)) yield
+  }
+  return hasKeys || holdsFor(store, compare, undefined)
 }
 
 function holdsFor(store: Store, compare: Compare, record: IndexRecord | undefined): boolean {

@@ -1,10 +1,12 @@
 /**
  * What is applied and not yet committed, in front of the backend: every read of the store goes through here and sees the
- * newest. Two generations: `current` takes writes; `committing` is on its way to the disk and stays readable until the
- * backend has it. A read may meet a backend that has the committing generation already: it overlays the same values, so
- * that makes no difference.
+ * newest. It lies in layers, newer ones over older ones. The oldest are on their way to the disk once a commit has begun,
+ * and stay readable until the backend has them; the newest takes writes. A read may meet a backend that has layers already
+ * which are on their way: they overlay the same values, so that makes no difference.
+ *
+ * A draft is what an entry that is applied in slices has written so far. Only that entry sees it, and no commit takes it,
+ * until it is published as a whole.
  */
-import sortedBtree from 'sorted-btree'
 import { assert } from '../../lib/assert.ts'
 import { EMPTY_BYTES } from '../../lib/bytes.ts'
 import {
@@ -17,45 +19,127 @@ import {
   type Write,
 } from './backend.ts'
 import { bytesOfText, textOfBytes } from './byte-text.ts'
+import { DeletedKeys } from './deleted-keys.ts'
+import { mergeNewest, REMOVED, TreeLayer, type Layer, type Pair, type TextRange } from './layer.ts'
 
-type Tree = InstanceType<typeof sortedBtree.default<string, Uint8Array>>
-type Pair = readonly [key: string, value: Uint8Array]
+/** A draft of no more rows is copied into the layer that takes writes, in less than a millisecond: each layer slows reads. */
+const COPIED_ROWS = 500
+/** With so many layers the buffer is as good as full. */
+const MAX_LAYERS = 8
 
-/** Stands in a tree for "removed", told by identity. */
-const REMOVED: Uint8Array = new Uint8Array(0)
-
-/** What one entry costs beside its bytes: tree slot, string and buffer headers; measured roughly. */
-const ENTRY_OVERHEAD_BYTES = 160
-
-interface Generation {
-  readonly trees: Readonly<Record<Table, Tree>>
-  writes: number
-  sizeBytes: number
+/** One that was removed. */
+export interface Gap {
+  readonly key: Uint8Array
+  readonly value: undefined
 }
+
+interface Draft {
+  readonly deleted: DeletedKeys
+  /** Over what is deleted. */
+  readonly rows: TreeLayer
+}
+
+const EVERYTHING: TextRange = { low: '', high: undefined }
 
 export class WriteBuffer {
   readonly #backend: Backend
-  #current = newGeneration()
-  #committing: Generation | undefined
+  readonly #copiedRows: number
+  #committing: readonly Layer[] = []
+  /** Not on its way to the disk. The last one takes writes. */
+  #current: readonly Layer[]
+  #newest: TreeLayer
+  #draft: Draft | undefined
+  /** Of those who read at the moment: with the draft while its entry is at work, without it otherwise. */
+  #visible: readonly Layer[]
+  /** Of what is written at the moment. */
+  #writable: TreeLayer
 
-  constructor(backend: Backend) {
+  /** A draft of at most `copiedRows` becomes part of another layer. */
+  constructor(backend: Backend, copiedRows = COPIED_ROWS) {
     this.#backend = backend
+    this.#copiedRows = copiedRows
+    this.#newest = new TreeLayer()
+    this.#writable = this.#newest
+    this.#current = [this.#newest]
+    this.#visible = this.#current
   }
 
-  /** Of the generation that takes writes. */
+  /** That the next commit takes. */
   get pendingWrites(): number {
-    return this.#current.writes
+    let writes = 0
+    for (const { rows } of this.#current) writes += rows
+    return writes
   }
 
-  /** Of both generations, about. */
+  /** Of all layers but a draft, about. */
   get sizeBytes(): number {
-    return this.#current.sizeBytes + (this.#committing?.sizeBytes ?? 0)
+    let sum = 0
+    for (const { sizeBytes } of this.#committing) sum += sizeBytes
+    for (const { sizeBytes } of this.#current) sum += sizeBytes
+    return sum
+  }
+
+  get hasManyLayers(): boolean {
+    return this.#committing.length + this.#current.length >= MAX_LAYERS
+  }
+
+  get hasDraft(): boolean {
+    return this.#draft !== undefined
+  }
+
+  /**
+   * What is written from now on goes to a draft; `revision` is that of its change. With `leasePrefix`, with which the keys of a
+   * lease begin in `leaseKeys`, all keys that {@link deleteKey} deletes are of that lease.
+   */
+  beginDraft(revision: number, leasePrefix?: Uint8Array): void {
+    assert(this.#draft === undefined, 'one draft at a time')
+    this.#draft = { deleted: new DeletedKeys(revision, leasePrefix), rows: new TreeLayer() }
+    this.resumeDraft()
+  }
+
+  /** Its entry is at work: reads see the draft, writes go to it. Without a draft nothing changes. */
+  resumeDraft(): void {
+    if (this.#draft === undefined) return
+    const { deleted, rows } = this.#draft
+    this.#visible = [...this.#committing, ...this.#current, deleted, rows]
+    this.#writable = rows
+  }
+
+  /** Others have their turn. */
+  suspendDraft(): void {
+    if (this.#draft !== undefined) this.#showPublished()
+  }
+
+  /** From now on everybody sees what was a draft. */
+  publishDraft(): void {
+    const draft = this.#draft
+    if (draft === undefined) return
+    this.#draft = undefined
+    const { deleted, rows } = draft
+    if (deleted.rows + rows.rows <= this.#copiedRows) for (const layer of [deleted, rows]) this.#copy(layer)
+    else {
+      this.#current = [...this.#current, ...(deleted.rows > 0 ? [deleted] : []), rows]
+      this.#newest = rows
+    }
+    this.#showPublished()
+  }
+
+  #showPublished(): void {
+    this.#visible = [...this.#committing, ...this.#current]
+    this.#writable = this.#newest
+  }
+
+  #copy(layer: Layer): void {
+    for (const table of TABLES)
+      for (const [key, value] of layer.pairs(table, EVERYTHING, false)) this.#newest.set(table, key, value)
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
     const text = textOfBytes(key)
-    const buffered = this.#current.trees[table].get(text) ?? this.#committing?.trees[table].get(text)
-    if (buffered !== undefined) return buffered === REMOVED ? undefined : buffered
+    for (let i = this.#visible.length - 1; i >= 0; i--) {
+      const buffered = this.#visible[i]?.get(table, text)
+      if (buffered !== undefined) return buffered === REMOVED ? undefined : buffered
+    }
     if (key.length === 0 || key.length > MAX_TABLE_KEY_SIZE_BYTES) return undefined
     return this.#backend.get(table, key)
   }
@@ -71,10 +155,15 @@ export class WriteBuffer {
   }
 
   #write(table: Table, key: Uint8Array, value: Uint8Array): void {
-    const generation = this.#current
-    generation.trees[table].set(textOfBytes(key), value)
-    generation.writes++
-    generation.sizeBytes += key.length + value.length + ENTRY_OVERHEAD_BYTES
+    this.#writable.set(table, textOfBytes(key), value)
+  }
+
+  /**
+   * Writes all rows that the deletion of a live key has, in less room and time than one by one. False, and nothing is done,
+   * outside of a draft and for a key that does not come after those that its draft has deleted before.
+   */
+  deleteKey(key: Uint8Array, record: Uint8Array, sub: number): boolean {
+    return this.#draft?.deleted.add(textOfBytes(key), record, sub) ?? false
   }
 
   /**
@@ -86,20 +175,22 @@ export class WriteBuffer {
     if (range === undefined) return []
     const layers = this.#layersIn(table, range)
     if (layers.length === 0) return this.#backend.scan(table, range.start, range.end, options)
-    return this.#scanMerged(table, range, layers, options)
+    return withoutGaps(this.#merged(table, range, layers, options.isReverse === true), options.limit)
   }
 
-  *#scanMerged(table: Table, range: Range, layers: readonly Tree[], options: ScanOptions): Iterable<TableEntry> {
-    const isReverse = options.isReverse === true
+  /** As {@link scan}, and between its entries those that are removed and that the backend may still have. */
+  scanWithGaps(table: Table, start: Uint8Array, end: Uint8Array | undefined): Iterable<TableEntry | Gap> {
+    const range = fitRange(start, end)
+    if (range === undefined) return []
+    const layers = this.#layersIn(table, range)
+    if (layers.length === 0) return this.#backend.scan(table, range.start, range.end)
+    return this.#merged(table, range, layers, false)
+  }
+
+  *#merged(table: Table, range: Range, layers: readonly Layer[], isReverse: boolean): Iterable<TableEntry | Gap> {
     let merged = textPairs(this.#backend.scan(table, range.start, range.end, { isReverse }))
-    for (const layer of layers) merged = mergeNewest(pairsIn(layer, range, isReverse), merged, isReverse)
-    let left = options.limit ?? Infinity
-    if (left <= 0) return
-    for (const [key, value] of merged) {
-      if (value === REMOVED) continue
-      yield { key: bytesOfText(key), value }
-      if (--left <= 0) return
-    }
+    for (const layer of layers) merged = mergeNewest(layer.pairs(table, range, isReverse), merged, isReverse)
+    for (const [key, value] of merged) yield { key: bytesOfText(key), value: value === REMOVED ? undefined : value }
   }
 
   /** How many entries {@link scan} yields; reads the backend's keys, and its values not at all. */
@@ -107,10 +198,7 @@ export class WriteBuffer {
     const range = fitRange(start, end)
     if (range === undefined) return 0
     let count = this.#backend.count(table, range.start, range.end)
-    let buffered: Iterable<Pair> = []
-    for (const layer of this.#layersIn(table, range))
-      buffered = mergeNewest(pairsIn(layer, range, false), buffered, false)
-    for (const [key, value] of buffered) {
+    for (const [key, value] of newestOf(this.#layersIn(table, range), table, range)) {
       const wasThere = this.#backend.get(table, bytesOfText(key)) !== undefined
       if (value === REMOVED) count -= wasThere ? 1 : 0
       else count += wasThere ? 0 : 1
@@ -118,53 +206,64 @@ export class WriteBuffer {
     return count
   }
 
-  /** Generations with something in the range, oldest first. */
-  #layersIn(table: Table, range: Range): readonly Tree[] {
-    const layers: Tree[] = []
-    for (const generation of [this.#committing, this.#current]) {
-      if (generation === undefined) continue
-      const first = generation.trees[table].getPairOrNextHigher(range.low)
-      if (first !== undefined && (range.high === undefined || first[0] < range.high))
-        layers.push(generation.trees[table])
-    }
-    return layers
+  /** Of keys in a range those that long changes have deleted and that the backend may still have: reads go over each of them. */
+  countDeleted(start: Uint8Array, end: Uint8Array | undefined): number {
+    const range = fitRange(start, end)
+    if (range === undefined) return 0
+    let count = 0
+    for (const layer of this.#visible) if (layer instanceof DeletedKeys) count += layer.count(range)
+    return count
   }
 
-  /** Hands the current generation to the backend; resolves once it is durable. One at a time. */
+  /** Those with something in the range, oldest first. */
+  #layersIn(table: Table, range: Range): readonly Layer[] {
+    return this.#visible.filter((layer) => layer.has(table, range))
+  }
+
+  /** Hands what everybody sees to the backend; resolves once it is durable. One at a time. */
   async commit(): Promise<void> {
-    assert(this.#committing === undefined, 'one commit at a time')
-    const generation = this.#current
-    this.#committing = generation
-    this.#current = newGeneration()
-    await this.#backend.commit(writesOf(generation))
-    this.#committing = undefined
+    assert(this.#committing.length === 0, 'one commit at a time')
+    const layers = this.#current
+    this.#committing = layers
+    this.#newest = new TreeLayer()
+    this.#current = [this.#newest]
+    this.#showPublished()
+    await this.#backend.commit(writesOf(layers))
+    this.#committing = []
+    this.#showPublished()
   }
 }
 
-function newGeneration(): Generation {
-  const trees = Object.fromEntries(TABLES.map((table) => [table, newTree()])) as Record<Table, Tree>
-  return { trees, writes: 0, sizeBytes: 0 }
-}
-
-function newTree(): Tree {
-  return new sortedBtree.default<string, Uint8Array>(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0))
-}
-
-function writesOf(generation: Generation): readonly Write[] {
-  const writes: Write[] = []
-  for (const table of TABLES) {
-    generation.trees[table].forEachPair((key, value) => {
-      writes.push({ table, key: bytesOfText(key), value: value === REMOVED ? undefined : value })
-    })
+/** Of each key the newest row. */
+function newestOf(layers: readonly Layer[], table: Table, range: TextRange): Iterable<Pair> {
+  let newest: Iterable<Pair> | undefined
+  for (const layer of layers) {
+    const pairs = layer.pairs(table, range, false)
+    newest = newest === undefined ? pairs : mergeNewest(pairs, newest, false)
   }
-  return writes
+  return newest ?? []
 }
 
-interface Range {
+/** Made as they are read: what is on its way to the disk does not change. */
+function* writesOf(layers: readonly Layer[]): Iterable<Write> {
+  for (const table of TABLES)
+    for (const [key, value] of newestOf(layers, table, EVERYTHING))
+      yield { table, key: bytesOfText(key), value: value === REMOVED ? undefined : value }
+}
+
+function* withoutGaps(entries: Iterable<TableEntry | Gap>, limit = Infinity): Iterable<TableEntry> {
+  let left = limit
+  if (left <= 0) return
+  for (const entry of entries) {
+    if (entry.value === undefined) continue
+    yield entry
+    if (--left <= 0) return
+  }
+}
+
+interface Range extends TextRange {
   readonly start: Uint8Array
   readonly end: Uint8Array | undefined
-  readonly low: string
-  readonly high: string | undefined
 }
 
 /** Undefined: nothing can be in it. */
@@ -195,36 +294,4 @@ function fitBound(bound: Uint8Array): Uint8Array | undefined {
 
 function* textPairs(entries: Iterable<TableEntry>): Iterable<Pair> {
   for (const { key, value } of entries) yield [textOfBytes(key), value]
-}
-
-function* pairsIn(tree: Tree, range: Range, isReverse: boolean): Iterable<Pair> {
-  const pairs = isReverse ? tree.entriesReversed(range.high, undefined, true) : tree.entries(range.low)
-  for (const pair of pairs) {
-    if (isReverse ? pair[0] < range.low : range.high !== undefined && pair[0] >= range.high) return
-    yield [pair[0], pair[1]]
-  }
-}
-
-/** Both in the same order; where they have the same key, the newer one's value. */
-function* mergeNewest(newer: Iterable<Pair>, older: Iterable<Pair>, isReverse: boolean): Iterable<Pair> {
-  const left = newer[Symbol.iterator]()
-  const right = older[Symbol.iterator]()
-  try {
-    let a = left.next()
-    let b = right.next()
-    while (a.done !== true || b.done !== true) {
-      if (b.done === true || (a.done !== true && (isReverse ? a.value[0] >= b.value[0] : a.value[0] <= b.value[0]))) {
-        if (a.done === true) return
-        if (b.done !== true && a.value[0] === b.value[0]) b = right.next()
-        yield a.value
-        a = left.next()
-      } else {
-        yield b.value
-        b = right.next()
-      }
-    }
-  } finally {
-    left.return?.()
-    right.return?.() // closes the backend's cursor when the reader stops early
-  }
 }

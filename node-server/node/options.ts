@@ -1,6 +1,6 @@
 /** How a member runs; main fills it from the flags. */
 import type { Clock } from '../../lib/clock.ts'
-import type { FlowLimits, LeaseLimits } from '../limits.ts'
+import type { ApplySlice, FlowLimits, LeaseLimits } from '../limits.ts'
 import type { NodeObserver } from './observer.ts'
 
 export interface NodeLog {
@@ -54,6 +54,7 @@ export interface NodeOptions {
   readonly maxRequestBytes: number
   readonly flow: FlowLimits
   readonly leases: LeaseLimits
+  readonly applySlice: ApplySlice
   readonly clock: Clock
   readonly observer: NodeObserver
   readonly log: NodeLog

@@ -7,7 +7,7 @@
  * resolves after `mdb_txn_commit` has returned, which syncs the data pages and then the meta page.
  *
  * Encoding a batch costs the calling thread about a microsecond a write; pages are written and synced in a thread of the
- * library. Files: `path` and, beside it, `path`-lock with the reader table, worthless once nobody has it open.
+ * library. A batch of very many writes is encoded in a thread of ours (lmdb-commit.ts). Files: `path` and, beside it, `path`-lock with the reader table, worthless once nobody has it open.
  *
  * What the library does wrong with free pages is ruled out in free-pages.ts.
  */
@@ -27,6 +27,7 @@ import {
 } from '../mvcc/backend.ts'
 import { checkHeader } from './backend-header.ts'
 import { keepFreeTableFilled, lastOfEachKey, WITHOUT_MEMORY } from './free-pages.ts'
+import { commitInThread } from './lmdb-commit.ts'
 import { readMeta, type Meta } from '../mvcc/meta.ts'
 
 /** Address space, not memory or disk; LMDB grows it by itself when a store becomes larger. */
@@ -42,11 +43,16 @@ interface LmdbStats {
   readonly overflowPages: number
 }
 
+/** Encoded in one go in 10 to 20 ms. More of them go to another thread. */
+export const WRITES_AT_ONCE = 20_000
+
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const
 
 export interface LmdbOptions {
   readonly mapSizeBytes?: number
   readonly isReadOnly?: boolean
+  /** However many writes a commit has: nobody else needs this thread. */
+  readonly commitsAtOnce?: boolean
 }
 
 export class LmdbBackend implements Backend {
@@ -92,9 +98,9 @@ export class LmdbBackend implements Backend {
     return this.#tables[table]?.getKeysCount({ start, ...(end === undefined ? {} : { end }) }) ?? 0
   }
 
-  async commit(writes: readonly Write[]): Promise<void> {
+  async commit(writes: Iterable<Write>): Promise<void> {
     while (this.#held !== undefined) await this.#held
-    const written = this.#write(writes)
+    const written = this.#write(Array.isArray(writes) ? lastOfEachKey(writes as readonly Write[]) : writes)
     this.#committing = written
     const failure = await written
     if (failure !== undefined) throw new Error(`LMDB could not commit to ${this.#path}`, { cause: failure.cause })
@@ -102,21 +108,35 @@ export class LmdbBackend implements Backend {
     this.#root.resetReadTxn()
   }
 
-  async #write(writes: readonly Write[]): Promise<{ readonly cause: unknown } | undefined> {
+  async #write(writes: Iterable<Write>): Promise<{ readonly cause: unknown } | undefined> {
     try {
-      await this.#root.batch(() => {
-        for (const { table, key, value } of lastOfEachKey(writes)) {
-          // The promises are those of the batch, which is awaited; a single write cannot fail alone.
-          const tree = this.#tables[table]
-          assert(tree !== undefined, () => `the store has the table ${table}: it was not opened to be read only`)
-          if (value === undefined) void tree.remove(key)
-          else void tree.put(key, value)
-        }
-      })
+      if (this.#options.commitsAtOnce === true) await this.#batch(writes)
+      else await this.#writeInTurns(writes)
       return undefined
     } catch (error) {
       return { cause: await commitCause(error) }
     }
+  }
+
+  async #writeInTurns(writes: Iterable<Write>): Promise<void> {
+    const rest = writes[Symbol.iterator]()
+    const first: Write[] = []
+    let next = rest.next()
+    for (; next.done !== true && first.length < WRITES_AT_ONCE; next = rest.next()) first.push(next.value)
+    if (next.done === true) await this.#batch(first)
+    else await commitInThread(this.#path, inOrder(first, next.value, rest))
+  }
+
+  async #batch(writes: Iterable<Write>): Promise<void> {
+    await this.#root.batch(() => {
+      for (const { table, key, value } of writes) {
+        // The promises are those of the batch, which is awaited; a single write cannot fail alone.
+        const tree = this.#tables[table]
+        assert(tree !== undefined, () => `the store has the table ${table}: it was not opened to be read only`)
+        if (value === undefined) void tree.remove(key)
+        else void tree.put(key, value)
+      }
+    })
   }
 
   size(): BackendSize {
@@ -188,6 +208,12 @@ export class LmdbBackend implements Backend {
     await Promise.allSettled(this.#copies)
     await this.#root.close()
   }
+}
+
+function* inOrder(first: readonly Write[], next: Write, rest: Iterator<Write>): Iterable<Write> {
+  yield* first
+  yield next
+  for (let write = rest.next(); write.done !== true; write = rest.next()) yield write.value
 }
 
 type Tables = Readonly<Record<Table, LmdbTable | undefined>>

@@ -14,7 +14,7 @@ import { assert } from '../../lib/assert.ts'
 import { LogIndex, Term } from '../../lib/ids.ts'
 import { systemClock } from '../../lib/system-clock.ts'
 import { compactSlice, compact, type CompactionCursor } from '../../node-server/mvcc/compaction.ts'
-import { beginChange, deleteKeys, endChange, putKey } from '../../node-server/mvcc/change.ts'
+import { beginChange, deleteOne, endChange, putKey } from '../../node-server/mvcc/change.ts'
 import { readEvents, readPrevious } from '../../node-server/mvcc/events.ts'
 import { valueOf } from '../../node-server/mvcc/key-value.ts'
 import { MemoryBackend } from '../../node-server/mvcc/memory-backend.ts'
@@ -146,7 +146,7 @@ export class ObjectStore {
   remove(key: string): number {
     this.#write(() => {
       const change = beginChange(this.#store)
-      const { deleted } = deleteKeys(this.#store, change, DeleteRangeRequest.create({ key: Buffer.from(key) }))
+      const { deleted } = deleteOne(this.#store, change, DeleteRangeRequest.create({ key: Buffer.from(key) }))
       assert(deleted === 1, `${key} is removed once`)
       endChange(this.#store, change)
     })

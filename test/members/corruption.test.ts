@@ -10,7 +10,7 @@ import { afterEach, test } from 'node:test'
 import { ClusterId, MemberId } from '../../lib/ids.ts'
 import { systemClock } from '../../lib/system-clock.ts'
 import type { Member } from '../../node-server/mvcc/command.ts'
-import { FLOW, LEASES } from '../../node-server/limits.ts'
+import { APPLY_SLICE, FLOW, LEASES } from '../../node-server/limits.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import { DEFAULT_MAINTENANCE, type MaintenanceOptions } from '../../node-server/node/options.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
@@ -87,6 +87,7 @@ class InProcessMember {
         maxRequestBytes: 1.5 * 1024 * 1024,
         flow: FLOW,
         leases: LEASES,
+        applySlice: APPLY_SLICE,
         clock: systemClock,
         observer,
         log: quiet,

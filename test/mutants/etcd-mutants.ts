@@ -12,9 +12,9 @@ export const ETCD_MUTANTS: readonly Mutant[] = [
   {
     name: 'the applied index may be on disk before what the entry does (etcd #13766)',
     file: `${MVCC}/apply.ts`,
-    find: '  const result = execute(store, command)\n  advanceApplied(store, position)\n',
+    find: '      buffer.publishDraft()\n      advanceApplied(this.#store, this.#position)\n',
     replace:
-      '  advanceApplied(store, position)\n  if (position.index % 7 === 0) void store.commit()\n  const result = execute(store, command)\n',
+      '      advanceApplied(this.#store, this.#position)\n      if (this.#position.index % 7 === 0) void this.#store.commit()\n      buffer.publishDraft()\n',
   },
   {
     name: 'a member alone applies what is on its way to its disk (etcd #14370)',
@@ -50,7 +50,7 @@ export const ETCD_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the write buffer does not hide what it replaces (etcd #17247)',
-    file: `${MVCC}/write-buffer.ts`,
+    file: `${MVCC}/layer.ts`,
     find: 'if (b.done !== true && a.value[0] === b.value[0]) b = right.next()',
     replace: '',
   },

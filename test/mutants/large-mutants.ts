@@ -14,8 +14,8 @@ export const LARGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'what a member holds of requests is not bounded in bytes',
     file: `${NODE}/replica/proposals.ts`,
-    find: 'this.waiters.isFull || this.#heldSizeBytes + sizeBytes > this.#options.flow.heldSizeBytes',
-    replace: 'this.waiters.isFull',
+    find: 'return this.#heldSizeBytes + sizeBytes > this.#options.flow.heldSizeBytes',
+    replace: 'return false',
   },
   {
     name: 'a compaction goes on at the next heartbeat only',

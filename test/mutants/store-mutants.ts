@@ -142,8 +142,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'results of operations are lost in snapshots and at restarts',
     file: `${MVCC}/write-buffer.ts`,
-    find: 'await this.#backend.commit(writesOf(generation))',
-    replace: "await this.#backend.commit(writesOf(generation).filter(({ table }) => table !== 'operations'))",
+    find: 'await this.#backend.commit(writesOf(layers))',
+    replace: "await this.#backend.commit([...writesOf(layers)].filter(({ table }) => table !== 'operations'))",
   },
   {
     name: 'the fence of who asks for a change is not looked at',
@@ -196,8 +196,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'keys outlive their lease',
     file: `${MVCC}/change.ts`,
-    find: '    deleteKey(store, change, { key, record })\n  }\n  removeLease',
-    replace: '  }\n  removeLease',
+    find: 'for (const { key, value } of recordsOf(store, keys)) deleteKey(store, change, key, value, undefined)',
+    replace: '',
   },
   {
     name: 'a put does not take the key from its lease before',
@@ -220,14 +220,33 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a delete goes through its keys in the wrong order',
     file: `${MVCC}/change.ts`,
-    find: 'for (const key of keys) deleteKey(store, change, key)',
-    replace: 'for (const key of keys.toReversed()) deleteKey(store, change, key)',
+    find: 'for (const { key, value } of slice.entries) {',
+    replace: 'for (const { key, value } of slice.entries.toReversed()) {',
   },
   {
     name: 'keys of a lease go in the wrong order',
     file: `${MVCC}/change.ts`,
-    find: 'for (const key of keysOfLease(store, ID)) {',
-    replace: 'for (const key of keysOfLease(store, ID).toReversed()) {',
+    find: 'of recordsOf(store, keys))',
+    replace: 'of [...recordsOf(store, keys)].toReversed())',
+  },
+  {
+    name: 'half of a long entry is read',
+    file: `${MVCC}/apply.ts`,
+    find: '      buffer.suspendDraft()\n',
+    replace: '',
+  },
+  {
+    name: 'half of a long entry is committed',
+    file: `${MVCC}/write-buffer.ts`,
+    find: 'const layers = this.#current\n',
+    replace:
+      'const layers = this.#draft === undefined ? this.#current : [...this.#current, this.#draft.deleted, this.#draft.rows]\n',
+  },
+  {
+    name: 'a key is left out where a slice of an entry ends',
+    file: `${MVCC}/change.ts`,
+    find: 'for (const { key, value } of slice.entries) {',
+    replace: 'for (const { key, value } of slice.next === undefined ? slice.entries : slice.entries.slice(1)) {',
   },
   {
     name: 'a compaction removes what is still to be seen',

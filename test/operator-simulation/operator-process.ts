@@ -56,7 +56,7 @@ export class OperatorProcess {
     this.#world = world
     this.name = name
     this.identity = `${name}-${world.nextId()}`
-    const clock = new ProcessClock(world.schedule, 1, () => undefined)
+    const clock = new ProcessClock(world.schedule, 1, 0, () => undefined)
     this.clock = clock
     const transport = new SimulatedTransport(world, this, clock)
     const unguarded = new KubeClient(transport)

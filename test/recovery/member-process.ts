@@ -1,7 +1,7 @@
 /** One process of member 1 on a disk that may strike, and what it promised to others until its end. */
 import { MemberId, type ClusterId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
-import { FLOW, LEASES } from '../../node-server/limits.ts'
+import { APPLY_SLICE, FLOW, LEASES } from '../../node-server/limits.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import type { Running } from '../../node-server/node/lifecycle/state.ts'
 import type { Replica } from '../../node-server/node/replica/replica.ts'
@@ -162,6 +162,7 @@ export function nodeOptions(clock: VirtualClock): NodeOptions {
     maxRequestBytes: 2 ** 20,
     flow: FLOW,
     leases: LEASES,
+    applySlice: APPLY_SLICE,
     clock,
     observer: {
       walFsync: nothing,

@@ -128,7 +128,7 @@ export class SimulatedClient {
 
   async #delete(member: SimulatedMember): Promise<void> {
     const { random } = this.#world
-    const [key, rangeEnd] = random.chance(0.1) ? ['k3', END_KEY] : [this.#key(), '']
+    const [key, rangeEnd] = random.chance(0.2) ? ['k1', END_KEY] : [this.#key(), '']
     const request = deleteRequest(key, rangeEnd, random.chance(0.5))
     await this.#call('delete', member, DeleteRangeRequest.encode(request).finish())
   }

@@ -5,6 +5,7 @@ export const FAULTS = [
   'crash of all members',
   'crash in a restart loop',
   'crash while names change',
+  'crash in the middle of an entry',
   'pause longer than an election',
   'stall of the event loop',
   'unsynced write lost or torn at a crash',

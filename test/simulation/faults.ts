@@ -11,6 +11,8 @@ export interface Faults extends NetworkFaults {
   diskFull: number
   /** Of changes of names, the share that is followed by a crash at once. */
   crashAtName: number
+  /** Of steps in the middle of an entry that is applied in slices, the share that is followed by a crash at once. */
+  crashInEntry: number
   /** Of snapshots that come in, the share that meets a defragmentation. */
   defragmentAtSnapshot: number
 }
@@ -59,6 +61,7 @@ export const NO_FAULTS: Faults = {
   syncError: 0,
   diskFull: 0,
   crashAtName: 0,
+  crashInEntry: 0,
   defragmentAtSnapshot: 0,
 }
 
@@ -109,6 +112,7 @@ export function mixture(seed: number, random: Random): Mixture {
       syncError: some(0.0004),
       diskFull: some(0.0004),
       crashAtName: some(0.1),
+      crashInEntry: seed % 2 === 0 ? 0.1 : 0,
       defragmentAtSnapshot: seed % 4 === 3 ? 0.5 : 0,
     },
     nemesis: {

@@ -8,7 +8,8 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import type { ServiceTable } from '../../node-server/grpc/service.ts'
-import { FLOW, LEASES, WATCH, type WatchLimits } from '../../node-server/limits.ts'
+import { FLOW, LEASES, WATCH, type ApplySlice, type WatchLimits } from '../../node-server/limits.ts'
+import type { Store } from '../../node-server/mvcc/store.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/lifecycle/open.ts'
@@ -41,6 +42,12 @@ const SLICE_OVER = 0.5
 const RANGE_SLICE_ROWS = 2
 /** So few that a new leader is asked for leases that it has not read yet. */
 const LEASE_SLICE = 2
+const APPLY_SLICE: ApplySlice = { ms: 5, parts: 2, rows: 2 }
+/** In every third life time passes between two slices: others act, and processes die. */
+const SLOW_LIVES = 3
+const SLOW_TURN_MS = 3
+/** A commit that began may end in that time, and the entry in which it began. */
+const CRASH_WITHIN_MS = 20
 /** About as long as a snapshot that has come in takes to become the store. */
 const DEFRAGMENT_WITHIN_MS = 5
 export const ELECTION_MS = 1000
@@ -122,7 +129,8 @@ export class SimulatedMember {
   #createLife(): Life {
     const world = this.#world
     this.lives += 1
-    const clock = new ProcessClock(world.schedule, world.clockRate(), () => this.#afterStep(life))
+    const turnMs = this.lives % SLOW_LIVES === 0 ? SLOW_TURN_MS : 0
+    const clock = new ProcessClock(world.schedule, world.clockRate(), turnMs, () => this.#afterStep(life))
     const { disk, durable, found } = simulatedDisk(
       this.disk,
       clock,
@@ -181,6 +189,7 @@ export class SimulatedMember {
       maxRequestBytes: options.narrow?.maxRequestBytes ?? 16 * 1024,
       flow: options.narrow?.flow ?? FLOW,
       leases: { ...LEASES, sliceLeases: LEASE_SLICE },
+      applySlice: APPLY_SLICE,
       clock,
       observer: {
         walFsync: () => undefined,
@@ -312,7 +321,22 @@ export class SimulatedMember {
 
   #afterStep(life: Life): void {
     const node = life.lifecycle.running?.replica
-    if (node !== undefined && life.seen !== undefined) this.#world.oracle.look(node.raft, life.seen)
+    if (node === undefined || life.seen === undefined) return
+    this.#world.oracle.look(node.raft, life.seen)
+    const { random, faults } = this.#world
+    if (node.store.buffer.hasDraft && faults.crashInEntry > 0 && random.chance(faults.crashInEntry))
+      this.#crashInEntry(life, node.store)
+  }
+
+  /** At once, or after a commit that began in the middle of the entry. */
+  #crashInEntry(life: Life, store: Store): void {
+    const { random } = this.#world
+    const crash = (): void => {
+      if (this.life === life) this.crash(this.#world.choose)
+    }
+    const isCommitted = random.chance(0.5)
+    if (isCommitted) store.commit().catch(crash)
+    this.#world.after(isCommitted ? random.next() * CRASH_WITHIN_MS : 0, crash)
   }
 
   /** Power off: what was not synced survives as `choose` says. */
@@ -320,6 +344,8 @@ export class SimulatedMember {
     const { life } = this
     if (life === undefined) return
     const wasDirty = this.disk.hasUnsynced(PATHS.wal)
+    if (life.lifecycle.running?.replica.store.buffer.hasDraft === true)
+      this.#world.coverage.note('crash in the middle of an entry')
     this.#end(life)
     this.disk = this.disk.crash(choose)
     if (wasDirty) this.#world.coverage.note('unsynced write lost or torn at a crash')

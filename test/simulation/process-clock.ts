@@ -14,12 +14,15 @@ export class ProcessClock implements Clock {
   #isDead = false
   #pausedUntilMs = 0
   #waiting: (() => void)[] = []
+  /** What a turn of its event loop takes: others come in between. */
+  readonly #turnMs: number
   /** After everything that this process did. */
   readonly #afterStep: () => void
 
-  constructor(schedule: Schedule, rate: number, afterStep: () => void) {
+  constructor(schedule: Schedule, rate: number, turnMs: number, afterStep: () => void) {
     this.#schedule = schedule
     this.#rate = rate
+    this.#turnMs = turnMs
     this.#startMs = schedule.now
     this.#afterStep = afterStep
   }
@@ -49,7 +52,7 @@ export class ProcessClock implements Clock {
   }
 
   soon(fire: () => void): void {
-    this.after(0, fire)
+    this.after(this.#turnMs, fire)
   }
 
   /** What comes from outside and from timers: nothing happens in a process that is dead, and in a paused one only later. */

@@ -6,6 +6,7 @@ import { sleep, type Clock } from '../../../lib/clock.ts'
 import { err } from '../../../lib/result.ts'
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { StoreError } from '../../mvcc/errors.ts'
+import { Pace, toItsEnd } from '../../mvcc/pace.ts'
 import { isReadOnlyTxn, txn } from '../../mvcc/txn.ts'
 import { validateDeleteRange, validatePut, validateRange, validateTxn } from '../../mvcc/validate.ts'
 import type { NodePort, RequestKind } from '../../node/ports.ts'
@@ -91,7 +92,7 @@ async function readTxn(node: NodePort, request: TxnRequest): Promise<Answer> {
     const barrier = await node.linearizableBarrier()
     if (!barrier.ok) return err(statusOf(barrier.error))
   }
-  const result = txn(node.store, request)
+  const result = toItsEnd(txn(node.store, request, new Pace()))
   return result.ok ? { ok: true, value: encodeResult(node, result.value) } : err(statusOf(result.error.kind))
 }
 

@@ -17,7 +17,7 @@ import {
   type RangeRequest,
   type RequestOp,
 } from '../../proto/generated/etcd/rpc.ts'
-import { apply } from '../apply.ts'
+import { apply, Applying } from '../apply.ts'
 import type { Backend } from '../backend.ts'
 import type { StoreCommand } from '../command.ts'
 import { compactSlice, type CompactionCursor } from '../compaction.ts'
@@ -27,14 +27,17 @@ import { keysOfLease, listLeases } from '../lease.ts'
 import { MemoryBackend } from '../memory-backend.ts'
 import { RangeCounts } from '../range-counts.ts'
 import { range, rangeInSlices, type RangeSlices } from '../range.ts'
+import { countCurrent, scanCurrent, type KeyRange } from '../read.ts'
 import type { AppliedResult, OperationResult } from '../results.ts'
 import type { Result } from '../../../lib/result.ts'
 import { Store } from '../store.ts'
+import { WriteBuffer } from '../write-buffer.ts'
 import { Twin, type TwinCommand, type TwinKeyValue, type TwinResult } from './twin.ts'
 
 const KEYS = ['a', 'a\0', 'a\0\0', 'ab', 'b', 'c', '\0', '\xff', 'd'.repeat(40)]
 /** Signed, as the protocol has them; the last is the greatest of all as unsigned. */
 const LEASES = [1n, 2n, 2n ** 63n - 1n, -1n]
+const HELD = LEASES.slice(0, 2)
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1')
 
 const key = fc.constantFrom(...KEYS).map(bytes)
@@ -106,8 +109,11 @@ function txnRequest(depth: number): fc.Arbitrary<TxnRequest> {
 /** What a read's revision is counted from, so that the limits of what may be read are met often. */
 type Anchor = 'none' | 'compacted' | 'current'
 
+/** What happens between two slices of an entry. */
+type Between = 'nothing' | 'commit' | 'slice' | 'crash'
+
 type Step =
-  | { readonly kind: 'apply'; readonly command: TwinCommand }
+  | { readonly kind: 'apply'; readonly command: TwinCommand; readonly between: Between }
   | {
       readonly kind: 'read' | 'long-read'
       readonly request: RangeRequest
@@ -119,7 +125,7 @@ type Step =
 
 const command: fc.Arbitrary<TwinCommand> = fc.oneof(
   { weight: 6, arbitrary: putRequest.map((request) => ({ kind: 'put' as const, request })) },
-  { weight: 2, arbitrary: deleteRequest.map((request) => ({ kind: 'delete-range' as const, request })) },
+  { weight: 3, arbitrary: deleteRequest.map((request) => ({ kind: 'delete-range' as const, request })) },
   { weight: 3, arbitrary: txnRequest(2).map((request) => ({ kind: 'txn' as const, request })) },
   { weight: 1, arbitrary: fc.integer({ min: 0, max: 24 }).map((revision) => ({ kind: 'compact' as const, revision })) },
   {
@@ -142,17 +148,35 @@ const read: fc.Arbitrary<Step> = fc.record({
   offset: fc.integer({ min: -2, max: 1 }),
 })
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: command.map((command) => ({ kind: 'apply' as const, command })) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('apply' as const),
+      command,
+      between: fc.constantFrom('nothing', 'nothing', 'commit', 'slice', 'crash'),
+    }),
+  },
   { weight: 6, arbitrary: read },
   { weight: 2, arbitrary: fc.boolean().map((isAwaited) => ({ kind: 'commit' as const, isAwaited })) },
   { weight: 2, arbitrary: fc.constantFrom('slice', 'restart', 'yield').map((kind) => ({ kind })) },
 )
 
+/** A store with keys, some of which leases hold: what removes many of them has something to do. */
+const filling: fc.Arbitrary<readonly Step[]> = fc
+  .array(fc.record({ key, value, lease: fc.constantFrom(0n, ...HELD) }), { maxLength: 2 * KEYS.length })
+  .map((puts) => [
+    ...HELD.map((id): TwinCommand => ({ kind: 'lease-grant', id, ttlSeconds: 60 })),
+    ...puts.map((fields): TwinCommand => ({ kind: 'put', request: PutRequest.create(fields) })),
+  ])
+  .map((commands) => commands.map((command): Step => ({ kind: 'apply', command, between: 'nothing' })))
+
 export async function checkAgainstTwin(open: () => Promise<Backend>, numRuns: number): Promise<void> {
-  const property = fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
+  const history = fc.array(step, { minLength: 5, maxLength: 60 })
+  const steps = fc.tuple(filling, history).map((parts) => parts.flat())
+  const property = fc.asyncProperty(steps, fc.constantFrom(0, 4, 1000), async (steps, copiedRows) => {
     const backend = await open()
     try {
-      await run(backend, steps)
+      await run(backend, steps, copiedRows)
     } finally {
       await backend.close()
     }
@@ -163,6 +187,7 @@ export async function checkAgainstTwin(open: () => Promise<Backend>, numRuns: nu
 interface History {
   readonly twin: Twin
   readonly log: StoreCommand[]
+  readonly open: () => Store
   cursor: CompactionCursor | undefined
   /** Of this life of the store, one slice between any two steps. */
   longReads: LongRead[]
@@ -178,10 +203,13 @@ interface LongRead {
 
 /** So that even the few keys of a history take several. */
 const SLICE_ROWS = 2
+const ALL: KeyRange = { start: Buffer.of(0), end: undefined }
 
-async function run(backend: Backend, steps: readonly Step[]): Promise<void> {
-  const history: History = { twin: new Twin(), log: [], cursor: undefined, longReads: [], counts: new RangeCounts() }
-  let store = new Store(backend)
+async function run(backend: Backend, steps: readonly Step[], copiedRows: number): Promise<void> {
+  const open = (): Store => new Store(backend, new WriteBuffer(backend, copiedRows))
+  const life = { cursor: undefined, longReads: [], counts: new RangeCounts() }
+  const history: History = { twin: new Twin(), log: [], open, ...life }
+  let store = open()
   for (const step of steps) {
     store = await take(store, history, step)
     history.longReads = history.longReads.filter((read) => !isThrough(read))
@@ -196,15 +224,8 @@ async function run(backend: Backend, steps: readonly Step[]): Promise<void> {
 
 async function take(store: Store, history: History, step: Step): Promise<Store> {
   switch (step.kind) {
-    case 'apply': {
-      const logged = encode(step.command)
-      history.log.push(logged)
-      const result = apply(store, position(history.log.length), logged)
-      assert.deepEqual(comparable(result), history.twin.apply(step.command))
-      assert.equal(store.revision, history.twin.revision)
-      checkLeases(store, history.twin)
-      return store
-    }
+    case 'apply':
+      return applyInSlices(store, history, step)
     case 'read':
     case 'long-read': {
       const anchors = { none: undefined, compacted: store.compactedRevision, current: store.revision }
@@ -227,18 +248,56 @@ async function take(store: Store, history: History, step: Step): Promise<Store> 
     case 'yield':
       await new Promise((resolve) => setImmediate(resolve))
       return store
-    case 'restart': {
-      if (store.isCommitting) await store.commit() // its transaction ends in any case; what came later is lost
-      const restarted = new Store(store.backend)
-      replay(restarted, history.log)
-      history.cursor = undefined
-      history.longReads = []
-      history.counts = new RangeCounts()
-      return restarted
-    }
+    case 'restart':
+      return restart(store, history)
     default:
       throw new Error('unknown step')
   }
+}
+
+/** Its transaction ends in any case; what came later is lost, and done again. */
+async function restart(store: Store, history: History): Promise<Store> {
+  if (store.isCommitting) await store.commit()
+  const restarted = history.open()
+  const kept = new Store(new MemoryBackend())
+  replay(kept, history.log.slice(0, restarted.appliedIndex))
+  assert.deepEqual(allOf(restarted), allOf(kept), 'a commit has whole entries')
+  replay(restarted, history.log)
+  history.cursor = undefined
+  history.longReads = []
+  history.counts = new RangeCounts()
+  return restarted
+}
+
+function allOf(store: Store): unknown {
+  const keys = Array.from(scanCurrent(store, ALL), ({ key, record }) => ({ key: Buffer.from(key), record }))
+  return { hash: hashState(store), keys, count: countCurrent(store, ALL) }
+}
+
+type ApplyStep = Step & { readonly kind: 'apply' }
+
+/** Until the entry is through everybody sees what was there before it, and so does who starts again after a crash. */
+async function applyInSlices(store: Store, history: History, { command, between }: ApplyStep): Promise<Store> {
+  const { twin, log } = history
+  const logged = encode(command)
+  log.push(logged)
+  const applying = new Applying(store, position(log.length), logged, SLICE_ROWS)
+  const before = allOf(store)
+  let result = applying.step()
+  for (; result === undefined; result = applying.step()) {
+    assert.deepEqual(allOf(store), before, 'half of an entry is seen')
+    history.longReads = history.longReads.filter((read) => !isThrough(read))
+    if (between === 'commit') void store.commit()
+    if (between === 'slice') history.cursor = compactSlice(store, history.cursor).cursor
+    if (between === 'crash') {
+      twin.apply(command)
+      return restart(store, history)
+    }
+  }
+  assert.deepEqual(comparable(result), twin.apply(command))
+  assert.equal(store.revision, twin.revision)
+  checkLeases(store, twin)
+  return store
 }
 
 function beginLongRead(store: Store, history: History, request: RangeRequest, expected: TwinResult): void {

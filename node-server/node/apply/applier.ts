@@ -7,7 +7,7 @@ import { MalformedBytes } from '../../../lib/bytes.ts'
 import type { ClusterId, Term } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { AdminChange } from '../../../lib/admin-api.ts'
-import { apply, type ApplyResult } from '../../mvcc/apply.ts'
+import { Applying, type ApplyResult } from '../../mvcc/apply.ts'
 import { decodeCommand, type Command, type Member, type StoreCommand } from '../../mvcc/command.ts'
 import { Committer } from '../../mvcc/committer.ts'
 import { getOperation, recordOperation } from '../../mvcc/members.ts'
@@ -27,9 +27,7 @@ export type Outcome =
   | { readonly kind: 'done' }
   | { readonly kind: 'problem'; readonly problem: NodeProblem }
 
-/** So much is applied at once, and then everything else has its turn. One entry is never parted. */
-const SLICE_MS = 5
-const SLICE_ENTRIES = 64
+type ApplierOptions = Pick<NodeOptions, 'clock' | 'observer' | 'slowApplyMs' | 'applySlice'>
 
 export interface ApplierEvents {
   /** A config entry: Raft's configuration changes with it. */
@@ -43,18 +41,21 @@ export interface ApplierEvents {
 export class Applier {
   readonly #clusterId: ClusterId
   readonly #waiters: Waiters<Outcome>
-  readonly #options: NodeOptions
+  readonly #options: ApplierOptions
   readonly #events: ApplierEvents
   readonly #onFatal: (error: unknown) => void
   #store: Store
   #committer: Committer
+  /** Since everything else had its turn. */
+  #sliceStartedMs = 0
+  #sliceParts = 0
 
   constructor(
     parts: {
       store: Store
       clusterId: ClusterId
       waiters: Waiters<Outcome>
-      options: NodeOptions
+      options: ApplierOptions
       onFatal: (error: unknown) => void
     },
     events: ApplierEvents,
@@ -76,19 +77,36 @@ export class Applier {
     if (entries.length === 0) return
     const { clock, observer, slowApplyMs } = this.#options
     const started = clock.monotonicMs()
-    let slice = { startedMs: started, entries: 0 }
+    this.#beginSlice()
     for (const entry of entries) {
       if (entry.index <= this.store.appliedIndex) continue // applied before the restart
-      if (slice.entries >= SLICE_ENTRIES || clock.monotonicMs() - slice.startedMs >= SLICE_MS) {
-        await new Promise<void>((resolve) => clock.soon(resolve)) // heartbeats and reads have their turn
-        slice = { startedMs: clock.monotonicMs(), entries: 0 }
-      }
+      if (this.#isSliceOver()) await this.#giveWay()
       if (this.store.isSaturated) await this.store.commit()
-      this.#applyOne(entry)
-      slice.entries += 1
+      const step = this.#begin(entry)
+      for (;;) {
+        this.#sliceParts += 1
+        if (step()) break
+        if (this.#isSliceOver()) await this.#giveWay()
+      }
     }
     if (clock.monotonicMs() - started > slowApplyMs) observer.slowApply()
     this.#committer.noteApplied()
+  }
+
+  #beginSlice(): void {
+    this.#sliceStartedMs = this.#options.clock.monotonicMs()
+    this.#sliceParts = 0
+  }
+
+  #isSliceOver(): boolean {
+    const { clock, applySlice } = this.#options
+    return this.#sliceParts >= applySlice.parts || clock.monotonicMs() - this.#sliceStartedMs >= applySlice.ms
+  }
+
+  /** Heartbeats, proposals and reads have their turn. */
+  async #giveWay(): Promise<void> {
+    await new Promise<void>((resolve) => this.#options.clock.soon(resolve))
+    this.#beginSlice()
   }
 
   /** The store was changed beside the entries: that goes to the disk like what they change. */
@@ -108,25 +126,31 @@ export class Applier {
     return new Committer(this.#store, clock, this.#onFatal, (seconds) => observer.backendCommit(seconds))
   }
 
-  #applyOne(entry: Entry): void {
+  /** Applies a part of the entry at each call, and returns whether that was the last one. */
+  #begin(entry: Entry): () => boolean {
     const position = { index: entry.index, term: entry.term }
     if (entry.data.length === 0) {
       if (entry.kind === 'config') this.#events.onConfigChange(entry, applyLeaveJoint(this.store, entry.index))
       advanceApplied(this.store, position)
       if (entry.kind === 'normal') this.#events.onTermBegan(entry.term)
-      return
+      return () => true
     }
     const command = this.#decode(entry)
     if (isStoreCommand(command)) {
       assert(entry.kind === 'normal', 'a config entry is a membership command')
-      const result = apply(this.store, position, command)
-      if (result.ok && isLeaseResult(result.value)) this.#events.onLease(result.value)
-      this.#waiters.settle(command.requestId, { kind: 'applied', result })
-      return
+      const applying = new Applying(this.store, position, command, this.#options.applySlice.rows)
+      return () => {
+        const result = applying.step()
+        if (result === undefined) return false
+        if (result.ok && isLeaseResult(result.value)) this.#events.onLease(result.value)
+        this.#waiters.settle(command.requestId, { kind: 'applied', result })
+        return true
+      }
     }
     const outcome = this.#applyAdministration(entry, command)
     advanceApplied(this.store, position)
     this.#waiters.settle(command.requestId, outcome)
+    return () => true
   }
 
   #applyAdministration(entry: Entry, command: Exclude<Command, StoreCommand>): Outcome {

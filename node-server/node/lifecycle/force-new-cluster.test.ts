@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ClusterId, LogIndex, MemberId, Term } from '../../../lib/ids.ts'
 import { systemClock } from '../../../lib/system-clock.ts'
-import { FLOW, LEASES } from '../../limits.ts'
+import { APPLY_SLICE, FLOW, LEASES } from '../../limits.ts'
 import { encodeCommand, type Command, type Member } from '../../mvcc/command.ts'
 import { isRemovedMember, listMembers } from '../../mvcc/members.ts'
 import { readCurrent } from '../../mvcc/read.ts'
@@ -36,6 +36,7 @@ const OPTIONS: NodeOptions = {
   maxRequestBytes: 2 ** 20,
   flow: FLOW,
   leases: LEASES,
+  applySlice: APPLY_SLICE,
   clock: systemClock,
   observer: {
     walFsync: () => undefined,

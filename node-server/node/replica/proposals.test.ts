@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LogIndex, MemberId, NOBODY, Term } from '../../../lib/ids.ts'
-import { FLOW, LEASES, type FlowLimits } from '../../limits.ts'
+import { APPLY_SLICE, FLOW, type FlowLimits, LEASES, MAX_REQUEST_SIZE_BYTES, MAX_WAITERS } from '../../limits.ts'
 import { decodeCommand } from '../../mvcc/command.ts'
+import { lastIndex } from '../../raft/log.ts'
 import { EMPTY_CONFIGURATION } from '../../raft/membership.ts'
+import { entrySizeBytes } from '../../raft/message.ts'
 import { campaign, createRaft, step, tick, transferLeader, type Raft } from '../../raft/raft.ts'
 import { drain } from '../../raft/testing/group.ts'
 import type { Outcome } from '../apply/applier.ts'
@@ -33,7 +35,12 @@ const RAFT_OPTIONS = {
 }
 
 function raftOf(...voters: readonly MemberId[]): Raft {
-  return createRaft(RAFT_OPTIONS, {
+  return raftWith({}, voters)
+}
+
+function raftWith(options: Partial<typeof RAFT_OPTIONS>, voters: readonly MemberId[]): Raft {
+  const all = { ...RAFT_OPTIONS, ...options }
+  return createRaft(all, {
     hardState: { term: Term(1), vote: NOBODY, commit: NOTHING },
     base: { index: NOTHING, term: Term(0) },
     configuration: { ...EMPTY_CONFIGURATION, voters },
@@ -65,6 +72,7 @@ function createProposals(
     maxRequestBytes: 1,
     flow: { ...FLOW, ...flow },
     leases: LEASES,
+    applySlice: APPLY_SLICE,
     clock,
     observer,
     log,
@@ -190,6 +198,29 @@ test('whoever comes when too much is held is refused at once, and taken again wh
     'done',
     ...Array.from({ length: 10 }, () => undefined),
   ])
+})
+
+test('32,768 proposals of 1.5 MiB at once: memory and batches are bounded in bytes, and the rest is refused at once', async () => {
+  const raft = raftWith({ maxUncommittedSizeBytes: FLOW.uncommittedSizeBytes }, [OWN])
+  const { proposals } = createProposals(raft)
+  campaign(raft)
+  drain(raft) // its own vote is durable
+  const request = Buffer.alloc(1.5 * 1024 * 1024)
+  const outcomes: Outcome[] = []
+  for (let i = 0; i < MAX_WAITERS; i++) {
+    const command = { kind: 'put', requestId: proposals.nextRequestId(), request } as const
+    void proposals.add(command).then((outcome) => outcomes.push(outcome))
+  }
+  await settled()
+  const taken = proposals.waiters.size
+  assert.equal(taken, Math.floor(FLOW.heldSizeBytes / entrySizeBytes({ data: request })))
+  assert.equal(outcomes.length, MAX_WAITERS - taken)
+  for (const outcome of outcomes) assert.deepEqual(outcome, { kind: 'problem', problem: 'too-many-requests' })
+  const before = lastIndex(raft.log)
+  proposals.feed(raft, anyway)
+  const appended = raft.log.entries.filter(({ index }) => index > before)
+  const sizeBytes = appended.reduce((sum, entry) => sum + entrySizeBytes(entry), 0)
+  assert.ok(sizeBytes <= FLOW.proposedSizeBytes + MAX_REQUEST_SIZE_BYTES, `${sizeBytes} bytes are handed over at once`)
 })
 
 test('while there is no way to the leader proposals wait where they are, until their deadline at most', async () => {

@@ -87,13 +87,14 @@ export class Proposals {
   /** Resolves with what applying it gave, or with why that is not known. */
   add(command: Command, objection?: Objection, caller?: Caller): Promise<Outcome> {
     const { requestId } = command
+    if (this.waiters.isFull || this.#isTooMuch('request' in command ? command.request.length : 0))
+      return Promise.resolve(problemOf('too-many-requests')) // costs no copy of what is refused
     const entry: ProposedEntry = {
       kind: command.kind === 'membership' ? 'config' : 'normal',
       data: encodeCommand(command),
     }
     const sizeBytes = entrySizeBytes(entry)
-    if (this.waiters.isFull || this.#heldSizeBytes + sizeBytes > this.#options.flow.heldSizeBytes)
-      return Promise.resolve(problemOf('too-many-requests'))
+    if (this.#isTooMuch(sizeBytes)) return Promise.resolve(problemOf('too-many-requests'))
     const sinceMs = this.#options.clock.monotonicMs()
     const deadlineMs = sinceMs + requestTimeoutMs(this.#options)
     const pending: Pending = { requestId, entry, objection, caller, sinceMs, underWay: undefined }
@@ -107,6 +108,10 @@ export class Proposals {
       }
       this.waiters.add(requestId, { resolve: settle, deadlineMs, late: () => this.#late(pending) })
     })
+  }
+
+  #isTooMuch(sizeBytes: number): boolean {
+    return this.#heldSizeBytes + sizeBytes > this.#options.flow.heldSizeBytes
   }
 
   /** Hands to the core what there is room for, in order: membership changes alone, others as many as fit a message. */
