@@ -25,7 +25,7 @@ import { removedReason } from './node/lifecycle/open.ts'
 import type { NodePort } from './node/ports.ts'
 import { permissionWarning } from './start-checks.ts'
 import { planStart } from './static-start.ts'
-import { memberPaths, readIdentity } from './storage/data-directory.ts'
+import { readIdentity } from './storage/data-directory.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
 import { UNSAFE_NO_FSYNC, withoutSync } from './storage/unsynced-disk.ts'
 import type { Volume } from './storage/volume.ts'
@@ -86,7 +86,6 @@ class Program {
             log,
             clusterId,
             memberId,
-            snapshotDirectory: memberPaths(config.dataDir).snapshots,
             clock,
           },
           handlers,

@@ -119,7 +119,7 @@ export class MemberProcess {
       },
       takesProposals: () => true,
       request: async (): Promise<Result<Buffer, string>> => ({ ok: false, error: 'nobody is there' }),
-      sendSnapshot: async () => undefined,
+      sendSnapshot: async (): Promise<Result<void, string>> => ({ ok: true, value: undefined }),
       stats: () => NO_STATS,
       close: async () => undefined,
     }

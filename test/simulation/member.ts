@@ -2,7 +2,6 @@
  * One machine of the simulated cluster: a disk that stays, and one process after the other on it. A process is the real
  * member, with its API, on the simulated disk, network and clock.
  */
-import { join } from 'node:path'
 import { NOBODY, type MemberId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
@@ -16,7 +15,6 @@ import type { Node } from '../../node-server/node/replica/node.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
 import { WatchHub } from '../../node-server/node/watch/watch-hub.ts'
 import { memberPaths, readIdentity, type StoredIdentity } from '../../node-server/storage/data-directory.ts'
-import type { Disk } from '../../node-server/storage/disk.ts'
 import { MemoryDisk, type Choose } from '../../node-server/storage/testing/memory-disk.ts'
 import type { TransportHandlers, PeerTransport } from '../../node-server/transport/transport.ts'
 import { simulatedDisk, type DiskFaults, type DurableLog } from './disk.ts'
@@ -127,7 +125,7 @@ export class SimulatedMember {
       version: '0',
       etcdVersion: '0',
       node: this.#nodeOptions(clock),
-      connect: async (self, handlers) => this.#connect(life, disk, self, handlers),
+      connect: async (self, handlers) => this.#connect(life, self, handlers),
       onFatal: (error) => this.#fatal(life, error),
       onRunning: (port) => this.#runs(life, port),
       onAdmitted: async (port) => this.#serve(life, port),
@@ -220,22 +218,16 @@ export class SimulatedMember {
     }
   }
 
-  #connect(life: Life, disk: Disk, identity: StoredIdentity, handlers: TransportHandlers): PeerTransport {
+  #connect(life: Life, identity: StoredIdentity, handlers: TransportHandlers): PeerTransport {
     const host: Host = {
       name: this.name,
       clock: life.clock,
       identity,
       handlers,
-      readFile: (path) => disk.readFile(path),
-      takeFile: async (name, bytes) => {
-        const path = join(PATHS.snapshots, name)
-        const file = await disk.open(path, { create: true })
-        await file.write(bytes, 0)
-        await file.sync()
+      onIncoming: () => {
         const { random, faults } = this.#world
         if (faults.defragmentAtSnapshot > 0 && random.chance(faults.defragmentAtSnapshot))
           this.defragment(random.next() * DEFRAGMENT_WITHIN_MS)
-        return path
       },
     }
     life.host = host

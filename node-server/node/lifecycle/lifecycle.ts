@@ -107,14 +107,13 @@ export class Lifecycle implements AdminPort {
     const duties: { current: LeaderDuties | undefined } = { current: undefined }
     const transport = await this.#options.connect(identity, {
       onMessages: (messages) => node.onMessages(messages),
-      onSnapshot: (received) => node.onSnapshot(received),
+      onSnapshot: (incoming) => node.onSnapshot(incoming),
       onRequest: async (from, payload) => (await duties.current?.onRequest(from, payload)) ?? Buffer.alloc(0),
       onUnreachable: (id) => node.onUnreachable(id),
       onRefused: (by, reason) => {
         nodeOptions.log.warn({ by: formatId(by), reason }, 'a peer refused this member')
         if (reason === 'removed') node.becomeRemoved()
       },
-      onSnapshotSent: (to, result) => node.onSnapshotSent(to, result),
       isRemoved: (id) => node.isRemovedMember(id),
     })
     const leaderDuties = new LeaderDuties(node, transport)

@@ -2,6 +2,7 @@
 import { formatId, type ClusterId, type MemberId } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
+import type { PinnedStore } from '../../mvcc/backend.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { HashedKeyValues, HashProblem } from '../maintenance/hasher.ts'
 import type { LeaderDuties } from './leader-duties.ts'
@@ -16,7 +17,6 @@ import type {
   NodeStatus,
   RequestKind,
 } from '../ports.ts'
-import type { StoreCopy } from '../maintenance/store-copy.ts'
 
 type MemberAnswer = Result<{ readonly member: Member | undefined; readonly members: readonly Member[] }, NodeProblem>
 
@@ -77,8 +77,8 @@ export class MemberPort implements NodePort {
     return this.#node.files.defragment()
   }
 
-  copyStore(): Promise<Result<StoreCopy, NodeProblem>> {
-    return this.#node.files.copy()
+  pinStore(): Promise<Result<PinnedStore, NodeProblem>> {
+    return this.#node.files.pin()
   }
 
   get minLeaseTtlSeconds(): number {

@@ -43,7 +43,7 @@ import {
 } from '../../raft/raft.ts'
 import type { StoredIdentity } from '../../storage/data-directory.ts'
 import type { Wal } from '../../storage/wal.ts'
-import type { PeerTransport, ReceivedSnapshot, SnapshotMessage } from '../../transport/transport.ts'
+import type { IncomingSnapshot, PeerTransport, SnapshotMessage } from '../../transport/transport.ts'
 import { Applier, applied, problemOf, type Outcome } from '../apply/applier.ts'
 import { onlyApplicable } from './forwarded.ts'
 import { linksOf } from './late.ts'
@@ -160,7 +160,7 @@ export class Node {
       ...options,
       raft: parts.raft,
       usualCut: () => usualCut(this.store.committedIndex, options),
-      send: (message, onCopied) => this.#sendSnapshot(message, onCopied),
+      send: (message, onPinned) => this.#sendSnapshot(message, onPinned),
     })
     this.#weighedRevision = this.store.revision
     this.#leaseIds = newLeaseIds(identity.memberId, options.clock.wallMs())
@@ -326,13 +326,13 @@ export class Node {
     this.#schedulePump()
   }
 
-  async onSnapshot(received: ReceivedSnapshot): Promise<void> {
-    await this.files.keep(received)
-    this.options.log.info({ index: received.message.snapshot.index }, 'received a snapshot')
-    this.onMessages([received.message])
+  async onSnapshot(incoming: IncomingSnapshot): Promise<void> {
+    await this.files.keep(incoming)
+    this.options.log.info({ index: incoming.message.snapshot.index }, 'received a snapshot')
+    this.onMessages([incoming.message])
   }
 
-  onSnapshotSent(to: MemberId, result: Result<void, string>): void {
+  #onSnapshotSent(to: MemberId, result: Result<void, string>): void {
     if (result.ok) this.options.log.info({ to: to.toString(16) }, 'sent a snapshot')
     else this.options.log.warn({ to: to.toString(16), reason: result.error }, 'could not send a snapshot')
     this.#guard(() => this.#outgoing.ended(to, result))
@@ -463,11 +463,11 @@ export class Node {
     } else this.#transport?.send(messages)
   }
 
-  #sendSnapshot(message: SnapshotMessage, onCopied: (index: LogIndex) => void): void {
+  #sendSnapshot(message: SnapshotMessage, onPinned: (index: LogIndex) => void): void {
     const transport = this.#transport
     if (transport === undefined) return
-    const onFailed = (error: unknown): void => this.onSnapshotSent(message.to, err(String(error)))
-    this.files.send(transport, message, onCopied).catch(onFailed)
+    const onSent = (result: Result<void, string>): void => this.#onSnapshotSent(message.to, result)
+    this.files.send(transport, message, onPinned).then(onSent, (error: unknown) => onSent(err(String(error))))
   }
 
   async #installSnapshot(snapshot: SnapshotMeta): Promise<void> {
