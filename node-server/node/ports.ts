@@ -4,8 +4,9 @@ import type { Result } from '../../lib/result.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
 import type { PinnedStore } from '../mvcc/backend.ts'
 import type { CommandKind } from '../mvcc/command.ts'
+import type { StoreError } from '../mvcc/errors.ts'
+import type { KeyValueHash } from '../mvcc/hash-kv.ts'
 import type { Store } from '../mvcc/store.ts'
-import type { HashedKeyValues, HashProblem } from './maintenance/hasher.ts'
 
 /** Why a request did not get its answer. The API's error table gives each its gRPC code and etcd's text. */
 export type NodeProblem =
@@ -76,6 +77,13 @@ export interface LeaseTimeToLive {
   /** In key order; empty when not asked for. */
   readonly keys: readonly Uint8Array[]
 }
+
+export interface HashedKeyValues extends KeyValueHash {
+  /** Of the store when the pass was through. */
+  readonly currentRevision: number
+}
+
+export type HashProblem = NodeProblem | StoreError['kind']
 
 /** Who waits for an answer. Its signal is made when it is asked for. */
 export interface Caller {

@@ -128,7 +128,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the log is cut at what is applied, not at what the store has on disk',
-    file: `${NODE}/replica/node.ts`,
+    file: `${NODE}/replica/replica.ts`,
     find: 'const durable = this.store.committedIndex\n',
     replace: 'const durable = this.store.appliedIndex\n',
   },

@@ -11,7 +11,7 @@ import { Applier, type Outcome } from '../../node-server/node/apply/applier.ts'
 import { decodeConfiguration } from '../../node-server/node/membership/configuration.ts'
 import { createDataDirectory } from '../../node-server/node/lifecycle/open.ts'
 import { openStore } from '../../node-server/node/maintenance/snapshots.ts'
-import { Waiters } from '../../node-server/node/replica/waiters.ts'
+import { Waiters } from '../../node-server/node/apply/waiters.ts'
 import {
   CompactionRequest,
   DeleteRangeRequest,

@@ -11,7 +11,7 @@ import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/lifecycle/open.ts'
 import { DEFAULT_MAINTENANCE, requestTimeoutMs, type NodeOptions } from '../../node-server/node/options.ts'
-import type { Node } from '../../node-server/node/replica/node.ts'
+import type { Replica } from '../../node-server/node/replica/replica.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
 import { WatchHub } from '../../node-server/node/watch/watch-hub.ts'
 import { memberPaths, readIdentity, type StoredIdentity } from '../../node-server/storage/data-directory.ts'
@@ -206,7 +206,7 @@ export class SimulatedMember {
         if (path.includes('received-') && to.startsWith(PATHS.db)) {
           const { port, lifecycle } = current()
           coverage.note(port === undefined ? 'snapshot installed at a start' : 'snapshot installed')
-          if (lifecycle.running?.node.files.isDefragmenting === true)
+          if (lifecycle.running?.replica.files.isDefragmenting === true)
             coverage.note('snapshot installed beside a defragmentation')
         }
         if (!strikes(faults.crashAtName, 'crash while names change')) return
@@ -235,7 +235,7 @@ export class SimulatedMember {
   }
 
   #runs(life: Life, port: NodePort): void {
-    const node = life.lifecycle.running?.node
+    const node = life.lifecycle.running?.replica
     if (node === undefined) return
     life.port = port
     life.beganMs = this.#world.schedule.now
@@ -260,7 +260,7 @@ export class SimulatedMember {
     life.services = etcdServices(port, { maxTxnOps: 128, clock, watch, sliceRows: RANGE_SLICE_ROWS })
   }
 
-  #watch(life: Life, node: Node): void {
+  #watch(life: Life, node: Replica): void {
     const world = this.#world
     const seen = world.oracle.started(
       node.raft,
@@ -277,7 +277,7 @@ export class SimulatedMember {
   }
 
   #afterStep(life: Life): void {
-    const node = life.lifecycle.running?.node
+    const node = life.lifecycle.running?.replica
     if (node !== undefined && life.seen !== undefined) this.#world.oracle.look(node.raft, life.seen)
   }
 
@@ -342,7 +342,7 @@ export class SimulatedMember {
   }
 
   get isLeader(): boolean {
-    const node = this.life?.lifecycle.running?.node
+    const node = this.life?.lifecycle.running?.replica
     return node !== undefined && node.leader !== NOBODY && node.leader === node.memberId
   }
 }
