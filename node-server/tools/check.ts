@@ -9,6 +9,7 @@ import { memberPaths, readIdentity, type MemberPaths, type StoredIdentity } from
 import type { Disk } from '../storage/disk.ts'
 import { lockDirectory } from '../storage/lock.ts'
 import { foundLog, foundStore, recover, termInLog, type FoundStore } from '../storage/recovery.ts'
+import { realVolume } from '../storage/volume.ts'
 import type { WalContents } from '../storage/wal-replay.ts'
 import { checkWal } from './check-wal.ts'
 import { damage, note, type Finding } from './finding.ts'
@@ -48,7 +49,8 @@ async function inspectDirectory(io: ToolIo, disk: Disk, directory: string): Prom
   const wal = await checkWal(disk, paths.wal, identity)
   report.facts.push(...wal.facts)
   report.findings.push(...wal.findings)
-  const opened = await checkStoreFile(io, disk, paths, report)
+  const opened = await checkStore(io, disk, paths, report)
+  if (opened === 'former') return report
   const store = 'kind' in opened ? undefined : opened
   const snapshots = await checkSnapshots(io, disk, paths, report)
   if (identity !== undefined && store !== undefined) checkMembership(identity, store, report)
@@ -91,12 +93,18 @@ async function checkIdentity(
 /** Why there is no store to look at. */
 type NoStore = Exclude<FoundStore, { kind: 'there' }>
 
-async function checkStoreFile(
+async function checkStore(
   io: ToolIo,
   disk: Disk,
   paths: MemberPaths,
   report: Report,
-): Promise<StoreInspection | NoStore> {
+): Promise<StoreInspection | NoStore | 'former'> {
+  const former = await realVolume.stores.former(paths.db)
+  if (former.length > 0) {
+    const advice = 'start the member, which takes it over, and check again when it has stopped'
+    report.findings.push(note(`the store is one of the version before (${former.join(', ')})`, advice))
+    return 'former'
+  }
   const newest = await newestStore(disk, paths)
   if (newest === undefined) {
     report.findings.push(damage(`there is no store in ${paths.db}`))

@@ -213,6 +213,7 @@ function simulatedStores(under: MemoryDisk, disk: Disk, states: States): StoreEn
         throw error
       }
     },
+    former: async () => [],
     takeOver: async () => undefined,
   }
 }
