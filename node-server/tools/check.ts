@@ -4,7 +4,14 @@
  */
 import { unreachable } from '../../lib/assert.ts'
 import { LogIndex, Term, formatId } from '../../lib/ids.ts'
-import { nameOf, newestStore, receivedPath, receivedSnapshots, storePath } from '../node/maintenance/store-name.ts'
+import {
+  damagedStores,
+  nameOf,
+  newestStore,
+  receivedPath,
+  receivedSnapshots,
+  storePath,
+} from '../node/maintenance/store-name.ts'
 import { memberPaths, readIdentity, type MemberPaths, type StoredIdentity } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
 import { lockDirectory } from '../storage/lock.ts'
@@ -106,6 +113,13 @@ async function checkStore(
     return 'former'
   }
   const newest = await newestStore(disk, paths)
+  const [damaged] = await damagedStores(disk, paths)
+  if (newest === undefined && damaged !== undefined) {
+    report.findings.push(
+      note(`the store was found damaged before (${damaged})`, 'start the member while a leader is there'),
+    )
+    return { kind: 'damaged', problem: damaged }
+  }
   if (newest === undefined) {
     report.findings.push(damage(`there is no store in ${paths.db}`))
     return { kind: 'missing' }
@@ -195,6 +209,9 @@ function decideStart(
     }
     case 'install-snapshot':
       report.facts.push(`a start would install the snapshot of entry ${recovery.index} as the store`)
+      return
+    case 'run-without-store':
+      report.facts.push('a start would run without the store, and ask the leader for another one')
       return
     case 'refuse':
       report.facts.push('a start would refuse this directory')
