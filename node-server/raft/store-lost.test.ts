@@ -16,7 +16,7 @@ import {
   storeLost,
   type Raft,
 } from './raft.ts'
-import { carryOut, drain, ELECTION_TICKS, Group, groupOf, one, startRaft, three, two } from './testing/group.ts'
+import { carryOut, drain, ELECTION_TICKS, groupOf, one, startRaft, three, two, type Group } from './testing/group.ts'
 
 type SnapshotRequest = Extract<Message, { kind: 'snapshot-request' }>
 

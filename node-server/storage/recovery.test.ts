@@ -99,6 +99,9 @@ test('every combination of what may be on the disk has its decision, and its wor
       case 'install-snapshot':
         assert.equal(decision.index, found.log.baseIndex)
         break
+      case 'run-without-store':
+        assert.ok(decision.commitIndex <= found.log.lastIndex && decision.damage.length > 0)
+        break
       case 'refuse':
         assert.match(decision.reason, row?.words ?? /never/)
         assert.match(decision.reason, /; remove the member from the cluster and add it again with an empty directory$/)

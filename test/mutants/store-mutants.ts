@@ -266,9 +266,9 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: 'await volume.disk.remove(storePath(paths, this.#live.name))',
   },
   {
-    name: 'nobody is told that the store is damaged',
-    file: `${MVCC}/guarded-backend.ts`,
-    find: '      this.#onDamaged(error)\n',
+    name: 'entries are applied to what stands in for a damaged store',
+    file: `${NODE}/replica/replica.ts`,
+    find: 'if (parts.damage !== undefined) storeLost(parts.raft)',
     replace: '',
   },
   {

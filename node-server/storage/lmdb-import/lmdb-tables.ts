@@ -143,8 +143,7 @@ class Walk {
     const where = this.#where(number)
     if (levels > 1) {
       this.#branchPages += 1
-      for (const child of decodeBranch(where, await this.#read(number, 'branch')))
-        yield* this.#below(child, levels - 1)
+      for (const child of decodeBranch(where, await this.#read(number, 'branch'))) yield* this.#below(child, levels - 1)
       return
     }
     this.#leafPages += 1
