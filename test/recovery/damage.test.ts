@@ -1,12 +1,13 @@
 /** A store that is found damaged while the member runs: what it does with its log, its disk and its peers' snapshots. */
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
+import { Term } from '../../lib/ids.ts'
 import { hashState } from '../../node-server/mvcc/hash.ts'
 import { KEEP_ALL, MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
 import { States } from '../simulation/volume.ts'
 import { boot } from './after-crash.ts'
 import { CLUSTER, computeHistory, LEADER, SNAPSHOTS, type History } from './history.ts'
-import { askForVote, entries, feed, LEADER_TERM, sendAppend, sendSnapshot } from './leader.ts'
+import { askForVote, entries, feed, inPieces, LEADER_TERM, sendAppend, sendSnapshot } from './leader.ts'
 import { bootstrapPlan, MemberProcess, OWN, PATHS } from './member-process.ts'
 import { nothingPromised } from './promises.ts'
 
@@ -53,6 +54,20 @@ test('a snapshot becomes its store, the log goes on from there, and nothing else
   assert.equal(hashState(process.node.store), history.hashes.get(45))
   await process.lifecycle.stop()
   assert.deepEqual(await disk.list(PATHS.db), ['store-40'])
+})
+
+test('a snapshot that comes before the store is put aside is refused, and sent again', async () => {
+  const process = new MemberProcess({ disk: new MemoryDisk(), states }, nothingPromised())
+  assert.ok((await process.lifecycle.start(bootstrapPlan(CLUSTER))).ok)
+  await feed(process, 2, 30)
+  const { node } = process
+  process.backend?.damage()
+  assert.throws(() => node.members(), { name: 'StoreDamaged' })
+  const { meta, bytes } = history.snapshots.get(SNAPSHOTS[1]) ?? assert.fail()
+  const message = { kind: 'snapshot-request', from: LEADER, to: OWN, term: Term(LEADER_TERM), snapshot: meta } as const
+  await assert.rejects(node.onSnapshot({ message, pieces: inPieces(bytes) }), /the damaged store is being put aside/)
+  await process.until('it starts anew without its store', () => isWithoutStore(process))
+  await sendSnapshot(process, history, SNAPSHOTS[1])
 })
 
 test('killed meanwhile, it goes on without its store at the next start too', async () => {

@@ -44,6 +44,7 @@ import { Admission } from './admission.ts'
 import { LeaderRequests } from './leader-requests.ts'
 import { MemberPort } from './member.ts'
 import { markDamaged } from '../maintenance/snapshots.ts'
+import type { StoreName } from '../maintenance/store-name.ts'
 import { createDataDirectory, openDataDirectory, type StartPlan } from './open.ts'
 import { become, type Running, type State } from './state.ts'
 
@@ -102,7 +103,7 @@ export class Lifecycle implements AdminPort {
       options: nodeOptions,
       onFatal,
       onRemoved: () => this.#onRemoved(),
-      onDamaged: () => void this.#once(() => this.#putStoreAside()),
+      onDamaged: (name) => void this.#once(() => this.#putStoreAside(name)),
     })
     const { transport, leaderRequests } = await this.#connect(identity, replica)
     const maintenance = new PeriodicMaintenance(replica, (peer, revision) => leaderRequests.hashOf(peer, revision))
@@ -248,7 +249,7 @@ export class Lifecycle implements AdminPort {
   }
 
   /** The store is damaged: the member starts anew without it, as it would after a crash, and asks the leader for another. */
-  async #putStoreAside(): Promise<void> {
+  async #putStoreAside(name: StoreName): Promise<void> {
     const { running } = this
     if (running === undefined) return
     const { replica } = running
@@ -259,8 +260,9 @@ export class Lifecycle implements AdminPort {
       await running.admission.end()
       await onPaused?.()
       await handOver(replica)
+      if (this.running !== running) return // it stops
       await this.#end(running, 'pausing')
-      await markDamaged(volume.disk, memberPaths(dataDirectory), replica.files.name)
+      await markDamaged(volume.disk, memberPaths(dataDirectory), name)
       const resumed = await this.run(identity)
       if (!resumed.ok) onFatal(new Error(resumed.error))
     } catch (error) {

@@ -63,6 +63,7 @@ import { Quota } from '../maintenance/quota.ts'
 import { SpaceAlarm } from '../maintenance/space-alarm.ts'
 import { Reads } from './reads.ts'
 import { StoreFiles, type StorePlace } from '../maintenance/store-files.ts'
+import type { StoreName } from '../maintenance/store-name.ts'
 
 export interface ReplicaParts {
   readonly identity: StoredIdentity
@@ -75,8 +76,8 @@ export interface ReplicaParts {
   readonly onRemoved: () => void
   /** Where the store was found damaged before: there is an empty one in its place, which nobody may see. */
   readonly damage: string | undefined
-  /** The store is damaged; called once. Until the replica is stopped it votes, acknowledges and hands leadership over. */
-  readonly onDamaged: (damage: StoreDamaged) => void
+  /** The store of that name is damaged. Until the replica is stopped it votes, acknowledges and hands leadership over. */
+  readonly onDamaged: (name: StoreName) => void
   /** The process must end: a bug, or a disk that failed. */
   readonly onFatal: (error: unknown) => void
 }
@@ -106,7 +107,7 @@ export class Replica {
   readonly commands: Commands
   readonly #spaceAlarm: SpaceAlarm
   readonly #onRemoved: () => void
-  readonly #onDamaged: (damage: StoreDamaged) => void
+  readonly #onDamaged: (name: StoreName) => void
   readonly #onFatal: (error: unknown) => void
   #isPumpScheduled = false
   #tickTimer: Timer | undefined
@@ -114,6 +115,8 @@ export class Replica {
   #isStopped = false
   #isRemoved = false
   #damage: string | undefined
+  /** This replica ends, and another begins that can take a snapshot. */
+  #isPuttingAside = false
   /** By the monotonic clock. */
   #damagedSinceMs: number
   #lastLeader = NOBODY
@@ -277,11 +280,12 @@ export class Replica {
   #watchStore(store: Store): void {
     store.onDamaged = (damage) => {
       this.#damage = damage.where
+      this.#isPuttingAside = true
       this.#damagedSinceMs = this.options.clock.monotonicMs()
       this.options.log.error({ where: damage.where, reason: damage.message }, 'the store is damaged')
       storeLost(this.#raft)
       if (this.#isAlone) this.#endWithoutStore('this member is its whole cluster')
-      else this.#onDamaged(damage)
+      else this.#onDamaged(this.files.name)
     }
   }
 
@@ -364,6 +368,7 @@ export class Replica {
   }
 
   async onSnapshot(incoming: IncomingSnapshot): Promise<void> {
+    if (this.#isPuttingAside) throw new Error('the damaged store is being put aside')
     await this.files.keep(incoming)
     this.options.log.info({ index: incoming.message.snapshot.index }, 'received a snapshot')
     this.onMessages([incoming.message])
