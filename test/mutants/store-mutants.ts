@@ -267,7 +267,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'entries are applied to what stands in for a damaged store',
-    file: `${NODE}/replica/replica.ts`,
+    file: `${NODE}/replica/store-damage.ts`,
     find: 'if (parts.damage !== undefined) storeLost(parts.raft)',
     replace: '',
   },

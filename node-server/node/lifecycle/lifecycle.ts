@@ -110,7 +110,7 @@ export class Lifecycle implements AdminPort {
     const port = new MemberPort(replica, leaderRequests)
     const { damage } = opened.value
     const admission = new Admission(async (isLed) =>
-      damage === undefined ? this.#admit(port, isLed) : replica.becomeWhole(),
+      damage === undefined ? this.#admit(port, isLed) : replica.damage.isMended(),
     )
     const running = { replica, leaderRequests, transport, maintenance, admission }
     this.#state = become(this.#state, { kind: 'running', identity, running })
