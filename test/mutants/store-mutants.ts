@@ -266,6 +266,12 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: 'await volume.disk.remove(storePath(paths, this.#live.name))',
   },
   {
+    name: 'that a store is damaged is ignored',
+    file: `${NODE}/replica/store-damage.ts`,
+    find: '    storeLost(raft)\n    if (this.#isAlone)',
+    replace: '    if (this.#isAlone)',
+  },
+  {
     name: 'entries are applied to what stands in for a damaged store',
     file: `${NODE}/replica/store-damage.ts`,
     find: 'if (parts.damage !== undefined) storeLost(parts.raft)',
