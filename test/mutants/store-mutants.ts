@@ -296,18 +296,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: 'resetTo(log, snapshot.index, snapshot.term)',
   },
   {
-    name: 'entries count as applied although the store was lost with them',
-    file: `${NODE}/replica/pipeline.ts`,
-    find: 'applied(this.#raft, isApplied ? committed : [])',
-    replace: 'this.#raft.isStoreLost = false\n    applied(this.#raft, committed)',
-  },
-  {
-    name: 'a store that was put aside is read again at the next start',
-    file: `${NODE}/maintenance/snapshots.ts`,
-    find: 'await disk.rename(storePath(paths, store), damagedPath(paths, store))',
-    replace: '',
-  },
-  {
     name: 'segments of the log go from the newest on',
     file: `${STORAGE}/wal.ts`,
     find: 'oldest.lastIndex <= index;',
