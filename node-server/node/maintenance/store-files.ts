@@ -200,7 +200,7 @@ export class StoreFiles {
     const { volume, paths } = this.#parts
     await before.store.discard()
     await volume.disk.remove(storePath(paths, before.name))
-    for (const name of await damagedStores(volume.disk, paths)) await volume.disk.remove(join(paths.db, name))
+    for (const path of await damagedStores(volume.disk, paths)) await volume.disk.remove(path)
     await this.#removeReceivedUpTo(replacedBy)
   }
 
