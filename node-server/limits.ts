@@ -42,6 +42,14 @@ export const MAX_WAITERS = 32_768
 
 /** At once, to all peers together: each is a copy of the store. Two, so that a slow one does not hold up another. */
 export const MAX_OUTGOING_SNAPSHOTS = 2
+/** The same for clients that save one: each takes as much disk as the store, for as long as its reader wants. */
+export const MAX_CLIENT_SNAPSHOTS = 4
+/** Of one store, for peers and clients together. */
+export const MAX_PINNED_STORES = MAX_OUTGOING_SNAPSHOTS + MAX_CLIENT_SNAPSHOTS
+/** For so long a member whose store is damaged waits for a leader that sends it another, and then ends with what to do. */
+export const MAX_WAIT_FOR_STORE_MS = 600_000
+/** A store is read, sent and received in pieces of at most this: what one stream holds in memory at once. */
+export const SNAPSHOT_PIECE_SIZE_BYTES = 256 * KIB
 
 /**
  * Of each volume, for the log and the commits of the store: no copy of the store goes into it, and when half of it is gone
@@ -209,6 +217,7 @@ assert(
   MAX_RENEWALS_AT_ONCE * RENEWAL_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_PEER_REQUEST_SIZE_BYTES,
   'renewals that are asked for at once fit a question',
 )
+assert(SNAPSHOT_PIECE_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'a piece of a snapshot fits a frame')
 assert(MAX_PEER_ANSWER_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'an answer fits a frame')
 assert(
   MAX_FRAME_SIZE_BYTES + MAX_PEER_REQUESTS * MAX_PEER_REQUEST_SIZE_BYTES <= MAX_UNREAD_SIZE_BYTES,

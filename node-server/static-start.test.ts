@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { test, type TestContext } from 'node:test'
 import { ClusterId, MemberId } from '../lib/ids.ts'
 import { systemClock } from '../lib/system-clock.ts'
 import { encodeJson } from './node/peer-requests.ts'
 import { planStart } from './static-start.ts'
-import { ok } from '../lib/result.ts'
 import { Transport } from './transport/transport.ts'
 
 const OWN_URL = 'http://127.0.0.1:1'
@@ -30,15 +28,13 @@ async function memberThatKnows(t: TestContext, peerURLs: readonly string[]): Pro
   })
   const ids = { clusterId: ClusterId(0xc1n), memberId: MemberId(1n) }
   const transport = await Transport.listen(
-    { listenUrls: [url], ...ids, snapshotDirectory: tmpdir(), clock: systemClock },
+    { listenUrls: [url], ...ids, clock: systemClock },
     {
-      claimRoom: () => ok(() => undefined),
       onMessages: () => undefined,
       onSnapshot: async () => undefined,
       onRequest: async () => encodeJson({ kind: 'members', answer: { clusterId: 'c1', members } }),
       onUnreachable: () => undefined,
       onRefused: () => undefined,
-      onSnapshotSent: () => undefined,
       isRemoved: () => false,
     },
   )

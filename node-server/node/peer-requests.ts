@@ -152,6 +152,7 @@ const PROBLEMS: Readonly<Record<NodeProblem, true>> = {
   'not-supported-for-learner': true,
   'request-too-large': true,
   stopped: true,
+  'store-damaged': true,
   'no-space': true,
   'no-room': true,
   'unhealthy-cluster': true,

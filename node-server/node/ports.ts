@@ -2,11 +2,11 @@
 import type { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
+import type { PinnedStore } from '../mvcc/backend.ts'
 import type { CommandKind } from '../mvcc/command.ts'
 import type { StoreError } from '../mvcc/errors.ts'
 import type { KeyValueHash } from '../mvcc/hash-kv.ts'
 import type { Store } from '../mvcc/store.ts'
-import type { StoreCopy } from './maintenance/store-copy.ts'
 
 /** Why a request did not get its answer. The API's error table gives each its gRPC code and etcd's text. */
 export type NodeProblem =
@@ -25,6 +25,8 @@ export type NodeProblem =
   | 'not-supported-for-learner'
   | 'request-too-large'
   | 'stopped'
+  /** See `NodeStatus.damage`. */
+  | 'store-damaged'
   /** The store is larger than the quota allows, or the disk is nearly full. */
   | 'no-space'
   /** The disk has none for a copy of the store. */
@@ -58,6 +60,8 @@ export interface NodeStatus {
   readonly isLearner: boolean
   /** The cluster has removed this member, or it ends: what it has is not the cluster's any more. */
   readonly isStopped: boolean
+  /** Where its store is damaged, for a person; it answers nothing from it until it has another one. */
+  readonly damage: string | undefined
 }
 
 export type MemberChange =
@@ -117,10 +121,10 @@ export interface NodePort {
   hashKeyValues(revision: number): Promise<Result<HashedKeyValues, HashProblem>>
   /** Of all tables; comparable only between members that stand still. */
   hashTables(): Promise<Result<number, HashProblem>>
-  /** Gives back free pages of this member's file. Rejects when the disk failed; the store is as before then. */
+  /** Gives back free space of this member's store. Rejects when the disk failed; the store is as before then. */
   defragment(): Promise<void>
-  /** This member's file with everything that is applied now; the caller closes it. Rejects when it cannot be written. */
-  copyStore(): Promise<Result<StoreCopy, NodeProblem>>
+  /** This member's store with everything that is applied now; the caller releases it. Rejects when it cannot be written. */
+  pinStore(): Promise<Result<PinnedStore, NodeProblem>>
   /** What a shorter lease is made, in seconds. */
   readonly minLeaseTtlSeconds: number
   /** For a grant without an ID: positive, unlike any other of this cluster. */

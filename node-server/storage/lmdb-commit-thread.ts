@@ -3,8 +3,8 @@ import { statSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../../lib/assert.ts'
 import type { Write } from '../mvcc/backend.ts'
-import { LmdbBackend } from './backend.ts'
 import type { Ended } from './lmdb-commit.ts'
+import { LmdbFile } from './lmdb-file.ts'
 import { unpacked } from './lmdb-packed.ts'
 
 const port = parentPort
@@ -19,9 +19,9 @@ function* writes(): Iterable<Write> {
 async function commit(): Promise<Ended> {
   try {
     statSync(path) // a missing one would be made
-    const backend = new LmdbBackend(path, { commitsAtOnce: true })
-    await backend.commit(writes())
-    await backend.close()
+    const file = new LmdbFile(path, { commitsAtOnce: true })
+    await file.commit(writes())
+    await file.close()
     return { kind: 'durable' }
   } catch (error) {
     return { kind: 'failed', reason: error instanceof Error ? (error.stack ?? error.message) : String(error) }

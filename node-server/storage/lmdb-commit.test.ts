@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import type { Write } from '../mvcc/backend.ts'
-import { LmdbBackend, WRITES_AT_ONCE } from './backend.ts'
+import { LmdbBackend } from './backend.ts'
 import { commitInThread } from './lmdb-commit.ts'
+import { WRITES_AT_ONCE } from './lmdb-file.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'raftkv-lmdb-commit-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -19,7 +20,7 @@ function* rows(count: number, value: string | undefined): Iterable<Write> {
 }
 
 test('a very large commit is one transaction, and others have their turn while it is handed over', async () => {
-  const path = join(folder, 'large.db')
+  const path = join(folder, 'large')
   const backend = new LmdbBackend(path)
   const seen = new Set<number>()
   let turns = 0
@@ -46,7 +47,7 @@ test('a very large commit is one transaction, and others have their turn while i
 })
 
 test('a very large commit that fails is told', async () => {
-  const path = join(folder, 'damaged.db')
+  const path = join(folder, 'damaged.mdb')
   writeFileSync(path, Buffer.alloc(10_000, 'x'))
   await assert.rejects(commitInThread(path, rows(KEYS, 'x')), /NotAStore/)
 })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { memberPaths, readIdentity } from '../storage/data-directory.ts'
 import { realDisk } from '../storage/disk.ts'
+import { unpackFixture } from '../storage/lmdb-import/testing/fixture.ts'
 import { realVolume } from '../storage/volume.ts'
 import { lockDirectory } from '../storage/lock.ts'
 import { openStore } from '../node/maintenance/snapshots.ts'
@@ -48,13 +49,16 @@ test('check: a sound directory, all that is in it, and what a start would do; no
 test('check: a snapshot that waits to be installed is looked at where a start looks for it', async (t) => {
   const { directory, paths } = await dataDirectory(t)
   const store = await openStore(realVolume, paths)
-  const received = join(paths.db, `received-${store.appliedIndex}.db`)
-  await store.backend.writeSnapshot(received)
+  const received = join(paths.db, `received-${store.appliedIndex}`)
+  const pinned = await store.backend.pin()
+  await realVolume.stores.receive(received, pinned.read())
+  await pinned.release()
   await store.close()
   const sound = await tool('check', directory)
   assert.equal(sound.code, 0)
   assert.match(sound.out, /snapshot of entry 8, received from the leader and not installed/)
-  await truncate(received, 8192)
+  const [name = ''] = await readdir(received)
+  await truncate(join(received, name), 8192)
   const cut = await tool('check', directory)
   assert.equal(cut.code, 1)
   assert.match(cut.out, /DAMAGE: the snapshot of entry 8 is damaged/)
@@ -93,24 +97,36 @@ test('check: a torn tail is no damage, a changed byte before it is', async (t) =
 
 test('check: damaged pages, a store that is missing, and a log of another directory are found, with what to do', async (t) => {
   const { directory, paths } = await dataDirectory(t)
-  const store = join(paths.db, 'store-0.mdb')
-  const whole = await readFile(store)
+  const store = join(paths.db, 'store-0')
+  const [name = ''] = await readdir(store)
+  const file = join(store, name)
+  const whole = await readFile(file)
   // Every page after the two that describe the file.
-  await overwrite(store, 2 * 4096, Buffer.alloc(whole.length - 2 * 4096, 0x5a))
+  await overwrite(file, 2 * 4096, Buffer.alloc(whole.length - 2 * 4096, 0x5a))
   const damaged = await tool('check', directory)
   assert.equal(damaged.code, 1)
   assert.match(damaged.out, /DAMAGE: (pages of .* are damaged|.* is not a store that can be read)/)
   assert.match(damaged.out, /a start would refuse this directory/)
-  await rm(store)
+  await rename(store, join(directory, 'elsewhere'))
   const missing = await tool('check', directory)
   assert.match(missing.out, /DAMAGE: there is no store in/)
-  await writeFile(store, whole)
+  await rename(join(directory, 'elsewhere'), store)
+  await writeFile(file, whole)
   const other = await dataDirectory(t)
   await rm(paths.wal, { recursive: true })
   await rename(other.paths.wal, paths.wal)
   const mixed = await tool('check', directory)
   assert.equal(mixed.code, 1)
   assert.match(mixed.out, /identity\.json names another: files of two directories are mixed/)
+})
+
+test('check: a store of the version before is no damage, and not read: a start takes it over', async (t) => {
+  const directory = join(await temporary(t), 'former')
+  unpackFixture(directory)
+  const { code, out } = await tool('check', directory)
+  assert.equal(code, 0, out)
+  assert.match(out, /note: the store is one of the version before \(store-0\.mdb\)\n {2}what to do: start the member/)
+  assert.doesNotMatch(out, /a start would/)
 })
 
 test('dump: a line for each record, and only the entries that are asked for', async (t) => {
@@ -221,7 +237,7 @@ test('snapshot restore: wrong flags are refused in etcdutl’s words, and nothin
   assert.deepEqual(await readdir(folder), ['snapshot.db'])
 })
 
-test('snapshot restore: a snapshot with damaged pages leaves an empty directory; an unfinished restore is refused at start and can be repeated', async (t) => {
+test('snapshot restore: a snapshot with damaged pages leaves nothing; an unfinished restore is refused at start and can be repeated', async (t) => {
   const folder = await temporary(t)
   const { paths } = await dataDirectory(t)
   const path = join(folder, 'snapshot.db')
@@ -233,7 +249,7 @@ test('snapshot restore: a snapshot with damaged pages leaves an empty directory;
   await writeFile(broken, content)
   const refused = await tool('snapshot', 'restore', broken, '--data-dir', made, ...asA, '--skip-hash-check')
   assert.equal(refused.code, 1)
-  assert.deepEqual(await readdir(made), ['lock'])
+  assert.deepEqual(await readdir(folder), ['broken.db', 'snapshot.db'])
   // As a crash on the way leaves it.
   await mkdir(join(made, 'restoring', 'db'), { recursive: true })
   const start = await readIdentity(realDisk, made)

@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
-import { ok } from '../../lib/result.ts'
 import { systemClock } from '../../lib/system-clock.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import type { Message } from '../raft/message.ts'
@@ -15,7 +14,7 @@ import type { TlsOptions } from '../tls/options.ts'
 import { prepareTls } from '../tls/prepare.ts'
 import { makeAuthority, tlsOptions, type Authority } from '../tls/testing/authority.ts'
 import { peerDialer, query } from './query.ts'
-import { Transport, type TransportHandlers } from './transport.ts'
+import { Transport, type SnapshotSource, type TransportHandlers } from './transport.ts'
 
 const A = MemberId(0xan)
 const B = MemberId(0xbn)
@@ -45,7 +44,6 @@ interface Side {
   readonly url: string
   readonly messages: Message[]
   readonly snapshots: string[]
-  readonly sent: string[]
   readonly log: string[]
 }
 
@@ -65,27 +63,23 @@ async function start(
   given?: string,
 ): Promise<Side> {
   const url = given ?? `${tls === undefined || isPlain ? 'http' : 'https'}://127.0.0.1:${await freePort()}`
-  const side: Omit<Side, 'transport'> = { url, messages: [], snapshots: [], sent: [], log: [] }
+  const side: Omit<Side, 'transport'> = { url, messages: [], snapshots: [], log: [] }
   const handlers: TransportHandlers = {
-    claimRoom: () => ok(() => undefined),
     onMessages: (messages) => side.messages.push(...messages),
-    onSnapshot: async ({ path }) => {
-      side.snapshots.push((await readFile(path)).toString())
+    onSnapshot: async ({ pieces }) => {
+      side.snapshots.push(Buffer.concat(await Array.fromAsync(pieces)).toString())
     },
     onRequest: async (_from, payload) => Buffer.from(`answer to ${payload.toString()}`),
     onUnreachable: () => undefined,
     onRefused: () => undefined,
-    onSnapshotSent: (_to, result) => side.sent.push(result.ok ? 'ok' : result.error),
     isRemoved: () => false,
   }
   const write = (fields: object, message: string): number => side.log.push(`${message} ${JSON.stringify(fields)}`)
-  const snapshotDirectory = await mkdtemp(join(directory, 'snapshots-'))
   const transport = await Transport.listen(
     {
       listenUrls: [url],
       clusterId: ClusterId(0xc1n),
       memberId,
-      snapshotDirectory,
       clock: systemClock,
       tls,
       log: { info: write, warn: write },
@@ -123,6 +117,13 @@ async function pair(t: TestContext, tlsOfA: TlsOptions, tlsOfB: TlsOptions): Pro
   return [a, b]
 }
 
+const sourceOf = (content: Buffer): SnapshotSource => ({
+  sizeBytes: content.length,
+  read: async function* () {
+    yield content
+  },
+})
+
 test('messages, requests, snapshots and queries go by TLS, with certificates both ways', async (t) => {
   const [a, b] = await pair(t, both, await memberTls('other'))
   await until(() => isConnected(a, B) && isConnected(b, A), 'both connect')
@@ -130,9 +131,7 @@ test('messages, requests, snapshots and queries go by TLS, with certificates bot
   await until(() => b.messages.length === 1, 'the message arrives')
   const answer = await a.transport.request(B, Buffer.from('a'), 1000)
   assert.equal(answer.ok && answer.value.toString(), 'answer to a')
-  const path = join(directory, 'outgoing')
-  await writeFile(path, 'state'.repeat(100_000))
-  await a.transport.sendSnapshot(
+  const sent = await a.transport.sendSnapshot(
     {
       kind: 'snapshot-request',
       from: A,
@@ -145,9 +144,9 @@ test('messages, requests, snapshots and queries go by TLS, with certificates bot
         configuration: { voters: [A, B], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
       },
     },
-    path,
+    sourceOf(Buffer.from('state'.repeat(100_000))),
   )
-  assert.deepEqual([a.sent, b.snapshots.map(({ length }) => length)], [['ok'], [500_000]])
+  assert.deepEqual([sent.ok, b.snapshots.map(({ length }) => length)], [true, [500_000]])
   const dialer = peerDialer(both, { info: () => undefined, warn: () => undefined })
   const queried = await query(b.url, Buffer.from('q'), 1000, dialer)
   assert.equal(queried.ok && queried.value.toString(), 'answer to q')
@@ -329,17 +328,14 @@ test('https without a certificate is refused in words', async () => {
       listenUrls: ['https://127.0.0.1:0'],
       clusterId: ClusterId(1n),
       memberId: A,
-      snapshotDirectory: directory,
       clock: systemClock,
     },
     {
-      claimRoom: () => ok(() => undefined),
       onMessages: () => undefined,
       onSnapshot: () => Promise.resolve(),
       onRequest: () => Promise.resolve(Buffer.alloc(0)),
       onUnreachable: () => undefined,
       onRefused: () => undefined,
-      onSnapshotSent: () => undefined,
       isRemoved: () => false,
     },
   )

@@ -29,7 +29,7 @@ export const NO_DISK_FAULTS: Readonly<DiskFaults> = { syncDelayMs: 0, isFull: fa
 export class FaultyVolume implements Volume {
   readonly disk: Disk
   readonly walSizes: Volume['walSizes']
-  readonly readSnapshotMeta: Volume['readSnapshotMeta']
+  readonly stores: Volume['stores']
   readonly space: Volume['space']
   readonly newIncarnation: Volume['newIncarnation']
   readonly faults: DiskFaults = { ...NO_DISK_FAULTS }
@@ -41,7 +41,7 @@ export class FaultyVolume implements Volume {
     this.#volume = volume
     this.#onEvent = onEvent
     this.walSizes = volume.walSizes
-    this.readSnapshotMeta = (path) => volume.readSnapshotMeta(path)
+    this.stores = { ...volume.stores, open: (path) => this.#openStore(path) }
     this.space = (directory) => volume.space(directory)
     this.newIncarnation = () => volume.newIncarnation()
     this.disk = {
@@ -55,11 +55,11 @@ export class FaultyVolume implements Volume {
   }
 
   /** LMDB's, with commits that are late or fail before they have begun. */
-  openBackend(path: string): Backend {
-    const backend = this.#volume.openBackend(path)
+  #openStore(path: string): Backend {
+    const backend = this.#volume.stores.open(path)
     const commit = backend.commit.bind(backend)
     return Object.assign(backend, {
-      commit: async (writes: readonly Write[]): Promise<void> => {
+      commit: async (writes: Iterable<Write>): Promise<void> => {
         await this.delay()
         this.checkSpace()
         if (this.takeFailure('store')) throw diskError('EIO')

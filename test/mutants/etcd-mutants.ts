@@ -63,9 +63,9 @@ export const ETCD_MUTANTS: readonly Mutant[] = [
   {
     name: 'the revision is read off the keys at a start (etcd #17780)',
     file: `${MVCC}/store.ts`,
-    find: '    this.#meta = { ...readMeta(backend) }\n',
+    find: '    this.#meta = { ...readMeta(this.backend) }\n',
     replace:
-      "    this.#meta = { ...readMeta(backend) }\n    let newest = Math.max(1, this.#meta.compactedRevision)\n    for (const { value } of backend.scan('current', Buffer.of(0), undefined)) newest = Math.max(newest, Number(Buffer.from(value).readBigUInt64BE(0)))\n    this.#meta.revision = newest as Revision\n",
+      "    this.#meta = { ...readMeta(this.backend) }\n    let newest = Math.max(1, this.#meta.compactedRevision)\n    for (const { value } of this.backend.scan('current', Buffer.of(0), undefined)) newest = Math.max(newest, Number(Buffer.from(value).readBigUInt64BE(0)))\n    this.#meta.revision = newest as Revision\n",
   },
   {
     name: 'a deletion at the compacted revision goes with what it hides (etcd #18089)',

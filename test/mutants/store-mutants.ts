@@ -319,15 +319,44 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a received snapshot is not durable when it is accepted',
     file: `${NODE}/maintenance/store-files.ts`,
-    find: 'await volume.disk.rename(path, receivedPath(paths, index))\n      await volume.disk.syncDirectory(paths.db)',
+    find: 'await volume.disk.rename(path, receivedPath(paths, index))\n        await volume.disk.syncDirectory(paths.db)',
     replace: 'await volume.disk.rename(path, receivedPath(paths, index))',
   },
   {
-    name: 'a defragmentation takes its name after the store that is live by then',
+    name: 'the store that is live by then is deleted for the one that a snapshot has replaced',
     file: `${NODE}/maintenance/store-files.ts`,
-    find: '      if (live !== this.#live) return undefined\n      isMoving = true\n      live.file = writtenAnew(before)\n      return storePath(paths, live.file)\n',
-    replace:
-      '      isMoving = true\n      this.#live.file = writtenAnew(this.#live.file)\n      return storePath(paths, this.#live.file)\n',
+    find: 'await volume.disk.remove(storePath(paths, before.name))',
+    replace: 'await volume.disk.remove(storePath(paths, this.#live.name))',
+  },
+  {
+    name: 'that a store is damaged is ignored',
+    file: `${NODE}/replica/store-damage.ts`,
+    find: '    storeLost(raft)\n    if (this.#isAlone)',
+    replace: '    if (this.#isAlone)',
+  },
+  {
+    name: 'entries are applied to what stands in for a damaged store',
+    file: `${NODE}/replica/store-damage.ts`,
+    find: 'if (parts.damage !== undefined) storeLost(parts.raft)',
+    replace: '',
+  },
+  {
+    name: 'a member whose store is damaged answers from what it has in its place',
+    file: `${API}/method.ts`,
+    find: 'if (damage !== undefined) return damagedStatus(damage)',
+    replace: '',
+  },
+  {
+    name: 'a member whose store is damaged asks for no other',
+    file: `${RAFT}/follow.ts`,
+    find: 'return isStoreLost && pendingSnapshot === undefined',
+    replace: 'return isStoreLost && pendingSnapshot !== undefined',
+  },
+  {
+    name: 'the log goes with the store that is lost',
+    file: `${RAFT}/follow.ts`,
+    find: 'if (isInLog) continueBehind(log, snapshot.index)\n    else resetTo(log, snapshot.index, snapshot.term)',
+    replace: 'resetTo(log, snapshot.index, snapshot.term)',
   },
   {
     name: 'segments of the log go from the newest on',

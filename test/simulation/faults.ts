@@ -42,6 +42,8 @@ export interface Nemesis {
   /** One member is cut off from the others until it needs a snapshot, and serves its watches meanwhile. */
   readonly leaveBehind: number
   readonly defragment: number
+  /** Bytes of the live store change. */
+  readonly damageStore: number
   /** How much faster or slower a process's clock may run, as a share of its speed. */
   readonly drift: number
 }
@@ -86,6 +88,7 @@ export const QUIET_NEMESIS: Nemesis = {
   isolateLeader: 0,
   leaveBehind: 0,
   defragment: 0,
+  damageStore: 0,
   drift: 0,
 }
 
@@ -137,6 +140,7 @@ export function mixture(seed: number, random: Random): Mixture {
       isolateLeader: seed % 4 === 2 ? 0.015 : 0,
       leaveBehind: seed % 4 === 0 ? 0.02 : 0,
       defragment: some(0.01),
+      damageStore: seed % 4 === 0 ? 0.02 : 0,
       drift: some(0.05),
     },
   }

@@ -102,7 +102,7 @@ function filled(seed: number): string | undefined {
   return stage.ended() ?? (stage.problem === undefined ? undefined : `not written after a compaction: ${stage.problem}`)
 }
 
-/** A client takes copies of the leader's store, more than there is room for, while it is still written to. */
+/** A client pins copies of the leader's store, more than there is room for, while it is still written to. */
 function copied(seed: number): string | undefined {
   const stage = new Stage(seed)
   stage.fill(FILLING_MS)
@@ -110,7 +110,7 @@ function copied(seed: number): string | undefined {
   const told: string[] = []
   for (let i = 0; i < 4; i++)
     life?.clock.enter(() => {
-      void life.port?.copyStore().then(
+      void life.port?.pinStore().then(
         (copy) => told.push(copy.ok ? 'a copy' : copy.error),
         (error: unknown) => told.push(String(error)),
       )

@@ -2,7 +2,6 @@
  * One machine of the simulated cluster: a disk that stays, and one process after the other on it. A process is the real
  * member, with its API, on the simulated disk, network and clock.
  */
-import { join } from 'node:path'
 import { NOBODY, type MemberId } from '../../lib/ids.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Result } from '../../lib/result.ts'
@@ -18,7 +17,6 @@ import type { Replica } from '../../node-server/node/replica/replica.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
 import { WatchableStore } from '../../node-server/node/watch/watchable-store.ts'
 import { memberPaths, readIdentity, type StoredIdentity } from '../../node-server/storage/data-directory.ts'
-import type { Disk } from '../../node-server/storage/disk.ts'
 import type { VolumeSpace } from '../../node-server/storage/volume.ts'
 import { MemoryDisk, type Choose } from '../../node-server/storage/testing/memory-disk.ts'
 import type { TransportHandlers, PeerTransport } from '../../node-server/transport/transport.ts'
@@ -26,7 +24,7 @@ import { simulatedDisk, type DiskFaults, type DurableLog } from './disk.ts'
 import type { Host } from './network.ts'
 import type { Seen } from './oracle.ts'
 import { ProcessClock } from './process-clock.ts'
-import { simulatedVolume, takenBytes } from './volume.ts'
+import { simulatedVolume, takenBytes, type SimulatedBackend } from './volume.ts'
 import { CLUSTER, DATA_DIRECTORY } from './cluster-id.ts'
 import type { World } from './world.ts'
 
@@ -61,6 +59,8 @@ export interface Life {
   readonly found: (log: DurableLog) => void
   readonly lifecycle: Lifecycle
   host: Host | undefined
+  /** The store that it opened last. */
+  backend: SimulatedBackend | undefined
   /** There is no data: it waits to be told what to be. */
   isWaiting: boolean
   /** While it runs, whether it serves clients or not. */
@@ -138,13 +138,16 @@ export class SimulatedMember {
     )
     const newIncarnation = (): bigint => BigInt(Math.floor(world.random.next() * 2 ** 53))
     const lifecycle: Lifecycle = new Lifecycle({
-      volume: simulatedVolume(this.disk, disk, world.states, newIncarnation, () => this.#space()),
+      volume: simulatedVolume(this.disk, disk, world.states, newIncarnation, {
+        space: () => this.#space(),
+        onOpened: (store) => (life.backend = store),
+      }),
       dataDirectory: DATA_DIRECTORY,
       peerURLs: [this.peerURL],
       version: '0',
       etcdVersion: '0',
       node: this.#nodeOptions(clock),
-      connect: async (self, handlers) => this.#connect(life, disk, self, handlers),
+      connect: async (self, handlers) => this.#connect(life, self, handlers),
       onFatal: (error) => this.#fatal(life, error),
       onRunning: (port) => this.#runs(life, port),
       onAdmitted: async (port) => this.#serve(life, port),
@@ -160,6 +163,7 @@ export class SimulatedMember {
       found,
       lifecycle,
       host: undefined,
+      backend: undefined,
       isWaiting: false,
       port: undefined,
       beganMs: 0,
@@ -230,6 +234,7 @@ export class SimulatedMember {
         if (path.includes('received-') && to.startsWith(PATHS.db)) {
           const { port, lifecycle } = current()
           coverage.note(port === undefined ? 'snapshot installed at a start' : 'snapshot installed')
+          if (port?.status().damage !== undefined) coverage.note('damaged store replaced by a snapshot')
           if (lifecycle.running?.replica.files.isDefragmenting === true)
             coverage.note('snapshot installed beside a defragmentation')
           if ((current().watchableStore?.counts.watchers ?? 0) > 0) coverage.note('snapshot installed under watches')
@@ -251,22 +256,16 @@ export class SimulatedMember {
     return { freeBytes: taken.reduce((free, bytes) => free - bytes, totalBytes), totalBytes }
   }
 
-  #connect(life: Life, disk: Disk, identity: StoredIdentity, handlers: TransportHandlers): PeerTransport {
+  #connect(life: Life, identity: StoredIdentity, handlers: TransportHandlers): PeerTransport {
     const host: Host = {
       name: this.name,
       clock: life.clock,
       identity,
       handlers,
-      readFile: (path) => disk.readFile(path),
-      takeFile: async (name, bytes) => {
-        const path = join(PATHS.snapshots, name)
-        const file = await disk.open(path, { create: true })
-        await file.write(bytes, 0)
-        await file.sync()
+      onIncoming: () => {
         const { random, faults } = this.#world
         if (faults.defragmentAtSnapshot > 0 && random.chance(faults.defragmentAtSnapshot))
           this.defragment(random.next() * DEFRAGMENT_WITHIN_MS)
-        return path
       },
     }
     life.host = host
@@ -278,13 +277,15 @@ export class SimulatedMember {
     if (node === undefined) return
     life.port = port
     life.beganMs = this.#world.schedule.now
+    if (port.status().damage !== undefined) this.#world.coverage.note('member goes on without its damaged store')
     if (node.clusterId === CLUSTER) this.#watch(life, node)
   }
 
   #serve(life: Life, port: NodePort): void {
     const world = this.#world
     const { clock, seen } = life
-    if (seen !== undefined) {
+    // Without its store it serves nobody yet, and tells who asks.
+    if (seen !== undefined && port.status().damage === undefined) {
       const isAlone = port.status().leader === NOBODY
       if (isAlone) world.coverage.note('restarted member serves without a leader')
       const hasWaited = world.schedule.now - life.beganMs >= LEADERLESS_MS
@@ -376,6 +377,20 @@ export class SimulatedMember {
     const { port, clock } = life
     this.#world.coverage.note('defragmentation')
     clock.after(afterMs, () => void port.defragment().catch(() => undefined))
+  }
+
+  /** Bytes of the live store change behind the member's back. */
+  damageStore(): void {
+    const { life } = this
+    if (life?.port === undefined || life.backend === undefined) return
+    this.#world.coverage.note('store damaged while it is used')
+    this.#world.log.add(this.name, 'its store is damaged')
+    life.backend.damage()
+  }
+
+  /** It has no store that it could serve from. */
+  get isWithoutStore(): boolean {
+    return this.life?.lifecycle.running?.replica.status().damage !== undefined
   }
 
   #end(life: Life): void {

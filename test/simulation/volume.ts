@@ -7,11 +7,21 @@ import { dirname } from 'node:path'
 import { crc32 } from '@node-rs/crc32'
 import { assert } from '../../lib/assert.ts'
 import { MalformedBytes } from '../../lib/bytes.ts'
-import type { Backend, BackendSize, ScanOptions, Table, TableEntry, Write } from '../../node-server/mvcc/backend.ts'
+import {
+  StoreDamaged,
+  type Backend,
+  type BackendSize,
+  type PinnedStore,
+  type ScanOptions,
+  type Table,
+  type TableEntry,
+  type Write,
+} from '../../node-server/mvcc/backend.ts'
 import { MemoryBackend } from '../../node-server/mvcc/memory-backend.ts'
 import { readMeta } from '../../node-server/mvcc/meta.ts'
 import type { Disk } from '../../node-server/storage/disk.ts'
 import type { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
+import type { StoreEngine } from '../../node-server/storage/store-engine.ts'
 import type { Volume, VolumeSpace } from '../../node-server/storage/volume.ts'
 
 /** All states that any database of the world ever had. */
@@ -25,13 +35,24 @@ export class States {
   }
 
   /** Throws when these bytes are not the number of one. */
-  read(bytes: Uint8Array, path: string): { readonly state: DatabaseState; readonly slot: number } {
+  read(bytes: Uint8Array, path: string): FoundState {
+    const found = this.find(bytes)
+    if (found === undefined) throw new MalformedBytes(`${path} is not a store`)
+    return found
+  }
+
+  find(bytes: Uint8Array): FoundState | undefined {
     const file = Buffer.from(bytes)
     const slot = numberAt(file, 0) > numberAt(file, 1) ? 0 : 1
     const state = this.#states[numberAt(file, slot) - 1]
-    if (state === undefined) throw new MalformedBytes(`${path} is not a store`)
-    return { state, slot }
+    return state && { state, slot }
   }
+}
+
+interface FoundState {
+  readonly state: DatabaseState
+  /** Where its number stands. */
+  readonly slot: number
 }
 
 interface DatabaseState {
@@ -41,17 +62,20 @@ interface DatabaseState {
   readonly sizeBytes: number
 }
 
-class SimulatedBackend implements Backend {
+export class SimulatedBackend implements Backend {
   readonly #disk: Disk
   readonly #states: States
-  #path: string
+  readonly #path: string
   #state: DatabaseState
   /** Where the number of the state stands. */
   #slot: number
   #last: Promise<void> = Promise.resolve()
+  #pins = 0
   #isClosed = false
+  /** Every read and commit throws. */
+  #isDamaged = false
 
-  constructor(disk: Disk, states: States, path: string, found: { state: DatabaseState; slot: number }) {
+  constructor(disk: Disk, states: States, path: string, found: FoundState) {
     this.#disk = disk
     this.#states = states
     this.#path = path
@@ -62,7 +86,13 @@ class SimulatedBackend implements Backend {
   /** LMDB refuses whoever uses what was closed, or worse. */
   get #open(): DatabaseState {
     assert(!this.#isClosed, `the database ${this.#path} is open`)
+    if (this.#isDamaged) throw new StoreDamaged(this.#path, 'a block has another checksum')
     return this.#state
+  }
+
+  /** As if its disk had changed bytes of it: who reads hears of it. */
+  damage(): void {
+    this.#isDamaged = true
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
@@ -77,14 +107,15 @@ class SimulatedBackend implements Backend {
     return this.#open.tables.count(table, start, end)
   }
 
-  commit(writes: readonly Write[]): Promise<void> {
+  commit(writes: Iterable<Write>): Promise<void> {
     return this.#alone(() => this.#commit(writes))
   }
 
-  async #commit(writes: readonly Write[]): Promise<void> {
+  async #commit(writes: Iterable<Write>): Promise<void> {
     const tables = this.#open.tables.copy()
-    await tables.commit(writes)
-    const writtenBytes = writes.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
+    const all = [...writes]
+    await tables.commit(all)
+    const writtenBytes = all.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
     const next = this.#states.add(tables, this.#state.sizeBytes + writtenBytes)
     this.#slot = 1 - this.#slot
     await writeNumber(this.#disk, this.#path, next.number, this.#slot)
@@ -92,12 +123,24 @@ class SimulatedBackend implements Backend {
   }
 
   size(): BackendSize {
-    const { sizeBytes, tables } = this.#open
+    const { sizeBytes, tables } = this.#state
     return { totalBytes: sizeBytes, inUseBytes: tables.size().inUseBytes }
   }
 
-  async writeSnapshot(path: string): Promise<void> {
-    await writeNumber(this.#disk, path, this.#compacted().number, 0)
+  /** A copy in a file of its own, as a database makes that can do no better. */
+  async pin(): Promise<PinnedStore> {
+    const { tables, number } = this.#compacted()
+    const path = `${this.#path}-pinned-${++this.#pins}`
+    try {
+      await writeNumber(this.#disk, path, number, 0)
+      const file = await this.#disk.open(path, { create: false })
+      const read = async function* (): AsyncIterable<Uint8Array> {
+        yield await file.read(SLOT_SIZE_BYTES, 0)
+      }
+      return { meta: readMeta(tables), sizeBytes: SLOT_SIZE_BYTES, read, release: () => file.close() }
+    } finally {
+      await this.#disk.remove(path)
+    }
   }
 
   #compacted(): DatabaseState {
@@ -105,20 +148,22 @@ class SimulatedBackend implements Backend {
     return this.#states.add(tables, tables.size().totalBytes)
   }
 
-  defragment(temporaryPath: string, takePath: () => string | undefined): Promise<void> {
-    return this.#alone(() => this.#defragment(temporaryPath, takePath))
+  defragment(): Promise<void> {
+    return this.#alone(() => this.#defragment())
   }
 
-  async #defragment(temporaryPath: string, takePath: () => string | undefined): Promise<void> {
+  async #defragment(): Promise<void> {
     const next = this.#compacted()
-    await writeNumber(this.#disk, temporaryPath, next.number, 0)
-    const path = takePath()
-    if (path === undefined) return
-    await this.#disk.rename(temporaryPath, path)
-    await this.#disk.syncDirectory(dirname(path))
-    this.#path = path
+    const slot = 1 - this.#slot
+    const copy = `${this.#path}-defragmented`
+    try {
+      await writeNumber(this.#disk, copy, next.number, 0) // there must be room for it
+      await writeNumber(this.#disk, this.#path, next.number, slot)
+    } finally {
+      await this.#disk.remove(copy)
+    }
     this.#state = next
-    this.#slot = 0
+    this.#slot = slot
   }
 
   /** Commits wait while the file is rewritten, and the other way round. */
@@ -134,36 +179,46 @@ class SimulatedBackend implements Backend {
   }
 }
 
-/** Of two places in turn, each in a sector of its own: a torn write leaves the state before, as LMDB's two meta pages do. */
+/**
+ * Of two places in turn, each a sector: zeros, the number (4), a checksum of all that (4). A torn write leaves the state
+ * before, as LMDB's two meta pages do, and a stream that is cut off holds nothing.
+ */
 const SLOT_SIZE_BYTES = 512
+const NUMBER_OFFSET = SLOT_SIZE_BYTES - 8
+const CHECKSUM_OFFSET = SLOT_SIZE_BYTES - 4
 
 async function writeNumber(disk: Disk, path: string, number: number, slot: number): Promise<void> {
-  const bytes = Buffer.alloc(8)
-  bytes.writeUInt32BE(number)
-  bytes.writeUInt32BE(crc32(bytes.subarray(0, 4)), 4)
+  const sector = Buffer.alloc(SLOT_SIZE_BYTES)
+  sector.writeUInt32BE(number, NUMBER_OFFSET)
+  sector.writeUInt32BE(crc32(sector.subarray(0, CHECKSUM_OFFSET)), CHECKSUM_OFFSET)
   const file = await disk.open(path, { create: true })
-  await file.write(bytes, slot * SLOT_SIZE_BYTES)
+  await file.write(sector, slot * SLOT_SIZE_BYTES)
   await file.sync()
   await file.close()
 }
 
 function numberAt(file: Buffer, slot: number): number {
-  const bytes = file.subarray(slot * SLOT_SIZE_BYTES, slot * SLOT_SIZE_BYTES + 8)
-  const isWhole = bytes.length === 8 && crc32(bytes.subarray(0, 4)) === bytes.readUInt32BE(4)
-  return isWhole ? bytes.readUInt32BE() : 0
+  const sector = file.subarray(slot * SLOT_SIZE_BYTES, (slot + 1) * SLOT_SIZE_BYTES)
+  if (sector.length < SLOT_SIZE_BYTES) return 0
+  const isWhole = crc32(sector.subarray(0, CHECKSUM_OFFSET)) === sector.readUInt32BE(CHECKSUM_OFFSET)
+  return isWhole ? sector.readUInt32BE(NUMBER_OFFSET) : 0
 }
 
 /** What the files of a folder take on the disk: of a database, what its state does. */
 export function takenBytes(under: MemoryDisk, states: States, directory: string): number {
   let sizeBytes = 0
-  for (const [name, content] of under.files(directory)) {
-    const isDatabase = content.length > 0 && /\.(mdb|db)$/.test(name)
-    sizeBytes += isDatabase ? states.read(content, name).state.sizeBytes : content.length
+  for (const [, content] of under.files(directory)) {
+    sizeBytes += states.find(content)?.state.sizeBytes ?? content.length
   }
   return sizeBytes
 }
 
 const BOUNDLESS: VolumeSpace = { freeBytes: Infinity, totalBytes: Infinity }
+
+interface VolumeOptions {
+  readonly space?: () => VolumeSpace
+  readonly onOpened?: (store: SimulatedBackend) => void
+}
 
 /** `disk` is the process's way to `under`. */
 export function simulatedVolume(
@@ -171,20 +226,57 @@ export function simulatedVolume(
   disk: Disk,
   states: States,
   newIncarnation: () => bigint,
-  space: () => VolumeSpace = () => BOUNDLESS,
+  { space = () => BOUNDLESS, onOpened = () => {} }: VolumeOptions = {},
 ): Volume {
   return {
     disk,
     walSizes: { segmentSizeBytes: 16 * 1024, preparedSizeBytes: 1024 },
-    openBackend: (path) => {
-      const bytes = under.peek(path)
-      if (bytes !== undefined && bytes.length > 0)
-        return new SimulatedBackend(disk, states, path, states.read(bytes, path))
-      void under.open(path, { create: true }) // at once: it waits for nothing
-      return new SimulatedBackend(disk, states, path, { state: states.add(new MemoryBackend(), 0), slot: 1 })
-    },
-    readSnapshotMeta: async (path) => readMeta(states.read(await disk.readFile(path), path).state.tables),
+    stores: simulatedStores({ under, disk, states, onOpened }),
     space,
     newIncarnation,
+  }
+}
+
+interface StoresParts {
+  readonly under: MemoryDisk
+  readonly disk: Disk
+  readonly states: States
+  readonly onOpened: (store: SimulatedBackend) => void
+}
+
+/** A store is one file. */
+function simulatedStores({ under, disk, states, onOpened }: StoresParts): StoreEngine {
+  const read: StoreEngine['read'] = async (path, use) =>
+    use(new SimulatedBackend(disk, states, path, states.read(await disk.readFile(path), path)))
+  return {
+    open: (path) => {
+      const bytes = under.peek(path)
+      const isThere = bytes !== undefined && bytes.length > 0
+      if (!isThere) void under.open(path, { create: true }) // at once: it waits for nothing
+      const found = isThere ? states.read(bytes, path) : { state: states.add(new MemoryBackend(), 0), slot: 1 }
+      const store = new SimulatedBackend(disk, states, path, found)
+      onOpened(store)
+      return store
+    },
+    read,
+    receive: async (path, pieces) => {
+      try {
+        const file = await disk.open(path, { create: true })
+        let position = 0
+        for await (const piece of pieces) {
+          await file.write(piece, position)
+          position += piece.length
+        }
+        await file.sync()
+        await file.close()
+        await disk.syncDirectory(dirname(path))
+        return await read(path, readMeta)
+      } catch (error) {
+        await disk.remove(path)
+        throw error
+      }
+    },
+    former: async () => [],
+    takeOver: async () => undefined,
   }
 }

@@ -17,7 +17,6 @@ const BELOW_NODE = [
   'node-server/node/options.ts',
   'node-server/node/peer-requests.ts',
   'node-server/node/ports.ts',
-  'node-server/node/maintenance/store-copy.ts',
 ]
 
 /** Rules of docs/architecture.md: a folder, and which of ours it may import. The longest matching folder counts. */

@@ -31,7 +31,6 @@ import { countCurrent, scanCurrent, type KeyRange } from '../read.ts'
 import type { AppliedResult, OperationResult } from '../results.ts'
 import type { Result } from '../../../lib/result.ts'
 import { Store } from '../store.ts'
-import { WriteBuffer } from '../write-buffer.ts'
 import { Twin, type TwinCommand, type TwinKeyValue, type TwinResult } from './twin.ts'
 
 const KEYS = ['a', 'a\0', 'a\0\0', 'ab', 'b', 'c', '\0', '\xff', 'd'.repeat(40)]
@@ -206,7 +205,7 @@ const SLICE_ROWS = 2
 const ALL: KeyRange = { start: Buffer.of(0), end: undefined }
 
 async function run(backend: Backend, steps: readonly Step[], copiedRows: number): Promise<void> {
-  const open = (): Store => new Store(backend, new WriteBuffer(backend, copiedRows))
+  const open = (): Store => new Store(backend, copiedRows)
   const life = { cursor: undefined, longReads: [], counts: new RangeCounts() }
   const history: History = { twin: new Twin(), log: [], open, ...life }
   let store = open()

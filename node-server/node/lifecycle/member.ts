@@ -2,6 +2,7 @@
 import { formatId, type ClusterId, type MemberId } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
+import type { PinnedStore } from '../../mvcc/backend.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { LeaderRequests } from './leader-requests.ts'
 import type { Replica } from '../replica/replica.ts'
@@ -17,7 +18,6 @@ import type {
   NodeStatus,
   RequestKind,
 } from '../ports.ts'
-import type { StoreCopy } from '../maintenance/store-copy.ts'
 
 type MemberAnswer = Result<{ readonly member: Member | undefined; readonly members: readonly Member[] }, NodeProblem>
 
@@ -78,8 +78,8 @@ export class MemberPort implements NodePort {
     return this.#replica.files.defragment()
   }
 
-  copyStore(): Promise<Result<StoreCopy, NodeProblem>> {
-    return this.#replica.files.copy()
+  pinStore(): Promise<Result<PinnedStore, NodeProblem>> {
+    return this.#replica.files.pin()
   }
 
   get minLeaseTtlSeconds(): number {

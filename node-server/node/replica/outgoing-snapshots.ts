@@ -5,7 +5,7 @@
  * Invariants
  *   - At most one is under way to a peer, also when this member has lost the lead and got it back meanwhile.
  *   - Whatever the core asks for is answered once (reportSnapshot), unless this member leads no more by then.
- *   - From before the copy is made until the peer goes on from it, the log is kept for the peer, as log-cut.ts says.
+ *   - From before the store is pinned until the peer goes on from it, the log is kept for the peer, as log-cut.ts says.
  */
 import { backoffMs, type BackoffOptions } from '../../../lib/backoff.ts'
 import type { Clock } from '../../../lib/clock.ts'
@@ -26,8 +26,8 @@ export interface OutgoingSnapshotsParts {
   readonly raft: Raft
   /** Where the log would be cut now if nobody needed more. */
   readonly usualCut: () => LogIndex
-  /** Makes the copy, says what it holds, sends it; the outcome comes back by {@link OutgoingSnapshots.ended}. */
-  readonly send: (message: SnapshotMessage, onCopied: (index: LogIndex) => void) => void
+  /** Pins the store, says what it holds, sends it; the outcome comes back by {@link OutgoingSnapshots.ended}. */
+  readonly send: (message: SnapshotMessage, onPinned: (index: LogIndex) => void) => void
 }
 
 interface Peer {
@@ -79,8 +79,11 @@ export class OutgoingSnapshots {
     const nowMs = this.#parts.clock.monotonicMs()
     for (const [id, peer] of this.#peers) {
       const known = peers.get(id)
-      if (known === undefined || (known.state === 'replicate' && known.match >= usualCut)) this.#peers.delete(id)
-      else if (peer.begun !== undefined && known.match > peer.begun.after) {
+      const hasCaughtUp = known?.state === 'replicate' && !known.wantsSnapshot && known.match >= usualCut
+      if (known === undefined || hasCaughtUp) {
+        this.#peers.delete(id)
+        if (peer.waiting !== undefined) reportSnapshot(this.#parts.raft, id, false)
+      } else if (peer.begun !== undefined && known.match > peer.begun.after) {
         peer.begun.after = known.match
         peer.begun.gotOnMs = nowMs
       }
@@ -129,7 +132,8 @@ export class OutgoingSnapshots {
   /** The peer may have gone away while it waited; it asks again when it is back. */
   #isWanted({ to, term }: SnapshotMessage): boolean {
     const { raft } = this.#parts
-    const isNow = ({ id, state, isActive }: PeerStatus): boolean => id === to && state === 'snapshot' && isActive
+    const isNow = ({ id, state, wantsSnapshot, isActive }: PeerStatus): boolean =>
+      id === to && (state === 'snapshot' || wantsSnapshot) && isActive
     return raft.term === term && status(raft).peers.some(isNow)
   }
 

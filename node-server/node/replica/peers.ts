@@ -45,11 +45,12 @@ export class Peers {
     } else this.#transport?.send(messages)
   }
 
-  sendSnapshot(message: SnapshotMessage, onCopied: (index: LogIndex) => void): void {
+  sendSnapshot(message: SnapshotMessage, onPinned: (index: LogIndex) => void): void {
     const transport = this.#transport
     if (transport === undefined) return
-    const onFailed = (error: unknown): void => this.#parts.onSnapshotSent(message.to, err(String(error)))
-    this.#parts.files().send(transport, message, onCopied).catch(onFailed)
+    const onSent = (result: Result<void, string>): void => this.#parts.onSnapshotSent(message.to, result)
+    const sent = this.#parts.files().send(transport, message, onPinned)
+    sent.then(onSent, (error: unknown) => onSent(err(String(error))))
   }
 
   async close(): Promise<void> {

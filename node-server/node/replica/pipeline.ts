@@ -6,6 +6,7 @@
  * the store's applies what is committed. Whatever promises nothing, heartbeats and their answers above all, passes both.
  * Only a snapshot that becomes the store needs both lanes to itself.
  */
+import { assert } from '../../../lib/assert.ts'
 import type { Entry, HardState, Message, SnapshotMeta } from '../../raft/message.ts'
 import { appended, applied, hasReady, ready, type Append, type Raft, type Ready } from '../../raft/raft.ts'
 
@@ -19,7 +20,8 @@ export interface PipelineActions {
   installSnapshot(snapshot: SnapshotMeta): Promise<void>
   /** Resolves once all of it is durable. */
   persist(hardState: HardState | undefined, entries: readonly Entry[], mustSync: boolean): Promise<void>
-  apply(entries: readonly Entry[]): Promise<void>
+  /** False: the store is damaged, and what it has of them does not count. */
+  apply(entries: readonly Entry[]): Promise<boolean>
   tell(news: News): void
   /** A lane is free again: there may be more to hand to the core, and from it. */
   onProgress(): void
@@ -75,8 +77,9 @@ export class Pipeline {
   }
 
   async #apply(committed: readonly Entry[]): Promise<void> {
-    await this.#actions.apply(committed)
-    applied(this.#raft, committed)
+    const isApplied = await this.#actions.apply(committed)
+    assert(isApplied || this.#raft.isStoreLost, 'what could not be applied would be given out again at once')
+    applied(this.#raft, isApplied ? committed : [])
   }
 
   async #onLane(work: Promise<void>, leave: () => void): Promise<void> {

@@ -9,6 +9,7 @@
 import { NOBODY, type ClusterId, type MemberId, type Term } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { Timer } from '../../../lib/clock.ts'
+import { StoreDamaged } from '../../mvcc/backend.ts'
 import { KEPT_LOG } from '../../limits.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
 import type { Command, Member } from '../../mvcc/command.ts'
@@ -39,7 +40,7 @@ import {
 } from '../../raft/raft.ts'
 import type { StoredIdentity } from '../../storage/data-directory.ts'
 import type { Wal } from '../../storage/wal.ts'
-import type { PeerTransport, ReceivedSnapshot } from '../../transport/transport.ts'
+import type { IncomingSnapshot, PeerTransport } from '../../transport/transport.ts'
 import { Applier, problemOf, type Outcome } from '../apply/applier.ts'
 import { onlyApplicable } from './forwarded.ts'
 import { linksOf } from './late.ts'
@@ -60,7 +61,9 @@ import { DiskRoom } from '../maintenance/disk-room.ts'
 import { Quota } from '../maintenance/quota.ts'
 import { SpaceAlarm } from '../maintenance/space-alarm.ts'
 import { Reads } from './reads.ts'
+import { StoreDamage, unlessDamaged } from './store-damage.ts'
 import { StoreFiles, type StorePlace } from '../maintenance/store-files.ts'
+import type { StoreName } from '../maintenance/store-name.ts'
 
 export interface ReplicaParts {
   readonly identity: StoredIdentity
@@ -71,6 +74,10 @@ export interface ReplicaParts {
   readonly options: NodeOptions
   /** The cluster has removed this member; called once. */
   readonly onRemoved: () => void
+  /** Where the store was found damaged before: there is an empty one in its place, which nobody may see. */
+  readonly damage: string | undefined
+  /** The store of that name is damaged. Until the replica is stopped it votes, acknowledges and hands leadership over. */
+  readonly onDamaged: (name: StoreName) => void
   /** The process must end: a bug, or a disk that failed. */
   readonly onFatal: (error: unknown) => void
 }
@@ -86,6 +93,7 @@ export class Replica {
   readonly hasher: Hasher
   readonly files: StoreFiles
   readonly lessor: Lessor
+  readonly damage: StoreDamage
   readonly #outgoing: OutgoingSnapshots
   readonly #leaseIds: () => bigint
   readonly #raft: Raft
@@ -116,9 +124,19 @@ export class Replica {
     this.#wal = parts.wal
     this.#onRemoved = parts.onRemoved
     this.#onFatal = (error) => {
+      if (error instanceof StoreDamaged) return // told by the store itself
       this.#isStopped = true
       parts.onFatal(error)
     }
+    this.damage = new StoreDamage({
+      ...options,
+      ...parts,
+      memberId: identity.memberId,
+      isReceiving: () => this.files.isReceiving,
+      onFound: () => parts.onDamaged(this.files.name),
+      onGivenUp: this.#onFatal,
+    })
+    this.damage.watch(parts.store)
     this.#reads = new Reads(Math.min(options.electionMs, MAX_READ_RETRY_MS))
     this.#proposals = new Proposals(options, () => linksOf(this.#raft, (id) => this.#peers.connectedSinceMs(id)))
     this.#applier = new Applier(
@@ -142,7 +160,7 @@ export class Replica {
     this.#peers = new Peers({
       files: () => this.files,
       onSnapshotRequest: (message) => this.#outgoing.ask(message),
-      onSnapshotSent: (to, result) => this.onSnapshotSent(to, result),
+      onSnapshotSent: (to, result) => this.#onSnapshotSent(to, result),
     })
     this.#pipeline = this.#createPipeline()
     const { volume, paths } = parts.place
@@ -167,7 +185,7 @@ export class Replica {
       ...options,
       raft: parts.raft,
       usualCut: () => usualCut(this.store.committedIndex, options),
-      send: (message, onCopied) => this.#peers.sendSnapshot(message, onCopied),
+      send: (message, onPinned) => this.#peers.sendSnapshot(message, onPinned),
     })
     this.#spaceAlarm = new SpaceAlarm({
       memberId: identity.memberId,
@@ -255,6 +273,7 @@ export class Replica {
       appliedIndex: this.store.appliedIndex,
       isLearner: isLearner(this.#raft.configuration, this.memberId),
       isStopped: this.isStopped,
+      damage: this.damage.where,
     }
   }
 
@@ -327,13 +346,14 @@ export class Replica {
     this.#schedulePump()
   }
 
-  async onSnapshot(received: ReceivedSnapshot): Promise<void> {
-    await this.files.keep(received)
-    this.options.log.info({ index: received.message.snapshot.index }, 'received a snapshot')
-    this.onMessages([received.message])
+  async onSnapshot(incoming: IncomingSnapshot): Promise<void> {
+    if (this.damage.isFoundHere) throw new Error('the damaged store is being put aside')
+    await this.files.keep(incoming)
+    this.options.log.info({ index: incoming.message.snapshot.index }, 'received a snapshot')
+    this.onMessages([incoming.message])
   }
 
-  onSnapshotSent(to: MemberId, result: Result<void, string>): void {
+  #onSnapshotSent(to: MemberId, result: Result<void, string>): void {
     if (result.ok) this.options.log.info({ to: to.toString(16) }, 'sent a snapshot')
     else this.options.log.warn({ to: to.toString(16), reason: result.error }, 'could not send a snapshot')
     this.#guard(() => this.#outgoing.ended(to, result))
@@ -393,10 +413,11 @@ export class Replica {
     this.#reads.expire(nowMs)
     this.lessor.tick(nowMs)
     this.#guard(() => this.#outgoing.tick())
+    this.damage.tick(nowMs)
     if (nowMs - this.#lastPublishMs >= PUBLISH_INTERVAL_MS) {
       this.#lastPublishMs = nowMs
       this.quota.forget()
-      void this.publishAttributes()
+      this.publishAttributes().catch(this.#onFatal)
     }
     this.#purge.wake()
     this.#pump()
@@ -440,8 +461,14 @@ export class Replica {
       installSnapshot: (snapshot) => this.#installSnapshot(snapshot),
       persist: (hardState, entries, mustSync) => this.#wal.append(hardState, entries, mustSync),
       apply: async (entries) => {
-        await this.#applier.apply(entries)
-        this.#tellApplied()
+        try {
+          await this.#applier.apply(entries)
+          this.#tellApplied()
+          return true
+        } catch (error) {
+          if (!(error instanceof StoreDamaged)) throw error
+          return false
+        }
       },
       tell: (news) => this.#onNews(news),
       onProgress: () => this.#onProgress(),
@@ -452,9 +479,12 @@ export class Replica {
   async #installSnapshot(snapshot: SnapshotMeta): Promise<void> {
     await this.#wal.setBase({ index: snapshot.index, term: snapshot.term })
     await this.files.install(snapshot.index, (store) => {
+      this.damage.watch(store)
       this.#applier.replaceStore(store)
-      this.#onMembersChanged()
-      this.#tellApplied()
+      unlessDamaged(() => {
+        this.#onMembersChanged()
+        this.#tellApplied()
+      })
     })
     this.options.log.info({ index: snapshot.index }, 'installed a snapshot')
   }
@@ -471,13 +501,13 @@ export class Replica {
     if (readStates.length > 0) this.#reads.applied(this.store.appliedIndex)
     if (softState === undefined) return
     this.#onSoftState(softState)
-    this.#leaveWhenRemoved()
+    unlessDamaged(() => this.#leaveWhenRemoved())
   }
 
   #onProgress(): void {
     this.#reads.applied(this.store.appliedIndex)
     this.#compactLog()
-    this.#leaveWhenRemoved()
+    unlessDamaged(() => this.#leaveWhenRemoved())
     this.#pump()
   }
 

@@ -1,7 +1,7 @@
 /** A watchable store over a store in memory, and outlets that take as much as a test lets them. */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../../lib/clock.ts'
-import { MemoryBackend, type MemoryFiles } from '../../mvcc/memory-backend.ts'
+import { MemoryBackend } from '../../mvcc/memory-backend.ts'
 import { Store } from '../../mvcc/store.ts'
 import { WATCH } from '../../limits.ts'
 import { Event, KeyValue } from '../../proto/generated/etcd/kv.ts'
@@ -22,9 +22,8 @@ function clockOf(stepMs: number): Clock {
 }
 
 export class WatchableStoreRig {
-  readonly #files: MemoryFiles = new Map()
   readonly #listeners = new Set<() => void>()
-  store = new Store(new MemoryBackend({ files: this.#files }))
+  store = new Store(new MemoryBackend())
   readonly clock: Clock
   readonly watchableStore: WatchableStore
 
@@ -50,11 +49,8 @@ export class WatchableStoreRig {
   /** Another store with the same content takes the place of the first, as when a snapshot is installed. */
   async replaceStore(): Promise<void> {
     await this.store.commit()
-    await this.store.backend.writeSnapshot('snapshot')
-    const copy = this.#files.get('snapshot')
-    assert.ok(copy !== undefined)
     const before = this.store
-    this.store = new Store(copy)
+    this.store = new Store(await MemoryBackend.receive((await before.backend.pin()).read()))
     await before.close()
   }
 
