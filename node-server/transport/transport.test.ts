@@ -103,7 +103,7 @@ async function start(
     removed: new Set(),
     answer: undefined,
     isSilent: false,
-    roomBytes: Infinity,
+    roomBytes: 100 * MIB,
   }
   const handlers: TransportHandlers = {
     onMessages: (messages) => side.messages.push(...messages),
@@ -700,6 +700,7 @@ test('who reads a snapshot stream that breaks off is told', async (t) => {
 
 test('a receiver that takes no more ends the stream of a sender that waits for it', async (t) => {
   const [a, b] = await pair(t)
+  b.roomBytes = Infinity
   b.refusal = 'ENOSPC: no space left on device'
   const piece = Buffer.alloc(SNAPSHOT_PIECE_SIZE_BYTES)
   const endless = async function* (): AsyncIterable<Uint8Array> {
