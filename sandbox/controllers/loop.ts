@@ -1,4 +1,5 @@
 /** What every controller of the sandbox is made of: a work queue of keys and one function that makes a key right. */
+import { AssertionFailed } from '../../lib/assert.ts'
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { systemClock } from '../../lib/system-clock.ts'
@@ -48,7 +49,10 @@ export function startLoop({ logger, onFatal }: Sandbox, options: LoopOptions): L
     logFields: (key) => ({ key }),
     newId: randomUUID,
     observer: { taken: () => undefined, finished: () => undefined },
-    onBug: (_, error) => onFatal(error instanceof Error ? error : new Error(String(error))),
+    // What the API server refuses is thrown here, and tried again.
+    onBug: (_, error) => {
+      if (error instanceof AssertionFailed) onFatal(error)
+    },
     maxConcurrent: options.maxConcurrent ?? 4,
     reconcileTimeoutMs: RECONCILE_TIMEOUT_MS,
     resyncPeriodMs: RESYNC_MS,

@@ -8,7 +8,7 @@ test('the full sizes, a quick form of them, and some of the scenarios', () => {
   assert.deepEqual(parseOptions([]), { ok: true, value: FULL })
   assert.deepEqual(parseOptions(['--quick', '--slack', '3']), {
     ok: true,
-    value: { ...FULL, scale: 0.05, limitMs: 60_000, slack: 3, isQuick: true },
+    value: { ...FULL, scale: 0.05, limitMs: 120_000, slack: 3, isQuick: true },
   })
   assert.deepEqual(parseOptions(['--only', 'range,delete', '--scale', '0.5', '--etcd', 'bin/etcd', '--json', 'rows']), {
     ok: true,

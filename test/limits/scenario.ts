@@ -26,7 +26,7 @@ export interface Scenario<Name extends string = string> extends Setup {
   /** Kebab case: what `--only` looks at. */
   readonly name: string
   readonly what: (size: Sizing) => string
-  /** Much like the one before it: left out of the quick form unless it is asked for. */
+  /** Left out of the quick form unless it is asked for: much like another one, or long whatever the scale. */
   readonly isVariant?: true
   /** None without it. Where a leader is ended on purpose, room for votes that are split. */
   readonly mostElections?: number

@@ -1,6 +1,6 @@
 /**
- * The causes of what has gone wrong with etcd's consistency since 2022, each planted here where the same is possible. The
- * table in docs/proof.md says what went wrong there, and why a cause is not in this list.
+ * The causes of what has gone wrong with etcd's consistency since 2022, planted here; the table in docs/proof.md says what
+ * it was there. That of #20271 is in store-mutants.ts: it was here, too.
  */
 import type { Mutant } from './plant.ts'
 
@@ -38,7 +38,7 @@ export const ETCD_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'progress is told though events wait (etcd #15220)',
-    file: `node-server/api/etcd/watch-stream.ts`,
+    file: 'node-server/api/etcd/watch-stream.ts',
     find: 'for (const open of this.#watches.values()) if (!isUpTo(open, revision)) return',
     replace: '',
   },
@@ -89,7 +89,7 @@ export const ETCD_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'progress is told of a watch that begins in the future (etcd #20221)',
-    file: `node-server/api/etcd/watch-stream.ts`,
+    file: 'node-server/api/etcd/watch-stream.ts',
     find: "return watcher.state === 'synced' && watcher.startRevision <= revision",
     replace: "return watcher.state === 'synced'",
   },

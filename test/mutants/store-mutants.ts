@@ -285,19 +285,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: 'watcher.nextRevision = Math.max(1, fromRevision - 3)',
   },
   {
-    name: 'a watch that begins while a batch is given out is not given it',
-    file: `${NODE}/watch/watchable-store.ts`,
-    find: 'this.#sets.place(watcher, this.#cursor)\n    this.#schedule()\n    return watcher',
-    replace:
-      'this.#sets.place(watcher, this.#batch?.fromRevision ?? this.#cursor)\n    this.#schedule()\n    return watcher',
-  },
-  {
-    name: 'progress is told of a batch that is not given out',
-    file: `${NODE}/watch/watchable-store.ts`,
-    find: 'this.#cursor > revision && this.#batch === undefined',
-    replace: 'this.#cursor > revision',
-  },
-  {
     name: 'the headers of a stream go back to what a watch is told of',
     file: `${API}/watch-stream.ts`,
     find: 'this.#parts.headers.at(this.#noEarlier(revision))',

@@ -12,7 +12,7 @@ const KEYS = 5
 const FIRST_PUTS = 60
 const SILENT_CLIENTS = 4
 /** More than the volume holds, whatever else is on it. */
-const PUTS = 800
+const PUTS = 400
 const AT_ONCE = 8
 const LIMIT_MS = 60_000
 const PURGED_BYTES = 20_000_000n
@@ -20,6 +20,7 @@ const REFUSED = /database space exceeded/
 
 export const fullDisk: Scenario<'ended' | 'failed' | 'taken' | 'reads' | 'back'> = {
   name: 'full-disk',
+  isVariant: true,
   what: () => `${VOLUME_SIZE_BYTES / 1024 / 1024} MiB for log, store and copies of each member, filled; then compacted`,
   flags: ['--snapshot-count=100', '--snapshot-catchup-entries=50'],
   volumeSizeBytes: VOLUME_SIZE_BYTES,
