@@ -8,7 +8,7 @@ import { Stream, type StreamPort } from '../http2/stream.ts'
 import type { StreamLoad } from '../listen/load.ts'
 import type { Deadlines, Expiring } from './deadlines.ts'
 import { MessageReader, PREFIX_BYTES } from './message-reader.ts'
-import type { CallContext, CallObserver, RpcCode, RpcObserver, RpcStatus } from './service.ts'
+import type { AnswerMetadata, CallContext, CallObserver, RpcCode, RpcObserver, RpcStatus } from './service.ts'
 import { STATUS_CODE } from './status-code.ts'
 import { encodeStatusText } from './status-text.ts'
 
@@ -43,11 +43,14 @@ export function refusal(status: RpcStatus): readonly Field[] {
   return [...HEAD, ...trailersOf(status)]
 }
 
-function trailersOf({ code, message }: RpcStatus): readonly Field[] {
-  return [field('grpc-status', String(STATUS_CODE[code])), field('grpc-message', encodeStatusText(message))]
+function trailersOf({ code, message, details }: RpcStatus): readonly Field[] {
+  const trailers = [field('grpc-status', String(STATUS_CODE[code])), field('grpc-message', encodeStatusText(message))]
+  if (details !== undefined)
+    trailers.push(field('grpc-status-details-bin', Buffer.from(details).toString('base64').replace(/=+$/, '')))
+  return trailers
 }
 
-export abstract class Call extends Stream implements CallContext, Expiring {
+export abstract class Call extends Stream implements CallContext, AnswerMetadata, Expiring {
   deadlineMs = 0
   nextExpiring: Expiring | undefined
   previousExpiring: Expiring | undefined
@@ -55,6 +58,8 @@ export abstract class Call extends Stream implements CallContext, Expiring {
   protected readonly load: StreamLoad
   protected readonly messages = new MessageReader()
   protected isCanceled = false
+  #headers: Field[] | undefined
+  #trailers: Field[] | undefined
   #isResponded = false
   #hasEnded = false
   #startedMs = 0
@@ -86,6 +91,20 @@ export abstract class Call extends Stream implements CallContext, Expiring {
     this.#abort ??= new AbortController()
     if (this.isCanceled) this.#abort.abort()
     return this.#abort.signal
+  }
+
+  get answer(): AnswerMetadata {
+    return this
+  }
+
+  addHeader(name: string, value: string): void {
+    this.#headers ??= []
+    this.#headers.push(field(name, value))
+  }
+
+  addTrailer(name: string, value: string): void {
+    this.#trailers ??= []
+    this.#trailers.push(field(name, value))
   }
 
   onDeadline(): void {
@@ -181,20 +200,25 @@ export abstract class Call extends Stream implements CallContext, Expiring {
 
   protected fail(status: RpcStatus): void {
     if (this.hasEnded) return
-    if (this.#isResponded) return this.#end(trailersOf(status))
-    this.respond(refusal(status))
+    if (this.#isResponded || this.#headers !== undefined) {
+      this.#respond()
+      return this.#end(trailersOf(status))
+    }
+    this.#isResponded = true
+    this.respond([...refusal(status), ...(this.#trailers ?? [])])
+    this.#trailers = undefined
     this.#end([])
   }
 
   #respond(): void {
     if (this.#isResponded) return
     this.#isResponded = true
-    this.respond(HEAD)
+    this.respond(this.#headers === undefined ? HEAD : [...HEAD, ...this.#headers])
   }
 
   #end(trailers: readonly Field[]): void {
     this.#hasEnded = true
-    this.finish(trailers)
+    this.finish(this.#trailers === undefined ? trailers : [...trailers, ...this.#trailers])
   }
 }
 

@@ -7,8 +7,8 @@ export const TABLE_BYTES = 4096
 const MAX_ENTRIES = TABLE_BYTES / ENTRY_OVERHEAD_BYTES
 
 export class DynamicTable {
-  readonly #names = Array.from({ length: MAX_ENTRIES }, () => '')
-  readonly #values = Array.from({ length: MAX_ENTRIES }, () => '')
+  readonly #names: string[] = []
+  readonly #values: string[] = []
   #maxBytes = TABLE_BYTES
   #bytes = 0
   /** Of all that was ever added; the place of an entry in the ring is its number. */
