@@ -15,7 +15,10 @@ const HEAD = [field(':status', '200'), rememberedField('content-type', 'text/x')
 
 const TRAILERS = [rememberedField('x-end', '1')]
 
-/** Answers with what it was sent; `/none` with nothing, `/long` with 40,000 bytes, `/cut` not at all. */
+/**
+ * Answers with what it was sent; `/none` with nothing, `/long` with 40,000 bytes, `/cut` not at all, `/early` before the
+ * request has come. `/slow` takes nothing.
+ */
 class Echo extends Stream {
   readonly #path: string
   readonly #ended: string[]
@@ -27,7 +30,14 @@ class Echo extends Stream {
     this.#ended = ended
   }
 
+  override onOpened(): void {
+    if (this.#path !== '/early') return
+    this.respond(HEAD)
+    this.finish([])
+  }
+
   onData(bytes: Buffer, start: number, end: number): void {
+    if (this.#path === '/slow') return
     this.consumed(end - start)
     this.#body = Buffer.concat([this.#body, bytes.subarray(start, end)])
   }
@@ -201,7 +211,37 @@ test('pings are answered; what is not known is ignored', async (t) => {
   assert.deepEqual(await client.receive(1), ['000008060100000000 0102030405060708'])
 })
 
-test('an answer that comes before its request has ended resets the rest', async (t) => {
+test('an answer that comes before its request has ended makes the rest superfluous (RFC 9113 §8.1)', async (t) => {
+  const client = await open(t)
+  client.send(frame('01', '04', 1, head('/early')))
+  assert.deepEqual(await client.receive(2), [`000009010500000001 885f${TYPE}`, '000004030000000001 00000000'])
+  client.send(frame('00', '00', 1, '61'), frame('06', '00', 0, '0102030405060708'))
+  assert.deepEqual(await client.receive(1), ['000008060100000000 0102030405060708'], 'what was on its way is nothing')
+})
+
+test('more than its window allows ends a stream, and not the connection', async (t) => {
+  const client = await open(t)
+  const full = frame('00', '00', 1, '00'.repeat(16_384))
+  client.send(frame('01', '04', 1, head('/slow')), full.repeat(16), frame('06', '00', 0, '0102030405060708'))
+  assert.deepEqual(await client.receive(1), ['000008060100000000 0102030405060708'])
+  client.send(frame('00', '00', 1, '00'))
+  assert.deepEqual(await client.receive(1), ['000004030000000001 00000003'])
+  assert.deepEqual(client.ended, ['1 broken'])
+})
+
+test('what a stream takes is allowed again, in large pieces; the same for the connection', async (t) => {
+  const client = await open(t)
+  const full = frame('00', '00', 1, '00'.repeat(16_384))
+  client.send(frame('01', '04', 1, head('/echo')), full.repeat(8))
+  assert.deepEqual(await client.receive(1), ['000004080000000001 00020000'])
+  client.send(full.repeat(120))
+  const updates: string[] = []
+  while (updates.at(-1)?.startsWith('00000408000000 0000'.replace(' ', '')) !== true)
+    updates.push(...(await client.receive(1)))
+  assert.equal(updates.at(-1), '000004080000000000 00200000')
+})
+
+test('a call that is cut is told so, and the connection goes on', async (t) => {
   const client = await open(t)
   client.send(frame('01', '05', 1, head('/cut')))
   assert.deepEqual(await client.receive(1), ['000004030000000001 00000002'])

@@ -120,7 +120,6 @@ export class Connection implements StreamPort {
       ping: () => this.#send(pingFrame(KEEPALIVE_PING, false)),
       giveUp: () => socket.destroy(),
     })
-    this.#keepalive.start()
     socket.on('close', () => this.#onSocketClosed())
     socket.on('error', () => undefined) // 'close' follows
     socket.on('drain', () => this.#onDrain())
@@ -305,6 +304,7 @@ export class Connection implements StreamPort {
     if (this.#hasSettings) this.#countIdleFrame()
     readSettings(bytes, start, end, (id, value) => this.#onSetting(id, value))
     this.#send(SETTINGS_ACK)
+    if (!this.#hasSettings) this.#keepalive.start()
     this.#hasSettings = true
     clearTimeout(this.#handshakeTimer)
   }

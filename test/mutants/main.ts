@@ -6,6 +6,7 @@ import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
 import { TORTURE_MUTANTS } from '../torture/planted.ts'
 import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
 import { runMutant, type Mutant } from './plant.ts'
+import { HTTP2_MUTANTS } from './http2-mutants.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
 
@@ -33,7 +34,8 @@ const operator = OPERATOR_MUTANTS.map((mutant): Planting => ({
   args: ['1', values.seeds],
 }))
 const torture = TORTURE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('torture'), args: [] }))
-const waiting = [...store, ...reconfiguration, ...catchUp, ...operator, ...torture].filter(
+const http2 = HTTP2_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('grpc'), args: [] }))
+const waiting = [...store, ...reconfiguration, ...catchUp, ...http2, ...operator, ...torture].filter(
   ({ mutant: { name, file } }) => `${name} ${file}`.includes(values.only),
 )
 const all = waiting.length
