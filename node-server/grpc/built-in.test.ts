@@ -101,7 +101,7 @@ const framed = (message: Buffer, flag = 0): Buffer => {
 }
 const status = ({ headers, trailers }: Raw): string => {
   const given = trailers['grpc-status'] === undefined ? headers : trailers
-  return `${given['grpc-status']} ${decodeURI(String(given['grpc-message'] ?? ''))}`
+  return `${String(given['grpc-status'])} ${decodeURI(String(given['grpc-message'] ?? ''))}`
 }
 
 test('an authority that is none is taken: clients over unix sockets send such', async () => {

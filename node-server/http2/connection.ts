@@ -60,8 +60,11 @@ export interface ConnectionOptions {
 
 /** For the whole connection: streams have windows of their own, so this one is never held back. */
 const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024
-/** After the last word: for the client to read it and close, and no longer. */
+/** A frame with so many costs its client as much as us, whatever becomes of them. */
+const MANY_BYTES = 256
+/** After the last word: for the client to read it and close, and no longer; and what it may still send meanwhile. */
 const LINGER_MS = 1000
+const LINGER_BYTES = 256 * 1024
 const DRAIN_PING = Buffer.from('draining')
 const KEEPALIVE_PING = Buffer.from('anybody?')
 
@@ -88,6 +91,7 @@ export class Connection implements StreamPort {
   #lastStreamId = 0
   #receiveWindow = CONNECTION_WINDOW_BYTES
   #receivedBytes = 0
+  #discardedBytes = 0
   #handshakeTimer: NodeJS.Timeout | undefined
   #lingerTimer: NodeJS.Timeout | undefined
   #lastReadMs: number
@@ -174,7 +178,7 @@ export class Connection implements StreamPort {
   // What comes
 
   #onChunk(chunk: Buffer): void {
-    if (this.#phase === 'dead') return
+    if (this.#phase === 'dead') return this.#discard(chunk)
     this.#lastReadMs = performance.now()
     try {
       this.#reader.read(chunk)
@@ -217,7 +221,7 @@ export class Connection implements StreamPort {
   #onData(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
     this.#countReceived(end - start)
     const stream = this.#streams.get(streamId)
-    if (stream === undefined) return this.#onStray(streamId)
+    if (stream === undefined) return this.#onStray(streamId, end - start)
     if (stream.hasReceivedAll) return this.#cut(stream, ErrorCode.streamClosed)
     const [from, to] = (flags & Flag.padded) === 0 ? [start, end] : withoutPadding(bytes, start, end)
     stream.receiveWindow -= end - start
@@ -270,12 +274,12 @@ export class Connection implements StreamPort {
     throw protocolError('HEADERS on a stream that was passed over')
   }
 
-  /** Something for a stream that is not there. */
-  #onStray(streamId: number): void {
+  /** DATA for a stream that is not there. */
+  #onStray(streamId: number, length: number): void {
     this.#checkNotIdle(streamId)
-    this.#countIdleFrame()
-    if (this.#closedStreams.find(streamId) !== 'reset-by-us')
-      this.#send(rstStreamFrame(streamId, ErrorCode.streamClosed))
+    const isExpected = this.#closedStreams.find(streamId) === 'reset-by-us'
+    if (!isExpected || length < MANY_BYTES) this.#countIdleFrame()
+    if (!isExpected) this.#send(rstStreamFrame(streamId, ErrorCode.streamClosed))
   }
 
   #checkNotIdle(streamId: number): void {
@@ -439,6 +443,11 @@ export class Connection implements StreamPort {
     // What still comes is read and forgotten: unread, it would take our last word from the client.
     this.#socket.resume()
     this.#lingerTimer ??= setTimeout(() => this.#socket.destroy(), LINGER_MS)
+  }
+
+  #discard(chunk: Buffer): void {
+    this.#discardedBytes += chunk.length
+    if (this.#discardedBytes > LINGER_BYTES) this.#socket.destroy()
   }
 
   #onSocketClosed(): void {

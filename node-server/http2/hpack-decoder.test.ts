@@ -111,6 +111,13 @@ test('a list over the limit is not given, but learned from', () => {
   assert.deepEqual(decode('bebf'), ['c', 'dddd', 'a', 'bbbb'])
 })
 
+test('a list that is far over the limit ends the connection: a bomb costs what it may, and no more', () => {
+  const decode = decoderOf(100)
+  decode('4001 6104 6262 6262')
+  assert.equal(decode('be'.repeat(10)), undefined)
+  assert.throws(() => decode('be'.repeat(11)), { name: 'ConnectionError', code: 11 })
+})
+
 test('the version changes with the table, and only then', () => {
   const decoder = new HpackDecoder({ maxListBytes: 4096 })
   const version = (hex: string): number => {

@@ -13,6 +13,8 @@ export interface DecoderLimits {
   readonly maxListBytes: number
 }
 
+/** A list so many times as long as it may be ends the connection: a few bytes of a block can name a long entry each. */
+const MAX_EXCESS = 4
 /** No number in a block is larger: lengths are bounded by the block, indexes by the tables. */
 const MAX_INTEGER = 2 ** 24
 
@@ -90,6 +92,8 @@ export class HpackDecoder {
   #emit(name: string, value: string): void {
     this.#listBytes += name.length + value.length + ENTRY_OVERHEAD_BYTES
     if (this.#listBytes <= this.#maxListBytes) this.#fields.push(name, value)
+    else if (this.#listBytes > this.#maxListBytes * MAX_EXCESS)
+      throw new ConnectionError(ErrorCode.enhanceYourCalm, 'a list of fields without measure')
   }
 
   #nameAt(index: number): string {

@@ -9,8 +9,8 @@ import { ErrorCode } from './frame.ts'
 const RESET_BURST = 10_000
 const RESETS_PER_SECOND = 1000
 /** Frames that bring nothing on: settings, priorities, empty ones, those for streams that have ended. */
-const IDLE_FRAME_BURST = 10_000
-const IDLE_FRAMES_PER_SECOND = 1000
+const IDLE_FRAME_BURST = 1000
+const IDLE_FRAMES_PER_SECOND = 200
 
 export class Tolerance {
   readonly #keepaliveMinTimeMs: number
