@@ -10,6 +10,10 @@ const MAX_UNSENT_BYTES = 64 * 1024
 /** What a response costs beside its bytes, about: it is two pieces. */
 const PIECE_OVERHEAD_BYTES = 128
 
+/** One promise for all messages that need not wait. */
+const SENT = Promise.resolve(true)
+const GONE = Promise.resolve(false)
+
 const STOPPED: RpcStatus = { code: 'Unavailable', message: 'etcdserver: server stopped' }
 
 export class StreamCall extends Call {
@@ -100,15 +104,19 @@ export class StreamCall extends Call {
     this.#giveUp({ code: 'Internal', message: 'a request that is not complete' })
   }
 
-  async #sendOne(response: Uint8Array): Promise<boolean> {
-    if (this.#signal.aborted || this.hasEnded) return false
+  #sendOne(response: Uint8Array): Promise<boolean> {
+    if (this.#signal.aborted || this.hasEnded) return GONE
     if (!this.load.mayQueue) {
       // The client reads too little on this connection: the stream ends, and its handler learns that nothing arrives.
       this.#giveUp(TOO_MUCH_UNREAD)
-      return false
+      return GONE
     }
     this.send(response)
-    if (!this.#hasRoom) await new Promise<void>((resolve) => this.#waiters.push(resolve))
+    return this.#hasRoom ? SENT : this.#whenRoom()
+  }
+
+  async #whenRoom(): Promise<boolean> {
+    await new Promise<void>((resolve) => this.#waiters.push(resolve))
     return !this.#signal.aborted
   }
 
