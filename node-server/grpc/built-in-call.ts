@@ -80,7 +80,8 @@ export abstract class Call extends Stream implements CallContext, AnswerMetadata
   }
 
   get peer(): string {
-    return this.port.peer
+    const { remoteAddress, remotePort } = this.port.remote
+    return remoteAddress === undefined ? 'unknown' : `${remoteAddress}:${remotePort}`
   }
 
   get commonName(): string | undefined {

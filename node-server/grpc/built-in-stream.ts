@@ -1,12 +1,11 @@
 /** A streaming call: requests as an iterable, answers with back-pressure. */
+import { MAX_WAITING_BYTES } from '../http2/limits.ts'
 import type { StreamPort } from '../http2/stream.ts'
 import type { StreamLoad } from '../listen/load.ts'
 import { Call, HANDLER_FAILED, TOO_MUCH_UNREAD, type CallHead } from './built-in-call.ts'
 import { RequestQueue } from './request-queue.ts'
 import type { RpcStatus, RpcStream, StreamHandler } from './service.ts'
 
-/** What the handler may hand over before it waits. */
-const MAX_UNSENT_BYTES = 64 * 1024
 /** What a response costs beside its bytes, about: it is two pieces. */
 const PIECE_OVERHEAD_BYTES = 128
 
@@ -121,7 +120,7 @@ export class StreamCall extends Call {
   }
 
   get #hasRoom(): boolean {
-    return this.queuedBytes + this.queueLength * PIECE_OVERHEAD_BYTES < MAX_UNSENT_BYTES
+    return this.queuedBytes + this.queueLength * PIECE_OVERHEAD_BYTES < MAX_WAITING_BYTES
   }
 
   #letGo(): void {

@@ -31,11 +31,12 @@ import { HeadDecoder } from './head-decoder.ts'
 import { HeaderBlocks } from './header-blocks.ts'
 import { HpackDecoder, type FieldList } from './hpack-decoder.ts'
 import { Keepalive } from './keepalive.ts'
+import { CONNECTION_WINDOW_BYTES, COSTLY_FRAME_BYTES, LINGER_BYTES, LINGER_MS, STREAM_WINDOW_BYTES } from './limits.ts'
 import type { Slab } from './output.ts'
 import { areFields, type RequestHead } from './request-head.ts'
 import { Sender } from './sender.ts'
 import { readSettings, SettingId, settingsPayload } from './settings.ts'
-import { STREAM_WINDOW_BYTES, type Stream, type StreamPort } from './stream.ts'
+import type { Stream, StreamPort } from './stream.ts'
 import { Tolerance } from './tolerance.ts'
 import type { Turn } from './turn.ts'
 
@@ -58,13 +59,6 @@ export interface ConnectionOptions {
   onClosed(connection: Connection): void
 }
 
-/** For the whole connection: streams have windows of their own, so this one is never held back. */
-const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024
-/** A frame with so many costs its client as much as us, whatever becomes of them. */
-const MANY_BYTES = 256
-/** After the last word: for the client to read it and close, and no longer; and what it may still send meanwhile. */
-const LINGER_MS = 1000
-const LINGER_BYTES = 256 * 1024
 const DRAIN_PING = Buffer.from('draining')
 const KEEPALIVE_PING = Buffer.from('anybody?')
 
@@ -74,6 +68,7 @@ type Phase = 'running' | 'announced' | 'draining' | 'dead'
 export class Connection implements StreamPort {
   readonly commonName: string | undefined
   readonly isSecure: boolean
+  readonly remote: StreamPort['remote']
   initialWindowBytes = DEFAULT_WINDOW_BYTES
   readonly #socket: Socket
   readonly #options: ConnectionOptions
@@ -85,7 +80,6 @@ export class Connection implements StreamPort {
   readonly #tolerance: Tolerance
   readonly #streams = new Map<number, Stream>()
   readonly #closedStreams = new ClosedStreams()
-  #peer: string | undefined
   #phase: Phase = 'running'
   #hasSettings = false
   #lastStreamId = 0
@@ -102,6 +96,8 @@ export class Connection implements StreamPort {
     this.#socket = socket
     this.#options = options
     this.commonName = commonName
+    const { remoteAddress, remotePort } = socket
+    this.remote = { remoteAddress, remotePort } // which it forgets when it is closed
     this.isSecure = Reflect.get(socket, 'encrypted') === true
     this.#reader = new FrameReader((type, flags, streamId, bytes, start, end) =>
       this.#onFrame(type, flags, streamId, bytes, start, end),
@@ -129,12 +125,6 @@ export class Connection implements StreamPort {
     socket.on('drain', () => this.#onDrain())
     socket.on('data', (chunk: Buffer) => this.#onChunk(chunk))
     socket.resume()
-  }
-
-  get peer(): string {
-    const { remoteAddress, remotePort } = this.#socket
-    this.#peer ??= remoteAddress === undefined ? 'unknown' : `${remoteAddress}:${remotePort}`
-    return this.#peer
   }
 
   /** No new streams; the connection ends when those there are have ended. */
@@ -244,7 +234,10 @@ export class Connection implements StreamPort {
     const route = this.#heads.route(bytes, start, end)
     if (this.#phase === 'draining') return // its client has been told that it is not served
     this.#lastStreamId = streamId
-    if (typeof route === 'number') return this.#refuse(streamId, route)
+    if (typeof route === 'number') {
+      this.#refuse(streamId, route)
+      return this.#countReset()
+    }
     if (this.#streams.size >= this.#options.limits.maxConcurrentStreams)
       return this.#refuse(streamId, ErrorCode.refusedStream)
     const stream = route.open(this, streamId)
@@ -277,8 +270,9 @@ export class Connection implements StreamPort {
   /** DATA for a stream that is not there. */
   #onStray(streamId: number, length: number): void {
     this.#checkNotIdle(streamId)
+    if (streamId > this.#lastStreamId) return
     const isExpected = this.#closedStreams.find(streamId) === 'reset-by-us'
-    if (!isExpected || length < MANY_BYTES) this.#countIdleFrame()
+    if (!isExpected || length < COSTLY_FRAME_BYTES) this.#countIdleFrame()
     if (!isExpected) this.#send(rstStreamFrame(streamId, ErrorCode.streamClosed))
   }
 
@@ -315,8 +309,8 @@ export class Connection implements StreamPort {
 
   #onSetting(id: number, value: number): void {
     if (id === SettingId.headerTableSize) this.#sender.resizeTable(value)
-    if (id !== SettingId.initialWindowSize) return
     const more = value - this.initialWindowBytes
+    if (id !== SettingId.initialWindowSize || more === 0) return
     this.initialWindowBytes = value
     for (const stream of this.#streams.values()) {
       if (!stream.widen(more)) throw new ConnectionError(ErrorCode.flowControlError, 'a window over the limit')
@@ -394,7 +388,6 @@ export class Connection implements StreamPort {
   #refuse(streamId: number, code: ErrorCode): void {
     this.#closedStreams.add(streamId, true)
     this.#send(rstStreamFrame(streamId, code))
-    this.#countReset()
   }
 
   #forget(stream: Stream, isResetByUs: boolean): void {

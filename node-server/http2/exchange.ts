@@ -4,11 +4,9 @@ import type { HttpHandler, HttpHeaders, HttpRequest, HttpResponse } from '../../
 import type { StreamLoad } from '../listen/load.ts'
 import { ErrorCode } from './frame.ts'
 import { field, type Field } from './hpack-encoder.ts'
+import { MAX_WAITING_BYTES } from './limits.ts'
 import type { RequestHead } from './request-head.ts'
 import { Stream, type StreamPort } from './stream.ts'
-
-/** Of an answer, what may wait before its handler does. */
-const MAX_UNSENT_BYTES = 64 * 1024
 
 export class Exchange extends Stream {
   readonly #load: StreamLoad
@@ -53,7 +51,7 @@ export class Exchange extends Stream {
 
   onSent(bytes: number): void {
     this.#load.sent(bytes)
-    if (this.queuedBytes >= MAX_UNSENT_BYTES) return
+    if (this.queuedBytes >= MAX_WAITING_BYTES) return
     const onRoom = this.#onRoom
     this.#onRoom = undefined
     onRoom?.()
@@ -75,7 +73,7 @@ export class Exchange extends Stream {
   #write(bytes: Buffer, done: () => void): void {
     this.#load.queued(bytes.length)
     this.write(bytes)
-    if (this.queuedBytes < MAX_UNSENT_BYTES) done()
+    if (this.queuedBytes < MAX_WAITING_BYTES) done()
     else this.#onRoom = done
   }
 }
@@ -85,21 +83,16 @@ class Request extends Readable implements HttpRequest {
   readonly method: string
   readonly url: string
   readonly headers: HttpHeaders
-  readonly socket: { readonly remoteAddress: string; readonly remotePort: number; readonly encrypted: boolean }
+  readonly socket: HttpRequest['socket'] & { readonly encrypted: boolean }
   complete = false
   readonly #onRead: () => void
 
-  constructor(head: RequestHead, { peer, isSecure }: StreamPort, onRead: () => void) {
+  constructor(head: RequestHead, { remote, isSecure }: StreamPort, onRead: () => void) {
     super()
     this.method = head.method
     this.url = head.path
     this.headers = headersOf(head)
-    const colon = peer.lastIndexOf(':')
-    this.socket = {
-      remoteAddress: peer.slice(0, colon),
-      remotePort: Number(peer.slice(colon + 1)),
-      encrypted: isSecure,
-    }
+    this.socket = { ...remote, encrypted: isSecure }
     this.#onRead = onRead
   }
 

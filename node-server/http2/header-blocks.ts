@@ -3,9 +3,8 @@ import { ConnectionError } from './errors.ts'
 import { ErrorCode, Flag, FrameType } from './frame.ts'
 import { uint31At } from './frame-reader.ts'
 import { protocolError, withoutPadding } from './frame-rules.ts'
+import { MAX_CONTINUATIONS } from './limits.ts'
 
-/** Clients cut their blocks where a frame ends, at 16 KiB: more frames are no block, but a flood. */
-const MAX_CONTINUATIONS = 64
 const PRIORITY_BYTES = 5
 
 /** The block is `bytes` from `start` to `end`. */

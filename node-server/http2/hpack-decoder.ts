@@ -3,6 +3,7 @@ import { DynamicTable, ENTRY_OVERHEAD_BYTES, TABLE_BYTES } from './dynamic-table
 import { ConnectionError } from './errors.ts'
 import { ErrorCode } from './frame.ts'
 import { decodeHuffman } from './huffman.ts'
+import { MAX_LIST_EXCESS } from './limits.ts'
 import { STATIC_TABLE } from './static-table.ts'
 
 /** Names and values in turn, each as its bytes say (latin1), in the order of the block. */
@@ -13,8 +14,6 @@ export interface DecoderLimits {
   readonly maxListBytes: number
 }
 
-/** A list so many times as long as it may be ends the connection: a few bytes of a block can name a long entry each. */
-const MAX_EXCESS = 4
 /** No number in a block is larger: lengths are bounded by the block, indexes by the tables. */
 const MAX_INTEGER = 2 ** 24
 
@@ -92,7 +91,7 @@ export class HpackDecoder {
   #emit(name: string, value: string): void {
     this.#listBytes += name.length + value.length + ENTRY_OVERHEAD_BYTES
     if (this.#listBytes <= this.#maxListBytes) this.#fields.push(name, value)
-    else if (this.#listBytes > this.#maxListBytes * MAX_EXCESS)
+    else if (this.#listBytes > this.#maxListBytes * MAX_LIST_EXCESS)
       throw new ConnectionError(ErrorCode.enhanceYourCalm, 'a list of fields without measure')
   }
 

@@ -5,12 +5,10 @@
  */
 import type { Socket } from 'node:net'
 import { ErrorCode, MAX_WINDOW_BYTES, rstStreamFrame } from './frame.ts'
+import { MAX_UNSENT_BYTES } from './limits.ts'
 import { Output, type Slab } from './output.ts'
 import type { Stream } from './stream.ts'
 import type { Turn } from './turn.ts'
-
-/** Written and not taken by the kernel. */
-const MAX_UNSENT_BYTES = 512 * 1024
 
 export interface SenderPort {
   /** Its answer has left. */

@@ -4,15 +4,13 @@
  */
 import { type ErrorCode, MAX_FRAME_BYTES, MAX_WINDOW_BYTES } from './frame.ts'
 import type { Field } from './hpack-encoder.ts'
+import { STREAM_WINDOW_BYTES } from './limits.ts'
 import type { Output } from './output.ts'
-
-/** What a stream may take of its client before it is told that there is room again. */
-export const STREAM_WINDOW_BYTES = 256 * 1024
 
 /** What a stream asks of its connection. */
 export interface StreamPort {
-  /** Address and port of the client. */
-  readonly peer: string
+  /** Of the client; without both over a unix socket. */
+  readonly remote: { readonly remoteAddress?: string | undefined; readonly remotePort?: number | undefined }
   /** Of the client's certificate. */
   readonly commonName: string | undefined
   readonly isSecure: boolean

@@ -4,13 +4,7 @@ import { PingPolicy } from '../listen/ping-policy.ts'
 import { Budget } from './budget.ts'
 import { ConnectionError } from './errors.ts'
 import { ErrorCode } from './frame.ts'
-
-/** Calls that a client gives up, or that we must cut for what it sends: so many at once, then so many each second. */
-const RESET_BURST = 10_000
-const RESETS_PER_SECOND = 1000
-/** Frames that bring nothing on: settings, priorities, empty ones, those for streams that have ended. */
-const IDLE_FRAME_BURST = 1000
-const IDLE_FRAMES_PER_SECOND = 200
+import { IDLE_FRAME_BURST, IDLE_FRAMES_PER_SECOND, RESET_BURST, RESETS_PER_SECOND } from './limits.ts'
 
 export class Tolerance {
   readonly #keepaliveMinTimeMs: number
