@@ -420,8 +420,8 @@ export class Connection implements StreamPort {
   #endIfDrained(): void {
     if (this.#phase !== 'draining' || this.#streams.size > 0) return
     if (this.#sender.hasControl) return this.#sender.schedule()
-    this.#linger()
-    this.#socket.end()
+    this.#phase = 'dead'
+    this.#socket.destroySoon() // all has been said, by both
   }
 
   /** The last word, and nothing that streams still had to send. */
