@@ -56,6 +56,10 @@ export class World {
   readonly broken = new Set<string>()
   /** A quota, or a webhook: the StatefulSet's controller makes no pods. */
   refusesPods = false
+  /** Pods that do not end when they are told to: their machine is gone, or they take their time. */
+  readonly lingering = new Set<string>()
+  /** Pods whose members have another token than the Secret. */
+  readonly refusingToken = new Set<string>()
   /** Kinds that the operator may not touch. */
   readonly forbidden = new Set<string>()
   /** Calls to the API server so far. */
@@ -148,8 +152,8 @@ export class World {
       const ordinal = ordinalOf(KEY.name, pod.metadata.name) ?? 0
       const { phase } = field(pod, 'status')
       const isOver = phase === 'Succeeded' || phase === 'Failed'
-      if (set === undefined || !this.ordinals().includes(ordinal) || isOver)
-        this.objects.delete(`Pod/${pod.metadata.name}`)
+      if (set === undefined || !this.ordinals().includes(ordinal) || isOver) this.#stopPod(pod)
+      else if (pod.metadata.deletionTimestamp !== undefined) this.#stopPod(pod)
     }
     for (const volume of this.all('PersistentVolumeClaim')) {
       const isUsed = this.get('Pod', volume.metadata.name.replace(/^data-/, '')) !== undefined
@@ -161,8 +165,15 @@ export class World {
     this.settleMembers()
   }
 
+  #stopPod(pod: KubeObject): void {
+    const { name, deletionTimestamp = new Date(this.nowMs).toISOString() } = pod.metadata
+    if (this.lingering.has(name)) this.put({ ...pod, metadata: { ...pod.metadata, deletionTimestamp } })
+    else this.objects.delete(`Pod/${name}`)
+  }
+
   #startPod(set: KubeObject, ordinal: number): void {
     if (this.refusesPods) return
+    if (this.get('Pod', `${KEY.name}-${ordinal}`) === undefined) this.refusingToken.delete(`${KEY.name}-${ordinal}`)
     const name = `${KEY.name}-${ordinal}`
     let volume = this.get('PersistentVolumeClaim', `data-${name}`)
     if (volume?.metadata.deletionTimestamp !== undefined || this.get('Pod', name) !== undefined) return
@@ -319,6 +330,7 @@ export class World {
     if (present === undefined) return
     if (present.metadata.uid !== uid) throw new KubeError({ kind: 'conflict', message: 'another UID' })
     if (ref.kind === 'Pod') this.#stopped(present)
+    if (ref.kind === 'Pod' && this.lingering.has(ref.name)) return this.#stopPod(present)
     if (ref.kind !== 'PersistentVolumeClaim') {
       this.objects.delete(`${ref.kind}/${ref.name}`)
       this.settleMembers()
@@ -337,6 +349,7 @@ export class World {
     this.restarts.push(pod.metadata.name)
     const isCounted = voters.includes(id) && alive.has(id) && voters.length > 2
     if (!isCounted || leader === '') return
+    if (this.refusingToken.has(pod.metadata.name)) return
     assert.notEqual(id, leader, 'leadership moves before its pod is restarted')
     const healthy = voters.filter((voter) => alive.has(voter)).length
     assert(healthy - 1 >= quorumOf(voters.length), 'a restart must not cost the quorum')
@@ -348,6 +361,8 @@ export class World {
         const pod = this.get('Pod', url)
         const disk = pod && this.diskOf(pod)
         if (disk === undefined) return err(UNREACHABLE)
+        if (this.refusingToken.has(url))
+          return err({ kind: 'refused', error: { code: 'Unauthorized', message: 'no' } } as const)
         const result = effect(disk)
         this.settleMembers()
         return result.ok ? result : err({ kind: 'refused', error: result.error } as const)
