@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { HeadDecoder } from './head-decoder.ts'
 import { HpackDecoder } from './hpack-decoder.ts'
 
-function decoderOf(): { route(hex: string): string | number; readonly made: string[] } {
+function decoderOf(): { readonly route: (hex: string) => string | number; readonly made: string[] } {
   const made: string[] = []
   const heads = new HeadDecoder(new HpackDecoder({ maxListBytes: 300 }), ({ path }) => {
     made.push(path)
