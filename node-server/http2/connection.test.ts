@@ -205,6 +205,29 @@ test('more than the windows allow waits for them, and for both', async (t) => {
   )
 })
 
+test("more than the connection's window allows waits for it, all streams together", async (t) => {
+  const client = await open(t)
+  client.send(
+    frame('04', '00', 0, '0004 00100000'),
+    frame('01', '05', 1, head('/long')),
+    frame('01', '05', 3, head('/long')),
+  )
+  let received = 0
+  const receiveData = async (upTo: number): Promise<void> => {
+    while (received < upTo) {
+      const [answer = ''] = await client.receive(1)
+      if (answer.slice(6, 8) === '00') received += Number.parseInt(answer.slice(0, 6), 16)
+    }
+  }
+  await receiveData(65_535)
+  client.send(frame('06', '00', 0, '0102030405060708'))
+  assert.deepEqual(await client.receive(1), ['000008060100000000 0102030405060708'], 'and nothing before')
+  assert.equal(received, 65_535)
+  client.send(frame('08', '00', 0, '00010000'))
+  await receiveData(80_000)
+  assert.equal(received, 80_000)
+})
+
 test('pings are answered; what is not known is ignored', async (t) => {
   const client = await open(t)
   client.send(frame('7f', 'ff', 9, '00'), frame('06', '00', 0, '0102030405060708'))

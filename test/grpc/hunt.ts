@@ -10,14 +10,12 @@ const FILES = [
 
 const root = join(import.meta.dirname, '..', '..')
 const files = FILES.flatMap((pattern) => globSync(pattern, { cwd: root })).map((file) => join(root, file))
-let failed: string | undefined
 let passed = 0
 const tests = run({ files, isolation: 'none', concurrency: 1, timeout: 20_000 })
-tests.on('test:fail', ({ name }) => (failed ??= name))
-tests.on('end', () => {
-  if (failed !== undefined) console.log(`CAUGHT by '${failed}'`)
-  else console.log(`${passed} tests pass`)
-  process.exit(failed === undefined ? 0 : 1)
+tests.on('test:fail', ({ name }) => {
+  console.log(`CAUGHT by '${name}'`)
+  process.exit(1)
 })
+tests.on('end', () => console.log(`${passed} tests pass`))
 tests.on('test:pass', () => (passed += 1))
 tests.resume()
