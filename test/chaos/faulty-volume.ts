@@ -59,7 +59,7 @@ export class FaultyVolume implements Volume {
     const backend = this.#volume.openBackend(path)
     const commit = backend.commit.bind(backend)
     return Object.assign(backend, {
-      commit: async (writes: readonly Write[]): Promise<void> => {
+      commit: async (writes: Iterable<Write>): Promise<void> => {
         await this.delay()
         this.checkSpace()
         if (this.takeFailure('store')) throw diskError('EIO')

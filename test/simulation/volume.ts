@@ -77,8 +77,8 @@ class SimulatedBackend implements Backend {
     return this.#open.tables.count(table, start, end)
   }
 
-  commit(writes: readonly Write[]): Promise<void> {
-    return this.#alone(() => this.#commit(writes))
+  commit(writes: Iterable<Write>): Promise<void> {
+    return this.#alone(() => this.#commit([...writes]))
   }
 
   async #commit(writes: readonly Write[]): Promise<void> {

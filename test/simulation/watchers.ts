@@ -78,7 +78,7 @@ export class Watcher {
       const onResponse = (bytes: Uint8Array): void => {
         record.told.push({ atMs: world.schedule.now, bytes })
         const response = WatchResponse.decode(bytes)
-        if (response.watchId !== create.watchId)
+        if (response.watchId !== create.watchId && !isProgressOfStream(response))
           world.fail(new Error(`6: watch ${create.watchId} was told what is for ${response.watchId}`))
         // Events of the past come with the revisions of then.
         if (response.created && seen !== undefined) world.oracle.answered(response.header?.revision ?? 0n, seen)
@@ -146,4 +146,9 @@ export class Watcher {
     else if (!response.created && startRevision === 0) this.#revision = Number(response.header?.revision ?? 0n)
     return false
   }
+}
+
+/** The answer to a client that asked: it is for all watches of its stream, as etcd's is. */
+function isProgressOfStream({ watchId, events, created, canceled }: WatchResponse): boolean {
+  return watchId === -1n && events.length === 0 && !created && !canceled
 }
