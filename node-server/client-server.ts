@@ -1,11 +1,14 @@
 /** What clients are served: gRPC and HTTP, on one port or on two, for as long as the member runs. */
 import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
+import type { HttpHandler } from '../lib/http-exchange.ts'
 import type { MemberMetrics } from './api/admin/metrics.ts'
 import { etcdServices } from './api/etcd/services.ts'
-import { httpHandler, type HttpHandler } from './api/http/handler.ts'
+import { httpHandler } from './api/http/handler.ts'
 import type { Config } from './config/config.ts'
-import { serveGrpcJs, type GrpcServer } from './grpc/grpc-js.ts'
+import { serveBuiltIn } from './grpc/built-in.ts'
+import type { GrpcServer } from './grpc/engine.ts'
+import { serveGrpcJs } from './grpc/grpc-js.ts'
 import type { RpcObserver, ServiceTable } from './grpc/service.ts'
 import { listenHttp } from './listen/http-listener.ts'
 import { raisedAlarms } from './member-facts.ts'
@@ -18,6 +21,8 @@ import type { TlsOptions } from './tls/options.ts'
 const STOP_GRACE_MS = 5000
 /** Beside the request itself: what gRPC and the message around it take, as in etcd. */
 const GRPC_OVERHEAD_BYTES = 512 * 1024
+
+const ENGINES = { 'built-in': serveBuiltIn, 'grpc-js': serveGrpcJs } as const
 
 export interface ClientServerParts {
   readonly config: Config
@@ -78,7 +83,7 @@ export class ClientServer {
     const { listenClientURLs, listenClientHTTPURLs: urls, clientLimits: limits } = config
     const handle = this.#handle
     if (urls.length > 0) this.#http = await listenHttp({ urls, tls, handle, log, limits })
-    this.#grpc = await serveGrpcJs({
+    this.#grpc = await ENGINES[config.grpcEngine]({
       listenURLs: listenClientURLs,
       tls,
       services: this.#services,

@@ -53,6 +53,8 @@ export interface Config extends TlsConfig {
   readonly maxLearners: number
   readonly isReconfigStrict: boolean
   readonly clientLimits: ListenLimits
+  /** What serves gRPC. */
+  readonly grpcEngine: 'built-in' | 'grpc-js'
   readonly http: HttpConfig
   readonly maintenance: MaintenanceOptions
   readonly watchProgressNotifyIntervalMs: number

@@ -135,6 +135,12 @@ export const MEMBER_FLAGS = {
     help: 'Listen with SO_REUSEADDR, so that a restart need not wait for old connections.',
     ignored: 'every listener has it already: a restart can listen on the same ports at once',
   },
+  'grpc-engine': {
+    value: 'choice',
+    form: 'built-in|grpc-js',
+    fallback: 'grpc-js',
+    help: 'What serves gRPC: the HTTP/2 of this program, or the library @grpc/grpc-js.',
+  },
   'enable-grpc-gateway': { value: 'switch', fallback: 'true', help: 'Serve the JSON gateway, POST /v3/….' },
   'raft-read-timeout': {
     value: 'duration',

@@ -16,47 +16,18 @@ import {
   type ServerInterceptor,
   type ServerOptions,
 } from '@grpc/grpc-js'
-import { Http1, type RequestHandler } from '../listen/http1.ts'
+import { Http1 } from '../listen/http1.ts'
 import { countRequest, Http2 } from '../listen/http2.ts'
 import { DEFAULT_LIMITS, type ListenLimits } from '../listen/limits.ts'
 import type { StreamLoad } from '../listen/load.ts'
-import { Listener, type ListenLog } from '../listen/listener.ts'
-import type { TlsOptions } from '../tls/options.ts'
+import { Listener } from '../listen/listener.ts'
+import { notFound, SILENT, type GrpcServer, type GrpcServerOptions } from './engine.ts'
 import { StreamCall, type StreamRoute } from './grpc-js-stream.ts'
 import { UnaryCall, type UnaryRoute } from './grpc-js-unary.ts'
-import type { RpcObserver, ServiceTable } from './service.ts'
 import { refuseUnknown } from './unknown-method.ts'
 
-export interface GrpcJsOptions {
-  /** As etcd's --listen-client-urls; port 0 takes a free one. */
-  readonly listenURLs: readonly string[]
-  readonly services: ServiceTable
-  /** A longer request is refused before it is read to its end. */
-  readonly maxReceiveBytes: number
-  readonly observer: RpcObserver
-  /** For requests that are not gRPC calls; by default all are answered 404. */
-  readonly handleRequest?: RequestHandler
-  /** Needed for https and unixs URLs. */
-  readonly tls?: TlsOptions | undefined
-  readonly limits?: ListenLimits
-  readonly log?: ListenLog
-}
-
-export interface GrpcServer {
-  /** `host:port` as bound, or the path of a unix socket, in the order of the listen URLs. */
-  readonly addresses: readonly string[]
-  /** No new calls; those in flight may finish within `graceMs`, then they are cut. Never rejects. */
-  stop(graceMs: number): Promise<void>
-}
-
-const SILENT: ListenLog = { info: () => undefined, warn: () => undefined }
-const notFound: RequestHandler = (_request, response) => {
-  response.statusCode = 404
-  response.end('404 page not found\n')
-}
-
 /** Rejects when an address cannot be bound; then nothing is left open. */
-export async function serveGrpcJs(options: GrpcJsOptions): Promise<GrpcServer> {
+export async function serveGrpcJs(options: GrpcServerOptions): Promise<GrpcServer> {
   const limits = options.limits ?? DEFAULT_LIMITS
   const stopping = new AbortController()
   const arriving: Arriving = { stream: undefined, load: undefined }
@@ -100,7 +71,12 @@ interface Arriving {
   load: StreamLoad | undefined
 }
 
-function makeServer(options: GrpcJsOptions, limits: ListenLimits, stopping: AbortSignal, arriving: Arriving): Server {
+function makeServer(
+  options: GrpcServerOptions,
+  limits: ListenLimits,
+  stopping: AbortSignal,
+  arriving: Arriving,
+): Server {
   const unary = unaryRoutes(options)
   const streams = streamRoutes(options, stopping)
   const takeOver: ServerInterceptor = ({ path }, call) => {
@@ -141,7 +117,7 @@ function engineOf(server: Server): { emit(event: 'session' | 'stream', ...values
   return engine
 }
 
-function unaryRoutes({ services, observer }: GrpcJsOptions): ReadonlyMap<string, UnaryRoute> {
+function unaryRoutes({ services, observer }: GrpcServerOptions): ReadonlyMap<string, UnaryRoute> {
   const routes = new Map<string, UnaryRoute>()
   for (const [path, method] of Object.entries(services)) {
     if (method.kind !== 'unary') continue
@@ -150,7 +126,10 @@ function unaryRoutes({ services, observer }: GrpcJsOptions): ReadonlyMap<string,
   return routes
 }
 
-function streamRoutes({ services, observer }: GrpcJsOptions, stopping: AbortSignal): ReadonlyMap<string, StreamRoute> {
+function streamRoutes(
+  { services, observer }: GrpcServerOptions,
+  stopping: AbortSignal,
+): ReadonlyMap<string, StreamRoute> {
   const routes = new Map<string, StreamRoute>()
   for (const [path, method] of Object.entries(services)) {
     if (method.kind !== 'stream') continue
@@ -163,7 +142,7 @@ function streamRoutes({ services, observer }: GrpcJsOptions, stopping: AbortSign
 const unchanged = (bytes: Buffer): Buffer => bytes
 
 /** UnaryCall and StreamCall answer, never these handlers; the library must know the paths nevertheless. */
-function register(server: Server, { services }: GrpcJsOptions): void {
+function register(server: Server, { services }: GrpcServerOptions): void {
   for (const [path, { kind }] of Object.entries(services)) {
     // Two-way serves one-way streams as well: on the wire they are the same.
     server.register(path, () => undefined, unchanged, unchanged, kind === 'unary' ? 'unary' : 'bidi')

@@ -28,6 +28,16 @@ export type RpcCode =
 export interface RpcStatus {
   readonly code: Exclude<RpcCode, 'OK'>
   readonly message: string
+  /** A google.rpc.Status with more about it, encoded (`grpc-status-details-bin`). */
+  readonly details?: Uint8Array
+}
+
+/** What an answer says beside its messages; values of names that end in `-bin` are base64. */
+export interface AnswerMetadata {
+  /** Leaves before the first message; after it, nothing is added. */
+  addHeader(name: string, value: string): void
+  /** Leaves with the status. */
+  addTrailer(name: string, value: string): void
 }
 
 /** Everything is computed when asked for: a handler that asks for nothing costs nothing. */
@@ -40,6 +50,8 @@ export interface CallContext {
   readonly peer: string
   /** Of the certificate that the client has shown, when it comes from a trusted CA. */
   readonly commonName?: string | undefined
+  /** Undefined where a call can say nothing but messages and a status. */
+  readonly answer?: AnswerMetadata
 }
 
 type UnaryAnswer = Result<Uint8Array, RpcStatus>

@@ -1,22 +1,25 @@
 /** Which protocol a connection speaks, told by what it says first. */
+import { METHODS } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 export type Protocol = 'tls' | 'http1' | 'http2'
 export type Verdict = Protocol | 'unknown' | 'undecided'
 
 const TLS_HANDSHAKE_RECORD = 0x16
-/** How HTTP/2's connection preface begins; no method of HTTP/1.1 does. */
-const PREFACE = Buffer.from('PRI ')
+/** How a connection of HTTP/2 begins. */
+const PREFACE = 'PRI '
+/** How requests of HTTP/1.1 begin. */
+const METHOD_WORDS: readonly string[] = METHODS.map((method) => `${method} `)
+const MAX_WORD_BYTES = Math.max(...METHOD_WORDS.map((word) => word.length))
 
+/** By its first word, as etcd does: what is a method of nothing gets no answer in a protocol that it does not speak. */
 export function protocolOf(bytes: Buffer): Verdict {
-  const first = bytes[0]
-  if (first === undefined) return 'undecided'
-  if (first === TLS_HANDSHAKE_RECORD) return 'tls'
-  const isMethod = first >= 0x41 && first <= 0x5a
-  if (!isMethod) return 'unknown'
-  const length = Math.min(bytes.length, PREFACE.length)
-  if (!bytes.subarray(0, length).equals(PREFACE.subarray(0, length))) return 'http1'
-  return length === PREFACE.length ? 'http2' : 'undecided'
+  if (bytes.length === 0) return 'undecided'
+  if (bytes[0] === TLS_HANDSHAKE_RECORD) return 'tls'
+  const text = bytes.toString('latin1', 0, MAX_WORD_BYTES)
+  if (text.startsWith(PREFACE)) return 'http2'
+  if (METHOD_WORDS.some((word) => text.startsWith(word))) return 'http1'
+  return PREFACE.startsWith(text) || METHOD_WORDS.some((word) => word.startsWith(text)) ? 'undecided' : 'unknown'
 }
 
 /** Calls back once, with all bytes still to be read; not at all when the connection ends before. */

@@ -4,7 +4,7 @@ import { Http2ServerRequest, Http2ServerResponse, type IncomingHttpHeaders, type
 import type { Socket } from 'node:net'
 import type { ListenLimits } from './limits.ts'
 
-/** Answers every request that is not a gRPC call, whichever version of HTTP it came by. */
+/** Answers requests in the form of Node's own server, which an HttpHandler takes as well. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
 
 /** How often the limits on time are checked. */

@@ -9,6 +9,8 @@ const limits = {
   maxConnectionResponseBytes: 100,
   maxResponseBytesHeld: 150,
 }
+const NOTHING = { streams: 0, bytes: -1 }
+
 function open(connection: ConnectionLoad): StreamLoad {
   const stream = connection.openStream()
   assert.ok(stream !== undefined)
@@ -16,7 +18,7 @@ function open(connection: ConnectionLoad): StreamLoad {
 }
 
 test('streams are bounded over all connections, and one that closes makes room', () => {
-  const total = new ListenerLoad(limits)
+  const total = new ListenerLoad(limits, NOTHING)
   const [a, b] = [new ConnectionLoad(total), new ConnectionLoad(total)]
   const streams = [open(a), open(a), open(b)]
   assert.equal(b.openStream(), undefined)
@@ -27,7 +29,7 @@ test('streams are bounded over all connections, and one that closes makes room',
 })
 
 test('parts of requests are bounded on one connection and on all, and delivering makes room', () => {
-  const total = new ListenerLoad(limits)
+  const total = new ListenerLoad(limits, NOTHING)
   const [a, b] = [new ConnectionLoad(total), new ConnectionLoad(total)]
   const [one, two, other] = [open(a), open(a), open(b)]
   assert.deepEqual([one.received(60), two.received(40), two.received(1)], [true, true, false])
@@ -41,7 +43,7 @@ test('parts of requests are bounded on one connection and on all, and delivering
 })
 
 test('responses are bounded on one connection and on all, and a single one may be longer', () => {
-  const total = new ListenerLoad(limits)
+  const total = new ListenerLoad(limits, NOTHING)
   const [a, b, c] = [new ConnectionLoad(total), new ConnectionLoad(total), new ConnectionLoad(total)]
   const [one, two] = [open(a), open(b)]
   one.queued(101)
@@ -53,7 +55,7 @@ test('responses are bounded on one connection and on all, and a single one may b
 })
 
 test('what comes after the end of a stream no longer counts', () => {
-  const total = new ListenerLoad(limits)
+  const total = new ListenerLoad(limits, NOTHING)
   const stream = open(new ConnectionLoad(total))
   stream.queued(10)
   stream.close()
@@ -61,4 +63,20 @@ test('what comes after the end of a stream no longer counts', () => {
   stream.received(10)
   stream.sent(10)
   assert.deepEqual([total.streams, total.requestBytes, total.responseBytes], [0, 0, 0])
+})
+
+test('a little is everybody’s, whatever others hold', () => {
+  const total = new ListenerLoad(limits, { streams: 2, bytes: 10 })
+  const [greedy, modest] = [new ConnectionLoad(total), new ConnectionLoad(total)]
+  const [one] = [open(greedy), open(greedy), open(greedy)]
+  assert.equal(greedy.openStream(), undefined)
+  const [first] = [open(modest), open(modest)]
+  assert.equal(modest.openStream(), undefined)
+  assert.ok(one !== undefined && first !== undefined)
+  one.received(160)
+  one.queued(160)
+  assert.deepEqual([one.mayQueue, first.mayQueue], [false, true])
+  assert.deepEqual([first.received(10), first.received(1)], [true, false])
+  first.queued(11)
+  assert.equal(first.mayQueue, false)
 })

@@ -1,6 +1,7 @@
 /**
  * What calls hold in memory while their clients are slow: parts of requests that are not complete, and responses that were
- * not read. Counted for each connection, so that one client cannot take all there is, and for all of them together.
+ * not read. Counted for each connection, so that one client cannot take all there is, and for all of them together. A little
+ * is everybody's, whatever others hold: who reads and sends as one should is served although some do not.
  */
 import type { ListenLimits } from './limits.ts'
 
@@ -13,15 +14,25 @@ export type LoadLimits = Pick<
   | 'maxResponseBytesHeld'
 >
 
+/** What a connection may hold although all of them together hold too much. */
+export interface LoadShare {
+  readonly streams: number
+  readonly bytes: number
+}
+
+const SHARE: LoadShare = { streams: 16, bytes: 64 * 1024 }
+
 /** Of all connections. */
 export class ListenerLoad {
   readonly limits: LoadLimits
+  readonly share: LoadShare
   streams = 0
   requestBytes = 0
   responseBytes = 0
 
-  constructor(limits: LoadLimits) {
+  constructor(limits: LoadLimits, share = SHARE) {
     this.limits = limits
+    this.share = share
   }
 }
 
@@ -38,7 +49,8 @@ export class ConnectionLoad {
 
   /** Undefined when there are too many; otherwise it must be closed in the end. */
   openStream(): StreamLoad | undefined {
-    if (this.total.streams >= this.total.limits.maxStreams) return undefined
+    const { streams, limits, share } = this.total
+    if (streams >= limits.maxStreams && this.streams >= share.streams) return undefined
     this.total.streams += 1
     this.streams += 1
     return new StreamLoad(this)
@@ -61,7 +73,8 @@ export class StreamLoad {
     this.#addRequest(bytes)
     const { requestBytes, total } = this.#connection
     const { maxConnectionRequestBytes, maxRequestBytesHeld } = total.limits
-    return requestBytes <= maxConnectionRequestBytes && total.requestBytes <= maxRequestBytesHeld
+    if (total.requestBytes > maxRequestBytesHeld) return requestBytes <= total.share.bytes
+    return requestBytes <= maxConnectionRequestBytes
   }
 
   /** A request is complete, and its handler's to keep or to forget. It may be longer than what came: compression. */
@@ -73,7 +86,8 @@ export class StreamLoad {
   get mayQueue(): boolean {
     const { responseBytes, total } = this.#connection
     const { maxConnectionResponseBytes, maxResponseBytesHeld } = total.limits
-    return responseBytes <= maxConnectionResponseBytes && total.responseBytes <= maxResponseBytesHeld
+    if (total.responseBytes > maxResponseBytesHeld) return responseBytes <= total.share.bytes
+    return responseBytes <= maxConnectionResponseBytes
   }
 
   queued(bytes: number): void {

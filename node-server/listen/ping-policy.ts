@@ -8,6 +8,7 @@ const MAX_STRIKES = 2
 const PING_FRAME_BYTES = 17
 
 export class PingPolicy {
+  static readonly pingBytes = PING_FRAME_BYTES
   readonly #minTimeMs: number
   #lastPingMs = Number.NEGATIVE_INFINITY
   #strikes = 0

@@ -317,6 +317,7 @@ for (const { title, atMost, ask, taken, refused } of rows) {
 }
 
 const TRANSPORT = 'node-server/transport/transport.test.ts'
+const ANSWERS = 'node-server/api/etcd/answer-in-order.test.ts'
 const ABUSE = 'node-server/grpc/abuse.test.ts'
 const LOAD = 'node-server/listen/load.test.ts'
 
@@ -340,6 +341,15 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   MAX_WAITING_RANGES: ['node-server/node/replica/range-reads.test.ts', 'a bounded number is under way and a bounded'],
   RESERVED_DISK_SIZE_BYTES: ['node-server/node/maintenance/disk-room.test.ts', 'copies leave the reserve'],
   RESERVED_DISK_SHARE: ['node-server/node/maintenance/disk-room.test.ts', 'copies leave the reserve'],
+  APPLY_SLICE: ['node-server/node/apply/applier.test.ts', 'what was committed in the middle of an entry'],
+  LEASES: ['node-server/node/lease/lessor.test.ts', 'many that end at once are all gone soon after, at a bounded rate'],
+  MAX_RENEWALS_AT_ONCE: ['node-server/node/lease/lease-duties.test.ts', 'more renewals than fit a question'],
+  MAX_WAITING_RENEWALS: ['node-server/node/lease/lease-duties.test.ts', 'more renewals than may wait are refused'],
+  MAX_WAITING_RENEWALS_OF_STREAM: [ANSWERS, 'requests are handled side by side, as many as may be'],
+  LINES: ['node-server/api/etcd/lines.test.ts', 'a line that takes more than there is room for is refused'],
+  LINE_KEY_SIZE_BYTES: ['node-server/api/etcd/lines.test.ts', 'a line that takes more than there is room for'],
+  WATCH: ['node-server/node/watch/watchable-store.test.ts', 'beyond the number of watchers, or of bytes in their'],
+  OUTBOX_SHARE: ['node-server/api/etcd/outbox.test.ts', 'the less is left for all of them the less each may'],
   FLOW: ['node-server/node/replica/proposals.test.ts', 'a bounded number of bytes is under way'],
   'quota-backend-bytes': ['node-server/node/maintenance/quota.test.ts', 'a put is taken while the file'],
   'max-learners': ['node-server/node/membership/fence.test.ts', 'one learner at a time'],

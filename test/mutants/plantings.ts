@@ -5,6 +5,7 @@ import { TORTURE_MUTANTS } from '../torture/planted.ts'
 import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
 import { ETCD_MUTANTS, ETCD_MUTANTS_OF_TESTS } from './etcd-mutants.ts'
 import { FULL_DISK_MUTANTS } from './full-disk-mutants.ts'
+import { HTTP2_MUTANTS } from './http2-mutants.ts'
 import { LARGE_MUTANTS } from './large-mutants.ts'
 import type { Mutant } from './plant.ts'
 import { LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
@@ -31,6 +32,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('mutants/property-hunt.ts', LINE_MUTANTS, ['lines']),
     ...soughtBy('mutants/property-hunt.ts', LESSOR_MUTANTS, ['lessor']),
     ...ETCD_MUTANTS_OF_TESTS.flatMap(({ test, mutant }) => soughtBy(join('..', test), [mutant])),
+    ...soughtBy('grpc/hunt.ts', HTTP2_MUTANTS),
     ...soughtBy('operator-simulation/hunt.ts', OPERATOR_MUTANTS, ['1', seeds]),
     ...soughtBy('torture/hunt.ts', TORTURE_MUTANTS),
   ]

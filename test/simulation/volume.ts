@@ -108,14 +108,13 @@ export class SimulatedBackend implements Backend {
   }
 
   commit(writes: Iterable<Write>): Promise<void> {
-    return this.#alone(() => this.#commit(writes))
+    return this.#alone(() => this.#commit([...writes]))
   }
 
-  async #commit(writes: Iterable<Write>): Promise<void> {
+  async #commit(writes: readonly Write[]): Promise<void> {
     const tables = this.#open.tables.copy()
-    const all = [...writes]
-    await tables.commit(all)
-    const writtenBytes = all.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
+    await tables.commit(writes)
+    const writtenBytes = writes.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
     const next = this.#states.add(tables, this.#state.sizeBytes + writtenBytes)
     this.#slot = 1 - this.#slot
     await writeNumber(this.#disk, this.#path, next.number, this.#slot)

@@ -78,7 +78,7 @@ export class Watcher {
       const onResponse = (bytes: Uint8Array): void => {
         record.told.push({ atMs: world.schedule.now, bytes })
         const response = WatchResponse.decode(bytes)
-        if (response.watchId !== create.watchId && !isOfStream(response))
+        if (response.watchId !== create.watchId && !isProgressOfStream(response))
           world.fail(new Error(`6: watch ${create.watchId} was told what is for ${response.watchId}`))
         // Events of the past come with the revisions of then.
         if (response.created && seen !== undefined) world.oracle.answered(response.header?.revision ?? 0n, seen)
@@ -148,7 +148,7 @@ export class Watcher {
   }
 }
 
-/** Progress that was asked for: of all watches of the stream. */
-function isOfStream({ watchId, created, canceled, events }: WatchResponse): boolean {
-  return watchId === -1n && !created && !canceled && events.length === 0
+/** The answer to a client that asked: it is for all watches of its stream, as etcd's is. */
+function isProgressOfStream({ watchId, events, created, canceled }: WatchResponse): boolean {
+  return watchId === -1n && events.length === 0 && !created && !canceled
 }

@@ -59,7 +59,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'node-server/node/lifecycle': [...BELOW_NODE, 'node-server/node'],
   'node-server/listen': ['lib', 'node-server/address', 'node-server/tls', 'node-server/listen'],
-  'node-server/grpc': ['lib', 'node-server/tls', 'node-server/listen', 'node-server/grpc'],
+  'node-server/http2': ['lib', 'node-server/listen', 'node-server/http2'],
+  'node-server/grpc': ['lib', 'node-server/tls', 'node-server/listen', 'node-server/http2', 'node-server/grpc'],
   'node-server/api': [
     'lib',
     'node-server/limits.ts',

@@ -162,7 +162,8 @@ test('a range that is read in slices has the bytes of one that is read at once, 
   const whole = rangeOf(member.store, RangeRequest.decode(rangeBytes(everything)))
   assert.ok(whole.ok)
   const expected = encodeResult(member, whole.value)
-  const reading = range(everything)
+  // Serializable: it begins when it comes, and not when a quorum has answered, which may be after the put.
+  const reading = range({ ...everything, serializable: true })
   await put({ key: b('k0999'), value: b('later') })
   assert.deepEqual(await reading, Buffer.from(expected))
 })

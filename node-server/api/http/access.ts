@@ -1,5 +1,5 @@
 /** Who may talk HTTP to this member: etcd's --cors and --host-whitelist. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { HttpRequest, HttpResponse } from '../../../lib/http-exchange.ts'
 import { sendText } from './answer.ts'
 
 export interface AccessOptions {
@@ -10,7 +10,7 @@ export interface AccessOptions {
 }
 
 /** Whether the request goes on to its route; if not, it has been answered. */
-export function admit(request: IncomingMessage, response: ServerResponse, options: AccessOptions): boolean {
+export function admit(request: HttpRequest, response: HttpResponse, options: AccessOptions): boolean {
   // A page of a foreign site can be given this member's address under a name of its own, but no certificate for it.
   const host = hostname(request)
   if (!isSecure(request) && !isAllowed(options.hostWhitelist, host)) {
@@ -35,17 +35,17 @@ function isAllowed(list: readonly string[], name: string): boolean {
 }
 
 /** Through HTTP/2 the socket is a proxy that has the fields and not the class. */
-function isSecure(request: IncomingMessage): boolean {
+function isSecure(request: HttpRequest): boolean {
   return Reflect.get(request.socket, 'encrypted') === true
 }
 
 /** Without its port. */
-function hostname(request: IncomingMessage): string {
+function hostname(request: HttpRequest): string {
   const host = request.headers.host ?? headerOf(request, ':authority') ?? ''
   return /^(?:\[([^\]]*)\]|([^:]*)):[^:]*$/.exec(host)?.slice(1).find(Boolean) ?? host
 }
 
-function headerOf(request: IncomingMessage, name: string): string | undefined {
+function headerOf(request: HttpRequest, name: string): string | undefined {
   const value = request.headers[name]
   return Array.isArray(value) ? value[0] : value
 }

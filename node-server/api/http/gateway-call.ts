@@ -1,14 +1,14 @@
 /** What a call through the gateway has instead of gRPC's metadata, deadline and stream of messages. */
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { HttpRequest, HttpResponse } from '../../../lib/http-exchange.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { CallContext, RpcStatus } from '../../grpc/service.ts'
 import { JsonValues } from './json-values.ts'
 
 /** One request and its answer. */
 export interface Exchange {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly request: HttpRequest
+  readonly response: HttpResponse
 }
 
 /** Why a call ends before its handler has an answer. */
@@ -54,7 +54,7 @@ export async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort')
 }
 
-function deadlineOf(request: IncomingMessage): Result<number | undefined, RpcStatus> {
+function deadlineOf(request: HttpRequest): Result<number | undefined, RpcStatus> {
   const given = header(request, 'grpc-timeout')
   if (given === undefined || given === '') return ok(undefined)
   const [, digits, unit] = /^(\d{1,15})([HMSmun])$/.exec(given) ?? []
@@ -66,20 +66,20 @@ function deadlineOf(request: IncomingMessage): Result<number | undefined, RpcSta
 }
 
 /** As etcd's gateway passes headers on: Authorization under its name, the rest of the metadata with a prefix. */
-function metadata(request: IncomingMessage, name: string): string | undefined {
+function metadata(request: HttpRequest, name: string): string | undefined {
   if (name === 'authorization') return header(request, name)
   if (name.startsWith('grpcgateway-')) return header(request, name.slice('grpcgateway-'.length))
   return header(request, `grpc-metadata-${name}`)
 }
 
-function header(request: IncomingMessage, name: string): string | undefined {
+function header(request: HttpRequest, name: string): string | undefined {
   const value = request.headers[name]
   return Array.isArray(value) ? value[0] : value
 }
 
 /** The JSON values of a body as they arrive; ends early when the client is gone. An error is the last that comes. */
 export async function* jsonBodies(
-  request: IncomingMessage,
+  request: HttpRequest,
   maxBytes: number,
 ): AsyncGenerator<Result<Uint8Array, RpcStatus>> {
   const values = new JsonValues(maxBytes)

@@ -6,8 +6,8 @@
  */
 import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
-import type { ServerResponse } from 'node:http'
 import type { DescMessage } from '@bufbuild/protobuf'
+import type { HttpResponse } from '../../../lib/http-exchange.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import {
   sendingEach,
@@ -163,7 +163,7 @@ async function serveStream(
 }
 
 /** Resolves true once more may be written. */
-async function sendLine(response: ServerResponse, value: object, signal: AbortSignal): Promise<boolean> {
+async function sendLine(response: HttpResponse, value: object, signal: AbortSignal): Promise<boolean> {
   if (!response.headersSent) response.setHeader('Content-Type', 'application/json')
   if (response.write(`${JSON.stringify(value)}\n`)) return true
   try {
@@ -219,7 +219,7 @@ async function* single(message: Uint8Array): AsyncGenerator<Uint8Array> {
   yield message
 }
 
-function sendStatus(response: ServerResponse, status: RpcStatus): void {
+function sendStatus(response: HttpResponse, status: RpcStatus): void {
   if (status.code === 'Unauthenticated') response.setHeader('WWW-Authenticate', status.message)
   sendJson(response, HTTP_STATUS[status.code], JSON.stringify(statusJson(status)))
 }

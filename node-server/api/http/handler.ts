@@ -5,8 +5,8 @@
  * Bare node:http rather than express: there is a dozen fixed paths, and bodies are read as they arrive, which a framework
  * would only stand in the way of. The admin app has its own port and its own contract.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { posix } from 'node:path'
+import type { HttpHandler, HttpRequest, HttpResponse } from '../../../lib/http-exchange.ts'
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION, VERSION } from '../../version.ts'
@@ -23,9 +23,6 @@ export interface HttpOptions extends AccessOptions, GatewayOptions {
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
   readonly log: { error(fields: object, message: string): void }
 }
-
-/** Serves HTTP/1.1, and HTTP/2 in Node's compatible form. */
-export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void
 
 export function httpHandler(node: NodePort, services: ServiceTable, options: HttpOptions): HttpHandler {
   const routes = new Map<string, HealthRoute>([
@@ -55,8 +52,8 @@ function gatewayWhenAsked(services: ServiceTable, options: GatewayOptions): Gate
 }
 
 async function serve(
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpResponse,
   routes: ReadonlyMap<string, HealthRoute>,
   api: Gateway | undefined,
 ): Promise<void> {
@@ -81,7 +78,7 @@ function cleanPath(path: string, hasGateway: boolean): string {
   return path.startsWith('/') ? posix.normalize(path) : path
 }
 
-function redirect(request: IncomingMessage, response: ServerResponse, location: string): void {
+function redirect(request: HttpRequest, response: HttpResponse, location: string): void {
   response.statusCode = 307
   response.setHeader('Location', location)
   if (request.method !== 'GET') return void response.setHeader('Content-Length', 0).end()
@@ -99,7 +96,7 @@ function escapeHtml(text: string): string {
 }
 
 /** etcd's three, and what runs here in truth. */
-function sendVersion(request: IncomingMessage, response: ServerResponse): void {
+function sendVersion(request: HttpRequest, response: HttpResponse): void {
   if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET')
   const versions = {
     etcdserver: ETCD_API_VERSION,
@@ -110,7 +107,7 @@ function sendVersion(request: IncomingMessage, response: ServerResponse): void {
   sendJson(response, 200, JSON.stringify(versions))
 }
 
-async function sendMetrics(response: ServerResponse, { metrics }: HttpOptions): Promise<void> {
+async function sendMetrics(response: HttpResponse, { metrics }: HttpOptions): Promise<void> {
   const text = await metrics.text()
   response.setHeader('Content-Type', metrics.contentType)
   response.end(text)

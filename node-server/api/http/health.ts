@@ -2,7 +2,7 @@
  * /health, /livez and /readyz as etcd has them. /health is one JSON object; the other two run named checks, each of which
  * has a path of its own (`/readyz/linearizable_read`), and tell what failed, or with `?verbose` all that they asked.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { HttpRequest, HttpResponse } from '../../../lib/http-exchange.ts'
 import { NOBODY } from '../../../lib/ids.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { statusOf } from '../etcd/errors.ts'
@@ -25,7 +25,7 @@ export interface HealthOptions {
   readonly observer: HealthObserver
 }
 
-export type HealthRoute = (query: URLSearchParams, request: IncomingMessage, response: ServerResponse) => Promise<void>
+export type HealthRoute = (query: URLSearchParams, request: HttpRequest, response: HttpResponse) => Promise<void>
 
 type CheckType = 'livez' | 'readyz'
 
@@ -84,7 +84,7 @@ function checkRoutes(
   checks: Readonly<Record<string, Check>>,
   observer: HealthObserver,
 ): [string, HealthRoute][] {
-  const run = (names: readonly string[], query: URLSearchParams, response: ServerResponse): Promise<void> =>
+  const run = (names: readonly string[], query: URLSearchParams, response: HttpResponse): Promise<void> =>
     runChecks(type, checks, names, { query, response, observer })
   const all = Object.keys(checks)
   return [
@@ -108,7 +108,7 @@ function checkRoutes(
 
 interface Asked {
   readonly query: URLSearchParams
-  readonly response: ServerResponse
+  readonly response: HttpResponse
   readonly observer: HealthObserver
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MAX_RENEWALS_AT_ONCE } from '../../limits.ts'
+import { MAX_RENEWALS_AT_ONCE, MAX_WAITING_RENEWALS } from '../../limits.ts'
 import { Store } from '../../mvcc/store.ts'
 import { LeaseCluster } from '../testing/lease-cluster.ts'
 import { REVOKE_RETRY_MS } from './lessor.ts'
@@ -49,6 +49,17 @@ test('more renewals than fit a question are more questions', async () => {
   const answers = await Promise.all(all)
   assert.ok(answers.every((answer) => answer.ok && answer.value === 5))
   assert.equal(cluster.questions, 2)
+})
+
+test('more renewals than may wait are refused at once, and those that wait get their answers', async () => {
+  const cluster = new LeaseCluster()
+  const { duties } = cluster.at(1)
+  const waiting = Array.from({ length: MAX_WAITING_RENEWALS }, () => duties.renew(7n))
+  assert.deepEqual(await duties.renew(7n), { ok: false, error: 'too-many-requests' })
+  cluster.elect(0)
+  cluster.grant(7n, 5)
+  await cluster.clock.pass(1000)
+  assert.ok((await Promise.all(waiting)).every((answer) => answer.ok && answer.value === 5))
 })
 
 test('a renewal that comes too late is answered once the lease is gone, and holds up nobody', async () => {

@@ -1,4 +1,4 @@
-/** Kubernetes, etcd, CoreDNS and helm, built from the go.mod files in ../peers: their go.sum pins every byte. */
+/** Kubernetes, etcd, CoreDNS, helm, and others for tests, built from the go.mod files in ../peers: their go.sum pins every byte. */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
@@ -25,6 +25,8 @@ interface Peer {
 
 const KUBE_TAGS = 'selinux,notest,grpcnotrace'
 const ETCD: Peer = { program: 'etcd', module: 'etcd', goPackage: 'go.etcd.io/etcd/server/v3' }
+const H2SPEC: Peer = { program: 'h2spec', module: 'h2spec', goPackage: 'github.com/summerwind/h2spec/cmd/h2spec' }
+const GRPC_INTEROP: Peer = { program: 'grpc-interop', module: 'grpc-interop', goPackage: '.' }
 const KUBE: Peer = {
   program: 'kube',
   module: 'kube',
@@ -65,6 +67,18 @@ export async function ensureEtcd(report: Pick<Report, 'step'>, root: string, cac
   mkdirSync(folder, { recursive: true })
   await build(report, root, folder, ETCD)
   return join(folder, ETCD.program)
+}
+
+/** Builds those who know gRPC and HTTP/2, and returns their paths. */
+export async function ensureGrpcClients(
+  report: Pick<Report, 'step'>,
+  root: string,
+  cache: string,
+): Promise<{ readonly h2spec: string; readonly interop: string }> {
+  const folder = join(cache, 'bin')
+  mkdirSync(folder, { recursive: true })
+  for (const peer of [H2SPEC, GRPC_INTEROP]) await build(report, root, folder, peer)
+  return { h2spec: join(folder, H2SPEC.program), interop: join(folder, GRPC_INTEROP.program) }
 }
 
 /** Builds what a kube-apiserver needs, and returns the folder of the programs. */
