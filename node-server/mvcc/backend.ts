@@ -6,6 +6,8 @@
  * Implemented by `storage/backend.ts` (LMDB) and by `memory-backend.ts`; both pass `testing/backend-conformance.ts`.
  */
 
+import type { Meta } from './meta.ts'
+
 /**
  * | table            | key                                   | value                                         |
  * |------------------|---------------------------------------|-----------------------------------------------|
@@ -64,6 +66,42 @@ export interface BackendSize {
   readonly totalBytes: number
   /** What a compacted copy of it would take, about. */
   readonly inUseBytes: number
+}
+
+/** The state of one commit, which nothing changes any more: neither commits, nor that the store is closed or removed. */
+export interface PinnedStore {
+  readonly meta: Meta
+  /** Of all that {@link read} gives: a multiple of {@link SNAPSHOT_UNIT_SIZE_BYTES}. */
+  readonly sizeBytes: number
+  /**
+   * The store as a stream, from its beginning at each call, in pieces of at most `SNAPSHOT_PIECE_SIZE_BYTES`. A database of
+   * the same kind makes a store of it again (`Volume.receive`).
+   */
+  read(): AsyncIterable<Uint8Array>
+  /** Gives back what it holds on the disk. What the process does not release, its end does. */
+  release(): Promise<void>
+}
+
+/** By the rest of a saved snapshot's size etcd's clients tell whether a digest follows it. */
+export const SNAPSHOT_UNIT_SIZE_BYTES = 512
+
+/**
+ * What was read is not what was written, as far as the database can tell: nothing may be used of it. `where` is the place
+ * on the disk, for a person.
+ */
+export class StoreDamaged extends Error {
+  override readonly name = 'StoreDamaged'
+  readonly where: string
+
+  constructor(where: string, what: string) {
+    super(`${where}: ${what}`)
+    this.where = where
+  }
+}
+
+/** Which state a start would find is not known any more: the process must not go on. */
+export class StoreInDoubt extends Error {
+  override readonly name = 'StoreInDoubt'
 }
 
 /**

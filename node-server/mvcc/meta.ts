@@ -6,7 +6,6 @@
  */
 import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import { LogIndex, Revision, Term } from '../../lib/ids.ts'
-import type { Backend } from './backend.ts'
 
 export interface Meta {
   /** Last entry whose effect the tables have; 0 in a new store. */
@@ -65,8 +64,13 @@ export function decodeMeta(bytes: Uint8Array): Meta {
   }
 }
 
+/** What of a backend is needed here. */
+interface MetaTable {
+  get(table: 'meta', key: Uint8Array): Uint8Array | undefined
+}
+
 /** Of the last commit; that of a new store when there was none. Throws `MalformedBytes`. */
-export function readMeta(backend: Backend): Meta {
+export function readMeta(backend: MetaTable): Meta {
   const bytes = backend.get('meta', META_KEY)
   return bytes === undefined ? NEW_STORE_META : decodeMeta(bytes)
 }

@@ -227,6 +227,7 @@ export class MemoryDisk implements Disk {
   #handle(path: string, file: FileNode): DiskFile {
     return {
       read: async (maxBytes, position) => Buffer.from(file.content.subarray(position, position + maxBytes)),
+      readSync: (into, position) => file.content.copy(into, 0, position),
       size: async () => file.content.length,
       write: async (bytes, position) => {
         const end = position + bytes.length

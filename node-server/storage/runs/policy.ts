@@ -1,0 +1,70 @@
+/**
+ * Which runs become one next: neighbours of like size, so that a row is written anew a few times only; or all, to give space
+ * back. A table of rules, the first that applies counts.
+ */
+import { MAX_RUNS } from '../../limits.ts'
+import { removalsOf, rowsOf, type Run } from './manifest.ts'
+
+/** Runs `from` up to and without `to`, of those that were asked about. */
+export interface Choice {
+  readonly from: number
+  readonly to: number
+}
+
+/** So many runs of like size are merged: the oldest of them is at most twice as large as the others together. */
+const FAN_OUT = 4
+const LIKENESS = 2
+/** More than this make reads dear: the cheapest neighbours are merged, whatever their sizes. */
+const MANY_RUNS = MAX_RUNS - 4
+/** Removals that are beyond this share of the rows that are not. */
+const REMOVED_SHARE = 0.3
+/** Fewer give nothing back that is worth it. */
+const MIN_REMOVALS = 10_000
+/** What a merge costs beside its bytes: files are made, synced and named. */
+const BASE_COST_BYTES = 16 * 1024
+
+/**
+ * `runs`: from the newest on, those that are not being merged. `isAll`: there are no others, so all of them can be merged to
+ * give space back. Undefined: nothing to do.
+ */
+export function chooseMerge(runs: readonly Run[], isAll: boolean): Choice | undefined {
+  if (runs.length < 2) return undefined
+  const choice = (isAll ? tooManyRemovals(runs) : undefined) ?? likeSizes(runs)
+  return choice ?? (runs.length > MANY_RUNS ? cheapestNeighbours(runs) : undefined)
+}
+
+function tooManyRemovals(runs: readonly Run[]): Choice | undefined {
+  const removals = runs.reduce((sum, run) => sum + removalsOf(run), 0)
+  const rows = runs.reduce((sum, run) => sum + rowsOf(run), 0)
+  return removals >= MIN_REMOVALS && removals > REMOVED_SHARE * (rows - removals)
+    ? { from: 0, to: runs.length }
+    : undefined
+}
+
+function likeSizes(runs: readonly Run[]): Choice | undefined {
+  const costs = runs.map(mergeCost)
+  for (let from = 0; from + FAN_OUT <= runs.length; from++) {
+    let to = from
+    let sum = 0
+    for (let cost = costs[to]; cost !== undefined && (to === from || cost <= LIKENESS * sum); cost = costs[++to])
+      sum += cost
+    if (to - from >= FAN_OUT) return { from, to }
+  }
+  return undefined
+}
+
+function cheapestNeighbours(runs: readonly Run[]): Choice {
+  const costs = runs.map(mergeCost)
+  let from = 0
+  let least = Infinity
+  for (let i = 0; i + 1 < costs.length; i++) {
+    const cost = (costs[i] ?? 0) + (costs[i + 1] ?? 0)
+    if (cost < least) [from, least] = [i, cost]
+  }
+  return { from, to: from + 2 }
+}
+
+/** Bytes that are written anew when the run is merged: those of values stay where they are, for the most part. */
+export function mergeCost(run: Run): number {
+  return run.reduce((sum, { first, sizeBytes }) => sum + (first[0] === 0 ? 0 : sizeBytes), BASE_COST_BYTES)
+}

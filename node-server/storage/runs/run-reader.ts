@@ -1,0 +1,314 @@
+/**
+ * One file, open for reading. Of it are in memory its top block, and its filter when that is small; the rest goes through the
+ * ring, so that memory does not grow with the store. Whatever is read has its checksum verified before a byte of it is used.
+ */
+import { MalformedBytes } from '../../../lib/bytes.ts'
+import { StoreDamaged } from '../../mvcc/backend.ts'
+import { MAX_FILTER_IN_MEMORY_BYTES } from '../../limits.ts'
+import type { Disk, DiskFile } from '../disk.ts'
+import { Block } from './block.ts'
+import type { BlockRing, Held } from './block-ring.ts'
+import { pageMayHave, pageOf } from './filter.ts'
+import { checksumSeed, isSound, u32, u48 } from './format.ts'
+import type { RunFile } from './manifest.ts'
+import { FOOTER_SIZE_BYTES, MAGIC } from './run-builder.ts'
+
+/** Stands for "this file says that the key was removed". */
+export const REMOVED = Symbol('removed')
+
+/** Which data block: a position in the top block, and one in the index block to which that leads. */
+export interface BlockPlace {
+  readonly top: number
+  readonly child: number
+}
+
+/** Bytes of a file with a checksum of their own at their end. */
+export interface Part {
+  readonly offset: number
+  readonly sizeBytes: number
+}
+
+interface Footer {
+  readonly indexOffset: number
+  readonly filterOffset: number
+  readonly pageSizeBytes: number
+  readonly pages: number
+  readonly topOffset: number
+  readonly topSizeBytes: number
+}
+
+export class RunReader {
+  readonly file: RunFile
+  readonly path: string
+  readonly #disk: DiskFile
+  readonly #ring: BlockRing
+  readonly #base: number
+  readonly #held: Held = new Map()
+  readonly #footer: Footer
+  readonly #top: Block
+  readonly #filter: Buffer | undefined
+  /** Who has it open; see {@link hold}. */
+  #holders = 1
+
+  /** `base`: where in what is at `path` the file begins, as in an archive. Rejects with `StoreDamaged`. */
+  static async open(disk: Disk, path: string, file: RunFile, ring: BlockRing, base = 0): Promise<RunReader> {
+    const opened = await openFile(disk, path)
+    try {
+      return new RunReader(path, file, opened, ring, base)
+    } catch (error) {
+      await opened.close()
+      throw error
+    }
+  }
+
+  private constructor(path: string, file: RunFile, disk: DiskFile, ring: BlockRing, base: number) {
+    this.#base = base
+    this.file = file
+    this.path = path
+    this.#disk = disk
+    this.#ring = ring
+    this.#footer = this.#readFooter()
+    const { topOffset, topSizeBytes, filterOffset } = this.#footer
+    this.#top = this.#block(topOffset, this.#read(topOffset, Buffer.allocUnsafeSlow(topSizeBytes)))
+    const filterSizeBytes = topOffset - filterOffset
+    if (filterSizeBytes > MAX_FILTER_IN_MEMORY_BYTES) return
+    this.#filter = this.#read(filterOffset, Buffer.allocUnsafeSlow(filterSizeBytes))
+    for (let page = 0; page < this.#footer.pages; page++) this.#checkPage(page, this.#pageIn(this.#filter, page))
+  }
+
+  #readFooter(): Footer {
+    const { id, sizeBytes, rows, removals, footerChecksum } = this.file
+    const offset = sizeBytes - FOOTER_SIZE_BYTES
+    if (offset < 0) throw this.#damaged(0, 'it is shorter than a file can be')
+    const bytes = this.#read(offset, Buffer.allocUnsafe(FOOTER_SIZE_BYTES))
+    const isOurs =
+      isSound(bytes, checksumSeed(id, offset)) &&
+      u32(bytes, FOOTER_SIZE_BYTES - 4) === footerChecksum &&
+      MAGIC.compare(bytes, 0, MAGIC.length) === 0
+    const [at, counts] = [MAGIC.length, [u48(bytes, 8), u48(bytes, 14), u48(bytes, 20)]]
+    if (!isOurs || counts[0] !== id || counts[1] !== rows || counts[2] !== removals)
+      throw this.#damaged(offset, 'its footer is not the one that the manifest names')
+    const footer = {
+      indexOffset: u48(bytes, at + 18),
+      filterOffset: u48(bytes, at + 24),
+      pageSizeBytes: u32(bytes, at + 30),
+      pages: u32(bytes, at + 34),
+      topOffset: u48(bytes, at + 38),
+      topSizeBytes: u32(bytes, at + 44),
+    }
+    const { indexOffset, filterOffset, pageSizeBytes, pages, topOffset, topSizeBytes } = footer
+    const fits =
+      indexOffset <= filterOffset &&
+      filterOffset + pageSizeBytes * pages === topOffset &&
+      topOffset + topSizeBytes === offset
+    if (!fits) throw this.#damaged(offset, 'the places in its footer do not fit it')
+    return footer
+  }
+
+  /** One more has it open: it stays so until each has called {@link close}. */
+  hold(): this {
+    this.#holders++
+    return this
+  }
+
+  async close(): Promise<void> {
+    if (--this.#holders === 0) await this.#disk.close()
+  }
+
+  /** False: the key is not in the file. */
+  mayHave(hash: number): boolean {
+    const { pages, pageSizeBytes, filterOffset } = this.#footer
+    if (pages === 0) return false
+    const page = pageOf(hash, pages)
+    const start = page * pageSizeBytes
+    if (this.#filter !== undefined) return pageMayHave(this.#filter, start, start + pageSizeBytes, hash)
+    const offset = filterOffset + start
+    let bytes = this.#held.get(offset)
+    if (!(bytes instanceof Buffer)) {
+      const into = this.#ring.place(this.#held, offset, pageSizeBytes) ?? Buffer.allocUnsafe(pageSizeBytes)
+      bytes = this.#read(offset, into)
+      this.#checkPage(page, bytes)
+      this.#held.set(offset, bytes)
+    }
+    return pageMayHave(bytes, 0, pageSizeBytes, hash)
+  }
+
+  /** The value is a copy; undefined: the file says nothing of the key. */
+  get(key: Uint8Array): Buffer | typeof REMOVED | undefined {
+    const top = childFor(this.#top, key)
+    const index = this.#indexBlock(top)
+    const child = childFor(index, key)
+    const block = this.#ringBlock(childOffset(index, child), childSize(index, child))
+    const position = block.lowerBound(key, key.length, 0)
+    if (position === block.count || !block.hasKey(position, key, key.length)) return undefined
+    return block.isRemoval(position) ? REMOVED : Buffer.from(block.value(position))
+  }
+
+  get topCount(): number {
+    return this.#top.count
+  }
+
+  /** How many data blocks are under a position of the top block. */
+  childCount(top: number): number {
+    return this.#indexBlock(top).count
+  }
+
+  /** Of the only block that can have the key. */
+  placeOf(key: Uint8Array): BlockPlace {
+    const top = childFor(this.#top, key)
+    return { top, child: childFor(this.#indexBlock(top), key) }
+  }
+
+  /** One data block, in memory of its own. */
+  blockAt({ top, child }: BlockPlace): Block {
+    const index = this.#indexBlock(top)
+    const offset = childOffset(index, child)
+    const held = this.#ringBlock(offset, childSize(index, child))
+    return new Block(Buffer.from(held.bytes), checksumSeed(this.file.id, offset))
+  }
+
+  /**
+   * Data blocks from a place on, in one read: about `sizeBytes`, all under the same position of the top block. In their
+   * order, or when `isReverse` from the place down.
+   */
+  blocksAt({ top, child }: BlockPlace, sizeBytes: number, isReverse = false): readonly Block[] {
+    const index = this.#indexBlock(top)
+    let low = child
+    let high = child + 1
+    const step = isReverse ? -1 : 1
+    for (let taken = childSize(index, child), next = child + step; next >= 0 && next < index.count; next += step) {
+      taken += childSize(index, next)
+      if (taken > sizeBytes) break
+      if (isReverse) low = next
+      else high = next + 1
+    }
+    const offset = childOffset(index, low)
+    const sizes: number[] = []
+    for (let i = low; i < high; i++) sizes.push(childSize(index, i))
+    const bytes = this.#read(offset, Buffer.allocUnsafeSlow(sizes.reduce((sum, size) => sum + size, 0)))
+    const blocks: Block[] = []
+    let at = 0
+    for (const size of sizes) {
+      blocks.push(this.#block(offset + at, bytes.subarray(at, at + size)))
+      at += size
+    }
+    return isReverse ? blocks.reverse() : blocks
+  }
+
+  /** All of the file in its order: each part has its checksum, and a part ends where the next one begins. */
+  *parts(): Generator<Part> {
+    const { indexOffset, filterOffset, pageSizeBytes, pages, topOffset, topSizeBytes } = this.#footer
+    let end = 0
+    for (let top = 0; top < this.topCount; top++) {
+      for (let child = 0; child < this.childCount(top); child++) {
+        const index = this.#indexBlock(top)
+        const part = { offset: childOffset(index, child), sizeBytes: childSize(index, child) }
+        if (part.offset !== end) throw this.#damaged(part.offset, `the block before it ends at ${end}`)
+        yield part
+        end += part.sizeBytes
+      }
+    }
+    if (indexOffset !== end) throw this.#damaged(indexOffset, `the block before it ends at ${end}`)
+    for (let top = 0; top < this.topCount; top++) {
+      yield { offset: childOffset(this.#top, top), sizeBytes: childSize(this.#top, top) }
+    }
+    for (let page = 0; page < pages; page++)
+      yield { offset: filterOffset + page * pageSizeBytes, sizeBytes: pageSizeBytes }
+    yield { offset: topOffset, sizeBytes: topSizeBytes }
+    yield { offset: topOffset + topSizeBytes, sizeBytes: FOOTER_SIZE_BYTES }
+  }
+
+  /** Neighbouring parts, read from the disk and verified. Rejects with `StoreDamaged`. */
+  async readParts(parts: readonly Part[]): Promise<Buffer> {
+    const offset = parts[0]?.offset ?? 0
+    const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
+    const bytes = await this.#disk.read(sizeBytes, this.#base + offset).catch((error: unknown) => {
+      throw this.#damaged(offset, messageOf(error))
+    })
+    if (bytes.length < sizeBytes) throw this.#damaged(offset, `${bytes.length} of ${sizeBytes} bytes are there`)
+    for (const part of parts) {
+      const start = part.offset - offset
+      this.#checkSound(part.offset, bytes.subarray(start, start + part.sizeBytes))
+    }
+    return bytes
+  }
+
+  #indexBlock(top: number): Block {
+    return this.#ringBlock(childOffset(this.#top, top), childSize(this.#top, top))
+  }
+
+  /** Good until the next one is read. */
+  #ringBlock(offset: number, sizeBytes: number): Block {
+    const held = this.#held.get(offset)
+    if (held instanceof Block) return held
+    const into = this.#ring.place(this.#held, offset, sizeBytes)
+    const block = this.#block(offset, this.#read(offset, into ?? Buffer.allocUnsafeSlow(sizeBytes)))
+    if (into !== undefined) this.#held.set(offset, block)
+    return block
+  }
+
+  #block(offset: number, bytes: Buffer): Block {
+    try {
+      return new Block(bytes, checksumSeed(this.file.id, offset))
+    } catch (error) {
+      if (error instanceof MalformedBytes) throw this.#damaged(offset, error.message)
+      throw error
+    }
+  }
+
+  #pageIn(filter: Buffer, page: number): Buffer {
+    const { pageSizeBytes } = this.#footer
+    return filter.subarray(page * pageSizeBytes, (page + 1) * pageSizeBytes)
+  }
+
+  #checkPage(page: number, bytes: Buffer): void {
+    this.#checkSound(this.#footer.filterOffset + page * this.#footer.pageSizeBytes, bytes)
+  }
+
+  #checkSound(offset: number, bytes: Buffer): void {
+    if (!isSound(bytes, checksumSeed(this.file.id, offset))) throw this.#damaged(offset, 'its checksum is wrong')
+  }
+
+  /** All of `into`; a disk that cannot give what it has is as bad as one that gives something else. */
+  #read(offset: number, into: Buffer): Buffer {
+    let size: number
+    try {
+      size = this.#disk.readSync(into, this.#base + offset)
+    } catch (error) {
+      throw this.#damaged(offset, messageOf(error))
+    }
+    if (size < into.length) throw this.#damaged(offset, `${size} of ${into.length} bytes are there`)
+    return into
+  }
+
+  #damaged(offset: number, what: string): StoreDamaged {
+    return new StoreDamaged(`${this.path}, block at ${offset}`, what)
+  }
+}
+
+async function openFile(disk: Disk, path: string): Promise<DiskFile> {
+  try {
+    return await disk.open(path, { create: false })
+  } catch (error) {
+    throw new StoreDamaged(path, messageOf(error))
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Of the child that holds the key if any does. The first divider is below all keys, or the way here excludes it. */
+function childFor(index: Block, key: Uint8Array): number {
+  const position = index.lowerBound(key, key.length, 0)
+  if (position < index.count && index.hasKey(position, key, key.length)) return position
+  return position === 0 ? 0 : position - 1
+}
+
+function childOffset(index: Block, position: number): number {
+  return u48(index.bytes, index.valueAt(position))
+}
+
+function childSize(index: Block, position: number): number {
+  return u32(index.bytes, index.valueAt(position) + 6)
+}

@@ -1,0 +1,281 @@
+/**
+ * The store's tables in runs: files that never change, of which the manifest in force says which count. What they are, and
+ * why nothing can go wrong with them in a crash, is in format.ts; this is their reader, which hands commits to the writer.
+ *
+ * A read looks through the runs from the newest to the oldest. It is synchronous: a block that is not in the ring is read
+ * from the disk, or rather from the system's cache of it, in some microseconds. A manifest that the writer puts in force
+ * becomes the reader's between two turns of the event loop, so a scan that awaits nothing sees one moment.
+ */
+import { assert, unreachable } from '../../../lib/assert.ts'
+import { BLOCK_RING_SIZE_BYTES } from '../../limits.ts'
+import {
+  type BackendSize,
+  type PinnedStore,
+  type ScanOptions,
+  type Table,
+  type TableEntry,
+  type Write,
+} from '../../mvcc/backend.ts'
+import { readMeta } from '../../mvcc/meta.ts'
+import type { Disk } from '../disk.ts'
+import { archiveOf } from './archive.ts'
+import { BlockRing } from './block-ring.ts'
+import { fileFor, RunCursor, type OpenRun } from './cursor.ts'
+import { hashKey, isFiltered } from './filter.ts'
+import { compareSpans } from './format.ts'
+import { decodeManifest, NEW_MANIFEST, removalsOf, rowsOf, type Manifest, type Run } from './manifest.ts'
+import { packRows, tableNumber } from './rows.ts'
+import { REMOVED, RunReader } from './run-reader.ts'
+import { Spans } from './spans.ts'
+import { readManifest, runPath } from './store-directory.ts'
+import type { StartWriter, WriterLink } from './writer-link.ts'
+import { errorOf, type FromWriter, type ToWriter } from './writer-messages.ts'
+
+interface Waiting {
+  readonly resolve: () => void
+  readonly reject: (cause: unknown) => void
+}
+
+/** The files of one manifest, open. */
+interface OpenStore {
+  readonly manifest: Manifest
+  readonly runs: readonly OpenRun[]
+}
+
+export class RunsBackend {
+  readonly #disk: Disk
+  readonly #directory: string
+  readonly #ring = new BlockRing(BLOCK_RING_SIZE_BYTES)
+  #store: OpenStore = { manifest: NEW_MANIFEST, runs: [] }
+  #writer: WriterLink | undefined
+  readonly #waiting = new Map<number, Waiting>()
+  #sequence = 0
+  /** What the writer said is dealt with one after the other. */
+  #heard: Promise<void> = Promise.resolve()
+  #failure: Error | undefined
+  #isClosed = false
+
+  /** Makes the store when there is none. Rejects with `StoreDamaged` when what is there is not what was written. */
+  static async open(disk: Disk, directory: string, startWriter: StartWriter): Promise<RunsBackend> {
+    const backend = new RunsBackend(disk, directory)
+    const { promise, ...started } = Promise.withResolvers<void>()
+    const writer = startWriter(directory, (message) => backend.#hear(message, started))
+    try {
+      await promise
+      backend.#writer = writer
+      await backend.#openNewest()
+    } catch (error) {
+      await writer.end()
+      throw error
+    }
+    return backend
+  }
+
+  /** For one that nobody writes to. Rejects when there is none. */
+  static async openReadOnly(disk: Disk, directory: string): Promise<RunsBackend> {
+    const backend = new RunsBackend(disk, directory)
+    await backend.#openNewest()
+    return backend
+  }
+
+  private constructor(disk: Disk, directory: string) {
+    this.#disk = disk
+    this.#directory = directory
+  }
+
+  async #openNewest(): Promise<void> {
+    const manifest = await readManifest(this.#disk, this.#directory)
+    if (manifest === undefined) throw new Error(`there is no store in ${this.#directory}`)
+    await this.#open(manifest)
+  }
+
+  /** Opens what is new in the manifest and closes what is not in it any more. */
+  async #open(manifest: Manifest): Promise<void> {
+    const before = new Map(this.#readers().map((reader) => [reader.file.id, reader]))
+    const opened: RunReader[] = []
+    const runs: RunReader[][] = []
+    try {
+      for (const run of manifest.runs) {
+        const readers: RunReader[] = []
+        for (const file of run) {
+          const known = before.get(file.id)
+          const path = runPath(this.#directory, file.id)
+          const reader = known?.hold() ?? (await RunReader.open(this.#disk, path, file, this.#ring))
+          opened.push(reader)
+          readers.push(reader)
+        }
+        runs.push(readers)
+      }
+    } catch (error) {
+      await closeAll(opened)
+      throw error
+    }
+    this.#store = { manifest, runs }
+    await closeAll([...before.values()])
+  }
+
+  #readers(): readonly RunReader[] {
+    return this.#store.runs.flat()
+  }
+
+  #hear(message: FromWriter, started: Waiting): void {
+    this.#heard = this.#heard.then(() => this.#handle(message, started)).catch((error: unknown) => this.#fail(error))
+  }
+
+  async #handle(message: FromWriter, started: Waiting): Promise<void> {
+    switch (message.kind) {
+      case 'started':
+        return started.resolve()
+      case 'installed': {
+        if (this.#isClosed || this.#failure !== undefined) return
+        const manifest = decodeManifest(Buffer.from(message.manifest))
+        await this.#open(manifest)
+        return this.#writer?.send({ kind: 'opened', number: manifest.number })
+      }
+      case 'done':
+        return this.#take(message.id)?.resolve()
+      case 'failed': {
+        const error = errorOf(message.failure)
+        if (message.id !== undefined) return this.#take(message.id)?.reject(error)
+        started.reject(error)
+        return this.#fail(error)
+      }
+      default:
+        return unreachable(message)
+    }
+  }
+
+  #take(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id)
+    this.#waiting.delete(id)
+    return waiting
+  }
+
+  /** The writer is gone, or what it made cannot be read: nothing is committed any more. */
+  #fail(error: unknown): void {
+    this.#failure ??= error instanceof Error ? error : new Error(String(error))
+    for (const { reject } of this.#waiting.values()) reject(this.#failure)
+    this.#waiting.clear()
+  }
+
+  async #ask(message: (id: number) => ToWriter): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    assert(this.#writer !== undefined && !this.#isClosed, 'the store is open for writing')
+    const id = ++this.#sequence
+    const { promise, ...waiting } = Promise.withResolvers<void>()
+    this.#waiting.set(id, waiting)
+    this.#writer.send(message(id))
+    return promise
+  }
+
+  get(table: Table, key: Uint8Array): Uint8Array | undefined {
+    assert(!this.#isClosed, 'the store is open')
+    const number = tableNumber(table)
+    const wanted = withTable(number, key)
+    const hash = isFiltered(number) ? hashKey(wanted, 0, wanted.length) : undefined
+    for (const run of this.#store.runs) {
+      const reader = run[run.length === 1 ? 0 : fileFor(run, wanted)]
+      if (reader === undefined || !isWithin(reader, wanted) || (hash !== undefined && !reader.mayHave(hash))) continue
+      const found = reader.get(wanted)
+      if (found !== undefined) return found === REMOVED ? undefined : found
+    }
+    return undefined
+  }
+
+  *scan(table: Table, start: Uint8Array, end: Uint8Array | undefined, options: ScanOptions = {}): Iterable<TableEntry> {
+    const isReverse = options.isReverse === true
+    let left = options.limit ?? Infinity
+    if (left <= 0) return
+    const spans = this.#spans(table, start, end, isReverse)
+    for (let block = spans.next(); block !== undefined; block = spans.next()) {
+      const { from, to } = spans
+      for (let i = from; i < to; i++) {
+        const position = isReverse ? to - 1 - (i - from) : i
+        if (block.isRemoval(position)) continue
+        const key = Buffer.allocUnsafe(block.keySize(position) - 1)
+        block.copyKey(position, key, 1)
+        yield { key, value: block.value(position) }
+        if (--left <= 0) return
+      }
+    }
+  }
+
+  count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
+    const spans = this.#spans(table, start, end, false)
+    let count = 0
+    for (let block = spans.next(); block !== undefined; block = spans.next()) {
+      count += spans.to - spans.from
+      if (!block.hasRemovals) continue
+      for (let position = spans.from; position < spans.to; position++) if (block.isRemoval(position)) count--
+    }
+    return count
+  }
+
+  #spans(table: Table, start: Uint8Array, end: Uint8Array | undefined, isReverse: boolean): Spans {
+    assert(!this.#isClosed, 'the store is open')
+    const number = tableNumber(table)
+    const low = withTable(number, start)
+    const high = end === undefined ? Buffer.of(number + 1) : withTable(number, end)
+    const bounds = { low, high, isReverse }
+    const isEmpty = Buffer.compare(low, high) >= 0
+    return new Spans(isEmpty ? [] : this.#store.runs.map((run, age) => new RunCursor(run, age, bounds)), isReverse)
+  }
+
+  commit(writes: readonly Write[]): Promise<void> {
+    return this.#ask((id) => ({ kind: 'commit', id, rows: packRows(writes) }))
+  }
+
+  size(): BackendSize {
+    const files = this.#store.manifest.runs.flat()
+    const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    return { totalBytes, inUseBytes: Math.floor(totalBytes * liveShare(this.#store.manifest.runs)) }
+  }
+
+  async pin(): Promise<PinnedStore> {
+    const { manifest } = this.#store
+    const readers = this.#readers().map((reader) => reader.hold())
+    const { sizeBytes, read } = archiveOf(manifest, readers)
+    return { meta: readMeta(this), sizeBytes, read, release: () => closeAll(readers) }
+  }
+
+  defragment(): Promise<void> {
+    return this.#ask((id) => ({ kind: 'defragment', id }))
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    const closed = this.#writer === undefined ? undefined : this.#ask((id) => ({ kind: 'close', id }))
+    await closed?.catch(() => undefined) // the writer is gone already
+    this.#isClosed = true
+    await this.#writer?.end()
+    await this.#heard
+    const readers = this.#readers()
+    this.#store = { manifest: this.#store.manifest, runs: [] }
+    await closeAll(readers)
+  }
+}
+
+function withTable(table: number, key: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(key.length + 1)
+  bytes[0] = table
+  bytes.set(key, 1)
+  return bytes
+}
+
+function isWithin({ file: { first, last } }: RunReader, key: Uint8Array): boolean {
+  return (
+    compareSpans(first, 0, first.length, key, 0, key.length) <= 0 &&
+    compareSpans(key, 0, key.length, last, 0, last.length) <= 0
+  )
+}
+
+/** Of the rows, those that are neither removals nor, as far as is known, removed by one. */
+function liveShare(runs: readonly Run[]): number {
+  const rows = runs.reduce((sum, run) => sum + rowsOf(run), 0)
+  const removals = runs.reduce((sum, run) => sum + removalsOf(run), 0)
+  return rows === 0 ? 1 : Math.max(0, rows - 2 * removals) / rows
+}
+
+async function closeAll(readers: readonly RunReader[]): Promise<void> {
+  for (const reader of readers) await reader.close()
+}
