@@ -55,19 +55,35 @@ export const KEPT_LOG: KeptLogLimits = { idleMs: 120_000, sizeBytes: 256 * MIB }
 export const MAX_LONG_RANGES = 16
 export const MAX_WAITING_RANGES = 256
 
-/** Runs of a store: a read looks into each of them, so commits wait while there are so many. */
-export const MAX_RUNS = 16
-/** Merges of a store that are under way at once, each of runs that are newer and fewer than those of the one before. */
-export const MAX_MERGES = 3
-/** A file of a run ends when it is so large: what a merge takes over or writes anew, and what a removal gives back. */
-export const RUN_FILE_SIZE_BYTES = 32 * MIB
-/** A smaller file is joined with its neighbours. */
-export const SMALL_RUN_FILE_BYTES = 4 * MIB
-/** Blocks of a store that were read lately: for its readers, and for the one that writes it. */
-export const BLOCK_RING_SIZE_BYTES = 16 * MIB
-export const WRITER_RING_SIZE_BYTES = MIB
-/** A larger filter of a file is read page by page. */
-export const MAX_FILTER_IN_MEMORY_BYTES = 64 * KIB
+/** Of a store and its files (`storage/runs`). Given to the parts that keep to it, so that a simulation can have small ones. */
+export interface RunSizes {
+  /** Runs: a read looks into each of them, so commits wait while there are so many. */
+  readonly maxRuns: number
+  /** Merges that are under way at once, each of runs that are newer and fewer than those of the one before. */
+  readonly maxMerges: number
+  /** A file of a run ends when it is so large: what a merge takes over or writes anew, and what a removal gives back. */
+  readonly fileSizeBytes: number
+  /** A smaller file is joined with its neighbours. */
+  readonly smallFileSizeBytes: number
+  /** Fewer removals give nothing back that is worth a merge of all. */
+  readonly minRemovals: number
+  /** Blocks that were read lately: of the readers, and of the one that writes. */
+  readonly ringSizeBytes: number
+  readonly writerRingSizeBytes: number
+  /** A larger filter of a file is read page by page. */
+  readonly filterInMemoryBytes: number
+}
+
+export const RUN_SIZES: RunSizes = {
+  maxRuns: 16,
+  maxMerges: 3,
+  fileSizeBytes: 32 * MIB,
+  smallFileSizeBytes: 4 * MIB,
+  minRemovals: 10_000,
+  ringSizeBytes: 16 * MIB,
+  writerRingSizeBytes: MIB,
+  filterInMemoryBytes: 64 * KIB,
+}
 
 /** How much may be under way. Given to the parts that keep to it, so that a simulation can have small ones. */
 export interface FlowLimits {
@@ -122,7 +138,7 @@ export function checkFlow(flow: FlowLimits, maxRequestSizeBytes: number): void {
 checkFlow(FLOW, MAX_REQUEST_SIZE_BYTES)
 assert(FRAME_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES / 2, 'frames are made smaller than they may be')
 assert(MAX_PEER_ANSWER_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'an answer fits a frame')
-assert(SMALL_RUN_FILE_BYTES * 4 <= RUN_FILE_SIZE_BYTES, 'what was joined is not joined again')
+assert(4 * RUN_SIZES.smallFileSizeBytes <= RUN_SIZES.fileSizeBytes, 'files that were joined are not joined again')
 assert(
   MAX_FRAME_SIZE_BYTES + MAX_PEER_REQUESTS * MAX_PEER_REQUEST_SIZE_BYTES <= MAX_UNREAD_SIZE_BYTES,
   'a frame and all requests that may be open are written to a peer that reads nothing yet',

@@ -135,7 +135,10 @@ async function receiveFile(disk: Disk, directory: string, file: RunFile, input: 
   } finally {
     await written.close()
   }
-  const reader = await RunReader.open(disk, path, file, new BlockRing(VERIFY_RING_BYTES))
+  const reader = await RunReader.open(disk, path, file, {
+    ring: new BlockRing(VERIFY_RING_BYTES),
+    filterInMemoryBytes: 0,
+  })
   try {
     for await (const _ of verified(reader));
   } finally {

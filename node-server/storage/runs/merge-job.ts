@@ -1,10 +1,9 @@
 /** One merge under way: its runs, opened for the purpose, and what has become of them so far. */
 import type { Disk } from '../disk.ts'
-import type { BlockRing } from './block-ring.ts'
 import type { OpenRun } from './cursor.ts'
 import type { Run } from './manifest.ts'
 import { mergeRuns, type MergeOptions } from './merge.ts'
-import { RunReader } from './run-reader.ts'
+import { RunReader, type ReaderOptions } from './run-reader.ts'
 import { StepRunner } from './step-runner.ts'
 import { runPath } from './store-directory.ts'
 
@@ -17,16 +16,15 @@ export class MergeJob {
   static async start(
     disk: Disk,
     directory: string,
-    ring: BlockRing,
     runs: readonly Run[],
-    options: MergeOptions,
+    options: MergeOptions & ReaderOptions,
   ): Promise<MergeJob> {
     const readers: RunReader[][] = []
     try {
       for (const run of runs) {
         const opened: RunReader[] = []
         readers.push(opened)
-        for (const file of run) opened.push(await RunReader.open(disk, runPath(directory, file.id), file, ring))
+        for (const file of run) opened.push(await RunReader.open(disk, runPath(directory, file.id), file, options))
       }
     } catch (error) {
       await closeAll(readers)

@@ -2,13 +2,12 @@
  * Several runs into one. Files that overlap no other are taken over as they are, so a value is written once and again only
  * when something beside it was removed; blocks between whose keys no other run has one are copied as bytes.
  */
-import { SMALL_RUN_FILE_BYTES } from '../../limits.ts'
 import type { Block } from './block.ts'
 import { RunCursor, type OpenRun } from './cursor.ts'
 import { isFiltered } from './filter.ts'
 import type { RunReader } from './run-reader.ts'
 import { Spans } from './spans.ts'
-import { RunOutput, type Step, type Steps } from './steps.ts'
+import { RunOutput, type OutputOptions, type Step, type Steps } from './steps.ts'
 
 const READ_SIZE_BYTES = 256 * 1024
 const ROWS_A_STEP = 2000
@@ -17,19 +16,20 @@ const ROWS_A_BLOCK = 20
 /** A smaller block is not copied, but joined with its neighbours, and does not end for one that could be. */
 const MIN_BLOCK_BYTES = 2048
 
-export interface MergeOptions {
+export interface MergeOptions extends OutputOptions {
   /** Nothing older is beneath them: removals have done their work. */
   readonly isBottom: boolean
-  readonly nextFileId: () => number
+  readonly smallFileSizeBytes: number
 }
 
 /** `runs`: from the newest to the oldest, neighbours in the store. */
-export function* mergeRuns(runs: readonly OpenRun[], { isBottom, nextFileId }: MergeOptions): Steps {
-  const output = new RunOutput(nextFileId)
-  for (const group of groupsOf(runs)) {
+export function* mergeRuns(runs: readonly OpenRun[], options: MergeOptions): Steps {
+  const { isBottom, smallFileSizeBytes } = options
+  const output = new RunOutput(options)
+  for (const group of groupsOf(runs, smallFileSizeBytes)) {
     const [only] = group
     const isKept =
-      group.length === 1 && only !== undefined && isLarge(only) && !(isBottom && only.reader.file.removals > 0)
+      group.length === 1 && only !== undefined && only.isLarge && !(isBottom && only.reader.file.removals > 0)
     if (isKept) yield* output.keep(only.reader.file)
     else yield* mergeGroup(output, group, isBottom)
   }
@@ -41,15 +41,14 @@ interface Placed {
   readonly reader: RunReader
   /** 0: of the newest run. */
   readonly age: number
-}
-
-function isLarge({ reader }: Placed): boolean {
-  return reader.file.sizeBytes >= SMALL_RUN_FILE_BYTES
+  readonly isLarge: boolean
 }
 
 /** Files in key order, in groups between which no keys overlap; small neighbours are one group, that they become one file. */
-function groupsOf(runs: readonly OpenRun[]): readonly (readonly Placed[])[] {
-  const placed = runs.flatMap((run, age) => run.map((reader): Placed => ({ reader, age })))
+function groupsOf(runs: readonly OpenRun[], smallFileSizeBytes: number): readonly (readonly Placed[])[] {
+  const placed = runs.flatMap((run, age) =>
+    run.map((reader): Placed => ({ reader, age, isLarge: reader.file.sizeBytes >= smallFileSizeBytes })),
+  )
   placed.sort((a, b) => Buffer.compare(a.reader.file.first, b.reader.file.first))
   const groups: Placed[][] = []
   let end: Buffer | undefined
@@ -58,15 +57,15 @@ function groupsOf(runs: readonly OpenRun[]): readonly (readonly Placed[])[] {
     const { first, last } = next.reader.file
     const group = groups.at(-1)
     const overlaps = end !== undefined && Buffer.compare(first, end) <= 0
-    const joins = overlaps || (isSmall && !isLarge(next) && (end?.[0] === 0) === (first[0] === 0))
+    const joins = overlaps || (isSmall && !next.isLarge && (end?.[0] === 0) === (first[0] === 0))
     if (group === undefined || !joins) {
       groups.push([next])
       end = last
-      isSmall = !isLarge(next)
+      isSmall = !next.isLarge
       continue
     }
     group.push(next)
-    isSmall &&= !isLarge(next)
+    isSmall &&= !next.isLarge
     if (end === undefined || Buffer.compare(last, end) > 0) end = last
   }
   return groups

@@ -2,7 +2,7 @@
  * Which runs become one next: neighbours of like size, so that a row is written anew a few times only; or all, to give space
  * back. A table of rules, the first that applies counts.
  */
-import { MAX_RUNS } from '../../limits.ts'
+import type { RunSizes } from '../../limits.ts'
 import { removalsOf, rowsOf, type Run } from './manifest.ts'
 
 /** Runs `from` up to and without `to`, of those that were asked about. */
@@ -11,15 +11,15 @@ export interface Choice {
   readonly to: number
 }
 
+export type PolicySizes = Pick<RunSizes, 'maxRuns' | 'minRemovals'>
+
 /** So many runs of like size are merged: the oldest of them is at most twice as large as the others together. */
 const FAN_OUT = 4
 const LIKENESS = 2
-/** More than this make reads dear: the cheapest neighbours are merged, whatever their sizes. */
-const MANY_RUNS = MAX_RUNS - 4
+/** With fewer places left before commits must wait, the cheapest neighbours are merged, whatever their sizes. */
+const SPARE_RUNS = 4
 /** Removals that are beyond this share of the rows that are not. */
 const REMOVED_SHARE = 0.3
-/** Fewer give nothing back that is worth it. */
-const MIN_REMOVALS = 10_000
 /** What a merge costs beside its bytes: files are made, synced and named. */
 const BASE_COST_BYTES = 16 * 1024
 
@@ -27,16 +27,16 @@ const BASE_COST_BYTES = 16 * 1024
  * `runs`: from the newest on, those that are not being merged. `isAll`: there are no others, so all of them can be merged to
  * give space back. Undefined: nothing to do.
  */
-export function chooseMerge(runs: readonly Run[], isAll: boolean): Choice | undefined {
+export function chooseMerge(runs: readonly Run[], isAll: boolean, sizes: PolicySizes): Choice | undefined {
   if (runs.length < 2) return undefined
-  const choice = (isAll ? tooManyRemovals(runs) : undefined) ?? likeSizes(runs)
-  return choice ?? (runs.length > MANY_RUNS ? cheapestNeighbours(runs) : undefined)
+  const choice = (isAll ? tooManyRemovals(runs, sizes.minRemovals) : undefined) ?? likeSizes(runs)
+  return choice ?? (runs.length + SPARE_RUNS > sizes.maxRuns ? cheapestNeighbours(runs) : undefined)
 }
 
-function tooManyRemovals(runs: readonly Run[]): Choice | undefined {
+function tooManyRemovals(runs: readonly Run[], minRemovals: number): Choice | undefined {
   const removals = runs.reduce((sum, run) => sum + removalsOf(run), 0)
   const rows = runs.reduce((sum, run) => sum + rowsOf(run), 0)
-  return removals >= MIN_REMOVALS && removals > REMOVED_SHARE * (rows - removals)
+  return removals >= minRemovals && removals > REMOVED_SHARE * (rows - removals)
     ? { from: 0, to: runs.length }
     : undefined
 }

@@ -4,7 +4,6 @@
  */
 import { MalformedBytes } from '../../../lib/bytes.ts'
 import { StoreDamaged } from '../../mvcc/backend.ts'
-import { MAX_FILTER_IN_MEMORY_BYTES } from '../../limits.ts'
 import type { Disk, DiskFile } from '../disk.ts'
 import { Block } from './block.ts'
 import type { BlockRing, Held } from './block-ring.ts'
@@ -26,6 +25,14 @@ export interface BlockPlace {
 export interface Part {
   readonly offset: number
   readonly sizeBytes: number
+}
+
+export interface ReaderOptions {
+  readonly ring: BlockRing
+  /** A larger filter goes through the ring. */
+  readonly filterInMemoryBytes: number
+  /** Where in what is at its path the file begins, as in an archive. */
+  readonly base?: number
 }
 
 interface Footer {
@@ -50,28 +57,28 @@ export class RunReader {
   /** Who has it open; see {@link hold}. */
   #holders = 1
 
-  /** `base`: where in what is at `path` the file begins, as in an archive. Rejects with `StoreDamaged`. */
-  static async open(disk: Disk, path: string, file: RunFile, ring: BlockRing, base = 0): Promise<RunReader> {
+  /** Rejects with `StoreDamaged`. */
+  static async open(disk: Disk, path: string, file: RunFile, options: ReaderOptions): Promise<RunReader> {
     const opened = await openFile(disk, path)
     try {
-      return new RunReader(path, file, opened, ring, base)
+      return new RunReader(path, file, opened, options)
     } catch (error) {
       await opened.close()
       throw error
     }
   }
 
-  private constructor(path: string, file: RunFile, disk: DiskFile, ring: BlockRing, base: number) {
-    this.#base = base
+  private constructor(path: string, file: RunFile, disk: DiskFile, options: ReaderOptions) {
+    this.#base = options.base ?? 0
     this.file = file
     this.path = path
     this.#disk = disk
-    this.#ring = ring
+    this.#ring = options.ring
     this.#footer = this.#readFooter()
     const { topOffset, topSizeBytes, filterOffset } = this.#footer
     this.#top = this.#block(topOffset, this.#read(topOffset, Buffer.allocUnsafeSlow(topSizeBytes)))
     const filterSizeBytes = topOffset - filterOffset
-    if (filterSizeBytes > MAX_FILTER_IN_MEMORY_BYTES) return
+    if (filterSizeBytes > options.filterInMemoryBytes) return
     this.#filter = this.#read(filterOffset, Buffer.allocUnsafeSlow(filterSizeBytes))
     for (let page = 0; page < this.#footer.pages; page++) this.#checkPage(page, this.#pageIn(this.#filter, page))
   }

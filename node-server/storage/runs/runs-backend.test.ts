@@ -24,7 +24,13 @@ const asBackend = (disk: Disk, runs: RunsBackend): Backend => ({
   close: () => runs.close(),
 })
 
-function testRuns(name: string, disk: () => Disk, writer: (disk: Disk) => StartWriter, root: () => string, cleanUp: (root: string) => void) {
+function testRuns(
+  name: string,
+  disk: () => Disk,
+  writer: (disk: Disk) => StartWriter,
+  root: () => string,
+  cleanUp: (root: string) => void,
+) {
   testBackend(name, () => {
     const at = root()
     const on = disk()

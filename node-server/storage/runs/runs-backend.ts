@@ -7,7 +7,7 @@
  * becomes the reader's between two turns of the event loop, so a scan that awaits nothing sees one moment.
  */
 import { assert, unreachable } from '../../../lib/assert.ts'
-import { BLOCK_RING_SIZE_BYTES } from '../../limits.ts'
+import { RUN_SIZES, type RunSizes } from '../../limits.ts'
 import {
   type BackendSize,
   type PinnedStore,
@@ -25,7 +25,7 @@ import { hashKey, isFiltered } from './filter.ts'
 import { compareSpans } from './format.ts'
 import { decodeManifest, NEW_MANIFEST, removalsOf, rowsOf, type Manifest, type Run } from './manifest.ts'
 import { packRows, tableNumber } from './rows.ts'
-import { REMOVED, RunReader } from './run-reader.ts'
+import { REMOVED, RunReader, type ReaderOptions } from './run-reader.ts'
 import { Spans } from './spans.ts'
 import { readManifest, runPath } from './store-directory.ts'
 import type { StartWriter, WriterLink } from './writer-link.ts'
@@ -45,7 +45,7 @@ interface OpenStore {
 export class RunsBackend {
   readonly #disk: Disk
   readonly #directory: string
-  readonly #ring = new BlockRing(BLOCK_RING_SIZE_BYTES)
+  readonly #options: ReaderOptions
   #store: OpenStore = { manifest: NEW_MANIFEST, runs: [] }
   #writer: WriterLink | undefined
   readonly #waiting = new Map<number, Waiting>()
@@ -56,8 +56,13 @@ export class RunsBackend {
   #isClosed = false
 
   /** Makes the store when there is none. Rejects with `StoreDamaged` when what is there is not what was written. */
-  static async open(disk: Disk, directory: string, startWriter: StartWriter): Promise<RunsBackend> {
-    const backend = new RunsBackend(disk, directory)
+  static async open(
+    disk: Disk,
+    directory: string,
+    startWriter: StartWriter,
+    sizes: RunSizes = RUN_SIZES,
+  ): Promise<RunsBackend> {
+    const backend = new RunsBackend(disk, directory, sizes)
     const { promise, ...started } = Promise.withResolvers<void>()
     const writer = startWriter(directory, (message) => backend.#hear(message, started))
     try {
@@ -73,12 +78,13 @@ export class RunsBackend {
 
   /** For one that nobody writes to. Rejects when there is none. */
   static async openReadOnly(disk: Disk, directory: string): Promise<RunsBackend> {
-    const backend = new RunsBackend(disk, directory)
+    const backend = new RunsBackend(disk, directory, RUN_SIZES)
     await backend.#openNewest()
     return backend
   }
 
-  private constructor(disk: Disk, directory: string) {
+  private constructor(disk: Disk, directory: string, sizes: RunSizes) {
+    this.#options = { ...sizes, ring: new BlockRing(sizes.ringSizeBytes) }
     this.#disk = disk
     this.#directory = directory
   }
@@ -100,7 +106,7 @@ export class RunsBackend {
         for (const file of run) {
           const known = before.get(file.id)
           const path = runPath(this.#directory, file.id)
-          const reader = known?.hold() ?? (await RunReader.open(this.#disk, path, file, this.#ring))
+          const reader = known?.hold() ?? (await RunReader.open(this.#disk, path, file, this.#options))
           opened.push(reader)
           readers.push(reader)
         }

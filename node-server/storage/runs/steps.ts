@@ -2,7 +2,6 @@
  * Runs in the making. A generator makes the bytes and yields what is to be done with them, so that it knows no disk, and so
  * that something else can be done between two steps of a long one.
  */
-import { RUN_FILE_SIZE_BYTES } from '../../limits.ts'
 import { u32 } from './format.ts'
 import type { Run, RunFile } from './manifest.ts'
 import { RunBuilder } from './run-builder.ts'
@@ -22,22 +21,29 @@ export type Steps = Generator<Step, Run>
 /** What a builder fills before it is drained: small enough to be written at once. */
 const DRAIN_SIZE_BYTES = 128 * 1024
 
+export interface OutputOptions {
+  readonly nextFileId: () => number
+  readonly fileSizeBytes: number
+}
+
 /** The files of one run: one ends when it is large, and between the table of values and the rest, which are merged apart. */
 export class RunOutput {
   readonly #nextFileId: () => number
+  readonly #fileSizeBytes: number
   readonly #files: RunFile[] = []
   #builder: RunBuilder | undefined
   #hasValues = false
 
-  constructor(nextFileId: () => number) {
+  constructor({ nextFileId, fileSizeBytes }: OutputOptions) {
     this.#nextFileId = nextFileId
+    this.#fileSizeBytes = fileSizeBytes
   }
 
   /** For a row of that table, or a block. */
   *builderFor(table: number): Generator<Step, RunBuilder> {
     const isValue = table === 0
     const builder = this.#builder
-    if (builder !== undefined && (builder.sizeBytes >= RUN_FILE_SIZE_BYTES || isValue !== this.#hasValues))
+    if (builder !== undefined && (builder.sizeBytes >= this.#fileSizeBytes || isValue !== this.#hasValues))
       yield* this.finish()
     this.#hasValues = isValue
     this.#builder ??= new RunBuilder(this.#nextFileId())
@@ -50,8 +56,8 @@ export class RunOutput {
 
   *finish(): Generator<Step, void> {
     const builder = this.#builder
-    if (builder === undefined) return
     this.#builder = undefined
+    if (builder === undefined || builder.sizeBytes === 0) return // all that it was made for was removed
     this.#files.push(builder.finish())
     yield { kind: 'finish', builder }
   }
@@ -68,8 +74,8 @@ export class RunOutput {
 }
 
 /** The run of one commit. */
-export function* buildRun(rows: Uint8Array, nextFileId: () => number): Steps {
-  const output = new RunOutput(nextFileId)
+export function* buildRun(rows: Uint8Array, options: OutputOptions): Steps {
+  const output = new RunOutput(options)
   for (let at = 0; at < rows.length;) {
     const keyStart = at + ROW_HEAD_BYTES
     const keyEnd = keyStart + u32(rows, at)

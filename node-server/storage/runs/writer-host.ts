@@ -1,7 +1,8 @@
 /** A writer behind messages: the same in a thread and, for the simulation, in the thread of the reader. */
 import { unreachable } from '../../../lib/assert.ts'
+import type { RunSizes } from '../../limits.ts'
 import type { Disk } from '../disk.ts'
-import { encodeManifest } from './manifest.ts'
+import { encodeManifest, type Manifest } from './manifest.ts'
 import { Writer } from './writer.ts'
 import { failureOf, type FromWriter, type ToWriter } from './writer-messages.ts'
 
@@ -13,13 +14,12 @@ export interface WriterHost {
 export function hostWriter(
   disk: Disk,
   directory: string,
+  sizes: RunSizes,
   giveWay: () => Promise<void>,
   send: (message: FromWriter) => void,
 ): WriterHost {
-  const opening = Writer.open(disk, directory, {
-    giveWay,
-    onInstalled: (manifest) => send({ kind: 'installed', manifest: encodeManifest(manifest) }),
-  })
+  const onInstalled = (manifest: Manifest): void => send({ kind: 'installed', manifest: encodeManifest(manifest) })
+  const opening = Writer.open(disk, directory, { giveWay, onInstalled }, sizes)
   opening.then(
     () => send({ kind: 'started' }),
     (error: unknown) => send({ kind: 'failed', id: undefined, failure: failureOf(error) }),

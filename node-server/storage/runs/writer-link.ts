@@ -1,5 +1,6 @@
 /** The reader's way to the writer: into a thread, or, where everything must happen in one seeded process, to the same thread. */
 import { Worker } from 'node:worker_threads'
+import { RUN_SIZES, type RunSizes } from '../../limits.ts'
 import type { Disk } from '../disk.ts'
 import { hostWriter } from './writer-host.ts'
 import { failureOf, type FromWriter, type ToWriter } from './writer-messages.ts'
@@ -32,9 +33,9 @@ export const threadWriter: StartWriter = (directory, hear) => {
   }
 }
 
-export function localWriter(disk: Disk): StartWriter {
+export function localWriter(disk: Disk, sizes: RunSizes = RUN_SIZES): StartWriter {
   return (directory, hear) => {
-    const host = hostWriter(disk, directory, () => Promise.resolve(), hear)
+    const host = hostWriter(disk, directory, sizes, () => Promise.resolve(), hear)
     return { send: (message) => host.receive(message), end: () => Promise.resolve() }
   }
 }

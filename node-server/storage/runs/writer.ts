@@ -2,13 +2,13 @@
  * The one that changes a store: commits as they come, and between them the steps of merges. It knows neither threads nor
  * messages; writer-host.ts puts it behind those.
  *
- *   - A commit goes before the next step of a merge, unless there are {@link MAX_RUNS} runs: then merging goes first.
+ *   - A commit goes before the next step of a merge, unless there are `maxRuns` runs: then merging goes first.
  *   - Merges are a stack: one of newer, smaller runs goes before the larger one beneath it, or runs would pile up meanwhile.
  *   - A file goes when the manifest in force does not name it and the reader has let go of it.
  *   - What fails before a manifest is written has changed nothing. When the manifest itself fails, nobody knows which one is
  *     in force ({@link StoreInDoubt}): both are whole, so a start may find either, but this writer takes nothing any more.
  */
-import { MAX_MERGES, MAX_RUNS, WRITER_RING_SIZE_BYTES } from '../../limits.ts'
+import type { RunSizes } from '../../limits.ts'
 import { StoreDamaged, StoreInDoubt } from '../../mvcc/backend.ts'
 import type { Disk } from '../disk.ts'
 import { BlockRing } from './block-ring.ts'
@@ -16,7 +16,7 @@ import { filesOf, removalsOf, type Manifest, type Run } from './manifest.ts'
 import { MergeJob } from './merge-job.ts'
 import { chooseMerge } from './policy.ts'
 import { StepRunner } from './step-runner.ts'
-import { buildRun } from './steps.ts'
+import { buildRun, type OutputOptions } from './steps.ts'
 import { prepareDirectory, runPath, writeManifest } from './store-directory.ts'
 
 export interface WriterPorts {
@@ -39,7 +39,8 @@ export class Writer {
   readonly #disk: Disk
   readonly #directory: string
   readonly #ports: WriterPorts
-  readonly #ring = new BlockRing(WRITER_RING_SIZE_BYTES)
+  readonly #sizes: RunSizes
+  readonly #ring: BlockRing
   #manifest: Manifest
   #nextFileId: number
   readonly #commits: CommitRequest[] = []
@@ -61,14 +62,16 @@ export class Writer {
   readonly #working: Promise<void>
 
   /** Alone in its directory, which it makes when it is missing. Throws {@link StoreDamaged}. */
-  static async open(disk: Disk, directory: string, ports: WriterPorts): Promise<Writer> {
-    return new Writer(disk, directory, ports, await prepareDirectory(disk, directory))
+  static async open(disk: Disk, directory: string, ports: WriterPorts, sizes: RunSizes): Promise<Writer> {
+    return new Writer(disk, directory, ports, sizes, await prepareDirectory(disk, directory))
   }
 
-  private constructor(disk: Disk, directory: string, ports: WriterPorts, manifest: Manifest) {
+  private constructor(disk: Disk, directory: string, ports: WriterPorts, sizes: RunSizes, manifest: Manifest) {
     this.#disk = disk
     this.#directory = directory
     this.#ports = ports
+    this.#sizes = sizes
+    this.#ring = new BlockRing(sizes.writerRingSizeBytes)
     this.#manifest = manifest
     this.#nextFileId = manifest.nextFileId
     this.#openedNumber = manifest.number
@@ -141,7 +144,7 @@ export class Writer {
   }
 
   #takesCommit(): boolean {
-    return this.#isClosing || this.#isMergingOff || this.#manifest.runs.length < MAX_RUNS
+    return this.#isClosing || this.#isMergingOff || this.#manifest.runs.length < this.#sizes.maxRuns
   }
 
   #refuseAll(failure: Error): boolean {
@@ -152,11 +155,7 @@ export class Writer {
 
   async #commit({ rows, resolve, reject }: CommitRequest): Promise<void> {
     try {
-      const run = await new StepRunner(
-        this.#disk,
-        this.#directory,
-        buildRun(rows, () => this.#nextFileId++),
-      ).finish()
+      const run = await new StepRunner(this.#disk, this.#directory, buildRun(rows, this.#output())).finish()
       if (run.length > 0) await this.#install([run, ...this.#manifest.runs])
       this.#isMergingOff = false
       resolve()
@@ -164,6 +163,10 @@ export class Writer {
       this.#failure = asError(error)
       reject(error)
     }
+  }
+
+  #output(): OutputOptions {
+    return { nextFileId: () => this.#nextFileId++, fileSizeBytes: this.#sizes.fileSizeBytes }
   }
 
   async #install(runs: readonly Run[]): Promise<void> {
@@ -203,17 +206,17 @@ export class Writer {
       for (const { resolve } of asked) resolve()
       return true
     }
-    if (this.#isMergingOff || this.#merges.length === MAX_MERGES) return false
-    const choice = chooseMerge(free, free.length === runs.length)
+    if (this.#isMergingOff || this.#merges.length === this.#sizes.maxMerges) return false
+    const choice = chooseMerge(free, free.length === runs.length, this.#sizes)
     return choice !== undefined && this.#openMerge(free.slice(choice.from, choice.to), [])
   }
 
   async #openMerge(runs: readonly Run[], asked: readonly Request[]): Promise<boolean> {
     this.#served.push(...asked)
     const isBottom = runs.at(-1) === this.#manifest.runs.at(-1)
-    const options = { isBottom, nextFileId: () => this.#nextFileId++ }
+    const options = { ...this.#sizes, ...this.#output(), isBottom, ring: this.#ring }
     try {
-      this.#merges.push(await MergeJob.start(this.#disk, this.#directory, this.#ring, runs, options))
+      this.#merges.push(await MergeJob.start(this.#disk, this.#directory, runs, options))
     } catch (error) {
       this.#failMerge(error)
     }
