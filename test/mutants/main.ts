@@ -7,6 +7,7 @@ import { TORTURE_MUTANTS } from '../torture/planted.ts'
 import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
 import { runMutant, type Mutant } from './plant.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
+import { RUNS_MUTANTS } from './runs-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
 
 const TIMEOUT_MS = 600_000
@@ -27,13 +28,15 @@ const program = join(import.meta.dirname, '..', 'simulation', 'reconfiguration-h
 const reconfiguration = RECONFIGURATION_MUTANTS.map((mutant): Planting => ({ mutant, program, args: [] }))
 const catchUpHunt = join(import.meta.dirname, '..', 'simulation', 'catch-up-hunt.ts')
 const catchUp = CATCH_UP_MUTANTS.map((mutant): Planting => ({ mutant, program: catchUpHunt, args: [] }))
+const runsHunt = join(import.meta.dirname, 'runs-hunt.ts')
+const runs = RUNS_MUTANTS.map((mutant): Planting => ({ mutant, program: runsHunt, args: [] }))
 const operator = OPERATOR_MUTANTS.map((mutant): Planting => ({
   mutant,
   program: hunt('operator-simulation'),
   args: ['1', values.seeds],
 }))
 const torture = TORTURE_MUTANTS.map((mutant): Planting => ({ mutant, program: hunt('torture'), args: [] }))
-const waiting = [...store, ...reconfiguration, ...catchUp, ...operator, ...torture].filter(
+const waiting = [...store, ...reconfiguration, ...catchUp, ...runs, ...operator, ...torture].filter(
   ({ mutant: { name, file } }) => `${name} ${file}`.includes(values.only),
 )
 const all = waiting.length

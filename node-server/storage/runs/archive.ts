@@ -23,7 +23,7 @@ const FORMAT = 1
 const HEAD_BYTES = MAGIC.length + 4 + 4
 /** A longer manifest is none: it would be that of some terabytes. */
 const MAX_MANIFEST_BYTES = 256 * 1024 * 1024
-const VERIFY_RING_BYTES = 1024 * 1024
+const VERIFY_RING_BYTES = 256 * 1024
 
 export interface Archive {
   readonly sizeBytes: number

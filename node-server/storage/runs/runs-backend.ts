@@ -77,8 +77,8 @@ export class RunsBackend {
   }
 
   /** For one that nobody writes to. Rejects when there is none. */
-  static async openReadOnly(disk: Disk, directory: string): Promise<RunsBackend> {
-    const backend = new RunsBackend(disk, directory, RUN_SIZES)
+  static async openReadOnly(disk: Disk, directory: string, sizes: RunSizes = RUN_SIZES): Promise<RunsBackend> {
+    const backend = new RunsBackend(disk, directory, sizes)
     await backend.#openNewest()
     return backend
   }
@@ -235,6 +235,11 @@ export class RunsBackend {
     const files = this.#store.manifest.runs.flat()
     const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     return { totalBytes, inUseBytes: Math.floor(totalBytes * liveShare(this.#store.manifest.runs)) }
+  }
+
+  /** What a read may have to look through. */
+  get runCount(): number {
+    return this.#store.runs.length
   }
 
   async pin(): Promise<PinnedStore> {
