@@ -12,7 +12,7 @@ import { COMMIT_WRITES } from '../node-server/mvcc/committer.ts'
 import { range } from '../node-server/mvcc/range.ts'
 import { Store } from '../node-server/mvcc/store.ts'
 import { CompactionRequest, PutRequest, type RangeRequest } from '../node-server/proto/generated/etcd/rpc.ts'
-import { LmdbBackend } from '../node-server/storage/backend.ts'
+import { realVolume } from '../node-server/storage/volume.ts'
 
 const KEYS = Number(process.argv[2] ?? 200_000)
 const VALUE = Buffer.alloc(256, 'v')
@@ -142,7 +142,7 @@ async function compact(store: Store): Promise<void> {
 
 const directory = mkdtempSync(join(tmpdir(), 'raftkv-bench-'))
 try {
-  const store = new Store(new LmdbBackend(join(directory, 'store.lmdb')))
+  const store = new Store(realVolume.stores.open(join(directory, 'store')))
   await put(store, 'put of new keys', (position) => (position * 7919) % KEYS)
   await put(store, 'put of keys that are there', (position) => (position * 104_729) % KEYS)
   reads(store)

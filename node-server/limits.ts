@@ -37,6 +37,10 @@ export const MAX_WAITERS = 32_768
 
 /** At once, to all peers together: each is a copy of the store. Two, so that a slow one does not hold up another. */
 export const MAX_OUTGOING_SNAPSHOTS = 2
+/** The same for clients that save one: each takes as much disk as the store, for as long as its reader wants. */
+export const MAX_CLIENT_SNAPSHOTS = 4
+/** Of one store, for peers and clients together. */
+export const MAX_PINNED_STORES = MAX_OUTGOING_SNAPSHOTS + MAX_CLIENT_SNAPSHOTS
 /** A store is read, sent and received in pieces of at most this: what one stream holds in memory at once. */
 export const SNAPSHOT_PIECE_SIZE_BYTES = 256 * KIB
 
@@ -137,6 +141,7 @@ export function checkFlow(flow: FlowLimits, maxRequestSizeBytes: number): void {
 
 checkFlow(FLOW, MAX_REQUEST_SIZE_BYTES)
 assert(FRAME_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES / 2, 'frames are made smaller than they may be')
+assert(SNAPSHOT_PIECE_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'a piece of a snapshot fits a frame')
 assert(MAX_PEER_ANSWER_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'an answer fits a frame')
 assert(4 * RUN_SIZES.smallFileSizeBytes <= RUN_SIZES.fileSizeBytes, 'files that were joined are not joined again')
 assert(

@@ -22,14 +22,14 @@ function alarmFacts(alarms: Alarms): readonly AlarmFacts[] {
 /** Undefined while there is no member. */
 export function memberFacts({ running }: Lifecycle, hub: WatchHub | undefined): MetricsFacts | undefined {
   if (running === undefined) return undefined
-  const { node, transport } = running
-  const peers = node.members().filter(({ id }) => id !== node.memberId)
+  const { replica, transport } = running
+  const peers = replica.members().filter(({ id }) => id !== replica.memberId)
   return {
-    pendingProposals: node.pendingProposals,
-    quotaBytes: node.quota.limitBytes,
-    isDefragmenting: node.files.isDefragmenting,
-    alarms: alarmFacts(node.store.alarms),
-    dbSizeInUseBytes: node.store.size().inUseBytes,
+    pendingProposals: replica.pendingProposals,
+    quotaBytes: replica.quota.limitBytes,
+    isDefragmenting: replica.files.isDefragmenting,
+    alarms: alarmFacts(replica.store.alarms),
+    dbSizeInUseBytes: replica.store.size().inUseBytes,
     watch: hub?.counts,
     peers: peers.map(({ id }) => {
       const { sentBytes, receivedBytes, sendFailures, roundTripMs } = transport.stats(id)

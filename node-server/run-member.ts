@@ -14,7 +14,8 @@ import { err, ok, type Result } from '../lib/result.ts'
 import { adminApp } from './api/admin/admin-app.ts'
 import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
 import { ClientServer } from './client-server.ts'
-import { parseConfig, type Config } from './config/config.ts'
+import type { Config } from './config/config.ts'
+import { parseConfig } from './config/parse.ts'
 import { FLOW } from './limits.ts'
 import { listenHttp } from './listen/http-listener.ts'
 import type { RequestHandler } from './listen/http1.ts'
@@ -25,7 +26,7 @@ import { removedReason } from './node/lifecycle/open.ts'
 import type { NodePort } from './node/ports.ts'
 import { permissionWarning } from './start-checks.ts'
 import { planStart } from './static-start.ts'
-import { memberPaths, readIdentity } from './storage/data-directory.ts'
+import { readIdentity } from './storage/data-directory.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
 import { UNSAFE_NO_FSYNC, withoutSync } from './storage/unsynced-disk.ts'
 import type { Volume } from './storage/volume.ts'
@@ -86,7 +87,6 @@ class Program {
             log,
             clusterId,
             memberId,
-            snapshotDirectory: memberPaths(config.dataDir).snapshots,
             clock,
           },
           handlers,

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { test, type TestContext } from 'node:test'
 import { ClusterId, MemberId } from '../lib/ids.ts'
 import { systemClock } from '../lib/system-clock.ts'
@@ -29,14 +28,13 @@ async function memberThatKnows(t: TestContext, peerURLs: readonly string[]): Pro
   })
   const ids = { clusterId: ClusterId(0xc1n), memberId: MemberId(1n) }
   const transport = await Transport.listen(
-    { listenUrls: [url], ...ids, snapshotDirectory: tmpdir(), clock: systemClock },
+    { listenUrls: [url], ...ids, clock: systemClock },
     {
       onMessages: () => undefined,
       onSnapshot: async () => undefined,
       onRequest: async () => encodeJson({ kind: 'members', answer: { clusterId: 'c1', members } }),
       onUnreachable: () => undefined,
       onRefused: () => undefined,
-      onSnapshotSent: () => undefined,
       isRemoved: () => false,
     },
   )

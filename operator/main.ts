@@ -180,7 +180,7 @@ function createOperator(config: Config, load: ConfigLoader, root: Logger): Opera
     logFields: (key) => ({ RaftCluster: parseKey(key) }),
     newId: randomUUID,
     observer: metrics.controller,
-    onFatal: (error) => die(logger, error, 'a bug: state can no longer be trusted'),
+    onBug: () => metrics.bug(),
     maxConcurrent: config.maxConcurrentReconciles,
     reconcileTimeoutMs: config.reconcileTimeoutMs,
     resyncPeriodMs: config.resyncPeriodMs,

@@ -33,6 +33,8 @@ export interface OperatorMetrics {
   readonly registry: Registry
   readonly controller: ControllerObserver
   readonly request: RequestObserver
+  /** A reconcile threw. */
+  bug(): void
   reflector(kind: string): ReflectorObserver
 }
 
@@ -51,6 +53,7 @@ export function createMetrics(source: MetricsSource): OperatorMetrics {
   return {
     registry,
     controller: controllerObserver(registry, source),
+    bug: bugCounter(registry),
     request: (code, method, host) => requests.inc({ code, method, host }),
     reflector: reflectorObservers(registry, source.clock),
   }
@@ -80,6 +83,17 @@ function controllerObserver(registry: Registry, source: MetricsSource): Controll
       worked.observe(queueLabels, workedMs / 1000)
     },
   }
+}
+
+function bugCounter(registry: Registry): () => void {
+  const bugs = new Counter({
+    name: 'controller_runtime_reconcile_panics_total',
+    help: 'Reconciles that a bug ended.',
+    labelNames: ['controller'],
+    registers: [registry],
+  })
+  bugs.inc({ controller: CONTROLLER }, 0)
+  return () => bugs.inc({ controller: CONTROLLER })
 }
 
 function registerQueue(registry: Registry, source: MetricsSource): void {

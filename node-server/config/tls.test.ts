@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { err, ok } from '../../lib/result.ts'
-import { parseConfig, type Parsed } from './config.ts'
+import { parseConfig, type Parsed } from './parse.ts'
 
 const parse = (...args: readonly string[]): Parsed => parseConfig(args, {}, () => err('no files'))
 

@@ -7,20 +7,15 @@
  *
  * The set is tiny (two types for each member) and is asked with every entry, so the store keeps it in memory beside the table.
  */
-import { EMPTY_BYTES, MalformedBytes } from '../../lib/bytes.ts'
-import { ok } from '../../lib/result.ts'
+import { MalformedBytes } from '../../lib/bytes.ts'
 import {
-  AlarmRequest_AlarmAction as Action,
   AlarmType,
   type AlarmMember,
-  type AlarmRequest,
   type PutRequest,
   type RequestOp,
   type TxnRequest,
 } from '../proto/generated/etcd/rpc.ts'
 import type { StoreError } from './errors.ts'
-import type { ApplyResult } from './results.ts'
-import type { Store } from './store.ts'
 import type { WriteBuffer } from './write-buffer.ts'
 
 export interface Alarms {
@@ -28,26 +23,27 @@ export interface Alarms {
   readonly corrupt: ReadonlySet<bigint>
 }
 
-interface AlarmSets extends Alarms {
+/** Changed by `apply-alarm.ts` only. */
+export interface AlarmSets extends Alarms {
   readonly noSpace: Set<bigint>
   readonly corrupt: Set<bigint>
 }
 
 const FIRST_KEY = Buffer.of(0)
-const KEY_SIZE_BYTES = 9
+export const ALARM_KEY_SIZE_BYTES = 9
 
 /** All that the table holds. Throws `MalformedBytes`. */
 export function readAlarms(buffer: WriteBuffer): AlarmSets {
   const alarms = { noSpace: new Set<bigint>(), corrupt: new Set<bigint>() }
   for (const { key } of buffer.scan('alarms', FIRST_KEY, undefined)) {
-    if (key.length !== KEY_SIZE_BYTES) throw new MalformedBytes(`an alarm's key of ${key.length} bytes`)
+    if (key.length !== ALARM_KEY_SIZE_BYTES) throw new MalformedBytes(`an alarm's key of ${key.length} bytes`)
     const bytes = Buffer.from(key)
     setOf(alarms, bytes.readUInt8(8))?.add(bytes.readBigUInt64BE(0))
   }
   return alarms
 }
 
-function setOf(alarms: AlarmSets, type: number): Set<bigint> | undefined {
+export function setOf(alarms: AlarmSets, type: number): Set<bigint> | undefined {
   if (type === AlarmType.NOSPACE) return alarms.noSpace
   return type === AlarmType.CORRUPT ? alarms.corrupt : undefined
 }
@@ -57,36 +53,6 @@ export function listAlarms(alarms: Alarms, type: AlarmType = AlarmType.NONE): Al
   const of = (ids: ReadonlySet<bigint>, alarm: AlarmType): AlarmMember[] =>
     type === AlarmType.NONE || type === alarm ? [...ids].map((memberID) => ({ memberID, alarm })) : []
   return [...of(alarms.noSpace, AlarmType.NOSPACE), ...of(alarms.corrupt, AlarmType.CORRUPT)]
-}
-
-/**
- * etcd's answers: GET lists; ACTIVATE names the alarm, whether it was raised before or not; DEACTIVATE names it only when
- * it was. Types and actions that this version does not know change nothing.
- */
-export function applyAlarm(store: Store, request: AlarmRequest): ApplyResult {
-  const { action, memberID, alarm } = request
-  const named = { memberID: BigInt.asUintN(64, memberID), alarm }
-  const answer = (alarms: AlarmMember[]): ApplyResult => ok({ kind: 'alarm', revision: store.revision, alarms })
-  if (action === Action.GET) return answer(listAlarms(store.alarms, alarm))
-  const raised = setOf(store.alarms, alarm)
-  if (raised === undefined) return answer([])
-  const wasRaised = raised.has(named.memberID)
-  if (action === Action.ACTIVATE) {
-    raised.add(named.memberID)
-    if (!wasRaised) store.buffer.put('alarms', alarmKey(named), EMPTY_BYTES)
-    return answer([named])
-  }
-  if (action !== Action.DEACTIVATE || !wasRaised) return answer([])
-  raised.delete(named.memberID)
-  store.buffer.remove('alarms', alarmKey(named))
-  return answer([named])
-}
-
-function alarmKey({ memberID, alarm }: AlarmMember): Buffer {
-  const key = Buffer.allocUnsafe(KEY_SIZE_BYTES)
-  key.writeBigUInt64BE(memberID, 0)
-  key.writeUInt8(alarm, 8)
-  return key
 }
 
 /** Commands that a cluster with a CORRUPT alarm does not take; leases count, their revocation deletes keys. */

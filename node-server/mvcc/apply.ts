@@ -13,7 +13,8 @@ import {
   PutRequest,
   TxnRequest,
 } from '../proto/generated/etcd/rpc.ts'
-import { applyAlarm, refuseByAlarm, refuseTxnByAlarm } from './alarms.ts'
+import { refuseByAlarm, refuseTxnByAlarm } from './alarms.ts'
+import { applyAlarm } from './apply-alarm.ts'
 import { beginChange, deleteKeys, endChange, putKey, revokeLease } from './change.ts'
 import type { StoreCommand } from './command.ts'
 import { compact } from './compaction.ts'

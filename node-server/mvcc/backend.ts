@@ -4,8 +4,10 @@
  * A backend may lag behind the Raft log and is replayed forward from it; it is never half of a commit. The store keeps
  * what is applied and not yet committed in its write buffer, so a backend is only ever read at its last commit.
  * Implemented by `storage/backend.ts` (LMDB) and by `memory-backend.ts`; both pass `testing/backend-conformance.ts`.
+ *
+ * What a database makes of its disk is its own: a store is a path, at which there is a file or a directory that only
+ * `storage/` looks into. Whoever has it may rename it and remove it as a whole while nobody has it open, and no more.
  */
-
 import type { Meta } from './meta.ts'
 
 /**
@@ -39,7 +41,10 @@ export const TABLES = [
 
 export type Table = (typeof TABLES)[number]
 
-/** The longest key of any table: what LMDB takes with 4 KiB pages. */
+/**
+ * The longest key of any table: what LMDB takes with 4 KiB pages. It is no property of a backend: what a key may be is
+ * decided before a write is proposed, and every member must be able to apply it, whatever its database is.
+ */
 export const MAX_TABLE_KEY_SIZE_BYTES = 1978
 
 export interface TableEntry {
@@ -62,23 +67,26 @@ export interface ScanOptions {
 }
 
 export interface BackendSize {
-  /** Of the file. */
+  /** On the disk. */
   readonly totalBytes: number
-  /** What a compacted copy of it would take, about. */
+  /** What it would take without the space that is free, about. */
   readonly inUseBytes: number
 }
 
-/** The state of one commit, which nothing changes any more: neither commits, nor that the store is closed or removed. */
+/**
+ * The state of one commit, which nothing changes any more: neither commits, nor that the store is closed or removed. What it
+ * holds on the disk has no name there, but is held open: it ends with the process, and is in nobody's way.
+ */
 export interface PinnedStore {
   readonly meta: Meta
   /** Of all that {@link read} gives: a multiple of {@link SNAPSHOT_UNIT_SIZE_BYTES}. */
   readonly sizeBytes: number
   /**
    * The store as a stream, from its beginning at each call, in pieces of at most `SNAPSHOT_PIECE_SIZE_BYTES`. A database of
-   * the same kind makes a store of it again (`Volume.receive`).
+   * the same kind makes a store of it again (`StoreEngine.receive`).
    */
   read(): AsyncIterable<Uint8Array>
-  /** Gives back what it holds on the disk. What the process does not release, its end does. */
+  /** Gives back what it holds on the disk. */
   release(): Promise<void>
 }
 
@@ -106,7 +114,8 @@ export class StoreInDoubt extends Error {
 
 /**
  * Keys are not empty and at most {@link MAX_TABLE_KEY_SIZE_BYTES} long, ordered byte by byte. Bytes that are returned
- * belong to the caller; bytes that are handed in must not change until their commit has resolved.
+ * belong to the caller; bytes that are handed in must not change until their commit has resolved. Every read and every
+ * commit may throw {@link StoreDamaged}.
  */
 export interface Backend {
   get(table: Table, key: Uint8Array): Uint8Array | undefined
@@ -119,23 +128,21 @@ export interface Backend {
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number
   /**
    * All of it or nothing, in one transaction; resolves once it is durable and visible. One at a time. Where two writes
-   * name the same key the later one counts. A rejection means that the disk failed: the process must not go on.
+   * name the same key the later one counts. A rejection other than {@link StoreDamaged} means that the disk failed: the
+   * process must not go on.
    */
   commit(writes: readonly Write[]): Promise<void>
   size(): BackendSize
   /**
-   * Writes a copy of one commit to a new file, and resolves once that is durable. Commits may go on meanwhile: which of
-   * them the copy has is told by the meta table in it, read by `readSnapshotMeta` of the same module.
+   * Holds the last commit, or one that is under way, while later ones go on. May take as long as a copy of the store, and
+   * as much disk, until it is released. Rejects when there is no room for it; nothing has changed then.
    */
-  writeSnapshot(path: string): Promise<void>
+  pin(): Promise<PinnedStore>
   /**
-   * Gives free pages back: goes on in a compacted copy of the last commit. Commits wait meanwhile, reads do not. The copy
-   * grows at `temporaryPath`, where nothing may be; once it is durable and has been read it goes to the path that `takePath`
-   * then gives, or stays unused when that gives none. The file before is the caller's to remove: a process that starts opens
-   * the new one. A rejection leaves everything as it was, but maybe something at `temporaryPath`; when a path was taken, it
-   * is not known which file a start would open, and the process must not go on.
+   * Gives the space back that is free. Reads go on, commits may wait. A rejection leaves everything as it was, but for
+   * {@link StoreInDoubt}, after which no commit is taken either. When the store is closed meanwhile it need not be done.
    */
-  defragment(temporaryPath: string, takePath: () => string | undefined): Promise<void>
-  /** Once what is under way is through: a defragmentation, copies. */
+  defragment(): Promise<void>
+  /** Once what is under way is through: a defragmentation, a pin that is being made. */
   close(): Promise<void>
 }

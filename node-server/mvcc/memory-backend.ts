@@ -1,38 +1,38 @@
 /** A backend without a disk, for the simulation and for tests: what was committed lives as long as the object. */
 import sortedBtree from 'sorted-btree'
 import { assert } from '../../lib/assert.ts'
+import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
 import {
   MAX_TABLE_KEY_SIZE_BYTES,
+  SNAPSHOT_UNIT_SIZE_BYTES,
   TABLES,
   type Backend,
   type BackendSize,
+  type PinnedStore,
   type ScanOptions,
   type Table,
   type TableEntry,
   type Write,
 } from './backend.ts'
 import { bytesOfText, textOfBytes } from './byte-text.ts'
+import { readMeta } from './meta.ts'
 
 type Tree = InstanceType<typeof sortedBtree.default<string, Uint8Array>>
 
-/** Where snapshots go: what a file system is to the LMDB backend. */
-export type MemoryFiles = Map<string, MemoryBackend>
+const PIECE_SIZE_BYTES = 64 * 1024
 
 export interface MemoryOptions {
-  readonly files?: MemoryFiles
   /** How long a commit takes; a rejection is a disk that failed. */
   readonly beforeCommit?: () => Promise<void>
 }
 
 export class MemoryBackend implements Backend {
   readonly #tables: Map<Table, Tree>
-  readonly #files: MemoryFiles
   readonly #beforeCommit: () => Promise<void>
   #isCommitting = false
   #isClosed = false
 
   constructor(options: MemoryOptions = {}, tables?: ReadonlyMap<Table, Tree>) {
-    this.#files = options.files ?? new Map()
     this.#beforeCommit = options.beforeCommit ?? (() => Promise.resolve())
     this.#tables = new Map(TABLES.map((table) => [table, tables?.get(table)?.clone() ?? newTree()]))
   }
@@ -85,19 +85,44 @@ export class MemoryBackend implements Backend {
     return { totalBytes, inUseBytes: totalBytes }
   }
 
-  async writeSnapshot(path: string): Promise<void> {
+  async pin(): Promise<PinnedStore> {
     await Promise.resolve()
-    this.#files.set(path, this.copy())
+    const bytes = this.#encode()
+    const read = async function* (): AsyncIterable<Uint8Array> {
+      for (let at = 0; at < bytes.length; at += PIECE_SIZE_BYTES) yield bytes.subarray(at, at + PIECE_SIZE_BYTES)
+    }
+    return { meta: readMeta(this), sizeBytes: bytes.length, read, release: () => Promise.resolve() }
   }
 
-  /** There are no pages to give back. */
+  /** A stream of {@link pin} as a store. */
+  static async receive(pieces: AsyncIterable<Uint8Array>): Promise<MemoryBackend> {
+    const reader = new ByteReader(Buffer.concat(await Array.fromAsync(pieces)))
+    const backend = new MemoryBackend()
+    for (const table of TABLES) {
+      const tree = backend.#table(table)
+      for (let left = reader.u53(); left > 0; left--) tree.set(textOfBytes(reader.bytes()), Buffer.from(reader.bytes()))
+    }
+    return backend
+  }
+
+  /** Of each table how many entries it has, then those; zeros at the end. */
+  #encode(): Buffer {
+    const writer = new ByteWriter()
+    for (const table of TABLES) {
+      writer.u53(this.#table(table).size)
+      for (const [key, value] of this.#table(table).entries()) writer.bytes(bytesOfText(key)).bytes(value)
+    }
+    return writer.raw(Buffer.alloc(-writer.lengthBytes & (SNAPSHOT_UNIT_SIZE_BYTES - 1))).finish()
+  }
+
+  /** There is no space to give back. */
   async defragment(): Promise<void> {
     await Promise.resolve()
   }
 
   /** As it is now; both go on on their own, and share what neither changes. */
   copy(): MemoryBackend {
-    return new MemoryBackend({ files: this.#files }, this.#tables)
+    return new MemoryBackend({}, this.#tables)
   }
 
   async close(): Promise<void> {

@@ -12,7 +12,7 @@
 import { assert } from '../../lib/assert.ts'
 import type { LogIndex, Revision, Term } from '../../lib/ids.ts'
 import type { Backend, BackendSize } from './backend.ts'
-import { readAlarms } from './alarms.ts'
+import { readAlarms, type AlarmSets } from './alarms.ts'
 import { encodeMeta, META_KEY, readMeta, type Meta } from './meta.ts'
 import { WriteBuffer } from './write-buffer.ts'
 
@@ -31,8 +31,8 @@ export class Store {
   readonly backend: Backend
   /** All reads and writes of tables; written only by this folder's functions. */
   readonly buffer: WriteBuffer
-  /** What the table `alarms` holds; changed by `alarms.ts` only. */
-  readonly alarms: ReturnType<typeof readAlarms>
+  /** What the table `alarms` holds; changed by `apply-alarm.ts` only. */
+  readonly alarms: AlarmSets
   /** Changed in place: it changes with every entry. */
   readonly #meta: Mutable<Meta>
   #committedIndex: LogIndex

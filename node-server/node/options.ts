@@ -1,7 +1,6 @@
 /** How a member runs; main fills it from the flags. */
 import type { Clock } from '../../lib/clock.ts'
 import type { FlowLimits } from '../limits.ts'
-import type { AutoCompaction } from './maintenance/auto-compaction.ts'
 import type { NodeObserver } from './observer.ts'
 
 export interface NodeLog {
@@ -9,6 +8,11 @@ export interface NodeLog {
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
 }
+
+/** `maintenance/auto-compaction.ts` says what each does. */
+export type AutoCompaction =
+  | { readonly mode: 'periodic'; readonly retentionMs: number }
+  | { readonly mode: 'revision'; readonly retentionRevisions: number }
 
 /** What a member does for its store without being asked. */
 export interface MaintenanceOptions {

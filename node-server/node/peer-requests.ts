@@ -13,10 +13,8 @@ import {
   type LeaderTransferResult,
 } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
-import type { HashedKeyValues } from './maintenance/hasher.ts'
 import { MAX_OPERATION_ID_SIZE_BYTES } from '../mvcc/command.ts'
-import { changeJson, transferJson } from './membership/operation-results.ts'
-import type { NodeProblem } from './ports.ts'
+import type { HashedKeyValues, NodeProblem } from './ports.ts'
 
 export type PeerRequest =
   | {
@@ -69,7 +67,8 @@ export interface HashQuestion {
   readonly revision: number
 }
 
-export interface WireRefusal {
+/** What the leader says no with: the admin API's error, and the same in the etcd API's terms. */
+export interface Refusal {
   readonly error: AdminError
   readonly problem: NodeProblem
 }
@@ -80,8 +79,8 @@ export interface MembersAnswer {
 }
 
 export type PeerAnswer =
-  | { readonly kind: 'change'; readonly result: Result<AdminChange, WireRefusal> }
-  | { readonly kind: 'transfer-leader'; readonly result: Result<LeaderTransferResult, WireRefusal> }
+  | { readonly kind: 'change'; readonly result: Result<AdminChange, Refusal> }
+  | { readonly kind: 'transfer-leader'; readonly result: Result<LeaderTransferResult, Refusal> }
   | { readonly kind: 'members'; readonly answer: MembersAnswer }
   | { readonly kind: 'hash-kv'; /** The error: why there is none. */ readonly result: Result<HashedKeyValues, string> }
   | LeaseAnswer
@@ -118,6 +117,20 @@ const requestJson: z.ZodType<PeerRequest> = z.discriminatedUnion('kind', [
   z.object({ kind: z.enum(['lease-renew', 'lease-time-to-live']), leaseId: z.string().regex(/^-?\d{1,19}$/) }),
 ])
 
+/** Also the form in which the store keeps the first results of operations. */
+export const changeJson: z.ZodType<AdminChange> = z.object({
+  operationId: z.string(),
+  memberId: id,
+  clusterId: id,
+  configIndex: index,
+})
+
+export const transferJson: z.ZodType<LeaderTransferResult> = z.object({
+  operationId: z.string(),
+  leader: id,
+  term: index,
+})
+
 /** Every problem there is: the compiler asks for those that are new. */
 const PROBLEMS: Readonly<Record<NodeProblem, true>> = {
   'no-leader': true,
@@ -148,7 +161,7 @@ const PROBLEMS: Readonly<Record<NodeProblem, true>> = {
 const isProblem = (text: string): text is NodeProblem => Object.hasOwn(PROBLEMS, text)
 const isErrorCode = (text: string): text is AdminErrorCode => Object.hasOwn(ADMIN_STATUS_CODES, text)
 
-const refusal: z.ZodType<WireRefusal> = z.object({
+const refusal: z.ZodType<Refusal> = z.object({
   // What a newer leader says in words of its own is refused all the same, and why stands in the message.
   problem: z.string().transform((text): NodeProblem => (isProblem(text) ? text : 'timeout')),
   error: z.object({
@@ -159,7 +172,7 @@ const refusal: z.ZodType<WireRefusal> = z.object({
   }),
 })
 
-function resultOf<Value>(value: z.ZodType<Value>): z.ZodType<Result<Value, WireRefusal>> {
+function resultOf<Value>(value: z.ZodType<Value>): z.ZodType<Result<Value, Refusal>> {
   return z.discriminatedUnion('ok', [
     z.object({ ok: z.literal(true), value }),
     z.object({ ok: z.literal(false), error: refusal }),

@@ -2,10 +2,11 @@
 import type { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
+import type { PinnedStore } from '../mvcc/backend.ts'
 import type { CommandKind } from '../mvcc/command.ts'
+import type { StoreError } from '../mvcc/errors.ts'
+import type { KeyValueHash } from '../mvcc/hash-kv.ts'
 import type { Store } from '../mvcc/store.ts'
-import type { HashedKeyValues, HashProblem } from './maintenance/hasher.ts'
-import type { StoreCopy } from './maintenance/store-copy.ts'
 
 /** Why a request did not get its answer. The API's error table gives each its gRPC code and etcd's text. */
 export type NodeProblem =
@@ -77,6 +78,13 @@ export interface LeaseTimeToLive {
   readonly keys: readonly Uint8Array[]
 }
 
+export interface HashedKeyValues extends KeyValueHash {
+  /** Of the store when the pass was through. */
+  readonly currentRevision: number
+}
+
+export type HashProblem = NodeProblem | StoreError['kind']
+
 /** Who waits for an answer. Its signal is made when it is asked for. */
 export interface Caller {
   readonly signal: AbortSignal
@@ -107,10 +115,10 @@ export interface NodePort {
   hashKeyValues(revision: number): Promise<Result<HashedKeyValues, HashProblem>>
   /** Of all tables; comparable only between members that stand still. */
   hashTables(): Promise<Result<number, HashProblem>>
-  /** Gives back free pages of this member's file. Rejects when the disk failed; the store is as before then. */
+  /** Gives back free space of this member's store. Rejects when the disk failed; the store is as before then. */
   defragment(): Promise<void>
-  /** This member's file with everything that is applied now; the caller closes it. Rejects when it cannot be written. */
-  copyStore(): Promise<Result<StoreCopy, NodeProblem>>
+  /** This member's store with everything that is applied now; the caller releases it. Rejects when it cannot be written. */
+  pinStore(): Promise<Result<PinnedStore, NodeProblem>>
   /** What a shorter lease is made, in seconds. */
   readonly minLeaseTtlSeconds: number
   /** For a grant without an ID: positive, unlike any other of this cluster. */

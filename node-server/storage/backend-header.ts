@@ -29,14 +29,19 @@ export class NotAStore extends Error {
   override readonly name = 'NotAStore'
 }
 
+/** A file that is missing or empty becomes a new store when it is opened to be written. */
+export function isNew(path: string): boolean {
+  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0
+}
+
 /**
- * Passes a file that is missing or empty: it becomes a new store. `isCopy`: a file that was written in one go, and so ends
- * with its last page; one that was written to may end before pages that it does not use. What the library would read
- * behind a file's end the kernel answers with SIGBUS. Throws {@link NotAStore}.
+ * `isCopy`: a file that was written in one go, and so ends with its last page; one that was written to may end before pages
+ * that it does not use. What the library would read behind a file's end the kernel answers with SIGBUS. Throws
+ * {@link NotAStore}.
  */
 export function checkHeader(path: string, isCopy = false): void {
-  const sizeBytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-  if (sizeBytes === 0) return
+  if (isNew(path)) throw new NotAStore(`${path} is empty`)
+  const sizeBytes = statSync(path).size
   const file = openSync(path, 'r')
   try {
     const first = readState(path, file, 0)

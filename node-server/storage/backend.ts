@@ -1,253 +1,248 @@
 /**
- * The store's tables in LMDB. The WAL is the truth and LMDB may lag behind it, but it is never damaged: every commit is
- * one transaction with a full sync before it becomes the current one. So no option that trades that away is used:
- *   - overlappingSync is off: with it, a commit is visible before it is on the disk;
- *   - no noSync, noMetaSync, useWritemap, mapAsync.
- * With overlappingSync off the library's writer thread begins its transaction without MDB_NOSYNC, and a batch's promise
- * resolves after `mdb_txn_commit` has returned, which syncs the data pages and then the meta page.
+ * A store in LMDB: a directory (lmdb-directory.ts) with one file (lmdb-file.ts), and which file that is. As a stream it is
+ * the file of a compacted copy.
  *
- * Encoding a batch costs the calling thread about a microsecond a write; pages are written and synced in a thread of the
- * library. Files: `path` and, beside it, `path`-lock with the reader table, worthless once nobody has it open.
- *
- * What the library does wrong with free pages is ruled out in free-pages.ts.
+ * A defragmentation goes on in a compacted copy. Who names it is this object alone, which is also the only one that uses
+ * the directory: the copy gets the next count in one synchronous piece with opening it, so that no commit comes between,
+ * and a process that starts opens the same file as this one, whenever it ends.
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
-import { open as openFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { open, type Database, type RootDatabase } from 'lmdb'
+import { renameSync } from 'node:fs'
+import * as fs from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, resolve } from 'node:path'
 import { assert } from '../../lib/assert.ts'
+import { SNAPSHOT_PIECE_SIZE_BYTES } from '../limits.ts'
 import {
-  TABLES,
+  StoreInDoubt,
   type Backend,
   type BackendSize,
+  type PinnedStore,
   type ScanOptions,
   type Table,
   type TableEntry,
   type Write,
 } from '../mvcc/backend.ts'
-import { checkHeader } from './backend-header.ts'
-import { keepFreeTableFilled, lastOfEachKey, WITHOUT_MEMORY } from './free-pages.ts'
 import { readMeta, type Meta } from '../mvcc/meta.ts'
-
-/** Address space, not memory or disk; LMDB grows it by itself when a store becomes larger. */
-const DEFAULT_MAP_SIZE_BYTES = 16 * 1024 ** 3
-
-type LmdbTable = Database<Uint8Array, Uint8Array>
-
-/** What the library reports of one table; its types say nothing. */
-interface LmdbStats {
-  readonly pageSize: number
-  readonly treeBranchPageCount: number
-  readonly treeLeafPageCount: number
-  readonly overflowPages: number
-}
-
-const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const
-
-export interface LmdbOptions {
-  readonly mapSizeBytes?: number
-  readonly isReadOnly?: boolean
-}
+import { checkHeader, NotAStore } from './backend-header.ts'
+import {
+  countedName,
+  newestFile,
+  prepareDirectory,
+  RECEIVED,
+  removeFile,
+  syncDirectory,
+  takeOverFiles,
+} from './lmdb-directory.ts'
+import { LmdbFile, type LmdbOptions } from './lmdb-file.ts'
+import type { StoreEngine } from './store-engine.ts'
 
 export class LmdbBackend implements Backend {
-  #path: string
-  #root: RootDatabase<Uint8Array, Uint8Array>
-  /** A table that came with a later version is missing in a file of an earlier one while that is only read: it is empty. */
-  #tables: Tables
+  readonly #directory: string
   readonly #options: LmdbOptions
-  /** Copies that a thread of the library makes: the file must stay open until they are through. */
-  readonly #copies = new Set<Promise<void>>()
+  #file: LmdbFile
+  /** Of the file's name. */
+  #count: number
+  /** Of names for files on their way. */
+  #sequence = 0
   /** Resolves when commits may go on. */
   #held: Promise<void> | undefined
   #committing: Promise<unknown> | undefined
-  /** The file before a defragmentation, on its way to be closed. */
-  #retiring: Promise<void> | undefined
+  readonly #pinning = new Set<Promise<unknown>>()
+  #doubt: StoreInDoubt | undefined
+  #isClosing = false
 
-  /** Creates the file when it is missing or empty. Throws `NotAStore`, or what the library has to say. */
-  constructor(path: string, options: LmdbOptions = {}) {
-    this.#path = path
+  /** The directory is made when it is missing. Throws `NotAStore`, or what the library has to say. */
+  constructor(directory: string, options: LmdbOptions = {}) {
+    this.#directory = directory
     this.#options = options
-    const { root, tables } = openTables(path, options)
-    this.#root = root
-    this.#tables = tables
+    const { path, count } = options.isReadOnly === true ? existing(directory) : prepareDirectory(directory)
+    this.#count = count
+    this.#file = new LmdbFile(path, options)
+    if (options.isReadOnly !== true) syncDirectory(directory)
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
-    return this.#tables[table]?.get(key)
+    return this.#file.get(table, key)
   }
 
   scan(table: Table, start: Uint8Array, end: Uint8Array | undefined, options: ScanOptions = {}): Iterable<TableEntry> {
-    const limit = options.limit === undefined ? {} : { limit: options.limit }
-    const tree = this.#tables[table]
-    if (tree === undefined) return []
-    if (options.isReverse !== true) {
-      return tree.getRange({ start, ...(end === undefined ? {} : { end }), ...limit })
-    }
-    // Reversed, the library begins at `start` and goes down to `end`: our bounds swap places and openness.
-    const from = end === undefined ? {} : { start: end, exclusiveStart: true }
-    return tree.getRange({ ...from, end: start, inclusiveEnd: true, reverse: true, ...limit })
+    return this.#file.scan(table, start, end, options)
   }
 
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
-    return this.#tables[table]?.getKeysCount({ start, ...(end === undefined ? {} : { end }) }) ?? 0
+    return this.#file.count(table, start, end)
   }
 
   async commit(writes: readonly Write[]): Promise<void> {
     while (this.#held !== undefined) await this.#held
-    const written = this.#write(writes)
-    this.#committing = written
-    const failure = await written
-    if (failure !== undefined) throw new Error(`LMDB could not commit to ${this.#path}`, { cause: failure.cause })
-    // The library keeps one read transaction for a while: without this, reads could miss what was just committed.
-    this.#root.resetReadTxn()
-  }
-
-  async #write(writes: readonly Write[]): Promise<{ readonly cause: unknown } | undefined> {
-    try {
-      await this.#root.batch(() => {
-        for (const { table, key, value } of lastOfEachKey(writes)) {
-          // The promises are those of the batch, which is awaited; a single write cannot fail alone.
-          const tree = this.#tables[table]
-          assert(tree !== undefined, () => `the store has the table ${table}: it was not opened to be read only`)
-          if (value === undefined) void tree.remove(key)
-          else void tree.put(key, value)
-        }
-      })
-      return undefined
-    } catch (error) {
-      return { cause: await commitCause(error) }
-    }
+    if (this.#doubt !== undefined) throw this.#doubt
+    const committed = this.#file.commit(writes)
+    this.#committing = committed.catch(() => undefined)
+    return committed
   }
 
   size(): BackendSize {
-    const tables = TABLES.flatMap((table) => (this.#tables[table]?.getStats() as LmdbStats | undefined) ?? [])
-    const inUsePages = tables.reduce(
-      (sum, { treeBranchPageCount, treeLeafPageCount, overflowPages }) =>
-        sum + treeBranchPageCount + treeLeafPageCount + overflowPages,
-      0,
-    )
-    const pageSizeBytes = tables[0]?.pageSize ?? 0
-    return { totalBytes: statSync(this.#path).size, inUseBytes: inUsePages * pageSizeBytes }
+    return this.#file.size()
   }
 
-  async writeSnapshot(path: string): Promise<void> {
-    const copy = this.#root.backup(path, true)
-    this.#copies.add(copy)
-    try {
-      await copy
-    } finally {
-      this.#copies.delete(copy)
-    }
-    const file = await openFile(path, 'r+')
-    try {
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    syncDirectory(dirname(path))
+  pin(): Promise<PinnedStore> {
+    const pinned = this.#pin(this.#temporaryPath('pinned'))
+    const pinning = pinned.catch(() => undefined).finally(() => this.#pinning.delete(pinning))
+    this.#pinning.add(pinning)
+    return pinned
   }
 
-  async defragment(temporaryPath: string, takePath: () => string | undefined): Promise<void> {
+  /** The copy has no name any more when it is there: however the process ends, it ends with it. */
+  async #pin(path: string): Promise<PinnedStore> {
+    try {
+      await this.#file.copyTo(path)
+      const meta = await metaOfCopy(path)
+      const { size } = await fs.stat(path)
+      const file = await fs.open(path, 'r')
+      return { meta, sizeBytes: size, read: () => readAll(file, size), release: () => file.close() }
+    } finally {
+      await fs.rm(path, { force: true })
+    }
+  }
+
+  async defragment(): Promise<void> {
     assert(this.#held === undefined, 'one defragmentation at a time')
-    const { promise, resolve } = Promise.withResolvers<void>()
+    const { promise, resolve: letGo } = Promise.withResolvers<void>()
     this.#held = promise
-    const before = this.#root
+    const before = this.#file
     try {
       await this.#committing
-      await this.writeSnapshot(temporaryPath)
-      const copied = await readSnapshotMeta(temporaryPath)
+      await this.#goOnInCopy(this.#temporaryPath('defragment'))
+      if (this.#file !== before) {
+        await before.close()
+        removeFile(before.path)
+      }
+    } finally {
+      this.#held = undefined
+      letGo()
+    }
+  }
+
+  async #goOnInCopy(copy: string): Promise<void> {
+    try {
+      await this.#file.copyTo(copy)
+      await sync(copy)
+      const copied = await metaOfCopy(copy)
       const { appliedIndex } = readMeta(this)
       assert(
         copied.appliedIndex === appliedIndex,
         () => `the copy is at ${copied.appliedIndex}, the file at ${appliedIndex}`,
       )
-      const path = takePath()
-      if (path === undefined) return
-      this.#moveTo(temporaryPath, path)
+      if (!this.#isClosing) this.#moveTo(copy)
     } finally {
-      this.#held = undefined
-      resolve()
+      await fs.rm(copy, { recursive: true, force: true })
     }
-    this.#retiring = Promise.allSettled(this.#copies).then(() => before.close())
-    await this.#retiring
   }
 
   /** A process that starts opens the copy from here on, and so must this one: nothing comes between the two. */
-  #moveTo(temporaryPath: string, path: string): void {
-    renameSync(temporaryPath, path)
-    syncDirectory(dirname(path))
-    const { root, tables } = openTables(path, this.#options)
-    this.#root = root
-    this.#tables = tables
-    this.#path = path
+  #moveTo(copy: string): void {
+    const path = join(this.#directory, countedName(this.#count + 1))
+    try {
+      renameSync(copy, path)
+      syncDirectory(this.#directory)
+      this.#file = new LmdbFile(path, this.#options)
+      this.#count += 1
+    } catch (cause) {
+      this.#doubt = new StoreInDoubt(`${this.#directory} may go on in another file than this process`, { cause })
+      throw this.#doubt
+    }
+  }
+
+  #temporaryPath(purpose: 'pinned' | 'defragment'): string {
+    return join(this.#directory, `${purpose}-${++this.#sequence}.tmp`)
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true
     while (this.#held !== undefined) await this.#held
-    await this.#retiring
-    await Promise.allSettled(this.#copies)
-    await this.#root.close()
+    await Promise.all(this.#pinning)
+    await this.#file.close()
   }
 }
 
-type Tables = Readonly<Record<Table, LmdbTable | undefined>>
-
-interface OpenTables {
-  readonly root: RootDatabase<Uint8Array, Uint8Array>
-  readonly tables: Tables
+function existing(directory: string): { readonly path: string; readonly count: number } {
+  const found = newestFile(directory)
+  if (found === undefined) throw new NotAStore(`there is no store in ${directory}`)
+  return { path: join(directory, found.name), count: found.count }
 }
 
-function openTables(path: string, options: LmdbOptions): OpenTables {
-  checkHeader(path)
-  const root = open<Uint8Array, Uint8Array>({
-    path,
-    noSubdir: true,
-    overlappingSync: false,
-    maxDbs: TABLES.length + 4,
-    mapSize: options.mapSizeBytes ?? DEFAULT_MAP_SIZE_BYTES,
-    readOnly: options.isReadOnly === true,
-    ...WITHOUT_MEMORY,
-    ...BINARY,
-  })
-  const tables = Object.fromEntries(
-    TABLES.map((table) => [table, root.openDB<Uint8Array, Uint8Array>(table, BINARY)]),
-  ) as Record<Table, LmdbTable | undefined>
-  if (options.isReadOnly !== true) keepFreeTableFilled(root)
-  return { root, tables }
+async function* readAll(file: fs.FileHandle, sizeBytes: number): AsyncIterable<Uint8Array> {
+  for (let position = 0; position < sizeBytes;) {
+    const buffer = Buffer.allocUnsafe(Math.min(SNAPSHOT_PIECE_SIZE_BYTES, sizeBytes - position))
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, position)
+    assert(bytesRead > 0, 'nobody else has the copy, so it ends where it ended')
+    position += bytesRead
+    yield buffer.subarray(0, bytesRead)
+  }
 }
 
-/**
- * Which state a snapshot file written by {@link LmdbBackend.writeSnapshot} holds. Throws when it is not such a file. The
- * file must not be open otherwise.
- */
-export async function readSnapshotMeta(path: string): Promise<Meta> {
+async function sync(path: string): Promise<void> {
+  const file = await fs.open(path, 'r+')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** Of a file that was written in one go, ends with its last page, and nobody has open. Throws when it is none. */
+async function metaOfCopy(path: string): Promise<Meta> {
   checkHeader(path, true)
-  const backend = new LmdbBackend(path, { isReadOnly: true })
+  const file = new LmdbFile(path, { isReadOnly: true })
   try {
-    return readMeta(backend)
+    return readMeta(file)
   } finally {
-    await backend.close()
-    rmSync(`${path}-lock`, { force: true })
+    await file.close()
+    await fs.rm(`${path}-lock`, { force: true })
   }
 }
 
-/** A rename or a new file is durable once its directory is. */
-function syncDirectory(path: string): void {
-  const directory = openSync(path, 'r')
-  try {
-    fsyncSync(directory)
-  } finally {
-    closeSync(directory)
-  }
-}
+/** Stores in LMDB, of which nobody has the one open that something is done with. */
+export const lmdbEngine: StoreEngine = {
+  open: (path) => new LmdbBackend(path),
 
-/** The library hides the reason of a failed commit in a promise of its own, which must not stay unhandled. */
-async function commitCause(error: unknown): Promise<unknown> {
-  if (!(error instanceof Error) || !('commitError' in error)) return error
-  try {
-    await error.commitError
-    return error
-  } catch (cause) {
-    return cause
-  }
+  async read(path, use) {
+    const isFile = (await fs.stat(path)).isFile()
+    const file = isFile ? path : existing(path).path
+    checkHeader(file, isFile || basename(file) === RECEIVED)
+    // LMDB makes its lock file beside the name that it opens: this way it comes into a folder of ours.
+    const folder = await fs.mkdtemp(join(tmpdir(), 'raftkv-read-'))
+    try {
+      await fs.symlink(resolve(file), join(folder, countedName(0)))
+      const backend = new LmdbBackend(folder, { isReadOnly: true })
+      try {
+        return use(backend)
+      } finally {
+        await backend.close()
+      }
+    } finally {
+      await fs.rm(folder, { recursive: true, force: true })
+    }
+  },
+
+  async receive(path, pieces) {
+    await fs.mkdir(path)
+    try {
+      const file = await fs.open(join(path, RECEIVED), 'wx', 0o600)
+      try {
+        for await (const piece of pieces) await file.appendFile(piece) // write() may stop short; this does not
+        await file.datasync()
+      } finally {
+        await file.close()
+      }
+      syncDirectory(path)
+      syncDirectory(dirname(path))
+      return await metaOfCopy(join(path, RECEIVED))
+    } catch (error) {
+      await fs.rm(path, { recursive: true, force: true })
+      throw error
+    }
+  },
+
+  takeOver: async (directory) => takeOverFiles(directory),
 }

@@ -10,7 +10,7 @@ import type { Table, Write } from '../mvcc/backend.ts'
 import { seeded } from '../raft/testing/random.ts'
 import { hashState } from '../mvcc/hash.ts'
 import { Store } from '../mvcc/store.ts'
-import { LmdbBackend } from './backend.ts'
+import { LmdbBackend, lmdbEngine } from './backend.ts'
 import type { CopierWork } from './testing/backend-copier.ts'
 import { applyUpTo } from './testing/backend-crash-writer.ts'
 
@@ -43,18 +43,20 @@ async function outcome(work: CopierWork, directory: string): Promise<string> {
 }
 
 test('opening a copy changes nothing of what it holds, and opening it once more changes no byte', async () => {
-  const [path, copy] = [join(folder, 'opened.mdb'), join(folder, 'opened-copy.mdb')]
+  const [path, copy] = [join(folder, 'opened'), join(folder, 'opened-copy')]
   const source = new Store(new LmdbBackend(path))
   applyUpTo(source, 120)
   await source.commit()
-  await source.backend.writeSnapshot(copy)
+  const pinned = await source.backend.pin()
+  await lmdbEngine.receive(copy, pinned.read())
+  await pinned.release()
   const { inUseBytes } = source.size()
   const opened = async (): Promise<Buffer> => {
     const store = new Store(new LmdbBackend(copy))
     assert.equal(hashState(store), hashState(source))
     assert.equal(store.size().inUseBytes, inUseBytes)
     await store.close()
-    return readFileSync(copy)
+    return readFileSync(join(copy, '0.mdb'))
   }
   assert.deepEqual(await opened(), await opened())
   await source.close()
@@ -64,7 +66,7 @@ test('a large value that a commit writes and removes costs no page, while a scan
   for (let seed = 1; seed <= 10; seed++) {
     const random = seeded(seed)
     const anySmall = (): Write => put('current', random.below(5000), 1 + random.below(300))
-    const backend = new LmdbBackend(join(folder, `twice-${seed}.mdb`))
+    const backend = new LmdbBackend(join(folder, `twice-${seed}`))
     for (let i = 0; i < 3; i++) await backend.commit(Array.from({ length: 200 }, anySmall))
     const scan = backend.scan('current', Buffer.of(0), undefined)[Symbol.iterator]()
     scan.next()
@@ -72,7 +74,7 @@ test('a large value that a commit writes and removes costs no page, while a scan
     for (let i = 0; i < 5; i++) await backend.commit(someSmall())
     const large = put('history', 1, 9000)
     await backend.commit([...someSmall(), large, { ...large, value: undefined }])
-    await backend.writeSnapshot(join(folder, `twice-${seed}-copy.mdb`))
+    await (await backend.pin()).release()
     scan.return?.()
     await backend.close()
   }

@@ -1,21 +1,17 @@
 /**
- * A file system together with the databases on it: what the disk renames or removes by name is the database's file too.
- * The simulation has a volume of its own, on its disk.
+ * A file system together with the databases on it: what the disk renames or removes by a store's path is that store, as a
+ * whole. The simulation has a volume of its own, on its disk.
  */
 import { randomBytes } from 'node:crypto'
-import type { Backend } from '../mvcc/backend.ts'
-import type { Meta } from '../mvcc/meta.ts'
-import { LmdbBackend, readSnapshotMeta } from './backend.ts'
+import { lmdbEngine } from './backend.ts'
 import { realDisk, type Disk } from './disk.ts'
+import type { StoreEngine } from './store-engine.ts'
 import { DEFAULT_WAL_SIZES, type WalSizes } from './wal.ts'
 
 export interface Volume {
   readonly disk: Disk
   readonly walSizes: WalSizes
-  /** Creates the file when it is missing. Throws when it is not a store. */
-  openBackend(path: string): Backend
-  /** Which state a file written by `Backend.writeSnapshot` holds. Rejects when it is not such a file. */
-  readSnapshotMeta(path: string): Promise<Meta>
+  readonly stores: StoreEngine
   /** Tells two directories apart that were made for the same member. */
   newIncarnation(): bigint
 }
@@ -23,7 +19,6 @@ export interface Volume {
 export const realVolume: Volume = {
   disk: realDisk,
   walSizes: DEFAULT_WAL_SIZES,
-  openBackend: (path) => new LmdbBackend(path),
-  readSnapshotMeta,
+  stores: lmdbEngine,
   newIncarnation: () => randomBytes(8).readBigUInt64BE(),
 }

@@ -4,7 +4,7 @@
  */
 import { unreachable } from '../../lib/assert.ts'
 import { LogIndex, Term, formatId } from '../../lib/ids.ts'
-import { newestStore, receivedPath, receivedSnapshots, storeName, storePath } from '../node/maintenance/store-name.ts'
+import { nameOf, newestStore, receivedPath, receivedSnapshots, storePath } from '../node/maintenance/store-name.ts'
 import { memberPaths, readIdentity, type MemberPaths, type StoredIdentity } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
 import { lockDirectory } from '../storage/lock.ts'
@@ -105,12 +105,12 @@ async function checkStoreFile(
   const inspected = await inspectStore(io, storePath(paths, newest))
   if (!inspected.ok) {
     report.findings.push(damage(inspected.error))
-    return { kind: 'unreadable', problem: storeName(newest) }
+    return { kind: 'unreadable', problem: nameOf(newest) }
   }
   const { value: store } = inspected
   const compacted = store.compactedRevision < 0 ? 'never compacted' : `compacted to ${store.compactedRevision}`
   report.facts.push(
-    `${storeName(newest)}: ${counted(store.keys, 'key')}, ${counted(store.revisions, 'stored revision')}, at revision ${store.revision}, ${compacted}; applied up to entry ${store.appliedIndex} (term ${store.appliedTerm})`,
+    `${nameOf(newest)}: ${counted(store.keys, 'key')}, ${counted(store.revisions, 'stored revision')}, at revision ${store.revision}, ${compacted}; applied up to entry ${store.appliedIndex} (term ${store.appliedTerm})`,
     `configuration of entry ${store.configIndex}: voters ${store.voters.join(', ') || 'none'}; learners ${store.learners.join(', ') || 'none'}`,
     ...store.members.map(
       ({ id, name, peerURLs, isLearner }) => `  ${id} ${name} ${peerURLs.join(',')}${isLearner ? ' (learner)' : ''}`,

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { readSnapshotFile } from './snapshot-file.ts'
+import { readSnapshotFile, snapshotPieces } from './snapshot-file.ts'
 import { temporary } from './testing/tool-run.ts'
 
 const STORE = Buffer.alloc(3 * 1024 * 1024, 'pages')
@@ -17,13 +17,9 @@ async function file(t: TestContext, ...parts: readonly Buffer[]): Promise<string
 
 test('the store’s bytes are handed over in order, and the digest is checked', async (t) => {
   const path = await file(t, STORE, DIGEST)
-  const chunks: Buffer[] = []
-  const read = await readSnapshotFile(path, {
-    skipHashCheck: false,
-    onChunk: async (chunk) => void chunks.push(Buffer.from(chunk)),
-  })
-  assert.deepEqual(read, { ok: true, value: STORE.length })
-  assert.ok(Buffer.concat(chunks).equals(STORE))
+  const pieces = await Array.fromAsync(snapshotPieces(path, { skipHashCheck: false }))
+  assert.ok(Buffer.concat(pieces).equals(STORE))
+  assert.deepEqual(await readSnapshotFile(path, { skipHashCheck: false }), { ok: true, value: STORE.length })
 })
 
 test('a byte that was changed is found, unless it is asked not to look', async (t) => {

@@ -2,19 +2,18 @@
  * `snapshot restore FILE`: the data directory of one member of a new cluster, filled from a snapshot. Run once for each
  * member with the same file, --initial-cluster and token: cluster and member IDs follow from those, as at a static start.
  */
-import { open, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { formatId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { parseInitialCluster, parseURLs } from '../config/urls.ts'
 import { prepareForNewCluster } from '../mvcc/new-cluster.ts'
 import { restoreDataDirectory, type StartPlan } from '../node/lifecycle/open.ts'
 import { planNew } from '../static-start.ts'
-import { LmdbBackend } from '../storage/backend.ts'
 import { RESTORING } from '../storage/data-directory.ts'
 import { isMissing, realDisk } from '../storage/disk.ts'
 import { realVolume } from '../storage/volume.ts'
 import { lockDirectory } from '../storage/lock.ts'
-import { readSnapshotFile } from './snapshot-file.ts'
+import { NotASnapshot, readSnapshotFile, snapshotPieces } from './snapshot-file.ts'
 import { inspectStore, type StoreInspection } from './store-inspection.ts'
 import type { ExitCode, ToolIo } from './tool-io.ts'
 import { counted } from './words.ts'
@@ -33,11 +32,6 @@ export interface RestoreFlags {
 /** What an empty data directory may hold: what file systems put there, a member's lock, and an unfinished restore. */
 const NOTHING_OF_WORTH: readonly string[] = ['lost+found', 'lock', RESTORING]
 
-/** Thrown inside of the restore, to leave it; its message is for the user. */
-class NotRestored extends Error {
-  override readonly name = 'NotRestored'
-}
-
 export async function runSnapshotRestore(io: ToolIo, path: string, flags: RestoreFlags): Promise<ExitCode> {
   const restored = await restore(io, path, flags)
   if (!restored.ok) {
@@ -55,23 +49,33 @@ async function restore(io: ToolIo, path: string, flags: RestoreFlags): Promise<R
   const { dataDir } = flags
   if (!(await isEmpty(dataDir))) return err(`data-dir "${dataDir}" not empty or could not be read`)
   // Before anything is written: a file that is no snapshot leaves no trace.
-  const sizeBytes = await readSnapshotFile(path, flags)
-  if (!sizeBytes.ok) return sizeBytes
+  const inspected = await inspectSnapshot(io, path, flags)
+  if (!inspected.ok) return inspected
   const lock = await lockDirectory(dataDir)
   if (!lock.ok) return lock
   try {
-    let inspection: StoreInspection | undefined
-    await restoreDataDirectory(realVolume, dataDir, plan.value, async (storePath) => {
-      inspection = await placeStore(io, path, storePath, flags)
-    })
-    return ok(describe(path, flags, plan.value, inspection))
+    await restoreDataDirectory(realVolume, dataDir, plan.value, (storePath) => placeStore(path, storePath, flags))
+    return ok(describe(path, flags, plan.value, inspected.value))
   } catch (error) {
-    if (!(error instanceof NotRestored)) throw error
+    if (!(error instanceof NotASnapshot)) throw error
     await realDisk.remove(`${dataDir}/${RESTORING}`)
     return err(error.message)
   } finally {
     await lock.value.release()
   }
+}
+
+async function inspectSnapshot(
+  io: ToolIo,
+  path: string,
+  flags: RestoreFlags,
+): Promise<Result<StoreInspection, string>> {
+  const sizeBytes = await readSnapshotFile(path, flags)
+  if (!sizeBytes.ok) return sizeBytes
+  const inspected = await inspectStore(io, path)
+  if (!inspected.ok) return inspected
+  const { problems } = inspected.value
+  return problems.length > 0 ? err(`the snapshot is damaged:\n${problems.join('\n')}`) : inspected
 }
 
 /** etcdutl's checks, in its order and words. */
@@ -99,32 +103,20 @@ async function isEmpty(directory: string): Promise<boolean> {
   }
 }
 
-/** Copies, looks at the copy whole, and makes it the store of a new cluster; durable when it resolves. */
-async function placeStore(io: ToolIo, path: string, storePath: string, flags: RestoreFlags): Promise<StoreInspection> {
-  const file = await open(storePath, 'wx', 0o600)
-  try {
-    const copied = await readSnapshotFile(path, { ...flags, onChunk: (chunk) => file.appendFile(chunk) })
-    if (!copied.ok) throw new NotRestored(copied.error)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  const inspected = await inspectStore(io, storePath)
-  if (!inspected.ok) throw new NotRestored(inspected.error)
-  const { problems } = inspected.value
-  if (problems.length > 0) throw new NotRestored(`the snapshot is damaged:\n${problems.join('\n')}`)
-  const backend = new LmdbBackend(storePath)
+/** Makes what is in the file the store of a new cluster; durable when it resolves. */
+async function placeStore(path: string, storePath: string, flags: RestoreFlags): Promise<void> {
+  await realVolume.stores.receive(storePath, snapshotPieces(path, flags))
+  const backend = realVolume.stores.open(storePath)
   await prepareForNewCluster(backend, { bumpRevisions: flags.bumpRevision })
   await backend.close()
-  return inspected.value
 }
 
-function describe(path: string, flags: RestoreFlags, plan: StartPlan, store: StoreInspection | undefined): string {
-  const revision = (store?.revision ?? 0) + flags.bumpRevision
+function describe(path: string, flags: RestoreFlags, plan: StartPlan, store: StoreInspection): string {
+  const revision = store.revision + flags.bumpRevision
   const members = plan.members.map(({ id, name, peerURLs }) => `${name}=${peerURLs.join(',')} (${formatId(id)})`)
   return [
     `restored ${path} into ${flags.dataDir}: member ${plan.name} (${formatId(plan.memberId)}) of cluster ${formatId(plan.clusterId)}`,
-    `  ${counted(store?.keys ?? 0, 'key')}, revision ${revision}${flags.bumpRevision > 0 ? ', all of it before this marked as compacted' : ''}`,
+    `  ${counted(store.keys, 'key')}, revision ${revision}${flags.bumpRevision > 0 ? ', all of it before this marked as compacted' : ''}`,
     `  members: ${members.join('; ')}`,
     '',
   ].join('\n')

@@ -1,5 +1,5 @@
 /**
- * A store file read in full: what `snapshot status` prints and what `check` judges. The library that reads LMDB aborts its
+ * A store read in full: what `snapshot status` prints and what `check` judges. The library that reads LMDB aborts its
  * process on a damaged page, so it reads in a process of its own: this program, run as `inspect-store`.
  */
 import { join, resolve } from 'node:path'
@@ -46,7 +46,10 @@ export type StoreInspection = z.infer<typeof inspectionJson>
 /** What that process prints, as one line of JSON. */
 export type InspectionAnswer = z.infer<typeof answerJson>
 
-/** The error says why the file cannot be read at all. Writes nothing beside it, and nobody may have it open for writing. */
+/**
+ * Of a store, or of a file that begins with one as a stream. The error says why it cannot be read at all. Writes nothing
+ * beside it, and nobody may have it open for writing.
+ */
 export async function inspectStore(io: ToolIo, path: string): Promise<Result<StoreInspection, string>> {
   const { code, signal, output } = await io.runScript(PROCESS, [resolve(path)])
   if (signal !== null) return err(`pages of ${path} are damaged: the library that reads it ended with ${signal}`)

@@ -1,10 +1,9 @@
 /**
- * A snapshot on its way to a slow follower: a connection of its own, so that it holds up no message; chunks as fast as the
- * receiver's disk takes them; a digest at the end, checked before anything is done with the file.
+ * A snapshot on its way to a slow follower: a connection of its own, so that it holds up no message; pieces as fast as the
+ * receiver's disk takes them; a digest at the end, without which the stream breaks off.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { open, rm, type FileHandle } from 'node:fs/promises'
-import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Message } from '../raft/message.ts'
 import type { TlsDialer } from '../tls/dialer.ts'
@@ -14,39 +13,47 @@ import { FRAME, encodeFrame, type Frame, type Hello } from './frame.ts'
 
 export type SnapshotMessage = Extract<Message, { kind: 'snapshot-request' }>
 
-const CHUNK_SIZE_BYTES = 256 * 1024
 /** What may wait for the receiver's disk; beyond it the sender is held up. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024
 /** A stream on which nothing moves for so long is given up. */
 const STALL_TIMEOUT_MS = 20_000
 
-/** Sends the file to the first URL that answers; resolves once the receiver has taken it over, or with the reason why not. */
+/** What is sent. */
+export interface SnapshotSource {
+  readonly sizeBytes: number
+  /** In pieces that fit a frame each. */
+  read(): AsyncIterable<Uint8Array>
+}
+
+/** Sends it to the first URL that answers; resolves once the receiver has taken it over, or with the reason why not. */
 export async function sendSnapshot(
   urls: readonly string[],
   hello: Hello,
   message: SnapshotMessage,
-  path: string,
+  source: SnapshotSource,
   tls: TlsDialer | undefined,
 ): Promise<Result<void, string>> {
   const dialled = await dialAny(urls, { ...hello, purpose: 'snapshot' }, tls)
   if (!dialled.ok) return dialled
   const connection = dialled.value
-  const file = await open(path, 'r')
   const stall = new Stall(() => connection.close('the snapshot stream stalled'))
   try {
-    const answer = new Promise<Result<void, string>>((resolve) => {
-      connection.handlers = {
-        onFrame: (frame) => {
-          if (frame.type === FRAME.snapshotDone) resolve(readDone(frame.payload))
-        },
-        onClose: (reason) => resolve(err(reason)),
-      }
-    })
-    await sendFile(connection, message, file, stall)
+    const { promise: answer, resolve } = Promise.withResolvers<Result<void, string>>()
+    let isOver = false
+    const end = (result: Result<void, string>): void => {
+      isOver = true
+      resolve(result)
+    }
+    connection.handlers = {
+      onFrame: (frame) => {
+        if (frame.type === FRAME.snapshotDone) end(readDone(frame.payload))
+      },
+      onClose: (reason) => end(err(reason)),
+    }
+    await sendAll(connection, message, source, stall, () => isOver)
     return await answer
   } finally {
     stall.end()
-    await file.close()
     connection.close('done')
   }
 }
@@ -65,30 +72,27 @@ async function dialAny(
   return err(reason)
 }
 
-async function sendFile(
+async function sendAll(
   connection: Connection,
   message: SnapshotMessage,
-  file: FileHandle,
+  source: SnapshotSource,
   stall: Stall,
+  isOver: () => boolean,
 ): Promise<void> {
-  const { size } = await file.stat()
   connection.write(
     encodeFrame(
       FRAME.snapshotBegin,
       new ByteWriter()
-        .u53(size)
+        .u53(source.sizeBytes)
         .raw(encodeMessages([message]))
         .finish(),
     ),
   )
   const hash = createHash('sha256')
-  for (let position = 0; position < size;) {
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(CHUNK_SIZE_BYTES), 0, CHUNK_SIZE_BYTES, position)
-    if (bytesRead === 0) break
-    const chunk = buffer.subarray(0, bytesRead)
-    hash.update(chunk)
-    position += bytesRead
-    if (!connection.write(encodeFrame(FRAME.snapshotChunk, chunk))) await connection.drained()
+  for await (const piece of source.read()) {
+    if (isOver()) return
+    hash.update(piece)
+    if (!connection.write(encodeFrame(FRAME.snapshotChunk, piece))) await connection.drained()
     stall.moved()
   }
   connection.write(encodeFrame(FRAME.snapshotEnd, hash.digest()))
@@ -119,113 +123,129 @@ class Stall {
   }
 }
 
-export interface ReceivedSnapshot {
+export interface IncomingSnapshot {
   readonly message: SnapshotMessage
-  /** Verified and fsynced. */
-  readonly path: string
+  /** To be read once. Throws when the stream breaks off, or is not what was sent; until its end nothing is known of that. */
+  readonly pieces: AsyncIterable<Uint8Array>
 }
 
 /** What a receiver needs of its connection. */
 export type ReceiverConnection = Pick<Connection, 'write' | 'pause' | 'resume' | 'end' | 'close'>
 
-/** The receiving end: frames in, one after the other, a file on disk out. */
+/** The receiving end: frames in, pieces out as fast as they are taken, and the answer when they were. */
 export class SnapshotReceiver {
   readonly #connection: ReceiverConnection
-  readonly #path: string
-  readonly #onReceived: (snapshot: ReceivedSnapshot) => Promise<void>
+  readonly #onSnapshot: (snapshot: IncomingSnapshot) => Promise<void>
   readonly #stall: Stall
   readonly #hash: Hash = createHash('sha256')
-  #work: Promise<void> = Promise.resolve()
-  #file: FileHandle | undefined
-  #message: SnapshotMessage | undefined
-  #sizeBytes = 0
-  #receivedBytes = 0
+  readonly #waiting: Buffer[] = []
   #waitingBytes = 0
-  #isOver = false
-  /** The file belongs to the receiver's owner. */
-  #isHandedOver = false
+  #hasBegun = false
+  #leftBytes = 0
+  /** `whole`: all has come, and the digest is right. */
+  #state: 'open' | 'whole' | Error = 'open'
+  /** Lets the reader look again. */
+  #wake: () => void = () => {}
+  #isAnswered = false
 
-  /** `path` is written anew. */
-  constructor(connection: ReceiverConnection, path: string, onReceived: (snapshot: ReceivedSnapshot) => Promise<void>) {
+  /** Once `onSnapshot` resolves, and has read all, the sender is told that the snapshot arrived. */
+  constructor(connection: ReceiverConnection, onSnapshot: (snapshot: IncomingSnapshot) => Promise<void>) {
     this.#connection = connection
-    this.#path = path
-    this.#onReceived = onReceived
+    this.#onSnapshot = onSnapshot
     this.#stall = new Stall(() => connection.close('the snapshot stream stalled'))
   }
 
   onFrame(frame: Frame): void {
     this.#stall.moved()
-    const sizeBytes = frame.payload.length
-    this.#waitingBytes += sizeBytes
-    if (this.#waitingBytes > MAX_WAITING_BYTES) this.#connection.pause()
-    this.#work = this.#work
-      .then(() => this.#take(frame))
-      .catch((error: unknown) => this.#finish(String(error)))
-      .then(() => {
-        this.#waitingBytes -= sizeBytes
-        if (this.#waitingBytes <= MAX_WAITING_BYTES) this.#connection.resume()
-      })
+    if (this.#state !== 'open' || this.#isAnswered) return
+    try {
+      this.#take(frame)
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)))
+    }
   }
 
-  onClose(): void {
+  onClose(reason: string): void {
     this.#stall.end()
-    this.#work = this.#work.then(() => this.#abandon())
+    this.#isAnswered = true // nobody is there to hear it
+    if (this.#state === 'open') this.#end(new Error(`the snapshot stream broke off: ${reason}`))
   }
 
-  async #take(frame: Frame): Promise<void> {
-    if (this.#isOver) return
+  #take(frame: Frame): void {
     switch (frame.type) {
       case FRAME.snapshotBegin:
         return this.#begin(frame.payload)
       case FRAME.snapshotChunk:
-        this.#receivedBytes += frame.payload.length
-        if (this.#file === undefined || this.#receivedBytes > this.#sizeBytes)
-          return this.#finish('more bytes than announced')
-        this.#hash.update(frame.payload)
-        await this.#file.appendFile(frame.payload) // write() may stop short; this does not
-        return
+        return this.#takePiece(frame.payload)
       case FRAME.snapshotEnd:
-        return this.#end(frame.payload)
+        if (!this.#hasBegun) throw new MalformedBytes('the stream has no beginning')
+        if (this.#leftBytes > 0) throw new MalformedBytes('fewer bytes than announced')
+        if (!this.#hash.digest().equals(frame.payload)) throw new MalformedBytes('the digest does not match')
+        return this.#end('whole')
       default:
-        return this.#finish(`unexpected frame ${frame.type}`)
+        throw new MalformedBytes(`unexpected frame ${frame.type}`)
     }
   }
 
-  async #begin(payload: Buffer): Promise<void> {
-    if (this.#message !== undefined) return this.#finish('the stream begins twice')
+  #begin(payload: Buffer): void {
+    if (this.#hasBegun) throw new MalformedBytes('the stream begins twice')
     const reader = new ByteReader(payload)
-    this.#sizeBytes = reader.u53()
+    const sizeBytes = reader.u53()
     const message = decodeMessages(reader.raw(reader.remainingBytes))[0]
-    if (message?.kind !== 'snapshot-request') return this.#finish('the stream does not begin with a snapshot')
-    this.#message = message
-    this.#file = await open(this.#path, 'w')
+    if (message?.kind !== 'snapshot-request') throw new MalformedBytes('the stream does not begin with a snapshot')
+    this.#hasBegun = true
+    this.#leftBytes = sizeBytes
+    this.#onSnapshot({ message, pieces: this.#read() }).then(
+      () => this.#answer(this.#state === 'whole' ? '' : 'the snapshot was not taken'),
+      (error: unknown) => this.#answer(String(error)),
+    )
   }
 
-  async #end(digest: Buffer): Promise<void> {
-    if (this.#file === undefined || this.#message === undefined) return this.#finish('the stream has no beginning')
-    if (this.#receivedBytes !== this.#sizeBytes) return this.#finish('fewer bytes than announced')
-    if (!this.#hash.digest().equals(digest)) return this.#finish('the digest does not match')
-    await this.#file.sync()
-    await this.#file.close()
-    this.#file = undefined
-    await this.#onReceived({ message: this.#message, path: this.#path })
-    this.#isHandedOver = true
-    this.#finish('')
+  #takePiece(piece: Buffer): void {
+    this.#leftBytes -= piece.length
+    if (!this.#hasBegun || this.#leftBytes < 0) throw new MalformedBytes('more bytes than announced')
+    this.#hash.update(piece)
+    this.#waiting.push(piece)
+    this.#waitingBytes += piece.length
+    if (this.#waitingBytes > MAX_WAITING_BYTES) this.#connection.pause()
+    this.#wake()
   }
 
-  #finish(problem: string): void {
-    if (this.#isOver) return
-    this.#isOver = true
+  async *#read(): AsyncGenerator<Uint8Array, void> {
+    for (;;) {
+      const piece = this.#waiting.shift()
+      if (piece !== undefined) {
+        yield piece
+        // Only now: what is being written counts as waiting.
+        this.#waitingBytes -= piece.length
+        if (this.#waitingBytes <= MAX_WAITING_BYTES) this.#connection.resume()
+      } else if (this.#state === 'whole') return
+      else if (this.#state !== 'open') throw this.#state
+      else await new Promise<void>((resolve) => (this.#wake = resolve))
+    }
+  }
+
+  /** What has come so far is of no use. */
+  #fail(error: Error): void {
+    this.#waiting.length = 0
+    this.#end(error)
+    // Who reads hears of it, and gives the answer.
+    if (!this.#hasBegun) this.#answer(String(error))
+  }
+
+  #end(state: 'whole' | Error): void {
+    this.#state = state
+    this.#wake()
+  }
+
+  #answer(problem: string): void {
+    if (this.#isAnswered) return
+    this.#isAnswered = true
     this.#stall.end()
     this.#connection.write(encodeFrame(FRAME.snapshotDone, new ByteWriter(64).text(problem).finish()))
-    if (problem !== '') this.#connection.end()
-  }
-
-  async #abandon(): Promise<void> {
-    if (this.#isHandedOver) return
-    this.#isOver = true
-    await this.#file?.close()
-    this.#file = undefined
-    await rm(this.#path, { force: true })
+    if (problem === '') return
+    this.#connection.end()
+    this.#waiting.length = 0
+    this.#connection.resume() // a sender that is held up would not hear it
   }
 }

@@ -14,7 +14,7 @@ import type { TlsOptions } from '../tls/options.ts'
 import { prepareTls } from '../tls/prepare.ts'
 import { makeAuthority, tlsOptions, type Authority } from '../tls/testing/authority.ts'
 import { peerDialer, query } from './query.ts'
-import { Transport, type TransportHandlers } from './transport.ts'
+import { Transport, type SnapshotSource, type TransportHandlers } from './transport.ts'
 
 const A = MemberId(0xan)
 const B = MemberId(0xbn)
@@ -44,7 +44,6 @@ interface Side {
   readonly url: string
   readonly messages: Message[]
   readonly snapshots: string[]
-  readonly sent: string[]
   readonly log: string[]
 }
 
@@ -58,26 +57,23 @@ async function freePort(): Promise<number> {
 
 async function start(t: TestContext, memberId: MemberId, tls: TlsOptions | undefined, isPlain = false): Promise<Side> {
   const url = `${tls === undefined || isPlain ? 'http' : 'https'}://127.0.0.1:${await freePort()}`
-  const side: Omit<Side, 'transport'> = { url, messages: [], snapshots: [], sent: [], log: [] }
+  const side: Omit<Side, 'transport'> = { url, messages: [], snapshots: [], log: [] }
   const handlers: TransportHandlers = {
     onMessages: (messages) => side.messages.push(...messages),
-    onSnapshot: async ({ path }) => {
-      side.snapshots.push((await readFile(path)).toString())
+    onSnapshot: async ({ pieces }) => {
+      side.snapshots.push(Buffer.concat(await Array.fromAsync(pieces)).toString())
     },
     onRequest: async (_from, payload) => Buffer.from(`answer to ${payload.toString()}`),
     onUnreachable: () => undefined,
     onRefused: () => undefined,
-    onSnapshotSent: (_to, result) => side.sent.push(result.ok ? 'ok' : result.error),
     isRemoved: () => false,
   }
   const write = (fields: object, message: string): number => side.log.push(`${message} ${JSON.stringify(fields)}`)
-  const snapshotDirectory = await mkdtemp(join(directory, 'snapshots-'))
   const transport = await Transport.listen(
     {
       listenUrls: [url],
       clusterId: ClusterId(0xc1n),
       memberId,
-      snapshotDirectory,
       clock: systemClock,
       tls,
       log: { info: write, warn: write },
@@ -115,6 +111,13 @@ async function pair(t: TestContext, tlsOfA: TlsOptions, tlsOfB: TlsOptions): Pro
   return [a, b]
 }
 
+const sourceOf = (content: Buffer): SnapshotSource => ({
+  sizeBytes: content.length,
+  read: async function* () {
+    yield content
+  },
+})
+
 test('messages, requests, snapshots and queries go by TLS, with certificates both ways', async (t) => {
   const [a, b] = await pair(t, both, await memberTls('other'))
   await until(() => isConnected(a, B) && isConnected(b, A), 'both connect')
@@ -122,9 +125,7 @@ test('messages, requests, snapshots and queries go by TLS, with certificates bot
   await until(() => b.messages.length === 1, 'the message arrives')
   const answer = await a.transport.request(B, Buffer.from('a'), 1000)
   assert.equal(answer.ok && answer.value.toString(), 'answer to a')
-  const path = join(directory, 'outgoing')
-  await writeFile(path, 'state'.repeat(100_000))
-  await a.transport.sendSnapshot(
+  const sent = await a.transport.sendSnapshot(
     {
       kind: 'snapshot-request',
       from: A,
@@ -137,9 +138,9 @@ test('messages, requests, snapshots and queries go by TLS, with certificates bot
         configuration: { voters: [A, B], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
       },
     },
-    path,
+    sourceOf(Buffer.from('state'.repeat(100_000))),
   )
-  assert.deepEqual([a.sent, b.snapshots.map(({ length }) => length)], [['ok'], [500_000]])
+  assert.deepEqual([sent.ok, b.snapshots.map(({ length }) => length)], [true, [500_000]])
   const dialer = peerDialer(both, { info: () => undefined, warn: () => undefined })
   const queried = await query(b.url, Buffer.from('q'), 1000, dialer)
   assert.equal(queried.ok && queried.value.toString(), 'answer to q')
@@ -300,7 +301,6 @@ test('https without a certificate is refused in words', async () => {
       listenUrls: ['https://127.0.0.1:0'],
       clusterId: ClusterId(1n),
       memberId: A,
-      snapshotDirectory: directory,
       clock: systemClock,
     },
     {
@@ -309,7 +309,6 @@ test('https without a certificate is refused in words', async () => {
       onRequest: () => Promise.resolve(Buffer.alloc(0)),
       onUnreachable: () => undefined,
       onRefused: () => undefined,
-      onSnapshotSent: () => undefined,
       isRemoved: () => false,
     },
   )

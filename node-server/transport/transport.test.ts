@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ByteWriter } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
+import { ok } from '../../lib/result.ts'
 import {
   FLOW,
   FRAME_SIZE_BYTES,
@@ -17,13 +15,14 @@ import {
   MAX_PEER_REQUESTS,
   MAX_PEER_REQUEST_SIZE_BYTES,
   MAX_UNREAD_SIZE_BYTES,
+  SNAPSHOT_PIECE_SIZE_BYTES,
 } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
 import { decodeMessages, encodeMessages } from './codec.ts'
 import { FRAME, FrameDecoder, encodeFrame, encodeHello, type Frame, type Hello } from './frame.ts'
 import type { TransportLog } from './listener.ts'
 import { query } from './query.ts'
-import { Transport, type ReceivedSnapshot, type TransportHandlers } from './transport.ts'
+import { Transport, type SnapshotMessage, type SnapshotSource, type TransportHandlers } from './transport.ts'
 
 const A = MemberId(0xan)
 const B = MemberId(0xbn)
@@ -41,12 +40,16 @@ const clock: Clock = {
 interface Side {
   readonly transport: Transport
   readonly url: string
-  readonly directory: string
   readonly messages: Message[]
-  readonly snapshots: { received: ReceivedSnapshot; content: Buffer }[]
+  readonly snapshots: { message: SnapshotMessage; content: Buffer }[]
+  /** How each piece of a snapshot begins. */
+  readonly pieces: string[]
+  /** Why snapshots were not taken. */
+  readonly brokenOff: string[]
+  /** Said instead of taking one, when set. */
+  refusal: string | undefined
   readonly unreachable: MemberId[]
   readonly refusals: string[]
-  readonly sent: string[]
   readonly removed: Set<MemberId>
   /** What requests are answered with, if not with who asks. */
   answer: Buffer | undefined
@@ -74,21 +77,33 @@ async function start(
   options: { clusterId?: ClusterId; port?: number; log?: TransportLog } = {},
 ): Promise<Side> {
   const url = `http://127.0.0.1:${options.port ?? (await freePort())}`
-  const directory = await mkdtemp(join(tmpdir(), 'raftkv-transport-'))
-  const side: Omit<Side, 'transport' | 'url' | 'directory'> = {
+  const side: Omit<Side, 'transport' | 'url'> = {
     messages: [],
     snapshots: [],
+    pieces: [],
+    brokenOff: [],
+    refusal: undefined,
     unreachable: [],
     refusals: [],
-    sent: [],
     removed: new Set(),
     answer: undefined,
     isSilent: false,
   }
   const handlers: TransportHandlers = {
     onMessages: (messages) => side.messages.push(...messages),
-    onSnapshot: async (received) => {
-      side.snapshots.push({ received, content: await readFile(received.path) })
+    onSnapshot: async ({ message, pieces }) => {
+      const content: Uint8Array[] = []
+      try {
+        for await (const piece of pieces) {
+          if (side.refusal !== undefined) throw new Error(side.refusal)
+          content.push(piece)
+          side.pieces.push(Buffer.from(piece).toString('latin1', 0, 20))
+        }
+      } catch (error) {
+        side.brokenOff.push(String(error))
+        throw error
+      }
+      side.snapshots.push({ message, content: Buffer.concat(content) })
     },
     onRequest: (from, payload) =>
       side.isSilent
@@ -96,7 +111,6 @@ async function start(
         : Promise.resolve(side.answer ?? Buffer.from(`${from.toString(16)} asks ${payload.toString()}`)),
     onUnreachable: (id) => side.unreachable.push(id),
     onRefused: (_by, reason) => side.refusals.push(reason),
-    onSnapshotSent: (_to, result) => side.sent.push(result.ok ? 'ok' : result.error),
     isRemoved: (id) => side.removed.has(id),
   }
   const clusterId = options.clusterId ?? CLUSTER
@@ -105,17 +119,13 @@ async function start(
       listenUrls: [url],
       clusterId,
       memberId,
-      snapshotDirectory: directory,
       clock,
       ...(options.log === undefined ? {} : { log: options.log }),
     },
     handlers,
   )
-  t.after(async () => {
-    await transport.close()
-    await rm(directory, { recursive: true })
-  })
-  return Object.assign(side, { transport, url, directory })
+  t.after(() => transport.close())
+  return Object.assign(side, { transport, url })
 }
 
 async function until(isSo: () => boolean, what: string): Promise<void> {
@@ -496,31 +506,35 @@ const snapshotMessage = (to: MemberId): Extract<Message, { kind: 'snapshot-reque
   },
 })
 
+const sourceOf = (content: Buffer): SnapshotSource => ({
+  sizeBytes: content.length,
+  read: async function* () {
+    for (let at = 0; at < content.length; at += SNAPSHOT_PIECE_SIZE_BYTES)
+      yield content.subarray(at, at + SNAPSHOT_PIECE_SIZE_BYTES)
+  },
+})
+const CONTENT = sourceOf(Buffer.from('content'))
+
 test('a snapshot arrives whole, beside the messages, and the sender learns of it', async (t) => {
   const [a, b] = await pair(t)
   const content = Buffer.alloc(20 * 1024 * 1024 + 17)
   for (let at = 0; at < content.length; at += 4099) content.writeUInt8(at % 251, at)
-  const path = join(a.directory, 'outgoing')
-  await writeFile(path, content)
-  const sending = a.transport.sendSnapshot(snapshotMessage(B), path)
+  const sending = a.transport.sendSnapshot(snapshotMessage(B), sourceOf(content))
   a.transport.send([heartbeat(A, B, 1)])
-  await sending
-  assert.deepEqual(a.sent, ['ok'])
+  assert.deepEqual(await sending, ok(undefined))
   assert.equal(b.snapshots.length, 1)
-  assert.deepEqual(b.snapshots[0]?.received.message, snapshotMessage(B))
+  assert.deepEqual(b.snapshots[0]?.message, snapshotMessage(B))
   assert.ok(b.snapshots[0]?.content.equals(content))
   assert.equal(commits(b).length, 1)
 })
 
 test('a snapshot goes to any of the URLs of a peer that answers', async (t) => {
   const [a, b] = [await start(t, A), await start(t, B)]
-  const path = join(a.directory, 'outgoing')
-  await writeFile(path, 'content')
   a.transport.setPeers(new Map([[B, [`http://127.0.0.1:${await freePort()}`, b.url]]]))
-  await a.transport.sendSnapshot(snapshotMessage(B), path)
+  assert.deepEqual(await a.transport.sendSnapshot(snapshotMessage(B), CONTENT), ok(undefined))
   await until(() => isConnected(a, B), 'it connects')
-  await a.transport.sendSnapshot(snapshotMessage(B), path)
-  assert.deepEqual([a.sent, b.snapshots.length], [['ok', 'ok'], 2])
+  assert.deepEqual(await a.transport.sendSnapshot(snapshotMessage(B), CONTENT), ok(undefined))
+  assert.equal(b.snapshots.length, 2)
 })
 
 const END = (digest: string): Buffer => encodeFrame(FRAME.snapshotEnd, Buffer.from(digest, 'hex'))
@@ -546,37 +560,45 @@ const brokenStreams: readonly [string, readonly Buffer[]][] = [
   ['with frames that do not belong there', [encodeFrame(FRAME.messages, Buffer.alloc(4))]],
 ]
 for (const [title, frames] of brokenStreams) {
-  test(`a snapshot stream ${title} is answered with the reason and leaves no file`, async (t) => {
+  test(`a snapshot stream ${title} is answered with the reason, and is nothing`, async (t) => {
     const b = await start(t, B)
     const stream = await byHand(b.url, { purpose: 'snapshot' })
     for (const frame of frames) stream.socket.write(frame)
     await until(() => stream.frames.some(({ type }) => type === FRAME.snapshotDone) || stream.isClosed(), 'it ends')
     stream.socket.destroy()
     assert.deepEqual(b.snapshots, [])
-    for (let i = 0; i < 500 && (await readdir(b.directory)).length > 0; i++) await delay(10)
-    assert.deepEqual(await readdir(b.directory), [])
   })
 }
 
-test('a snapshot stream that breaks off leaves no file', async (t) => {
+test('who reads a snapshot stream that breaks off is told', async (t) => {
   const b = await start(t, B)
   const stream = await byHand(b.url, { purpose: 'snapshot' })
   stream.socket.write(Buffer.concat([begin(1000), chunk('some of it')]))
-  for (let i = 0; i < 100 && (await readdir(b.directory)).length === 0; i++) await delay(10)
-  assert.equal((await readdir(b.directory)).length, 1)
+  await until(() => b.pieces.length === 1, 'some of it has come')
   stream.socket.destroy()
-  for (let i = 0; i < 100 && (await readdir(b.directory)).length > 0; i++) await delay(10)
-  assert.deepEqual(await readdir(b.directory), [])
-  assert.deepEqual(b.snapshots, [])
+  await until(() => b.brokenOff.length === 1, 'it breaks off')
+  assert.deepEqual([b.pieces, b.snapshots], [['some of it'], []])
+  assert.match(b.brokenOff[0] ?? '', /the snapshot stream broke off/)
+})
+
+test('a receiver that takes no more ends the stream of a sender that waits for it', async (t) => {
+  const [a, b] = await pair(t)
+  b.refusal = 'ENOSPC: no space left on device'
+  const piece = Buffer.alloc(SNAPSHOT_PIECE_SIZE_BYTES)
+  const endless = async function* (): AsyncIterable<Uint8Array> {
+    for (;;) yield piece
+  }
+  const sent = await a.transport.sendSnapshot(snapshotMessage(B), { sizeBytes: Number.MAX_SAFE_INTEGER, read: endless })
+  assert.match(sent.ok ? 'sent' : sent.error, /ENOSPC/)
 })
 
 test('a snapshot to a peer that is not there fails with the reason', async (t) => {
   const a = await start(t, A)
-  const path = join(a.directory, 'outgoing')
-  await writeFile(path, 'content')
-  await a.transport.sendSnapshot(snapshotMessage(B), path)
+  const failure = async (): Promise<string> => {
+    const sent = await a.transport.sendSnapshot(snapshotMessage(B), CONTENT)
+    return sent.ok ? 'sent' : sent.error
+  }
+  assert.match(await failure(), /not known/)
   a.transport.setPeers(new Map([[B, [`http://127.0.0.1:${await freePort()}`]]]))
-  await a.transport.sendSnapshot(snapshotMessage(B), path)
-  assert.match(a.sent[0] ?? '', /not known/)
-  assert.match(a.sent[1] ?? '', /ECONNREFUSED/)
+  assert.match(await failure(), /ECONNREFUSED/)
 })

@@ -5,7 +5,6 @@
  * Neighbours: the node hands messages over and is handed those that come; Raft forgives every loss here, and hears of it.
  */
 import type { Socket } from 'node:net'
-import { join } from 'node:path'
 import { ByteReader, ByteWriter, EMPTY_BYTES, MalformedBytes } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { NOBODY, formatId, type ClusterId, type MemberId } from '../../lib/ids.ts'
@@ -30,9 +29,15 @@ import {
 } from './frame.ts'
 import { Peer, type PeerStats } from './peer.ts'
 import { peerDialer } from './query.ts'
-import { SnapshotReceiver, sendSnapshot, type ReceivedSnapshot, type SnapshotMessage } from './snapshot-stream.ts'
+import {
+  SnapshotReceiver,
+  sendSnapshot,
+  type IncomingSnapshot,
+  type SnapshotMessage,
+  type SnapshotSource,
+} from './snapshot-stream.ts'
 
-export type { ReceivedSnapshot, SnapshotMessage } from './snapshot-stream.ts'
+export type { IncomingSnapshot, SnapshotMessage, SnapshotSource } from './snapshot-stream.ts'
 
 const MAX_INCOMING_SNAPSHOTS = 2
 const MAX_REMOTES = 16
@@ -46,20 +51,17 @@ export interface TransportOptions {
   readonly log?: TransportLog
   readonly clusterId: ClusterId
   readonly memberId: MemberId
-  /** Where snapshots that arrive are written. */
-  readonly snapshotDirectory: string
   readonly clock: Clock
 }
 
 export interface TransportHandlers {
   onMessages(messages: readonly Message[]): void
-  /** The file is verified and durable; once this resolves the sender is told that it arrived. */
-  onSnapshot(snapshot: ReceivedSnapshot): Promise<void>
+  /** Reads the pieces; once this resolves the sender is told that they arrived, and why not when it rejects. */
+  onSnapshot(snapshot: IncomingSnapshot): Promise<void>
   /** `from` is NOBODY for a query by somebody who is not a member (yet). */
   onRequest(from: MemberId, payload: Buffer): Promise<Uint8Array>
   onUnreachable(id: MemberId): void
   onRefused(by: MemberId, reason: RefusalReason): void
-  onSnapshotSent(to: MemberId, result: Result<void, string>): void
   /** Whether that member was removed from the cluster: it is told so. */
   isRemoved(id: MemberId): boolean
 }
@@ -73,8 +75,8 @@ export interface PeerTransport {
   /** Whether a proposal can be sent there now; where it cannot, it is better kept. */
   takesProposals(to: MemberId): boolean
   request(to: MemberId, payload: Uint8Array, timeoutMs: number): Promise<Result<Buffer, string>>
-  /** Streams the file; the outcome goes to onSnapshotSent. */
-  sendSnapshot(message: SnapshotMessage, path: string): Promise<void>
+  /** Streams it; resolves once nothing more is read of it, and the receiver has it or there is a reason why not. */
+  sendSnapshot(message: SnapshotMessage, source: SnapshotSource): Promise<Result<void, string>>
   stats(id: MemberId): PeerLinkStats
   close(): Promise<void>
 }
@@ -105,7 +107,6 @@ export class Transport implements PeerTransport {
   readonly #incoming = new Set<Connection>()
   readonly #receivedBytes = new Map<MemberId, number>()
   #incomingSnapshots = 0
-  #snapshotCount = 0
   #isClosed = false
 
   private constructor(options: TransportOptions, handlers: TransportHandlers, dialer: TlsDialer | undefined) {
@@ -164,12 +165,11 @@ export class Transport implements PeerTransport {
     return this.#peer(to)?.request(payload, timeoutMs) ?? Promise.resolve(err('the peer is not known here'))
   }
 
-  async sendSnapshot(message: SnapshotMessage, path: string): Promise<void> {
+  sendSnapshot(message: SnapshotMessage, source: SnapshotSource): Promise<Result<void, string>> {
     const urls = this.#peer(message.to)?.urls ?? []
-    const result = await sendSnapshot(urls, this.#hello(message.to), message, path, this.#dialer).catch(
-      (error: unknown) => err(String(error)),
+    return sendSnapshot(urls, this.#hello(message.to), message, source, this.#dialer).catch((error: unknown) =>
+      err(String(error)),
     )
-    this.#handlers.onSnapshotSent(message.to, result)
   }
 
   stats(id: MemberId): PeerLinkStats {
@@ -276,8 +276,7 @@ export class Transport implements PeerTransport {
   #receiveSnapshot(connection: Connection, from: MemberId, onClose: ConnectionHandlers['onClose']): void {
     if (this.#incomingSnapshots >= MAX_INCOMING_SNAPSHOTS) return connection.close('too many snapshots at once')
     this.#incomingSnapshots += 1
-    const path = join(this.#options.snapshotDirectory, `incoming-${++this.#snapshotCount}.tmp`)
-    const receiver = new SnapshotReceiver(connection, path, async (snapshot) => {
+    const receiver = new SnapshotReceiver(connection, async (snapshot) => {
       const { message } = snapshot
       if (message.from !== from || message.to !== this.#options.memberId)
         throw new MalformedBytes('not its own snapshot')
@@ -287,7 +286,7 @@ export class Transport implements PeerTransport {
       onFrame: (frame) => receiver.onFrame(frame),
       onClose: (reason, isOurs) => {
         this.#incomingSnapshots -= 1
-        receiver.onClose()
+        receiver.onClose(reason)
         onClose(reason, isOurs)
       },
     }

@@ -1,6 +1,7 @@
 /** Calls to the API server that fail: what was observed is in status, the failure is named, members are looked after. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { AssertionFailed } from '../../lib/assert.ts'
 import { KubeError, type KubeProblem } from './ports.ts'
 import { reconcile } from './reconcile.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
@@ -204,14 +205,23 @@ test('without the RaftCluster itself there is only the error: nothing is changed
     }
 })
 
-test('a bug does not leave Ready standing either', async () => {
-  const world = await formed()
-  const adminUrl = (): string => {
-    throw new TypeError('x is not a function')
-  }
-  await assert.rejects(reconcile({ ...world.deps({}), adminUrl }, KEY), TypeError)
-  assert.match(reasonOf(world, 'Degraded'), /^OperatorFailed: .*x is not a function/)
-  assert.equal(condition(world, 'Ready'), 'Unknown')
-  await look(world)
-  assert.equal(condition(world, 'Ready'), 'True')
-})
+for (const [what, bug] of [
+  ['a wrong call', new TypeError('x is not a function')],
+  ['a failed assertion', new AssertionFailed('members are counted twice')],
+] as const) {
+  test(`${what} is a bug of this cluster's reconcile: Ready does not stand, and there is an event`, async () => {
+    const world = await formed()
+    const adminUrl = (): string => {
+      throw bug
+    }
+    await assert.rejects(reconcile({ ...world.deps({}), adminUrl }, KEY), bug)
+    assert.match(reasonOf(world, 'Degraded'), new RegExp(`^InternalError: .*${bug.message}`))
+    assert.equal(condition(world, 'Ready'), 'Unknown')
+    assert.ok(
+      world.events.some((event) => event.startsWith('InternalError')),
+      world.events.join(),
+    )
+    await look(world)
+    assert.equal(condition(world, 'Ready'), 'True')
+  })
+}

@@ -6,15 +6,8 @@ import { z } from 'zod'
 import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
 import { contradictionIn } from './contradiction.ts'
 import { membershipOf } from './membership.ts'
-import type {
-  Observed,
-  ObservedObjects,
-  ObservedPod,
-  ObservedStatefulSet,
-  ObservedVolume,
-  StuckPod,
-  Unread,
-} from './observed.ts'
+import { podTrouble, PodStatus } from './pod-trouble.ts'
+import type { Observed, ObservedObjects, ObservedPod, ObservedStatefulSet, ObservedVolume, Unread } from './observed.ts'
 import { KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import {
   CLUSTER_UID_LABEL,
@@ -28,10 +21,14 @@ import {
   VOLUME,
   volumeRef,
 } from './resources/names.ts'
+import { lastWarning } from './warnings.ts'
 
 export type Observation =
   | { readonly kind: 'invalid'; readonly object: KubeObject; readonly message: string }
   | { readonly kind: 'observed'; readonly object: KubeObject; readonly observed: Observed; readonly token: string }
+
+/** A volume may take this long to be attached before it is asked why. */
+const ATTACH_MS = 10_000
 
 /** A member that does not answer in this time counts as not answering. */
 const MEMBER_TIMEOUT_MS = 1_500
@@ -52,6 +49,7 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
   const owner = objects.statefulSet?.uid
   const ownPods = podObjects.filter(({ controller }) => controller === owner && owner !== undefined)
   const pods = byOrdinal(await Promise.all(ownPods.map((pod) => readPod(deps, cluster, pod))))
+  const words = await readWords(deps, objects.statefulSet, [...pods.values()], volumes, cluster)
   const foreignPods =
     owner === undefined ? [] : podObjects.filter(({ controller }) => ![undefined, owner].includes(controller))
   const observed: Observed = {
@@ -59,8 +57,9 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     cluster,
     defaultImage: deps.defaultImage,
     objects,
-    pods,
-    volumes: byOrdinal(volumes.map(({ ours }) => ours)),
+    pods: words.pods,
+    creationRefusal: words.creationRefusal,
+    volumes: words.volumes,
     foreignPods: foreignPods.map(({ metadata }) => metadata.name),
     foreignVolumes: new Map(volumes.flatMap(({ foreign }) => (foreign === undefined ? [] : [foreign]))),
     membership: membershipOf(cluster, pods.values()),
@@ -171,6 +170,7 @@ function statefulSetOf(object: KubeObject): ObservedStatefulSet {
     object,
     uid: object.metadata.uid ?? '',
     endOrdinal: spec.ordinals.start + spec.replicas,
+    podCount: spec.replicas,
     templateSize: spec.volumeClaimTemplates[0]?.spec.resources.requests['storage'],
     updateRevision: status.updateRevision,
     templateHash: spec.template.metadata.annotations[TEMPLATE_HASH_ANNOTATION],
@@ -178,39 +178,7 @@ function statefulSetOf(object: KubeObject): ObservedStatefulSet {
   }
 }
 
-const Pod = z.object({
-  status: z
-    .object({
-      phase: z.string().default(''),
-      podIP: z.string().optional(),
-      conditions: z
-        .array(
-          z.object({
-            type: z.string(),
-            status: z.string(),
-            reason: z.string().default(''),
-            message: z.string().default(''),
-            lastTransitionTime: z.string().nullish(),
-          }),
-        )
-        .default([]),
-      containerStatuses: z
-        .array(
-          z.object({
-            state: z
-              .object({
-                running: z.object({}).optional(),
-                waiting: z.object({ reason: z.string().default(''), message: z.string().default('') }).optional(),
-              })
-              .prefault({}),
-          }),
-        )
-        .default([]),
-    })
-    .prefault({}),
-})
-
-type PodStatus = z.output<typeof Pod>['status']
+const Pod = z.object({ status: PodStatus.prefault({}) })
 
 interface FoundPod {
   readonly metadata: KubeObject['metadata']
@@ -246,7 +214,7 @@ async function readPod(
     readySinceMs: ready && Date.parse(ready.lastTransitionTime ?? '1970-01-01T00:00:00Z'),
     isRunning: isRunning(status),
     templateHash: metadata.annotations?.[TEMPLATE_HASH_ANNOTATION],
-    stuck: stuckOf(status),
+    trouble: podTrouble(status, deps.nowMs()),
     adminUrl,
     status: contradiction === undefined ? given : undefined,
     contradiction,
@@ -256,17 +224,6 @@ async function readPod(
 function isRunning({ phase, containerStatuses }: PodStatus): boolean {
   if (phase !== 'Running') return false
   return containerStatuses.length === 0 || containerStatuses.some(({ state }) => state.running !== undefined)
-}
-
-function stuckOf({ phase, conditions, containerStatuses }: PodStatus): StuckPod | undefined {
-  const scheduled = conditions.find(({ type }) => type === 'PodScheduled')
-  if (phase !== 'Pending' || scheduled === undefined) return undefined
-  const sinceMs = Date.parse(scheduled.lastTransitionTime ?? '')
-  if (scheduled.status !== 'True') return { kind: 'unschedulable', sinceMs, message: scheduled.message }
-  // The kubelet says so while it waits for the volumes; a missing image and the like have reasons of their own.
-  const waiting = containerStatuses[0]?.state.waiting
-  if (waiting !== undefined && waiting.reason !== 'ContainerCreating') return undefined
-  return { kind: 'volume', sinceMs, message: waiting?.message ?? '' }
 }
 
 const Volume = z.object({
@@ -294,7 +251,37 @@ function volumeOf(ordinal: number, object: KubeObject): ObservedVolume {
     requestedSize: spec.resources.requests['storage'],
     capacity: status.capacity['storage'],
     phase: status.phase,
+    refusal: undefined,
   }
+}
+
+/** What its controller, the provisioner and the kubelet say where pods or volumes are missing. */
+async function readWords(
+  { reader, nowMs }: ReconcileDeps,
+  statefulSet: ObservedStatefulSet | undefined,
+  pods: readonly ObservedPod[],
+  volumes: readonly FoundVolume[],
+  { namespace }: RaftCluster,
+): Promise<Pick<Observed, 'creationRefusal' | 'pods' | 'volumes'>> {
+  const isPodMissing = statefulSet !== undefined && pods.length < statefulSet.podCount
+  const about = (uid: string): { namespace: string; uid: string } => ({ namespace, uid })
+  const [creationRefusal, toldPods, toldVolumes] = await Promise.all([
+    isPodMissing ? lastWarning(reader, about(statefulSet.uid), ['FailedCreate'], ['SuccessfulCreate']) : undefined,
+    Promise.all(
+      pods.map(async (pod) => {
+        if (pod.trouble?.kind !== 'volume' || !(nowMs() - pod.trouble.sinceMs >= ATTACH_MS)) return pod
+        const message = await lastWarning(reader, about(pod.uid), ['FailedAttachVolume', 'FailedMount'])
+        return message === undefined ? pod : { ...pod, trouble: { ...pod.trouble, message } }
+      }),
+    ),
+    Promise.all(
+      volumes.map(async ({ ours }) => {
+        if (ours?.phase !== 'Pending') return ours
+        return { ...ours, refusal: await lastWarning(reader, about(ours.uid), ['ProvisioningFailed']) }
+      }),
+    ),
+  ])
+  return { creationRefusal, pods: byOrdinal(toldPods), volumes: byOrdinal(toldVolumes) }
 }
 
 function ownedBy(volume: KubeObject): string | undefined {

@@ -15,6 +15,8 @@ export interface Observed {
   readonly volumes: ReadonlyMap<number, ObservedVolume>
   /** Pods in our place that belong to somebody else. */
   readonly foreignPods: readonly string[]
+  /** What the StatefulSet's controller said last, while a pod of it is not there; undefined when it said nothing. */
+  readonly creationRefusal: string | undefined
   /** Volumes under our names with data of another cluster, by ordinal. */
   readonly foreignVolumes: ReadonlyMap<number, string>
   /** What the cluster itself says; undefined while no member of it answers. */
@@ -44,6 +46,8 @@ export interface ObservedStatefulSet {
   readonly uid: string
   /** The first ordinal beyond its pods. */
   readonly endOrdinal: number
+  /** As many as it is to have. */
+  readonly podCount: number
   /** Size in the volume claim template. */
   readonly templateSize: string | undefined
   /** Revision that a pod made now would have. */
@@ -65,8 +69,8 @@ export interface ObservedPod {
   /** The member's process runs; it may be starting, or ill. */
   readonly isRunning: boolean
   readonly templateHash: string | undefined
-  /** Why it does not start, as far as Kubernetes says. */
-  readonly stuck: StuckPod | undefined
+  /** Why it does not run or serve, as far as Kubernetes says. */
+  readonly trouble: PodTrouble | undefined
   readonly adminUrl: string | undefined
   /** Undefined when its member did not answer. */
   readonly status: AdminStatus | undefined
@@ -74,10 +78,12 @@ export interface ObservedPod {
   readonly contradiction: string | undefined
 }
 
-export interface StuckPod {
-  /** `volume`: it has a node, and nothing starts there. */
-  readonly kind: 'unschedulable' | 'volume'
+export interface PodTrouble {
+  /** `volume`: it has a node, and nothing starts there. `container`: the kubelet cannot make it. `failed`: evicted and the like. */
+  readonly kind: 'unschedulable' | 'volume' | 'image' | 'container' | 'crash' | 'memory' | 'failed' | 'not-ready'
+  /** NaN or 0 where that is not said. */
   readonly sinceMs: number
+  /** In the words of whoever says so. */
   readonly message: string
 }
 
@@ -90,6 +96,8 @@ export interface ObservedVolume {
   readonly capacity: string | undefined
   /** Kubernetes' phase: Pending, Bound or Lost; empty when it says none. */
   readonly phase: string
+  /** What the provisioner said last, while it is not bound. */
+  readonly refusal: string | undefined
 }
 
 export interface ObservedMember extends AdminMember {

@@ -65,7 +65,8 @@ export interface ListQuery {
   readonly apiVersion: string
   readonly kind: string
   readonly namespace: string
-  readonly labelSelector: string
+  readonly labelSelector?: string
+  readonly fieldSelector?: string
 }
 
 /** Reads are live, not from a watch cache: decisions about volumes and members must not be made on old news. */

@@ -6,7 +6,6 @@
  * It may be ended at any await, or run twice at once by an operator that lost its lease: what it records is conditional
  * on the object's version, what it asks of members is fenced by the configuration it decided on.
  */
-import { AssertionFailed } from '../../lib/assert.ts'
 import { type Condition, type Finding, setCondition, timestamp } from '../api/conditions.ts'
 import { API_VERSION, FINALIZER, KIND } from '../api/raft-cluster.ts'
 import { parseStatus, type RaftClusterStatus } from '../api/status.ts'
@@ -36,7 +35,7 @@ export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise
       const isEdit = error.problem.kind === 'conflict' && (await isEdited(deps, key, object))
       return isEdit ? { kind: 'done', requeueAfterMs: IN_FLIGHT_MS } : { kind: 'retry', error }
     }
-    if (object !== undefined && !(error instanceof AssertionFailed)) await reportBug(deps, object, error)
+    if (object !== undefined) await reportBug(deps, object, error)
     throw error
   }
 }
@@ -138,9 +137,13 @@ async function reportInvalid(
   return { kind: 'done', requeueAfterMs: BLOCKED_MS }
 }
 
-/** As long as it lasts, nothing that status says about the cluster is looked after. */
+/**
+ * A failed assertion or any other bug ends the reconcile of this cluster, and of no other. As long as it lasts, nothing that
+ * status says about the cluster is looked after.
+ */
 async function reportBug(deps: ReconcileDeps, object: KubeObject, bug: unknown): Promise<void> {
-  const because = { reason: 'OperatorFailed', message: `the operator has a bug; its log has more: ${String(bug)}` }
+  const because = { reason: 'InternalError', message: `the operator has a bug; its log has more: ${String(bug)}` }
+  deps.events.emit(object, 'Warning', because.reason, 'Reconcile', because.message)
   try {
     await reportTrouble(deps, object, [
       { type: 'Ready', status: 'Unknown', ...because },

@@ -1,6 +1,7 @@
 /** What is wrong though the plan goes on, each with what to do about it. Pure. */
 import { ANNOTATIONS } from '../api/raft-cluster.ts'
-import type { Observed, ObservedMember, ObservedVolume } from './observed.ts'
+import { causeOf } from './causes.ts'
+import type { Observed, ObservedMember, ObservedPod, ObservedVolume, PodTrouble } from './observed.ts'
 import { names } from './resources/names.ts'
 import { isSmaller } from './rules/objects.ts'
 import { memberNamed } from './rules/replace.ts'
@@ -16,8 +17,8 @@ export function troublesOf(observed: Observed): readonly Words[] {
   return [
     ...corrupt(observed),
     ...contradictions(observed),
+    ...failing(observed),
     ...unhealthy(observed),
-    ...unscheduled(observed),
     ...unanswerable(observed),
     ...unknownFields(observed),
   ]
@@ -39,7 +40,8 @@ function contradictions({ pods }: Observed): readonly Words[] {
 }
 
 /** A learner is not there yet, which is progress; it has no vote to be missed. */
-function unhealthy({ membership, cluster, pods }: Observed): readonly Words[] {
+function unhealthy(observed: Observed): readonly Words[] {
+  const { membership, cluster, pods } = observed
   const isSick = ({ id, ordinal, isLearner }: ObservedMember): boolean =>
     ordinal === undefined || (!isLearner && membership?.activeIds.has(id) !== true)
   const sick = (membership?.members ?? []).filter(isSick)
@@ -50,16 +52,39 @@ function unhealthy({ membership, cluster, pods }: Observed): readonly Words[] {
   const hint =
     empty !== undefined && !enabled
       ? `. ${empty.name} lost its volume and is not replaced while spec.repair.enabled is false`
-      : allowVolumeReplacement
+      : allowVolumeReplacement || sick.every(({ ordinal }) => ordinal !== undefined && hasCause(observed, ordinal))
         ? ''
         : `. One that stays away can be replaced: annotation ${ANNOTATIONS.replaceMember}`
   return [['MembersUnhealthy', `unhealthy or not ours: ${list}${hint}`]]
 }
 
-function unscheduled({ pods }: Observed): readonly Words[] {
-  return [...pods.values()].flatMap(({ name, stuck }) =>
-    stuck?.kind === 'unschedulable' ? [['Unschedulable', `${name} has no node: ${stuck.message}`] as const] : [],
-  )
+/** Nothing that a new volume would mend. */
+function hasCause(observed: Observed, ordinal: number): boolean {
+  return observed.pods.get(ordinal)?.trouble?.kind !== 'volume' && causeOf(observed, ordinal) !== undefined
+}
+
+/** Reason of Degraded, and what stands between the pod's name and the words of whoever says so. */
+const FAILING: Readonly<Record<Exclude<PodTrouble['kind'], 'volume'>, Words>> = {
+  unschedulable: ['Unschedulable', 'has no node'],
+  image: ['ImagePullFailed', 'does not get its image'],
+  container: ['ContainerNotCreated', 'does not start'],
+  crash: ['ContainerCrashed', 'does not stay up'],
+  memory: ['OutOfMemory', 'does not stay up'],
+  failed: ['PodFailed', 'has failed'],
+  'not-ready': ['NotReady', 'does not become ready'],
+}
+
+function failing({ pods, creationRefusal }: Observed): readonly Words[] {
+  const refused: readonly Words[] =
+    creationRefusal === undefined ? [] : [['PodNotCreated', `a pod cannot be made: ${creationRefusal}`]]
+  const failed = [...pods.values()].flatMap(({ name, trouble, status, isTerminating }): readonly Words[] => {
+    if (trouble === undefined || trouble.kind === 'volume' || isTerminating) return []
+    // One that is to join, or catches up, is on its way.
+    if (trouble.kind === 'not-ready' && ['waiting', 'learner'].includes(status?.role ?? '')) return []
+    const [reason, what] = FAILING[trouble.kind]
+    return [[reason, `${name} ${what}: ${trouble.message}`]]
+  })
+  return [...refused, ...failed]
 }
 
 /** Annotations that name nobody who could be meant. */
@@ -98,13 +123,19 @@ export function storageTroublesOf(observed: Observed): readonly Words[] {
   const wanted = Array.from({ length: cluster.spec.replicas }, (_, ordinal) => ordinal)
   return [
     ...noSpace(observed),
-    ...[...pods.values()].flatMap(({ name, stuck }): readonly Words[] => {
-      if (stuck?.kind !== 'volume' || !(nowMs - stuck.sinceMs >= ATTACH_MS)) return []
-      const todo = `kubectl describe pod ${name} has the reason. If its volume is lost: annotation ${ANNOTATIONS.replaceMember}`
-      return [['VolumeStuck', `${name} has a node and does not start, as while a volume cannot be attached: ${todo}`]]
-    }),
+    ...[...pods.values()].flatMap((pod) => unattached(pod, nowMs)),
     ...wanted.flatMap((ordinal) => volumeTrouble(observed, names.volume(cluster, ordinal), volumes.get(ordinal))),
   ]
+}
+
+function unattached({ name, trouble }: ObservedPod, nowMs: number): readonly Words[] {
+  if (trouble?.kind !== 'volume') return []
+  const advice = `If its volume is lost: annotation ${ANNOTATIONS.replaceMember}`
+  if (trouble.message !== '')
+    return [['VolumeStuck', `${name} does not start: ${trouble.message.replace(/\.$/, '')}. ${advice}`]]
+  if (!(nowMs - trouble.sinceMs >= ATTACH_MS)) return []
+  const todo = `kubectl describe pod ${name} has the reason. ${advice}`
+  return [['VolumeStuck', `${name} has a node and does not start, as while a volume cannot be attached: ${todo}`]]
 }
 
 function noSpace({ membership, cluster }: Observed): readonly Words[] {
@@ -127,6 +158,7 @@ function volumeTrouble({ cluster }: Observed, name: string, volume: ObservedVolu
       ],
     ]
   }
+  if (volume.refusal !== undefined) return [['ProvisioningFailed', `${name} is not made: ${volume.refusal}`]]
   if (volume.capacity === undefined || volume.phase === 'Pending') {
     return [['VolumesPending', `${name} is not bound: kubectl describe pvc ${name} has the reason`]]
   }

@@ -11,7 +11,7 @@ type Reconcile = (key: string, context: ReconcileContext) => Promise<ReconcileRe
 function controllerOf(reconcile: Reconcile, options: { keys?: string[]; maxConcurrent?: number; pace?: Pace } = {}) {
   const clock = new ManualClock()
   const outcomes: string[] = []
-  const fatal: Error[] = []
+  const bugs: string[] = []
   let ids = 0
   const controller = new Controller({
     name: 'test',
@@ -21,14 +21,14 @@ function controllerOf(reconcile: Reconcile, options: { keys?: string[]; maxConcu
     logFields: (key) => ({ key }),
     newId: () => String(++ids),
     observer: { taken: () => undefined, finished: (outcome) => outcomes.push(outcome) },
-    onFatal: (error) => fatal.push(error),
+    onBug: (key, error) => bugs.push(`${key}: ${String(error)}`),
     maxConcurrent: options.maxConcurrent ?? 2,
     reconcileTimeoutMs: 60_000,
     resyncPeriodMs: 120_000,
     keys: () => options.keys ?? [],
     ...(options.pace !== undefined && { pace: options.pace }),
   })
-  return { controller, clock, outcomes, fatal }
+  return { controller, clock, outcomes, bugs }
 }
 
 const forever = async (): Promise<never> => new Promise(() => undefined)
@@ -103,16 +103,17 @@ test('results become queue actions: requeue after, retry with growing delay or a
   assert.deepEqual(outcomes, ['error', 'error', 'requeue_after', 'error', 'error', 'error', 'success'])
 })
 
-test('a thrown error is a retry; a failed assertion is also reported as fatal', async () => {
-  const { controller, clock, outcomes, fatal } = controllerOf(async (key) => {
-    throw key === 'bug' ? new AssertionFailed('broken') : new Error('no route')
+test('a thrown error is a bug of one key: it is told and tried again, and the others go on', async () => {
+  const { controller, clock, outcomes, bugs } = controllerOf(async (key) => {
+    if (key === 'bug') throw new AssertionFailed('broken')
+    return { kind: 'done' }
   })
   controller.start()
   controller.enqueue('a')
   controller.enqueue('bug')
   await clock.advance(0)
-  assert.deepEqual(outcomes, ['error', 'error'])
-  assert.deepEqual(fatal.map((error) => error.message), ['broken']) // prettier-ignore
+  assert.deepEqual(outcomes, ['success', 'error'])
+  assert.deepEqual(bugs, ['bug: AssertionFailed: broken'])
 })
 
 test('a reconcile that takes too long is aborted, and keeps its key until it has ended', async () => {

@@ -8,7 +8,7 @@
  * Neighbours: work-queue.ts (what waits), main.ts (who enqueues, what is reconciled). Source: controller-runtime.
  */
 import type { Logger } from 'pino'
-import { assert, AssertionFailed, unreachable } from '../../lib/assert.ts'
+import { assert, unreachable } from '../../lib/assert.ts'
 import type { Clock, Timer } from '../../lib/clock.ts'
 import { sleep } from '../../lib/clock.ts'
 import type { QueueOptions, WorkQueue } from './work-queue.ts'
@@ -58,8 +58,11 @@ export interface ControllerOptions {
   readonly logFields: (key: string) => Readonly<Record<string, unknown>>
   readonly newId: () => string
   readonly observer: ControllerObserver
-  /** A bug: state can no longer be trusted, the process must exit. */
-  readonly onFatal: (error: Error) => void
+  /**
+   * A reconcile threw, which is a bug: what it can expect to fail it answers with. It concerns this key alone, for nothing is
+   * kept from one reconcile to the next, and is tried again like any failure.
+   */
+  readonly onBug: (key: string, error: unknown) => void
   /** At least 1. */
   readonly maxConcurrent: number
   readonly reconcileTimeoutMs: number
@@ -167,7 +170,7 @@ export class Controller {
     try {
       return await this.#options.reconcile(key, context)
     } catch (error) {
-      if (error instanceof AssertionFailed) this.#options.onFatal(error)
+      this.#options.onBug(key, error)
       return { kind: 'retry', error }
     }
   }

@@ -43,6 +43,7 @@ export interface ListScope {
   /** All namespaces when undefined. */
   readonly namespace?: string | undefined
   readonly labelSelector?: string | undefined
+  readonly fieldSelector?: string | undefined
   /** Objects come without spec and status, which makes them a fraction of their size. */
   readonly isMetadataOnly?: boolean
 }
@@ -114,7 +115,12 @@ export class KubeClient {
     const items: StoredObject[] = []
     let token: string | undefined
     for (let page = 0; page < MAX_PAGES; page++) {
-      const query = { limit: String(PAGE_SIZE), labelSelector: scope.labelSelector, continue: token }
+      const query = {
+        limit: String(PAGE_SIZE),
+        labelSelector: scope.labelSelector,
+        fieldSelector: scope.fieldSelector,
+        continue: token,
+      }
       const accept = acceptOf(scope, METADATA_LIST)
       const body = await this.#read(collectionPath(kind, scope.namespace), query, options, accept)
       const next = decodePage(kind, body)

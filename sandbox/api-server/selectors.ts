@@ -157,7 +157,8 @@ export function parseFieldSelector(text: string, scope: FieldSelectorScope): Pre
   const requirements = text.split(',').map((part) => {
     const match = /^([^=!]+)(==|=|!=)(.*)$/.exec(part.trim())
     if (match === null) throw badRequest(`invalid field selector: ${JSON.stringify(part)}; can't understand it`)
-    const [, path = '', operator, value = ''] = match
+    const [, name = '', operator, value = ''] = match
+    const path = scope.group === group ? name : name.replace(/^regarding\./, 'involvedObject.')
     if (!known.has(path)) throw badRequest(`field label not supported: ${path}`)
     return { path, isEqual: operator !== '!=', value }
   })

@@ -25,7 +25,7 @@ import { lockDirectory } from '../../node-server/storage/lock.ts'
 import { realVolume } from '../../node-server/storage/volume.ts'
 import { isObject, metadataOf, type Json, type KubeObject } from './object.ts'
 
-const DATABASE = 'objects.db'
+const DATABASE = 'objects'
 /** Events that one page of a watch that lags behind holds, about. */
 const PAGE_SIZE_BYTES = 1024 * 1024
 
@@ -233,13 +233,14 @@ export async function openObjectStore(directory: string | undefined): Promise<Ob
   if (directory === undefined) return new ObjectStore(new Store(new MemoryBackend()), () => Promise.resolve())
   const lock = await lockDirectory(directory)
   if (!lock.ok) throw new Error(lock.error)
-  const store = new Store(realVolume.openBackend(join(directory, DATABASE)))
+  await realVolume.stores.takeOver(directory)
+  const store = new Store(realVolume.stores.open(join(directory, DATABASE)))
   return new ObjectStore(store, () => lock.value.release())
 }
 
 /** Throws away what {@link openObjectStore} keeps there; nobody may have it open. */
 export async function removeObjectStore(directory: string): Promise<void> {
-  for (const name of [DATABASE, `${DATABASE}-lock`]) await rm(join(directory, name), { force: true })
+  for (const name of [DATABASE, `${DATABASE}.db`]) await rm(join(directory, name), { recursive: true, force: true })
 }
 
 /** The end of the range of all keys that begin so. */

@@ -48,7 +48,7 @@ export function startLoop({ logger, onFatal }: Sandbox, options: LoopOptions): L
     logFields: (key) => ({ key }),
     newId: randomUUID,
     observer: { taken: () => undefined, finished: () => undefined },
-    onFatal,
+    onBug: (_, error) => onFatal(error instanceof Error ? error : new Error(String(error))),
     maxConcurrent: options.maxConcurrent ?? 4,
     reconcileTimeoutMs: RECONCILE_TIMEOUT_MS,
     resyncPeriodMs: RESYNC_MS,

@@ -29,7 +29,7 @@ export const NO_DISK_FAULTS: Readonly<DiskFaults> = { syncDelayMs: 0, isFull: fa
 export class FaultyVolume implements Volume {
   readonly disk: Disk
   readonly walSizes: Volume['walSizes']
-  readonly readSnapshotMeta: Volume['readSnapshotMeta']
+  readonly stores: Volume['stores']
   readonly newIncarnation: Volume['newIncarnation']
   readonly faults: DiskFaults = { ...NO_DISK_FAULTS }
   readonly #volume: Volume
@@ -40,7 +40,7 @@ export class FaultyVolume implements Volume {
     this.#volume = volume
     this.#onEvent = onEvent
     this.walSizes = volume.walSizes
-    this.readSnapshotMeta = (path) => volume.readSnapshotMeta(path)
+    this.stores = { ...volume.stores, open: (path) => this.#openStore(path) }
     this.newIncarnation = () => volume.newIncarnation()
     this.disk = {
       ...volume.disk,
@@ -53,8 +53,8 @@ export class FaultyVolume implements Volume {
   }
 
   /** LMDB's, with commits that are late or fail before they have begun. */
-  openBackend(path: string): Backend {
-    const backend = this.#volume.openBackend(path)
+  #openStore(path: string): Backend {
+    const backend = this.#volume.stores.open(path)
     const commit = backend.commit.bind(backend)
     return Object.assign(backend, {
       commit: async (writes: readonly Write[]): Promise<void> => {

@@ -68,7 +68,7 @@ function assertRange(store: Store, request: RangeRequest): void {
 test('a Range with any limit, revision and filter: its bounds hold, in memory and on disk', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'raftkv-extremes-'))
   t.after(() => rm(folder, { recursive: true }))
-  const onDisk = filled(new Store(new LmdbBackend(join(folder, 'store.mdb'))))
+  const onDisk = filled(new Store(new LmdbBackend(join(folder, 'store'))))
   await onDisk.commit()
   put(onDisk, 'key1', 'not committed')
   for (const store of [filled(new Store(new MemoryBackend())), onDisk]) {

@@ -15,8 +15,7 @@ import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import { DEFAULT_MAINTENANCE, type MaintenanceOptions } from '../../node-server/node/options.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
 import { PutRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
-import { LmdbBackend } from '../../node-server/storage/backend.ts'
-import { memberPaths, readIdentity } from '../../node-server/storage/data-directory.ts'
+import { readIdentity } from '../../node-server/storage/data-directory.ts'
 import { realVolume } from '../../node-server/storage/volume.ts'
 import { Transport } from '../../node-server/transport/transport.ts'
 import { eventually, freePort } from './member-process.ts'
@@ -66,8 +65,7 @@ class InProcessMember {
       dataDirectory: this.directory,
       peerURLs: [this.peerURL],
       connect: ({ clusterId, memberId }, handlers) => {
-        const snapshotDirectory = memberPaths(this.directory).snapshots
-        const self = { clusterId, memberId, snapshotDirectory, clock: systemClock }
+        const self = { clusterId, memberId, clock: systemClock }
         return Transport.listen({ listenUrls: [this.peerURL], ...self }, handlers)
       },
       version: '0',
@@ -122,8 +120,8 @@ class InProcessMember {
   /** Another byte in the newest stored value. */
   async damage(): Promise<void> {
     const folder = join(this.directory, 'member', 'db')
-    const [name = ''] = (await readdir(folder)).filter((name) => name.endsWith('.mdb'))
-    const backend = new LmdbBackend(join(folder, name))
+    const [name = ''] = await readdir(folder)
+    const backend = realVolume.stores.open(join(folder, name))
     const [newest] = [...backend.scan('revisions', Buffer.of(0), undefined, { isReverse: true, limit: 1 })]
     assert.ok(newest !== undefined)
     const value = Buffer.from(newest.value)

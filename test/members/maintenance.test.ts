@@ -1,10 +1,9 @@
 /** A cluster that fills up, is brought back as etcd's documentation tells, and is saved. Each test goes on from the one before. */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { LmdbBackend } from '../../node-server/storage/backend.ts'
 import {
   AlarmRequest,
   AlarmResponse,
@@ -18,6 +17,7 @@ import {
 } from '../../node-server/proto/generated/etcd/rpc.ts'
 import { hashState } from '../../node-server/mvcc/hash.ts'
 import { Store } from '../../node-server/mvcc/store.ts'
+import { realVolume } from '../../node-server/storage/volume.ts'
 import { eventually, Rig, type Cluster, type MemberProcess } from './member-process.ts'
 
 const QUOTA_BYTES = 8 * 1024 * 1024
@@ -113,8 +113,7 @@ test('members have one hash, and a killed one finds its defragmented store again
   const [first, second] = cluster.members
   assert.ok(first !== undefined && second !== undefined)
   await second.kill('SIGKILL')
-  const names = await readdir(join(second.dataDirectory, 'member', 'db'))
-  assert.deepEqual(names.toSorted(), ['store-0.1.mdb', 'store-0.1.mdb-lock'])
+  assert.deepEqual(await readdir(join(second.dataDirectory, 'member', 'db')), ['store-0'])
   await second.start(cluster.flags)
   await second.isReady()
   await put(second, 'after', Buffer.from('v'))
@@ -128,6 +127,10 @@ test('members have one hash, and a killed one finds its defragmented store again
   assert.ok(a.has('k0') && !a.has('k4'))
 })
 
+async function* piecesOf(bytes: Buffer): AsyncIterable<Uint8Array> {
+  yield bytes
+}
+
 test('a snapshot has what was applied when it was asked for; saved, it is a store', async () => {
   const [first] = cluster.members
   assert.ok(first !== undefined)
@@ -140,9 +143,9 @@ test('a snapshot has what was applied when it was asked for; saved, it is a stor
   assert.equal(file.length % 512, 0, 'so that etcdctl tells the digest by the size')
   assert.equal(Number(pieces[0]?.remainingBytes) + (blobs[0]?.length ?? 0), file.length)
   assert.deepEqual(blobs.at(-1), createHash('sha256').update(file).digest())
-  const path = join(rig.directory, 'saved.mdb')
-  await writeFile(path, file)
-  const store = new Store(new LmdbBackend(path))
+  const path = join(rig.directory, 'saved')
+  await realVolume.stores.receive(path, piecesOf(file))
+  const store = new Store(realVolume.stores.open(path))
   assert.ok(store.buffer.get('current', Buffer.from('last')) !== undefined)
   assert.equal(hashState(store).length, 64)
   await store.close()

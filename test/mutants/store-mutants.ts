@@ -128,7 +128,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the log is cut at what is applied, not at what the store has on disk',
-    file: `${NODE}/replica/node.ts`,
+    file: `${NODE}/replica/replica.ts`,
     find: 'const durable = this.store.committedIndex\n',
     replace: 'const durable = this.store.appliedIndex\n',
   },
@@ -255,15 +255,14 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a received snapshot is not durable when it is accepted',
     file: `${NODE}/maintenance/store-files.ts`,
-    find: 'await volume.disk.rename(path, receivedPath(paths, index))\n      await volume.disk.syncDirectory(paths.db)',
+    find: 'await volume.disk.rename(path, receivedPath(paths, index))\n        await volume.disk.syncDirectory(paths.db)',
     replace: 'await volume.disk.rename(path, receivedPath(paths, index))',
   },
   {
-    name: 'a defragmentation takes its name after the store that is live by then',
+    name: 'the store that is live by then is deleted for the one that a snapshot has replaced',
     file: `${NODE}/maintenance/store-files.ts`,
-    find: '      if (live !== this.#live) return undefined\n      isMoving = true\n      live.file = writtenAnew(before)\n      return storePath(paths, live.file)\n',
-    replace:
-      '      isMoving = true\n      this.#live.file = writtenAnew(this.#live.file)\n      return storePath(paths, this.#live.file)\n',
+    find: 'await volume.disk.remove(storePath(paths, before.name))',
+    replace: 'await volume.disk.remove(storePath(paths, this.#live.name))',
   },
   {
     name: 'segments of the log go from the newest on',

@@ -90,7 +90,7 @@ export class OperatorProcess {
       logFields: () => ({}),
       newId: () => String(++this.#ids),
       observer: { taken: () => undefined, finished: () => undefined },
-      onFatal: (error) => world.fail(error),
+      onBug: (_, error) => world.fail(error instanceof Error ? error : new Error(String(error))),
       maxConcurrent: 2,
       reconcileTimeoutMs: RECONCILE_TIMEOUT_MS,
       resyncPeriodMs: RESYNC_MS,

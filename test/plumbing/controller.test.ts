@@ -52,7 +52,7 @@ async function copying(t: TestContext, options: CopyingOptions = {}): Promise<Co
     logFields: () => ({}),
     newId: () => '',
     observer: { taken: () => undefined, finished: (outcome) => seen.outcomes.push(outcome) },
-    onFatal: (error) => assert.fail(error),
+    onBug: (_, error) => assert.fail(String(error)),
     maxConcurrent: 4,
     reconcileTimeoutMs: options.reconcileTimeoutMs ?? 500,
     resyncPeriodMs: 60_000,

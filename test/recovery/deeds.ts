@@ -4,8 +4,8 @@ import { hashState } from '../../node-server/mvcc/hash.ts'
 import { Store } from '../../node-server/mvcc/store.ts'
 import type { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
 import { LEADER, SNAPSHOTS, termAt, type History } from './history.ts'
-import { entries, LEADER_TERM } from './leader.ts'
-import { OWN, PATHS, type MemberProcess } from './member-process.ts'
+import { entries, inPieces, LEADER_TERM } from './leader.ts'
+import { OWN, type MemberProcess } from './member-process.ts'
 import { LogIndex, Term } from '../../lib/ids.ts'
 
 export interface Scene {
@@ -13,8 +13,6 @@ export interface Scene {
   /** The disk itself: what others do on it is not held up. */
   readonly disk: MemoryDisk
   readonly history: History
-  /** Snapshots that have come in. */
-  incoming: number
   /** Operations that the process had made on the disk when it had stopped. */
   stoppedAt?: number
 }
@@ -55,13 +53,10 @@ function snapshot(index: (typeof SNAPSHOTS)[number]): Deed {
     name: `a snapshot of entry ${index}`,
     brings: index,
     run: async (scene) => {
-      const { process, disk, history } = scene
+      const { process, history } = scene
       const { meta, bytes } = history.snapshots.get(index) ?? assert.fail()
-      const path = `${PATHS.snapshots}/incoming-${++scene.incoming}.tmp`
-      const file = await disk.open(path, { create: true })
-      await file.write(bytes, 0)
-      await file.sync()
-      await process.handlers.onSnapshot({ path, message: { kind: 'snapshot-request', ...MESSAGE, snapshot: meta } })
+      const message = { kind: 'snapshot-request', ...MESSAGE, snapshot: meta } as const
+      await process.handlers.onSnapshot({ message, pieces: inPieces(bytes) })
     },
   }
 }
@@ -70,10 +65,10 @@ const copyForClient: Deed = {
   name: 'a copy for a client',
   holdsUpNothing: true,
   run: async ({ process, history }) => {
-    const copied = await process.node.files.copy()
-    if (!copied.ok) return assert.equal(copied.error, 'stopped')
-    const bytes = await copied.value.read(copied.value.sizeBytes)
-    await copied.value.close()
+    const pinned = await process.node.files.pin()
+    if (!pinned.ok) return assert.equal(pinned.error, 'stopped')
+    const bytes = Buffer.concat(await Array.fromAsync(pinned.value.read()))
+    await pinned.value.release()
     const { tables } = process.states.read(bytes, 'the copy').state
     const store = new Store(tables)
     assert.equal(hashState(store), history.hashes.get(store.appliedIndex), 'a copy is a state that the history had')

@@ -22,14 +22,14 @@ const isForeign = isOneOf<Combination['wal']>('of another member', 'of another d
 const isUnreadable = isOneOf<Combination['store']>(
   'no store',
   'older beside a damaged newer',
-  'damaged after a defragmentation',
+  'damaged after it was replaced',
 )
 const lacksStore = isOneOf<Combination['store']>(
   'missing',
   'before the base',
   'no store',
   'older beside a damaged newer',
-  'damaged after a defragmentation',
+  'damaged after it was replaced',
 )
 const isRestoring = isOneOf<Combination['leftOver']>('restoring', 'both')
 

@@ -12,6 +12,7 @@ import { encodeBatch, type Identity } from '../../node-server/storage/record.ts'
 import type { Volume } from '../../node-server/storage/volume.ts'
 import { Wal } from '../../node-server/storage/wal.ts'
 import { CLUSTER, entryAt, termAt } from './history.ts'
+import { inPieces } from './leader.ts'
 import { OWN } from './member-process.ts'
 
 export const BASE = 20
@@ -42,7 +43,7 @@ export const STORES = [
   'no store',
   'older beside newer',
   'older beside a damaged newer',
-  'damaged after a defragmentation',
+  'damaged after it was replaced',
   'of another log',
 ] as const
 export const SNAPSHOTS_RECEIVED = ['none', 'whole', 'half', 'damaged', 'of another index', 'misnamed'] as const
@@ -75,19 +76,26 @@ const HARD: Readonly<Record<Combination['hardState'], Pick<HardState, 'term' | '
   'of an earlier term': { term: Term(3), commit: LogIndex(COMMIT) },
 }
 
-/** `stores`: bytes of a store that has applied that entry. `volume` writes scratch files under `scratch`. */
+/** `stores`: streams of stores that have applied that entry. `volume` writes scratch files under `scratch`. */
 export class DirectoryParts {
-  readonly #stores: ReadonlyMap<number, Buffer>
-  readonly #foreignStore: Buffer
+  readonly #stores: ReadonlyMap<number, Files>
+  readonly #foreignStore: Files
   readonly #wals = new Map<string, Files>()
 
-  private constructor(stores: ReadonlyMap<number, Buffer>, foreignStore: Buffer) {
+  private constructor(stores: ReadonlyMap<number, Files>, foreignStore: Files) {
     this.#stores = stores
     this.#foreignStore = foreignStore
   }
 
-  static async make(volume: Volume, scratch: string, stores: ReadonlyMap<number, Buffer>): Promise<DirectoryParts> {
-    const parts = new DirectoryParts(stores, await storeOfAnotherTerm(volume, scratch, bytesOf(stores, COMMIT)))
+  static async make(volume: Volume, scratch: string, streams: ReadonlyMap<number, Buffer>): Promise<DirectoryParts> {
+    await volume.disk.makeDirectory(scratch)
+    const stores = new Map<number, Files>()
+    for (const [index, stream] of streams) {
+      const path = join(scratch, `store-${index}`)
+      await volume.stores.receive(path, inPieces(stream))
+      stores.set(index, await filesAt(volume.disk, path))
+    }
+    const parts = new DirectoryParts(stores, await storeOfAnotherTerm(volume, join(scratch, `store-${COMMIT}`)))
     for (const hardState of HARD_STATES)
       for (const wal of WALS) {
         const directory = join(scratch, `wal-${parts.#wals.size}`)
@@ -99,84 +107,99 @@ export class DirectoryParts {
   files({ wal, hardState, store, snapshot, identity, leftOver }: Combination): Files {
     const files = new Map<string, Buffer>()
     for (const [name, bytes] of this.#wals.get(`${wal}, ${hardState}`) ?? []) files.set(`member/wal/${name}`, bytes)
-    for (const [name, bytes] of this.#storeFiles(store)) files.set(`member/db/${name}`, bytes)
-    for (const [name, bytes] of this.#snapshotFiles(snapshot)) files.set(`member/db/${name}`, bytes)
+    for (const [name, found] of [...this.#storesOf(store), ...this.#snapshotOf(snapshot)])
+      for (const [path, bytes] of found) files.set(`member/db/${name}${path}`, bytes)
     const own = identityFile(identity)
     if (own !== undefined) files.set('member/identity.json', own)
     if (leftOver === 'creating' || leftOver === 'both') files.set('creating/wal/0000000000000001.wal', Buffer.alloc(9))
-    if (leftOver === 'restoring' || leftOver === 'both') files.set('restoring/db/store-0.mdb', Buffer.from('half'))
+    if (leftOver === 'restoring' || leftOver === 'both') files.set('restoring/db/store-0/half', Buffer.from('half'))
     return files
   }
 
-  #storeFiles(store: Combination['store']): readonly (readonly [string, Buffer])[] {
-    const at = (index: number): Buffer => bytesOf(this.#stores, index)
+  #storesOf(store: Combination['store']): readonly (readonly [string, Files])[] {
+    const at = (index: number): Files => this.#at(index)
     switch (store) {
       case 'in step':
-        return [['store-0.mdb', at(COMMIT)]]
+        return [['store-0', at(COMMIT)]]
       case 'behind the log':
-        return [['store-0.mdb', at(22)]]
+        return [['store-0', at(22)]]
       case 'ahead of the log':
-        return [['store-0.mdb', at(33)]]
+        return [['store-0', at(33)]]
       case 'before the base':
-        return [['store-0.mdb', at(10)]]
+        return [['store-0', at(10)]]
       case 'missing':
         return []
       case 'no store':
-        return [['store-0.mdb', Buffer.alloc(at(COMMIT).length, 'no store ')]]
+        return [['store-0', each(at(COMMIT), noStore)]]
       case 'older beside newer':
         return [
-          ['store-0.mdb', at(10)],
-          [`store-${BASE}.mdb`, at(COMMIT)],
+          ['store-0', at(10)],
+          [`store-${BASE}`, at(COMMIT)],
         ]
       case 'older beside a damaged newer':
         return [
-          ['store-0.mdb', at(10)],
-          [`store-${BASE}.mdb`, Buffer.alloc(8192, 'no store ')],
+          ['store-0', at(10)],
+          [`store-${BASE}`, each(at(COMMIT), noStore)],
         ]
-      case 'damaged after a defragmentation':
-        return [[`store-${BASE}.1.mdb`, Buffer.alloc(8192, 'no store ')]]
+      case 'damaged after it was replaced':
+        return [[`store-${BASE}.1`, each(at(COMMIT), noStore)]]
       case 'of another log':
-        return [['store-0.mdb', this.#foreignStore]]
+        return [['store-0', this.#foreignStore]]
       default:
         return unreachable(store)
     }
   }
 
-  #snapshotFiles(snapshot: Combination['snapshot']): readonly (readonly [string, Buffer])[] {
-    const whole = bytesOf(this.#stores, BASE)
+  #snapshotOf(snapshot: Combination['snapshot']): readonly (readonly [string, Files])[] {
+    const whole = this.#at(BASE)
     switch (snapshot) {
       case 'none':
         return []
       case 'whole':
-        return [[`received-${BASE}.db`, whole]]
+        return [[`received-${BASE}`, whole]]
       case 'half':
-        return [[`received-${BASE}.db`, whole.subarray(0, whole.length >> 1)]]
+        return [[`received-${BASE}`, each(whole, (bytes) => bytes.subarray(0, bytes.length >> 1))]]
       case 'damaged':
-        return [[`received-${BASE}.db`, Buffer.alloc(whole.length, 0x5a)]]
+        return [[`received-${BASE}`, each(whole, ({ length }) => Buffer.alloc(length, 0x5a))]]
       case 'of another index':
-        return [['received-40.db', bytesOf(this.#stores, 40)]]
+        return [['received-40', this.#at(40)]]
       case 'misnamed':
-        return [[`received-${BASE}.db`, bytesOf(this.#stores, 40)]]
+        return [[`received-${BASE}`, this.#at(40)]]
       default:
         return unreachable(snapshot)
     }
   }
+
+  #at(index: number): Files {
+    const files = this.#stores.get(index)
+    if (files === undefined) throw new Error(`there is no store of entry ${index}`)
+    return files
+  }
 }
 
-function bytesOf(stores: ReadonlyMap<number, Buffer>, index: number): Buffer {
-  const bytes = stores.get(index)
-  if (bytes === undefined) throw new Error(`there is no store of entry ${index}`)
-  return bytes
+function noStore({ length }: Buffer): Buffer {
+  return Buffer.alloc(length, 'no store ')
 }
 
-async function storeOfAnotherTerm(volume: Volume, scratch: string, bytes: Buffer): Promise<Buffer> {
-  const path = join(scratch, 'foreign.mdb')
-  await writeFile(volume.disk, path, bytes)
-  const backend = volume.openBackend(path)
+function each(files: Files, change: (bytes: Buffer) => Buffer): Files {
+  return new Map([...files].map(([path, bytes]) => [path, change(bytes)]))
+}
+
+/** By what comes behind `path`: nothing when that is a file itself. */
+async function filesAt(disk: Disk, path: string): Promise<Files> {
+  const names = await disk.list(path)
+  if (names.length === 0) return new Map([['', await disk.readFile(path)]])
+  const files = new Map<string, Buffer>()
+  for (const name of names) files.set(`/${name}`, await disk.readFile(join(path, name)))
+  return files
+}
+
+async function storeOfAnotherTerm(volume: Volume, path: string): Promise<Files> {
+  const backend = volume.stores.open(path)
   const value = encodeMeta({ ...readMeta(backend), appliedTerm: Term(3) })
   await backend.commit([{ table: 'meta', key: META_KEY, value }])
   await backend.close()
-  return volume.disk.readFile(path)
+  return filesAt(volume.disk, path)
 }
 
 async function walFiles(

@@ -72,7 +72,8 @@ async function open(volume: Volume, directory: string, history: History): Promis
   assert.ok(store.appliedIndex >= BASE && store.appliedIndex <= log.committed && log.committed <= LAST_IN_LOG)
   assert.ok(log.committed >= Math.min(COMMIT, Math.max(store.appliedIndex, BASE + 1)))
   const names = await volume.disk.list(join(directory, 'member/db'))
-  const isSnapshot = names.some((name) => name.startsWith(`store-${BASE}.`)) && store.appliedIndex === BASE
+  const isSnapshot =
+    names.some((name) => name === `store-${BASE}` || name.startsWith(`store-${BASE}.`)) && store.appliedIndex === BASE
   if (isSnapshot) assert.equal(hashState(store), history.hashes.get(BASE))
   await wal.close()
   await store.close()

@@ -2,7 +2,6 @@
  * The one history of the cluster in these tests: what its leader has in its log, and the state that each prefix of it
  * gives, computed once by applying it in order, without a disk that fails and without restarts.
  */
-import { join } from 'node:path'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import { encodeCommand, type Command } from '../../node-server/mvcc/command.ts'
 import { hashState } from '../../node-server/mvcc/hash.ts'
@@ -12,7 +11,7 @@ import { Applier, type Outcome } from '../../node-server/node/apply/applier.ts'
 import { decodeConfiguration } from '../../node-server/node/membership/configuration.ts'
 import { createDataDirectory } from '../../node-server/node/lifecycle/open.ts'
 import { openStore } from '../../node-server/node/maintenance/snapshots.ts'
-import { Waiters } from '../../node-server/node/replica/waiters.ts'
+import { Waiters } from '../../node-server/node/apply/waiters.ts'
 import {
   CompactionRequest,
   DeleteRangeRequest,
@@ -80,7 +79,7 @@ function commandAt(index: number): Command {
 export interface History {
   /** Digest of the state after that entry. */
   readonly hashes: ReadonlyMap<number, string>
-  /** The file of a store that has applied up to that entry. */
+  /** The stream of a store that has applied up to that entry. */
   readonly stores: ReadonlyMap<number, Buffer>
   readonly snapshots: ReadonlyMap<number, { readonly meta: SnapshotMeta; readonly bytes: Buffer }>
 }
@@ -94,7 +93,7 @@ export async function computeHistory(states: States): Promise<History> {
   await applyHistory(volume, DATA, async (store) => {
     const { appliedIndex: index, configuration, configIndex } = store.meta
     hashes.set(index, hashState(store))
-    const bytes = await fileOf(volume, store, `/store-${index}`)
+    const bytes = await streamOf(store)
     stores.set(index, bytes)
     if (!SNAPSHOTS.some((at) => at === index)) return
     const place = { index, term: termAt(index), configIndex }
@@ -103,7 +102,7 @@ export async function computeHistory(states: States): Promise<History> {
   return { hashes, stores, snapshots }
 }
 
-/** The files of real stores, at these entries. */
+/** The streams of stores of that volume, at these entries. */
 export async function writeStores(
   volume: Volume,
   directory: string,
@@ -112,15 +111,17 @@ export async function writeStores(
   const stores = new Map<number, Buffer>()
   await applyHistory(volume, directory, async (store) => {
     const index = store.appliedIndex
-    if (indexes.includes(index)) stores.set(index, await fileOf(volume, store, join(directory, `copy-${index}`)))
+    if (indexes.includes(index)) stores.set(index, await streamOf(store))
   })
   return stores
 }
 
-async function fileOf(volume: Volume, store: Store, path: string): Promise<Buffer> {
+async function streamOf(store: Store): Promise<Buffer> {
   await store.commit()
-  await store.backend.writeSnapshot(path)
-  return volume.disk.readFile(path)
+  const pinned = await store.backend.pin()
+  const bytes = Buffer.concat(await Array.fromAsync(pinned.read()))
+  await pinned.release()
+  return bytes
 }
 
 /** Calls `visit` after every entry. */

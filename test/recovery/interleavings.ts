@@ -112,7 +112,7 @@ class Encounter {
       this.#operations += 1
     }
     const process = new MemberProcess(machine, copyPromised(begin.promised), { gate })
-    this.#scene = { process, disk: machine.disk, history: world.history, incoming: 0 }
+    this.#scene = { process, disk: machine.disk, history: world.history }
   }
 
   async run(): Promise<Held> {
@@ -199,10 +199,14 @@ class Encounter {
   }
 }
 
-/** A store is told by its last entry: it is a state of the one history, which is checked. */
+/** A store is told by its last entry: it is a state of the one history, which is checked. One on its way, by its bytes. */
 function meaningOf(states: States, path: string, bytes: Buffer): string | Buffer {
-  if (!/\.(mdb|db|tmp)$/.test(path) || bytes.length === 0) return bytes
-  return `store at ${readMeta(states.read(bytes, path).state.tables).appliedIndex}`
+  if (!/\/(store|received|incoming)-[^/]*$/.test(path)) return bytes
+  try {
+    return `store at ${readMeta(states.read(bytes, path).state.tables).appliedIndex}`
+  } catch {
+    return bytes
+  }
 }
 
 async function onlyStore(disk: MemoryDisk): Promise<void> {

@@ -2,7 +2,7 @@
 import { LogIndex, Term, type MemberId } from '../../lib/ids.ts'
 import type { Entry, Message } from '../../node-server/raft/message.ts'
 import { entryAt, LEADER, termAt, type SNAPSHOTS, type History } from './history.ts'
-import { OWN, PATHS, type MemberProcess } from './member-process.ts'
+import { OWN, type MemberProcess } from './member-process.ts'
 
 type AppendResponse = Extract<Message, { kind: 'append-response' }>
 
@@ -52,7 +52,12 @@ export async function commitTo(process: MemberProcess, index: number, term = LEA
   await process.until(`entry ${index} is applied`, () => process.node.store.appliedIndex >= index)
 }
 
-/** As the transport does: the bytes are in a file and synced before the member hears of them. */
+/** A store as the transport hands it over. */
+export async function* inPieces(bytes: Buffer): AsyncIterable<Uint8Array> {
+  const half = bytes.length >> 1
+  yield* [bytes.subarray(0, half), bytes.subarray(half)]
+}
+
 export async function sendSnapshot(
   process: MemberProcess,
   history: History,
@@ -61,13 +66,9 @@ export async function sendSnapshot(
 ): Promise<void> {
   const snapshot = history.snapshots.get(index)
   if (snapshot === undefined) throw new Error(`there is no snapshot of ${index}`)
-  const path = `${PATHS.snapshots}/incoming-1.tmp`
-  const file = await process.disk.open(path, { create: true })
-  await file.write(snapshot.bytes, 0)
-  await file.sync()
   const envelope = { from: LEADER, to: OWN, term: Term(term) }
   const message = { kind: 'snapshot-request', ...envelope, snapshot: snapshot.meta } as const
-  await process.handlers.onSnapshot({ path, message })
+  await process.handlers.onSnapshot({ message, pieces: inPieces(snapshot.bytes) })
   await process.until(`snapshot ${index}`, () => process.node.store.appliedIndex >= index)
   await commitTo(process, index, term)
 }

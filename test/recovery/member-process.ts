@@ -2,8 +2,9 @@
 import { MemberId, type ClusterId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { FLOW } from '../../node-server/limits.ts'
-import { Lifecycle, type Running } from '../../node-server/node/lifecycle/lifecycle.ts'
-import type { Node } from '../../node-server/node/replica/node.ts'
+import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
+import type { Running } from '../../node-server/node/lifecycle/state.ts'
+import type { Replica } from '../../node-server/node/replica/replica.ts'
 import { DEFAULT_MAINTENANCE, type NodeOptions } from '../../node-server/node/options.ts'
 import { settled, VirtualClock } from '../../node-server/node/testing/virtual-clock.ts'
 import type { Message } from '../../node-server/raft/message.ts'
@@ -92,8 +93,8 @@ export class MemberProcess {
     return Promise.race([this.#end.promise, this.disk.died])
   }
 
-  get node(): Node {
-    return this.running.node
+  get node(): Replica {
+    return this.running.replica
   }
 
   /** Also when it has been stopped since. */
@@ -119,7 +120,7 @@ export class MemberProcess {
       },
       takesProposals: () => true,
       request: async (): Promise<Result<Buffer, string>> => ({ ok: false, error: 'nobody is there' }),
-      sendSnapshot: async () => undefined,
+      sendSnapshot: async (): Promise<Result<void, string>> => ({ ok: true, value: undefined }),
       stats: () => NO_STATS,
       close: async () => undefined,
     }

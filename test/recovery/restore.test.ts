@@ -10,17 +10,17 @@ import { readIdentity } from '../../node-server/storage/data-directory.ts'
 import { KEEP_ALL, KEEP_NOTHING, MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
 import type { Volume } from '../../node-server/storage/volume.ts'
 import { simulatedVolume, States } from '../simulation/volume.ts'
-import { writeFile } from './directory-parts.ts'
 import { CLUSTER, computeHistory } from './history.ts'
 import { KillableDisk } from './killable-disk.ts'
+import { inPieces } from './leader.ts'
 import { bootstrapPlan, DATA, nodeOptions } from './member-process.ts'
 
 const SNAPSHOT_OF = 40
 
 async function restore(volume: Volume, snapshot: Buffer): Promise<void> {
   await restoreDataDirectory(volume, DATA, bootstrapPlan(CLUSTER), async (path) => {
-    await writeFile(volume.disk, path, snapshot)
-    const backend = volume.openBackend(path)
+    await volume.stores.receive(path, inPieces(snapshot))
+    const backend = volume.stores.open(path)
     await prepareForNewCluster(backend, { bumpRevisions: 0 })
     await backend.close()
   })

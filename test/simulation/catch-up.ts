@@ -61,7 +61,7 @@ class Stage {
   }
 
   get keptEntries(): number {
-    const log = this.leader.life?.lifecycle.running?.node.raft.log
+    const log = this.leader.life?.lifecycle.running?.replica.raft.log
     return log === undefined ? 0 : log.committed - log.base.index
   }
 

@@ -2,7 +2,6 @@
  * One machine of the simulated cluster: a disk that stays, and one process after the other on it. A process is the real
  * member, with its API, on the simulated disk, network and clock.
  */
-import { join } from 'node:path'
 import { NOBODY, type MemberId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
@@ -12,11 +11,10 @@ import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/lifecycle/open.ts'
 import { DEFAULT_MAINTENANCE, requestTimeoutMs, type NodeOptions } from '../../node-server/node/options.ts'
-import type { Node } from '../../node-server/node/replica/node.ts'
+import type { Replica } from '../../node-server/node/replica/replica.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
 import { WatchHub } from '../../node-server/node/watch/watch-hub.ts'
 import { memberPaths, readIdentity, type StoredIdentity } from '../../node-server/storage/data-directory.ts'
-import type { Disk } from '../../node-server/storage/disk.ts'
 import { MemoryDisk, type Choose } from '../../node-server/storage/testing/memory-disk.ts'
 import type { TransportHandlers, PeerTransport } from '../../node-server/transport/transport.ts'
 import { simulatedDisk, type DiskFaults, type DurableLog } from './disk.ts'
@@ -127,7 +125,7 @@ export class SimulatedMember {
       version: '0',
       etcdVersion: '0',
       node: this.#nodeOptions(clock),
-      connect: async (self, handlers) => this.#connect(life, disk, self, handlers),
+      connect: async (self, handlers) => this.#connect(life, self, handlers),
       onFatal: (error) => this.#fatal(life, error),
       onRunning: (port) => this.#runs(life, port),
       onAdmitted: async (port) => this.#serve(life, port),
@@ -208,7 +206,7 @@ export class SimulatedMember {
         if (path.includes('received-') && to.startsWith(PATHS.db)) {
           const { port, lifecycle } = current()
           coverage.note(port === undefined ? 'snapshot installed at a start' : 'snapshot installed')
-          if (lifecycle.running?.node.files.isDefragmenting === true)
+          if (lifecycle.running?.replica.files.isDefragmenting === true)
             coverage.note('snapshot installed beside a defragmentation')
         }
         if (!strikes(faults.crashAtName, 'crash while names change')) return
@@ -220,22 +218,16 @@ export class SimulatedMember {
     }
   }
 
-  #connect(life: Life, disk: Disk, identity: StoredIdentity, handlers: TransportHandlers): PeerTransport {
+  #connect(life: Life, identity: StoredIdentity, handlers: TransportHandlers): PeerTransport {
     const host: Host = {
       name: this.name,
       clock: life.clock,
       identity,
       handlers,
-      readFile: (path) => disk.readFile(path),
-      takeFile: async (name, bytes) => {
-        const path = join(PATHS.snapshots, name)
-        const file = await disk.open(path, { create: true })
-        await file.write(bytes, 0)
-        await file.sync()
+      onIncoming: () => {
         const { random, faults } = this.#world
         if (faults.defragmentAtSnapshot > 0 && random.chance(faults.defragmentAtSnapshot))
           this.defragment(random.next() * DEFRAGMENT_WITHIN_MS)
-        return path
       },
     }
     life.host = host
@@ -243,7 +235,7 @@ export class SimulatedMember {
   }
 
   #runs(life: Life, port: NodePort): void {
-    const node = life.lifecycle.running?.node
+    const node = life.lifecycle.running?.replica
     if (node === undefined) return
     life.port = port
     life.beganMs = this.#world.schedule.now
@@ -268,7 +260,7 @@ export class SimulatedMember {
     life.services = etcdServices(port, { maxTxnOps: 128, clock, watch, sliceRows: RANGE_SLICE_ROWS })
   }
 
-  #watch(life: Life, node: Node): void {
+  #watch(life: Life, node: Replica): void {
     const world = this.#world
     const seen = world.oracle.started(
       node.raft,
@@ -285,7 +277,7 @@ export class SimulatedMember {
   }
 
   #afterStep(life: Life): void {
-    const node = life.lifecycle.running?.node
+    const node = life.lifecycle.running?.replica
     if (node !== undefined && life.seen !== undefined) this.#world.oracle.look(node.raft, life.seen)
   }
 
@@ -350,7 +342,7 @@ export class SimulatedMember {
   }
 
   get isLeader(): boolean {
-    const node = this.life?.lifecycle.running?.node
+    const node = this.life?.lifecycle.running?.replica
     return node !== undefined && node.leader !== NOBODY && node.leader === node.memberId
   }
 }

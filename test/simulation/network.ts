@@ -17,6 +17,7 @@ import type {
   PeerLinkStats,
   PeerTransport,
   SnapshotMessage,
+  SnapshotSource,
   TransportHandlers,
 } from '../../node-server/transport/transport.ts'
 import type { Coverage } from './coverage.ts'
@@ -47,9 +48,8 @@ export interface Host {
   readonly clock: ProcessClock
   readonly identity: StoredIdentity
   readonly handlers: TransportHandlers
-  /** Puts the bytes of a snapshot where the transport would have written them. */
-  readonly takeFile: (name: string, bytes: Buffer) => Promise<string>
-  readonly readFile: (path: string) => Promise<Buffer>
+  /** A snapshot begins to come in. */
+  readonly onIncoming: () => void
 }
 
 const SNAPSHOT_TIMEOUT_MS = 10_000
@@ -91,7 +91,6 @@ export class Network {
   readonly #cut = new Set<string>()
   /** `a>b`: until when everything from a to b waits. */
   readonly #clogged = new Map<string, number>()
-  #files = 0
 
   constructor(parts: NetworkParts) {
     this.#parts = parts
@@ -134,7 +133,7 @@ export class Network {
         return outbox === undefined || (!outbox.isFull && schedule.now - toldMs >= UNREACHABLE_INTERVAL_MS)
       },
       request: (to, payload, timeoutMs) => this.#request(host, nameOf(to), to, payload, timeoutMs),
-      sendSnapshot: (message, path) => this.#sendSnapshot(host, nameOf(message.to), message, path),
+      sendSnapshot: (message, source) => this.#sendSnapshot(host, nameOf(message.to), message, source),
       stats: (id) => ({ ...NO_STATS, connectedSinceMs: this.#connectedSinceMs(host, nameOf(id)) }),
       close: async () => this.detach(host),
     }
@@ -326,14 +325,24 @@ export class Network {
     return faults.drop > 0 && random.chance(faults.drop)
   }
 
-  async #sendSnapshot(from: Host, name: string | undefined, message: SnapshotMessage, path: string): Promise<void> {
-    const bytes = await from.readFile(path)
-    const result =
-      name === undefined ? err('the peer is not known here') : await this.#stream(from, name, message, bytes)
-    from.handlers.onSnapshotSent(message.to, result)
+  async #sendSnapshot(
+    from: Host,
+    name: string | undefined,
+    message: SnapshotMessage,
+    source: SnapshotSource,
+  ): Promise<Result<void, string>> {
+    if (name === undefined) return err('the peer is not known here')
+    const pieces: Uint8Array[] = []
+    for await (const piece of source.read()) pieces.push(Buffer.from(piece))
+    return this.#stream(from, name, message, pieces)
   }
 
-  #stream(from: Host, name: string, message: SnapshotMessage, bytes: Buffer): Promise<Result<void, string>> {
+  #stream(
+    from: Host,
+    name: string,
+    message: SnapshotMessage,
+    pieces: readonly Uint8Array[],
+  ): Promise<Result<void, string>> {
     const { schedule, random, faults, coverage } = this.#parts
     return new Promise((resolve) => {
       const settle = (result: Result<void, string>): void => from.clock.enter(() => resolve(result))
@@ -353,16 +362,19 @@ export class Network {
           return settle(err('ENOSPC: no space left on device'))
         }
         to.clock.enter(() => {
-          to.takeFile(`incoming-${++this.#files}.tmp`, bytes)
-            .then((received) => to.handlers.onSnapshot({ message, path: received }))
-            .then(
-              () => schedule.after(this.#delayMs(name, from.name), () => settle(ok(undefined))),
-              (error: unknown) => schedule.after(this.#delayMs(name, from.name), () => settle(err(String(error)))),
-            )
+          to.onIncoming()
+          to.handlers.onSnapshot({ message, pieces: inTurn(pieces) }).then(
+            () => schedule.after(this.#delayMs(name, from.name), () => settle(ok(undefined))),
+            (error: unknown) => schedule.after(this.#delayMs(name, from.name), () => settle(err(String(error)))),
+          )
         })
         // A receiver that ends in the middle never answers.
         schedule.after(SNAPSHOT_TIMEOUT_MS, () => settle(err('the snapshot stream stalled')))
       })
     })
   }
+}
+
+async function* inTurn(pieces: readonly Uint8Array[]): AsyncIterable<Uint8Array> {
+  yield* pieces
 }

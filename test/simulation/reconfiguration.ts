@@ -106,7 +106,7 @@ class Stage {
     const [from] = this.#members.keys()
     this.#kill('killed before the election')
     const to = MemberId(BigInt(`0x${this.#idOf(this.#leader)}`))
-    from?.life?.clock.enter(() => from.life?.lifecycle.running?.node.beginTransfer(to))
+    from?.life?.clock.enter(() => from.life?.lifecycle.running?.replica.beginTransfer(to))
     this.#until(
       ELECTION_MS / 2,
       () => (this.#leads(this.#world.members) === this.#leader && this.#knowsLearner()) || undefined,

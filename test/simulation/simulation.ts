@@ -153,10 +153,10 @@ function leaderOf(world: World): SimulatedMember | undefined {
 }
 
 function checkEnd(world: World): void {
-  const leader = leaderOf(world)?.life?.lifecycle.running?.node
+  const leader = leaderOf(world)?.life?.lifecycle.running?.replica
   demand(leader !== undefined, '10: there is no leader after the faults ended')
   for (const { name, life, isInUse } of world.members) {
-    const node = life?.lifecycle.running?.node
+    const node = life?.lifecycle.running?.replica
     if (!isInUse || node === undefined) continue
     const isCaughtUp = node.store.appliedIndex === lastIndex(leader.raft.log)
     demand(isCaughtUp, `10: ${name} has applied ${node.store.appliedIndex} of ${lastIndex(leader.raft.log)} entries`)

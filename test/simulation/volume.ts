@@ -7,11 +7,20 @@ import { dirname } from 'node:path'
 import { crc32 } from '@node-rs/crc32'
 import { assert } from '../../lib/assert.ts'
 import { MalformedBytes } from '../../lib/bytes.ts'
-import type { Backend, BackendSize, ScanOptions, Table, TableEntry, Write } from '../../node-server/mvcc/backend.ts'
+import {
+  type Backend,
+  type BackendSize,
+  type PinnedStore,
+  type ScanOptions,
+  type Table,
+  type TableEntry,
+  type Write,
+} from '../../node-server/mvcc/backend.ts'
 import { MemoryBackend } from '../../node-server/mvcc/memory-backend.ts'
 import { readMeta } from '../../node-server/mvcc/meta.ts'
 import type { Disk } from '../../node-server/storage/disk.ts'
 import type { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
+import type { StoreEngine } from '../../node-server/storage/store-engine.ts'
 import type { Volume } from '../../node-server/storage/volume.ts'
 
 /** All states that any database of the world ever had. */
@@ -44,11 +53,12 @@ interface DatabaseState {
 class SimulatedBackend implements Backend {
   readonly #disk: Disk
   readonly #states: States
-  #path: string
+  readonly #path: string
   #state: DatabaseState
   /** Where the number of the state stands. */
   #slot: number
   #last: Promise<void> = Promise.resolve()
+  #pins = 0
   #isClosed = false
 
   constructor(disk: Disk, states: States, path: string, found: { state: DatabaseState; slot: number }) {
@@ -96,25 +106,33 @@ class SimulatedBackend implements Backend {
     return { totalBytes: sizeBytes, inUseBytes: sizeBytes }
   }
 
-  async writeSnapshot(path: string): Promise<void> {
-    await writeNumber(this.#disk, path, this.#open.number, 0)
+  /** A copy in a file of its own, as a database makes that can do no better. */
+  async pin(): Promise<PinnedStore> {
+    const { tables, number } = this.#open
+    const path = `${this.#path}-pinned-${++this.#pins}`
+    try {
+      await writeNumber(this.#disk, path, number, 0)
+      const file = await this.#disk.open(path, { create: false })
+      const read = async function* (): AsyncIterable<Uint8Array> {
+        yield await file.read(SLOT_SIZE_BYTES, 0)
+      }
+      return { meta: readMeta(tables), sizeBytes: SLOT_SIZE_BYTES, read, release: () => file.close() }
+    } finally {
+      await this.#disk.remove(path)
+    }
   }
 
-  defragment(temporaryPath: string, takePath: () => string | undefined): Promise<void> {
-    return this.#alone(() => this.#defragment(temporaryPath, takePath))
+  defragment(): Promise<void> {
+    return this.#alone(() => this.#defragment())
   }
 
-  async #defragment(temporaryPath: string, takePath: () => string | undefined): Promise<void> {
+  async #defragment(): Promise<void> {
     const { tables } = this.#open
     const next = this.#states.add(tables, tables.size().totalBytes)
-    await writeNumber(this.#disk, temporaryPath, next.number, 0)
-    const path = takePath()
-    if (path === undefined) return
-    await this.#disk.rename(temporaryPath, path)
-    await this.#disk.syncDirectory(dirname(path))
-    this.#path = path
+    const slot = 1 - this.#slot
+    await writeNumber(this.#disk, this.#path, next.number, slot)
     this.#state = next
-    this.#slot = 0
+    this.#slot = slot
   }
 
   /** Commits wait while the file is rewritten, and the other way round. */
@@ -130,23 +148,29 @@ class SimulatedBackend implements Backend {
   }
 }
 
-/** Of two places in turn, each in a sector of its own: a torn write leaves the state before, as LMDB's two meta pages do. */
+/**
+ * Of two places in turn, each a sector: zeros, the number (4), a checksum of all that (4). A torn write leaves the state
+ * before, as LMDB's two meta pages do, and a stream that is cut off holds nothing.
+ */
 const SLOT_SIZE_BYTES = 512
+const NUMBER_OFFSET = SLOT_SIZE_BYTES - 8
+const CHECKSUM_OFFSET = SLOT_SIZE_BYTES - 4
 
 async function writeNumber(disk: Disk, path: string, number: number, slot: number): Promise<void> {
-  const bytes = Buffer.alloc(8)
-  bytes.writeUInt32BE(number)
-  bytes.writeUInt32BE(crc32(bytes.subarray(0, 4)), 4)
+  const sector = Buffer.alloc(SLOT_SIZE_BYTES)
+  sector.writeUInt32BE(number, NUMBER_OFFSET)
+  sector.writeUInt32BE(crc32(sector.subarray(0, CHECKSUM_OFFSET)), CHECKSUM_OFFSET)
   const file = await disk.open(path, { create: true })
-  await file.write(bytes, slot * SLOT_SIZE_BYTES)
+  await file.write(sector, slot * SLOT_SIZE_BYTES)
   await file.sync()
   await file.close()
 }
 
 function numberAt(file: Buffer, slot: number): number {
-  const bytes = file.subarray(slot * SLOT_SIZE_BYTES, slot * SLOT_SIZE_BYTES + 8)
-  const isWhole = bytes.length === 8 && crc32(bytes.subarray(0, 4)) === bytes.readUInt32BE(4)
-  return isWhole ? bytes.readUInt32BE() : 0
+  const sector = file.subarray(slot * SLOT_SIZE_BYTES, (slot + 1) * SLOT_SIZE_BYTES)
+  if (sector.length < SLOT_SIZE_BYTES) return 0
+  const isWhole = crc32(sector.subarray(0, CHECKSUM_OFFSET)) === sector.readUInt32BE(CHECKSUM_OFFSET)
+  return isWhole ? sector.readUInt32BE(NUMBER_OFFSET) : 0
 }
 
 /** `disk` is the process's way to `under`. */
@@ -154,14 +178,41 @@ export function simulatedVolume(under: MemoryDisk, disk: Disk, states: States, n
   return {
     disk,
     walSizes: { segmentSizeBytes: 16 * 1024, preparedSizeBytes: 1024 },
-    openBackend: (path) => {
+    stores: simulatedStores(under, disk, states),
+    newIncarnation,
+  }
+}
+
+/** A store is one file. */
+function simulatedStores(under: MemoryDisk, disk: Disk, states: States): StoreEngine {
+  const read: StoreEngine['read'] = async (path, use) =>
+    use(new SimulatedBackend(disk, states, path, states.read(await disk.readFile(path), path)))
+  return {
+    open: (path) => {
       const bytes = under.peek(path)
       if (bytes !== undefined && bytes.length > 0)
         return new SimulatedBackend(disk, states, path, states.read(bytes, path))
       void under.open(path, { create: true }) // at once: it waits for nothing
       return new SimulatedBackend(disk, states, path, { state: states.add(new MemoryBackend(), 0), slot: 1 })
     },
-    readSnapshotMeta: async (path) => readMeta(states.read(await disk.readFile(path), path).state.tables),
-    newIncarnation,
+    read,
+    receive: async (path, pieces) => {
+      try {
+        const file = await disk.open(path, { create: true })
+        let position = 0
+        for await (const piece of pieces) {
+          await file.write(piece, position)
+          position += piece.length
+        }
+        await file.sync()
+        await file.close()
+        await disk.syncDirectory(dirname(path))
+        return await read(path, readMeta)
+      } catch (error) {
+        await disk.remove(path)
+        throw error
+      }
+    },
+    takeOver: async () => undefined,
   }
 }

@@ -3,13 +3,13 @@ import type { Commit, TorturedTable } from './content.ts'
 import type { Rows } from './rows.ts'
 
 export type Order =
-  /** Opens the file, or makes it. */
+  /** Opens the store, or makes it. */
   | { readonly kind: 'open'; readonly path: string }
   | { readonly kind: 'close' }
   | { readonly kind: 'commit'; readonly commit: Commit }
   | { readonly kind: 'copy'; readonly path: string }
-  | { readonly kind: 'defragment'; readonly temporaryPath: string; readonly path: string }
-  /** Of the open store, or of a file that nobody has open. */
+  | { readonly kind: 'defragment' }
+  /** Of the open store, or of one that nobody has open. */
   | { readonly kind: 'read'; readonly path?: string }
   /** Begins a scan and keeps it. */
   | { readonly kind: 'hold'; readonly table: TorturedTable }

@@ -6,8 +6,7 @@
  * What was found wrong is in the result; nothing is thrown for it. One store at a time: at most 2 GiB on the disk while a
  * copy of the largest file is made, and some 500 MB of memory for both processes.
  */
-import { existsSync, statSync } from 'node:fs'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -72,10 +71,8 @@ class Run {
   /** Asked for and not answered, in order. */
   readonly #unanswered: Commit[] = []
   #tortured = new Tortured()
-  #files = 0
+  #stores = 0
   #path: string
-  /** A defragmentation goes on with this file once it has its name. */
-  #nextPath: string | undefined
   #held: { readonly table: TorturedTable; readonly rows: Uint8Array; readonly untilStep: number } | undefined
 
   constructor(directory: string) {
@@ -102,7 +99,7 @@ class Run {
     const problem = difference(this.#model.rows(), await this.#read({ kind: 'read' }))
     if (problem !== undefined) throw new Error(problem)
     if (this.output !== '') throw new Error('the library complains')
-    this.largestFileBytes = Math.max(this.largestFileBytes, statSync(this.#path).size)
+    this.largestFileBytes = Math.max(this.largestFileBytes, await sizeOf(this.#path))
     if (this.largestFileBytes > MAX_FILE_BYTES) throw new Error('the file grows although it has free pages')
     await this.#removeOthers()
     this.steps.set(step.kind, (this.steps.get(step.kind) ?? 0) + 1)
@@ -164,12 +161,7 @@ class Run {
 
   async #defragment(commits: readonly Commit[]): Promise<void> {
     await this.#release()
-    const [temporaryPath, path] = [this.#newPath(), this.#newPath()]
-    this.#nextPath = path
-    const defragmented = this.#tortured.ask({ kind: 'defragment', temporaryPath, path })
-    await Promise.all([defragmented, this.#commit(commits)])
-    this.#path = path
-    this.#nextPath = undefined
+    await Promise.all([this.#tortured.ask({ kind: 'defragment' }), this.#commit(commits)])
   }
 
   async #closeStore(): Promise<void> {
@@ -209,11 +201,9 @@ class Run {
     await this.#recover()
   }
 
-  /** As a member finds its store: under the newest name. It holds each commit that was answered, and maybe more. */
+  /** It holds each commit that was answered, and maybe more. */
   async #recover(): Promise<void> {
     this.#held = undefined
-    if (this.#nextPath !== undefined && existsSync(this.#nextPath)) this.#path = this.#nextPath
-    this.#nextPath = undefined
     await this.#startAgain()
     const rows = await this.#read({ kind: 'read' })
     const problem = difference(this.#model.rows(), rows)
@@ -232,12 +222,17 @@ class Run {
   }
 
   #newPath(): string {
-    return join(this.#directory, `store-${this.#files++}.mdb`)
+    return join(this.#directory, `store-${this.#stores++}`)
   }
 
   async #removeOthers(): Promise<void> {
     const own = basename(this.#path)
     for (const name of await readdir(this.#directory))
-      if (name !== own && name !== `${own}-lock`) await rm(join(this.#directory, name))
+      if (name !== own) await rm(join(this.#directory, name), { recursive: true })
   }
+}
+
+async function sizeOf(store: string): Promise<number> {
+  const files = await Promise.all((await readdir(store)).map((name) => stat(join(store, name))))
+  return files.reduce((sum, { size }) => sum + size, 0)
 }

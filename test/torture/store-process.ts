@@ -1,7 +1,7 @@
 /** The process that is tortured: it does what it is told with one store, through our backend and nothing else. */
 import { assert, unreachable } from '../../lib/assert.ts'
 import { TABLES, type Backend, type TableEntry } from '../../node-server/mvcc/backend.ts'
-import { LmdbBackend } from '../../node-server/storage/backend.ts'
+import { lmdbEngine, LmdbBackend } from '../../node-server/storage/backend.ts'
 import { indexOf, TORTURED_TABLES, writesOf, type TorturedTable } from './content.ts'
 import type { Answer, Order, Outcome, Request } from './request.ts'
 import { encodeRows, rowOf, type Row, type Rows } from './rows.ts'
@@ -25,13 +25,13 @@ async function carryOut(order: Order): Promise<Outcome> {
       await opened().commit(writesOf(order.commit))
       return {}
     case 'copy':
-      await opened().writeSnapshot(order.path)
+      await copy(order.path)
       return {}
     case 'defragment':
-      await opened().defragment(order.temporaryPath, () => order.path)
+      await opened().defragment()
       return {}
     case 'read':
-      return { rows: order.path === undefined ? rowsOf(opened()) : await rowsOfFile(order.path) }
+      return { rows: order.path === undefined ? rowsOf(opened()) : await lmdbEngine.read(order.path, rowsOf) }
     case 'hold':
       held = hold(order.table)
       return {}
@@ -47,13 +47,10 @@ function opened(): LmdbBackend {
   return backend
 }
 
-async function rowsOfFile(path: string): Promise<Rows> {
-  const file = new LmdbBackend(path, { isReadOnly: true })
-  try {
-    return rowsOf(file)
-  } finally {
-    await file.close()
-  }
+async function copy(path: string): Promise<void> {
+  const pinned = await opened().pin()
+  await lmdbEngine.receive(path, pinned.read())
+  await pinned.release()
 }
 
 function rowsOf(of: Backend): Rows {

@@ -1,11 +1,12 @@
 /**
- * Maintenance.Snapshot: the store's file in pieces, then the 32 bytes of its SHA-256, as `etcdctl snapshot save` wants them
- * (it tells the digest by the size: a file is whole pages). The file is a copy of this request's own, so a slow client
- * holds disk space and nothing else; it is removed however the call ends.
+ * Maintenance.Snapshot: the store as a stream in etcd's pieces, then the 32 bytes of its SHA-256, as `etcdctl snapshot save`
+ * wants them (it tells the digest by the size). The store is pinned for this request, so a slow client holds disk space and
+ * nothing else; it is released however the call ends.
  */
 import { createHash } from 'node:crypto'
 import { sleep, type Clock } from '../../../lib/clock.ts'
 import type { CallContext, Method, RpcStatus, RpcStream } from '../../grpc/service.ts'
+import type { PinnedStore } from '../../mvcc/backend.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { SnapshotRequest, SnapshotResponse } from '../../proto/generated/etcd/rpc.ts'
 import { storageVersion } from './downgrade.ts'
@@ -17,7 +18,6 @@ const PIECE_SIZE_BYTES = 32 * 1024
 /** How long a client may read nothing. */
 const STALLED_MS = 60_000
 
-type Copy = Extract<Awaited<ReturnType<NodePort['copyStore']>>, { ok: true }>['value']
 const STALLED: RpcStatus = { code: 'DeadlineExceeded', message: 'etcdserver: the client has stopped reading' }
 
 /** Learners serve it too: it is this member's own data. */
@@ -35,13 +35,13 @@ async function handle(
   if (malformed !== undefined) return malformed
   const refused = refusal(node, context, true)
   if (refused !== undefined) return refused
-  const copy = await node.copyStore()
-  if (!copy.ok) return statusOf(copy.error)
+  const pinned = await node.pinStore()
+  if (!pinned.ok) return statusOf(pinned.error)
   try {
-    // Removed while it was copied: it would pass for a backup of the cluster.
-    return node.status().isStopped ? statusOf('stopped') : await sendAll(copy.value, stream, clock)
+    // Removed while it was pinned: it would pass for a backup of the cluster.
+    return node.status().isStopped ? statusOf('stopped') : await sendAll(pinned.value, stream, clock)
   } finally {
-    await copy.value.close()
+    await pinned.value.release()
   }
 }
 
@@ -53,7 +53,7 @@ async function readRequest(stream: RpcStream): Promise<RpcStatus | undefined> {
   return { code: 'Internal', message: 'the client sent no request' }
 }
 
-async function sendAll(copy: Copy, stream: RpcStream, clock: Clock): Promise<RpcStatus | undefined> {
+async function sendAll(pinned: PinnedStore, stream: RpcStream, clock: Clock): Promise<RpcStatus | undefined> {
   const digest = createHash('sha256')
   const send = (blob: Buffer, leftBytes: number): Promise<'sent' | 'gone' | 'stalled'> =>
     sendWithin(stream, clock, {
@@ -62,15 +62,18 @@ async function sendAll(copy: Copy, stream: RpcStream, clock: Clock): Promise<Rpc
       blob,
       version: storageVersion(),
     })
-  let leftBytes = copy.sizeBytes
-  while (leftBytes > 0) {
-    const piece = await copy.read(PIECE_SIZE_BYTES)
-    if (piece.length === 0) return { code: 'Internal', message: 'etcdserver: the snapshot ended early' }
-    digest.update(piece)
-    leftBytes -= piece.length
-    const outcome = await send(piece, leftBytes)
-    if (outcome !== 'sent') return outcome === 'stalled' ? STALLED : undefined
+  let leftBytes = pinned.sizeBytes
+  for await (const bytes of pinned.read()) {
+    digest.update(bytes)
+    const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    for (let at = 0; at < whole.length; at += PIECE_SIZE_BYTES) {
+      const piece = whole.subarray(at, at + PIECE_SIZE_BYTES)
+      leftBytes -= piece.length
+      const outcome = await send(piece, leftBytes)
+      if (outcome !== 'sent') return outcome === 'stalled' ? STALLED : undefined
+    }
   }
+  if (leftBytes !== 0) return { code: 'Internal', message: 'etcdserver: the snapshot ended early' }
   return (await send(digest.digest(), 0)) === 'stalled' ? STALLED : undefined
 }
 

@@ -1,15 +1,25 @@
 /** What every backend must do; run over each of them. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { MAX_TABLE_KEY_SIZE_BYTES, type Backend, type ScanOptions, type Write } from '../backend.ts'
+import { LogIndex } from '../../../lib/ids.ts'
+import { SNAPSHOT_PIECE_SIZE_BYTES } from '../../limits.ts'
+import {
+  MAX_TABLE_KEY_SIZE_BYTES,
+  SNAPSHOT_UNIT_SIZE_BYTES,
+  type Backend,
+  type ScanOptions,
+  type Write,
+} from '../backend.ts'
+import { encodeMeta, META_KEY, NEW_STORE_META, readMeta } from '../meta.ts'
 
 export interface BackendUnderTest {
   open(): Promise<Backend>
   /** The same data once more, after the backend was closed; undefined when it lives only in memory. */
   reopen?(): Promise<Backend>
-  /** A path for a snapshot. */
-  snapshotPath(): string
-  openSnapshot(path: string): Promise<Backend>
+  /** What was pinned, as a store of its own. */
+  receive(pieces: AsyncIterable<Uint8Array>): Promise<Backend>
+  /** Takes away what is on the disk of a store that was closed. */
+  remove?(): Promise<void>
   cleanUp(): Promise<void>
 }
 
@@ -118,18 +128,55 @@ export function testBackend(name: string, prepare: () => BackendUnderTest): void
       assert.equal(Buffer.from(scanned?.value ?? []).toString(), 'first')
     })
 
-    run('a snapshot is one commit, and can be read while the original goes on', async (backend, under) => {
-      await backend.commit(['a', 'b'].map((key) => put(key, '1')))
-      const path = under.snapshotPath()
-      const written = backend.writeSnapshot(path)
-      const later = backend.commit(['a', 'b'].map((key) => put(key, '2')))
-      await Promise.all([written, later])
-      const copy = await under.openSnapshot(path)
-      const seen = scan(copy, 'a', undefined)
+    run(
+      'what is pinned is one commit, whatever comes after it; as a stream it is a store again',
+      async (backend, under) => {
+        const meta = (appliedIndex: number): Write => {
+          const value = encodeMeta({ ...NEW_STORE_META, appliedIndex: LogIndex(appliedIndex) })
+          return { table: 'meta', key: META_KEY, value }
+        }
+        await backend.commit([put('a', '1'), put('b', '1'), meta(1)])
+        const pinning = backend.pin()
+        const [pinned] = await Promise.all([pinning, backend.commit([put('a', '2'), put('b', '2'), meta(2)])])
+        await backend.defragment()
+        await backend.commit([put('a', '3'), meta(3)])
+        const pieces = await Array.fromAsync(pinned.read())
+        const sizeBytes = pieces.reduce((sum, { length }) => sum + length, 0)
+        assert.deepEqual([sizeBytes, sizeBytes % SNAPSHOT_UNIT_SIZE_BYTES], [pinned.sizeBytes, 0])
+        assert.ok(pieces.every(({ length }) => length > 0 && length <= SNAPSHOT_PIECE_SIZE_BYTES))
+        const copy = await under.receive(pinned.read())
+        await pinned.release()
+        const { appliedIndex } = pinned.meta
+        assert.deepEqual(scan(copy, 'a', undefined), [`a=${appliedIndex}`, `b=${appliedIndex}`])
+        assert.deepEqual(readMeta(copy), pinned.meta)
+        await copy.commit([put('c', 'its own')])
+        await copy.close()
+        assert.deepEqual(scan(backend, 'a', undefined), ['a=3', 'b=2'])
+      },
+    )
+
+    run('what is pinned stays when the store is closed, until it is released', async (backend, under) => {
+      await backend.commit([put('a', '1')])
+      const pinned = await backend.pin()
+      await backend.close()
+      await under.remove?.()
+      const copy = await under.receive(pinned.read())
+      assert.deepEqual(scan(copy, 'a', undefined), ['a=1'])
       await copy.close()
-      assert.ok(['a=1,b=1', 'a=2,b=2'].includes(seen.join(',')), seen.join(','))
-      assert.deepEqual(scan(backend, 'a', undefined), ['a=2', 'b=2'])
+      await pinned.release()
     })
+
+    run(
+      'a defragmentation changes nothing of what is there, and commits that come meanwhile count',
+      async (backend) => {
+        await backend.commit(Array.from({ length: 200 }, (_, i) => put(`key ${i}`, 'v'.repeat(2000))))
+        await backend.commit(Array.from({ length: 190 }, (_, i) => remove(`key ${i}`)))
+        const defragmented = backend.defragment()
+        await Promise.all([backend.commit([put('later', '1')]), defragmented])
+        assert.equal(backend.count('current', bytes('key '), bytes('key z')), 10)
+        assert.deepEqual(scan(backend, 'later', undefined), ['later=1'])
+      },
+    )
 
     run('the size grows with what is stored', async (backend) => {
       const before = backend.size()

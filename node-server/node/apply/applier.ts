@@ -14,11 +14,11 @@ import { getOperation, recordOperation } from '../../mvcc/members.ts'
 import type { AppliedResult, LeaseResult } from '../../mvcc/results.ts'
 import { advanceApplied, type Store } from '../../mvcc/store.ts'
 import type { ConfigChange, Entry } from '../../raft/message.ts'
-import type { Refusal } from '../membership/fence.ts'
 import { applyAttributes, applyLeaveJoint, applyMembership } from '../membership/membership.ts'
 import type { NodeOptions } from '../options.ts'
+import type { Refusal } from '../peer-requests.ts'
 import type { NodeProblem } from '../ports.ts'
-import type { Waiters } from '../replica/waiters.ts'
+import type { Waiters } from './waiters.ts'
 
 /** What a waiter gets: the store's answer, a membership outcome, or the reason why there is none. */
 export type Outcome =

@@ -6,27 +6,31 @@ import type { Store } from '../../mvcc/store.ts'
 import type { RaftStatus } from '../../raft/raft.ts'
 import type { StoredIdentity } from '../../storage/data-directory.ts'
 import { decodeHistoryRow } from '../membership/configuration.ts'
-import type { Node } from '../replica/node.ts'
+import type { Replica } from '../replica/replica.ts'
 
 type Base = Pick<AdminStatus, 'name' | 'version' | 'etcdVersion'>
 
-export function adminStatus(base: Base, identity: StoredIdentity | undefined, node: Node | undefined): AdminStatus {
+export function adminStatus(
+  base: Base,
+  identity: StoredIdentity | undefined,
+  replica: Replica | undefined,
+): AdminStatus {
   const ids = {
     clusterId: identity === undefined ? '' : formatId(identity.clusterId),
     memberId: identity === undefined ? '' : formatId(identity.memberId),
   }
-  if (node === undefined) {
+  if (replica === undefined) {
     return { ...NOTHING_YET, ...base, ...ids, role: identity?.isRemoved === true ? 'removed' : 'waiting' }
   }
-  const raft = node.raftStatus()
-  const { store } = node
+  const raft = replica.raftStatus()
+  const { store } = replica
   return {
     ...base,
     ...ids,
     ...raftPart(raft),
-    role: roleOf(node, raft),
+    role: roleOf(replica, raft),
     appliedIndex: store.appliedIndex,
-    members: node.members().map((member) => ({ ...member, id: formatId(member.id) })),
+    members: replica.members().map((member) => ({ ...member, id: formatId(member.id) })),
     configHistory: listConfigHistory(store).map(decodeHistoryRow),
     dbSizeBytes: store.size().totalBytes,
     revision: store.revision,
@@ -65,9 +69,9 @@ function raftPart(
   }
 }
 
-function roleOf(node: Node, raft: RaftStatus): MemberRole {
-  if (node.isRemoved) return 'removed'
-  return raft.role === 'follower' && raft.configuration.learners.includes(node.memberId) ? 'learner' : raft.role
+function roleOf(replica: Replica, raft: RaftStatus): MemberRole {
+  if (replica.isRemoved) return 'removed'
+  return raft.role === 'follower' && raft.configuration.learners.includes(replica.memberId) ? 'learner' : raft.role
 }
 
 const NOTHING_YET: Omit<AdminStatus, keyof Base | 'clusterId' | 'memberId' | 'role'> = {

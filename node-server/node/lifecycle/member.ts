@@ -1,13 +1,15 @@
-/** One running member as the APIs see it: NodePort for etcd's, the leader's duties for both. */
+/** One running member as the APIs see it: NodePort for etcd's, what only the leader decides for both. */
 import { formatId, type ClusterId, type MemberId } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
+import type { PinnedStore } from '../../mvcc/backend.ts'
 import type { Store } from '../../mvcc/store.ts'
-import type { HashedKeyValues, HashProblem } from '../maintenance/hasher.ts'
-import type { LeaderDuties } from './leader-duties.ts'
-import type { Node } from '../replica/node.ts'
+import type { LeaderRequests } from './leader-requests.ts'
+import type { Replica } from '../replica/replica.ts'
 import type {
   Caller,
+  HashedKeyValues,
+  HashProblem,
   LeaseTimeToLive,
   Member,
   MemberChange,
@@ -16,89 +18,88 @@ import type {
   NodeStatus,
   RequestKind,
 } from '../ports.ts'
-import type { StoreCopy } from '../maintenance/store-copy.ts'
 
 type MemberAnswer = Result<{ readonly member: Member | undefined; readonly members: readonly Member[] }, NodeProblem>
 
 export class MemberPort implements NodePort {
-  readonly #node: Node
-  readonly #duties: LeaderDuties
+  readonly #replica: Replica
+  readonly #leaderRequests: LeaderRequests
 
-  constructor(node: Node, duties: LeaderDuties) {
-    this.#node = node
-    this.#duties = duties
+  constructor(replica: Replica, leaderRequests: LeaderRequests) {
+    this.#replica = replica
+    this.#leaderRequests = leaderRequests
   }
 
   get clusterId(): ClusterId {
-    return this.#node.clusterId
+    return this.#replica.clusterId
   }
 
   get memberId(): MemberId {
-    return this.#node.memberId
+    return this.#replica.memberId
   }
 
   get store(): Store {
-    return this.#node.store
+    return this.#replica.store
   }
 
   get quotaBytes(): number {
-    return this.#node.options.quotaBytes
+    return this.#replica.options.quotaBytes
   }
 
   status(): NodeStatus {
-    return this.#node.status()
+    return this.#replica.status()
   }
 
   members(): readonly Member[] {
-    return this.#node.members()
+    return this.#replica.members()
   }
 
   onApplied(listener: () => void): () => void {
-    return this.#node.onApplied(listener)
+    return this.#replica.onApplied(listener)
   }
 
   propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
-    return this.#node.propose(kind, request, caller)
+    return this.#replica.propose(kind, request, caller)
   }
 
   linearizableBarrier(): Promise<Result<void, NodeProblem>> {
-    return this.#node.linearizableBarrier()
+    return this.#replica.linearizableBarrier()
   }
 
   hashKeyValues(revision: number): Promise<Result<HashedKeyValues, HashProblem>> {
-    return this.#node.hasher.hashKeyValues(revision)
+    return this.#replica.hasher.hashKeyValues(revision)
   }
 
   hashTables(): Promise<Result<number, HashProblem>> {
-    return this.#node.hasher.hashTables()
+    return this.#replica.hasher.hashTables()
   }
 
   defragment(): Promise<void> {
-    return this.#node.files.defragment()
+    return this.#replica.files.defragment()
   }
 
-  copyStore(): Promise<Result<StoreCopy, NodeProblem>> {
-    return this.#node.files.copy()
+  pinStore(): Promise<Result<PinnedStore, NodeProblem>> {
+    return this.#replica.files.pin()
   }
 
   get minLeaseTtlSeconds(): number {
-    return this.#node.lessor.minTtlSeconds
+    return this.#replica.lessor.minTtlSeconds
   }
 
   newLeaseId(): bigint {
-    return this.#node.newLeaseId()
+    return this.#replica.newLeaseId()
   }
 
   renewLease(id: bigint): Promise<Result<number | undefined, NodeProblem>> {
-    return this.#duties.leases.renew(id)
+    return this.#leaderRequests.leases.renew(id)
   }
 
   leaseTimeToLive(id: bigint, withKeys: boolean): Promise<Result<LeaseTimeToLive | undefined, NodeProblem>> {
-    return this.#duties.leases.timeToLive(id, withKeys)
+    return this.#leaderRequests.leases.timeToLive(id, withKeys)
   }
 
   leaseIds(): readonly bigint[] {
-    return this.#duties.leases.ids()
+    return this.#leaderRequests.leases.ids()
   }
 
   async changeMember(change: MemberChange): Promise<MemberAnswer> {
@@ -109,7 +110,7 @@ export class MemberPort implements NodePort {
         : change.kind === 'promote'
           ? { kind: change.kind, memberId: formatId(change.memberId), maxLagEntries: undefined }
           : { kind: change.kind, memberId: formatId(change.memberId) }
-    const result = await this.#duties.change({
+    const result = await this.#leaderRequests.change({
       kind: 'change',
       operationId: '',
       expectedConfigIndex: undefined,
@@ -124,10 +125,10 @@ export class MemberPort implements NodePort {
   }
 
   async moveLeader(target: MemberId): Promise<Result<void, NodeProblem>> {
-    const { leader } = this.#node.status()
+    const { leader } = this.#replica.status()
     if (leader !== this.memberId) return err('not-leader')
     const memberId = formatId(target)
-    const result = await this.#duties.transferLeader({
+    const result = await this.#leaderRequests.transferLeader({
       kind: 'transfer-leader',
       operationId: '',
       expectedConfigIndex: undefined,
@@ -144,17 +145,13 @@ export class MemberPort implements NodePort {
     )
     if (isTaken) return err('peer-urls-exist')
     const member = { ...known, name: '', clientURLs: [], peerURLs: change.peerURLs }
-    const outcome = await this.#node.proposeCommand({
-      kind: 'member-attributes',
-      requestId: this.#node.nextRequestId(),
-      member,
-    })
-    return outcome.kind === 'problem' ? err(outcome.problem) : this.#answer(change.memberId)
+    const updated = await this.#replica.commands.updateAttributes(member)
+    return updated.ok ? this.#answer(change.memberId) : updated
   }
 
   /** The leader has applied the change; the answer is read here, so wait until this member has too. */
   async #seesConfig(configIndex: number): Promise<Result<void, NodeProblem>> {
-    return this.store.appliedIndex < configIndex ? this.#node.linearizableBarrier() : ok(undefined)
+    return this.store.appliedIndex < configIndex ? this.#replica.linearizableBarrier() : ok(undefined)
   }
 
   #answer(id: bigint): MemberAnswer {

@@ -25,7 +25,7 @@ import { linkWalDirectory } from '../../storage/wal-directory.ts'
 import type { Volume } from '../../storage/volume.ts'
 import { Wal, type WalOptions } from '../../storage/wal.ts'
 import { decodeConfiguration } from '../membership/configuration.ts'
-import { forceNewCluster, type Recovered } from '../membership/force-new-cluster.ts'
+import { forceNewCluster, type Recovered } from './force-new-cluster.ts'
 import { noteConfiguration } from '../membership/membership.ts'
 import type { NodeOptions } from '../options.ts'
 import { hasReceived, installSnapshot, openStore, removeAllBut, type NamedStore } from '../maintenance/snapshots.ts'
@@ -153,13 +153,13 @@ export async function openDataDirectory(
     )
   const recovered = await recoverStore(volume, paths, contents.value)
   if (!recovered.ok) return recovered
-  const { store, file, commitIndex } = recovered.value
+  const { store, name, commitIndex } = recovered.value
   if (isRemovedMember(store, identity.memberId)) {
     // The process was killed before the identity file said so.
     await store.close()
     return err(removedReason(dataDirectory))
   }
-  await removeAllBut(disk, paths, file)
+  await removeAllBut(disk, paths, name)
   const walOptions: WalOptions = {
     ...volume.walSizes,
     onSync: (seconds) => options.observer.walFsync(seconds),
@@ -182,7 +182,7 @@ export async function openDataDirectory(
     configIndex: store.meta.configIndex,
     applied: store.appliedIndex,
   })
-  return ok({ raft, wal, store, place: { volume, paths, file } })
+  return ok({ raft, wal, store, place: { volume, paths, name } })
 }
 
 async function recoverStore(
@@ -190,6 +190,7 @@ async function recoverStore(
   paths: MemberPaths,
   contents: WalContents,
 ): Promise<Result<NamedStore & { readonly commitIndex: LogIndex }, string>> {
+  await volume.stores.takeOver(paths.db)
   const newest = await newestStore(volume.disk, paths)
   const opened = newest === undefined ? MISSING : await tryOpenStore(volume, storePath(paths, newest))
   const store = opened.kind === 'opened' ? opened.store : undefined
@@ -214,7 +215,7 @@ async function recoverStore(
       })
     case 'run':
       assert(store !== undefined && newest !== undefined, 'only a store that is there can run')
-      return ok({ store, file: newest, commitIndex: recovery.commitIndex })
+      return ok({ store, name: newest, commitIndex: recovery.commitIndex })
     default:
       return unreachable(recovery)
   }
@@ -227,7 +228,7 @@ const MISSING: OpenedStore = { kind: 'missing' }
 
 async function tryOpenStore(volume: Volume, path: string): Promise<OpenedStore> {
   try {
-    const store = new Store(volume.openBackend(path))
+    const store = new Store(volume.stores.open(path))
     if (store.backend.get('meta', META_KEY) !== undefined) return { kind: 'opened', store }
     await store.backend.close()
     return { kind: 'unreadable', problem: `${path} is empty` }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../../lib/testing/manual-clock.ts'
-import { runAutoCompaction, type AutoCompaction } from './auto-compaction.ts'
+import type { AutoCompaction } from '../options.ts'
+import { runAutoCompaction } from './auto-compaction.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS

@@ -8,11 +8,7 @@
  *   revision   every 5 minutes; keeps the newest `retentionRevisions`.
  */
 import { sleep, type Clock } from '../../../lib/clock.ts'
-import type { NodeLog } from '../options.ts'
-
-export type AutoCompaction =
-  | { readonly mode: 'periodic'; readonly retentionMs: number }
-  | { readonly mode: 'revision'; readonly retentionRevisions: number }
+import type { AutoCompaction, NodeLog } from '../options.ts'
 
 export interface CompactorParts {
   readonly clock: Clock

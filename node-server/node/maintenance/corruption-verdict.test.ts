@@ -8,7 +8,7 @@ import {
   NOBODY_IN_PARTICULAR,
   type PeerHash,
 } from './corruption-verdict.ts'
-import type { HashedKeyValues } from './hasher.ts'
+import type { HashedKeyValues } from '../ports.ts'
 
 const OWN = MemberId(1n)
 const [A, B, C, D] = [MemberId(0xan), MemberId(0xbn), MemberId(0xcn), MemberId(0xdn)]

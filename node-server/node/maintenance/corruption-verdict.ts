@@ -6,7 +6,7 @@
  */
 import { MemberId } from '../../../lib/ids.ts'
 import type { KeyValueHash } from '../../mvcc/hash-kv.ts'
-import type { HashedKeyValues } from './hasher.ts'
+import type { HashedKeyValues } from '../ports.ts'
 
 export interface PeerHash {
   readonly id: MemberId

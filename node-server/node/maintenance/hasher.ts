@@ -7,7 +7,6 @@
  */
 import { sleep, type Clock } from '../../../lib/clock.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
-import type { StoreError } from '../../mvcc/errors.ts'
 import {
   beginCompactionHash,
   beginHash,
@@ -18,14 +17,7 @@ import {
   type KeyValueHash,
 } from '../../mvcc/hash-kv.ts'
 import type { Store } from '../../mvcc/store.ts'
-import type { NodeProblem } from '../ports.ts'
-
-export interface HashedKeyValues extends KeyValueHash {
-  /** Of the store when the pass was through. */
-  readonly currentRevision: number
-}
-
-export type HashProblem = NodeProblem | StoreError['kind']
+import type { HashedKeyValues, HashProblem } from '../ports.ts'
 
 /** What a pass costs the event loop: a slice of 1 to 3 ms, then as long for everything else. */
 const PAUSE_MS = 2

@@ -1,10 +1,11 @@
 /**
  * Snapshots from the leader, in the store's own directory: from when one is taken in it is found again after a crash, and
- * it becomes the store by a change of one directory only. Here is what a start and a running member do alike with these
- * files; what a running member does beside it, and in which order, is in `store-files.ts`.
+ * it becomes the store by a change of one directory only. Here is what a start and a running member do alike; what a
+ * running member does beside it, and in which order, is in `store-files.ts`.
  */
 import { join } from 'node:path'
 import type { LogIndex } from '../../../lib/ids.ts'
+import { readMeta } from '../../mvcc/meta.ts'
 import { Store } from '../../mvcc/store.ts'
 import type { MemberPaths } from '../../storage/data-directory.ts'
 import type { Disk } from '../../storage/disk.ts'
@@ -12,25 +13,24 @@ import type { Volume } from '../../storage/volume.ts'
 import {
   FIRST_STORE,
   installedAs,
+  nameOf,
   newestStore,
   receivedPath,
   receivedSnapshots,
-  storeName,
   storePath,
-  type StoreFile,
+  type StoreName,
 } from './store-name.ts'
 
-/** A store and the name of the file under it. */
 export interface NamedStore {
   readonly store: Store
-  readonly file: StoreFile
+  readonly name: StoreName
 }
 
 /** Whether a snapshot of that entry was taken in, was not installed, and still holds what it did. */
 export async function hasReceived(volume: Volume, paths: MemberPaths, index: LogIndex): Promise<boolean> {
   if (!(await receivedSnapshots(volume.disk, paths)).includes(index)) return false
   try {
-    const { appliedIndex } = await volume.readSnapshotMeta(receivedPath(paths, index))
+    const { appliedIndex } = await volume.stores.read(receivedPath(paths, index), readMeta)
     return appliedIndex === index
   } catch {
     return false // damaged since: as if it were not there
@@ -42,32 +42,22 @@ export async function installSnapshot(
   volume: Volume,
   paths: MemberPaths,
   index: LogIndex,
-  before: StoreFile | undefined,
+  before: StoreName | undefined,
 ): Promise<NamedStore> {
-  const file = installedAs(index, before)
-  const path = storePath(paths, file)
+  const name = installedAs(index, before)
+  const path = storePath(paths, name)
   await volume.disk.rename(receivedPath(paths, index), path)
   await volume.disk.syncDirectory(paths.db)
-  return { file, store: new Store(volume.openBackend(path)) }
+  return { name, store: new Store(volume.stores.open(path)) }
 }
 
 /** Of a directory that no process uses: its newest store, or a new one when there is none. */
 export async function openStore(volume: Volume, paths: MemberPaths): Promise<Store> {
-  return new Store(volume.openBackend(storePath(paths, (await newestStore(volume.disk, paths)) ?? FIRST_STORE)))
+  return new Store(volume.stores.open(storePath(paths, (await newestStore(volume.disk, paths)) ?? FIRST_STORE)))
 }
 
-/** At the start of a process nobody needs any other file than the store. */
-export async function removeAllBut(disk: Disk, paths: MemberPaths, file: StoreFile): Promise<void> {
-  const needed = [storeName(file), lockName(file)]
+/** At the start of a process nobody needs anything but the store. */
+export async function removeAllBut(disk: Disk, paths: MemberPaths, store: StoreName): Promise<void> {
   for (const name of await disk.list(paths.snapshots)) await disk.remove(join(paths.snapshots, name))
-  for (const name of await disk.list(paths.db)) if (!needed.includes(name)) await disk.remove(join(paths.db, name))
-}
-
-export async function removeStore(disk: Disk, paths: MemberPaths, file: StoreFile): Promise<void> {
-  for (const name of [storeName(file), lockName(file)]) await disk.remove(join(paths.db, name))
-}
-
-/** LMDB's, beside the file. */
-function lockName(file: StoreFile): string {
-  return `${storeName(file)}-lock`
+  for (const name of await disk.list(paths.db)) if (name !== nameOf(store)) await disk.remove(join(paths.db, name))
 }

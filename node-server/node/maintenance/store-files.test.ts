@@ -1,87 +1,104 @@
 import assert from 'node:assert/strict'
-import { copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { MalformedBytes } from '../../../lib/bytes.ts'
 import { LogIndex, MemberId, Term } from '../../../lib/ids.ts'
+import { MAX_CLIENT_SNAPSHOTS } from '../../limits.ts'
+import { StoreInDoubt, type Backend } from '../../mvcc/backend.ts'
 import { Store } from '../../mvcc/store.ts'
 import { put } from '../../mvcc/testing/requests.ts'
 import { EMPTY_CONFIGURATION } from '../../raft/membership.ts'
-import { LmdbBackend } from '../../storage/backend.ts'
 import { memberPaths, type MemberPaths } from '../../storage/data-directory.ts'
 import { realDisk } from '../../storage/disk.ts'
 import { realVolume } from '../../storage/volume.ts'
-import type { ReceivedSnapshot } from '../../transport/transport.ts'
+import type { IncomingSnapshot } from '../../transport/transport.ts'
 import { hasReceived, installSnapshot, removeAllBut } from './snapshots.ts'
 import { StoreFiles } from './store-files.ts'
-import { FIRST_STORE, newestStore, receivedPath, storePath } from './store-name.ts'
+import { FIRST_STORE, newestStore, storePath } from './store-name.ts'
 
 interface Incoming {
   readonly paths: MemberPaths
   readonly files: StoreFiles
-  /** Of the snapshot. */
-  readonly path: string
+  /** The stream of the snapshot. */
+  readonly snapshot: Buffer
+  readonly backend: Backend
 }
 
-/** An empty member, to which a snapshot of entry 2 (term 1) has just come in. Copies of its store wait for `mayCopy`. */
+/** An empty member, to which a snapshot of entry 2 (term 1) has just come in. What is done with its store waits for `mayGoOn`. */
 async function incoming(
   t: TestContext,
-  mayCopy: Promise<void> = Promise.resolve(),
+  mayGoOn: Promise<void> = Promise.resolve(),
   onFatal: (error: unknown) => void = (error) => assert.fail(String(error)),
 ): Promise<Incoming> {
   const directory = await mkdtemp(join(tmpdir(), 'raftkv-snapshots-'))
   t.after(() => rm(directory, { recursive: true }))
   const paths = memberPaths(directory)
   for (const folder of [paths.db, paths.snapshots]) await mkdir(folder, { recursive: true })
-  const source = new Store(new LmdbBackend(join(directory, 'source.mdb')))
+  const source = new Store(realVolume.stores.open(join(directory, 'source')))
   put(source, 'a', '1')
   put(source, 'b', '2')
   await source.commit()
-  const path = join(paths.snapshots, 'incoming-1.tmp')
-  await source.backend.writeSnapshot(path)
+  const pinned = await source.backend.pin()
+  const snapshot = Buffer.concat(await Array.fromAsync(pinned.read()))
+  await pinned.release()
   await source.close()
+  const backend = goingOnLater(realVolume.stores.open(storePath(paths, FIRST_STORE)), mayGoOn)
   const files = new StoreFiles({
     volume: realVolume,
     paths,
-    file: FIRST_STORE,
-    store: new Store(copyingLater(new LmdbBackend(storePath(paths, FIRST_STORE)), mayCopy)),
+    name: FIRST_STORE,
+    store: new Store(backend),
     onFatal,
     onDefragmented: () => undefined,
   })
-  return { paths, files, path }
+  return { paths, files, snapshot, backend }
 }
 
-function copyingLater(backend: LmdbBackend, mayCopy: Promise<void>): LmdbBackend {
-  const writeSnapshot = backend.writeSnapshot.bind(backend)
+function goingOnLater(backend: Backend, mayGoOn: Promise<void>): Backend {
+  const pin = backend.pin.bind(backend)
+  const defragment = backend.defragment.bind(backend)
+  const close = backend.close.bind(backend)
+  const underWay = new Set<Promise<unknown>>()
+  const later = <Value>(work: Promise<Value>): Promise<Value> => {
+    const done = Promise.all([work, mayGoOn]).then(([value]) => value)
+    underWay.add(done)
+    return done
+  }
   return Object.assign(backend, {
-    writeSnapshot: async (path: string): Promise<void> => {
-      const copied = writeSnapshot(path) // the library has begun, and would not be interrupted
-      await mayCopy
-      await copied
+    pin: () => later(pin()),
+    defragment: () => later(defragment()),
+    close: async () => {
+      await Promise.allSettled(underWay)
+      await close()
     },
   })
 }
 
-async function storesAndSnapshots({ db }: MemberPaths): Promise<readonly string[]> {
-  return (await readdir(db)).filter((name) => !name.endsWith('-lock'))
+async function namesIn({ db, snapshots }: MemberPaths): Promise<readonly (readonly string[])[]> {
+  return [await readdir(db), await readdir(snapshots)]
 }
 
-function received(path: string, index: number, term: number): ReceivedSnapshot {
+async function* inPieces(bytes: Buffer): AsyncIterable<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 10_000) yield bytes.subarray(at, at + 10_000)
+}
+
+function received(bytes: Buffer, index: number, term: number): IncomingSnapshot {
   const snapshot = {
     index: LogIndex(index),
     term: Term(term),
     configIndex: LogIndex(1),
     configuration: EMPTY_CONFIGURATION,
   }
-  return { path, message: { kind: 'snapshot-request', from: MemberId(2n), to: MemberId(1n), term: Term(3), snapshot } }
+  const message = { kind: 'snapshot-request', from: MemberId(2n), to: MemberId(1n), term: Term(3), snapshot } as const
+  return { message, pieces: inPieces(bytes) }
 }
 
 test('a snapshot that holds what its message says is kept under its index, and becomes the store', async (t) => {
-  const { paths, files, path } = await incoming(t)
-  await files.keep(received(path, 2, 1))
-  assert.deepEqual(await readdir(paths.snapshots), [])
-  assert.deepEqual(await storesAndSnapshots(paths), ['received-2.db', 'store-0.mdb'])
+  const { paths, files, snapshot } = await incoming(t)
+  await files.keep(received(snapshot, 2, 1))
+  assert.deepEqual(await namesIn(paths), [['received-2', 'store-0'], []])
   const isThere = (index: number): Promise<boolean> => hasReceived(realVolume, paths, LogIndex(index))
   assert.deepEqual([await isThere(2), await isThere(3)], [true, false])
   const replaced: Store[] = []
@@ -91,98 +108,113 @@ test('a snapshot that holds what its message says is kept under its index, and b
     [[2, 3]],
   )
   await files.close()
-  assert.deepEqual(await storesAndSnapshots(paths), ['store-2.mdb'])
+  assert.deepEqual(await namesIn(paths), [['store-2'], []])
 })
 
-test('one that holds something else, or is no store, is refused before anything rests on it', async (t) => {
-  const { paths, files, path } = await incoming(t)
+test('one that holds something else, is no store, or breaks off, is refused before anything rests on it', async (t) => {
+  const { paths, files, snapshot } = await incoming(t)
   for (const [index, term] of [
     [3, 1],
     [2, 2],
   ] as const) {
-    await assert.rejects(files.keep(received(path, index, term)), MalformedBytes)
+    await assert.rejects(files.keep(received(snapshot, index, term)), MalformedBytes)
   }
-  await writeFile(path, 'no store')
-  await assert.rejects(files.keep(received(path, 2, 1)), { name: 'NotAStore' })
-  assert.deepEqual(await readdir(paths.snapshots), ['incoming-1.tmp'])
+  await assert.rejects(files.keep(received(Buffer.from('no store'), 2, 1)), { name: 'NotAStore' })
+  const brokenOff = async function* (): AsyncIterable<Uint8Array> {
+    yield snapshot
+    throw new Error('the stream broke off')
+  }
+  const { message } = received(snapshot, 2, 1)
+  await assert.rejects(files.keep({ message, pieces: brokenOff() }), /the stream broke off/)
+  assert.deepEqual(await namesIn(paths), [['store-0'], []])
   assert.equal(await hasReceived(realVolume, paths, LogIndex(2)), false)
   await files.close()
 })
 
-test('one that comes when the store has passed it is not kept', async (t) => {
-  const { paths, files, path } = await incoming(t)
-  await copyFile(path, `${path}.again`)
-  await files.keep(received(path, 2, 1))
+test('one that comes when the store has passed it is not kept; of two of one entry the first', async (t) => {
+  const { paths, files, snapshot } = await incoming(t)
+  await Promise.all([files.keep(received(snapshot, 2, 1)), files.keep(received(snapshot, 2, 1))])
+  assert.deepEqual(await namesIn(paths), [['received-2', 'store-0'], []])
   await files.install(LogIndex(2), () => undefined)
-  await files.keep(received(`${path}.again`, 2, 1))
+  await files.keep(received(snapshot, 2, 1))
   await files.close()
-  assert.deepEqual([await storesAndSnapshots(paths), await readdir(paths.snapshots)], [['store-2.mdb'], []])
+  assert.deepEqual(await namesIn(paths), [['store-2'], []])
 })
 
 test('a start installs it under the newest name, whatever unreadable store is there', async (t) => {
-  const { paths, files, path } = await incoming(t)
+  const { paths, files, snapshot } = await incoming(t)
+  await files.keep(received(snapshot, 2, 1))
   await files.close()
-  await rename(path, receivedPath(paths, LogIndex(2)))
   const damaged = { beganAt: 2, generation: 1 }
   await writeFile(storePath(paths, damaged), 'no store')
-  const { store, file } = await installSnapshot(realVolume, paths, LogIndex(2), damaged)
+  const { store, name } = await installSnapshot(realVolume, paths, LogIndex(2), damaged)
   assert.equal(store.appliedIndex, 2)
   await store.close()
-  assert.deepEqual(await newestStore(realDisk, paths), file, 'the next start finds it')
-  await removeAllBut(realDisk, paths, file)
-  assert.deepEqual(await storesAndSnapshots(paths), ['store-2.2.mdb'])
+  assert.deepEqual(await newestStore(realDisk, paths), name, 'the next start finds it')
+  await removeAllBut(realDisk, paths, name)
+  assert.deepEqual(await namesIn(paths), [['store-2.2'], []])
 })
 
-test('a snapshot becomes the store while the one before is defragmented: the copy is thrown away', async (t) => {
-  const { promise: mayCopy, resolve: goOn } = Promise.withResolvers<void>()
-  const { paths, files, path } = await incoming(t, mayCopy)
+test('a snapshot becomes the store while the one before is defragmented, and waits for nothing', async (t) => {
+  const { promise: mayGoOn, resolve: goOn } = Promise.withResolvers<void>()
+  const { paths, files, snapshot } = await incoming(t, mayGoOn)
   let isDefragmented = false
   const defragmented = files.defragment().then(() => (isDefragmented = true))
-  await files.keep(received(path, 2, 1))
+  await files.keep(received(snapshot, 2, 1))
   await files.install(LogIndex(2), (store) => assert.equal(store.appliedIndex, 2))
   assert.deepEqual([isDefragmented, files.isDefragmenting], [false, true])
   goOn()
   await defragmented
   await files.close()
-  assert.deepEqual([await storesAndSnapshots(paths), await readdir(paths.snapshots)], [['store-2.mdb'], []])
+  assert.deepEqual(await namesIn(paths), [['store-2'], []])
 })
 
-test('a copy of the store before is whole although a snapshot took its place meanwhile', async (t) => {
-  const { promise: mayCopy, resolve: goOn } = Promise.withResolvers<void>()
-  const { paths, files, path } = await incoming(t, mayCopy)
-  const copied = files.copy()
-  await files.keep(received(path, 2, 1))
+test('what is pinned of the store before is whole although a snapshot took its place meanwhile', async (t) => {
+  const { promise: mayGoOn, resolve: goOn } = Promise.withResolvers<void>()
+  const { paths, files, snapshot } = await incoming(t, mayGoOn)
+  const pinning = files.pin()
+  await files.keep(received(snapshot, 2, 1))
   await files.install(LogIndex(2), () => undefined)
   goOn()
-  const copy = await copied
-  assert.ok(copy.ok)
-  assert.deepEqual(await readdir(paths.snapshots), [], 'it has no name')
-  const bytes = await copy.value.read(copy.value.sizeBytes)
-  assert.deepEqual([bytes.length, (await copy.value.read(1)).length], [copy.value.sizeBytes, 0])
-  const again = join(paths.snapshots, 'read.db')
-  await writeFile(again, bytes)
-  assert.equal((await realVolume.readSnapshotMeta(again)).appliedIndex, 0)
-  await copy.value.close()
+  const pinned = await pinning
+  assert.ok(pinned.ok)
+  await files.close()
+  assert.deepEqual(await namesIn(paths), [['store-2'], []])
+  const again = join(paths.snapshots, 'again')
+  assert.equal((await realVolume.stores.receive(again, pinned.value.read())).appliedIndex, 0)
+  await pinned.value.release()
+})
+
+test('clients pin as many stores as limits.ts says, and another when one is released', async (t) => {
+  const { files } = await incoming(t)
+  const pinned = await Promise.all(Array.from({ length: MAX_CLIENT_SNAPSHOTS }, () => files.pin()))
+  assert.deepEqual(await files.pin(), { ok: false, error: 'too-many-requests' })
+  const [first, ...others] = pinned.flatMap((pin) => (pin.ok ? [pin.value] : []))
+  await first?.release()
+  const another = await files.pin()
+  assert.ok(another.ok)
+  await Promise.all([another.value, ...others].map((pin) => pin.release()))
   await files.close()
 })
 
-test('once it is closed, copies, defragmentations and snapshots are refused', async (t) => {
-  const { files, path } = await incoming(t)
+test('once it is closed, pins, defragmentations and snapshots are refused', async (t) => {
+  const { files, snapshot } = await incoming(t)
   await files.close()
-  assert.deepEqual(await files.copy(), { ok: false, error: 'stopped' })
-  for (const refused of [files.defragment(), files.keep(received(path, 2, 1))])
+  assert.deepEqual(await files.pin(), { ok: false, error: 'stopped' })
+  for (const refused of [files.defragment(), files.keep(received(snapshot, 2, 1))])
     await assert.rejects(refused, { message: 'this member stops' })
 })
 
-test('a defragmentation that fails before its copy is moved harms nothing; one that fails then ends the process', async (t) => {
+test('a defragmentation that fails harms nothing, unless it leaves the store in doubt: then the process ends', async (t) => {
   const fatal: unknown[] = []
-  const { paths, files } = await incoming(t, Promise.resolve(), (error) => fatal.push(error))
-  const inTheWay = (path: string): Promise<unknown> => mkdir(join(path, 'x'), { recursive: true })
-  await inTheWay(join(paths.snapshots, 'defragment-1.db'))
-  await assert.rejects(files.defragment())
+  const { files, backend } = await incoming(t, Promise.resolve(), (error) => fatal.push(error))
+  const failWith = (error: Error): unknown =>
+    Object.assign(backend, { defragment: () => Promise.reject<undefined>(error) })
+  failWith(new Error('ENOSPC'))
+  await assert.rejects(files.defragment(), /ENOSPC/)
   assert.deepEqual(fatal, [])
-  await inTheWay(storePath(paths, { beganAt: 0, generation: 1 }))
-  await assert.rejects(files.defragment())
+  failWith(new StoreInDoubt('which file?'))
+  await assert.rejects(files.defragment(), StoreInDoubt)
   assert.equal(fatal.length, 1)
   await files.close()
 })

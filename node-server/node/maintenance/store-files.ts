@@ -1,14 +1,14 @@
 /**
- * The one owner of the files under a running member's store: everything that makes, copies, replaces or deletes one goes
- * through here. Which store is the live one, and under which name, stands in memory.
+ * The one owner of a running member's stores: everything that makes, pins, replaces or deletes one goes through here. Which
+ * store is the live one, and under which name, stands in memory.
  *
  * Invariants
- *   - A name for the live store is given at the very moment when it is taken, and to the live store only: a
- *     defragmentation that a snapshot has overtaken gets none, and its copy is thrown away.
- *   - Only files are deleted that are known not to be live, by their names, and after their store is closed.
+ *   - A store has its name from before it is the live one until it is gone; what the database does with its files under that
+ *     name (a defragmentation, a pin) no other store can meet.
+ *   - Only stores are deleted that are known not to be live, by their names, and after they are closed.
  *   - Whoever waits looks again afterwards whether the store that it waited for is still the live one.
- *   - An installation waits for nothing that is done with the store before; that one goes by itself once its copies are
- *     through. At most one is on its way out.
+ *   - An installation waits for nothing that is done with the store before; that one goes by itself once what is under way
+ *     with it is through. At most one is on its way out.
  *   - Once closed it touches the disk no more; what is left then is deleted by the next start.
  */
 import { join } from 'node:path'
@@ -16,25 +16,23 @@ import { assert } from '../../../lib/assert.ts'
 import { MalformedBytes } from '../../../lib/bytes.ts'
 import type { LogIndex } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
+import { MAX_CLIENT_SNAPSHOTS, MAX_PINNED_STORES } from '../../limits.ts'
+import { StoreInDoubt, type PinnedStore } from '../../mvcc/backend.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { SnapshotMeta } from '../../raft/message.ts'
 import type { MemberPaths } from '../../storage/data-directory.ts'
 import type { Volume } from '../../storage/volume.ts'
-import type { PeerTransport, ReceivedSnapshot, SnapshotMessage } from '../../transport/transport.ts'
+import type { IncomingSnapshot, PeerTransport, SnapshotMessage } from '../../transport/transport.ts'
 import { decodeConfiguration } from '../membership/configuration.ts'
 import type { NodeProblem } from '../ports.ts'
-import { installSnapshot, removeStore } from './snapshots.ts'
-import { openCopy, type StoreCopy } from './store-copy.ts'
-import { receivedPath, receivedSnapshots, storePath, writtenAnew, type StoreFile } from './store-name.ts'
-
-/** Copies for clients: each takes as much disk as the store and lives as long as its reader wants. */
-const MAX_COPIES = 4
+import { installSnapshot, type NamedStore } from './snapshots.ts'
+import { receivedPath, receivedSnapshots, storePath, type StoreName } from './store-name.ts'
 
 /** Where the store is. */
 export interface StorePlace {
   readonly volume: Volume
   readonly paths: MemberPaths
-  readonly file: StoreFile
+  readonly name: StoreName
 }
 
 export interface StoreFilesParts extends StorePlace {
@@ -44,136 +42,132 @@ export interface StoreFilesParts extends StorePlace {
   readonly onDefragmented: () => void
 }
 
-interface LiveStore {
-  readonly store: Store
-  /** The newest file that a start would find of it. */
-  file: StoreFile
-}
-
 export class StoreFiles {
   readonly #parts: StoreFilesParts
-  #live: LiveStore
+  #live: NamedStore
   /** What works on files, so that closing can wait for it. */
   readonly #underWay = new Set<Promise<unknown>>()
   /** Snapshots are kept and installed one after the other: the transport takes in two at most, a turn installs one. */
   #lastChange: Promise<unknown> = Promise.resolve()
   #retiring: Promise<void> = Promise.resolve()
   #defragmenting: Promise<void> | undefined
-  #copies = 0
-  /** Of files on their way. */
+  /** All that are pinned, and of those the ones of clients. */
+  #pinned = 0
+  #clients = 0
+  /** Of snapshots on their way in. */
   #sequence = 0
   #isClosed = false
 
   constructor(parts: StoreFilesParts) {
     this.#parts = parts
-    this.#live = { store: parts.store, file: parts.file }
+    this.#live = { store: parts.store, name: parts.name }
   }
 
   get isDefragmenting(): boolean {
     return this.#defragmenting !== undefined
   }
 
-  /** A file with everything that is applied now; the caller closes it. Rejects when the disk has no room for it. */
-  async copy(): Promise<Result<StoreCopy, NodeProblem>> {
+  /** Everything that is applied now, for a client, who releases it. Rejects when the disk has no room for it. */
+  async pin(): Promise<Result<PinnedStore, NodeProblem>> {
     if (this.#isClosed) return err('stopped')
-    if (this.#copies >= MAX_COPIES) return err('too-many-requests')
-    this.#copies += 1
+    if (this.#clients >= MAX_CLIENT_SNAPSHOTS) return err('too-many-requests')
+    this.#clients += 1
     try {
-      const path = this.#temporaryPath('copy')
-      const copy = await this.#withLive(({ store }) => openCopy(this.#parts.volume.disk, store, path))
-      const close = (): Promise<void> => copy.close().finally(() => (this.#copies -= 1))
-      return ok({ ...copy, close })
+      const pinned = await this.#pin()
+      return ok({ ...pinned, release: () => pinned.release().finally(() => (this.#clients -= 1)) })
     } catch (error) {
-      this.#copies -= 1
+      this.#clients -= 1
       throw error
     }
   }
 
-  /** Makes a copy for a peer, says up to where it goes, and streams it; the outcome goes to the transport's handler. */
+  /** Pins the store for a peer, says up to where it goes, and streams it. Rejects when there is nothing to be sent. */
   async send(
     transport: PeerTransport,
     message: SnapshotMessage,
-    onCopied: (index: LogIndex) => void = () => {},
-  ): Promise<void> {
-    const { volume } = this.#parts
-    const path = this.#temporaryPath('outgoing')
+    onPinned: (index: LogIndex) => void = () => {},
+  ): Promise<Result<void, string>> {
+    const pinned = await this.#pin()
     try {
-      const meta = await this.#withLive(async ({ store }) => {
-        await store.backend.writeSnapshot(path)
-        return volume.readSnapshotMeta(path)
-      })
+      const { meta } = pinned
       const snapshot: SnapshotMeta = {
         index: meta.appliedIndex,
         term: meta.appliedTerm,
         configuration: decodeConfiguration(meta.configuration),
         configIndex: meta.configIndex,
       }
-      onCopied(snapshot.index)
-      await transport.sendSnapshot({ ...message, snapshot }, path)
+      onPinned(snapshot.index)
+      return await transport.sendSnapshot({ ...message, snapshot }, pinned)
     } finally {
-      if (!this.#isClosed) await this.#track(volume.disk.remove(path))
+      await pinned.release()
+    }
+  }
+
+  async #pin(): Promise<PinnedStore> {
+    assert(this.#pinned < MAX_PINNED_STORES, 'who sends to peers, and clients here, keep to their bounds')
+    this.#pinned += 1
+    const isGone = (): void => void (this.#pinned -= 1)
+    try {
+      const pinned = await this.#withLive(({ store }) => store.backend.pin())
+      return { ...pinned, release: () => pinned.release().finally(isGone) }
+    } catch (error) {
+      isGone()
+      throw error
     }
   }
 
   /**
    * Who asks while one is under way gets the outcome of that one. Rejects when it failed; the store is as before then, or
-   * the process ends. A snapshot that is installed meanwhile has no free pages either: that counts as done.
+   * the process ends. A snapshot that is installed meanwhile has no free space either: that counts as done.
    */
   defragment(): Promise<void> {
-    this.#defragmenting ??= this.#withLive((live) => this.#defragment(live)).finally(
+    this.#defragmenting ??= this.#withLive(({ store }) => this.#defragment(store)).finally(
       () => (this.#defragmenting = undefined),
     )
     return this.#defragmenting
   }
 
-  async #defragment(live: LiveStore): Promise<void> {
-    const { volume, paths, onFatal, onDefragmented } = this.#parts
-    const before = live.file
-    const temporary = this.#temporaryPath('defragment')
-    let isMoving = false
-    const takePath = (): string | undefined => {
-      if (live !== this.#live) return undefined
-      isMoving = true
-      live.file = writtenAnew(before)
-      return storePath(paths, live.file)
-    }
+  async #defragment(store: Store): Promise<void> {
     try {
-      await live.store.backend.defragment(temporary, takePath)
+      await store.backend.defragment()
     } catch (error) {
-      // Which of the two files a start would find is not known, and the one in use would move away from the other.
-      if (isMoving) onFatal(error)
+      if (error instanceof StoreInDoubt) this.#parts.onFatal(error)
       throw error
-    } finally {
-      await volume.disk.remove(temporary)
     }
-    if (!isMoving) return
-    onDefragmented()
-    await removeStore(volume.disk, paths, before)
+    this.#parts.onDefragmented()
   }
 
   /**
-   * Gives the file that a peer has sent its lasting name. Rejects when it does not hold what the message says: the sender
-   * is told, and nothing has happened here.
+   * Takes in what a peer sends, under its lasting name. Rejects when it does not hold what the message says, or the stream
+   * breaks off: the sender is told, and nothing has happened here.
    */
-  keep(received: ReceivedSnapshot): Promise<void> {
-    return this.#track(this.#keep(received))
+  keep(incoming: IncomingSnapshot): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new Error('this member stops'))
+    return this.#track(this.#keep(incoming))
   }
 
-  async #keep({ message, path }: ReceivedSnapshot): Promise<void> {
+  async #keep({ message, pieces }: IncomingSnapshot): Promise<void> {
     const { volume, paths } = this.#parts
     const { index, term } = message.snapshot
-    const meta = await volume.readSnapshotMeta(path)
-    if (meta.appliedIndex !== index || meta.appliedTerm !== term) {
-      throw new MalformedBytes(
-        `a snapshot of entry ${index} (term ${term}) that holds entry ${meta.appliedIndex} (term ${meta.appliedTerm})`,
-      )
+    const path = join(paths.snapshots, `incoming-${++this.#sequence}`)
+    const meta = await volume.stores.receive(path, pieces)
+    try {
+      if (meta.appliedIndex !== index || meta.appliedTerm !== term) {
+        throw new MalformedBytes(
+          `a snapshot of entry ${index} (term ${term}) that holds entry ${meta.appliedIndex} (term ${meta.appliedTerm})`,
+        )
+      }
+      await this.#inOrder(async () => {
+        await this.#removeReceivedUpTo(this.#live.store.appliedIndex)
+        if (index <= this.#live.store.appliedIndex) return // Raft has no use for it either
+        // Raft may rest on the one that is there, which holds the same.
+        if ((await receivedSnapshots(volume.disk, paths)).includes(index)) return
+        await volume.disk.rename(path, receivedPath(paths, index))
+        await volume.disk.syncDirectory(paths.db)
+      })
+    } finally {
+      if (!this.#isClosed) await volume.disk.remove(path)
     }
-    await this.#inOrder(async () => {
-      await this.#removeReceivedUpTo(this.#live.store.appliedIndex)
-      if (index <= this.#live.store.appliedIndex) return volume.disk.remove(path) // Raft has no use for it either
-      await volume.disk.rename(path, receivedPath(paths, index))
-      await volume.disk.syncDirectory(paths.db)
-    })
   }
 
   /**
@@ -189,16 +183,16 @@ export class StoreFiles {
         index > before.store.appliedIndex,
         () => `a snapshot of ${index} over a store at ${before.store.appliedIndex}`,
       )
-      this.#live = await installSnapshot(volume, paths, index, before.file)
+      this.#live = await installSnapshot(volume, paths, index, before.name)
       replace(this.#live.store)
       this.#retiring = this.#track(this.#retire(before, index)).catch(this.#parts.onFatal)
     })
   }
 
-  async #retire(before: LiveStore, replacedBy: LogIndex): Promise<void> {
+  async #retire(before: NamedStore, replacedBy: LogIndex): Promise<void> {
     const { volume, paths } = this.#parts
     await before.store.discard()
-    await removeStore(volume.disk, paths, before.file)
+    await volume.disk.remove(storePath(paths, before.name))
     await this.#removeReceivedUpTo(replacedBy)
   }
 
@@ -217,11 +211,11 @@ export class StoreFiles {
   }
 
   /** Uses the live store, with everything that is applied committed; `use` must begin its work on it before it waits. */
-  #withLive<Value>(use: (live: LiveStore) => Promise<Value>): Promise<Value> {
+  #withLive<Value>(use: (live: NamedStore) => Promise<Value>): Promise<Value> {
     return this.#track(this.#commitThen(use))
   }
 
-  async #commitThen<Value>(use: (live: LiveStore) => Promise<Value>): Promise<Value> {
+  async #commitThen<Value>(use: (live: NamedStore) => Promise<Value>): Promise<Value> {
     for (;;) {
       if (this.#isClosed) throw new Error('this member stops')
       const live = this.#live
@@ -244,9 +238,5 @@ export class StoreFiles {
     const tracked = work.finally(() => this.#underWay.delete(tracked))
     this.#underWay.add(tracked)
     return tracked
-  }
-
-  #temporaryPath(purpose: 'copy' | 'outgoing' | 'defragment'): string {
-    return join(this.#parts.paths.snapshots, `${purpose}-${++this.#sequence}.db`)
   }
 }

@@ -1,9 +1,9 @@
 /**
- * The names of a member's store files in its directory `db`:
+ * The names of a member's stores in its directory `db`; what is at them is the database's (`Volume.stores`):
  *
- *   store-<index>.mdb            began as the snapshot of that index, 0 as an empty store
- *   store-<index>.<count>.mdb    the same, written anew so often since: defragmented, or replaced because it was damaged
- *   received-<index>.db          a snapshot of that index which was taken in and is not the store yet
+ *   store-<index>            began as the snapshot of that index, 0 as an empty store
+ *   store-<index>.<count>    the same, replaced so often because it was damaged
+ *   received-<index>         a snapshot of that index which was taken in and is not the store yet
  *
  * A crash can leave two stores. The newest has the highest index, and of those the highest count; it is complete. A
  * running member knows by itself which one it uses, and never asks the directory: between the question and the answer
@@ -14,54 +14,51 @@ import { LogIndex } from '../../../lib/ids.ts'
 import type { MemberPaths } from '../../storage/data-directory.ts'
 import type { Disk } from '../../storage/disk.ts'
 
-export interface StoreFile {
+export interface StoreName {
   /** Index of the snapshot that it began as. */
   readonly beganAt: number
-  /** How often it was written anew since. */
+  /** How often it was replaced since. */
   readonly generation: number
 }
 
-export const FIRST_STORE: StoreFile = { beganAt: 0, generation: 0 }
+export const FIRST_STORE: StoreName = { beganAt: 0, generation: 0 }
 
-const STORE_NAME = /^store-([0-9]+)(?:\.([0-9]+))?\.mdb$/
-const RECEIVED_NAME = /^received-([0-9]+)\.db$/
+const STORE_NAME = /^store-([0-9]+)(?:\.([0-9]+))?$/
+const RECEIVED_NAME = /^received-([0-9]+)$/
 
-export function storeName({ beganAt, generation }: StoreFile): string {
-  return generation === 0 ? `store-${beganAt}.mdb` : `store-${beganAt}.${generation}.mdb`
+export function nameOf({ beganAt, generation }: StoreName): string {
+  return generation === 0 ? `store-${beganAt}` : `store-${beganAt}.${generation}`
 }
 
-export function storePath(paths: MemberPaths, file: StoreFile): string {
-  return join(paths.db, storeName(file))
-}
-
-export function writtenAnew({ beganAt, generation }: StoreFile): StoreFile {
-  return { beganAt, generation: generation + 1 }
+export function storePath(paths: MemberPaths, name: StoreName): string {
+  return join(paths.db, nameOf(name))
 }
 
 /** Newer than `before`, also where that one began at the same snapshot or a later one and could not be read. */
-export function installedAs(index: LogIndex, before: StoreFile | undefined): StoreFile {
-  const file = { beganAt: index, generation: 0 }
-  return before === undefined || isNewer(file, before) ? file : writtenAnew(before)
+export function installedAs(index: LogIndex, before: StoreName | undefined): StoreName {
+  const name = { beganAt: index, generation: 0 }
+  if (before === undefined || isNewer(name, before)) return name
+  return { ...before, generation: before.generation + 1 }
 }
 
 /** Undefined when there is none. */
-export async function newestStore(disk: Disk, paths: MemberPaths): Promise<StoreFile | undefined> {
-  let newest: StoreFile | undefined
-  for (const name of await disk.list(paths.db)) {
-    const [, beganAt, generation = '0'] = STORE_NAME.exec(name) ?? []
+export async function newestStore(disk: Disk, paths: MemberPaths): Promise<StoreName | undefined> {
+  let newest: StoreName | undefined
+  for (const entry of await disk.list(paths.db)) {
+    const [, beganAt, generation = '0'] = STORE_NAME.exec(entry) ?? []
     if (beganAt === undefined) continue
-    const file = { beganAt: Number(beganAt), generation: Number(generation) }
-    if (newest === undefined || isNewer(file, newest)) newest = file
+    const name = { beganAt: Number(beganAt), generation: Number(generation) }
+    if (newest === undefined || isNewer(name, newest)) newest = name
   }
   return newest
 }
 
-function isNewer(file: StoreFile, other: StoreFile): boolean {
-  return file.beganAt === other.beganAt ? file.generation > other.generation : file.beganAt > other.beganAt
+function isNewer(name: StoreName, other: StoreName): boolean {
+  return name.beganAt === other.beganAt ? name.generation > other.generation : name.beganAt > other.beganAt
 }
 
 export function receivedPath(paths: MemberPaths, index: LogIndex): string {
-  return join(paths.db, `received-${index}.db`)
+  return join(paths.db, `received-${index}`)
 }
 
 /** Indexes of the snapshots that were taken in and not installed. */

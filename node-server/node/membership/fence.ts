@@ -2,9 +2,9 @@
  * Whether the leader may propose a membership change now. Pure. A refusal says what stands against it, so that the
  * caller can decide anew; what passes here is checked again when it is applied, which is where it counts.
  */
-import type { AdminError } from '../../../lib/admin-api.ts'
 import { formatId, type LogIndex, type MemberId } from '../../../lib/ids.ts'
 import { unreachable } from '../../../lib/assert.ts'
+import type { Refusal } from '../peer-requests.ts'
 import type { NodeProblem } from '../ports.ts'
 
 export type RequestedChange =
@@ -30,12 +30,6 @@ export interface LeaderFacts {
 
 export function quorumOf(voterCount: number): number {
   return Math.floor(voterCount / 2) + 1
-}
-
-/** What the admin API answers, and the same in the etcd API's terms. */
-export interface Refusal {
-  readonly error: AdminError
-  readonly problem: NodeProblem
 }
 
 /** `expectedConfigIndex` undefined: the caller decides on whatever is in force (etcd's Cluster API has no fence). */

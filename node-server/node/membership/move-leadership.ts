@@ -5,45 +5,54 @@ import { LogIndex, MemberId, formatId, parseId } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { getOperation } from '../../mvcc/members.ts'
 import { staleFence } from './fence.ts'
-import type { Node } from '../replica/node.ts'
+import type { Store } from '../../mvcc/store.ts'
 import { encodeResult, transferResult } from './operation-results.ts'
-import type { TransferRequest, WireRefusal } from '../peer-requests.ts'
+import type { TransferRequest, Refusal } from '../peer-requests.ts'
 import { notLeading, refusal } from './refusals.ts'
+import type { HandOverHost } from './hand-over.ts'
 import { duringRollCall } from './roll-call.ts'
 
-type Transfer = Result<LeaderTransferResult, WireRefusal>
+type Transfer = Result<LeaderTransferResult, Refusal>
 
 const POLL_MS = 10
 
-export async function moveLeadership(node: Node, request: TransferRequest): Promise<Transfer> {
+/** The member behind it. */
+export interface TransferHost extends HandOverHost {
+  readonly store: Store
+  /** Into the log, so that every member can answer a repeat. Resolves when that is done or cannot be known. */
+  readonly commands: { recordResult(operationId: string, result: Uint8Array): Promise<void> }
+}
+
+export async function moveLeadership(host: TransferHost, request: TransferRequest): Promise<Transfer> {
   const { operationId, expectedConfigIndex, memberId } = request
   const id = parseId(memberId)
   if (id === undefined) return err(refusal('bad-transferee', 'BadRequest', 'memberId is not an ID'))
   const target = MemberId(id)
-  const decided = await duringRollCall(node, (answered, isOver): Transfer | Promise<Transfer> | undefined => {
-    const { store } = node
+  const decided = await duringRollCall(host, (answered, isOver): Transfer | Promise<Transfer> | undefined => {
+    const { store } = host
     const first = operationId === '' ? undefined : getOperation(store, operationId)
     if (first !== undefined) return transferResult(first.result)
     if (expectedConfigIndex !== undefined && expectedConfigIndex !== store.meta.configIndex)
       return err(staleFence(LogIndex(expectedConfigIndex), store.meta.configIndex))
-    if (!node.raftStatus().configuration.voters.includes(target))
+    if (!host.raftStatus().configuration.voters.includes(target))
       return err(refusal('bad-transferee', 'NotFound', `${memberId} is not a voter`))
-    if (answered.has(target)) return begin(node, target, operationId)
+    if (answered.has(target)) return begin(host, target, operationId)
     const message = `${memberId} does not answer, so it cannot lead: choose another member`
     return isOver ? err(refusal('transfer-timeout', 'TargetSilent', message)) : undefined
   })
   return decided ?? err(notLeading())
 }
 
-async function begin(node: Node, target: MemberId, operationId: string): Promise<Transfer> {
-  if (!node.beginTransfer(target).ok) return err(notLeading())
-  const { clock, electionMs } = node.options
+async function begin(host: TransferHost, target: MemberId, operationId: string): Promise<Transfer> {
+  if (!host.beginTransfer(target).ok) return err(notLeading())
+  const { clock, electionMs } = host.options
   const deadlineMs = clock.monotonicMs() + 2 * electionMs
   while (clock.monotonicMs() < deadlineMs) {
-    const { leader, term } = node.raftStatus()
+    const { leader, term } = host.raftStatus()
     if (leader === target) {
       const result: LeaderTransferResult = { operationId, leader: formatId(leader), term }
-      if (operationId !== '') await record(node, operationId, result)
+      // A transfer changes no replicated state, but a repeat of it must be answered the same for ever.
+      if (operationId !== '') await host.commands.recordResult(operationId, encodeResult(result))
       return ok(result)
     }
     await sleep(clock, POLL_MS)
@@ -51,10 +60,4 @@ async function begin(node: Node, target: MemberId, operationId: string): Promise
   return err(
     refusal('transfer-timeout', 'Timeout', `${formatId(target)} did not become leader in time: read the status`),
   )
-}
-
-/** A transfer changes no replicated state, but a repeat of it must be answered the same for ever. */
-async function record(node: Node, operationId: string, result: LeaderTransferResult): Promise<void> {
-  const requestId = node.nextRequestId()
-  await node.proposeCommand({ kind: 'operation-result', requestId, operationId, result: encodeResult(result) })
 }

@@ -2,26 +2,10 @@
  * First results of operations, as the store keeps them: JSON. An ID may have been used for another kind of operation
  * before; then what stands there is no answer to the one that is asked for now, and the caller is told.
  */
-import { z } from 'zod'
+import type { z } from 'zod'
 import type { AdminChange, LeaderTransferResult } from '../../../lib/admin-api.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
-import type { Refusal } from './fence.ts'
-
-const id = z.string().regex(/^[0-9a-f]{1,16}$/)
-const count = z.int().min(0)
-
-export const changeJson: z.ZodType<AdminChange> = z.object({
-  operationId: z.string(),
-  memberId: id,
-  clusterId: id,
-  configIndex: count,
-})
-
-export const transferJson: z.ZodType<LeaderTransferResult> = z.object({
-  operationId: z.string(),
-  leader: id,
-  term: count,
-})
+import { changeJson, transferJson, type Refusal } from '../peer-requests.ts'
 
 export function encodeResult(result: AdminChange | LeaderTransferResult): Buffer {
   return Buffer.from(JSON.stringify(result))

@@ -1,17 +1,17 @@
-/** What the leader says no with: the admin API's error, and the same in the etcd API's terms. */
+/** The refusals that do not come of what the leader knows of its members. */
 import type { AdminError } from '../../../lib/admin-api.ts'
-import type { WireRefusal } from '../peer-requests.ts'
+import type { Refusal } from '../peer-requests.ts'
 import type { NodeProblem } from '../ports.ts'
 
-export function refusal(problem: NodeProblem, code: AdminError['code'], message: string): WireRefusal {
+export function refusal(problem: NodeProblem, code: AdminError['code'], message: string): Refusal {
   return { problem, error: { code, message } }
 }
 
-export function notLeading(): WireRefusal {
+export function notLeading(): Refusal {
   return refusal('leader-changed', 'NoLeader', 'the leader has just changed: try again')
 }
 
-export function unknown(message: string): WireRefusal {
+export function unknown(message: string): Refusal {
   return refusal(
     'timeout',
     'Timeout',

@@ -5,9 +5,19 @@
 import { assert } from '../../../lib/assert.ts'
 import { sleep } from '../../../lib/clock.ts'
 import type { MemberId } from '../../../lib/ids.ts'
-import type { Node } from '../replica/node.ts'
+import type { RollCall } from '../../raft/raft.ts'
+import type { NodeOptions } from '../options.ts'
 
 const POLL_MS = 10
+
+/** The member behind it. */
+export interface RollCallHost {
+  readonly options: Pick<NodeOptions, 'clock' | 'electionMs'>
+  /** Asks all members whether they are there; undefined when this member does not lead. */
+  callRoll(): RollCall | undefined
+  /** Who has answered since, this member among them; undefined when it leads no more, or has led anew. */
+  answeredTo(roll: RollCall): ReadonlySet<MemberId> | undefined
+}
 
 /**
  * Calls `decide` again and again until it gives a decision; undefined is to wait for more answers, which it must not when
@@ -15,14 +25,14 @@ const POLL_MS = 10
  * happen. Undefined when this member does not lead, or ceases to.
  */
 export async function duringRollCall<Decision>(
-  node: Node,
+  host: RollCallHost,
   decide: (answered: ReadonlySet<MemberId>, isOver: boolean) => Decision | Promise<Decision> | undefined,
 ): Promise<Decision | undefined> {
-  const { clock, electionMs } = node.options
+  const { clock, electionMs } = host.options
   const deadlineMs = clock.monotonicMs() + electionMs
-  const roll = node.callRoll()
+  const roll = host.callRoll()
   for (;;) {
-    const answered = roll && node.answeredTo(roll)
+    const answered = roll && host.answeredTo(roll)
     if (answered === undefined) return undefined
     const isOver = clock.monotonicMs() >= deadlineMs
     const decision = decide(answered, isOver)

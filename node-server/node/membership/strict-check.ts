@@ -5,7 +5,8 @@
  */
 import { unreachable } from '../../../lib/assert.ts'
 import type { MemberId } from '../../../lib/ids.ts'
-import { quorumOf, type Refusal, type RequestedChange } from './fence.ts'
+import type { Refusal } from '../peer-requests.ts'
+import { quorumOf, type RequestedChange } from './fence.ts'
 
 export interface StartFacts {
   readonly voters: readonly MemberId[]

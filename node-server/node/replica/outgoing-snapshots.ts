@@ -5,7 +5,7 @@
  * Invariants
  *   - At most one is under way to a peer, also when this member has lost the lead and got it back meanwhile.
  *   - Whatever the core asks for is answered once (reportSnapshot), unless this member leads no more by then.
- *   - From before the copy is made until the peer goes on from it, the log is kept for the peer, as log-cut.ts says.
+ *   - From before the store is pinned until the peer goes on from it, the log is kept for the peer, as log-cut.ts says.
  */
 import { backoffMs, type BackoffOptions } from '../../../lib/backoff.ts'
 import type { Clock } from '../../../lib/clock.ts'
@@ -26,8 +26,8 @@ export interface OutgoingSnapshotsParts {
   readonly raft: Raft
   /** Where the log would be cut now if nobody needed more. */
   readonly usualCut: () => LogIndex
-  /** Makes the copy, says what it holds, sends it; the outcome comes back by {@link OutgoingSnapshots.ended}. */
-  readonly send: (message: SnapshotMessage, onCopied: (index: LogIndex) => void) => void
+  /** Pins the store, says what it holds, sends it; the outcome comes back by {@link OutgoingSnapshots.ended}. */
+  readonly send: (message: SnapshotMessage, onPinned: (index: LogIndex) => void) => void
 }
 
 interface Peer {

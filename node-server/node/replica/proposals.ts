@@ -16,7 +16,7 @@ import { problemOf, type Outcome } from '../apply/applier.ts'
 import { whyLate, type Links } from './late.ts'
 import { requestTimeoutMs, type NodeOptions } from '../options.ts'
 import type { Caller, NodeProblem } from '../ports.ts'
-import { Waiters } from './waiters.ts'
+import { Waiters } from '../apply/waiters.ts'
 
 /** From a change of leader until a proposal to the one before counts as lost. */
 const LOST_AFTER_MS = 250

@@ -1,7 +1,7 @@
 /** A hub over a store in memory, and outlets that take as much as a test lets them. */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../../lib/clock.ts'
-import { MemoryBackend, type MemoryFiles } from '../../mvcc/memory-backend.ts'
+import { MemoryBackend } from '../../mvcc/memory-backend.ts'
 import { Store } from '../../mvcc/store.ts'
 import { Event, KeyValue } from '../../proto/generated/etcd/kv.ts'
 import { DEFAULT_WATCH_LIMITS, WatchHub } from '../watch/watch-hub.ts'
@@ -20,9 +20,8 @@ function hurriedClock(): Clock {
 }
 
 export class HubRig {
-  readonly #files: MemoryFiles = new Map()
   readonly #listeners = new Set<() => void>()
-  store = new Store(new MemoryBackend({ files: this.#files }))
+  store = new Store(new MemoryBackend())
   readonly hub: WatchHub
 
   constructor(limits = DEFAULT_WATCH_LIMITS) {
@@ -45,11 +44,8 @@ export class HubRig {
   /** Another store with the same content takes the place of the first, as when a snapshot is installed. */
   async replaceStore(): Promise<void> {
     await this.store.commit()
-    await this.store.backend.writeSnapshot('snapshot')
-    const copy = this.#files.get('snapshot')
-    assert.ok(copy !== undefined)
     const before = this.store
-    this.store = new Store(copy)
+    this.store = new Store(await MemoryBackend.receive((await before.backend.pin()).read()))
     await before.close()
   }
 

@@ -1,61 +1,62 @@
+import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Backend } from '../../mvcc/backend.ts'
+import { test } from 'node:test'
+import { checkAgainstTwin } from '../../mvcc/testing/model-property.ts'
 import { testBackend } from '../../mvcc/testing/backend-conformance.ts'
-import { realDisk, type Disk } from '../disk.ts'
+import { realDisk } from '../disk.ts'
 import { MemoryDisk } from '../testing/memory-disk.ts'
-import { receiveArchive } from './archive.ts'
-import { RunsBackend } from './runs-backend.ts'
-import { localWriter, threadWriter, type StartWriter } from './writer-link.ts'
+import { runsEngine, type RunsEngine } from './engine.ts'
+import { localWriter } from './writer-link.ts'
 
-const asBackend = (disk: Disk, runs: RunsBackend): Backend => ({
-  get: (table, key) => runs.get(table, key),
-  scan: (table, start, end, options) => runs.scan(table, start, end, options),
-  count: (table, start, end) => runs.count(table, start, end),
-  commit: (writes) => runs.commit(writes),
-  size: () => runs.size(),
-  writeSnapshot: async (path) => {
-    const pinned = await runs.pin()
-    await receiveArchive(disk, path, pinned.read())
-    await pinned.release()
-  },
-  defragment: () => runs.defragment(),
-  close: () => runs.close(),
-})
-
-function testRuns(
-  name: string,
-  disk: () => Disk,
-  writer: (disk: Disk) => StartWriter,
-  root: () => string,
-  cleanUp: (root: string) => void,
-) {
+function testRuns(name: string, engine: () => RunsEngine, root: () => string, cleanUp: (root: string) => void): void {
   testBackend(name, () => {
     const at = root()
-    const on = disk()
-    const open = async (path: string): Promise<Backend> => asBackend(on, await RunsBackend.open(on, path, writer(on)))
+    const stores = engine()
     return {
-      open: () => open(join(at, 'store')),
-      reopen: () => open(join(at, 'store')),
-      snapshotPath: () => join(at, 'snapshot'),
-      openSnapshot: (path) => open(path),
+      open: () => stores.open(join(at, 'store')),
+      reopen: () => stores.open(join(at, 'store')),
+      receive: async (pieces) => {
+        await stores.receive(join(at, 'copy'), pieces)
+        return stores.open(join(at, 'copy'))
+      },
       cleanUp: () => Promise.resolve(cleanUp(at)),
     }
   })
 }
 
+const simulated = (disk = new MemoryDisk()): RunsEngine => runsEngine(disk, localWriter(disk))
+
 testRuns(
   'runs, with a thread',
-  () => realDisk,
-  () => threadWriter,
+  () => runsEngine(realDisk),
   () => mkdtempSync(join(tmpdir(), 'raftkv-runs-')),
   (root) => rmSync(root, { recursive: true }),
 )
 testRuns(
   'runs, on a simulated disk',
-  () => new MemoryDisk(),
-  localWriter,
+  simulated,
   () => '/',
   () => undefined,
 )
+
+test('any history of commands gives the answers of the naive twin over runs too', async () => {
+  const stores = simulated()
+  let count = 0
+  await checkAgainstTwin(() => stores.open(`/${count++}`), 40)
+})
+
+test('keys and values may be of any size', async () => {
+  const store = await simulated().open('/store')
+  const keys = [1, 2].map((last) => Buffer.from(`${'k'.repeat(200_000)}${last}`))
+  const value = Buffer.alloc(3_000_000, 'v')
+  await store.commit([...keys, Buffer.from('k'), Buffer.from('l')].map((key) => ({ table: 'current', key, value })))
+  for (const key of keys) assert.deepEqual(store.get('current', key), value)
+  assert.equal(store.get('current', Buffer.from('k'.repeat(200_000))), undefined)
+  assert.deepEqual(
+    Array.from(store.scan('current', Buffer.from('k'), undefined), ({ key }) => key.length),
+    [1, 200_001, 200_001, 1],
+  )
+  await store.close()
+})

@@ -8,14 +8,7 @@
  */
 import { assert, unreachable } from '../../../lib/assert.ts'
 import { RUN_SIZES, type RunSizes } from '../../limits.ts'
-import {
-  type BackendSize,
-  type PinnedStore,
-  type ScanOptions,
-  type Table,
-  type TableEntry,
-  type Write,
-} from '../../mvcc/backend.ts'
+import type { Backend, BackendSize, PinnedStore, ScanOptions, Table, TableEntry, Write } from '../../mvcc/backend.ts'
 import { readMeta } from '../../mvcc/meta.ts'
 import type { Disk } from '../disk.ts'
 import { archiveOf } from './archive.ts'
@@ -42,7 +35,7 @@ interface OpenStore {
   readonly runs: readonly OpenRun[]
 }
 
-export class RunsBackend {
+export class RunsBackend implements Backend {
   readonly #disk: Disk
   readonly #directory: string
   readonly #options: ReaderOptions
@@ -76,7 +69,7 @@ export class RunsBackend {
     return backend
   }
 
-  /** For one that nobody writes to. Rejects when there is none. */
+  /** For one that nobody has open for writing: a store's directory, or a file that begins with an archive. Rejects when it is none. */
   static async openReadOnly(disk: Disk, directory: string, sizes: RunSizes = RUN_SIZES): Promise<RunsBackend> {
     const backend = new RunsBackend(disk, directory, sizes)
     await backend.#openNewest()

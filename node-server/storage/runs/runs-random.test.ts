@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { RUN_SIZES } from '../../limits.ts'
 import { realDisk } from '../disk.ts'
 import { MemoryDisk } from '../testing/memory-disk.ts'
 import { compareWithMemory } from './testing/compare-with-memory.ts'
@@ -19,7 +20,7 @@ for (const seed of [101, 102]) {
   test(`runs hold what memory holds, with a thread, seed ${seed}`, async () => {
     const directory = mkdtempSync(join(tmpdir(), 'raftkv-runs-'))
     try {
-      await compareWithMemory(seed, 60, realDisk, directory, threadWriter)
+      await compareWithMemory(seed, 60, realDisk, directory, threadWriter, RUN_SIZES)
     } finally {
       rmSync(directory, { recursive: true, force: true })
     }

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { assert } from '../../../lib/assert.ts'
 import type { Write } from '../../mvcc/backend.ts'
-import { LmdbBackend } from '../backend.ts'
+import { LmdbBackend, lmdbEngine } from '../backend.ts'
 
 const KEYS = 20_000
 /** The numbers of the pages that this frees fill more than half a page. */
@@ -14,15 +14,17 @@ const OVERWRITTEN_KEYS = 3000
 export type CopierWork = 'copy' | 'overwrite the copy' | 'copy and overwrite' | 'defragment and overwrite'
 
 async function carryOut(work: CopierWork, directory: string): Promise<void> {
-  const copyPath = join(directory, 'copy.mdb')
+  const copyPath = join(directory, 'copy')
   if (work === 'overwrite the copy') return overwrite(new LmdbBackend(copyPath))
-  const backend = new LmdbBackend(join(directory, 'store.mdb'))
+  const backend = new LmdbBackend(join(directory, 'store'))
   await backend.commit(writes(KEYS, 1))
   if (work === 'defragment and overwrite') {
-    await backend.defragment(join(directory, 'temporary.mdb'), () => copyPath)
+    await backend.defragment()
     return overwrite(backend)
   }
-  await backend.writeSnapshot(copyPath)
+  const pinned = await backend.pin()
+  await lmdbEngine.receive(copyPath, pinned.read())
+  await pinned.release()
   if (work === 'copy and overwrite') await overwrite(new LmdbBackend(copyPath))
   await backend.close()
 }

@@ -1,6 +1,6 @@
 /** Tools as the program runs them, with what they print and end with; stores and files for them to look at. */
 import { createHash } from 'node:crypto'
-import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
@@ -97,15 +97,12 @@ async function appendEntries(paths: MemberPaths): Promise<void> {
   await wal.close()
 }
 
-/** A snapshot as `etcdctl snapshot save` writes it: the store's file and its digest. */
+/** A snapshot as `etcdctl snapshot save` writes it: the store as a stream, and its digest. */
 export async function snapshotOf(paths: MemberPaths, path: string): Promise<void> {
   const store = await openStore(realVolume, paths)
-  await store.backend.writeSnapshot(path)
+  const pinned = await store.backend.pin()
+  const stream = Buffer.concat(await Array.fromAsync(pinned.read()))
+  await pinned.release()
   await store.close()
-  await appendFile(
-    path,
-    createHash('sha256')
-      .update(await readFile(path))
-      .digest(),
-  )
+  await writeFile(path, Buffer.concat([stream, createHash('sha256').update(stream).digest()]))
 }

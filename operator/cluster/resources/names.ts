@@ -9,6 +9,9 @@ export const VOLUME = 'data'
 /** On volumes, which have no owner reference: whose data it is. */
 export const CLUSTER_UID_LABEL = `${GROUP}/cluster-uid`
 
+/** On a StatefulSet whose pods are refused: a change of it makes its controller try again. */
+export const LOOK_AGAIN_ANNOTATION = `${GROUP}/look-again-at`
+
 /** On the pod template, and so on every pod made from it. */
 export const TEMPLATE_HASH_ANNOTATION = `${GROUP}/template-hash`
 

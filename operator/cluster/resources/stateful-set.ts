@@ -9,6 +9,7 @@ import {
   CLUSTER_UID_LABEL,
   CONTAINER,
   labels,
+  LOOK_AGAIN_ANNOTATION,
   metadata,
   names,
   PORTS,
@@ -38,13 +39,17 @@ export interface StatefulSetOptions {
   readonly image?: string | undefined
   /** Size in the volume claim template, which cannot change; undefined for a new StatefulSet. */
   readonly templateSize: string | undefined
+  readonly lookAgainAt?: string | undefined
 }
 
 export function statefulSet(cluster: RaftCluster, options: StatefulSetOptions): ApplyObject {
   return {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
-    metadata: metadata(cluster, names.statefulSet(cluster)),
+    metadata: {
+      ...metadata(cluster, names.statefulSet(cluster)),
+      ...(options.lookAgainAt !== undefined && { annotations: { [LOOK_AGAIN_ANNOTATION]: options.lookAgainAt } }),
+    },
     spec: {
       replicas: options.pods.end - options.pods.start,
       ordinals: { start: options.pods.start },
@@ -140,6 +145,8 @@ function container(cluster: RaftCluster, memberImage: string): Record<string, un
     startupProbe: probe('/livez', { periodSeconds: 1, failureThreshold: 600 }),
     livenessProbe: probe('/livez', { periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 }),
     readinessProbe: probe('/readyz', { periodSeconds: 1, failureThreshold: 3, timeoutSeconds: 2 }),
+    // What it wrote last is then in the pod's status, and from there in the conditions.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
     ...(Object.keys(resources).length > 0 && { resources }),
     securityContext: {
       allowPrivilegeEscalation: false,

@@ -3,6 +3,7 @@
  * whoever goes on after a crash uses the same one. Once anything says that the cluster was formed, this rule is silent
  * for ever: an empty disk never forms a second cluster. Pure.
  */
+import { because } from '../causes.ts'
 import { isFormed, type Observed, strangers } from '../observed.ts'
 import { newOperation } from '../operation.ts'
 import { blocked, IN_FLIGHT_MS, inFlight, type Plan, waiting } from '../plan.ts'
@@ -36,7 +37,7 @@ export function form(observed: Observed): Plan | undefined {
   const seed = pods.get(SEED)
   const isWaiting = seed?.status?.role === 'waiting' && !seed.isTerminating
   if (!isWaiting || seed.adminUrl === undefined || volume === undefined) {
-    return waiting('Forming', `waits for ${names.pod(cluster, SEED)} to start`, operation)
+    return waiting('Forming', because(observed, [SEED], `waits for ${names.pod(cluster, SEED)} to start`), operation)
   }
   const next = newOperation(observed, {
     type: 'Form',

@@ -1,17 +1,21 @@
 /** Objects that are missing or were edited by hand are put back, whatever else goes on. Pure. */
+import { timestamp } from '../../api/conditions.ts'
 import { FINALIZER } from '../../api/raft-cluster.ts'
 import { parseQuantity } from '../../../lib/quantity.ts'
 import { contains } from '../contains.ts'
 import type { Observed } from '../observed.ts'
 import { type Action, blocked, type Plan } from '../plan.ts'
 import type { ApplyObject, KubeObject } from '../ports.ts'
-import { controllerOf, names } from '../resources/names.ts'
+import { controllerOf, LOOK_AGAIN_ANNOTATION, names } from '../resources/names.ts'
 import { podDisruptionBudget } from '../resources/pod-disruption-budget.ts'
 import { serviceAccount } from '../resources/service-account.ts'
 import { clientService, headlessService } from '../resources/services.ts'
 import { imageOf, statefulSet } from '../resources/stateful-set.ts'
 import { templateHash } from '../resources/template-hash.ts'
 import { desiredPods } from './replicas.ts'
+
+/** Between two reasons to look again. */
+const LOOK_AGAIN_MS = 15_000
 
 /** Nothing of ours is made or changed while a name that we need is somebody else's. */
 export function takenNames(observed: Observed): Plan | undefined {
@@ -69,7 +73,18 @@ function desiredStatefulSet(observed: Observed): ApplyObject {
     defaultImage: observed.defaultImage,
     image: memberImage(observed),
     templateSize: observed.objects.statefulSet?.templateSize,
+    lookAgainAt: lookAgainAt(observed),
   })
+}
+
+/**
+ * After a refusal the controller of StatefulSets waits ever longer, up to a quarter of an hour; any change of the object makes
+ * it look at once.
+ */
+function lookAgainAt({ objects, creationRefusal, nowMs }: Observed): string | undefined {
+  const before = objects.statefulSet?.object.metadata.annotations?.[LOOK_AGAIN_ANNOTATION]
+  if (creationRefusal === undefined || nowMs - Date.parse(before ?? '') < LOOK_AGAIN_MS) return before
+  return timestamp(nowMs)
 }
 
 function restoreFinalizer({ cluster }: Observed): readonly Action[] {

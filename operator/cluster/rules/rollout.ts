@@ -3,6 +3,7 @@
  * reason and nothing is lost with them; then followers from the highest ordinal down, each only while all others are
  * ready and caught up; the leader last, after leadership has moved away. Pure.
  */
+import { because } from '../causes.ts'
 import type { Membership, Observed, ObservedMember, ObservedPod } from '../observed.ts'
 import { newOperation } from '../operation.ts'
 import { blocked, inFlight, type Plan, waiting } from '../plan.ts'
@@ -38,14 +39,19 @@ export function rollOut(observed: Observed): Plan | undefined {
     .filter(({ ordinal }) => ordinal !== next?.ordinal && ordinal < cluster.spec.replicas)
     .filter((member) => !isFit(observed, membership, member))
   const list = unfit.map(({ name }) => name).join(', ')
+  const waits = because(
+    observed,
+    unfit.map(({ ordinal }) => ordinal),
+    `waits for ${list} to be ready and caught up${next === undefined ? '' : ` before ${next.name}`}`,
+  )
   if (next === undefined) {
     if (inFlightNow === undefined || unfit.length === 0) return undefined
-    return waiting('RollingOut', `waits for ${list} to be ready and caught up`, inFlightNow)
+    return waiting('RollingOut', waits, inFlightNow)
   }
   const id = membership.members.find(({ ordinal }) => ordinal === next.ordinal)?.id
   if (isSick(membership, next, id)) return restartSick(observed, membership, next, id)
   if (unfit.length > 0) {
-    return waiting('RollingOut', `waits for ${list} to be ready and caught up before ${next.name}`, inFlightNow)
+    return waiting('RollingOut', waits, inFlightNow)
   }
   return restartHealthy(observed, membership, next, id)
 }

@@ -1,4 +1,5 @@
 /** The lowest ordinal that is to be a member and is none is added as a learner, one at a time. Pure. */
+import { because } from '../causes.ts'
 import type { Membership, Observed, ObservedPod } from '../observed.ts'
 import { memberOrdinals } from '../observed.ts'
 import { newOperation } from '../operation.ts'
@@ -33,7 +34,7 @@ export function scaleUp(observed: Observed): Plan | undefined {
   const pending = cluster.recorded.operation?.type === 'ScaleUp' ? cluster.recorded.operation : undefined
   const operation = pending?.ordinal === ordinal ? pending : undefined
   if (pod?.status === undefined || pod.isTerminating)
-    return waiting('ScalingUp', `waits for ${name} to start`, operation)
+    return waiting('ScalingUp', because(observed, [ordinal], `waits for ${name} to start`), operation)
   const isOfOurs = pod.status.clusterId === cluster.recorded.clusterID
   if (pod.status.role === 'removed' && isOfOurs) return resetRemoved(observed, pod)
   if (pod.status.role !== 'waiting') {

@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import type { AdminError, AdminStatus } from '../../../lib/admin-api.ts'
-import { AssertionFailed } from '../../../lib/assert.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { API_VERSION, KIND } from '../../api/raft-cluster.ts'
 import {
@@ -15,6 +14,7 @@ import {
   type KubeObject,
   type KubeReader,
   type KubeWriter,
+  type ListQuery,
   type ObjectRef,
   type ReconcileDeps,
 } from '../ports.ts'
@@ -25,8 +25,8 @@ import { type Disk, FakeCluster } from './fake-cluster.ts'
 export const KEY = { namespace: 'ns', name: 'kv' }
 const UNREACHABLE = { kind: 'unreachable', message: 'connection refused' } as const
 
-/** The operator's process ends here, as a failed assertion ends it. */
-export class Crash extends AssertionFailed {}
+/** The operator's process ends here: a reconcile that goes on after it does so in vain. */
+export class Crash extends Error {}
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -54,6 +54,8 @@ export class World {
   readonly unready = new Set<string>()
   /** Images that do not start. */
   readonly broken = new Set<string>()
+  /** A quota, or a webhook: the StatefulSet's controller makes no pods. */
+  refusesPods = false
   /** Kinds that the operator may not touch. */
   readonly forbidden = new Set<string>()
   /** Calls to the API server so far. */
@@ -160,6 +162,7 @@ export class World {
   }
 
   #startPod(set: KubeObject, ordinal: number): void {
+    if (this.refusesPods) return
     const name = `${KEY.name}-${ordinal}`
     let volume = this.get('PersistentVolumeClaim', `data-${name}`)
     if (volume?.metadata.deletionTimestamp !== undefined || this.get('Pod', name) !== undefined) return
@@ -226,7 +229,8 @@ export class World {
   }
 
   /** `before` and `after` are called around each change: where a process may end, or an answer get lost. */
-  deps(hooks: Hooks): ReconcileDeps {
+  deps(given: Hooks): ReconcileDeps {
+    const hooks = mortal(given)
     return {
       reader: this.#reader(),
       writer: this.#writer(hooks),
@@ -243,7 +247,8 @@ export class World {
   #reader(): KubeReader {
     return {
       get: (ref) => this.#read({ verb: 'get', ...ref }, () => this.get(ref.kind, ref.name)),
-      list: (query) => this.#read({ verb: 'list', ...query, name: '' }, () => this.all(query.kind)),
+      list: (query) =>
+        this.#read({ verb: 'list', ...query, name: '' }, () => this.all(query.kind).filter(regarding(query))),
     }
   }
 
@@ -388,6 +393,21 @@ export interface Hooks {
   after?(what: 'kube' | 'admin'): void
 }
 
+/** After a crash nothing is done any more, whatever the reconcile would still do. */
+function mortal(hooks: Hooks): Hooks {
+  let end: Crash | undefined
+  const step = (hook: () => void | Promise<void>): void | Promise<void> => {
+    if (end !== undefined) throw end
+    try {
+      return hook()
+    } catch (error) {
+      if (error instanceof Crash) end = error
+      throw error
+    }
+  }
+  return { before: (what) => step(() => hooks.before?.(what)), after: (what) => void step(() => hooks.after?.(what)) }
+}
+
 async function around<T>(hooks: Hooks, what: 'kube' | 'admin', effect: () => T): Promise<T> {
   await hooks.before?.(what)
   const result = effect()
@@ -403,4 +423,12 @@ function ordinalsOf(set: Json): readonly number[] {
 export function field(object: object | undefined, name: string): Json {
   const value: unknown = object === undefined ? undefined : Reflect.get(object, name)
   return typeof value === 'object' && value !== null ? (value as Json) : {}
+}
+
+/** The one field selector that the operator uses. */
+function regarding({ fieldSelector }: ListQuery): (object: KubeObject) => boolean {
+  if (fieldSelector === undefined) return () => true
+  const uid = /^regarding\.uid=(.+)$/.exec(fieldSelector)?.[1]
+  assert(uid !== undefined, `a field selector that is not known here: ${fieldSelector}`)
+  return (object) => field(object, 'regarding')['uid'] === uid
 }

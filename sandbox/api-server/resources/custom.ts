@@ -2,33 +2,7 @@
 import { at, isObject, listAt, objectAt, textAt, type Json, type JsonObject, type KubeObject } from '../object.ts'
 import { makeSchema } from '../schema/schema.ts'
 import { resolver, type Definitions } from './built-in.ts'
-import type { ResourceType, Subresource } from './resource-type.ts'
-
-export interface PrinterColumn {
-  readonly name: string
-  readonly type: string
-  readonly format: string
-  readonly description: string
-  readonly priority: number
-  readonly jsonPath: string
-}
-
-export interface ScalePaths {
-  readonly specReplicas: readonly string[]
-  readonly statusReplicas: readonly string[]
-  readonly labelSelector: readonly string[] | undefined
-}
-
-export interface CustomVersion {
-  /** Of the CustomResourceDefinition, for caches of what was compiled from it. */
-  readonly definitionVersion: string
-  readonly hasStatus: boolean
-  readonly scale: ScalePaths | undefined
-  readonly columns: readonly PrinterColumn[]
-  readonly selectableFields: readonly string[]
-  readonly deprecationWarning: string | undefined
-  readonly isBeingDeleted: boolean
-}
+import type { CustomVersion, PrinterColumn, ResourceType, ScalePaths, Subresource } from './resource-type.ts'
 
 const VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch']
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta'

@@ -1,7 +1,6 @@
 /** A type that the server knows: where it is served, what it looks like, what may be done with it. */
 import type { JsonObject } from '../object.ts'
 import type { Schema } from '../schema/schema.ts'
-import type { CustomVersion } from './custom.ts'
 
 export interface Subresource {
   readonly name: string
@@ -10,6 +9,32 @@ export interface Subresource {
   readonly version: string
   readonly kind: string
   readonly verbs: readonly string[]
+}
+
+export interface PrinterColumn {
+  readonly name: string
+  readonly type: string
+  readonly format: string
+  readonly description: string
+  readonly priority: number
+  readonly jsonPath: string
+}
+
+export interface ScalePaths {
+  readonly specReplicas: readonly string[]
+  readonly statusReplicas: readonly string[]
+  readonly labelSelector: readonly string[] | undefined
+}
+
+export interface CustomVersion {
+  /** Of the CustomResourceDefinition, for caches of what was compiled from it. */
+  readonly definitionVersion: string
+  readonly hasStatus: boolean
+  readonly scale: ScalePaths | undefined
+  readonly columns: readonly PrinterColumn[]
+  readonly selectableFields: readonly string[]
+  readonly deprecationWarning: string | undefined
+  readonly isBeingDeleted: boolean
 }
 
 export interface ResourceType {

@@ -2,7 +2,7 @@
 import { parse as parseYaml } from 'yaml'
 import { isObject, textAt, type Json, type JsonObject, type KubeObject } from '../object.ts'
 import { groupVersion, type ResourceType } from '../resources/resource-type.ts'
-import { strategyOf } from '../resources/strategy.ts'
+import { strategyOf } from '../resources/strategies.ts'
 import { applyDefaults, dropNulls } from '../schema/default.ts'
 import { prune } from '../schema/prune.ts'
 import { firstTypeMismatch } from '../schema/validate.ts'

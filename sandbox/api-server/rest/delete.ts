@@ -18,7 +18,7 @@ import {
 } from '../object.ts'
 import { CRD } from '../resources/registry.ts'
 import { storagePrefix } from '../resources/resource-type.ts'
-import { strategyOf } from '../resources/strategy.ts'
+import { strategyOf } from '../resources/strategies.ts'
 import { conflict, forbidden, invalid, invalidValue, invalidOptions, notSupported } from '../status-error.ts'
 import { endOfPrefix } from '../storage.ts'
 import { isDryRun, subjectOf, type Answer, type Call } from './call.ts'

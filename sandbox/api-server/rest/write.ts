@@ -21,7 +21,8 @@ import { isSameButForTimes, trackUpdate, type Tracking } from '../patch/managed-
 import { CRD } from '../resources/registry.ts'
 import { groupVersion, hasSubresource, storageKey, type ResourceType } from '../resources/resource-type.ts'
 import { establish } from '../resources/strategies/custom-resource-definition.ts'
-import { isSpecChanged, keep, strategyOf } from '../resources/strategy.ts'
+import { isSpecChanged, strategyOf } from '../resources/strategies.ts'
+import { keep } from '../resources/strategy.ts'
 import { validateCustom } from '../schema/validate-custom.ts'
 import {
   alreadyExists,

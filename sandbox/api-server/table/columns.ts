@@ -3,17 +3,8 @@ import { at, isObject, listAt, numberAt, objectAt, textAt, type Json, type KubeO
 import type { ResourceType } from '../resources/resource-type.ts'
 import { selectorText } from '../rest/selector-text.ts'
 import { age } from './duration.ts'
+import type { Column } from './column.ts'
 import { podColumns } from './pod-columns.ts'
-
-export interface Column {
-  readonly name: string
-  readonly type: string
-  readonly format?: string
-  readonly description?: string
-  /** Above 0: only with `-o wide`. */
-  readonly priority: number
-  readonly cell: (object: KubeObject, nowMs: number) => Json
-}
 
 const NONE = '<none>'
 

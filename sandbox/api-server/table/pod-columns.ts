@@ -1,7 +1,7 @@
 /** How a pod is doing, in one word, as `kubectl get pods` says it. */
 import { at, isBeingDeleted, listAt, numberAt, objectAt, textAt, type Json, type KubeObject } from '../object.ts'
 import { age } from './duration.ts'
-import type { Column } from './columns.ts'
+import type { Column } from './column.ts'
 
 const NONE = '<none>'
 

@@ -1,8 +1,9 @@
 /** Objects as rows for kubectl. Source: Kubernetes docs, API concepts (Table). */
 import { listAt, objectAt, textAt, type Json, type JsonObject, type KubeObject } from '../object.ts'
-import type { PrinterColumn } from '../resources/custom.ts'
+import type { PrinterColumn } from '../resources/resource-type.ts'
 import type { ResourceType } from '../resources/resource-type.ts'
-import { columnsOf, type Column } from './columns.ts'
+import type { Column } from './column.ts'
+import { columnsOf } from './columns.ts'
 import { age } from './duration.ts'
 import { evaluate } from './json-path.ts'
 

@@ -120,19 +120,21 @@ export class MemoryMember implements NodePort {
     if (this.diskFailure !== undefined) throw this.diskFailure
   }
 
-  /** What a copy of the store reads as. */
-  copied: Buffer = Buffer.alloc(0)
-  openCopies = 0
+  /** What the store reads as when it is pinned. */
+  pieces: readonly Buffer[] = []
+  pinned = 0
 
-  copyStore: NodePort['copyStore'] = async () => {
+  pinStore: NodePort['pinStore'] = async () => {
     if (this.problem !== undefined) return err(this.problem)
-    this.openCopies += 1
-    const bytes = this.copied
-    let offset = 0
+    this.pinned += 1
+    const { pieces } = this
     return ok({
-      sizeBytes: bytes.length,
-      read: async (maxBytes) => bytes.subarray(offset, (offset += maxBytes)),
-      close: async () => void (this.openCopies -= 1),
+      meta: this.store.meta,
+      sizeBytes: pieces.reduce((sum, { length }) => sum + length, 0),
+      read: async function* () {
+        yield* pieces
+      },
+      release: async () => void (this.pinned -= 1),
     })
   }
 

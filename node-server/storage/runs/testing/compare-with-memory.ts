@@ -1,6 +1,7 @@
 /** Commits, merges, defragmentations, pins and restarts at random, compared with the backend in memory. */
 import { strict as assert } from 'node:assert'
 import { join } from 'node:path'
+import type { RunSizes } from '../../../limits.ts'
 import { TABLES, type PinnedStore, type ScanOptions, type Table, type Write } from '../../../mvcc/backend.ts'
 import { MemoryBackend } from '../../../mvcc/memory-backend.ts'
 import { seeded } from '../../../raft/testing/random.ts'
@@ -39,11 +40,12 @@ export async function compareWithMemory(
   disk: Disk,
   directory: string,
   writer: StartWriter,
+  sizes: RunSizes = SMALL_SIZES,
 ): Promise<void> {
   const random = seeded(seed).below
   const table = (): Table => TABLES[random(6)] ?? 'meta'
   const path = join(directory, 'store')
-  const open = (): Promise<RunsBackend> => RunsBackend.open(disk, path, writer, SMALL_SIZES)
+  const open = (): Promise<RunsBackend> => RunsBackend.open(disk, path, writer, sizes)
   const memory = new MemoryBackend()
   let runs = await open()
   const pins: { readonly pinned: PinnedStore; readonly then: MemoryBackend }[] = []
@@ -55,36 +57,39 @@ export async function compareWithMemory(
     await pinned.release()
     await disk.remove(copyPath)
   }
-  for (let round = 0; round < rounds; round++) {
-    const writes = Array.from({ length: 1 + random(random(4) === 0 ? 300 : 20) }, (): Write => {
-      const value = random(3) === 0 ? undefined : Buffer.alloc(random(100) === 0 ? 20_000 : random(200), `${round} `)
-      return { table: table(), key: keyOf(random), value }
-    })
-    const committed = runs.commit(writes)
-    if (random(15) === 0) await runs.defragment()
-    await committed
-    assert.ok(runs.runCount <= SMALL_SIZES.maxRuns, `${runs.runCount} runs`)
-    await memory.commit(writes)
-    if (random(10) === 0) pins.push({ pinned: await runs.pin(), then: memory.copy() })
-    if (random(15) === 0) {
-      await runs.close()
-      runs = await open()
+  try {
+    for (let round = 0; round < rounds; round++) {
+      const writes = Array.from({ length: 1 + random(random(4) === 0 ? 300 : 20) }, (): Write => {
+        const value = random(3) === 0 ? undefined : Buffer.alloc(random(100) === 0 ? 20_000 : random(200), `${round} `)
+        return { table: table(), key: keyOf(random), value }
+      })
+      const committed = runs.commit(writes)
+      if (random(15) === 0) await runs.defragment()
+      await committed
+      assert.ok(runs.runCount <= sizes.maxRuns, `${runs.runCount} runs`)
+      await memory.commit(writes)
+      if (random(10) === 0) pins.push({ pinned: await runs.pin(), then: memory.copy() })
+      if (random(15) === 0) {
+        await runs.close()
+        runs = await open()
+      }
+      const pin = random(8) === 0 ? pins.shift() : undefined
+      if (pin !== undefined) await release(pin, join(directory, `copy-${round}`))
+      for (let i = 0; i < 10; i++) {
+        const of = table()
+        const [start, end] = [keyOf(random), random(3) === 0 ? undefined : keyOf(random)]
+        const options = { isReverse: random(2) === 0, ...(random(2) === 0 ? { limit: random(50) } : {}) }
+        assert.deepEqual(rows(runs, of, start, end, options), rows(memory, of, start, end, options))
+        assert.equal(runs.count(of, start, end), memory.count(of, start, end))
+      }
+      for (let i = 0; i < 100; i++) {
+        const [of, key] = [table(), keyOf(random)]
+        assert.deepEqual(runs.get(of, key), memory.get(of, key))
+      }
     }
-    const pin = random(8) === 0 ? pins.shift() : undefined
-    if (pin !== undefined) await release(pin, join(directory, `copy-${round}`))
-    for (let i = 0; i < 10; i++) {
-      const of = table()
-      const [start, end] = [keyOf(random), random(3) === 0 ? undefined : keyOf(random)]
-      const options = { isReverse: random(2) === 0, ...(random(2) === 0 ? { limit: random(50) } : {}) }
-      assert.deepEqual(rows(runs, of, start, end, options), rows(memory, of, start, end, options))
-      assert.equal(runs.count(of, start, end), memory.count(of, start, end))
-    }
-    for (let i = 0; i < 100; i++) {
-      const [of, key] = [table(), keyOf(random)]
-      assert.deepEqual(runs.get(of, key), memory.get(of, key))
-    }
+    assertSame(runs, memory)
+    for (const pin of pins) await release(pin, join(directory, 'copy'))
+  } finally {
+    await runs.close()
   }
-  assertSame(runs, memory)
-  for (const pin of pins) await release(pin, join(directory, 'copy'))
-  await runs.close()
 }

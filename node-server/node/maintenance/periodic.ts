@@ -2,17 +2,25 @@
 import type { Result } from '../../../lib/result.ts'
 import { CompactionRequest } from '../../proto/generated/etcd/rpc.ts'
 import { runAutoCompaction, type CompactorParts } from './auto-compaction.ts'
-import { CorruptionChecks, type AskHash } from './corruption.ts'
-import type { Node } from '../replica/node.ts'
+import { CorruptionChecks, type AskHash, type CheckedMember } from './corruption.ts'
+import type { ApplyResult } from '../../mvcc/apply.ts'
+import type { Store } from '../../mvcc/store.ts'
+import type { NodeProblem } from '../ports.ts'
 
-export class Upkeep {
-  readonly #node: Node
+/** The member behind it. */
+export interface MaintainedMember extends CheckedMember {
+  readonly store: Store
+  propose(kind: 'compact', request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>>
+}
+
+export class PeriodicMaintenance {
+  readonly #member: MaintainedMember
   readonly #checks: CorruptionChecks
   readonly #stopped = new AbortController()
 
-  constructor(node: Node, ask: AskHash) {
-    this.#node = node
-    this.#checks = new CorruptionChecks(node, ask)
+  constructor(member: MaintainedMember, ask: AskHash) {
+    this.#member = member
+    this.#checks = new CorruptionChecks(member, ask)
   }
 
   /** Before clients are served; the error is for the user. */
@@ -22,7 +30,7 @@ export class Upkeep {
 
   start(onFatal: (error: unknown) => void): void {
     const { signal } = this.#stopped
-    const { autoCompaction } = this.#node.options.maintenance
+    const { autoCompaction } = this.#member.options.maintenance
     this.#checks.run(signal).catch(onFatal)
     if (autoCompaction !== undefined) runAutoCompaction(this.#compactor(), autoCompaction, signal).catch(onFatal)
   }
@@ -32,15 +40,15 @@ export class Upkeep {
   }
 
   #compactor(): CompactorParts {
-    const node = this.#node
+    const member = this.#member
     return {
-      clock: node.options.clock,
-      log: node.options.log,
-      revision: () => node.store.revision,
-      isLeader: () => node.raftStatus().role === 'leader',
+      clock: member.options.clock,
+      log: member.options.log,
+      revision: () => member.store.revision,
+      isLeader: () => member.isLeading,
       compact: async (revision) => {
         const request = CompactionRequest.encode({ revision: BigInt(revision), physical: false }).finish()
-        const answer = await node.propose('compact', request)
+        const answer = await member.propose('compact', request)
         if (!answer.ok) return answer.error
         return answer.value.ok || answer.value.error.kind === 'compacted' ? undefined : answer.value.error.kind
       },

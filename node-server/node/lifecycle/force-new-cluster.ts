@@ -17,9 +17,9 @@ import type { Entry, HardState } from '../../raft/message.ts'
 import type { Identity } from '../../storage/record.ts'
 import type { Wal } from '../../storage/wal.ts'
 import { Applier, type Outcome } from '../apply/applier.ts'
-import { decodeConfiguration } from './configuration.ts'
+import { decodeConfiguration } from '../membership/configuration.ts'
 import type { NodeOptions } from '../options.ts'
-import { Waiters } from '../replica/waiters.ts'
+import { Waiters } from '../apply/waiters.ts'
 
 export interface Recovered {
   readonly hardState: HardState

@@ -3,23 +3,19 @@
  * core at any time; the pipeline carries out what it then wants done. What arrives while the disk works is its next batch.
  *
  * Invariants: the order of the pipeline (pipeline.ts); each request is answered once (waiters.ts).
- * Neighbours: api/ asks through NodePort and the leader's part in leader-duties.ts; main starts and stops it.
+ * Neighbours: api/ asks through NodePort; membership/, lease/ and maintenance/ through ports that they name themselves;
+ * lifecycle/ starts and stops it.
  */
-import { NOBODY, type ClusterId, type LogIndex, type MemberId, type Term } from '../../../lib/ids.ts'
+import { NOBODY, type ClusterId, type MemberId, type Term } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { Timer } from '../../../lib/clock.ts'
 import { KEPT_LOG } from '../../limits.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
 import type { Command, Member } from '../../mvcc/command.ts'
 import { listLeases } from '../../mvcc/lease.ts'
-import { getMember, isRemovedMember, listMembers } from '../../mvcc/members.ts'
+import { isRemovedMember, listMembers } from '../../mvcc/members.ts'
 import type { Store } from '../../mvcc/store.ts'
-import {
-  AlarmRequest,
-  AlarmRequest_AlarmAction as AlarmAction,
-  AlarmType,
-  LeaseRevokeRequest,
-} from '../../proto/generated/etcd/rpc.ts'
+import { AlarmType } from '../../proto/generated/etcd/rpc.ts'
 import { termAt } from '../../raft/log.ts'
 import { isLearner } from '../../raft/quorum.ts'
 import type { ConfigChange, Entry, Message, SnapshotMeta } from '../../raft/message.ts'
@@ -43,25 +39,29 @@ import {
 } from '../../raft/raft.ts'
 import type { StoredIdentity } from '../../storage/data-directory.ts'
 import type { Wal } from '../../storage/wal.ts'
-import type { PeerTransport, ReceivedSnapshot, SnapshotMessage } from '../../transport/transport.ts'
-import { Applier, applied, problemOf, type Outcome } from '../apply/applier.ts'
+import type { IncomingSnapshot, PeerTransport } from '../../transport/transport.ts'
+import { Applier, problemOf, type Outcome } from '../apply/applier.ts'
 import { onlyApplicable } from './forwarded.ts'
 import { linksOf } from './late.ts'
 import { newLeaseIds } from '../lease/lease-ids.ts'
 import { Lessor } from '../lease/lessor.ts'
+import { publishAttributes } from '../membership/attributes.ts'
 import { cutOf, usualCut } from './log-cut.ts'
 import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from '../options.ts'
 import type { Caller, NodeProblem, NodeStatus, RequestKind } from '../ports.ts'
 import { Hasher } from '../maintenance/hasher.ts'
 import { OutgoingSnapshots } from './outgoing-snapshots.ts'
+import { Commands } from './commands.ts'
+import { Peers } from './peers.ts'
 import { Pipeline, type News } from './pipeline.ts'
-import { Proposals, notByLearners, onlyInTerm, type Objection } from './proposals.ts'
+import { Proposals, type Objection } from './proposals.ts'
 import { Purge } from '../maintenance/purge.ts'
 import { Quota } from '../maintenance/quota.ts'
+import { SpaceAlarm } from '../maintenance/space-alarm.ts'
 import { Reads } from './reads.ts'
 import { StoreFiles, type StorePlace } from '../maintenance/store-files.ts'
 
-export interface NodeParts {
+export interface ReplicaParts {
   readonly identity: StoredIdentity
   readonly raft: Raft
   readonly wal: Wal
@@ -77,7 +77,7 @@ export interface NodeParts {
 const PUBLISH_INTERVAL_MS = 1000
 const MAX_READ_RETRY_MS = 500
 
-export class Node {
+export class Replica {
   readonly options: NodeOptions
   readonly identity: StoredIdentity
   readonly quota: Quota
@@ -90,24 +90,23 @@ export class Node {
   readonly #wal: Wal
   readonly #applier: Applier
   readonly #pipeline: Pipeline
+  readonly #peers: Peers
   readonly #proposals: Proposals
   readonly #reads: Reads
   readonly #purge: Purge
+  readonly commands: Commands
+  readonly #spaceAlarm: SpaceAlarm
   readonly #onRemoved: () => void
   readonly #onFatal: (error: unknown) => void
-  #transport: PeerTransport | undefined
   #isPumpScheduled = false
   #tickTimer: Timer | undefined
   #lastPublishMs = 0
-  #raisingNoSpace: Promise<void> | undefined
-  /** Of the store when its size was last compared with the quota. */
-  #weighedRevision: number
   #isStopped = false
   #isRemoved = false
   #lastLeader = NOBODY
   readonly #appliedListeners = new Set<() => void>()
 
-  constructor(parts: NodeParts) {
+  constructor(parts: ReplicaParts) {
     const { options, identity } = parts
     this.options = options
     this.identity = identity
@@ -119,9 +118,7 @@ export class Node {
       parts.onFatal(error)
     }
     this.#reads = new Reads(Math.min(options.electionMs, MAX_READ_RETRY_MS))
-    this.#proposals = new Proposals(options, () =>
-      linksOf(this.#raft, (id) => this.#transport?.stats(id).connectedSinceMs),
-    )
+    this.#proposals = new Proposals(options, () => linksOf(this.#raft, (id) => this.#peers.connectedSinceMs(id)))
     this.#applier = new Applier(
       {
         store: parts.store,
@@ -140,6 +137,11 @@ export class Node {
       },
     )
     const currentStore = (): Store => this.store
+    this.#peers = new Peers({
+      files: () => this.files,
+      onSnapshotRequest: (message) => this.#outgoing.ask(message),
+      onSnapshotSent: (to, result) => this.#onSnapshotSent(to, result),
+    })
     this.#pipeline = this.#createPipeline()
     this.quota = new Quota(options.quotaBytes, currentStore)
     this.hasher = new Hasher(currentStore, options.clock, options.maintenance.compactHashCheckMs > 0)
@@ -160,14 +162,27 @@ export class Node {
       ...options,
       raft: parts.raft,
       usualCut: () => usualCut(this.store.committedIndex, options),
-      send: (message, onCopied) => this.#sendSnapshot(message, onCopied),
+      send: (message, onPinned) => this.#peers.sendSnapshot(message, onPinned),
     })
-    this.#weighedRevision = this.store.revision
+    this.#spaceAlarm = new SpaceAlarm({
+      memberId: identity.memberId,
+      quota: this.quota,
+      log: options.log,
+      currentStore,
+      raise: () => this.commands.raiseAlarm(AlarmType.NOSPACE, this.memberId),
+    })
+    this.commands = new Commands({
+      options,
+      quota: this.quota,
+      nextRequestId: () => this.#proposals.nextRequestId(),
+      submit: (command, objection, caller) => this.#submit(command, objection, caller),
+      onNoSpace: () => this.#spaceAlarm.raise(),
+    })
     this.#leaseIds = newLeaseIds(identity.memberId, options.clock.wallMs())
     this.lessor = new Lessor({
       ...options,
       leadingTerm: () => this.#leadingTerm(),
-      revoke: (id, term) => this.#revokeLease(id, term),
+      revoke: (id, term) => this.commands.revokeLease(id, term),
     })
   }
 
@@ -200,12 +215,16 @@ export class Node {
     return this.#raft
   }
 
+  get isLeading(): boolean {
+    return this.#raft.role.kind === 'leader'
+  }
+
   get leader(): MemberId {
     return leaderOf(this.#raft)
   }
 
   start(transport: PeerTransport): void {
-    this.#transport = transport
+    this.#peers.open(transport)
     this.#onMembersChanged()
     const { configuration } = this.raftStatus()
     // Alone there is nobody to wait for.
@@ -244,42 +263,15 @@ export class Node {
     return isRemovedMember(this.store, id)
   }
 
-  async propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
-    if (request.length > this.options.maxRequestBytes) return err('request-too-large')
-    if (!this.quota.takes(kind, request)) {
-      await this.#raiseNoSpace()
-      return err('no-space')
-    }
-    return applied(await this.proposeCommand({ kind, requestId: this.nextRequestId(), request }, notByLearners, caller))
-  }
-
-  /** Resolves once it is in force here, or could not be raised. */
-  async raiseAlarm(alarm: AlarmType, memberID: bigint): Promise<void> {
-    const request = AlarmRequest.encode({ action: AlarmAction.ACTIVATE, memberID, alarm }).finish()
-    const outcome = await this.proposeCommand({ kind: 'alarm', requestId: this.nextRequestId(), request })
-    if (outcome.kind === 'problem') this.options.log.warn({ reason: outcome.problem }, 'could not raise an alarm')
-  }
-
-  #raiseNoSpace(): Promise<void> {
-    if (this.store.alarms.noSpace.has(this.memberId)) return Promise.resolve()
-    const { quota, options } = this
-    options.log.warn({ quotaBytes: quota.limitBytes, size: this.store.size() }, 'the store has outgrown its quota')
-    this.#raisingNoSpace ??= this.raiseAlarm(AlarmType.NOSPACE, this.memberId).finally(
-      () => (this.#raisingNoSpace = undefined),
-    )
-    return this.#raisingNoSpace
+  propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
+    return this.commands.propose(kind, request, caller)
   }
 
   newLeaseId(): bigint {
     return this.#leaseIds()
   }
 
-  nextRequestId(): bigint {
-    return this.#proposals.nextRequestId()
-  }
-
-  /** Resolves with what applying it gave, or with why that is not known. Membership changes only on the leader. */
-  proposeCommand(command: Command, objection?: Objection, caller?: Caller): Promise<Outcome> {
+  #submit(command: Command, objection?: Objection, caller?: Caller): Promise<Outcome> {
     const { log } = this.#raft
     if (this.isStopped) return Promise.resolve(problemOf('stopped'))
     if (log.committed - log.applied > MAX_APPLY_GAP) return Promise.resolve(problemOf('too-many-requests'))
@@ -326,17 +318,21 @@ export class Node {
     this.#schedulePump()
   }
 
-  async onSnapshot(received: ReceivedSnapshot): Promise<void> {
-    await this.files.keep(received)
-    this.options.log.info({ index: received.message.snapshot.index }, 'received a snapshot')
-    this.onMessages([received.message])
+  async onSnapshot(incoming: IncomingSnapshot): Promise<void> {
+    await this.files.keep(incoming)
+    this.options.log.info({ index: incoming.message.snapshot.index }, 'received a snapshot')
+    this.onMessages([incoming.message])
   }
 
-  onSnapshotSent(to: MemberId, result: Result<void, string>): void {
+  #onSnapshotSent(to: MemberId, result: Result<void, string>): void {
     if (result.ok) this.options.log.info({ to: to.toString(16) }, 'sent a snapshot')
     else this.options.log.warn({ to: to.toString(16), reason: result.error }, 'could not send a snapshot')
     this.#guard(() => this.#outgoing.ended(to, result))
     this.#schedulePump()
+  }
+
+  connectedSinceMs(peer: MemberId): number | undefined {
+    return this.#peers.connectedSinceMs(peer)
   }
 
   onUnreachable(id: MemberId): void {
@@ -353,7 +349,7 @@ export class Node {
     this.#reads.stop()
     this.hasher.stop()
     this.lessor.demote()
-    this.#transport?.setPeers(new Map()) // they would refuse it again and again
+    this.#peers.set([]) // they would refuse it again and again
     this.#onRemoved()
   }
 
@@ -367,7 +363,7 @@ export class Node {
     this.#purge.stop()
     this.lessor.demote()
     await this.#pipeline.stop()
-    await this.#transport?.close()
+    await this.#peers.close()
     await this.#wal.close()
     await this.files.close()
   }
@@ -397,18 +393,8 @@ export class Node {
     this.#pump()
   }
 
-  /** Tells the cluster this member's name and client URLs. True once that is applied here. */
-  async publishAttributes(): Promise<boolean> {
-    const { name, clientURLs } = this.options
-    const known = getMember(this.store, this.memberId)
-    if (known === undefined || this.leader === NOBODY) return false
-    if (known.name === name && JSON.stringify(known.clientURLs) === JSON.stringify(clientURLs)) return true
-    const outcome = await this.proposeCommand({
-      kind: 'member-attributes',
-      requestId: this.nextRequestId(),
-      member: { ...known, name, clientURLs, peerURLs: [] },
-    })
-    return outcome.kind === 'done'
+  publishAttributes(): Promise<boolean> {
+    return publishAttributes(this)
   }
 
   /** Everything that came in during this round of the event loop goes into one batch. */
@@ -429,21 +415,19 @@ export class Node {
     })
   }
 
-  readonly #isOpen = (leader: MemberId): boolean => this.#transport?.takesProposals(leader) ?? false
-
   /**
    * Hands waiting proposals and reads to the core. Proposals wait for a free lane: handed over one by one, each would be a
    * message to every peer, and none would be durable here any sooner.
    */
   #feed(): void {
-    if (!this.#pipeline.isAppending) this.#proposals.feed(this.#raft, this.#isOpen)
+    if (!this.#pipeline.isAppending) this.#proposals.feed(this.#raft, (leader) => this.#peers.takesProposals(leader))
     const round = this.#reads.nextRound(this.options.clock.monotonicMs())
     if (round !== undefined && !readIndex(this.#raft, round).ok) this.#reads.dropped(round)
   }
 
   #createPipeline(): Pipeline {
     return new Pipeline(this.#raft, {
-      send: (messages) => this.#send(messages),
+      send: (messages) => this.#peers.send(messages),
       installSnapshot: (snapshot) => this.#installSnapshot(snapshot),
       persist: (hardState, entries, mustSync) => this.#wal.append(hardState, entries, mustSync),
       apply: async (entries) => {
@@ -454,20 +438,6 @@ export class Node {
       onProgress: () => this.#onProgress(),
       onFatal: this.#onFatal,
     })
-  }
-
-  #send(messages: readonly Message[]): void {
-    if (messages.some((message) => message.kind === 'snapshot-request')) {
-      this.#transport?.send(messages.filter((message) => message.kind !== 'snapshot-request'))
-      for (const message of messages) if (message.kind === 'snapshot-request') this.#outgoing.ask(message)
-    } else this.#transport?.send(messages)
-  }
-
-  #sendSnapshot(message: SnapshotMessage, onCopied: (index: LogIndex) => void): void {
-    const transport = this.#transport
-    if (transport === undefined) return
-    const onFailed = (error: unknown): void => this.onSnapshotSent(message.to, err(String(error)))
-    this.files.send(transport, message, onCopied).catch(onFailed)
   }
 
   async #installSnapshot(snapshot: SnapshotMeta): Promise<void> {
@@ -482,16 +452,8 @@ export class Node {
 
   #tellApplied(): void {
     this.#purge.wake()
-    this.#weigh()
+    this.#spaceAlarm.weigh()
     for (const listener of this.#appliedListeners) listener()
-  }
-
-  /** Entries of all members make the store grow: whoever sees it too large says so, also without clients of its own. */
-  #weigh(): void {
-    const { revision } = this.store
-    if (revision === this.#weighedRevision) return
-    this.#weighedRevision = revision
-    if (!this.quota.hasRoomFor(1)) void this.#raiseNoSpace()
   }
 
   #onNews({ readStates, readsDropped, softState }: News): void {
@@ -513,7 +475,7 @@ export class Node {
   #leaveWhenRemoved(): void {
     if (this.#isRemoved || !isRemovedMember(this.store, this.memberId)) return
     // A leader that is removed first hands over: the others may need it for that.
-    if (this.#raft.role.kind !== 'leader') this.becomeRemoved()
+    if (!this.isLeading) this.becomeRemoved()
   }
 
   #onSoftState(softState: SoftState): void {
@@ -540,15 +502,7 @@ export class Node {
   }
 
   #leadingTerm(): Term | undefined {
-    return this.#raft.role.kind === 'leader' && !this.#isStopped ? this.#raft.term : undefined
-  }
-
-  async #revokeLease(id: bigint, term: Term): Promise<boolean> {
-    const request = LeaseRevokeRequest.encode({ ID: id }).finish()
-    const command = { kind: 'lease-revoke', requestId: this.nextRequestId(), request } as const
-    // Never carried to another leader: it has extended the lease.
-    const outcome = await this.proposeCommand(command, onlyInTerm(term))
-    return outcome.kind === 'applied' && outcome.result.ok
+    return this.isLeading && !this.#isStopped ? this.#raft.term : undefined
   }
 
   #onConfigChange(entry: Entry, change: ConfigChange): void {
@@ -561,7 +515,7 @@ export class Node {
 
   #onMembersChanged(): void {
     if (this.#isRemoved) return
-    this.#transport?.setPeers(new Map(this.members().map(({ id, peerURLs }) => [id, peerURLs])))
+    this.#peers.set(this.members())
   }
 
   #guard(action: () => void): void {

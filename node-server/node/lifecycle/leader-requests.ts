@@ -10,10 +10,10 @@ import { err, ok, type Result } from '../../../lib/result.ts'
 import { getOperation } from '../../mvcc/members.ts'
 import type { PeerTransport } from '../../transport/transport.ts'
 import { changeMembers, unstartedRefusal } from '../membership/change-members.ts'
-import type { HashedKeyValues } from '../maintenance/hasher.ts'
+import type { HashedKeyValues } from '../ports.ts'
 import { LeaseDuties } from '../lease/lease-duties.ts'
 import { moveLeadership } from '../membership/move-leadership.ts'
-import type { Node } from '../replica/node.ts'
+import type { Replica } from '../replica/replica.ts'
 import { changeResult, transferResult } from '../membership/operation-results.ts'
 import { requestTimeoutMs } from '../options.ts'
 import {
@@ -24,32 +24,32 @@ import {
   type MembersAnswer,
   type PeerAnswer,
   type TransferRequest,
-  type WireRefusal,
+  type Refusal,
 } from '../peer-requests.ts'
 import { refusal, unknown } from '../membership/refusals.ts'
 
 const LEADER_POLL_MS = 10
 const HASH_TIMEOUT_MS = 60_000
 
-export class LeaderDuties {
+export class LeaderRequests {
   readonly leases: LeaseDuties
-  readonly #node: Node
+  readonly #replica: Replica
   readonly #transport: PeerTransport
 
-  constructor(node: Node, transport: PeerTransport) {
-    this.#node = node
+  constructor(replica: Replica, transport: PeerTransport) {
+    this.#replica = replica
     this.#transport = transport
-    this.leases = new LeaseDuties(node, (to, payload, timeoutMs) => transport.request(to, payload, timeoutMs))
+    this.leases = new LeaseDuties(replica, (to, payload, timeoutMs) => transport.request(to, payload, timeoutMs))
   }
 
-  async change(request: ChangeRequest): Promise<Result<AdminChange, WireRefusal>> {
-    const unstarted = this.#node.leader === NOBODY ? unstartedRefusal(this.#node, request) : undefined
+  async change(request: ChangeRequest): Promise<Result<AdminChange, Refusal>> {
+    const unstarted = this.#replica.leader === NOBODY ? unstartedRefusal(this.#replica, request) : undefined
     if (unstarted !== undefined) return err(unstarted)
     const answer = await this.#atLeader(request)
     return answer.ok && answer.value.kind === 'change' ? answer.value.result : asRefusal(answer)
   }
 
-  async transferLeader(request: TransferRequest): Promise<Result<LeaderTransferResult, WireRefusal>> {
+  async transferLeader(request: TransferRequest): Promise<Result<LeaderTransferResult, Refusal>> {
     const answer = await this.#atLeader(request)
     return answer.ok && answer.value.kind === 'transfer-leader' ? answer.value.result : asRefusal(answer)
   }
@@ -60,7 +60,7 @@ export class LeaderDuties {
     if (request === undefined) return encodeJson({ kind: 'members', answer: this.members() })
     if (request.kind === 'members' || from === NOBODY) return encodeJson({ kind: 'members', answer: this.members() })
     if (request.kind === 'hash-kv')
-      return encodeJson({ kind: 'hash-kv', result: await this.#node.hasher.hashKeyValues(request.revision) })
+      return encodeJson({ kind: 'hash-kv', result: await this.#replica.hasher.hashKeyValues(request.revision) })
     if (request.kind === 'lease-renew' || request.kind === 'lease-time-to-live')
       return encodeJson(await this.leases.answer(request))
     return encodeJson(await this.#carryOut(request))
@@ -75,22 +75,22 @@ export class LeaderDuties {
   }
 
   members(): MembersAnswer {
-    const members = this.#node.members().map((member) => ({ ...member, id: formatId(member.id) }))
-    return { clusterId: formatId(this.#node.clusterId), members }
+    const members = this.#replica.members().map((member) => ({ ...member, id: formatId(member.id) }))
+    return { clusterId: formatId(this.#replica.clusterId), members }
   }
 
-  async #atLeader(request: ChangeRequest | TransferRequest): Promise<Result<PeerAnswer, WireRefusal>> {
-    const { clock } = this.#node.options
-    const deadlineMs = clock.monotonicMs() + requestTimeoutMs(this.#node.options)
-    let { leader } = this.#node.raftStatus()
+  async #atLeader(request: ChangeRequest | TransferRequest): Promise<Result<PeerAnswer, Refusal>> {
+    const { clock } = this.#replica.options
+    const deadlineMs = clock.monotonicMs() + requestTimeoutMs(this.#replica.options)
+    let { leader } = this.#replica.raftStatus()
     while (leader === NOBODY) {
-      if (clock.monotonicMs() >= deadlineMs || this.#node.isRemoved)
+      if (clock.monotonicMs() >= deadlineMs || this.#replica.isRemoved)
         return err(refusal('no-leader', 'NoLeader', 'no leader is known: try again'))
       await sleep(clock, LEADER_POLL_MS)
-      leader = this.#node.raftStatus().leader
+      leader = this.#replica.raftStatus().leader
     }
-    if (leader === this.#node.memberId) return ok(await this.#carryOut(request))
-    const answer = await this.#transport.request(leader, encodeJson(request), requestTimeoutMs(this.#node.options))
+    if (leader === this.#replica.memberId) return ok(await this.#carryOut(request))
+    const answer = await this.#transport.request(leader, encodeJson(request), requestTimeoutMs(this.#replica.options))
     if (!answer.ok) {
       // A member hangs up on a leader that is removed, so the answer to that very removal may be lost; its result is here.
       const first = this.#firstResult(request)
@@ -104,7 +104,7 @@ export class LeaderDuties {
 
   /** What the operation gave when it was carried out, by the replicated record of it. */
   #firstResult(request: ChangeRequest | TransferRequest): PeerAnswer | undefined {
-    const { store, clusterId } = this.#node
+    const { store, clusterId } = this.#replica
     const { kind, operationId } = request
     const first = operationId === '' ? undefined : getOperation(store, operationId)
     if (first !== undefined) {
@@ -115,7 +115,7 @@ export class LeaderDuties {
     if (kind !== 'change' || operationId !== '' || request.change.kind !== 'remove') return undefined
     // Through etcd's API, which knows no operations: that the member is gone is all there is to know.
     const { memberId } = request.change
-    if (!this.#node.isRemovedMember(MemberId(parseId(memberId) ?? 0n))) return undefined
+    if (!this.#replica.isRemovedMember(MemberId(parseId(memberId) ?? 0n))) return undefined
     const result = { operationId, memberId, clusterId: formatId(clusterId), configIndex: store.meta.configIndex }
     return { kind, result: ok(result) }
   }
@@ -125,22 +125,22 @@ export class LeaderDuties {
       case 'change':
         return {
           kind: 'change',
-          result: await this.#settled(await changeMembers(this.#node, this.#transport, request)),
+          result: await this.#settled(await changeMembers(this.#replica, request)),
         }
       case 'transfer-leader':
-        return { kind: 'transfer-leader', result: await moveLeadership(this.#node, request) }
+        return { kind: 'transfer-leader', result: await moveLeadership(this.#replica, request) }
       default:
         return unreachable(request)
     }
   }
 
   /** The result is there in the middle of a turn, but until its end the core takes no other change. Who has the answer may ask for one. */
-  async #settled(result: Result<AdminChange, WireRefusal>): Promise<Result<AdminChange, WireRefusal>> {
+  async #settled(result: Result<AdminChange, Refusal>): Promise<Result<AdminChange, Refusal>> {
     if (!result.ok) return result
-    const { clock } = this.#node.options
-    const deadlineMs = clock.monotonicMs() + requestTimeoutMs(this.#node.options)
+    const { clock } = this.#replica.options
+    const deadlineMs = clock.monotonicMs() + requestTimeoutMs(this.#replica.options)
     while (clock.monotonicMs() < deadlineMs) {
-      const { role, applied } = this.#node.raftStatus()
+      const { role, applied } = this.#replica.raftStatus()
       if (role !== 'leader' || applied >= result.value.configIndex) break
       await sleep(clock, LEADER_POLL_MS)
     }
@@ -148,6 +148,6 @@ export class LeaderDuties {
   }
 }
 
-function asRefusal(answer: Result<PeerAnswer, WireRefusal>): Result<never, WireRefusal> {
+function asRefusal(answer: Result<PeerAnswer, Refusal>): Result<never, Refusal> {
   return answer.ok ? err(unknown('the leader gave an answer to another question')) : answer
 }

@@ -1,0 +1,47 @@
+/**
+ * What a member is now, and what it may become. It is decided in one place which parts of it can be asked: in `pausing` and
+ * `stopped` the store is closed, and what there is to say was said before.
+ */
+import { assert } from '../../../lib/assert.ts'
+import type { AdminStatus } from '../../../lib/admin-api.ts'
+import type { StoredIdentity } from '../../storage/data-directory.ts'
+import type { PeerTransport } from '../../transport/transport.ts'
+import type { PeriodicMaintenance } from '../maintenance/periodic.ts'
+import type { Replica } from '../replica/replica.ts'
+import type { Admission } from './admission.ts'
+import type { LeaderRequests } from './leader-requests.ts'
+
+/** What a member consists of once its data directory is open. */
+export interface Running {
+  readonly replica: Replica
+  readonly leaderRequests: LeaderRequests
+  readonly transport: PeerTransport
+  readonly maintenance: PeriodicMaintenance
+  readonly admission: Admission
+}
+
+export type State =
+  /** It has no data directory yet, or is not through with opening it. */
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'running'; readonly identity: StoredIdentity; readonly running: Running }
+  /** The cluster has removed it. It stays to say so. */
+  | { readonly kind: 'removed'; readonly identity: StoredIdentity; readonly running: Running }
+  /** For a moment, while it is made a cluster of its own; or for good. */
+  | { readonly kind: 'pausing' | 'stopped'; readonly identity: StoredIdentity; readonly lastWords: AdminStatus }
+
+const MAY_BECOME: Readonly<Record<State['kind'], readonly State['kind'][]>> = {
+  waiting: ['running'],
+  running: ['removed', 'pausing', 'stopped'],
+  removed: ['pausing', 'stopped'],
+  pausing: ['running', 'stopped'],
+  stopped: [],
+}
+
+/** The next state; a bug if there is no such way. */
+export function become(state: State, next: State): State {
+  assert(
+    MAY_BECOME[state.kind].includes(next.kind),
+    () => `a member that is ${state.kind} does not become ${next.kind}`,
+  )
+  return next
+}
