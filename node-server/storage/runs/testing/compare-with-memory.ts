@@ -48,11 +48,11 @@ export async function compareWithMemory(
   const open = (): Promise<RunsBackend> => RunsBackend.open(disk, path, writer, sizes)
   const memory = new MemoryBackend()
   let runs = await open()
-  const pins: { readonly pinned: PinnedStore; readonly then: MemoryBackend }[] = []
-  const release = async ({ pinned, then }: (typeof pins)[number], copyPath: string): Promise<void> => {
+  const pins: { readonly pinned: PinnedStore; readonly memory: MemoryBackend }[] = []
+  const release = async ({ pinned, memory: expected }: (typeof pins)[number], copyPath: string): Promise<void> => {
     await receiveArchive(disk, copyPath, pinned.read())
     const copy = await RunsBackend.openReadOnly(disk, copyPath)
-    assertSame(copy, then)
+    assertSame(copy, expected)
     await copy.close()
     await pinned.release()
     await disk.remove(copyPath)
@@ -68,7 +68,7 @@ export async function compareWithMemory(
       await committed
       assert.ok(runs.runCount <= sizes.maxRuns, `${runs.runCount} runs`)
       await memory.commit(writes)
-      if (random(10) === 0) pins.push({ pinned: await runs.pin(), then: memory.copy() })
+      if (random(10) === 0) pins.push({ pinned: await runs.pin(), memory: memory.copy() })
       if (random(15) === 0) {
         await runs.close()
         runs = await open()

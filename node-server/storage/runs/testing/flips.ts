@@ -65,26 +65,24 @@ function readAll(store: RunsBackend): readonly string[] {
 const text = (bytes: Uint8Array | undefined): string =>
   bytes === undefined ? '-' : Buffer.from(bytes).toString('latin1')
 
-const READS: readonly ((store: RunsBackend) => string)[] = [
-  ...TABLES.slice(0, 2).flatMap((table) => [
-    ...[false, true].map(
-      (isReverse) =>
-        (store: RunsBackend): string =>
-          Array.from(
-            store.scan(table, Buffer.of(0), undefined, { isReverse }),
-            ({ key, value }) => `${text(key)}=${text(value)}`,
-          ).join(),
-    ),
-    (store: RunsBackend): string => String(store.count(table, Buffer.of(0), undefined)),
-    // Keys that are not there ask the filters.
-    ...Array.from(
-      { length: KEYS },
-      (_, i) =>
-        (store: RunsBackend): string =>
-          `${text(store.get(table, keyOf(i)))}${text(store.get(table, keyOf(i + KEYS)))}`,
-    ),
-  ]),
-]
+const READS: readonly ((store: RunsBackend) => string)[] = TABLES.slice(0, 2).flatMap((table) => [
+  ...[false, true].map(
+    (isReverse) =>
+      (store: RunsBackend): string =>
+        Array.from(
+          store.scan(table, Buffer.of(0), undefined, { isReverse }),
+          ({ key, value }) => `${text(key)}=${text(value)}`,
+        ).join(),
+  ),
+  (store: RunsBackend): string => String(store.count(table, Buffer.of(0), undefined)),
+  // Keys that are not there ask the filters.
+  ...Array.from(
+    { length: KEYS },
+    (_, i) =>
+      (store: RunsBackend): string =>
+        `${text(store.get(table, keyOf(i)))}${text(store.get(table, keyOf(i + KEYS)))}`,
+  ),
+])
 
 /** Every read is right or throws `StoreDamaged`, and one did, or the opening. Anything else is thrown on. */
 async function noticesDamage(open: () => Promise<RunsBackend>, expected: readonly string[]): Promise<boolean> {
@@ -93,7 +91,7 @@ async function noticesDamage(open: () => Promise<RunsBackend>, expected: readonl
     if (!(error instanceof StoreDamaged)) throw error
     isNoticed = true
   }
-  const store = await open().catch((error: unknown) => void tolerate(error))
+  const store = await open().catch(tolerate)
   if (store === undefined) return true
   for (const [i, read] of READS.entries()) {
     try {
