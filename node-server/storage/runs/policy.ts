@@ -13,13 +13,13 @@ export interface Choice {
 
 export type PolicySizes = Pick<RunSizes, 'maxRuns' | 'minRemovals'>
 
-/** So many runs of like size are merged: the oldest of them is at most twice as large as the others together. */
+/** So many runs of like size are merged: the oldest of them is at most half as large again as the others together. */
 const FAN_OUT = 4
-const LIKENESS = 2
+const LIKENESS = 1.5
 /** With fewer places left before commits must wait, the cheapest neighbours are merged, whatever their sizes. */
 const SPARE_RUNS = 4
-/** Removals that are beyond this share of the rows that are not. */
-const REMOVED_SHARE = 0.3
+/** Rows that are removals, or removed by one, beyond this share of all. */
+const REMOVED_SHARE = 0.35
 /** What a merge costs beside its bytes: files are made, synced and named. */
 const BASE_COST_BYTES = 16 * 1024
 
@@ -36,9 +36,7 @@ export function chooseMerge(runs: readonly Run[], isAll: boolean, sizes: PolicyS
 function tooManyRemovals(runs: readonly Run[], minRemovals: number): Choice | undefined {
   const removals = runs.reduce((sum, run) => sum + removalsOf(run), 0)
   const rows = runs.reduce((sum, run) => sum + rowsOf(run), 0)
-  return removals >= minRemovals && removals > REMOVED_SHARE * (rows - removals)
-    ? { from: 0, to: runs.length }
-    : undefined
+  return removals >= minRemovals && 2 * removals > REMOVED_SHARE * rows ? { from: 0, to: runs.length } : undefined
 }
 
 function likeSizes(runs: readonly Run[]): Choice | undefined {
