@@ -1,9 +1,9 @@
 /**
- * Blocks that were read lately, in one ring of memory: the newest takes the place of the oldest. What is read of a block must
- * be copied before the next one is put in.
+ * Blocks that were read lately, in one ring of memory: the newest takes the place of the oldest. What is read of one must be
+ * copied before the next one is put in, unless the block was lent: then it keeps its bytes, in a copy of its own.
  */
 import { assert } from '../../../lib/assert.ts'
-import type { Block } from './block.ts'
+import { Block } from './block.ts'
 
 /** The blocks of one file that are in the ring, or its filter pages, by their offsets. */
 export type Held = Map<number, Block | Buffer>
@@ -44,6 +44,8 @@ export class BlockRing {
       const slot = this.#slots[this.#oldest]
       assert(slot !== undefined, 'the slots are without gaps')
       if (slot.start < from || slot.start >= to) break
+      const held = slot.held.get(slot.offset)
+      if (held instanceof Block) held.keep()
       slot.held.delete(slot.offset)
     }
     if (this.#oldest < 1024 || this.#oldest < this.#slots.length / 2) return

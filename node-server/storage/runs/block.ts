@@ -12,7 +12,8 @@ export const WIDE_BIT = 0x8000
 export const LONG_SIZE = 0x7fff
 
 export class Block {
-  readonly bytes: Buffer
+  #bytes: Buffer
+  #isLent = false
   readonly count: number
   readonly hasRemovals: boolean
   readonly prefixSize: number
@@ -26,7 +27,7 @@ export class Block {
     if (bytes.length < BLOCK_END_BYTES || !isSound(bytes, seed)) throw new MalformedBytes('its checksum is wrong')
     const endAt = bytes.length - BLOCK_END_BYTES
     const prefix = u16(bytes, endAt)
-    this.bytes = bytes
+    this.#bytes = bytes
     const count = u16(bytes, endAt + 2)
     this.count = count & ~WIDE_BIT
     this.#isWide = (count & WIDE_BIT) !== 0
@@ -37,27 +38,48 @@ export class Block {
     if (this.count === 0 || this.prefixAt < 2 * this.count) throw new MalformedBytes('its sizes do not fit it')
   }
 
+  get bytes(): Buffer {
+    return this.#bytes
+  }
+
+  /** Its bytes are those of a ring, which takes them back: what is shown of them must be copied. */
+  get isLent(): boolean {
+    return this.#isLent
+  }
+
+  lend(): this {
+    this.#isLent = true
+    return this
+  }
+
+  /** Before the ring takes its bytes back: who looks at the block goes on in a copy. */
+  keep(): void {
+    if (!this.#isLent) return
+    this.#bytes = Buffer.from(this.#bytes)
+    this.#isLent = false
+  }
+
   #rowAt(position: number): number {
     return this.#isWide
-      ? u32(this.bytes, this.#offsetsAt + 4 * position)
-      : u16(this.bytes, this.#offsetsAt + 2 * position)
+      ? u32(this.#bytes, this.#offsetsAt + 4 * position)
+      : u16(this.#bytes, this.#offsetsAt + 2 * position)
   }
 
   isRemoval(position: number): boolean {
-    return ((this.bytes[this.#rowAt(position) + 1] ?? 0) & 0x80) !== 0
+    return ((this.#bytes[this.#rowAt(position) + 1] ?? 0) & 0x80) !== 0
   }
 
   /** Where what follows the prefix of the row's key begins. */
   restAt(position: number): number {
     const at = this.#rowAt(position)
-    return (u16(this.bytes, at) & LONG_SIZE) === LONG_SIZE ? at + 6 : at + 2
+    return (u16(this.#bytes, at) & LONG_SIZE) === LONG_SIZE ? at + 6 : at + 2
   }
 
   /** Where the key ends and the value begins. */
   valueAt(position: number): number {
     const at = this.#rowAt(position)
-    const size = u16(this.bytes, at) & LONG_SIZE
-    return size === LONG_SIZE ? at + 6 + u32(this.bytes, at + 2) : at + 2 + size
+    const size = u16(this.#bytes, at) & LONG_SIZE
+    return size === LONG_SIZE ? at + 6 + u32(this.#bytes, at + 2) : at + 2 + size
   }
 
   valueEnd(position: number): number {
@@ -70,21 +92,62 @@ export class Block {
 
   /** Of the key, which is not empty: the number of the table. */
   firstByte(position: number): number {
-    return this.bytes[this.prefixSize > 0 ? this.prefixAt : this.restAt(position)] ?? 0
+    return this.#bytes[this.prefixSize > 0 ? this.prefixAt : this.restAt(position)] ?? 0
+  }
+
+  /** Copies what follows the prefix of the row's key to where that ends; `into` has room for it. */
+  copyRest(position: number, into: Uint8Array): void {
+    const bytes = this.#bytes
+    const end = this.valueAt(position)
+    let to = this.prefixSize
+    for (let at = this.restAt(position); at < end; at++) into[to++] = bytes[at] ?? 0
   }
 
   /** Copies the row's key without its first `skip` bytes; `into` has room for it. */
   copyKey(position: number, into: Uint8Array, skip: number): void {
-    const { bytes, prefixAt, prefixSize } = this
+    const { prefixAt, prefixSize } = this
+    const bytes = this.#bytes
     let to = 0
     for (let at = prefixAt + skip; at < prefixAt + prefixSize; at++) into[to++] = bytes[at] ?? 0
     const end = this.valueAt(position)
     for (let at = this.restAt(position) + Math.max(0, skip - prefixSize); at < end; at++) into[to++] = bytes[at] ?? 0
   }
 
-  /** Its bytes are the block's. */
+  /** The bytes are the block's, or a copy when that is lent. */
   value(position: number): Buffer {
-    return this.bytes.subarray(this.valueAt(position), this.valueEnd(position))
+    return this.#isLent
+      ? this.copyValue(position)
+      : this.#bytes.subarray(this.valueAt(position), this.valueEnd(position))
+  }
+
+  copyValue(position: number): Buffer {
+    const start = this.valueAt(position)
+    const end = this.valueEnd(position)
+    const value = Buffer.allocUnsafe(end - start)
+    this.#bytes.copy(value, 0, start, end)
+    return value
+  }
+
+  /** Of the last row whose key is not above `key`; -1 when there is none. */
+  floor(key: Uint8Array, keySize: number): number {
+    const order = this.#comparePrefix(key, keySize)
+    if (order !== 0) return order < 0 ? this.count - 1 : -1
+    let low = 0
+    let high = this.count
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#compareRest(middle, key, keySize) <= 0) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  /** How many rows are below `key`, which is expected to be above most blocks. */
+  countBelow(key: Uint8Array, keySize: number): number {
+    const order = this.#comparePrefix(key, keySize)
+    if (order !== 0) return order < 0 ? this.count : 0
+    if (this.#compareRest(this.count - 1, key, keySize) < 0) return this.count
+    return this.#search(key, keySize, 0, this.count - 1)
   }
 
   /** Of the first row at `from` or behind it whose key is not below `key`; `count` when there is none. */
@@ -94,10 +157,8 @@ export class Block {
     return this.#search(key, keySize, from, this.count)
   }
 
-  /** The same, for one that is expected near `from`. */
+  /** The same, for a key that begins as the block's do, and is expected near `from`. */
   gallop(key: Uint8Array, keySize: number, from: number): number {
-    const order = this.#comparePrefix(key, keySize)
-    if (order !== 0) return order < 0 ? this.count : from
     let low = from
     let step = 1
     while (low + step <= this.count && this.#compareRest(low + step - 1, key, keySize) < 0) {
@@ -115,11 +176,11 @@ export class Block {
   /** 0 when the key begins with the prefix. */
   #comparePrefix(key: Uint8Array, keySize: number): number {
     const { prefixAt, prefixSize } = this
-    return compareSpans(this.bytes, prefixAt, prefixAt + prefixSize, key, 0, Math.min(prefixSize, keySize))
+    return compareSpans(this.#bytes, prefixAt, prefixAt + prefixSize, key, 0, Math.min(prefixSize, keySize))
   }
 
   #compareRest(position: number, key: Uint8Array, keySize: number): number {
-    return compareSpans(this.bytes, this.restAt(position), this.valueAt(position), key, this.prefixSize, keySize)
+    return compareSpans(this.#bytes, this.restAt(position), this.valueAt(position), key, this.prefixSize, keySize)
   }
 
   #search(key: Uint8Array, keySize: number, from: number, to: number): number {

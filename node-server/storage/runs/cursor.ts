@@ -47,6 +47,8 @@ export class RunCursor {
   #block: Block | undefined
   /** The row that it stands at, and the last one wanted of the block in its direction, made one more. */
   position = 0
+  /** A block was shown: those behind it are not before the beginning of the range. */
+  #isInside = false
   #from = 0
   #to = 0
   /** The key of the row that it stands at: its first `headSize` bytes. */
@@ -94,10 +96,10 @@ export class RunCursor {
     assert(block !== undefined, 'it is not at its end')
     if (this.#bounds.isReverse) {
       this.position -= rows
-      if (this.position >= this.#from) return this.#takeHead(block)
+      if (this.position >= this.#from) return this.#takeNextHead(block)
     } else {
       this.position += rows
-      if (this.position < this.#to) return this.#takeHead(block)
+      if (this.position < this.#to) return this.#takeNextHead(block)
     }
     const endsHere = this.#bounds.isReverse ? this.#from > 0 : this.#to < block.count
     if (endsHere) this.#block = undefined
@@ -108,6 +110,14 @@ export class RunCursor {
     const size = block.keySize(this.position)
     if (size > this.head.length) this.head = Buffer.allocUnsafe(2 * size)
     block.copyKey(this.position, this.head, 0)
+    this.headSize = size
+  }
+
+  /** Of a row of the same block: the prefix is there already. */
+  #takeNextHead(block: Block): void {
+    const size = block.keySize(this.position)
+    if (size > this.head.length) return this.#takeHead(block)
+    block.copyRest(this.position, this.head)
     this.headSize = size
   }
 
@@ -134,8 +144,9 @@ export class RunCursor {
     const { low, high, isReverse } = this.#bounds
     const block = this.#take(reader)
     const last = block.count
-    const from = block.lowerBound(low, low.length, 0)
-    const to = high === undefined ? last : block.lowerBound(high, high.length, 0)
+    const from = this.#isInside && !isReverse ? 0 : block.lowerBound(low, low.length, 0)
+    const to = high === undefined || (this.#isInside && isReverse) ? last : block.countBelow(high, high.length)
+    this.#isInside = true
     this.#block = block
     this.#from = from
     this.#to = to

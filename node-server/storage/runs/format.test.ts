@@ -140,9 +140,13 @@ test('searches in a block give what going through it gives', () => {
       const text = key()
       const wanted = Buffer.from(text, 'latin1')
       const from = random.below(block.count)
-      const expected = Math.max(from, keys.filter((other) => other < text).length)
-      assert.equal(block.gallop(wanted, wanted.length, from), expected)
+      const below = keys.filter((other) => other < text).length
+      const expected = Math.max(from, below)
       assert.equal(block.lowerBound(wanted, wanted.length, from), expected)
+      const prefix = keys[0]?.slice(0, block.prefixSize) ?? ''
+      if (text.startsWith(prefix)) assert.equal(block.gallop(wanted, wanted.length, from), expected)
+      assert.equal(block.countBelow(wanted, wanted.length), below)
+      assert.equal(block.floor(wanted, wanted.length), below - (keys.includes(text) ? 0 : 1))
       const position = keys.indexOf(text)
       if (position >= 0) assert.ok(block.hasKey(position, wanted, wanted.length))
     }

@@ -69,6 +69,14 @@ export function isSound(bytes: Buffer, seed: number): boolean {
   return end >= 0 && crc32c(bytes.subarray(0, end), seed) === u32(bytes, end)
 }
 
+/** How many bytes two keys have in common at their beginnings; both begin where their arrays do. */
+export function sharedSize(a: Uint8Array, aSize: number, b: Uint8Array, bSize: number): number {
+  const end = aSize < bSize ? aSize : bSize
+  let at = 0
+  while (at < end && a[at] === b[at]) at++
+  return at
+}
+
 /** Below 0, 0 or above, as the first span stands before, at or behind the second. */
 export function compareSpans(
   a: Uint8Array,

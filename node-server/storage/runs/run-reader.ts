@@ -148,7 +148,7 @@ export class RunReader {
     const block = this.#ringBlock(childOffset(index, child), childSize(index, child))
     const position = block.lowerBound(key, key.length, 0)
     if (position === block.count || !block.hasKey(position, key, key.length)) return undefined
-    return block.isRemoval(position) ? REMOVED : Buffer.from(block.value(position))
+    return block.isRemoval(position) ? REMOVED : block.copyValue(position)
   }
 
   get topCount(): number {
@@ -166,12 +166,10 @@ export class RunReader {
     return { top, child: childFor(this.#indexBlock(top), key) }
   }
 
-  /** One data block, in memory of its own. */
+  /** One data block, lent by the ring when that has it. */
   blockAt({ top, child }: BlockPlace): Block {
     const index = this.#indexBlock(top)
-    const offset = childOffset(index, child)
-    const held = this.#ringBlock(offset, childSize(index, child))
-    return new Block(Buffer.from(held.bytes), checksumSeed(this.file.id, offset))
+    return this.#ringBlock(childOffset(index, child), childSize(index, child)).lend()
   }
 
   /**
@@ -307,9 +305,7 @@ function messageOf(error: unknown): string {
 
 /** Of the child that holds the key if any does. The first divider is below all keys, or the way here excludes it. */
 function childFor(index: Block, key: Uint8Array): number {
-  const position = index.lowerBound(key, key.length, 0)
-  if (position < index.count && index.hasKey(position, key, key.length)) return position
-  return position === 0 ? 0 : position - 1
+  return Math.max(0, index.floor(key, key.length))
 }
 
 function childOffset(index: Block, position: number): number {

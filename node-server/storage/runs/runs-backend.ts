@@ -174,7 +174,7 @@ export class RunsBackend implements Backend {
     const hash = isFiltered(number) ? hashKey(wanted, 0, wanted.length) : undefined
     for (const run of this.#store.runs) {
       const reader = run[run.length === 1 ? 0 : fileFor(run, wanted)]
-      if (reader === undefined || !isWithin(reader, wanted) || (hash !== undefined && !reader.mayHave(hash))) continue
+      if (reader === undefined || !(hash === undefined ? isWithin(reader, wanted) : reader.mayHave(hash))) continue
       const found = reader.get(wanted)
       if (found !== undefined) return found === REMOVED ? undefined : found
     }
