@@ -5,9 +5,14 @@
 import { readSync, writeSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 
+export interface OpenOptions {
+  readonly create: boolean
+  readonly isReadOnly?: boolean
+}
+
 export interface Disk {
-  /** Opens for reading and writing; creates the file when `create` is set and it is missing. */
-  open(path: string, options: { readonly create: boolean }): Promise<DiskFile>
+  /** Opens for reading and, unless `isReadOnly`, writing; creates the file when `create` is set and it is missing. */
+  open(path: string, options: OpenOptions): Promise<DiskFile>
   readFile(path: string): Promise<Buffer>
   /** Names in a folder, sorted; empty when there is no such folder. */
   list(directory: string): Promise<readonly string[]>
@@ -33,8 +38,8 @@ export interface DiskFile {
 }
 
 export const realDisk: Disk = {
-  async open(path, { create }) {
-    const file = await fs.open(path, create ? 'a+' : 'r+').then(async (opened) => {
+  async open(path, { create, isReadOnly }) {
+    const file = await fs.open(path, create ? 'a+' : isReadOnly === true ? 'r' : 'r+').then(async (opened) => {
       if (!create) return opened
       // O_APPEND would ignore positions: created, the file is opened again for positioned writes.
       await opened.close()

@@ -90,6 +90,38 @@ async function* verified(reader: RunReader): AsyncGenerator<Buffer> {
   yield await reader.readParts(parts)
 }
 
+/** What an archive in a file holds, and where in that its files begin. Throws `MalformedBytes`. */
+export async function readArchive(
+  disk: Disk,
+  path: string,
+): Promise<{ manifest: Manifest; bases: ReadonlyMap<number, number> }> {
+  const file = await disk.open(path, { create: false, isReadOnly: true })
+  try {
+    let offset = 0
+    const pieces = async function* (): AsyncGenerator<Buffer> {
+      for (
+        let piece = await file.read(HEAD_BYTES, 0);
+        piece.length > 0;
+        piece = await file.read(SNAPSHOT_PIECE_SIZE_BYTES, offset)
+      ) {
+        offset += piece.length
+        yield piece
+      }
+    }
+    const input = new PieceReader(pieces())
+    const manifest = await readHead(input)
+    const bases = new Map<number, number>()
+    let base = input.takenBytes
+    for (const { id, sizeBytes } of filesOf(manifest)) {
+      bases.set(id, base)
+      base += sizeBytes
+    }
+    return { manifest, bases }
+  } finally {
+    await file.close()
+  }
+}
+
 /**
  * Makes a store of an archive in a directory that is not there: it grows under another name, and gets its own once all of it
  * is verified and durable. When it rejects (`MalformedBytes`, `StoreDamaged`) there is nothing, but what a crash left.

@@ -293,7 +293,7 @@ export class RunReader {
 
 async function openFile(disk: Disk, path: string): Promise<DiskFile> {
   try {
-    return await disk.open(path, { create: false })
+    return await disk.open(path, { create: false, isReadOnly: true })
   } catch (error) {
     throw new StoreDamaged(path, messageOf(error))
   }

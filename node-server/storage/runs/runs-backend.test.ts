@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Backend, Write } from '../../mvcc/backend.ts'
 import { checkAgainstTwin } from '../../mvcc/testing/model-property.ts'
 import { testBackend } from '../../mvcc/testing/backend-conformance.ts'
-import { realDisk } from '../disk.ts'
+import { realDisk, type Disk } from '../disk.ts'
 import { MemoryDisk } from '../testing/memory-disk.ts'
 import { runsEngine, type RunsEngine } from './engine.ts'
 import { localWriter } from './writer-link.ts'
@@ -46,6 +47,45 @@ test('any history of commands gives the answers of the naive twin over runs too'
   let count = 0
   await checkAgainstTwin(() => stores.open(`/${count++}`), 40)
 })
+
+test('a file that begins with an archive can be read as it is, on a simulated disk', async () => {
+  const disk = new MemoryDisk()
+  await readSaved(disk, simulated(disk), '/')
+})
+
+test('so it can on a real one', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'raftkv-runs-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  await readSaved(realDisk, runsEngine(realDisk), directory)
+})
+
+async function readSaved(disk: Disk, stores: RunsEngine, directory: string): Promise<void> {
+  const [storePath, savedPath] = [join(directory, 'store'), join(directory, 'saved.db')]
+  const store = await stores.open(storePath)
+  const rows = Array.from({ length: 500 }, (_, i): Write => ({
+    table: i % 2 === 0 ? 'revisions' : 'current',
+    key: Buffer.from(`key ${i}`),
+    value: Buffer.alloc(100, i),
+  }))
+  await store.commit(rows)
+  const pinned = await store.pin()
+  await store.close()
+  const file = await disk.open(savedPath, { create: true })
+  let sizeBytes = 0
+  for await (const piece of pinned.read()) {
+    await file.write(piece, sizeBytes)
+    sizeBytes += piece.length
+  }
+  await file.write(Buffer.alloc(32, 'a digest of somebody else'), sizeBytes)
+  await pinned.release()
+  const content = (from: Backend): Buffer[] => rows.map(({ table, key }) => Buffer.from(from.get(table, key) ?? []))
+  assert.deepEqual(
+    await stores.read(savedPath, content),
+    rows.map(({ value }) => value),
+  )
+  assert.deepEqual(await stores.read(storePath, content), await stores.read(savedPath, content))
+  await assert.rejects(stores.read(join(directory, 'nothing'), content))
+}
 
 test('keys and values may be of any size', async () => {
   const store = await simulated().open('/store')

@@ -11,12 +11,12 @@ import { RUN_SIZES, type RunSizes } from '../../limits.ts'
 import type { Backend, BackendSize, PinnedStore, ScanOptions, Table, TableEntry, Write } from '../../mvcc/backend.ts'
 import { readMeta } from '../../mvcc/meta.ts'
 import type { Disk } from '../disk.ts'
-import { archiveOf } from './archive.ts'
+import { archiveOf, readArchive } from './archive.ts'
 import { BlockRing } from './block-ring.ts'
 import { fileFor, RunCursor, type OpenRun } from './cursor.ts'
 import { hashKey, isFiltered } from './filter.ts'
 import { compareSpans } from './format.ts'
-import { decodeManifest, NEW_MANIFEST, removalsOf, rowsOf, type Manifest, type Run } from './manifest.ts'
+import { decodeManifest, NEW_MANIFEST, removalsOf, rowsOf, type Manifest, type Run, type RunFile } from './manifest.ts'
 import { packRows, tableNumber } from './rows.ts'
 import { REMOVED, RunReader, type ReaderOptions } from './run-reader.ts'
 import { Spans } from './spans.ts'
@@ -69,10 +69,15 @@ export class RunsBackend implements Backend {
     return backend
   }
 
-  /** For one that nobody has open for writing: a store's directory, or a file that begins with an archive. Rejects when it is none. */
+  /**
+   * For one that nobody writes to, or for what is in a file that begins with an archive. Rejects when it is neither, and with
+   * `StoreDamaged`.
+   */
   static async openReadOnly(disk: Disk, directory: string, sizes: RunSizes = RUN_SIZES): Promise<RunsBackend> {
     const backend = new RunsBackend(disk, directory, sizes)
-    await backend.#openNewest()
+    const manifest = await readManifest(disk, directory)
+    if (manifest !== undefined) await backend.#open(manifest)
+    else await backend.#openArchive()
     return backend
   }
 
@@ -88,8 +93,20 @@ export class RunsBackend implements Backend {
     await this.#open(manifest)
   }
 
+  async #openArchive(): Promise<void> {
+    const { manifest, bases } = await readArchive(this.#disk, this.#directory)
+    await this.#open(manifest, (file) => {
+      const options = { ...this.#options, base: bases.get(file.id) ?? 0 }
+      return RunReader.open(this.#disk, this.#directory, file, options)
+    })
+  }
+
+  #openFile(file: RunFile): Promise<RunReader> {
+    return RunReader.open(this.#disk, runPath(this.#directory, file.id), file, this.#options)
+  }
+
   /** Opens what is new in the manifest and closes what is not in it any more. */
-  async #open(manifest: Manifest): Promise<void> {
+  async #open(manifest: Manifest, openFile = (file: RunFile) => this.#openFile(file)): Promise<void> {
     const before = new Map(this.#readers().map((reader) => [reader.file.id, reader]))
     const opened: RunReader[] = []
     const runs: RunReader[][] = []
@@ -98,8 +115,7 @@ export class RunsBackend implements Backend {
         const readers: RunReader[] = []
         for (const file of run) {
           const known = before.get(file.id)
-          const path = runPath(this.#directory, file.id)
-          const reader = known?.hold() ?? (await RunReader.open(this.#disk, path, file, this.#options))
+          const reader = known?.hold() ?? (await openFile(file))
           opened.push(reader)
           readers.push(reader)
         }

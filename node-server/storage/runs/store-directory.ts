@@ -23,10 +23,15 @@ export async function readManifest(disk: Disk, directory: string): Promise<Manif
     return decodeManifest(await disk.readFile(path))
   } catch (error) {
     if (error instanceof MalformedBytes) throw new StoreDamaged(path, error.message)
+    if (isNoDirectory(error)) return undefined
     if (!isMissing(error)) throw error
   }
   if ((await disk.list(directory)).some((name) => RUN.test(name))) throw new StoreDamaged(path, 'it is missing')
   return undefined
+}
+
+function isNoDirectory(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOTDIR'
 }
 
 /** The manifest is in force, and durable, once this resolves; before, the one before it may be. */
