@@ -59,7 +59,7 @@ interface Year {
  * Merges take no time here.
  */
 function simulateYear(keys: number, commitRows: number, compactedEvery: number, commits: number): Year {
-  let runs: SimulatedRun[] = [{ values: keys, index: keys, removals: 0 }]
+  const runs: SimulatedRun[] = [{ values: keys, index: keys, removals: 0 }]
   let written = 0
   let rewrittenIndex = 0
   let rewrittenValues = 0

@@ -77,6 +77,7 @@ async function readSaved(disk: Disk, stores: RunsEngine, directory: string): Pro
     sizeBytes += piece.length
   }
   await file.write(Buffer.alloc(32, 'a digest of somebody else'), sizeBytes)
+  await file.close()
   await pinned.release()
   const content = (from: Backend): Buffer[] => rows.map(({ table, key }) => Buffer.from(from.get(table, key) ?? []))
   assert.deepEqual(

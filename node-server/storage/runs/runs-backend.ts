@@ -41,6 +41,8 @@ export class RunsBackend implements Backend {
   readonly #options: ReaderOptions
   #store: OpenStore = { manifest: NEW_MANIFEST, runs: [] }
   #writer: WriterLink | undefined
+  /** An open file that nobody knows any more ends the process. */
+  readonly #pinned = new Set<readonly RunReader[]>()
   readonly #waiting = new Map<number, Waiting>()
   #sequence = 0
   /** What the writer said is dealt with one after the other. */
@@ -252,10 +254,13 @@ export class RunsBackend implements Backend {
   }
 
   async pin(): Promise<PinnedStore> {
-    const { manifest } = this.#store
+    const meta = readMeta(this)
     const readers = this.#readers().map((reader) => reader.hold())
-    const { sizeBytes, read } = archiveOf(manifest, readers)
-    return { meta: readMeta(this), sizeBytes, read, release: () => closeAll(readers) }
+    this.#pinned.add(readers)
+    const release = async (): Promise<void> => {
+      if (this.#pinned.delete(readers)) await closeAll(readers)
+    }
+    return { meta, ...archiveOf(this.#store.manifest, readers), release }
   }
 
   defragment(): Promise<void> {

@@ -155,13 +155,23 @@ export class Writer {
 
   async #commit({ rows, resolve, reject }: CommitRequest): Promise<void> {
     try {
-      const run = await new StepRunner(this.#disk, this.#directory, buildRun(rows, this.#output())).finish()
+      const run = await this.#build(rows)
       if (run.length > 0) await this.#install([run, ...this.#manifest.runs])
       this.#isMergingOff = false
       resolve()
     } catch (error) {
       this.#failure = asError(error)
       reject(error)
+    }
+  }
+
+  async #build(rows: Uint8Array): Promise<Run> {
+    const runner = new StepRunner(this.#disk, this.#directory, buildRun(rows, this.#output()))
+    try {
+      return await runner.finish()
+    } catch (error) {
+      await runner.abandon().catch(() => undefined) // the next start removes what is left
+      throw error
     }
   }
 
