@@ -33,16 +33,16 @@ interface HeldWriter {
 /** A writer that after each piece of work waits until it is let go on; at first it is. */
 async function openWriter(disk: MemoryDisk, sizes: RunSizes = SMALL_SIZES): Promise<HeldWriter> {
   const installed: Manifest[] = []
-  let permits = Infinity
+  const permits = { left: Infinity }
   let goOn = (): void => undefined
   const giveWay = async (): Promise<void> => {
-    while (permits <= 0) await new Promise<void>((resolve) => (goOn = resolve))
-    permits--
+    while (permits.left <= 0) await new Promise<void>((resolve) => (goOn = resolve))
+    permits.left--
   }
   const onInstalled = (manifest: Manifest): void => void installed.push(manifest)
   const writer = await Writer.open(disk, DIRECTORY, { giveWay, onInstalled }, sizes)
   const allow = async (pieces: number): Promise<void> => {
-    permits = pieces
+    permits.left = pieces
     goOn()
     await rest()
   }
