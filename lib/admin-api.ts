@@ -35,6 +35,8 @@ export interface AdminPeer {
   /** The leader's last index less matchIndex. */
   readonly lag: number
   readonly state: PeerState
+  /** Of the snapshot that is on its way to it, while one is. */
+  readonly snapshot?: { readonly sentBytes: number; readonly totalBytes: number }
   /** It has answered this leader, in this term, within the last election timeout. */
   readonly isActive: boolean
 }

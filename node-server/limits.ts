@@ -41,6 +41,8 @@ export const MAX_OUTGOING_SNAPSHOTS = 2
 export const MAX_CLIENT_SNAPSHOTS = 4
 /** Of one store, for peers and clients together. */
 export const MAX_PINNED_STORES = MAX_OUTGOING_SNAPSHOTS + MAX_CLIENT_SNAPSHOTS
+/** For so long a member whose store is damaged waits for a leader that sends it another, and then ends with what to do. */
+export const MAX_WAIT_FOR_STORE_MS = 600_000
 /** A store is read, sent and received in pieces of at most this: what one stream holds in memory at once. */
 export const SNAPSHOT_PIECE_SIZE_BYTES = 256 * KIB
 

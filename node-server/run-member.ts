@@ -26,6 +26,7 @@ import { removedReason } from './node/lifecycle/open.ts'
 import type { NodePort } from './node/ports.ts'
 import { permissionWarning } from './start-checks.ts'
 import { planStart } from './static-start.ts'
+import { StoreDamaged } from './mvcc/backend.ts'
 import { readIdentity } from './storage/data-directory.ts'
 import { lockDirectory, type DirectoryLock } from './storage/lock.ts'
 import { UNSAFE_NO_FSYNC, withoutSync } from './storage/unsynced-disk.ts'
@@ -166,6 +167,12 @@ class Program {
   fatal(error: unknown): void {
     this.#log.fatal({ err: error }, 'this member cannot go on')
     process.exit(1)
+  }
+
+  /** Whoever reads a damaged store may be anywhere; the lifecycle has heard of it from the store itself. */
+  uncaught(error: unknown): void {
+    if (error instanceof StoreDamaged) this.#log.warn({ where: error.where }, 'a read met the damaged store')
+    else this.fatal(error)
   }
 
   refuse(reason: string): void {
@@ -311,8 +318,8 @@ export async function runMember(args: readonly string[], surroundings: Surroundi
     process.exit(1)
   }
   const program = new Program(surroundings, config, log, lock.value, tls.value)
-  process.on('uncaughtException', (error) => program.fatal(error))
-  process.on('unhandledRejection', (error) => program.fatal(error))
+  process.on('uncaughtException', (error) => program.uncaught(error))
+  process.on('unhandledRejection', (error) => program.uncaught(error))
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void program.stop(signal))
   await program.start().catch((error: unknown) => program.fatal(error))
 }

@@ -73,6 +73,7 @@ const status = z.object({
       matchIndex: count,
       lag: count,
       state: z.enum(['probe', 'replicate', 'snapshot']),
+      snapshot: z.object({ sentBytes: count, totalBytes: count }).exactOptional(),
       isActive: z.boolean(),
     }),
   ),

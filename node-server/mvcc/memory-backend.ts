@@ -5,6 +5,7 @@ import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
 import {
   MAX_TABLE_KEY_SIZE_BYTES,
   SNAPSHOT_UNIT_SIZE_BYTES,
+  type StoreDamaged,
   TABLES,
   type Backend,
   type BackendSize,
@@ -31,6 +32,8 @@ export class MemoryBackend implements Backend {
   readonly #beforeCommit: () => Promise<void>
   #isCommitting = false
   #isClosed = false
+  /** Every read and commit throws it, when set. */
+  damage: StoreDamaged | undefined
 
   constructor(options: MemoryOptions = {}, tables?: ReadonlyMap<Table, Tree>) {
     this.#beforeCommit = options.beforeCommit ?? (() => Promise.resolve())
@@ -39,6 +42,7 @@ export class MemoryBackend implements Backend {
 
   #table(table: Table): Tree {
     assert(!this.#isClosed, 'the backend is open')
+    if (this.damage !== undefined) throw this.damage
     const tree = this.#tables.get(table)
     assert(tree !== undefined, () => `there is no table ${table}`)
     return tree
@@ -67,6 +71,7 @@ export class MemoryBackend implements Backend {
   }
 
   async commit(writes: readonly Write[]): Promise<void> {
+    if (this.damage !== undefined) throw this.damage
     assert(!this.#isCommitting, 'one commit at a time')
     this.#isCommitting = true
     await this.#beforeCommit()

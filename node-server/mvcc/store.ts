@@ -11,8 +11,9 @@
  */
 import { assert } from '../../lib/assert.ts'
 import type { LogIndex, Revision, Term } from '../../lib/ids.ts'
-import type { Backend, BackendSize } from './backend.ts'
+import type { Backend, BackendSize, StoreDamaged } from './backend.ts'
 import { readAlarms, type AlarmSets } from './alarms.ts'
+import { GuardedBackend } from './guarded-backend.ts'
 import { encodeMeta, META_KEY, readMeta, type Meta } from './meta.ts'
 import { WriteBuffer } from './write-buffer.ts'
 
@@ -45,13 +46,19 @@ export class Store {
    * until it is through with what is below. Of this process only, and above the revision whenever nobody lags.
    */
   eventsHeldFrom = Infinity
+  /** Called once, at the moment when a read or a commit has found the store damaged: nothing is given of it from then on. */
+  onDamaged: (damage: StoreDamaged) => void = () => {}
+  #isDamaged = false
   readonly #heldRevisions = new Set<{ readonly revision: number }>()
 
-  /** Reads the last commit; throws `MalformedBytes` when it is not a store of this format. */
+  /** Reads the last commit; throws `MalformedBytes` when it is not a store of this format, and `StoreDamaged`. */
   constructor(backend: Backend) {
-    this.backend = backend
-    this.buffer = new WriteBuffer(backend)
-    this.#meta = { ...readMeta(backend) }
+    this.backend = new GuardedBackend(backend, (damage) => {
+      this.#isDamaged = true
+      this.onDamaged(damage)
+    })
+    this.buffer = new WriteBuffer(this.backend)
+    this.#meta = { ...readMeta(this.backend) }
     this.alarms = readAlarms(this.buffer)
     this.#committedIndex = this.#meta.appliedIndex
   }
@@ -155,16 +162,21 @@ export class Store {
     this.#committed = undefined
   }
 
-  /** Commits what is applied and closes the backend. */
+  /** Commits what is applied, unless the store is damaged, and closes the backend. */
   async close(): Promise<void> {
-    while (this.#isDirty || this.isCommitting) await this.commit()
-    await this.backend.close()
+    try {
+      while (!this.#isDamaged && (this.#isDirty || this.isCommitting)) await this.commit()
+    } catch (error) {
+      if (!this.#isDamaged) throw error
+    }
+    await this.discard()
   }
 
   /** Closes the backend of a store that another has replaced; of what is applied and not being written nothing is kept. */
   async discard(): Promise<void> {
     this.#isDirty = false
-    await this.#committed
+    // Whoever has begun a commit hears of its failure.
+    await this.#committed?.catch(() => undefined)
     await this.backend.close()
   }
 }

@@ -144,6 +144,7 @@ const PROBLEMS: Readonly<Record<NodeProblem, true>> = {
   'not-supported-for-learner': true,
   'request-too-large': true,
   stopped: true,
+  'store-damaged': true,
   'no-space': true,
   'unhealthy-cluster': true,
   'not-enough-started': true,

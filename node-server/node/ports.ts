@@ -25,6 +25,8 @@ export type NodeProblem =
   | 'not-supported-for-learner'
   | 'request-too-large'
   | 'stopped'
+  /** See `NodeStatus.damage`. */
+  | 'store-damaged'
   /** The store is larger than the quota allows. */
   | 'no-space'
   | 'unhealthy-cluster'
@@ -56,6 +58,8 @@ export interface NodeStatus {
   readonly isLearner: boolean
   /** The cluster has removed this member, or it ends: what it has is not the cluster's any more. */
   readonly isStopped: boolean
+  /** Where its store is damaged, for a person; it answers nothing from it until it has another one. */
+  readonly damage: string | undefined
 }
 
 export type MemberChange =

@@ -1,7 +1,7 @@
 /** Following a leader: take what it sends, answer after the disk did (Raft §5.3, §7). */
 import { unreachable } from '../../lib/assert.ts'
 import { LogIndex, type MemberId } from '../../lib/ids.ts'
-import { appendAfterMatch, commitTo, findConflict, hasConfigEntry, resetTo, termAt } from './log.ts'
+import { appendAfterMatch, commitTo, continueBehind, findConflict, hasConfigEntry, resetTo, termAt } from './log.ts'
 import type { Message } from './message.ts'
 import { send, type Raft } from './state.ts'
 
@@ -37,6 +37,7 @@ export function followLeader(raft: Raft, message: FromLeader): void {
 function answerHeartbeat(raft: Raft, { from: to, readBatch }: Extract<Message, { kind: 'heartbeat-request' }>): void {
   const { log, options, term, durableHardState } = raft
   const answer = { kind: 'heartbeat-response', from: options.id, to, term, readBatch } as const
+  if (needsSnapshot(raft)) acceptUpTo(raft, to, log.committed)
   if (hasConfigEntry(log, durableHardState.commit, log.committed)) raft.promises.push(answer)
   else send(raft, answer)
 }
@@ -53,7 +54,13 @@ function handleAppend(raft: Raft, message: Extract<Message, { kind: 'append-requ
 
 function acceptUpTo(raft: Raft, to: MemberId, index: LogIndex): void {
   const none = { hintIndex: LogIndex(0), hintTerm: raft.log.base.term }
-  send(raft, { kind: 'append-response', from: raft.options.id, to, term: raft.term, isRejected: false, index, ...none })
+  const answer = { isRejected: false, needsSnapshot: needsSnapshot(raft), index, ...none }
+  send(raft, { kind: 'append-response', from: raft.options.id, to, term: raft.term, ...answer })
+}
+
+/** Not once there is one, which is about to become the store. */
+function needsSnapshot({ isStoreLost, pendingSnapshot }: Raft): boolean {
+  return isStoreLost && pendingSnapshot === undefined
 }
 
 function reject(raft: Raft, message: Extract<Message, { kind: 'append-request' }>): void {
@@ -64,6 +71,7 @@ function reject(raft: Raft, message: Extract<Message, { kind: 'append-request' }
     to: message.from,
     term: raft.term,
     isRejected: true,
+    needsSnapshot: needsSnapshot(raft),
     index: message.prevIndex,
     hintIndex: hint.index,
     hintTerm: hint.term,
@@ -74,14 +82,20 @@ function reject(raft: Raft, message: Extract<Message, { kind: 'append-request' }
 function handleSnapshot(raft: Raft, message: Extract<Message, { kind: 'snapshot-request' }>): void {
   const { snapshot } = message
   const { log } = raft
-  if (snapshot.index <= log.committed) return acceptUpTo(raft, message.from, log.committed)
-  if (termAt(log, snapshot.index) === snapshot.term) {
-    commitTo(log, snapshot.index)
-    return acceptUpTo(raft, message.from, log.committed)
+  const isInLog = termAt(log, snapshot.index) === snapshot.term
+  if (needsSnapshot(raft) && snapshot.index >= log.applied) {
+    if (isInLog) continueBehind(log, snapshot.index)
+    else resetTo(log, snapshot.index, snapshot.term)
+  } else {
+    if (snapshot.index <= log.committed) return acceptUpTo(raft, message.from, log.committed)
+    if (isInLog) {
+      commitTo(log, snapshot.index)
+      return acceptUpTo(raft, message.from, log.committed)
+    }
+    resetTo(log, snapshot.index, snapshot.term)
   }
-  resetTo(log, snapshot.index, snapshot.term)
   raft.configuration = snapshot.configuration
   raft.configIndex = snapshot.configIndex
   raft.pendingSnapshot = snapshot
-  acceptUpTo(raft, message.from, snapshot.index)
+  acceptUpTo(raft, message.from, log.committed)
 }

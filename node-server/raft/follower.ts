@@ -10,7 +10,8 @@ import { isPromotable, leaderOf, send, type Follower, type Raft } from './state.
 
 export function tickFollower(raft: Raft): void {
   raft.electionElapsed += 1
-  if (raft.electionElapsed < raft.randomizedElectionTicks) return
+  // Who has lost its store leaves the others the time for two elections.
+  if (raft.electionElapsed < raft.randomizedElectionTicks * (raft.isStoreLost ? 3 : 1)) return
   if (isPromotable(raft)) campaign(raft, 'pre-vote')
   // Who may not stand for election still stops believing in a leader that nobody hears.
   else if (leaderOf(raft) !== NOBODY) becomeFollower(raft, raft.term, NOBODY)
@@ -28,7 +29,7 @@ export function stepFollower(raft: Raft, follower: Follower, message: Message): 
       if (follower.leader !== NOBODY) send(raft, { ...message, from: raft.options.id, to: follower.leader })
       return
     case 'timeout-now-request':
-      if (isPromotable(raft)) campaign(raft, 'transfer')
+      if (isPromotable(raft) && !raft.isStoreLost) campaign(raft, 'transfer')
       return
     case 'read-index-response':
       forwardedReadAnswered(raft, message.requestId, message.index)

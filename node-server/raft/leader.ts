@@ -11,7 +11,7 @@ import { becomeProbe, becomeReplicate, createProgress, heard, matched, rejected,
 import { isVoter, membersOf, quorumValue } from './quorum.ts'
 import { beginRound, hasQuorum, isActive } from './liveness.ts'
 import { addRead, releaseReads } from './read-index.ts'
-import { broadcastAppend, broadcastHeartbeat, sendAppends } from './replication.ts'
+import { askForSnapshot, broadcastAppend, broadcastHeartbeat, sendAppends } from './replication.ts'
 import { send, type Leader, type Raft } from './state.ts'
 
 export function tickLeader(raft: Raft, leader: Leader): void {
@@ -24,6 +24,7 @@ export function tickLeader(raft: Raft, leader: Leader): void {
   if (leader.transfer !== undefined && raft.tickCount - leader.transfer.startTick >= raft.options.electionTicks)
     leader.transfer = undefined
   if (isLeaving(raft, leader)) handOver(raft, leader)
+  else if (raft.isStoreLost && leader.transfer === undefined) handOverToAny(raft, leader)
   leader.heartbeatElapsed += 1
   if (leader.heartbeatElapsed >= raft.options.heartbeatTicks) {
     leader.heartbeatElapsed = 0
@@ -74,7 +75,8 @@ export function stepLeader(raft: Raft, leader: Leader, message: Message): void {
 /** Why this leader takes no proposals now. */
 export function proposalProblem(raft: Raft, leader: Leader): 'removed' | 'transferring' | 'overloaded' | undefined {
   if (!leader.progress.has(raft.options.id)) return 'removed'
-  if (leader.transfer !== undefined || !isVoter(raft.configuration, raft.options.id)) return 'transferring'
+  if (leader.transfer !== undefined || raft.isStoreLost || !isVoter(raft.configuration, raft.options.id))
+    return 'transferring'
   return leader.uncommittedSizeBytes > raft.options.maxUncommittedSizeBytes ? 'overloaded' : undefined
 }
 
@@ -97,6 +99,8 @@ function stepAnswer(
     urgeTarget(raft, leader, message.from, progress)
     return
   }
+  progress.wantsSnapshot = message.needsSnapshot
+  if (progress.wantsSnapshot && !progress.isSnapshotOut) askForSnapshot(raft, message.from, progress)
   if (message.isRejected) {
     // Skip the terms that the follower's hint rules out, on our side of the comparison too.
     const hint =
@@ -197,6 +201,19 @@ function handOver(raft: Raft, leader: Leader): void {
     .filter((id) => (leader.progress.get(id)?.readBatch ?? 0) >= round && isActive(raft, leader, id))
     .toSorted((a, b) => matchOf(b) - matchOf(a))
   const target = informed[leader.handOverAttempts % informed.length]
+  if (target === undefined) return
+  leader.handOverAttempts += 1
+  transferTo(raft, leader, target)
+}
+
+/** A leader whose store is lost can lead no further than its log: one after the other it asks those who are there. */
+function handOverToAny(raft: Raft, leader: Leader): void {
+  const matchOf = (id: MemberId): number => leader.progress.get(id)?.match ?? 0
+  const there = raft.configuration.voters
+    .filter((id) => id !== raft.options.id && isActive(raft, leader, id))
+    .filter((id) => leader.progress.get(id)?.wantsSnapshot === false)
+    .toSorted((a, b) => matchOf(b) - matchOf(a))
+  const target = there[leader.handOverAttempts % there.length]
   if (target === undefined) return
   leader.handOverAttempts += 1
   transferTo(raft, leader, target)

@@ -165,6 +165,16 @@ export function compact(log: Log, index: LogIndex): void {
   }
 }
 
+/** Goes on behind a snapshot of an entry that is here: what comes after it stays. It may be applied already. */
+export function continueBehind(log: Log, index: LogIndex): void {
+  assert(index >= log.applied, () => `a snapshot of ${index}, and ${log.applied} is applied`)
+  commitTo(log, index)
+  log.applied = index
+  compact(log, index)
+  log.durableTo = LogIndex(Math.max(log.durableTo, index))
+  log.unstableFrom = LogIndex(Math.max(log.unstableFrom, index + 1))
+}
+
 /** Starts anew behind a snapshot. */
 export function resetTo(log: Log, index: LogIndex, term: Term): void {
   log.base = { index, term }

@@ -95,6 +95,8 @@ export type Message =
   | (Envelope & {
       readonly kind: 'append-response'
       readonly isRejected: boolean
+      /** The follower's store is damaged: it goes on only from a snapshot, whatever its log has. */
+      readonly needsSnapshot: boolean
       /** Accepted: last index now matching. Rejected: the prevIndex that did not match. */
       readonly index: LogIndex
       /** Rejected only: where the leader should probe next (Raft §5.3, last paragraph). */

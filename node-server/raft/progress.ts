@@ -16,6 +16,10 @@ export interface Progress {
   next: LogIndex
   /** Probe only: a message is out, and nothing more is sent until an answer or a heartbeat's answer. */
   isProbeSent: boolean
+  /** It has asked for a snapshot although the log reaches it: it gets both. */
+  wantsSnapshot: boolean
+  /** One was asked for, and {@link wantsSnapshot} needs no other until it has ended. */
+  isSnapshotOut: boolean
   /** Replicate only: the last index and size of each message in flight, oldest first. */
   inflight: { readonly lastIndex: LogIndex; readonly sizeBytes: number }[]
   inflightSizeBytes: number
@@ -33,6 +37,8 @@ export function createProgress(next: LogIndex, nowTick: number): Progress {
     match: LogIndex(0),
     next,
     isProbeSent: false,
+    wantsSnapshot: false,
+    isSnapshotOut: false,
     inflight: [],
     inflightSizeBytes: 0,
     awaitedSinceTick: nowTick,

@@ -64,6 +64,7 @@ export function createRaft(options: RaftOptions, start: RaftStart): Raft {
     readStates: [],
     readsDropped: [],
     pendingSnapshot: undefined,
+    isStoreLost: false,
     toldHardState: hardState,
     toldSoftState: { role: 'follower', leader: NOBODY, term: hardState.term },
     durableHardState: hardState,
@@ -128,7 +129,7 @@ function stepLowerTerm(raft: Raft, message: Message): void {
   const isFromOldLeader =
     message.kind === 'append-request' || message.kind === 'heartbeat-request' || message.kind === 'snapshot-request'
   if (!isFromOldLeader) return
-  const at = { isRejected: false, index: LogIndex(0), hintIndex: LogIndex(0), hintTerm: Term(0) }
+  const at = { isRejected: false, needsSnapshot: false, index: LogIndex(0), hintIndex: LogIndex(0), hintTerm: Term(0) }
   send(raft, { kind: 'append-response', from: raft.options.id, to: message.from, term: raft.term, ...at })
 }
 
@@ -208,6 +209,15 @@ export function applyConfigChange(raft: Raft, index: LogIndex, change: ConfigCha
   return changed
 }
 
+/**
+ * The store is damaged. What was given to it counts as not applied: {@link applied} is called without it. This member goes
+ * on voting and acknowledging, which is about the log alone, and asks for a snapshot with its answers; if it leads, it hands
+ * over.
+ */
+export function storeLost(raft: Raft): void {
+  raft.isStoreLost = true
+}
+
 /** Forgets log entries up to `index`, which must be applied, and durable in the store. */
 export function compact(raft: Raft, index: LogIndex): void {
   compactLog(raft.log, index)
@@ -224,7 +234,9 @@ export function reportUnreachable(raft: Raft, id: MemberId): void {
 export function reportSnapshot(raft: Raft, id: MemberId, isDelivered: boolean): void {
   if (raft.role.kind !== 'leader') return
   const progress = raft.role.progress.get(id)
-  if (progress?.state !== 'snapshot') return
+  if (progress === undefined) return
+  progress.isSnapshotOut = false
+  if (progress.state !== 'snapshot') return
   if (isDelivered) snapshotDelivered(progress, raft.log.base.index)
   else becomeProbe(progress)
   // Whatever the outcome, give the peer a heartbeat's time before the next try.

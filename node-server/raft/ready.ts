@@ -107,7 +107,8 @@ function takeCommitted(raft: Raft): readonly Entry[] {
 }
 
 function mayApply(raft: Raft): boolean {
-  return !raft.isApplyOut && raft.pendingSnapshot === undefined && appliableTo(raft) > raft.log.applied
+  const isFree = !raft.isApplyOut && raft.pendingSnapshot === undefined && !raft.isStoreLost
+  return isFree && appliableTo(raft) > raft.log.applied
 }
 
 /** Committed and durable here; a membership change only once it is durable that it is committed, see `mustSync`. */
@@ -131,13 +132,15 @@ export function appended(raft: Raft, append: Append): void {
   const { log, role } = raft
   log.durableTo = LogIndex(log.unstableFrom - 1)
   if (append.mustSync || append.snapshot !== undefined) raft.durableHardState = out.hardState
-  if (append.snapshot !== undefined && raft.pendingSnapshot?.index === append.snapshot.index)
+  if (append.snapshot !== undefined && raft.pendingSnapshot?.index === append.snapshot.index) {
     raft.pendingSnapshot = undefined
+    raft.isStoreLost = false
+  }
   if (role.kind === 'leader') ownEntriesDurable(raft, role, log.durableTo)
   ownVoteDurable(raft)
 }
 
-/** All of it is in the store. */
+/** All of it is in the store; nothing, when the store was lost meanwhile. */
 export function applied(raft: Raft, committed: readonly Entry[]): void {
   assert(raft.isApplyOut, 'nothing was given to the store')
   raft.isApplyOut = false

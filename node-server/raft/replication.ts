@@ -67,9 +67,15 @@ export function sendAppends(raft: Raft, to: MemberId, progress: Progress, evenEm
  * least that the snapshot must hold; who carries it puts in what the snapshot really holds.
  */
 function sendSnapshot(raft: Raft, to: MemberId, progress: Progress): void {
-  const { log, tickCount, options } = raft
+  const { tickCount, options } = raft
   if (!isAnswering(progress, tickCount, options.electionTicks)) return
   becomeSnapshot(progress)
-  const snapshot = { ...log.base, configuration: raft.configuration, configIndex: raft.configIndex }
+  askForSnapshot(raft, to, progress)
+}
+
+/** To a peer whose store is lost it goes beside the log, which it goes on acknowledging. */
+export function askForSnapshot(raft: Raft, to: MemberId, progress: Progress): void {
+  progress.isSnapshotOut = true
+  const snapshot = { ...raft.log.base, configuration: raft.configuration, configIndex: raft.configIndex }
   send(raft, { kind: 'snapshot-request', from: raft.options.id, to, term: raft.term, snapshot })
 }

@@ -17,6 +17,7 @@ const CALM: Faults = {
   change: 0,
   transfer: 0.02,
   compact: 0.05,
+  lose: 0,
   stall: 0.02,
   radicalChanges: false,
 }
@@ -50,9 +51,12 @@ const STORMS: Faults = {
   compact: 0.02,
 }
 
-const totals = { commits: 0, elections: 0, reads: 0, snapshots: 0, changes: 0, transfers: 0 }
+/** Stores are found damaged, and members go on from their logs and from snapshots. */
+const DAMAGE: Faults = { ...EVERYTHING, change: 0, lose: 0.05, compact: 0.2 }
 
-for (const [name, faults] of Object.entries({ CALM, CRASHES, PARTITIONS, CHANGES, STORMS, EVERYTHING })) {
+const totals = { commits: 0, elections: 0, reads: 0, snapshots: 0, changes: 0, transfers: 0, lostStores: 0 }
+
+for (const [name, faults] of Object.entries({ CALM, CRASHES, PARTITIONS, CHANGES, STORMS, EVERYTHING, DAMAGE })) {
   test(`Raft figure 3 holds, and progress returns: ${name.toLowerCase()}, ${SEEDS} seeds`, () => {
     for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
       const cluster = new SimulatedCluster(seed, 1 + (seed % 5))
@@ -69,6 +73,7 @@ for (const [name, faults] of Object.entries({ CALM, CRASHES, PARTITIONS, CHANGES
       totals.snapshots += checker.snapshots
       totals.changes += checker.changes
       totals.transfers += checker.transfers
+      totals.lostStores += checker.lostStores
     }
   })
 }

@@ -121,6 +121,11 @@ export interface Raft {
   readStates: ReadState[]
   readsDropped: number[]
   pendingSnapshot: SnapshotMeta | undefined
+  /**
+   * The store can be used no more, while the log holds what it promised. Nothing is applied until a snapshot has become the
+   * store. Others are to lead: this member stands for election only when nobody else has, since others may need its log.
+   */
+  isStoreLost: boolean
   /** What was handed out last, to hand out only changes. */
   toldHardState: HardState
   toldSoftState: SoftState

@@ -10,6 +10,8 @@ export interface PeerStatus {
   readonly id: MemberId
   readonly match: LogIndex
   readonly state: PeerState
+  /** Also while it is in another state: its store is lost. */
+  readonly wantsSnapshot: boolean
   /** It has answered this leader, in this term, within the last election timeout. */
   readonly isActive: boolean
 }
@@ -34,8 +36,9 @@ export function status(raft: Raft): RaftStatus {
   const { role, log } = raft
   const peers: PeerStatus[] = []
   if (role.kind === 'leader') {
-    for (const [id, { match, state }] of role.progress) {
-      if (id !== raft.options.id) peers.push({ id, match, state, isActive: isActive(raft, role, id) })
+    for (const [id, { match, state, wantsSnapshot }] of role.progress) {
+      if (id === raft.options.id) continue
+      peers.push({ id, match, state, wantsSnapshot, isActive: isActive(raft, role, id) })
     }
   }
   return {

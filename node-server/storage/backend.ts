@@ -26,6 +26,7 @@ import { readMeta, type Meta } from '../mvcc/meta.ts'
 import { checkHeader, NotAStore } from './backend-header.ts'
 import {
   countedName,
+  formerFiles,
   newestFile,
   prepareDirectory,
   RECEIVED,
@@ -243,6 +244,8 @@ export const lmdbEngine: StoreEngine = {
       throw error
     }
   },
+
+  former: async (directory) => formerFiles(directory),
 
   takeOver: async (directory) => takeOverFiles(directory),
 }

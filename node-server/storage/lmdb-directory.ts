@@ -47,12 +47,14 @@ export function removeFile(path: string): void {
   for (const suffix of ['', '-lock']) rmSync(`${path}${suffix}`, { force: true })
 }
 
+export function formerFiles(directory: string): readonly string[] {
+  return existsSync(directory) ? readdirSync(directory).filter((name) => FORMER.test(name)) : []
+}
+
 /** Makes the files of the version before the stores that they are, in directories of their own. */
 export function takeOverFiles(directory: string): void {
-  if (!existsSync(directory)) return
-  for (const name of readdirSync(directory)) {
-    const [, store, kind] = FORMER.exec(name) ?? []
-    if (store === undefined) continue
+  for (const name of formerFiles(directory)) {
+    const [, store = '', kind] = FORMER.exec(name) ?? []
     const into = join(directory, store)
     mkdirSync(into, { recursive: true })
     syncDirectory(directory)

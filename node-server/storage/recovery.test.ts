@@ -7,6 +7,7 @@ const POINTS = [0, 1, 5, 9].map(LogIndex)
 const STORES: readonly FoundStore[] = [
   { kind: 'missing' },
   { kind: 'unreadable', problem: 'not an LMDB file' },
+  { kind: 'damaged', problem: 'file 3, block 7' },
   ...POINTS.flatMap((appliedIndex) =>
     [true, false].map((isOfLog): FoundStore => ({ kind: 'there', appliedIndex, isOfLog })),
   ),
@@ -49,6 +50,7 @@ const ORACLE: readonly Row[] = [
     when: (found) => !covers(found) && found.snapshots.some((at) => at === found.log.baseIndex),
     decision: 'install-snapshot',
   },
+  { when: ({ store }) => store.kind === 'damaged', decision: 'run-without-store' },
   {
     when: ({ store }) => store.kind === 'missing',
     decision: 'refuse',
@@ -96,6 +98,9 @@ test('every combination of what may be on the disk has its decision, and its wor
       }
       case 'install-snapshot':
         assert.equal(decision.index, found.log.baseIndex)
+        break
+      case 'run-without-store':
+        assert.ok(decision.commitIndex <= found.log.lastIndex && decision.damage.length > 0)
         break
       case 'refuse':
         assert.match(decision.reason, row?.words ?? /never/)

@@ -30,6 +30,8 @@ export interface FoundLog {
 export type FoundStore =
   | { readonly kind: 'missing' }
   | { readonly kind: 'unreadable'; readonly problem: string }
+  /** It is known to be damaged, while the log is whole: what the member has promised is there. */
+  | { readonly kind: 'damaged'; readonly problem: string }
   | {
       readonly kind: 'there'
       readonly appliedIndex: LogIndex
@@ -41,6 +43,8 @@ export type Recovery =
   | { readonly kind: 'run'; readonly commitIndex: LogIndex }
   /** A snapshot was accepted, and the crash came before the store was replaced by it. */
   | { readonly kind: 'install-snapshot'; readonly index: LogIndex }
+  /** It votes and acknowledges, and serves nobody until the leader has sent it another store. */
+  | { readonly kind: 'run-without-store'; readonly commitIndex: LogIndex; readonly damage: string }
   | { readonly kind: 'refuse'; readonly reason: string }
 
 /** For whoever reads a refusal: nothing on this disk can be trusted any more, the cluster has it all. */
@@ -59,6 +63,7 @@ export function recover({ log, store, snapshots }: Found): Recovery {
     )
   if (store.kind !== 'there' || store.appliedIndex < baseIndex) {
     if (snapshots.includes(baseIndex)) return { kind: 'install-snapshot', index: baseIndex }
+    if (store.kind === 'damaged') return { kind: 'run-without-store', commitIndex, damage: store.problem }
     return refuse(
       `${stateOf(store)}, and the log begins only behind entry ${baseIndex}: what is before it is not on this disk`,
     )
@@ -79,6 +84,7 @@ function stateOf(store: FoundStore): string {
     case 'missing':
       return 'the store is missing'
     case 'unreadable':
+    case 'damaged':
       return `the store cannot be read (${store.problem})`
     case 'there':
       return `the store ends at entry ${store.appliedIndex}`

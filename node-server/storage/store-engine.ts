@@ -15,6 +15,8 @@ export interface StoreEngine {
    * resolves, with which state it holds. When it rejects, or `pieces` does, there is nothing.
    */
   receive(path: string, pieces: AsyncIterable<Uint8Array>): Promise<Meta>
+  /** The names in that directory of stores of the version before. */
+  former(directory: string): Promise<readonly string[]>
   /** Makes stores of the version before, in that directory, stores of this one; a crash leaves each as the one or the other. */
   takeOver(directory: string): Promise<void>
 }

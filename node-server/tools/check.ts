@@ -4,11 +4,19 @@
  */
 import { unreachable } from '../../lib/assert.ts'
 import { LogIndex, Term, formatId } from '../../lib/ids.ts'
-import { nameOf, newestStore, receivedPath, receivedSnapshots, storePath } from '../node/maintenance/store-name.ts'
+import {
+  damagedStores,
+  nameOf,
+  newestStore,
+  receivedPath,
+  receivedSnapshots,
+  storePath,
+} from '../node/maintenance/store-name.ts'
 import { memberPaths, readIdentity, type MemberPaths, type StoredIdentity } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
 import { lockDirectory } from '../storage/lock.ts'
 import { foundLog, foundStore, recover, termInLog, type FoundStore } from '../storage/recovery.ts'
+import { realVolume } from '../storage/volume.ts'
 import type { WalContents } from '../storage/wal-replay.ts'
 import { checkWal } from './check-wal.ts'
 import { damage, note, type Finding } from './finding.ts'
@@ -48,7 +56,8 @@ async function inspectDirectory(io: ToolIo, disk: Disk, directory: string): Prom
   const wal = await checkWal(disk, paths.wal, identity)
   report.facts.push(...wal.facts)
   report.findings.push(...wal.findings)
-  const opened = await checkStoreFile(io, disk, paths, report)
+  const opened = await checkStore(io, disk, paths, report)
+  if (opened === 'former') return report
   const store = 'kind' in opened ? undefined : opened
   const snapshots = await checkSnapshots(io, disk, paths, report)
   if (identity !== undefined && store !== undefined) checkMembership(identity, store, report)
@@ -91,13 +100,26 @@ async function checkIdentity(
 /** Why there is no store to look at. */
 type NoStore = Exclude<FoundStore, { kind: 'there' }>
 
-async function checkStoreFile(
+async function checkStore(
   io: ToolIo,
   disk: Disk,
   paths: MemberPaths,
   report: Report,
-): Promise<StoreInspection | NoStore> {
+): Promise<StoreInspection | NoStore | 'former'> {
+  const former = await realVolume.stores.former(paths.db)
+  if (former.length > 0) {
+    const advice = 'start the member, which takes it over, and check again when it has stopped'
+    report.findings.push(note(`the store is one of the version before (${former.join(', ')})`, advice))
+    return 'former'
+  }
   const newest = await newestStore(disk, paths)
+  const [damaged] = await damagedStores(disk, paths)
+  if (newest === undefined && damaged !== undefined) {
+    report.findings.push(
+      note(`the store was found damaged before (${damaged})`, 'start the member while a leader is there'),
+    )
+    return { kind: 'damaged', problem: damaged }
+  }
   if (newest === undefined) {
     report.findings.push(damage(`there is no store in ${paths.db}`))
     return { kind: 'missing' }
@@ -187,6 +209,9 @@ function decideStart(
     }
     case 'install-snapshot':
       report.facts.push(`a start would install the snapshot of entry ${recovery.index} as the store`)
+      return
+    case 'run-without-store':
+      report.facts.push('a start would run without the store, and ask the leader for another one')
       return
     case 'refuse':
       report.facts.push('a start would refuse this directory')

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { memberPaths, readIdentity } from '../storage/data-directory.ts'
 import { realDisk } from '../storage/disk.ts'
+import { unpackFixture } from '../storage/lmdb-import/testing/fixture.ts'
 import { realVolume } from '../storage/volume.ts'
 import { lockDirectory } from '../storage/lock.ts'
 import { openStore } from '../node/maintenance/snapshots.ts'
@@ -117,6 +118,15 @@ test('check: damaged pages, a store that is missing, and a log of another direct
   const mixed = await tool('check', directory)
   assert.equal(mixed.code, 1)
   assert.match(mixed.out, /identity\.json names another: files of two directories are mixed/)
+})
+
+test('check: a store of the version before is no damage, and not read: a start takes it over', async (t) => {
+  const directory = join(await temporary(t), 'former')
+  unpackFixture(directory)
+  const { code, out } = await tool('check', directory)
+  assert.equal(code, 0, out)
+  assert.match(out, /note: the store is one of the version before \(store-0\.mdb\)\n {2}what to do: start the member/)
+  assert.doesNotMatch(out, /a start would/)
 })
 
 test('dump: a line for each record, and only the entries that are asked for', async (t) => {

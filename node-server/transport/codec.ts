@@ -62,6 +62,8 @@ function batchSizeBytes(messages: readonly Message[]): number {
 }
 
 const COUNT_SIZE_BYTES = 4
+/** Beside the flag that an append was rejected. */
+const NEEDS_SNAPSHOT = 2
 /** Of a message without its lists. */
 const MAX_HEAD_SIZE_BYTES = 80
 
@@ -105,7 +107,11 @@ function writeMessage(writer: ByteWriter, message: Message): void {
       for (const entry of message.entries) writeEntry(writer, entry)
       return
     case 'append-response':
-      writer.u8(Number(message.isRejected)).u53(message.index).u53(message.hintIndex).u53(message.hintTerm)
+      writer
+        .u8(Number(message.isRejected) | (message.needsSnapshot ? NEEDS_SNAPSHOT : 0))
+        .u53(message.index)
+        .u53(message.hintIndex)
+        .u53(message.hintTerm)
       return
     case 'heartbeat-request':
       writer.u53(message.commit).u53(message.readBatch)
@@ -168,8 +174,12 @@ function readMessage(reader: ByteReader): Message {
       })
       return { kind, ...envelope, ...head, entries }
     }
-    case 'append-response':
-      return { kind, ...envelope, isRejected: readFlag(reader), index: index(), hintIndex: index(), hintTerm: term() }
+    case 'append-response': {
+      const flags = reader.u8()
+      if (flags > (1 | NEEDS_SNAPSHOT)) throw new MalformedBytes(`an answer with the flags ${flags}`)
+      const said = { isRejected: (flags & 1) !== 0, needsSnapshot: (flags & NEEDS_SNAPSHOT) !== 0 }
+      return { kind, ...envelope, ...said, index: index(), hintIndex: index(), hintTerm: term() }
+    }
     case 'heartbeat-request':
       return { kind, ...envelope, commit: index(), readBatch: reader.u53() }
     case 'heartbeat-response':

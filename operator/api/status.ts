@@ -54,6 +54,8 @@ const Operation = z.object({
   request: z.string().default(''),
   startedAt: z.string(),
   deadline: z.string().optional(),
+  /** How far a learner had come when the deadline was last set. */
+  progress: z.object({ what: z.enum(['entries', 'snapshot']), reached: z.number().int() }).optional(),
   /** Refused or unanswered calls so far. */
   attempts: z.number().int().default(0),
   message: z.string().default(''),
@@ -123,14 +125,18 @@ export type Operation = z.output<typeof Operation>
 export type Refusal = z.output<typeof Refusal>
 export type OperationStep = Operation['step']
 
-const EMPTY: RaftClusterStatus = Status.parse({})
-const ClusterId = z.object({ clusterID: z.string() })
+const Given = z.record(z.string(), z.unknown())
 
-/** A status that cannot be read counts as empty, but for the cluster ID: forgetting it would form a second cluster. */
+/**
+ * What cannot be read, as another version of the operator may have written it, counts as empty, field by field: to forget the
+ * cluster ID would form a second cluster, to forget which requests were handled would carry them out again.
+ */
 export function parseStatus(input: unknown): RaftClusterStatus {
   const parsed = Status.safeParse(input ?? {})
   if (parsed.success) return parsed.data
-  const identity = ClusterId.safeParse(input)
+  const given: Readonly<Record<string, unknown>> = Given.safeParse(input).data ?? {}
+  const readable = Object.entries(Status.shape).filter(([name, field]) => field.safeParse(given[name]).success)
+  const status = Status.parse(Object.fromEntries(readable.map(([name]) => [name, given[name]])))
   // An unreadable status may hide that the cluster was formed: an index above 0 keeps it from being formed again.
-  return { ...EMPTY, clusterID: identity.success ? identity.data.clusterID : '', configIndex: 1 }
+  return { ...status, configIndex: Math.max(1, status.configIndex) }
 }

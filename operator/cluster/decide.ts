@@ -1,7 +1,8 @@
 /**
  * What to do next: the first rule with work wins, and only its membership change is in the plan. Objects edited by hand
  * are put back beside it, so that a long wait for a learner does not hold that up. A rule whose work the API server
- * refuses is passed over until that is tried again: it would win for ever.
+ * refuses is passed over until that is tried again: it would win for ever. So is one that only waits for Kubernetes longer than
+ * that should take.
  *
  * Invariants (safety.ts asserts them): at most one membership change a plan, decided on the configuration in force and
  * recorded in status first; no removal that costs the quorum; no volume deleted whose ordinal is a member.
@@ -84,7 +85,8 @@ function firstOf(rules: readonly Rule[], observed: Observed): Choice | undefined
     const actions = free.flat()
     const wanted = [...(held?.wanted ?? []), ...plan.actions]
     const isHeld = actions.length < plan.actions.length || isRefused(observed, plan.waitsFor ?? '')
-    if (hasWork(actions) || !isHeld) return { plan: after(held?.plan, { ...plan, actions }), wanted }
+    const isWaiting = plan.yields === true && !hasWork(actions)
+    if (!isWaiting && (hasWork(actions) || !isHeld)) return { plan: after(held?.plan, { ...plan, actions }), wanted }
     held ??= { plan: { ...plan, actions: [], requeueAfterMs: BLOCKED_MS }, wanted }
   }
   return held

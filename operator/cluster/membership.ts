@@ -41,7 +41,7 @@ export function membershipOf(cluster: RaftCluster, pods: Iterable<ObservedPod>):
     isChangePending: status.isChangePending || status.votersOutgoing.length > 0,
     alarms: status.alarms ?? [],
     activeIds: activeIds(leader, answers),
-    peers: new Map(status.peers.map(({ id, matchIndex, lag }) => [id, { matchIndex, lag }])),
+    peers: new Map(status.peers.map((peer) => [peer.id, peer])),
   }
 }
 

@@ -7,7 +7,15 @@ import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
 import { contradictionIn } from './contradiction.ts'
 import { membershipOf } from './membership.ts'
 import { podTrouble, PodStatus } from './pod-trouble.ts'
-import type { Observed, ObservedObjects, ObservedPod, ObservedStatefulSet, ObservedVolume, Unread } from './observed.ts'
+import type {
+  Observed,
+  ObservedObjects,
+  ObservedPod,
+  ObservedStatefulSet,
+  ObservedVolume,
+  Stuck,
+  Unread,
+} from './observed.ts'
 import { KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import {
   CLUSTER_UID_LABEL,
@@ -30,6 +38,9 @@ export type Observation =
 /** A volume may take this long to be attached before it is asked why. */
 const ATTACH_MS = 10_000
 
+/** Time that whatever is being deleted has beside its own, before it counts as stuck. */
+const STUCK_MS = 30_000
+
 /** A member that does not answer in this time counts as not answering. */
 const MEMBER_TIMEOUT_MS = 1_500
 
@@ -44,14 +55,17 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
   const [{ token, ...objects }, podObjects, volumes] = await Promise.all([
     readObjects(reading, cluster),
     reading.list('Pod', podOf),
-    readVolumes(reading, cluster),
+    readVolumes(reading, cluster, deps.nowMs()),
   ])
   const owner = objects.statefulSet?.uid
-  const ownPods = podObjects.filter(({ controller }) => controller === owner && owner !== undefined)
+  const ownPods = podObjects.filter(({ metadata, controller }) => isOwnPod(cluster, owner, metadata, controller))
   const pods = byOrdinal(await Promise.all(ownPods.map((pod) => readPod(deps, cluster, pod))))
   const words = await readWords(deps, objects.statefulSet, [...pods.values()], volumes, cluster)
-  const foreignPods =
-    owner === undefined ? [] : podObjects.filter(({ controller }) => ![undefined, owner].includes(controller))
+  // Those of a StatefulSet that was deleted go by themselves.
+  const foreignPods = podObjects.filter(
+    ({ metadata, controller }) =>
+      owner !== undefined && ![undefined, owner].includes(controller) && metadata.deletionTimestamp === undefined,
+  )
   const observed: Observed = {
     nowMs: deps.nowMs(),
     cluster,
@@ -66,6 +80,18 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     unread: reading.unread,
   }
   return { kind: 'observed', object, observed, token }
+}
+
+/** Pods outlive their StatefulSet by the time that they take to stop: until then their members run, and hold their volumes. */
+function isOwnPod(
+  cluster: RaftCluster,
+  statefulSetUid: string | undefined,
+  metadata: KubeObject['metadata'],
+  controllerUid: string | undefined,
+): boolean {
+  if (statefulSetUid !== undefined) return controllerUid === statefulSetUid
+  const controller = metadata.ownerReferences?.find(({ uid }) => uid === controllerUid)
+  return controller?.kind === 'StatefulSet' && controller.name === names.statefulSet(cluster)
 }
 
 /** Reads of one look. What fails, or is not what it should be, stands empty and is remembered with its error. */
@@ -136,8 +162,8 @@ interface FoundVolume {
 }
 
 /** Ours by label, and whatever else has a name that the StatefulSet is about to use: it would take that over. */
-async function readVolumes(reading: Reading, cluster: RaftCluster): Promise<readonly FoundVolume[]> {
-  const decode = (object: KubeObject): FoundVolume => foundVolume(cluster, object)
+async function readVolumes(reading: Reading, cluster: RaftCluster, nowMs: number): Promise<readonly FoundVolume[]> {
+  const decode = (object: KubeObject): FoundVolume => foundVolume(cluster, object, nowMs)
   const labelled = await reading.list('PersistentVolumeClaim', decode)
   const found = new Set(labelled.map(({ name }) => name))
   const wanted = Array.from({ length: cluster.spec.replicas }, (_, ordinal) => names.volume(cluster, ordinal))
@@ -210,6 +236,7 @@ async function readPod(
     name: metadata.name,
     uid: metadata.uid ?? '',
     isTerminating: metadata.deletionTimestamp !== undefined,
+    stuck: stuckOf(metadata, deps.nowMs()),
     isReady: ready !== undefined,
     readySinceMs: ready && Date.parse(ready.lastTransitionTime ?? '1970-01-01T00:00:00Z'),
     isRunning: isRunning(status),
@@ -233,21 +260,28 @@ const Volume = z.object({
     .prefault({}),
 })
 
-function foundVolume(cluster: RaftCluster, object: KubeObject): FoundVolume {
+function foundVolume(cluster: RaftCluster, object: KubeObject, nowMs: number): FoundVolume {
   const { name } = object.metadata
   const ordinal = ordinalOf(`${VOLUME}-${cluster.name}`, name)
   if (ordinal === undefined) return { name, ours: undefined, foreign: undefined }
   if (ownedBy(object) !== cluster.uid) return { name, ours: undefined, foreign: [ordinal, name] }
-  return { name, ours: volumeOf(ordinal, object), foreign: undefined }
+  return { name, ours: volumeOf(ordinal, object, nowMs), foreign: undefined }
 }
 
-function volumeOf(ordinal: number, object: KubeObject): ObservedVolume {
+/** A pod's time of deletion is when its time to stop is over. */
+function stuckOf({ deletionTimestamp, finalizers = [] }: KubeObject['metadata'], nowMs: number): Stuck | undefined {
+  const sinceMs = Date.parse(deletionTimestamp ?? '')
+  return nowMs - sinceMs >= STUCK_MS ? { sinceMs, finalizers } : undefined
+}
+
+function volumeOf(ordinal: number, object: KubeObject, nowMs: number): ObservedVolume {
   const { spec, status } = Volume.parse(object)
   return {
     ordinal,
     name: object.metadata.name,
     uid: object.metadata.uid ?? '',
     isTerminating: object.metadata.deletionTimestamp !== undefined,
+    stuck: stuckOf(object.metadata, nowMs),
     requestedSize: spec.resources.requests['storage'],
     capacity: status.capacity['storage'],
     phase: status.phase,

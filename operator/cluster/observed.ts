@@ -1,5 +1,5 @@
 /** Everything a decision looks at, as it was read at one moment. Pure types, and what follows from them alone. */
-import type { AdminAlarm, AdminMember, AdminStatus } from '../../lib/admin-api.ts'
+import type { AdminAlarm, AdminMember, AdminPeer, AdminStatus } from '../../lib/admin-api.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
 import type { KubeError, KubeObject } from './ports.ts'
 
@@ -58,11 +58,19 @@ export interface ObservedStatefulSet {
   readonly isObserved: boolean
 }
 
+/** Asked to go, and still there long after it had the time to. */
+export interface Stuck {
+  readonly sinceMs: number
+  /** Who keeps it; empty where only its machine, or its controller, can. */
+  readonly finalizers: readonly string[]
+}
+
 export interface ObservedPod {
   readonly ordinal: number
   readonly name: string
   readonly uid: string
   readonly isTerminating: boolean
+  readonly stuck: Stuck | undefined
   readonly isReady: boolean
   /** Undefined while it is not ready. */
   readonly readySinceMs: number | undefined
@@ -92,6 +100,7 @@ export interface ObservedVolume {
   readonly name: string
   readonly uid: string
   readonly isTerminating: boolean
+  readonly stuck: Stuck | undefined
   readonly requestedSize: string | undefined
   readonly capacity: string | undefined
   /** Kubernetes' phase: Pending, Bound or Lost; empty when it says none. */
@@ -119,7 +128,7 @@ export interface Membership {
   readonly alarms: readonly AdminAlarm[]
   /** Members that the leader hears from, itself among them. */
   readonly activeIds: ReadonlySet<string>
-  readonly peers: ReadonlyMap<string, { readonly matchIndex: number; readonly lag: number }>
+  readonly peers: ReadonlyMap<string, Pick<AdminPeer, 'matchIndex' | 'lag' | 'state' | 'snapshot'>>
 }
 
 /** Pods were read, and whose they are: without that, nothing is known about members. */

@@ -43,6 +43,8 @@ export function newOperation(observed: Observed, intent: Intent): Operation {
     request: intent.request ?? previous?.request ?? '',
     startedAt: previous?.startedAt ?? timestamp(nowMs),
     ...(deadline !== undefined && { deadline }),
+    ...(previous?.progress !== undefined &&
+      previous.memberID === (intent.memberID ?? previous.memberID) && { progress: previous.progress }),
     attempts: isRepeat ? previous.attempts : 0,
     message: isRepeat ? previous.message : '',
   }

@@ -44,6 +44,11 @@ export interface Plan {
   readonly isSettled: boolean
   /** It goes on only when somebody does something. */
   readonly isBlocked: boolean
+  /**
+   * It waits for Kubernetes alone, which may take for ever, or for what somebody asked for and cannot be done now: whatever
+   * else there is to do goes first.
+   */
+  readonly yields?: boolean
   /** Subject of the call that it waits for; while that is refused, other rules go first. */
   readonly waitsFor?: string
 }

@@ -15,6 +15,7 @@ import { type Observation, observe } from './observe.ts'
 import { BLOCKED_MS, type Decision, IN_FLIGHT_MS, type Plan } from './plan.ts'
 import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey, type ReconcileResult } from './ports.ts'
 import { nextTryMs, subjectOf } from './refusals.ts'
+import { replacementRefusal } from './rules/replace.ts'
 import { isWorthWriting, statusOf } from './status.ts'
 import { reportStatus } from './write-status.ts'
 
@@ -80,6 +81,8 @@ async function report(
     freeing !== undefined && !refusals.some(({ subject }) => subject === subjectOf(observed.cluster, freeing))
   if (observed.cluster.isBeingDeleted && isFreed) return
   const status = statusOf({ observed, plan, recorded, operation, failure, refusals })
+  const refusal = replacementRefusal(observed)
+  if (refusal !== undefined) deps.events.emit(object, 'Warning', 'RequestRefused', 'ReplaceMember', refusal)
   emitTransitions(deps, object, recorded, status)
   if (isWorthWriting(recorded, status, observed.nowMs)) await reportStatus(deps, object, status)
 }

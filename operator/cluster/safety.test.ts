@@ -84,7 +84,8 @@ test('a member that is behind does not make those forgotten whom the leader has 
 })
 
 test('two voters have what a recovery went on with: heard, and behind the configuration that made them so', () => {
-  const peers = (matchIndex: number): Membership['peers'] => new Map([['2', { matchIndex, lag: 0 }]])
+  const peers = (matchIndex: number): Membership['peers'] =>
+    new Map([['2', { matchIndex, lag: 0, state: 'replicate' as const }]])
   const isSafe = (voters: number, healthy: number, matchIndex: number, replicas = 5): boolean =>
     isOnTwoVoters(
       observedWith(
@@ -140,5 +141,5 @@ test('a plan that breaks a rule of safety stops the process, whichever rule made
 
 function volumeOf(ordinal: number): ObservedVolume {
   const size = { requestedSize: '1Gi', capacity: '1Gi', phase: 'Bound', refusal: undefined }
-  return { ordinal, name: `data-kv-${ordinal}`, uid: 'x', isTerminating: false, ...size }
+  return { ordinal, name: `data-kv-${ordinal}`, uid: 'x', isTerminating: false, stuck: undefined, ...size }
 }

@@ -8,7 +8,7 @@ import type { Plan } from './plan.ts'
 import { selectorText } from './resources/names.ts'
 import { templateHash } from './resources/template-hash.ts'
 import { memberImage } from './rules/objects.ts'
-import { memberNamed } from './rules/replace.ts'
+import { memberNamed, replacementRefusal } from './rules/replace.ts'
 import { isOutdated } from './rules/rollout.ts'
 import { healthyVoters, quorumOf } from './safety.ts'
 
@@ -90,9 +90,10 @@ function templateOf(
  * finds the quorum there is refused.
  */
 function handledRequests(
-  { cluster, membership }: Observed,
+  observed: Observed,
   { handledRequests: before }: RaftClusterStatus,
 ): RaftClusterStatus['handledRequests'] {
+  const { cluster, membership } = observed
   const { requests, spec } = cluster
   const leaderId = membership?.leader?.memberId
   const isLeading =
@@ -104,7 +105,12 @@ function handledRequests(
     leaderId !== undefined &&
     healthyVoters(membership).length >= quorumOf(membership.voters.length)
   return {
-    replaceMember: requests.replaceMember === undefined ? '' : before.replaceMember,
+    replaceMember:
+      requests.replaceMember === undefined
+        ? ''
+        : replacementRefusal(observed) === undefined
+          ? before.replaceMember
+          : requests.replaceMember,
     moveLeader: requests.moveLeader === undefined ? '' : isLeading ? requests.moveLeader : before.moveLeader,
     recovery: (isQuorate ? spec.recovery.request?.id : undefined) ?? before.recovery,
   }

@@ -1,4 +1,5 @@
 /** What is wrong though the plan goes on, each with what to do about it. Pure. */
+import { timestamp } from '../api/conditions.ts'
 import { ANNOTATIONS } from '../api/raft-cluster.ts'
 import { causeOf } from './causes.ts'
 import type { Observed, ObservedMember, ObservedPod, ObservedVolume, PodTrouble } from './observed.ts'
@@ -18,6 +19,7 @@ export function troublesOf(observed: Observed): readonly Words[] {
     ...corrupt(observed),
     ...contradictions(observed),
     ...failing(observed),
+    ...stuck(observed),
     ...unhealthy(observed),
     ...unanswerable(observed),
     ...unknownFields(observed),
@@ -72,6 +74,20 @@ const FAILING: Readonly<Record<Exclude<PodTrouble['kind'], 'volume'>, Words>> = 
   memory: ['OutOfMemory', 'does not stay up'],
   failed: ['PodFailed', 'has failed'],
   'not-ready': ['NotReady', 'does not become ready'],
+}
+
+/** Who could let it go, and since when it is to. */
+function stuck({ pods, volumes }: Observed): readonly Words[] {
+  const told = (what: string, { name, stuck }: ObservedPod | ObservedVolume, advice: string): readonly Words[] => {
+    if (stuck === undefined) return []
+    const keeper = stuck.finalizers.length === 0 ? advice : `its finalizers are ${stuck.finalizers.join(', ')}`
+    return [['StuckTerminating', `${what} ${name} is to go since ${timestamp(stuck.sinceMs)} and does not: ${keeper}`]]
+  }
+  const machine = 'its machine may be gone. When that is certain: kubectl delete pod --force'
+  return [
+    ...[...pods.values()].flatMap((pod) => told('pod', pod, machine)),
+    ...[...volumes.values()].flatMap((volume) => told('claim', volume, 'Kubernetes has not let it go')),
+  ]
 }
 
 function failing({ pods, creationRefusal }: Observed): readonly Words[] {

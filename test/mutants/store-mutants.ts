@@ -4,6 +4,7 @@ import type { Mutant } from './plant.ts'
 const RAFT = 'node-server/raft'
 const MVCC = 'node-server/mvcc'
 const NODE = 'node-server/node'
+const API = 'node-server/api/etcd'
 const STORAGE = 'node-server/storage'
 const TRANSPORT = 'node-server/transport'
 
@@ -263,6 +264,42 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     file: `${NODE}/maintenance/store-files.ts`,
     find: 'await volume.disk.remove(storePath(paths, before.name))',
     replace: 'await volume.disk.remove(storePath(paths, this.#live.name))',
+  },
+  {
+    name: 'entries are applied to what stands in for a damaged store',
+    file: `${NODE}/replica/replica.ts`,
+    find: 'if (parts.damage !== undefined) storeLost(parts.raft)',
+    replace: '',
+  },
+  {
+    name: 'a member whose store is damaged answers from what it has in its place',
+    file: `${API}/method.ts`,
+    find: 'if (damage !== undefined) return damagedStatus(damage)',
+    replace: '',
+  },
+  {
+    name: 'a member whose store is damaged asks for no other',
+    file: `${RAFT}/follow.ts`,
+    find: 'return isStoreLost && pendingSnapshot === undefined',
+    replace: 'return isStoreLost && pendingSnapshot !== undefined',
+  },
+  {
+    name: 'the log goes with the store that is lost',
+    file: `${RAFT}/follow.ts`,
+    find: 'if (isInLog) continueBehind(log, snapshot.index)\n    else resetTo(log, snapshot.index, snapshot.term)',
+    replace: 'resetTo(log, snapshot.index, snapshot.term)',
+  },
+  {
+    name: 'entries count as applied although the store was lost with them',
+    file: `${NODE}/replica/pipeline.ts`,
+    find: 'applied(this.#raft, isApplied ? committed : [])',
+    replace: 'this.#raft.isStoreLost = false\n    applied(this.#raft, committed)',
+  },
+  {
+    name: 'a store that was put aside is read again at the next start',
+    file: `${NODE}/maintenance/snapshots.ts`,
+    find: 'await disk.rename(storePath(paths, store), damagedPath(paths, store))',
+    replace: '',
   },
   {
     name: 'segments of the log go from the newest on',

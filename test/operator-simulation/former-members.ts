@@ -1,6 +1,7 @@
 /** What must hold for members whose history a recovery has ended. The answers say what is wrong; undefined: nothing. */
 import type { AdminStatus } from '../../lib/admin-api.ts'
 import type { Disk } from './member-process.ts'
+import { listAt } from './json.ts'
 import type { World } from './world.ts'
 
 /** Together they might go on with what was given up: none runs once the operator knows that it is no member. */
@@ -32,12 +33,23 @@ export function formerVolumeGone(world: World, name: string, replicas: number): 
   const voting = members.filter(({ id }) => voters.includes(id)).map((member) => ordinalOf(member.name))
   if (holders.length >= 2 || wanted.every((ordinal) => voting.includes(ordinal))) return undefined
   const own = members.map((member) => ordinalOf(member.name)).filter((ordinal) => ordinal !== Infinity)
+  const given = givenUp(world)
   const isFree = (ordinal: number): boolean => {
     const [low, high] = [Math.min(ordinal, ...own), Math.max(ordinal, ...own)]
-    return former.every((other) => other < low || other > high)
+    return [...former, ...given].every((other) => other < low || other > high)
   }
   if (own.length <= 1 && !wanted.some((ordinal) => !own.includes(ordinal) && isFree(ordinal))) return undefined
   return `${name} is deleted, and ${holders.length} voter has what the survivor had`
+}
+
+/**
+ * Places whose volumes the operator has written down as given up. Whether such a member had been removed before, so that
+ * nothing is lost with its volume, nobody could tell it.
+ */
+function givenUp({ server, name }: World): readonly number[] {
+  const uids = listAt(server.get('RaftCluster', name), 'status', 'staleVolumes')
+  const volumes = server.list('PersistentVolumeClaim').filter(({ metadata }) => uids.includes(metadata.uid))
+  return volumes.map(({ metadata }) => ordinalOf(metadata.name))
 }
 
 /** Volumes that are there to stay, with what such members had. */

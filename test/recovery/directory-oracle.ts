@@ -1,7 +1,7 @@
 /** What a start does with a directory, as docs/recovery.md says it: the first row that applies. */
 import type { Combination } from './directory-parts.ts'
 
-export type Decision = 'waits' | 'runs' | 'installs the snapshot' | 'refuses'
+export type Decision = 'waits' | 'runs' | 'runs without its store' | 'installs the snapshot' | 'refuses'
 
 export interface Rule {
   readonly when: (found: Combination) => boolean
@@ -30,6 +30,7 @@ const lacksStore = isOneOf<Combination['store']>(
   'no store',
   'older beside a damaged newer',
   'damaged after it was replaced',
+  'put aside',
 )
 const isRestoring = isOneOf<Combination['leftOver']>('restoring', 'both')
 
@@ -77,6 +78,7 @@ export const RULES: readonly Rule[] = [
     words: refusal('the log has entry 30 of term 4, but knows of no term after 3'),
   },
   { when: ({ store, snapshot }) => lacksStore(store) && snapshot === 'whole', decision: 'installs the snapshot' },
+  { when: ({ store }) => store === 'put aside', decision: 'runs without its store' },
   { when: ({ store }) => store === 'missing', decision: 'refuses', words: refusal('the store is missing') },
   {
     when: ({ store }) => isUnreadable(store),

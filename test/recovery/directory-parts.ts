@@ -44,6 +44,7 @@ export const STORES = [
   'older beside newer',
   'older beside a damaged newer',
   'damaged after it was replaced',
+  'put aside',
   'of another log',
 ] as const
 export const SNAPSHOTS_RECEIVED = ['none', 'whole', 'half', 'damaged', 'of another index', 'misnamed'] as const
@@ -143,6 +144,8 @@ export class DirectoryParts {
         ]
       case 'damaged after it was replaced':
         return [[`store-${BASE}.1`, each(at(COMMIT), noStore)]]
+      case 'put aside':
+        return [['damaged-0', at(COMMIT)]]
       case 'of another log':
         return [['store-0', this.#foreignStore]]
       default:

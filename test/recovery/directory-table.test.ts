@@ -66,9 +66,14 @@ async function open(volume: Volume, directory: string, history: History): Promis
   if (identity.value.isRemoved) return { decision: 'refuses', words: removedReason(directory) }
   const opened = await openDataDirectory(volume, directory, identity.value, OPTIONS)
   if (!opened.ok) return { decision: 'refuses', words: opened.error }
-  const { store, raft, wal } = opened.value
+  const { store, raft, wal, damage } = opened.value
   const { log } = raft
   assert.equal(log.base.index + log.entries.length, LAST_IN_LOG)
+  if (damage !== undefined) {
+    assert.deepEqual([log.base.index, log.applied, store.appliedIndex], [BASE, BASE, 0])
+    await wal.close()
+    return { decision: 'runs without its store', words: '' }
+  }
   assert.ok(store.appliedIndex >= BASE && store.appliedIndex <= log.committed && log.committed <= LAST_IN_LOG)
   assert.ok(log.committed >= Math.min(COMMIT, Math.max(store.appliedIndex, BASE + 1)))
   const names = await volume.disk.list(join(directory, 'member/db'))

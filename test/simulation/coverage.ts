@@ -30,6 +30,7 @@ export const FAULTS = [
   'wall clock jump',
   'clock drift',
   'oversized request',
+  'store damaged while it is used',
   'client gives up waiting',
   'slow watcher',
 ] as const
@@ -43,6 +44,8 @@ export const PATHS = [
   'snapshot installed',
   'snapshot installed at a start',
   'snapshot installed beside a defragmentation',
+  'member goes on without its damaged store',
+  'damaged store replaced by a snapshot',
   'torn tail cut at a start',
   'log compacted',
   'log segment released',

@@ -36,6 +36,8 @@ export interface Nemesis {
   /** The leader is cut off from all others, and stands still for a part of that time. */
   readonly isolateLeader: number
   readonly defragment: number
+  /** Bytes of the live store change. */
+  readonly damageStore: number
   /** How much faster or slower a process's clock may run, as a share of its speed. */
   readonly drift: number
 }
@@ -76,6 +78,7 @@ export const QUIET_NEMESIS: Nemesis = {
   rivalChange: 0,
   isolateLeader: 0,
   defragment: 0,
+  damageStore: 0,
   drift: 0,
 }
 
@@ -123,6 +126,7 @@ export function mixture(seed: number, random: Random): Mixture {
       rivalChange: seed % 4 === 1 ? 0.02 : 0,
       isolateLeader: seed % 4 === 2 ? 0.015 : 0,
       defragment: some(0.01),
+      damageStore: seed % 4 === 0 ? 0.02 : 0,
       drift: some(0.05),
     },
   }

@@ -21,7 +21,7 @@ import { simulatedDisk, type DiskFaults, type DurableLog } from './disk.ts'
 import type { Host } from './network.ts'
 import type { Seen } from './oracle.ts'
 import { ProcessClock } from './process-clock.ts'
-import { simulatedVolume } from './volume.ts'
+import { simulatedVolume, type SimulatedBackend } from './volume.ts'
 import { CLUSTER, DATA_DIRECTORY } from './cluster-id.ts'
 import type { World } from './world.ts'
 
@@ -44,6 +44,8 @@ export interface Life {
   readonly found: (log: DurableLog) => void
   readonly lifecycle: Lifecycle
   host: Host | undefined
+  /** The store that it opened last. */
+  backend: SimulatedBackend | undefined
   /** There is no data: it waits to be told what to be. */
   isWaiting: boolean
   /** While it runs, whether it serves clients or not. */
@@ -119,7 +121,7 @@ export class SimulatedMember {
     )
     const newIncarnation = (): bigint => BigInt(Math.floor(world.random.next() * 2 ** 53))
     const lifecycle: Lifecycle = new Lifecycle({
-      volume: simulatedVolume(this.disk, disk, world.states, newIncarnation),
+      volume: simulatedVolume(this.disk, disk, world.states, newIncarnation, (store) => (life.backend = store)),
       dataDirectory: DATA_DIRECTORY,
       peerURLs: [this.peerURL],
       version: '0',
@@ -141,6 +143,7 @@ export class SimulatedMember {
       found,
       lifecycle,
       host: undefined,
+      backend: undefined,
       isWaiting: false,
       port: undefined,
       beganMs: 0,
@@ -206,6 +209,7 @@ export class SimulatedMember {
         if (path.includes('received-') && to.startsWith(PATHS.db)) {
           const { port, lifecycle } = current()
           coverage.note(port === undefined ? 'snapshot installed at a start' : 'snapshot installed')
+          if (port?.status().damage !== undefined) coverage.note('damaged store replaced by a snapshot')
           if (lifecycle.running?.replica.files.isDefragmenting === true)
             coverage.note('snapshot installed beside a defragmentation')
         }
@@ -239,13 +243,15 @@ export class SimulatedMember {
     if (node === undefined) return
     life.port = port
     life.beganMs = this.#world.schedule.now
+    if (port.status().damage !== undefined) this.#world.coverage.note('member goes on without its damaged store')
     if (node.clusterId === CLUSTER) this.#watch(life, node)
   }
 
   #serve(life: Life, port: NodePort): void {
     const world = this.#world
     const { clock, seen } = life
-    if (seen !== undefined) {
+    // Without its store it serves nobody yet, and tells who asks.
+    if (seen !== undefined && port.status().damage === undefined) {
       const isAlone = port.status().leader === NOBODY
       if (isAlone) world.coverage.note('restarted member serves without a leader')
       const hasWaited = world.schedule.now - life.beganMs >= LEADERLESS_MS
@@ -316,6 +322,20 @@ export class SimulatedMember {
     const { port, clock } = life
     this.#world.coverage.note('defragmentation')
     clock.after(afterMs, () => void port.defragment().catch(() => undefined))
+  }
+
+  /** Bytes of the live store change behind the member's back. */
+  damageStore(): void {
+    const { life } = this
+    if (life?.port === undefined || life.backend === undefined) return
+    this.#world.coverage.note('store damaged while it is used')
+    this.#world.log.add(this.name, 'its store is damaged')
+    life.backend.damage()
+  }
+
+  /** It has no store that it could serve from. */
+  get isWithoutStore(): boolean {
+    return this.life?.lifecycle.running?.replica.status().damage !== undefined
   }
 
   #end(life: Life): void {

@@ -65,6 +65,7 @@ export class Disturber {
     if (strikes(rates.rivalChange)) this.#rivalChange()
     if (strikes(rates.isolateLeader)) this.#isolateLeader()
     if (strikes(rates.defragment)) random.pick(members)?.defragment()
+    if (strikes(rates.damageStore)) this.#damageStore()
     this.replaceLost()
   }
 
@@ -160,6 +161,7 @@ export class Disturber {
     const { random, members } = this.#world
     const [administrator] = this.#administrators
     if (administrator === undefined || administrator.isBusy || this.hasLost) return undefined
+    if (members.some(({ isWithoutStore }) => isWithoutStore)) return undefined
     const voters = members.filter(({ life }) => life?.lifecycle.status().role !== 'learner')
     const status = voters.flatMap(({ life }) => (life?.port === undefined ? [] : [life.lifecycle.status()]))
     const leader = status.find(({ role }) => role === 'leader')
@@ -202,6 +204,11 @@ export class Disturber {
     this.#world.coverage.note('empty volume under a known name')
     this.#world.log.add(member.name, 'has an empty volume')
     member.start()
+  }
+
+  /** Of one member at a time, in a cluster that can do without it: without its store it cannot lead. */
+  #damageStore(): void {
+    this.#victim()?.damageStore()
   }
 
   /** The volume of a cluster that has the same names. */

@@ -16,6 +16,7 @@ const FAULTS: Faults = {
   change: 0.15,
   transfer: 0.05,
   compact: 0.1,
+  lose: 0,
   stall: 0.05,
   radicalChanges: false,
 }

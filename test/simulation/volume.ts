@@ -8,6 +8,7 @@ import { crc32 } from '@node-rs/crc32'
 import { assert } from '../../lib/assert.ts'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import {
+  StoreDamaged,
   type Backend,
   type BackendSize,
   type PinnedStore,
@@ -50,7 +51,7 @@ interface DatabaseState {
   readonly sizeBytes: number
 }
 
-class SimulatedBackend implements Backend {
+export class SimulatedBackend implements Backend {
   readonly #disk: Disk
   readonly #states: States
   readonly #path: string
@@ -60,6 +61,8 @@ class SimulatedBackend implements Backend {
   #last: Promise<void> = Promise.resolve()
   #pins = 0
   #isClosed = false
+  /** Every read and commit throws. */
+  #isDamaged = false
 
   constructor(disk: Disk, states: States, path: string, found: { state: DatabaseState; slot: number }) {
     this.#disk = disk
@@ -72,7 +75,13 @@ class SimulatedBackend implements Backend {
   /** LMDB refuses whoever uses what was closed, or worse. */
   get #open(): DatabaseState {
     assert(!this.#isClosed, `the database ${this.#path} is open`)
+    if (this.#isDamaged) throw new StoreDamaged(this.#path, 'a block has another checksum')
     return this.#state
+  }
+
+  /** As if its disk had changed bytes of it: who reads hears of it. */
+  damage(): void {
+    this.#isDamaged = true
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
@@ -102,7 +111,7 @@ class SimulatedBackend implements Backend {
   }
 
   size(): BackendSize {
-    const { sizeBytes } = this.#open
+    const { sizeBytes } = this.#state
     return { totalBytes: sizeBytes, inUseBytes: sizeBytes }
   }
 
@@ -174,26 +183,41 @@ function numberAt(file: Buffer, slot: number): number {
 }
 
 /** `disk` is the process's way to `under`. */
-export function simulatedVolume(under: MemoryDisk, disk: Disk, states: States, newIncarnation: () => bigint): Volume {
+export function simulatedVolume(
+  under: MemoryDisk,
+  disk: Disk,
+  states: States,
+  newIncarnation: () => bigint,
+  onOpened: (store: SimulatedBackend) => void = () => {},
+): Volume {
   return {
     disk,
     walSizes: { segmentSizeBytes: 16 * 1024, preparedSizeBytes: 1024 },
-    stores: simulatedStores(under, disk, states),
+    stores: simulatedStores({ under, disk, states, onOpened }),
     newIncarnation,
   }
 }
 
+interface StoresParts {
+  readonly under: MemoryDisk
+  readonly disk: Disk
+  readonly states: States
+  readonly onOpened: (store: SimulatedBackend) => void
+}
+
 /** A store is one file. */
-function simulatedStores(under: MemoryDisk, disk: Disk, states: States): StoreEngine {
+function simulatedStores({ under, disk, states, onOpened }: StoresParts): StoreEngine {
   const read: StoreEngine['read'] = async (path, use) =>
     use(new SimulatedBackend(disk, states, path, states.read(await disk.readFile(path), path)))
   return {
     open: (path) => {
       const bytes = under.peek(path)
-      if (bytes !== undefined && bytes.length > 0)
-        return new SimulatedBackend(disk, states, path, states.read(bytes, path))
-      void under.open(path, { create: true }) // at once: it waits for nothing
-      return new SimulatedBackend(disk, states, path, { state: states.add(new MemoryBackend(), 0), slot: 1 })
+      const isThere = bytes !== undefined && bytes.length > 0
+      if (!isThere) void under.open(path, { create: true }) // at once: it waits for nothing
+      const found = isThere ? states.read(bytes, path) : { state: states.add(new MemoryBackend(), 0), slot: 1 }
+      const store = new SimulatedBackend(disk, states, path, found)
+      onOpened(store)
+      return store
     },
     read,
     receive: async (path, pieces) => {
@@ -213,6 +237,7 @@ function simulatedStores(under: MemoryDisk, disk: Disk, states: States): StoreEn
         throw error
       }
     },
+    former: async () => [],
     takeOver: async () => undefined,
   }
 }

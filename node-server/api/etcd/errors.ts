@@ -54,6 +54,10 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   'no-space': { code: 'ResourceExhausted', message: 'etcdserver: mvcc: database space exceeded' },
   corrupt: { code: 'DataLoss', message: 'etcdserver: corrupt cluster' },
   canceled: { code: 'Canceled', message: 'context canceled' },
+  'store-damaged': {
+    code: 'Unavailable',
+    message: 'etcdserver: the store of this member is damaged: it waits for another from the leader',
+  },
   stopped: { code: 'Unavailable', message: 'etcdserver: server stopped' },
   'not-supported-for-learner': {
     code: 'FailedPrecondition',
@@ -86,6 +90,12 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
     code: 'Unknown',
     message: 'etcdserver: request timed out, leader transfer took too long',
   },
+}
+
+/** With the place, for whoever looks after the member. */
+export function damagedStatus(damage: string): RpcStatus {
+  const { code, message } = STATUS_OF['store-damaged']
+  return { code, message: `${message} (${damage})` }
 }
 
 export function statusOf(problem: Problem): RpcStatus {

@@ -161,6 +161,19 @@ test('a snapshot is the store in pieces of 32 KiB, then its SHA-256; what is lef
   assert.equal(member.pinned, 0)
 })
 
+test('a member whose store is damaged refuses with the place, and Status tells of it', async () => {
+  member.damage = 'store-0, block 7'
+  try {
+    const text =
+      'etcdserver: the store of this member is damaged: it waits for another from the leader (store-0, block 7)'
+    const { error } = await receive()
+    assert.equal(error, `14 ${text}`)
+    assert.deepEqual((await status()).errors, [text])
+  } finally {
+    member.damage = undefined
+  }
+})
+
 test('learners serve snapshots too; too many at once are refused', async () => {
   member.isLearner = true
   assert.equal((await receive()).error, undefined)

@@ -24,7 +24,7 @@ import {
 } from '../../proto/generated/etcd/rpc.ts'
 import { ETCD_API_VERSION } from '../../version.ts'
 import { downgrade, storageVersion } from './downgrade.ts'
-import { statusOf } from './errors.ts'
+import { damagedStatus, statusOf } from './errors.ts'
 import { unary, type Answer, type Call } from './method.ts'
 import { encodeResult, header } from './responses.ts'
 import { snapshotMethod } from './snapshot.ts'
@@ -33,6 +33,7 @@ export function maintenanceService(node: NodePort, clock: Clock, standingErrors:
   return {
     '/etcdserverpb.Maintenance/Status': unary(node, StatusRequest, () => ok(encodeStatus(node, standingErrors)), {
       isForLearners: () => true,
+      isForDamaged: true,
     }),
     '/etcdserverpb.Maintenance/Alarm': unary(node, AlarmRequest, (_, call) => alarm(node, call)),
     '/etcdserverpb.Maintenance/Defragment': unary(node, DefragmentRequest, () => defragment(node)),
@@ -59,6 +60,7 @@ function encodeStatus(node: NodePort, standingErrors: readonly string[]): Uint8A
     raftAppliedIndex: BigInt(status.appliedIndex),
     errors: [
       ...(status.leader === NOBODY ? [statusOf('no-leader').message] : []),
+      ...(status.damage === undefined ? [] : [damagedStatus(status.damage).message]),
       ...listAlarms(node.store.alarms).map(alarmText),
       ...standingErrors,
     ],

@@ -3,9 +3,10 @@ import type { BinaryReader } from '@bufbuild/protobuf/wire'
 import { NOBODY } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { CallContext, Method, RpcStatus, RpcStream } from '../../grpc/service.ts'
+import { StoreDamaged } from '../../mvcc/backend.ts'
 import { isTooDeep, RequestReader } from '../../mvcc/request-reader.ts'
 import type { NodePort } from '../../node/ports.ts'
-import { statusOf } from './errors.ts'
+import { damagedStatus, statusOf } from './errors.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
 
 export interface MessageType<Message> {
@@ -23,12 +24,15 @@ export interface Call {
 export interface UnaryOptions<Message> {
   /** Whether a learner may answer this; by default it may not (etcd: learners serve what needs no vote). */
   readonly isForLearners?: (message: Message) => boolean
+  /** It reads nothing of the store, so a member whose store is damaged answers it too. */
+  readonly isForDamaged?: true
 }
 
 /** Why this member takes no such call now. */
 export function refusal(node: NodePort, context: CallContext, isForLearners = false): RpcStatus | undefined {
-  const { isStopped, isLearner, leader } = node.status()
+  const { isStopped, damage, isLearner, leader } = node.status()
   if (isStopped) return statusOf('stopped')
+  if (damage !== undefined) return damagedStatus(damage)
   if (isLearner && !isForLearners) return statusOf('not-supported-for-learner')
   return leader === NOBODY && context.metadata('hasleader') === 'true' ? statusOf('no-leader') : undefined
 }
@@ -45,8 +49,23 @@ export function unary<Message>(
       const message = decode(type, bytes)
       if (!message.ok) return message
       const refused = refusal(node, context, options.isForLearners?.(message.value))
-      return refused === undefined ? handle(message.value, { bytes, context }) : err(refused)
+      const isAnswered = refused === undefined || (options.isForDamaged === true && node.status().damage !== undefined)
+      return isAnswered ? unlessDamaged(() => handle(message.value, { bytes, context })) : err(refused)
     },
+  }
+}
+
+/** The request itself may be what finds the store damaged. */
+function unlessDamaged(handle: () => Answer | Promise<Answer>): Answer | Promise<Answer> {
+  const refused = (error: unknown): Answer => {
+    if (error instanceof StoreDamaged) return err(damagedStatus(error.where))
+    throw error
+  }
+  try {
+    const answer = handle()
+    return answer instanceof Promise ? answer.catch(refused) : answer
+  } catch (error) {
+    return refused(error)
   }
 }
 

@@ -1,6 +1,7 @@
 /** What GET /admin/v1/status answers, in every state of a member's life. */
 import type { AdminAlarm, AdminStatus, MemberRole } from '../../../lib/admin-api.ts'
 import { NOBODY, formatId } from '../../../lib/ids.ts'
+import { StoreDamaged } from '../../mvcc/backend.ts'
 import { listConfigHistory } from '../../mvcc/members.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { RaftStatus } from '../../raft/raft.ts'
@@ -30,11 +31,21 @@ export function adminStatus(
     ...raftPart(raft),
     role: roleOf(replica, raft),
     appliedIndex: store.appliedIndex,
-    members: replica.members().map((member) => ({ ...member, id: formatId(member.id) })),
-    configHistory: listConfigHistory(store).map(decodeHistoryRow),
+    members: unlessDamaged(() => replica.members().map((member) => ({ ...member, id: formatId(member.id) }))),
+    configHistory: unlessDamaged(() => listConfigHistory(store).map(decodeHistoryRow)),
     dbSizeBytes: store.size().totalBytes,
     revision: store.revision,
     alarms: alarmsOf(store),
+  }
+}
+
+/** A member whose store is damaged still says what it is. */
+function unlessDamaged<Row>(read: () => readonly Row[]): readonly Row[] {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof StoreDamaged) return []
+    throw error
   }
 }
 

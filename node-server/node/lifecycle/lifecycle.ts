@@ -14,9 +14,11 @@ import type {
   MembershipRequest,
   RecoverRequest,
 } from '../../../lib/admin-api.ts'
+import { EMPTY_BYTES } from '../../../lib/bytes.ts'
 import { ClusterId, MemberId, NOBODY, formatId, parseId } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
-import { markRemoved, type StoredIdentity } from '../../storage/data-directory.ts'
+import { StoreDamaged } from '../../mvcc/backend.ts'
+import { markRemoved, memberPaths, type StoredIdentity } from '../../storage/data-directory.ts'
 import type { Volume } from '../../storage/volume.ts'
 import type { PeerTransport, TransportHandlers } from '../../transport/transport.ts'
 import { PeriodicMaintenance } from '../maintenance/periodic.ts'
@@ -41,6 +43,8 @@ import { adminStatus } from './admin-status.ts'
 import { Admission } from './admission.ts'
 import { LeaderRequests } from './leader-requests.ts'
 import { MemberPort } from './member.ts'
+import { markDamaged } from '../maintenance/snapshots.ts'
+import type { StoreName } from '../maintenance/store-name.ts'
 import { createDataDirectory, openDataDirectory, type StartPlan } from './open.ts'
 import { become, type Running, type State } from './state.ts'
 
@@ -87,7 +91,10 @@ export class Lifecycle implements AdminPort {
    * for the user.
    */
   async run(identity: StoredIdentity, isNewClusterForced = false): Promise<Result<void, string>> {
-    const { volume, dataDirectory, node: nodeOptions, onFatal } = this.#options
+    const { volume, dataDirectory, node: nodeOptions } = this.#options
+    const onFatal = (error: unknown): void => {
+      if (!(error instanceof StoreDamaged)) this.#options.onFatal(error) // told by the store itself
+    }
     const opened = await openDataDirectory(volume, dataDirectory, identity, nodeOptions, isNewClusterForced)
     if (!opened.ok) return opened
     const replica = new Replica({
@@ -96,20 +103,31 @@ export class Lifecycle implements AdminPort {
       options: nodeOptions,
       onFatal,
       onRemoved: () => this.#onRemoved(),
+      onDamaged: (name) => void this.#once(() => this.#putStoreAside(name)),
     })
     const { transport, leaderRequests } = await this.#connect(identity, replica)
     const maintenance = new PeriodicMaintenance(replica, (peer, revision) => leaderRequests.hashOf(peer, revision))
     const port = new MemberPort(replica, leaderRequests)
-    const admission = new Admission((isLed) => this.#admit(port, isLed))
+    const { damage } = opened.value
+    const admission = new Admission(async (isLed) =>
+      damage === undefined ? this.#admit(port, isLed) : replica.becomeWhole(),
+    )
     const running = { replica, leaderRequests, transport, maintenance, admission }
     this.#state = become(this.#state, { kind: 'running', identity, running })
-    replica.start(transport)
-    if (nodeOptions.maintenance.checksAtStart) {
+    try {
+      replica.start(transport)
+    } catch (error) {
+      if (error instanceof StoreDamaged) return ok(undefined) // it is put aside
+      throw error
+    }
+    if (nodeOptions.maintenance.checksAtStart && damage === undefined) {
       const checked = await maintenance.checkAtStart()
       if (!checked.ok) return checked
     }
     maintenance.start(onFatal)
     this.#options.onRunning?.(port)
+    // Clients come in at once, to hear of it.
+    if (damage !== undefined) await this.#options.onAdmitted(port)
     // Not waited for: whoever told this member to join wants to hear that it runs; to catch up may take long.
     admission.begin(replica).catch(onFatal)
     return ok(undefined)
@@ -125,7 +143,7 @@ export class Lifecycle implements AdminPort {
     const transport = await this.#options.connect(identity, {
       onMessages: (messages) => replica.onMessages(messages),
       onSnapshot: (received) => replica.onSnapshot(received),
-      onRequest: async (from, payload) => (await requests.current?.onRequest(from, payload)) ?? Buffer.alloc(0),
+      onRequest: (from, payload) => answerOf(requests.current, from, payload),
       onUnreachable: (id) => replica.onUnreachable(id),
       onRefused: (by, reason) => {
         log.warn({ by: formatId(by), reason }, 'a peer refused this member')
@@ -182,13 +200,16 @@ export class Lifecycle implements AdminPort {
     if (running === undefined) return err(this.#notRunning())
     const { operationId, expectedConfigIndex } = request
     const change = changeOf(request)
-    return toAdmin(await running.leaderRequests.change({ kind: 'change', operationId, expectedConfigIndex, change }))
+    const asked = { kind: 'change', operationId, expectedConfigIndex, change } as const
+    return this.#answer(async () => toAdmin(await running.leaderRequests.change(asked)))
   }
 
   async transferLeader(request: LeaderTransferRequest): Promise<Result<LeaderTransferResult, AdminError>> {
     const { running } = this
     if (running === undefined) return err(this.#notRunning())
-    return toAdmin(await running.leaderRequests.transferLeader({ kind: 'transfer-leader', ...request }))
+    return this.#answer(async () =>
+      toAdmin(await running.leaderRequests.transferLeader({ kind: 'transfer-leader', ...request })),
+    )
   }
 
   recover(request: RecoverRequest): Promise<Change> {
@@ -227,13 +248,36 @@ export class Lifecycle implements AdminPort {
     }
   }
 
+  /** The store is damaged: the member starts anew without it, as it would after a crash, and asks the leader for another. */
+  async #putStoreAside(name: StoreName): Promise<void> {
+    const { running } = this
+    if (running === undefined) return
+    const { replica } = running
+    const { identity } = replica
+    const { volume, dataDirectory, onPaused, onFatal } = this.#options
+    try {
+      running.maintenance.stop()
+      await running.admission.end()
+      await onPaused?.()
+      await handOver(replica)
+      if (this.running !== running) return // it stops
+      await this.#end(running, 'pausing')
+      await markDamaged(volume.disk, memberPaths(dataDirectory), name)
+      const resumed = await this.run(identity)
+      if (!resumed.ok) onFatal(new Error(resumed.error))
+    } catch (error) {
+      onFatal(error)
+    }
+  }
+
   notReadyReason(): string | undefined {
     const state = this.#state
     if (state.kind === 'waiting') return 'waiting to be told to bootstrap or to join'
     if (state.identity.isRemoved) return 'this member was removed from its cluster'
-    if ('lastWords' in state) return state.kind === 'pausing' ? 'being made a cluster of its own' : 'stopping'
+    if ('lastWords' in state) return state.kind === 'pausing' ? 'starting anew' : 'stopping'
     const { replica, admission } = state.running
-    const { leader, appliedIndex } = replica.status()
+    const { leader, appliedIndex, damage } = replica.status()
+    if (damage !== undefined) return `its store is damaged (${damage}): waiting for another from the leader`
     if (appliedIndex === 0) return 'waiting for the first snapshot from the leader'
     if (leader === NOBODY) return 'no leader is known'
     return admission.isOpen ? undefined : 'catching up with what the cluster has committed'
@@ -286,6 +330,15 @@ export class Lifecycle implements AdminPort {
     return ownMismatch({ name: this.#options.node.name, peerURLs: this.#options.peerURLs }, named)
   }
 
+  async #answer<Value>(ask: () => Promise<Result<Value, AdminError>>): Promise<Result<Value, AdminError>> {
+    try {
+      return await ask()
+    } catch (error) {
+      if (error instanceof StoreDamaged) return err(this.#notRunning())
+      throw error
+    }
+  }
+
   #notRunning(): AdminError {
     return { code: 'NoLeader', message: this.notReadyReason() ?? 'this member does not run' }
   }
@@ -309,5 +362,15 @@ export class Lifecycle implements AdminPort {
     const ended = this.running?.admission.end()
     const marked = markRemoved(volume.disk, dataDirectory, identity)
     this.#marking = Promise.all([marked, ended]).then(onRemoved, onFatal)
+  }
+}
+
+/** None, as far as the other side can read it, while there is nobody to ask or the store is damaged. */
+async function answerOf(requests: LeaderRequests | undefined, from: MemberId, payload: Buffer): Promise<Uint8Array> {
+  try {
+    return (await requests?.onRequest(from, payload)) ?? EMPTY_BYTES
+  } catch (error) {
+    if (error instanceof StoreDamaged) return EMPTY_BYTES
+    throw error
   }
 }

@@ -6,6 +6,8 @@ import type { AdminChange } from '../../../lib/admin-api.ts'
 import { formatId } from '../../../lib/ids.ts'
 import type { Member } from '../../mvcc/command.ts'
 import { isRemovedMember, putMember, recordOperation } from '../../mvcc/members.ts'
+import { StoreDamaged } from '../../mvcc/backend.ts'
+import { MemoryBackend } from '../../mvcc/memory-backend.ts'
 import { META_KEY } from '../../mvcc/meta.ts'
 import { advanceApplied, Store } from '../../mvcc/store.ts'
 import { createRaft, type Raft, type RaftOptions } from '../../raft/raft.ts'
@@ -28,9 +30,16 @@ import { decodeConfiguration } from '../membership/configuration.ts'
 import { forceNewCluster, type Recovered } from './force-new-cluster.ts'
 import { noteConfiguration } from '../membership/membership.ts'
 import type { NodeOptions } from '../options.ts'
-import { hasReceived, installSnapshot, openStore, removeAllBut, type NamedStore } from '../maintenance/snapshots.ts'
+import {
+  hasReceived,
+  installSnapshot,
+  markDamaged,
+  openStore,
+  removeAllBut,
+  type NamedStore,
+} from '../maintenance/snapshots.ts'
 import type { StorePlace } from '../maintenance/store-files.ts'
-import { FIRST_STORE, newestStore, storePath } from '../maintenance/store-name.ts'
+import { damagedStores, FIRST_STORE, newestStore, storePath } from '../maintenance/store-name.ts'
 
 /** `bootstrap`: these members are a new cluster. `join`: a cluster that is there has added this member. */
 export interface StartPlan {
@@ -122,6 +131,8 @@ export interface OpenedMember {
   readonly wal: Wal
   readonly store: Store
   readonly place: StorePlace
+  /** Where the store is damaged: `store` is an empty one in its place. */
+  readonly damage: string | undefined
 }
 
 /** For the user whose member does not start. */
@@ -153,13 +164,20 @@ export async function openDataDirectory(
     )
   const recovered = await recoverStore(volume, paths, contents.value)
   if (!recovered.ok) return recovered
-  const { store, name, commitIndex } = recovered.value
-  if (isRemovedMember(store, identity.memberId)) {
+  const { store, name, commitIndex, damage } = recovered.value
+  const isRemoved = await readOr(
+    () => isRemovedMember(store, identity.memberId),
+    store,
+    () => markDamaged(disk, paths, name),
+  )
+  if (isRemoved === 'damaged') return openDataDirectory(volume, dataDirectory, identity, options, isNewClusterForced)
+  if (isRemoved) {
     // The process was killed before the identity file said so.
     await store.close()
     return err(removedReason(dataDirectory))
   }
-  await removeAllBut(disk, paths, name)
+  if (damage === undefined) await removeAllBut(disk, paths, name)
+  else if (isNewClusterForced) return err(`${damage}: it cannot be made a cluster of its own; use another member`)
   const walOptions: WalOptions = {
     ...volume.walSizes,
     onSync: (seconds) => options.observer.walFsync(seconds),
@@ -180,19 +198,33 @@ export async function openDataDirectory(
     base: state.base,
     configuration: decodeConfiguration(store.meta.configuration),
     configIndex: store.meta.configIndex,
-    applied: store.appliedIndex,
+    // Without its store it knows of nothing that was applied but what the log begins behind.
+    applied: damage === undefined ? store.appliedIndex : state.base.index,
   })
-  return ok({ raft, wal, store, place: { volume, paths, name } })
+  return ok({ raft, wal, store, place: { volume, paths, name }, damage })
+}
+
+/** The first read of a store that could be opened may find it damaged: it is put aside, as a running member does. */
+async function readOr(read: () => boolean, store: Store, putAside: () => Promise<void>): Promise<boolean | 'damaged'> {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof StoreDamaged)) throw error
+    await store.close()
+    await putAside()
+    return 'damaged'
+  }
 }
 
 async function recoverStore(
   volume: Volume,
   paths: MemberPaths,
   contents: WalContents,
-): Promise<Result<NamedStore & { readonly commitIndex: LogIndex }, string>> {
+): Promise<Result<NamedStore & { readonly commitIndex: LogIndex; readonly damage: string | undefined }, string>> {
   await volume.stores.takeOver(paths.db)
   const newest = await newestStore(volume.disk, paths)
-  const opened = newest === undefined ? MISSING : await tryOpenStore(volume, storePath(paths, newest))
+  const [damaged] = await damagedStores(volume.disk, paths)
+  const opened = newest === undefined ? missing(damaged) : await tryOpenStore(volume, storePath(paths, newest))
   const store = opened.kind === 'opened' ? opened.store : undefined
   const log = foundLog(contents)
   const recovery = recover({
@@ -212,10 +244,15 @@ async function recoverStore(
       return ok({
         ...(await installSnapshot(volume, paths, recovery.index, newest)),
         commitIndex: log.commitIndex,
+        damage: undefined,
       })
+    case 'run-without-store': {
+      const { commitIndex, damage } = recovery
+      return ok({ store: new Store(new MemoryBackend()), name: newest ?? FIRST_STORE, commitIndex, damage })
+    }
     case 'run':
       assert(store !== undefined && newest !== undefined, 'only a store that is there can run')
-      return ok({ store, name: newest, commitIndex: recovery.commitIndex })
+      return ok({ store, name: newest, commitIndex: recovery.commitIndex, damage: undefined })
     default:
       return unreachable(recovery)
   }
@@ -224,7 +261,9 @@ async function recoverStore(
 type OpenedStore = { readonly kind: 'opened'; readonly store: Store } | Exclude<FoundStore, { kind: 'there' }>
 
 /** Never made here: a store that is missing is not an empty one. */
-const MISSING: OpenedStore = { kind: 'missing' }
+function missing(damaged: string | undefined): OpenedStore {
+  return damaged === undefined ? { kind: 'missing' } : { kind: 'damaged', problem: damaged }
+}
 
 async function tryOpenStore(volume: Volume, path: string): Promise<OpenedStore> {
   try {
@@ -233,6 +272,7 @@ async function tryOpenStore(volume: Volume, path: string): Promise<OpenedStore> 
     await store.backend.close()
     return { kind: 'unreadable', problem: `${path} is empty` }
   } catch (error) {
+    if (error instanceof StoreDamaged) return { kind: 'damaged', problem: error.message }
     return { kind: 'unreadable', problem: error instanceof Error ? error.message : String(error) }
   }
 }

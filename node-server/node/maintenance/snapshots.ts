@@ -11,6 +11,7 @@ import type { MemberPaths } from '../../storage/data-directory.ts'
 import type { Disk } from '../../storage/disk.ts'
 import type { Volume } from '../../storage/volume.ts'
 import {
+  damagedPath,
   FIRST_STORE,
   installedAs,
   nameOf,
@@ -54,6 +55,13 @@ export async function installSnapshot(
 /** Of a directory that no process uses: its newest store, or a new one when there is none. */
 export async function openStore(volume: Volume, paths: MemberPaths): Promise<Store> {
   return new Store(volume.stores.open(storePath(paths, (await newestStore(volume.disk, paths)) ?? FIRST_STORE)))
+}
+
+/** Nobody reads that store any more, and every start knows it. For one that nobody has open. */
+export async function markDamaged(disk: Disk, paths: MemberPaths, store: StoreName): Promise<void> {
+  if (!(await disk.list(paths.db)).includes(nameOf(store))) return
+  await disk.rename(storePath(paths, store), damagedPath(paths, store))
+  await disk.syncDirectory(paths.db)
 }
 
 /** At the start of a process nobody needs anything but the store. */

@@ -26,7 +26,7 @@ import type { IncomingSnapshot, PeerTransport, SnapshotMessage } from '../../tra
 import { decodeConfiguration } from '../membership/configuration.ts'
 import type { NodeProblem } from '../ports.ts'
 import { installSnapshot, type NamedStore } from './snapshots.ts'
-import { receivedPath, receivedSnapshots, storePath, type StoreName } from './store-name.ts'
+import { damagedStores, receivedPath, receivedSnapshots, storePath, type StoreName } from './store-name.ts'
 
 /** Where the store is. */
 export interface StorePlace {
@@ -56,11 +56,17 @@ export class StoreFiles {
   #clients = 0
   /** Of snapshots on their way in. */
   #sequence = 0
+  #receiving = 0
   #isClosed = false
 
   constructor(parts: StoreFilesParts) {
     this.#parts = parts
     this.#live = { store: parts.store, name: parts.name }
+  }
+
+  /** A snapshot is on its way in. */
+  get isReceiving(): boolean {
+    return this.#receiving > 0
   }
 
   get isDefragmenting(): boolean {
@@ -143,7 +149,8 @@ export class StoreFiles {
    */
   keep(incoming: IncomingSnapshot): Promise<void> {
     if (this.#isClosed) return Promise.reject(new Error('this member stops'))
-    return this.#track(this.#keep(incoming))
+    this.#receiving += 1
+    return this.#track(this.#keep(incoming)).finally(() => (this.#receiving -= 1))
   }
 
   async #keep({ message, pieces }: IncomingSnapshot): Promise<void> {
@@ -193,6 +200,7 @@ export class StoreFiles {
     const { volume, paths } = this.#parts
     await before.store.discard()
     await volume.disk.remove(storePath(paths, before.name))
+    for (const name of await damagedStores(volume.disk, paths)) await volume.disk.remove(join(paths.db, name))
     await this.#removeReceivedUpTo(replacedBy)
   }
 
@@ -201,6 +209,11 @@ export class StoreFiles {
     const { volume, paths } = this.#parts
     for (const index of await receivedSnapshots(volume.disk, paths))
       if (index <= last) await volume.disk.remove(receivedPath(paths, index))
+  }
+
+  /** That of the live store. */
+  get name(): StoreName {
+    return this.#live.name
   }
 
   /** Finishes what is under way, commits what is applied, and closes the store. */

@@ -3,6 +3,7 @@
  *
  *   store-<index>            began as the snapshot of that index, 0 as an empty store
  *   store-<index>.<count>    the same, replaced so often because it was damaged
+ *   damaged-<index>…         a store that was found damaged, by the same name otherwise: nobody reads it any more
  *   received-<index>         a snapshot of that index which was taken in and is not the store yet
  *
  * A crash can leave two stores. The newest has the highest index, and of those the highest count; it is complete. A
@@ -24,6 +25,7 @@ export interface StoreName {
 export const FIRST_STORE: StoreName = { beganAt: 0, generation: 0 }
 
 const STORE_NAME = /^store-([0-9]+)(?:\.([0-9]+))?$/
+const DAMAGED_PREFIX = 'damaged-'
 const RECEIVED_NAME = /^received-([0-9]+)$/
 
 export function nameOf({ beganAt, generation }: StoreName): string {
@@ -55,6 +57,14 @@ export async function newestStore(disk: Disk, paths: MemberPaths): Promise<Store
 
 function isNewer(name: StoreName, other: StoreName): boolean {
   return name.beganAt === other.beganAt ? name.generation > other.generation : name.beganAt > other.beganAt
+}
+
+export function damagedPath(paths: MemberPaths, name: StoreName): string {
+  return join(paths.db, nameOf(name).replace(/^store-/, DAMAGED_PREFIX))
+}
+
+export async function damagedStores(disk: Disk, paths: MemberPaths): Promise<readonly string[]> {
+  return (await disk.list(paths.db)).filter((entry) => entry.startsWith(DAMAGED_PREFIX))
 }
 
 export function receivedPath(paths: MemberPaths, index: LogIndex): string {

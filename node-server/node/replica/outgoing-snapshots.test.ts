@@ -54,8 +54,8 @@ class Scene {
     this.#carry()
   }
 
-  accept(from: MemberId, index: number): void {
-    const none = { isRejected: false, hintIndex: LogIndex(0), hintTerm: Term(0) }
+  accept(from: MemberId, index: number, needsSnapshot = false): void {
+    const none = { isRejected: false, needsSnapshot, hintIndex: LogIndex(0), hintTerm: Term(0) }
     const { term } = this.raft
     step(this.raft, { kind: 'append-response', from, to: one, term, index: LogIndex(index), ...none })
     this.#carry()
@@ -64,7 +64,13 @@ class Scene {
   /** It has not even the entry before those that were sent. */
   reject(from: MemberId, index: number): void {
     const { term } = this.raft
-    const answer = { isRejected: true, index: LogIndex(index), hintIndex: LogIndex(0), hintTerm: Term(0) }
+    const answer = {
+      isRejected: true,
+      needsSnapshot: false,
+      index: LogIndex(index),
+      hintIndex: LogIndex(0),
+      hintTerm: Term(0),
+    }
     step(this.raft, { kind: 'append-response', from, to: one, term, ...answer })
     this.#carry()
   }

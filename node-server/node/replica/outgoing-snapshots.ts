@@ -79,8 +79,11 @@ export class OutgoingSnapshots {
     const nowMs = this.#parts.clock.monotonicMs()
     for (const [id, peer] of this.#peers) {
       const known = peers.get(id)
-      if (known === undefined || (known.state === 'replicate' && known.match >= usualCut)) this.#peers.delete(id)
-      else if (peer.begun !== undefined && known.match > peer.begun.after) {
+      const hasCaughtUp = known?.state === 'replicate' && !known.wantsSnapshot && known.match >= usualCut
+      if (known === undefined || hasCaughtUp) {
+        this.#peers.delete(id)
+        if (peer.waiting !== undefined) reportSnapshot(this.#parts.raft, id, false)
+      } else if (peer.begun !== undefined && known.match > peer.begun.after) {
         peer.begun.after = known.match
         peer.begun.gotOnMs = nowMs
       }
@@ -129,7 +132,8 @@ export class OutgoingSnapshots {
   /** The peer may have gone away while it waited; it asks again when it is back. */
   #isWanted({ to, term }: SnapshotMessage): boolean {
     const { raft } = this.#parts
-    const isNow = ({ id, state, isActive }: PeerStatus): boolean => id === to && state === 'snapshot' && isActive
+    const isNow = ({ id, state, wantsSnapshot, isActive }: PeerStatus): boolean =>
+      id === to && (state === 'snapshot' || wantsSnapshot) && isActive
     return raft.term === term && status(raft).peers.some(isNow)
   }
 

@@ -22,7 +22,7 @@ class Rig {
       send: (messages) => this.events.push(...messages.map(inWords)),
       installSnapshot: ({ index }) => this.#begin(`install ${index}`),
       persist: (_hardState, entries) => this.#begin(`persist ${entries.map(({ index }) => index).join(' ')}`.trim()),
-      apply: (entries) => this.#begin(`apply ${entries.map(({ index }) => index).join(' ')}`),
+      apply: (entries) => this.#begin(`apply ${entries.map(({ index }) => index).join(' ')}`).then(() => true),
       tell: () => undefined,
       onProgress: () => this.pipeline.pump(),
       onFatal: (error) => this.events.push(`fatal: ${String(error)}`),

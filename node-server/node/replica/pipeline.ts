@@ -19,7 +19,8 @@ export interface PipelineActions {
   installSnapshot(snapshot: SnapshotMeta): Promise<void>
   /** Resolves once all of it is durable. */
   persist(hardState: HardState | undefined, entries: readonly Entry[], mustSync: boolean): Promise<void>
-  apply(entries: readonly Entry[]): Promise<void>
+  /** False: the store is damaged, and what it has of them does not count. */
+  apply(entries: readonly Entry[]): Promise<boolean>
   tell(news: News): void
   /** A lane is free again: there may be more to hand to the core, and from it. */
   onProgress(): void
@@ -75,8 +76,8 @@ export class Pipeline {
   }
 
   async #apply(committed: readonly Entry[]): Promise<void> {
-    await this.#actions.apply(committed)
-    applied(this.#raft, committed)
+    const isApplied = await this.#actions.apply(committed)
+    applied(this.#raft, isApplied ? committed : [])
   }
 
   async #onLane(work: Promise<void>, leave: () => void): Promise<void> {

@@ -84,6 +84,7 @@ class Rig {
       commitIndex: appliedIndex,
       appliedIndex,
       isLearner: false,
+      damage: undefined,
       isStopped: this.isStopped,
     }
   }

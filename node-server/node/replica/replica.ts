@@ -9,7 +9,8 @@
 import { NOBODY, type ClusterId, type MemberId, type Term } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { Timer } from '../../../lib/clock.ts'
-import { KEPT_LOG } from '../../limits.ts'
+import { StoreDamaged } from '../../mvcc/backend.ts'
+import { KEPT_LOG, MAX_WAIT_FOR_STORE_MS } from '../../limits.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
 import type { Command, Member } from '../../mvcc/command.ts'
 import { listLeases } from '../../mvcc/lease.ts'
@@ -30,6 +31,7 @@ import {
   reportUnreachable,
   status as raftStatus,
   step,
+  storeLost,
   tick,
   transferLeader,
   type Raft,
@@ -38,6 +40,7 @@ import {
   type SoftState,
 } from '../../raft/raft.ts'
 import type { StoredIdentity } from '../../storage/data-directory.ts'
+import { START_ANEW } from '../../storage/recovery.ts'
 import type { Wal } from '../../storage/wal.ts'
 import type { IncomingSnapshot, PeerTransport } from '../../transport/transport.ts'
 import { Applier, problemOf, type Outcome } from '../apply/applier.ts'
@@ -60,6 +63,7 @@ import { Quota } from '../maintenance/quota.ts'
 import { SpaceAlarm } from '../maintenance/space-alarm.ts'
 import { Reads } from './reads.ts'
 import { StoreFiles, type StorePlace } from '../maintenance/store-files.ts'
+import type { StoreName } from '../maintenance/store-name.ts'
 
 export interface ReplicaParts {
   readonly identity: StoredIdentity
@@ -70,11 +74,17 @@ export interface ReplicaParts {
   readonly options: NodeOptions
   /** The cluster has removed this member; called once. */
   readonly onRemoved: () => void
+  /** Where the store was found damaged before: there is an empty one in its place, which nobody may see. */
+  readonly damage: string | undefined
+  /** The store of that name is damaged. Until the replica is stopped it votes, acknowledges and hands leadership over. */
+  readonly onDamaged: (name: StoreName) => void
   /** The process must end: a bug, or a disk that failed. */
   readonly onFatal: (error: unknown) => void
 }
 
 const PUBLISH_INTERVAL_MS = 1000
+/** For the user whose member cannot go on. */
+const WITHOUT_STORE = `restore a saved snapshot, or ${START_ANEW}`
 const MAX_READ_RETRY_MS = 500
 
 export class Replica {
@@ -97,12 +107,18 @@ export class Replica {
   readonly commands: Commands
   readonly #spaceAlarm: SpaceAlarm
   readonly #onRemoved: () => void
+  readonly #onDamaged: (name: StoreName) => void
   readonly #onFatal: (error: unknown) => void
   #isPumpScheduled = false
   #tickTimer: Timer | undefined
   #lastPublishMs = 0
   #isStopped = false
   #isRemoved = false
+  #damage: string | undefined
+  /** This replica ends, and another begins that can take a snapshot. */
+  #isPuttingAside = false
+  /** By the monotonic clock. */
+  #damagedSinceMs: number
   #lastLeader = NOBODY
   readonly #appliedListeners = new Set<() => void>()
 
@@ -113,7 +129,13 @@ export class Replica {
     this.#raft = parts.raft
     this.#wal = parts.wal
     this.#onRemoved = parts.onRemoved
+    this.#damage = parts.damage
+    this.#damagedSinceMs = options.clock.monotonicMs()
+    if (parts.damage !== undefined) storeLost(parts.raft)
+    this.#onDamaged = parts.onDamaged
+    this.#watchStore(parts.store)
     this.#onFatal = (error) => {
+      if (error instanceof StoreDamaged) return // told by the store itself
       this.#isStopped = true
       parts.onFatal(error)
     }
@@ -246,7 +268,34 @@ export class Replica {
       appliedIndex: this.store.appliedIndex,
       isLearner: isLearner(this.#raft.configuration, this.memberId),
       isStopped: this.isStopped,
+      damage: this.#damage,
     }
+  }
+
+  /** It has another store, and what the cluster has committed is in it. */
+  becomeWhole(): void {
+    this.#damage = undefined
+  }
+
+  #watchStore(store: Store): void {
+    store.onDamaged = (damage) => {
+      this.#damage = damage.where
+      this.#isPuttingAside = true
+      this.#damagedSinceMs = this.options.clock.monotonicMs()
+      this.options.log.error({ where: damage.where, reason: damage.message }, 'the store is damaged')
+      storeLost(this.#raft)
+      if (this.#isAlone) this.#endWithoutStore('this member is its whole cluster')
+      else this.#onDamaged(this.files.name)
+    }
+  }
+
+  get #isAlone(): boolean {
+    const { voters, learners } = this.#raft.configuration
+    return voters.length === 1 && learners.length === 0 && voters[0] === this.memberId
+  }
+
+  #endWithoutStore(who: string): void {
+    this.#onFatal(new Error(`the store is damaged (${this.#damage}), and ${who}: ${WITHOUT_STORE}`))
   }
 
   members(): readonly Member[] {
@@ -319,6 +368,7 @@ export class Replica {
   }
 
   async onSnapshot(incoming: IncomingSnapshot): Promise<void> {
+    if (this.#isPuttingAside) throw new Error('the damaged store is being put aside')
     await this.files.keep(incoming)
     this.options.log.info({ index: incoming.message.snapshot.index }, 'received a snapshot')
     this.onMessages([incoming.message])
@@ -384,10 +434,11 @@ export class Replica {
     this.#reads.expire(nowMs)
     this.lessor.tick(nowMs)
     this.#guard(() => this.#outgoing.tick())
+    this.#giveUpWithoutStore(nowMs)
     if (nowMs - this.#lastPublishMs >= PUBLISH_INTERVAL_MS) {
       this.#lastPublishMs = nowMs
       this.quota.forget()
-      void this.publishAttributes()
+      this.publishAttributes().catch(this.#onFatal)
     }
     this.#purge.wake()
     this.#pump()
@@ -395,6 +446,13 @@ export class Replica {
 
   publishAttributes(): Promise<boolean> {
     return publishAttributes(this)
+  }
+
+  /** There has been nobody for long who sends another one. */
+  #giveUpWithoutStore(nowMs: number): void {
+    if (!this.#raft.isStoreLost || this.#isStopped) return
+    if (this.files.isReceiving) this.#damagedSinceMs = nowMs
+    if (nowMs - this.#damagedSinceMs >= MAX_WAIT_FOR_STORE_MS) this.#endWithoutStore('no leader has sent another one')
   }
 
   /** Everything that came in during this round of the event loop goes into one batch. */
@@ -431,8 +489,14 @@ export class Replica {
       installSnapshot: (snapshot) => this.#installSnapshot(snapshot),
       persist: (hardState, entries, mustSync) => this.#wal.append(hardState, entries, mustSync),
       apply: async (entries) => {
-        await this.#applier.apply(entries)
-        this.#tellApplied()
+        try {
+          await this.#applier.apply(entries)
+          this.#tellApplied()
+          return true
+        } catch (error) {
+          if (!(error instanceof StoreDamaged)) throw error
+          return false
+        }
       },
       tell: (news) => this.#onNews(news),
       onProgress: () => this.#onProgress(),
@@ -443,9 +507,12 @@ export class Replica {
   async #installSnapshot(snapshot: SnapshotMeta): Promise<void> {
     await this.#wal.setBase({ index: snapshot.index, term: snapshot.term })
     await this.files.install(snapshot.index, (store) => {
+      this.#watchStore(store)
       this.#applier.replaceStore(store)
-      this.#onMembersChanged()
-      this.#tellApplied()
+      this.#unlessDamaged(() => {
+        this.#onMembersChanged()
+        this.#tellApplied()
+      })
     })
     this.options.log.info({ index: snapshot.index }, 'installed a snapshot')
   }
@@ -462,13 +529,13 @@ export class Replica {
     if (readStates.length > 0) this.#reads.applied(this.store.appliedIndex)
     if (softState === undefined) return
     this.#onSoftState(softState)
-    this.#leaveWhenRemoved()
+    this.#unlessDamaged(() => this.#leaveWhenRemoved())
   }
 
   #onProgress(): void {
     this.#reads.applied(this.store.appliedIndex)
     this.#compactLog()
-    this.#leaveWhenRemoved()
+    this.#unlessDamaged(() => this.#leaveWhenRemoved())
     this.#pump()
   }
 
@@ -516,6 +583,15 @@ export class Replica {
   #onMembersChanged(): void {
     if (this.#isRemoved) return
     this.#peers.set(this.members())
+  }
+
+  /** Of the log's lane and the network's nothing may end because a read of the store did. */
+  #unlessDamaged(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      if (!(error instanceof StoreDamaged)) throw error
+    }
   }
 
   #guard(action: () => void): void {

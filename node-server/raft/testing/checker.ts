@@ -39,6 +39,7 @@ export class Checker {
   snapshots = 0
   changes = 0
   transfers = 0
+  lostStores = 0
   /** Joint configurations that were left again. */
   joints = 0
 

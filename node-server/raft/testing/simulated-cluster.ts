@@ -29,6 +29,8 @@ export interface Faults {
   readonly change: number
   readonly transfer: number
   readonly compact: number
+  /** A store is found damaged, one at a time. */
+  readonly lose: number
   /** Per write: the disk takes long. */
   readonly stall: number
   /**
@@ -49,6 +51,7 @@ const NO_FAULTS: Faults = {
   change: 0,
   transfer: 0,
   compact: 0.05,
+  lose: 0,
   stall: 0,
   radicalChanges: false,
 }
@@ -169,10 +172,18 @@ export class SimulatedCluster {
       } else if (random.chance(faults.crash)) member.crash()
       if (random.chance(faults.compact)) member.commitStore(random.below(8))
     }
+    if (random.chance(faults.lose)) this.#loseStore()
     if (random.chance(faults.partition)) this.#partition()
     if (random.chance(faults.heal)) this.#cut.clear()
     if (random.chance(faults.change)) this.#change()
     if (random.chance(faults.transfer)) this.#transfer()
+  }
+
+  /** Of one member at a time, and of none that the others could not do without: restarted, it cannot lead. */
+  #loseStore(): void {
+    if (this.#all().some(({ isLost }) => isLost)) return
+    const member = this.random.pick(this.#all())
+    if ((member?.raft?.configuration.voters.length ?? 0) > 2) member?.loseStore()
   }
 
   /** Two sides, or one member that is heard and does not hear. */
@@ -266,7 +277,9 @@ export class SimulatedCluster {
     }
     this.#schedule.after(1 + random.below(3 * TICK), () => {
       const to = this.#members.get(message.to)
-      const isDelivered = to?.raft !== undefined && !this.#isCut(message) && !random.chance(this.#faults.drop)
+      const isWhole = !from.isLost && snapshot.index >= (to?.isLost === true ? to.store.applied : 0)
+      const isDelivered =
+        isWhole && to?.raft !== undefined && !this.#isCut(message) && !random.chance(this.#faults.drop)
       if (isDelivered) {
         to.received.set(snapshot.index, store)
         to.receive({ ...message, snapshot })

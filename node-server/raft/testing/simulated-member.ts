@@ -18,6 +18,7 @@ import {
   readIndex,
   ready,
   step,
+  storeLost,
   tick,
   type Append,
   type Raft,
@@ -51,13 +52,21 @@ export class SimulatedMember {
   readonly id: MemberId
   readonly #world: World
   /** What survives a crash. */
-  readonly #disk: { hardState: HardState; base: StoreState; entries: Entry[]; store: StoreState }
+  readonly #disk: {
+    hardState: HardState
+    base: StoreState
+    entries: Entry[]
+    store: StoreState
+    isStoreDamaged: boolean
+  }
   /** Written without a sync: a crash keeps a part of them. */
   #unsynced: HardState[] = []
   /** Snapshots that arrived, by index. */
   readonly received = new Map<LogIndex, StoreState>()
   raft: Raft | undefined
   store: StoreState
+  /** The store is damaged: nothing is read of it. */
+  isLost = false
   incarnation = 0
   #checkedCommit = 0
   /** What a crash may find on the disk although nobody was told. */
@@ -72,20 +81,22 @@ export class SimulatedMember {
     this.#world = world
     this.store = store
     const hardState = { term: store.appliedTerm, vote: NOBODY, commit: store.applied }
-    this.#disk = { hardState, base: store, entries: [], store }
+    this.#disk = { hardState, base: store, entries: [], store, isStoreDamaged: false }
     this.start()
   }
 
   start(): void {
     const disk = this.#disk
     this.incarnation += 1
-    this.store = disk.store
+    this.isLost = disk.isStoreDamaged
+    // Who finds its store damaged at the start knows no configuration, and goes on from its log alone.
+    this.store = this.isLost ? { ...NO_STORE, applied: disk.base.applied } : disk.store
     this.#underWay = undefined
     this.#applying = undefined
     this.#reads = new Map()
     this.#nextRead = 0
     this.received.clear()
-    const commit = LogIndex(Math.max(disk.hardState.commit, disk.store.applied))
+    const commit = LogIndex(Math.max(disk.hardState.commit, this.store.applied))
     this.raft = createRaft(
       {
         id: this.id,
@@ -101,13 +112,23 @@ export class SimulatedMember {
       {
         hardState: { ...disk.hardState, commit },
         base: { index: disk.base.applied, term: disk.base.appliedTerm },
-        configuration: disk.store.configuration,
-        configIndex: disk.store.configIndex,
+        configuration: this.store.configuration,
+        configIndex: this.store.configIndex,
         entries: disk.entries,
-        applied: disk.store.applied,
+        applied: this.store.applied,
       },
     )
+    if (this.isLost) storeLost(this.raft)
     this.#checkedCommit = disk.base.applied
+    this.pump()
+  }
+
+  loseStore(): void {
+    if (this.raft === undefined) return
+    this.isLost = true
+    this.#disk.isStoreDamaged = true
+    this.#world.checker.lostStores += 1
+    storeLost(this.raft)
     this.pump()
   }
 
@@ -137,7 +158,7 @@ export class SimulatedMember {
 
   /** The store's background commit, and the compaction of the log that it allows. */
   commitStore(keepEntries: number): void {
-    if (this.raft === undefined) return
+    if (this.raft === undefined || this.isLost) return
     const disk = this.#disk
     disk.store = this.store
     const index = LogIndex(Math.max(0, disk.store.applied - keepEntries))
@@ -179,7 +200,10 @@ export class SimulatedMember {
       this.#later(() => {
         this.#persist(append)
         this.#underWay = undefined
-        if (append.snapshot !== undefined) this.store = this.#disk.store
+        if (append.snapshot !== undefined) {
+          this.store = this.#disk.store
+          this.isLost = false
+        }
         this.#world.send(append.promises, this)
         appended(raft, append)
         this.pump()
@@ -193,9 +217,10 @@ export class SimulatedMember {
     const waiting: (() => void)[] = []
     this.#applying = waiting
     this.#later(() => {
-      for (const entry of committed) this.#apply(raft, entry)
+      const isLost = this.isLost
+      if (!isLost) for (const entry of committed) this.#apply(raft, entry)
       this.#applying = undefined
-      applied(raft, committed)
+      applied(raft, isLost ? [] : committed)
       for (const write of waiting) write()
       this.pump()
     })
@@ -249,9 +274,14 @@ export class SimulatedMember {
   #installSnapshot(index: LogIndex): void {
     const store = this.received.get(index)
     assert.ok(store !== undefined, `snapshot ${index} was never received`)
-    this.#disk.base = store
-    this.#disk.entries = []
-    this.#disk.store = store
+    const disk = this.#disk
+    const isInLog =
+      index === disk.base.applied ||
+      disk.entries.some((entry) => entry.index === index && entry.term === store.appliedTerm)
+    disk.entries = isInLog ? disk.entries.filter((entry) => entry.index > index) : []
+    disk.base = store
+    disk.store = store
+    disk.isStoreDamaged = false
     this.#world.checker.snapshots += 1
   }
 

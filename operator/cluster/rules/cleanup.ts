@@ -35,13 +35,15 @@ function finishScaleDown(observed: Observed, operation: Operation): Plan | undef
   if (pods.has(ordinal) || (objects.statefulSet?.endOrdinal ?? 0) > ordinal) {
     const message = `member ${operation.memberID} is removed, its pod ${names.pod(cluster, ordinal)} stops`
     const plan = inFlight('ScalingDown', message, { ...operation, step: 'RemovePod' }, [])
-    return { ...plan, waitsFor: `StatefulSet ${names.statefulSet(cluster)}` }
+    const isStuck = pods.get(ordinal)?.stuck !== undefined
+    return { ...plan, waitsFor: `StatefulSet ${names.statefulSet(cluster)}`, yields: isStuck }
   }
   const volume = volumes.get(ordinal)
   const isToGo = cluster.spec.storage.retention.whenScaled === 'Delete' && volume?.uid === operation.volumeUID
   if (volume === undefined || !isToGo) return undefined
   const message = `the volume of the removed member ${operation.memberID} is deleted`
-  return inFlight('ScalingDown', message, { ...operation, step: 'DeleteVolume' }, deleteVolume(observed, volume))
+  const plan = inFlight('ScalingDown', message, { ...operation, step: 'DeleteVolume' }, deleteVolume(observed, volume))
+  return { ...plan, yields: volume.stuck !== undefined }
 }
 
 /** A StatefulSet cannot leave an ordinal out, so pod and volume are made anew in their place. */
@@ -51,12 +53,14 @@ function emptyInPlace(observed: Observed, operation: Operation): Plan | undefine
   const volume = volumes.get(operation.ordinal)
   if (volume === undefined || volume.uid !== operation.volumeUID) return undefined
   const message = `${names.pod(cluster, operation.ordinal)} starts again with an empty volume`
-  return inFlight('ReplacingMember', message, { ...operation, step: 'DeleteVolume' }, [
+  const isStuck = pod?.stuck !== undefined || volume.stuck !== undefined
+  const plan = inFlight('ReplacingMember', message, { ...operation, step: 'DeleteVolume' }, [
     ...deleteVolume(observed, volume),
     ...(pod === undefined || pod.isTerminating
       ? []
       : [{ kind: 'delete-object', ref: podRef(cluster, pod.name), uid: pod.uid } as const]),
   ])
+  return { ...plan, yields: isStuck }
 }
 
 export function deleteVolume({ cluster }: Observed, volume: ObservedVolume): readonly Action[] {
@@ -73,5 +77,6 @@ export function deleteStaleVolumes(observed: Observed): Plan | undefined {
   if (stale.length === 0) return undefined
   const list = stale.map(({ name }) => name).join(', ')
   const plan = waiting('DeletingVolumes', `volumes of removed members are deleted: ${list}`)
-  return { ...plan, actions: stale.flatMap((volume) => deleteVolume(observed, volume)) }
+  const isStuck = stale.some(({ stuck }) => stuck !== undefined)
+  return { ...plan, actions: stale.flatMap((volume) => deleteVolume(observed, volume)), yields: isStuck }
 }

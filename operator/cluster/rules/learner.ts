@@ -1,9 +1,17 @@
 /** There is a learner: it joins, catches up and is promoted, or gives its place to another try. Pure. */
+import { timestamp } from '../../api/conditions.ts'
 import type { Operation } from '../../api/status.ts'
+import { because } from '../causes.ts'
+import { allowedLag } from '../lag.ts'
 import type { Membership, Observed, ObservedMember, ObservedPod } from '../observed.ts'
 import { isOverdue, newOperation } from '../operation.ts'
 import { inFlight, type Plan, waiting } from '../plan.ts'
 import { hasOrdinal, removeMember } from './removal.ts'
+
+/** What status may have. */
+const MAX_MESSAGE_LENGTH = 1024
+/** Progress is written down when it wins so much of the learner's time, not at each look. */
+const WORTH_WRITING = 0.1
 
 type Learner = ObservedMember & { readonly ordinal: number }
 
@@ -18,22 +26,46 @@ export function finishLearner(observed: Observed): Plan | undefined {
   const status = pod?.status
   const given = cluster.recorded.operation
   const isGivenUp = given?.type === 'ReplaceMember' && given.memberID === learner.id
-  if (isGivenUp || isOverdue(operationOf(observed, learner, 'CatchUp'), nowMs))
-    return giveUp(observed, membership, learner)
-  if (status?.role === 'waiting' && pod !== undefined) return join(observed, membership, learner, pod)
   const peer = membership.peers.get(learner.id)
-  const { maxLagEntries } = cluster.spec.scaling
+  const catchUp = withProgress(observed, operationOf(observed, learner, 'CatchUp'), peer)
+  if (isGivenUp || isOverdue(catchUp, nowMs)) return giveUp(observed, membership, learner)
+  if (status?.role === 'waiting' && pod !== undefined) return join(observed, membership, learner, pod)
   const isHeard = membership.activeIds.has(learner.id)
-  if (isHeard && peer !== undefined && peer.matchIndex > 0 && peer.lag <= maxLagEntries)
+  if (isHeard && peer !== undefined && peer.matchIndex > 0 && peer.lag <= allowedLag(observed))
     return promote(observed, membership, learner)
-  const message =
-    peer === undefined || peer.matchIndex === 0
-      ? `${learner.name} has not answered the leader yet`
-      : !isHeard
-        ? `${learner.name} does not answer the leader`
-        : `${learner.name} is ${peer.lag} entries behind`
-  const operation = { ...operationOf(observed, learner, 'CatchUp'), message }
-  return waiting('ScalingUp', message, operation)
+  const message = because(observed, [learner.ordinal], `${learner.name} ${doing(peer, isHeard)}`)
+  return waiting('ScalingUp', message, { ...catchUp, message: message.slice(0, MAX_MESSAGE_LENGTH) })
+}
+
+type Peer = NonNullable<ReturnType<Membership['peers']['get']>>
+
+function doing(peer: Peer | undefined, isHeard: boolean): string {
+  if (peer?.snapshot !== undefined) {
+    const [sent, total] = [peer.snapshot.sentBytes, peer.snapshot.totalBytes].map(megabytes)
+    return `receives a snapshot, ${sent} of ${total} MB`
+  }
+  if (peer?.state === 'snapshot') return 'receives a snapshot'
+  if (peer === undefined || peer.matchIndex === 0) return 'has not answered the leader yet'
+  return isHeard ? `is ${peer.lag} entries behind` : 'does not answer the leader'
+}
+
+function megabytes(bytes: number): number {
+  return Math.ceil(bytes / 1_000_000)
+}
+
+/** The deadline is for a learner that does not come any further: each time it does, it has all of its time again. */
+function withProgress({ cluster, nowMs }: Observed, operation: Operation, peer: Peer | undefined): Operation {
+  const reached = peer?.snapshot === undefined ? (peer?.matchIndex ?? 0) : peer.snapshot.sentBytes
+  const what = peer?.snapshot === undefined ? 'entries' : 'snapshot'
+  const before = operation.progress
+  if (before === undefined) return { ...operation, progress: { what, reached } }
+  const isFurther =
+    what === before.what ? reached > before.reached : what === 'entries' ? reached > 0 : before.reached === 0 // only the first snapshot: one after another is no progress
+  const timeoutMs = cluster.spec.scaling.learnerTimeoutSeconds * 1000
+  const deadlineMs = nowMs + timeoutMs
+  const isWorthIt = deadlineMs - Date.parse(operation.deadline ?? '') >= WORTH_WRITING * timeoutMs
+  if (!isFurther || !isWorthIt) return operation
+  return { ...operation, progress: { what, reached }, deadline: timestamp(deadlineMs) }
 }
 
 function operationOf(observed: Observed, learner: Learner, step: Operation['step']): Operation {
@@ -78,7 +110,7 @@ function promote(observed: Observed, membership: Membership, learner: Learner): 
     operationId: operation.id,
     expectedConfigIndex: membership.configIndex,
     memberId: learner.id,
-    maxLagEntries: observed.cluster.spec.scaling.maxLagEntries,
+    maxLagEntries: allowedLag(observed),
   } as const
   return inFlight('ScalingUp', `${learner.name} has caught up and becomes a voter`, operation, [
     { kind: 'record-operation', operation },
@@ -103,7 +135,7 @@ function giveUp(observed: Observed, membership: Membership, learner: Learner): P
   return removeMember(observed, membership, {
     type: 'ReplaceMember',
     reason: 'LearnerTimeout',
-    why: `${learner.name} did not catch up in ${observed.cluster.spec.scaling.learnerTimeoutSeconds} s`,
+    why: `${learner.name} did not come any further in ${observed.cluster.spec.scaling.learnerTimeoutSeconds} s`,
     member: learner,
     volumeUID: isEmpty ? '' : (observed.volumes.get(learner.ordinal)?.uid ?? ''),
   })

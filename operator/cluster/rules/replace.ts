@@ -24,9 +24,23 @@ export function replaceMember(observed: Observed): Plan | undefined {
   const { member, why, request } = replacement
   const volumeUID = volumes.get(member.ordinal)?.uid ?? ''
   const shared = { type: 'ReplaceMember', reason: 'ReplacingMember', volumeUID, request } as const
-  if (membership.leader.memberId !== member.id || membership.voters.length === 1)
-    return removeMember(observed, membership, { ...shared, why, member })
-  return moveLeader(observed, membership, { ...shared, leaving: member, isPreferred: () => true })
+  const plan =
+    membership.leader.memberId === member.id
+      ? moveLeader(observed, membership, { ...shared, leaving: member, isPreferred: () => true })
+      : removeMember(observed, membership, { ...shared, why, member })
+  // What was begun is finished; what cannot be begun now holds up nothing.
+  return { ...plan, yields: plan.isBlocked && observed.cluster.recorded.operation?.type !== 'ReplaceMember' }
+}
+
+/** Why a replacement that is asked for is answered with no, once and for all; undefined when it is not. */
+export function replacementRefusal({ cluster, membership }: Observed): string | undefined {
+  const request = cluster.requests.replaceMember
+  if (request === undefined || membership?.leader === undefined) return undefined
+  const { handledRequests } = cluster.recorded
+  const member = memberNamed(membership, request)
+  const isOnly = membership.voters.length === 1 && member?.id === membership.voters[0]
+  if (!isOnly || handledRequests.replaceMember === request) return undefined
+  return `${request} is the only voter: there is nobody to take over from. Scale up first (spec.replicas), then ask again`
 }
 
 /** By the name of its pod or by its ID. */
@@ -34,12 +48,14 @@ export function memberNamed({ members }: Membership, name: string): ObservedMemb
   return members.find((member) => member.name === name || member.id === name)
 }
 
-function requested({ cluster }: Observed, membership: Membership): Replacement | undefined {
+function requested(observed: Observed, membership: Membership): Replacement | undefined {
+  const { cluster } = observed
   const request = cluster.requests.replaceMember
   if (request === undefined) return undefined
   const { operation, handledRequests } = cluster.recorded
   const member = memberNamed(membership, request)
   if (member === undefined || !hasOrdinal(member) || member.ordinal >= cluster.spec.replicas) return undefined
+  if (replacementRefusal(observed) !== undefined) return undefined
   // The name is soon another member's: what was begun for this one is not begun again for that one.
   const isBegun = operation?.request === request && operation.memberID === member.id
   if (handledRequests.replaceMember === request && !isBegun) return undefined

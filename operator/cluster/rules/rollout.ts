@@ -4,6 +4,7 @@
  * ready and caught up; the leader last, after leadership has moved away. Pure.
  */
 import { because } from '../causes.ts'
+import { allowedLag } from '../lag.ts'
 import type { Membership, Observed, ObservedMember, ObservedPod } from '../observed.ts'
 import { newOperation } from '../operation.ts'
 import { blocked, inFlight, type Plan, waiting } from '../plan.ts'
@@ -77,14 +78,15 @@ function isSick(membership: Membership, pod: ObservedPod, memberId: string | und
 }
 
 /** It can be done without the next one. */
-function isFit({ cluster, pods, nowMs }: Observed, membership: Membership, member: ObservedMember): boolean {
+function isFit(observed: Observed, membership: Membership, member: ObservedMember): boolean {
+  const { cluster, pods, nowMs } = observed
   const pod = member.ordinal === undefined ? undefined : pods.get(member.ordinal)
   if (pod === undefined || pod.isTerminating || isSick(membership, pod, member.id)) return false
   const { minReadySeconds } = cluster.spec.update
   if (nowMs - (pod.readySinceMs ?? nowMs) < minReadySeconds * 1000) return false
   if (member.id === membership.leader?.memberId) return true
   const peer = membership.peers.get(member.id)
-  return peer !== undefined && peer.matchIndex > 0 && peer.lag <= cluster.spec.scaling.maxLagEntries
+  return peer !== undefined && peer.matchIndex > 0 && peer.lag <= allowedLag(observed)
 }
 
 /** With a vote that counts, it is restarted only if the others are enough. */

@@ -33,8 +33,10 @@ export function scaleUp(observed: Observed): Plan | undefined {
   }
   const pending = cluster.recorded.operation?.type === 'ScaleUp' ? cluster.recorded.operation : undefined
   const operation = pending?.ordinal === ordinal ? pending : undefined
-  if (pod?.status === undefined || pod.isTerminating)
-    return waiting('ScalingUp', because(observed, [ordinal], `waits for ${name} to start`), operation)
+  if (pod?.status === undefined || pod.isTerminating) {
+    const plan = waiting('ScalingUp', because(observed, [ordinal], `waits for ${name} to start`), operation)
+    return { ...plan, yields: pod?.stuck !== undefined }
+  }
   const isOfOurs = pod.status.clusterId === cluster.recorded.clusterID
   if (pod.status.role === 'removed' && isOfOurs) return resetRemoved(observed, pod)
   if (pod.status.role !== 'waiting') {

@@ -45,6 +45,8 @@ export class FakeCluster {
   learners: readonly string[] = []
   members: readonly FakeMember[] = []
   isLearnerStuck = false
+  /** What the leader tells of its learner instead of what follows from its disk. */
+  learnerProgress: Partial<AdminStatus['peers'][number]> | undefined
   /** Where a member's log ends, if not where all end. */
   readonly ends = new Map<string, LogEnd>()
   alarms: readonly AdminAlarm[] = []
@@ -225,7 +227,8 @@ export class FakeCluster {
 
   #peer(id: string): AdminStatus['peers'][number] {
     const matchIndex = this.matchIndex(id)
-    return { id, matchIndex, lag: 100 - matchIndex, state: 'replicate', isActive: this.alive.has(id) }
+    const told = this.learners.includes(id) ? this.learnerProgress : undefined
+    return { id, matchIndex, lag: 100 - matchIndex, state: 'replicate', isActive: this.alive.has(id), ...told }
   }
 
   #bump(): void {

@@ -26,6 +26,7 @@ export function pod(ordinal: number, status: Partial<AdminStatus>): ObservedPod 
     isRunning: true,
     templateHash: undefined,
     trouble: undefined,
+    stuck: undefined,
     adminUrl: name,
     status: { ...EMPTY, clusterId: 'c', role: 'follower' as const, name, ...status },
     contradiction: undefined,

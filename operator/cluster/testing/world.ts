@@ -56,6 +56,8 @@ export class World {
   readonly broken = new Set<string>()
   /** A quota, or a webhook: the StatefulSet's controller makes no pods. */
   refusesPods = false
+  /** Pods that do not end when they are told to: their machine is gone, or they take their time. */
+  readonly lingering = new Set<string>()
   /** Kinds that the operator may not touch. */
   readonly forbidden = new Set<string>()
   /** Calls to the API server so far. */
@@ -148,8 +150,8 @@ export class World {
       const ordinal = ordinalOf(KEY.name, pod.metadata.name) ?? 0
       const { phase } = field(pod, 'status')
       const isOver = phase === 'Succeeded' || phase === 'Failed'
-      if (set === undefined || !this.ordinals().includes(ordinal) || isOver)
-        this.objects.delete(`Pod/${pod.metadata.name}`)
+      if (set === undefined || !this.ordinals().includes(ordinal) || isOver) this.#stopPod(pod)
+      else if (pod.metadata.deletionTimestamp !== undefined) this.#stopPod(pod)
     }
     for (const volume of this.all('PersistentVolumeClaim')) {
       const isUsed = this.get('Pod', volume.metadata.name.replace(/^data-/, '')) !== undefined
@@ -159,6 +161,12 @@ export class World {
     if (set !== undefined) for (const ordinal of this.ordinals()) this.#startPod(set, ordinal)
     for (const disk of this.cluster.alive.values()) disk.age++
     this.settleMembers()
+  }
+
+  #stopPod(pod: KubeObject): void {
+    const { name, deletionTimestamp = new Date(this.nowMs).toISOString() } = pod.metadata
+    if (this.lingering.has(name)) this.put({ ...pod, metadata: { ...pod.metadata, deletionTimestamp } })
+    else this.objects.delete(`Pod/${name}`)
   }
 
   #startPod(set: KubeObject, ordinal: number): void {
@@ -319,6 +327,7 @@ export class World {
     if (present === undefined) return
     if (present.metadata.uid !== uid) throw new KubeError({ kind: 'conflict', message: 'another UID' })
     if (ref.kind === 'Pod') this.#stopped(present)
+    if (ref.kind === 'Pod' && this.lingering.has(ref.name)) return this.#stopPod(present)
     if (ref.kind !== 'PersistentVolumeClaim') {
       this.objects.delete(`${ref.kind}/${ref.name}`)
       this.settleMembers()

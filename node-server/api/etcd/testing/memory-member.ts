@@ -43,6 +43,7 @@ export class MemoryMember implements NodePort {
       commitIndex: this.store.appliedIndex,
       appliedIndex: this.store.appliedIndex,
       isLearner: this.isLearner,
+      damage: this.damage,
       isStopped: this.isStopped,
     }
   }
@@ -119,6 +120,8 @@ export class MemoryMember implements NodePort {
     this.defragmentations += 1
     if (this.diskFailure !== undefined) throw this.diskFailure
   }
+
+  damage: string | undefined
 
   /** What the store reads as when it is pinned. */
   pieces: readonly Buffer[] = []

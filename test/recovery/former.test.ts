@@ -1,0 +1,35 @@
+/** A data directory of the version before: taken over at the start, and gone on with. */
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { hashState } from '../../node-server/mvcc/hash.ts'
+import { openDataDirectory } from '../../node-server/node/lifecycle/open.ts'
+import { VirtualClock } from '../../node-server/node/testing/virtual-clock.ts'
+import { readIdentity } from '../../node-server/storage/data-directory.ts'
+import { EXPECTED, unpackFixture } from '../../node-server/storage/lmdb-import/testing/fixture.ts'
+import { realVolume } from '../../node-server/storage/volume.ts'
+import { nodeOptions } from './member-process.ts'
+
+test('a start takes the store of the version before over, with all that is in it; so does the next', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'raftkv-former-'))
+  t.after(() => rm(directory, { recursive: true, force: true }))
+  unpackFixture(directory)
+  const identity = await readIdentity(realVolume.disk, directory)
+  assert.ok(identity.ok && identity.value !== undefined)
+  for (const start of ['first', 'second']) {
+    const opened = await openDataDirectory(realVolume, directory, identity.value, nodeOptions(new VirtualClock()))
+    assert.ok(opened.ok, opened.ok ? '' : opened.error)
+    const { store, wal, raft } = opened.value
+    const { appliedIndex, revision, compactedRevision } = store
+    const { hash, lastIndex, tables, ...expected } = EXPECTED
+    assert.deepEqual({ appliedIndex, revision, compactedRevision }, expected, start)
+    assert.equal(hashState(store), hash)
+    assert.equal(raft.log.base.index + raft.log.entries.length, lastIndex)
+    assert.equal(store.backend.count('current', Buffer.of(0), undefined), tables.current.rows)
+    await store.close()
+    await wal.close()
+    assert.deepEqual(await readdir(join(directory, 'member', 'db')), ['store-0'])
+  }
+})
