@@ -30,6 +30,8 @@ export function runsEngine(
       await receiveArchive(disk, path, pieces)
       return read(path, readMeta)
     },
-    takeOver: () => Promise.resolve(), // there is no version before
+    // There is no version before.
+    former: () => Promise.resolve([]),
+    takeOver: () => Promise.resolve(),
   }
 }
