@@ -4,7 +4,7 @@
  */
 import { MalformedBytes } from '../../../lib/bytes.ts'
 import { StoreDamaged } from '../../mvcc/backend.ts'
-import type { Disk, DiskFile } from '../disk.ts'
+import { isMissing, type Disk, type DiskFile } from '../disk.ts'
 import { Block } from './block.ts'
 import type { BlockRing, Held } from './block-ring.ts'
 import { pageMayHave, pageOf } from './filter.ts'
@@ -228,7 +228,7 @@ export class RunReader {
     const offset = parts[0]?.offset ?? 0
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
     const bytes = await this.#disk.read(sizeBytes, this.#base + offset).catch((error: unknown) => {
-      throw this.#damaged(offset, messageOf(error))
+      throw isUnreadable(error) ? this.#damaged(offset, error.message) : error
     })
     if (bytes.length < sizeBytes) throw this.#damaged(offset, `${bytes.length} of ${sizeBytes} bytes are there`)
     for (const part of parts) {
@@ -280,7 +280,7 @@ export class RunReader {
     try {
       size = this.#disk.readSync(into, this.#base + offset)
     } catch (error) {
-      throw this.#damaged(offset, messageOf(error))
+      throw isUnreadable(error) ? this.#damaged(offset, error.message) : error
     }
     if (size < into.length) throw this.#damaged(offset, `${size} of ${into.length} bytes are there`)
     return into
@@ -295,12 +295,14 @@ async function openFile(disk: Disk, path: string): Promise<DiskFile> {
   try {
     return await disk.open(path, { create: false, isReadOnly: true })
   } catch (error) {
-    throw new StoreDamaged(path, messageOf(error))
+    if (isMissing(error)) throw new StoreDamaged(path, 'it is missing')
+    throw error
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+/** What is there cannot be read, now or ever. */
+function isUnreadable(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.code === 'EIO'
 }
 
 /** Of the child that holds the key if any does. The first divider is below all keys, or the way here excludes it. */

