@@ -6,7 +6,7 @@ import { SMALL_SIZES } from '../../node-server/storage/runs/testing/small-sizes.
 import { localWriter } from '../../node-server/storage/runs/writer-link.ts'
 import { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
 
-const SEEDS = 6
+const SEEDS = 8
 const FLIP_STRIDE = 397
 
 async function* checks(): AsyncGenerator<string> {

@@ -69,6 +69,13 @@ export class Block {
     return ((this.#bytes[this.#rowAt(position) + 1] ?? 0) & 0x80) !== 0
   }
 
+  /** Of the rows from `from` up to and without `to`, those that are no removals. */
+  liveRows(from: number, to: number): number {
+    let live = to - from
+    if (this.hasRemovals) for (let position = from; position < to; position++) if (this.isRemoval(position)) live--
+    return live
+  }
+
   /** Where what follows the prefix of the row's key begins. */
   restAt(position: number): number {
     const at = this.#rowAt(position)

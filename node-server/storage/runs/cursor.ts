@@ -106,6 +106,38 @@ export class RunCursor {
     else this.#next()
   }
 
+  /**
+   * From a cursor that goes forwards: how many rows of the range are ahead and no removals. Blocks that lie in the range as a
+   * whole are counted by the index. It is at its end afterwards.
+   */
+  countLive(): number {
+    let live = 0
+    for (let block = this.#block; block !== undefined; block = this.#block) {
+      live += block.liveRows(this.position, this.#to)
+      if (this.#to === block.count) live += this.#countWholeBlocks()
+      this.skip(this.#to - this.position)
+    }
+    return live
+  }
+
+  /** Of the file at hand, those behind this block that end before the range does: the cursor goes to the last one of them. */
+  #countWholeBlocks(): number {
+    const { high } = this.#bounds
+    const reader = this.#run[this.#file]
+    assert(reader !== undefined, 'it is not at its end')
+    const end = high === undefined ? lastPlace(reader) : reader.placeOf(high)
+    let live = 0
+    for (let next = placeBehind(reader, this.#place); next !== undefined; next = placeBehind(reader, next)) {
+      const isWhole = next.top < end.top || (next.top === end.top && next.child < end.child)
+      const rows = isWhole ? reader.rowsAt(next) : undefined
+      if (rows === undefined) break
+      live += rows
+      this.#place = next
+      this.#ahead = []
+    }
+    return live
+  }
+
   #takeHead(block: Block): void {
     const size = block.keySize(this.position)
     if (size > this.head.length) this.head = Buffer.allocUnsafe(2 * size)

@@ -11,7 +11,10 @@ import type { RunFile } from './manifest.ts'
 
 export const MAGIC = Buffer.from('RKVRUN01', 'latin1')
 export const FOOTER_SIZE_BYTES = 60
+/** Of a row of the index: where a block is, how long, and its rows. */
 export const INDEX_VALUE_BYTES = 14
+
+/** A block, as its row in the index has it; `divider`: above all keys before it, and not above its first. */
 interface Child {
   readonly divider: Uint8Array
   readonly offset: number

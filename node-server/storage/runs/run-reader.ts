@@ -8,9 +8,9 @@ import { isMissing, type Disk, type DiskFile } from '../disk.ts'
 import { Block } from './block.ts'
 import type { BlockRing, Held } from './block-ring.ts'
 import { pageMayHave, pageOf } from './filter.ts'
-import { checksumSeed, isSound, u32, u48 } from './format.ts'
+import { CHECKSUM_SIZE_BYTES, checksumSeed, isSound, u32, u48 } from './format.ts'
 import type { RunFile } from './manifest.ts'
-import { FOOTER_SIZE_BYTES, MAGIC } from './run-builder.ts'
+import { CHILD_HAS_REMOVALS, FOOTER_SIZE_BYTES, MAGIC } from './run-builder.ts'
 
 /** Stands for "this file says that the key was removed". */
 export const REMOVED = Symbol('removed')
@@ -88,20 +88,21 @@ export class RunReader {
     const offset = sizeBytes - FOOTER_SIZE_BYTES
     if (offset < 0) throw this.#damaged(0, 'it is shorter than a file can be')
     const bytes = this.#read(offset, Buffer.allocUnsafe(FOOTER_SIZE_BYTES))
-    const isOurs =
+    const isNamed =
       isSound(bytes, checksumSeed(id, offset)) &&
-      u32(bytes, FOOTER_SIZE_BYTES - 4) === footerChecksum &&
-      MAGIC.compare(bytes, 0, MAGIC.length) === 0
-    const [at, counts] = [MAGIC.length, [u48(bytes, 8), u48(bytes, 14), u48(bytes, 20)]]
-    if (!isOurs || counts[0] !== id || counts[1] !== rows || counts[2] !== removals)
-      throw this.#damaged(offset, 'its footer is not the one that the manifest names')
+      u32(bytes, FOOTER_SIZE_BYTES - CHECKSUM_SIZE_BYTES) === footerChecksum &&
+      MAGIC.compare(bytes, 0, MAGIC.length) === 0 &&
+      u48(bytes, 8) === id &&
+      u48(bytes, 14) === rows &&
+      u48(bytes, 20) === removals
+    if (!isNamed) throw this.#damaged(offset, 'its footer is not the one that the manifest names')
     const footer = {
-      indexOffset: u48(bytes, at + 18),
-      filterOffset: u48(bytes, at + 24),
-      pageSizeBytes: u32(bytes, at + 30),
-      pages: u32(bytes, at + 34),
-      topOffset: u48(bytes, at + 38),
-      topSizeBytes: u32(bytes, at + 44),
+      indexOffset: u48(bytes, 26),
+      filterOffset: u48(bytes, 32),
+      pageSizeBytes: u32(bytes, 38),
+      pages: u32(bytes, 42),
+      topOffset: u48(bytes, 46),
+      topSizeBytes: u32(bytes, 52),
     }
     const { indexOffset, filterOffset, pageSizeBytes, pages, topOffset, topSizeBytes } = footer
     const fits =
@@ -132,10 +133,10 @@ export class RunReader {
     const offset = filterOffset + start
     let bytes = this.#held.get(offset)
     if (!(bytes instanceof Buffer)) {
-      const into = this.#ring.place(this.#held, offset, pageSizeBytes) ?? Buffer.allocUnsafe(pageSizeBytes)
-      bytes = this.#read(offset, into)
+      const into = this.#ring.place(this.#held, offset, pageSizeBytes)
+      bytes = this.#read(offset, into ?? Buffer.allocUnsafe(pageSizeBytes))
       this.#checkPage(page, bytes)
-      this.#held.set(offset, bytes)
+      if (into !== undefined) this.#held.set(offset, bytes)
     }
     return pageMayHave(bytes, 0, pageSizeBytes, hash)
   }
@@ -164,6 +165,13 @@ export class RunReader {
   placeOf(key: Uint8Array): BlockPlace {
     const top = childFor(this.#top, key)
     return { top, child: childFor(this.#indexBlock(top), key) }
+  }
+
+  /** How many rows the block there has, without reading it; undefined when some of them are removals. */
+  rowsAt({ top, child }: BlockPlace): number | undefined {
+    const index = this.#indexBlock(top)
+    const rows = u32(index.bytes, index.valueAt(child) + 10)
+    return rows < CHILD_HAS_REMOVALS ? rows : undefined
   }
 
   /** One data block, lent by the ring when that has it. */

@@ -6,9 +6,11 @@ import { test } from 'node:test'
 import type { Backend, Write } from '../../mvcc/backend.ts'
 import { checkAgainstTwin } from '../../mvcc/testing/model-property.ts'
 import { testBackend } from '../../mvcc/testing/backend-conformance.ts'
+import { seeded } from '../../raft/testing/random.ts'
 import { realDisk, type Disk } from '../disk.ts'
 import { MemoryDisk } from '../testing/memory-disk.ts'
 import { runsEngine, type RunsEngine } from './engine.ts'
+import { SMALL_SIZES } from './testing/small-sizes.ts'
 import { localWriter } from './writer-link.ts'
 
 function testRuns(name: string, engine: () => RunsEngine, root: () => string, cleanUp: (root: string) => void): void {
@@ -87,6 +89,29 @@ async function readSaved(disk: Disk, stores: RunsEngine, directory: string): Pro
   assert.deepEqual(await stores.read(storePath, content), await stores.read(savedPath, content))
   await assert.rejects(stores.read(join(directory, 'nothing'), content))
 }
+
+test('blocks of a single run are counted by their index', async () => {
+  const disk = new MemoryDisk()
+  const store = await runsEngine(disk, localWriter(disk, SMALL_SIZES), SMALL_SIZES).open('/store')
+  const ROWS = 6000
+  const keyOf = (number: number): Buffer => Buffer.from(`key ${String(number).padStart(5, '0')}`)
+  // Blocks without removals, and some with.
+  const isRemoval = (number: number): boolean => number % 2000 > 1500 && number % 7 === 0
+  const value = Buffer.alloc(30)
+  const numbers = Array.from({ length: ROWS }, (_, number) => number)
+  await store.commit(
+    numbers.map((number) => ({ table: 'current', key: keyOf(number), value: isRemoval(number) ? undefined : value })),
+  )
+  assert.equal(store.runCount, 1)
+  const random = seeded(5)
+  for (let i = 0; i < 300; i++) {
+    const [start, end] = [random.below(ROWS), random.below(ROWS + 200)]
+    const expected = numbers.slice(start, Math.max(start, end)).filter((number) => !isRemoval(number)).length
+    assert.equal(store.count('current', keyOf(start), keyOf(end)), expected)
+  }
+  assert.equal(store.count('current', Buffer.of(0), undefined), numbers.filter((number) => !isRemoval(number)).length)
+  await store.close()
+})
 
 test('keys and values may be of any size', async () => {
   const store = await simulated().open('/store')

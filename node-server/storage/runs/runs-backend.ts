@@ -208,7 +208,7 @@ export class RunsBackend implements Backend {
     const isReverse = options.isReverse === true
     let left = options.limit ?? Infinity
     if (left <= 0) return
-    const spans = this.#spans(table, start, end, isReverse)
+    const spans = new Spans(this.#cursors(table, start, end, isReverse), isReverse)
     for (let block = spans.next(); block !== undefined; block = spans.next()) {
       const { from, to } = spans
       for (let i = from; i < to; i++) {
@@ -223,24 +223,26 @@ export class RunsBackend implements Backend {
   }
 
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
-    const spans = this.#spans(table, start, end, false)
+    const cursors = this.#cursors(table, start, end, false)
+    const [only] = cursors
+    if (cursors.length === 1 && only !== undefined) return only.countLive()
+    const spans = new Spans(cursors, false)
     let count = 0
-    for (let block = spans.next(); block !== undefined; block = spans.next()) {
-      count += spans.to - spans.from
-      if (!block.hasRemovals) continue
-      for (let position = spans.from; position < spans.to; position++) if (block.isRemoval(position)) count--
-    }
+    for (let block = spans.next(); block !== undefined; block = spans.next())
+      count += block.liveRows(spans.from, spans.to)
     return count
   }
 
-  #spans(table: Table, start: Uint8Array, end: Uint8Array | undefined, isReverse: boolean): Spans {
+  /** Of the runs that have something in the range. */
+  #cursors(table: Table, start: Uint8Array, end: Uint8Array | undefined, isReverse: boolean): readonly RunCursor[] {
     assert(!this.#isClosed, 'the store is open')
     const number = tableNumber(table)
     const low = withTable(number, start)
     const high = end === undefined ? Buffer.of(number + 1) : withTable(number, end)
     const bounds = { low, high, isReverse }
-    const isEmpty = Buffer.compare(low, high) >= 0
-    return new Spans(isEmpty ? [] : this.#store.runs.map((run, age) => new RunCursor(run, age, bounds)), isReverse)
+    if (Buffer.compare(low, high) >= 0) return []
+    const cursors = this.#store.runs.map((run, age) => new RunCursor(run, age, bounds))
+    return cursors.filter(({ block }) => block !== undefined)
   }
 
   commit(writes: readonly Write[]): Promise<void> {
