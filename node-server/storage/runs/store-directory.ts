@@ -63,7 +63,10 @@ export async function prepareDirectory(disk: Disk, directory: string): Promise<M
     await writeManifest(disk, directory, NEW_MANIFEST)
   }
   const manifest = found ?? NEW_MANIFEST
-  const known = new Set([MANIFEST, ...filesOf(manifest).map(({ id }) => `${id}.run`)])
-  for (const name of await disk.list(directory)) if (!known.has(name)) await disk.remove(join(directory, name))
+  const named = new Set(filesOf(manifest).map(({ id }) => `${id}.run`))
+  for (const name of await disk.list(directory)) {
+    const isLeft = name === `${MANIFEST}${NEW_SUFFIX}` || (RUN.test(name) && !named.has(name))
+    if (isLeft) await disk.remove(join(directory, name)) // what is not ours stays
+  }
   return manifest
 }
