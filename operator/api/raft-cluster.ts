@@ -140,6 +140,8 @@ export interface RaftCluster {
 export interface Requests {
   /** Part of the pod template: another value restarts every member. */
   readonly restartedAt: string | undefined
+  /** The token of the admin API is another one for each value. */
+  readonly rotateAdminToken: string | undefined
   /** Name of a member's pod, or its ID. */
   readonly replaceMember: string | undefined
   readonly moveLeader: string | undefined
@@ -149,6 +151,7 @@ export const ANNOTATIONS = {
   restartedAt: `${GROUP}/restartedAt`,
   replaceMember: `${GROUP}/replace-member`,
   moveLeader: `${GROUP}/move-leader`,
+  rotateAdminToken: `${GROUP}/rotate-admin-token`,
 } as const
 
 const Meta = z.object({
@@ -194,6 +197,7 @@ function requestsOf(annotations: Readonly<Record<string, string>>): Requests {
     restartedAt: value(ANNOTATIONS.restartedAt),
     replaceMember: value(ANNOTATIONS.replaceMember),
     moveLeader: value(ANNOTATIONS.moveLeader),
+    rotateAdminToken: value(ANNOTATIONS.rotateAdminToken),
   }
 }
 

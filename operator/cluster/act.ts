@@ -33,7 +33,7 @@ export interface Outcome {
 }
 
 export interface Failure {
-  readonly reason: 'MemberRefused' | 'MemberUnreachable' | 'ApiServerRefused' | 'CRDOutdated'
+  readonly reason: 'MemberRefused' | 'MemberUnreachable' | 'ApiServerRefused' | 'CRDOutdated' | 'TokenRefused'
   readonly message: string
   /** Of the API server. */
   readonly error?: KubeError
@@ -139,8 +139,8 @@ async function perform(
     case 'apply':
       await writer.apply(action.object)
       return undefined
-    case 'create-admin-token':
-      await writer.create(adminToken(cluster, deps.randomBytes(TOKEN_SIZE_BYTES)))
+    case 'write-admin-token':
+      await writer.apply(adminToken(cluster, deps.randomBytes(TOKEN_SIZE_BYTES)))
       return undefined
     case 'set-finalizers': {
       const ref = { apiVersion: API_VERSION, kind: KIND, namespace: cluster.namespace, name: cluster.name }
@@ -295,12 +295,18 @@ function announce({ events }: ReconcileDeps, { object, observed }: Observed, ope
   events.emit(object, 'Normal', BEGINNINGS[operation.type], operation.step, message)
 }
 
+/** The API server, the kubelet and the member each have it a little later. */
+const TOKEN_ADVICE =
+  'A changed token reaches a running member within about a minute. If it does not: annotation raftkv.dev/restartedAt'
+
 function failureOf(result: Result<unknown, AdminFailure>): Failure | undefined {
   if (result.ok) return undefined
   const { error } = result
   switch (error.kind) {
     case 'refused':
-      return { reason: 'MemberRefused', message: `${error.error.code}: ${error.error.message}` }
+      return error.error.code === 'Unauthorized'
+        ? { reason: 'TokenRefused', message: `Unauthorized: ${error.error.message}. ${TOKEN_ADVICE}` }
+        : { reason: 'MemberRefused', message: `${error.error.code}: ${error.error.message}` }
     case 'unreachable':
       return { reason: 'MemberUnreachable', message: error.message }
     default:

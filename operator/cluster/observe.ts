@@ -17,6 +17,7 @@ import type {
   Unread,
 } from './observed.ts'
 import { KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
+import { tokenIn } from './resources/admin-token.ts'
 import {
   CLUSTER_UID_LABEL,
   TEMPLATE_HASH_ANNOTATION,
@@ -25,7 +26,6 @@ import {
   names,
   ordinalOf,
   selectorText,
-  TOKEN_KEY,
   VOLUME,
   volumeRef,
 } from './resources/names.ts'
@@ -146,7 +146,7 @@ async function readObjects(
     reading.get('v1', 'Service', names.headlessService(cluster), asItIs),
     reading.get('v1', 'Service', names.clientService(cluster), asItIs),
     reading.get('policy/v1', 'PodDisruptionBudget', names.disruptionBudget(cluster), asItIs),
-    reading.get('v1', 'Secret', names.adminToken(cluster), (object) => ({ object, token: tokenOf(object) })),
+    reading.get('v1', 'Secret', names.adminToken(cluster), (object) => ({ object, token: tokenIn(object) })),
     reading.get('apps/v1', 'StatefulSet', names.statefulSet(cluster), statefulSetOf),
   ])
   // Without a token members refuse changes, and the operation is repeated.
@@ -326,10 +326,4 @@ function byOrdinal<Item extends { readonly ordinal: number }>(
   items: readonly (Item | undefined)[],
 ): ReadonlyMap<number, Item> {
   return new Map(items.flatMap((item) => (item === undefined ? [] : [[item.ordinal, item] as const])))
-}
-
-const Secret = z.object({ data: z.record(z.string(), z.string()).default({}) })
-
-function tokenOf(secret: KubeObject): string {
-  return Buffer.from(Secret.parse(secret).data[TOKEN_KEY] ?? '', 'base64').toString()
 }

@@ -11,7 +11,7 @@ import type { ApplyObject, ObjectRef } from './ports.ts'
 
 export type Action =
   | { readonly kind: 'apply'; readonly object: ApplyObject }
-  | { readonly kind: 'create-admin-token' }
+  | { readonly kind: 'write-admin-token' }
   | { readonly kind: 'set-finalizers'; readonly finalizers: readonly string[] }
   | { readonly kind: 'mint-cluster-id' }
   /** Written to status before the mutation that it announces. */

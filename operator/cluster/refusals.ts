@@ -32,7 +32,7 @@ export function subjectOf(cluster: RaftCluster, action: Action): string | undefi
   switch (action.kind) {
     case 'apply':
       return `${action.object.kind} ${action.object.metadata.name}`
-    case 'create-admin-token':
+    case 'write-admin-token':
       return `Secret ${names.adminToken(cluster)}`
     case 'set-finalizers':
       return `RaftCluster ${cluster.name}`

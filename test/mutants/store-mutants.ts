@@ -266,8 +266,14 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: 'await volume.disk.remove(storePath(paths, this.#live.name))',
   },
   {
+    name: 'that a store is damaged is ignored',
+    file: `${NODE}/replica/store-damage.ts`,
+    find: '    storeLost(raft)\n    if (this.#isAlone)',
+    replace: '    if (this.#isAlone)',
+  },
+  {
     name: 'entries are applied to what stands in for a damaged store',
-    file: `${NODE}/replica/replica.ts`,
+    file: `${NODE}/replica/store-damage.ts`,
     find: 'if (parts.damage !== undefined) storeLost(parts.raft)',
     replace: '',
   },
@@ -288,18 +294,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     file: `${RAFT}/follow.ts`,
     find: 'if (isInLog) continueBehind(log, snapshot.index)\n    else resetTo(log, snapshot.index, snapshot.term)',
     replace: 'resetTo(log, snapshot.index, snapshot.term)',
-  },
-  {
-    name: 'entries count as applied although the store was lost with them',
-    file: `${NODE}/replica/pipeline.ts`,
-    find: 'applied(this.#raft, isApplied ? committed : [])',
-    replace: 'this.#raft.isStoreLost = false\n    applied(this.#raft, committed)',
-  },
-  {
-    name: 'a store that was put aside is read again at the next start',
-    file: `${NODE}/maintenance/snapshots.ts`,
-    find: 'await disk.rename(storePath(paths, store), damagedPath(paths, store))',
-    replace: '',
   },
   {
     name: 'segments of the log go from the newest on',

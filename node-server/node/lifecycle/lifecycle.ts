@@ -97,20 +97,20 @@ export class Lifecycle implements AdminPort {
     }
     const opened = await openDataDirectory(volume, dataDirectory, identity, nodeOptions, isNewClusterForced)
     if (!opened.ok) return opened
-    const replica = new Replica({
+    const replica: Replica = new Replica({
       ...opened.value,
       identity,
       options: nodeOptions,
       onFatal,
       onRemoved: () => this.#onRemoved(),
-      onDamaged: (name) => void this.#once(() => this.#putStoreAside(name)),
+      onDamaged: (name) => void this.#once(() => this.#putStoreAside(replica, name)),
     })
     const { transport, leaderRequests } = await this.#connect(identity, replica)
     const maintenance = new PeriodicMaintenance(replica, (peer, revision) => leaderRequests.hashOf(peer, revision))
     const port = new MemberPort(replica, leaderRequests)
     const { damage } = opened.value
     const admission = new Admission(async (isLed) =>
-      damage === undefined ? this.#admit(port, isLed) : replica.becomeWhole(),
+      damage === undefined ? this.#admit(port, isLed) : replica.damage.isMended(),
     )
     const running = { replica, leaderRequests, transport, maintenance, admission }
     this.#state = become(this.#state, { kind: 'running', identity, running })
@@ -142,7 +142,7 @@ export class Lifecycle implements AdminPort {
     const requests: { current: LeaderRequests | undefined } = { current: undefined }
     const transport = await this.#options.connect(identity, {
       onMessages: (messages) => replica.onMessages(messages),
-      onSnapshot: (received) => replica.onSnapshot(received),
+      onSnapshot: (incoming) => replica.onSnapshot(incoming),
       onRequest: (from, payload) => answerOf(requests.current, from, payload),
       onUnreachable: (id) => replica.onUnreachable(id),
       onRefused: (by, reason) => {
@@ -249,10 +249,9 @@ export class Lifecycle implements AdminPort {
   }
 
   /** The store is damaged: the member starts anew without it, as it would after a crash, and asks the leader for another. */
-  async #putStoreAside(name: StoreName): Promise<void> {
+  async #putStoreAside(replica: Replica, name: StoreName): Promise<void> {
     const { running } = this
-    if (running === undefined) return
-    const { replica } = running
+    if (running?.replica !== replica) return // it has ended meanwhile
     const { identity } = replica
     const { volume, dataDirectory, onPaused, onFatal } = this.#options
     try {

@@ -165,7 +165,7 @@ export async function openDataDirectory(
   const recovered = await recoverStore(volume, paths, contents.value)
   if (!recovered.ok) return recovered
   const { store, name, commitIndex, damage } = recovered.value
-  const isRemoved = await readOr(
+  const isRemoved = await firstRead(
     () => isRemovedMember(store, identity.memberId),
     store,
     () => markDamaged(disk, paths, name),
@@ -177,7 +177,8 @@ export async function openDataDirectory(
     return err(removedReason(dataDirectory))
   }
   if (damage === undefined) await removeAllBut(disk, paths, name)
-  else if (isNewClusterForced) return err(`${damage}: it cannot be made a cluster of its own; use another member`)
+  else if (isNewClusterForced)
+    return err(`the store is damaged (${damage}): this member cannot become a cluster of its own; use another one`)
   const walOptions: WalOptions = {
     ...volume.walSizes,
     onSync: (seconds) => options.observer.walFsync(seconds),
@@ -205,7 +206,11 @@ export async function openDataDirectory(
 }
 
 /** The first read of a store that could be opened may find it damaged: it is put aside, as a running member does. */
-async function readOr(read: () => boolean, store: Store, putAside: () => Promise<void>): Promise<boolean | 'damaged'> {
+async function firstRead(
+  read: () => boolean,
+  store: Store,
+  putAside: () => Promise<void>,
+): Promise<boolean | 'damaged'> {
   try {
     return read()
   } catch (error) {

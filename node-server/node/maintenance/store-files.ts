@@ -80,7 +80,7 @@ export class StoreFiles {
     this.#clients += 1
     try {
       const pinned = await this.#pin()
-      return ok({ ...pinned, release: () => pinned.release().finally(() => (this.#clients -= 1)) })
+      return ok(releasedWith(pinned, () => (this.#clients -= 1)))
     } catch (error) {
       this.#clients -= 1
       throw error
@@ -115,7 +115,7 @@ export class StoreFiles {
     const isGone = (): void => void (this.#pinned -= 1)
     try {
       const pinned = await this.#withLive(({ store }) => store.backend.pin())
-      return { ...pinned, release: () => pinned.release().finally(isGone) }
+      return releasedWith(pinned, isGone)
     } catch (error) {
       isGone()
       throw error
@@ -200,7 +200,7 @@ export class StoreFiles {
     const { volume, paths } = this.#parts
     await before.store.discard()
     await volume.disk.remove(storePath(paths, before.name))
-    for (const name of await damagedStores(volume.disk, paths)) await volume.disk.remove(join(paths.db, name))
+    for (const path of await damagedStores(volume.disk, paths)) await volume.disk.remove(path)
     await this.#removeReceivedUpTo(replacedBy)
   }
 
@@ -251,5 +251,14 @@ export class StoreFiles {
     const tracked = work.finally(() => this.#underWay.delete(tracked))
     this.#underWay.add(tracked)
     return tracked
+  }
+}
+
+function releasedWith(pinned: PinnedStore, onReleased: () => void): PinnedStore {
+  return {
+    meta: pinned.meta,
+    sizeBytes: pinned.sizeBytes,
+    read: () => pinned.read(),
+    release: () => pinned.release().finally(onReleased),
   }
 }

@@ -63,8 +63,10 @@ export function damagedPath(paths: MemberPaths, name: StoreName): string {
   return join(paths.db, nameOf(name).replace(/^store-/, DAMAGED_PREFIX))
 }
 
+/** Paths. */
 export async function damagedStores(disk: Disk, paths: MemberPaths): Promise<readonly string[]> {
-  return (await disk.list(paths.db)).filter((entry) => entry.startsWith(DAMAGED_PREFIX))
+  const entries = await disk.list(paths.db)
+  return entries.filter((entry) => entry.startsWith(DAMAGED_PREFIX)).map((entry) => join(paths.db, entry))
 }
 
 export function receivedPath(paths: MemberPaths, index: LogIndex): string {

@@ -6,6 +6,7 @@
  * the store's applies what is committed. Whatever promises nothing, heartbeats and their answers above all, passes both.
  * Only a snapshot that becomes the store needs both lanes to itself.
  */
+import { assert } from '../../../lib/assert.ts'
 import type { Entry, HardState, Message, SnapshotMeta } from '../../raft/message.ts'
 import { appended, applied, hasReady, ready, type Append, type Raft, type Ready } from '../../raft/raft.ts'
 
@@ -77,6 +78,7 @@ export class Pipeline {
 
   async #apply(committed: readonly Entry[]): Promise<void> {
     const isApplied = await this.#actions.apply(committed)
+    assert(isApplied || this.#raft.isStoreLost, 'what could not be applied would be given out again at once')
     applied(this.#raft, isApplied ? committed : [])
   }
 

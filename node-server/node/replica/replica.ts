@@ -10,7 +10,7 @@ import { NOBODY, type ClusterId, type MemberId, type Term } from '../../../lib/i
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { Timer } from '../../../lib/clock.ts'
 import { StoreDamaged } from '../../mvcc/backend.ts'
-import { KEPT_LOG, MAX_WAIT_FOR_STORE_MS } from '../../limits.ts'
+import { KEPT_LOG } from '../../limits.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
 import type { Command, Member } from '../../mvcc/command.ts'
 import { listLeases } from '../../mvcc/lease.ts'
@@ -31,7 +31,6 @@ import {
   reportUnreachable,
   status as raftStatus,
   step,
-  storeLost,
   tick,
   transferLeader,
   type Raft,
@@ -40,7 +39,6 @@ import {
   type SoftState,
 } from '../../raft/raft.ts'
 import type { StoredIdentity } from '../../storage/data-directory.ts'
-import { START_ANEW } from '../../storage/recovery.ts'
 import type { Wal } from '../../storage/wal.ts'
 import type { IncomingSnapshot, PeerTransport } from '../../transport/transport.ts'
 import { Applier, problemOf, type Outcome } from '../apply/applier.ts'
@@ -62,6 +60,7 @@ import { Purge } from '../maintenance/purge.ts'
 import { Quota } from '../maintenance/quota.ts'
 import { SpaceAlarm } from '../maintenance/space-alarm.ts'
 import { Reads } from './reads.ts'
+import { StoreDamage, unlessDamaged } from './store-damage.ts'
 import { StoreFiles, type StorePlace } from '../maintenance/store-files.ts'
 import type { StoreName } from '../maintenance/store-name.ts'
 
@@ -83,8 +82,6 @@ export interface ReplicaParts {
 }
 
 const PUBLISH_INTERVAL_MS = 1000
-/** For the user whose member cannot go on. */
-const WITHOUT_STORE = `restore a saved snapshot, or ${START_ANEW}`
 const MAX_READ_RETRY_MS = 500
 
 export class Replica {
@@ -94,6 +91,7 @@ export class Replica {
   readonly hasher: Hasher
   readonly files: StoreFiles
   readonly lessor: Lessor
+  readonly damage: StoreDamage
   readonly #outgoing: OutgoingSnapshots
   readonly #leaseIds: () => bigint
   readonly #raft: Raft
@@ -107,18 +105,12 @@ export class Replica {
   readonly commands: Commands
   readonly #spaceAlarm: SpaceAlarm
   readonly #onRemoved: () => void
-  readonly #onDamaged: (name: StoreName) => void
   readonly #onFatal: (error: unknown) => void
   #isPumpScheduled = false
   #tickTimer: Timer | undefined
   #lastPublishMs = 0
   #isStopped = false
   #isRemoved = false
-  #damage: string | undefined
-  /** This replica ends, and another begins that can take a snapshot. */
-  #isPuttingAside = false
-  /** By the monotonic clock. */
-  #damagedSinceMs: number
   #lastLeader = NOBODY
   readonly #appliedListeners = new Set<() => void>()
 
@@ -129,16 +121,20 @@ export class Replica {
     this.#raft = parts.raft
     this.#wal = parts.wal
     this.#onRemoved = parts.onRemoved
-    this.#damage = parts.damage
-    this.#damagedSinceMs = options.clock.monotonicMs()
-    if (parts.damage !== undefined) storeLost(parts.raft)
-    this.#onDamaged = parts.onDamaged
-    this.#watchStore(parts.store)
     this.#onFatal = (error) => {
       if (error instanceof StoreDamaged) return // told by the store itself
       this.#isStopped = true
       parts.onFatal(error)
     }
+    this.damage = new StoreDamage({
+      ...options,
+      ...parts,
+      memberId: identity.memberId,
+      isReceiving: () => this.files.isReceiving,
+      onFound: () => parts.onDamaged(this.files.name),
+      onGivenUp: this.#onFatal,
+    })
+    this.damage.watch(parts.store)
     this.#reads = new Reads(Math.min(options.electionMs, MAX_READ_RETRY_MS))
     this.#proposals = new Proposals(options, () => linksOf(this.#raft, (id) => this.#peers.connectedSinceMs(id)))
     this.#applier = new Applier(
@@ -268,34 +264,8 @@ export class Replica {
       appliedIndex: this.store.appliedIndex,
       isLearner: isLearner(this.#raft.configuration, this.memberId),
       isStopped: this.isStopped,
-      damage: this.#damage,
+      damage: this.damage.where,
     }
-  }
-
-  /** It has another store, and what the cluster has committed is in it. */
-  becomeWhole(): void {
-    this.#damage = undefined
-  }
-
-  #watchStore(store: Store): void {
-    store.onDamaged = (damage) => {
-      this.#damage = damage.where
-      this.#isPuttingAside = true
-      this.#damagedSinceMs = this.options.clock.monotonicMs()
-      this.options.log.error({ where: damage.where, reason: damage.message }, 'the store is damaged')
-      storeLost(this.#raft)
-      if (this.#isAlone) this.#endWithoutStore('this member is its whole cluster')
-      else this.#onDamaged(this.files.name)
-    }
-  }
-
-  get #isAlone(): boolean {
-    const { voters, learners } = this.#raft.configuration
-    return voters.length === 1 && learners.length === 0 && voters[0] === this.memberId
-  }
-
-  #endWithoutStore(who: string): void {
-    this.#onFatal(new Error(`the store is damaged (${this.#damage}), and ${who}: ${WITHOUT_STORE}`))
   }
 
   members(): readonly Member[] {
@@ -368,7 +338,7 @@ export class Replica {
   }
 
   async onSnapshot(incoming: IncomingSnapshot): Promise<void> {
-    if (this.#isPuttingAside) throw new Error('the damaged store is being put aside')
+    if (this.damage.isFoundHere) throw new Error('the damaged store is being put aside')
     await this.files.keep(incoming)
     this.options.log.info({ index: incoming.message.snapshot.index }, 'received a snapshot')
     this.onMessages([incoming.message])
@@ -434,7 +404,7 @@ export class Replica {
     this.#reads.expire(nowMs)
     this.lessor.tick(nowMs)
     this.#guard(() => this.#outgoing.tick())
-    this.#giveUpWithoutStore(nowMs)
+    this.damage.tick(nowMs)
     if (nowMs - this.#lastPublishMs >= PUBLISH_INTERVAL_MS) {
       this.#lastPublishMs = nowMs
       this.quota.forget()
@@ -446,13 +416,6 @@ export class Replica {
 
   publishAttributes(): Promise<boolean> {
     return publishAttributes(this)
-  }
-
-  /** There has been nobody for long who sends another one. */
-  #giveUpWithoutStore(nowMs: number): void {
-    if (!this.#raft.isStoreLost || this.#isStopped) return
-    if (this.files.isReceiving) this.#damagedSinceMs = nowMs
-    if (nowMs - this.#damagedSinceMs >= MAX_WAIT_FOR_STORE_MS) this.#endWithoutStore('no leader has sent another one')
   }
 
   /** Everything that came in during this round of the event loop goes into one batch. */
@@ -507,9 +470,9 @@ export class Replica {
   async #installSnapshot(snapshot: SnapshotMeta): Promise<void> {
     await this.#wal.setBase({ index: snapshot.index, term: snapshot.term })
     await this.files.install(snapshot.index, (store) => {
-      this.#watchStore(store)
+      this.damage.watch(store)
       this.#applier.replaceStore(store)
-      this.#unlessDamaged(() => {
+      unlessDamaged(() => {
         this.#onMembersChanged()
         this.#tellApplied()
       })
@@ -529,13 +492,13 @@ export class Replica {
     if (readStates.length > 0) this.#reads.applied(this.store.appliedIndex)
     if (softState === undefined) return
     this.#onSoftState(softState)
-    this.#unlessDamaged(() => this.#leaveWhenRemoved())
+    unlessDamaged(() => this.#leaveWhenRemoved())
   }
 
   #onProgress(): void {
     this.#reads.applied(this.store.appliedIndex)
     this.#compactLog()
-    this.#unlessDamaged(() => this.#leaveWhenRemoved())
+    unlessDamaged(() => this.#leaveWhenRemoved())
     this.#pump()
   }
 
@@ -583,15 +546,6 @@ export class Replica {
   #onMembersChanged(): void {
     if (this.#isRemoved) return
     this.#peers.set(this.members())
-  }
-
-  /** Of the log's lane and the network's nothing may end because a read of the store did. */
-  #unlessDamaged(action: () => void): void {
-    try {
-      action()
-    } catch (error) {
-      if (!(error instanceof StoreDamaged)) throw error
-    }
   }
 
   #guard(action: () => void): void {

@@ -6,6 +6,7 @@ import { contains } from '../contains.ts'
 import type { Observed } from '../observed.ts'
 import { type Action, blocked, type Plan } from '../plan.ts'
 import type { ApplyObject, KubeObject } from '../ports.ts'
+import { isTokenDue } from '../resources/admin-token.ts'
 import { controllerOf, LOOK_AGAIN_ANNOTATION, names } from '../resources/names.ts'
 import { podDisruptionBudget } from '../resources/pod-disruption-budget.ts'
 import { serviceAccount } from '../resources/service-account.ts'
@@ -52,7 +53,7 @@ export function restoreObjects(observed: Observed): readonly Action[] {
   ]
   return [
     ...restoreFinalizer(observed),
-    ...(objects.adminToken === undefined ? [{ kind: 'create-admin-token' } as const] : []),
+    ...(isTokenDue(cluster, objects.adminToken) ? [{ kind: 'write-admin-token' } as const] : []),
     ...wanted
       .filter(([present, desired]) => present === undefined || !contains(present, desired))
       .map(([, object]) => ({ kind: 'apply', object }) as const),

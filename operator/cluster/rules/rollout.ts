@@ -119,12 +119,26 @@ function restartHealthy(
   const leaving = membership.members.filter(hasOrdinal).find(({ id }) => id === memberId)
   if (leaving === undefined || leader?.memberId !== memberId || voters.length === 1)
     return restart(observed, pod, memberId)
+  // It refuses every request, this one too, until it is restarted: what it costs is an election.
+  if (isTokenRefused(observed, pod)) return restart(observed, pod, memberId)
   return moveLeader(observed, membership, {
     type: 'Rollout',
     reason: 'RollingOut',
     leaving,
     isPreferred: (member) => isFit(observed, membership, member),
   })
+}
+
+/** Long enough for the kubelet to have handed a new token on. */
+const TOKEN_ARRIVES_MS = 120_000
+
+/** The leader has not taken our word all the time. */
+function isTokenRefused({ cluster, nowMs }: Observed, { ordinal }: ObservedPod): boolean {
+  const { operation } = cluster.recorded
+  if (operation?.type !== 'Rollout' || operation.ordinal !== ordinal || operation.step !== 'TransferLeader')
+    return false
+  const isRefused = operation.attempts > 0 && operation.message.startsWith('Unauthorized')
+  return isRefused && nowMs - Date.parse(operation.startedAt) >= TOKEN_ARRIVES_MS
 }
 
 function restart(observed: Observed, pod: ObservedPod, memberId: string | undefined): Plan {

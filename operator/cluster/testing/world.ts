@@ -58,6 +58,8 @@ export class World {
   refusesPods = false
   /** Pods that do not end when they are told to: their machine is gone, or they take their time. */
   readonly lingering = new Set<string>()
+  /** Pods whose members have another token than the Secret. */
+  readonly refusingToken = new Set<string>()
   /** Kinds that the operator may not touch. */
   readonly forbidden = new Set<string>()
   /** Calls to the API server so far. */
@@ -171,6 +173,7 @@ export class World {
 
   #startPod(set: KubeObject, ordinal: number): void {
     if (this.refusesPods) return
+    if (this.get('Pod', `${KEY.name}-${ordinal}`) === undefined) this.refusingToken.delete(`${KEY.name}-${ordinal}`)
     const name = `${KEY.name}-${ordinal}`
     let volume = this.get('PersistentVolumeClaim', `data-${name}`)
     if (volume?.metadata.deletionTimestamp !== undefined || this.get('Pod', name) !== undefined) return
@@ -346,6 +349,7 @@ export class World {
     this.restarts.push(pod.metadata.name)
     const isCounted = voters.includes(id) && alive.has(id) && voters.length > 2
     if (!isCounted || leader === '') return
+    if (this.refusingToken.has(pod.metadata.name)) return
     assert.notEqual(id, leader, 'leadership moves before its pod is restarted')
     const healthy = voters.filter((voter) => alive.has(voter)).length
     assert(healthy - 1 >= quorumOf(voters.length), 'a restart must not cost the quorum')
@@ -357,6 +361,8 @@ export class World {
         const pod = this.get('Pod', url)
         const disk = pod && this.diskOf(pod)
         if (disk === undefined) return err(UNREACHABLE)
+        if (this.refusingToken.has(url))
+          return err({ kind: 'refused', error: { code: 'Unauthorized', message: 'no' } } as const)
         const result = effect(disk)
         this.settleMembers()
         return result.ok ? result : err({ kind: 'refused', error: result.error } as const)
