@@ -73,6 +73,8 @@ export class SimulatedMember {
   /** Part of the cluster, or may be: its disk must not be emptied. */
   isInUse = false
   state: MemberState = { kind: 'down' }
+  /** It was told to stop, which it may hear late. */
+  isStopping = false
   lives = 0
   /** The member, of all that this machine was, that has served clients last. */
   #servedAs: MemberId | undefined
@@ -303,6 +305,7 @@ export class SimulatedMember {
     const { life } = this
     if (life === undefined) return
     const { schedule } = this.#world
+    this.isStopping = true
     const end = (): void => {
       if (this.life === life) this.crash(this.#world.choose)
     }
@@ -341,6 +344,7 @@ export class SimulatedMember {
   #end(life: Life): void {
     life.clock.kill()
     if (life.host !== undefined) this.#world.network.detach(life.host)
+    this.isStopping = false
     for (const tell of life.onEnd) tell()
     life.onEnd.clear()
   }

@@ -136,7 +136,10 @@ function heal(world: World, disturber: Disturber, administrators: readonly Admin
 function missingToWhole(world: World, administrators: readonly Administrator[]): string | undefined {
   if (administrators.some(({ isBusy }) => isBusy)) return 'a membership change is under way'
   const inUse = world.members.filter((member) => member.isInUse)
-  const notServing = inUse.find(({ isDamaged, life }) => isDamaged || life?.services === undefined)
+  const notServing = inUse.find(
+    ({ isDamaged, isStopping, isWithoutStore, life }) =>
+      isDamaged || isStopping || isWithoutStore || life?.services === undefined,
+  )
   if (notServing !== undefined) return `${notServing.name} does not serve`
   const status = leaderOf(world)?.life?.lifecycle.status()
   if (status === undefined) return 'there is no leader'
