@@ -2,6 +2,7 @@
  * One file, open for reading. Of it are in memory its top block, and its filter when that is small; the rest goes through the
  * ring, so that memory does not grow with the store. Whatever is read has its checksum verified before a byte of it is used.
  */
+import { assert } from '../../../lib/assert.ts'
 import { MalformedBytes } from '../../../lib/bytes.ts'
 import { StoreDamaged } from '../../mvcc/backend.ts'
 import { isMissing, type Disk, type DiskFile } from '../disk.ts'
@@ -284,6 +285,7 @@ export class RunReader {
 
   /** All of `into`; a disk that cannot give what it has is as bad as one that gives something else. */
   #read(offset: number, into: Buffer): Buffer {
+    assert(this.#holders > 0, () => `${this.path} is open: a scan is consumed before anything is awaited`)
     let size: number
     try {
       size = this.#disk.readSync(into, this.#base + offset)
