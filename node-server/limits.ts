@@ -153,6 +153,36 @@ export const WATCH: WatchLimits = {
 /** Of what is left for all outboxes, one may take that part. */
 export const OUTBOX_SHARE = 1 / 16
 
+/** Of a store and its files (`storage/runs`). Given to the parts that keep to it, so that a simulation can have small ones. */
+export interface RunSizes {
+  /** Runs: a read looks into each of them, so commits wait while there are so many. */
+  readonly maxRuns: number
+  /** Merges that are under way at once, each of runs that are newer and fewer than those of the one before. */
+  readonly maxMerges: number
+  /** A file of a run ends when it is so large: what a merge takes over or writes anew, and what a removal gives back. */
+  readonly fileSizeBytes: number
+  /** A smaller file is joined with its neighbours. */
+  readonly smallFileSizeBytes: number
+  /** Fewer removals give nothing back that is worth a merge of all. */
+  readonly minRemovals: number
+  /** Blocks that were read lately: of the readers, and of the one that writes. */
+  readonly ringSizeBytes: number
+  readonly writerRingSizeBytes: number
+  /** A larger filter of a file is read page by page. */
+  readonly filterInMemoryBytes: number
+}
+
+export const RUN_SIZES: RunSizes = {
+  maxRuns: 16,
+  maxMerges: 3,
+  fileSizeBytes: 32 * MIB,
+  smallFileSizeBytes: 4 * MIB,
+  minRemovals: 10_000,
+  ringSizeBytes: 16 * MIB,
+  writerRingSizeBytes: MIB,
+  filterInMemoryBytes: 64 * KIB,
+}
+
 /** How much may be under way. Given to the parts that keep to it, so that a simulation can have small ones. */
 export interface FlowLimits {
   /** Entries go into one message up to this, or one alone. */
@@ -219,6 +249,7 @@ assert(
 )
 assert(SNAPSHOT_PIECE_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'a piece of a snapshot fits a frame')
 assert(MAX_PEER_ANSWER_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'an answer fits a frame')
+assert(4 * RUN_SIZES.smallFileSizeBytes <= RUN_SIZES.fileSizeBytes, 'files that were joined are not joined again')
 assert(
   MAX_FRAME_SIZE_BYTES + MAX_PEER_REQUESTS * MAX_PEER_REQUEST_SIZE_BYTES <= MAX_UNREAD_SIZE_BYTES,
   'a frame and all requests that may be open are written to a peer that reads nothing yet',

@@ -2,12 +2,17 @@
  * The file system as storage uses it, and the seam where tests put a disk that loses, tears and fails. What is written is
  * durable only after `sync` of the file; a new, renamed or removed name only after `syncDirectory` of its folder.
  */
-import { writeSync } from 'node:fs'
+import { readSync, writeSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 
+export interface OpenOptions {
+  readonly create: boolean
+  readonly isReadOnly?: boolean
+}
+
 export interface Disk {
-  /** Opens for reading and writing; creates the file when `create` is set and it is missing. */
-  open(path: string, options: { readonly create: boolean }): Promise<DiskFile>
+  /** Opens for reading and, unless `isReadOnly`, writing; creates the file when `create` is set and it is missing. */
+  open(path: string, options: OpenOptions): Promise<DiskFile>
   readFile(path: string): Promise<Buffer>
   /** Names in a folder, sorted; empty when there is no such folder. */
   list(directory: string): Promise<readonly string[]>
@@ -21,6 +26,8 @@ export interface Disk {
 export interface DiskFile {
   /** Fewer bytes at the end of the file, none behind it. */
   read(maxBytes: number, position: number): Promise<Buffer>
+  /** The same on this thread, into bytes of the caller's: how many there were. */
+  readSync(into: Uint8Array, position: number): number
   size(): Promise<number>
   /** All of `bytes`, or it throws. */
   write(bytes: Uint8Array, position: number): Promise<void>
@@ -31,8 +38,8 @@ export interface DiskFile {
 }
 
 export const realDisk: Disk = {
-  async open(path, { create }) {
-    const file = await fs.open(path, create ? 'a+' : 'r+').then(async (opened) => {
+  async open(path, { create, isReadOnly }) {
+    const file = await fs.open(path, create ? 'a+' : isReadOnly === true ? 'r' : 'r+').then(async (opened) => {
       if (!create) return opened
       // O_APPEND would ignore positions: created, the file is opened again for positioned writes.
       await opened.close()
@@ -81,6 +88,13 @@ function realFile(file: fs.FileHandle): DiskFile {
     async read(maxBytes, position) {
       const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(maxBytes), 0, maxBytes, position)
       return buffer.subarray(0, bytesRead)
+    },
+    readSync(into, position) {
+      for (let done = 0; ;) {
+        const read = readSync(file.fd, into, done, into.length - done, position + done)
+        done += read
+        if (read === 0 || done === into.length) return done
+      }
     },
     size: async () => (await file.stat()).size,
     async write(bytes, position) {

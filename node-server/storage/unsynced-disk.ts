@@ -22,6 +22,7 @@ export function withoutSync(disk: Disk): Disk {
 function unsynced(file: DiskFile): DiskFile {
   return {
     read: (maxBytes, position) => file.read(maxBytes, position),
+    readSync: (into, position) => file.readSync(into, position),
     size: () => file.size(),
     write: (bytes, position) => file.write(bytes, position),
     truncate: (sizeBytes) => file.truncate(sizeBytes),

@@ -132,6 +132,10 @@ class FaultyFile implements DiskFile {
     return this.#file.read(maxBytes, position)
   }
 
+  readSync(into: Uint8Array, position: number): number {
+    return this.#file.readSync(into, position)
+  }
+
   size(): Promise<number> {
     return this.#file.size()
   }

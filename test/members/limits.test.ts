@@ -179,7 +179,7 @@ const rows: readonly Row[] = [
     atMost: MAX_REQUEST_BYTES + GRPC_OVERHEAD_BYTES,
     ask: (size) => call('KV/Put', putOf(size)),
     taken: /^3 etcdserver: request is too large$/,
-    refused: /^8 Received message larger than max \(624289 vs 624288\)$/,
+    refused: /^8 grpc: received message larger than max \(624289 vs\. 624288\)$/,
   },
   {
     limits: ['MAX_REQUEST_SIZE_BYTES'],
@@ -341,6 +341,14 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   MAX_WAITING_RANGES: ['node-server/node/replica/range-reads.test.ts', 'a bounded number is under way and a bounded'],
   RESERVED_DISK_SIZE_BYTES: ['node-server/node/maintenance/disk-room.test.ts', 'copies leave the reserve'],
   RESERVED_DISK_SHARE: ['node-server/node/maintenance/disk-room.test.ts', 'copies leave the reserve'],
+  MAX_CLIENT_SNAPSHOTS: [
+    'node-server/node/maintenance/store-files.test.ts',
+    'clients pin as many stores as limits.ts says',
+  ],
+  MAX_PINNED_STORES: ['node-server/limits.ts', 'MAX_OUTGOING_SNAPSHOTS + MAX_CLIENT_SNAPSHOTS'],
+  MAX_WAIT_FOR_STORE_MS: ['test/recovery/damage.test.ts', 'one that no leader sends a store for long ends too'],
+  SNAPSHOT_PIECE_SIZE_BYTES: [TRANSPORT, 'const piece = Buffer.alloc(SNAPSHOT_PIECE_SIZE_BYTES)'],
+  RUN_SIZES: ['node-server/storage/runs/policy.test.ts', 'when runs become many the cheapest neighbours are merged'],
   APPLY_SLICE: ['node-server/node/apply/applier.test.ts', 'what was committed in the middle of an entry'],
   LEASES: ['node-server/node/lease/lessor.test.ts', 'many that end at once are all gone soon after, at a bounded rate'],
   MAX_RENEWALS_AT_ONCE: ['node-server/node/lease/lease-duties.test.ts', 'more renewals than fit a question'],

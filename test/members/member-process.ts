@@ -265,11 +265,14 @@ export async function eventually<Value>(
 /** Below the range from which systems take ports for outgoing connections; each test process begins elsewhere. */
 const FIRST_PORT = 10_000
 const PORT_COUNT = 20_000
+/** Of that range, what `fetch` refuses to speak to whatever listens there (WHATWG Fetch, bad ports). */
+const REFUSED_BY_FETCH: ReadonlySet<number> = new Set([10_080])
 let nextPort = (process.pid * 97) % PORT_COUNT
 
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     const port = FIRST_PORT + (nextPort++ % PORT_COUNT)
+    if (REFUSED_BY_FETCH.has(port)) continue
     const server = createServer()
     const isFree = await new Promise<boolean>((resolve) => {
       server.once('error', () => resolve(false))

@@ -10,6 +10,7 @@ import { LARGE_MUTANTS } from './large-mutants.ts'
 import type { Mutant } from './plant.ts'
 import { LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
+import { RUNS_MUTANTS } from './runs-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
 
 export interface Planting {
@@ -33,6 +34,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('mutants/property-hunt.ts', LESSOR_MUTANTS, ['lessor']),
     ...ETCD_MUTANTS_OF_TESTS.flatMap(({ test, mutant }) => soughtBy(join('..', test), [mutant])),
     ...soughtBy('grpc/hunt.ts', HTTP2_MUTANTS),
+    ...soughtBy('mutants/runs-hunt.ts', RUNS_MUTANTS),
     ...soughtBy('operator-simulation/hunt.ts', OPERATOR_MUTANTS, ['1', seeds]),
     ...soughtBy('torture/hunt.ts', TORTURE_MUTANTS),
   ]

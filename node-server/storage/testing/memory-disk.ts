@@ -231,24 +231,32 @@ export class MemoryDisk implements Disk {
   }
 
   #handle(path: string, file: FileNode): DiskFile {
+    let isOpen = true
+    const opened = (): FileNode => {
+      if (!isOpen) throw diskError('EBADF', path)
+      return file
+    }
     return {
-      read: async (maxBytes, position) => Buffer.from(file.content.subarray(position, position + maxBytes)),
-      size: async () => file.content.length,
+      read: async (maxBytes, position) => Buffer.from(opened().content.subarray(position, position + maxBytes)),
+      readSync: (into, position) => opened().content.subarray(position).copy(into),
+      size: async () => opened().content.length,
       write: async (bytes, position) => {
         const end = position + bytes.length
-        const put = (part: Uint8Array): void => file.write(part, position)
+        const put = (part: Uint8Array): void => opened().write(part, position)
         this.#operation(`write ${path} ${position}..${end}`, () => put(bytes.subarray(0, bytes.length >> 1)))
         put(bytes)
       },
       truncate: async (sizeBytes) => {
         this.#operation(`truncate ${path} ${sizeBytes}`)
-        file.truncate(sizeBytes)
+        opened().truncate(sizeBytes)
       },
       sync: async () => {
         this.#operation(`sync ${path}`)
-        file.sync()
+        opened().sync()
       },
-      close: async () => undefined,
+      close: async () => {
+        isOpen = false
+      },
     }
   }
 

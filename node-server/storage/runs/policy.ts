@@ -1,0 +1,68 @@
+/**
+ * Which runs become one next: neighbours of like size, so that a row is written anew a few times only; or all, to give space
+ * back. A table of rules, the first that applies counts.
+ */
+import type { RunSizes } from '../../limits.ts'
+import { removalsOf, rowsOf, type Run } from './manifest.ts'
+
+/** Runs `from` up to and without `to`, of those that were asked about. */
+export interface Choice {
+  readonly from: number
+  readonly to: number
+}
+
+export type PolicySizes = Pick<RunSizes, 'maxRuns' | 'minRemovals'>
+
+/** So many runs of like size are merged: the oldest of them is at most half as large again as the others together. */
+const FAN_OUT = 4
+const LIKENESS = 1.5
+/** With fewer places left before commits must wait, the cheapest neighbours are merged, whatever their sizes. */
+const SPARE_RUNS = 4
+/** Rows that are removals, or removed by one, beyond this share of all. */
+const REMOVED_SHARE = 0.35
+/** What a merge costs beside its bytes: files are made, synced and named. */
+const BASE_COST_BYTES = 16 * 1024
+
+/**
+ * `runs`: from the newest on, those that are not being merged. `isAll`: there are no others, so all of them can be merged to
+ * give space back. Undefined: nothing to do.
+ */
+export function chooseMerge(runs: readonly Run[], isAll: boolean, sizes: PolicySizes): Choice | undefined {
+  if (runs.length < 2) return undefined
+  const choice = (isAll ? tooManyRemovals(runs, sizes.minRemovals) : undefined) ?? likeSizes(runs)
+  return choice ?? (runs.length + SPARE_RUNS > sizes.maxRuns ? cheapestNeighbours(runs) : undefined)
+}
+
+function tooManyRemovals(runs: readonly Run[], minRemovals: number): Choice | undefined {
+  const removals = runs.reduce((sum, run) => sum + removalsOf(run), 0)
+  const rows = runs.reduce((sum, run) => sum + rowsOf(run), 0)
+  return removals >= minRemovals && 2 * removals > REMOVED_SHARE * rows ? { from: 0, to: runs.length } : undefined
+}
+
+function likeSizes(runs: readonly Run[]): Choice | undefined {
+  const costs = runs.map(mergeCost)
+  for (let from = 0; from + FAN_OUT <= runs.length; from++) {
+    let to = from
+    let sum = 0
+    for (let cost = costs[to]; cost !== undefined && (to === from || cost <= LIKENESS * sum); cost = costs[++to])
+      sum += cost
+    if (to - from >= FAN_OUT) return { from, to }
+  }
+  return undefined
+}
+
+function cheapestNeighbours(runs: readonly Run[]): Choice {
+  const costs = runs.map(mergeCost)
+  let from = 0
+  let least = Infinity
+  for (let i = 0; i + 1 < costs.length; i++) {
+    const cost = (costs[i] ?? 0) + (costs[i + 1] ?? 0)
+    if (cost < least) [from, least] = [i, cost]
+  }
+  return { from, to: from + 2 }
+}
+
+/** Bytes that are written anew when the run is merged: those of values stay where they are, for the most part. */
+export function mergeCost(run: Run): number {
+  return run.reduce((sum, { first, sizeBytes }) => sum + (first[0] === 0 ? 0 : sizeBytes), BASE_COST_BYTES)
+}
