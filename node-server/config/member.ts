@@ -138,7 +138,7 @@ export const MEMBER_FLAGS = {
   'grpc-engine': {
     value: 'choice',
     form: 'built-in|grpc-js',
-    fallback: 'grpc-js',
+    fallback: 'built-in',
     help: 'What serves gRPC: the HTTP/2 of this program, or the library @grpc/grpc-js.',
   },
   'enable-grpc-gateway': { value: 'switch', fallback: 'true', help: 'Serve the JSON gateway, POST /v3/….' },

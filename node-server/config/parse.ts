@@ -88,7 +88,7 @@ function readConfig(flags: Flags): Config {
     snapshotCount: flags.integer('snapshot-count', 0) || Number(FLAGS['snapshot-count'].fallback),
     snapshotCatchUpEntries: flags.integer('snapshot-catchup-entries', 0),
     ...readLimits(flags),
-    grpcEngine: flags.choice('grpc-engine', ['built-in', 'grpc-js'], 'grpc-js'),
+    grpcEngine: flags.choice('grpc-engine', ['built-in', 'grpc-js'], 'built-in'),
     http: {
       isGatewayEnabled: flags.switch('enable-grpc-gateway'),
       corsOrigins: flags.list('cors'),

@@ -33,18 +33,6 @@ export const DIFFERENCES: readonly AllowedDifference[] = [
       path === '/etcdserverpb.KV/Put' && textOf(fieldOf(ours, 'text')).startsWith('etcdserver: key is too long'),
   },
   {
-    id: 'message-too-large',
-    what: 'The text of a message beyond what gRPC takes (the code is the same)',
-    etcd: '`grpc: received message larger than max (N vs. M)`',
-    ours: '`Received message larger than max (N vs M)`',
-    why: 'The library refuses it before a handler sees it; clients match on the code',
-    matches: ({ etcd, ours, mismatch }) =>
-      mismatch.field === 'text' &&
-      fieldOf(etcd, 'code') === 8 &&
-      fieldOf(ours, 'code') === 8 &&
-      `grpc: ${textOf(mismatch.ours).replace(/^R/, 'r').replace(' vs ', ' vs. ')}` === mismatch.etcd,
-  },
-  {
     id: 'sort-ties',
     what: 'A Range of more than 12 keys sorted by something that several of them share',
     etcd: 'orders those by no rule (the sort of Go is not stable)',
