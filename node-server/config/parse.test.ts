@@ -61,7 +61,7 @@ test('without any flag everything is as in etcd', () => {
     maxLearners: 1,
     isReconfigStrict: true,
     clientLimits: DEFAULT_LIMITS,
-    grpcEngine: 'grpc-js',
+    grpcEngine: 'built-in',
     http: { isGatewayEnabled: true, corsOrigins: ['*'], hostWhitelist: ['*'] },
     maintenance: DEFAULT_MAINTENANCE,
     watchProgressNotifyIntervalMs: 600_000,
