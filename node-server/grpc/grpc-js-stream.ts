@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks'
 import { Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface } from '@grpc/grpc-js'
 import type { StreamLoad } from '../listen/load.ts'
 import { framed, PREFIX_BYTES, sizeOf } from './frames.ts'
-import { STATUS } from './grpc-js-status.ts'
+import { STATUS_CODE } from './status-code.ts'
 import { commonNameOf, HANDLER_FAILED, TOO_MUCH_UNREAD } from './grpc-js-unary.ts'
 import { RequestQueue } from './request-queue.ts'
 import type {
@@ -30,7 +30,7 @@ export interface StreamRoute {
 
 const STOPPED: RpcStatus = { code: 'Unavailable', message: 'etcdserver: server stopped' }
 const NO_HEADERS = new Metadata()
-const OK = { code: STATUS.OK, details: 'OK', metadata: null }
+const OK = { code: STATUS_CODE.OK, details: 'OK', metadata: null }
 
 /**
  * Takes the place of the library's own path for streams, as UnaryCall does for unary calls. The library's stream writes
@@ -141,7 +141,7 @@ export class StreamCall extends ServerInterceptingCall implements CallContext, R
 
   /** The client reads too little on this connection: the stream ends, and its handler learns that nothing arrives. */
   #giveUp(): false {
-    this.#next.sendStatus({ code: STATUS[TOO_MUCH_UNREAD.code], details: TOO_MUCH_UNREAD.message, metadata: null })
+    this.#next.sendStatus({ code: STATUS_CODE[TOO_MUCH_UNREAD.code], details: TOO_MUCH_UNREAD.message, metadata: null })
     this.onCancel()
     return false
   }
@@ -154,7 +154,7 @@ export class StreamCall extends ServerInterceptingCall implements CallContext, R
     const code = this.#isGone ? 'Canceled' : (status?.code ?? 'OK')
     calls.handled(code, (performance.now() - startedMs) / 1000)
     if (status === undefined) this.#next.sendStatus(OK)
-    else this.#next.sendStatus({ code: STATUS[status.code], details: status.message, metadata: null })
+    else this.#next.sendStatus({ code: STATUS_CODE[status.code], details: status.message, metadata: null })
   }
 
   async #outcome(): Promise<RpcStatus | undefined> {

@@ -4,7 +4,7 @@ import { ServerInterceptingCall, type Metadata, type ServerInterceptingCallInter
 import type { Result } from '../../lib/result.ts'
 import type { StreamLoad } from '../listen/load.ts'
 import { PREFIX_BYTES } from './frames.ts'
-import { STATUS } from './grpc-js-status.ts'
+import { STATUS_CODE } from './status-code.ts'
 import type { CallContext, CallObserver, RpcCode, RpcObserver, RpcStatus, UnaryHandler } from './service.ts'
 
 /** All that the calls of one method share. */
@@ -17,7 +17,7 @@ export interface UnaryRoute {
 
 export const HANDLER_FAILED: RpcStatus = { code: 'Internal', message: 'internal error: the log of the member has it' }
 
-const OK = { code: STATUS.OK, details: 'OK', metadata: null }
+const OK = { code: STATUS_CODE.OK, details: 'OK', metadata: null }
 
 export const TOO_MUCH_UNREAD: RpcStatus = {
   code: 'ResourceExhausted',
@@ -58,7 +58,7 @@ export class UnaryCall extends ServerInterceptingCall implements CallContext {
   onReceiveMessage(request: Buffer): void {
     this.#load.delivered(request.length + PREFIX_BYTES)
     if (this.#request !== undefined) {
-      return this.#next.sendStatus({ code: STATUS.Internal, details: 'more than one request in a unary call' })
+      return this.#next.sendStatus({ code: STATUS_CODE.Internal, details: 'more than one request in a unary call' })
     }
     this.#request = request
     this.#next.startRead()
@@ -67,7 +67,7 @@ export class UnaryCall extends ServerInterceptingCall implements CallContext {
   onReceiveHalfClose(): void {
     const request = this.#request
     if (request === undefined) {
-      return this.#next.sendStatus({ code: STATUS.Internal, details: 'a unary call without a request' })
+      return this.#next.sendStatus({ code: STATUS_CODE.Internal, details: 'a unary call without a request' })
     }
     const { handle, calls, observer } = this.#route
     this.#startedMs = performance.now()
@@ -127,7 +127,7 @@ export class UnaryCall extends ServerInterceptingCall implements CallContext {
 
   #refuse(status: RpcStatus): void {
     this.#handled(status.code)
-    this.#next.sendStatus({ code: STATUS[status.code], details: status.message, metadata: null })
+    this.#next.sendStatus({ code: STATUS_CODE[status.code], details: status.message, metadata: null })
   }
 
   #handled(code: RpcCode): void {

@@ -1,6 +1,6 @@
 /** Calls of methods that nobody serves: refused in the words of grpc-go, which clients of etcd know. */
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
-import { STATUS } from './grpc-js-status.ts'
+import { STATUS_CODE } from './status-code.ts'
 import type { ServiceTable } from './service.ts'
 
 /** Says what is missing; undefined when the path is served. */
@@ -26,7 +26,7 @@ export function refuseUnknown(
   const trailersOnly = {
     ':status': 200,
     'content-type': 'application/grpc',
-    'grpc-status': STATUS.Unimplemented,
+    'grpc-status': STATUS_CODE.Unimplemented,
     'grpc-message': encodeURI(text),
   }
   if (!stream.destroyed) stream.respond(trailersOnly, { endStream: true })

@@ -69,6 +69,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'node-server/node',
     'node-server/api',
     'node-server/grpc/service.ts',
+    'node-server/grpc/status-code.ts',
     'node-server/version.ts',
   ],
   'node-server/tools': [

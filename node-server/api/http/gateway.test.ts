@@ -9,7 +9,8 @@ import { LeaderRequest, LeaderResponse } from '../../proto/generated/etcd/electi
 import { KeyValue } from '../../proto/generated/etcd/kv.ts'
 import { REGISTRY } from '../../proto/descriptors.ts'
 import { GATEWAY_ROUTES } from './gateway-routes.ts'
-import { CODE_NUMBER, HTTP_STATUS } from './status.ts'
+import { STATUS_CODE } from '../../grpc/status-code.ts'
+import { HTTP_STATUS } from './status.ts'
 import { base64, serve, type Answer } from './testing/http-fixture.ts'
 
 const HEADER = { cluster_id: '14841639068965178418', member_id: '10276657743932975437', raft_term: '2' }
@@ -113,7 +114,7 @@ test('a method that this member does not have', async () => {
 
 test('every status has its number and its HTTP status', async () => {
   assert.deepEqual(
-    Object.values(CODE_NUMBER),
+    Object.values(STATUS_CODE).filter((code) => code !== STATUS_CODE.OK),
     Array.from({ length: 16 }, (_, i) => i + 1),
   )
   for (const code of Object.keys(HTTP_STATUS) as RpcStatus['code'][]) {
@@ -122,7 +123,7 @@ test('every status has its number and its HTTP status', async () => {
       put(() => err({ code, message: 'm' })),
     )
     const answer = await post('/v3/kv/put', '{}')
-    assert.deepEqual(parsed(answer), [HTTP_STATUS[code], { code: CODE_NUMBER[code], message: 'm' }])
+    assert.deepEqual(parsed(answer), [HTTP_STATUS[code], { code: STATUS_CODE[code], message: 'm' }])
     assert.equal(answer.headers['www-authenticate'], code === 'Unauthenticated' ? 'm' : undefined)
   }
 })

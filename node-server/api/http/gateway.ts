@@ -25,7 +25,8 @@ import { sendJson } from './answer.ts'
 import { aborted, jsonBodies, openCall, tooLarge, type Call, type Exchange } from './gateway-call.ts'
 import { GATEWAY_ROUTES } from './gateway-routes.ts'
 import { messageFromJson, messageToJson } from './message-json.ts'
-import { CODE_NUMBER, HTTP_STATUS } from './status.ts'
+import { STATUS_CODE } from '../../grpc/status-code.ts'
+import { HTTP_STATUS } from './status.ts'
 
 export interface GatewayOptions {
   /** A longer message is refused, as it is by gRPC. */
@@ -225,7 +226,7 @@ function sendStatus(response: HttpResponse, status: RpcStatus): void {
 }
 
 function statusJson({ code, message }: RpcStatus): { readonly code: number; readonly message: string } {
-  return { code: CODE_NUMBER[code], message }
+  return { code: STATUS_CODE[code], message }
 }
 
 function unknownMethod(path: string): RpcStatus {

@@ -1,26 +1,7 @@
-/** Status codes of gRPC in the gateway's answers: their numbers, and the HTTP statuses that etcd's gateway gives them. */
+/** Status codes of gRPC in the gateway's answers: the HTTP statuses that etcd's gateway gives them. */
 import type { RpcStatus } from '../../grpc/service.ts'
 
 type Code = RpcStatus['code']
-
-export const CODE_NUMBER: Readonly<Record<Code, number>> = {
-  Canceled: 1,
-  Unknown: 2,
-  InvalidArgument: 3,
-  DeadlineExceeded: 4,
-  NotFound: 5,
-  AlreadyExists: 6,
-  PermissionDenied: 7,
-  ResourceExhausted: 8,
-  FailedPrecondition: 9,
-  Aborted: 10,
-  OutOfRange: 11,
-  Unimplemented: 12,
-  Internal: 13,
-  Unavailable: 14,
-  DataLoss: 15,
-  Unauthenticated: 16,
-}
 
 export const HTTP_STATUS: Readonly<Record<Code, number>> = {
   Canceled: 499,
