@@ -101,8 +101,9 @@ test('a start in the past gives what was then, a start in the future nothing bef
   const client = watching()
   for (const value of ['1', '2', '3']) await write('a', value) // 2, 3, 4
   client.create({ key: 'a', startRevision: 3 })
+  assert.deepEqual(await client.next(2), ['@4 #0 created', '@4 #0 put(a=2) put(a=3)'])
   client.create({ key: 'a', startRevision: 6 })
-  assert.deepEqual(await client.next(3), ['@4 #0 created', '@4 #1 created', '@4 #0 put(a=2) put(a=3)'])
+  assert.deepEqual(await client.next(), ['@4 #1 created'])
   await write('a', '4') // 5
   await write('a', '5') // 6
   const lines = (await client.next(3)).toSorted()
@@ -182,11 +183,14 @@ test('no progress is told while a watch starts in the future', async () => {
 
 test('a watch that wants it is told of progress in intervals in which it got nothing', async () => {
   const client = watching()
-  client.create({ key: 'a', progressNotify: true })
   client.create({ key: 'a', startRevision: 100, progressNotify: true })
-  assert.deepEqual(await client.next(3), ['@1 #0 created', '@1 #1 created', '@1 #0'])
+  assert.deepEqual(await client.next(), ['@1 #0 created'])
+  client.create({ key: 'a', progressNotify: true })
+  assert.deepEqual(await client.next(2), ['@1 #1 created', '@1 #1'])
   await write('a', '1')
-  assert.deepEqual(await client.next(2), ['@2 #0 put(a=1)', '@2 #0'])
+  let line = '@1 #1' // told again for each interval that the write took
+  while (line === '@1 #1') [line = ''] = await client.next()
+  assert.deepEqual([line, ...(await client.next())], ['@2 #1 put(a=1)', '@2 #1'])
 })
 
 test('nothing follows the answer to a cancel', async () => {
