@@ -58,6 +58,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'node-server/node/replica',
   ],
   'node-server/node/lifecycle': [...BELOW_NODE, 'node-server/node'],
+  'node-server/bolt': ['lib', 'node-server/bolt'],
+  'node-server/etcd-file': [
+    'lib',
+    'node-server/bolt',
+    'node-server/proto',
+    'node-server/mvcc',
+    'node-server/etcd-file',
+  ],
   'node-server/listen': ['lib', 'node-server/address', 'node-server/tls', 'node-server/listen'],
   'node-server/http2': ['lib', 'node-server/listen', 'node-server/http2'],
   'node-server/grpc': ['lib', 'node-server/tls', 'node-server/listen', 'node-server/http2', 'node-server/grpc'],
@@ -74,6 +82,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'node-server/tools': [
     'lib',
+    'node-server/bolt',
+    'node-server/etcd-file',
     'node-server/raft',
     'node-server/mvcc',
     'node-server/storage',
