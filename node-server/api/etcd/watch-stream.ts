@@ -17,7 +17,7 @@ import { statusOf } from './errors.ts'
 import { decode, MALFORMED_ON_STREAM } from './method.ts'
 import { Outbox, type OutboxTotal } from './outbox.ts'
 import type { RequestTurns } from './request-turns.ts'
-import { headerAt, type HeaderBytes } from './watch-header.ts'
+import { headerAt, type HeaderBytes } from './header-bytes.ts'
 import { encodeControl, encodeEvents } from './watch-message.ts'
 import type { WatchOptions } from './watch-options.ts'
 

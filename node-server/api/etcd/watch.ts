@@ -12,7 +12,7 @@ import { LeaderMonitor } from './leader-monitor.ts'
 import { refusal } from './method.ts'
 import { OutboxTotal } from './outbox.ts'
 import { RequestTurns } from './request-turns.ts'
-import { HeaderBytes } from './watch-header.ts'
+import { HeaderBytes } from './header-bytes.ts'
 import { DEFAULT_WATCH_OPTIONS, type WatchOptions } from './watch-options.ts'
 import { WatchStream } from './watch-stream.ts'
 
