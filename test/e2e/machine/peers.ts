@@ -19,6 +19,8 @@ interface Peer {
   /** Folder of go.mod below ../peers. */
   readonly module: string
   readonly goPackage: string
+  /** Those of our own that it is built from. */
+  readonly sources?: readonly string[]
   readonly tags?: string
   readonly linkerFlags?: string
 }
@@ -28,6 +30,18 @@ const ETCD: Peer = { program: 'etcd', module: 'etcd', goPackage: 'go.etcd.io/etc
 const ETCDCTL: Peer = { program: 'etcdctl', module: 'etcd', goPackage: 'go.etcd.io/etcd/etcdctl/v3' }
 const ETCDUTL: Peer = { program: 'etcdutl', module: 'etcd', goPackage: 'go.etcd.io/etcd/etcdutl/v3' }
 const H2SPEC: Peer = { program: 'h2spec', module: 'h2spec', goPackage: 'github.com/summerwind/h2spec/cmd/h2spec' }
+/** Of etcd 3.6: what is newer is not published as a module. */
+const BENCHMARK: Peer = {
+  program: 'benchmark',
+  module: 'benchmark',
+  goPackage: 'go.etcd.io/etcd/v3/tools/benchmark',
+}
+const LOAD: Peer = {
+  program: 'load',
+  module: 'benchmark',
+  goPackage: '.',
+  sources: ['main.go', 'fan_out.go', 'keepalive.go', 'gap.go'],
+}
 const GRPC_INTEROP: Peer = { program: 'grpc-interop', module: 'grpc-interop', goPackage: '.' }
 const KUBE: Peer = {
   program: 'kube',
@@ -90,6 +104,14 @@ export async function ensureGrpcClients(
   return { h2spec: join(folder, H2SPEC.program), interop: join(folder, GRPC_INTEROP.program) }
 }
 
+/** Builds etcd and those who put it under load, and returns the folder of the programs. */
+export async function ensureBenchmark(report: Pick<Report, 'step'>, root: string, cache: string): Promise<string> {
+  const folder = join(cache, 'bin')
+  mkdirSync(folder, { recursive: true })
+  for (const peer of [ETCD, BENCHMARK, LOAD]) await build(report, root, folder, peer)
+  return folder
+}
+
 /** Builds what a kube-apiserver needs, and returns the folder of the programs. */
 export async function ensureApiServer(report: Pick<Report, 'step'>, root: string, cache: string): Promise<string> {
   const folder = join(cache, 'bin')
@@ -102,10 +124,9 @@ async function build(report: Pick<Report, 'step'>, root: string, folder: string,
   const source = join(root, 'test', 'e2e', 'peers', peer.module)
   const output = join(folder, peer.program)
   const stamp = `${output}.from`
-  const from = createHash('sha256')
-    .update(JSON.stringify(peer))
-    .update(readFileSync(join(source, 'go.sum')))
-    .digest('hex')
+  const hash = createHash('sha256').update(JSON.stringify(peer))
+  for (const file of ['go.sum', ...(peer.sources ?? [])]) hash.update(readFileSync(join(source, file)))
+  const from = hash.digest('hex')
   if (existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === from) return
   if (!(await isInstalled('go'))) throw new Error(`Go is needed to build ${peer.program}: no \`go\` in PATH`)
   await report.step(`build ${peer.program} (${peer.goPackage}, minutes the first time)`, async () => {
