@@ -1,16 +1,12 @@
 /** The cluster that is backed up, by etcd's API: any member of ours, or an etcd that says with a snapshot of which revision it is. */
-import { readFileSync } from 'node:fs'
-import { Client, credentials, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js'
 import { formatId } from '../../lib/ids.ts'
+import { GrpcClient, wordsOf, type ClientTls } from '../grpc/client.ts'
 import { SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse } from '../proto/generated/etcd/rpc.ts'
 import { BackupFailed } from './destination.ts'
 
-export interface SourceOptions {
+export interface SourceOptions extends ClientTls {
   /** URLs of members. */
   readonly endpoints: readonly string[]
-  readonly caFile: string | undefined
-  readonly certFile: string | undefined
-  readonly keyFile: string | undefined
 }
 
 export interface OpenSnapshot {
@@ -23,11 +19,9 @@ export interface OpenSnapshot {
 }
 
 const STATUS_TIMEOUT_MS = 5000
-/** etcd's messages of a snapshot have 32 KiB. */
-const MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 interface Candidate {
-  readonly client: Client
+  readonly client: GrpcClient
   readonly endpoint: string
   readonly status: StatusResponse
 }
@@ -37,7 +31,7 @@ export async function withSnapshot<Value>(
   options: SourceOptions,
   use: (snapshot: OpenSnapshot) => Promise<Value>,
 ): Promise<Value> {
-  const clients = options.endpoints.map((endpoint) => ({ endpoint, client: clientOf(endpoint, options) }))
+  const clients = options.endpoints.map((endpoint) => ({ endpoint, client: new GrpcClient(endpoint, options) }))
   try {
     const answers = await Promise.allSettled(
       clients.map(async ({ client, endpoint }): Promise<Candidate> => ({
@@ -78,14 +72,9 @@ async function open<Value>(
   { client, endpoint }: Candidate,
   use: (snapshot: OpenSnapshot) => Promise<Value>,
 ): Promise<Value> {
-  const stream = client.makeServerStreamRequest(
-    '/etcdserverpb.Maintenance/Snapshot',
-    (request: SnapshotRequest) => Buffer.from(SnapshotRequest.encode(request).finish()),
-    (bytes: Buffer) => SnapshotResponse.decode(bytes),
-    {},
-  )
+  const stream = client.stream('/etcdserverpb.Maintenance/Snapshot', SnapshotRequest.encode({}).finish())
   try {
-    const messages = stream[Symbol.asyncIterator]() as AsyncIterator<SnapshotResponse>
+    const messages = decoded(stream.messages)
     const first = await reading(endpoint, () => messages.next())
     const header = first.done === true ? undefined : first.value.header
     if (first.done === true || header === undefined)
@@ -100,7 +89,6 @@ async function open<Value>(
       pieces: blobs(endpoint, first.value, messages),
     })
   } finally {
-    stream.on('error', () => undefined) // of the cancellation
     stream.cancel()
   }
 }
@@ -126,33 +114,11 @@ async function reading<Value>(endpoint: string, read: () => Promise<Value>): Pro
   }
 }
 
-function statusOf(client: Client): Promise<StatusResponse> {
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(
-      '/etcdserverpb.Maintenance/Status',
-      (request: StatusRequest) => Buffer.from(StatusRequest.encode(request).finish()),
-      (bytes: Buffer) => StatusResponse.decode(bytes),
-      {},
-      { deadline: Date.now() + STATUS_TIMEOUT_MS },
-      (error: ServiceError | null, status?: StatusResponse) =>
-        status === undefined ? reject(error ?? new Error('no answer')) : resolve(status),
-    )
-  })
+async function* decoded(messages: AsyncIterable<Buffer>): AsyncGenerator<SnapshotResponse> {
+  for await (const bytes of messages) yield SnapshotResponse.decode(bytes)
 }
 
-function clientOf(endpoint: string, options: SourceOptions): Client {
-  const url = new URL(endpoint)
-  return new Client(url.host, credentialsOf(url, options), { 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES })
-}
-
-function credentialsOf({ protocol }: URL, { caFile, certFile, keyFile }: SourceOptions): ChannelCredentials {
-  if (protocol !== 'https:') return credentials.createInsecure()
-  const read = (path: string | undefined): Buffer | null => (path === undefined ? null : readFileSync(path))
-  return credentials.createSsl(read(caFile), read(keyFile), read(certFile))
-}
-
-function wordsOf(error: unknown): string {
-  if (error instanceof Error && 'details' in error && typeof error.details === 'string' && error.details !== '')
-    return error.details
-  return error instanceof Error ? error.message : String(error)
+async function statusOf(client: GrpcClient): Promise<StatusResponse> {
+  const request = StatusRequest.encode({}).finish()
+  return StatusResponse.decode(await client.unary('/etcdserverpb.Maintenance/Status', request, STATUS_TIMEOUT_MS))
 }

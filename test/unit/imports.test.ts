@@ -58,7 +58,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'node-server/node/replica',
   ],
   'node-server/node/lifecycle': [...BELOW_NODE, 'node-server/node'],
-  'node-server/backup': ['lib', 'node-server/proto', 'node-server/backup'],
+  'node-server/backup': ['lib', 'node-server/proto', 'node-server/grpc/client.ts', 'node-server/backup'],
   'node-server/bolt': ['lib', 'node-server/bolt'],
   'node-server/etcd-file': [
     'lib',
