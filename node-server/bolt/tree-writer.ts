@@ -26,6 +26,11 @@ export function pagesOf(sizeBytes: number): number {
 }
 
 const NO_VALUE = new Uint8Array(0)
+/**
+ * Pages are filled up to so much; one element alone may take more. Several times the page size, because what lies behind the
+ * last element is lost, which would be half of each page where values have 2 KB.
+ */
+const FULL_PAGE_BYTES = 4 * PAGE_SIZE_BYTES
 /** A page's header has 16 bits for the count. */
 const MAX_ELEMENTS = 0xffff
 
@@ -64,7 +69,7 @@ export class TreeWriter {
     let level = this.#levels[depth]
     if (level === undefined) this.#levels.push((level = newLevel()))
     const sizeBytes = ELEMENT_BYTES + element.key.length + element.value.length
-    const isFull = level.sizeBytes + sizeBytes > PAGE_SIZE_BYTES || level.elements.length === MAX_ELEMENTS
+    const isFull = level.sizeBytes + sizeBytes > FULL_PAGE_BYTES || level.elements.length === MAX_ELEMENTS
     if (isFull && level.elements.length > 0) this.#add(depth + 1, elementOf(this.#close(depth)))
     level.elements.push(element)
     level.sizeBytes += sizeBytes

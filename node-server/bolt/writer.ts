@@ -32,12 +32,12 @@ export interface BoltLayout {
 const FREELIST_PAGE = 2
 const FIRST_TREE_PAGE = 3
 
-/** Counts what {@link boltFile} will write of the same buckets. */
-export async function layOut(buckets: readonly Bucket[]): Promise<BoltLayout> {
+/** Counts what {@link boltFile} will write of the same buckets. Rejects with the signal's reason once it is aborted. */
+export async function layOut(buckets: readonly Bucket[], signal?: AbortSignal): Promise<BoltLayout> {
   const counter = new PageCounter()
   const trees = writeTrees(buckets, counter)
   let step = await trees.next()
-  while (step.done !== true) step = await trees.next()
+  for (; step.done !== true; step = await trees.next()) signal?.throwIfAborted()
   return { sizeBytes: counter.next * PAGE_SIZE_BYTES, rootPage: step.value }
 }
 

@@ -93,6 +93,9 @@ async function compareWithPeers(report: Report, root: string, programs: string):
   await report.step('the conformance test: kube-apiserver and the sandbox give the same answers', () =>
     run([process.execPath, join(root, 'test', 'conformance', 'main.ts'), `--programs=${programs}`]),
   )
+  await report.step('a Kubernetes moves from etcd to raftkv and back, every object and revision as it was', () =>
+    run([process.execPath, join(root, 'test', 'migration', 'main.ts'), `--programs=${programs}`]),
+  )
 }
 
 async function runStage(cache: string, input: object): Promise<number> {

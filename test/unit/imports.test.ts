@@ -71,6 +71,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'node-server/grpc': ['lib', 'node-server/tls', 'node-server/listen', 'node-server/http2', 'node-server/grpc'],
   'node-server/api': [
     'lib',
+    'node-server/bolt/writer.ts',
+    'node-server/etcd-file/export.ts',
     'node-server/limits.ts',
     'node-server/proto',
     'node-server/mvcc',
