@@ -42,11 +42,12 @@ export async function runScenario(report: Report, options: ScenarioOptions): Pro
     }
     await runTrials(report, kube, options, 'beside')
     await runTrials(report, kube, options, 'alone')
-    // What failed may need the operator that it failed under.
-    if (report.hasFailed()) await diagnose()
+    const hadFailed = report.hasFailed()
+    // While the operator is there that it failed under.
+    if (hadFailed) await diagnose()
     await uninstall(report, kube)
     await runTrials(report, kube, options, 'without')
-    if (report.hasFailed()) await diagnose()
+    if (report.hasFailed() && !hadFailed) await diagnose()
   } catch (error) {
     await diagnose()
     throw error
