@@ -2,7 +2,7 @@
  * Election/Observe: the leader's proclamations in their order, of one leader after the other. What was overwritten before
  * it could be sent may be left out, the newest never.
  */
-import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
+import { send, type RpcStatus, type RpcStream } from '../../grpc/service.ts'
 import { isTombstone, type IndexRecord } from '../../mvcc/key-index.ts'
 import { readCurrent, readKeyValue, versionsAfter } from '../../mvcc/read.ts'
 import type { NodePort } from '../../node/ports.ts'
@@ -28,7 +28,7 @@ export async function observe(
       if (leader === undefined) return undefined
       at = { ...at, revision: BigInt(leader.version.modRevision) }
     }
-    if (!(await send(calls, at, leader.kv))) return undefined
+    if (!(await tell(calls, at, leader.kv))) return undefined
     if (!(await follow(node, line, leader, calls, signal))) return undefined
   }
 }
@@ -62,7 +62,7 @@ async function follow(
     const news = await line.until(leader.key, signal, () => newsOf(node, leader.key, sent))
     if (news === undefined) return false
     for (const { version, kv } of news.proclaimed) {
-      if (!(await send(calls, header(node), kv))) return false
+      if (!(await tell(calls, header(node), kv))) return false
       sent = version
     }
     if (news.hasEnded) return true
@@ -85,6 +85,6 @@ function newsOf({ store }: NodePort, key: Uint8Array, sent: IndexRecord): News |
   return hasEnded || proclaimed.length > 0 ? { proclaimed, hasEnded } : undefined
 }
 
-function send(calls: RpcStream, header: ResponseHeader, kv: Buffer): Promise<boolean> {
-  return calls.send(LeaderResponse.encode({ header, kv }).finish())
+function tell(calls: RpcStream, header: ResponseHeader, kv: Buffer): Promise<boolean> {
+  return send(calls, LeaderResponse.encode({ header, kv }).finish())
 }
