@@ -16,12 +16,11 @@
 import { unreachable } from '../../../lib/assert.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { WATCH, type WatchLimits } from '../../limits.ts'
-import { readEvents, type EventPage } from '../../mvcc/events.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { NodePort } from '../ports.ts'
 import type { EventList } from './event-list.ts'
+import { Gathering, type GatheringLimits } from './gathering.ts'
 import { SyncCohort } from './sync-cohort.ts'
-import { newWatcherBatch } from './watcher-batch.ts'
 import { WatcherSets } from './watcher-sets.ts'
 import { keySizeBytes, type Watcher, type WatchOutlet, type WatcherSpec } from './watcher.ts'
 
@@ -34,9 +33,7 @@ export interface WatchCounts {
   readonly events: number
 }
 
-/** Key-values read at once; the last revision among them may exceed it. */
-const PAGE_BYTES = 128 * 1024
-/** Events given out in one step, one counted for each watcher; the last revision among them may exceed it. */
+/** Events gathered in one step, one counted for each watcher. */
 const STEP_EVENTS = 2000
 /** Watchers that join a cohort, or leave it, in one step. */
 const STEP_WATCHERS = 256
@@ -55,7 +52,10 @@ export class WatchableStore {
   readonly #node: Pick<NodePort, 'store' | 'onApplied'>
   readonly #clock: Clock
   readonly #limits: WatchLimits
+  readonly #gatheringLimits: GatheringLimits
   readonly #sets = new WatcherSets()
+  /** Of what will be the next batch. */
+  #gathering: Gathering | undefined
   #batch: Batch | undefined
   #store: Store
   #cursor = 0
@@ -70,6 +70,7 @@ export class WatchableStore {
     this.#node = node
     this.#clock = clock
     this.#limits = limits
+    this.#gatheringLimits = { pageEvents: limits.pageEvents, stepEvents: STEP_EVENTS }
     this.#store = node.store
   }
 
@@ -118,7 +119,8 @@ export class WatchableStore {
   /** The revision up to which the synced watchers have been given everything; undefined while they lag behind the store. */
   get progressRevision(): number | undefined {
     const { revision } = this.#node.store
-    return this.#cursor > revision && this.#batch === undefined ? revision : undefined
+    const isThrough = this.#cursor > revision && this.#gathering === undefined && this.#batch === undefined
+    return isThrough ? revision : undefined
   }
 
   #subscribe(): void {
@@ -130,14 +132,15 @@ export class WatchableStore {
   #unsubscribeFromStore(): void {
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
+    this.#gathering = undefined
     this.#batch = undefined
     this.#sets.cohort = undefined
     this.#store.eventsHeldFrom = Infinity
   }
 
-  #setCursor(revision: number): void {
+  #setCursor(revision: number, heldFrom = revision): void {
     this.#cursor = revision
-    this.#store.eventsHeldFrom = revision
+    this.#store.eventsHeldFrom = heldFrom
   }
 
   #onApplied(): void {
@@ -155,7 +158,8 @@ export class WatchableStore {
   }
 
   #unsyncAll(): void {
-    const before = this.#batch?.fromRevision ?? this.#cursor
+    const before = (this.#batch ?? this.#gathering)?.fromRevision ?? this.#cursor
+    this.#gathering = undefined
     this.#batch = undefined
     this.#setCursor(this.#store.revision + 1)
     for (const watcher of this.#sets.syncedWatchers.all()) {
@@ -188,26 +192,37 @@ export class WatchableStore {
   #notify(): void {
     const deadlineMs = this.#clock.monotonicMs() + NOTIFY_MS
     if (this.#store.revision - this.#cursor >= this.#limits.lagRevisions) this.#unsyncAll()
-    while (this.#batch !== undefined || this.#cursor <= this.#store.revision) {
+    while (this.progressRevision === undefined) {
       this.#batch ??= this.#nextBatch()
-      if (this.#batch === undefined) return
-      this.#giveOut(this.#batch, deadlineMs)
+      if (this.#batch !== undefined) this.#giveOut(this.#batch, deadlineMs)
       if (this.#clock.monotonicMs() >= deadlineMs) return
     }
   }
 
-  /** Undefined: there is nobody to give events to. */
+  /** Undefined: it is not complete yet, or there is nobody to give events to. */
   #nextBatch(): Batch | undefined {
     if (this.#sets.syncedWatchers.size === 0) {
+      this.#gathering = undefined
       this.#setCursor(this.#store.revision + 1)
       return undefined
     }
-    const fromRevision = this.#cursor
-    const page = readEvents(this.#store, fromRevision, PAGE_BYTES, this.#limits.pageEvents)
+    this.#gathering ??= new Gathering(this.#cursor)
+    const { fromRevision, events } = this.#gathering
     // Versions that these events replaced are as safe from compaction as the events.
-    const made = newWatcherBatch(this.#store, page, this.#sets.syncedWatchers, fromRevision - 1, STEP_EVENTS)
-    this.#setCursor(made.nextRevision)
-    return { fromRevision, nextRevision: made.nextRevision, events: made.events.entries() }
+    const nextRevision = this.#gathering.step(
+      this.#store,
+      this.#sets.syncedWatchers,
+      fromRevision - 1,
+      this.#gatheringLimits,
+    )
+    if (nextRevision === undefined) {
+      // Who comes now and wants some of it reads it anew: of what is gathered already it would get nothing.
+      this.#setCursor(this.#gathering.lastRevision + 1, fromRevision)
+      return undefined
+    }
+    this.#gathering = undefined
+    this.#setCursor(nextRevision)
+    return { fromRevision, nextRevision, events: events.entries() }
   }
 
   #giveOut({ events, fromRevision, nextRevision }: Batch, deadlineMs: number): void {
@@ -283,13 +298,17 @@ export class WatchableStore {
       cohort.phase = 'parts'
       return
     }
-    const page = cohort.page ?? readEvents(this.#store, nextRevision, PAGE_BYTES, this.#limits.pageEvents)
-    const made = newWatcherBatch(this.#store, page, watchers, floorRevision, STEP_EVENTS)
-    cohort.nextRevision = made.nextRevision
-    cohort.page = remainder(page, made.nextRevision)
-    if (cohort.page === undefined) cohort.pages -= 1
-    for (const [watcher, events] of made.events) {
-      if (this.#deliver(watcher, events, made.nextRevision)) continue
+    cohort.gathering ??= new Gathering(nextRevision, cohort.rest)
+    const gatheredTo = cohort.gathering.step(this.#store, watchers, floorRevision, this.#gatheringLimits)
+    if (gatheredTo === undefined) return
+    const { events: gathered, rest } = cohort.gathering
+    cohort.gathering = undefined
+    cohort.rest = rest
+    cohort.nextRevision = gatheredTo
+    if (rest === undefined) cohort.pages -= 1
+    for (const [watcher, events] of gathered) {
+      if (watcher.state !== 'unsynced') continue // it has ended meanwhile
+      if (this.#deliver(watcher, events, gatheredTo)) continue
       watchers.delete(watcher)
       watcher.nextRevision = Math.max(watcher.nextRevision, nextRevision)
       this.#sets.place(watcher, this.#cursor)
@@ -320,10 +339,4 @@ export class WatchableStore {
     this.#keyBytes -= keySizeBytes(watcher.keys)
     if (this.#watchers === 0) this.#unsubscribeFromStore()
   }
-}
-
-/** Undefined: nothing is left of it. */
-function remainder({ events, nextRevision }: EventPage, fromRevision: number): EventPage | undefined {
-  if (fromRevision === nextRevision) return undefined
-  return { events: events.filter(({ revision }) => revision >= fromRevision), nextRevision }
 }
