@@ -2,22 +2,13 @@
  * Events of the store on their way to watchers, read and told apart in steps: one revision may have a hundred thousand of them, and
  * many watchers. It ends with a whole revision, whose events each watcher is given in one piece.
  */
+import type { WatchLimits } from '../../limits.ts'
 import { encodeEvent } from '../../mvcc/event-message.ts'
 import { readEvents, readPrevious, type EventPosition, type StoredEvent } from '../../mvcc/events.ts'
 import type { Store } from '../../mvcc/store.ts'
 import { EventList } from './event-list.ts'
 import type { Watcher } from './watcher.ts'
 import type { WatcherGroup } from './watcher-group.ts'
-
-/** Key-values read at once. */
-const PAGE_BYTES = 128 * 1024
-
-export interface GatheringLimits {
-  /** Events read at once. */
-  readonly pageEvents: number
-  /** Given to watchers in one step, one counted for each; with the revision in which there are so many it ends. */
-  readonly stepEvents: number
-}
 
 /** Read and not gathered. */
 export interface UnreadPage {
@@ -61,13 +52,13 @@ export class Gathering {
     store: Store,
     watchers: WatcherGroup<Watcher>,
     floorRevision: number,
-    { pageEvents, stepEvents }: GatheringLimits,
+    { pageEvents, pageSizeBytes, stepEvents }: WatchLimits,
   ): number | undefined {
     const {
       events,
       at: first,
       next,
-    } = this.#page ?? { at: 0, ...readEvents(store, this.#position, PAGE_BYTES, pageEvents) }
+    } = this.#page ?? { at: 0, ...readEvents(store, this.#position, pageSizeBytes, pageEvents) }
     const before = this.#gathered
     for (let at = first; at < events.length; at++) {
       const event = events[at]

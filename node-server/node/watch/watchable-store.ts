@@ -19,7 +19,7 @@ import { WATCH, type WatchLimits } from '../../limits.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { NodePort } from '../ports.ts'
 import type { EventList } from './event-list.ts'
-import { Gathering, type GatheringLimits } from './gathering.ts'
+import { Gathering } from './gathering.ts'
 import { SyncCohort } from './sync-cohort.ts'
 import { WatcherSets } from './watcher-sets.ts'
 import { keySizeBytes, type Watcher, type WatchOutlet, type WatcherSpec } from './watcher.ts'
@@ -33,14 +33,6 @@ export interface WatchCounts {
   readonly events: number
 }
 
-/** Events gathered in one step, one counted for each watcher. */
-const STEP_EVENTS = 2000
-/** Watchers that join a cohort, or leave it, in one step. */
-const STEP_WATCHERS = 256
-/** How long one slice may hold the thread, in milliseconds; what is left comes after other work. */
-const NOTIFY_MS = 5
-const SYNC_MS = 2
-
 /** Events for the synced watchers that some of them have not been given. */
 interface Batch {
   readonly fromRevision: number
@@ -52,7 +44,6 @@ export class WatchableStore {
   readonly #node: Pick<NodePort, 'store' | 'onApplied'>
   readonly #clock: Clock
   readonly #limits: WatchLimits
-  readonly #gatheringLimits: GatheringLimits
   readonly #sets = new WatcherSets()
   /** Of what will be the next batch. */
   #gathering: Gathering | undefined
@@ -70,7 +61,6 @@ export class WatchableStore {
     this.#node = node
     this.#clock = clock
     this.#limits = limits
-    this.#gatheringLimits = { pageEvents: limits.pageEvents, stepEvents: STEP_EVENTS }
     this.#store = node.store
   }
 
@@ -190,7 +180,7 @@ export class WatchableStore {
 
   /** Gives new events to the synced watchers. */
   #notify(): void {
-    const deadlineMs = this.#clock.monotonicMs() + NOTIFY_MS
+    const deadlineMs = this.#clock.monotonicMs() + this.#limits.notifyMs
     if (this.#store.revision - this.#cursor >= this.#limits.lagRevisions) this.#unsyncAll()
     while (this.progressRevision === undefined) {
       this.#batch ??= this.#nextBatch()
@@ -209,12 +199,7 @@ export class WatchableStore {
     this.#gathering ??= new Gathering(this.#cursor)
     const { fromRevision, events } = this.#gathering
     // Versions that these events replaced are as safe from compaction as the events.
-    const nextRevision = this.#gathering.step(
-      this.#store,
-      this.#sets.syncedWatchers,
-      fromRevision - 1,
-      this.#gatheringLimits,
-    )
+    const nextRevision = this.#gathering.step(this.#store, this.#sets.syncedWatchers, fromRevision - 1, this.#limits)
     if (nextRevision === undefined) {
       // Who comes now and wants some of it reads it anew: of what is gathered already it would get nothing.
       this.#setCursor(this.#gathering.lastRevision + 1, fromRevision)
@@ -242,7 +227,7 @@ export class WatchableStore {
 
   /** Lets unsynced watchers read on, whoever waits longest first. */
   #syncWatchers(): void {
-    const deadlineMs = this.#clock.monotonicMs() + SYNC_MS
+    const deadlineMs = this.#clock.monotonicMs() + this.#limits.syncMs
     while (this.#sets.cohort !== undefined || this.#sets.unsyncedWatchers.size > 0) {
       this.#sets.cohort ??= new SyncCohort(
         this.#sets.unsyncedWatchers.values(),
@@ -269,7 +254,7 @@ export class WatchableStore {
 
   #gather(cohort: SyncCohort): void {
     const compactRevision = this.#store.compactedRevision
-    for (let i = 0; i < STEP_WATCHERS; i++) {
+    for (let i = 0; i < this.#limits.stepWatchers; i++) {
       const candidate = cohort.candidates.next()
       if (candidate.done === true || cohort.looks-- === 0) {
         cohort.phase = 'reads'
@@ -299,7 +284,7 @@ export class WatchableStore {
       return
     }
     cohort.gathering ??= new Gathering(nextRevision, cohort.rest)
-    const gatheredTo = cohort.gathering.step(this.#store, watchers, floorRevision, this.#gatheringLimits)
+    const gatheredTo = cohort.gathering.step(this.#store, watchers, floorRevision, this.#limits)
     if (gatheredTo === undefined) return
     const { events: gathered, rest } = cohort.gathering
     cohort.gathering = undefined
@@ -316,7 +301,7 @@ export class WatchableStore {
   }
 
   #part(cohort: SyncCohort): void {
-    const leaving = cohort.watchers.first(STEP_WATCHERS)
+    const leaving = cohort.watchers.first(this.#limits.stepWatchers)
     for (const watcher of leaving) {
       cohort.watchers.delete(watcher)
       watcher.nextRevision = Math.max(watcher.nextRevision, cohort.nextRevision ?? 0)
