@@ -125,8 +125,20 @@ export interface WatchLimits {
   /** Of all streams together: what is kept for a watcher is about 1 KiB and its keys. etcd has no such limits. */
   readonly watchers: number
   readonly keyBytes: number
-  /** Events read at once; the last revision among them may exceed it. */
+  /** Events read at once, and the bytes of their key-values. */
   readonly pageEvents: number
+  readonly pageSizeBytes: number
+  /** Events gathered for watchers in one step, one counted for each of them; a batch ends with the revision that reaches it. */
+  readonly stepEvents: number
+  /** Watchers that join a cohort, or leave it, in one step. */
+  readonly stepWatchers: number
+  /**
+   * In each round of the event loop so long events are given to synced watchers, unsynced ones read on, and requests are taken, of
+   * all streams together: a put that comes meanwhile waits no longer than all three.
+   */
+  readonly notifyMs: number
+  readonly syncMs: number
+  readonly requestsMs: number
   /** The synced watchers may lag so far behind the store, and hold up compactions meanwhile; then they are unsynced. */
   readonly lagRevisions: number
   /** Unsynced watchers that are looked at for one cohort, which reads on together. */
@@ -143,15 +155,18 @@ export const WATCH: WatchLimits = {
   watchers: 1_000_000,
   keyBytes: 256 * MIB,
   pageEvents: 1000,
+  pageSizeBytes: 128 * KIB,
+  stepEvents: 2000,
+  stepWatchers: 256,
+  notifyMs: 5,
+  syncMs: 2,
+  requestsMs: 2,
   lagRevisions: 100_000,
   cohortWatchers: 10_000,
   cohortPages: 16,
   outboxSizeBytes: 256 * KIB,
   outboxesSizeBytes: 256 * MIB,
 }
-
-/** For so long requests of watches are taken in one round of the event loop: a put that comes meanwhile waits no longer. */
-export const WATCH_REQUESTS_MS = 2
 
 /** Of what is left for all outboxes, one may take that part. */
 export const OUTBOX_SHARE = 1 / 16

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { sleep, type Clock } from '../../../lib/clock.ts'
 import { boltFile, layOut } from '../../bolt/writer.ts'
 import { etcdBuckets } from '../../etcd-file/export.ts'
-import type { CallContext, Method, RpcStatus, RpcStream } from '../../grpc/service.ts'
+import { send, type CallContext, type Method, type RpcStatus, type RpcStream } from '../../grpc/service.ts'
 import type { PinnedStore } from '../../mvcc/backend.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { SnapshotRequest, SnapshotResponse, type ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
@@ -117,7 +117,7 @@ async function sendWithin(
   response: SnapshotResponse,
 ): Promise<'sent' | 'gone' | 'stalled'> {
   const waited = new AbortController()
-  const sent = stream.send(SnapshotResponse.encode(response).finish()).then((more) => (more ? 'sent' : 'gone'))
+  const sent = send(stream, SnapshotResponse.encode(response).finish()).then((more) => (more ? 'sent' : 'gone'))
   const outcome = await Promise.race([sent, sleep(clock, STALLED_MS, waited.signal).then(() => 'stalled' as const)])
   waited.abort()
   return outcome === 'stalled' ? 'stalled' : outcome === 'gone' ? 'gone' : 'sent'
