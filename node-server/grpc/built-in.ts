@@ -32,7 +32,7 @@ export async function serveBuiltIn(options: GrpcServerOptions): Promise<GrpcServ
   const limits = options.limits ?? DEFAULT_LIMITS
   const stopping = new AbortController()
   const http1 = new Http1(limits, options.handleRequest ?? notFound)
-  const calls = new Calls(options, limits, stopping.signal)
+  const calls = new BuiltInCalls(options, limits, stopping.signal)
   const listener = await Listener.open({
     urls: options.listenURLs,
     tls: options.tls,
@@ -56,7 +56,8 @@ interface Served {
   readonly calls: CallObserver
 }
 
-class Calls {
+/** Calls on connections that somebody else has accepted. */
+export class BuiltInCalls {
   readonly #options: GrpcServerOptions
   readonly #handleRequest: HttpHandler
   readonly #stopping: AbortSignal
