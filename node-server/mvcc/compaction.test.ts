@@ -8,6 +8,7 @@ import { readEvents, type StoredEvent } from './events.ts'
 import { hashState } from './hash.ts'
 import { MemoryBackend } from './memory-backend.ts'
 import { range } from './range.ts'
+import { readCurrent, readKeyValue } from './read.ts'
 import { Store } from './store.ts'
 import {
   compactTo,
@@ -251,4 +252,17 @@ test('pages of events never divide a revision', () => {
   const third = readEvents(store, second.nextRevision, 1)
   assert.deepEqual([third.events.length, third.nextRevision], [1, 7])
   assert.deepEqual(readEvents(store, 7, 1), { events: [], nextRevision: 7 })
+})
+
+test('what was read before it was removed is not read any more', () => {
+  const store = new Store(new MemoryBackend())
+  put(store, 'a', '1') // 2
+  const superseded = readCurrent(store, Buffer.from('a'))
+  assert.ok(superseded !== undefined)
+  readKeyValue(store, superseded)
+  put(store, 'a', '2') // 3
+  readKeyValue(store, superseded)
+  compactTo(store, 3)
+  compactFully(store)
+  assert.throws(() => readKeyValue(store, superseded), /is in the index and not in the store/)
 })

@@ -165,6 +165,7 @@ function removeRecord(store: Store, key: Buffer, record: IndexRecord): number {
 }
 
 function removeVersion(store: Store, key: Buffer, { modRevision, sub }: Version): number {
+  store.values.remove({ modRevision, sub })
   store.buffer.remove('history', historyKey(key, modRevision))
   store.buffer.remove('revisions', revisionKey(modRevision, sub))
   return 1

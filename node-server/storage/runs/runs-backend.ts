@@ -58,6 +58,7 @@ export class RunsBackend implements Backend {
   readonly #pinned = new Set<readonly RunReader[]>()
   readonly #waiting = new Map<number, Waiting>()
   #sequence = 0
+  #handingOver: Promise<unknown> = Promise.resolve()
   /** What the writer said is dealt with one after the other. */
   #heard: Promise<void> = Promise.resolve()
   #failure: Error | undefined
@@ -238,7 +239,20 @@ export class RunsBackend implements Backend {
   }
 
   commit(writes: Iterable<Write>): Promise<void> {
-    return this.#ask((id) => ({ kind: 'commit', id, rows: packRows([...writes]) }))
+    const handedOver = this.#handOver(writes)
+    this.#handingOver = handedOver.catch(() => undefined)
+    return handedOver.then(() => this.#ask((id) => ({ kind: 'commit', id })))
+  }
+
+  /** In pieces, and the first at once: a small commit is asked for before anything else happens. */
+  async #handOver(writes: Iterable<Write>): Promise<void> {
+    let isFirst = true
+    for (const rows of packRows(writes)) {
+      if (!isFirst) await this.#writer?.giveWay()
+      isFirst = false
+      if (this.#failure !== undefined) throw this.#failure
+      this.#writer?.send({ kind: 'rows', rows })
+    }
   }
 
   size(): BackendSize {
@@ -273,6 +287,7 @@ export class RunsBackend implements Backend {
 
   async close(): Promise<void> {
     if (this.#isClosed) return
+    await this.#handingOver
     const closed = this.#writer === undefined ? undefined : this.#ask((id) => ({ kind: 'close', id }))
     await closed?.catch(() => undefined) // the writer is gone already
     this.#isClosed = true

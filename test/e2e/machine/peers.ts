@@ -27,6 +27,8 @@ interface Peer {
 
 const KUBE_TAGS = 'selinux,notest,grpcnotrace'
 const ETCD: Peer = { program: 'etcd', module: 'etcd', goPackage: 'go.etcd.io/etcd/server/v3' }
+const ETCDCTL: Peer = { program: 'etcdctl', module: 'etcd', goPackage: 'go.etcd.io/etcd/etcdctl/v3' }
+const ETCDUTL: Peer = { program: 'etcdutl', module: 'etcd', goPackage: 'go.etcd.io/etcd/etcdutl/v3' }
 const H2SPEC: Peer = { program: 'h2spec', module: 'h2spec', goPackage: 'github.com/summerwind/h2spec/cmd/h2spec' }
 /** Of etcd 3.6: what is newer is not published as a module. */
 const BENCHMARK: Peer = {
@@ -48,9 +50,9 @@ const KUBE: Peer = {
   tags: KUBE_TAGS,
   linkerFlags: KUBERNETES_VERSION,
 }
-const BOX_PEERS: readonly Peer[] = [ETCD, KUBE, { program: 'coredns', module: 'coredns', goPackage: '.' }]
+const BOX_PEERS: readonly Peer[] = [ETCD, ETCDUTL, KUBE, { program: 'coredns', module: 'coredns', goPackage: '.' }]
 const CLIENT_PEERS: readonly Peer[] = [
-  { program: 'etcdctl', module: 'etcd', goPackage: 'go.etcd.io/etcd/etcdctl/v3' },
+  ETCDCTL,
   { program: 'helm', module: 'helm', goPackage: 'helm.sh/helm/v4/cmd/helm' },
 ]
 const KUBECTL: Peer = {
@@ -81,6 +83,13 @@ export async function ensureEtcd(report: Pick<Report, 'step'>, root: string, cac
   mkdirSync(folder, { recursive: true })
   await build(report, root, folder, ETCD)
   return join(folder, ETCD.program)
+}
+
+/** Builds what moves a Kubernetes from an etcd and back, and returns the folder of the programs. */
+export async function ensureMigration(report: Pick<Report, 'step'>, root: string, cache: string): Promise<string> {
+  const folder = await ensureApiServer(report, root, cache)
+  for (const peer of [ETCDCTL, ETCDUTL]) await build(report, root, folder, peer)
+  return folder
 }
 
 /** Builds those who know gRPC and HTTP/2, and returns their paths. */
