@@ -8,7 +8,16 @@
  */
 import { assert, unreachable } from '../../../lib/assert.ts'
 import { RUN_SIZES, type RunSizes } from '../../limits.ts'
-import type { Backend, BackendSize, PinnedStore, ScanOptions, Table, TableEntry, Write } from '../../mvcc/backend.ts'
+import {
+  StoreDamaged,
+  type Backend,
+  type BackendSize,
+  type PinnedStore,
+  type ScanOptions,
+  type Table,
+  type TableEntry,
+  type Write,
+} from '../../mvcc/backend.ts'
 import { readMeta } from '../../mvcc/meta.ts'
 import type { Disk } from '../disk.ts'
 import { archiveOf, readArchive } from './archive.ts'
@@ -49,6 +58,8 @@ export class RunsBackend implements Backend {
   /** What the writer said is dealt with one after the other. */
   #heard: Promise<void> = Promise.resolve()
   #failure: Error | undefined
+  /** Found by the writer: whoever reads is told of it, wherever that is. */
+  #damage: StoreDamaged | undefined
   #isClosed = false
 
   /** Makes the store when there is none. Rejects with `StoreDamaged` when what is there is not what was written. */
@@ -177,6 +188,7 @@ export class RunsBackend implements Backend {
   /** The writer is gone, or what it made cannot be read: nothing is committed any more. */
   #fail(error: unknown): void {
     this.#failure ??= error instanceof Error ? error : new Error(String(error))
+    if (this.#failure instanceof StoreDamaged) this.#damage = this.#failure
     for (const { reject } of this.#waiting.values()) reject(this.#failure)
     this.#waiting.clear()
   }
@@ -192,7 +204,7 @@ export class RunsBackend implements Backend {
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
-    assert(!this.#isClosed, 'the store is open')
+    this.#checkReadable()
     const number = tableNumber(table)
     const wanted = withTable(number, key)
     const hash = isFiltered(number) ? hashKey(wanted, 0, wanted.length) : undefined
@@ -234,9 +246,14 @@ export class RunsBackend implements Backend {
     return count
   }
 
+  #checkReadable(): void {
+    assert(!this.#isClosed, 'the store is open')
+    if (this.#damage !== undefined) throw this.#damage
+  }
+
   /** Of the runs that have something in the range. */
   #cursors(table: Table, start: Uint8Array, end: Uint8Array | undefined, isReverse: boolean): readonly RunCursor[] {
-    assert(!this.#isClosed, 'the store is open')
+    this.#checkReadable()
     const number = tableNumber(table)
     const low = withTable(number, start)
     const high = end === undefined ? Buffer.of(number + 1) : withTable(number, end)
