@@ -6,6 +6,7 @@ import { readdir } from 'node:fs/promises'
 import { formatId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { parseInitialCluster, parseURLs } from '../config/urls.ts'
+import { StoreDamaged } from '../mvcc/backend.ts'
 import { prepareForNewCluster } from '../mvcc/new-cluster.ts'
 import { restoreDataDirectory, type StartPlan } from '../node/lifecycle/open.ts'
 import { planNew } from '../static-start.ts'
@@ -33,7 +34,7 @@ export interface RestoreFlags {
 const NOTHING_OF_WORTH: readonly string[] = ['lost+found', 'lock', RESTORING]
 
 export async function runSnapshotRestore(io: ToolIo, path: string, flags: RestoreFlags): Promise<ExitCode> {
-  const restored = await restore(io, path, flags)
+  const restored = await restore(path, flags)
   if (!restored.ok) {
     await io.err.write(`Error: ${restored.error}\n`)
     return 1
@@ -43,13 +44,13 @@ export async function runSnapshotRestore(io: ToolIo, path: string, flags: Restor
 }
 
 /** The value tells the user what was made. */
-async function restore(io: ToolIo, path: string, flags: RestoreFlags): Promise<Result<string, string>> {
+async function restore(path: string, flags: RestoreFlags): Promise<Result<string, string>> {
   const plan = planOf(flags)
   if (!plan.ok) return plan
   const { dataDir } = flags
   if (!(await isEmpty(dataDir))) return err(`data-dir "${dataDir}" not empty or could not be read`)
   // Before anything is written: a file that is no snapshot leaves no trace.
-  const inspected = await inspectSnapshot(io, path, flags)
+  const inspected = await inspectSnapshot(path, flags)
   if (!inspected.ok) return inspected
   const lock = await lockDirectory(dataDir)
   if (!lock.ok) return lock
@@ -57,7 +58,7 @@ async function restore(io: ToolIo, path: string, flags: RestoreFlags): Promise<R
     await restoreDataDirectory(realVolume, dataDir, plan.value, (storePath) => placeStore(path, storePath, flags))
     return ok(describe(path, flags, plan.value, inspected.value))
   } catch (error) {
-    if (!(error instanceof NotASnapshot)) throw error
+    if (!(error instanceof NotASnapshot || error instanceof StoreDamaged)) throw error
     await realDisk.remove(`${dataDir}/${RESTORING}`)
     return err(error.message)
   } finally {
@@ -65,15 +66,11 @@ async function restore(io: ToolIo, path: string, flags: RestoreFlags): Promise<R
   }
 }
 
-async function inspectSnapshot(
-  io: ToolIo,
-  path: string,
-  flags: RestoreFlags,
-): Promise<Result<StoreInspection, string>> {
+async function inspectSnapshot(path: string, flags: RestoreFlags): Promise<Result<StoreInspection, string>> {
   const sizeBytes = await readSnapshotFile(path, flags)
   if (!sizeBytes.ok) return sizeBytes
-  const inspected = await inspectStore(io, path)
-  if (!inspected.ok) return inspected
+  const inspected = await inspectStore(path)
+  if (!inspected.ok) return err(inspected.error.problem)
   const { problems } = inspected.value
   return problems.length > 0 ? err(`the snapshot is damaged:\n${problems.join('\n')}`) : inspected
 }
@@ -106,7 +103,7 @@ async function isEmpty(directory: string): Promise<boolean> {
 /** Makes what is in the file the store of a new cluster; durable when it resolves. */
 async function placeStore(path: string, storePath: string, flags: RestoreFlags): Promise<void> {
   await realVolume.stores.receive(storePath, snapshotPieces(path, flags))
-  const backend = realVolume.stores.open(storePath)
+  const backend = await realVolume.stores.open(storePath)
   await prepareForNewCluster(backend, { bumpRevisions: flags.bumpRevision })
   await backend.close()
 }

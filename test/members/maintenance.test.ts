@@ -145,7 +145,7 @@ test('a snapshot has what was applied when it was asked for; saved, it is a stor
   assert.deepEqual(blobs.at(-1), createHash('sha256').update(file).digest())
   const path = join(rig.directory, 'saved')
   await realVolume.stores.receive(path, piecesOf(file))
-  const store = new Store(realVolume.stores.open(path))
+  const store = new Store(await realVolume.stores.open(path))
   assert.ok(store.buffer.get('current', Buffer.from('last')) !== undefined)
   assert.equal(hashState(store).length, 64)
   await store.close()
