@@ -58,7 +58,11 @@ export async function* snapshotPieces(path: string, options: ReadOptions): Async
 /** The store of a member that does not run, as it would be saved. */
 async function* readStore(path: string, { skipHashCheck }: ReadOptions): AsyncIterable<Uint8Array> {
   if (!skipHashCheck) throw new NotASnapshot('snapshot missing hash but --skip-hash-check=false')
-  yield* realVolume.stores.stream(path)
+  try {
+    yield* realVolume.stores.stream(path)
+  } catch (error) {
+    throw new NotASnapshot(`${path} is not a store that can be read: ${String(error)}`)
+  }
 }
 
 async function* read(file: FileHandle, sizeBytes: number, { skipHashCheck }: ReadOptions): AsyncIterable<Uint8Array> {
