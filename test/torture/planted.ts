@@ -5,7 +5,7 @@ export const TORTURE_MUTANTS: readonly Mutant[] = [
   {
     name: 'the files of a store that is pinned are not held',
     file: 'node-server/storage/runs/runs-backend.ts',
-    find: 'this.#readers().map((reader) => reader.hold())',
-    replace: '[...this.#readers()]',
+    find: 'this.#store.runs.map((run) => run.map((reader) => reader.hold()))',
+    replace: 'this.#store.runs.map((run) => [...run])',
   },
 ]
