@@ -66,6 +66,13 @@ export interface ScanOptions {
   readonly limit?: number
 }
 
+/** Of the beginning of a range. */
+export interface Counted {
+  readonly count: number
+  /** What the rest begins with; undefined: the range is through. */
+  readonly next: Uint8Array | undefined
+}
+
 export interface BackendSize {
   /** On the disk. */
   readonly totalBytes: number
@@ -155,6 +162,8 @@ export interface Backend {
   scan(table: Table, start: Uint8Array, end: Uint8Array | undefined, options?: ScanOptions): Iterable<TableEntry>
   /** How many entries {@link scan} would yield, without reading their values. */
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number
+  /** As {@link count}, as far as about so many rows have to be looked at. */
+  countSome(table: Table, start: Uint8Array, end: Uint8Array | undefined, rows: number): Counted
   /**
    * All of it or nothing, in one transaction; resolves once it is durable and visible. One at a time. In an array the later
    * one counts of two writes that name the same key; any other iterable is in the order of {@link TABLES} and of the keys,

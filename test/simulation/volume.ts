@@ -11,6 +11,7 @@ import {
   StoreDamaged,
   type Backend,
   type BackendSize,
+  type Counted,
   type PinnedStore,
   type ScanOptions,
   type Table,
@@ -105,6 +106,10 @@ export class SimulatedBackend implements Backend {
 
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
     return this.#open.tables.count(table, start, end)
+  }
+
+  countSome(table: Table, start: Uint8Array, end: Uint8Array | undefined, rows: number): Counted {
+    return this.#open.tables.countSome(table, start, end, rows)
   }
 
   commit(writes: Iterable<Write>): Promise<void> {

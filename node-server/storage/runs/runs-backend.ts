@@ -14,6 +14,7 @@ import {
   StoreDamaged,
   type Backend,
   type BackendSize,
+  type Counted,
   type PinnedStore,
   type ScanOptions,
   type Table,
@@ -23,6 +24,7 @@ import {
 import { readMeta } from '../../mvcc/meta.ts'
 import type { Disk } from '../disk.ts'
 import { archiveOf, readArchive } from './archive.ts'
+import type { Block } from './block.ts'
 import { BlockRing } from './block-ring.ts'
 import { fileFor, RunCursor, type OpenRun } from './cursor.ts'
 import { hashKey, isFiltered } from './filter.ts'
@@ -227,14 +229,24 @@ export class RunsBackend implements Backend {
   }
 
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
+    return this.countSome(table, start, end, Infinity).count
+  }
+
+  /** What no other run reaches into is counted by the index of its file, however much it is. */
+  countSome(table: Table, start: Uint8Array, end: Uint8Array | undefined, rows: number): Counted {
     const cursors = this.#cursors(table, start, end, false)
     const [only] = cursors
-    if (cursors.length === 1 && only !== undefined) return only.countLive()
+    if (cursors.length === 1 && only !== undefined) return { count: only.countLive(), next: undefined }
     const spans = new Spans(cursors, false)
     let count = 0
-    for (let block = spans.next(); block !== undefined; block = spans.next())
-      count += block.liveRows(spans.from, spans.to)
-    return count
+    let looked = 0
+    for (let block = spans.next(); block !== undefined; block = spans.next()) {
+      const { from, to } = spans
+      if (looked >= rows) return { count, next: userKey(block, from) }
+      count += block.liveRows(from, to)
+      looked += 1 + (block.hasRemovals ? to - from : 0)
+    }
+    return { count, next: undefined }
   }
 
   #checkReadable(): void {
@@ -335,12 +347,17 @@ function* entries(cursors: readonly RunCursor[], { isReverse = false, limit }: S
     for (let i = from; i < to; i++) {
       const position = isReverse ? to - 1 - (i - from) : i
       if (block.isRemoval(position)) continue
-      const key = Buffer.allocUnsafe(block.keySize(position) - 1)
-      block.copyKey(position, key, 1)
-      yield { key, value: block.value(position) }
+      yield { key: userKey(block, position), value: block.value(position) }
       if (--left <= 0) return
     }
   }
+}
+
+/** Without the byte of the table. */
+function userKey(block: Block, position: number): Buffer {
+  const key = Buffer.allocUnsafe(block.keySize(position) - 1)
+  block.copyKey(position, key, 1)
+  return key
 }
 
 function withTable(table: number, key: Uint8Array): Buffer {
