@@ -201,6 +201,16 @@ export const RUN_SIZES: RunSizes = {
   filterInMemoryBytes: 64 * KIB,
 }
 
+/** Looking for damage in a store that nobody reads there. */
+export interface ScrubLimits {
+  /** After each piece of `SNAPSHOT_PIECE_SIZE_BYTES`: a MiB a second, a thousandth of a core; 8 GiB in two or three hours. */
+  readonly piecePauseMs: number
+  /** After all of it. */
+  readonly roundPauseMs: number
+}
+
+export const SCRUB: ScrubLimits = { piecePauseMs: 250, roundPauseMs: 3_600_000 }
+
 /** How much may be under way. Given to the parts that keep to it, so that a simulation can have small ones. */
 export interface FlowLimits {
   /** Entries go into one message up to this, or one alone. */

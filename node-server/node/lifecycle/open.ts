@@ -272,7 +272,7 @@ function missing(damaged: string | undefined): OpenedStore {
 
 async function tryOpenStore(volume: Volume, path: string): Promise<OpenedStore> {
   try {
-    const store = new Store(volume.stores.open(path))
+    const store = new Store(await volume.stores.open(path))
     if (store.backend.get('meta', META_KEY) !== undefined) return { kind: 'opened', store }
     await store.backend.close()
     return { kind: 'unreadable', problem: `${path} is empty` }
