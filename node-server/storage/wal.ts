@@ -8,6 +8,7 @@
  */
 import { join } from 'node:path'
 import { assert } from '../../lib/assert.ts'
+import { sizeOfParts } from '../../lib/bytes.ts'
 import type { LogIndex } from '../../lib/ids.ts'
 import type { Entry, HardState } from '../raft/message.ts'
 import type { Disk, DiskFile } from './disk.ts'
@@ -194,24 +195,24 @@ export class Wal {
   }
 
   async #write(records: readonly WalRecord[]): Promise<void> {
-    const bytes = encodeBatch(this.#nextBatch, records)
+    const parts = encodeBatch(this.#nextBatch, records)
+    const end = this.#position + sizeOfParts(parts)
     const started = process.hrtime.bigint()
     await this.#guard(async () => {
-      await this.#prepare(this.#position + bytes.length)
-      await this.#file.write(bytes, this.#position)
+      await this.#file.writev([...parts, ...this.#zerosBehind(end)], this.#position)
       await this.#file.sync()
     })
     this.#nextBatch += 1
-    this.#position += bytes.length
+    this.#position = end
     this.#options.onSync(Number(process.hrtime.bigint() - started) / 1e9)
   }
 
-  async #prepare(end: number): Promise<void> {
-    if (end <= this.#preparedTo) return
+  /** Where the file would end: they are written with what goes before them. */
+  #zerosBehind(end: number): readonly Buffer[] {
+    if (end <= this.#preparedTo) return []
     const step = this.#options.preparedSizeBytes ?? DEFAULT_PREPARED_SIZE_BYTES
-    const preparedTo = Math.ceil(end / step) * step
-    await this.#file.write(Buffer.alloc(preparedTo - this.#preparedTo), this.#preparedTo)
-    this.#preparedTo = preparedTo
+    this.#preparedTo = Math.ceil(end / step) * step
+    return [Buffer.alloc(this.#preparedTo - end)]
   }
 
   async #guard<Value>(action: () => Promise<Value>): Promise<Value> {

@@ -4,7 +4,7 @@
  * lost, and told so: Raft sends again; of a proposal nobody knows whether it arrived, so nobody sends it again.
  */
 import { backoffMs } from '../../lib/backoff.ts'
-import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, sizeOfParts } from '../../lib/bytes.ts'
 import { sleep, type Clock } from '../../lib/clock.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { MemberId } from '../../lib/ids.ts'
@@ -129,7 +129,7 @@ export class Peer {
         resolve(answer)
       }
       this.#requests.set(requestId, settle)
-      this.#write(connection, encodeFrame(FRAME.request, new ByteWriter(16).u53(requestId).raw(payload).finish()))
+      this.#write(connection, [encodeFrame(FRAME.request, new ByteWriter(16).u53(requestId).raw(payload).finish())])
     })
   }
 
@@ -155,9 +155,9 @@ export class Peer {
     if (this.#flushing === connection) this.#flushing = undefined
   }
 
-  #write(connection: Connection, frame: Buffer): boolean {
-    this.#sentBytes += frame.length
-    return connection.write(frame)
+  #write(connection: Connection, parts: readonly Buffer[]): boolean {
+    this.#sentBytes += sizeOfParts(parts)
+    return connection.writev(parts)
   }
 
   async #keepConnected(): Promise<void> {
