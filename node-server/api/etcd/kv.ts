@@ -7,17 +7,12 @@ import { err } from '../../../lib/result.ts'
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { StoreError } from '../../mvcc/errors.ts'
 import { Pace, toItsEnd } from '../../mvcc/pace.ts'
+import { SharedPutRequest } from '../../mvcc/put-request.ts'
 import { isReadOnlyTxn, txn } from '../../mvcc/txn.ts'
 import { validateDeleteRange, validatePut, validateRange, validateTxn } from '../../mvcc/validate.ts'
 import type { NodePort, RequestKind } from '../../node/ports.ts'
 import { RangeReads } from '../../node/replica/range-reads.ts'
-import {
-  CompactionRequest,
-  DeleteRangeRequest,
-  PutRequest,
-  RangeRequest,
-  TxnRequest,
-} from '../../proto/generated/etcd/rpc.ts'
+import { CompactionRequest, DeleteRangeRequest, RangeRequest, TxnRequest } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
 import { stream, unary, type Answer, type Call } from './method.ts'
@@ -45,7 +40,7 @@ export function kvService(node: NodePort, monitor: LeaderMonitor, options: KvOpt
     '/etcdserverpb.KV/RangeStream': stream(node, monitor, (calls, signal) => rangeStream(node, ranges, calls, signal)),
     '/etcdserverpb.KV/Put': unary(
       node,
-      PutRequest,
+      SharedPutRequest,
       (request, call) => refused(validatePut(request)) ?? write(node, 'put', call),
     ),
     '/etcdserverpb.KV/DeleteRange': unary(
