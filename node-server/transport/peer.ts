@@ -62,6 +62,8 @@ export class Peer {
   /** What waits is being written to this one. */
   #flushing: Connection | undefined
   #usedUrl: string | undefined
+  /** Ends the pause before the next attempt to connect. */
+  #pause = new AbortController()
   #connectedSinceMs: number | undefined
   #isUnreachableTold = false
   #toldFailure: string | undefined
@@ -108,6 +110,11 @@ export class Peer {
     if (connection !== undefined) void this.#flush(connection)
   }
 
+  /** It was heard from, so it is there: what pause there is before the next attempt to connect ends. */
+  heard(): void {
+    this.#pause.abort()
+  }
+
   /** Whether a message that is sent now will be written, if the connection lasts. */
   get hasRoom(): boolean {
     return this.#connection !== undefined && !this.#outbox.isFull
@@ -135,6 +142,7 @@ export class Peer {
 
   stop(): void {
     this.#stopped.abort()
+    this.#pause.abort()
     this.#connection?.close('stopped')
   }
 
@@ -173,7 +181,8 @@ export class Peer {
       } else if (dialled?.error.kind === 'refused') this.#events.onRefused(this.#id, dialled.error.reason)
       else if (dialled !== undefined && url !== undefined) this.#tellFailure(url, dialled.error.message)
       // Jitter spreads the returns of many; nothing depends on it, so it needs no seed.
-      await sleep(this.#clock, backoffMs(RECONNECT, attempt, Math.random()), this.#stopped.signal)
+      await sleep(this.#clock, backoffMs(RECONNECT, attempt, Math.random()), this.#pause.signal)
+      if (this.#pause.signal.aborted) this.#pause = new AbortController()
     }
   }
 

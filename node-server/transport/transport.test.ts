@@ -86,7 +86,7 @@ async function freePort(): Promise<number> {
 async function start(
   t: TestContext,
   memberId: MemberId,
-  options: Partial<Pick<TransportOptions, 'clusterId' | 'log' | 'frameTimeoutMs'>> & {
+  options: Partial<Pick<TransportOptions, 'clusterId' | 'log' | 'frameTimeoutMs' | 'clock'>> & {
     port?: number
     url?: string
   } = {},
@@ -136,7 +136,7 @@ async function start(
       listenUrls: [url],
       clusterId,
       memberId,
-      clock,
+      clock: options.clock ?? clock,
       ...(options.log === undefined ? {} : { log: options.log }),
       ...(options.frameTimeoutMs === undefined ? {} : { frameTimeoutMs: options.frameTimeoutMs }),
     },
@@ -195,6 +195,25 @@ test('a message in the name of another, or to another, is not taken', async (t) 
   a.transport.send([heartbeat(c, B, 1), heartbeat(A, B, 2)])
   await until(() => b.messages.length > 0, 'the honest one arrives')
   assert.deepEqual(commits(b), [2])
+})
+
+test('a peer that comes back is connected to as soon as it is heard from, however long the pause was to be', async (t) => {
+  const pauses: number[] = []
+  const setTimer = (delayMs: number): { cancel: () => void } => {
+    pauses.push(delayMs)
+    return { cancel: () => undefined }
+  }
+  const a = await start(t, A, { clock: { ...clock, setTimer } })
+  const port = await freePort()
+  const urls = new Map([
+    [A, [a.url]],
+    [B, [`http://127.0.0.1:${port}`]],
+  ])
+  a.transport.setPeers(urls)
+  await until(() => pauses.length > 0, 'the first attempt fails')
+  const b = await start(t, B, { port })
+  b.transport.setPeers(urls)
+  await until(() => isConnected(a, B), 'it is connected again')
 })
 
 test('a lost peer is told once, its messages are dropped, and it is found again under another address', async (t) => {
