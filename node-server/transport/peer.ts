@@ -107,7 +107,9 @@ export class Peer {
     this.#sendFailures += messages.length - taken
     if (taken < messages.length) this.#tellUnreachable()
     else this.#isUnreachableTold = false
-    if (connection !== undefined) void this.#flush(connection)
+    if (connection === undefined) return
+    if (messages.every(isWithoutEntries)) this.#flushLater(connection)
+    else void this.#flush(connection)
   }
 
   /** It was heard from, so it is there: what pause there is before the next attempt to connect ends. */
@@ -150,6 +152,11 @@ export class Peer {
     if (this.#isUnreachableTold || this.#stopped.signal.aborted) return
     this.#isUnreachableTold = true
     this.#events.onUnreachable(this.#id)
+  }
+
+  /** In the next turn but one: what is known to be committed is answered to clients in the next. */
+  #flushLater(connection: Connection): void {
+    this.#clock.soon(() => this.#clock.soon(() => void this.#flush(connection)))
   }
 
   /** One frame after the other, as fast as the peer reads; between two of them everything else has its turn. */
@@ -236,4 +243,9 @@ export class Peer {
     const settle = this.#requests.get(reader.u53())
     settle?.(ok(reader.raw(reader.remainingBytes)))
   }
+}
+
+/** It says how far entries are committed, and nobody waits for that: the next message that somebody waits for takes it along. */
+function isWithoutEntries(message: Message): boolean {
+  return message.kind === 'append-request' && message.entries.length === 0
 }
