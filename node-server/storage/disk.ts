@@ -2,7 +2,7 @@
  * The file system as storage uses it, and the seam where tests put a disk that loses, tears and fails. What is written is
  * durable only after `sync` of the file; a new, renamed or removed name only after `syncDirectory` of its folder.
  */
-import { readSync, writeSync, writevSync } from 'node:fs'
+import { fdatasyncSync, readSync, writeSync, writevSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { sizeOfParts } from '../../lib/bytes.ts'
 
@@ -35,8 +35,11 @@ export interface DiskFile {
   /** The same of all `parts`, one behind the other. */
   writev(parts: readonly Uint8Array[], position: number): Promise<void>
   truncate(sizeBytes: number): Promise<void>
-  /** fdatasync. After it has failed once nothing is known of what was written before: never try again. */
-  sync(): Promise<void>
+  /**
+   * fdatasync. After it has failed once nothing is known of what was written before: never try again. With `mayPause` all
+   * else of this process may wait for it: the way to another thread and back takes as long as a quick disk.
+   */
+  sync(mayPause?: boolean): Promise<void>
   close(): Promise<void>
 }
 
@@ -125,7 +128,10 @@ function realFile(file: fs.FileHandle): DiskFile {
       }
     },
     truncate: (sizeBytes) => file.truncate(sizeBytes),
-    sync: () => file.datasync(),
+    async sync(mayPause) {
+      if (mayPause === true) fdatasyncSync(file.fd)
+      else await file.datasync()
+    },
     close: () => file.close(),
   }
 }
