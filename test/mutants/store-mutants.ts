@@ -360,7 +360,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a write that was lost with its leader is said never to have been proposed',
     file: `${NODE}/replica/proposals.ts`,
-    find: 'if (underWay === undefined && links.leader === NOBODY)',
+    find: 'if (!isProposed && links.leader === NOBODY)',
     replace: 'if (links.leader === NOBODY)',
   },
   {

@@ -87,11 +87,12 @@ async function answerRange({ node, headers, ranges }: Kv, request: RangeRequest,
   return reading.ok ? { ok: true, value: encodeResult(headers, reading.value) } : err(statusOf(reading.error))
 }
 
-async function write({ node, headers }: Kv, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
-  const applied = await node.propose(kind, bytes, context)
-  if (!applied.ok) return err(statusOf(applied.error))
-  const result = applied.value
-  return result.ok ? { ok: true, value: encodeResult(headers, result.value) } : err(statusOf(result.error.kind))
+function write({ node, headers }: Kv, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
+  return node.propose(kind, bytes, context).then((applied): Answer => {
+    if (!applied.ok) return err(statusOf(applied.error))
+    const result = applied.value
+    return result.ok ? { ok: true, value: encodeResult(headers, result.value) } : err(statusOf(result.error.kind))
+  })
 }
 
 /** A txn without writes is a read: it needs no entry in the log. */
