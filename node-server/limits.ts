@@ -37,6 +37,17 @@ export const MAX_PEER_REQUESTS = 256
 /** What one append may write to the log. */
 export const MAX_BATCH_SIZE_BYTES = 1024 * MIB
 
+/** When a follower may stand still for the sync of an entry that somebody waits for. */
+export interface QuickSync {
+  /** The last ones took less. */
+  readonly ms: number
+  /** So many in a row; a slow one, which nobody can foresee, is then a pause once in so many. */
+  readonly times: number
+}
+
+/** Two milliseconds are less than anybody notices, and longer than a disk takes for which a thread is a detour. */
+export const QUICK_SYNC: QuickSync = { ms: 2, times: 32 }
+
 /** Requests of this member that wait for their result. */
 export const MAX_WAITERS = 32_768
 
