@@ -102,7 +102,7 @@ test('an earlier operator leaves a form that it does not know alone and says so;
   await converge(world)
   assert.deepEqual(world.cluster.voters.length, 5)
   assert.deepEqual(field(field(set(world), 'spec'), 'template'), template)
-  assert.match(reasonOf(world, 'UpToDate'), /^TemplateKept: .*form 2, and this one knows 1/)
+  assert.match(reasonOf(world, 'UpToDate'), /^TemplateKept: .*form 3, and this one knows 2/)
   assert.equal(condition(world, 'UpToDate'), 'Unknown')
   world.edit({ replicas: 3 })
   await converge(world)
@@ -154,14 +154,14 @@ test('a template that is refused holds up no count: the last one that was accept
   const refuse = (isRefused: boolean): void => {
     world.answer = ({ verb, kind }) =>
       isRefused && verb === 'apply' && kind === 'StatefulSet'
-        ? new KubeError({ kind: 'invalid', message: 'must be less than or equal to cpu limit' })
+        ? new KubeError({ kind: 'invalid', message: 'no PriorityClass with name none was found' })
         : undefined
   }
   refuse(true)
-  world.edit({ resources: { requests: { cpu: '2' }, limits: { cpu: '1' } }, replicas: 5 })
+  world.edit({ podTemplate: { priorityClassName: 'none' }, replicas: 5 })
   await converge(world)
   assert.equal(world.cluster.voters.length, 5)
-  assert.match(reasonOf(world, 'Degraded'), /^ApiServerRefused: StatefulSet kv .*cpu limit/)
+  assert.match(reasonOf(world, 'Degraded'), /^ApiServerRefused: StatefulSet kv .*no PriorityClass/)
   world.edit({ replicas: 3 })
   await rounds(world, 30)
   assert.deepEqual(

@@ -19,6 +19,7 @@ import {
   TxnRequest,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
+import { HeaderBytes } from './header-bytes.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
 import { stream, unary, type Answer, type Call } from './method.ts'
 import { rangeAnswer } from './range-answer.ts'
@@ -33,67 +34,79 @@ export interface KvOptions {
   readonly sliceRows?: number
 }
 
+interface Kv {
+  readonly node: NodePort
+  readonly headers: HeaderBytes
+  readonly ranges: RangeReads
+}
+
 /** How often a physical compaction is asked whether it is through. */
 const PURGE_POLL_MS = 20
 
 export function kvService(node: NodePort, monitor: LeaderMonitor, options: KvOptions): ServiceTable {
-  const ranges = new RangeReads(node, options.clock, options.sliceRows)
+  const kv = {
+    node,
+    headers: new HeaderBytes(node),
+    ranges: new RangeReads(node, options.clock, options.sliceRows),
+  }
   return {
-    '/etcdserverpb.KV/Range': unary(node, RangeRequest, (request, call) => answerRange(node, ranges, request, call), {
+    '/etcdserverpb.KV/Range': unary(node, RangeRequest, (request, call) => answerRange(kv, request, call), {
       isForLearners: (request) => request.serializable,
     }),
-    '/etcdserverpb.KV/RangeStream': stream(node, monitor, (calls, signal) => rangeStream(node, ranges, calls, signal)),
+    '/etcdserverpb.KV/RangeStream': stream(node, monitor, (calls, signal) =>
+      rangeStream(node, kv.ranges, calls, signal),
+    ),
     '/etcdserverpb.KV/Put': unary(
       node,
       PutRequest,
-      (request, call) => refused(validatePut(request)) ?? write(node, 'put', call),
+      (request, call) => refused(validatePut(request)) ?? write(kv, 'put', call),
     ),
     '/etcdserverpb.KV/DeleteRange': unary(
       node,
       DeleteRangeRequest,
-      (request, call) => refused(validateDeleteRange(request)) ?? write(node, 'delete-range', call),
+      (request, call) => refused(validateDeleteRange(request)) ?? write(kv, 'delete-range', call),
     ),
     '/etcdserverpb.KV/Txn': unary(node, TxnRequest, (request, call) => {
       const refusal = refused(validateTxn(request, options.maxTxnOps))
       if (refusal !== undefined) return refusal
-      return isReadOnlyTxn(request) ? readTxn(node, request) : write(node, 'txn', call)
+      return isReadOnlyTxn(request) ? readTxn(kv, request) : write(kv, 'txn', call)
     }),
     '/etcdserverpb.KV/Compact': unary(node, CompactionRequest, (request, call) =>
-      compact(node, options.clock, request, call),
+      compact(kv, options.clock, request, call),
     ),
   }
 }
 
-async function answerRange(node: NodePort, ranges: RangeReads, request: RangeRequest, call: Call): Promise<Answer> {
+async function answerRange({ node, headers, ranges }: Kv, request: RangeRequest, call: Call): Promise<Answer> {
   const refusal = refused(validateRange(request))
   if (refusal !== undefined) return refusal
   if (!request.serializable) {
     const barrier = await node.linearizableBarrier()
     if (!barrier.ok) return err(statusOf(barrier.error))
   }
-  const reading = ranges.read({ request, caller: call.context, newSink: () => rangeAnswer(node) })
+  const reading = ranges.read({ request, caller: call.context, newSink: () => rangeAnswer(headers) })
   if (reading instanceof Promise) {
     const read = await reading
     return read.ok ? read : err(statusOf(read.error))
   }
-  return reading.ok ? { ok: true, value: encodeResult(node, reading.value) } : err(statusOf(reading.error))
+  return reading.ok ? { ok: true, value: encodeResult(headers, reading.value) } : err(statusOf(reading.error))
 }
 
-async function write(node: NodePort, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
+async function write({ node, headers }: Kv, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
   const applied = await node.propose(kind, bytes, context)
   if (!applied.ok) return err(statusOf(applied.error))
   const result = applied.value
-  return result.ok ? { ok: true, value: encodeResult(node, result.value) } : err(statusOf(result.error.kind))
+  return result.ok ? { ok: true, value: encodeResult(headers, result.value) } : err(statusOf(result.error.kind))
 }
 
 /** A txn without writes is a read: it needs no entry in the log. */
-async function readTxn(node: NodePort, request: TxnRequest): Promise<Answer> {
+async function readTxn({ node, headers }: Kv, request: TxnRequest): Promise<Answer> {
   if (!isSerializable(request)) {
     const barrier = await node.linearizableBarrier()
     if (!barrier.ok) return err(statusOf(barrier.error))
   }
   const result = toItsEnd(txn(node.store, request, new Pace()))
-  return result.ok ? { ok: true, value: encodeResult(node, result.value) } : err(statusOf(result.error.kind))
+  return result.ok ? { ok: true, value: encodeResult(headers, result.value) } : err(statusOf(result.error.kind))
 }
 
 /** As in etcd only when all it does are serializable ranges; one that only compares is linearizable here. */
@@ -105,11 +118,11 @@ function isSerializable({ success, failure }: TxnRequest): boolean {
   )
 }
 
-async function compact(node: NodePort, clock: Clock, request: CompactionRequest, call: Call): Promise<Answer> {
-  const answer = await write(node, 'compact', call)
+async function compact(kv: Kv, clock: Clock, request: CompactionRequest, call: Call): Promise<Answer> {
+  const answer = await write(kv, 'compact', call)
   if (!answer.ok || !request.physical) return answer
   const { signal } = call.context
-  while (node.store.meta.purgedRevision < Number(request.revision) && !signal.aborted) {
+  while (kv.node.store.meta.purgedRevision < Number(request.revision) && !signal.aborted) {
     await sleep(clock, PURGE_POLL_MS, signal)
   }
   return answer

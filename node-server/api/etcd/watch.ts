@@ -11,7 +11,8 @@ import { statusOf } from './errors.ts'
 import { LeaderMonitor } from './leader-monitor.ts'
 import { refusal } from './method.ts'
 import { OutboxTotal } from './outbox.ts'
-import { HeaderBytes } from './watch-header.ts'
+import { RequestTurns } from './request-turns.ts'
+import { HeaderBytes } from './header-bytes.ts'
 import { DEFAULT_WATCH_OPTIONS, type WatchOptions } from './watch-options.ts'
 import { WatchStream } from './watch-stream.ts'
 
@@ -20,6 +21,7 @@ export function watchService(node: NodePort, clock: Clock, given: Partial<WatchO
   const watchableStore = options.watchableStore ?? new WatchableStore(node, clock)
   const headers = new HeaderBytes(node)
   const outboxes = new OutboxTotal(options.outboxesBytes)
+  const turns = new RequestTurns(clock)
   const monitor = new LeaderMonitor(node, clock, options.electionMs)
   return {
     '/etcdserverpb.Watch/Watch': {
@@ -28,7 +30,7 @@ export function watchService(node: NodePort, clock: Clock, given: Partial<WatchO
         const refused = refusal(node, context)
         if (refused !== undefined) return refused
         const isLeaderRequired = context.metadata('hasleader') === 'true'
-        const watches = new WatchStream({ node, watchableStore, clock, options, headers, outboxes }, stream)
+        const watches = new WatchStream({ node, watchableStore, clock, options, headers, outboxes, turns }, stream)
         return serve(watches, context, isLeaderRequired ? monitor : undefined)
       },
     },

@@ -8,6 +8,24 @@
  * the numbers of ports, the labels that select pods and claims. Services and the like belong to no form: they must suit all.
  */
 import type { Form } from '../form.ts'
+import { selectorLabels } from './names.ts'
 import { memberObjects } from './stateful-set.ts'
 
-export const FORMS: readonly Form[] = [memberObjects]
+/** As it comes, of class BestEffort. */
+const plain: Form = (cluster, image) => memberObjects(cluster, image)
+
+/** In different zones where there are some, and not the first to go when a machine runs out of memory. */
+const spreadAndSized: Form = (cluster, image) =>
+  memberObjects(cluster, image, {
+    resources: { requests: { cpu: '100m', memory: '256Mi' } },
+    topologySpreadConstraints: [
+      {
+        maxSkew: 1,
+        topologyKey: 'topology.kubernetes.io/zone',
+        whenUnsatisfiable: 'ScheduleAnyway',
+        labelSelector: { matchLabels: selectorLabels(cluster) },
+      },
+    ],
+  })
+
+export const FORMS: readonly Form[] = [plain, spreadAndSized]

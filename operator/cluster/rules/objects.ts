@@ -48,8 +48,8 @@ export function restoreObjects(observed: Observed): readonly Action[] {
   const budget = podDisruptionBudget(cluster, membership?.voters.length ?? cluster.recorded.voters)
   const wanted: readonly (readonly [KubeObject | undefined, ApplyObject])[] = [
     [objects.serviceAccount, serviceAccount(cluster)],
-    [objects.headlessService, headlessService(cluster)],
-    [objects.clientService, clientService(cluster)],
+    [objects.headlessService, headlessService(cluster, objects.headlessService)],
+    [objects.clientService, clientService(cluster, objects.clientService)],
     ...(budget === undefined ? [] : [[objects.disruptionBudget, budget] as const]),
     ...(templateHold(observed) === undefined
       ? [[objects.statefulSet?.object, desiredStatefulSet(observed)] as const]
