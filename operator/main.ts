@@ -14,6 +14,7 @@ import type { Logger } from 'pino'
 import { pino, stdSerializers } from 'pino'
 import { HttpAdminClient } from './admin-client.ts'
 import { reconcile } from './cluster/reconcile.ts'
+import { FORMS } from './cluster/resources/forms.ts'
 import { podAdminUrl } from './cluster/resources/names.ts'
 import type { Config } from './config.ts'
 import { parseFlags } from './config.ts'
@@ -218,6 +219,7 @@ function createReconcile(
       nowMs: () => clock.wallMs(),
       randomBytes: (count: number) => randomBytes(count),
       defaultImage: config.memberImage,
+      forms: FORMS,
       signal,
     }
     return reconcile(deps, parseKey(key))

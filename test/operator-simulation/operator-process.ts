@@ -23,6 +23,7 @@ import { createWatches } from '../../operator/watches.ts'
 import { ProcessClock } from '../simulation/process-clock.ts'
 import { SimulatedTransport, type Stream } from './api-transport.ts'
 import { NAMESPACE } from './api-server.ts'
+import type { Build } from './builds.ts'
 import { memberClient } from './member-client.ts'
 import type { World } from './world.ts'
 
@@ -43,6 +44,7 @@ export class OperatorProcess {
   readonly name: string
   readonly identity: string
   readonly clock: ProcessClock
+  readonly #build: Build
   /** Watches that it holds open. */
   readonly streams = new Set<Stream>()
   readonly #world: World
@@ -55,6 +57,7 @@ export class OperatorProcess {
   constructor(world: World, name: string) {
     this.#world = world
     this.name = name
+    this.#build = world.build
     this.identity = `${name}-${world.nextId()}`
     const clock = new ProcessClock(world.schedule, 1, 0, () => undefined)
     this.clock = clock
@@ -209,7 +212,7 @@ export class OperatorProcess {
         adminUrl: podAdminUrl,
         nowMs: () => this.clock.wallMs(),
         randomBytes: (count: number) => Buffer.from(Array.from({ length: count }, () => world.random.below(256))),
-        defaultImage: 'raftkv:1',
+        ...this.#build,
         signal,
       }
       world.reconciles += 1

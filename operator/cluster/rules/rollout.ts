@@ -9,13 +9,16 @@ import type { Membership, Observed, ObservedMember, ObservedPod } from '../obser
 import { newOperation } from '../operation.ts'
 import { blocked, inFlight, type Plan, waiting } from '../plan.ts'
 import { podRef } from '../resources/names.ts'
-import { templateHash } from '../resources/template-hash.ts'
 import { healthyVoters, quorumOf } from '../safety.ts'
 import { hasOrdinal } from './removal.ts'
+import { wantedHash } from './template.ts'
 import { moveLeader } from './transfer.ts'
 
-export function isOutdated({ cluster }: Observed, pod: ObservedPod): boolean {
-  return pod.templateHash !== templateHash(cluster)
+/** Made from another template, or before somebody asked for a restart by `kubectl rollout restart`. */
+export function isOutdated(observed: Observed, pod: ObservedPod): boolean {
+  const restartedAt = observed.objects.statefulSet?.restartedAt
+  const isBefore = restartedAt !== undefined && pod.restartedAt !== restartedAt
+  return isBefore || pod.templateHash !== wantedHash(observed)
 }
 
 /** A pod whose process does not run, and has not come back meanwhile, is missed by nobody: a spec that was repaired reaches it whatever else is wrong. */
@@ -61,7 +64,7 @@ export function rollOut(observed: Observed): Plan | undefined {
 function renewable(observed: Observed): readonly ObservedPod[] {
   const { cluster, objects, pods } = observed
   const { statefulSet } = objects
-  const isCurrent = statefulSet?.templateHash === templateHash(cluster) && statefulSet.isObserved
+  const isCurrent = statefulSet?.templateHash === wantedHash(observed) && statefulSet?.isObserved === true
   if (!isCurrent || cluster.spec.update.strategy === 'Manual') return []
   return [...pods.values()].filter((pod) => !pod.isTerminating && isOutdated(observed, pod))
 }
