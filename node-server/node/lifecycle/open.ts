@@ -226,7 +226,8 @@ async function recoverStore(
   paths: MemberPaths,
   contents: WalContents,
 ): Promise<Result<NamedStore & { readonly commitIndex: LogIndex; readonly damage: string | undefined }, string>> {
-  await volume.stores.takeOver(paths.db)
+  const refusal = await takeOver(volume, paths)
+  if (refusal !== undefined) return err(refusal)
   const newest = await newestStore(volume.disk, paths)
   const [damaged] = await damagedStores(volume.disk, paths)
   const opened = newest === undefined ? missing(damaged) : await tryOpenStore(volume, storePath(paths, newest))
@@ -260,6 +261,18 @@ async function recoverStore(
       return ok({ store, name: newest, commitIndex: recovery.commitIndex, damage: undefined })
     default:
       return unreachable(recovery)
+  }
+}
+
+/** Why stores of the version before are not taken over, and what to do. */
+async function takeOver(volume: Volume, paths: MemberPaths): Promise<string | undefined> {
+  try {
+    await volume.stores.takeOver(paths.db)
+    return undefined
+  } catch (error) {
+    const room = 'it takes as much room again until it is done: enlarge the volume and start again'
+    const reason = error instanceof Error ? error.message : String(error)
+    return `the store of the version before in ${paths.db} could not be taken over (${reason}); ${room}, or ${START_ANEW}`
   }
 }
 
