@@ -1,7 +1,6 @@
 /** A namespace of one trial: a cluster and its writers, what its user does to it and what they then look at. */
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { verifyWrites, type Put } from '../checks/writes.ts'
 import { readBack, startWriting, stopWriting } from '../cluster/ledger.ts'
@@ -148,8 +147,6 @@ export class Place {
   /** The last step of a trial: what was acknowledged is there. */
   async ledgerHolds(): Promise<void> {
     await this.step('every acknowledged write is readable, with its value, in order', async () => {
-      // What is under way when the writers are told to stop is to meet a cluster that answers.
-      await sleep(1000)
       this.holds(await this.stopWriting(), await readBack(this.kube, this.namespace))
     })
   }

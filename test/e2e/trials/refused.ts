@@ -4,8 +4,8 @@ import type { Place } from './place.ts'
 
 /** Three members and the writers. */
 const QUOTA = { apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name: 'few' }, spec: { hard: { pods: '4' } } }
-/** The operator has the StatefulSet tried again every 15 seconds. */
-const NOTICED_MS = 45_000
+/** The operator has the StatefulSet tried again every 15 seconds; by itself it would wait for minutes. */
+const NOTICED_MS = 90_000
 
 export async function refusedPods(place: Place): Promise<void> {
   await place.form({ replicas: 3 })
