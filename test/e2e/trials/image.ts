@@ -20,8 +20,8 @@ export async function badImage(place: Place): Promise<void> {
       const words = await place.untilCondition({ type: 'Degraded', status: 'True', reason: 'ImagePullFailed' })
       await place.untilEvent('Degraded', /not-there/)
       if (!words.includes('not-there')) throw new Error(`Degraded does not name the image: ${words}`)
-      await place.isCondition('Available', 'True')
-      await place.isCondition('UpToDate', 'False')
+      await place.untilCondition({ type: 'Available', status: 'True' })
+      await place.untilCondition({ type: 'UpToDate', status: 'False' })
       const kept = [...(await place.podUids())].filter(([name, uid]) => before.get(name) === uid)
       if (kept.length !== 2) throw new Error(`${kept.length} of three pods were left alone`)
     },
@@ -30,7 +30,7 @@ export async function badImage(place: Place): Promise<void> {
     await place.patch({ spec: { image: { tag: null } } })
     await place.untilReady()
     await place.untilCondition({ type: 'UpToDate', status: 'True' })
-    await place.isCondition('Degraded', 'False')
+    await place.untilCondition({ type: 'Degraded', status: 'False' })
   })
   await place.ledgerHolds()
 }
