@@ -65,7 +65,9 @@ async function backUpForAWhile(): Promise<readonly string[]> {
   const endMs = performance.now() + Number(values.seconds) * 1000
   const taken: string[] = []
   let [attempts, disturbed] = [0, 0]
-  while (performance.now() < endMs) {
+  const goesOn = (): boolean =>
+    performance.now() < endMs || (taken.length < RESTORED && performance.now() < endMs + TAKE_LIMIT_MS)
+  while (goesOn()) {
     attempts += 1
     const disturbance = random.below(4)
     const timeoutMs = disturbance === 0 ? 500 + random.below(3000) : TAKE_LIMIT_MS
