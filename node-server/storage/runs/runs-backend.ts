@@ -243,7 +243,7 @@ export class RunsBackend implements Backend {
     for (let block = spans.next(); block !== undefined; block = spans.next()) {
       const { from, to } = spans
       if (looked >= rows) return { count, next: userKey(block, from) }
-      count += block.liveRows(from, to)
+      count += block.liveRows(from, to) + spans.countBehind()
       looked += 1 + (block.hasRemovals ? to - from : 0)
     }
     return { count, next: undefined }
