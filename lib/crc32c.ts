@@ -2,5 +2,6 @@
 import { crc32c as compute } from '@node-rs/crc32'
 
 export function crc32c(bytes: Uint8Array, previous = 0): number {
-  return compute(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), previous)
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return compute(buffer, previous)
 }
