@@ -141,6 +141,11 @@ export const MEMBER_FLAGS = {
     fallback: 'built-in',
     help: 'What serves gRPC: the HTTP/2 of this program, or the library @grpc/grpc-js.',
   },
+  'warm-up': {
+    value: 'switch',
+    fallback: 'true',
+    help: 'Before clients are served, for a second at most, do on a store in memory what they ask most, so that the first of them find compiled code.',
+  },
   'enable-grpc-gateway': { value: 'switch', fallback: 'true', help: 'Serve the JSON gateway, POST /v3/….' },
   'raft-read-timeout': {
     value: 'duration',

@@ -149,6 +149,10 @@ class FaultyFile implements DiskFile {
     await this.#file.write(bytes, position)
   }
 
+  writev(parts: readonly Uint8Array[], position: number): Promise<void> {
+    return this.write(Buffer.concat(parts), position)
+  }
+
   truncate(sizeBytes: number): Promise<void> {
     // Losing a truncation is the simulation's part: here it counts at once.
     this.#syncedSizeBytes = Math.min(this.#syncedSizeBytes, sizeBytes)

@@ -237,7 +237,7 @@ function identityOf(kind: Combination['wal']): Identity {
 
 function changed(bytes: Buffer, kind: Combination['wal']): Buffer {
   const end = bytes.lastIndexOf(0xff) + 1
-  const torn = encodeBatch(13, [{ kind: 'entry', entry: entryAt(LAST_IN_LOG + 1) }])
+  const torn = Buffer.concat(encodeBatch(13, [{ kind: 'entry', entry: entryAt(LAST_IN_LOG + 1) }]))
   switch (kind) {
     case 'torn tail':
       return Buffer.concat([bytes.subarray(0, end), torn.subarray(0, torn.length >> 1), Buffer.alloc(64)])

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { MalformedBytes } from '../../../lib/bytes.ts'
 import { LogIndex, MemberId, Term } from '../../../lib/ids.ts'
+import { ok, type Result } from '../../../lib/result.ts'
 import { MAX_CLIENT_SNAPSHOTS } from '../../limits.ts'
 import { StoreInDoubt, type Backend } from '../../mvcc/backend.ts'
 import { Store } from '../../mvcc/store.ts'
@@ -13,7 +14,7 @@ import { EMPTY_CONFIGURATION } from '../../raft/membership.ts'
 import { memberPaths, type MemberPaths } from '../../storage/data-directory.ts'
 import { realDisk } from '../../storage/disk.ts'
 import { realVolume } from '../../storage/volume.ts'
-import type { IncomingSnapshot, PeerTransport } from '../../transport/transport.ts'
+import type { IncomingSnapshot, PeerTransport, SnapshotSource } from '../../transport/transport.ts'
 import { DiskRoom } from './disk-room.ts'
 import { hasReceived, installSnapshot, removeAllBut } from './snapshots.ts'
 import { StoreFiles } from './store-files.ts'
@@ -220,6 +221,28 @@ test('a defragmentation that fails harms nothing, unless it leaves the store in 
   failWith(new StoreInDoubt('which file?'))
   await assert.rejects(files.defragment(), StoreInDoubt)
   assert.equal(fatal.length, 1)
+  await files.close()
+})
+
+test('who sends a store to a peer hears how much there is, and how much of it is sent', async (t) => {
+  const { files, snapshot } = await incoming(t)
+  const { message } = received(snapshot, 1, 1)
+  const heard: number[] = []
+  let takenBytes = 0
+  const sendSnapshot = async (_: unknown, source: SnapshotSource): Promise<Result<void, string>> => {
+    for await (const piece of source.read()) {
+      assert.equal(heard.at(-1) ?? 0, takenBytes, 'what is still being sent does not count')
+      takenBytes += piece.length
+    }
+    return ok(undefined)
+  }
+  let totalBytes = 0
+  await files.send({ sendSnapshot } as unknown as PeerTransport, message, {
+    onPinned: (_, sizeBytes) => (totalBytes = sizeBytes),
+    onSent: (sentBytes) => heard.push(sentBytes),
+  })
+  assert.ok(totalBytes > 0)
+  assert.deepEqual([takenBytes, heard.at(-1)], [totalBytes, totalBytes])
   await files.close()
 })
 
