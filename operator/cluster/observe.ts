@@ -31,6 +31,7 @@ import {
   VOLUME,
   volumeRef,
 } from './resources/names.ts'
+import { templateRefusal } from './trial.ts'
 import { lastWarning } from './warnings.ts'
 
 export type Observation =
@@ -76,13 +77,15 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     objects,
     pods: words.pods,
     creationRefusal: words.creationRefusal,
+    templateRefusal: undefined,
     volumes: words.volumes,
     foreignPods: foreignPods.map(({ metadata }) => metadata.name),
     foreignVolumes: new Map(volumes.flatMap(({ foreign }) => (foreign === undefined ? [] : [foreign]))),
     membership: membershipOf(cluster, pods.values()),
     unread: reading.unread,
   }
-  return { kind: 'observed', object, observed, token }
+  const refusal = await templateRefusal(deps.reader, observed)
+  return { kind: 'observed', object, observed: { ...observed, templateRefusal: refusal }, token }
 }
 
 /** Pods outlive their StatefulSet by the time that they take to stop: until then their members run, and hold their volumes. */
