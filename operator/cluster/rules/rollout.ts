@@ -83,7 +83,7 @@ function lagging(observed: Observed, membership: Membership, { id, name, ordinal
   const peer = membership.peers.get(id)
   const isThere = ordinal !== undefined && observed.pods.get(ordinal)?.status !== undefined
   const isBehind = peer !== undefined && (peer.snapshot !== undefined || peer.lag > allowedLag(observed))
-  return isThere && isBehind ? `${name}, which ${catchingUp(peer, membership.activeIds.has(id))},` : name
+  return isThere && isBehind ? `${name} (${catchingUp(peer, membership.activeIds.has(id))})` : name
 }
 
 /** Outdated pods, where the next pod would be made from the present spec. */
