@@ -279,6 +279,18 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: '} else if (watcher.nextRevision < 0) {',
   },
   {
+    name: 'who comes in the middle of a revision gets the rest of it',
+    file: `${NODE}/watch/watchable-store.ts`,
+    find: '      this.#setCursor(this.#gathering.lastRevision + 1, fromRevision)\n',
+    replace: '',
+  },
+  {
+    name: 'a page of events ends the revision that it is in',
+    file: `${NODE}/watch/gathering.ts`,
+    find: 'return next.revision === this.#lastRevision && events.length > 0 ? undefined : next.revision',
+    replace: 'return next.revision + (next.sub > 0 ? 1 : 0)',
+  },
+  {
     name: 'a victim gets its events again',
     file: `${NODE}/watch/watchable-store.ts`,
     find: 'watcher.nextRevision = Math.max(watcher.nextRevision, fromRevision)',

@@ -198,7 +198,7 @@ async function filesAt(disk: Disk, path: string): Promise<Files> {
 }
 
 async function storeOfAnotherTerm(volume: Volume, path: string): Promise<Files> {
-  const backend = volume.stores.open(path)
+  const backend = await volume.stores.open(path)
   const value = encodeMeta({ ...readMeta(backend), appliedTerm: Term(3) })
   await backend.commit([{ table: 'meta', key: META_KEY, value }])
   await backend.close()

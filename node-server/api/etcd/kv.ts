@@ -72,18 +72,21 @@ export function kvService(node: NodePort, monitor: LeaderMonitor, options: KvOpt
   }
 }
 
-async function answerRange({ node, headers, ranges }: Kv, request: RangeRequest, call: Call): Promise<Answer> {
+/** A serializable one that is short is answered at once. */
+function answerRange(kv: Kv, request: RangeRequest, call: Call): Answer | Promise<Answer> {
   const refusal = refused(validateRange(request))
   if (refusal !== undefined) return refusal
-  if (!request.serializable) {
-    const barrier = await node.linearizableBarrier()
-    if (!barrier.ok) return err(statusOf(barrier.error))
-  }
+  return request.serializable ? readRange(kv, request, call) : readLinearizably(kv, request, call)
+}
+
+async function readLinearizably(kv: Kv, request: RangeRequest, call: Call): Promise<Answer> {
+  const barrier = await kv.node.linearizableBarrier()
+  return barrier.ok ? readRange(kv, request, call) : err(statusOf(barrier.error))
+}
+
+function readRange({ headers, ranges }: Kv, request: RangeRequest, call: Call): Answer | Promise<Answer> {
   const reading = ranges.read({ request, caller: call.context, newSink: () => rangeAnswer(headers) })
-  if (reading instanceof Promise) {
-    const read = await reading
-    return read.ok ? read : err(statusOf(read.error))
-  }
+  if (reading instanceof Promise) return reading.then((read) => (read.ok ? read : err(statusOf(read.error))))
   return reading.ok ? { ok: true, value: encodeResult(headers, reading.value) } : err(statusOf(reading.error))
 }
 

@@ -51,7 +51,7 @@ import { cutOf, usualCut } from './log-cut.ts'
 import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from '../options.ts'
 import type { Caller, NodeProblem, NodeStatus, RequestKind } from '../ports.ts'
 import { Hasher } from '../maintenance/hasher.ts'
-import { OutgoingSnapshots } from './outgoing-snapshots.ts'
+import { OutgoingSnapshots, type SnapshotProgress } from './outgoing-snapshots.ts'
 import { Commands } from './commands.ts'
 import { Peers } from './peers.ts'
 import { Pipeline, type News } from './pipeline.ts'
@@ -188,7 +188,7 @@ export class Replica {
       ...options,
       raft: parts.raft,
       usualCut: () => usualCut(this.store.committedIndex, options),
-      send: (message, onPinned) => this.#peers.sendSnapshot(message, onPinned),
+      send: (message, watcher) => this.#peers.sendSnapshot(message, watcher),
     })
     this.#spaceAlarm = new SpaceAlarm({
       memberId: identity.memberId,
@@ -265,6 +265,11 @@ export class Replica {
 
   raftStatus(): RaftStatus {
     return raftStatus(this.#raft)
+  }
+
+  /** Of the snapshot that is on its way to that member. */
+  snapshotTo(id: MemberId): SnapshotProgress | undefined {
+    return this.#outgoing.progressTo(id)
   }
 
   status(): NodeStatus {
