@@ -292,7 +292,7 @@ function steady(status: RaftClusterStatus): unknown {
   ]
 }
 
-/** "is 4711 entries behind" is not news each time. */
+/** "is 4711 entries behind" is not news each time, nor is "120 of 800 MB". */
 function withoutFigures(message: string): string {
-  return message.replace(/\b\d+ (entries|s)\b/g, '$1')
+  return message.replace(/\b\d+ (entries|s|of \d+ MB)\b/g, '$1')
 }

@@ -19,6 +19,7 @@ import { KubeClient } from '../../operator/kube/client.ts'
 import { ClusterAccess } from '../../operator/kube/cluster-access.ts'
 import { keyOf, parseKey } from '../../operator/kube/object.ts'
 import { leaseApi } from '../../operator/lease-api.ts'
+import { sharingAdmin } from '../../operator/sharing-admin.ts'
 import { createWatches } from '../../operator/watches.ts'
 import { ProcessClock } from '../simulation/process-clock.ts'
 import { SimulatedTransport, type Stream } from './api-transport.ts'
@@ -202,13 +203,14 @@ export class OperatorProcess {
         world.log.add(this.name, `event ${type} ${reason}: ${message.slice(0, 120)}`)
       },
     }
-    return async (key, { signal }) => {
+    return async (key, context) => {
+      const { signal } = context
       const access = new ClusterAccess(client.withSignal(signal))
       const deps = {
         reader: access,
         writer: access,
         events,
-        admin,
+        admin: sharingAdmin(admin, context),
         adminUrl: podAdminUrl,
         nowMs: () => this.clock.wallMs(),
         randomBytes: (count: number) => Buffer.from(Array.from({ length: count }, () => world.random.below(256))),

@@ -235,8 +235,11 @@ export class Oracle {
       (id) =>
         id !== member.id && (id === leader.memberId || leader.peers.some((peer) => peer.id === id && peer.isActive)),
     )
-    if (leader.voters.length > 2 && others.length < quorumOf(leader.voters.length))
-      violated(12, `${name} is deleted, and ${others.length} of ${leader.voters.length} voters would be left`)
+    const { length: voters } = leader.voters
+    if (voters <= 2 && voters < numberAt(this.#known(operator).cluster, 'spec', 'replicas'))
+      violated(12, `${name} is deleted, one of ${voters} voters, before there are more`)
+    if (voters > 2 && others.length < quorumOf(voters))
+      violated(12, `${name} is deleted, and ${others.length} of ${voters} voters would be left`)
   }
 
   #checkBootstrap(request: object, status: Json, member: MemberProcess): void {

@@ -242,6 +242,12 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'return isAlone && start > end',
   },
   {
+    name: 'the only voter is renewed before others can vote',
+    file: `${RULES}/rollout.ts`,
+    find: 'if (growsFirst(observed, membership, id)) return undefined\n',
+    replace: '',
+  },
+  {
     name: 'kubectl rollout restart is not seen',
     file: `${RULES}/rollout.ts`,
     find: 'return isBefore || pod',

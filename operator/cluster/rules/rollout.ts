@@ -4,7 +4,7 @@
  * ready and caught up; the leader last, after leadership has moved away. Pure.
  */
 import { because } from '../causes.ts'
-import { allowedLag } from '../lag.ts'
+import { allowedLag, catchingUp } from '../lag.ts'
 import type { Membership, Observed, ObservedMember, ObservedPod } from '../observed.ts'
 import { newOperation } from '../operation.ts'
 import { blocked, inFlight, type Plan, waiting } from '../plan.ts'
@@ -42,7 +42,7 @@ export function rollOut(observed: Observed): Plan | undefined {
     .filter(hasOrdinal)
     .filter(({ ordinal }) => ordinal !== next?.ordinal && ordinal < cluster.spec.replicas)
     .filter((member) => !isFit(observed, membership, member))
-  const list = unfit.map(({ name }) => name).join(', ')
+  const list = unfit.map((member) => lagging(observed, membership, member)).join(', ')
   const waits = because(
     observed,
     unfit.map(({ ordinal }) => ordinal),
@@ -57,7 +57,25 @@ export function rollOut(observed: Observed): Plan | undefined {
   if (unfit.length > 0) {
     return waiting('RollingOut', waits, inFlightNow)
   }
+  if (growsFirst(observed, membership, id)) return undefined
   return restartHealthy(observed, membership, next, id)
+}
+
+/**
+ * One or two voters cannot spare any, and nobody knows whether a pod of the present spec starts: the pods of those who are to
+ * join try it first, and once they vote one can be spared.
+ */
+function growsFirst({ cluster }: Observed, { voters }: Membership, memberId: string | undefined): boolean {
+  const isVoter = memberId !== undefined && voters.includes(memberId)
+  return isVoter && voters.length <= 2 && voters.length < cluster.spec.replicas
+}
+
+/** Its name, and what it does to catch up. */
+function lagging(observed: Observed, membership: Membership, { id, name, ordinal }: ObservedMember): string {
+  const peer = membership.peers.get(id)
+  const isThere = ordinal !== undefined && observed.pods.get(ordinal)?.status !== undefined
+  const isBehind = peer !== undefined && (peer.snapshot !== undefined || peer.lag > allowedLag(observed))
+  return isThere && isBehind ? `${name}, which ${catchingUp(peer, membership.activeIds.has(id))},` : name
 }
 
 /** Outdated pods, where the next pod would be made from the present spec. */
