@@ -10,8 +10,9 @@ import { assertSettledAt, condition, converge, formed, reasonOf, rounds } from '
 import type { World } from './testing/world.ts'
 
 /** As a backup brings it back. */
-function restored({ ownerReferences: _, uid: __, ...metadata }: KubeObject['metadata']): KubeObject['metadata'] {
-  return metadata
+function restored(metadata: KubeObject['metadata']): KubeObject['metadata'] {
+  const { ownerReferences: _, uid: __, ...others } = metadata
+  return others
 }
 
 function ours(world: World): readonly KubeObject[] {
