@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { CONTAINER } from '../api/owned.ts'
 import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
+import { contains } from './contains.ts'
 import { contradictionIn } from './contradiction.ts'
 import { membershipOf } from './membership.ts'
 import { podTrouble, PodStatus } from './pod-trouble.ts'
@@ -20,6 +21,8 @@ import type {
 import { KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import { tokenIn } from './resources/admin-token.ts'
 import {
+  claimMarks,
+  CLUSTER_ID_ANNOTATION,
   CLUSTER_UID_LABEL,
   ROLLOUT_RESTART_ANNOTATION,
   TEMPLATE_HASH_ANNOTATION,
@@ -291,8 +294,8 @@ function foundVolume(cluster: RaftCluster, object: KubeObject, nowMs: number): F
   const { name } = object.metadata
   const ordinal = ordinalOf(`${VOLUME}-${cluster.name}`, name)
   if (ordinal === undefined) return { name, ours: undefined, foreign: undefined }
-  if (ownedBy(object) !== cluster.uid) return { name, ours: undefined, foreign: [ordinal, name] }
-  return { name, ours: volumeOf(ordinal, object, nowMs), foreign: undefined }
+  if (!hasDataOf(cluster, object)) return { name, ours: undefined, foreign: [ordinal, name] }
+  return { name, ours: volumeOf(cluster, ordinal, object, nowMs), foreign: undefined }
 }
 
 /** A pod's time of deletion is when its time to stop is over. */
@@ -301,7 +304,7 @@ function stuckOf({ deletionTimestamp, finalizers = [] }: KubeObject['metadata'],
   return nowMs - sinceMs >= STUCK_MS ? { sinceMs, finalizers } : undefined
 }
 
-function volumeOf(ordinal: number, object: KubeObject, nowMs: number): ObservedVolume {
+function volumeOf(cluster: RaftCluster, ordinal: number, object: KubeObject, nowMs: number): ObservedVolume {
   const { spec, status } = Volume.parse(object)
   return {
     ordinal,
@@ -309,6 +312,8 @@ function volumeOf(ordinal: number, object: KubeObject, nowMs: number): ObservedV
     uid: object.metadata.uid ?? '',
     isTerminating: object.metadata.deletionTimestamp !== undefined,
     stuck: stuckOf(object.metadata, nowMs),
+    isOwned: object.metadata.ownerReferences?.some(({ uid }) => uid === cluster.uid) ?? false,
+    isMarked: contains(object.metadata, claimMarks(cluster)),
     requestedSize: spec.resources.requests['storage'],
     capacity: status.capacity['storage'],
     phase: status.phase,
@@ -345,8 +350,10 @@ async function readWords(
   return { creationRefusal, pods: byOrdinal(toldPods), volumes: byOrdinal(toldVolumes) }
 }
 
-function ownedBy(volume: KubeObject): string | undefined {
-  return volume.metadata.labels?.[CLUSTER_UID_LABEL]
+/** By the RaftCluster that it was made for, or by the cluster's own ID, which a restored RaftCluster still has. */
+function hasDataOf({ uid, recorded }: RaftCluster, { metadata }: KubeObject): boolean {
+  if (metadata.labels?.[CLUSTER_UID_LABEL] === uid) return true
+  return recorded.clusterID !== '' && metadata.annotations?.[CLUSTER_ID_ANNOTATION] === recorded.clusterID
 }
 
 function byOrdinal<Item extends { readonly ordinal: number }>(

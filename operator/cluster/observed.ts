@@ -110,6 +110,10 @@ export interface ObservedVolume {
   readonly uid: string
   readonly isTerminating: boolean
   readonly stuck: Stuck | undefined
+  /** It goes with the RaftCluster. */
+  readonly isOwned: boolean
+  /** It says whose data it has, after any restore. */
+  readonly isMarked: boolean
   readonly requestedSize: string | undefined
   readonly capacity: string | undefined
   /** Kubernetes' phase: Pending, Bound or Lost; empty when it says none. */

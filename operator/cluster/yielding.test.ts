@@ -1,6 +1,7 @@
 /** One trouble holds up only itself: what waits for Kubernetes, and what cannot be done now, lets all else go first. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FINALIZER } from '../api/raft-cluster.ts'
 import { ANNOTATIONS } from '../api/raft-cluster.ts'
 import { KubeError } from './ports.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
@@ -83,11 +84,12 @@ test('a replacement that would cost the quorum waits, and growth, which makes it
   assert.notEqual(world.cluster.members.find(({ name }) => name === 'kv-2')?.id, before)
 })
 
-test('whenDeleted Delete: no claim goes while a pod still stops, though its StatefulSet is gone', async () => {
+test('whenDeleted Delete, with a finalizer: no claim goes while a pod still stops, though its StatefulSet is gone', async () => {
   const world = await formed({ storage: { retention: { whenDeleted: 'Delete' } } })
   world.lingering.add('kv-1')
   const object = world.resource()
-  world.put({ ...object, metadata: { ...object.metadata, deletionTimestamp: '2030-01-01T00:00:00Z' } })
+  const metadata = { ...object.metadata, finalizers: [FINALIZER], deletionTimestamp: '2030-01-01T00:00:00Z' }
+  world.put({ ...object, metadata })
   await rounds(world, 10)
   assert.equal(world.get('StatefulSet', 'kv'), undefined)
   assert.ok(isThere(world, 'kv-1') && !isThere(world, 'kv-0'))
