@@ -48,7 +48,7 @@ export interface RpcMetrics {
   sentBytes(count: number): void
 }
 
-/** What a scrape is answered with. */
+/** What a scrape is answered with; all of one turn of the event loop with the same, since each costs milliseconds. */
 export interface MetricsPage {
   readonly contentType: string
   text(): Promise<string>
@@ -84,10 +84,18 @@ export function memberMetrics(source: MetricsSource): MemberMetrics {
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS })
   versionGauges(registry)
   const setters = [...statusGauges(registry), ...peerGauges(registry)]
-  const text = (): Promise<string> => {
+  const read = (): Promise<string> => {
     const reading = { status: source.status(), facts: source.facts() }
     for (const set of setters) set(reading)
     return registry.metrics()
+  }
+  let sharedText: Promise<string> | undefined
+  const text = (): Promise<string> => {
+    if (sharedText === undefined) {
+      sharedText = read()
+      setImmediate(() => (sharedText = undefined))
+    }
+    return sharedText
   }
   return {
     registry,
