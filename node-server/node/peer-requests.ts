@@ -41,6 +41,8 @@ export type PeerRequest =
       readonly memberId: string
     }
   | { readonly kind: 'members' }
+  /** Up to which command the asked member can apply what is in the log. One of a version before this question tells its members instead. */
+  | { readonly kind: 'known-commands' }
   | HashQuestion
   | LeaseQuestion
 
@@ -88,6 +90,7 @@ export type PeerAnswer =
   | { readonly kind: 'change'; readonly result: Result<AdminChange, Refusal> }
   | { readonly kind: 'transfer-leader'; readonly result: Result<LeaderTransferResult, Refusal> }
   | { readonly kind: 'members'; readonly answer: MembersAnswer }
+  | { readonly kind: 'known-commands'; readonly newest: number }
   | { readonly kind: 'hash-kv'; /** The error: why there is none. */ readonly result: Result<HashedKeyValues, string> }
   | LeaseAnswer
 
@@ -120,6 +123,7 @@ const requestJson: z.ZodType<PeerRequest> = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('transfer-leader'), operationId, expectedConfigIndex: optionalIndex, memberId: id }),
   z.object({ kind: z.literal('members') }),
+  z.object({ kind: z.literal('known-commands') }),
   z.object({ kind: z.literal('hash-kv'), revision: index }),
   z.object({ kind: z.literal('lease-renew'), leaseIds: z.array(leaseId).max(MAX_RENEWALS_AT_ONCE) }),
   z.object({ kind: z.literal('lease-time-to-live'), leaseId }),
@@ -166,6 +170,7 @@ const PROBLEMS: Readonly<Record<NodeProblem, true>> = {
   'change-in-flight': true,
   'bad-transferee': true,
   'transfer-timeout': true,
+  'members-too-old': true,
 }
 
 const isProblem = (text: string): text is NodeProblem => Object.hasOwn(PROBLEMS, text)
@@ -203,6 +208,7 @@ const answerJson: z.ZodType<PeerAnswer> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('change'), result: resultOf(changeJson) }),
   z.object({ kind: z.literal('transfer-leader'), result: resultOf(transferJson) }),
   z.object({ kind: z.literal('members'), answer: z.object({ clusterId: id, members: z.array(member) }) }),
+  z.object({ kind: z.literal('known-commands'), newest: index }),
   z.object({
     kind: z.literal('hash-kv'),
     result: z.discriminatedUnion('ok', [

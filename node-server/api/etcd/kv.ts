@@ -5,6 +5,9 @@
 import { sleep, type Clock } from '../../../lib/clock.ts'
 import { err } from '../../../lib/result.ts'
 import type { ServiceTable } from '../../grpc/service.ts'
+import { isOld } from '../../mvcc/auth/permissions.ts'
+import { refuseRange, refuseTxn } from '../../mvcc/auth/requests.ts'
+import type { AuthInfo } from '../../mvcc/auth/state.ts'
 import type { StoreError } from '../../mvcc/errors.ts'
 import { Pace, toItsEnd } from '../../mvcc/pace.ts'
 import { isReadOnlyTxn, txn } from '../../mvcc/txn.ts'
@@ -19,6 +22,7 @@ import {
   TxnRequest,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
+import type { Gate } from './gate.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
 import { stream, unary, type Answer, type Call } from './method.ts'
 import { rangeAnswer } from './range-answer.ts'
@@ -36,64 +40,98 @@ export interface KvOptions {
 /** How often a physical compaction is asked whether it is through. */
 const PURGE_POLL_MS = 20
 
-export function kvService(node: NodePort, monitor: LeaderMonitor, options: KvOptions): ServiceTable {
+export function kvService(gate: Gate, monitor: LeaderMonitor, options: KvOptions): ServiceTable {
+  const { node } = gate
   const ranges = new RangeReads(node, options.clock, options.sliceRows)
   return {
-    '/etcdserverpb.KV/Range': unary(node, RangeRequest, (request, call) => answerRange(node, ranges, request, call), {
-      isForLearners: (request) => request.serializable,
-    }),
-    '/etcdserverpb.KV/RangeStream': stream(node, monitor, (calls, signal) => rangeStream(node, ranges, calls, signal)),
+    '/etcdserverpb.KV/Range': unary(
+      gate,
+      'handler',
+      RangeRequest,
+      (request, call) => answerRange(gate, ranges, request, call),
+      { isForLearners: (request) => request.serializable },
+    ),
+    '/etcdserverpb.KV/RangeStream': stream(gate, 'handler', monitor, (calls, signal, context) =>
+      rangeStream(gate, ranges, calls, signal, context),
+    ),
     '/etcdserverpb.KV/Put': unary(
-      node,
+      gate,
+      'handler',
       PutRequest,
-      (request, call) => refused(validatePut(request)) ?? write(node, 'put', call),
+      (request, call) => refused(validatePut(request)) ?? write(gate, 'put', call),
     ),
     '/etcdserverpb.KV/DeleteRange': unary(
-      node,
+      gate,
+      'handler',
       DeleteRangeRequest,
-      (request, call) => refused(validateDeleteRange(request)) ?? write(node, 'delete-range', call),
+      (request, call) => refused(validateDeleteRange(request)) ?? write(gate, 'delete-range', call),
     ),
-    '/etcdserverpb.KV/Txn': unary(node, TxnRequest, (request, call) => {
+    '/etcdserverpb.KV/Txn': unary(gate, 'handler', TxnRequest, (request, call) => {
       const refusal = refused(validateTxn(request, options.maxTxnOps))
       if (refusal !== undefined) return refusal
-      return isReadOnlyTxn(request) ? readTxn(node, request) : write(node, 'txn', call)
+      return isReadOnlyTxn(request) ? readTxn(gate, request, call) : write(gate, 'txn', call)
     }),
-    '/etcdserverpb.KV/Compact': unary(node, CompactionRequest, (request, call) =>
-      compact(node, options.clock, request, call),
+    '/etcdserverpb.KV/Compact': unary(gate, 'admin', CompactionRequest, (request, call) =>
+      compact(gate, options.clock, request, call),
     ),
   }
 }
 
-async function answerRange(node: NodePort, ranges: RangeReads, request: RangeRequest, call: Call): Promise<Answer> {
+/** Whoever asks is identified once the barrier is reached: before it, this member may not know of the latest changes. */
+async function answerRange(gate: Gate, ranges: RangeReads, request: RangeRequest, call: Call): Promise<Answer> {
+  const { node } = gate
   const refusal = refused(validateRange(request))
   if (refusal !== undefined) return refusal
   if (!request.serializable) {
     const barrier = await node.linearizableBarrier()
     if (!barrier.ok) return err(statusOf(barrier.error))
   }
+  const waited = gate.identify(call.context)
+  const identified = waited instanceof Promise ? await waited : waited
+  if (!identified.ok) return identified
+  const denied = refuseRange(node.store, identified.value, request)
+  if (denied !== undefined) return err(statusOf(denied))
   const reading = ranges.read({ request, caller: call.context, newSink: () => rangeAnswer(node) })
   if (reading instanceof Promise) {
     const read = await reading
-    return read.ok ? read : err(statusOf(read.error))
+    if (!read.ok) return err(statusOf(read.error))
+    return refusedAsOld(node, identified.value) ?? read
   }
+  const old = refusedAsOld(node, identified.value)
+  if (old !== undefined) return old
   return reading.ok ? { ok: true, value: encodeResult(node, reading.value) } : err(statusOf(reading.error))
 }
 
-async function write(node: NodePort, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
-  const applied = await node.propose(kind, bytes, context)
+async function write(gate: Gate, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
+  const { node } = gate
+  const waited = gate.identify(context)
+  const identified = waited instanceof Promise ? await waited : waited
+  if (!identified.ok) return identified
+  const applied = await node.propose(kind, bytes, context, identified.value)
   if (!applied.ok) return err(statusOf(applied.error))
   const result = applied.value
   return result.ok ? { ok: true, value: encodeResult(node, result.value) } : err(statusOf(result.error.kind))
 }
 
 /** A txn without writes is a read: it needs no entry in the log. */
-async function readTxn(node: NodePort, request: TxnRequest): Promise<Answer> {
+async function readTxn(gate: Gate, request: TxnRequest, { context }: Call): Promise<Answer> {
+  const { node } = gate
   if (!isSerializable(request)) {
     const barrier = await node.linearizableBarrier()
     if (!barrier.ok) return err(statusOf(barrier.error))
   }
+  const identified = await gate.identify(context)
+  if (!identified.ok) return identified
+  const denied = refuseTxn(node.store, identified.value, request)
+  if (denied !== undefined) return err(statusOf(denied))
   const result = toItsEnd(txn(node.store, request, new Pace()))
-  return result.ok ? { ok: true, value: encodeResult(node, result.value) } : err(statusOf(result.error.kind))
+  if (!result.ok) return err(statusOf(result.error.kind))
+  return refusedAsOld(node, identified.value) ?? { ok: true, value: encodeResult(node, result.value) }
+}
+
+/** What was read while users and roles changed may be what the user must not see any more. */
+function refusedAsOld({ store }: NodePort, authInfo: AuthInfo | undefined): Answer | undefined {
+  return isOld(store.auth, authInfo) ? err(statusOf('auth-old-revision')) : undefined
 }
 
 /** As in etcd only when all it does are serializable ranges; one that only compares is linearizable here. */
@@ -105,8 +143,9 @@ function isSerializable({ success, failure }: TxnRequest): boolean {
   )
 }
 
-async function compact(node: NodePort, clock: Clock, request: CompactionRequest, call: Call): Promise<Answer> {
-  const answer = await write(node, 'compact', call)
+async function compact(gate: Gate, clock: Clock, request: CompactionRequest, call: Call): Promise<Answer> {
+  const { node } = gate
+  const answer = await write(gate, 'compact', call)
   if (!answer.ok || !request.physical) return answer
   const { signal } = call.context
   while (node.store.meta.purgedRevision < Number(request.revision) && !signal.aborted) {

@@ -17,7 +17,7 @@ import {
 } from '../../proto/generated/etcd/rpc.ts'
 import { ETCD_API_VERSION } from '../../version.ts'
 import { snapshotMethod } from './snapshot.ts'
-import { MemoryMember } from './testing/memory-member.ts'
+import { gateOf, MemoryMember } from './testing/memory-member.ts'
 import { answered, b, call, client, member, put } from './testing/api-fixture.ts'
 
 const PATH = '/etcdserverpb.Maintenance'
@@ -197,7 +197,7 @@ test('a client that stops reading is let go after a minute, and leaves no file b
   const clock = new ManualClock()
   const asked = new MemoryMember()
   asked.pieces = [Buffer.alloc(100 * 1024)]
-  const method = snapshotMethod(asked, clock)
+  const method = snapshotMethod(gateOf(asked), clock)
   assert.ok(method.kind === 'stream')
   let taken = 0
   async function* requests(): AsyncGenerator<Uint8Array> {

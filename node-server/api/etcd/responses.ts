@@ -12,6 +12,7 @@ import type {
 import type { NodePort } from '../../node/ports.ts'
 import {
   AlarmResponse,
+  AuthenticateResponse,
   CompactionResponse,
   DeleteRangeResponse,
   LeaseGrantResponse,
@@ -56,6 +57,11 @@ export function encodeResult(node: NodePort, result: OperationResult | AppliedRe
     case 'lease-grant': {
       const { id, ttlSeconds } = result
       return LeaseGrantResponse.encode({ header: top, ID: id, TTL: BigInt(ttlSeconds), error: '' }).finish()
+    }
+    case 'auth': {
+      // Of all changes of users and roles only that somebody has authenticated has more to say.
+      const token = result.effect.kind === 'authenticated' ? result.effect.token : ''
+      return AuthenticateResponse.encode({ header: top, token }).finish()
     }
     case 'lease-revoke':
       return LeaseRevokeResponse.encode({ header: top }).finish()

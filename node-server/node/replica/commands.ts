@@ -3,6 +3,7 @@ import type { AdminChange } from '../../../lib/admin-api.ts'
 import type { Term } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
+import type { AuthInfo } from '../../mvcc/auth/state.ts'
 import type { Command, Member, MembershipCommand } from '../../mvcc/command.ts'
 import {
   AlarmRequest,
@@ -23,6 +24,8 @@ export interface CommandsParts {
   readonly nextRequestId: () => bigint
   /** Resolves with what applying it gave, or with why that is not known. */
   readonly submit: (command: Command, objection?: Objection, caller?: Caller) => Promise<Outcome>
+  /** As what this member itself asks for something that needs permission; undefined while nothing does. */
+  readonly ownAuthInfo: () => AuthInfo | undefined
   /** A write was refused for want of room. */
   readonly onNoSpace: () => Promise<void>
 }
@@ -35,14 +38,19 @@ export class Commands {
   }
 
   /** See NodePort. */
-  async propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
+  async propose(
+    kind: RequestKind,
+    request: Uint8Array,
+    caller?: Caller,
+    authInfo?: AuthInfo,
+  ): Promise<Result<ApplyResult, NodeProblem>> {
     const { options, quota, nextRequestId, submit, onNoSpace } = this.#parts
     if (request.length > options.maxRequestBytes) return err('request-too-large')
     if (!quota.takes(kind, request)) {
       await onNoSpace()
       return err('no-space')
     }
-    return applied(await submit({ kind, requestId: nextRequestId(), request }, notByLearners, caller))
+    return applied(await submit({ kind, requestId: nextRequestId(), request, authInfo }, notByLearners, caller))
   }
 
   /** Resolves once it is in force here, or could not be raised. */
@@ -80,8 +88,9 @@ export class Commands {
   /** True once it is applied here. Never carried to another leader than that of the term: it has extended the lease. */
   async revokeLease(id: bigint, term: Term): Promise<boolean> {
     const request = LeaseRevokeRequest.encode({ ID: id }).finish()
-    const requestId = this.#parts.nextRequestId()
-    const outcome = await this.#parts.submit({ kind: 'lease-revoke', requestId, request }, onlyInTerm(term))
+    const { nextRequestId, submit, ownAuthInfo } = this.#parts
+    const command = { kind: 'lease-revoke', requestId: nextRequestId(), request, authInfo: ownAuthInfo() } as const
+    const outcome = await submit(command, onlyInTerm(term))
     return outcome.kind === 'applied' && outcome.result.ok
   }
 }

@@ -12,6 +12,8 @@ import type { Timer } from '../../../lib/clock.ts'
 import { StoreDamaged } from '../../mvcc/backend.ts'
 import { KEPT_LOG } from '../../limits.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
+import { ownAuthInfo, type AuthInfo } from '../../mvcc/auth/state.ts'
+import type { AuthEffect } from '../../mvcc/results.ts'
 import type { Command, Member } from '../../mvcc/command.ts'
 import { getLease, listLeases } from '../../mvcc/lease.ts'
 import { isRemovedMember, listMembers } from '../../mvcc/members.ts'
@@ -115,6 +117,7 @@ export class Replica {
   #isRemoved = false
   #lastLeader = NOBODY
   readonly #appliedListeners = new Set<() => void>()
+  readonly #authListeners = new Set<(effect: AuthEffect) => void>()
 
   constructor(parts: ReplicaParts) {
     const { options, identity } = parts
@@ -154,6 +157,9 @@ export class Replica {
           if (this.#leadingTerm() === term) this.lessor.promote(term)
         },
         onLease: (result) => this.lessor.applied(result),
+        onAuth: (effect) => {
+          for (const listener of this.#authListeners) listener(effect)
+        },
       },
     )
     const currentStore = (): Store => this.store
@@ -199,6 +205,7 @@ export class Replica {
       quota: this.quota,
       nextRequestId: () => this.#proposals.nextRequestId(),
       submit: (command, objection, caller) => this.#submit(command, objection, caller),
+      ownAuthInfo: () => ownAuthInfo(this.store.auth),
       onNoSpace: () => this.#spaceAlarm.raise(),
     })
     this.#leaseIds = newLeaseIds(identity.memberId, options.clock.wallMs())
@@ -291,8 +298,19 @@ export class Replica {
     return isRemovedMember(this.store, id)
   }
 
-  propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
-    return this.commands.propose(kind, request, caller)
+  propose(
+    kind: RequestKind,
+    request: Uint8Array,
+    caller?: Caller,
+    authInfo?: AuthInfo,
+  ): Promise<Result<ApplyResult, NodeProblem>> {
+    return this.commands.propose(kind, request, caller, authInfo)
+  }
+
+  /** See NodePort. */
+  onAuthChanged(listener: (effect: AuthEffect) => void): () => void {
+    this.#authListeners.add(listener)
+    return () => void this.#authListeners.delete(listener)
   }
 
   newLeaseId(): bigint {
