@@ -1,6 +1,7 @@
 /**
- * Figures of the store alone, without Raft and network: `node bench/mvcc.ts`. The backend is LMDB in a temporary
- * directory; commits run as in a member, in the background.
+ * Figures of the store alone, without Raft and network: `node bench/mvcc.ts [keys [lmdb|runs]]`. The backend is in a
+ * temporary directory; commits run as in a member, in the background. What is called CPU of all threads is what the
+ * process has used until the engine has nothing left to do, merges included.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,15 +13,19 @@ import { COMMIT_WRITES } from '../node-server/mvcc/committer.ts'
 import { range } from '../node-server/mvcc/range.ts'
 import { Store } from '../node-server/mvcc/store.ts'
 import { CompactionRequest, PutRequest, type RangeRequest } from '../node-server/proto/generated/etcd/rpc.ts'
-import { realVolume } from '../node-server/storage/volume.ts'
+import { lmdbEngine } from '../node-server/storage/backend.ts'
+import { runsEngine } from '../node-server/storage/runs/engine.ts'
 
 const KEYS = Number(process.argv[2] ?? 200_000)
+const ENGINE = process.argv[3] ?? 'lmdb'
 const VALUE = Buffer.alloc(256, 'v')
 /** Entries applied between two looks at the event loop, as a turn of a member does. */
 const TURN = 200
 
 const keyOf = (number: number): Buffer =>
   Buffer.from(`/registry/pods/namespace-${number % 50}/pod-${String(number).padStart(8, '0')}`)
+/** In order. */
+const eventKeyOf = (number: number): Buffer => Buffer.from(`/registry/events/event-${String(number).padStart(8, '0')}`)
 const yieldToLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 function report(what: string, count: number, elapsedMs: number): void {
@@ -34,6 +39,21 @@ function report(what: string, count: number, elapsedMs: number): void {
 function cpuMs(): number {
   const { user, system } = process.threadCpuUsage()
   return (user + system) / 1000
+}
+
+/** Of all threads of the process. */
+function allCpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
+/** Until the threads of the engine rest: what they do after a commit is part of what it costs. */
+async function rested(): Promise<void> {
+  for (let before = allCpuMs(), now = Infinity; now - before > 10;) {
+    before = allCpuMs()
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    now = allCpuMs()
+  }
 }
 
 function timed(what: string, count: number, work: () => void): void {
@@ -61,26 +81,25 @@ function request(fields: Partial<RangeRequest>): RangeRequest {
   }
 }
 
-async function put(store: Store, what: string, numberOf: (position: number) => number): Promise<void> {
-  const requests = Array.from({ length: KEYS }, (_, position) =>
-    PutRequest.encode({
-      key: keyOf(numberOf(position)),
-      value: VALUE,
-      lease: 0n,
-      prevKv: false,
-      ignoreValue: false,
-      ignoreLease: false,
-    }).finish(),
-  )
+function putRequest(key: Buffer): Uint8Array {
+  return PutRequest.encode(PutRequest.fromPartial({ key, value: VALUE })).finish()
+}
+
+async function put(store: Store, what: string, keyAt: (position: number) => Buffer): Promise<void> {
+  let clientMs = 0
   let applyMs = 0
   let handOverMs = 0
   let longestStallMs = 0
   let commits = 0
   const startMs = performance.now()
+  const startCpuMs = allCpuMs()
   for (let offset = 0; offset < KEYS; offset += TURN) {
     const turnMs = performance.now()
+    const beforeMs = cpuMs()
+    const requests = Array.from({ length: Math.min(TURN, KEYS - offset) }, (_, i) => putRequest(keyAt(offset + i)))
     const turnCpuMs = cpuMs()
-    for (const request of requests.slice(offset, offset + TURN)) {
+    clientMs += turnCpuMs - beforeMs
+    for (const request of requests) {
       apply(store, { index: LogIndex(store.appliedIndex + 1), term: Term(1) }, { kind: 'put', requestId: 0n, request })
     }
     const appliedMs = cpuMs()
@@ -95,9 +114,12 @@ async function put(store: Store, what: string, numberOf: (position: number) => n
     if (store.isSaturated) await store.commit()
   }
   await store.commit()
+  const elapsedMs = performance.now() - startMs
+  await rested()
+  report(`${what}: CPU of all threads`, KEYS, allCpuMs() - startCpuMs - clientMs)
   report(`${what}: apply (CPU)`, KEYS, applyMs)
   report(`${what}: handing commits to the writer thread (CPU)`, KEYS, handOverMs)
-  report(`${what}: wall clock with ${commits} commits, fsyncs included`, KEYS, performance.now() - startMs)
+  report(`${what}: wall clock with ${commits} commits, fsyncs included`, KEYS, elapsedMs)
   console.log(`${what}: longest stall of the event loop ${longestStallMs.toFixed(1)} ms`)
 }
 
@@ -142,9 +164,12 @@ async function compact(store: Store): Promise<void> {
 
 const directory = mkdtempSync(join(tmpdir(), 'raftkv-bench-'))
 try {
-  const store = new Store(realVolume.stores.open(join(directory, 'store')))
-  await put(store, 'put of new keys', (position) => (position * 7919) % KEYS)
-  await put(store, 'put of keys that are there', (position) => (position * 104_729) % KEYS)
+  const path = join(directory, 'store')
+  const engine = ENGINE === 'runs' ? runsEngine() : lmdbEngine
+  const store = new Store(await engine.open(path))
+  await put(store, 'put of new keys', (position) => keyOf((position * 7919) % KEYS))
+  await put(store, 'put of keys that are there', (position) => keyOf((position * 104_729) % KEYS))
+  await put(store, 'put of new keys in order', eventKeyOf)
   reads(store)
   await compact(store)
   const { totalBytes, inUseBytes } = store.size()

@@ -157,6 +157,9 @@ export const WATCH: WatchLimits = {
   outboxesSizeBytes: 256 * MIB,
 }
 
+/** For so long requests of watches are taken in one round of the event loop: a put that comes meanwhile waits no longer. */
+export const WATCH_REQUESTS_MS = 2
+
 /** Of what is left for all outboxes, one may take that part. */
 export const OUTBOX_SHARE = 1 / 16
 

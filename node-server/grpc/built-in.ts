@@ -15,40 +15,25 @@ import { Slab } from '../http2/output.ts'
 import { Turn } from '../http2/turn.ts'
 import { Http1 } from '../listen/http1.ts'
 import { DEFAULT_LIMITS, type ListenLimits } from '../listen/limits.ts'
-import { Listener } from '../listen/listener.ts'
 import { ConnectionLoad, ListenerLoad } from '../listen/load.ts'
 import { refusal, type CallHead } from './built-in-call.ts'
 import { RefusedCall } from './built-in-refused.ts'
 import { StreamCall } from './built-in-stream.ts'
 import { UnaryCall } from './built-in-unary.ts'
 import { Deadlines } from './deadlines.ts'
-import { notFound, SILENT, type GrpcServer, type GrpcServerOptions } from './engine.ts'
+import { notFound, type GrpcServer, type GrpcServerOptions } from './engine.ts'
+import { openPort } from './one-port.ts'
 import type { CallObserver, Method, RpcStatus } from './service.ts'
 import { parseTimeoutMs } from './timeout.ts'
 import { unknownMethod } from './unknown-method.ts'
 
 /** Rejects when an address cannot be bound; then nothing is left open. */
-export async function serveBuiltIn(options: GrpcServerOptions): Promise<GrpcServer> {
+export function serveBuiltIn(options: GrpcServerOptions): Promise<GrpcServer> {
   const limits = options.limits ?? DEFAULT_LIMITS
   const stopping = new AbortController()
   const http1 = new Http1(limits, options.handleRequest ?? notFound)
-  const calls = new Calls(options, limits, stopping.signal)
-  const listener = await Listener.open({
-    urls: options.listenURLs,
-    tls: options.tls,
-    limits,
-    log: options.log ?? SILENT,
-    onHttp1: (socket) => http1.take(socket),
-    onHttp2: (socket) => calls.take(socket),
-  })
-  return {
-    addresses: listener.addresses,
-    stop: async (graceMs) => {
-      stopping.abort()
-      listener.close()
-      await Promise.all([http1.close(graceMs), calls.close(graceMs)])
-    },
-  }
+  const http2 = new Calls(options, limits, stopping.signal)
+  return openPort(options, { limits, http1, http2, stopping })
 }
 
 interface Served {

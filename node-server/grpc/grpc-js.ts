@@ -20,10 +20,10 @@ import { Http1 } from '../listen/http1.ts'
 import { countRequest, Http2 } from '../listen/http2.ts'
 import { DEFAULT_LIMITS, type ListenLimits } from '../listen/limits.ts'
 import type { StreamLoad } from '../listen/load.ts'
-import { Listener } from '../listen/listener.ts'
-import { notFound, SILENT, type GrpcServer, type GrpcServerOptions } from './engine.ts'
+import { notFound, type GrpcServer, type GrpcServerOptions } from './engine.ts'
 import { StreamCall, type StreamRoute } from './grpc-js-stream.ts'
 import { UnaryCall, type UnaryRoute } from './grpc-js-unary.ts'
+import { openPort } from './one-port.ts'
 import { refuseUnknown } from './unknown-method.ts'
 
 /** Rejects when an address cannot be bound; then nothing is left open. */
@@ -46,20 +46,11 @@ export async function serveGrpcJs(options: GrpcServerOptions): Promise<GrpcServe
       countRequest({ stream, load })
     },
   })
-  const listener = await Listener.open({
-    urls: options.listenURLs,
-    tls: options.tls,
-    limits,
-    log: options.log ?? SILENT,
-    onHttp1: (socket) => http1.take(socket),
-    onHttp2: (socket) => http2.take(socket),
-  })
+  const port = await openPort(options, { limits, http1, http2, stopping })
   return {
-    addresses: listener.addresses,
+    addresses: port.addresses,
     stop: async (graceMs) => {
-      stopping.abort()
-      listener.close()
-      await Promise.all([http1.close(graceMs), http2.close(graceMs)])
+      await port.stop(graceMs)
       server.forceShutdown()
     },
   }

@@ -30,17 +30,31 @@ export interface AlarmSets extends Alarms {
 }
 
 const FIRST_KEY = Buffer.of(0)
-export const ALARM_KEY_SIZE_BYTES = 9
+const ALARM_KEY_SIZE_BYTES = 9
 
 /** All that the table holds. Throws `MalformedBytes`. */
 export function readAlarms(buffer: WriteBuffer): AlarmSets {
   const alarms = { noSpace: new Set<bigint>(), corrupt: new Set<bigint>() }
   for (const { key } of buffer.scan('alarms', FIRST_KEY, undefined)) {
-    if (key.length !== ALARM_KEY_SIZE_BYTES) throw new MalformedBytes(`an alarm's key of ${key.length} bytes`)
-    const bytes = Buffer.from(key)
-    setOf(alarms, bytes.readUInt8(8))?.add(bytes.readBigUInt64BE(0))
+    const { memberID, alarm } = decodeAlarmKey(key)
+    setOf(alarms, alarm)?.add(memberID)
   }
   return alarms
+}
+
+/** Key of the table `alarms`. */
+export function alarmKey({ memberID, alarm }: AlarmMember): Buffer {
+  const key = Buffer.allocUnsafe(ALARM_KEY_SIZE_BYTES)
+  key.writeBigUInt64BE(memberID, 0)
+  key.writeUInt8(alarm, 8)
+  return key
+}
+
+/** Throws `MalformedBytes`. */
+export function decodeAlarmKey(key: Uint8Array): AlarmMember {
+  if (key.length !== ALARM_KEY_SIZE_BYTES) throw new MalformedBytes(`an alarm's key of ${key.length} bytes`)
+  const bytes = Buffer.from(key)
+  return { memberID: bytes.readBigUInt64BE(0), alarm: bytes.readUInt8(8) as AlarmType }
 }
 
 export function setOf(alarms: AlarmSets, type: number): Set<bigint> | undefined {

@@ -2,7 +2,7 @@
 import { EMPTY_BYTES } from '../../lib/bytes.ts'
 import { ok } from '../../lib/result.ts'
 import { AlarmRequest_AlarmAction as Action, type AlarmMember, type AlarmRequest } from '../proto/generated/etcd/rpc.ts'
-import { ALARM_KEY_SIZE_BYTES, listAlarms, setOf } from './alarms.ts'
+import { alarmKey, listAlarms, setOf } from './alarms.ts'
 import type { ApplyResult } from './results.ts'
 import type { Store } from './store.ts'
 
@@ -27,11 +27,4 @@ export function applyAlarm(store: Store, request: AlarmRequest): ApplyResult {
   raised.delete(named.memberID)
   store.buffer.remove('alarms', alarmKey(named))
   return answer([named])
-}
-
-function alarmKey({ memberID, alarm }: AlarmMember): Buffer {
-  const key = Buffer.allocUnsafe(ALARM_KEY_SIZE_BYTES)
-  key.writeBigUInt64BE(memberID, 0)
-  key.writeUInt8(alarm, 8)
-  return key
 }

@@ -88,8 +88,37 @@ export interface PinnedStore {
    * the same kind makes a store of it again (`StoreEngine.receive`).
    */
   read(): AsyncIterable<Uint8Array>
+  /**
+   * The rows of a table in the order of their keys, from the beginning at each call, in pieces of at most
+   * {@link PINNED_PIECE_ROWS}; others have their turn between them. May throw {@link StoreDamaged}.
+   */
+  rows(table: Table): AsyncIterable<readonly TableEntry[]>
   /** Gives back what it holds on the disk. */
   release(): Promise<void>
+}
+
+/** Read in one go: some milliseconds where values are small. */
+export const PINNED_PIECE_ROWS = 500
+/** A piece ends once the values in it are larger. */
+export const PINNED_PIECE_BYTES = 256 * 1024
+
+/** What a scan yields, in pieces as {@link PinnedStore.rows} gives them; `giveWay` lets others have their turn. */
+export async function* inPieces(
+  rows: Iterable<TableEntry>,
+  giveWay: () => Promise<void>,
+): AsyncGenerator<readonly TableEntry[]> {
+  let piece: TableEntry[] = []
+  let sizeBytes = 0
+  for (const row of rows) {
+    piece.push(row)
+    sizeBytes += row.value.length
+    if (piece.length < PINNED_PIECE_ROWS && sizeBytes < PINNED_PIECE_BYTES) continue
+    yield piece
+    await giveWay()
+    piece = []
+    sizeBytes = 0
+  }
+  if (piece.length > 0) yield piece
 }
 
 /** By the rest of a saved snapshot's size etcd's clients tell whether a digest follows it. */

@@ -13,7 +13,6 @@
  * before what it hides. What is done up to a revision is done: `purgedRevision` follows with each slice, and a restart or a
  * compaction that comes meanwhile begins there.
  */
-import { assert } from '../../lib/assert.ts'
 import { Revision } from '../../lib/ids.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { TableEntry } from './backend.ts'
@@ -23,6 +22,7 @@ import {
   decodeRevisionKey,
   hiddenRevisionKey,
   historyKey,
+  isTombstone,
   revisionKey,
   type IndexRecord,
 } from './key-index.ts'
@@ -117,7 +117,7 @@ function visit(store: Store, row: TableEntry, target: number, remembered: Rememb
   const before = remembered.get(name)
   if (isTombstone) {
     remembered.delete(name)
-    return visitTombstone(store, key, revision, target, before)
+    return visitTombstone(store, key, { modRevision: revision, sub }, target, before)
   }
   if (remembered.size >= REMEMBERED_KEYS) remembered.clear()
   remembered.set(name, { modRevision: revision, sub })
@@ -127,13 +127,20 @@ function visit(store: Store, row: TableEntry, target: number, remembered: Rememb
 function visitTombstone(
   store: Store,
   key: Buffer,
-  revision: number,
+  version: Version,
   target: number,
   before: Version | undefined,
 ): number {
+  const revision = version.modRevision
   const bytes = store.buffer.get('history', historyKey(key, revision))
-  assert(bytes !== undefined, () => `the deletion of revision ${revision} is in the index`)
-  const record = decodeRecord(bytes)
+  const record = bytes === undefined ? undefined : decodeRecord(bytes)
+  if (record === undefined || !isTombstone(record) || record.sub !== version.sub) {
+    // Its own txn has put the key again: the index names what it did last.
+    const removedVersions = removeBefore(store, key, revision, before)
+    if (revision === target) return removedVersions
+    store.buffer.remove('revisions', revisionKey(revision, version.sub))
+    return removedVersions + 1
+  }
   // What its own txn had put has ended the version before that.
   const isBeforeGone = hiddenRevisionKey(record) !== undefined
   const removedVersions = isBeforeGone ? 0 : removeBefore(store, key, revision, before)
@@ -158,6 +165,7 @@ function removeRecord(store: Store, key: Buffer, record: IndexRecord): number {
 }
 
 function removeVersion(store: Store, key: Buffer, { modRevision, sub }: Version): number {
+  store.values.remove({ modRevision, sub })
   store.buffer.remove('history', historyKey(key, modRevision))
   store.buffer.remove('revisions', revisionKey(modRevision, sub))
   return 1

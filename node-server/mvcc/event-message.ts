@@ -4,6 +4,8 @@
  *
  *   type (08 01, only of a delete) ‖ kv (12 size …) ‖ prev_kv (1a size …, if there is one)
  */
+import { fieldSize, writeBytesField } from './wire.ts'
+
 const WIRE_TYPE = 0x08
 const WIRE_KEY_VALUE = 0x12
 const WIRE_PREVIOUS = 0x1a
@@ -20,22 +22,4 @@ export function encodeEvent(isDelete: boolean, keyValue: Buffer, previous: Buffe
   offset = writeBytesField(bytes, offset, WIRE_KEY_VALUE, keyValue)
   if (previous !== undefined) writeBytesField(bytes, offset, WIRE_PREVIOUS, previous)
   return bytes
-}
-
-/** Of a length-delimited field whose number is below 16. */
-export function fieldSize(bytes: Uint8Array): number {
-  let sizeBytes = 2 + bytes.length
-  for (let rest = bytes.length; rest > 0x7f; rest >>>= 7) sizeBytes++
-  return sizeBytes
-}
-
-/** Returns the offset after the field. */
-export function writeBytesField(target: Buffer, offset: number, wire: number, bytes: Uint8Array): number {
-  target[offset] = wire
-  let position = offset + 1
-  let rest = bytes.length
-  for (; rest > 0x7f; rest >>>= 7) target[position++] = (rest & 0x7f) | 0x80
-  target[position++] = rest
-  target.set(bytes, position)
-  return position + bytes.length
 }

@@ -15,6 +15,8 @@
  *
  * A history has one record a revision. Where a txn puts a key and then deletes it (inner txns can), that is the tombstone,
  * and its create revision, which no tombstone has, is 1 + the sub-revision of the put: who removes one row removes both.
+ * Where a txn deletes a key and then puts it (it can when the deletion is of a range to the end), that is the put in the
+ * end, and no record names the deletion's row: a compaction comes by it in `revisions`.
  *
  * The escape keeps the order of user keys although something follows them, and no key a prefix of another.
  */

@@ -6,6 +6,7 @@
  *   revisions table value   tag (1): 0 put, 1 tombstone ‖ KeyValue; a tombstone has only key and mod_revision
  */
 import { MalformedBytes } from '../../lib/bytes.ts'
+import { writeBytesField, writeNumberField } from './wire.ts'
 
 export interface KeyValueFields {
   readonly key: Uint8Array
@@ -60,9 +61,9 @@ function writeFields(bytes: Buffer, start: number, fields: KeyValueFields): void
   const { key, value, createRevision, modRevision, version } = fields
   const lease = BigInt.asUintN(64, fields.lease)
   let offset = writeBytes(bytes, start, WIRE_KEY, key)
-  offset = writeNumber(bytes, offset, WIRE_CREATE_REVISION, createRevision)
-  offset = writeNumber(bytes, offset, WIRE_MOD_REVISION, modRevision)
-  offset = writeNumber(bytes, offset, WIRE_VERSION, version)
+  offset = writeNumberField(bytes, offset, WIRE_CREATE_REVISION, createRevision)
+  offset = writeNumberField(bytes, offset, WIRE_MOD_REVISION, modRevision)
+  offset = writeNumberField(bytes, offset, WIRE_VERSION, version)
   offset = writeBytes(bytes, offset, WIRE_VALUE, value)
   if (lease !== 0n) writeBigint(bytes, offset, WIRE_LEASE, lease)
 }
@@ -71,7 +72,7 @@ function writeFields(bytes: Buffer, start: number, fields: KeyValueFields): void
 export function encodeTombstone(key: Uint8Array, modRevision: number): Buffer {
   const bytes = Buffer.allocUnsafe(TAG_SIZE_BYTES + bytesFieldSize(key) + numberFieldSize(modRevision))
   bytes[0] = TOMBSTONE_TAG
-  writeNumber(bytes, writeBytes(bytes, 1, WIRE_KEY, key), WIRE_MOD_REVISION, modRevision)
+  writeNumberField(bytes, writeBytes(bytes, 1, WIRE_KEY, key), WIRE_MOD_REVISION, modRevision)
   return bytes
 }
 
@@ -182,29 +183,7 @@ function findValue(bytes: Buffer): ValueSpan {
 }
 
 function writeBytes(target: Buffer, offset: number, wire: number, bytes: Uint8Array): number {
-  if (bytes.length === 0) return offset
-  target[offset] = wire
-  const start = writeVarint(target, offset + 1, bytes.length)
-  target.set(bytes, start)
-  return start + bytes.length
-}
-
-function writeNumber(target: Buffer, offset: number, wire: number, value: number): number {
-  if (value === 0) return offset
-  target[offset] = wire
-  return writeVarint(target, offset + 1, value)
-}
-
-/** Safe natural numbers only. */
-function writeVarint(target: Buffer, offset: number, value: number): number {
-  let rest = value
-  let position = offset
-  while (rest > 0x7f) {
-    target[position++] = (rest % 0x80) | 0x80
-    rest = Math.floor(rest / 0x80)
-  }
-  target[position++] = rest
-  return position
+  return bytes.length === 0 ? offset : writeBytesField(target, offset, wire, bytes)
 }
 
 function writeBigint(target: Buffer, offset: number, wire: number, value: bigint): void {

@@ -9,6 +9,7 @@
 import { EMPTY_BYTES } from '../../lib/bytes.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { LeaseGrantRequest } from '../proto/generated/etcd/rpc.ts'
+import type { TableEntry } from './backend.ts'
 import type { KeyRange } from './read.ts'
 import type { ApplyResult } from './results.ts'
 import type { Store } from './store.ts'
@@ -32,9 +33,7 @@ export function grantLease(store: Store, { ID, TTL }: LeaseGrantRequest): ApplyR
   if (TTL > MAX_LEASE_TTL_SECONDS) return err({ kind: 'lease-ttl-too-large' })
   if (hasLease(store, ID)) return err({ kind: 'lease-exists' })
   const ttlSeconds = Math.max(1, Number(TTL))
-  const value = Buffer.allocUnsafe(8)
-  value.writeBigUInt64BE(BigInt(ttlSeconds))
-  store.buffer.put('leases', leaseKey(ID), value)
+  store.buffer.put('leases', leaseKey(ID), encodeTtl(ttlSeconds))
   store.update({})
   return ok({ kind: 'lease-grant', revision: store.revision, id: ID, ttlSeconds })
 }
@@ -59,13 +58,12 @@ export function getLease(store: Store, id: bigint): StoredLease | undefined {
 /** In the order of their IDs as unsigned numbers; `after` one of these, at most `limit`. */
 export function listLeases(store: Store, after?: bigint, limit?: number): readonly StoredLease[] {
   const start = after === undefined ? FIRST_ID : leaseKey(after, FIRST_ID)
-  return Array.from(
-    store.buffer.scan('leases', start, undefined, limit === undefined ? {} : { limit }),
-    ({ key, value }) => ({
-      id: Buffer.from(key).readBigInt64BE(),
-      ttlSeconds: readTtl(value),
-    }),
-  )
+  return Array.from(store.buffer.scan('leases', start, undefined, limit === undefined ? {} : { limit }), decodeLeaseRow)
+}
+
+/** Of the table `leases`. */
+export function decodeLeaseRow({ key, value }: TableEntry): StoredLease {
+  return { id: Buffer.from(key).readBigInt64BE(), ttlSeconds: readTtl(value) }
 }
 
 /** The user keys that the lease holds, in key order. */
@@ -98,6 +96,13 @@ export function leaseKey(id: bigint, userKey: Uint8Array = EMPTY_BYTES): Buffer 
   bytes.writeBigInt64BE(id)
   bytes.set(userKey, LEASE_ID_SIZE_BYTES)
   return bytes
+}
+
+/** Value of the table `leases`. */
+export function encodeTtl(ttlSeconds: number): Buffer {
+  const value = Buffer.allocUnsafe(8)
+  value.writeBigUInt64BE(BigInt(ttlSeconds))
+  return value
 }
 
 function readTtl(value: Uint8Array): number {

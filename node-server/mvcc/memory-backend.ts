@@ -3,6 +3,7 @@ import sortedBtree from 'sorted-btree'
 import { assert } from '../../lib/assert.ts'
 import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
 import {
+  inPieces,
   MAX_TABLE_KEY_SIZE_BYTES,
   SNAPSHOT_UNIT_SIZE_BYTES,
   type StoreDamaged,
@@ -96,12 +97,19 @@ export class MemoryBackend implements Backend {
     const read = async function* (): AsyncIterable<Uint8Array> {
       for (let at = 0; at < bytes.length; at += PIECE_SIZE_BYTES) yield bytes.subarray(at, at + PIECE_SIZE_BYTES)
     }
-    return { meta: readMeta(this), sizeBytes: bytes.length, read, release: () => Promise.resolve() }
+    const copy = MemoryBackend.#decode(bytes)
+    const rows = (table: Table): AsyncIterable<readonly TableEntry[]> =>
+      inPieces(copy.scan(table, Buffer.of(0), undefined), () => Promise.resolve())
+    return { meta: readMeta(this), sizeBytes: bytes.length, read, rows, release: () => Promise.resolve() }
   }
 
   /** A stream of {@link pin} as a store. */
   static async receive(pieces: AsyncIterable<Uint8Array>): Promise<MemoryBackend> {
-    const reader = new ByteReader(Buffer.concat(await Array.fromAsync(pieces)))
+    return MemoryBackend.#decode(Buffer.concat(await Array.fromAsync(pieces)))
+  }
+
+  static #decode(bytes: Buffer): MemoryBackend {
+    const reader = new ByteReader(bytes)
     const backend = new MemoryBackend()
     for (const table of TABLES) {
       const tree = backend.#table(table)

@@ -138,10 +138,14 @@ function* liveIn(entry: TableEntry): Iterable<IndexedKey> {
 
 /** The encoded mvccpb.KeyValue that an index record stands for. */
 export function readKeyValue(store: Store, record: IndexRecord): Buffer {
+  const kept = store.values.get(record)
+  if (kept !== undefined) return kept
   const stored = store.buffer.get('revisions', revisionKey(record.modRevision, record.sub))
   assert(
     stored !== undefined,
     () => `revision ${record.modRevision}/${record.sub} is in the index and not in the store`,
   )
-  return decodeStoredRevision(stored).keyValue
+  const { keyValue } = decodeStoredRevision(stored)
+  if (record.modRevision <= store.revision) store.values.keep(record, keyValue) // what is applied for good
+  return keyValue
 }

@@ -17,6 +17,7 @@ import { readAlarms, type AlarmSets } from './alarms.ts'
 import { AuthState } from './auth/state.ts'
 import { GuardedBackend } from './guarded-backend.ts'
 import { encodeMeta, META_KEY, readMeta, type Meta } from './meta.ts'
+import { ValueCache } from './value-cache.ts'
 import { WriteBuffer } from './write-buffer.ts'
 
 /** Bound of the write buffer: beyond it, apply nothing until a commit is through. The last entry may go beyond. */
@@ -34,6 +35,8 @@ export class Store {
   readonly backend: Backend
   /** All reads and writes of tables; written only by this folder's functions. */
   readonly buffer: WriteBuffer
+  /** Of the table `revisions`, what was read lately. */
+  readonly values = new ValueCache()
   /** What the table `alarms` holds; changed by `apply-alarm.ts` only. */
   readonly alarms: AlarmSets
   /** What the table `auth` holds; changed by `auth/apply-auth.ts` only. */

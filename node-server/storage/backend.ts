@@ -10,9 +10,11 @@ import { renameSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { assert } from '../../lib/assert.ts'
 import { SNAPSHOT_PIECE_SIZE_BYTES } from '../limits.ts'
 import {
+  inPieces,
   StoreInDoubt,
   type Backend,
   type BackendSize,
@@ -100,8 +102,13 @@ export class LmdbBackend implements Backend {
       const meta = await metaOfCopy(path)
       const { size } = await fs.stat(path)
       const file = await fs.open(path, 'r')
-      return { meta, sizeBytes: size, read: () => readAll(file, size), release: () => file.close() }
+      const copy = new LmdbFile(path, { isReadOnly: true })
+      const rows = (table: Table): AsyncIterable<readonly TableEntry[]> =>
+        inPieces(copy.scan(table, Buffer.of(0), undefined, {}), () => setImmediate())
+      const release = async (): Promise<void> => void (await Promise.all([file.close(), copy.close()]))
+      return { meta, sizeBytes: size, read: () => readAll(file, size), rows, release }
     } finally {
+      await fs.rm(`${path}-lock`, { force: true })
       await fs.rm(path, { force: true })
     }
   }

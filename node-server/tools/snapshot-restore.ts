@@ -13,8 +13,9 @@ import { RESTORING } from '../storage/data-directory.ts'
 import { isMissing, realDisk } from '../storage/disk.ts'
 import { realVolume } from '../storage/volume.ts'
 import { lockDirectory } from '../storage/lock.ts'
+import { importEtcdSnapshot, isAboutTheFile, isEtcdSnapshot, type SnapshotContent } from './etcd-snapshot.ts'
 import { NotASnapshot, readSnapshotFile, snapshotPieces } from './snapshot-file.ts'
-import { inspectStore, type StoreInspection } from './store-inspection.ts'
+import { snapshotContent } from './snapshot-status.ts'
 import type { ExitCode, ToolIo } from './tool-io.ts'
 import { counted } from './words.ts'
 
@@ -54,10 +55,12 @@ async function restore(io: ToolIo, path: string, flags: RestoreFlags): Promise<R
   const lock = await lockDirectory(dataDir)
   if (!lock.ok) return lock
   try {
-    await restoreDataDirectory(realVolume, dataDir, plan.value, (storePath) => placeStore(path, storePath, flags))
+    await restoreDataDirectory(realVolume, dataDir, plan.value, (storePath) =>
+      placeStore(path, inspected.value, storePath, flags),
+    )
     return ok(describe(path, flags, plan.value, inspected.value))
   } catch (error) {
-    if (!(error instanceof NotASnapshot)) throw error
+    if (!(error instanceof NotASnapshot) && !isAboutTheFile(error)) throw error
     await realDisk.remove(`${dataDir}/${RESTORING}`)
     return err(error.message)
   } finally {
@@ -69,13 +72,9 @@ async function inspectSnapshot(
   io: ToolIo,
   path: string,
   flags: RestoreFlags,
-): Promise<Result<StoreInspection, string>> {
+): Promise<Result<SnapshotContent, string>> {
   const sizeBytes = await readSnapshotFile(path, flags)
-  if (!sizeBytes.ok) return sizeBytes
-  const inspected = await inspectStore(io, path)
-  if (!inspected.ok) return inspected
-  const { problems } = inspected.value
-  return problems.length > 0 ? err(`the snapshot is damaged:\n${problems.join('\n')}`) : inspected
+  return sizeBytes.ok ? snapshotContent(io, path, sizeBytes.value) : sizeBytes
 }
 
 /** etcdutl's checks, in its order and words. */
@@ -104,14 +103,21 @@ async function isEmpty(directory: string): Promise<boolean> {
 }
 
 /** Makes what is in the file the store of a new cluster; durable when it resolves. */
-async function placeStore(path: string, storePath: string, flags: RestoreFlags): Promise<void> {
-  await realVolume.stores.receive(storePath, snapshotPieces(path, flags))
+async function placeStore(
+  path: string,
+  { sizeBytes }: SnapshotContent,
+  storePath: string,
+  flags: RestoreFlags,
+): Promise<void> {
+  const isOfEtcd = isEtcdSnapshot(path)
+  if (!isOfEtcd) await realVolume.stores.receive(storePath, snapshotPieces(path, flags))
   const backend = realVolume.stores.open(storePath)
+  if (isOfEtcd) await importEtcdSnapshot(path, sizeBytes, backend)
   await prepareForNewCluster(backend, { bumpRevisions: flags.bumpRevision })
   await backend.close()
 }
 
-function describe(path: string, flags: RestoreFlags, plan: StartPlan, store: StoreInspection): string {
+function describe(path: string, flags: RestoreFlags, plan: StartPlan, store: SnapshotContent): string {
   const revision = store.revision + flags.bumpRevision
   const members = plan.members.map(({ id, name, peerURLs }) => `${name}=${peerURLs.join(',')} (${formatId(id)})`)
   return [

@@ -2,6 +2,7 @@
 import { unreachable } from '../../lib/assert.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { FORMAT_VERSION } from '../mvcc/meta.ts'
+import { inspectEtcdSnapshot, isEtcdSnapshot, type SnapshotContent } from './etcd-snapshot.ts'
 import { readSnapshotFile } from './snapshot-file.ts'
 import { inspectStore } from './store-inspection.ts'
 import type { ExitCode, ToolIo } from './tool-io.ts'
@@ -16,7 +17,7 @@ export interface SnapshotStatus {
   readonly totalKey: number
   /** Of the store, in bytes, without the digest. */
   readonly totalSize: number
-  /** Of the store's format: ours, no etcd can read it. */
+  /** The version of etcd's storage; of a store of ours, whose format no etcd reads, a name of its own. */
   readonly version: string
 }
 
@@ -41,13 +42,26 @@ async function snapshotStatus(
 ): Promise<Result<SnapshotStatus, string>> {
   const sizeBytes = await readSnapshotFile(path, { skipHashCheck })
   if (!sizeBytes.ok) return sizeBytes
+  const content = await snapshotContent(io, path, sizeBytes.value)
+  if (!content.ok) return content
+  const { hash, revision, keys, version } = content.value
+  return ok({ hash, revision, totalKey: keys, totalSize: content.value.sizeBytes, version })
+}
+
+/** Reads all of the store in the file, which is so large. The error is for the user. */
+export async function snapshotContent(
+  io: ToolIo,
+  path: string,
+  sizeBytes: number,
+): Promise<Result<SnapshotContent, string>> {
+  if (isEtcdSnapshot(path)) return inspectEtcdSnapshot(path, sizeBytes)
   const inspected = await inspectStore(io, path)
   if (!inspected.ok) return inspected
   const { hash, revision, keys, problems } = inspected.value
   if (problems.length > 0) {
     return err(`snapshot file integrity check failed. ${problems.length} errors found.\n${problems.join('\n')}`)
   }
-  return ok({ hash, revision, totalKey: keys, totalSize: sizeBytes.value, version: `raftkv-${FORMAT_VERSION}` })
+  return ok({ hash, revision, keys, sizeBytes, version: `raftkv-${FORMAT_VERSION}` })
 }
 
 export function formatStatus(status: SnapshotStatus, form: Form): string {

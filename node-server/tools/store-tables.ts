@@ -13,11 +13,12 @@ import {
   decodeRecord,
   decodeRevisionKey,
   hiddenRevisionKey,
+  historyKey,
   isTombstone,
   revisionKey,
   type IndexRecord,
 } from '../mvcc/key-index.ts'
-import { decodeStoredRevision } from '../mvcc/key-value.ts'
+import { decodeStoredRevision, headOf } from '../mvcc/key-value.ts'
 import { LEASE_ID_SIZE_BYTES, leaseKey } from '../mvcc/lease.ts'
 import type { Meta } from '../mvcc/meta.ts'
 import { KeyValue } from '../proto/generated/etcd/kv.ts'
@@ -109,8 +110,8 @@ export function checkTables(backend: Backend, meta: Meta): TableCheck {
         problems.add('the key index names a revision that is not there', `${where}: the put that its txn deleted`)
     })
   }
-  const revisions = checkRevisions(backend, meta, problems)
-  if (revisions !== keys + history + hidden) {
+  const { revisions, passedOver } = checkRevisions(backend, meta, problems)
+  if (revisions !== keys + history + hidden + passedOver) {
     problems.add(
       'the numbers do not agree',
       `${revisions} revisions are stored, the key index names ${keys} live and ${history + hidden} superseded ones`,
@@ -150,17 +151,39 @@ function checkLeaseKeys(backend: Backend, problems: Problems): void {
   }
 }
 
-function checkRevisions(backend: Backend, meta: Meta, problems: Problems): number {
-  let count = 0
-  for (const { key } of rows(backend, 'revisions')) {
-    count += 1
+interface RevisionCounts {
+  readonly revisions: number
+  /** Tombstones of keys that their own txn has put again: the index names what the txn did last. */
+  readonly passedOver: number
+}
+
+function checkRevisions(backend: Backend, meta: Meta, problems: Problems): RevisionCounts {
+  let revisions = 0
+  let passedOver = 0
+  for (const { key, value } of rows(backend, 'revisions')) {
+    revisions += 1
     problems.reading('a revision cannot be read', quoteBytes(key), () => {
-      const { revision, sub } = decodeRevisionKey(key)
+      const place = decodeRevisionKey(key)
+      const { revision, sub } = place
       if (revision > meta.revision)
         problems.add('a revision lies in the future', `${revision}/${sub}, the store is at ${meta.revision}`)
+      const stored = decodeStoredRevision(value)
+      if (stored.isTombstone && isPassedOver(backend, headOf(stored.keyValue).key, place)) passedOver += 1
     })
   }
-  return count
+  return { revisions, passedOver }
+}
+
+function isPassedOver(
+  backend: Backend,
+  key: Uint8Array,
+  { revision, sub }: { readonly revision: number; readonly sub: number },
+): boolean {
+  const records = [backend.get('history', historyKey(key, revision)), backend.get('current', key)]
+  const ofRevision = records
+    .flatMap((bytes) => (bytes === undefined ? [] : [decodeRecord(bytes)]))
+    .filter(({ modRevision }) => modRevision === revision)
+  return ofRevision.length > 0 && ofRevision.every((record) => record.sub > sub)
 }
 
 function checkRecord(

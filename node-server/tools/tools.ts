@@ -57,7 +57,7 @@ interface RestoreOptions {
   readonly markCompacted: boolean
 }
 
-const SKIP_HASH_CHECK = 'take a file without a digest or with another one (a copy of store-*/*.mdb has none)'
+const SKIP_HASH_CHECK = 'take a file without a digest or with another one (a copy of member/snap/db has none)'
 
 function addSnapshot(program: Command, io: ToolIo, ended: Ended): void {
   const snapshot = program.command('snapshot').description('Snapshots that `etcdctl snapshot save` has written.')

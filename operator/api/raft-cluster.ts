@@ -7,6 +7,8 @@ import { z } from 'zod'
 import type { Result } from '../../lib/result.ts'
 import { err, ok } from '../../lib/result.ts'
 import { parseQuantity } from '../../lib/quantity.ts'
+import { Options, problemsOf } from './options.ts'
+import { Annotations, PodTemplate } from './pod-template.ts'
 import type { RaftClusterStatus } from './status.ts'
 import { parseStatus } from './status.ts'
 
@@ -21,7 +23,6 @@ export const MAX_NAME_LENGTH = 40
 
 const quantity = z.union([z.string(), z.number()]).transform(String).refine(isPositiveQuantity, 'is not a quantity')
 const seconds = (initial: number): z.ZodDefault<z.ZodNumber> => z.number().int().min(1).max(86_400).default(initial)
-const opaque = z.record(z.string(), z.unknown())
 const quantities = z.record(z.string(), z.union([z.string(), z.number()]).transform(String))
 
 function isPositiveQuantity(text: string): boolean {
@@ -52,20 +53,47 @@ const Storage = z.object({
     .prefault({}),
 })
 
-const PodTemplate = z.object({
-  priorityClassName: name.optional(),
-  nodeSelector: z.record(z.string(), z.string().max(63)).optional(),
-  tolerations: z.array(opaque).max(32).optional(),
-  affinity: opaque.optional(),
-  topologySpreadConstraints: z.array(opaque).max(8).optional(),
-})
+const Service = z
+  .object({
+    type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).default('ClusterIP'),
+    annotations: Annotations.optional(),
+    loadBalancerClass: name.optional(),
+    loadBalancerSourceRanges: z.array(z.string().max(64)).max(64).optional(),
+  })
+  .refine(
+    ({ type, loadBalancerClass, loadBalancerSourceRanges }) =>
+      type === 'LoadBalancer' || (loadBalancerClass === undefined && loadBalancerSourceRanges === undefined),
+    { path: ['type'], message: 'must be LoadBalancer for loadBalancerClass and loadBalancerSourceRanges' },
+  )
 
-const Options = z.object({
-  quotaBytes: z.number().int().min(1).optional(),
-  snapshotCount: z.number().int().min(1).optional(),
-  electionTimeoutMs: z.number().int().min(50).max(50_000).default(1000),
-  heartbeatMs: z.number().int().min(10).max(10_000).default(100),
-})
+const Network = z
+  .object({
+    ipFamilyPolicy: z.enum(['SingleStack', 'PreferDualStack', 'RequireDualStack']).optional(),
+    ipFamilies: z
+      .array(z.enum(['IPv4', 'IPv6']))
+      .min(1)
+      .max(2)
+      .refine((all) => new Set(all).size === all.length, 'has a family twice')
+      .optional(),
+  })
+  .refine(
+    ({ ipFamilyPolicy, ipFamilies = [] }) =>
+      ipFamilies.length < 2 || (ipFamilyPolicy !== undefined && ipFamilyPolicy !== 'SingleStack'),
+    { path: ['ipFamilyPolicy'], message: 'must be PreferDualStack or RequireDualStack for two families' },
+  )
+
+/** Those that every platform has limits for. */
+const COMPARED = ['cpu', 'memory', 'ephemeral-storage'] as const
+
+const Resources = z
+  .object({ requests: quantities.optional(), limits: quantities.optional() })
+  .superRefine(({ requests = {}, limits = {} }, context) => {
+    for (const resource of COMPARED) {
+      const [least, most] = [parseQuantity(requests[resource] ?? '0'), parseQuantity(limits[resource] ?? '')]
+      if (least === undefined || most === undefined || least <= most) continue
+      context.addIssue({ code: 'custom', path: ['requests', resource], message: 'must not be above the limit' })
+    }
+  })
 
 const Repair = z.object({
   enabled: z.boolean().default(true),
@@ -88,9 +116,11 @@ const Spec = z
       .max(253)
       .default('cluster.local'),
     storage: Storage.prefault({}),
-    resources: z.object({ requests: quantities.optional(), limits: quantities.optional() }).prefault({}),
+    resources: Resources.prefault({}),
     podTemplate: PodTemplate.prefault({}),
     options: Options.prefault({}),
+    service: Service.prefault({}),
+    network: Network.prefault({}),
     scaling: z
       .object({
         learnerTimeoutSeconds: seconds(600),
@@ -113,9 +143,9 @@ const Spec = z
     path: ['replicas'],
     message: 'must be odd: an even number tolerates no more failures. Set allowEvenReplicas to use it nevertheless',
   })
-  .refine((spec) => spec.options.electionTimeoutMs >= 5 * spec.options.heartbeatMs, {
-    path: ['options', 'electionTimeoutMs'],
-    message: 'must be at least 5 times heartbeatMs',
+  .superRefine(({ options }, context) => {
+    for (const { field, message } of problemsOf(options))
+      context.addIssue({ code: 'custom', path: ['options', field], message })
   })
 
 export type RaftClusterSpec = z.output<typeof Spec>

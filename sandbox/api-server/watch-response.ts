@@ -27,6 +27,8 @@ export function serveWatch(call: Call, hub: WatchHub, rendering: Rendering, resp
   response.flushHeaders()
   let isFirst = true
   const send = (event: WatchType, object: JsonObject): boolean => {
+    // A slow client has not taken all of it yet when its watch has ended.
+    if (response.writableEnded) return false
     const shown =
       event === 'ERROR'
         ? object
@@ -51,7 +53,10 @@ export function serveWatch(call: Call, hub: WatchHub, rendering: Rendering, resp
     () => hasBookmarks && hub.bookmark(send),
     Math.max(timeoutMs - LAST_BOOKMARK_MS, timeoutMs / 2),
   )
-  const timeout = setTimeout(() => response.end(), timeoutMs)
+  const timeout = setTimeout(() => {
+    end()
+    response.end()
+  }, timeoutMs)
   response.on('close', () => {
     clearTimeout(lastBookmark)
     clearTimeout(timeout)

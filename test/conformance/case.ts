@@ -4,7 +4,7 @@ export interface Request {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** With its query. */
   readonly path: string
-  /** As JSON, or the very text. */
+  /** As JSON, or the very text or bytes. */
   readonly body?: unknown
   readonly contentType?: string
   readonly accept?: string

@@ -6,12 +6,14 @@ import { controlLoopCases } from './cases/control-loops.ts'
 import { customCases } from './cases/custom.ts'
 import { listCases } from './cases/list.ts'
 import { protocolCases } from './cases/protocol.ts'
+import { protobufCases } from './cases/protobuf.ts'
 import { writeCases } from './cases/write.ts'
 
 export const CASES: readonly Case[] = [
   ...protocolCases,
   ...customCases,
   ...writeCases,
+  ...protobufCases,
   ...listCases,
   ...builtInCases,
   ...accessCases,

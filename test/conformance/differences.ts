@@ -35,6 +35,18 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string
   'apply: what is wrong with the request': {
     '2.body.message': 'refused with the same code, in other words',
   },
+  'apply: a value of the wrong type, and a field that is none': {
+    '5.body.message': 'names of Go types stand in the message',
+  },
+  'objects in protobuf, as kubectl sends them': {
+    '0.body.metadata.managedFields': 'an empty object that was defaulted is owned',
+    '9.body.metadata.managedFields': 'an answer that is not stored has owners of its fields',
+  },
+  'bodies in protobuf that cannot be taken': {
+    '0.body.message': 'refused with the same code, in other words',
+    '1.body.message': 'refused with the same code, in other words',
+    '2.body.message': 'refused with the same code, in other words',
+  },
   'delete with a finalizer': {
     '3.body.details.causes': 'the real one says it twice',
   },
@@ -84,6 +96,10 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string
   events: {
     '0.body.metadata.managedFields': 'ownership is noted in the fields of the core group',
     '1.body.metadata.managedFields': 'ownership is noted in the fields of the core group',
+    '2.body.metadata.managedFields': 'ownership is noted in the fields of the core group',
+    '3.body.metadata.managedFields': 'ownership is noted in the fields of the core group',
+    '4.body.columnDefinitions': 'columns have no descriptions',
+    '4.body.rows.0.object.metadata.managedFields': 'ownership is noted in the fields of the core group',
   },
   'a namespace': {
     '0.body.metadata.managedFields':

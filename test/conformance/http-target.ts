@@ -27,7 +27,9 @@ export function httpTarget({ name, url, tokens, forget, startControllers, close 
       method,
       dispatcher: agent,
       headers: { ...headers, accept, ...(body === undefined ? {} : { 'content-type': contentType }) },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body) }),
       ...(signal === undefined ? {} : { signal }),
     })
   }

@@ -24,43 +24,76 @@ const CONTROLLERS = [
 
 /** `programs` holds etcd, and kube, which has kube-apiserver in it. */
 export async function startReal(programs: string): Promise<Target> {
-  const folder = mkdtempSync(join(tmpdir(), 'raftkv-conformance-'))
-  const [client, peer, secure] = await freePorts(3)
-  const children: ChildProcess[] = []
-  const start = (name: string, program: string, flags: readonly string[]): void => {
-    const log = openSync(join(folder, `${name}.log`), 'w')
-    children.push(spawn(join(programs, program), [...flags], { stdio: ['ignore', log, log], cwd: folder }))
+  const [client, peer] = await freePorts()
+  const store = new Programs(programs)
+  store.start('etcd', 'etcd', etcdFlags(store.folder, client, peer))
+  try {
+    return await startKubernetes(programs, client, () => store.close())
+  } catch (error) {
+    await store.close()
+    throw error
   }
-  const close = async (): Promise<void> => {
-    for (const child of children.toReversed()) {
+}
+
+/** On a store that serves etcd's API without TLS on that port of this machine; `alsoClose` goes with it. */
+export async function startKubernetes(
+  programs: string,
+  etcdPort: number,
+  alsoClose: () => Promise<void> = () => Promise.resolve(),
+): Promise<Target> {
+  const [secure] = await freePorts()
+  const started = new Programs(programs)
+  const { folder } = started
+  started.start('kube-apiserver', 'kube', ['kube-apiserver', ...apiServerFlags(folder, etcdPort, secure)])
+  const url = `https://127.0.0.1:${secure}`
+  const startControllers = async (): Promise<void> =>
+    Promise.resolve(
+      started.start('kube-controller-manager', 'kube', ['kube-controller-manager', ...managerFlags(folder, url)]),
+    )
+  const target = httpTarget({
+    name: 'kube-apiserver',
+    url,
+    tokens: TOKENS,
+    forget: () => compact(`http://127.0.0.1:${etcdPort}`),
+    startControllers,
+    close: async () => {
+      await started.close()
+      await alsoClose()
+    },
+  })
+  try {
+    await untilUp(target, join(folder, 'kube-apiserver.log'))
+    return target
+  } catch (error) {
+    await started.close()
+    throw error
+  }
+}
+
+/** Programs that are running, each with a log, in a folder of their own. */
+class Programs {
+  readonly folder = mkdtempSync(join(tmpdir(), 'raftkv-conformance-'))
+  readonly #programs: string
+  readonly #children: ChildProcess[] = []
+
+  constructor(programs: string) {
+    this.#programs = programs
+  }
+
+  start(name: string, program: string, flags: readonly string[]): void {
+    const log = openSync(join(this.folder, `${name}.log`), 'w')
+    const stdio = ['ignore', log, log] as const
+    this.#children.push(spawn(join(this.#programs, program), [...flags], { stdio: [...stdio], cwd: this.folder }))
+  }
+
+  async close(): Promise<void> {
+    for (const child of this.#children.toReversed()) {
       if (child.exitCode !== null || child.signalCode !== null) continue
       child.kill('SIGTERM')
       await Promise.race([once(child, 'exit'), new Promise((resolve) => setTimeout(resolve, 10_000))])
       child.kill('SIGKILL')
     }
-    rmSync(folder, { recursive: true, force: true })
-  }
-  try {
-    start('etcd', 'etcd', etcdFlags(folder, client, peer))
-    start('kube-apiserver', 'kube', ['kube-apiserver', ...apiServerFlags(folder, client, secure)])
-    const url = `https://127.0.0.1:${secure}`
-    const startControllers = async (): Promise<void> =>
-      Promise.resolve(
-        start('kube-controller-manager', 'kube', ['kube-controller-manager', ...managerFlags(folder, url)]),
-      )
-    const target = httpTarget({
-      name: 'kube-apiserver',
-      url,
-      tokens: TOKENS,
-      forget: () => compact(`http://127.0.0.1:${client}`),
-      startControllers,
-      close,
-    })
-    await untilUp(target, join(folder, 'kube-apiserver.log'))
-    return target
-  } catch (error) {
-    await close()
-    throw error
+    rmSync(this.folder, { recursive: true, force: true })
   }
 }
 
@@ -153,8 +186,8 @@ async function untilUp(target: Target, log: string): Promise<void> {
   }
 }
 
-async function freePorts(count: number): Promise<[number, number, number]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+export async function freePorts(): Promise<[number, number]> {
+  const servers = Array.from({ length: 2 }, () => createServer().listen(0, '127.0.0.1'))
   await Promise.all(servers.map((server) => once(server, 'listening')))
   const ports = servers.map((server) => {
     const address = server.address()
@@ -162,6 +195,6 @@ async function freePorts(count: number): Promise<[number, number, number]> {
     return address.port
   })
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  const [first = 0, second = 0, third = 0] = ports
-  return [first, second, third]
+  const [first = 0, second = 0] = ports
+  return [first, second]
 }

@@ -67,6 +67,9 @@ async function runInBox(report: Report, { root, cache }: Settings): Promise<numb
   await report.step('the conformance test: kube-apiserver and the sandbox give the same answers', () =>
     run([process.execPath, join(root, 'test', 'conformance', 'main.ts'), `--programs=${programs}`]),
   )
+  await report.step('a Kubernetes moves from etcd to raftkv and back, every object and revision as it was', () =>
+    run([process.execPath, join(root, 'test', 'migration', 'main.ts'), `--programs=${programs}`]),
+  )
   const imageTars = await buildImages(report, root, cache)
   const handedOn = join(cache, 'progress.json')
   writeFileSync(handedOn, JSON.stringify(report.progress()))

@@ -1,4 +1,5 @@
 /** One connection to one server, with calls as their messages. */
+import { readFileSync } from 'node:fs'
 import { Client, credentials, Metadata, type ClientDuplexStream } from '@grpc/grpc-js'
 import type { Method, Part } from '../twin/methods.ts'
 
@@ -8,13 +9,17 @@ const same = (bytes: Buffer): Buffer => bytes
 export class MemberClient {
   readonly #client: Client
 
-  constructor(address: string) {
-    this.#client = new Client(address, credentials.createInsecure(), {
+  /** By TLS with a CA. */
+  constructor(address: string, caFile?: string) {
+    const channel = caFile === undefined ? credentials.createInsecure() : credentials.createSsl(readFileSync(caFile))
+    this.#client = new Client(address, channel, {
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
       'grpc.initial_reconnect_backoff_ms': 20,
       'grpc.max_reconnect_backoff_ms': 50,
       'grpc.use_local_subchannel_pool': 1,
+      // Node refuses the address that it would be otherwise.
+      ...(caFile === undefined ? {} : { 'grpc.ssl_target_name_override': 'localhost' }),
     })
   }
 

@@ -18,6 +18,8 @@ import { MemberClient } from './client.ts'
 /** Of every member. */
 export interface Setup {
   readonly flags?: readonly string[]
+  /** Clients and peers by TLS; metrics without. */
+  readonly isTls?: boolean
   /** What its data directory is on, which needs root; the machine's disk without it. */
   readonly volumeSizeBytes?: number
 }
@@ -25,6 +27,16 @@ export interface Setup {
 export interface Program {
   readonly name: 'ours' | 'etcd'
   readonly command: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+}
+
+export interface Memory {
+  /** No other process can share it, and nothing but swap can take it away. */
+  readonly anonymous: number
+  /** Pages of files: programs, libraries, and what a database maps. The kernel takes them back when it needs room. */
+  readonly ofFiles: number
+  /** The most that was resident at once since the start, both together. */
+  readonly peak: number
 }
 
 const NAMES = ['m0', 'm1', 'm2'] as const
@@ -41,20 +53,24 @@ export class Member {
   readonly name: string
   readonly address: string
   readonly client: MemberClient
-  readonly #command: readonly string[]
+  readonly #program: Program
+  readonly #flags: readonly string[]
   readonly #folder: string
   readonly #logPath: string
+  readonly #metricsURL: string
   #process: ChildProcess | undefined
   /** Nobody has stopped it: its counters have counted from the start of the cluster on. */
   hasStayed = true
   hasEndedItself = false
 
-  constructor(name: string, port: number, command: readonly string[], folder: string) {
-    this.name = name
-    this.address = `127.0.0.1:${port}`
-    this.client = new MemberClient(this.address)
-    this.#logPath = join(folder, `${name}.log`)
-    this.#command = command
+  constructor(program: Program, place: Place, flags: readonly string[], folder: string, caFile?: string) {
+    this.name = place.name
+    this.address = `127.0.0.1:${place.clientPort}`
+    this.client = new MemberClient(this.address, caFile)
+    this.#metricsURL = `http://127.0.0.1:${place.metricsPort ?? place.clientPort}/metrics`
+    this.#logPath = join(folder, `${place.name}.log`)
+    this.#program = program
+    this.#flags = flags
     this.#folder = folder
   }
 
@@ -62,8 +78,14 @@ export class Member {
     return this.#process !== undefined
   }
 
+  get pid(): number {
+    if (this.#process?.pid === undefined) throw new Error(`${this.name} does not run`)
+    return this.#process.pid
+  }
+
   start(): void {
-    const child = daemon(this.#command, this.#logPath, this.#folder)
+    const { command, environment } = this.#program
+    const child = daemon([...command, ...this.#flags], this.#logPath, this.#folder, environment)
     child.once('exit', () => {
       if (this.#process !== child) return
       this.#process = undefined
@@ -89,10 +111,15 @@ export class Member {
 
   /** The value of a metric without labels. */
   async metric(name: string): Promise<number> {
-    const answer = await fetch(`http://${this.address}/metrics`, { signal: AbortSignal.timeout(METRICS_TIMEOUT_MS) })
-    const [, value] = new RegExp(`^${name} (.*)$`, 'm').exec(await answer.text()) ?? []
+    const [, value] = new RegExp(`^${name} (.*)$`, 'm').exec(await this.metrics()) ?? []
     if (value === undefined) throw new Error(`${this.name} has no metric ${name}`)
     return Number(value)
+  }
+
+  /** The page that Prometheus reads. */
+  async metrics(): Promise<string> {
+    const answer = await fetch(this.#metricsURL, { signal: AbortSignal.timeout(METRICS_TIMEOUT_MS) })
+    return answer.text()
   }
 
   /** Of its process, since that started. */
@@ -102,10 +129,18 @@ export class Member {
     return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND
   }
 
-  /** The most that its process has had in memory at once. */
-  peakMemoryMegabytes(): number {
-    const [, kibibytes = '0'] = /^VmHWM:\s+(\d+) kB$/m.exec(this.#proc('status')) ?? []
-    return (Number(kibibytes) * 1024) / 1_000_000
+  /** In megabytes. */
+  memory(): Memory {
+    const status = this.#proc('status')
+    const megabytes = (field: string): number => {
+      const [, kibibytes = '0'] = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status) ?? []
+      return (Number(kibibytes) * 1024) / 1_000_000
+    }
+    return {
+      anonymous: megabytes('RssAnon'),
+      ofFiles: megabytes('RssFile') + megabytes('RssShmem'),
+      peak: megabytes('VmHWM'),
+    }
   }
 
   /** Of its program, over all starts. */
@@ -114,19 +149,21 @@ export class Member {
   }
 
   #proc(file: string): string {
-    if (this.#process === undefined) throw new Error(`${this.name} does not run`)
-    return readFileSync(`/proc/${this.#process.pid}/${file}`, 'utf8')
+    return readFileSync(`/proc/${this.pid}/${file}`, 'utf8')
   }
 }
 
 interface Place {
   readonly name: string
   readonly clientPort: number
+  /** Its own only where clients need TLS. */
+  readonly metricsPort?: number
   readonly peerURL: string
 }
 
-function flagsOf({ name, clientPort, peerURL }: Place, all: readonly Place[], folder: string): readonly string[] {
-  const clientURL = `http://127.0.0.1:${clientPort}`
+function flagsOf(place: Place, all: readonly Place[], folder: string, tls: Tls | undefined): readonly string[] {
+  const { name, clientPort, metricsPort, peerURL } = place
+  const clientURL = `${schemeOf(tls)}://127.0.0.1:${clientPort}`
   return [
     `--name=${name}`,
     `--data-dir=${join(folder, name)}`,
@@ -136,11 +173,32 @@ function flagsOf({ name, clientPort, peerURL }: Place, all: readonly Place[], fo
     `--initial-advertise-peer-urls=${peerURL}`,
     `--initial-cluster=${all.map((place) => `${place.name}=${place.peerURL}`).join(',')}`,
     '--log-level=info',
+    ...(tls === undefined ? [] : tls.flags),
+    ...(metricsPort === undefined ? [] : [`--listen-metrics-urls=http://127.0.0.1:${metricsPort}`]),
   ]
+}
+
+interface Tls {
+  readonly caFile: string
+  readonly flags: readonly string[]
+}
+
+const schemeOf = (tls: Tls | undefined): string => (tls === undefined ? 'http' : 'https')
+
+/** One certificate for all members, as clients and as servers. */
+async function makeTls(folder: string): Promise<Tls> {
+  const { makeAuthority } = await import('../../node-server/tls/testing/authority.ts') // half a second to load
+  const authority = await makeAuthority(folder)
+  const { certFile, keyFile } = await authority.issue('member', { hosts: ['127.0.0.1', 'localhost'] })
+  const files = (side: string): readonly string[] => [`--${side}cert-file=${certFile}`, `--${side}key-file=${keyFile}`]
+  const flags = [...files(''), ...files('peer-'), `--peer-trusted-ca-file=${authority.caFile}`]
+  return { caFile: authority.caFile, flags: [...flags, '--peer-client-cert-auth'] }
 }
 
 export class Cluster {
   readonly members: readonly Member[]
+  /** Whom its clients trust; undefined where there is no TLS. */
+  readonly caFile: string | undefined
   readonly #folder: string
   /** Where members have volumes of their own. */
   readonly #volumes: string[] = []
@@ -154,23 +212,30 @@ export class Cluster {
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
   }
 
-  private constructor(members: readonly Member[], folder: string) {
+  private constructor(members: readonly Member[], folder: string, caFile: string | undefined) {
     this.members = members
+    this.caFile = caFile
     this.#folder = folder
     process.once('exit', this.#endWithUs)
   }
 
   /** Of the program, with a leader. */
-  static async start({ command }: Program, { flags = [], volumeSizeBytes }: Setup): Promise<Cluster> {
+  static async start(program: Program, { flags = [], volumeSizeBytes, isTls = false }: Setup): Promise<Cluster> {
     const folder = mkdtempSync(join(tmpdir(), 'raftkv-limits-'))
+    const tls = isTls ? await makeTls(folder) : undefined
     const places: Place[] = []
     for (const name of NAMES)
-      places.push({ name, clientPort: await freePort(), peerURL: `http://127.0.0.1:${await freePort()}` })
+      places.push({
+        name,
+        clientPort: await freePort(),
+        peerURL: `${schemeOf(tls)}://127.0.0.1:${await freePort()}`,
+        ...(tls === undefined ? {} : { metricsPort: await freePort() }),
+      })
     const members = places.map((place) => {
-      const own = flagsOf(place, places, folder)
-      return new Member(place.name, place.clientPort, [...command, ...own, ...flags], folder)
+      const own = flagsOf(place, places, folder, tls)
+      return new Member(program, place, [...own, ...flags], folder, tls?.caFile)
     })
-    const cluster = new Cluster(members, folder)
+    const cluster = new Cluster(members, folder, tls?.caFile)
     try {
       if (volumeSizeBytes !== undefined)
         for (const { name } of members) cluster.#mount(join(folder, name), volumeSizeBytes)
@@ -210,7 +275,7 @@ export class Cluster {
   /** One more connection, which the cluster closes. */
   connect(member: Member): MemberClient {
     if (this.#connections.length >= MAX_CONNECTIONS) throw new Error(`more than ${MAX_CONNECTIONS} connections`)
-    const client = new MemberClient(member.address)
+    const client = new MemberClient(member.address, this.caFile)
     this.#connections.push(client)
     return client
   }

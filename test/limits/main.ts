@@ -12,16 +12,13 @@ import { createReport } from '../e2e/report.ts'
 import { parseSettings } from '../e2e/settings.ts'
 import { Cluster, type Program } from './cluster.ts'
 import { parseOptions, USAGE, type Options } from './options.ts'
+import { etcd as etcdProgram, ours } from './programs.ts'
 import type { Outcome, Scenario, Sizing } from './scenario.ts'
 import { SCENARIOS } from './scenarios.ts'
 import { HEADER, printed, rowsOf, type Row } from './table.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-/** As the image starts it. */
-const OURS: Program = {
-  name: 'ours',
-  command: [process.execPath, '--max-semi-space-size=32', join(ROOT, 'node-server', 'main.ts')],
-}
+const OURS = ours()
 /** What the largest scenario writes at its full size, three members and their logs together, and some room. */
 const DISK_BYTES = 8 * 1024 ** 3
 /** However small the scale. */
@@ -82,7 +79,7 @@ async function playAll(
 
 async function etcdOf({ etcd, isQuick }: Options): Promise<Program | undefined> {
   if (etcd === undefined && isQuick) return undefined
-  return { name: 'etcd', command: [etcd === undefined ? await builtEtcd() : resolve(etcd)] }
+  return etcdProgram(etcd === undefined ? await builtEtcd() : resolve(etcd))
 }
 
 async function builtEtcd(): Promise<string> {

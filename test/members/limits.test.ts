@@ -360,6 +360,7 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   LINES: ['node-server/api/etcd/lines.test.ts', 'a line that takes more than there is room for is refused'],
   LINE_KEY_SIZE_BYTES: ['node-server/api/etcd/lines.test.ts', 'a line that takes more than there is room for'],
   WATCH: ['node-server/node/watch/watchable-store.test.ts', 'beyond the number of watchers, or of bytes in their'],
+  WATCH_REQUESTS_MS: ['node-server/api/etcd/request-turns.test.ts', 'what all streams together are given in a round'],
   OUTBOX_SHARE: ['node-server/api/etcd/outbox.test.ts', 'the less is left for all of them the less each may'],
   FLOW: ['node-server/node/replica/proposals.test.ts', 'a bounded number of bytes is under way'],
   'quota-backend-bytes': ['node-server/node/maintenance/quota.test.ts', 'a put is taken while the file'],

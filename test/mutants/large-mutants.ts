@@ -18,6 +18,12 @@ export const LARGE_MUTANTS: readonly Mutant[] = [
     replace: 'return false',
   },
   {
+    name: 'whoever finds no room waits until nobody knows whether it was carried out',
+    file: `${NODE}/replica/proposals.ts`,
+    find: 'if (!this.#hasRoom) this.#refuseLate(nowMs)',
+    replace: '',
+  },
+  {
     name: 'a compaction goes on at the next heartbeat only',
     file: `${NODE}/maintenance/purge.ts`,
     find: 'export const PAUSE_MS = 2\n',

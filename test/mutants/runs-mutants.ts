@@ -104,7 +104,7 @@ export const RUNS_MUTANTS: readonly Mutant[] = [
   {
     name: 'what is pinned is closed with the store',
     file: `${RUNS}/runs-backend.ts`,
-    find: 'const readers = this.#readers().map((reader) => reader.hold())',
-    replace: 'const readers = this.#readers().map((reader) => reader)',
+    find: 'run.map((reader) => reader.hold())',
+    replace: 'run.map((reader) => reader)',
   },
 ]

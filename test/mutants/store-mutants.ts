@@ -378,7 +378,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'proposals are forwarded without a look at the room',
     file: `${NODE}/replica/proposals.ts`,
-    find: 'while (this.#underWay.sizeBytes < this.#options.flow.proposedSizeBytes) {',
+    find: 'while (this.#hasRoom) {',
     replace: 'for (;;) {',
   },
   {

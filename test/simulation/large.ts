@@ -18,6 +18,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'a follower that is far behind': farBehind,
   'large puts through a follower': forwarded,
   'a full write buffer': fullBuffer,
+  'a store that takes nothing': stuck,
   'more than a member holds': tooMuch,
   'overwrites and compactions': compactions,
 }
@@ -126,6 +127,23 @@ function fullBuffer(seed: number): string | undefined {
     return `${stage.answered} of 80 puts are answered: ${stage.refused.join()}`
   if (most < MAX_BUFFER_SIZE_BYTES) return `the write buffer was never full: ${most} bytes`
   if (most > MAX_BUFFER_SIZE_BYTES + 2 * MIB) return `${most} bytes in the write buffer`
+  return stage.lostLead
+}
+
+/** Only of what was proposed may nobody know whether it is carried out. */
+function stuck(seed: number): string | undefined {
+  const stage = new Stage(seed)
+  const { world, leader } = stage
+  world.faults.commitMs = 60_000
+  for (let i = 0; i < 16; i++) {
+    stage.put(leader, 8, MIB)
+    world.run(100)
+  }
+  const isAnswered = (): boolean => stage.answered + stage.refused.length === 128
+  if (stage.timeTo(10_000, isAnswered) === undefined)
+    return `${stage.answered} answers, ${stage.refused.length} refusals`
+  const unknown = stage.refused.filter((reason) => reason !== 'too-many-requests').length
+  if (unknown * MIB > WIDE.flow.proposedSizeBytes) return `${unknown} puts have an unknown outcome`
   return stage.lostLead
 }
 

@@ -8,6 +8,7 @@ import { crc32 } from '@node-rs/crc32'
 import { assert } from '../../lib/assert.ts'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import {
+  inPieces,
   StoreDamaged,
   type Backend,
   type BackendSize,
@@ -136,7 +137,9 @@ export class SimulatedBackend implements Backend {
       const read = async function* (): AsyncIterable<Uint8Array> {
         yield await file.read(SLOT_SIZE_BYTES, 0)
       }
-      return { meta: readMeta(tables), sizeBytes: SLOT_SIZE_BYTES, read, release: () => file.close() }
+      const rows = (table: Table): AsyncIterable<readonly TableEntry[]> =>
+        inPieces(tables.scan(table, Buffer.of(0), undefined), () => Promise.resolve())
+      return { meta: readMeta(tables), sizeBytes: SLOT_SIZE_BYTES, read, rows, release: () => file.close() }
     } finally {
       await this.#disk.remove(path)
     }

@@ -15,6 +15,7 @@ const OTHERS = /^(kubectl|helm|docker|etcdctl|curl|node --test)\b/
 /** Where the options of our other commands are read. */
 const SOURCES: Readonly<Record<string, string>> = {
   'npm start': 'sandbox/start/options.ts',
+  'npm run bench': 'bench/options.ts',
   'npm run simulate': 'test/simulate/options.ts',
   'npm run test:chaos': 'test/chaos/main.ts',
   'npm run test:conformance': 'test/conformance/main.ts',

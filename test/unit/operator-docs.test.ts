@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
+import { AS_IN_A_POD } from '../../crds/pod-types.ts'
 import { ANNOTATIONS } from '../../operator/api/raft-cluster.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -16,7 +17,9 @@ interface Schema {
 
 /** Names of the fields below a schema; what is as in a pod is not opened. */
 function fieldsOf({ properties = {} }: Schema): readonly string[] {
-  return Object.entries(properties).flatMap(([name, schema]) => [name, ...fieldsOf(schema)])
+  return Object.entries(properties).flatMap(([name, schema]) =>
+    name in AS_IN_A_POD ? [name] : [name, ...fieldsOf(schema)],
+  )
 }
 
 function missing(words: readonly string[]): readonly string[] {

@@ -42,6 +42,7 @@ import {
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
 import type { Gate } from './gate.ts'
+import { HeaderBytes } from './header-bytes.ts'
 import { unary, type Answer, type Call, type MessageType } from './method.ts'
 import { encodeResult, header } from './responses.ts'
 
@@ -270,5 +271,5 @@ async function logged(node: NodePort, tokens: LoggedTokens, info: AuthInfo): Pro
 function answerOf(node: NodePort, applied: Awaited<ReturnType<NodePort['propose']>>): Answer {
   if (!applied.ok) return err(statusOf(applied.error))
   const result = applied.value
-  return result.ok ? ok(encodeResult(node, result.value)) : err(statusOf(result.error.kind))
+  return result.ok ? ok(encodeResult(new HeaderBytes(node), result.value)) : err(statusOf(result.error.kind))
 }

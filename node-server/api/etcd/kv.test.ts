@@ -14,6 +14,7 @@ import {
   TxnRequest,
   TxnResponse,
 } from '../../proto/generated/etcd/rpc.ts'
+import { HeaderBytes } from './header-bytes.ts'
 import { encodeResult } from './responses.ts'
 import {
   answered,
@@ -161,7 +162,7 @@ test('a range that is read in slices has the bytes of one that is read at once, 
   const everything = { key: b('\0'), rangeEnd: b('\0') }
   const whole = rangeOf(member.store, RangeRequest.decode(rangeBytes(everything)))
   assert.ok(whole.ok)
-  const expected = encodeResult(member, whole.value)
+  const expected = encodeResult(new HeaderBytes(member), whole.value)
   // Serializable: it begins when it comes, and not when a quorum has answered, which may be after the put.
   const reading = range({ ...everything, serializable: true })
   await put({ key: b('k0999'), value: b('later') })

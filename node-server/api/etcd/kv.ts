@@ -23,6 +23,7 @@ import {
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
 import type { Gate } from './gate.ts'
+import { HeaderBytes } from './header-bytes.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
 import { stream, unary, type Answer, type Call } from './method.ts'
 import { rangeAnswer } from './range-answer.ts'
@@ -37,49 +38,56 @@ export interface KvOptions {
   readonly sliceRows?: number
 }
 
+interface Kv {
+  readonly gate: Gate
+  readonly node: NodePort
+  readonly headers: HeaderBytes
+  readonly ranges: RangeReads
+}
+
 /** How often a physical compaction is asked whether it is through. */
 const PURGE_POLL_MS = 20
 
 export function kvService(gate: Gate, monitor: LeaderMonitor, options: KvOptions): ServiceTable {
   const { node } = gate
-  const ranges = new RangeReads(node, options.clock, options.sliceRows)
+  const kv = {
+    gate,
+    node,
+    headers: new HeaderBytes(node),
+    ranges: new RangeReads(node, options.clock, options.sliceRows),
+  }
   return {
-    '/etcdserverpb.KV/Range': unary(
-      gate,
-      'handler',
-      RangeRequest,
-      (request, call) => answerRange(gate, ranges, request, call),
-      { isForLearners: (request) => request.serializable },
-    ),
+    '/etcdserverpb.KV/Range': unary(gate, 'handler', RangeRequest, (request, call) => answerRange(kv, request, call), {
+      isForLearners: (request) => request.serializable,
+    }),
     '/etcdserverpb.KV/RangeStream': stream(gate, 'handler', monitor, (calls, signal, context) =>
-      rangeStream(gate, ranges, calls, signal, context),
+      rangeStream(gate, kv.ranges, calls, signal, context),
     ),
     '/etcdserverpb.KV/Put': unary(
       gate,
       'handler',
       PutRequest,
-      (request, call) => refused(validatePut(request)) ?? write(gate, 'put', call),
+      (request, call) => refused(validatePut(request)) ?? write(kv, 'put', call),
     ),
     '/etcdserverpb.KV/DeleteRange': unary(
       gate,
       'handler',
       DeleteRangeRequest,
-      (request, call) => refused(validateDeleteRange(request)) ?? write(gate, 'delete-range', call),
+      (request, call) => refused(validateDeleteRange(request)) ?? write(kv, 'delete-range', call),
     ),
     '/etcdserverpb.KV/Txn': unary(gate, 'handler', TxnRequest, (request, call) => {
       const refusal = refused(validateTxn(request, options.maxTxnOps))
       if (refusal !== undefined) return refusal
-      return isReadOnlyTxn(request) ? readTxn(gate, request, call) : write(gate, 'txn', call)
+      return isReadOnlyTxn(request) ? readTxn(kv, request, call) : write(kv, 'txn', call)
     }),
     '/etcdserverpb.KV/Compact': unary(gate, 'admin', CompactionRequest, (request, call) =>
-      compact(gate, options.clock, request, call),
+      compact(kv, options.clock, request, call),
     ),
   }
 }
 
 /** Whoever asks is identified once the barrier is reached: before it, this member may not know of the latest changes. */
-async function answerRange(gate: Gate, ranges: RangeReads, request: RangeRequest, call: Call): Promise<Answer> {
-  const { node } = gate
+async function answerRange({ gate, node, headers, ranges }: Kv, request: RangeRequest, call: Call): Promise<Answer> {
   const refusal = refused(validateRange(request))
   if (refusal !== undefined) return refusal
   if (!request.serializable) {
@@ -91,7 +99,7 @@ async function answerRange(gate: Gate, ranges: RangeReads, request: RangeRequest
   if (!identified.ok) return identified
   const denied = refuseRange(node.store, identified.value, request)
   if (denied !== undefined) return err(statusOf(denied))
-  const reading = ranges.read({ request, caller: call.context, newSink: () => rangeAnswer(node) })
+  const reading = ranges.read({ request, caller: call.context, newSink: () => rangeAnswer(headers) })
   if (reading instanceof Promise) {
     const read = await reading
     if (!read.ok) return err(statusOf(read.error))
@@ -99,23 +107,21 @@ async function answerRange(gate: Gate, ranges: RangeReads, request: RangeRequest
   }
   const old = refusedAsOld(node, identified.value)
   if (old !== undefined) return old
-  return reading.ok ? { ok: true, value: encodeResult(node, reading.value) } : err(statusOf(reading.error))
+  return reading.ok ? { ok: true, value: encodeResult(headers, reading.value) } : err(statusOf(reading.error))
 }
 
-async function write(gate: Gate, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
-  const { node } = gate
+async function write({ gate, node, headers }: Kv, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
   const waited = gate.identify(context)
   const identified = waited instanceof Promise ? await waited : waited
   if (!identified.ok) return identified
   const applied = await node.propose(kind, bytes, context, identified.value)
   if (!applied.ok) return err(statusOf(applied.error))
   const result = applied.value
-  return result.ok ? { ok: true, value: encodeResult(node, result.value) } : err(statusOf(result.error.kind))
+  return result.ok ? { ok: true, value: encodeResult(headers, result.value) } : err(statusOf(result.error.kind))
 }
 
 /** A txn without writes is a read: it needs no entry in the log. */
-async function readTxn(gate: Gate, request: TxnRequest, { context }: Call): Promise<Answer> {
-  const { node } = gate
+async function readTxn({ gate, node, headers }: Kv, request: TxnRequest, { context }: Call): Promise<Answer> {
   if (!isSerializable(request)) {
     const barrier = await node.linearizableBarrier()
     if (!barrier.ok) return err(statusOf(barrier.error))
@@ -124,12 +130,13 @@ async function readTxn(gate: Gate, request: TxnRequest, { context }: Call): Prom
   if (!identified.ok) return identified
   const denied = refuseTxn(node.store, identified.value, request)
   if (denied !== undefined) return err(statusOf(denied))
+  const old = refusedAsOld(node, identified.value)
+  if (old !== undefined) return old
   const result = toItsEnd(txn(node.store, request, new Pace()))
-  if (!result.ok) return err(statusOf(result.error.kind))
-  return refusedAsOld(node, identified.value) ?? { ok: true, value: encodeResult(node, result.value) }
+  return result.ok ? { ok: true, value: encodeResult(headers, result.value) } : err(statusOf(result.error.kind))
 }
 
-/** What was read while users and roles changed may be what the user must not see any more. */
+/** What was read while users and roles changed may be what the user must not see any more; a token of a later time was not judged by it. */
 function refusedAsOld({ store }: NodePort, authInfo: AuthInfo | undefined): Answer | undefined {
   return isOld(store.auth, authInfo) ? err(statusOf('auth-old-revision')) : undefined
 }
@@ -143,12 +150,11 @@ function isSerializable({ success, failure }: TxnRequest): boolean {
   )
 }
 
-async function compact(gate: Gate, clock: Clock, request: CompactionRequest, call: Call): Promise<Answer> {
-  const { node } = gate
-  const answer = await write(gate, 'compact', call)
+async function compact(kv: Kv, clock: Clock, request: CompactionRequest, call: Call): Promise<Answer> {
+  const answer = await write(kv, 'compact', call)
   if (!answer.ok || !request.physical) return answer
   const { signal } = call.context
-  while (node.store.meta.purgedRevision < Number(request.revision) && !signal.aborted) {
+  while (kv.node.store.meta.purgedRevision < Number(request.revision) && !signal.aborted) {
     await sleep(clock, PURGE_POLL_MS, signal)
   }
   return answer

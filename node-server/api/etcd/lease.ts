@@ -21,6 +21,7 @@ import {
 import { answerInOrder } from './answer-in-order.ts'
 import { statusOf } from './errors.ts'
 import type { Gate } from './gate.ts'
+import { HeaderBytes } from './header-bytes.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
 import { decode, MALFORMED_ON_STREAM, stream, unary, type Answer } from './method.ts'
 import { encodeResult, header } from './responses.ts'
@@ -68,7 +69,7 @@ async function write(
   const applied = await node.propose(kind, request, caller, authInfo)
   if (!applied.ok) return err(statusOf(applied.error))
   const result = applied.value
-  return result.ok ? ok(encodeResult(node, result.value)) : err(statusOf(result.error.kind))
+  return result.ok ? ok(encodeResult(new HeaderBytes(node), result.value)) : err(statusOf(result.error.kind))
 }
 
 /** A TTL of 0 tells that there is no such lease. */

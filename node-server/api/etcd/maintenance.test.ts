@@ -16,6 +16,12 @@ import {
   StatusResponse,
 } from '../../proto/generated/etcd/rpc.ts'
 import { ETCD_API_VERSION } from '../../version.ts'
+import { BoltReader } from '../../bolt/reader.ts'
+import { importEtcdFile } from '../../etcd-file/import.ts'
+import { beginHash, hashSlice } from '../../mvcc/hash-kv.ts'
+import { MemoryBackend } from '../../mvcc/memory-backend.ts'
+import { Store } from '../../mvcc/store.ts'
+import { put as applyPut } from '../../mvcc/testing/requests.ts'
 import { snapshotMethod } from './snapshot.ts'
 import { gateOf, MemoryMember } from './testing/memory-member.ts'
 import { answered, b, call, client, member, put } from './testing/api-fixture.ts'
@@ -139,27 +145,39 @@ async function receive(): Promise<Received> {
   }
 }
 
-test('a snapshot is the store in pieces of 32 KiB, then its SHA-256; what is left is told with each', async () => {
-  const file = Buffer.from(Array.from({ length: 100 * 1024 }, (_, i) => (i * 7919) % 251))
-  member.pieces = [file.subarray(0, 65_536), file.subarray(65_536)]
+test('a snapshot is the database of an etcd in pieces of 32 KiB, then its SHA-256; what is left is told with each', async () => {
+  for (let i = 0; i < 100; i++) applyPut(member.store, `key ${i}`, 'v'.repeat(1000))
   const { pieces, error } = await receive()
   assert.equal(error, undefined)
+  const blobs = pieces.slice(0, -1).map(({ blob }) => blob)
+  const file = Buffer.concat(blobs)
+  assert.equal(file.length % 4096, 0)
   assert.deepEqual(
-    pieces.map(({ blob, remainingBytes }) => [blob.length, Number(remainingBytes)]),
-    [
-      [32_768, 69_632],
-      [32_768, 36_864],
-      [32_768, 4096],
-      [4096, 0],
-      [32, 0],
-    ],
+    blobs.slice(0, -1).map(({ length }) => length),
+    Array.from({ length: Math.ceil(file.length / 32_768) - 1 }, () => 32_768),
   )
-  const blobs = pieces.map(({ blob }) => blob)
-  assert.ok(Buffer.concat(blobs.slice(0, -1)).equals(file))
-  assert.ok(blobs.at(-1)?.equals(createHash('sha256').update(file).digest()))
+  let leftBytes = file.length
+  for (const { blob, remainingBytes } of pieces.slice(0, -1))
+    assert.equal(Number(remainingBytes), (leftBytes -= blob.length))
+  const [digest, ...more] = pieces.slice(-1)
+  assert.deepEqual([digest?.remainingBytes, more], [0n, []])
+  assert.ok(digest?.blob.equals(createHash('sha256').update(file).digest()))
   assert.ok(pieces.every(({ version }) => version === ETCD_API_VERSION.replace(/\.\d+$/, '.0')))
   assert.equal(member.pinned, 0)
+  const source = { sizeBytes: file.length, read: (at: number, size: number): Buffer => file.subarray(at, at + size) }
+  const restored = new MemoryBackend()
+  await importEtcdFile(new BoltReader(source), restored)
+  assert.equal(hashKv(new Store(restored)), hashKv(member.store))
 })
+
+function hashKv(store: Store): number {
+  const pass = beginHash(store, 0)
+  assert.ok(pass.ok)
+  for (;;) {
+    const hash = hashSlice(store, pass.value)
+    if (hash !== undefined) return hash.hash
+  }
+}
 
 test('a member whose store is damaged refuses with the place, and Status tells of it', async () => {
   member.damage = 'store-0, block 7'
@@ -182,7 +200,7 @@ test('learners serve snapshots too; too many at once are refused', async () => {
 })
 
 test('a client that goes away in the middle leaves no file behind', async () => {
-  member.pieces = [Buffer.alloc(64 * 1024 * 1024)]
+  for (let i = 0; i < 64; i++) applyPut(member.store, `large ${i}`, 'v'.repeat(1024 * 1024))
   const same = (bytes: Buffer): Buffer => bytes
   const stream = client.makeServerStreamRequest(`${PATH}/Snapshot`, same, same, NOTHING)
   await once(stream, 'data')
@@ -196,7 +214,7 @@ test('a client that goes away in the middle leaves no file behind', async () => 
 test('a client that stops reading is let go after a minute, and leaves no file behind', async () => {
   const clock = new ManualClock()
   const asked = new MemoryMember()
-  asked.pieces = [Buffer.alloc(100 * 1024)]
+  for (let i = 0; i < 100; i++) applyPut(asked.store, `key ${i}`, 'v'.repeat(1000))
   const method = snapshotMethod(gateOf(asked), clock)
   assert.ok(method.kind === 'stream')
   let taken = 0

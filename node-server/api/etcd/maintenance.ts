@@ -27,6 +27,7 @@ import { ETCD_API_VERSION } from '../../version.ts'
 import { downgrade, storageVersion } from './downgrade.ts'
 import { damagedStatus, statusOf } from './errors.ts'
 import type { Gate } from './gate.ts'
+import { HeaderBytes } from './header-bytes.ts'
 import { unary, type Answer, type Call } from './method.ts'
 import { encodeResult, header } from './responses.ts'
 import { snapshotMethod } from './snapshot.ts'
@@ -100,7 +101,7 @@ async function alarm(gate: Gate, { action }: AlarmRequest, { bytes, context }: C
   const applied = await node.propose('alarm', bytes, context, admitted.value)
   if (!applied.ok) return err(statusOf(applied.error))
   const result = applied.value
-  return result.ok ? ok(encodeResult(node, result.value)) : err(statusOf(result.error.kind))
+  return result.ok ? ok(encodeResult(new HeaderBytes(node), result.value)) : err(statusOf(result.error.kind))
 }
 
 async function defragment(node: NodePort): Promise<Answer> {

@@ -10,15 +10,15 @@ import type {
   TxnResult,
 } from '../../mvcc/results.ts'
 import type { NodePort } from '../../node/ports.ts'
+import type { HeaderBytes } from './header-bytes.ts'
+import { encodeRange } from './range-message.ts'
 import {
   AlarmResponse,
   AuthenticateResponse,
-  CompactionResponse,
   DeleteRangeResponse,
   LeaseGrantResponse,
-  LeaseRevokeResponse,
   PutResponse,
-  RangeResponse,
+  type RangeResponse,
   TxnResponse,
   type ResponseHeader,
   type ResponseOp,
@@ -39,32 +39,34 @@ function innerHeader(revision: Revision | undefined): ResponseHeader {
   return { clusterId: 0n, memberId: 0n, revision: BigInt(revision ?? 0), raftTerm: 0n }
 }
 
-export function encodeResult(node: NodePort, result: OperationResult | AppliedResult): Uint8Array {
-  const top = header(node, result.revision)
+/** The bytes may be those of another answer, too: nobody changes them. */
+export function encodeResult(headers: HeaderBytes, result: OperationResult | AppliedResult): Uint8Array {
+  const top = headers.at(result.revision)
+  const header = undefined
   switch (result.kind) {
     case 'range':
-      return RangeResponse.encode(rangeResponse(result, top)).finish()
+      return encodeRange(top, result)
     case 'put':
-      return PutResponse.encode(putResponse(result, top)).finish()
+      if (result.prevKv === undefined) return top
+      return Buffer.concat([top, PutResponse.encode(putResponse(result, header)).finish()])
     case 'delete-range':
-      return DeleteRangeResponse.encode(deleteRangeResponse(result, top)).finish()
+      return Buffer.concat([top, DeleteRangeResponse.encode(deleteRangeResponse(result, header)).finish()])
     case 'txn':
-      return TxnResponse.encode(txnResponse(result, top)).finish()
-    case 'compact':
-      return CompactionResponse.encode({ header: top }).finish()
+      return Buffer.concat([top, TxnResponse.encode(txnResponse(result, header)).finish()])
     case 'alarm':
-      return AlarmResponse.encode({ header: top, alarms: result.alarms }).finish()
+      return Buffer.concat([top, AlarmResponse.encode({ header, alarms: result.alarms }).finish()])
     case 'lease-grant': {
-      const { id, ttlSeconds } = result
-      return LeaseGrantResponse.encode({ header: top, ID: id, TTL: BigInt(ttlSeconds), error: '' }).finish()
+      const fields = { header, ID: result.id, TTL: BigInt(result.ttlSeconds), error: '' }
+      return Buffer.concat([top, LeaseGrantResponse.encode(fields).finish()])
     }
     case 'auth': {
       // Of all changes of users and roles only that somebody has authenticated has more to say.
-      const token = result.effect.kind === 'authenticated' ? result.effect.token : ''
-      return AuthenticateResponse.encode({ header: top, token }).finish()
+      if (result.effect.kind !== 'authenticated') return top
+      return Buffer.concat([top, AuthenticateResponse.encode({ header, token: result.effect.token }).finish()])
     }
+    case 'compact':
     case 'lease-revoke':
-      return LeaseRevokeResponse.encode({ header: top }).finish()
+      return top
     default:
       return unreachable(result)
   }
@@ -74,15 +76,18 @@ function rangeResponse({ kvs, more, count }: RangeResult, header: ResponseHeader
   return { header, kvs, more, count: BigInt(count) }
 }
 
-function putResponse({ prevKv }: PutResult, header: ResponseHeader): PutResponse {
+function putResponse({ prevKv }: PutResult, header: ResponseHeader | undefined): PutResponse {
   return { header, prevKv }
 }
 
-function deleteRangeResponse({ deleted, prevKvs }: DeleteRangeResult, header: ResponseHeader): DeleteRangeResponse {
+function deleteRangeResponse(
+  { deleted, prevKvs }: DeleteRangeResult,
+  header: ResponseHeader | undefined,
+): DeleteRangeResponse {
   return { header, deleted: BigInt(deleted), prevKvs }
 }
 
-function txnResponse({ succeeded, responses }: TxnResult, header: ResponseHeader): TxnResponse {
+function txnResponse({ succeeded, responses }: TxnResult, header: ResponseHeader | undefined): TxnResponse {
   return { header, succeeded, responses: responses.map((result) => ({ response: innerResponse(result) })) }
 }
 

@@ -1,10 +1,12 @@
 /**
- * Maintenance.Snapshot: the store as a stream in etcd's pieces, then the 32 bytes of its SHA-256, as `etcdctl snapshot save`
- * wants them (it tells the digest by the size). The store is pinned for this request, so a slow client holds disk space and
- * nothing else; it is released however the call ends.
+ * Maintenance.Snapshot: the store as the database file of an etcd, in etcd's pieces, then the 32 bytes of its SHA-256, as
+ * `etcdctl snapshot save` wants them (it tells the digest by the size). The store is pinned for this request, so a slow
+ * client holds disk space and nothing else; it is released however the call ends.
  */
 import { createHash } from 'node:crypto'
 import { sleep, type Clock } from '../../../lib/clock.ts'
+import { boltFile, layOut } from '../../bolt/writer.ts'
+import { etcdBuckets } from '../../etcd-file/export.ts'
 import type { CallContext, Method, RpcStatus, RpcStream } from '../../grpc/service.ts'
 import type { PinnedStore } from '../../mvcc/backend.ts'
 import { SnapshotRequest, SnapshotResponse } from '../../proto/generated/etcd/rpc.ts'
@@ -42,7 +44,10 @@ async function handle(
   if (!pinned.ok) return statusOf(pinned.error)
   try {
     // Removed while it was pinned: it would pass for a backup of the cluster.
-    return node.status().isStopped ? statusOf('stopped') : await sendAll(pinned.value, stream, clock)
+    return node.status().isStopped ? statusOf('stopped') : await sendAll(pinned.value, stream, clock, context.signal)
+  } catch (error) {
+    if (context.signal.aborted) return undefined // nobody waits for an answer
+    throw error
   } finally {
     await pinned.value.release()
   }
@@ -56,28 +61,48 @@ async function readRequest(stream: RpcStream): Promise<RpcStatus | undefined> {
   return { code: 'Internal', message: 'the client sent no request' }
 }
 
-async function sendAll(pinned: PinnedStore, stream: RpcStream, clock: Clock): Promise<RpcStatus | undefined> {
+async function sendAll(
+  pinned: PinnedStore,
+  stream: RpcStream,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<RpcStatus | undefined> {
+  const buckets = etcdBuckets(pinned, storageVersion())
+  const layout = await layOut(buckets, signal)
   const digest = createHash('sha256')
-  const send = (blob: Buffer, leftBytes: number): Promise<'sent' | 'gone' | 'stalled'> =>
+  let leftBytes = layout.sizeBytes
+  const send = (blob: Buffer): Promise<'sent' | 'gone' | 'stalled'> =>
     sendWithin(stream, clock, {
       header: undefined,
       remainingBytes: BigInt(leftBytes),
       blob,
       version: storageVersion(),
     })
-  let leftBytes = pinned.sizeBytes
-  for await (const bytes of pinned.read()) {
-    digest.update(bytes)
-    const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    for (let at = 0; at < whole.length; at += PIECE_SIZE_BYTES) {
-      const piece = whole.subarray(at, at + PIECE_SIZE_BYTES)
-      leftBytes -= piece.length
-      const outcome = await send(piece, leftBytes)
-      if (outcome !== 'sent') return outcome === 'stalled' ? STALLED : undefined
+  for await (const piece of inPieces(boltFile(buckets, layout))) {
+    digest.update(piece)
+    leftBytes -= piece.length
+    const outcome = await send(piece)
+    if (outcome !== 'sent') return outcome === 'stalled' ? STALLED : undefined
+  }
+  return (await send(digest.digest())) === 'stalled' ? STALLED : undefined
+}
+
+/** Pages become pieces of one size, the last one excepted. */
+async function* inPieces(pages: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let piece = Buffer.allocUnsafeSlow(PIECE_SIZE_BYTES)
+  let filledBytes = 0
+  for await (const page of pages) {
+    for (let at = 0; at < page.length;) {
+      const copiedBytes = page.copy(piece, filledBytes, at)
+      at += copiedBytes
+      filledBytes += copiedBytes
+      if (filledBytes < PIECE_SIZE_BYTES) continue
+      yield piece
+      piece = Buffer.allocUnsafeSlow(PIECE_SIZE_BYTES)
+      filledBytes = 0
     }
   }
-  if (leftBytes !== 0) return { code: 'Internal', message: 'etcdserver: the snapshot ended early' }
-  return (await send(digest.digest(), 0)) === 'stalled' ? STALLED : undefined
+  if (filledBytes > 0) yield piece.subarray(0, filledBytes)
 }
 
 async function sendWithin(

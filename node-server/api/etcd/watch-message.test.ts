@@ -4,9 +4,10 @@ import * as fc from 'fast-check'
 import { encodeEvent } from '../../mvcc/event-message.ts'
 import { WatchResponse } from '../../proto/generated/etcd/rpc.ts'
 import { EventList } from '../../node/watch/event-list.ts'
-import { encodeEvents, encodeHeader } from './watch-message.ts'
+import { encodeEvents } from './watch-message.ts'
 
 const header = { clusterId: 1n, memberId: 2n, revision: 300n, raftTerm: 4n }
+const head = WatchResponse.encode(WatchResponse.fromPartial({ header })).finish()
 const keyValues = fc.array(
   fc.uint8Array({ maxLength: 300, size: 'max' }).map((bytes) => Buffer.from(bytes)),
   { minLength: 1, maxLength: 12 },
@@ -31,7 +32,7 @@ test('a response is the message that the generated codec writes, whoever shares 
   fc.assert(
     fc.property(keyValues, fc.array(watchIds, { minLength: 1 }), (kvs, ids) => {
       const events = listOf(kvs)
-      const responses = ids.map((id) => encodeEvents(encodeHeader(header), id, events))
+      const responses = ids.map((id) => encodeEvents(head, id, events))
       for (const [position, id] of ids.entries()) {
         assert.deepEqual(
           responses[position]?.map((parts) => Buffer.concat(parts)),
@@ -46,7 +47,7 @@ test('a response is the message that the generated codec writes, whoever shares 
 test('fragments are below the limit unless one event is not, as few as can be, and all but the last say so', () => {
   fc.assert(
     fc.property(keyValues, fc.integer({ min: 1, max: 800 }), (kvs, maxBytes) => {
-      const responses = encodeEvents(encodeHeader(header), 5n, listOf(kvs), maxBytes)
+      const responses = encodeEvents(head, 5n, listOf(kvs), maxBytes)
       const fragments = responses.map((parts) => Buffer.concat(parts))
       const decoded = fragments.map((bytes) => WatchResponse.decode(bytes))
       assert.deepEqual(

@@ -6,14 +6,13 @@
  */
 import { assert } from '../../../lib/assert.ts'
 import type { ResponseParts } from '../../grpc/service.ts'
-import { fieldSize, writeBytesField } from '../../mvcc/event-message.ts'
+import { fieldSize, MAX_VARINT_BYTES, writeBytesField } from '../../mvcc/wire.ts'
 import type { EventList } from '../../node/watch/event-list.ts'
 import { WatchResponse, type ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
 
 const WIRE_WATCH_ID = 0x10
 const WIRE_FRAGMENT = 0x38
 const WIRE_EVENTS = 0x5a
-const MAX_VARINT_BYTES = 10
 
 interface ControlFields {
   readonly header: ResponseHeader
@@ -29,14 +28,9 @@ export function encodeControl(fields: ControlFields): Uint8Array {
   return WatchResponse.encode(WatchResponse.fromPartial(fields)).finish()
 }
 
-/** As the first field of a response. */
-export function encodeHeader(header: ResponseHeader): Uint8Array {
-  return WatchResponse.encode(WatchResponse.fromPartial({ header })).finish()
-}
-
 /**
  * One response, or several when it would reach `maxBytes`: then all but the last are marked as fragments, and each is below
- * `maxBytes` unless a single event is not. `header` is from {@link encodeHeader}.
+ * `maxBytes` unless a single event is not. `header` as `HeaderBytes` gives it.
  */
 export function encodeEvents(
   header: Uint8Array,

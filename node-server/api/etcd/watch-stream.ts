@@ -19,7 +19,8 @@ import { statusOf } from './errors.ts'
 import type { Gate, Identified } from './gate.ts'
 import { decode, MALFORMED_ON_STREAM } from './method.ts'
 import { Outbox, type OutboxTotal } from './outbox.ts'
-import { headerAt, type HeaderBytes } from './watch-header.ts'
+import type { RequestTurns } from './request-turns.ts'
+import { headerAt, type HeaderBytes } from './header-bytes.ts'
 import { encodeControl, encodeEvents } from './watch-message.ts'
 import type { WatchOptions } from './watch-options.ts'
 
@@ -31,12 +32,11 @@ export interface WatchStreamParts {
   readonly options: WatchOptions
   readonly headers: HeaderBytes
   readonly outboxes: OutboxTotal
+  readonly turns: RequestTurns
 }
 
 /** In responses that are not about one watch. */
 const NO_WATCH = -1n
-/** Requests that came together are taken for so long; those that are left come after other work. */
-const TURN_MS = 5
 const MIN_PROGRESS_INTERVAL_MS = 100
 /** Of the interval, as in etcd. */
 const PROGRESS_JITTER = 0.1
@@ -100,14 +100,10 @@ export class WatchStream implements WatchOutlet {
 
   /** Ends when the client has said all that it will; with a status when the stream must end. */
   async readRequests(): Promise<RpcStatus | undefined> {
-    const { clock } = this.#parts
-    let turnMs = clock.monotonicMs()
+    const { turns } = this.#parts
     for await (const bytes of this.#stream.requests) {
+      if (!turns.isOf(this)) await turns.round(this)
       if (this.#isClosed) return undefined
-      if (clock.monotonicMs() - turnMs >= TURN_MS) {
-        await new Promise<void>((resolve) => clock.soon(resolve))
-        turnMs = clock.monotonicMs()
-      }
       const request = decode(WatchRequest, bytes)
       if (!request.ok) return MALFORMED_ON_STREAM
       const handled = this.#handle(request.value)

@@ -11,7 +11,8 @@ import type { Gate } from './gate.ts'
 import { LeaderMonitor } from './leader-monitor.ts'
 import { refusal } from './method.ts'
 import { OutboxTotal } from './outbox.ts'
-import { HeaderBytes } from './watch-header.ts'
+import { RequestTurns } from './request-turns.ts'
+import { HeaderBytes } from './header-bytes.ts'
 import { DEFAULT_WATCH_OPTIONS, type WatchOptions } from './watch-options.ts'
 import { WatchStream } from './watch-stream.ts'
 
@@ -21,6 +22,7 @@ export function watchService(gate: Gate, clock: Clock, given: Partial<WatchOptio
   const watchableStore = options.watchableStore ?? new WatchableStore(node, clock)
   const headers = new HeaderBytes(node)
   const outboxes = new OutboxTotal(options.outboxesBytes)
+  const turns = new RequestTurns(clock)
   const monitor = new LeaderMonitor(node, clock, options.electionMs)
   return {
     '/etcdserverpb.Watch/Watch': {
@@ -29,7 +31,10 @@ export function watchService(gate: Gate, clock: Clock, given: Partial<WatchOptio
         const refused = refusal(node, context)
         if (refused !== undefined) return refused
         const isLeaderRequired = context.metadata('hasleader') === 'true'
-        const watches = new WatchStream({ gate, context, watchableStore, clock, options, headers, outboxes }, stream)
+        const watches = new WatchStream(
+          { gate, context, watchableStore, clock, options, headers, outboxes, turns },
+          stream,
+        )
         return serve(watches, context, isLeaderRequired ? monitor : undefined)
       },
     },

@@ -5,9 +5,13 @@ import { LogIndex } from '../../../lib/ids.ts'
 import { SNAPSHOT_PIECE_SIZE_BYTES } from '../../limits.ts'
 import {
   MAX_TABLE_KEY_SIZE_BYTES,
+  PINNED_PIECE_ROWS,
   SNAPSHOT_UNIT_SIZE_BYTES,
   type Backend,
+  type PinnedStore,
   type ScanOptions,
+  type Table,
+  type TableEntry,
   type Write,
 } from '../backend.ts'
 import { encodeMeta, META_KEY, NEW_STORE_META, readMeta } from '../meta.ts'
@@ -29,10 +33,15 @@ const remove = (key: string): Write => ({ table: 'current', key: bytes(key), val
 
 function scan(backend: Backend, start: string, end: string | undefined, options?: ScanOptions): string[] {
   const entries = backend.scan('current', bytes(start), end === undefined ? undefined : bytes(end), options)
-  return Array.from(
-    entries,
-    ({ key, value }) => `${Buffer.from(key).toString('latin1')}=${Buffer.from(value).toString('latin1')}`,
-  )
+  return Array.from(entries, lineOf)
+}
+
+function lineOf({ key, value }: TableEntry): string {
+  return `${Buffer.from(key).toString('latin1')}=${Buffer.from(value).toString('latin1')}`
+}
+
+async function pinnedRows(pinned: PinnedStore, table: Table): Promise<string[]> {
+  return (await Array.fromAsync(pinned.rows(table))).flat().map(lineOf)
 }
 
 export function testBackend(name: string, prepare: () => BackendUnderTest): void {
@@ -144,9 +153,10 @@ export function testBackend(name: string, prepare: () => BackendUnderTest): void
         const sizeBytes = pieces.reduce((sum, { length }) => sum + length, 0)
         assert.deepEqual([sizeBytes, sizeBytes % SNAPSHOT_UNIT_SIZE_BYTES], [pinned.sizeBytes, 0])
         assert.ok(pieces.every(({ length }) => length > 0 && length <= SNAPSHOT_PIECE_SIZE_BYTES))
+        const { appliedIndex } = pinned.meta
+        assert.deepEqual(await pinnedRows(pinned, 'current'), [`a=${appliedIndex}`, `b=${appliedIndex}`])
         const copy = await under.receive(pinned.read())
         await pinned.release()
-        const { appliedIndex } = pinned.meta
         assert.deepEqual(scan(copy, 'a', undefined), [`a=${appliedIndex}`, `b=${appliedIndex}`])
         assert.deepEqual(readMeta(copy), pinned.meta)
         await copy.commit([put('c', 'its own')])
@@ -155,11 +165,28 @@ export function testBackend(name: string, prepare: () => BackendUnderTest): void
       },
     )
 
+    run('the rows of what is pinned come in pieces, each once and in order', async (backend) => {
+      const small = Array.from({ length: 1200 }, (_, i) => put(`${1000 + i}`, 'v'))
+      await backend.commit([...small, put('3', 'l'.repeat(600_000)), put('4', 'm'.repeat(300_000)), put('5', '')])
+      const pinned = await backend.pin()
+      const pieces = await Array.fromAsync(pinned.rows('current'))
+      assert.deepEqual(pieces.flat().map(lineOf), scan(backend, '\0', undefined))
+      assert.ok(pieces.every((piece) => piece.length <= PINNED_PIECE_ROWS))
+      assert.deepEqual(
+        pieces.slice(-2).map((piece) => piece.length),
+        [1, 1],
+        'a piece ends with a large value',
+      )
+      assert.deepEqual(await pinnedRows(pinned, 'history'), [])
+      await pinned.release()
+    })
+
     run('what is pinned stays when the store is closed, until it is released', async (backend, under) => {
       await backend.commit([put('a', '1')])
       const pinned = await backend.pin()
       await backend.close()
       await under.remove?.()
+      assert.deepEqual(await pinnedRows(pinned, 'current'), ['a=1'])
       const copy = await under.receive(pinned.read())
       assert.deepEqual(scan(copy, 'a', undefined), ['a=1'])
       await copy.close()

@@ -183,6 +183,20 @@ export async function checkAgainstTwin(open: () => Promise<Backend>, numRuns: nu
   await fc.assert(property, { numRuns })
 }
 
+/** Stores that such histories leave behind, with as much of a compaction done as a number of slices does; committed. */
+export const randomStore: fc.Arbitrary<() => Promise<Backend>> = fc
+  .tuple(filling, fc.array(command, { maxLength: 60 }), fc.nat(6))
+  .map(([filled, commands, slices]) => async () => {
+    const backend = new MemoryBackend()
+    const store = new Store(backend)
+    const before = filled.flatMap((step) => (step.kind === 'apply' ? [step.command] : []))
+    replay(store, [...before, ...commands].map(encode))
+    let cursor: CompactionCursor | undefined
+    for (let slice = 0; slice < slices; slice++) cursor = compactSlice(store, cursor).cursor
+    await store.commit()
+    return backend
+  })
+
 interface History {
   readonly twin: Twin
   readonly log: StoreCommand[]

@@ -265,6 +265,7 @@ function releasedWith(pinned: PinnedStore, onReleased: () => void): PinnedStore 
     meta: pinned.meta,
     sizeBytes: pinned.sizeBytes,
     read: () => pinned.read(),
+    rows: (table) => pinned.rows(table),
     release: () => pinned.release().finally(onReleased),
   }
 }

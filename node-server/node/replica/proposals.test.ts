@@ -200,6 +200,41 @@ test('whoever comes when too much is held is refused at once, and taken again wh
   ])
 })
 
+test('whoever finds no room for half of its time is refused while it is certain that it was not proposed', async () => {
+  const member = new Forwarding()
+  const underWay = member.add(4)
+  member.feed()
+  const waiting = member.add(2)
+  await member.clock.pass(3499)
+  member.proposals.expire(member.clock.monotonicMs())
+  const later = member.add(1)
+  assert.deepEqual(await member.outcomesOf(waiting), [undefined, undefined])
+  await member.clock.pass(1)
+  member.proposals.expire(member.clock.monotonicMs())
+  assert.deepEqual(await member.outcomesOf([...waiting, ...underWay, ...later]), [
+    ...waiting.map(() => 'too-many-requests'),
+    ...underWay.map(() => undefined),
+    undefined,
+  ])
+  member.apply(...underWay)
+  assert.deepEqual(member.feed(), [{ to: LEADER, ids: later }])
+})
+
+test('who waited for a leader until a moment ago has its time to find room with the new one', async () => {
+  const member = new Forwarding()
+  member.loseLeader()
+  const waiting = member.add(6)
+  await member.clock.pass(3500)
+  member.follow(OTHER, 3)
+  member.proposals.leaderChanged()
+  member.feed()
+  member.proposals.expire(member.clock.monotonicMs())
+  assert.deepEqual(
+    await member.outcomesOf(waiting),
+    waiting.map(() => undefined),
+  )
+})
+
 test('32,768 proposals of 1.5 MiB at once: memory and batches are bounded in bytes, and the rest is refused at once', async () => {
   const raft = raftWith({ maxUncommittedSizeBytes: FLOW.uncommittedSizeBytes }, [OWN])
   const { proposals } = createProposals(raft)

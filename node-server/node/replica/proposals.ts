@@ -2,7 +2,8 @@
  * Commands of this member on their way into the log: those that wait to be proposed, and those that wait to be applied.
  * What comes in during one round of the event loop is proposed together, as far as there is room on the way: a bounded
  * number of bytes is proposed and not applied, here or at the leader, and the rest waits its turn. Nothing is dropped on the
- * way for want of room, so nothing has to be proposed a second time; whoever comes when too much waits is refused at once.
+ * way for want of room, so nothing has to be proposed a second time; whoever comes when too much waits is refused at once,
+ * and whoever has waited for room so long that its time would run out on the way is refused while that can still be said.
  * While there is no leader, or this one hands over, writes wait for the next, within their time; membership changes do not.
  */
 import type { Command } from '../../mvcc/command.ts'
@@ -23,6 +24,9 @@ const LOST_AFTER_MS = 250
 
 /** Whoever has waited this long to be proposed may have gone, and is asked. */
 const HELD_MS = 100
+
+/** Of a request's time, that it may wait for room: the other half is for its way through the log. */
+const WAITING_SHARE = 1 / 2
 
 /** Why a command may not go into the log as things are; undefined when it may. */
 export type Objection = (raft: Raft) => NodeProblem | undefined
@@ -120,7 +124,7 @@ export class Proposals {
     const leader = leaderOf(raft)
     if (leader === NOBODY || isHandingOver(raft)) return this.#hold(raft)
     if (leader !== raft.options.id && !isOpen(leader)) return
-    while (this.#underWay.sizeBytes < this.#options.flow.proposedSizeBytes) {
+    while (this.#hasRoom) {
       const batch = this.#nextBatch(raft)
       if (batch.length === 0) return
       this.#propose(raft, batch)
@@ -130,8 +134,23 @@ export class Proposals {
   expire(nowMs: number): void {
     const expired = this.waiters.expire(nowMs)
     for (let i = 0; i < expired; i++) this.#options.observer.proposalFailed()
+    if (!this.#hasRoom) this.#refuseLate(nowMs)
     const first = this.#waiting.findIndex(({ requestId }) => this.waiters.has(requestId))
     this.#waiting.splice(0, first === -1 ? this.#waiting.length : first)
+  }
+
+  get #hasRoom(): boolean {
+    return this.#underWay.sizeBytes < this.#options.flow.proposedSizeBytes
+  }
+
+  /** Those were never proposed, and nobody has to wonder whether they were carried out. */
+  #refuseLate(nowMs: number): void {
+    const waitsSinceMs = nowMs - requestTimeoutMs(this.#options) * WAITING_SHARE
+    if (this.#electedMs > waitsSinceMs) return // until then they waited for a leader
+    for (const { requestId, sinceMs } of this.#waiting) {
+      if (sinceMs > waitsSinceMs) return
+      if (this.waiters.settle(requestId, problemOf('too-many-requests'))) this.#options.observer.proposalFailed()
+    }
   }
 
   /**

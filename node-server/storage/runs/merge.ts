@@ -79,7 +79,8 @@ function* mergeGroup(output: RunOutput, group: readonly Placed[], isBottom: bool
       work = 0
       yield { kind: 'pause' }
     }
-    const builder = yield* output.builderFor(block.firstByte(spans.from))
+    const table = block.firstByte(spans.from)
+    const builder = output.builderAt(table) ?? (yield* output.builderFor(table))
     const isCopied =
       spans.isWholeBlock && canCopy(block) && (builder.isBetweenBlocks || builder.openBytes >= MIN_BLOCK_BYTES)
     if (isCopied) {
@@ -91,7 +92,7 @@ function* mergeGroup(output: RunOutput, group: readonly Placed[], isBottom: bool
       }
       work += spans.to - spans.from
     }
-    yield* output.drain(builder)
+    if (output.isFilled(builder)) yield { kind: 'drain', builder }
   }
 }
 

@@ -16,13 +16,43 @@ test('rows go to the writer in order, and of those with the same key the last on
     key: Buffer.from(key),
     value: value === undefined ? undefined : Buffer.from(value),
   })
-  const packed = packRows([
-    write('current', 'b', 'old'),
-    write('current', 'a', ''),
-    write('current', 'b', undefined),
-    write('revisions', 'z', 'v'),
-  ])
+  const packed = [
+    ...packRows([
+      write('current', 'b', 'old'),
+      write('current', 'a', ''),
+      write('current', 'b', undefined),
+      write('revisions', 'z', 'v'),
+    ]),
+  ]
   const rows = ['02000000 02000000 00 7a 76', '02000000 01000000 01 61', '02000000 00000000 01 62']
-  assert.equal(packed.toString('hex'), rows.join('').replaceAll(' ', ''))
-  assert.equal(packRows([]).length, 0)
+  assert.equal(Buffer.concat(packed).toString('hex'), rows.join('').replaceAll(' ', ''))
+  assert.deepEqual([...packRows([])], [])
+})
+
+test('many rows go in pieces, each row whole in one, and are read as they come', () => {
+  const value = Buffer.alloc(100, 'v')
+  const key = (number: number): Buffer => Buffer.from(String(number).padStart(6, '0'))
+  let made = 0
+  function* writes(): Iterable<Write> {
+    for (; made < 10_000; made++)
+      yield { table: 'current', key: key(made), value: made === 5000 ? Buffer.alloc(600_000) : value }
+  }
+  const pieces = []
+  for (const piece of packRows(writes())) {
+    pieces.push(piece)
+    assert.ok(made <= pieces.length * 2001, `${made} rows are read for ${pieces.length} pieces`)
+  }
+  assert.ok(pieces.length >= 5)
+  let rows = 0
+  for (const piece of pieces) {
+    let at = 0
+    for (; at < piece.length; rows++) {
+      const [keySize, valueSize] = [piece.readUInt32LE(at), piece.readUInt32LE(at + 4) - 1]
+      assert.deepEqual(piece.subarray(at + 9, at + 8 + keySize), key(rows))
+      assert.equal(valueSize, rows === 5000 ? 600_000 : 100)
+      at += 8 + keySize + valueSize
+    }
+    assert.equal(at, piece.length)
+  }
+  assert.equal(rows, 10_000)
 })

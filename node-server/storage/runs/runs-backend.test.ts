@@ -50,6 +50,37 @@ test('any history of commands gives the answers of the naive twin over runs too'
   await checkAgainstTwin(() => stores.open(`/${count++}`), 40)
 })
 
+test('a very large commit is one, and others have their turn while it is handed over', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'raftkv-runs-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const store = await runsEngine().open(join(directory, 'store'))
+  const KEYS = 40_000
+  function* rows(value: Buffer | undefined): Iterable<Write> {
+    for (let i = 0; i < KEYS; i++) yield { table: 'current', key: Buffer.from(String(i).padStart(8, '0')), value }
+  }
+  const seen = new Set<number>()
+  const committed = { isThrough: false }
+  const commit = store.commit(rows(Buffer.from('v'))).finally(() => (committed.isThrough = true))
+  let turns = 0
+  for (; !committed.isThrough; turns++) {
+    seen.add(store.count('current', Buffer.of(0), undefined))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await commit
+  assert.ok(turns > 10, `${turns} turns`)
+  assert.deepEqual(
+    [...seen].filter((count) => count !== 0 && count !== KEYS),
+    [],
+  )
+  assert.equal(store.count('current', Buffer.of(0), undefined), KEYS)
+  const closing = store.commit(rows(undefined)) // it is through before the store is closed
+  await store.close()
+  await closing
+  const again = await runsEngine().open(join(directory, 'store'))
+  assert.equal(again.count('current', Buffer.of(0), undefined), 0)
+  await again.close()
+})
+
 test('a file that begins with an archive can be read as it is, on a simulated disk', async () => {
   const disk = new MemoryDisk()
   await readSaved(disk, simulated(disk), '/')

@@ -6,9 +6,19 @@
  * from the disk, or rather from the system's cache of it, in some microseconds. A manifest that the writer puts in force
  * becomes the reader's between two turns of the event loop, so a scan that awaits nothing sees one moment.
  */
+import { setImmediate } from 'node:timers/promises'
 import { assert, unreachable } from '../../../lib/assert.ts'
 import { RUN_SIZES, type RunSizes } from '../../limits.ts'
-import type { Backend, BackendSize, PinnedStore, ScanOptions, Table, TableEntry, Write } from '../../mvcc/backend.ts'
+import {
+  inPieces,
+  type Backend,
+  type BackendSize,
+  type PinnedStore,
+  type ScanOptions,
+  type Table,
+  type TableEntry,
+  type Write,
+} from '../../mvcc/backend.ts'
 import { readMeta } from '../../mvcc/meta.ts'
 import type { Disk } from '../disk.ts'
 import { archiveOf, readArchive } from './archive.ts'
@@ -23,6 +33,9 @@ import { Spans } from './spans.ts'
 import { readManifest, runPath } from './store-directory.ts'
 import type { StartWriter, WriterLink } from './writer-link.ts'
 import { errorOf, type FromWriter, type ToWriter } from './writer-messages.ts'
+
+/** Keys are not empty. */
+const FIRST_KEY = Buffer.of(0)
 
 interface Waiting {
   readonly resolve: () => void
@@ -45,6 +58,7 @@ export class RunsBackend implements Backend {
   readonly #pinned = new Set<readonly RunReader[]>()
   readonly #waiting = new Map<number, Waiting>()
   #sequence = 0
+  #handingOver: Promise<unknown> = Promise.resolve()
   /** What the writer said is dealt with one after the other. */
   #heard: Promise<void> = Promise.resolve()
   #failure: Error | undefined
@@ -204,22 +218,8 @@ export class RunsBackend implements Backend {
     return undefined
   }
 
-  *scan(table: Table, start: Uint8Array, end: Uint8Array | undefined, options: ScanOptions = {}): Iterable<TableEntry> {
-    const isReverse = options.isReverse === true
-    let left = options.limit ?? Infinity
-    if (left <= 0) return
-    const spans = new Spans(this.#cursors(table, start, end, isReverse), isReverse)
-    for (let block = spans.next(); block !== undefined; block = spans.next()) {
-      const { from, to } = spans
-      for (let i = from; i < to; i++) {
-        const position = isReverse ? to - 1 - (i - from) : i
-        if (block.isRemoval(position)) continue
-        const key = Buffer.allocUnsafe(block.keySize(position) - 1)
-        block.copyKey(position, key, 1)
-        yield { key, value: block.value(position) }
-        if (--left <= 0) return
-      }
-    }
+  scan(table: Table, start: Uint8Array, end: Uint8Array | undefined, options: ScanOptions = {}): Iterable<TableEntry> {
+    return entries(this.#cursors(table, start, end, options.isReverse === true), options)
   }
 
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
@@ -233,20 +233,26 @@ export class RunsBackend implements Backend {
     return count
   }
 
-  /** Of the runs that have something in the range. */
   #cursors(table: Table, start: Uint8Array, end: Uint8Array | undefined, isReverse: boolean): readonly RunCursor[] {
     assert(!this.#isClosed, 'the store is open')
-    const number = tableNumber(table)
-    const low = withTable(number, start)
-    const high = end === undefined ? Buffer.of(number + 1) : withTable(number, end)
-    const bounds = { low, high, isReverse }
-    if (Buffer.compare(low, high) >= 0) return []
-    const cursors = this.#store.runs.map((run, age) => new RunCursor(run, age, bounds))
-    return cursors.filter(({ block }) => block !== undefined)
+    return cursorsOf(this.#store.runs, { table, start, end, isReverse })
   }
 
   commit(writes: Iterable<Write>): Promise<void> {
-    return this.#ask((id) => ({ kind: 'commit', id, rows: packRows([...writes]) }))
+    const handedOver = this.#handOver(writes)
+    this.#handingOver = handedOver.catch(() => undefined)
+    return handedOver.then(() => this.#ask((id) => ({ kind: 'commit', id })))
+  }
+
+  /** In pieces, and the first at once: a small commit is asked for before anything else happens. */
+  async #handOver(writes: Iterable<Write>): Promise<void> {
+    let isFirst = true
+    for (const rows of packRows(writes)) {
+      if (!isFirst) await this.#writer?.giveWay()
+      isFirst = false
+      if (this.#failure !== undefined) throw this.#failure
+      this.#writer?.send({ kind: 'rows', rows })
+    }
   }
 
   size(): BackendSize {
@@ -262,12 +268,17 @@ export class RunsBackend implements Backend {
 
   async pin(): Promise<PinnedStore> {
     const meta = readMeta(this)
-    const readers = this.#readers().map((reader) => reader.hold())
+    const runs = this.#store.runs.map((run) => run.map((reader) => reader.hold()))
+    const readers = runs.flat()
     this.#pinned.add(readers)
+    const rows = (table: Table): AsyncIterable<readonly TableEntry[]> => {
+      const whole = { table, start: FIRST_KEY, end: undefined, isReverse: false }
+      return inPieces(entries(cursorsOf(runs, whole), {}), () => setImmediate())
+    }
     const release = async (): Promise<void> => {
       if (this.#pinned.delete(readers)) await closeAll(readers)
     }
-    return { meta, ...archiveOf(this.#store.manifest, readers), release }
+    return { meta, ...archiveOf(this.#store.manifest, readers), rows, release }
   }
 
   defragment(): Promise<void> {
@@ -276,6 +287,7 @@ export class RunsBackend implements Backend {
 
   async close(): Promise<void> {
     if (this.#isClosed) return
+    await this.#handingOver
     const closed = this.#writer === undefined ? undefined : this.#ask((id) => ({ kind: 'close', id }))
     await closed?.catch(() => undefined) // the writer is gone already
     this.#isClosed = true
@@ -284,6 +296,41 @@ export class RunsBackend implements Backend {
     const readers = this.#readers()
     this.#store = { manifest: this.#store.manifest, runs: [] }
     await closeAll(readers)
+  }
+}
+
+interface TableRange {
+  readonly table: Table
+  readonly start: Uint8Array
+  readonly end: Uint8Array | undefined
+  readonly isReverse: boolean
+}
+
+/** Of the runs that have something in the range. */
+function cursorsOf(runs: readonly OpenRun[], { table, start, end, isReverse }: TableRange): readonly RunCursor[] {
+  const number = tableNumber(table)
+  const low = withTable(number, start)
+  const high = end === undefined ? Buffer.of(number + 1) : withTable(number, end)
+  const bounds = { low, high, isReverse }
+  if (Buffer.compare(low, high) >= 0) return []
+  const cursors = runs.map((run, age) => new RunCursor(run, age, bounds))
+  return cursors.filter(({ block }) => block !== undefined)
+}
+
+function* entries(cursors: readonly RunCursor[], { isReverse = false, limit }: ScanOptions): Iterable<TableEntry> {
+  let left = limit ?? Infinity
+  if (left <= 0) return
+  const spans = new Spans(cursors, isReverse)
+  for (let block = spans.next(); block !== undefined; block = spans.next()) {
+    const { from, to } = spans
+    for (let i = from; i < to; i++) {
+      const position = isReverse ? to - 1 - (i - from) : i
+      if (block.isRemoval(position)) continue
+      const key = Buffer.allocUnsafe(block.keySize(position) - 1)
+      block.copyKey(position, key, 1)
+      yield { key, value: block.value(position) }
+      if (--left <= 0) return
+    }
   }
 }
 

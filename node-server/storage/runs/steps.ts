@@ -39,19 +39,24 @@ export class RunOutput {
     this.#fileSizeBytes = fileSizeBytes
   }
 
-  /** For a row of that table, or a block. */
-  *builderFor(table: number): Generator<Step, RunBuilder> {
-    const isValue = table === 0
+  /** For a row of that table, or a block, when it is the one at hand and nothing is to be done before. */
+  builderAt(table: number): RunBuilder | undefined {
     const builder = this.#builder
-    if (builder !== undefined && (builder.sizeBytes >= this.#fileSizeBytes || isValue !== this.#hasValues))
-      yield* this.finish()
-    this.#hasValues = isValue
+    if (builder === undefined || builder.sizeBytes >= this.#fileSizeBytes) return undefined
+    return (table === 0) === this.#hasValues ? builder : undefined
+  }
+
+  *builderFor(table: number): Generator<Step, RunBuilder> {
+    const fitting = this.builderAt(table)
+    if (fitting !== undefined) return fitting
+    yield* this.finish()
+    this.#hasValues = table === 0
     this.#builder ??= new RunBuilder(this.#nextFileId())
     return this.#builder
   }
 
-  *drain(builder: RunBuilder): Generator<Step, void> {
-    if (builder.filledBytes >= DRAIN_SIZE_BYTES && builder.isBetweenBlocks) yield { kind: 'drain', builder }
+  isFilled(builder: RunBuilder): boolean {
+    return builder.filledBytes >= DRAIN_SIZE_BYTES && builder.isBetweenBlocks
   }
 
   *finish(): Generator<Step, void> {
@@ -73,18 +78,19 @@ export class RunOutput {
   }
 }
 
-/** The run of one commit. */
-export function* buildRun(rows: Uint8Array, options: OutputOptions): Steps {
+/** The run of one commit; the pieces are as rows.ts has them. */
+export function* buildRun(pieces: readonly Uint8Array[], options: OutputOptions): Steps {
   const output = new RunOutput(options)
-  for (let at = 0; at < rows.length;) {
-    const keyStart = at + ROW_HEAD_BYTES
-    const keyEnd = keyStart + u32(rows, at)
-    const valueSize = u32(rows, at + 4) - 1
-    at = keyEnd + Math.max(0, valueSize)
-    const builder = yield* output.builderFor(rows[keyStart] ?? 0)
-    builder.add(rows, keyStart, keyEnd, valueSize < 0 ? -1 : keyEnd, at)
-    yield* output.drain(builder)
-  }
+  for (const rows of pieces)
+    for (let at = 0; at < rows.length;) {
+      const keyStart = at + ROW_HEAD_BYTES
+      const keyEnd = keyStart + u32(rows, at)
+      const valueSize = u32(rows, at + 4) - 1
+      at = keyEnd + Math.max(0, valueSize)
+      const builder = output.builderAt(rows[keyStart] ?? 0) ?? (yield* output.builderFor(rows[keyStart] ?? 0))
+      builder.add(rows, keyStart, keyEnd, valueSize < 0 ? -1 : keyEnd, at)
+      if (output.isFilled(builder)) yield { kind: 'drain', builder }
+    }
   yield* output.finish()
   return output.run
 }

@@ -30,11 +30,15 @@ export function hostWriter(
       (error: unknown) => send({ kind: 'failed', id, failure: failureOf(error) }),
     )
   }
+  const pieces: Uint8Array[] = []
   const receive = async (message: ToWriter): Promise<void> => {
     const writer = await opening
     switch (message.kind) {
+      case 'rows':
+        pieces.push(message.rows)
+        return undefined
       case 'commit':
-        return answer(message.id, writer.commit(message.rows))
+        return answer(message.id, writer.commit(pieces.splice(0)))
       case 'defragment':
         return answer(message.id, writer.defragment())
       case 'opened':

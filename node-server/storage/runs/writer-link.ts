@@ -1,4 +1,5 @@
 /** The reader's way to the writer: into a thread, or, where everything must happen in one seeded process, to the same thread. */
+import { setImmediate as afterOthers } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { RUN_SIZES, type RunSizes } from '../../limits.ts'
 import type { Disk } from '../disk.ts'
@@ -7,6 +8,8 @@ import { failureOf, type FromWriter, type ToWriter } from './writer-messages.ts'
 
 export interface WriterLink {
   readonly send: (message: ToWriter) => void
+  /** Lets others have their turn between two pieces of a commit. */
+  readonly giveWay: () => Promise<void>
   /** Once the writer has answered that it is closed. */
   readonly end: () => Promise<void>
 }
@@ -25,7 +28,8 @@ export const threadWriter: StartWriter = (directory, hear) => {
   thread.on('exit', (code) => fail(new Error(`the thread that writes ${directory} ended with ${code}`)))
   return {
     // What a commit is made of goes over without a copy.
-    send: (message) => thread.postMessage(message, message.kind === 'commit' ? [message.rows.buffer] : []),
+    send: (message) => thread.postMessage(message, message.kind === 'rows' ? [message.rows.buffer] : []),
+    giveWay: () => afterOthers(),
     end: async () => {
       isEnding = true
       await thread.terminate()
@@ -36,6 +40,7 @@ export const threadWriter: StartWriter = (directory, hear) => {
 export function localWriter(disk: Disk, sizes: RunSizes = RUN_SIZES): StartWriter {
   return (directory, hear) => {
     const host = hostWriter(disk, directory, sizes, () => Promise.resolve(), hear)
-    return { send: (message) => host.receive(message), end: () => Promise.resolve() }
+    const giveWay = (): Promise<void> => Promise.resolve()
+    return { send: (message) => host.receive(message), giveWay, end: giveWay }
   }
 }

@@ -14,13 +14,14 @@ const MANY_ROWS = 5000
 
 const VALUE = Buffer.alloc(20)
 
-function rows(first: number, count: number): Uint8Array {
+function rows(first: number, count: number): readonly Uint8Array[] {
   return packed(first, count, VALUE)
 }
 
-function packed(first: number, count: number, value: Uint8Array | undefined): Uint8Array {
+function packed(first: number, count: number, value: Uint8Array | undefined): readonly Uint8Array[] {
   const key = (number: number): Buffer => Buffer.from(`key ${number}`)
-  return packRows(Array.from({ length: count }, (_, i): Write => ({ table: 'current', key: key(first + i), value })))
+  const writes = Array.from({ length: count }, (_, i): Write => ({ table: 'current', key: key(first + i), value }))
+  return [...packRows(writes)]
 }
 
 interface HeldWriter {

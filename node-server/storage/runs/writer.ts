@@ -32,7 +32,7 @@ interface Request {
 }
 
 interface CommitRequest extends Request {
-  readonly rows: Uint8Array
+  readonly pieces: readonly Uint8Array[]
 }
 
 export class Writer {
@@ -83,9 +83,9 @@ export class Writer {
   }
 
   /** Rows as rows.ts has them; resolves once they are durable. */
-  commit(rows: Uint8Array): Promise<void> {
+  commit(pieces: readonly Uint8Array[]): Promise<void> {
     const { promise, ...request } = Promise.withResolvers<void>()
-    this.#commits.push({ rows, ...request })
+    this.#commits.push({ pieces, ...request })
     this.#wakeUp()
     return promise
   }
@@ -153,9 +153,9 @@ export class Writer {
     return waiting.length > 0
   }
 
-  async #commit({ rows, resolve, reject }: CommitRequest): Promise<void> {
+  async #commit({ pieces, resolve, reject }: CommitRequest): Promise<void> {
     try {
-      const run = await this.#build(rows)
+      const run = await this.#build(pieces)
       if (run.length > 0) await this.#install([run, ...this.#manifest.runs])
       this.#isMergingOff = false
       resolve()
@@ -165,8 +165,8 @@ export class Writer {
     }
   }
 
-  async #build(rows: Uint8Array): Promise<Run> {
-    const runner = new StepRunner(this.#disk, this.#directory, buildRun(rows, this.#output()))
+  async #build(pieces: readonly Uint8Array[]): Promise<Run> {
+    const runner = new StepRunner(this.#disk, this.#directory, buildRun(pieces, this.#output()))
     try {
       return await runner.finish()
     } catch (error) {

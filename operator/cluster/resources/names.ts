@@ -1,16 +1,18 @@
 /** What the objects of a cluster are called, labelled and owned by. Pure. */
+import { PORTS, VOLUMES } from '../../api/owned.ts'
 import { API_VERSION, GROUP, KIND, type RaftCluster } from '../../api/raft-cluster.ts'
 import type { AdminTarget, ApplyObject, KubeObject, ObjectRef, OwnerReference } from '../ports.ts'
 
-export const CONTAINER = 'raftkv'
-export const PORTS = { client: 2379, peer: 2380, admin: 8080 } as const
 export const TOKEN_KEY = 'token'
-export const VOLUME = 'data'
+export const VOLUME = VOLUMES.data
 /** On volumes, which have no owner reference: whose data it is. */
 export const CLUSTER_UID_LABEL = `${GROUP}/cluster-uid`
 
 /** On a StatefulSet whose pods are refused: a change of it makes its controller try again. */
 export const LOOK_AGAIN_ANNOTATION = `${GROUP}/look-again-at`
+
+/** On a Service: of what the spec says about Services. */
+export const SERVICE_HASH_ANNOTATION = `${GROUP}/service-hash`
 
 /** On the pod template, and so on every pod made from it. */
 export const TEMPLATE_HASH_ANNOTATION = `${GROUP}/template-hash`

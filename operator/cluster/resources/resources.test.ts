@@ -18,6 +18,18 @@ function raftCluster(spec: object = {}): RaftCluster {
 const OPTIONS = { pods: { start: 0, end: 3 }, defaultImage: 'registry:5000/raftkv:1', templateSize: undefined }
 const setOf = (spec?: object, options = OPTIONS): object => statefulSet(raftCluster(spec), options)
 
+interface PodTemplate {
+  readonly metadata: { readonly labels: Record<string, string>; readonly annotations: Record<string, string> }
+  readonly spec: Record<string, unknown> & {
+    readonly containers: readonly Record<string, readonly unknown[]>[]
+    readonly volumes: readonly unknown[]
+  }
+}
+
+function podTemplateOf(spec?: object): PodTemplate {
+  return (setOf(spec) as { readonly spec: { readonly template: PodTemplate } }).spec.template
+}
+
 test('pods start in parallel, are replaced only on delete, and keep their volumes', () => {
   const wanted = {
     replicas: 3,
@@ -60,6 +72,41 @@ test('options become flags, and only those that are set', () => {
   assert(text.includes('http://$(POD_NAME).kv-headless.$(POD_NAMESPACE).svc.cluster.local:2380'))
 })
 
+test('podTemplate is set on pods, beside what the operator needs itself', () => {
+  const secret = { name: 'KEY', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }
+  const podTemplate = {
+    labels: { team: 'a' },
+    annotations: { note: 'b' },
+    serviceAccountName: 'own',
+    terminationGracePeriodSeconds: 60,
+    securityContext: { runAsNonRoot: true, supplementalGroups: [] },
+    env: [secret, { name: 'EMPTY', value: '' }],
+    volumes: [{ name: 'tmp', emptyDir: {} }],
+    volumeMounts: [{ name: 'tmp', mountPath: '/tmp', readOnly: false }],
+    initContainers: [{ name: 'first', image: 'i' }],
+    extraContainers: [{ name: 'beside', image: 'i' }],
+    topologySpreadConstraints: [],
+  }
+  const template = podTemplateOf({ podTemplate })
+  const { metadata, spec } = template
+  assert.equal(metadata.labels['team'], 'a')
+  assert.equal(metadata.labels['app.kubernetes.io/name'], 'raftkv')
+  assert.equal(metadata.annotations['note'], 'b')
+  assert.deepEqual(
+    [spec['serviceAccountName'], spec['automountServiceAccountToken'], spec['terminationGracePeriodSeconds']],
+    ['own', undefined, 60],
+  )
+  const [member, beside] = spec.containers
+  assert.deepEqual(member?.['env']?.slice(2), [secret, { name: 'EMPTY' }])
+  assert.deepEqual(member?.['volumeMounts']?.slice(2), [{ name: 'tmp', mountPath: '/tmp' }])
+  assert.deepEqual(beside, { name: 'beside', image: 'i' })
+  assert.deepEqual(spec['initContainers'], podTemplate.initContainers)
+  assert.deepEqual(spec['volumes'].slice(1), podTemplate.volumes)
+  // Empty lists: Kubernetes does not keep them, and they would be applied at every look.
+  assert.deepEqual(spec['securityContext'], { runAsNonRoot: true })
+  assert(!('topologySpreadConstraints' in spec))
+})
+
 test('a StatefulSet keeps the claim template it has: it cannot change', () => {
   const text = JSON.stringify(setOf({ storage: { size: '20Gi' } }, { ...OPTIONS, templateSize: undefined }))
   assert(text.includes('"storage":"20Gi"'))
@@ -90,6 +137,45 @@ test('every object but the volumes is owned by its RaftCluster', () => {
 test('the headless Service names members before they are ready; clients see ready ones only', () => {
   assert(contains(headlessService(raftCluster()), { spec: { clusterIP: 'None', publishNotReadyAddresses: true } }))
   assert(!JSON.stringify(clientService(raftCluster())).includes('publishNotReadyAddresses'))
+})
+
+test('DNS discovery finds the ports of the headless Service, and meshes their protocols', () => {
+  const ports = (object: object): unknown => Reflect.get(object, 'spec').ports
+  const expected = [
+    { name: 'etcd-client', port: 2379, targetPort: 'client', protocol: 'TCP', appProtocol: 'kubernetes.io/h2c' },
+    { name: 'etcd-server', port: 2380, targetPort: 'peer', protocol: 'TCP', appProtocol: 'tcp' },
+    { name: 'admin', port: 8080, targetPort: 'admin', protocol: 'TCP', appProtocol: 'http' },
+  ]
+  assert.deepEqual(ports(headlessService(raftCluster())), expected)
+  const earlier = [{ name: 'client', port: 2379, targetPort: 'client', protocol: 'TCP' }]
+  const present = { apiVersion: 'v1', kind: 'Service', metadata: { name: 's' }, spec: { ports: earlier } }
+  assert.deepEqual(ports(headlessService(raftCluster(), present)), [...earlier, ...expected.slice(1)])
+  assert.deepEqual(ports(clientService(raftCluster(), present)), earlier)
+})
+
+test('the Service of clients is as the spec says, and loses what the spec no longer says', () => {
+  const service = {
+    type: 'LoadBalancer',
+    annotations: { a: 'b' },
+    loadBalancerClass: 'c',
+    loadBalancerSourceRanges: ['10.0.0.0/8'],
+  }
+  const { annotations, ...fields } = service
+  const made = clientService(raftCluster({ service }))
+  assert(contains(made, { metadata: { annotations }, spec: fields }))
+  assert(!JSON.stringify(headlessService(raftCluster({ service }))).includes('LoadBalancer'))
+  assert(!contains(made, clientService(raftCluster(), made)), 'applied once more, which takes the others away')
+  assert.deepEqual(clientService(raftCluster()).metadata.annotations, undefined)
+})
+
+test('Services have the families of addresses that are asked for', () => {
+  const network = { ipFamilyPolicy: 'PreferDualStack', ipFamilies: ['IPv6'] }
+  const cluster = raftCluster({ network })
+  for (const service of [headlessService, clientService]) {
+    assert(contains(service(cluster), { spec: network }))
+    const made = { ...service(cluster), spec: { ...network, ipFamilies: ['IPv6', 'IPv4'] } }
+    assert(contains(service(cluster, made), { spec: made.spec }), 'the second one is the API server’s')
+  }
 })
 
 test('a drain leaves the quorum of the larger of what is and what is to be', () => {

@@ -7,24 +7,16 @@ import { ANNOTATIONS, type RaftCluster } from '../../api/raft-cluster.ts'
 import type { ApplyObject } from '../ports.ts'
 import {
   CLUSTER_UID_LABEL,
-  CONTAINER,
   labels,
   LOOK_AGAIN_ANNOTATION,
   metadata,
   names,
-  PORTS,
   selectorLabels,
   TEMPLATE_HASH_ANNOTATION,
   VOLUME,
 } from './names.ts'
+import { podSpec } from './pod-spec.ts'
 import { templateHash } from './template-hash.ts'
-
-const DATA_MOUNT = '/var/lib/raftkv'
-const TOKEN_MOUNT = '/etc/raftkv/admin'
-/** Time for a member to hand over leadership and flush. */
-const TERMINATION_GRACE_SECONDS = 30
-/** The user of the image. */
-const USER_ID = 1000
 
 /** From the first ordinal up to the one before `end`. */
 export interface PodRange {
@@ -59,7 +51,10 @@ export function statefulSet(cluster: RaftCluster, options: StatefulSetOptions): 
       persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
       selector: { matchLabels: selectorLabels(cluster) },
       template: {
-        metadata: { labels: labels(cluster), annotations: templateAnnotations(cluster) },
+        metadata: {
+          labels: { ...cluster.spec.podTemplate.labels, ...labels(cluster) },
+          annotations: templateAnnotations(cluster),
+        },
         spec: podSpec(cluster, options.image ?? imageOf(cluster, options.defaultImage)),
       },
       volumeClaimTemplates: [volumeClaimTemplate(cluster, options.templateSize)],
@@ -79,112 +74,10 @@ export function imageOf(cluster: RaftCluster, defaultImage: string): string {
 function templateAnnotations(cluster: RaftCluster): Record<string, string> {
   const { restartedAt } = cluster.requests
   return {
+    ...cluster.spec.podTemplate.annotations,
     [TEMPLATE_HASH_ANNOTATION]: templateHash(cluster),
     ...(restartedAt !== undefined && { [ANNOTATIONS.restartedAt]: restartedAt }),
   }
-}
-
-function podSpec(cluster: RaftCluster, memberImage: string): Record<string, unknown> {
-  const { podTemplate, image } = cluster.spec
-  return {
-    serviceAccountName: names.serviceAccount(cluster),
-    automountServiceAccountToken: false,
-    enableServiceLinks: false,
-    terminationGracePeriodSeconds: TERMINATION_GRACE_SECONDS,
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: USER_ID,
-      runAsGroup: USER_ID,
-      fsGroup: USER_ID,
-      fsGroupChangePolicy: 'OnRootMismatch',
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
-    affinity: podTemplate.affinity ?? spreadOverHosts(cluster),
-    ...(podTemplate.priorityClassName !== undefined && { priorityClassName: podTemplate.priorityClassName }),
-    ...(podTemplate.nodeSelector !== undefined && { nodeSelector: podTemplate.nodeSelector }),
-    ...(podTemplate.tolerations !== undefined && { tolerations: podTemplate.tolerations }),
-    ...(podTemplate.topologySpreadConstraints !== undefined && {
-      topologySpreadConstraints: podTemplate.topologySpreadConstraints,
-    }),
-    ...(image.pullSecrets.length > 0 && { imagePullSecrets: image.pullSecrets }),
-    containers: [container(cluster, memberImage)],
-    volumes: [{ name: 'admin-token', secret: { secretName: names.adminToken(cluster), defaultMode: 0o440 } }],
-  }
-}
-
-function spreadOverHosts(cluster: RaftCluster): Record<string, unknown> {
-  return {
-    podAntiAffinity: {
-      preferredDuringSchedulingIgnoredDuringExecution: [
-        {
-          weight: 100,
-          podAffinityTerm: {
-            labelSelector: { matchLabels: selectorLabels(cluster) },
-            topologyKey: 'kubernetes.io/hostname',
-          },
-        },
-      ],
-    },
-  }
-}
-
-function container(cluster: RaftCluster, memberImage: string): Record<string, unknown> {
-  const { image, resources } = cluster.spec
-  return {
-    name: CONTAINER,
-    image: memberImage,
-    imagePullPolicy: image.pullPolicy,
-    command: ['node'],
-    args: memberArgs(cluster),
-    env: [
-      { name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
-      { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } } },
-    ],
-    ports: Object.entries(PORTS).map(([name, containerPort]) => ({ name, containerPort, protocol: 'TCP' })),
-    // Starting up may mean replaying a long log: 10 minutes, then the kubelet tries anew.
-    startupProbe: probe('/livez', { periodSeconds: 1, failureThreshold: 600 }),
-    livenessProbe: probe('/livez', { periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 }),
-    readinessProbe: probe('/readyz', { periodSeconds: 1, failureThreshold: 3, timeoutSeconds: 2 }),
-    // What it wrote last is then in the pod's status, and from there in the conditions.
-    terminationMessagePolicy: 'FallbackToLogsOnError',
-    ...(Object.keys(resources).length > 0 && { resources }),
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-    },
-    volumeMounts: [
-      { name: VOLUME, mountPath: DATA_MOUNT },
-      { name: 'admin-token', mountPath: TOKEN_MOUNT, readOnly: true },
-    ],
-  }
-}
-
-function memberArgs(cluster: RaftCluster): readonly string[] {
-  const { options, clusterDomain } = cluster.spec
-  const host = `$(POD_NAME).${names.headlessService(cluster)}.$(POD_NAMESPACE).svc.${clusterDomain}`
-  return [
-    // In MiB. Meant to collect young objects less often; no gain in throughput has been shown for it yet.
-    '--max-semi-space-size=32',
-    'node-server/main.ts',
-    '--name=$(POD_NAME)',
-    `--data-dir=${DATA_MOUNT}/data`,
-    `--listen-client-urls=http://0.0.0.0:${PORTS.client}`,
-    `--advertise-client-urls=http://${host}:${PORTS.client}`,
-    `--listen-peer-urls=http://0.0.0.0:${PORTS.peer}`,
-    `--initial-advertise-peer-urls=http://${host}:${PORTS.peer}`,
-    '--initial-cluster-state=wait',
-    `--listen-admin-urls=http://0.0.0.0:${PORTS.admin}`,
-    `--admin-token-file=${TOKEN_MOUNT}/token`,
-    `--heartbeat-interval=${options.heartbeatMs}`,
-    `--election-timeout=${options.electionTimeoutMs}`,
-    ...(options.snapshotCount === undefined ? [] : [`--snapshot-count=${options.snapshotCount}`]),
-    ...(options.quotaBytes === undefined ? [] : [`--quota-backend-bytes=${options.quotaBytes}`]),
-  ]
-}
-
-function probe(path: string, timing: Readonly<Record<string, number>>): Record<string, unknown> {
-  return { httpGet: { path, port: 'admin' }, ...timing }
 }
 
 function volumeClaimTemplate(cluster: RaftCluster, templateSize: string | undefined): Record<string, unknown> {

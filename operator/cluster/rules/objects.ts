@@ -46,8 +46,8 @@ export function restoreObjects(observed: Observed): readonly Action[] {
   const voters = membership?.voters.length ?? cluster.recorded.voters
   const wanted: readonly (readonly [KubeObject | undefined, ApplyObject])[] = [
     [objects.serviceAccount, serviceAccount(cluster)],
-    [objects.headlessService, headlessService(cluster)],
-    [objects.clientService, clientService(cluster)],
+    [objects.headlessService, headlessService(cluster, objects.headlessService)],
+    [objects.clientService, clientService(cluster, objects.clientService)],
     ...(cluster.spec.pdb.enabled ? [[objects.disruptionBudget, podDisruptionBudget(cluster, voters)] as const] : []),
     [objects.statefulSet?.object, desiredStatefulSet(observed)],
   ]

@@ -114,7 +114,7 @@ export function describePaths(set: FieldSet, prefix = ''): readonly string[] {
   return [...own, ...inner]
 }
 
-function describeElement(element: string): string {
+export function describeElement(element: string): string {
   const text = element.slice(2)
   if (element.startsWith('f:')) return `.${text}`
   if (element.startsWith('v:')) return `[=${text}]`

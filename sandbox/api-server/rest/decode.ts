@@ -1,5 +1,6 @@
 /** From a request's body to an object of its type: decoded, pruned, with defaults. */
 import { parse as parseYaml } from 'yaml'
+import { unreachable } from '../../../lib/assert.ts'
 import { isObject, textAt, type Json, type JsonObject, type KubeObject } from '../object.ts'
 import { groupVersion, type ResourceType } from '../resources/resource-type.ts'
 import { strategyOf } from '../resources/strategies.ts'
@@ -9,6 +10,7 @@ import { firstTypeMismatch } from '../schema/validate.ts'
 import { StatusError, badRequest, invalidOptions, notSupported, unsupportedMediaType } from '../status-error.ts'
 import { optionsKind, asType, type Call } from './call.ts'
 import { fromEventsGroup } from './event-forms.ts'
+import { decodeProtobuf, PROTOBUF } from './protobuf.ts'
 
 const ACCEPTED = 'application/json, application/yaml, application/vnd.kubernetes.protobuf'
 
@@ -18,7 +20,22 @@ export function parseBody(call: Call): Json {
   const text = body.toString('utf8')
   if (type === '' || type.endsWith('json')) return parseJson(text)
   if (type.endsWith('yaml')) return parseAsYaml(text)
+  if (type === PROTOBUF && call.type.custom === undefined) return parseProtobuf(call)
   throw unsupportedMediaType(ACCEPTED)
+}
+
+function parseProtobuf({ body, type }: Call): Json {
+  const decoded = decodeProtobuf(body, type.definitions)
+  switch (decoded.kind) {
+    case 'object':
+      return decoded.object
+    case 'unknown':
+      throw unsupportedMediaType(ACCEPTED)
+    case 'broken':
+      throw badRequest(`the object provided is unrecognized (must be of type ${PROTOBUF}): ${decoded.why}`)
+    default:
+      return unreachable(decoded)
+  }
 }
 
 function isJson(value: unknown): value is Json {

@@ -3,6 +3,7 @@ import {
   clone,
   isObject,
   nameOf,
+  namespaceOf,
   setAt,
   textAt,
   versionOf,
@@ -14,6 +15,9 @@ import { apply, type FieldConflict } from '../patch/managed-fields.ts'
 import { applyJsonPatch } from '../patch/json-patch.ts'
 import { applyMergePatch } from '../patch/merge-patch.ts'
 import { applyStrategicPatch } from '../patch/strategic.ts'
+import { typeProblems } from '../patch/type-problems.ts'
+import { inVersion } from '../render.ts'
+import { firstTypeMismatch } from '../schema/validate.ts'
 import {
   MODIFIED,
   StatusError,
@@ -50,7 +54,7 @@ export function patchObject(call: Call): Answer {
   if (force !== null)
     throw invalidOptions('PatchOptions', forbiddenValue('force', 'may not be specified for non-apply patch'))
   const existing = readExisting(call)
-  const patched = patchedObject(call, kind, existing)
+  const patched = patchedObject(call, kind, inVersion(existing, call.type))
   // A patch that names no version is meant for what is there now.
   if (versionOf(patched) !== '' && versionOf(patched) !== versionOf(existing)) throw conflict(subjectOf(call), MODIFIED)
   const decoded = decodeObject(call, patched)
@@ -87,12 +91,39 @@ function applyObject(call: Call, force: boolean): Answer {
     throw invalidOptions('PatchOptions', required('fieldManager', 'is required for apply patch'))
   }
   const config = appliedConfig(call)
+  checkTypes(call, config)
   const live = readLive(call)
-  const result = apply(live, config, tracking(call, 'Apply'), force)
+  const shown = live === undefined ? undefined : inVersion(live, call.type)
+  const result = apply(shown, config, tracking(call, 'Apply'), force)
   if (!result.ok) throw applyConflict(result.conflicts)
+  checkConversion(call, result.object)
   const object = decodeObject(call, result.object)
   if (live === undefined) return { status: 201, object: createObject(call, object, true) }
   return { status: 200, object: updateObject(call, live, object, true) }
+}
+
+/** The real server has no better answer for these than one for what is its own fault. */
+function checkTypes(call: Call, config: JsonObject): void {
+  const problems = typeProblems(config, call.type.schema)
+  if (problems.length === 0) return
+  const listed = problems.length === 1 ? problems : ['errors:', ...problems.map((problem) => `  ${problem}`)]
+  throw unreadable(`failed to create typed patch object (${typedName(call, config)}): ${listed.join('\n')}`)
+}
+
+/** What is an integer or a text, a quantity among others, has no type before it is read into Go's. */
+function checkConversion(call: Call, object: JsonObject): void {
+  const mismatch = call.type.custom === undefined ? firstTypeMismatch(object, call.type.schema) : undefined
+  if (mismatch === undefined) return
+  const why = `unable to convert unstructured object: json: cannot unmarshal: ${mismatch.message}`
+  throw unreadable(`failed to convert new object (${typedName(call, object)}) to proper version: ${why}`)
+}
+
+function unreadable(message: string): StatusError {
+  return new StatusError(500, '', message)
+}
+
+function typedName({ type }: Call, object: JsonObject): string {
+  return `${namespaceOf(object)}/${nameOf(object)}; ${type.group}/${type.version}, Kind=${type.kind}`
 }
 
 function readLive(call: Call): KubeObject | undefined {

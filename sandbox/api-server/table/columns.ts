@@ -96,6 +96,12 @@ function eventSubject(event: KubeObject): string {
   return `${textAt(object, 'kind').toLowerCase()}/${textAt(object, 'name')}`
 }
 
+function eventSource(event: KubeObject): string {
+  const component = textAt(event, 'source', 'component') || textAt(event, 'reportingComponent')
+  const instance = textAt(event, 'source', 'host') || textAt(event, 'reportingInstance')
+  return instance === '' ? component : `${component}, ${instance}`
+}
+
 function lastSeen(event: KubeObject, nowMs: number): string {
   const times = ['lastTimestamp', 'eventTime', 'firstTimestamp'].map((name) => textAt(event, name))
   const series = textAt(event, 'series', 'lastObservedTime')
@@ -192,7 +198,7 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     text('Reason', 'reason'),
     column('Object', eventSubject),
     text('Subobject', 'involvedObject.fieldPath', '', 1),
-    column('Source', (event) => textAt(event, 'source', 'component') || textAt(event, 'reportingComponent'), 1),
+    column('Source', eventSource, 1),
     column('Message', (event) => textAt(event, 'message').trim()),
     column(
       'First Seen',

@@ -7,13 +7,14 @@ import { RESOURCES } from '../../client/resource.ts'
 import type { Loop, Sandbox } from '../loop.ts'
 import { startLoop } from '../loop.ts'
 import { claimName, claimOwners, newClaims, newPod } from './build.ts'
+import { claimPod, claimRevision, isSelected } from './claim.ts'
 import type { SetPod, StatefulSet, Template } from './model.ts'
 import { setPodOf, statefulSetOf } from './model.ts'
 import type { SetAction, SetPlan } from './plan.ts'
 import { planSet } from './plan.ts'
 import { chooseRevision, surplusRevisions } from './revision.ts'
 
-/** A revision or pod that was just made may not be in the mirror yet. */
+/** What was just written may not be in the mirror yet. */
 const LOOK_AGAIN_MS = 50
 
 export async function startStatefulSets(sandbox: Sandbox): Promise<Loop> {
@@ -31,8 +32,9 @@ export async function startStatefulSets(sandbox: Sandbox): Promise<Loop> {
   for (const mirror of owned) {
     mirror.onChange((object) => {
       const uid = controllerUid(object)
-      const owner = [...sets.values()].find(({ metadata }) => metadata.uid === uid)
-      if (owner !== undefined) loop.enqueue(keyOf(owner))
+      const concerns = (set: StoredObject): boolean =>
+        uid === undefined ? isSelected(statefulSetOf(set), object) : set.metadata.uid === uid
+      for (const set of [...sets.values()].filter(concerns)) loop.enqueue(keyOf(set))
     })
   }
   return loop
@@ -43,6 +45,7 @@ async function reconcile(sandbox: Sandbox, key: string): Promise<number | undefi
   const object = mirrors.of(RESOURCES.statefulSets).get(key)
   if (object === undefined) return undefined
   const set = statefulSetOf(object)
+  if (await claimAll(sandbox, set)) return LOOK_AGAIN_MS
   const revisions = mirrors.of(RESOURCES.controllerRevisions).controlledBy(object.metadata.uid)
   const choice = chooseRevision(set, revisions)
   switch (choice.kind) {
@@ -57,6 +60,22 @@ async function reconcile(sandbox: Sandbox, key: string): Promise<number | undefi
     default:
       return unreachable(choice)
   }
+}
+
+/** True when something was adopted or released. */
+async function claimAll({ client, mirrors }: Sandbox, set: StatefulSet): Promise<boolean> {
+  const claims = [
+    { resource: RESOURCES.controllerRevisions, claimOf: claimRevision },
+    { resource: RESOURCES.pods, claimOf: claimPod },
+  ].flatMap(({ resource, claimOf }) =>
+    [...mirrors.of(resource).values()].map((object) => ({ resource, object, claim: claimOf(set, object) })),
+  )
+  const wanted = claims.filter(({ claim }) => claim !== undefined)
+  for (const { resource, object, claim } of wanted) {
+    const { uid, resourceVersion } = object.metadata
+    await client.patch(resource, refOf(object), { metadata: { uid, resourceVersion, ...claim } })
+  }
+  return wanted.length > 0
 }
 
 async function progress(

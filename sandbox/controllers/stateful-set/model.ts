@@ -1,6 +1,7 @@
 /** What the controller reads of a StatefulSet, its pods, claims and revisions; defaults are the API's. */
 import { z } from 'zod'
 import type { StoredObject } from '../../client/object.ts'
+import { Selector } from '../../client/selector.ts'
 
 const record = z.record(z.string(), z.unknown())
 const labels = z.record(z.string(), z.string())
@@ -18,7 +19,7 @@ const ClaimTemplate = z.looseObject({
 const Spec = z.object({
   replicas: z.number().default(1),
   serviceName: z.string().default(''),
-  selector: z.object({ matchLabels: labels.default({}) }),
+  selector: Selector,
   template: Template,
   volumeClaimTemplates: z.array(ClaimTemplate).default([]),
   podManagementPolicy: z.enum(['OrderedReady', 'Parallel']).default('OrderedReady'),

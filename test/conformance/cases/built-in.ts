@@ -16,6 +16,8 @@ import {
   type Fields,
 } from '../objects.ts'
 
+const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io'
+
 const MERGE = 'application/merge-patch+json'
 const STRATEGIC = 'application/strategic-merge-patch+json'
 
@@ -183,6 +185,11 @@ export const builtInCases: readonly Case[] = [
       }
       await send({ method: 'POST', path: '/apis/events.k8s.io/v1/namespaces/default/events', body: event })
       await send({ path: '/api/v1/namespaces/default/events/told' })
+      const path = '/apis/events.k8s.io/v1/namespaces/default/events/told'
+      const series = { count: 7, lastObservedTime: '2026-01-01T00:01:00.000000Z' }
+      await send({ method: 'PATCH', path, body: { series }, contentType: 'application/merge-patch+json' })
+      await send({ path: '/api/v1/namespaces/default/events/told' })
+      await send({ path: '/api/v1/namespaces/default/events/told', accept: TABLE })
     },
   },
   {

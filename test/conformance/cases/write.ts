@@ -161,6 +161,28 @@ export const writeCases: readonly Case[] = [
     },
   },
   {
+    name: 'apply: a value of the wrong type, and a field that is none',
+    run: async ({ send }) => {
+      const apply = (path: string, body: unknown, query = ''): Promise<unknown> =>
+        send({ method: 'PATCH', path: `${path}?fieldManager=one${query}`, body, contentType: APPLY })
+      const config = `${CONFIG_MAPS}/mistyped`
+      await apply(config, configMap('mistyped', { a: 1 }))
+      await apply(config, { ...configMap('mistyped'), data: ['a'] })
+      await apply(config, { ...configMap('mistyped'), dato: { a: '1' } })
+      await apply(config, { ...configMap('mistyped'), dato: { a: '1' } }, '&fieldValidation=Strict')
+      const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'mistyped' } }
+      await apply(`${SERVICES}/mistyped`, { ...service, spec: { ports: [{ port: 'http' }] } })
+      await apply(`${SERVICES}/mistyped`, { ...service, spec: { ports: [{ port: 80, targetPort: {} }] } })
+      await apply(`${SERVICES}/mistyped`, { ...service, spec: { ports: { port: 80 } } })
+      const cluster = `${RAFT_CLUSTERS}/mistyped`
+      await apply(cluster, raftCluster('mistyped', { replicas: 'three' }))
+      await apply(cluster, raftCluster('mistyped', { storage: '1Gi' }))
+      await apply(cluster, raftCluster('mistyped', { replica: 3 }))
+      await apply(cluster, raftCluster('mistyped', { replica: 3 }), '&fieldValidation=Strict')
+      await apply(cluster, raftCluster('mistyped', {}, { labels: { a: 1 } }))
+    },
+  },
+  {
     name: 'dry run',
     run: async ({ send }) => {
       await send({ method: 'POST', path: `${CONFIG_MAPS}?dryRun=All`, body: configMap('dry', { a: '1' }) })

@@ -19,13 +19,29 @@ interface Peer {
   /** Folder of go.mod below ../peers. */
   readonly module: string
   readonly goPackage: string
+  /** Those of our own that it is built from. */
+  readonly sources?: readonly string[]
   readonly tags?: string
   readonly linkerFlags?: string
 }
 
 const KUBE_TAGS = 'selinux,notest,grpcnotrace'
 const ETCD: Peer = { program: 'etcd', module: 'etcd', goPackage: 'go.etcd.io/etcd/server/v3' }
+const ETCDCTL: Peer = { program: 'etcdctl', module: 'etcd', goPackage: 'go.etcd.io/etcd/etcdctl/v3' }
+const ETCDUTL: Peer = { program: 'etcdutl', module: 'etcd', goPackage: 'go.etcd.io/etcd/etcdutl/v3' }
 const H2SPEC: Peer = { program: 'h2spec', module: 'h2spec', goPackage: 'github.com/summerwind/h2spec/cmd/h2spec' }
+/** Of etcd 3.6: what is newer is not published as a module. */
+const BENCHMARK: Peer = {
+  program: 'benchmark',
+  module: 'benchmark',
+  goPackage: 'go.etcd.io/etcd/v3/tools/benchmark',
+}
+const LOAD: Peer = {
+  program: 'load',
+  module: 'benchmark',
+  goPackage: '.',
+  sources: ['main.go', 'fan_out.go', 'keepalive.go', 'gap.go'],
+}
 const GRPC_INTEROP: Peer = { program: 'grpc-interop', module: 'grpc-interop', goPackage: '.' }
 const KUBE: Peer = {
   program: 'kube',
@@ -34,9 +50,9 @@ const KUBE: Peer = {
   tags: KUBE_TAGS,
   linkerFlags: KUBERNETES_VERSION,
 }
-const BOX_PEERS: readonly Peer[] = [ETCD, KUBE, { program: 'coredns', module: 'coredns', goPackage: '.' }]
+const BOX_PEERS: readonly Peer[] = [ETCD, ETCDUTL, KUBE, { program: 'coredns', module: 'coredns', goPackage: '.' }]
 const CLIENT_PEERS: readonly Peer[] = [
-  { program: 'etcdctl', module: 'etcd', goPackage: 'go.etcd.io/etcd/etcdctl/v3' },
+  ETCDCTL,
   { program: 'helm', module: 'helm', goPackage: 'helm.sh/helm/v4/cmd/helm' },
 ]
 const KUBECTL: Peer = {
@@ -69,6 +85,13 @@ export async function ensureEtcd(report: Pick<Report, 'step'>, root: string, cac
   return join(folder, ETCD.program)
 }
 
+/** Builds what moves a Kubernetes from an etcd and back, and returns the folder of the programs. */
+export async function ensureMigration(report: Pick<Report, 'step'>, root: string, cache: string): Promise<string> {
+  const folder = await ensureApiServer(report, root, cache)
+  for (const peer of [ETCDCTL, ETCDUTL]) await build(report, root, folder, peer)
+  return folder
+}
+
 /** Builds those who know gRPC and HTTP/2, and returns their paths. */
 export async function ensureGrpcClients(
   report: Pick<Report, 'step'>,
@@ -79,6 +102,14 @@ export async function ensureGrpcClients(
   mkdirSync(folder, { recursive: true })
   for (const peer of [H2SPEC, GRPC_INTEROP]) await build(report, root, folder, peer)
   return { h2spec: join(folder, H2SPEC.program), interop: join(folder, GRPC_INTEROP.program) }
+}
+
+/** Builds etcd and those who put it under load, and returns the folder of the programs. */
+export async function ensureBenchmark(report: Pick<Report, 'step'>, root: string, cache: string): Promise<string> {
+  const folder = join(cache, 'bin')
+  mkdirSync(folder, { recursive: true })
+  for (const peer of [ETCD, BENCHMARK, LOAD]) await build(report, root, folder, peer)
+  return folder
 }
 
 /** Builds what a kube-apiserver needs, and returns the folder of the programs. */
@@ -93,10 +124,9 @@ async function build(report: Pick<Report, 'step'>, root: string, folder: string,
   const source = join(root, 'test', 'e2e', 'peers', peer.module)
   const output = join(folder, peer.program)
   const stamp = `${output}.from`
-  const from = createHash('sha256')
-    .update(JSON.stringify(peer))
-    .update(readFileSync(join(source, 'go.sum')))
-    .digest('hex')
+  const hash = createHash('sha256').update(JSON.stringify(peer))
+  for (const file of ['go.sum', ...(peer.sources ?? [])]) hash.update(readFileSync(join(source, file)))
+  const from = hash.digest('hex')
   if (existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === from) return
   if (!(await isInstalled('go'))) throw new Error(`Go is needed to build ${peer.program}: no \`go\` in PATH`)
   await report.step(`build ${peer.program} (${peer.goPackage}, minutes the first time)`, async () => {

@@ -32,7 +32,7 @@ export const proposals: Scenario<'seconds' | 'answered' | 'failed' | 'memory'> =
       )
     })
     const failed = total(new Map([...failures].filter(([text]) => !REFUSED.test(text))))
-    const memory = leader.peakMemoryMegabytes()
+    const memory = leader.memory().peak
     return { seconds, answered: count - total(failures), failed, memory }
   },
 }

@@ -66,7 +66,7 @@ export const watches: Scenario<'opened' | 'heard' | 'memory'> = {
       heard = Math.max(heard, seconds === Infinity ? Infinity : told.lastMs - sentMs)
     }
     for (const stream of streams) stream.cancel()
-    return { opened, heard, memory: leader.peakMemoryMegabytes() }
+    return { opened, heard, memory: leader.memory().peak }
   },
 }
 
@@ -90,7 +90,7 @@ export const unreadWatches: Scenario<'alone' | 'during' | 'failed' | 'memory'> =
       create(stream, Buffer.of(0))
     }
     const during = await putsAlone(leader, UNREAD)
-    const memory = leader.peakMemoryMegabytes()
+    const memory = leader.memory().peak
     for (const stream of streams) stream.cancel()
     return { alone: alone.p99Ms, during: during.p99Ms, failed: alone.failed + during.failed, memory }
   },
@@ -135,7 +135,7 @@ export const pastWatches: Scenario<'alone' | 'during' | 'failed' | 'caughtUp' | 
       during: during.puts.p99Ms,
       failed: alone.failed + during.puts.failed,
       caughtUp: during.value,
-      memory: leader.peakMemoryMegabytes(),
+      memory: leader.memory().peak,
     }
   },
 }

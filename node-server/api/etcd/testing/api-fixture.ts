@@ -4,7 +4,7 @@ import { after, before, beforeEach } from 'node:test'
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
 import type { Clock } from '../../../../lib/clock.ts'
 import type { GrpcServer } from '../../../grpc/engine.ts'
-import { serveGrpcJs } from '../../../grpc/grpc-js.ts'
+import { serveBuiltIn } from '../../../grpc/built-in.ts'
 import type { RpcObserver } from '../../../grpc/service.ts'
 import type { AuthEffect } from '../../../mvcc/results.ts'
 import type { NodePort } from '../../../node/ports.ts'
@@ -63,7 +63,7 @@ before(async () => {
   const current = new Proxy(new MemoryMember(), {
     get: (_target, name) => OUTLIVING[name] ?? (Reflect.get(member, name, member) as unknown),
   })
-  server = await serveGrpcJs({
+  server = await serveBuiltIn({
     listenURLs: ['http://127.0.0.1:0'],
     services: etcdServices(current, { maxTxnOps: 128, clock, watch: WATCH }),
     maxReceiveBytes: 2 * 1024 * 1024,

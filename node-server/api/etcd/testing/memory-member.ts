@@ -135,22 +135,14 @@ export class MemoryMember implements NodePort {
 
   damage: string | undefined
 
-  /** What the store reads as when it is pinned. */
-  pieces: readonly Buffer[] = []
   pinned = 0
 
   pinStore: NodePort['pinStore'] = async () => {
     if (this.problem !== undefined) return err(this.problem)
     this.pinned += 1
-    const { pieces } = this
-    return ok({
-      meta: this.store.meta,
-      sizeBytes: pieces.reduce((sum, { length }) => sum + length, 0),
-      read: async function* () {
-        yield* pieces
-      },
-      release: async () => void (this.pinned -= 1),
-    })
+    await this.store.commit()
+    const pinned = await this.store.backend.pin()
+    return ok({ ...pinned, release: async () => void (this.pinned -= 1) })
   }
 
   changeMember: NodePort['changeMember'] = async (change) => {

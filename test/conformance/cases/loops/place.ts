@@ -82,13 +82,20 @@ export class Place {
     await this.#calls.settled({ path: this.core('pods') }, (body) => namesOf(body).join() === names.join(), view)
   }
 
+  /** The same, once each has an owner. */
+  async podsAreOwned(...names: readonly string[]): Promise<void> {
+    const isThere = (body: unknown): boolean => namesOf(body).join() === names.join() && items(body).every(isOwned)
+    await this.#calls.settled({ path: this.core('pods') }, isThere, (body) =>
+      items(body).map((each) => this.#podView(each)),
+    )
+  }
+
   claimsAre(...names: readonly string[]): Promise<void> {
     return this.#claims((body) => namesOf(body).join() === names.join())
   }
 
   /** Also waits until each has got its owner, which the real controller gives it in a write of its own. */
   claimsAreOwned(...names: readonly string[]): Promise<void> {
-    const isOwned = (each: unknown): boolean => at(each, 'metadata', 'ownerReferences') !== undefined
     return this.#claims((body) => namesOf(body).join() === names.join() && items(body).every(isOwned))
   }
 
@@ -130,6 +137,8 @@ export class Place {
     return `revision ${this.#revisions.indexOf(name) + 1}`
   }
 }
+
+export const isOwned = (each: unknown): boolean => at(each, 'metadata', 'ownerReferences') !== undefined
 
 export function items(body: unknown): readonly unknown[] {
   const list = at(body, 'items')

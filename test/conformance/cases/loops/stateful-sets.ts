@@ -1,6 +1,8 @@
 import type { Case } from '../../case.ts'
-import { textAt } from '../../objects.ts'
-import { claimView, CLAIM_0, CLAIM_1, CLAIM_2, Place, POD_0, POD_1, POD_2 } from './place.ts'
+import { at, textAt } from '../../objects.ts'
+import { claimView, CLAIM_0, CLAIM_1, CLAIM_2, isOwned, items, MERGE, Place, POD_0, POD_1, POD_2 } from './place.ts'
+
+const isGone = (body: unknown): boolean => at(body, 'code') === 404
 
 export const statefulSetCases: readonly Case[] = [
   {
@@ -96,6 +98,44 @@ export const statefulSetCases: readonly Case[] = [
       await place.delete(place.set, { propagationPolicy: 'Background' })
       await place.podsAre()
       await place.claimsAre()
+    },
+  },
+  {
+    name: 'loops: a new set adopts the pods and revisions that an orphaning deletion left',
+    run: async (calls) => {
+      const place = await Place.make(calls, 'loops-adopted')
+      await place.createSet({ replicas: 2 })
+      await place.podsAre(POD_0, POD_1)
+      const { body: pod } = await calls.ask({ path: place.core('pods', POD_0) })
+      await calls.ask({ method: 'DELETE', path: place.set, body: { kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy: 'Orphan' } }) // prettier-ignore
+      await calls.settled({ path: place.set }, isGone, isGone)
+      await place.podsAre(POD_0, POD_1)
+      await place.createSet({ replicas: 3 })
+      await place.podsAre(POD_0, POD_1, POD_2)
+      await place.podsAreOwned(POD_0, POD_1, POD_2)
+      await place.setIs({ replicas: 3, updatedReplicas: 3 })
+      const isOld = (body: unknown): boolean => textAt(body, 'metadata', 'uid') === textAt(pod, 'metadata', 'uid')
+      await calls.settled({ path: place.core('pods', POD_0) }, isOld, isOld)
+      const isOneOwned = (body: unknown): boolean => items(body).length === 1 && items(body).every(isOwned)
+      await calls.settled({ path: place.group('apps/v1', 'controllerrevisions') }, isOneOwned, (body) =>
+        items(body).map((each) => ({
+          revision: at(each, 'revision'),
+          owners: at(each, 'metadata', 'ownerReferences'),
+        })),
+      )
+    },
+  },
+  {
+    name: 'loops: a pod that its set no longer selects is let go, and another takes its place',
+    run: async (calls) => {
+      const place = await Place.make(calls, 'loops-released')
+      await place.createSet({ replicas: 1 })
+      await place.podsAre(POD_0)
+      const path = place.core('pods', POD_0)
+      await calls.ask({ method: 'PATCH', path, body: { metadata: { labels: { app: 'other' } } }, contentType: MERGE })
+      const isFree = (body: unknown): boolean => at(body, 'metadata', 'ownerReferences') === undefined
+      await calls.settled({ path }, isFree, (body) => at(body, 'metadata', 'labels', 'app'))
+      await place.setIs({ replicas: 0 })
     },
   },
 ]

@@ -1,0 +1,128 @@
+/** The pods of members: what the operator gives them, and what spec.podTemplate, resources and options set. Pure. */
+import { CONTAINER, MOUNTS, PORTS, VOLUMES } from '../../api/owned.ts'
+import type { RaftCluster } from '../../api/raft-cluster.ts'
+import { kept } from './kept.ts'
+import { memberFlags } from './member-flags.ts'
+import { names, selectorLabels } from './names.ts'
+
+/** Time for a member to hand over leadership and flush. */
+const TERMINATION_GRACE_SECONDS = 30
+/** The user of the image. */
+const USER_ID = 1000
+
+type Json = Readonly<Record<string, unknown>>
+
+/** What a form gives where the spec says nothing. */
+export interface PodDefaults {
+  readonly resources?: Json
+  readonly topologySpreadConstraints?: readonly Json[]
+}
+
+export function podSpec(cluster: RaftCluster, memberImage: string, defaults: PodDefaults = {}): Json {
+  const { podTemplate, image } = cluster.spec
+  return {
+    serviceAccountName: podTemplate.serviceAccountName ?? names.serviceAccount(cluster),
+    // Whether an account of the user's own has anything to say to the API server, it says itself.
+    ...(podTemplate.serviceAccountName === undefined && { automountServiceAccountToken: false }),
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: podTemplate.terminationGracePeriodSeconds ?? TERMINATION_GRACE_SECONDS,
+    ...kept({
+      securityContext: podTemplate.securityContext ?? {
+        runAsNonRoot: true,
+        runAsUser: USER_ID,
+        runAsGroup: USER_ID,
+        fsGroup: USER_ID,
+        fsGroupChangePolicy: 'OnRootMismatch',
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      affinity: podTemplate.affinity ?? spreadOverHosts(cluster),
+      priorityClassName: podTemplate.priorityClassName,
+      nodeSelector: podTemplate.nodeSelector,
+      tolerations: podTemplate.tolerations,
+      topologySpreadConstraints: podTemplate.topologySpreadConstraints ?? defaults.topologySpreadConstraints,
+      imagePullSecrets: image.pullSecrets,
+      initContainers: podTemplate.initContainers,
+      containers: [container(cluster, memberImage, defaults), ...(podTemplate.extraContainers ?? [])],
+      volumes: [
+        { name: VOLUMES.token, secret: { secretName: names.adminToken(cluster), defaultMode: 0o440 } },
+        ...(podTemplate.volumes ?? []),
+      ],
+    }),
+  }
+}
+
+function spreadOverHosts(cluster: RaftCluster): Json {
+  return {
+    podAntiAffinity: {
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        {
+          weight: 100,
+          podAffinityTerm: {
+            labelSelector: { matchLabels: selectorLabels(cluster) },
+            topologyKey: 'kubernetes.io/hostname',
+          },
+        },
+      ],
+    },
+  }
+}
+
+function container(cluster: RaftCluster, memberImage: string, defaults: PodDefaults): Json {
+  const { image, resources, podTemplate } = cluster.spec
+  const isGiven = Object.values(resources).some((amounts) => Object.keys(amounts ?? {}).length > 0)
+  const { env = [], volumeMounts = [] } = podTemplate
+  return {
+    name: CONTAINER,
+    image: memberImage,
+    imagePullPolicy: image.pullPolicy,
+    command: ['node'],
+    args: memberArgs(cluster),
+    env: [
+      { name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
+      { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } } },
+      ...env,
+    ],
+    ports: Object.entries(PORTS).map(([name, containerPort]) => ({ name, containerPort, protocol: 'TCP' })),
+    // Starting up may mean replaying a long log: 10 minutes, then the kubelet tries anew.
+    startupProbe: probe('/livez', { periodSeconds: 1, failureThreshold: 600 }),
+    livenessProbe: probe('/livez', { periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 }),
+    readinessProbe: probe('/readyz', { periodSeconds: 1, failureThreshold: 3, timeoutSeconds: 2 }),
+    // What it wrote last is then in the pod's status, and from there in the conditions.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    ...kept({ resources: isGiven ? resources : defaults.resources }),
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+    volumeMounts: [
+      { name: VOLUMES.data, mountPath: MOUNTS.data },
+      { name: VOLUMES.token, mountPath: MOUNTS.token, readOnly: true },
+      ...volumeMounts,
+    ],
+  }
+}
+
+function memberArgs(cluster: RaftCluster): readonly string[] {
+  const { options, clusterDomain } = cluster.spec
+  const host = `$(POD_NAME).${names.headlessService(cluster)}.$(POD_NAMESPACE).svc.${clusterDomain}`
+  return [
+    // In MiB. Meant to collect young objects less often; no gain in throughput has been shown for it yet.
+    '--max-semi-space-size=32',
+    'node-server/main.ts',
+    '--name=$(POD_NAME)',
+    `--data-dir=${MOUNTS.data}/data`,
+    `--listen-client-urls=http://0.0.0.0:${PORTS.client}`,
+    `--advertise-client-urls=http://${host}:${PORTS.client}`,
+    `--listen-peer-urls=http://0.0.0.0:${PORTS.peer}`,
+    `--initial-advertise-peer-urls=http://${host}:${PORTS.peer}`,
+    '--initial-cluster-state=wait',
+    `--listen-admin-urls=http://0.0.0.0:${PORTS.admin}`,
+    `--admin-token-file=${MOUNTS.token}/token`,
+    ...memberFlags(options),
+  ]
+}
+
+function probe(path: string, timing: Readonly<Record<string, number>>): Json {
+  return { httpGet: { path, port: 'admin' }, ...timing }
+}

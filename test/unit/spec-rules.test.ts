@@ -1,0 +1,105 @@
+/**
+ * What a RaftCluster may not say, beside wrong types: the API server refuses it with a sentence that names the field and says what to do,
+ * and the operator, should it see one nevertheless, refuses it too.
+ */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parse } from 'yaml'
+import { withPodTypes } from '../../crds/pod-types.ts'
+import { parseRaftCluster } from '../../operator/api/raft-cluster.ts'
+import type { JsonObject, KubeObject } from '../../sandbox/api-server/object.ts'
+import { customTypes } from '../../sandbox/api-server/resources/custom.ts'
+import { applyDefaults } from '../../sandbox/api-server/schema/default.ts'
+import { validateCustom } from '../../sandbox/api-server/schema/validate-custom.ts'
+
+const CRD_FILE = join(import.meta.dirname, '..', '..', 'crds', 'raftclusters.raftkv.dev.yaml')
+const CRD_TEXT = readFileSync(CRD_FILE, 'utf8')
+const [type] = customTypes(parse(CRD_TEXT) as KubeObject, {})
+assert(type !== undefined)
+
+function verdicts(spec: JsonObject, before?: JsonObject): { readonly schema: string; readonly operator: string } {
+  const objectOf = (one: JsonObject): KubeObject => {
+    const metadata = { name: 'kv', namespace: 'ns', uid: 'u', resourceVersion: '1' }
+    const object: KubeObject = {
+      apiVersion: 'raftkv.dev/v1alpha1',
+      kind: 'RaftCluster',
+      metadata,
+      spec: structuredClone(one),
+    }
+    applyDefaults(object, type?.schema ?? assert.fail(), false)
+    return object
+  }
+  const object = objectOf(spec)
+  const problems = validateCustom(type ?? assert.fail(), object, before && objectOf(before))
+  const parsed = parseRaftCluster(object)
+  return { schema: problems.map(({ message }) => message).join('\n'), operator: parsed.ok ? '' : parsed.error }
+}
+
+const inPods = (podTemplate: JsonObject): JsonObject => ({ podTemplate })
+const tmp = { name: 'tmp', emptyDir: {} }
+
+const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
+  [{ resources: { requests: { cpu: 2 }, limits: { cpu: '1500m' } } }, /requests must not be above .*lower the request/],
+  [{ resources: { requests: { memory: '1Gi' }, limits: { memory: '900Mi' } } }, /requests must not be above/],
+  [inPods({ labels: { 'app.kubernetes.io/name': 'other' } }), /podTemplate\.labels must leave .* to the operator/],
+  [inPods({ labels: { 'raftkv.dev/cluster': 'other' } }), /podTemplate\.labels/],
+  [inPods({ annotations: { 'raftkv.dev/template-hash': '0' } }), /podTemplate\.annotations must leave/],
+  [inPods({ env: [{ name: 'POD_NAME', value: 'x' }] }), /podTemplate\.env must leave/],
+  [inPods({ env: [{ name: 'ETCD_QUOTA_BACKEND_BYTES', value: '1' }] }), /set them in spec\.options/],
+  [inPods({ extraContainers: [{ name: 'raftkv' }] }), /must not be called raftkv.*call it otherwise/],
+  [inPods({ initContainers: [{ name: 'raftkv' }] }), /must not be called raftkv/],
+  [inPods({ extraContainers: [{ name: 'a', ports: [{ containerPort: 2379 }] }] }), /must leave the ports client, peer/],
+  [inPods({ extraContainers: [{ name: 'a', ports: [{ containerPort: 1, name: 'admin' }] }] }), /must leave the ports/],
+  [inPods({ volumes: [{ name: 'data', emptyDir: {} }] }), /podTemplate\.volumes must leave the names data and/],
+  ...['/var/lib/raftkv', '/var/lib/raftkv/data/', '/var/lib', '//var//lib/', '/', '/etc', '/etc/raftkv/admin/x'].map(
+    (mountPath) =>
+      [inPods({ volumes: [tmp], volumeMounts: [{ name: 'tmp', mountPath }] }), /volumeMounts must leave/] as const,
+  ),
+  [{ options: { autoCompactionMode: 'revision' } }, /autoCompactionMode says what .*set both/],
+  [{ options: { autoCompactionMode: 'revision', autoCompactionRetention: '1h' } }, /must be a number of revisions/],
+  [{ service: { loadBalancerClass: 'a' } }, /service\.type must be LoadBalancer/],
+  [{ service: { annotations: { 'raftkv.dev/a': 'b' } } }, /service\.annotations must leave/],
+  [{ network: { ipFamilies: ['IPv4', 'IPv6'] } }, /must be PreferDualStack or RequireDualStack/],
+]
+
+test('what is the operator’s own, or does not go together, is refused with a sentence', () => {
+  for (const [spec, sentence] of REFUSED) {
+    const { schema, operator } = verdicts(spec)
+    assert.match(schema, sentence, JSON.stringify(spec))
+    assert.notEqual(operator, '', `the operator takes ${JSON.stringify(spec)}`)
+  }
+})
+
+test('what stands beside it is taken', () => {
+  const taken: readonly JsonObject[] = [
+    { resources: { requests: { cpu: '1', memory: '1Gi' }, limits: { cpu: 1, memory: '1024Mi' } } },
+    { resources: { requests: { cpu: '1' }, limits: { memory: '1Mi' } } },
+    inPods({ labels: { 'app.kubernetes.io/part-of': 'shop' }, annotations: { 'prometheus.io/scrape': 'true' } }),
+    inPods({ env: [{ name: 'NODE_OPTIONS', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] }),
+    inPods({ extraContainers: [{ name: 'a', ports: [{ containerPort: 9090, name: 'http' }] }] }),
+    inPods({ volumes: [tmp], volumeMounts: [{ name: 'tmp', mountPath: '/var/lib/raftkv-tmp' }] }),
+    { options: { autoCompactionRetention: '1h' } },
+    { service: { type: 'LoadBalancer', loadBalancerClass: 'a' } },
+    { network: { ipFamilies: ['IPv6'] } },
+  ]
+  for (const spec of taken) assert.deepEqual(verdicts(spec), { schema: '', operator: '' }, JSON.stringify(spec))
+})
+
+test('the first family of addresses cannot change, a second one can come', () => {
+  const network = (...ipFamilies: readonly string[]): JsonObject => ({
+    network: { ipFamilies: [...ipFamilies], ipFamilyPolicy: 'PreferDualStack' },
+  })
+  assert.match(verdicts(network('IPv6'), network('IPv4')).schema, /the first of network\.ipFamilies cannot change/)
+  assert.equal(verdicts(network('IPv4', 'IPv6'), network('IPv4')).schema, '')
+})
+
+test('what is as in a pod is by the types that the API server has for pods', () => {
+  assert.equal(compact(withPodTypes(CRD_TEXT)), compact(CRD_TEXT))
+})
+
+/** Without what a formatter changes. */
+function compact(yaml: string): string {
+  return JSON.stringify(parse(yaml))
+}
