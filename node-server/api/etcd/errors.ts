@@ -3,7 +3,7 @@
  * them (etcd: api/v3rpc/rpctypes); where etcd has no such failure the text says in its manner what to do.
  */
 import type { RpcStatus } from '../../grpc/service.ts'
-import { MAX_NAME_SIZE_BYTES } from '../../mvcc/auth/state.ts'
+import { MAX_NAME_SIZE_BYTES } from '../../mvcc/auth/rows.ts'
 import type { StoreError } from '../../mvcc/errors.ts'
 import { MAX_KEY_SIZE_BYTES } from '../../mvcc/key-index.ts'
 import type { NodeProblem } from '../../node/ports.ts'

@@ -23,7 +23,7 @@ import {
   said,
 } from '../testing/users.ts'
 import { encodeAuthChange, encodeAuthenticated } from './change.ts'
-import { MAX_NAME_SIZE_BYTES } from './state.ts'
+import { MAX_NAME_SIZE_BYTES } from './rows.ts'
 
 const newStore = (): Store => new Store(new MemoryBackend())
 const deleteUser = (store: Store, name: string): string =>

@@ -21,16 +21,8 @@ import type { Store } from '../store.ts'
 import { decodeAuthChange, decodeAuthenticated, type AuthChangeKind, type Authenticated } from './change.ts'
 import type { AuthErrorKind } from './errors.ts'
 import { refuseUnlessAdmin } from './permissions.ts'
-import {
-  hasRootRole,
-  inByteOrder,
-  MAX_NAME_SIZE_BYTES,
-  ROOT_ROLE,
-  ROOT_USER,
-  type AuthInfo,
-  type AuthState,
-  type User,
-} from './state.ts'
+import { MAX_NAME_SIZE_BYTES, type User } from './rows.ts'
+import { hasRootRole, inByteOrder, ROOT_ROLE, ROOT_USER, type AuthInfo, type AuthState } from './state.ts'
 
 type Outcome = Result<AuthEffect, AuthErrorKind>
 

@@ -1,22 +1,28 @@
 /**
  * Users, roles and whether they count, as replicated state. Every entry is asked against it, so the store keeps it in memory
- * beside its table; changed by `apply-auth.ts` only.
- *
- *   table `auth`   'c'             → is enabled (1) ‖ auth revision (8)
- *                  'u' ‖ user name → is without password (1) ‖ bcrypt's hash ‖ names of roles
- *                  'r' ‖ role name → of each permission: type (4) ‖ key ‖ range end
- *                  hash, names, keys and range ends have their length in 4 bytes
+ * beside the table `auth` (`rows.ts`); changed by `apply-auth.ts` only.
  *
  * The auth revision counts the changes of users and roles, from 1. What somebody may do is decided at the revision that is
  * in force when the request is applied or read; whoever was identified at an earlier one is refused (reliability: auth is
  * checked at the applied revision).
  * Source: etcd's server/auth/store.go and range_perm_cache.go.
  */
-import { ByteReader, ByteWriter, compareBytes, MalformedBytes } from '../../../lib/bytes.ts'
+import { compareBytes } from '../../../lib/bytes.ts'
 import { Permission_Type, type Permission } from '../../proto/generated/etcd/auth.ts'
-import { MAX_TABLE_KEY_SIZE_BYTES } from '../backend.ts'
 import type { WriteBuffer } from '../write-buffer.ts'
 import { mergeRanges, pointRange, type KeyInterval, type Ranges } from './ranges.ts'
+import {
+  CONFIG_KEY,
+  decodeAuthRow,
+  encodeConfig,
+  encodeRole,
+  encodeUser,
+  roleKey,
+  userKey,
+  type AuthRow,
+  type Role,
+  type User,
+} from './rows.ts'
 
 /** Who asks, and at which auth revision that was found out. */
 export interface AuthInfo {
@@ -27,29 +33,7 @@ export interface AuthInfo {
 export const ROOT_USER = 'root'
 export const ROOT_ROLE = 'root'
 
-/** In UTF-8. */
-export const MAX_NAME_SIZE_BYTES = MAX_TABLE_KEY_SIZE_BYTES - 1
-
 const FIRST_REVISION = 1
-const CONFIG_KEY = Buffer.from('c')
-const USER = 0x75
-const ROLE = 0x72
-
-export interface User {
-  readonly name: string
-  /** It authenticates by its certificate only; the hash is empty. */
-  readonly isWithoutPassword: boolean
-  /** As bcrypt writes it. */
-  readonly passwordHash: Uint8Array
-  /** In order of their bytes. The role root need not be there. */
-  readonly roles: readonly string[]
-}
-
-export interface Role {
-  readonly name: string
-  /** In key order. */
-  readonly permissions: readonly Permission[]
-}
 
 /** What a user may do by all its roles together. */
 export interface Granted {
@@ -69,7 +53,7 @@ export class AuthState {
   /** Reads the table; throws `MalformedBytes`. */
   constructor(buffer: WriteBuffer) {
     this.#buffer = buffer
-    for (const { key, value } of buffer.scan('auth', Buffer.of(0), undefined)) this.#read(key, value)
+    for (const row of buffer.scan('auth', Buffer.of(0), undefined)) this.#take(decodeAuthRow(row))
   }
 
   get isEnabled(): boolean {
@@ -122,22 +106,22 @@ export class AuthState {
 
   putUser(user: User): void {
     this.#users.set(user.name, user)
-    this.#buffer.put('auth', rowKey(USER, user.name), encodeUser(user))
+    this.#buffer.put('auth', userKey(user.name), encodeUser(user))
   }
 
   removeUser(name: string): void {
     this.#users.delete(name)
-    this.#buffer.remove('auth', rowKey(USER, name))
+    this.#buffer.remove('auth', userKey(name))
   }
 
   putRole(role: Role): void {
     this.#roles.set(role.name, role)
-    this.#buffer.put('auth', rowKey(ROLE, role.name), encodeRole(role))
+    this.#buffer.put('auth', roleKey(role.name), encodeRole(role))
   }
 
   removeRole(name: string): void {
     this.#roles.delete(name)
-    this.#buffer.remove('auth', rowKey(ROLE, name))
+    this.#buffer.remove('auth', roleKey(name))
   }
 
   /** It makes no new revision, as in etcd. */
@@ -159,23 +143,16 @@ export class AuthState {
   }
 
   #putConfig(): void {
-    const value = new ByteWriter(16)
-      .u8(this.#isEnabled ? 1 : 0)
-      .u53(this.#revision)
-      .finish()
-    this.#buffer.put('auth', CONFIG_KEY, value)
+    this.#buffer.put('auth', CONFIG_KEY, encodeConfig({ isEnabled: this.#isEnabled, revision: this.#revision }))
   }
 
-  #read(key: Uint8Array, value: Uint8Array): void {
-    const name = Buffer.from(key.subarray(1)).toString()
-    if (key[0] === USER) this.#users.set(name, decodeUser(name, value))
-    else if (key[0] === ROLE) this.#roles.set(name, decodeRole(name, value))
-    else if (compareBytes(key, CONFIG_KEY) === 0) {
-      const reader = new ByteReader(value)
-      this.#isEnabled = reader.u8() === 1
-      this.#revision = reader.u53()
-      reader.end()
-    } else throw new MalformedBytes(`a row of users and roles of kind ${key[0]}`)
+  #take(row: AuthRow): void {
+    if (row.kind === 'user') this.#users.set(row.user.name, row.user)
+    else if (row.kind === 'role') this.#roles.set(row.role.name, row.role)
+    else {
+      this.#isEnabled = row.config.isEnabled
+      this.#revision = row.config.revision
+    }
   }
 }
 
@@ -204,44 +181,4 @@ function rangesOf(permissions: readonly Permission[], wanted: Permission_Type): 
       .filter(({ permType }) => permType === wanted || permType === Permission_Type.READWRITE)
       .map(({ key, rangeEnd }) => askedRange(key, rangeEnd)),
   )
-}
-
-function rowKey(kind: number, name: string): Buffer {
-  return Buffer.concat([Buffer.of(kind), Buffer.from(name)])
-}
-
-function encodeUser({ isWithoutPassword, passwordHash, roles }: User): Buffer {
-  const writer = new ByteWriter(128).u8(isWithoutPassword ? 1 : 0).bytes(passwordHash)
-  for (const role of roles) writer.text(role)
-  return writer.finish()
-}
-
-function decodeUser(name: string, value: Uint8Array): User {
-  const reader = new ByteReader(value)
-  const isWithoutPassword = reader.u8() === 1
-  const passwordHash = Buffer.from(reader.bytes())
-  const roles: string[] = []
-  while (reader.remainingBytes > 0) roles.push(reader.text())
-  return { name, isWithoutPassword, passwordHash, roles }
-}
-
-function encodeRole({ permissions }: Role): Buffer {
-  const writer = new ByteWriter(128)
-  for (const { permType, key, rangeEnd } of permissions)
-    writer
-      .u32(permType >>> 0)
-      .bytes(key)
-      .bytes(rangeEnd)
-  return writer.finish()
-}
-
-function decodeRole(name: string, value: Uint8Array): Role {
-  const reader = new ByteReader(value)
-  const permissions: Permission[] = []
-  while (reader.remainingBytes > 0) {
-    // A type of a newer protocol permits nothing, and is shown as it came.
-    const permType = (reader.u32() | 0) as Permission_Type
-    permissions.push({ permType, key: Buffer.from(reader.bytes()), rangeEnd: Buffer.from(reader.bytes()) })
-  }
-  return { name, permissions }
 }
