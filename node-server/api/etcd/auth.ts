@@ -107,8 +107,9 @@ function userMethods(gate: Gate, passwords: Passwords): ServiceTable {
         return request.password === '' ? propose(request) : withHash(gate, passwords, request, call, propose)
       },
     ),
+    // Its own is anybody's; whoever has no name is told that there is no such user (etcd).
     '/etcdserverpb.Auth/UserGet': reading(gate, AuthUserGetRequest, ({ name }, { auth, authInfo, top }) => {
-      const denied = name === authInfo?.username ? undefined : refuseUnlessAdmin(auth, authInfo)
+      const denied = name === (authInfo?.username ?? '') ? undefined : refuseUnlessAdmin(auth, authInfo)
       if (denied !== undefined) return err(denied)
       const user = auth.user(name)
       if (user === undefined) return err('user-not-found')

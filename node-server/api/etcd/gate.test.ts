@@ -8,6 +8,7 @@ import {
   AlarmRequest,
   AlarmRequest_AlarmAction as AlarmAction,
   AlarmType,
+  AuthUserGetRequest,
   CompactionRequest,
   DeleteRangeRequest,
   LeaseGrantRequest,
@@ -113,6 +114,7 @@ const REQUESTS: Readonly<Record<string, Uint8Array>> = {
     success: [{ request: { $case: 'requestRange', value: RangeRequest.fromPartial({ key: b('a') }) } }],
     failure: [],
   }).finish(),
+  '/etcdserverpb.Auth/UserGet': AuthUserGetRequest.encode({ name: 'u' }).finish(),
   '/etcdserverpb.Cluster/MemberAdd': MemberAddRequest.encode({ peerURLs: ['http://a:1'], isLearner: false }).finish(),
   '/etcdserverpb.Watch/Watch': watchOf('a', ''),
   '/v3electionpb.Election/Proclaim': ProclaimRequest.encode({ leader, value: b('x') }).finish(),
@@ -221,7 +223,6 @@ test('a watch is refused as etcd refuses it, and sees no more keys than may be r
     ['one', 'k', 'l'],
     ['one', '', ''],
     ['one', '', '\0'],
-    ['one', 'k', 'a'], // a range that is none
     ['u', 'a', 'd'],
     ['nobody', 'a', ''],
   ] as const) {
@@ -232,6 +233,7 @@ test('a watch is refused as etcd refuses it, and sees no more keys than may be r
       `${token} ${key} ${rangeEnd}`,
     )
   }
+  assert.equal((await watch('one', 'k', 'a')).cancelReason, 'mvcc: watcher range is empty')
   for (const [token, key, rangeEnd] of [
     ['one', 'k', ''],
     ['u', 'a', 'c'],

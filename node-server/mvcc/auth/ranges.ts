@@ -32,10 +32,8 @@ export function rangeWith(ranges: Ranges, key: Uint8Array): KeyInterval | undefi
   return candidate !== undefined && isBelow(key, candidate.end) ? candidate : undefined
 }
 
-/** Whether every key of the range is in one of these. One that ends before it begins has none; etcd wants both its bounds inside. */
+/** Whether every key of the range is in one of these. One that ends before it begins has none: its start counts (etcd). */
 export function coversRange(ranges: Ranges, { start, end }: KeyInterval): boolean {
-  if (end !== undefined && compareBytes(start, end) >= 0)
-    return ranges.some((range) => compareBytes(range.start, end) < 0 && isBelow(start, range.end))
   const covering = rangeWith(ranges, start)
   return covering !== undefined && !isEndBelow(covering.end, end)
 }
