@@ -7,11 +7,12 @@
 import type { HttpHandler } from '../../lib/http-exchange.ts'
 import { TLSSocket } from 'node:tls'
 import type { Socket } from 'node:net'
-import { Connection, type ConnectionOptions, type Route } from '../http2/connection.ts'
+import { Connection, type ConnectionOptions } from '../http2/connection.ts'
 import { Exchange } from '../http2/exchange.ts'
 import type { Field } from '../http2/hpack-encoder.ts'
 import { fieldOf, type RequestHead } from '../http2/request-head.ts'
 import { Slab } from '../http2/output.ts'
+import type { Route } from '../http2/requests.ts'
 import { Turn } from '../http2/turn.ts'
 import { Http1 } from '../listen/http1.ts'
 import { DEFAULT_LIMITS, type ListenLimits } from '../listen/limits.ts'
@@ -32,7 +33,7 @@ export function serveBuiltIn(options: GrpcServerOptions): Promise<GrpcServer> {
   const limits = options.limits ?? DEFAULT_LIMITS
   const stopping = new AbortController()
   const http1 = new Http1(limits, options.handleRequest ?? notFound)
-  const http2 = new Calls(options, limits, stopping.signal)
+  const http2 = new BuiltInCalls(options, limits, stopping.signal)
   return openPort(options, { limits, http1, http2, stopping })
 }
 
@@ -41,7 +42,8 @@ interface Served {
   readonly calls: CallObserver
 }
 
-class Calls {
+/** Calls on connections that somebody else has accepted. */
+export class BuiltInCalls {
   readonly #options: GrpcServerOptions
   readonly #handleRequest: HttpHandler
   readonly #stopping: AbortSignal

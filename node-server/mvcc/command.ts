@@ -145,7 +145,7 @@ export function encodeCommand(command: Command): Buffer {
 
 function encodeIdentified({ kind, requestId, request }: StoreCommand, { username, revision }: AuthInfo): Buffer {
   const writer = new ByteWriter(64 + username.length + request.length).u8(IDENTIFIED).u64(requestId)
-  return writer.text(username).u53(revision).u8(KIND_CODES[kind]).raw(request).take()
+  return writer.text(username).u53(revision).u8(KIND_CODES[kind]).raw(request).finish()
 }
 
 function encodeMembership(command: MembershipCommand): Buffer {

@@ -18,7 +18,7 @@ import {
   ResignResponse,
 } from '../../proto/generated/etcd/election.ts'
 import type { ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
-import { observe } from './election-observer.ts'
+import { observe, Proclamations } from './election-observer.ts'
 import { statusOf } from './errors.ts'
 import type { Gate } from './gate.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
@@ -43,6 +43,7 @@ import {
 const MISSING_LEADER = refused('"leader" field must be provided')
 
 export function electionService(gate: Gate, monitor: LeaderMonitor, lines: Lines): ServiceTable {
+  const proclamations = new Proclamations(gate.node)
   return {
     '/v3electionpb.Election/Campaign': unary(gate, 'handler', CampaignRequest, (request, { context }) =>
       campaign({ gate, context }, lines, request, context.signal),
@@ -54,7 +55,7 @@ export function electionService(gate: Gate, monitor: LeaderMonitor, lines: Lines
       leader({ gate, context }, lines, request, context.signal),
     ),
     '/v3electionpb.Election/Observe': stream(gate, 'handler', monitor, (calls, signal, context) =>
-      observeOne({ gate, context }, lines, calls, signal),
+      observeOne({ gate, context }, proclamations, lines, calls, signal),
     ),
     '/v3electionpb.Election/Resign': unary(gate, 'handler', ResignRequest, (request, { context }) =>
       resign({ gate, context }, request),
@@ -160,6 +161,7 @@ async function leader(asker: Asker, lines: Lines, { name }: LeaderRequest, signa
 
 async function observeOne(
   asker: Asker,
+  proclamations: Proclamations,
   lines: Lines,
   calls: RpcStream,
   signal: AbortSignal,
@@ -171,6 +173,7 @@ async function observeOne(
     return lines.use(prefix, async (line) => {
       const status = await observe(
         { node: asker.gate.node, refuse: () => refuseLine(asker, prefix) },
+        proclamations,
         line,
         calls,
         signal,

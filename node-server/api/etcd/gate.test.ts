@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../../../lib/system-clock.ts'
-import { sendingEach, type CallContext, type RpcStatus, type ServiceTable } from '../../grpc/service.ts'
+import type { CallContext, RpcStatus, RpcStream, ServiceTable } from '../../grpc/service.ts'
 import { addUser, applyAs, as, changeUsers, enableWith } from '../../mvcc/testing/users.ts'
 import type { SignedTokens, Tokens } from '../../node/auth/tokens.ts'
 import {
@@ -92,12 +92,12 @@ async function ask(
   async function* requests(): AsyncGenerator<Uint8Array> {
     yield request
   }
-  const send = async (message: Uint8Array): Promise<boolean> => {
-    messages.push(message)
+  const write: RpcStream['write'] = (responses) => {
+    for (const response of responses) messages.push(Buffer.concat(response))
     ending.abort()
     return true
   }
-  const ended = await method.handle({ requests: requests(), send, sendAll: sendingEach({ send }) }, context)
+  const ended = await method.handle({ requests: requests(), write, drained: async () => true }, context)
   return ended === undefined ? { code: 'OK', message: '', messages } : { ...ended, messages }
 }
 

@@ -10,17 +10,12 @@ import { refuseRange, refuseTxn } from '../../mvcc/auth/requests.ts'
 import type { AuthInfo } from '../../mvcc/auth/state.ts'
 import type { StoreError } from '../../mvcc/errors.ts'
 import { Pace, toItsEnd } from '../../mvcc/pace.ts'
+import { SharedPutRequest } from '../../mvcc/put-request.ts'
 import { isReadOnlyTxn, txn } from '../../mvcc/txn.ts'
 import { validateDeleteRange, validatePut, validateRange, validateTxn } from '../../mvcc/validate.ts'
 import type { NodePort, RequestKind } from '../../node/ports.ts'
 import { RangeReads } from '../../node/replica/range-reads.ts'
-import {
-  CompactionRequest,
-  DeleteRangeRequest,
-  PutRequest,
-  RangeRequest,
-  TxnRequest,
-} from '../../proto/generated/etcd/rpc.ts'
+import { CompactionRequest, DeleteRangeRequest, RangeRequest, TxnRequest } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
 import type { Gate } from './gate.ts'
 import { HeaderBytes } from './header-bytes.ts'
@@ -66,7 +61,7 @@ export function kvService(gate: Gate, monitor: LeaderMonitor, options: KvOptions
     '/etcdserverpb.KV/Put': unary(
       gate,
       'handler',
-      PutRequest,
+      SharedPutRequest,
       (request, call) => refused(validatePut(request)) ?? write(kv, 'put', call),
     ),
     '/etcdserverpb.KV/DeleteRange': unary(
@@ -86,38 +81,65 @@ export function kvService(gate: Gate, monitor: LeaderMonitor, options: KvOptions
   }
 }
 
-/** Whoever asks is identified once the barrier is reached: before it, this member may not know of the latest changes. */
-async function answerRange({ gate, node, headers, ranges }: Kv, request: RangeRequest, call: Call): Promise<Answer> {
+/** A serializable one that is short is answered at once. */
+function answerRange(kv: Kv, request: RangeRequest, call: Call): Answer | Promise<Answer> {
   const refusal = refused(validateRange(request))
   if (refusal !== undefined) return refusal
-  if (!request.serializable) {
-    const barrier = await node.linearizableBarrier()
-    if (!barrier.ok) return err(statusOf(barrier.error))
-  }
-  const waited = gate.identify(call.context)
-  const identified = waited instanceof Promise ? await waited : waited
-  if (!identified.ok) return identified
-  const denied = refuseRange(node.store, identified.value, request)
+  return request.serializable ? readRange(kv, request, call) : readLinearizably(kv, request, call)
+}
+
+async function readLinearizably(kv: Kv, request: RangeRequest, call: Call): Promise<Answer> {
+  const barrier = await kv.node.linearizableBarrier()
+  return barrier.ok ? readRange(kv, request, call) : err(statusOf(barrier.error))
+}
+
+/** Whoever asks is identified once the barrier is reached: before it, this member may not know of the latest changes. */
+function readRange(kv: Kv, request: RangeRequest, call: Call): Answer | Promise<Answer> {
+  return whenIdentified(kv.gate, call, (authInfo) => readAs(kv, authInfo, request, call))
+}
+
+function readAs(
+  { node, headers, ranges }: Kv,
+  authInfo: AuthInfo | undefined,
+  request: RangeRequest,
+  call: Call,
+): Answer | Promise<Answer> {
+  const denied = refuseRange(node.store, authInfo, request)
   if (denied !== undefined) return err(statusOf(denied))
   const reading = ranges.read({ request, caller: call.context, newSink: () => rangeAnswer(headers) })
-  if (reading instanceof Promise) {
-    const read = await reading
-    if (!read.ok) return err(statusOf(read.error))
-    return refusedAsOld(node, identified.value) ?? read
-  }
-  const old = refusedAsOld(node, identified.value)
+  if (reading instanceof Promise)
+    return reading.then((read) => (read.ok ? (refusedAsOld(node, authInfo) ?? read) : err(statusOf(read.error))))
+  const old = refusedAsOld(node, authInfo)
   if (old !== undefined) return old
   return reading.ok ? { ok: true, value: encodeResult(headers, reading.value) } : err(statusOf(reading.error))
 }
 
-async function write({ gate, node, headers }: Kv, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
-  const waited = gate.identify(context)
-  const identified = waited instanceof Promise ? await waited : waited
-  if (!identified.ok) return identified
-  const applied = await node.propose(kind, bytes, context, identified.value)
-  if (!applied.ok) return err(statusOf(applied.error))
-  const result = applied.value
-  return result.ok ? { ok: true, value: encodeResult(headers, result.value) } : err(statusOf(result.error.kind))
+function write(kv: Kv, kind: RequestKind, call: Call): Answer | Promise<Answer> {
+  return whenIdentified(kv.gate, call, (authInfo) => writeAs(kv, authInfo, kind, call))
+}
+
+function writeAs(
+  { node, headers }: Kv,
+  authInfo: AuthInfo | undefined,
+  kind: RequestKind,
+  { bytes, context }: Call,
+): Promise<Answer> {
+  return node.propose(kind, bytes, context, authInfo).then((applied): Answer => {
+    if (!applied.ok) return err(statusOf(applied.error))
+    const result = applied.value
+    return result.ok ? { ok: true, value: encodeResult(headers, result.value) } : err(statusOf(result.error.kind))
+  })
+}
+
+/** At once where nothing has to be waited for to know who asks. */
+function whenIdentified(
+  gate: Gate,
+  { context }: Call,
+  act: (authInfo: AuthInfo | undefined) => Answer | Promise<Answer>,
+): Answer | Promise<Answer> {
+  const found = gate.identify(context)
+  if (found instanceof Promise) return found.then((known) => (known.ok ? act(known.value) : known))
+  return found.ok ? act(found.value) : found
 }
 
 /** A txn without writes is a read: it needs no entry in the log. */
