@@ -3,6 +3,7 @@
  * that fails ends the look: what it did not tell is named in `unread`.
  */
 import { z } from 'zod'
+import { CONTAINER } from '../api/owned.ts'
 import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
 import { contains } from './contains.ts'
 import { contradictionIn } from './contradiction.ts'
@@ -34,6 +35,7 @@ import {
   VOLUME,
   volumeRef,
 } from './resources/names.ts'
+import { templateRefusal } from './trial.ts'
 import { lastWarning } from './warnings.ts'
 
 export type Observation =
@@ -79,13 +81,15 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     objects,
     pods: words.pods,
     creationRefusal: words.creationRefusal,
+    templateRefusal: undefined,
     volumes: words.volumes,
     foreignPods: foreignPods.map(({ metadata }) => metadata.name),
     foreignVolumes: new Map(volumes.flatMap(({ foreign }) => (foreign === undefined ? [] : [foreign]))),
     membership: membershipOf(cluster, pods.values()),
     unread: reading.unread,
   }
-  return { kind: 'observed', object, observed, token }
+  const refusal = await templateRefusal(deps.reader, observed)
+  return { kind: 'observed', object, observed: { ...observed, templateRefusal: refusal }, token }
 }
 
 /** Pods outlive their StatefulSet by the time that they take to stop: until then their members run, and hold their volumes. */
@@ -187,6 +191,8 @@ const ClaimMeta = z.object({
   annotations: z.record(z.string(), z.string()).exactOptional(),
 })
 
+const ContainerImage = z.object({ name: z.string().optional(), image: z.string().optional() })
+
 const StatefulSet = z.object({
   spec: z.object({
     replicas: z.number().default(1),
@@ -197,7 +203,7 @@ const StatefulSet = z.object({
     template: z
       .object({
         metadata: z.object({ annotations: z.record(z.string(), z.string()).default({}) }).prefault({}),
-        spec: z.object({ containers: z.array(z.object({ image: z.string().optional() })).default([]) }).prefault({}),
+        spec: z.object({ containers: z.array(ContainerImage).default([]) }).prefault({}),
       })
       .prefault({}),
   }),
@@ -214,7 +220,7 @@ function statefulSetOf(object: KubeObject): ObservedStatefulSet {
     podCount: spec.replicas,
     claimTemplate: spec.volumeClaimTemplates[0],
     updateRevision: status.updateRevision,
-    image: spec.template.spec.containers[0]?.image,
+    image: spec.template.spec.containers.find(({ name }) => name === CONTAINER)?.image,
     form: formOf(annotations[FORM_ANNOTATION]),
     templateHash: annotations[TEMPLATE_HASH_ANNOTATION],
     restartedAt: annotations[ROLLOUT_RESTART_ANNOTATION],

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FINALIZER } from '../api/raft-cluster.ts'
 import { ANNOTATIONS } from '../api/raft-cluster.ts'
+import { KubeError } from './ports.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
 import type { World } from './testing/world.ts'
 
@@ -123,8 +124,52 @@ test('an edit does not cost the only voter while its partners could not start ye
     [],
   )
   assert.match(reasonOf(world, 'UpToDate'), /^RolloutPending: .*kv-0.*waits for kv-1 to start/)
+  world.unready.add('kv-0')
+  world.settleMembers()
+  await rounds(world, 5)
+  assert.deepEqual(
+    world.restarts.filter((name) => name === 'kv-0'),
+    [],
+    'also while it does not serve',
+  )
+  world.unready.clear()
   world.edit({ image: { tag: 'good' } })
   await converge(world)
   assertSettledAt(world, 3)
   assert.equal(world.restarts.at(-1), 'kv-0')
+})
+
+test('one member is renewed only once a pod of the present spec could be made; what cannot be found out holds nothing up', async () => {
+  const world = await formed({ replicas: 1 })
+  const refuse = (message: string): void => {
+    const error = new KubeError({ kind: 'forbidden', message })
+    world.answer = ({ verb, kind }) => (verb === 'create' && kind === 'Pod' ? error : undefined)
+  }
+  refuse('pods "kv-trial" is forbidden: no PriorityClass with name none was found')
+  world.edit({ podTemplate: { priorityClassName: 'none' } })
+  await rounds(world, 20)
+  assert.deepEqual(world.restarts, [])
+  assert.match(reasonOf(world, 'Degraded'), /^TemplateRefused: kv-0 .*no PriorityClass.*delete the pod/)
+  for (const unknown of [
+    'admission webhook "w" does not support dry run',
+    'User "o" cannot create resource "pods" in',
+  ]) {
+    const before: number = world.restarts.length
+    refuse(unknown)
+    world.annotate({ [ANNOTATIONS.restartedAt]: unknown })
+    await converge(world)
+    assertSettledAt(world, 1)
+    assert.equal(world.restarts.length, before + 1, unknown)
+  }
+})
+
+test('three members find out by the first one: no pod is tried', async () => {
+  const world = await formed()
+  world.calls.length = 0
+  world.annotate({ [ANNOTATIONS.restartedAt]: 'now' })
+  await converge(world)
+  assert.deepEqual(
+    world.calls.filter(({ verb }) => verb === 'create'),
+    [],
+  )
 })

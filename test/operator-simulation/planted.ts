@@ -244,7 +244,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the only voter is renewed before others can vote',
     file: `${RULES}/rollout.ts`,
-    find: 'if (growsFirst(observed, membership, id)) return undefined\n',
+    find: 'if (growsFirst(observed, membership, memberId)) return undefined\n',
     replace: '',
   },
   {

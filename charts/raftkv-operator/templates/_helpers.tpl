@@ -78,7 +78,8 @@ uninstalled leaves it behind, and so does kubectl.
   verbs: [get, create, patch]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, delete]
+  # Created only to see whether one could be (dry run): the StatefulSet's controller makes them.
+  verbs: [get, list, watch, create, delete]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [get, list, watch, patch, delete]
