@@ -37,6 +37,7 @@ import { prepareTls } from './tls/prepare.ts'
 import { peerDialer } from './transport/query.ts'
 import { Transport } from './transport/transport.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
+import { warmUp } from './warm-up/warm-up.ts'
 
 /** What the program runs on; others than the machine's own let a test choose how they fail. */
 export interface Surroundings {
@@ -195,7 +196,6 @@ class Program {
     const { clock } = this.#surroundings
     const startMs = clock.monotonicMs()
     try {
-      const { warmUp } = await import('./warm-up/warm-up.ts')
       const calls = await warmUp(clock)
       this.#log.info({ calls, ms: Math.round(clock.monotonicMs() - startMs) }, 'warmed up')
     } catch (error) {
