@@ -30,7 +30,7 @@ async function main(): Promise<number> {
   const { scale, rounds, isOursAlone } = options
   const played = await play({
     stages,
-    ours: ours(options.nodeFlags),
+    ours: ours(options.nodeFlags, options.memberFlags),
     etcd: isOursAlone ? undefined : etcd(programs.etcd),
     rounds,
     place: {

@@ -8,6 +8,7 @@ const FULL = {
   scale: 1,
   isOursAlone: false,
   nodeFlags: [],
+  memberFlags: [],
   programs: undefined,
   json: undefined,
   markdown: undefined,
@@ -20,9 +21,9 @@ test('the full form, the quick one, and each option beside them', () => {
     ok: true,
     value: { ...FULL, rounds: 2, scale: 0.1, only: ['put', 'get'], isOursAlone: true },
   })
-  assert.deepEqual(parseOptions(['--node-flags=--no-opt --max-lazy']), {
+  assert.deepEqual(parseOptions(['--node-flags=--no-opt --max-lazy', '--member-flags=--warm-up=false']), {
     ok: true,
-    value: { ...FULL, nodeFlags: ['--no-opt', '--max-lazy'] },
+    value: { ...FULL, nodeFlags: ['--no-opt', '--max-lazy'], memberFlags: ['--warm-up=false'] },
   })
   assert.deepEqual(parseOptions(['--programs', 'bin', '--json', 'a.json', '--markdown', 'a.md']), {
     ok: true,

@@ -12,6 +12,8 @@ export interface Options {
   readonly isOursAlone: boolean
   /** More of Node's flags, for ours: what is faster with another one, say. */
   readonly nodeFlags: readonly string[]
+  /** Flags of our members: what another value does. */
+  readonly memberFlags: readonly string[]
   /** A folder with `etcd`, `benchmark` and `load` instead of building them. */
   readonly programs: string | undefined
   /** Where all figures are written besides. */
@@ -21,7 +23,7 @@ export interface Options {
 }
 
 export const USAGE =
-  'npm run bench -- [--quick] [--only NAME[,NAME]] [--rounds 3] [--scale 1] [--ours] [--node-flags=FLAGS] [--programs FOLDER] [--json FILE] [--markdown FILE]'
+  'npm run bench -- [--quick] [--only NAME[,NAME]] [--rounds 3] [--scale 1] [--ours] [--node-flags=FLAGS] [--member-flags=FLAGS] [--programs FOLDER] [--json FILE] [--markdown FILE]'
 
 const FULL = { rounds: '3', scale: '1' } as const
 const QUICK = { rounds: '1', scale: '0.1' } as const
@@ -39,6 +41,7 @@ export function parseOptions(args: readonly string[]): Result<Options, string> {
         scale: { type: 'string' },
         ours: { type: 'boolean', default: false },
         'node-flags': { type: 'string', default: '' },
+        'member-flags': { type: 'string', default: '' },
         programs: { type: 'string' },
         json: { type: 'string' },
         markdown: { type: 'string' },
@@ -50,11 +53,15 @@ export function parseOptions(args: readonly string[]): Result<Options, string> {
       return err(`--rounds: '${values.rounds}' is not between 1 and ${MAX_ROUNDS}`)
     if (!(scale > 0 && scale <= MAX_SCALE))
       return err(`--scale: '${values.scale}' is not above 0 and up to ${MAX_SCALE}`)
-    const only = values.only.split(',').filter((text) => text !== '')
-    const nodeFlags = values['node-flags'].split(' ').filter((text) => text !== '')
+    const only = partsOf(values.only, ',')
+    const nodeFlags = partsOf(values['node-flags'], ' ')
+    const memberFlags = partsOf(values['member-flags'], ' ')
     const { ours: isOursAlone, programs, json, markdown } = values
-    return ok({ only, rounds, scale, isOursAlone, nodeFlags, programs, json, markdown })
+    return ok({ only, rounds, scale, isOursAlone, nodeFlags, memberFlags, programs, json, markdown })
   } catch (error) {
     return err(error instanceof Error ? error.message : String(error))
   }
 }
+
+const partsOf = (text: string, separator: string): readonly string[] =>
+  text.split(separator).filter((part) => part !== '')

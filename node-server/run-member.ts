@@ -37,6 +37,7 @@ import { prepareTls } from './tls/prepare.ts'
 import { peerDialer } from './transport/query.ts'
 import { Transport } from './transport/transport.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
+import { warmUp } from './warm-up/warm-up.ts'
 
 /** What the program runs on; others than the machine's own let a test choose how they fail. */
 export interface Surroundings {
@@ -56,6 +57,8 @@ class Program {
   #clients: ClientServer | undefined
   /** Whose clients are served. */
   #served: NodePort | undefined
+  /** Clients wait for it, and nobody else. */
+  #warmedUp: Promise<void> = Promise.resolve()
   #isStopping = false
   #isReady = false
 
@@ -131,6 +134,7 @@ class Program {
     const wal =
       walDir === undefined ? ok(undefined) : await checkWalDirectory(walDir, dataDir, identity.value !== undefined)
     if (!wal.ok) return this.refuse(wal.error)
+    if (this.#config.isWarmedUp) this.#warmedUp = this.#warmUp()
     if (identity.value !== undefined) {
       if (identity.value.name !== this.#config.name) {
         this.#log.warn(
@@ -187,6 +191,18 @@ class Program {
     else await this.stop('removed from the cluster')
   }
 
+  /** A member that cannot be warmed up is as good as any. */
+  async #warmUp(): Promise<void> {
+    const { clock } = this.#surroundings
+    const startMs = clock.monotonicMs()
+    try {
+      const calls = await warmUp(clock)
+      this.#log.info({ calls, ms: Math.round(clock.monotonicMs() - startMs) }, 'warmed up')
+    } catch (error) {
+      this.#log.warn({ err: error }, 'not warmed up')
+    }
+  }
+
   #prepareClients(member: NodePort): void {
     this.#clients = new ClientServer(member, {
       config: this.#config,
@@ -199,6 +215,7 @@ class Program {
   }
 
   async #serveClients(member: NodePort): Promise<void> {
+    await this.#warmedUp
     if (this.#isStopping) return
     await this.#clients?.listen()
     this.#served = member

@@ -55,6 +55,8 @@ export interface Config extends TlsConfig {
   readonly clientLimits: ListenLimits
   /** What serves gRPC. */
   readonly grpcEngine: 'built-in' | 'grpc-js'
+  /** See warm-up/warm-up.ts. */
+  readonly isWarmedUp: boolean
   readonly http: HttpConfig
   readonly maintenance: MaintenanceOptions
   readonly watchProgressNotifyIntervalMs: number

@@ -81,7 +81,7 @@ export const MEMBER_FLAGS = {
     fallback: '',
     harmless: ['map'],
     help: 'How bbolt keeps its free pages.',
-    ignored: 'the store is LMDB, which has one kind of free list',
+    ignored: 'the store has no free pages: files that are not needed are removed',
   },
   'backend-batch-interval': {
     value: 'duration',
@@ -140,6 +140,11 @@ export const MEMBER_FLAGS = {
     form: 'built-in|grpc-js',
     fallback: 'built-in',
     help: 'What serves gRPC: the HTTP/2 of this program, or the library @grpc/grpc-js.',
+  },
+  'warm-up': {
+    value: 'switch',
+    fallback: 'true',
+    help: 'Before clients are served, for a second at most, do on a store in memory what they ask most, so that the first of them find compiled code.',
   },
   'enable-grpc-gateway': { value: 'switch', fallback: 'true', help: 'Serve the JSON gateway, POST /v3/….' },
   'raft-read-timeout': {

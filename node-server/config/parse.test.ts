@@ -62,6 +62,7 @@ test('without any flag everything is as in etcd', () => {
     isReconfigStrict: true,
     clientLimits: DEFAULT_LIMITS,
     grpcEngine: 'built-in',
+    isWarmedUp: true,
     http: { isGatewayEnabled: true, corsOrigins: ['*'], hostWhitelist: ['*'] },
     maintenance: DEFAULT_MAINTENANCE,
     watchProgressNotifyIntervalMs: 600_000,

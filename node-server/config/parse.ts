@@ -89,6 +89,7 @@ function readConfig(flags: Flags): Config {
     snapshotCatchUpEntries: flags.integer('snapshot-catchup-entries', 0),
     ...readLimits(flags),
     grpcEngine: flags.choice('grpc-engine', ['built-in', 'grpc-js'], 'built-in'),
+    isWarmedUp: flags.switch('warm-up'),
     http: {
       isGatewayEnabled: flags.switch('enable-grpc-gateway'),
       corsOrigins: flags.list('cors'),

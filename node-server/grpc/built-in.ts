@@ -33,7 +33,7 @@ export function serveBuiltIn(options: GrpcServerOptions): Promise<GrpcServer> {
   const limits = options.limits ?? DEFAULT_LIMITS
   const stopping = new AbortController()
   const http1 = new Http1(limits, options.handleRequest ?? notFound)
-  const http2 = new Calls(options, limits, stopping.signal)
+  const http2 = new BuiltInCalls(options, limits, stopping.signal)
   return openPort(options, { limits, http1, http2, stopping })
 }
 
@@ -42,7 +42,8 @@ interface Served {
   readonly calls: CallObserver
 }
 
-class Calls {
+/** Calls on connections that somebody else has accepted. */
+export class BuiltInCalls {
   readonly #options: GrpcServerOptions
   readonly #handleRequest: HttpHandler
   readonly #stopping: AbortSignal

@@ -139,6 +139,13 @@ test('429 is tried again after Retry-After, also for a mutation', async (t) => {
   assert.deepEqual(requests, ['POST 429', 'POST 201'])
 })
 
+test('a dry run asks for nothing to be kept, and needs no version in the answer', async (t) => {
+  const { server, client } = await setUp(t)
+  server.answer = json(201, { metadata: { name: 'a', uid: 'u' } })
+  await client.tryCreate({ apiVersion: 'v1', kind: 'Pod', metadata: REF })
+  assert.equal(server.received[0]?.query.get('dryRun'), 'All')
+})
+
 test('a Retry-After beyond the time limit fails at once and says how long to wait', async (t) => {
   const { server, client } = await setUp(t)
   server.answer = status(429, 'TooManyRequests', { 'retry-after': '60' })
@@ -251,7 +258,7 @@ test('to a decision, problems are what it can act on', async (t) => {
 test('finalizers are replaced only on the version that was read', async (t) => {
   const { server, client } = await setUp(t)
   server.answer = json(200, pod('a', '8'))
-  await new ClusterAccess(client).patchFinalizers(POD_REF, '7', [])
+  await new ClusterAccess(client).patch(POD_REF, { metadata: { resourceVersion: '7', finalizers: [] } })
   assert.deepEqual(JSON.parse(server.received[0]?.body ?? ''), { metadata: { resourceVersion: '7', finalizers: [] } })
   assert.equal(server.received[0]?.contentType, 'application/merge-patch+json')
 })

@@ -4,6 +4,7 @@
  */
 import type {
   ApplyObject,
+  Changes,
   KubeObject,
   KubeProblem,
   KubeReader,
@@ -59,6 +60,11 @@ export class ClusterAccess implements KubeReader, KubeWriter {
     return translated(async () => (await this.#client.list(kindOf(query), query, { timeoutMs: READ_TIMEOUT_MS })).items)
   }
 
+  async tryCreate(object: ApplyObject): Promise<void> {
+    kindOf(object)
+    await translated(async () => this.#client.tryCreate(object, { fieldManager: FIELD_MANAGER }))
+  }
+
   async apply(object: ApplyObject): Promise<KubeObject> {
     kindOf(object)
     return translated(async () => this.#client.apply(object, { fieldManager: FIELD_MANAGER }))
@@ -78,9 +84,9 @@ export class ClusterAccess implements KubeReader, KubeWriter {
     await translated(async () => this.#client.delete(kindOf(ref), ref, { uid: preconditions.uid }))
   }
 
-  async patchFinalizers(ref: ObjectRef, resourceVersion: string, finalizers: readonly string[]): Promise<KubeObject> {
-    const patch = { metadata: { resourceVersion, finalizers } }
-    return translated(async () => this.#client.patch(kindOf(ref), ref, patch, { fieldManager: FIELD_MANAGER }))
+  async patch(ref: ObjectRef, changes: Changes): Promise<KubeObject> {
+    const options = { fieldManager: FIELD_MANAGER }
+    return translated(async () => this.#client.patch(kindOf(ref), ref, { ...changes }, options))
   }
 }
 

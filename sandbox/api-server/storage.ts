@@ -235,7 +235,7 @@ export async function openObjectStore(directory: string | undefined): Promise<Ob
   const lock = await lockDirectory(directory)
   if (!lock.ok) throw new Error(lock.error)
   await realVolume.stores.takeOver(directory)
-  const store = new Store(realVolume.stores.open(join(directory, DATABASE)))
+  const store = new Store(await realVolume.stores.open(join(directory, DATABASE)))
   return new ObjectStore(store, () => lock.value.release())
 }
 

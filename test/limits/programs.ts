@@ -6,10 +6,10 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const MAIN = join(ROOT, 'node-server', 'main.ts')
 
 /** Ours as the image starts it: with Node's cache of what it makes of the sources, which costs memory while there is none. */
-export function ours(nodeFlags: readonly string[] = []): Program {
+export function ours(nodeFlags: readonly string[] = [], flags: readonly string[] = []): Program {
   return {
     name: 'ours',
-    command: [process.execPath, '--max-semi-space-size=32', ...nodeFlags, MAIN],
+    command: [process.execPath, '--max-semi-space-size=32', ...nodeFlags, MAIN, ...flags],
     environment: { NODE_COMPILE_CACHE: join(ROOT, '.cache', 'compile') },
   }
 }

@@ -77,6 +77,16 @@ test('the line that scripts wait for comes once there is a leader: of two member
   await Promise.all(members.map((member) => member.kill('SIGKILL')))
 })
 
+test('clients are served once the member has warmed up, and what that did is no data', async () => {
+  const member = await rig.member('warm')
+  await member.start([`--initial-cluster=${member.asFirstMember}`, '--warm-up=true'])
+  await says(member, READY)
+  const messages = [...member.output.matchAll(/"msg":"(warmed up|serving clients)"/g)].map(([, message]) => message)
+  assert.deepEqual(messages, ['warmed up', 'serving clients'])
+  assert.equal((await member.etcd.all('serializable')).size, 0)
+  await member.kill('SIGKILL')
+})
+
 test('a line of the log is JSON with etcd’s field names, on stderr', async () => {
   const member = await rig.member('lines')
   const child = member.spawn([])

@@ -316,7 +316,7 @@ for (const { title, atMost, ask, taken, refused } of rows) {
   })
 }
 
-const TRANSPORT = 'node-server/transport/transport.test.ts'
+const TRANSPORT = 'node-server/transport/transport-limits.test.ts'
 const ANSWERS = 'node-server/api/etcd/answer-in-order.test.ts'
 const ABUSE = 'node-server/grpc/abuse.test.ts'
 const LOAD = 'node-server/listen/load.test.ts'
@@ -347,8 +347,12 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   ],
   MAX_PINNED_STORES: ['node-server/limits.ts', 'MAX_OUTGOING_SNAPSHOTS + MAX_CLIENT_SNAPSHOTS'],
   MAX_WAIT_FOR_STORE_MS: ['test/recovery/damage.test.ts', 'one that no leader sends a store for long ends too'],
-  SNAPSHOT_PIECE_SIZE_BYTES: [TRANSPORT, 'const piece = Buffer.alloc(SNAPSHOT_PIECE_SIZE_BYTES)'],
+  SNAPSHOT_PIECE_SIZE_BYTES: [
+    'node-server/transport/transport-snapshots.test.ts',
+    'const piece = Buffer.alloc(SNAPSHOT_PIECE_SIZE_BYTES)',
+  ],
   RUN_SIZES: ['node-server/storage/runs/policy.test.ts', 'when runs become many the cheapest neighbours are merged'],
+  SCRUB: ['node-server/storage/runs/runs-damage.test.ts', 'damage in what nobody reads is found by looking for it'],
   APPLY_SLICE: ['node-server/node/apply/applier.test.ts', 'what was committed in the middle of an entry'],
   LEASES: ['node-server/node/lease/lessor.test.ts', 'many that end at once are all gone soon after, at a bounded rate'],
   MAX_RENEWALS_AT_ONCE: ['node-server/node/lease/lease-duties.test.ts', 'more renewals than fit a question'],
@@ -358,6 +362,8 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   LINE_KEY_SIZE_BYTES: ['node-server/api/etcd/lines.test.ts', 'a line that takes more than there is room for'],
   WATCH: ['node-server/node/watch/watchable-store.test.ts', 'beyond the number of watchers, or of bytes in their'],
   OUTBOX_SHARE: ['node-server/api/etcd/outbox.test.ts', 'the less is left for all of them the less each may'],
+  WARM_UP: ['node-server/warm-up/warm-up.test.ts', 'it ends when its time is over'],
+  QUICK_SYNC: ['node-server/storage/wal.test.ts', 'all else stands still for a sync only where that was allowed'],
   FLOW: ['node-server/node/replica/proposals.test.ts', 'a bounded number of bytes is under way'],
   'quota-backend-bytes': ['node-server/node/maintenance/quota.test.ts', 'a put is taken while the file'],
   'max-learners': ['node-server/node/membership/fence.test.ts', 'one learner at a time'],

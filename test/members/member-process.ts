@@ -24,8 +24,8 @@ const MAIN = join(ROOT, 'node-server', 'main.ts')
 const COMPILE_CACHE = join(ROOT, '.cache', 'compile')
 const START_TIMEOUT_MS = 15_000
 const POLL_MS = 20
-/** Short, so that elections are; still several times what a busy machine keeps a process waiting. */
-const TIMING = ['--heartbeat-interval=50', '--election-timeout=500']
+/** Elections short, still several times what a busy machine keeps a process waiting; and many members start at once. */
+const TIMING = ['--heartbeat-interval=50', '--election-timeout=500', '--warm-up=false']
 
 export interface Exit {
   readonly code: number | null

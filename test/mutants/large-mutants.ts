@@ -8,13 +8,13 @@ export const LARGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'entries are applied although the write buffer is full',
     file: `${NODE}/apply/applier.ts`,
-    find: 'if (this.store.isSaturated) await this.store.commit()',
+    find: 'while (this.store.isSaturated) await this.store.relieved()',
     replace: '',
   },
   {
     name: 'what a member holds of requests is not bounded in bytes',
     file: `${NODE}/replica/proposals.ts`,
-    find: 'return this.#heldSizeBytes + sizeBytes > this.#options.flow.heldSizeBytes',
+    find: 'return this.#held.sizeBytes + sizeBytes > this.#options.flow.heldSizeBytes',
     replace: 'return false',
   },
   {

@@ -50,8 +50,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'the log is never synced',
     file: `${STORAGE}/wal.ts`,
-    find: 'await this.#file.write(bytes, this.#position)\n      await this.#file.sync()',
-    replace: 'await this.#file.write(bytes, this.#position)',
+    find: 'await this.#file.sync(mayPause && zeros.length === 0 && this.#pace.isQuick)',
+    replace: '',
   },
   {
     name: "an old term's entry is committed by counting",
@@ -366,7 +366,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a write that was lost with its leader is said never to have been proposed',
     file: `${NODE}/replica/proposals.ts`,
-    find: 'if (underWay === undefined && links.leader === NOBODY)',
+    find: 'if (!isProposed && links.leader === NOBODY)',
     replace: 'if (links.leader === NOBODY)',
   },
   {

@@ -161,13 +161,37 @@ export class ApiServer {
     const { metadata: _, ...fieldsBefore } = before ?? {}
     const next = applied(rest, before === undefined ? undefined : fieldsBefore, fields)
     const labels = { ...own.labels, ...meta.labels }
+    const annotations = meta.annotations === undefined ? own.annotations : { ...own.annotations, ...meta.annotations }
     const ownerReferences = meta.ownerReferences ?? own.ownerReferences
     this.#lastApplied.set(key, object)
     return this.#update(present, {
       ...next,
       apiVersion: present.apiVersion,
       kind,
-      metadata: { ...own, labels, ...(ownerReferences !== undefined && { ownerReferences }) },
+      metadata: {
+        ...own,
+        labels,
+        ...(annotations !== undefined && { annotations }),
+        ...(ownerReferences !== undefined && { ownerReferences }),
+      },
+    })
+  }
+
+  /** A JSON merge patch that removes no field. */
+  merge(object: NewObject): Answer {
+    const { metadata, ...changes } = object
+    const present = this.get(object.kind, metadata.name)
+    if (present === undefined) return failed(404, 'NotFound', `${metadata.name} is not there`)
+    const { metadata: own, ...fields } = present
+    if (metadata.uid !== undefined && metadata.uid !== own.uid)
+      return failed(409, 'Conflict', 'the object has another UID')
+    const { annotations: more, ...meta } = metadata
+    const annotations = more === undefined ? own.annotations : { ...own.annotations, ...more }
+    return this.replace({
+      ...applied(fields, undefined, changes),
+      apiVersion: present.apiVersion,
+      kind: present.kind,
+      metadata: { ...meta, ...(annotations !== undefined && { annotations }) },
     })
   }
 

@@ -1,7 +1,8 @@
 /** Calls of clients to members: they take time, answers get lost with the process, and clients do not wait for ever. */
 import type { CallContext, RpcStatus, RpcStream } from '../../node-server/grpc/service.ts'
 import { LeaseRevokeResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
-import type { Life, SimulatedMember } from './member.ts'
+import type { Life } from './life.ts'
+import type { SimulatedMember } from './member.ts'
 import type { World } from './world.ts'
 
 /** `lost`: whether it was carried out is not known. `refused`: nobody was there to take it. */

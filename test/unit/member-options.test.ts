@@ -33,6 +33,7 @@ const NOT_OPTIONS: Readonly<Record<string, readonly string[]>> = {
     /tls|cert|key-file|-ca-file|crl|cipher|peer-skip/.test(name),
   ),
   'Kubernetes takes what goes to stderr': ['log-outputs'],
+  'a member that serves a moment sooner and is slow is of no use': ['warm-up'],
   'the library is there to compare the built-in engine with': ['grpc-engine'],
   'acknowledged writes could be lost': ['unsafe-no-fsync'],
 }

@@ -7,17 +7,12 @@ import { err } from '../../../lib/result.ts'
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { StoreError } from '../../mvcc/errors.ts'
 import { Pace, toItsEnd } from '../../mvcc/pace.ts'
+import { SharedPutRequest } from '../../mvcc/put-request.ts'
 import { isReadOnlyTxn, txn } from '../../mvcc/txn.ts'
 import { validateDeleteRange, validatePut, validateRange, validateTxn } from '../../mvcc/validate.ts'
 import type { NodePort, RequestKind } from '../../node/ports.ts'
 import { RangeReads } from '../../node/replica/range-reads.ts'
-import {
-  CompactionRequest,
-  DeleteRangeRequest,
-  PutRequest,
-  RangeRequest,
-  TxnRequest,
-} from '../../proto/generated/etcd/rpc.ts'
+import { CompactionRequest, DeleteRangeRequest, RangeRequest, TxnRequest } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
 import { HeaderBytes } from './header-bytes.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
@@ -58,7 +53,7 @@ export function kvService(node: NodePort, monitor: LeaderMonitor, options: KvOpt
     ),
     '/etcdserverpb.KV/Put': unary(
       node,
-      PutRequest,
+      SharedPutRequest,
       (request, call) => refused(validatePut(request)) ?? write(kv, 'put', call),
     ),
     '/etcdserverpb.KV/DeleteRange': unary(
@@ -95,11 +90,12 @@ function readRange({ headers, ranges }: Kv, request: RangeRequest, call: Call): 
   return reading.ok ? { ok: true, value: encodeResult(headers, reading.value) } : err(statusOf(reading.error))
 }
 
-async function write({ node, headers }: Kv, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
-  const applied = await node.propose(kind, bytes, context)
-  if (!applied.ok) return err(statusOf(applied.error))
-  const result = applied.value
-  return result.ok ? { ok: true, value: encodeResult(headers, result.value) } : err(statusOf(result.error.kind))
+function write({ node, headers }: Kv, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
+  return node.propose(kind, bytes, context).then((applied): Answer => {
+    if (!applied.ok) return err(statusOf(applied.error))
+    const result = applied.value
+    return result.ok ? { ok: true, value: encodeResult(headers, result.value) } : err(statusOf(result.error.kind))
+  })
 }
 
 /** A txn without writes is a read: it needs no entry in the log. */

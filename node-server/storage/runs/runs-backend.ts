@@ -11,8 +11,10 @@ import { assert, unreachable } from '../../../lib/assert.ts'
 import { RUN_SIZES, type RunSizes } from '../../limits.ts'
 import {
   inPieces,
+  StoreDamaged,
   type Backend,
   type BackendSize,
+  type Counted,
   type PinnedStore,
   type ScanOptions,
   type Table,
@@ -22,6 +24,7 @@ import {
 import { readMeta } from '../../mvcc/meta.ts'
 import type { Disk } from '../disk.ts'
 import { archiveOf, readArchive } from './archive.ts'
+import type { Block } from './block.ts'
 import { BlockRing } from './block-ring.ts'
 import { fileFor, RunCursor, type OpenRun } from './cursor.ts'
 import { hashKey, isFiltered } from './filter.ts'
@@ -46,13 +49,14 @@ interface Waiting {
 interface OpenStore {
   readonly manifest: Manifest
   readonly runs: readonly OpenRun[]
+  readonly size: BackendSize
 }
 
 export class RunsBackend implements Backend {
   readonly #disk: Disk
   readonly #directory: string
   readonly #options: ReaderOptions
-  #store: OpenStore = { manifest: NEW_MANIFEST, runs: [] }
+  #store: OpenStore = { manifest: NEW_MANIFEST, runs: [], size: sizeOf(NEW_MANIFEST) }
   #writer: WriterLink | undefined
   /** An open file that nobody knows any more ends the process. */
   readonly #pinned = new Set<readonly RunReader[]>()
@@ -62,6 +66,8 @@ export class RunsBackend implements Backend {
   /** What the writer said is dealt with one after the other. */
   #heard: Promise<void> = Promise.resolve()
   #failure: Error | undefined
+  /** Found by the writer: whoever reads is told of it, wherever that is. */
+  #damage: StoreDamaged | undefined
   #isClosed = false
 
   /** Makes the store when there is none. Rejects with `StoreDamaged` when what is there is not what was written. */
@@ -140,7 +146,7 @@ export class RunsBackend implements Backend {
       await closeAll(opened)
       throw error
     }
-    this.#store = { manifest, runs }
+    this.#store = { manifest, runs, size: sizeOf(manifest) }
     await closeAll([...before.values()])
   }
 
@@ -190,6 +196,7 @@ export class RunsBackend implements Backend {
   /** The writer is gone, or what it made cannot be read: nothing is committed any more. */
   #fail(error: unknown): void {
     this.#failure ??= error instanceof Error ? error : new Error(String(error))
+    if (this.#failure instanceof StoreDamaged) this.#damage = this.#failure
     for (const { reject } of this.#waiting.values()) reject(this.#failure)
     this.#waiting.clear()
   }
@@ -205,7 +212,7 @@ export class RunsBackend implements Backend {
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
-    assert(!this.#isClosed, 'the store is open')
+    this.#checkReadable()
     const number = tableNumber(table)
     const wanted = withTable(number, key)
     const hash = isFiltered(number) ? hashKey(wanted, 0, wanted.length) : undefined
@@ -223,18 +230,33 @@ export class RunsBackend implements Backend {
   }
 
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
+    return this.countSome(table, start, end, Infinity).count
+  }
+
+  /** What no other run reaches into is counted by the index of its file, however much it is. */
+  countSome(table: Table, start: Uint8Array, end: Uint8Array | undefined, rows: number): Counted {
     const cursors = this.#cursors(table, start, end, false)
     const [only] = cursors
-    if (cursors.length === 1 && only !== undefined) return only.countLive()
+    if (cursors.length === 1 && only !== undefined) return { count: only.countLive(), next: undefined }
     const spans = new Spans(cursors, false)
     let count = 0
-    for (let block = spans.next(); block !== undefined; block = spans.next())
-      count += block.liveRows(spans.from, spans.to)
-    return count
+    let looked = 0
+    for (let block = spans.next(); block !== undefined; block = spans.next()) {
+      const { from, to } = spans
+      if (looked >= rows) return { count, next: userKey(block, from) }
+      count += block.liveRows(from, to) + spans.countBehind()
+      looked += 1 + (block.hasRemovals ? to - from : 0)
+    }
+    return { count, next: undefined }
+  }
+
+  #checkReadable(): void {
+    assert(!this.#isClosed, 'the store is open')
+    if (this.#damage !== undefined) throw this.#damage
   }
 
   #cursors(table: Table, start: Uint8Array, end: Uint8Array | undefined, isReverse: boolean): readonly RunCursor[] {
-    assert(!this.#isClosed, 'the store is open')
+    this.#checkReadable()
     return cursorsOf(this.#store.runs, { table, start, end, isReverse })
   }
 
@@ -256,9 +278,7 @@ export class RunsBackend implements Backend {
   }
 
   size(): BackendSize {
-    const files = this.#store.manifest.runs.flat()
-    const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-    return { totalBytes, inUseBytes: Math.floor(totalBytes * liveShare(this.#store.manifest.runs)) }
+    return this.#store.size
   }
 
   /** What a read may have to look through. */
@@ -294,7 +314,7 @@ export class RunsBackend implements Backend {
     await this.#writer?.end()
     await this.#heard
     const readers = this.#readers()
-    this.#store = { manifest: this.#store.manifest, runs: [] }
+    this.#store = { ...this.#store, runs: [] }
     await closeAll(readers)
   }
 }
@@ -326,12 +346,17 @@ function* entries(cursors: readonly RunCursor[], { isReverse = false, limit }: S
     for (let i = from; i < to; i++) {
       const position = isReverse ? to - 1 - (i - from) : i
       if (block.isRemoval(position)) continue
-      const key = Buffer.allocUnsafe(block.keySize(position) - 1)
-      block.copyKey(position, key, 1)
-      yield { key, value: block.value(position) }
+      yield { key: userKey(block, position), value: block.value(position) }
       if (--left <= 0) return
     }
   }
+}
+
+/** Without the byte of the table. */
+function userKey(block: Block, position: number): Buffer {
+  const key = Buffer.allocUnsafe(block.keySize(position) - 1)
+  block.copyKey(position, key, 1)
+  return key
 }
 
 function withTable(table: number, key: Uint8Array): Buffer {
@@ -346,6 +371,11 @@ function isWithin({ file: { first, last } }: RunReader, key: Uint8Array): boolea
     compareSpans(first, 0, first.length, key, 0, key.length) <= 0 &&
     compareSpans(key, 0, key.length, last, 0, last.length) <= 0
   )
+}
+
+function sizeOf({ runs }: Manifest): BackendSize {
+  const totalBytes = runs.flat().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  return { totalBytes, inUseBytes: Math.floor(totalBytes * liveShare(runs)) }
 }
 
 /** Of the rows, those that are neither removals nor, as far as is known, removed by one. */
