@@ -6,7 +6,7 @@ FROM ${NODE_IMAGE} AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # node-linux-* is the Node that npm scripts use on a developer's machine: the image has its own. It cannot be left out by
-# --omit=optional, because the prebuilt binaries of lmdb and crc32 are optional packages too.
+# --omit=optional, because the prebuilt binary of crc32 is an optional package too.
 RUN npm ci --omit=dev --cache=/tmp/npm-cache --update-notifier=false \
  && rm -rf node_modules/node-linux-* node_modules/.bin/node
 

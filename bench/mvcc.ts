@@ -1,5 +1,5 @@
 /**
- * Figures of the store alone, without Raft and network: `node bench/mvcc.ts [keys [lmdb|runs]]`. The backend is in a
+ * Figures of the store alone, without Raft and network: `node bench/mvcc.ts [keys]`. The backend is in a
  * temporary directory; commits run as in a member, in the background. What is called CPU of all threads is what the
  * process has used until the engine has nothing left to do, merges included.
  */
@@ -13,11 +13,9 @@ import { COMMIT_WRITES } from '../node-server/mvcc/committer.ts'
 import { range } from '../node-server/mvcc/range.ts'
 import { Store } from '../node-server/mvcc/store.ts'
 import { CompactionRequest, PutRequest, type RangeRequest } from '../node-server/proto/generated/etcd/rpc.ts'
-import { lmdbEngine } from '../node-server/storage/backend.ts'
-import { runsEngine } from '../node-server/storage/runs/engine.ts'
+import { realVolume } from '../node-server/storage/volume.ts'
 
 const KEYS = Number(process.argv[2] ?? 200_000)
-const ENGINE = process.argv[3] ?? 'lmdb'
 const VALUE = Buffer.alloc(256, 'v')
 /** Entries applied between two looks at the event loop, as a turn of a member does. */
 const TURN = 200
@@ -165,8 +163,7 @@ async function compact(store: Store): Promise<void> {
 const directory = mkdtempSync(join(tmpdir(), 'raftkv-bench-'))
 try {
   const path = join(directory, 'store')
-  const engine = ENGINE === 'runs' ? runsEngine() : lmdbEngine
-  const store = new Store(await engine.open(path))
+  const store = new Store(await realVolume.stores.open(path))
   await put(store, 'put of new keys', (position) => keyOf((position * 7919) % KEYS))
   await put(store, 'put of keys that are there', (position) => keyOf((position * 104_729) % KEYS))
   await put(store, 'put of new keys in order', eventKeyOf)

@@ -7,6 +7,8 @@
  * - idle: processor time while nothing changes, of one core, over a whole resync period where clusters are many;
  * - edit: from a change of a RaftCluster until a watch shows it in its StatefulSet.
  *
+ * With SILENT=N in the environment one member of each of the first N clusters takes requests and never answers; the others are edited.
+ *
  * Linux only: it needs loopback addresses beyond 127.0.0.1, and /proc.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -34,6 +36,8 @@ const TOKEN = 'bench'
 const NODE_FLAGS = (process.env['OPERATOR_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '')
 const RESYNC_SECONDS = 300
 const SHORT_IDLE_SECONDS = 30
+/** Clusters with a member that does not answer. */
+const SILENT = Number(process.env['SILENT'] ?? 0)
 const EDITS = Number(process.env['EDITS'] ?? 100)
 const BETWEEN_EDITS_MS = 500
 const GIVE_UP_MS = 600_000
@@ -41,6 +45,7 @@ const CREATE_AT_ONCE = 16
 
 interface Row {
   readonly clusters: number
+  readonly silent: number
   readonly startSeconds: number
   readonly rssMb: number
   readonly peakRssMb: number
@@ -147,6 +152,8 @@ async function grow({ client, members, mirrors }: World, size: number): Promise<
 }
 
 async function measure(world: World, size: number): Promise<Row> {
+  const silent = Math.min(SILENT, size - 1)
+  for (let index = 0; index < silent; index++) world.members.silence(nameOf(index))
   const startedMs = performance.now()
   const operator = new OperatorProcess(world.directory, NODE_FLAGS, [`--resync-period=${RESYNC_SECONDS}s`])
   try {
@@ -156,10 +163,11 @@ async function measure(world: World, size: number): Promise<Row> {
     })
     const startSeconds = (performance.now() - startedMs) / 1000
     const idle = await watchIdle(operator, size > 100 ? RESYNC_SECONDS : SHORT_IDLE_SECONDS)
-    const latenciesMs = (await edit(world, size)).toSorted((a, b) => a - b)
+    const latenciesMs = (await edit(world, silent, size)).toSorted((a, b) => a - b)
     const at = (share: number): number => latenciesMs[Math.ceil(share * latenciesMs.length) - 1] ?? Number.NaN
     return {
       clusters: size,
+      silent,
       startSeconds: round(startSeconds, 1),
       rssMb: round(idle.rssBytes / 1e6, 0),
       peakRssMb: round(operator.usage().peakRssBytes / 1e6, 0),
@@ -201,10 +209,10 @@ async function watchIdle(
 }
 
 /** One cluster after the other gets a new pod template; what follows of it (a rollout) is not waited for. */
-async function edit(world: World, size: number): Promise<readonly number[]> {
+async function edit(world: World, from: number, to: number): Promise<readonly number[]> {
   const latenciesMs: number[] = []
   for (let count = 0; count < EDITS; count++) {
-    const name = nameOf(Math.floor(Math.random() * size))
+    const name = nameOf(from + Math.floor(Math.random() * (to - from)))
     const mark = `${process.pid}-${Date.now()}-${count}`
     const reached = new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`an edit of ${name} did not reach its StatefulSet`)), 60_000)
@@ -231,9 +239,9 @@ async function until(what: string, isTrue: () => Promise<boolean>): Promise<void
 }
 
 function lineOf(row: Row): string {
-  const { clusters, startSeconds, rssMb, peakRssMb, idlePercent, p50Ms, p99Ms, maxMs } = row
+  const { clusters, silent, startSeconds, rssMb, peakRssMb, idlePercent, p50Ms, p99Ms, maxMs } = row
   return (
-    `${clusters} clusters: ready after ${startSeconds} s; ${rssMb} MB resident while nothing changes, ${peakRssMb} MB at ` +
+    `${clusters} clusters, ${silent} of them with a member that does not answer: ready after ${startSeconds} s; ${rssMb} MB resident while nothing changes, ${peakRssMb} MB at ` +
     `most; ${idlePercent} % of a core; an edit reaches its StatefulSet in ${p50Ms} ms (p50), ${p99Ms} ms (p99), ${maxMs} ms (max)`
   )
 }

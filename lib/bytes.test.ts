@@ -42,3 +42,13 @@ test('a number beyond 2^53 is malformed', () => {
 test('left-over bytes are malformed', () => {
   assert.throws(() => new ByteReader(Uint8Array.of(1)).end(), MalformedBytes)
 })
+
+test('what is shared stands in its place among the parts, and large bytes are those that were given', () => {
+  const [small, large] = [Buffer.alloc(4095, 1), Buffer.alloc(4096, 2)]
+  const write = (writer: ByteWriter): ByteWriter =>
+    writer.u8(1).sharedBytes(large).sharedBytes(small).sharedBytes(large)
+  const parts = write(new ByteWriter(1)).u8(9).parts()
+  assert.deepEqual(Buffer.concat(parts), new ByteWriter().u8(1).bytes(large).bytes(small).bytes(large).u8(9).finish())
+  assert.equal(parts.filter(({ buffer }) => buffer === large.buffer).length, 2)
+  assert.throws(() => write(new ByteWriter()).finish(), /parts/)
+})

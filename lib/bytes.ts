@@ -2,6 +2,8 @@
  * Reading and writing of our own byte formats (WAL records, peer messages, commands). All integers are big-endian, so
  * that byte order equals number order in keys.
  */
+import { assert } from './assert.ts'
+
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0)
 
 /** Bytes that are not what they should be: input damage, not a bug. */
@@ -13,10 +15,15 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return Buffer.compare(a, b)
 }
 
+/** From this size on, bytes stay where they lie when a writer is given them by reference; less is copied sooner than kept track of. */
+const MIN_SHARED_SIZE_BYTES = 4096
+
 /** Grows as needed; `finish` hands the bytes over and starts anew, so one writer can serve many records. */
 export class ByteWriter {
   #buffer: Buffer
   #length = 0
+  /** Large bytes that were not copied, and before which of those that were they stand. */
+  readonly #shared: { readonly bytes: Buffer; readonly at: number }[] = []
 
   constructor(initialSizeBytes = 1024) {
     this.#buffer = Buffer.allocUnsafe(initialSizeBytes)
@@ -75,22 +82,52 @@ export class ByteWriter {
     return this.u32(bytes.length).raw(bytes)
   }
 
+  /** As {@link bytes}, for {@link parts}: large ones are not copied, and must not change until those have been used. */
+  sharedBytes(bytes: Uint8Array): this {
+    if (bytes.length < MIN_SHARED_SIZE_BYTES) return this.bytes(bytes)
+    this.u32(bytes.length)
+    this.#shared.push({ bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), at: this.#length })
+    return this
+  }
+
   text(value: string): this {
     return this.bytes(Buffer.from(value, 'utf8'))
   }
 
-  /** What was written, without a copy: for large ones. The writer must not be used afterwards. */
-  take(): Buffer {
-    return this.#buffer.subarray(0, this.#length)
+  /**
+   * What was written, without a copy, one part behind the other; the first holds what came before all that is shared. The
+   * writer must not be used afterwards.
+   */
+  parts(): readonly Buffer[] {
+    const parts: Buffer[] = []
+    let from = 0
+    for (const { bytes, at } of this.#shared) {
+      parts.push(this.#buffer.subarray(from, at), bytes)
+      from = at
+    }
+    parts.push(this.#buffer.subarray(from, this.#length))
+    return parts
   }
 
   /** A copy of what was written; the writer is empty afterwards. */
   finish(): Buffer {
+    assert(this.#shared.length === 0, 'what is shared is in parts')
     const result = Buffer.allocUnsafeSlow(this.#length)
     this.#buffer.copy(result, 0, 0, this.#length)
     this.#length = 0
     return result
   }
+}
+
+/** What such a writer needs room for when it is given these by reference. */
+export function copiedSizeBytes(bytes: Uint8Array): number {
+  return bytes.length < MIN_SHARED_SIZE_BYTES ? bytes.length : 0
+}
+
+export function sizeOfParts(parts: readonly Uint8Array[]): number {
+  let sizeBytes = 0
+  for (const part of parts) sizeBytes += part.length
+  return sizeBytes
 }
 
 /** Every read is checked against the end and throws {@link MalformedBytes} past it. Slices share memory with the input. */

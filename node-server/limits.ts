@@ -37,6 +37,17 @@ export const MAX_PEER_REQUESTS = 256
 /** What one append may write to the log. */
 export const MAX_BATCH_SIZE_BYTES = 1024 * MIB
 
+/** When a follower may stand still for the sync of an entry that somebody waits for. */
+export interface QuickSync {
+  /** The last ones took less. */
+  readonly ms: number
+  /** So many in a row; a slow one, which nobody can foresee, is then a pause once in so many. */
+  readonly times: number
+}
+
+/** Two milliseconds are less than anybody notices, and longer than a disk takes for which a thread is a detour. */
+export const QUICK_SYNC: QuickSync = { ms: 2, times: 32 }
+
 /** Requests of this member that wait for their result. */
 export const MAX_WAITERS = 32_768
 
@@ -125,8 +136,20 @@ export interface WatchLimits {
   /** Of all streams together: what is kept for a watcher is about 1 KiB and its keys. etcd has no such limits. */
   readonly watchers: number
   readonly keyBytes: number
-  /** Events read at once; the last revision among them may exceed it. */
+  /** Events read at once, and the bytes of their key-values. */
   readonly pageEvents: number
+  readonly pageSizeBytes: number
+  /** Events gathered for watchers in one step, one counted for each of them; a batch ends with the revision that reaches it. */
+  readonly stepEvents: number
+  /** Watchers that join a cohort, or leave it, in one step. */
+  readonly stepWatchers: number
+  /**
+   * In each round of the event loop so long events are given to synced watchers, unsynced ones read on, and requests are taken, of
+   * all streams together: a put that comes meanwhile waits no longer than all three.
+   */
+  readonly notifyMs: number
+  readonly syncMs: number
+  readonly requestsMs: number
   /** The synced watchers may lag so far behind the store, and hold up compactions meanwhile; then they are unsynced. */
   readonly lagRevisions: number
   /** Unsynced watchers that are looked at for one cohort, which reads on together. */
@@ -143,15 +166,18 @@ export const WATCH: WatchLimits = {
   watchers: 1_000_000,
   keyBytes: 256 * MIB,
   pageEvents: 1000,
+  pageSizeBytes: 128 * KIB,
+  stepEvents: 2000,
+  stepWatchers: 256,
+  notifyMs: 5,
+  syncMs: 2,
+  requestsMs: 2,
   lagRevisions: 100_000,
   cohortWatchers: 10_000,
   cohortPages: 16,
   outboxSizeBytes: 256 * KIB,
   outboxesSizeBytes: 256 * MIB,
 }
-
-/** For so long requests of watches are taken in one round of the event loop: a put that comes meanwhile waits no longer. */
-export const WATCH_REQUESTS_MS = 2
 
 /** Of what is left for all outboxes, one may take that part. */
 export const OUTBOX_SHARE = 1 / 16
@@ -185,6 +211,16 @@ export const RUN_SIZES: RunSizes = {
   writerRingSizeBytes: MIB,
   filterInMemoryBytes: 64 * KIB,
 }
+
+/** Looking for damage in a store that nobody reads there. */
+export interface ScrubLimits {
+  /** After each piece of `SNAPSHOT_PIECE_SIZE_BYTES`: a MiB a second, a thousandth of a core; 8 GiB in two or three hours. */
+  readonly piecePauseMs: number
+  /** After all of it. */
+  readonly roundPauseMs: number
+}
+
+export const SCRUB: ScrubLimits = { piecePauseMs: 250, roundPauseMs: 3_600_000 }
 
 /** How much may be under way. Given to the parts that keep to it, so that a simulation can have small ones. */
 export interface FlowLimits {

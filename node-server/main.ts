@@ -7,6 +7,5 @@ import { isTool } from './tools/names.ts'
 const [, , ...args] = process.argv
 if (isTool(args[0])) {
   const { runTool } = await import('./tools/tools.ts')
-  const { stdout, stderr, execPath, execArgv } = process
-  process.exitCode = await runTool(args, { stdout, stderr, node: [execPath, ...execArgv] })
+  process.exitCode = await runTool(args, process)
 } else await runMember(args, { volume: realVolume, clock: systemClock })

@@ -14,6 +14,7 @@ import type { Logger } from 'pino'
 import { pino, stdSerializers } from 'pino'
 import { HttpAdminClient } from './admin-client.ts'
 import { reconcile } from './cluster/reconcile.ts'
+import { FORMS } from './cluster/resources/forms.ts'
 import { podAdminUrl } from './cluster/resources/names.ts'
 import type { Config } from './config.ts'
 import { parseFlags } from './config.ts'
@@ -35,6 +36,7 @@ import { CONTROLLER, createMetrics } from './metrics.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import { closeServer, listen, metricsApp, probesApp } from './probes.ts'
 import type { Check } from './probes.ts'
+import { sharingAdmin } from './sharing-admin.ts'
 import { systemClock } from '../lib/system-clock.ts'
 import type { Watches } from './watches.ts'
 import { createWatches } from './watches.ts'
@@ -112,7 +114,7 @@ async function run(operator: Operator, stop: AbortSignal): Promise<void> {
   if (!stop.aborted) logger.info({ clusters: [...watches.clusters()].length }, 'stores synced')
 
   if (elector === undefined || (await elector.acquire(stop))) await work(operator, stop, ending.signal)
-  logger.info(controller.activeWorkers === 0 ? 'stopped' : 'stopped with a reconcile that did not end')
+  logger.info(controller.underWay === 0 ? 'stopped' : 'stopped with a reconcile that did not end')
   ending.abort()
   await watching
   clearInterval(alive)
@@ -131,7 +133,7 @@ async function work(operator: Operator, stop: AbortSignal, ending: AbortSignal):
     if (end === 'lost') die(logger, new Error('the lease was lost'), 'another copy may work now')
   })
   await aborted(stop)
-  logger.info({ underWay: controller.activeWorkers }, 'draining')
+  logger.info({ underWay: controller.underWay }, 'draining')
   const isDrained = await controller.drain(config.shutdownTimeoutMs)
   await events.flush(FLUSH_TIMEOUT_MS)
   renewing.abort()
@@ -207,17 +209,19 @@ function createReconcile(
   admin: HttpAdminClient,
   events: EventRecorder,
 ): (key: string, context: ReconcileContext) => Promise<ReconcileResult> {
-  return async (key, { signal }) => {
+  return async (key, context) => {
+    const { signal } = context
     const access = new ClusterAccess(client.withSignal(signal))
     const deps = {
       reader: access,
       writer: access,
       events,
-      admin,
+      admin: sharingAdmin(admin, context),
       adminUrl: podAdminUrl,
       nowMs: () => clock.wallMs(),
       randomBytes: (count: number) => randomBytes(count),
       defaultImage: config.memberImage,
+      forms: FORMS,
       signal,
     }
     return reconcile(deps, parseKey(key))

@@ -12,6 +12,7 @@ export const REPLICAS = 3
 const ADMIN_PORT = 8080
 /** Addresses below are a sandbox's nodes'. */
 const FIRST_ADDRESS = 256
+const SILENT_ORDINAL = REPLICAS - 1
 const CONFIG_INDEX = 9
 const COMMIT_INDEX = 1000
 
@@ -22,6 +23,8 @@ interface SimulatedCluster {
   readonly clusterId: string
   leader: number
   term: number
+  /** Its last member takes requests and never answers. */
+  hasSilentMember: boolean
 }
 
 interface Place {
@@ -43,7 +46,7 @@ export class SimulatedMembers {
   /** Listens at the addresses of a new cluster; its ID, which the status of its RaftCluster must carry. */
   async add(name: string): Promise<string> {
     const clusterId = (0x1000 + this.#places.size).toString(16)
-    const cluster: SimulatedCluster = { name, clusterId, leader: 0, term: 2 }
+    const cluster: SimulatedCluster = { name, clusterId, leader: 0, term: 2, hasSilentMember: false }
     for (let ordinal = 0; ordinal < REPLICAS; ordinal++) {
       const address = addressOf(this.#network, FIRST_ADDRESS + this.#places.size)
       this.#places.set(address, { cluster, ordinal })
@@ -51,6 +54,10 @@ export class SimulatedMembers {
       await this.#listen(address)
     }
     return clusterId
+  }
+
+  silence(name: string): void {
+    for (const { cluster } of this.#places.values()) if (cluster.name === name) cluster.hasSilentMember = true
   }
 
   addressOf(pod: string): string | undefined {
@@ -73,6 +80,7 @@ export class SimulatedMembers {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const place = this.#places.get(request.socket.localAddress ?? '')
+    if (place?.cluster.hasSilentMember === true && place.ordinal === SILENT_ORDINAL) return
     const answer = place && (await this.#answer(place, request))
     response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' })
     response.end(JSON.stringify(answer ?? { code: 'NotFound', message: 'no such thing' }))
@@ -98,7 +106,8 @@ function memberIdOf(ordinal: number): string {
   return (0xa0 + ordinal).toString(16)
 }
 
-function statusOf({ name, clusterId, leader, term }: SimulatedCluster, ordinal: number): AdminStatus {
+function statusOf({ name, clusterId, leader, term, hasSilentMember }: SimulatedCluster, ordinal: number): AdminStatus {
+  const isActive = (id: string): boolean => !hasSilentMember || id !== memberIdOf(SILENT_ORDINAL)
   const voters = ordinals().map(memberIdOf)
   const peers = voters.filter((id) => id !== memberIdOf(leader))
   return {
@@ -126,7 +135,7 @@ function statusOf({ name, clusterId, leader, term }: SimulatedCluster, ordinal: 
     isChangePending: false,
     peers:
       ordinal === leader
-        ? peers.map((id) => ({ id, matchIndex: COMMIT_INDEX, lag: 0, state: 'replicate', isActive: true }))
+        ? peers.map((id) => ({ id, matchIndex: COMMIT_INDEX, lag: 0, state: 'replicate', isActive: isActive(id) }))
         : [],
     configHistory: [{ index: CONFIG_INDEX, voters, votersOutgoing: [], learners: [], operationId: '' }],
     version: '0.1.0',

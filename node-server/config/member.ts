@@ -81,7 +81,7 @@ export const MEMBER_FLAGS = {
     fallback: '',
     harmless: ['map'],
     help: 'How bbolt keeps its free pages.',
-    ignored: 'the store is LMDB, which has one kind of free list',
+    ignored: 'the store has no free pages: files that are not needed are removed',
   },
   'backend-batch-interval': {
     value: 'duration',

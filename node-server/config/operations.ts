@@ -127,7 +127,7 @@ export const FEATURE_FLAGS = {
     fallback: '0',
     help: 'Defragment at the start when it frees this much.',
     ignored:
-      'the store is not defragmented at the start: pages that are free are used again; etcdctl defrag gives them back',
+      'the store is not defragmented at the start: it gives space back by itself, a part of it; etcdctl defrag gives all of it back',
   },
   'downgrade-check-time': {
     value: 'duration',

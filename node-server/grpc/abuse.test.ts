@@ -7,7 +7,7 @@ import { describe, test, type TestContext } from 'node:test'
 import { Client, credentials } from '@grpc/grpc-js'
 import { ok } from '../../lib/result.ts'
 import { DEFAULT_LIMITS, type ListenLimits } from '../listen/limits.ts'
-import type { RpcObserver, ServiceTable } from './service.ts'
+import { send, type RpcObserver, type ServiceTable } from './service.ts'
 import { ENGINES } from './testing/engines.ts'
 
 const observer: RpcObserver = {
@@ -27,7 +27,7 @@ for (const engine of ENGINES) {
       '/test.Echo/Flood': {
         kind: 'stream',
         handle: async (stream) => {
-          while (await stream.send(LARGE));
+          while (await send(stream, LARGE));
           ended.push('flood')
           return undefined
         },

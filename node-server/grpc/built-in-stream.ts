@@ -9,10 +9,6 @@ import type { ResponseParts, RpcStatus, RpcStream, StreamHandler } from './servi
 /** What a response costs beside its bytes, about: it is two pieces. */
 const PIECE_OVERHEAD_BYTES = 128
 
-/** One promise for all messages that need not wait. */
-const SENT = Promise.resolve(true)
-const GONE = Promise.resolve(false)
-
 const STOPPED: RpcStatus = { code: 'Unavailable', message: 'etcdserver: server stopped' }
 
 export class StreamCall extends Call {
@@ -103,20 +99,24 @@ export class StreamCall extends Call {
     this.#giveUp({ code: 'Internal', message: 'a request that is not complete' })
   }
 
-  #sendAll(responses: readonly ResponseParts[]): Promise<boolean> {
-    if (this.#signal.aborted || this.hasEnded) return GONE
+  get #isGone(): boolean {
+    return this.#signal.aborted || this.hasEnded
+  }
+
+  #write(responses: readonly ResponseParts[]): boolean {
+    if (this.#isGone) return false
     if (!this.load.mayQueue) {
       // The client reads too little on this connection: the stream ends, and its handler learns that nothing arrives.
       this.#giveUp(TOO_MUCH_UNREAD)
-      return GONE
+      return false
     }
     this.sendEach(responses)
-    return this.#hasRoom ? SENT : this.#whenRoom()
+    return this.#hasRoom
   }
 
-  async #whenRoom(): Promise<boolean> {
-    await new Promise<void>((resolve) => this.#waiters.push(resolve))
-    return !this.#signal.aborted
+  async #drained(): Promise<boolean> {
+    if (!this.#isGone && !this.#hasRoom) await new Promise<void>((resolve) => this.#waiters.push(resolve))
+    return !this.#isGone
   }
 
   get #hasRoom(): boolean {
@@ -139,8 +139,8 @@ export class StreamCall extends Call {
     this.started()
     const stream: RpcStream = {
       requests: this.#requests,
-      send: (response) => this.#sendAll([[response]]),
-      sendAll: (responses) => this.#sendAll(responses),
+      write: (responses) => this.#write(responses),
+      drained: () => this.#drained(),
     }
     const status = await this.#outcome(stream)
     this.handled(status?.code ?? 'OK')

@@ -8,7 +8,7 @@ import { Client, credentials, Metadata, type ChannelOptions } from '@grpc/grpc-j
 import { err, ok } from '../../lib/result.ts'
 import { serveBuiltIn } from './built-in.ts'
 import type { GrpcServer } from './engine.ts'
-import type { RpcObserver, ServiceTable } from './service.ts'
+import { send, type RpcObserver, type ServiceTable } from './service.ts'
 
 const MAX_RECEIVE_BYTES = 10_000
 const observer: RpcObserver = {
@@ -39,7 +39,7 @@ const services: ServiceTable = {
   '/test.Echo/Each': {
     kind: 'stream',
     handle: async (stream) => {
-      for await (const request of stream.requests) await stream.send(request)
+      for await (const request of stream.requests) await send(stream, request)
       return undefined
     },
   },

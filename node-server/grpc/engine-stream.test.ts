@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
 import { Client, credentials, Metadata, type ClientDuplexStream } from '@grpc/grpc-js'
 import type { GrpcServer } from './engine.ts'
-import type { RpcObserver, ServiceTable } from './service.ts'
+import { send, type RpcObserver, type ServiceTable } from './service.ts'
 import { ENGINES } from './testing/engines.ts'
 
 const MESSAGE = Buffer.alloc(10_000, 'm')
@@ -31,7 +31,7 @@ for (const engine of ENGINES) {
         handle: async (stream) => {
           for (sent.count = 0; sent.count < MANY; sent.count++) {
             sent.isPending = true
-            if (!(await stream.send(MESSAGE))) break
+            if (!(await send(stream, MESSAGE))) break
             sent.isPending = false
           }
           return undefined
@@ -45,7 +45,7 @@ for (const engine of ENGINES) {
             if (count++ === 0) await new Promise<void>((resolve) => (release = resolve))
             if (request.length === 0) break
           }
-          await stream.send(Buffer.from(String(count)))
+          await send(stream, Buffer.from(String(count)))
           return undefined
         },
       },

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
 import { err, ok } from '../../lib/result.ts'
 import type { GrpcServer } from './engine.ts'
-import type { RpcObserver, ServiceTable } from './service.ts'
+import { send, type RpcObserver, type ServiceTable } from './service.ts'
 import { ENGINES } from './testing/engines.ts'
 
 for (const engine of ENGINES) {
@@ -57,7 +57,7 @@ for (const engine of ENGINES) {
         handle: async (stream) => {
           for await (const request of stream.requests) {
             if (request.length === 0) return { code: 'OutOfRange', message: 'nothing' }
-            if (!(await stream.send(request))) break
+            if (!(await send(stream, request))) break
           }
           return undefined
         },
@@ -65,7 +65,7 @@ for (const engine of ENGINES) {
       '/test.Echo/Forever': {
         kind: 'stream',
         handle: async (stream, context) => {
-          await stream.send(Buffer.from('on'))
+          await send(stream, Buffer.from('on'))
           await new Promise((resolve) => context.signal.addEventListener('abort', resolve, { once: true }))
           return undefined
         },

@@ -104,11 +104,7 @@ export class StreamCall extends ServerInterceptingCall implements CallContext, R
     return this.#requests
   }
 
-  send(response: Uint8Array): Promise<boolean> {
-    return this.sendAll([[response]])
-  }
-
-  async sendAll(responses: readonly ResponseParts[]): Promise<boolean> {
+  write(responses: readonly ResponseParts[]): boolean {
     if (!this.#isOpen) return false
     if (!this.#load.mayQueue) return this.#giveUp()
     let sizeBytes = 0
@@ -120,7 +116,11 @@ export class StreamCall extends ServerInterceptingCall implements CallContext, R
       this.#unsent.remove(responses.length, sizeBytes)
       this.#load.sent(sizeBytes)
     })
-    await this.#unsent.whenFew()
+    return this.#unsent.areFew
+  }
+
+  async drained(): Promise<boolean> {
+    if (this.#isOpen) await this.#unsent.whenFew()
     return this.#isOpen
   }
 

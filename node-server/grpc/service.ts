@@ -65,18 +65,18 @@ export type ResponseParts = readonly Uint8Array[]
 export interface RpcStream {
   /** Ends when the client has half-closed or is gone. At most one loop may read it. */
   readonly requests: AsyncIterable<Uint8Array>
-  /** Resolves true once more may be sent; false when the client is gone and nothing will reach it any more. */
-  send(response: Uint8Array): Promise<boolean>
-  /** The same for several responses, which costs less than one after the other. */
-  sendAll(responses: readonly ResponseParts[]): Promise<boolean>
+  /** Several at once cost less than one after the other. False: there is no room for more, or the client is gone. */
+  write(responses: readonly ResponseParts[]): boolean
+  /**
+   * For who was told so, at once: resolves true when there is room again, false when the client is gone and nothing will reach
+   * it any more.
+   */
+  drained(): Promise<boolean>
 }
 
-/** `sendAll` of a stream that can only `send`. */
-export function sendingEach({ send }: Pick<RpcStream, 'send'>): RpcStream['sendAll'] {
-  return async (responses) => {
-    for (const response of responses) if (!(await send(Buffer.concat(response)))) return false
-    return true
-  }
+/** One response, and until there is room for another. False: nothing reaches the client any more. */
+export async function send(stream: RpcStream, response: Uint8Array): Promise<boolean> {
+  return stream.write([[response]]) || stream.drained()
 }
 
 /** Resolves to undefined for OK. The call ends when it resolves. */

@@ -13,7 +13,7 @@ import { Client, credentials } from '@grpc/grpc-js'
 import { ok } from '../../lib/result.ts'
 import type { TlsOptions } from '../tls/options.ts'
 import { makeAuthority, tlsOptions, type Authority, type Issued } from '../tls/testing/authority.ts'
-import type { RpcObserver, ServiceTable } from './service.ts'
+import { send, type RpcObserver, type ServiceTable } from './service.ts'
 import { ENGINES } from './testing/engines.ts'
 
 const observer: RpcObserver = {
@@ -29,7 +29,7 @@ const services: ServiceTable = {
     kind: 'stream',
     handle: async (stream, { commonName }) => {
       for await (const request of stream.requests)
-        await stream.send(Buffer.concat([request, Buffer.from(` ${commonName}`)]))
+        await send(stream, Buffer.concat([request, Buffer.from(` ${commonName}`)]))
       return undefined
     },
   },

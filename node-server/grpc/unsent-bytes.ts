@@ -23,16 +23,16 @@ export class UnsentBytes {
 
   remove(responses: number, bytes: number): void {
     this.#bytes -= bytes + responses * RESPONSE_OVERHEAD_BYTES
-    if (this.#isFew()) this.#letGo()
+    if (this.areFew) this.#letGo()
   }
 
-  #isFew(): boolean {
+  get areFew(): boolean {
     return this.#bytes < MAX_UNSENT_BYTES
   }
 
   /** At once as long as there are few; then the caller may hand over more. */
   async whenFew(): Promise<void> {
-    if (this.#isFew() || this.#signal.aborted) return
+    if (this.areFew || this.#signal.aborted) return
     await new Promise<void>((resolve) => this.#waiters.push(resolve))
   }
 

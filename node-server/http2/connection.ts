@@ -6,11 +6,10 @@
  * only while it reads the answers: reading stops while too much waits to be written. What costs it nothing (resets, settings,
  * frames without content) it may do so often and no more.
  *
- * Neighbours: `stream` is one request; `route` of the options says who answers it.
+ * Neighbours: `requests` has its streams; `route` of the options says who answers one.
  */
 import type { Socket } from 'node:net'
 import type { ListenLimits } from '../listen/limits.ts'
-import { ClosedStreams } from './closed-streams.ts'
 import { ConnectionError } from './errors.ts'
 import {
   DEFAULT_WINDOW_BYTES,
@@ -20,31 +19,25 @@ import {
   goawayFrame,
   MAX_STREAM_ID,
   pingFrame,
-  rstStreamFrame,
   SETTINGS_ACK,
   settingsFrame,
   windowUpdateFrame,
 } from './frame.ts'
 import { FrameReader, uint31At } from './frame-reader.ts'
-import { checkFrame, protocolError, withoutPadding } from './frame-rules.ts'
+import { checkFrame, protocolError } from './frame-rules.ts'
 import { HeadDecoder } from './head-decoder.ts'
 import { HeaderBlocks } from './header-blocks.ts'
-import { HpackDecoder, type FieldList } from './hpack-decoder.ts'
+import { HpackDecoder } from './hpack-decoder.ts'
 import { Keepalive } from './keepalive.ts'
-import { CONNECTION_WINDOW_BYTES, COSTLY_FRAME_BYTES, LINGER_BYTES, LINGER_MS, STREAM_WINDOW_BYTES } from './limits.ts'
+import { CONNECTION_WINDOW_BYTES, LINGER_BYTES, LINGER_MS, STREAM_WINDOW_BYTES } from './limits.ts'
 import type { Slab } from './output.ts'
-import { areFields, type RequestHead } from './request-head.ts'
+import type { RequestHead } from './request-head.ts'
+import { Requests, type RequestsPort, type Route } from './requests.ts'
 import { Sender } from './sender.ts'
 import { readSettings, SettingId, settingsPayload } from './settings.ts'
 import type { Stream, StreamPort } from './stream.ts'
 import { Tolerance } from './tolerance.ts'
 import type { Turn } from './turn.ts'
-
-/** Who answers the requests with one head. Kept with the bytes of the head, so that equal requests share it. */
-export interface Route {
-  /** Undefined: refused, which clients try again. */
-  open(port: StreamPort, id: number): Stream | undefined
-}
 
 export interface ConnectionOptions {
   readonly limits: ListenLimits
@@ -65,7 +58,7 @@ const KEEPALIVE_PING = Buffer.from('anybody?')
 /** Running; told that no more streams are taken (`lastStreamId` once that is final); dead: nothing read counts any more. */
 type Phase = 'running' | 'announced' | 'draining' | 'dead'
 
-export class Connection implements StreamPort {
+export class Connection implements RequestsPort {
   readonly commonName: string | undefined
   readonly isSecure: boolean
   readonly remote: StreamPort['remote']
@@ -74,15 +67,12 @@ export class Connection implements StreamPort {
   readonly #options: ConnectionOptions
   readonly #reader: FrameReader
   readonly #blocks: HeaderBlocks
-  readonly #heads: HeadDecoder<Route>
   readonly #sender: Sender
   readonly #keepalive: Keepalive
   readonly #tolerance: Tolerance
-  readonly #streams = new Map<number, Stream>()
-  readonly #closedStreams = new ClosedStreams()
+  readonly #requests: Requests
   #phase: Phase = 'running'
   #hasSettings = false
-  #lastStreamId = 0
   #receiveWindow = CONNECTION_WINDOW_BYTES
   #receivedBytes = 0
   #discardedBytes = 0
@@ -103,12 +93,13 @@ export class Connection implements StreamPort {
       this.#onFrame(type, flags, streamId, bytes, start, end),
     )
     this.#blocks = new HeaderBlocks(limits.maxHeaderBytes, (streamId, isEnd, bytes, start, end) =>
-      this.#onBlock(streamId, isEnd, bytes, start, end),
+      this.#requests.onBlock(streamId, isEnd, bytes, start, end),
     )
     const decoder = new HpackDecoder({ maxListBytes: limits.maxHeaderBytes }, text)
-    this.#heads = new HeadDecoder(decoder, (head) => options.route(head))
+    const heads = new HeadDecoder(decoder, (head) => options.route(head))
+    this.#requests = new Requests(this, heads, limits.maxConcurrentStreams)
     this.#sender = new Sender(socket, turn, slab, {
-      onAnswered: (stream) => this.#onAnswered(stream),
+      onAnswered: (stream) => this.#requests.onAnswered(stream),
       onFlushed: () => this.#onFlushed(),
     })
     this.#tolerance = new Tolerance(limits, nowMs)
@@ -117,7 +108,7 @@ export class Connection implements StreamPort {
     this.#announce()
     this.#keepalive = new Keepalive(limits, {
       lastReadMs: () => this.#lastReadMs,
-      ping: () => this.#send(pingFrame(KEEPALIVE_PING, false)),
+      ping: () => this.send(pingFrame(KEEPALIVE_PING, false)),
       giveUp: () => socket.destroy(),
     })
     socket.on('close', () => this.#onSocketClosed())
@@ -132,8 +123,8 @@ export class Connection implements StreamPort {
     if (this.#phase !== 'running') return
     // What is on its way is still served: the answer to the ping tells that nothing more is (RFC 9113 §6.8).
     this.#phase = 'announced'
-    this.#send(goawayFrame(MAX_STREAM_ID, ErrorCode.noError, 'graceful_stop'))
-    this.#send(pingFrame(DRAIN_PING, false))
+    this.send(goawayFrame(MAX_STREAM_ID, ErrorCode.noError, 'graceful_stop'))
+    this.send(pingFrame(DRAIN_PING, false))
   }
 
   destroy(): void {
@@ -145,13 +136,31 @@ export class Connection implements StreamPort {
   }
 
   allowMore(stream: Stream, bytes: number): void {
-    this.#send(windowUpdateFrame(stream.id, bytes))
+    this.send(windowUpdateFrame(stream.id, bytes))
   }
 
   reset(stream: Stream, code: ErrorCode): void {
-    this.#send(rstStreamFrame(stream.id, code))
-    this.#forget(stream, true)
-    stream.close(false)
+    this.#requests.reset(stream, code)
+  }
+
+  get isDraining(): boolean {
+    return this.#phase === 'draining'
+  }
+
+  send(frame: Uint8Array): void {
+    this.#sender.control(frame)
+  }
+
+  countReset(): void {
+    this.#tolerance.countReset(this.#lastReadMs)
+  }
+
+  countIdleFrame(): void {
+    this.#tolerance.countIdleFrame(this.#lastReadMs)
+  }
+
+  onForgotten(): void {
+    if (this.#phase === 'draining') this.#sender.schedule()
   }
 
   #announce(): void {
@@ -161,8 +170,8 @@ export class Connection implements StreamPort {
       [SettingId.initialWindowSize, STREAM_WINDOW_BYTES],
       [SettingId.maxHeaderListSize, maxHeaderBytes],
     ])
-    this.#send(settingsFrame(settings))
-    this.#send(windowUpdateFrame(0, CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES))
+    this.send(settingsFrame(settings))
+    this.send(windowUpdateFrame(0, CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES))
   }
 
   // What comes
@@ -186,13 +195,14 @@ export class Connection implements StreamPort {
     this.#blocks.check(type, streamId)
     switch (type) {
       case FrameType.data:
-        return this.#onData(flags, streamId, bytes, start, end)
+        this.#countReceived(end - start)
+        return this.#requests.onData(flags, streamId, bytes, start, end)
       case FrameType.headers:
         return this.#blocks.onHeaders(flags, streamId, bytes, start, end)
       case FrameType.continuation:
         return this.#blocks.onContinuation(flags, bytes, start, end)
       case FrameType.rstStream:
-        return this.#onReset(streamId)
+        return this.#requests.onReset(streamId)
       case FrameType.settings:
         return this.#onSettings(flags, bytes, start, end)
       case FrameType.ping:
@@ -204,104 +214,19 @@ export class Connection implements StreamPort {
       case FrameType.goaway:
         return this.#onGoaway()
       default: // RFC 9113 §5.5: what is not known is ignored
-        return this.#countIdleFrame()
+        return this.countIdleFrame()
     }
-  }
-
-  #onData(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
-    this.#countReceived(end - start)
-    const stream = this.#streams.get(streamId)
-    if (stream === undefined) return this.#onStray(streamId, end - start)
-    if (stream.hasReceivedAll) return this.#cut(stream, ErrorCode.streamClosed)
-    const [from, to] = (flags & Flag.padded) === 0 ? [start, end] : withoutPadding(bytes, start, end)
-    stream.receiveWindow -= end - start
-    if (stream.receiveWindow < 0) return this.#cut(stream, ErrorCode.flowControlError)
-    const isEnd = (flags & Flag.endStream) !== 0
-    if (from === to && !isEnd) this.#countIdleFrame()
-    if (!countBody(stream, to - from, isEnd)) return this.#cut(stream, ErrorCode.protocolError)
-    if (isEnd) stream.hasReceivedAll = true
-    if (to - from < end - start) stream.consumed(end - start - (to - from))
-    if (to > from) stream.onData(bytes, from, to)
-    if (isEnd && !stream.isClosed) stream.onEnd()
-  }
-
-  #onBlock(streamId: number, isEnd: boolean, bytes: Buffer, start: number, end: number): void {
-    if (streamId > this.#lastStreamId) this.#onRequest(streamId, isEnd, bytes, start, end)
-    else this.#onTrailers(streamId, isEnd, this.#heads.fields(bytes, start, end))
-  }
-
-  #onRequest(streamId: number, isEnd: boolean, bytes: Buffer, start: number, end: number): void {
-    const route = this.#heads.route(bytes, start, end)
-    if (this.#phase === 'draining') return // its client has been told that it is not served
-    this.#lastStreamId = streamId
-    if (typeof route === 'number') {
-      this.#refuse(streamId, route)
-      return this.#countReset()
-    }
-    if (this.#streams.size >= this.#options.limits.maxConcurrentStreams)
-      return this.#refuse(streamId, ErrorCode.refusedStream)
-    const stream = route.open(this, streamId)
-    if (stream === undefined) return this.#refuse(streamId, ErrorCode.refusedStream)
-    this.#streams.set(streamId, stream)
-    stream.onOpened()
-    if (!isEnd || stream.isClosed) return
-    if (!countBody(stream, 0, true)) return this.#cut(stream, ErrorCode.protocolError)
-    stream.hasReceivedAll = true
-    stream.onEnd()
-  }
-
-  #onTrailers(streamId: number, isEnd: boolean, fields: FieldList | undefined): void {
-    const stream = this.#streams.get(streamId)
-    if (stream === undefined) return this.#onStrayHeaders(streamId)
-    if (stream.hasReceivedAll) return this.#cut(stream, ErrorCode.streamClosed)
-    if (fields === undefined || !isEnd || !areFields(fields) || !countBody(stream, 0, true))
-      return this.#cut(stream, ErrorCode.protocolError)
-    stream.hasReceivedAll = true
-    stream.onEnd()
-  }
-
-  #onStrayHeaders(streamId: number): void {
-    const ending = this.#closedStreams.find(streamId)
-    if (ending === 'reset-by-us') return this.#countIdleFrame()
-    if (ending === 'ended') throw new ConnectionError(ErrorCode.streamClosed, 'HEADERS on a stream that has ended')
-    throw protocolError('HEADERS on a stream that was passed over')
-  }
-
-  /** DATA for a stream that is not there. */
-  #onStray(streamId: number, length: number): void {
-    this.#checkNotIdle(streamId)
-    if (streamId > this.#lastStreamId) return
-    const isExpected = this.#closedStreams.find(streamId) === 'reset-by-us'
-    if (!isExpected || length < COSTLY_FRAME_BYTES) this.#countIdleFrame()
-    if (!isExpected) this.#send(rstStreamFrame(streamId, ErrorCode.streamClosed))
-  }
-
-  #checkNotIdle(streamId: number): void {
-    if (streamId % 2 === 0 || streamId > this.#lastStreamId) {
-      // Of a stream that came after the last one that is served: its client does not know yet.
-      if (this.#phase === 'draining' && streamId % 2 === 1) return
-      throw protocolError('a frame on a stream that was never opened')
-    }
-  }
-
-  #onReset(streamId: number): void {
-    this.#checkNotIdle(streamId)
-    this.#countReset()
-    const stream = this.#streams.get(streamId)
-    if (stream === undefined) return
-    this.#forget(stream, false)
-    stream.close(false)
   }
 
   #onSettings(flags: number, bytes: Buffer, start: number, end: number): void {
     const isAck = (flags & Flag.ack) !== 0
     if (isAck && end > start)
       throw new ConnectionError(ErrorCode.frameSizeError, 'an acknowledgement of SETTINGS with content')
-    if (isAck && this.#hasSettings) return this.#countIdleFrame()
+    if (isAck && this.#hasSettings) return this.countIdleFrame()
     if (isAck) throw protocolError('SETTINGS must come first')
-    if (this.#hasSettings) this.#countIdleFrame()
+    if (this.#hasSettings) this.countIdleFrame()
     readSettings(bytes, start, end, (id, value) => this.#onSetting(id, value))
-    this.#send(SETTINGS_ACK)
+    this.send(SETTINGS_ACK)
     if (!this.#hasSettings) this.#keepalive.start()
     this.#hasSettings = true
     clearTimeout(this.#handshakeTimer)
@@ -312,9 +237,7 @@ export class Connection implements StreamPort {
     const more = value - this.initialWindowBytes
     if (id !== SettingId.initialWindowSize || more === 0) return
     this.initialWindowBytes = value
-    for (const stream of this.#streams.values()) {
-      if (!stream.widen(more)) throw new ConnectionError(ErrorCode.flowControlError, 'a window over the limit')
-    }
+    if (!this.#requests.widenAll(more)) throw windowTooLarge()
   }
 
   #onPing(flags: number, bytes: Buffer, start: number, end: number): void {
@@ -322,20 +245,20 @@ export class Connection implements StreamPort {
     if ((flags & Flag.ack) !== 0) {
       this.#keepalive.heard()
       if (this.#phase === 'announced' && payload.equals(DRAIN_PING)) this.#onDrainAnswered()
-      return this.#countIdleFrame()
+      return this.countIdleFrame()
     }
     this.#tolerance.countPing(this.#lastReadMs, this.#sender.answerBytes)
-    this.#send(pingFrame(payload, true))
+    this.send(pingFrame(payload, true))
   }
 
   #onDrainAnswered(): void {
     this.#phase = 'draining'
-    this.#send(goawayFrame(this.#lastStreamId, ErrorCode.noError, ''))
+    this.send(goawayFrame(this.#requests.lastId, ErrorCode.noError, ''))
     this.#endIfDrained()
   }
 
   #onGoaway(): void {
-    this.#countIdleFrame()
+    this.countIdleFrame()
     if (this.#phase === 'dead') return
     this.#phase = 'draining'
     this.#endIfDrained()
@@ -343,23 +266,15 @@ export class Connection implements StreamPort {
 
   #onWindowUpdate(streamId: number, bytes: Buffer, start: number): void {
     const more = uint31At(bytes, start)
-    if (streamId === 0) {
-      if (more === 0) throw protocolError('WINDOW_UPDATE of nothing')
-      if (!this.#sender.widen(more)) throw new ConnectionError(ErrorCode.flowControlError, 'a window over the limit')
-      return
-    }
-    const stream = this.#streams.get(streamId)
-    if (stream === undefined) return this.#checkNotIdle(streamId)
-    if (more === 0) return this.#cut(stream, ErrorCode.protocolError)
-    if (!stream.widen(more)) this.#cut(stream, ErrorCode.flowControlError)
+    if (streamId !== 0) return this.#requests.onWindowUpdate(streamId, more)
+    if (more === 0) throw protocolError('WINDOW_UPDATE of nothing')
+    if (!this.#sender.widen(more)) throw windowTooLarge()
   }
 
   #onPriority(streamId: number, bytes: Buffer, start: number): void {
     if (uint31At(bytes, start) === streamId) throw protocolError('a stream that depends on itself')
-    this.#countIdleFrame()
+    this.countIdleFrame()
   }
-
-  // What it may not do too often
 
   #countReceived(bytes: number): void {
     this.#receiveWindow -= bytes
@@ -367,42 +282,8 @@ export class Connection implements StreamPort {
     this.#receivedBytes += bytes
     if (this.#receivedBytes < CONNECTION_WINDOW_BYTES / 2) return
     this.#receiveWindow += this.#receivedBytes
-    this.#send(windowUpdateFrame(0, this.#receivedBytes))
+    this.send(windowUpdateFrame(0, this.#receivedBytes))
     this.#receivedBytes = 0
-  }
-
-  #countReset(): void {
-    this.#tolerance.countReset(this.#lastReadMs)
-  }
-
-  #countIdleFrame(): void {
-    this.#tolerance.countIdleFrame(this.#lastReadMs)
-  }
-
-  /** A stream error: the client's fault. */
-  #cut(stream: Stream, code: ErrorCode): void {
-    this.reset(stream, code)
-    this.#countReset()
-  }
-
-  #refuse(streamId: number, code: ErrorCode): void {
-    this.#closedStreams.add(streamId, true)
-    this.#send(rstStreamFrame(streamId, code))
-  }
-
-  #forget(stream: Stream, isResetByUs: boolean): void {
-    this.#streams.delete(stream.id)
-    this.#closedStreams.add(stream.id, isResetByUs)
-    if (this.#phase === 'draining') this.#sender.schedule()
-  }
-
-  #send(frame: Uint8Array): void {
-    this.#sender.control(frame)
-  }
-
-  #onAnswered(stream: Stream): void {
-    this.#forget(stream, !stream.hasReceivedAll)
-    stream.close(true)
   }
 
   #onFlushed(): void {
@@ -418,7 +299,7 @@ export class Connection implements StreamPort {
   // How it ends
 
   #endIfDrained(): void {
-    if (this.#phase !== 'draining' || this.#streams.size > 0) return
+    if (this.#phase !== 'draining' || this.#requests.count > 0) return
     if (this.#sender.hasControl) return this.#sender.schedule()
     this.#phase = 'dead'
     this.#socket.destroySoon() // all has been said, by both
@@ -426,7 +307,7 @@ export class Connection implements StreamPort {
 
   /** The last word, and nothing that streams still had to send. */
   #fail(code: ErrorCode, text: string): void {
-    this.#send(goawayFrame(this.#lastStreamId, code, text))
+    this.send(goawayFrame(this.#requests.lastId, code, text))
     this.#linger()
     this.#closeStreams()
   }
@@ -453,16 +334,11 @@ export class Connection implements StreamPort {
   }
 
   #closeStreams(): void {
-    const streams = [...this.#streams.values()]
-    this.#streams.clear()
     this.#sender.dropAnswers()
-    for (const stream of streams) stream.close(false)
+    this.#requests.closeAll()
   }
 }
 
-/** Whether as much comes as the client has said (RFC 9113 §8.1.1). */
-function countBody(stream: Stream, bytes: number, isEnd: boolean): boolean {
-  if (stream.bytesToCome === undefined) return true
-  stream.bytesToCome -= bytes
-  return isEnd ? stream.bytesToCome === 0 : stream.bytesToCome >= 0
+function windowTooLarge(): ConnectionError {
+  return new ConnectionError(ErrorCode.flowControlError, 'a window over the limit')
 }

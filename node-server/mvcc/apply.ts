@@ -10,7 +10,7 @@ import {
   DeleteRangeRequest,
   LeaseGrantRequest,
   LeaseRevokeRequest,
-  PutRequest,
+  type PutRequest,
   TxnRequest,
 } from '../proto/generated/etcd/rpc.ts'
 import { refuseByAlarm, refuseTxnByAlarm } from './alarms.ts'
@@ -23,6 +23,7 @@ import { keyRange, type KeyRange } from './read.ts'
 import { RequestReader } from './request-reader.ts'
 import { grantLease } from './lease.ts'
 import { Pace, type Slices } from './pace.ts'
+import { SharedPutRequest } from './put-request.ts'
 import type { ApplyResult } from './results.ts'
 import { advanceApplied, type LogPosition, type Store } from './store.ts'
 import { refuseIgnored, refuseLease, txn } from './txn.ts'
@@ -97,7 +98,7 @@ function execute(store: Store, command: StoreCommand, sliceRows: number | undefi
   if (refusal !== undefined) return err(refusal)
   switch (command.kind) {
     case 'put':
-      return applyPut(store, decode(PutRequest, command.request))
+      return applyPut(store, decode(SharedPutRequest, command.request))
     case 'delete-range':
       return applyDeleteRange(store, decode(DeleteRangeRequest, command.request), sliceRows)
     case 'txn':

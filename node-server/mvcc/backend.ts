@@ -3,7 +3,7 @@
  *
  * A backend may lag behind the Raft log and is replayed forward from it; it is never half of a commit. The store keeps
  * what is applied and not yet committed in its write buffer, so a backend is only ever read at its last commit.
- * Implemented by `storage/backend.ts` (LMDB) and by `memory-backend.ts`; both pass `testing/backend-conformance.ts`.
+ * Implemented by `storage/runs` and by `memory-backend.ts`; both pass `testing/backend-conformance.ts`.
  *
  * What a database makes of its disk is its own: a store is a path, at which there is a file or a directory that only
  * `storage/` looks into. Whoever has it may rename it and remove it as a whole while nobody has it open, and no more.
@@ -42,7 +42,7 @@ export const TABLES = [
 export type Table = (typeof TABLES)[number]
 
 /**
- * The longest key of any table: what LMDB takes with 4 KiB pages. It is no property of a backend: what a key may be is
+ * The longest key of any table: what LMDB took, which members of earlier versions have. It is no property of a backend: what a key may be is
  * decided before a write is proposed, and every member must be able to apply it, whatever its database is.
  */
 export const MAX_TABLE_KEY_SIZE_BYTES = 1978
@@ -64,6 +64,13 @@ export interface ScanOptions {
   readonly isReverse?: boolean
   /** At most so many entries; without it, all. */
   readonly limit?: number
+}
+
+/** Of the beginning of a range. */
+export interface Counted {
+  readonly count: number
+  /** What the rest begins with; undefined: the range is through. */
+  readonly next: Uint8Array | undefined
 }
 
 export interface BackendSize {
@@ -155,6 +162,8 @@ export interface Backend {
   scan(table: Table, start: Uint8Array, end: Uint8Array | undefined, options?: ScanOptions): Iterable<TableEntry>
   /** How many entries {@link scan} would yield, without reading their values. */
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number
+  /** As {@link count}, as far as about so many rows have to be looked at. */
+  countSome(table: Table, start: Uint8Array, end: Uint8Array | undefined, rows: number): Counted
   /**
    * All of it or nothing, in one transaction; resolves once it is durable and visible. One at a time. In an array the later
    * one counts of two writes that name the same key; any other iterable is in the order of {@link TABLES} and of the keys,

@@ -1,13 +1,16 @@
 /**
  * When the write buffer goes to the disk: some time after the first change, or sooner when there are many (etcd's backend
  * has the same two limits, the first at a tenth). One commit at a time; what is applied meanwhile is in the next one. Each
- * commit rewrites whole pages and competes with the log for the disk, and the log has it all anyway: hence rarely.
+ * commit makes files, which are synced and merged later, and the log has it all anyway: hence rarely.
  */
 import type { Clock, Timer } from '../../lib/clock.ts'
-import type { Store } from './store.ts'
+import { MAX_BUFFER_SIZE_BYTES, type Store } from './store.ts'
 
 export const COMMIT_DELAY_MS = 1000
-export const COMMIT_WRITES = 10_000
+/** Of 256 bytes some 15 MB, of which as much again may be on its way to the disk. */
+export const COMMIT_WRITES = 40_000
+/** So that what comes during the commit has the other half of the buffer. */
+const COMMIT_SIZE_BYTES = MAX_BUFFER_SIZE_BYTES / 2
 
 export class Committer {
   readonly #store: Store
@@ -33,7 +36,8 @@ export class Committer {
   /** Call it after entries were applied, or the store was changed beside them. */
   noteApplied(): void {
     if (this.#isStopped || this.#store.isCommitting) return
-    if (this.#store.buffer.pendingWrites >= COMMIT_WRITES) this.#commit()
+    const { pendingWrites, sizeBytes } = this.#store.buffer
+    if (pendingWrites >= COMMIT_WRITES || sizeBytes >= COMMIT_SIZE_BYTES) this.#commit()
     else this.#timer ??= this.#clock.setTimer(COMMIT_DELAY_MS, () => this.#commit())
   }
 

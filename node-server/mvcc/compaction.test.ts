@@ -44,7 +44,10 @@ test('what no allowed read sees is gone; the tombstone at the compacted revision
   put(store, 'c', '1') // 7
   compactTo(store, 6)
   compactFully(store)
-  const events = readEvents(store, 6, Infinity).events.map(({ revision, isDelete }) => [revision, isDelete])
+  const events = readEvents(store, { revision: 6, sub: 0 }, Infinity).events.map(({ revision, isDelete }) => [
+    revision,
+    isDelete,
+  ])
   assert.deepEqual(events, [
     [6, true],
     [7, false],
@@ -98,7 +101,10 @@ test('a put that its own txn deletes again is an event, and goes with its tombst
     put(store, 'x') // 2
     put(store, isThereBefore ? 'a' : 'x') // 3
     assert.ok(txn(store, inner).ok) // 4
-    const deleted = readEvents(store, 4, Infinity).events.map(({ key, isDelete }) => [key, isDelete])
+    const deleted = readEvents(store, { revision: 4, sub: 0 }, Infinity).events.map(({ key, isDelete }) => [
+      key,
+      isDelete,
+    ])
     assert.deepEqual(deleted, [
       ['b', false],
       ['a', false],
@@ -215,7 +221,7 @@ test('whatever happened, and wherever a pass was cut off, exactly what the rule 
           }
       }
       while ((cursor = compactSlice(store, cursor).cursor) !== undefined);
-      const rows = (of: Store): StoredEvent[] => [...readEvents(of, 1, Infinity).events]
+      const rows = (of: Store): StoredEvent[] => [...readEvents(of, { revision: 1, sub: 0 }, Infinity).events]
       assert.deepEqual(rows(store), visible(rows(twin), store.compactedRevision))
       const indexed = store.buffer.count('current', FIRST, undefined) + store.buffer.count('history', FIRST, undefined)
       const hidden = rows(store).filter((row, i, all) => isHidden(row, all[i + 1])).length
@@ -239,20 +245,6 @@ function visible(events: readonly StoredEvent[], compacted: number): StoredEvent
 function isHidden(row: StoredEvent, next: StoredEvent | undefined): boolean {
   return next?.revision === row.revision && next.key === row.key
 }
-
-test('pages of events never divide a revision', () => {
-  const store = new Store(new MemoryBackend())
-  for (const key of ['a', 'b', 'c']) put(store, key, 'v')
-  deleteRange(store, 'a', '\0')
-  put(store, 'd', 'v')
-  const first = readEvents(store, 4, 1)
-  assert.deepEqual([first.events.length, first.nextRevision], [1, 5])
-  const second = readEvents(store, first.nextRevision, 1)
-  assert.deepEqual([second.events.map(({ isDelete }) => isDelete), second.nextRevision], [[true, true, true], 6])
-  const third = readEvents(store, second.nextRevision, 1)
-  assert.deepEqual([third.events.length, third.nextRevision], [1, 7])
-  assert.deepEqual(readEvents(store, 7, 1), { events: [], nextRevision: 7 })
-})
 
 test('what was read before it was removed is not read any more', () => {
   const store = new Store(new MemoryBackend())

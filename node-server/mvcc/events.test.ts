@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { Event, KeyValue } from '../proto/generated/etcd/kv.ts'
 import { compactSlice } from './compaction.ts'
 import { encodeEvent } from './event-message.ts'
-import { readEvents, readPrevious } from './events.ts'
+import { readEvents, readPrevious, type EventPosition } from './events.ts'
 import { encodePut, encodeTombstone, decodeStoredRevision, headOf } from './key-value.ts'
 import { MemoryBackend } from './memory-backend.ts'
 import { Store } from './store.ts'
@@ -34,7 +34,7 @@ test('key and create revision are read from what the key-value codec writes', ()
 })
 
 const previousValue = (store: Store, revision: number, floor: number): string | undefined => {
-  const [event] = readEvents(store, revision, 1).events
+  const [event] = readEvents(store, { revision, sub: 0 }, 1).events
   assert.ok(event !== undefined)
   const previous = readPrevious(store, event, floor)
   return previous === undefined ? undefined : KeyValue.decode(previous).value.toString()
@@ -54,11 +54,26 @@ test('the version before an event is found from the floor on, and not after a de
   assert.equal(previousValue(store, 3, 3), undefined)
 })
 
-test('a page ends at its number of events, with the revision complete', () => {
+test('pages follow one another, also in the middle of a revision', () => {
   const store = new Store(new MemoryBackend())
-  for (const key of ['a', 'b', 'c']) put(store, key)
-  const page = readEvents(store, 2, Infinity, 2)
-  assert.deepEqual([page.events.map(({ key }) => key), page.nextRevision], [['a', 'b'], 4])
+  for (const key of ['a', 'b', 'c']) put(store, key, 'v') // 2 to 4
+  deleteRange(store, 'a', '\0') // 5
+  put(store, 'd', 'v') // 6
+  for (const [limitBytes, limitEvents] of [
+    [1, Infinity],
+    [Infinity, 1],
+  ] as const) {
+    const seen: string[] = []
+    let next: EventPosition = { revision: 4, sub: 0 }
+    while (next.revision <= store.revision) {
+      const page = readEvents(store, next, limitBytes, limitEvents)
+      assert.equal(page.events.length, 1)
+      seen.push(...page.events.map(({ revision, key }) => `${revision} ${key}`))
+      next = page.next
+    }
+    assert.deepEqual(seen, ['4 c', '5 a', '5 b', '5 c', '6 d'])
+    assert.deepEqual(readEvents(store, next, limitBytes, limitEvents), { events: [], next: { revision: 7, sub: 0 } })
+  }
 })
 
 test('physical compaction waits for events that are still to be handed out', () => {

@@ -19,28 +19,33 @@ export interface StoredEvent {
 export interface EventPage {
   readonly events: readonly StoredEvent[]
   /** Where to go on: above the store's revision when everything was read. */
-  readonly nextRevision: number
+  readonly next: EventPosition
+}
+
+/** One revision's events come in the order of its operations. */
+export interface EventPosition {
+  readonly revision: number
+  readonly sub: number
 }
 
 /**
- * Events from `fromRevision` on, which must not be 0. Ends after the revision with which `limitBytes` of key-values or
- * `limitEvents` are reached; one revision's events are never on two pages. Below the compacted revision events are
- * complete only from `store.eventsHeldFrom` on.
+ * Events from a position on, whose revision must not be 0. Ends when `limitBytes` of key-values or `limitEvents` are reached,
+ * in the middle of a revision or not. Below the compacted revision events are complete only from `store.eventsHeldFrom` on.
  */
-export function readEvents(store: Store, fromRevision: number, limitBytes: number, limitEvents = Infinity): EventPage {
+export function readEvents(store: Store, from: EventPosition, limitBytes: number, limitEvents = Infinity): EventPage {
   const events: StoredEvent[] = []
   let sizeBytes = 0
-  for (const { key, value } of store.buffer.scan('revisions', revisionKey(fromRevision, 0), undefined)) {
-    const { revision } = decodeRevisionKey(key)
-    const isFull = sizeBytes >= limitBytes || events.length >= limitEvents
-    if (isFull && revision !== events.at(-1)?.revision) return { events, nextRevision: revision }
+  for (const { key, value } of store.buffer.scan('revisions', revisionKey(from.revision, from.sub), undefined)) {
+    const next = decodeRevisionKey(key)
+    if (sizeBytes >= limitBytes || events.length >= limitEvents) return { events, next }
+    const { revision } = next
     const { isTombstone, keyValue } = decodeStoredRevision(value)
     const head = headOf(keyValue)
     const isCreate = head.createRevision === revision
     events.push({ revision, isDelete: isTombstone, isCreate, key: textOfBytes(head.key), keyValue })
     sizeBytes += keyValue.length
   }
-  return { events, nextRevision: Math.max(fromRevision, store.revision + 1) }
+  return { events, next: { revision: Math.max(from.revision, store.revision + 1), sub: 0 } }
 }
 
 /**

@@ -6,6 +6,7 @@ import {
   StoreDamaged,
   type Backend,
   type BackendSize,
+  type Counted,
   type PinnedStore,
   type ScanOptions,
   type Table,
@@ -50,6 +51,10 @@ export class GuardedBackend implements Backend {
 
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
     return this.#read(() => this.#backend.count(table, start, end))
+  }
+
+  countSome(table: Table, start: Uint8Array, end: Uint8Array | undefined, rows: number): Counted {
+    return this.#read(() => this.#backend.countSome(table, start, end, rows))
   }
 
   commit(writes: Iterable<Write>): Promise<void> {

@@ -10,6 +10,7 @@ import {
   TABLES,
   type Backend,
   type BackendSize,
+  type Counted,
   type PinnedStore,
   type ScanOptions,
   type Table,
@@ -68,7 +69,16 @@ export class MemoryBackend implements Backend {
   }
 
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
-    return [...this.scan(table, start, end)].length
+    return this.countSome(table, start, end, Infinity).count
+  }
+
+  countSome(table: Table, start: Uint8Array, end: Uint8Array | undefined, rows: number): Counted {
+    let count = 0
+    for (const { key } of this.scan(table, start, end)) {
+      if (count === rows) return { count, next: key }
+      count++
+    }
+    return { count, next: undefined }
   }
 
   async commit(writes: Iterable<Write>): Promise<void> {

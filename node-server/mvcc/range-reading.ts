@@ -107,7 +107,7 @@ export function* countAll(reading: Reading, keys: KeyRange, scan: Scan): Generat
   return total
 }
 
-/** What is there now is counted by the database in less time than a slice takes, unless much of what it has is deleted. */
+/** A page from the end of the range is read in less time than a slice takes: little of what the database has is deleted. */
 export function isAtHand({ store, sliceRows }: Reading, { start, end }: KeyRange): boolean {
   return store.buffer.countDeleted(start, end) <= sliceRows
 }
@@ -118,14 +118,17 @@ export function* count(reading: Reading, keys: KeyRange): Generator<Buffer[], nu
   if (known !== undefined) return known
   let total = 0
   for (let next: Uint8Array | undefined = keys.start; next !== undefined;) {
+    yield* pause(reading)
     const rest: KeyRange = { start: next, end: keys.end }
     const at = reading.at()
-    if (at === undefined && isAtHand(reading, rest)) {
-      total += countCurrent(store, rest)
-      break
+    if (at === undefined) {
+      const some = countCurrent(store, rest, sliceRows)
+      if (some.next !== undefined) reading.rows += sliceRows
+      total += some.count
+      next = some.next
+      continue
     }
-    yield* pause(reading)
-    const slice = at === undefined ? sliceCurrent(store, rest, sliceRows) : sliceAt(store, rest, at, pieceOf(sliceRows))
+    const slice = sliceAt(store, rest, at, pieceOf(sliceRows))
     reading.rows += slice.rows
     total += slice.found.length
     next = slice.next

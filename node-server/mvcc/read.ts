@@ -1,7 +1,7 @@
 /** Reading the key index at a revision: what range, txn, delete, hash and compaction stand on. */
 import { assert } from '../../lib/assert.ts'
 import { compareBytes } from '../../lib/bytes.ts'
-import type { TableEntry } from './backend.ts'
+import type { Counted, TableEntry } from './backend.ts'
 import {
   decodeHistoryKey,
   decodeRecord,
@@ -78,8 +78,9 @@ export function* scanCurrent(store: Store, range: KeyRange, options: ScanCurrent
   }
 }
 
-export function countCurrent(store: Store, range: KeyRange): number {
-  return store.buffer.count('current', range.start, range.end)
+/** Of the beginning of the range, as far as about so many rows have to be looked at. */
+export function countCurrent(store: Store, range: KeyRange, rows: number): Counted {
+  return store.buffer.countSome('current', range.start, range.end, rows)
 }
 
 /** Keys that were live at `revision`, which is not compacted, in key order. */

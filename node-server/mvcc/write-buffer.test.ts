@@ -61,6 +61,13 @@ test('reads see the newest of three layers, whatever the bounds', async () => {
             ordered.map((key) => expected.get(key)),
           )
           assert.equal(buffer.count('current', start, end), all.length)
+          let count = 0
+          for (let next: Uint8Array | undefined = start; next !== undefined;) {
+            const some = buffer.countSome('current', next, end, 1 + limit)
+            count += some.count
+            next = some.next
+          }
+          assert.equal(count, all.length)
           for (const key of KEYS) assert.equal(buffer.get('current', key)?.toString(), expected.get(key))
         }
         check()

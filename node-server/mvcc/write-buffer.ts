@@ -13,6 +13,7 @@ import {
   MAX_TABLE_KEY_SIZE_BYTES,
   TABLES,
   type Backend,
+  type Counted,
   type ScanOptions,
   type Table,
   type TableEntry,
@@ -195,15 +196,25 @@ export class WriteBuffer {
 
   /** How many entries {@link scan} yields; reads the backend's keys, and its values not at all. */
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
+    return this.countSome(table, start, end, Infinity).count
+  }
+
+  /** As {@link count}, as far as about so many rows have to be looked at, here and as many in the backend. */
+  countSome(table: Table, start: Uint8Array, end: Uint8Array | undefined, rows: number): Counted {
     const range = fitRange(start, end)
-    if (range === undefined) return 0
-    let count = this.#backend.count(table, range.start, range.end)
-    for (const [key, value] of newestOf(this.#layersIn(table, range), table, range)) {
+    if (range === undefined) return { count: 0, next: undefined }
+    const { pairs, next } = firstPairs(newestOf(this.#layersIn(table, range), table, range), rows)
+    const some = this.#backend.countSome(table, range.start, next === undefined ? range.end : bytesOfText(next), rows)
+    const through = some.next ?? (next === undefined ? undefined : bytesOfText(next))
+    const limit = through === undefined ? undefined : textOfBytes(through)
+    let { count } = some
+    for (const [key, value] of pairs) {
+      if (limit !== undefined && key >= limit) break
       const wasThere = this.#backend.get(table, bytesOfText(key)) !== undefined
       if (value === REMOVED) count -= wasThere ? 1 : 0
       else count += wasThere ? 0 : 1
     }
-    return count
+    return { count, next: through }
   }
 
   /** Of keys in a range those that long changes have deleted and that the backend may still have: reads go over each of them. */
@@ -242,6 +253,19 @@ function newestOf(layers: readonly Layer[], table: Table, range: TextRange): Ite
     newest = newest === undefined ? pairs : mergeNewest(pairs, newest, false)
   }
   return newest ?? []
+}
+
+/** `next`: the key behind them. */
+function firstPairs(
+  all: Iterable<Pair>,
+  count: number,
+): { readonly pairs: readonly Pair[]; readonly next: string | undefined } {
+  const pairs: Pair[] = []
+  for (const pair of all) {
+    if (pairs.length >= count) return { pairs, next: pair[0] }
+    pairs.push(pair)
+  }
+  return { pairs, next: undefined }
 }
 
 /** Made as they are read: what is on its way to the disk does not change. */

@@ -4,7 +4,7 @@
  *   <data-dir>/lock                 locked by the process that uses it
  *   <data-dir>/member/identity.json cluster ID, member ID, incarnation; whether the member was removed
  *   <data-dir>/member/wal/          what was promised
- *   <data-dir>/member/db/           the store (LMDB)
+ *   <data-dir>/member/db/           the store (storage/runs)
  *   <data-dir>/member/snap/         snapshots on their way in or out
  *   <data-dir>/creating/            a directory that is being made; without meaning after a crash
  *   <data-dir>/restoring/           the same out of a snapshot: after a crash nobody may start here as if it were empty

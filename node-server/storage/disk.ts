@@ -2,8 +2,9 @@
  * The file system as storage uses it, and the seam where tests put a disk that loses, tears and fails. What is written is
  * durable only after `sync` of the file; a new, renamed or removed name only after `syncDirectory` of its folder.
  */
-import { readSync, writeSync } from 'node:fs'
+import { fdatasyncSync, readSync, writeSync, writevSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
+import { sizeOfParts } from '../../lib/bytes.ts'
 
 export interface OpenOptions {
   readonly create: boolean
@@ -31,9 +32,14 @@ export interface DiskFile {
   size(): Promise<number>
   /** All of `bytes`, or it throws. */
   write(bytes: Uint8Array, position: number): Promise<void>
+  /** The same of all `parts`, one behind the other. */
+  writev(parts: readonly Uint8Array[], position: number): Promise<void>
   truncate(sizeBytes: number): Promise<void>
-  /** fdatasync. After it has failed once nothing is known of what was written before: never try again. */
-  sync(): Promise<void>
+  /**
+   * fdatasync. After it has failed once nothing is known of what was written before: never try again. With `mayPause` all
+   * else of this process may wait for it: the way to another thread and back takes as long as a quick disk.
+   */
+  sync(mayPause?: boolean): Promise<void>
   close(): Promise<void>
 }
 
@@ -83,6 +89,16 @@ function writeDirectly(descriptor: number, bytes: Uint8Array, position: number):
   }
 }
 
+/** What is left of the parts behind their first bytes. */
+function behind(parts: readonly Uint8Array[], sizeBytes: number): readonly Uint8Array[] {
+  let skipped = sizeBytes
+  return parts.flatMap((part) => {
+    const cut = Math.min(skipped, part.length)
+    skipped -= cut
+    return cut === part.length ? [] : [part.subarray(cut)]
+  })
+}
+
 function realFile(file: fs.FileHandle): DiskFile {
   return {
     async read(maxBytes, position) {
@@ -103,8 +119,19 @@ function realFile(file: fs.FileHandle): DiskFile {
         written += (await file.write(bytes, written, bytes.length - written, position + written)).bytesWritten
       }
     },
+    async writev(parts, position) {
+      const isSmall = sizeOfParts(parts) <= MAX_DIRECT_WRITE_BYTES
+      for (let left = parts, at = position; left.length > 0;) {
+        const written = isSmall ? writevSync(file.fd, left, at) : (await file.writev(left, at)).bytesWritten
+        left = behind(left, written)
+        at += written
+      }
+    },
     truncate: (sizeBytes) => file.truncate(sizeBytes),
-    sync: () => file.datasync(),
+    async sync(mayPause) {
+      if (mayPause === true) fdatasyncSync(file.fd)
+      else await file.datasync()
+    },
     close: () => file.close(),
   }
 }

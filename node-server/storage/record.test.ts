@@ -4,6 +4,10 @@ import * as fc from 'fast-check'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import { encodeBatch, findLaterBatch, isTorn, readBatch, type WalRecord } from './record.ts'
 
+function batchOf(batchNumber: number, records: readonly WalRecord[]): Buffer {
+  return Buffer.concat(encodeBatch(batchNumber, records))
+}
+
 const ONE_OF_EACH: readonly WalRecord[] = [
   {
     kind: 'identity',
@@ -26,7 +30,7 @@ const GOLDEN = `
   ff`.replaceAll(/\s/g, '')
 
 test('the bytes of a batch, for good', () => {
-  assert.equal(encodeBatch(7, ONE_OF_EACH).toString('hex'), GOLDEN)
+  assert.equal(batchOf(7, ONE_OF_EACH).toString('hex'), GOLDEN)
   const read = readBatch(Buffer.from(GOLDEN, 'hex'), 0)
   assert.ok(read.kind === 'batch')
   assert.deepEqual([read.batchNumber, read.endOffset], [7, GOLDEN.length / 2])
@@ -34,7 +38,7 @@ test('the bytes of a batch, for good', () => {
 })
 
 test('a batch that is cut off anywhere is bad, and torn', () => {
-  const bytes = encodeBatch(7, ONE_OF_EACH)
+  const bytes = batchOf(7, ONE_OF_EACH)
   for (let size = 0; size < bytes.length; size++) {
     assert.equal(readBatch(bytes.subarray(0, size), 0).kind, 'bad', `cut at ${size}`)
     assert.ok(isTorn(bytes.subarray(0, size), 0), `cut at ${size}`)
@@ -44,7 +48,7 @@ test('a batch that is cut off anywhere is bad, and torn', () => {
 })
 
 test('any flipped bit makes a batch bad, and none makes it look torn', () => {
-  const bytes = encodeBatch(7, ONE_OF_EACH)
+  const bytes = batchOf(7, ONE_OF_EACH)
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const flipped = Buffer.from(bytes)
     flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
@@ -57,7 +61,7 @@ test('any flipped bit makes a batch bad, and none makes it look torn', () => {
 test('a batch of which any sector was never written is torn', () => {
   const data = Buffer.alloc(2500, 0xaa)
   const entry = { term: Term(3), index: LogIndex(5), kind: 'normal', data } as const
-  const batch = encodeBatch(7, [{ kind: 'entry', entry }])
+  const batch = batchOf(7, [{ kind: 'entry', entry }])
   for (const offset of [0, 500, 505, 511, 512, 1000]) {
     const whole = Buffer.concat([Buffer.alloc(offset, 1), batch])
     for (let sector = Math.floor(offset / 512) * 512; sector < whole.length; sector += 512) {
@@ -71,7 +75,7 @@ test('a batch of which any sector was never written is torn', () => {
 test('no input makes the reader throw', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(200), (noise, at) => {
-      const bytes = encodeBatch(7, ONE_OF_EACH)
+      const bytes = batchOf(7, ONE_OF_EACH)
       bytes.set(noise.subarray(0, Math.max(0, bytes.length - at)), Math.min(at, bytes.length))
       for (const input of [bytes, Buffer.from(noise)]) {
         readBatch(input, 0)
@@ -84,7 +88,30 @@ test('no input makes the reader throw', () => {
 })
 
 test('a later batch is found wherever it stands, an earlier one is not', () => {
-  const bytes = Buffer.concat([Buffer.from('RKVW garbage RKVW'), encodeBatch(9, ONE_OF_EACH), Buffer.alloc(99)])
+  const bytes = Buffer.concat([Buffer.from('RKVW garbage RKVW'), batchOf(9, ONE_OF_EACH), Buffer.alloc(99)])
   assert.equal(findLaterBatch(bytes, 0, 9), 9)
   assert.equal(findLaterBatch(bytes, 0, 10), undefined)
+})
+
+test('large data is written from where it lies, and read back whatever stands beside it', () => {
+  const sizes = fc.array(fc.constantFrom(0, 1, 4095, 4096, 10_000), { maxLength: 6 })
+  fc.assert(
+    fc.property(sizes, fc.boolean(), (lengths, endsInLarge) => {
+      const entries = lengths.map((length, i): WalRecord => {
+        const data = Buffer.alloc(length, i + 1)
+        return { kind: 'entry', entry: { term: Term(3), index: LogIndex(i + 1), kind: 'normal', data } }
+      })
+      const records = endsInLarge ? entries : [...entries, ...ONE_OF_EACH.slice(0, 1)]
+      const parts = encodeBatch(7, records)
+      const bytes = Buffer.concat(parts)
+      const read = readBatch(bytes, 0)
+      assert.ok(read.kind === 'batch')
+      assert.deepEqual([read.records, read.endOffset], [records, bytes.length])
+      for (const record of records) {
+        if (record.kind !== 'entry' || record.entry.data.length < 4096) continue
+        const { data } = record.entry
+        assert.ok(parts.some((part) => part.buffer === data.buffer && part.byteOffset === data.byteOffset))
+      }
+    }),
+  )
 })

@@ -17,7 +17,7 @@
  * An entry replaces any earlier one with its index and all that followed it.
  */
 import { assert, unreachable } from '../../lib/assert.ts'
-import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, copiedSizeBytes, MalformedBytes, sizeOfParts } from '../../lib/bytes.ts'
 import { crc32c } from '../../lib/crc32c.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import { MAX_BATCH_SIZE_BYTES } from '../limits.ts'
@@ -47,22 +47,35 @@ const END = 0xff
 /** What a disk writes as a whole or not at all. */
 const SECTOR_SIZE_BYTES = 512
 
-export function encodeBatch(batchNumber: number, records: readonly WalRecord[]): Buffer {
+/** In parts, one behind the other: large data is among them, as it lies. */
+export function encodeBatch(batchNumber: number, records: readonly WalRecord[]): readonly Buffer[] {
   const writer = new ByteWriter(sizeHint(records)).raw(MAGIC).u32(0).u53(batchNumber).u32(0).u32(0)
   for (const record of records) writeRecord(writer, record)
-  const bytes = writer.u8(END).take()
-  const length = bytes.length - BATCH_HEADER_SIZE_BYTES - 1
+  const parts = writer.u8(END).parts()
+  const length = sizeOfParts(parts) - BATCH_HEADER_SIZE_BYTES - 1
   assert(length <= MAX_BATCH_SIZE_BYTES, () => `a batch of ${length} bytes is more than the log takes at once`)
-  bytes.writeUInt32BE(length, 4)
-  const headerCrc = crc32c(bytes.subarray(0, 16))
-  bytes.writeUInt32BE(headerCrc, 16)
-  bytes.writeUInt32BE(crc32c(bytes.subarray(BATCH_HEADER_SIZE_BYTES, -1), headerCrc), 20)
-  return bytes
+  const [head] = parts
+  assert(head !== undefined, 'a batch has a header')
+  head.writeUInt32BE(length, 4)
+  const headerCrc = crc32c(head.subarray(0, 16))
+  head.writeUInt32BE(headerCrc, 16)
+  head.writeUInt32BE(bodyCrc(parts, headerCrc), 20)
+  return parts
+}
+
+function bodyCrc(parts: readonly Buffer[], headerCrc: number): number {
+  let crc = headerCrc
+  for (const [i, part] of parts.entries()) {
+    const start = i === 0 ? BATCH_HEADER_SIZE_BYTES : 0
+    const end = i === parts.length - 1 ? part.length - 1 : part.length
+    crc = crc32c(part.subarray(start, end), crc)
+  }
+  return crc
 }
 
 function sizeHint(records: readonly WalRecord[]): number {
   let sizeBytes = BATCH_HEADER_SIZE_BYTES + 1
-  for (const record of records) sizeBytes += record.kind === 'entry' ? record.entry.data.length + 22 : 32
+  for (const record of records) sizeBytes += record.kind === 'entry' ? copiedSizeBytes(record.entry.data) + 22 : 32
   return sizeBytes
 }
 
@@ -85,7 +98,7 @@ function writeRecord(writer: ByteWriter, record: WalRecord): void {
         .u53(term)
         .u53(index)
         .u8(Number(kind === 'config'))
-        .bytes(data)
+        .sharedBytes(data)
       return
     }
     case 'base':

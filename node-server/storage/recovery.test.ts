@@ -6,7 +6,7 @@ import { recover, type Found, type FoundStore, type Recovery } from './recovery.
 const POINTS = [0, 1, 5, 9].map(LogIndex)
 const STORES: readonly FoundStore[] = [
   { kind: 'missing' },
-  { kind: 'unreadable', problem: 'not an LMDB file' },
+  { kind: 'unreadable', problem: 'it is empty' },
   { kind: 'damaged', problem: 'file 3, block 7' },
   ...POINTS.flatMap((appliedIndex) =>
     [true, false].map((isOfLog): FoundStore => ({ kind: 'there', appliedIndex, isOfLog })),
@@ -59,7 +59,7 @@ const ORACLE: readonly Row[] = [
   {
     when: ({ store }) => store.kind === 'unreadable',
     decision: 'refuse',
-    words: /^the store cannot be read \(not an LMDB file\), and the log begins only behind entry \d/,
+    words: /^the store cannot be read \(it is empty\), and the log begins only behind entry \d/,
   },
   {
     when: (found) => !covers(found),

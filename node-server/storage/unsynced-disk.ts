@@ -25,6 +25,7 @@ function unsynced(file: DiskFile): DiskFile {
     readSync: (into, position) => file.readSync(into, position),
     size: () => file.size(),
     write: (bytes, position) => file.write(bytes, position),
+    writev: (parts, position) => file.writev(parts, position),
     truncate: (sizeBytes) => file.truncate(sizeBytes),
     sync: nothing,
     close: () => file.close(),

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import { statfsSync } from 'node:fs'
-import { lmdbEngine } from './backend.ts'
 import { realDisk, type Disk } from './disk.ts'
+import { runsEngine } from './runs/engine.ts'
 import type { StoreEngine } from './store-engine.ts'
 import { DEFAULT_WAL_SIZES, type WalSizes } from './wal.ts'
 
@@ -28,7 +28,7 @@ export interface Volume {
 export const realVolume: Volume = {
   disk: realDisk,
   walSizes: DEFAULT_WAL_SIZES,
-  stores: lmdbEngine,
+  stores: runsEngine(),
   space(directory) {
     const { bavail, blocks, bsize } = statfsSync(directory)
     return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }

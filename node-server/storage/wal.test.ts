@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ClusterId, LogIndex, MemberId, NOBODY, Term } from '../../lib/ids.ts'
+import { QUICK_SYNC } from '../limits.ts'
 import type { Entry, HardState } from '../raft/message.ts'
 import type { Disk } from './disk.ts'
 import { Crashed, KEEP_ALL, KEEP_NOTHING, MemoryDisk, type Choose } from './testing/memory-disk.ts'
@@ -73,6 +74,41 @@ test('a mere commit index costs no write of its own and goes with the next appen
   assert.equal(disk.operations, before)
   await wal.close()
   assert.equal((await read(disk)).state.hardState.commit, 2)
+})
+
+test('all else stands still for a sync only where that was allowed, and once the disk has been quick for a while', async () => {
+  const memory = new MemoryDisk()
+  const pauses: boolean[] = []
+  const disk: Disk = {
+    open: async (path, how) => {
+      const file = await memory.open(path, how)
+      return {
+        ...file,
+        sync: (mayPause) => {
+          pauses.push(mayPause === true)
+          return file.sync()
+        },
+      }
+    },
+    readFile: (path) => memory.readFile(path),
+    list: (directory) => memory.list(directory),
+    makeDirectory: (path) => memory.makeDirectory(path),
+    rename: (from, to) => memory.rename(from, to),
+    remove: (path) => memory.remove(path),
+    syncDirectory: (path) => memory.syncDirectory(path),
+  }
+  const wal = await create(disk, 1 << 30)
+  let index = 1
+  const append = async (mayPause: boolean): Promise<boolean | undefined> => {
+    index += 1
+    await wal.append(undefined, [entry(index)], true, mayPause)
+    return pauses.at(-1)
+  }
+  while (pauses.length < QUICK_SYNC.times) assert.equal(await append(true), false)
+  // However slow the machine is meanwhile.
+  let hasPaused = false
+  while (!hasPaused) hasPaused = (await append(true)) === true
+  assert.equal(await append(false), false)
 })
 
 test('segments that the store covers are deleted, and the log still starts afterwards', async () => {

@@ -8,10 +8,12 @@
  */
 import { join } from 'node:path'
 import { assert } from '../../lib/assert.ts'
+import { sizeOfParts } from '../../lib/bytes.ts'
 import type { LogIndex } from '../../lib/ids.ts'
 import type { Entry, HardState } from '../raft/message.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { encodeBatch, type Identity, type LogBase, type WalRecord } from './record.ts'
+import { SyncPace } from './sync-pace.ts'
 import { segmentName, type Segment } from './wal-replay.ts'
 
 /** The disk did not take a write or did not confirm it. The process must exit; at its next start the log is read anew. */
@@ -50,6 +52,7 @@ export class Wal {
   /** Up to here the file exists, with zeros behind the position. */
   #preparedTo: number
   #nextBatch: number
+  readonly #pace = new SyncPace()
   #failure: StorageFailed | undefined
   /** A commit index that waits for the next append: it promises nothing. */
   #isHardStateLate = false
@@ -111,9 +114,15 @@ export class Wal {
 
   /**
    * Resolves once everything is durable. With `mustSync` false and no entries the hard state carries only a newer commit
-   * index, which is written with the next append: a lost one is learned again from the leader.
+   * index, which is written with the next append: a lost one is learned again from the leader. With `mayPause` all else may
+   * stand still meanwhile, as long as the disk is quick.
    */
-  append(hardState: HardState | undefined, entries: readonly Entry[], mustSync: boolean): Promise<void> {
+  append(
+    hardState: HardState | undefined,
+    entries: readonly Entry[],
+    mustSync: boolean,
+    mayPause = false,
+  ): Promise<void> {
     if (hardState !== undefined) {
       this.#state = { ...this.#state, hardState }
       this.#isHardStateLate = true
@@ -126,7 +135,7 @@ export class Wal {
       const segment = this.#segments.at(-1)
       const last = entries.at(-1)
       if (segment !== undefined && last !== undefined && last.index > segment.lastIndex) segment.lastIndex = last.index
-      await this.#write(records)
+      await this.#write(records, mayPause)
       if (this.#position >= this.#options.segmentSizeBytes) await this.#roll()
     })
   }
@@ -193,25 +202,28 @@ export class Wal {
     }
   }
 
-  async #write(records: readonly WalRecord[]): Promise<void> {
-    const bytes = encodeBatch(this.#nextBatch, records)
-    const started = process.hrtime.bigint()
+  async #write(records: readonly WalRecord[], mayPause = false): Promise<void> {
+    const parts = encodeBatch(this.#nextBatch, records)
+    const end = this.#position + sizeOfParts(parts)
+    const zeros = this.#zerosBehind(end)
+    const startedMs = performance.now()
     await this.#guard(async () => {
-      await this.#prepare(this.#position + bytes.length)
-      await this.#file.write(bytes, this.#position)
-      await this.#file.sync()
+      await this.#file.writev([...parts, ...zeros], this.#position)
+      await this.#file.sync(mayPause && zeros.length === 0 && this.#pace.isQuick)
     })
     this.#nextBatch += 1
-    this.#position += bytes.length
-    this.#options.onSync(Number(process.hrtime.bigint() - started) / 1e9)
+    this.#position = end
+    const tookMs = performance.now() - startedMs
+    this.#pace.took(tookMs)
+    this.#options.onSync(tookMs / 1000)
   }
 
-  async #prepare(end: number): Promise<void> {
-    if (end <= this.#preparedTo) return
+  /** Where the file would end: they are written with what goes before them. */
+  #zerosBehind(end: number): readonly Buffer[] {
+    if (end <= this.#preparedTo) return []
     const step = this.#options.preparedSizeBytes ?? DEFAULT_PREPARED_SIZE_BYTES
-    const preparedTo = Math.ceil(end / step) * step
-    await this.#file.write(Buffer.alloc(preparedTo - this.#preparedTo), this.#preparedTo)
-    this.#preparedTo = preparedTo
+    this.#preparedTo = Math.ceil(end / step) * step
+    return [Buffer.alloc(this.#preparedTo - end)]
   }
 
   async #guard<Value>(action: () => Promise<Value>): Promise<Value> {

@@ -40,7 +40,7 @@ export async function runCheck(io: ToolIo, disk: Disk, directory: string): Promi
     return 2
   }
   try {
-    const report = await inspectDirectory(io, disk, directory)
+    const report = await inspectDirectory(disk, directory)
     await io.out.write(format(directory, report))
     return report.findings.some(({ isDamage }) => isDamage) ? 1 : 0
   } finally {
@@ -48,7 +48,7 @@ export async function runCheck(io: ToolIo, disk: Disk, directory: string): Promi
   }
 }
 
-async function inspectDirectory(io: ToolIo, disk: Disk, directory: string): Promise<Report> {
+async function inspectDirectory(disk: Disk, directory: string): Promise<Report> {
   const report: Report = { facts: [], findings: [] }
   const paths = memberPaths(directory)
   const identity = await checkIdentity(disk, directory, report)
@@ -56,10 +56,10 @@ async function inspectDirectory(io: ToolIo, disk: Disk, directory: string): Prom
   const wal = await checkWal(disk, paths.wal, identity)
   report.facts.push(...wal.facts)
   report.findings.push(...wal.findings)
-  const opened = await checkStore(io, disk, paths, report)
+  const opened = await checkStore(disk, paths, report)
   if (opened === 'former') return report
   const store = 'kind' in opened ? undefined : opened
-  const snapshots = await checkSnapshots(io, disk, paths, report)
+  const snapshots = await checkSnapshots(disk, paths, report)
   if (identity !== undefined && store !== undefined) checkMembership(identity, store, report)
   if (wal.contents !== undefined) {
     if (store !== undefined) checkAgainstLog(wal.contents, store, report)
@@ -101,7 +101,6 @@ async function checkIdentity(
 type NoStore = Exclude<FoundStore, { kind: 'there' }>
 
 async function checkStore(
-  io: ToolIo,
   disk: Disk,
   paths: MemberPaths,
   report: Report,
@@ -124,10 +123,10 @@ async function checkStore(
     report.findings.push(damage(`there is no store in ${paths.db}`))
     return { kind: 'missing' }
   }
-  const inspected = await inspectStore(io, storePath(paths, newest))
+  const inspected = await inspectStore(storePath(paths, newest))
   if (!inspected.ok) {
-    report.findings.push(damage(inspected.error))
-    return { kind: 'unreadable', problem: nameOf(newest) }
+    report.findings.push(damage(inspected.error.problem))
+    return { kind: inspected.error.isDamaged ? 'damaged' : 'unreadable', problem: nameOf(newest) }
   }
   const { value: store } = inspected
   const compacted = store.compactedRevision < 0 ? 'never compacted' : `compacted to ${store.compactedRevision}`
@@ -143,17 +142,12 @@ async function checkStore(
 }
 
 /** Taken in from the leader, and not installed when the process ended: the sound ones. */
-async function checkSnapshots(
-  io: ToolIo,
-  disk: Disk,
-  paths: MemberPaths,
-  report: Report,
-): Promise<readonly LogIndex[]> {
+async function checkSnapshots(disk: Disk, paths: MemberPaths, report: Report): Promise<readonly LogIndex[]> {
   const sound: LogIndex[] = []
   for (const index of await receivedSnapshots(disk, paths)) {
     const path = receivedPath(paths, index)
-    const inspected = await inspectStore(io, path)
-    const problem = inspected.ok ? inspected.value.problems[0] : inspected.error
+    const inspected = await inspectStore(path)
+    const problem = inspected.ok ? inspected.value.problems[0] : inspected.error.problem
     const holds = inspected.ok ? inspected.value.appliedIndex : index
     if (problem !== undefined) report.findings.push(damage(`the snapshot of entry ${index} is damaged: ${problem}`))
     else if (holds !== index) report.findings.push(damage(`the snapshot of entry ${index} holds entry ${holds}`))

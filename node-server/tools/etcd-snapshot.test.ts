@@ -3,7 +3,6 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { etcdSnapshot, KEYS, STATUS } from '../etcd-file/testing/etcd-snapshot.ts'
-import { countCurrent } from '../mvcc/read.ts'
 import { openStore } from '../node/maintenance/snapshots.ts'
 import { memberPaths } from '../storage/data-directory.ts'
 import { realVolume } from '../storage/volume.ts'
@@ -32,7 +31,7 @@ test('restore: a directory made from a snapshot of etcd is sound, and has its ke
   assert.deepEqual([checked.code, checked.err], [0, ''])
   const store = await openStore(realVolume, memberPaths(directory))
   assert.equal(store.revision, STATUS.revision)
-  assert.equal(countCurrent(store, { start: Buffer.of(0), end: undefined }), KEYS.length)
+  assert.equal(store.buffer.count('current', Buffer.of(0), undefined), KEYS.length)
   await store.close()
 })
 

@@ -1,5 +1,5 @@
 /** Snapshots of etcd's own: read in full for `snapshot status`, and made a store of ours for `snapshot restore`. */
-import { readSync, openSync, closeSync } from 'node:fs'
+import { readSync, openSync, closeSync, statSync } from 'node:fs'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import { crc32c } from '../../lib/crc32c.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
@@ -23,6 +23,7 @@ export interface SnapshotContent {
 
 /** By its first pages. Throws what the disk does. */
 export function isEtcdSnapshot(path: string): boolean {
+  if (!statSync(path).isFile()) return false
   const start = Buffer.alloc(2 * PAGE_SIZE_BYTES)
   const file = openSync(path, 'r')
   try {

@@ -51,8 +51,6 @@ test('what is no file has a reason in words', async (t) => {
     ok: false,
     error: `open ${gone}: no such file or directory`,
   })
-  assert.deepEqual(await readSnapshotFile(folder, { skipHashCheck: true }), {
-    ok: false,
-    error: `${folder} is not a file`,
-  })
+  const noStore = await readSnapshotFile(folder, { skipHashCheck: true })
+  assert.ok(!noStore.ok && noStore.error.startsWith(`${folder} is not a store that can be read: `))
 })

@@ -1,13 +1,14 @@
 /**
  * The file that `etcdctl snapshot save` writes of our Maintenance.Snapshot: a store as a stream, then the 32 bytes of its
  * SHA-256, as etcd appends them. The stream is a multiple of 512 bytes long, so the rest of the size tells whether a digest
- * is there (etcdutl: snapshot/v3_snapshot.go).
+ * is there (etcdutl: snapshot/v3_snapshot.go). A store's directory is taken in its place, without a digest.
  */
 import { createHash } from 'node:crypto'
 import { open, type FileHandle } from 'node:fs/promises'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { SNAPSHOT_UNIT_SIZE_BYTES } from '../mvcc/backend.ts'
 import { isMissing } from '../storage/disk.ts'
+import { realVolume } from '../storage/volume.ts'
 
 const DIGEST_SIZE_BYTES = 32
 const CHUNK_SIZE_BYTES = 1024 * 1024
@@ -46,10 +47,21 @@ export async function* snapshotPieces(path: string, options: ReadOptions): Async
   }
   try {
     const info = await file.stat()
-    if (!info.isFile()) throw new NotASnapshot(`${path} is not a file`)
-    yield* read(file, info.size, options)
+    if (info.isDirectory()) yield* readStore(path, options)
+    else if (info.isFile()) yield* read(file, info.size, options)
+    else throw new NotASnapshot(`${path} is neither a file nor a directory`)
   } finally {
     await file.close()
+  }
+}
+
+/** The store of a member that does not run, as it would be saved. */
+async function* readStore(path: string, { skipHashCheck }: ReadOptions): AsyncIterable<Uint8Array> {
+  if (!skipHashCheck) throw new NotASnapshot('snapshot missing hash but --skip-hash-check=false')
+  try {
+    yield* realVolume.stores.stream(path)
+  } catch (error) {
+    throw new NotASnapshot(`${path} is not a store that can be read: ${String(error)}`)
   }
 }
 

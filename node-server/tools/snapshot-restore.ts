@@ -34,7 +34,7 @@ export interface RestoreFlags {
 const NOTHING_OF_WORTH: readonly string[] = ['lost+found', 'lock', RESTORING]
 
 export async function runSnapshotRestore(io: ToolIo, path: string, flags: RestoreFlags): Promise<ExitCode> {
-  const restored = await restore(io, path, flags)
+  const restored = await restore(path, flags)
   if (!restored.ok) {
     await io.err.write(`Error: ${restored.error}\n`)
     return 1
@@ -44,13 +44,13 @@ export async function runSnapshotRestore(io: ToolIo, path: string, flags: Restor
 }
 
 /** The value tells the user what was made. */
-async function restore(io: ToolIo, path: string, flags: RestoreFlags): Promise<Result<string, string>> {
+async function restore(path: string, flags: RestoreFlags): Promise<Result<string, string>> {
   const plan = planOf(flags)
   if (!plan.ok) return plan
   const { dataDir } = flags
   if (!(await isEmpty(dataDir))) return err(`data-dir "${dataDir}" not empty or could not be read`)
   // Before anything is written: a file that is no snapshot leaves no trace.
-  const inspected = await inspectSnapshot(io, path, flags)
+  const inspected = await inspectSnapshot(path, flags)
   if (!inspected.ok) return inspected
   const lock = await lockDirectory(dataDir)
   if (!lock.ok) return lock
@@ -68,13 +68,9 @@ async function restore(io: ToolIo, path: string, flags: RestoreFlags): Promise<R
   }
 }
 
-async function inspectSnapshot(
-  io: ToolIo,
-  path: string,
-  flags: RestoreFlags,
-): Promise<Result<SnapshotContent, string>> {
+async function inspectSnapshot(path: string, flags: RestoreFlags): Promise<Result<SnapshotContent, string>> {
   const sizeBytes = await readSnapshotFile(path, flags)
-  return sizeBytes.ok ? snapshotContent(io, path, sizeBytes.value) : sizeBytes
+  return sizeBytes.ok ? snapshotContent(path, sizeBytes.value) : sizeBytes
 }
 
 /** etcdutl's checks, in its order and words. */
@@ -111,7 +107,7 @@ async function placeStore(
 ): Promise<void> {
   const isOfEtcd = isEtcdSnapshot(path)
   if (!isOfEtcd) await realVolume.stores.receive(storePath, snapshotPieces(path, flags))
-  const backend = realVolume.stores.open(storePath)
+  const backend = await realVolume.stores.open(storePath)
   if (isOfEtcd) await importEtcdSnapshot(path, sizeBytes, backend)
   await prepareForNewCluster(backend, { bumpRevisions: flags.bumpRevision })
   await backend.close()

@@ -26,7 +26,7 @@ export async function runSnapshotStatus(
   path: string,
   options: { readonly writeOut: Form; readonly skipHashCheck: boolean },
 ): Promise<ExitCode> {
-  const status = await snapshotStatus(io, path, options.skipHashCheck)
+  const status = await snapshotStatus(path, options.skipHashCheck)
   if (!status.ok) {
     await io.err.write(`Error: ${status.error}\n`)
     return 1
@@ -35,28 +35,20 @@ export async function runSnapshotStatus(
   return 0
 }
 
-async function snapshotStatus(
-  io: ToolIo,
-  path: string,
-  skipHashCheck: boolean,
-): Promise<Result<SnapshotStatus, string>> {
+async function snapshotStatus(path: string, skipHashCheck: boolean): Promise<Result<SnapshotStatus, string>> {
   const sizeBytes = await readSnapshotFile(path, { skipHashCheck })
   if (!sizeBytes.ok) return sizeBytes
-  const content = await snapshotContent(io, path, sizeBytes.value)
+  const content = await snapshotContent(path, sizeBytes.value)
   if (!content.ok) return content
   const { hash, revision, keys, version } = content.value
   return ok({ hash, revision, totalKey: keys, totalSize: content.value.sizeBytes, version })
 }
 
 /** Reads all of the store in the file, which is so large. The error is for the user. */
-export async function snapshotContent(
-  io: ToolIo,
-  path: string,
-  sizeBytes: number,
-): Promise<Result<SnapshotContent, string>> {
+export async function snapshotContent(path: string, sizeBytes: number): Promise<Result<SnapshotContent, string>> {
   if (isEtcdSnapshot(path)) return inspectEtcdSnapshot(path, sizeBytes)
-  const inspected = await inspectStore(io, path)
-  if (!inspected.ok) return inspected
+  const inspected = await inspectStore(path)
+  if (!inspected.ok) return err(inspected.error.problem)
   const { hash, revision, keys, problems } = inspected.value
   if (problems.length > 0) {
     return err(`snapshot file integrity check failed. ${problems.length} errors found.\n${problems.join('\n')}`)

@@ -1,61 +1,61 @@
-/**
- * A store read in full: what `snapshot status` prints and what `check` judges. The library that reads LMDB aborts its
- * process on a damaged page, so it reads in a process of its own: this program, run as `inspect-store`.
- */
-import { join, resolve } from 'node:path'
-import { z } from 'zod'
+/** A store read in full: what `snapshot status` prints and what `check` judges. */
 import { ByteReader } from '../../lib/bytes.ts'
 import { crc32c } from '../../lib/crc32c.ts'
 import { MemberId, formatId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
-import { TABLES, type Backend } from '../mvcc/backend.ts'
+import { StoreDamaged, TABLES, type Backend } from '../mvcc/backend.ts'
 import { hasLease } from '../mvcc/lease.ts'
 import { isRemovedMember, listMembers } from '../mvcc/members.ts'
 import { readMeta } from '../mvcc/meta.ts'
 import { readCurrent } from '../mvcc/read.ts'
 import { Store } from '../mvcc/store.ts'
 import { decodeConfiguration, decodeHistoryRow } from '../node/membership/configuration.ts'
+import { realVolume } from '../storage/volume.ts'
 import { checkRows, checkTables, malformed, rows } from './store-tables.ts'
-import type { ToolIo } from './tool-io.ts'
 
-const count = z.int().min(0)
-const inspectionJson = z.object({
+export interface StoreInspection {
   /** CRC32C over the names of the tables and all that is in them. */
-  hash: count,
-  revision: count,
-  compactedRevision: z.int(),
-  appliedIndex: count,
-  appliedTerm: count,
-  configIndex: count,
-  keys: count,
-  revisions: count,
-  members: z.array(
-    z.object({ id: z.string(), name: z.string(), peerURLs: z.array(z.string()), isLearner: z.boolean() }),
-  ),
-  removedMembers: z.array(z.string()),
-  voters: z.array(z.string()),
-  learners: z.array(z.string()),
+  readonly hash: number
+  readonly revision: number
+  readonly compactedRevision: number
+  readonly appliedIndex: number
+  readonly appliedTerm: number
+  readonly configIndex: number
+  readonly keys: number
+  readonly revisions: number
+  readonly members: readonly InspectedMember[]
+  readonly removedMembers: readonly string[]
+  readonly voters: readonly string[]
+  readonly learners: readonly string[]
   /** What is damaged, in words. */
-  problems: z.array(z.string()),
-})
-const answerJson = z.union([z.object({ store: inspectionJson }), z.object({ problem: z.string() })])
+  readonly problems: readonly string[]
+}
 
-const PROCESS = join(import.meta.dirname, 'inspect-store-process.ts')
+interface InspectedMember {
+  readonly id: string
+  readonly name: string
+  readonly peerURLs: readonly string[]
+  readonly isLearner: boolean
+}
 
-export type StoreInspection = z.infer<typeof inspectionJson>
-/** What that process prints, as one line of JSON. */
-export type InspectionAnswer = z.infer<typeof answerJson>
+/** Why a store cannot be read at all. */
+export interface NotInspected {
+  readonly problem: string
+  /** A start asks the leader for another one. */
+  readonly isDamaged: boolean
+}
 
 /**
- * Of a store, or of a file that begins with one as a stream. The error says why it cannot be read at all. Writes nothing
- * beside it, and nobody may have it open for writing.
+ * Of a store, or of a file that begins with one as a stream. Writes nothing beside it, and nobody may have it open for
+ * writing.
  */
-export async function inspectStore(io: ToolIo, path: string): Promise<Result<StoreInspection, string>> {
-  const { code, signal, output } = await io.runScript(PROCESS, [resolve(path)])
-  if (signal !== null) return err(`pages of ${path} are damaged: the library that reads it ended with ${signal}`)
-  const parsed = code === 0 ? answerJson.safeParse(parseJson(output)) : undefined
-  if (parsed?.success !== true) return err(`${path} could not be read: the process that read it ended with ${code}`)
-  return 'store' in parsed.data ? ok(parsed.data.store) : err(parsed.data.problem)
+export async function inspectStore(path: string): Promise<Result<StoreInspection, NotInspected>> {
+  try {
+    return ok(await realVolume.stores.read(path, inspect))
+  } catch (error) {
+    const problem = `${path} is not a store that can be read: ${String(error)}`
+    return err({ problem, isDamaged: error instanceof StoreDamaged })
+  }
 }
 
 export function inspect(backend: Backend): StoreInspection {
@@ -118,15 +118,7 @@ function administrationProblems(backend: Backend, store: Store): readonly string
   return problems
 }
 
-function removedMembers(backend: Backend, store: Store): string[] {
+function removedMembers(backend: Backend, store: Store): readonly string[] {
   const ids = Array.from(rows(backend, 'members'), ({ key }) => MemberId(new ByteReader(key).u64()))
   return ids.filter((id) => isRemovedMember(store, id)).map(formatId)
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,5 +1,4 @@
-/** What a tool has of the process around it: two outputs, and processes of its own for what may crash. */
-import { spawn } from 'node:child_process'
+/** What a tool has of the process around it: two outputs. */
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 
@@ -9,28 +8,15 @@ export type ExitCode = 0 | 1 | 2
 export interface ToolProcess {
   readonly stdout: Writable
   readonly stderr: Writable
-  /** How a script of this program is run: the executable and its options. */
-  readonly node: readonly string[]
 }
 
 export interface ToolIo {
   readonly out: Output
   readonly err: Output
-  runScript(script: string, args: readonly string[]): Promise<ScriptRun>
-}
-
-export interface ScriptRun {
-  readonly code: number | null
-  readonly signal: string | null
-  readonly output: string
 }
 
 export function toolIo(process: ToolProcess): ToolIo {
-  return {
-    out: new Output(process.stdout),
-    err: new Output(process.stderr),
-    runScript: (script, args) => run([...process.node, script, ...args]),
-  }
+  return { out: new Output(process.stdout), err: new Output(process.stderr) }
 }
 
 /** Lines to a reader that may go away: `| head` is no error. */
@@ -59,13 +45,4 @@ export class Output {
     over.abort()
     await Promise.allSettled(events)
   }
-}
-
-/** The output is small: what one process of ours tells another about a file. */
-async function run([executable = '', ...args]: readonly string[]): Promise<ScriptRun> {
-  const child = spawn(executable, args, { stdio: ['ignore', 'pipe', 'ignore'] })
-  const chunks: Buffer[] = []
-  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
-  await once(child, 'close')
-  return { code: child.exitCode, signal: child.signalCode, output: Buffer.concat(chunks).toString('utf8') }
 }

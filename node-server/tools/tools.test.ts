@@ -57,8 +57,8 @@ test('check: a snapshot that waits to be installed is looked at where a start lo
   const sound = await tool('check', directory)
   assert.equal(sound.code, 0)
   assert.match(sound.out, /snapshot of entry 8, received from the leader and not installed/)
-  const [name = ''] = await readdir(received)
-  await truncate(join(received, name), 8192)
+  const [name = ''] = (await readdir(received)).filter((file) => file.endsWith('.run'))
+  await truncate(join(received, name), 100)
   const cut = await tool('check', directory)
   assert.equal(cut.code, 1)
   assert.match(cut.out, /DAMAGE: the snapshot of entry 8 is damaged/)
@@ -95,18 +95,16 @@ test('check: a torn tail is no damage, a changed byte before it is', async (t) =
   assert.equal((await tool('dump', directory)).code, 1)
 })
 
-test('check: damaged pages, a store that is missing, and a log of another directory are found, with what to do', async (t) => {
+test('check: a damaged block, a store that is missing, and a log of another directory are found, with what to do', async (t) => {
   const { directory, paths } = await dataDirectory(t)
   const store = join(paths.db, 'store-0')
-  const [name = ''] = await readdir(store)
+  const [name = ''] = (await readdir(store)).filter((entry) => entry.endsWith('.run'))
   const file = join(store, name)
   const whole = await readFile(file)
-  // Every page after the two that describe the file.
-  await overwrite(file, 2 * 4096, Buffer.alloc(whole.length - 2 * 4096, 0x5a))
+  await overwrite(file, 0, Buffer.alloc(10, 0x5a))
   const damaged = await tool('check', directory)
   assert.equal(damaged.code, 1)
-  assert.match(damaged.out, /DAMAGE: (pages of .* are damaged|.* is not a store that can be read)/)
-  assert.match(damaged.out, /a start would refuse this directory/)
+  assert.match(damaged.out, /DAMAGE: .* is not a store that can be read: StoreDamaged: .*\.run, block at 0/)
   await rename(store, join(directory, 'elsewhere'))
   const missing = await tool('check', directory)
   assert.match(missing.out, /DAMAGE: there is no store in/)
@@ -175,7 +173,7 @@ test('snapshot status: what is in it; what is no snapshot is refused', async (t)
   await writeFile(join(folder, 'text'), 'no snapshot at all'.padEnd(512, '.'))
   const text = await tool('snapshot', 'status', join(folder, 'text'), '--skip-hash-check')
   assert.equal(text.code, 1)
-  assert.match(text.err, /^Error: .*is not an LMDB file/)
+  assert.match(text.err, /^Error: .*this is no archive of a store/)
   assert.equal((await tool('snapshot', 'status', path, '-w', 'protobuf')).code, 2)
   assert.equal((await tool('snapshot', 'status')).code, 2)
 })
@@ -209,6 +207,25 @@ test('snapshot restore: a member of a new cluster, by the rules of a static star
   assert.deepEqual([again.code, again.err], [1, `Error: data-dir "${made}" not empty or could not be read\n`])
 })
 
+test('snapshot restore: the store of a member that does not run, or of the version before, takes the place of a file', async (t) => {
+  const folder = await temporary(t)
+  const { paths } = await dataDirectory(t)
+  const former = join(folder, 'former')
+  unpackFixture(former)
+  const formerStore = join(memberPaths(former).db, 'store-0.mdb')
+  const before = await readdir(former, { recursive: true })
+  for (const [i, path] of [join(paths.db, 'store-0'), formerStore].entries()) {
+    const refused = await tool('snapshot', 'restore', path, '--data-dir', join(folder, 'none'), ...asA)
+    assert.match(refused.err, /snapshot missing hash but --skip-hash-check=false/)
+    const made = join(folder, `made-${i}`)
+    const restored = await tool('snapshot', 'restore', path, '--data-dir', made, ...asA, '--skip-hash-check')
+    assert.equal(restored.code, 0, restored.err)
+    assert.match(restored.out, i === 0 ? new RegExp(`${KEYS} keys, revision ${REVISION}`) : /254 keys, revision 52/)
+    assert.equal((await tool('check', made)).code, 0)
+  }
+  assert.deepEqual(await readdir(former, { recursive: true }), before)
+})
+
 test('snapshot restore: wrong flags are refused in etcdutl’s words, and nothing is written', async (t) => {
   const folder = await temporary(t)
   const { paths } = await dataDirectory(t)
@@ -237,7 +254,7 @@ test('snapshot restore: wrong flags are refused in etcdutl’s words, and nothin
   assert.deepEqual(await readdir(folder), ['snapshot.db'])
 })
 
-test('snapshot restore: a snapshot with damaged pages leaves nothing; an unfinished restore is refused at start and can be repeated', async (t) => {
+test('snapshot restore: a snapshot with damaged blocks leaves nothing; an unfinished restore is refused at start and can be repeated', async (t) => {
   const folder = await temporary(t)
   const { paths } = await dataDirectory(t)
   const path = join(folder, 'snapshot.db')
@@ -245,7 +262,7 @@ test('snapshot restore: a snapshot with damaged pages leaves nothing; an unfinis
   const made = join(folder, 'made')
   const broken = join(folder, 'broken.db')
   const content = await readFile(path)
-  content.fill(0x5a, 2 * 4096, content.length - 32)
+  content.fill(0x5a, content.length >> 1, content.length - 32)
   await writeFile(broken, content)
   const refused = await tool('snapshot', 'restore', broken, '--data-dir', made, ...asA, '--skip-hash-check')
   assert.equal(refused.code, 1)

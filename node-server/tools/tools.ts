@@ -1,5 +1,5 @@
 /**
- * The tools for a member that does not run: snapshots as files, and data directories looked into. They come as sub-commands
+ * The tools beside a member: snapshots as files, data directories looked into, backups of a running cluster. They come as sub-commands
  * of the member's program, so that wherever a member can run its tools are there, in the same version.
  *
  * Neighbours: `main.ts` hands over the process; everything is read and written through the parts that a member uses.
@@ -7,6 +7,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { MAX_BUMP_REVISIONS } from '../mvcc/new-cluster.ts'
 import { realDisk } from '../storage/disk.ts'
+import { addBackup } from './backup.ts'
 import { runCheck } from './check.ts'
 import { runDump } from './dump.ts'
 import { runSnapshotRestore } from './snapshot-restore.ts'
@@ -37,6 +38,7 @@ function toolCommand(io: ToolIo, ended: Ended): Command {
   addSnapshot(program, io, ended)
   addCheck(program, io, ended)
   addDump(program, io, ended)
+  addBackup(program, io, ended)
   return program
 }
 
@@ -57,7 +59,8 @@ interface RestoreOptions {
   readonly markCompacted: boolean
 }
 
-const SKIP_HASH_CHECK = 'take a file without a digest or with another one (a copy of member/snap/db has none)'
+const SKIP_HASH_CHECK =
+  'take one without a digest or with another one (a copy of member/snap/db or the directory of a store has none)'
 
 function addSnapshot(program: Command, io: ToolIo, ended: Ended): void {
   const snapshot = program.command('snapshot').description('Snapshots that `etcdctl snapshot save` has written.')

@@ -9,7 +9,7 @@
  * Integers are big-endian. Entry data that is decoded shares memory with the input.
  */
 import { unreachable } from '../../lib/assert.ts'
-import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, copiedSizeBytes, MalformedBytes } from '../../lib/bytes.ts'
 import { LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import {
   entrySizeBytes,
@@ -43,12 +43,12 @@ const KINDS = [
 const KIND_CODES: ReadonlyMap<MessageKind, number> = new Map(KINDS.map((kind, i) => [kind, i + 1]))
 
 export function encodeMessages(messages: readonly Message[]): Buffer {
-  return writeMessages(new ByteWriter(batchSizeBytes(messages)), messages).take()
+  return Buffer.concat(writeMessages(new ByteWriter(copiedOf(messages)), messages).parts())
 }
 
-/** Several messages as one frame. */
-export function encodeMessagesFrame(messages: readonly Message[]): Buffer {
-  return endFrame(writeMessages(beginFrame(FRAME.messages, batchSizeBytes(messages)), messages))
+/** Several messages as one frame, in parts: large entries are among them, as they lie. */
+export function encodeMessagesFrame(messages: readonly Message[]): readonly Buffer[] {
+  return endFrame(writeMessages(beginFrame(FRAME.messages, copiedOf(messages)), messages))
 }
 
 function writeMessages(writer: ByteWriter, messages: readonly Message[]): ByteWriter {
@@ -57,8 +57,14 @@ function writeMessages(writer: ByteWriter, messages: readonly Message[]): ByteWr
   return writer
 }
 
-function batchSizeBytes(messages: readonly Message[]): number {
-  return messages.reduce((sum, message) => sum + messageSizeBytes(message), COUNT_SIZE_BYTES)
+/** Roughly what of them is copied: the writer grows when it is more. */
+function copiedOf(messages: readonly Message[]): number {
+  let sizeBytes = COUNT_SIZE_BYTES
+  for (const message of messages) {
+    sizeBytes += messageSizeBytes(message)
+    if ('entries' in message) for (const { data } of message.entries) sizeBytes -= data.length - copiedSizeBytes(data)
+  }
+  return sizeBytes
 }
 
 const COUNT_SIZE_BYTES = 4
@@ -129,7 +135,7 @@ function writeMessage(writer: ByteWriter, message: Message): void {
       return
     case 'propose-request':
       writer.u32(message.entries.length)
-      for (const entry of message.entries) writer.u8(Number(entry.kind === 'config')).bytes(entry.data)
+      for (const entry of message.entries) writer.u8(Number(entry.kind === 'config')).sharedBytes(entry.data)
       return
     case 'read-index-request':
       writer.u53(message.requestId)
@@ -206,7 +212,7 @@ function writeEntry(writer: ByteWriter, entry: Entry): void {
     .u53(entry.term)
     .u53(entry.index)
     .u8(Number(entry.kind === 'config'))
-    .bytes(entry.data)
+    .sharedBytes(entry.data)
 }
 
 function readEntry(reader: ByteReader): Entry {

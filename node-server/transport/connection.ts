@@ -1,6 +1,6 @@
 /** One connection between members: dialling with hello, frames in and out, and its death noticed either way. */
 import { connect, type Socket } from 'node:net'
-import { MalformedBytes } from '../../lib/bytes.ts'
+import { MalformedBytes, sizeOfParts } from '../../lib/bytes.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { parseAddressURL } from '../address/address.ts'
 import { FRAME_TIMEOUT_MS, MAX_UNREAD_SIZE_BYTES } from '../limits.ts'
@@ -55,7 +55,20 @@ export class Connection {
 
   /** False when the peer may read more slowly than we write: wait for {@link drained}. One that does not read at all is given up. */
   write(frame: Buffer): boolean {
-    if (this.#socket.writableLength + frame.length <= MAX_UNREAD_SIZE_BYTES) return this.#socket.write(frame)
+    return this.#mayWrite(frame.length) && this.#socket.write(frame)
+  }
+
+  /** As {@link write}: the frame's parts, one behind the other. */
+  writev(parts: readonly Buffer[]): boolean {
+    if (!this.#mayWrite(sizeOfParts(parts))) return false
+    this.#socket.cork()
+    for (const part of parts) this.#socket.write(part)
+    this.#socket.uncork()
+    return !this.#socket.writableNeedDrain
+  }
+
+  #mayWrite(sizeBytes: number): boolean {
+    if (this.#socket.writableLength + sizeBytes <= MAX_UNREAD_SIZE_BYTES) return true
     this.close('the peer does not read')
     return false
   }

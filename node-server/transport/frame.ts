@@ -9,7 +9,7 @@
  * The dialer begins with `hello`, the other side answers `welcome` or `refused`; until then nothing else is read.
  */
 import { assert } from '../../lib/assert.ts'
-import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, MalformedBytes, sizeOfParts } from '../../lib/bytes.ts'
 import { crc32c } from '../../lib/crc32c.ts'
 import { ClusterId, MemberId } from '../../lib/ids.ts'
 import { MAX_FRAME_SIZE_BYTES } from '../limits.ts'
@@ -39,22 +39,28 @@ export interface Frame {
 }
 
 export function encodeFrame(type: number, payload: Uint8Array): Buffer {
-  return endFrame(beginFrame(type, payload.length).raw(payload))
+  const [frame] = endFrame(beginFrame(type, payload.length).raw(payload))
+  assert(frame !== undefined, 'a frame has a header')
+  return frame
 }
 
-/** The payload is written behind it: a large one then need not be copied. */
+/** The payload is written behind it: a large one, or what is large in it, then need not be copied. */
 export function beginFrame(type: number, payloadSizeBytes: number): ByteWriter {
   return new ByteWriter(HEADER_SIZE_BYTES + 1 + payloadSizeBytes).u32(0).u32(0).u8(type)
 }
 
-/** The writer must not be used afterwards. */
-export function endFrame(writer: ByteWriter): Buffer {
-  const frame = writer.take()
-  const length = frame.length - HEADER_SIZE_BYTES
+/** In parts, one behind the other. The writer must not be used afterwards. */
+export function endFrame(writer: ByteWriter): readonly Buffer[] {
+  const parts = writer.parts()
+  const length = sizeOfParts(parts) - HEADER_SIZE_BYTES
   assert(length <= MAX_FRAME_SIZE_BYTES, () => `a frame of ${length} bytes would be refused`)
-  frame.writeUInt32BE(length, 0)
-  frame.writeUInt32BE(crc32c(frame.subarray(HEADER_SIZE_BYTES)), 4)
-  return frame
+  const [head] = parts
+  assert(head !== undefined, 'a frame has a header')
+  head.writeUInt32BE(length, 0)
+  let crc = crc32c(head.subarray(HEADER_SIZE_BYTES))
+  for (const part of parts.slice(1)) crc = crc32c(part, crc)
+  head.writeUInt32BE(crc, 4)
+  return parts
 }
 
 /** Cuts a byte stream into frames. Throws MalformedBytes, after which the stream is of no more use. */

@@ -4,7 +4,7 @@
  * lost, and told so: Raft sends again; of a proposal nobody knows whether it arrived, so nobody sends it again.
  */
 import { backoffMs } from '../../lib/backoff.ts'
-import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, sizeOfParts } from '../../lib/bytes.ts'
 import { sleep, type Clock } from '../../lib/clock.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { MemberId } from '../../lib/ids.ts'
@@ -62,6 +62,8 @@ export class Peer {
   /** What waits is being written to this one. */
   #flushing: Connection | undefined
   #usedUrl: string | undefined
+  /** Ends the pause before the next attempt to connect. */
+  #pause = new AbortController()
   #connectedSinceMs: number | undefined
   #isUnreachableTold = false
   #toldFailure: string | undefined
@@ -105,7 +107,14 @@ export class Peer {
     this.#sendFailures += messages.length - taken
     if (taken < messages.length) this.#tellUnreachable()
     else this.#isUnreachableTold = false
-    if (connection !== undefined) void this.#flush(connection)
+    if (connection === undefined) return
+    if (messages.every(isWithoutEntries)) this.#flushLater(connection)
+    else void this.#flush(connection)
+  }
+
+  /** It was heard from, so it is there: what pause there is before the next attempt to connect ends. */
+  heard(): void {
+    this.#pause.abort()
   }
 
   /** Whether a message that is sent now will be written, if the connection lasts. */
@@ -129,12 +138,13 @@ export class Peer {
         resolve(answer)
       }
       this.#requests.set(requestId, settle)
-      this.#write(connection, encodeFrame(FRAME.request, new ByteWriter(16).u53(requestId).raw(payload).finish()))
+      this.#write(connection, [encodeFrame(FRAME.request, new ByteWriter(16).u53(requestId).raw(payload).finish())])
     })
   }
 
   stop(): void {
     this.#stopped.abort()
+    this.#pause.abort()
     this.#connection?.close('stopped')
   }
 
@@ -142,6 +152,11 @@ export class Peer {
     if (this.#isUnreachableTold || this.#stopped.signal.aborted) return
     this.#isUnreachableTold = true
     this.#events.onUnreachable(this.#id)
+  }
+
+  /** In the next turn but one: what is known to be committed is answered to clients in the next. */
+  #flushLater(connection: Connection): void {
+    this.#clock.soon(() => this.#clock.soon(() => void this.#flush(connection)))
   }
 
   /** One frame after the other, as fast as the peer reads; between two of them everything else has its turn. */
@@ -155,9 +170,9 @@ export class Peer {
     if (this.#flushing === connection) this.#flushing = undefined
   }
 
-  #write(connection: Connection, frame: Buffer): boolean {
-    this.#sentBytes += frame.length
-    return connection.write(frame)
+  #write(connection: Connection, parts: readonly Buffer[]): boolean {
+    this.#sentBytes += sizeOfParts(parts)
+    return connection.writev(parts)
   }
 
   async #keepConnected(): Promise<void> {
@@ -173,7 +188,8 @@ export class Peer {
       } else if (dialled?.error.kind === 'refused') this.#events.onRefused(this.#id, dialled.error.reason)
       else if (dialled !== undefined && url !== undefined) this.#tellFailure(url, dialled.error.message)
       // Jitter spreads the returns of many; nothing depends on it, so it needs no seed.
-      await sleep(this.#clock, backoffMs(RECONNECT, attempt, Math.random()), this.#stopped.signal)
+      await sleep(this.#clock, backoffMs(RECONNECT, attempt, Math.random()), this.#pause.signal)
+      if (this.#pause.signal.aborted) this.#pause = new AbortController()
     }
   }
 
@@ -227,4 +243,9 @@ export class Peer {
     const settle = this.#requests.get(reader.u53())
     settle?.(ok(reader.raw(reader.remainingBytes)))
   }
+}
+
+/** It says how far entries are committed, and nobody waits for that: the next message that somebody waits for takes it along. */
+function isWithoutEntries(message: Message): boolean {
+  return message.kind === 'append-request' && message.entries.length === 0
 }

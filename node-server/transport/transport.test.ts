@@ -86,7 +86,7 @@ async function freePort(): Promise<number> {
 async function start(
   t: TestContext,
   memberId: MemberId,
-  options: Partial<Pick<TransportOptions, 'clusterId' | 'log' | 'frameTimeoutMs'>> & {
+  options: Partial<Pick<TransportOptions, 'clusterId' | 'log' | 'frameTimeoutMs' | 'clock'>> & {
     port?: number
     url?: string
   } = {},
@@ -136,7 +136,7 @@ async function start(
       listenUrls: [url],
       clusterId,
       memberId,
-      clock,
+      clock: options.clock ?? clock,
       ...(options.log === undefined ? {} : { log: options.log }),
       ...(options.frameTimeoutMs === undefined ? {} : { frameTimeoutMs: options.frameTimeoutMs }),
     },
@@ -189,12 +189,71 @@ test('messages arrive in the order they were sent, and both sides count them', a
   await until(() => a.transport.stats(B).roundTripMs !== undefined, 'a ping comes back')
 })
 
+test('an append without entries leaves two turns later, or with what goes before', async (t) => {
+  const turn: (() => void)[] = []
+  const a = await start(t, A, { clock: { ...clock, soon: (fire) => void turn.push(fire) } })
+  const b = await start(t, B)
+  const urls = new Map([
+    [A, [a.url]],
+    [B, [b.url]],
+  ])
+  for (const side of [a, b]) side.transport.setPeers(urls)
+  await until(() => isConnected(a, B), 'it connects')
+  const commit = (index: number): Message => ({
+    kind: 'append-request',
+    from: A,
+    to: B,
+    term: Term(1),
+    prevIndex: LogIndex(9),
+    prevTerm: Term(1),
+    commit: LogIndex(index),
+    entries: [],
+  })
+  const sentBy = (action: () => void): number => {
+    const before = a.transport.stats(B).sentBytes
+    action()
+    return a.transport.stats(B).sentBytes - before
+  }
+  const pass = (): void => {
+    for (const fire of turn.splice(0)) fire()
+  }
+  assert.equal(
+    sentBy(() => a.transport.send([commit(7)])),
+    0,
+  )
+  assert.equal(sentBy(pass), 0)
+  assert.ok(sentBy(pass) > 0)
+  a.transport.send([commit(8)])
+  assert.ok(sentBy(() => a.transport.send([heartbeat(A, B, 1)])) > 0)
+  await until(() => b.messages.length === 3, 'all arrive')
+  assert.deepEqual(b.messages, [commit(7), heartbeat(A, B, 1), commit(8)])
+})
+
 test('a message in the name of another, or to another, is not taken', async (t) => {
   const [a, b] = await pair(t)
   const c = MemberId(0xccn)
   a.transport.send([heartbeat(c, B, 1), heartbeat(A, B, 2)])
   await until(() => b.messages.length > 0, 'the honest one arrives')
   assert.deepEqual(commits(b), [2])
+})
+
+test('a peer that comes back is connected to as soon as it is heard from, however long the pause was to be', async (t) => {
+  const pauses: number[] = []
+  const setTimer = (delayMs: number): { cancel: () => void } => {
+    pauses.push(delayMs)
+    return { cancel: () => undefined }
+  }
+  const a = await start(t, A, { clock: { ...clock, setTimer } })
+  const port = await freePort()
+  const urls = new Map([
+    [A, [a.url]],
+    [B, [`http://127.0.0.1:${port}`]],
+  ])
+  a.transport.setPeers(urls)
+  await until(() => pauses.length > 0, 'the first attempt fails')
+  const b = await start(t, B, { port })
+  b.transport.setPeers(urls)
+  await until(() => isConnected(a, B), 'it is connected again')
 })
 
 test('a lost peer is told once, its messages are dropped, and it is found again under another address', async (t) => {

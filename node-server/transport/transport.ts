@@ -268,7 +268,10 @@ export class Transport implements PeerTransport {
     const onClose = (why: string, isOurs: boolean): void => this.#onIncomingClosed(connection, from, why, isOurs)
     if (hello.purpose === 'snapshot') this.#receiveSnapshot(connection, from, onClose)
     else {
-      if (hello.purpose === 'messages') this.#noteRemote(hello)
+      if (hello.purpose === 'messages') {
+        this.#noteRemote(hello)
+        this.#peer(from)?.heard()
+      }
       const caller: Caller = { from, unanswered: 0 }
       connection.handlers = { onFrame: (next) => this.#onFrame(connection, caller, next), onClose }
     }

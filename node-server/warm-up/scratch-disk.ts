@@ -61,6 +61,16 @@ function fileOf(content: Content): DiskFile {
     into.set(found.subarray(0, into.length))
     return Math.min(found.length, into.length)
   }
+  const write = (bytes: Uint8Array, position: number): void => {
+    const end = position + bytes.length
+    if (end > content.bytes.length) {
+      const grown = Buffer.alloc(Math.max(end, 2 * content.bytes.length, FIRST_SIZE_BYTES))
+      content.bytes.copy(grown)
+      content.bytes = grown
+    }
+    content.bytes.set(bytes, position)
+    content.sizeBytes = Math.max(content.sizeBytes, end)
+  }
   return {
     async read(maxBytes, position) {
       const bytes = Buffer.alloc(maxBytes)
@@ -68,15 +78,13 @@ function fileOf(content: Content): DiskFile {
     },
     readSync,
     size: async () => content.sizeBytes,
-    async write(bytes, position) {
-      const end = position + bytes.length
-      if (end > content.bytes.length) {
-        const grown = Buffer.alloc(Math.max(end, 2 * content.bytes.length, FIRST_SIZE_BYTES))
-        content.bytes.copy(grown)
-        content.bytes = grown
+    write: async (bytes, position) => write(bytes, position),
+    async writev(parts, position) {
+      let at = position
+      for (const part of parts) {
+        write(part, at)
+        at += part.length
       }
-      content.bytes.set(bytes, position)
-      content.sizeBytes = Math.max(content.sizeBytes, end)
     },
     async truncate(sizeBytes) {
       content.sizeBytes = Math.min(content.sizeBytes, sizeBytes)

@@ -47,7 +47,7 @@ class End {
   #flush(): void {
     this.#isFlushing = false
     for (let batch = this.#outbox.next(); batch.length > 0; batch = this.#outbox.next())
-      for (const { payload } of this.#decoder.push(encodeMessagesFrame(batch)))
+      for (const { payload } of this.#decoder.push(Buffer.concat(encodeMessagesFrame(batch))))
         this.#handlers.onMessages(decodeMessages(payload))
   }
 }

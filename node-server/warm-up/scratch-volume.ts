@@ -23,13 +23,16 @@ function scratchStores(disk: ScratchDisk): StoreEngine {
   const stores = new Map<object, ScratchBackend>()
   const never = (): Promise<never> => Promise.reject(new Error('no store is moved in a scratch volume'))
   return {
-    open(path) {
+    async open(path) {
       const file = disk.touch(path) // whoever looks for stores finds it by its name
       const store = stores.get(file) ?? new ScratchBackend()
       stores.set(file, store)
       return store
     },
     read: never,
+    async *stream() {
+      yield await never()
+    },
     receive: never,
     former: async () => [],
     takeOver: async () => undefined,

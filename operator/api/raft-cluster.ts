@@ -150,6 +150,8 @@ const Spec = z
 
 export type RaftClusterSpec = z.output<typeof Spec>
 
+export const DEFAULT_SPEC: RaftClusterSpec = Spec.parse({})
+
 export interface RaftCluster {
   readonly name: string
   readonly namespace: string

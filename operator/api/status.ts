@@ -106,8 +106,15 @@ const Status = z.object({
   updatedReplicas: z.number().int().default(0),
   /** Of what the spec says about pods. */
   templateHash: z.string().default(''),
-  /** What members are made from. Where spec.image leaves it open, another operator does not change it. */
+  /** What members are made from. */
   image: z.string().default(''),
+  /**
+   * What they are made from where spec.image leaves it open, and in which form (forms.ts): what all of them last ran well,
+   * at first the default of the operator that made the cluster. Another operator does not change it.
+   */
+  base: z.object({ image: z.string().default(''), form: z.number().int().min(1).default(1) }).prefault({}),
+  /** Of the largest volume that a wanted member has; spec.storage.size cannot go below it. */
+  volumeSize: z.string().optional(),
   handledRequests: HandledRequests.prefault({}),
   /** Volumes of former members after a recovery, by UID: theirs is the data that was given up. */
   staleVolumes: z.array(z.string()).default([]),

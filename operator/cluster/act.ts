@@ -139,13 +139,16 @@ async function perform(
     case 'apply':
       await writer.apply(action.object)
       return undefined
+    case 'set-pods':
+      await writer.patch(action.ref, action.changes)
+      return undefined
     case 'write-admin-token':
       await writer.apply(adminToken(cluster, deps.randomBytes(TOKEN_SIZE_BYTES)))
       return undefined
     case 'set-finalizers': {
       const ref = { apiVersion: API_VERSION, kind: KIND, namespace: cluster.namespace, name: cluster.name }
-      const version = progress.object.metadata.resourceVersion ?? ''
-      progress.object = await writer.patchFinalizers(ref, version, action.finalizers)
+      const resourceVersion = progress.object.metadata.resourceVersion ?? ''
+      progress.object = await writer.patch(ref, { metadata: { resourceVersion, finalizers: action.finalizers } })
       return undefined
     }
     case 'mint-cluster-id':
@@ -234,8 +237,8 @@ async function record(
   status: RaftClusterStatus,
 ): Promise<Failure | undefined> {
   progress.object = await writeStatus(deps.writer, progress.object, status)
-  const { operation, handledRequests, clusterID, staleVolumes } = status
-  const memory = { clusterID, staleVolumes, ...(operation !== undefined && { operation, handledRequests }) }
+  const { operation, handledRequests, clusterID, staleVolumes, base } = status
+  const memory = { clusterID, staleVolumes, base, ...(operation !== undefined && { operation, handledRequests }) }
   const lost = Object.entries(memory).find(
     ([field, value]) => !contains(Reflect.get(Object(progress.object['status']), field), value),
   )

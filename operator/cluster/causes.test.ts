@@ -23,6 +23,11 @@ const running = (containers: readonly object[], ready = 'False'): object => ({
   containerStatuses: containers,
 })
 
+const unscheduled = (lastTransitionTime: string): object => ({
+  phase: 'Pending',
+  conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes are available: …', lastTransitionTime }],
+})
+
 const WORDS: readonly (readonly [what: string, status: object, kind: string | undefined, words: RegExp])[] = [
   ['runs and is ready', running([{ ready: true, state: { running: {} } }], 'True'), undefined, /^$/],
   ['has just started', running([{ state: { running: {} } }]), undefined, /^$/],
@@ -66,6 +71,8 @@ const WORDS: readonly (readonly [what: string, status: object, kind: string | un
   ],
   ['too little memory', running([{ state: ended(137, 'OOMKilled') }]), 'memory', /want of memory \(OOMKilled\)/],
   ['evicted', { phase: 'Failed', reason: 'Evicted', message: 'low on memory' }, 'failed', /^Evicted: low on memory$/],
+  ['a volume is being made for it', unscheduled('2030-01-01T00:09:55Z'), undefined, /^$/],
+  ['no node for it', unscheduled('2030-01-01T00:09:45Z'), 'unschedulable', /^0\/3 nodes are available/],
   [
     'never ready',
     {

@@ -5,7 +5,7 @@ import { parseRaftCluster } from '../api/raft-cluster.ts'
 import { headlessService } from './resources/services.ts'
 import { podDisruptionBudget } from './resources/pod-disruption-budget.ts'
 import { hostName } from './resources/names.ts'
-import { statefulSet } from './resources/stateful-set.ts'
+import { memberObjects, statefulSet } from './resources/stateful-set.ts'
 import { scaleDown } from './rules/scale-down.ts'
 import { contains } from './contains.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds, voterNames } from './testing/looking.ts'
@@ -181,7 +181,7 @@ test('13. “a rollout in ordinal order with one sick pod loses quorum”: the s
 
 test('14. “a PodDisruptionBudget drained 5 voters to 2”: it keeps the quorum of what is and of what is to be', () => {
   const minAvailable = (replicas: number, voters: number): unknown =>
-    Reflect.get(Object(podDisruptionBudget(cluster({}, { replicas }), voters)['spec']), 'minAvailable')
+    Reflect.get(Object(podDisruptionBudget(cluster({}, { replicas }), voters)?.['spec']), 'minAvailable')
   assert.deepEqual([minAvailable(5, 5), minAvailable(3, 5), minAvailable(5, 3)], [3, 3, 3])
 })
 
@@ -195,7 +195,14 @@ test('15. “resize, cluster domain and DNS of members that are not ready”', a
   const elsewhere = parseRaftCluster({ metadata, spec: { clusterDomain: 'corp.example' } })
   assert(elsewhere.ok)
   assert.equal(hostName(elsewhere.value, 0), 'kv-0.kv-headless.ns.svc.corp.example')
-  const made = statefulSet(elsewhere.value, { pods: { start: 0, end: 3 }, defaultImage: 'i', templateSize: undefined })
+  const options = {
+    pods: { start: 0, end: 3 },
+    image: 'i',
+    form: memberObjects,
+    formNumber: 1,
+    claimTemplate: undefined,
+  }
+  const made = statefulSet(elsewhere.value, options)
   assert(JSON.stringify(made).includes('.svc.corp.example:2380'))
   assert(contains(headlessService(elsewhere.value), { spec: { publishNotReadyAddresses: true } }))
 })

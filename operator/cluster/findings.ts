@@ -7,6 +7,7 @@ import type { Plan } from './plan.ts'
 import { subjectOfUnread } from './refusals.ts'
 import { names } from './resources/names.ts'
 import { isOutdated } from './rules/rollout.ts'
+import { templateHold } from './rules/template.ts'
 import { healthyVoters, quorumOf } from './safety.ts'
 import { storageTroublesOf, troublesOf, type Words } from './troubles.ts'
 
@@ -180,6 +181,9 @@ function scaleComplete(observed: Observed, plan: Plan): Finding {
 function upToDate(observed: Observed, plan: Plan): Finding {
   const { objects, pods, cluster } = observed
   if (objects.statefulSet === undefined) return finding('UpToDate', undefined, ['', ''], ['NotObserved', ''])
+  const hold = templateHold(observed)
+  if (hold !== undefined)
+    return finding('UpToDate', undefined, ['', ''], ['TemplateKept', `the pod template stays as it is: ${hold}`])
   const old = [...pods.values()].filter((pod) => isOutdated(observed, pod)).map(({ name }) => name)
   const message = `made from an earlier spec of ${cluster.name}: ${old.join(', ')}`
   const isManual = cluster.spec.update.strategy === 'Manual'

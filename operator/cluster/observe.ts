@@ -20,8 +20,10 @@ import { KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import { tokenIn } from './resources/admin-token.ts'
 import {
   CLUSTER_UID_LABEL,
+  ROLLOUT_RESTART_ANNOTATION,
   TEMPLATE_HASH_ANNOTATION,
   controllerOf,
+  FORM_ANNOTATION,
   hostName,
   names,
   ordinalOf,
@@ -70,6 +72,7 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     nowMs: deps.nowMs(),
     cluster,
     defaultImage: deps.defaultImage,
+    forms: deps.forms,
     objects,
     pods: words.pods,
     creationRefusal: words.creationRefusal,
@@ -174,16 +177,24 @@ async function readVolumes(reading: Reading, cluster: RaftCluster, nowMs: number
   return [...labelled, ...others.filter((volume) => volume !== undefined)]
 }
 
+/** What one may say in a template; an API server adds more, which it does not take back. */
+const ClaimMeta = z.object({
+  name: z.string(),
+  labels: z.record(z.string(), z.string()).exactOptional(),
+  annotations: z.record(z.string(), z.string()).exactOptional(),
+})
+
 const StatefulSet = z.object({
   spec: z.object({
     replicas: z.number().default(1),
     ordinals: z.object({ start: z.number().default(0) }).prefault({}),
     volumeClaimTemplates: z
-      .array(z.object({ spec: z.object({ resources: z.object({ requests: z.record(z.string(), z.string()) }) }) }))
+      .array(z.object({ metadata: ClaimMeta, spec: z.record(z.string(), z.unknown()) }))
       .default([]),
     template: z
       .object({
         metadata: z.object({ annotations: z.record(z.string(), z.string()).default({}) }).prefault({}),
+        spec: z.object({ containers: z.array(z.object({ image: z.string().optional() })).default([]) }).prefault({}),
       })
       .prefault({}),
   }),
@@ -192,16 +203,25 @@ const StatefulSet = z.object({
 
 function statefulSetOf(object: KubeObject): ObservedStatefulSet {
   const { spec, status } = StatefulSet.parse(object)
+  const { annotations } = spec.template.metadata
   return {
     object,
     uid: object.metadata.uid ?? '',
     endOrdinal: spec.ordinals.start + spec.replicas,
     podCount: spec.replicas,
-    templateSize: spec.volumeClaimTemplates[0]?.spec.resources.requests['storage'],
+    claimTemplate: spec.volumeClaimTemplates[0],
     updateRevision: status.updateRevision,
-    templateHash: spec.template.metadata.annotations[TEMPLATE_HASH_ANNOTATION],
+    image: spec.template.spec.containers[0]?.image,
+    form: formOf(annotations[FORM_ANNOTATION]),
+    templateHash: annotations[TEMPLATE_HASH_ANNOTATION],
+    restartedAt: annotations[ROLLOUT_RESTART_ANNOTATION],
     isObserved: status.observedGeneration >= (object.metadata.generation ?? 0),
   }
+}
+
+/** Whoever writes anything else there by hand means nothing by it. */
+function formOf(text = ''): number {
+  return /^[1-9]\d{0,5}$/.test(text) ? Number(text) : 1
 }
 
 const Pod = z.object({ status: PodStatus.prefault({}) })
@@ -241,6 +261,7 @@ async function readPod(
     readySinceMs: ready && Date.parse(ready.lastTransitionTime ?? '1970-01-01T00:00:00Z'),
     isRunning: isRunning(status),
     templateHash: metadata.annotations?.[TEMPLATE_HASH_ANNOTATION],
+    restartedAt: metadata.annotations?.[ROLLOUT_RESTART_ANNOTATION],
     trouble: podTrouble(status, deps.nowMs()),
     adminUrl,
     status: contradiction === undefined ? given : undefined,

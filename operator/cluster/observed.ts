@@ -1,12 +1,14 @@
 /** Everything a decision looks at, as it was read at one moment. Pure types, and what follows from them alone. */
 import type { AdminAlarm, AdminMember, AdminPeer, AdminStatus } from '../../lib/admin-api.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
+import type { ClaimTemplate, Form } from './form.ts'
 import type { KubeError, KubeObject } from './ports.ts'
 
 export interface Observed {
   readonly nowMs: number
   readonly cluster: RaftCluster
   readonly defaultImage: string
+  readonly forms: readonly Form[]
   /** Objects with the names of ours, whoever owns them; undefined where there is none. */
   readonly objects: ObservedObjects
   /** By ordinal. */
@@ -48,12 +50,15 @@ export interface ObservedStatefulSet {
   readonly endOrdinal: number
   /** As many as it is to have. */
   readonly podCount: number
-  /** Size in the volume claim template. */
-  readonly templateSize: string | undefined
+  readonly claimTemplate: ClaimTemplate | undefined
   /** Revision that a pod made now would have. */
   readonly updateRevision: string | undefined
   /** Of its pod template. */
+  readonly image: string | undefined
+  readonly form: number
   readonly templateHash: string | undefined
+  /** When somebody last asked for a restart by `kubectl rollout restart`: it stands in the pod template. */
+  readonly restartedAt: string | undefined
   /** Its controller has seen the pod template: pods made from now on have it. */
   readonly isObserved: boolean
 }
@@ -77,6 +82,8 @@ export interface ObservedPod {
   /** The member's process runs; it may be starting, or ill. */
   readonly isRunning: boolean
   readonly templateHash: string | undefined
+  /** As in the pod template that it was made from. */
+  readonly restartedAt: string | undefined
   /** Why it does not run or serve, as far as Kubernetes says. */
   readonly trouble: PodTrouble | undefined
   readonly adminUrl: string | undefined

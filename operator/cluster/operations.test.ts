@@ -76,18 +76,6 @@ test('with update.strategy Manual nothing is restarted, and it is said what to d
   assert.equal(condition(world, 'UpToDate'), 'True')
 })
 
-test('another operator with another default image restarts nobody, until the spec changes', async () => {
-  const world = await formed()
-  const imageOf = (): string => JSON.stringify(world.get('StatefulSet', 'kv')).match(/"image":"([^"]*)"/)?.[1] ?? ''
-  world.defaultImage = 'image:2'
-  await rounds(world, 10)
-  assert.deepEqual([world.restarts.length, imageOf()], [0, 'image:1'])
-  world.annotate(restart)
-  await converge(world)
-  assertSettledAt(world, 3)
-  assert.deepEqual([world.restarts.length, imageOf()], [3, 'image:2'])
-})
-
 test('one member and two members are restarted too: the outage is what the edit asks for', async () => {
   for (const replicas of [1, 2]) {
     const world = await formed({ replicas, allowEvenReplicas: true })
@@ -344,6 +332,25 @@ test('volumes that are lost, not bound, not attached or not grown are each said'
   world.forbidden.add('apply PersistentVolumeClaim')
   world.edit({ storage: { size: '20Gi' } })
   await said(/^ExpansionRefused: .*cannot patch.*data-kv-0 has 10Gi and is to have 20Gi/s)
+})
+
+test('a size that was not granted is taken back: to more than the volumes have, and to what they have', async () => {
+  const world = await formed()
+  const requested = (): unknown =>
+    [0, 1, 2].map((ordinal) => {
+      const volume = world.get('PersistentVolumeClaim', `data-kv-${ordinal}`)
+      return field(field(field(volume, 'spec'), 'resources'), 'requests')['storage']
+    })
+  world.edit({ storage: { size: '80Gi' } })
+  await rounds(world, 2)
+  assert.deepEqual([requested(), world.status()['volumeSize']], [['80Gi', '80Gi', '80Gi'], '10Gi'])
+  world.edit({ storage: { size: '20Gi' } })
+  await rounds(world, 2)
+  assert.deepEqual(requested(), ['20Gi', '20Gi', '20Gi'])
+  world.edit({ storage: { size: '10Gi' } })
+  await rounds(world, 2)
+  assert.deepEqual(requested(), ['20Gi', '20Gi', '20Gi'], 'Kubernetes takes nothing but more than there is')
+  assert.equal(condition(world, 'StorageReady'), 'True')
 })
 
 test('a pod without a node is said with the scheduler’s words', async () => {

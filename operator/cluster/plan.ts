@@ -7,10 +7,12 @@ import type {
   RecoverRequest,
 } from '../../lib/admin-api.ts'
 import type { Operation, RaftClusterStatus } from '../api/status.ts'
-import type { ApplyObject, ObjectRef } from './ports.ts'
+import type { ApplyObject, Changes, ObjectRef } from './ports.ts'
 
 export type Action =
   | { readonly kind: 'apply'; readonly object: ApplyObject }
+  /** Of a StatefulSet: how many pods it has, and nothing of its template. */
+  | { readonly kind: 'set-pods'; readonly ref: ObjectRef; readonly changes: Changes }
   | { readonly kind: 'write-admin-token' }
   | { readonly kind: 'set-finalizers'; readonly finalizers: readonly string[] }
   | { readonly kind: 'mint-cluster-id' }

@@ -49,6 +49,8 @@ const STARTING: ReadonlySet<string> = new Set(['', 'ContainerCreating', 'PodInit
 const OF_THE_IMAGE = /ImagePull|InvalidImageName|ErrImage|RegistryUnavailable|ImageInspect/
 /** A container that ended this short a while ago may end again: what it said then is still the news. */
 const RECENT_MS = 60_000
+/** While a volume is made for a new pod the scheduler refuses it a node, at every growth. */
+const UNSCHEDULED_MS = 10_000
 /** Starting and reading the log may take as long; a learner that catches up is not ready either, and says so itself. */
 const NOT_READY_MS = 30_000
 const MAX_LINE_CHARACTERS = 300
@@ -56,7 +58,7 @@ const MAX_LINE_CHARACTERS = 300
 /** The worst of it. Undefined for a pod that starts, runs or ends as it should. */
 export function podTrouble(status: PodStatus, nowMs: number): PodTrouble | undefined {
   if (status.phase === 'Failed') return failed(status)
-  return unscheduled(status) ?? ofContainers(status, nowMs) ?? unattached(status) ?? notReady(status, nowMs)
+  return unscheduled(status, nowMs) ?? ofContainers(status, nowMs) ?? unattached(status) ?? notReady(status, nowMs)
 }
 
 function failed({ reason, message, containerStatuses }: PodStatus): PodTrouble {
@@ -65,10 +67,12 @@ function failed({ reason, message, containerStatuses }: PodStatus): PodTrouble {
   return { kind: 'failed', sinceMs: 0, message: `${reason}: ${message}` }
 }
 
-function unscheduled({ phase, conditions }: PodStatus): PodTrouble | undefined {
+function unscheduled({ phase, conditions }: PodStatus, nowMs: number): PodTrouble | undefined {
   const scheduled = conditions.find(({ type }) => type === 'PodScheduled')
   if (phase !== 'Pending' || scheduled === undefined || scheduled.status === 'True') return undefined
-  return { kind: 'unschedulable', sinceMs: timeOf(scheduled.lastTransitionTime), message: scheduled.message }
+  const sinceMs = timeOf(scheduled.lastTransitionTime)
+  if (nowMs - sinceMs < UNSCHEDULED_MS) return undefined
+  return { kind: 'unschedulable', sinceMs, message: scheduled.message }
 }
 
 function ofContainers({ initContainerStatuses, containerStatuses }: PodStatus, nowMs: number): PodTrouble | undefined {
@@ -114,7 +118,7 @@ function parsed(line: string): unknown {
 /** It has a node, and nothing starts there. */
 function unattached({ phase, conditions, containerStatuses }: PodStatus): PodTrouble | undefined {
   const scheduled = conditions.find(({ type }) => type === 'PodScheduled')
-  if (phase !== 'Pending' || scheduled === undefined) return undefined
+  if (phase !== 'Pending' || scheduled?.status !== 'True') return undefined
   const message = containerStatuses[0]?.state.waiting?.message ?? ''
   return { kind: 'volume', sinceMs: timeOf(scheduled.lastTransitionTime), message }
 }

@@ -14,6 +14,7 @@ import type {
   RecoverRequest,
 } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
+import type { Form } from './form.ts'
 
 export interface ObjectRef {
   readonly apiVersion: string
@@ -86,8 +87,13 @@ export interface KubeWriter {
   create(object: ApplyObject): Promise<KubeObject>
   /** Success when it is not there; problem `conflict` when the one there has another UID. */
   delete(ref: ObjectRef, preconditions: { readonly uid: string }): Promise<void>
-  /** Replaces the list of finalizers; problem `conflict` when the object changed since `resourceVersion`. */
-  patchFinalizers(ref: ObjectRef, resourceVersion: string, finalizers: readonly string[]): Promise<KubeObject>
+  /** Merges what is named into the object; problem `conflict` when it has another UID or version than is named. */
+  patch(ref: ObjectRef, changes: Changes): Promise<KubeObject>
+}
+
+export interface Changes {
+  readonly metadata: Omit<Partial<ObjectMeta>, 'name' | 'namespace'>
+  readonly spec?: Readonly<Record<string, unknown>>
 }
 
 export type KubeProblem =
@@ -166,6 +172,8 @@ export interface ReconcileDeps {
   readonly randomBytes: (count: number) => Uint8Array
   /** Members' image where spec.image names none. */
   readonly defaultImage: string
+  /** Forms of members that this build of the operator knows; at least one. */
+  readonly forms: readonly Form[]
   /** Ends the I/O of this reconcile. */
   readonly signal: AbortSignal
 }

@@ -133,7 +133,8 @@ async function reportInvalid(
   if (metadata.deletionTimestamp !== undefined && finalizers.includes(FINALIZER)) {
     const ref = { apiVersion: API_VERSION, kind: KIND, namespace: metadata.namespace ?? '', name: metadata.name }
     const others = finalizers.filter((name) => name !== FINALIZER)
-    await deps.writer.patchFinalizers(ref, metadata.resourceVersion ?? '', others)
+    const { resourceVersion = '' } = metadata
+    await deps.writer.patch(ref, { metadata: { resourceVersion, finalizers: others } })
     return { kind: 'done' }
   }
   await reportTrouble(deps, object, [{ type: 'Ready', status: 'False', reason: 'InvalidSpec', message }])

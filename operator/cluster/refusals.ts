@@ -32,6 +32,8 @@ export function subjectOf(cluster: RaftCluster, action: Action): string | undefi
   switch (action.kind) {
     case 'apply':
       return `${action.object.kind} ${action.object.metadata.name}`
+    case 'set-pods':
+      return podsOf(cluster)
     case 'write-admin-token':
       return `Secret ${names.adminToken(cluster)}`
     case 'set-finalizers':
@@ -50,6 +52,11 @@ export function subjectOf(cluster: RaftCluster, action: Action): string | undefi
     default:
       return unreachable(action)
   }
+}
+
+/** Of a StatefulSet, where they are counted apart from its template. */
+export function podsOf(cluster: RaftCluster): string {
+  return `Pods of StatefulSet ${names.statefulSet(cluster)}`
 }
 
 export function subjectOfUnread({ kind, name }: Unread): string {

@@ -6,10 +6,10 @@ import { findings } from './findings.ts'
 import { type Observed, type ObservedMember, memberOrdinals, seesMembers } from './observed.ts'
 import type { Plan } from './plan.ts'
 import { selectorText } from './resources/names.ts'
-import { templateHash } from './resources/template-hash.ts'
-import { memberImage } from './rules/objects.ts'
+import { isSmaller } from './rules/objects.ts'
 import { memberNamed, replacementRefusal } from './rules/replace.ts'
 import { isOutdated } from './rules/rollout.ts'
+import { baseOf, memberImage, wantedHash } from './rules/template.ts'
 import { healthyVoters, quorumOf } from './safety.ts'
 
 /** Figures that change with every write are written this often, not at every look. */
@@ -41,6 +41,7 @@ export function statusOf(input: StatusInput): RaftClusterStatus {
     quorum: voters === 0 ? 0 : quorumOf(voters),
     selector: selectorText(cluster),
     ...templateOf(observed, recorded),
+    ...volumeSize(observed, recorded),
     handledRequests: handledRequests(observed, recorded),
     staleVolumes: staleVolumes(observed, recorded),
     sampledAt: timestamp(nowMs),
@@ -78,11 +79,13 @@ function lastSeen({ leader, replicas, readyReplicas, updatedReplicas, members }:
 function templateOf(
   observed: Observed,
   recorded: RaftClusterStatus,
-): Pick<RaftClusterStatus, 'templateHash' | 'image'> {
+): Pick<RaftClusterStatus, 'templateHash' | 'image' | 'base'> {
   const { cluster } = observed
-  if (cluster.spec.paused || cluster.isBeingDeleted)
-    return { templateHash: recorded.templateHash, image: recorded.image }
-  return { templateHash: templateHash(cluster), image: memberImage(observed) }
+  if (cluster.spec.paused || cluster.isBeingDeleted || !seesMembers(observed)) {
+    const { templateHash, image, base } = recorded
+    return { templateHash, image, base }
+  }
+  return { templateHash: wantedHash(observed) ?? '', image: memberImage(observed), base: baseOf(observed) }
 }
 
 /**
@@ -114,6 +117,22 @@ function handledRequests(
     moveLeader: requests.moveLeader === undefined ? '' : isLeading ? requests.moveLeader : before.moveLeader,
     recovery: (isQuorate ? spec.recovery.request?.id : undefined) ?? before.recovery,
   }
+}
+
+function volumeSize(
+  observed: Observed,
+  { volumeSize: before }: RaftClusterStatus,
+): Pick<RaftClusterStatus, 'volumeSize'> {
+  const { cluster, volumes } = observed
+  const sizes = [...volumes.values()]
+    .filter(({ ordinal }) => ordinal < cluster.spec.replicas)
+    .flatMap(({ capacity }) => capacity ?? [])
+  const largest = sizes.reduce<string | undefined>(
+    (size, other) => (size === undefined || isSmaller(size, other) ? other : size),
+    undefined,
+  )
+  const known = largest ?? before
+  return known === undefined ? {} : { volumeSize: known }
 }
 
 /** Those that are still there and no member's. */
@@ -252,13 +271,28 @@ function steady(status: RaftClusterStatus): unknown {
     voters,
     learners,
   ]
-  const { updatedReplicas, templateHash: hash, image, handledRequests: handled, staleVolumes: stale } = status
+  const { updatedReplicas, templateHash: hash, image, base, handledRequests: handled, staleVolumes: stale } = status
   const asked = [handled.replaceMember, handled.moveLeader, handled.recovery]
   const refused = status.refusals.map(({ subject, message, since, retryAt }) => [subject, message, since, retryAt])
-  return [...rest, updatedReplicas, hash, image, asked, stale, selector, members, inFlight ?? '', refused, conditions]
+  return [
+    ...rest,
+    updatedReplicas,
+    hash,
+    image,
+    status.volumeSize ?? '',
+    base.image,
+    base.form,
+    asked,
+    stale,
+    selector,
+    members,
+    inFlight ?? '',
+    refused,
+    conditions,
+  ]
 }
 
-/** "is 4711 entries behind" is not news each time. */
+/** "is 4711 entries behind" is not news each time, nor is "120 of 800 MB". */
 function withoutFigures(message: string): string {
-  return message.replace(/\b\d+ (entries|s)\b/g, '$1')
+  return message.replace(/\b\d+ (entries|s|of \d+ MB)\b/g, '$1')
 }

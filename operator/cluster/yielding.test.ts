@@ -109,3 +109,20 @@ test('the StatefulSet is deleted by hand: its pods are seen until they are gone,
   await converge(world)
   assertSettledAt(world, 3)
 })
+
+test('an edit does not cost the only voter while its partners could not start yet: they try the new template first', async () => {
+  const world = await formed({ replicas: 1 })
+  world.edit({ replicas: 3, image: { tag: 'bad' } })
+  world.broken.add('image:bad')
+  await rounds(world, 30)
+  assert.deepEqual([world.cluster.leader !== '', world.cluster.voters.length], [true, 1])
+  assert.deepEqual(
+    world.restarts.filter((name) => name === 'kv-0'),
+    [],
+  )
+  assert.match(reasonOf(world, 'UpToDate'), /^RolloutPending: .*kv-0.*waits for kv-1 to start/)
+  world.edit({ image: { tag: 'good' } })
+  await converge(world)
+  assertSettledAt(world, 3)
+  assert.equal(world.restarts.at(-1), 'kv-0')
+})

@@ -72,6 +72,52 @@ test('a key is in one worker only, and is reconciled again when it changed meanw
   assert.deepEqual([most, releases.length], [1, 2])
 })
 
+test('who waits for an answer holds up only its own key, and no more than so many wait at once', async () => {
+  const answers: (() => void)[] = []
+  const seen: string[] = []
+  const { controller, clock } = controllerOf(
+    async (key, { whileWaiting }) => {
+      if (key.startsWith('dead')) await whileWaiting(new Promise<void>((resolve) => answers.push(resolve)))
+      else seen.push(key)
+      return { kind: 'done' }
+    },
+    { maxConcurrent: 2 },
+  )
+  controller.start()
+  for (let i = 0; i < 31; i++) controller.enqueue(`dead${i}`)
+  controller.enqueue('alive')
+  await clock.advance(0)
+  assert.deepEqual(seen, ['alive'])
+  assert.deepEqual([controller.activeWorkers, controller.underWay], [0, 31])
+  for (let i = 31; i < 40; i++) controller.enqueue(`dead${i}`)
+  await clock.advance(0)
+  assert.equal(controller.underWay, 32)
+  for (const answer of answers) answer()
+  await clock.advance(0)
+  assert.equal(answers.length, 40)
+})
+
+test('after its answer a key is worked on as before, and is in no second worker', async () => {
+  const steps: string[] = []
+  const { controller, clock } = controllerOf(
+    async (key, { whileWaiting }) => {
+      steps.push(`${key} begins`)
+      await whileWaiting(Promise.resolve())
+      steps.push(`${key} goes on`)
+      return forever()
+    },
+    { maxConcurrent: 1 },
+  )
+  controller.start()
+  controller.enqueue('a')
+  await clock.advance(0)
+  controller.enqueue('a')
+  controller.enqueue('b')
+  await clock.advance(0)
+  assert.deepEqual(steps, ['a begins', 'a goes on'])
+  assert.equal(controller.activeWorkers, 1)
+})
+
 test('at most maxConcurrent keys are worked on at once', async () => {
   const { controller, clock } = controllerOf(forever, { maxConcurrent: 3 })
   controller.start()

@@ -15,6 +15,9 @@ import type { QueueOptions, WorkQueue } from './work-queue.ts'
 import { add, addAfter, addRateLimited, createWorkQueue, DEFAULT_QUEUE_OPTIONS, done, forget } from './work-queue.ts'
 import { nextDueMs, take, withdraw } from './work-queue.ts'
 
+/** Under way at once for each worker, those that wait for an answer included. */
+const UNDER_WAY_PER_WORKER = 16
+
 /** Share of an idle key's delay that is left to chance. */
 const IDLE_JITTER = 0.1
 
@@ -31,6 +34,11 @@ export interface ReconcileContext {
   /** Aborted when the time for this reconcile is over, and when draining took too long. */
   readonly signal: AbortSignal
   readonly reconcileId: string
+  /**
+   * Other keys have the worker until the answer is there: for one that may take long, and costs nothing meanwhile. Who does not
+   * answer then costs its own key's reconcile, and no worker.
+   */
+  readonly whileWaiting: <Answer>(answer: Promise<Answer>) => Promise<Answer>
 }
 
 /** What metrics want to know. */
@@ -63,7 +71,7 @@ export interface ControllerOptions {
    * kept from one reconcile to the next, and is tried again like any failure.
    */
   readonly onBug: (key: string, error: unknown) => void
-  /** At least 1. */
+  /** Workers; at least 1. */
   readonly maxConcurrent: number
   readonly reconcileTimeoutMs: number
   /** All of `keys` are enqueued this often: what changes outside Kubernetes sends no event. */
@@ -74,10 +82,16 @@ export interface ControllerOptions {
   readonly queue?: QueueOptions
 }
 
+interface Run {
+  readonly abort: AbortController
+  /** Answers that it waits for. */
+  waitsFor: number
+}
+
 export class Controller {
   readonly queue: WorkQueue
   readonly #options: ControllerOptions
-  readonly #running = new Map<string, AbortController>()
+  readonly #running = new Map<string, Run>()
   #isTaking = false
   #dueTimer: Timer | undefined
   #resyncTimer: Timer | undefined
@@ -89,8 +103,13 @@ export class Controller {
     this.queue = createWorkQueue(options.queue ?? DEFAULT_QUEUE_OPTIONS, options.clock.monotonicMs())
   }
 
-  get activeWorkers(): number {
+  get underWay(): number {
     return this.#running.size
+  }
+
+  /** Without those that wait for an answer. */
+  get activeWorkers(): number {
+    return [...this.#running.values()].filter(({ waitsFor }) => waitsFor === 0).length
   }
 
   enqueue(key: string): void {
@@ -123,7 +142,7 @@ export class Controller {
     if (this.#running.size === 0) return true
     const idle = new Promise<void>((resolve) => (this.#onIdle = resolve))
     await Promise.race([idle, sleep(this.#options.clock, timeoutMs)])
-    for (const abort of this.#running.values()) abort.abort(new Error('the operator is stopping'))
+    for (const { abort } of this.#running.values()) abort.abort(new Error('the operator is stopping'))
     if (this.#running.size > 0) await Promise.race([idle, sleep(this.#options.clock, 1000)])
     return this.#running.size === 0
   }
@@ -131,7 +150,7 @@ export class Controller {
   #pump(): void {
     if (!this.#isTaking) return
     const nowMs = this.#options.clock.monotonicMs()
-    while (this.#running.size < this.#options.maxConcurrent) {
+    while (this.#isWorkerFree()) {
       const waitingSince = this.queue.waiting.values().next().value
       const key = take(this.queue, nowMs)
       if (key === undefined) break
@@ -140,8 +159,23 @@ export class Controller {
     }
     this.#dueTimer?.cancel()
     const dueMs = nextDueMs(this.queue)
-    if (dueMs === undefined || this.#running.size >= this.#options.maxConcurrent) return
+    if (dueMs === undefined || !this.#isWorkerFree()) return
     this.#dueTimer = this.#options.clock.setTimer(Math.max(1, dueMs - nowMs), () => this.#pump())
+  }
+
+  #isWorkerFree(): boolean {
+    const { maxConcurrent } = this.#options
+    return this.activeWorkers < maxConcurrent && this.underWay < UNDER_WAY_PER_WORKER * maxConcurrent
+  }
+
+  async #whileWaiting<Answer>(run: Run, answer: Promise<Answer>): Promise<Answer> {
+    run.waitsFor += 1
+    if (run.waitsFor === 1) this.#pump()
+    try {
+      return await answer
+    } finally {
+      run.waitsFor -= 1
+    }
   }
 
   async #work(key: string): Promise<void> {
@@ -149,7 +183,8 @@ export class Controller {
     const startedMs = clock.monotonicMs()
     const reconcileId = newId()
     const abort = new AbortController()
-    this.#running.set(key, abort)
+    const run: Run = { abort, waitsFor: 0 }
+    this.#running.set(key, run)
     const timer = clock.setTimer(reconcileTimeoutMs, () => {
       logger.error(
         { ...logFields(key), reconcileID: reconcileId, timeoutMs: reconcileTimeoutMs },
@@ -157,7 +192,11 @@ export class Controller {
       )
       abort.abort(new Error(`the reconcile took longer than ${reconcileTimeoutMs} ms`))
     })
-    const result = await this.#reconcile(key, { signal: abort.signal, reconcileId })
+    const result = await this.#reconcile(key, {
+      signal: abort.signal,
+      reconcileId,
+      whileWaiting: (answer) => this.#whileWaiting(run, answer),
+    })
     timer.cancel()
     this.#running.delete(key)
     const outcome = this.#settle(key, result, reconcileId)

@@ -251,7 +251,7 @@ test('to a decision, problems are what it can act on', async (t) => {
 test('finalizers are replaced only on the version that was read', async (t) => {
   const { server, client } = await setUp(t)
   server.answer = json(200, pod('a', '8'))
-  await new ClusterAccess(client).patchFinalizers(POD_REF, '7', [])
+  await new ClusterAccess(client).patch(POD_REF, { metadata: { resourceVersion: '7', finalizers: [] } })
   assert.deepEqual(JSON.parse(server.received[0]?.body ?? ''), { metadata: { resourceVersion: '7', finalizers: [] } })
   assert.equal(server.received[0]?.contentType, 'application/merge-patch+json')
 })

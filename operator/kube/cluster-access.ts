@@ -4,6 +4,7 @@
  */
 import type {
   ApplyObject,
+  Changes,
   KubeObject,
   KubeProblem,
   KubeReader,
@@ -78,9 +79,9 @@ export class ClusterAccess implements KubeReader, KubeWriter {
     await translated(async () => this.#client.delete(kindOf(ref), ref, { uid: preconditions.uid }))
   }
 
-  async patchFinalizers(ref: ObjectRef, resourceVersion: string, finalizers: readonly string[]): Promise<KubeObject> {
-    const patch = { metadata: { resourceVersion, finalizers } }
-    return translated(async () => this.#client.patch(kindOf(ref), ref, patch, { fieldManager: FIELD_MANAGER }))
+  async patch(ref: ObjectRef, changes: Changes): Promise<KubeObject> {
+    const options = { fieldManager: FIELD_MANAGER }
+    return translated(async () => this.#client.patch(kindOf(ref), ref, { ...changes }, options))
   }
 }
 

@@ -172,7 +172,7 @@ export class ObjectStore {
 
   /** Events from `fromRevision` on, oldest first; only what is not compacted. */
   events(fromRevision: number): ObjectEventPage {
-    const page = readEvents(this.#store, fromRevision, PAGE_SIZE_BYTES)
+    const page = readEvents(this.#store, { revision: fromRevision, sub: 0 }, PAGE_SIZE_BYTES)
     const events = page.events.map((event): ObjectEvent => {
       const previous = readPrevious(this.#store, event, Math.max(this.compactedRevision, 0))
       return {
@@ -182,7 +182,8 @@ export class ObjectStore {
         previous: previous === undefined ? undefined : decode(previous, event.revision - 1),
       }
     })
-    return { events, nextRevision: page.nextRevision }
+    assert(page.next.sub === 0, 'each write here is a revision of its own')
+    return { events, nextRevision: page.next.revision }
   }
 
   /** The object as it was at a revision that is not compacted. */
@@ -234,7 +235,7 @@ export async function openObjectStore(directory: string | undefined): Promise<Ob
   const lock = await lockDirectory(directory)
   if (!lock.ok) throw new Error(lock.error)
   await realVolume.stores.takeOver(directory)
-  const store = new Store(realVolume.stores.open(join(directory, DATABASE)))
+  const store = new Store(await realVolume.stores.open(join(directory, DATABASE)))
   return new ObjectStore(store, () => lock.value.release())
 }
 

@@ -59,7 +59,7 @@ test('a failed sync drops what was written since the last, and a second try is n
 
 test('a full disk takes half a write, no file and no commit, and all again once there is space', async () => {
   const { volume, path } = rig('full')
-  const backend = volume.stores.open(`${path}-store`)
+  const backend = await volume.stores.open(`${path}-store`)
   const file = await volume.disk.open(path, { create: true })
   volume.faults.isFull = true
   await assert.rejects(file.write(SYNCED, 0), { code: 'ENOSPC' })
@@ -76,7 +76,7 @@ test('a full disk takes half a write, no file and no commit, and all again once 
 
 test('the commit that is told to fail has changed nothing; a slow disk is late', async () => {
   const { volume, events, path } = rig('store')
-  const backend = volume.stores.open(path)
+  const backend = await volume.stores.open(path)
   volume.faults.failNext = 'store'
   const writes = [{ table: 'meta', key: Buffer.from('k'), value: Buffer.from('v') }] as const
   await assert.rejects(backend.commit(writes), { code: 'EIO' })

@@ -2,7 +2,7 @@
  * A volume on the machine's disk that fails as disks do: it is slow to sync, it is full, it reports an error at a sync and
  * has then dropped what was written, it loses power. What was written and not synced is remembered, so that it can be lost.
  *
- * Not lost here, but in the simulation: names (renames and new files), and what LMDB writes, which it syncs by itself.
+ * Not lost here, but in the simulation: names (renames and new files), and what the store writes, in a thread of its own.
  */
 import { closeSync, ftruncateSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -54,9 +54,9 @@ export class FaultyVolume implements Volume {
     }
   }
 
-  /** LMDB's, with commits that are late or fail before they have begun. */
-  #openStore(path: string): Backend {
-    const backend = this.#volume.stores.open(path)
+  /** As it is, with commits that are late or fail before they have begun. */
+  async #openStore(path: string): Promise<Backend> {
+    const backend = await this.#volume.stores.open(path)
     const commit = backend.commit.bind(backend)
     return Object.assign(backend, {
       commit: async (writes: Iterable<Write>): Promise<void> => {
@@ -147,6 +147,10 @@ class FaultyFile implements DiskFile {
     if (this.#volume.faults.isFull) await this.#file.write(bytes.subarray(0, bytes.length >> 1), position)
     this.#volume.checkSpace()
     await this.#file.write(bytes, position)
+  }
+
+  writev(parts: readonly Uint8Array[], position: number): Promise<void> {
+    return this.write(Buffer.concat(parts), position)
   }
 
   truncate(sizeBytes: number): Promise<void> {

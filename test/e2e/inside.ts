@@ -5,8 +5,8 @@ import { z } from 'zod'
 import { errorKinds, unknownErrors } from './checks/apiserver-log.ts'
 import { connect } from './cluster/kube.ts'
 import { runLoad } from './kubernetes/load.ts'
-import { bringUpBox } from './machine/box.ts'
-import { PROJECT_IMAGE } from './machine/images.ts'
+import { bringUpBox, type Box } from './machine/box.ts'
+import { NEXT_TAG, PROJECT_IMAGE } from './machine/images.ts'
 import { createReport } from './report.ts'
 import { runScenario } from './scenario/scenario.ts'
 
@@ -19,10 +19,13 @@ const Input = z.object({
   folder: z.string(),
   imageTars: z.array(z.string()),
   progress: z.object({ startedMs: z.number(), passed: z.number() }),
+  only: z.array(z.string()).optional(),
 })
 
 process.setMaxListeners(100) // one for every program that runs, so that an exit ends them
-const { store, root, cache, programs, folder, imageTars, progress } = Input.parse(JSON.parse(process.argv[2] ?? '{}'))
+const { store, root, cache, programs, folder, imageTars, progress, only } = Input.parse(
+  JSON.parse(process.argv[2] ?? '{}'),
+)
 const report = createReport(console.log, Date.now, progress)
 /** What the API server complains of on etcd: written in one stage, read in the next. */
 const knownErrors = join(cache, 'apiserver-errors-on-etcd.json')
@@ -31,6 +34,7 @@ async function main(): Promise<void> {
   process.env['PATH'] = `${programs}:${process.env['PATH'] ?? ''}`
   const box = await bringUpBox(report, { store, root, folder, programs, imageTars })
   const readLog = (): string => readFileSync(join(folder, 'logs', 'kube-apiserver.log'), 'utf8')
+  if (only !== undefined) return scenarioOn(box)
   // Kubernetes' own parts race one another at the start, and complain of it in another way each time, on etcd too.
   const atStart = readLog().length
   const kube = await connect(box.kubeconfig)
@@ -43,7 +47,12 @@ async function main(): Promise<void> {
     `        kinds of errors in the API server's log: ${known.size} on etcd, ${errorKinds(log).size} on raftkv`,
   )
   report.check("the API server's log has no error that it does not have on etcd", unknownErrors(log, known))
-  await runScenario(report, { root, cache, programs, kubeconfig: box.kubeconfig, image: PROJECT_IMAGE, isBox: true })
+  await scenarioOn(box)
+}
+
+function scenarioOn({ kubeconfig }: Box): Promise<void> {
+  const options = { root, cache, programs, kubeconfig, image: PROJECT_IMAGE, nextTag: NEXT_TAG, isBox: true, only }
+  return runScenario(report, options)
 }
 
 try {

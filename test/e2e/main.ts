@@ -10,6 +10,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cgroupPaths } from './machine/box.ts'
 import { buildImages } from './machine/images.ts'
@@ -39,7 +40,7 @@ async function main(): Promise<number> {
     if (target.kind === 'given') {
       const programs = await ensurePeers(report, root, cache, false)
       const { kubeconfig, image } = target
-      await runScenario(report, { root, cache, programs, kubeconfig, image, isBox: false })
+      await runScenario(report, { root, cache, programs, kubeconfig, image, isBox: false, only })
       return report.close() ? 0 : 1
     }
     return await runInBox(report, settings)
@@ -54,28 +55,25 @@ async function main(): Promise<number> {
 /** Kubernetes on etcd first: what its API server complains of there is what it may complain of on our store. */
 const ALL_STAGES = ['etcd', 'raftkv'] as const
 /** `npm run test:e2e -- raftkv` leaves the first out, and compares with what it found in an earlier run. */
-const STAGES = ALL_STAGES.filter((stage) => process.argv.length === 2 || process.argv.includes(stage))
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' } } })
+/** `--only quorum-lost,image`: these trials (trials.ts) alone; `main` is the main scenario. */
+const only = values.only?.split(',')
+const STAGES = ALL_STAGES.filter((stage) =>
+  only === undefined ? positionals.length === 0 || positionals.includes(stage) : stage === 'raftkv',
+)
 
 const TWIN_SEEDS = 30
 
 async function runInBox(report: Report, { root, cache }: Settings): Promise<number> {
   await report.step('what the machine must have', () => ensurePrerequisites(report))
   const programs = await ensurePeers(report, root, cache, true)
-  await report.step(`the twin test: etcd and raftkv give the same answers to ${TWIN_SEEDS} generated sequences`, () =>
-    run([process.execPath, join(root, 'test', 'twin', 'main.ts'), `--seeds=${TWIN_SEEDS}`]),
-  )
-  await report.step('the conformance test: kube-apiserver and the sandbox give the same answers', () =>
-    run([process.execPath, join(root, 'test', 'conformance', 'main.ts'), `--programs=${programs}`]),
-  )
-  await report.step('a Kubernetes moves from etcd to raftkv and back, every object and revision as it was', () =>
-    run([process.execPath, join(root, 'test', 'migration', 'main.ts'), `--programs=${programs}`]),
-  )
+  if (only === undefined) await compareWithPeers(report, root, programs)
   const imageTars = await buildImages(report, root, cache)
   const handedOn = join(cache, 'progress.json')
   writeFileSync(handedOn, JSON.stringify(report.progress()))
   for (const store of STAGES) {
     const progress: unknown = JSON.parse(readFileSync(handedOn, 'utf8'))
-    const code = await runStage(cache, { store, root, cache, programs, imageTars, progress })
+    const code = await runStage(cache, { store, root, cache, programs, imageTars, progress, only })
     // 0 and 1 come from inside.ts, which has printed its own closing line.
     if (code === 1) return code
     if (code === 0) continue
@@ -86,6 +84,18 @@ async function runInBox(report: Report, { root, cache }: Settings): Promise<numb
     return code
   }
   return 0
+}
+
+async function compareWithPeers(report: Report, root: string, programs: string): Promise<void> {
+  await report.step(`the twin test: etcd and raftkv give the same answers to ${TWIN_SEEDS} generated sequences`, () =>
+    run([process.execPath, join(root, 'test', 'twin', 'main.ts'), `--seeds=${TWIN_SEEDS}`]),
+  )
+  await report.step('the conformance test: kube-apiserver and the sandbox give the same answers', () =>
+    run([process.execPath, join(root, 'test', 'conformance', 'main.ts'), `--programs=${programs}`]),
+  )
+  await report.step('a Kubernetes moves from etcd to raftkv and back, every object and revision as it was', () =>
+    run([process.execPath, join(root, 'test', 'migration', 'main.ts'), `--programs=${programs}`]),
+  )
 }
 
 async function runStage(cache: string, input: object): Promise<number> {

@@ -12,9 +12,9 @@ import { Client, Metadata, credentials } from '@grpc/grpc-js'
 import { PutRequest, PutResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
 import type { Put } from './checks/writes.ts'
 
-const [address = 'localhost:2379', port = '8090'] = process.argv.slice(2)
+const [address = 'localhost:2379', port = '8090', pause = '4'] = process.argv.slice(2)
 const WRITERS = [{ mayRepeat: false }, { mayRepeat: false }, { mayRepeat: true }] as const
-const PAUSE_MS = 4
+const PAUSE_MS = Number(pause)
 const PAUSE_AFTER_FAILURE_MS = 20
 const PUT_LIMIT_MS = 1500
 /** As etcdctl's --command-timeout. */

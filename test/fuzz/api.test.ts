@@ -10,7 +10,7 @@ import { systemClock } from '../../lib/system-clock.ts'
 import { etcdServices } from '../../node-server/api/etcd/services.ts'
 import { messageToJson } from '../../node-server/api/http/message-json.ts'
 import { MemoryMember } from '../../node-server/api/etcd/testing/memory-member.ts'
-import { sendingEach, type CallContext, type Method, type RpcStatus } from '../../node-server/grpc/service.ts'
+import type { CallContext, Method, RpcStatus, RpcStream } from '../../node-server/grpc/service.ts'
 import { listAlarms } from '../../node-server/mvcc/alarms.ts'
 import { readMeta } from '../../node-server/mvcc/meta.ts'
 import { REGISTRY } from '../../node-server/proto/descriptors.ts'
@@ -48,13 +48,12 @@ async function call(method: Method, requests: readonly Buffer[], output: DescMes
       if (answer.ok) messageToJson(output, answer.value) // throws for what is no answer of that type
       return answer.ok ? undefined : answer.error
     }
-    const send = async (answer: Uint8Array): Promise<boolean> => {
-      messageToJson(output, answer)
-      return !gone.signal.aborted
-    }
-    const stream = {
-      send,
-      sendAll: sendingEach({ send }),
+    const stream: RpcStream = {
+      write: (responses) => {
+        for (const parts of responses) messageToJson(output, Buffer.concat(parts))
+        return !gone.signal.aborted
+      },
+      drained: () => Promise.resolve(false),
       requests: (async function* sent(): AsyncIterable<Uint8Array> {
         yield* requests
       })(),

@@ -211,11 +211,12 @@ function framesOf(pieces: readonly Buffer[]): readonly string[] {
 }
 
 test('a WAL batch: damage is a value, never thrown, and never a batch that was not written', () => {
-  const whole = encodeBatch(3, [
+  const parts = encodeBatch(3, [
     { kind: 'entry', entry },
     { kind: 'hard-state', hardState: { term: Term(2), vote: A, commit: LogIndex(7) } },
     { kind: 'base', base: { index: LogIndex(1), term: Term(1) } },
   ])
+  const whole = Buffer.concat(parts)
   fc.assert(
     fc.property(mutation, fc.nat(40), (change, before) => {
       const bytes = Buffer.concat([Buffer.alloc(before), mutate(whole, change), Buffer.alloc(64)])

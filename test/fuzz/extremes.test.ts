@@ -17,7 +17,7 @@ import {
   type RequestOp,
   TxnRequest,
 } from '../../node-server/proto/generated/etcd/rpc.ts'
-import { LmdbBackend } from '../../node-server/storage/backend.ts'
+import { realVolume } from '../../node-server/storage/volume.ts'
 import { checkTables } from '../../node-server/tools/store-tables.ts'
 import { int64 } from './wire.ts'
 
@@ -68,7 +68,7 @@ function assertRange(store: Store, request: RangeRequest): void {
 test('a Range with any limit, revision and filter: its bounds hold, in memory and on disk', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'raftkv-extremes-'))
   t.after(() => rm(folder, { recursive: true }))
-  const onDisk = filled(new Store(new LmdbBackend(join(folder, 'store'))))
+  const onDisk = filled(new Store(await realVolume.stores.open(join(folder, 'store'))))
   await onDisk.commit()
   put(onDisk, 'key1', 'not committed')
   for (const store of [filled(new Store(new MemoryBackend())), onDisk]) {

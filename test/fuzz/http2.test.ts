@@ -11,6 +11,7 @@ import { ok } from '../../lib/result.ts'
 import { serveBuiltIn } from '../../node-server/grpc/built-in.ts'
 import type { GrpcServer } from '../../node-server/grpc/engine.ts'
 import { MessageReader } from '../../node-server/grpc/message-reader.ts'
+import { send } from '../../node-server/grpc/service.ts'
 import { ConnectionError } from '../../node-server/http2/errors.ts'
 import { Flag, FRAME_HEADER_BYTES, FrameType, PREFACE, writeFrameHeader } from '../../node-server/http2/frame.ts'
 import { FrameReader } from '../../node-server/http2/frame-reader.ts'
@@ -115,7 +116,7 @@ before(async () => {
       '/test.Echo/Each': {
         kind: 'stream',
         handle: async (stream) => {
-          for await (const request of stream.requests) if (!(await stream.send(request))) break
+          for await (const request of stream.requests) if (!(await send(stream, request))) break
           return undefined
         },
       },

@@ -5,7 +5,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { err, ok } from '../../lib/result.ts'
-import type { CallContext, RpcStatus, ServiceTable, StreamHandler } from '../../node-server/grpc/service.ts'
+import {
+  send,
+  type CallContext,
+  type RpcStatus,
+  type ServiceTable,
+  type StreamHandler,
+} from '../../node-server/grpc/service.ts'
 
 /** SimpleRequest and StreamingOutputCallRequest, which number their fields alike. */
 interface TestRequest {
@@ -32,7 +38,8 @@ export const TEST_SERVICE: ServiceTable = {
     handle: async (stream) => {
       let sum = 0
       for await (const bytes of stream.requests) sum += decodePayload(bytes)
-      await stream.send(
+      await send(
+        stream,
         new BinaryWriter()
           .uint32((1 << 3) | WireType.Varint)
           .int32(sum)
@@ -52,7 +59,7 @@ function answerEach(): StreamHandler {
       const { parameters, status } = decodeRequest(bytes)
       for (const { size, intervalUs } of parameters) {
         if (intervalUs > 0) await sleep(intervalUs / 1000)
-        if (!(await stream.send(payload(size)))) return undefined
+        if (!(await send(stream, payload(size)))) return undefined
       }
       if (status !== undefined) return status
     }

@@ -1,6 +1,6 @@
 /**
- * Members whose store is a compacting copy, by a defragmentation or by a snapshot that they installed, take commits of any
- * size: the library under it ended the process at the first one that freed more pages than half a page can name.
+ * Members whose store was defragmented, or came as a snapshot that they installed, take commits of any size: a database before
+ * this one ended the process at the first one that freed many pages.
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'

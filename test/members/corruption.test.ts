@@ -1,5 +1,5 @@
 /**
- * Members in one process, one of whose files is damaged while it is down: not as a disk would, which LMDB or the WAL would
+ * Members in one process, one of whose files is damaged while it is down: not as a disk would, which the store or the WAL would
  * see, but in a value, so that only a comparison of members can tell.
  */
 import assert from 'node:assert/strict'
@@ -123,7 +123,7 @@ class InProcessMember {
   async damage(): Promise<void> {
     const folder = join(this.directory, 'member', 'db')
     const [name = ''] = await readdir(folder)
-    const backend = realVolume.stores.open(join(folder, name))
+    const backend = await realVolume.stores.open(join(folder, name))
     const [newest] = [...backend.scan('revisions', Buffer.of(0), undefined, { isReverse: true, limit: 1 })]
     assert.ok(newest !== undefined)
     const value = Buffer.from(newest.value)

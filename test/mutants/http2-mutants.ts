@@ -30,7 +30,7 @@ export const HTTP2_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'HTTP/2: a stream may send more than its window',
-    file: `${HTTP2}/connection.ts`,
+    file: `${HTTP2}/requests.ts`,
     find: 'if (stream.receiveWindow < 0) return this.#cut(stream, ErrorCode.flowControlError)',
     replace: '',
   },
@@ -54,8 +54,8 @@ export const HTTP2_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'HTTP/2: calls may be opened and given up without a bound',
-    file: `${HTTP2}/connection.ts`,
-    find: '    this.#countReset()\n    const stream',
+    file: `${HTTP2}/requests.ts`,
+    find: '    this.#port.countReset()\n    const stream',
     replace: '    const stream',
   },
   {
@@ -66,13 +66,13 @@ export const HTTP2_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'HTTP/2: while draining, what came after the last word is served',
-    file: `${HTTP2}/connection.ts`,
-    find: "if (this.#phase === 'draining') return // its",
+    file: `${HTTP2}/requests.ts`,
+    find: 'if (this.#port.isDraining) return // its',
     replace: '// its',
   },
   {
     name: 'HTTP/2: streams do not learn that their connection has failed',
-    file: `${HTTP2}/connection.ts`,
+    file: `${HTTP2}/requests.ts`,
     find: '    for (const stream of streams) stream.close(false)\n',
     replace: '',
   },

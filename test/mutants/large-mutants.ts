@@ -14,7 +14,7 @@ export const LARGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'what a member holds of requests is not bounded in bytes',
     file: `${NODE}/replica/proposals.ts`,
-    find: 'return this.#heldSizeBytes + sizeBytes > this.#options.flow.heldSizeBytes',
+    find: 'return this.#held.sizeBytes + sizeBytes > this.#options.flow.heldSizeBytes',
     replace: 'return false',
   },
   {

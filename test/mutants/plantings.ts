@@ -12,6 +12,7 @@ import { LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.t
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { RUNS_MUTANTS } from './runs-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
+import { TAKE_OVER_MUTANTS } from './take-over-mutants.ts'
 
 export interface Planting {
   readonly mutant: Mutant
@@ -35,6 +36,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...ETCD_MUTANTS_OF_TESTS.flatMap(({ test, mutant }) => soughtBy(join('..', test), [mutant])),
     ...soughtBy('grpc/hunt.ts', HTTP2_MUTANTS),
     ...soughtBy('mutants/runs-hunt.ts', RUNS_MUTANTS),
+    ...soughtBy('../node-server/storage/lmdb-import/take-over.test.ts', TAKE_OVER_MUTANTS),
     ...soughtBy('operator-simulation/hunt.ts', OPERATOR_MUTANTS, ['1', seeds]),
     ...soughtBy('torture/hunt.ts', TORTURE_MUTANTS),
   ]

@@ -50,8 +50,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'the log is never synced',
     file: `${STORAGE}/wal.ts`,
-    find: 'await this.#file.write(bytes, this.#position)\n      await this.#file.sync()',
-    replace: 'await this.#file.write(bytes, this.#position)',
+    find: 'await this.#file.sync(mayPause && zeros.length === 0 && this.#pace.isQuick)',
+    replace: '',
   },
   {
     name: "an old term's entry is committed by counting",
@@ -279,6 +279,18 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: '} else if (watcher.nextRevision < 0) {',
   },
   {
+    name: 'who comes in the middle of a revision gets the rest of it',
+    file: `${NODE}/watch/watchable-store.ts`,
+    find: '      this.#setCursor(this.#gathering.lastRevision + 1, fromRevision)\n',
+    replace: '',
+  },
+  {
+    name: 'a page of events ends the revision that it is in',
+    file: `${NODE}/watch/gathering.ts`,
+    find: 'return next.revision === this.#lastRevision && events.length > 0 ? undefined : next.revision',
+    replace: 'return next.revision + (next.sub > 0 ? 1 : 0)',
+  },
+  {
     name: 'a victim gets its events again',
     file: `${NODE}/watch/watchable-store.ts`,
     find: 'watcher.nextRevision = Math.max(watcher.nextRevision, fromRevision)',
@@ -360,7 +372,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a write that was lost with its leader is said never to have been proposed',
     file: `${NODE}/replica/proposals.ts`,
-    find: 'if (underWay === undefined && links.leader === NOBODY)',
+    find: 'if (!isProposed && links.leader === NOBODY)',
     replace: 'if (links.leader === NOBODY)',
   },
   {

@@ -108,10 +108,7 @@ function act({ server }: World, call: Call, { kind, name, subresource }: Path, b
     case 'DELETE':
       return server.delete(kind, name, textAt(body, 'preconditions', 'uid') || undefined)
     case 'PATCH':
-      if (call.contentType !== 'application/apply-patch+yaml') {
-        const present = server.get(kind, name)
-        return server.replace({ ...object, apiVersion: present?.apiVersion ?? '' })
-      }
+      if (call.contentType !== 'application/apply-patch+yaml') return server.merge(object)
       return subresource === 'status'
         ? server.applyStatus(object)
         : server.apply(object, call.query?.['fieldManager'] ?? '')

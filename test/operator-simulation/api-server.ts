@@ -171,6 +171,24 @@ export class ApiServer {
     })
   }
 
+  /** A JSON merge patch that removes no field. */
+  merge(object: NewObject): Answer {
+    const { metadata, ...changes } = object
+    const present = this.get(object.kind, metadata.name)
+    if (present === undefined) return failed(404, 'NotFound', `${metadata.name} is not there`)
+    const { metadata: own, ...fields } = present
+    if (metadata.uid !== undefined && metadata.uid !== own.uid)
+      return failed(409, 'Conflict', 'the object has another UID')
+    const { annotations: more, ...meta } = metadata
+    const annotations = more === undefined ? own.annotations : { ...own.annotations, ...more }
+    return this.replace({
+      ...applied(fields, undefined, changes),
+      apiVersion: present.apiVersion,
+      kind: present.kind,
+      metadata: { ...meta, ...(annotations !== undefined && { annotations }) },
+    })
+  }
+
   applyStatus(object: NewObject): Answer {
     const present = this.get(object.kind, object.metadata.name)
     if (present === undefined) return failed(404, 'NotFound', `${object.metadata.name} is not there`)

@@ -9,11 +9,12 @@ export const EDITS: readonly (readonly [fault: Fault, edit: (world: World) => bo
   ['spec: replicas', (world) => resize(world)],
   ['spec: opposite edit', opposite],
   ['spec: paused', pause],
-  ['spec: pod template', (world) => edited(world, { image: { tag: String(2 + world.random.below(5)) } })],
+  ['spec: pod template', editImage],
   ['spec: volume size', grow],
   ['spec: invalid', invalid],
   ['spec: scaled to zero', zero],
   ['annotation restartedAt', (world) => annotated(world, 'restartedAt', String(world.nextId()))],
+  ['kubectl rollout restart', rolloutRestart],
   [
     'annotation replace-member',
     (world) => annotated(world, 'replace-member', `${world.name}-${world.random.below(5)}`),
@@ -46,6 +47,11 @@ function pause(world: World): boolean {
   return edited(world, { paused: true })
 }
 
+/** Another one, or none any more. */
+function editImage(world: World): boolean {
+  return edited(world, { image: world.random.chance(0.2) ? {} : { tag: String(2 + world.random.below(5)) } })
+}
+
 /** Volumes only grow. */
 function grow(world: World): boolean {
   const size = 10 + world.nextId()
@@ -63,6 +69,18 @@ function invalid(world: World): boolean {
 function zero(world: World): boolean {
   world.schedule.after(1000 + world.random.below(5000), () => world.edit({ replicas: world.random.pick(SIZES) ?? 3 }))
   return edited(world, { replicas: 0 })
+}
+
+/** Of the StatefulSet, as kubectl does it. */
+function rolloutRestart(world: World): boolean {
+  const set = world.server.get('StatefulSet', world.name)
+  if (set === undefined) return false
+  const restartedAt = String(world.nextId())
+  world.log.add('user', `kubectl rollout restart ${restartedAt}`)
+  const template = { metadata: { annotations: { 'kubectl.kubernetes.io/restartedAt': restartedAt } } }
+  const { apiVersion, kind } = set
+  world.server.merge({ apiVersion, kind, metadata: { name: world.name }, spec: { template } })
+  return true
 }
 
 /** It stays for some seconds, or for good. */

@@ -19,10 +19,12 @@ import { KubeClient } from '../../operator/kube/client.ts'
 import { ClusterAccess } from '../../operator/kube/cluster-access.ts'
 import { keyOf, parseKey } from '../../operator/kube/object.ts'
 import { leaseApi } from '../../operator/lease-api.ts'
+import { sharingAdmin } from '../../operator/sharing-admin.ts'
 import { createWatches } from '../../operator/watches.ts'
 import { ProcessClock } from '../simulation/process-clock.ts'
 import { SimulatedTransport, type Stream } from './api-transport.ts'
 import { NAMESPACE } from './api-server.ts'
+import type { Build } from './builds.ts'
 import { memberClient } from './member-client.ts'
 import type { World } from './world.ts'
 
@@ -43,6 +45,7 @@ export class OperatorProcess {
   readonly name: string
   readonly identity: string
   readonly clock: ProcessClock
+  readonly #build: Build
   /** Watches that it holds open. */
   readonly streams = new Set<Stream>()
   readonly #world: World
@@ -55,6 +58,7 @@ export class OperatorProcess {
   constructor(world: World, name: string) {
     this.#world = world
     this.name = name
+    this.#build = world.build
     this.identity = `${name}-${world.nextId()}`
     const clock = new ProcessClock(world.schedule, 1, 0, () => undefined)
     this.clock = clock
@@ -199,17 +203,18 @@ export class OperatorProcess {
         world.log.add(this.name, `event ${type} ${reason}: ${message.slice(0, 120)}`)
       },
     }
-    return async (key, { signal }) => {
+    return async (key, context) => {
+      const { signal } = context
       const access = new ClusterAccess(client.withSignal(signal))
       const deps = {
         reader: access,
         writer: access,
         events,
-        admin,
+        admin: sharingAdmin(admin, context),
         adminUrl: podAdminUrl,
         nowMs: () => this.clock.wallMs(),
         randomBytes: (count: number) => Buffer.from(Array.from({ length: count }, () => world.random.below(256))),
-        defaultImage: 'raftkv:1',
+        ...this.#build,
         signal,
       }
       world.reconciles += 1

@@ -1,5 +1,5 @@
 /**
- * Invariants 12–16 of the operator, checked at every mutation when it arrives. An operator is judged by what it could know:
+ * Invariants 12–18 of the operator, checked at every mutation when it arrives. An operator is judged by what it could know:
  * by what it has read last, and by what the API server holds; what members refuse is no excuse for having asked.
  */
 import type { AdminStatus } from '../../lib/admin-api.ts'
@@ -10,6 +10,7 @@ import { at, isEqual, type Json, listAt, numberAt, textAt, valueAt } from './jso
 import type { StoredObject } from './api-server.ts'
 import type { MemberProcess } from './member-process.ts'
 import type { Configuration, RaftCluster } from './raft-cluster.ts'
+import { Templates } from './templates.ts'
 import type { World } from './world.ts'
 
 export class Violation extends Error {}
@@ -33,6 +34,7 @@ export class Oracle {
   readonly #knowledge = new Map<string, Knowledge>()
   /** Operation IDs under which each change was asked for. */
   readonly #operations = new Map<string, string>()
+  readonly #templates = new Templates()
   #clusterId = ''
   #formedAs = ''
   /** After the world has settled, nothing may be changed any more. */
@@ -46,6 +48,7 @@ export class Oracle {
   reset(): void {
     this.#clusterId = ''
     this.#formedAs = ''
+    this.#templates.reset()
     this.#knowledge.clear()
   }
 
@@ -66,7 +69,10 @@ export class Oracle {
     if (subresource === 'status') return this.#checkStatus(mutation)
     this.#checkStandstill(operator, mutation)
     if (this.isQuiet) violated(16, `settled, and yet ${method} ${kind} ${mutation.name}`)
-    if (kind === 'StatefulSet' && method === 'PATCH') this.#checkReplicas(operator, mutation)
+    if (kind === 'StatefulSet' && method === 'PATCH') {
+      this.#checkReplicas(operator, mutation)
+      this.#checkTemplate(operator, mutation)
+    }
     if (kind === 'PersistentVolumeClaim' && method === 'DELETE') this.#checkVolume(operator, mutation)
     if (kind === 'Pod' && method === 'DELETE') this.#checkPod(operator, mutation)
     if (method === 'DELETE' && textAt(mutation.body, 'preconditions', 'uid') === '')
@@ -182,6 +188,12 @@ export class Oracle {
     if (wrong !== undefined) violated(14, wrong)
   }
 
+  #checkTemplate(operator: string, { body }: Mutation): void {
+    const { server, name } = this.#world
+    const wrong = this.#templates.applied(this.#known(operator).cluster, body, server.get('StatefulSet', name))
+    if (wrong !== undefined) violated(18, wrong)
+  }
+
   #checkVolume(operator: string, { name, body }: Mutation): void {
     const { server, kubelet, raft } = this.#world
     const volume = server.get('PersistentVolumeClaim', name)
@@ -223,8 +235,11 @@ export class Oracle {
       (id) =>
         id !== member.id && (id === leader.memberId || leader.peers.some((peer) => peer.id === id && peer.isActive)),
     )
-    if (leader.voters.length > 2 && others.length < quorumOf(leader.voters.length))
-      violated(12, `${name} is deleted, and ${others.length} of ${leader.voters.length} voters would be left`)
+    const { length: voters } = leader.voters
+    if (voters <= 2 && voters < numberAt(this.#known(operator).cluster, 'spec', 'replicas'))
+      violated(12, `${name} is deleted, one of ${voters} voters, before there are more`)
+    if (voters > 2 && others.length < quorumOf(voters))
+      violated(12, `${name} is deleted, and ${others.length} of ${voters} voters would be left`)
   }
 
   #checkBootstrap(request: object, status: Json, member: MemberProcess): void {

@@ -206,6 +206,42 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'const start = Math.min(0, ...below)',
   },
   {
+    name: 'an open image is that of whatever operator looks',
+    file: `${RULES}/template.ts`,
+    find: 'cluster.recorded.base.image || (objects.statefulSet?.image ?? defaultImage)',
+    replace: 'defaultImage',
+  },
+  {
+    name: 'a newer operator makes pods in its own form at once',
+    file: `${RULES}/template.ts`,
+    find: '  if (base.image === wanted &&',
+    replace: '  if (base.form <= forms.length) return forms.length\n  if (base.image === wanted &&',
+  },
+  {
+    name: 'the claim template follows the form',
+    file: `${CLUSTER}/resources/stateful-set.ts`,
+    find: '[options.claimTemplate ?? made.claim]',
+    replace: '[made.claim]',
+  },
+  {
+    name: 'pods are not counted while their template is refused',
+    file: `${RULES}/objects.ts`,
+    find: 'return isAlone && !contains(present.object, changes)',
+    replace: 'return isAlone && start > end',
+  },
+  {
+    name: 'the only voter is renewed before others can vote',
+    file: `${RULES}/rollout.ts`,
+    find: 'if (growsFirst(observed, membership, id)) return undefined\n',
+    replace: '',
+  },
+  {
+    name: 'kubectl rollout restart is not seen',
+    file: `${RULES}/rollout.ts`,
+    find: 'return isBefore || pod',
+    replace: 'return pod',
+  },
+  {
     name: 'a survivor must know as much as the history that it ends',
     file: `${CLUSTER}/act.ts`,
     find: 'staleVolumes: [...staleVolumes], ...history }',

@@ -9,13 +9,14 @@ import { ApiError, errorOfStatus } from '../../operator/kube/api-error.ts'
 import { type Call, describe } from '../../operator/kube/transport.ts'
 import type { Path } from './api-paths.ts'
 import { EDITS } from './edits.ts'
-import { numberAt } from './json.ts'
+import { isJson, numberAt, valueAt } from './json.ts'
 import { conditionOf } from './kubelet.ts'
 import { STRIKES } from './strikes.ts'
 import type { World } from './world.ts'
 
-/** Method and kind; `GET` is of one object and of all. */
+/** Method and kind; `GET` is of one object and of all. A pod template may be what is refused in a StatefulSet. */
 const REFUSED = [
+  ['PATCH', 'StatefulSet', 'template'],
   ['PATCH', 'StatefulSet'],
   ['PATCH', 'Service'],
   ['PATCH', 'ServiceAccount'],
@@ -60,6 +61,7 @@ export class Refusal {
   readonly #world: World
   readonly #method: string
   readonly #kind: string
+  readonly #isOfTemplate: boolean
   readonly #answer: AnswerKind
   readonly #tries = new Map<string, number>()
   /** So long somebody has been there who could have acted. */
@@ -71,18 +73,20 @@ export class Refusal {
   constructor(world: World) {
     const { random } = world
     this.#world = world
-    const [method, kind] = random.pick(REFUSED) ?? REFUSED[0]
+    const [method, kind, part] = random.pick(REFUSED) ?? REFUSED[0]
     // "There is none" is an answer to who reads or deletes.
     const answers = method === 'PATCH' ? ANSWERS : ANSWERS.filter((answer) => answer !== 404)
     this.#method = method
     this.#kind = kind
+    this.#isOfTemplate = part !== undefined
     this.#answer = random.pick(answers) ?? 500
-    this.what = `${method} ${kind}: ${this.#answer}`
+    this.what = `${method} ${kind}${part === undefined ? '' : ` with a ${part}`}: ${this.#answer}`
   }
 
   /** What the call ends with; undefined: it is not refused. */
   errorOf(call: Call, { kind, name, subresource }: Path): ApiError | undefined {
     if (call.method !== this.#method || kind !== this.#kind || subresource !== '') return undefined
+    if (this.#isOfTemplate && !isJson(valueAt(call.body, 'spec', 'template'))) return undefined
     const tries = (this.#tries.get(name) ?? 0) + 1
     this.#tries.set(name, tries)
     if (this.#method !== 'GET' && tries > MAX_TRIES)
@@ -115,7 +119,11 @@ export class Refusal {
   checkRepair(): void {
     const { raft, server, name } = this.#world
     if (this.#watchedMs < AFTERWARDS_MS || (this.#method === 'GET' && ESSENTIAL.includes(this.#kind))) return
-    const kept = numberAt(server.get('StatefulSet', name), 'spec', 'replicas')
+    const set = server.get('StatefulSet', name)
+    const kept = numberAt(set, 'spec', 'replicas')
+    const wanted = this.#world.wantedReplicas()
+    if (this.#isOfTemplate && set !== undefined && kept !== wanted)
+      this.#world.fail(new Error(`invariant 17: ${this.what}: ${kept} pods are counted, and ${wanted} are wanted`))
     const lost = raft.configuration.members.filter(
       (member) => raft.configuration.voters.includes(member.id) && raft.process(member.id)?.isUp !== true,
     )

@@ -1,4 +1,5 @@
 /** What the world looks like when the operator has done all it was asked for. */
+import { EARLIER } from './builds.ts'
 import { type StoredObject } from './api-server.ts'
 import { at, numberAt, textAt, valueAt } from './json.ts'
 import { conditionOf } from './kubelet.ts'
@@ -9,7 +10,7 @@ export function unsettled(world: World): string | undefined {
   const cluster = world.cluster()
   if (cluster === undefined) return world.isDeletionWanted ? leftovers(world) : 'the RaftCluster is gone'
   if (world.isDeletionWanted) return 'the RaftCluster is not deleted'
-  return membersMissing(world, cluster) ?? objectsMissing(world, cluster) ?? conditionsMissing(cluster)
+  return membersMissing(world, cluster) ?? objectsMissing(world, cluster) ?? conditionsMissing(world, cluster)
 }
 
 function membersMissing({ raft, name }: World, cluster: StoredObject): string | undefined {
@@ -57,9 +58,11 @@ function outdated({ server }: World, set: StoredObject | undefined): string | un
     : `made from an older template: ${old.map(({ metadata }) => metadata.name).join(', ')}`
 }
 
-function conditionsMissing(cluster: StoredObject): string | undefined {
+function conditionsMissing({ build }: World, cluster: StoredObject): string | undefined {
   const operation = at(cluster, 'status')['operation']
   if (operation !== undefined) return `an operation is left in status: ${textAt(operation, 'id')}`
+  // An earlier operator does not know whether pods are as a later one would make them.
+  const isKept = build === EARLIER && conditionOf(cluster, 'UpToDate') === 'Unknown'
   for (const [type, status] of [
     ['Ready', 'True'],
     ['Progressing', 'False'],
@@ -70,7 +73,7 @@ function conditionsMissing(cluster: StoredObject): string | undefined {
     ['UpToDate', 'True'],
     ['StorageReady', 'True'],
   ] as const)
-    if (conditionOf(cluster, type) !== status) return `${type} is not ${status}`
+    if (conditionOf(cluster, type) !== status && !(type === 'UpToDate' && isKept)) return `${type} is not ${status}`
   if (numberAt(cluster, 'status', 'observedGeneration') !== cluster.metadata.generation)
     return 'the last spec is not observed'
   return undefined

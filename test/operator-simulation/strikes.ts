@@ -1,4 +1,5 @@
 /** The things that go wrong, one function each. False: it had nothing to strike now. */
+import { EARLIER, LATER } from './builds.ts'
 import type { Fault } from './coverage.ts'
 import type { Faults } from './faults.ts'
 import type { StoredObject } from './api-server.ts'
@@ -12,6 +13,7 @@ export const STRIKES: readonly Strike[] = [
   ['operator crash', (world) => withOperator(world, (operator) => operator.crash('crash'))],
   ['operator paused past its lease', pauseLeader],
   ['operator stopped in order', (world) => withOperator(world, (operator) => operator.stop())],
+  ['operator of another release', release],
   ['pod deleted', (world) => withPod(world, (pod) => void world.server.delete('Pod', pod.metadata.name))],
   ['pod evicted (Failed)', (world) => withPod(world, (pod) => world.kubelet.evict(pod))],
   ['pod that cannot start', podStuck],
@@ -79,6 +81,16 @@ function pauseLeader(world: World): boolean {
   const forMs = 16_000 + world.random.below(13_000)
   if (world.random.chance(0.3)) leader.pause(forMs)
   else world.pauseAfterNextCallMs = forMs
+  return true
+}
+
+/** There or back: each copy is replaced, in order or not. */
+function release(world: World): boolean {
+  world.build = world.build === EARLIER ? LATER : EARLIER
+  world.log.add('fault', `operators that start have ${world.build.defaultImage}`)
+  for (const operator of world.operators.values())
+    if (world.random.chance(0.5)) operator.stop()
+    else operator.crash('replaced by another release')
   return true
 }
 

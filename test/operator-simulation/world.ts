@@ -3,6 +3,7 @@ import { seeded, type Random } from '../../node-server/raft/testing/random.ts'
 import { Schedule } from '../../node-server/raft/testing/schedule.ts'
 import { EventLog } from '../simulation/event-log.ts'
 import { ApiServer, type StoredObject } from './api-server.ts'
+import { EARLIER } from './builds.ts'
 import { Controllers } from './controllers.ts'
 import { Coverage } from './coverage.ts'
 import { type Faults, NO_FAULTS } from './faults.ts'
@@ -36,6 +37,8 @@ export class World {
   raft: RaftCluster
   readonly oracle: Oracle
   readonly operators = new Map<string, OperatorProcess>()
+  /** Of the operators that start from now on. */
+  build = EARLIER
   reconciles = 0
   /** Mutating calls of operators so far. */
   calls = 0

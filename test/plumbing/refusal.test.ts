@@ -11,6 +11,7 @@ import { err } from '../../lib/result.ts'
 import { parseStatus, type RaftClusterStatus } from '../../operator/api/status.ts'
 import type { AdminClient } from '../../operator/cluster/ports.ts'
 import { reconcile } from '../../operator/cluster/reconcile.ts'
+import { FORMS } from '../../operator/cluster/resources/forms.ts'
 import { podAdminUrl } from '../../operator/cluster/resources/names.ts'
 import { ClusterAccess } from '../../operator/kube/cluster-access.ts'
 import { answer, type Fault } from './faulty-proxy.ts'
@@ -57,6 +58,7 @@ async function operate(t: TestContext): Promise<Operated> {
       nowMs: () => operated.nowMs,
       randomBytes: (count: number) => Buffer.alloc(count, 7),
       defaultImage: 'raftkv:1',
+      forms: FORMS,
       signal: new AbortController().signal,
     }
     await reconcile(deps, { namespace: NAMESPACE, name: NAME })

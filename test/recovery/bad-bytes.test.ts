@@ -33,7 +33,7 @@ test('no bit of a log can change unseen, in a record of any kind', async (t) => 
   const sound = files.get(WAL) ?? Buffer.alloc(0)
   const end = sound.lastIndexOf(0xff) + 1
   // The last batch is one with a change of the members, which is a kind of entry of its own.
-  const log = Buffer.concat([sound.subarray(0, end), encodeBatch(12, [{ kind: 'entry', entry: entryAt(REMOVAL) }])])
+  const log = Buffer.concat([sound.subarray(0, end), ...encodeBatch(12, [{ kind: 'entry', entry: entryAt(REMOVAL) }])])
   const kinds = new Set<string>()
   let flips = 0
   for (let offset = 0; offset < log.length;) {

@@ -23,6 +23,7 @@ const isUnreadable = isOneOf<Combination['store']>(
   'no store',
   'older beside a damaged newer',
   'damaged after it was replaced',
+  'put aside',
 )
 const lacksStore = isOneOf<Combination['store']>(
   'missing',
@@ -78,13 +79,8 @@ export const RULES: readonly Rule[] = [
     words: refusal('the log has entry 30 of term 4, but knows of no term after 3'),
   },
   { when: ({ store, snapshot }) => lacksStore(store) && snapshot === 'whole', decision: 'installs the snapshot' },
-  { when: ({ store }) => store === 'put aside', decision: 'runs without its store' },
+  { when: ({ store }) => isUnreadable(store), decision: 'runs without its store' },
   { when: ({ store }) => store === 'missing', decision: 'refuses', words: refusal('the store is missing') },
-  {
-    when: ({ store }) => isUnreadable(store),
-    decision: 'refuses',
-    words: refusal('the store cannot be read \\(.*store'),
-  },
   {
     when: ({ store }) => store === 'before the base',
     decision: 'refuses',

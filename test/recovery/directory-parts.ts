@@ -198,7 +198,7 @@ async function filesAt(disk: Disk, path: string): Promise<Files> {
 }
 
 async function storeOfAnotherTerm(volume: Volume, path: string): Promise<Files> {
-  const backend = volume.stores.open(path)
+  const backend = await volume.stores.open(path)
   const value = encodeMeta({ ...readMeta(backend), appliedTerm: Term(3) })
   await backend.commit([{ table: 'meta', key: META_KEY, value }])
   await backend.close()
@@ -237,7 +237,7 @@ function identityOf(kind: Combination['wal']): Identity {
 
 function changed(bytes: Buffer, kind: Combination['wal']): Buffer {
   const end = bytes.lastIndexOf(0xff) + 1
-  const torn = encodeBatch(13, [{ kind: 'entry', entry: entryAt(LAST_IN_LOG + 1) }])
+  const torn = Buffer.concat(encodeBatch(13, [{ kind: 'entry', entry: entryAt(LAST_IN_LOG + 1) }]))
   switch (kind) {
     case 'torn tail':
       return Buffer.concat([bytes.subarray(0, end), torn.subarray(0, torn.length >> 1), Buffer.alloc(64)])

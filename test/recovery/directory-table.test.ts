@@ -159,7 +159,7 @@ test('what runs goes on to the end of the history, and has the state that the ot
   assert.ok(running > 20, `${running} directories`)
 })
 
-test('the same with real files: the log, LMDB and the identity', async (t) => {
+test('the same with real files: the log, the store and the identity', async (t) => {
   const states = new States()
   const history = await computeHistory(states)
   const root = await mkdtemp(join(tmpdir(), 'raftkv-table-'))

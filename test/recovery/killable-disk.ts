@@ -92,12 +92,14 @@ export class KillableDisk implements Disk {
   }
 
   #wrap(path: string, file: DiskFile): DiskFile {
+    const write = async (bytes: Uint8Array, position: number): Promise<void> => {
+      await this.#operation(`write ${path}`, () => file.write(bytes.subarray(0, bytes.length >> 1), position))
+      return file.write(bytes, position)
+    }
     return {
       ...file,
-      write: async (bytes, position) => {
-        await this.#operation(`write ${path}`, () => file.write(bytes.subarray(0, bytes.length >> 1), position))
-        return file.write(bytes, position)
-      },
+      write,
+      writev: (parts, position) => write(Buffer.concat(parts), position),
       truncate: async (sizeBytes) => {
         await this.#operation(`truncate ${path}`)
         return file.truncate(sizeBytes)

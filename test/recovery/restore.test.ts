@@ -20,7 +20,7 @@ const SNAPSHOT_OF = 40
 async function restore(volume: Volume, snapshot: Buffer): Promise<void> {
   await restoreDataDirectory(volume, DATA, bootstrapPlan(CLUSTER), async (path) => {
     await volume.stores.receive(path, inPieces(snapshot))
-    const backend = volume.stores.open(path)
+    const backend = await volume.stores.open(path)
     await prepareForNewCluster(backend, { bumpRevisions: 0 })
     await backend.close()
   })

@@ -1,7 +1,8 @@
 /** Calls of clients to members: they take time, answers get lost with the process, and clients do not wait for ever. */
-import { sendingEach, type CallContext, type RpcStatus, type RpcStream } from '../../node-server/grpc/service.ts'
+import type { CallContext, RpcStatus, RpcStream } from '../../node-server/grpc/service.ts'
 import { LeaseRevokeResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
-import type { Life, SimulatedMember } from './member.ts'
+import type { Life } from './life.ts'
+import type { SimulatedMember } from './member.ts'
 import type { World } from './world.ts'
 
 /** `lost`: whether it was carried out is not known. `refused`: nobody was there to take it. */
@@ -99,17 +100,23 @@ export function openStream(
   life.onEnd.add(lost)
   // One after the other, as on one connection.
   let arrivesMs = 0
-  const send: RpcStream['send'] = (response) => {
-    if (hasEnded) return Promise.resolve(false)
-    const takesMs = readMs()
-    arrivesMs = Math.max(arrivesMs, world.schedule.now + latencyMs(world)) + takesMs
-    world.after(arrivesMs - world.schedule.now, () => {
-      if (!gone.signal.aborted) events.onResponse(response)
-    })
-    if (takesMs === 0) return Promise.resolve(true)
-    return new Promise((resolve) => life.clock.after(takesMs, () => resolve(!hasEnded)))
+  let takesMs = 0
+  const write: RpcStream['write'] = (responses) => {
+    if (hasEnded) return false
+    takesMs = 0
+    for (const parts of responses) {
+      const oneMs = readMs()
+      takesMs += oneMs
+      arrivesMs = Math.max(arrivesMs, world.schedule.now + latencyMs(world)) + oneMs
+      world.after(arrivesMs - world.schedule.now, () => {
+        if (!gone.signal.aborted) events.onResponse(Buffer.concat(parts))
+      })
+    }
+    return takesMs === 0
   }
-  const stream: RpcStream = { requests, send, sendAll: sendingEach({ send }) }
+  const drained = (): Promise<boolean> =>
+    hasEnded ? Promise.resolve(false) : new Promise((resolve) => life.clock.after(takesMs, () => resolve(!hasEnded)))
+  const stream: RpcStream = { requests, write, drained }
   life.clock.after(latencyMs(world), () => {
     method.handle(stream, context(gone.signal)).then(end, (error: unknown) => world.fail(error))
   })

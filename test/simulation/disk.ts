@@ -43,11 +43,14 @@ export function simulatedDisk(under: MemoryDisk, clock: ProcessClock, faults: Di
   }
   const wrap = (path: string, file: DiskFile): DiskFile => ({
     ...file,
-    write: async (bytes, position) => {
+    async write(bytes, position) {
       written = withBatch(written, bytes)
       if (!faults.isFull()) return file.write(bytes, position)
       await file.write(bytes.subarray(0, bytes.length >> 1), position)
       throw diskError('ENOSPC', `write ${path}`)
+    },
+    writev(parts, position) {
+      return this.write(Buffer.concat(parts), position)
     },
     sync: async () => {
       // Only what was written before the sync began is durable with it.

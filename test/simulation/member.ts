@@ -3,44 +3,30 @@
  * member, with its API, on the simulated disk, network and clock.
  */
 import { NOBODY, type MemberId } from '../../lib/ids.ts'
-import type { Clock } from '../../lib/clock.ts'
 import type { Result } from '../../lib/result.ts'
-import { etcdServices } from '../../node-server/api/etcd/services.ts'
-import type { ServiceTable } from '../../node-server/grpc/service.ts'
-import { FLOW, LEASES, WATCH, type ApplySlice, type WatchLimits } from '../../node-server/limits.ts'
 import type { Store } from '../../node-server/mvcc/store.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/lifecycle/open.ts'
-import { DEFAULT_MAINTENANCE, requestTimeoutMs, type NodeOptions } from '../../node-server/node/options.ts'
+import { requestTimeoutMs } from '../../node-server/node/options.ts'
 import type { Replica } from '../../node-server/node/replica/replica.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
-import { WatchableStore } from '../../node-server/node/watch/watchable-store.ts'
 import { memberPaths, readIdentity, type StoredIdentity } from '../../node-server/storage/data-directory.ts'
 import type { VolumeSpace } from '../../node-server/storage/volume.ts'
 import { MemoryDisk, type Choose } from '../../node-server/storage/testing/memory-disk.ts'
 import type { TransportHandlers, PeerTransport } from '../../node-server/transport/transport.ts'
-import { simulatedDisk, type DiskFaults, type DurableLog } from './disk.ts'
+import { faultsOf } from './disk-faults.ts'
+import { simulatedDisk } from './disk.ts'
+import type { Life } from './life.ts'
+import { ELECTION_MS, memberOptions } from './member-options.ts'
 import type { Host } from './network.ts'
-import type { Seen } from './oracle.ts'
 import { ProcessClock } from './process-clock.ts'
-import { simulatedVolume, takenBytes, type SimulatedBackend } from './volume.ts'
+import { serve } from './serving.ts'
+import { simulatedVolume, takenBytes } from './volume.ts'
 import { CLUSTER, DATA_DIRECTORY } from './cluster-id.ts'
 import type { World } from './world.ts'
 
 const PATHS = memberPaths(DATA_DIRECTORY)
-const TICK_MS = 100
-/** Little, so that a slow watcher's stream is full after a few responses. */
-const OUTBOX_BYTES = 1500
-/** So that watchers read on in several pages, and not all of them in one cohort. */
-const WATCH_LIMITS: WatchLimits = { ...WATCH, pageEvents: 6, cohortWatchers: 4, cohortPages: 2 }
-/** How often a look at the clock finds that a slice of the watchers' work is over. */
-const SLICE_OVER = 0.5
-/** So that ranges over the few keys of a simulation take several slices. */
-const RANGE_SLICE_ROWS = 2
-/** So few that a new leader is asked for leases that it has not read yet. */
-const LEASE_SLICE = 2
-const APPLY_SLICE: ApplySlice = { ms: 5, parts: 2, rows: 2 }
 /** In every third life time passes between two slices: others act, and processes die. */
 const SLOW_LIVES = 3
 const SLOW_TURN_MS = 3
@@ -48,31 +34,8 @@ const SLOW_TURN_MS = 3
 const CRASH_WITHIN_MS = 20
 /** About as long as a snapshot that has come in takes to become the store. */
 const DEFRAGMENT_WITHIN_MS = 5
-export const ELECTION_MS = 1000
 /** For which a member looks for a leader before it serves without one, by a clock that is fast. */
 const LEADERLESS_MS = 0.95 * requestTimeoutMs({ electionMs: ELECTION_MS })
-
-/** One life of a process. */
-export interface Life {
-  readonly clock: ProcessClock
-  readonly durable: DurableLog
-  readonly found: (log: DurableLog) => void
-  readonly lifecycle: Lifecycle
-  host: Host | undefined
-  /** The store that it opened last. */
-  backend: SimulatedBackend | undefined
-  /** There is no data: it waits to be told what to be. */
-  isWaiting: boolean
-  /** While it runs, whether it serves clients or not. */
-  port: NodePort | undefined
-  /** When it began to run. */
-  beganMs: number
-  services: ServiceTable | undefined
-  watchableStore: WatchableStore | undefined
-  seen: Seen | undefined
-  /** Told when the process is gone. */
-  readonly onEnd: Set<() => void>
-}
 
 /** `refused`: it will not start on this disk, for this reason. */
 export type MemberState =
@@ -136,7 +99,11 @@ export class SimulatedMember {
     const { disk, durable, found } = simulatedDisk(
       this.disk,
       clock,
-      this.#diskFaults(() => life),
+      faultsOf(world, this.name, {
+        life: () => life,
+        isFull: () => this.#space().freeBytes <= 0,
+        crash: () => this.#crashIn(life),
+      }),
     )
     const newIncarnation = (): bigint => BigInt(Math.floor(world.random.next() * 2 ** 53))
     const lifecycle: Lifecycle = new Lifecycle({
@@ -148,7 +115,7 @@ export class SimulatedMember {
       peerURLs: [this.peerURL],
       version: '0',
       etcdVersion: '0',
-      node: this.#nodeOptions(clock),
+      node: memberOptions(this.name, world, clock),
       connect: async (self, handlers) => this.#connect(life, self, handlers),
       onFatal: (error) => this.#fatal(life, error),
       onRunning: (port) => this.#runs(life, port),
@@ -175,79 +142,6 @@ export class SimulatedMember {
       onEnd: new Set(),
     }
     return life
-  }
-
-  #nodeOptions(clock: ProcessClock): NodeOptions {
-    const world = this.#world
-    const { options, coverage } = world
-    return {
-      name: this.name,
-      clientURLs: [`http://${this.name}:2379`],
-      heartbeatMs: TICK_MS,
-      electionMs: ELECTION_MS,
-      snapshotCount: options.snapshotCount,
-      catchUpEntries: options.catchUpEntries,
-      maxLearners: 1,
-      isReconfigStrict: true,
-      slowApplyMs: 1e9,
-      quotaBytes: options.quotaBytes,
-      maintenance: DEFAULT_MAINTENANCE,
-      maxRequestBytes: options.narrow?.maxRequestBytes ?? 16 * 1024,
-      flow: options.narrow?.flow ?? FLOW,
-      leases: { ...LEASES, sliceLeases: LEASE_SLICE },
-      applySlice: APPLY_SLICE,
-      clock,
-      observer: {
-        walFsync: () => undefined,
-        backendCommit: () => undefined,
-        proposalFailed: () => undefined,
-        leaderChanged: () => undefined,
-        slowApply: () => undefined,
-        leaseGranted: () => undefined,
-        leaseRevoked: () => undefined,
-        leaseRenewed: () => undefined,
-        leaseExpired: () => coverage.note('lease expired'),
-      },
-      log: {
-        info: (fields, message) => world.noteLog(this.name, message, fields),
-        warn: (fields, message) => world.noteLog(this.name, message, fields),
-        error: (fields, message) => world.noteLog(this.name, message, fields),
-      },
-      random: world.random.next,
-    }
-  }
-
-  #diskFaults(current: () => Life): DiskFaults {
-    const { random, faults, coverage } = this.#world
-    const strikes = (chance: number, fault: Parameters<typeof coverage.note>[0]): boolean => {
-      if (chance === 0 || !random.chance(chance)) return false
-      coverage.note(fault)
-      this.#world.log.add(this.name, fault)
-      return true
-    }
-    return {
-      syncMs: (path) =>
-        (strikes(faults.slowSync, 'slow sync') ? 50 + random.next() * 600 : 0.2 + random.next()) +
-        (path.startsWith(`${PATHS.db}/`) ? faults.commitMs : 0),
-      failsSync: () => strikes(faults.syncError, 'sync fails (EIO)'),
-      isFull: () => this.#space().freeBytes <= 0 || strikes(faults.diskFull, 'disk full (ENOSPC, half a write)'),
-      onName: ({ kind, path, to = '' }) => {
-        if (kind === 'remove' && path.startsWith(`${PATHS.wal}/`)) coverage.note('log segment released')
-        if (path.includes('received-') && to.startsWith(PATHS.db)) {
-          const { port, lifecycle } = current()
-          coverage.note(port === undefined ? 'snapshot installed at a start' : 'snapshot installed')
-          if (port?.status().damage !== undefined) coverage.note('damaged store replaced by a snapshot')
-          if (lifecycle.running?.replica.files.isDefragmenting === true)
-            coverage.note('snapshot installed beside a defragmentation')
-          if ((current().watchableStore?.counts.watchers ?? 0) > 0) coverage.note('snapshot installed under watches')
-        }
-        if (!strikes(faults.crashAtName, 'crash while names change')) return
-        const life = current()
-        this.#world.after(random.next() * 3, () => {
-          if (this.life === life) this.crash(this.#world.choose)
-        })
-      },
-    }
   }
 
   #space(): VolumeSpace {
@@ -294,16 +188,9 @@ export class SimulatedMember {
       world.oracle.serves(port.store, seen, isAlone && hasWaited && this.#servedAs === port.memberId)
       this.#servedAs = port.memberId
     }
-    const watchableStore = (life.watchableStore = new WatchableStore(
-      port,
-      hastyClock(clock, world.random),
-      WATCH_LIMITS,
-    ))
-    const watch = { watchableStore, electionMs: ELECTION_MS, random: world.random.next, outboxBytes: OUTBOX_BYTES }
-    port.onApplied(() => {
-      if (watchableStore.counts.slowWatchers > 0) world.coverage.note('unsynced watcher or victim')
-    })
-    life.services = etcdServices(port, { maxTxnOps: 128, clock, watch, sliceRows: RANGE_SLICE_ROWS })
+    const { watchableStore, services } = serve(port, clock, world)
+    life.watchableStore = watchableStore
+    life.services = services
   }
 
   #watch(life: Life, node: Replica): void {
@@ -334,9 +221,7 @@ export class SimulatedMember {
   /** At once, or after a commit that began in the middle of the entry. */
   #crashInEntry(life: Life, store: Store): void {
     const { random } = this.#world
-    const crash = (): void => {
-      if (this.life === life) this.crash(this.#world.choose)
-    }
+    const crash = (): void => this.#crashIn(life)
     const isCommitted = random.chance(0.5)
     if (isCommitted) store.commit().catch(crash)
     this.#world.after(isCommitted ? random.next() * CRASH_WITHIN_MS : 0, crash)
@@ -355,15 +240,18 @@ export class SimulatedMember {
     this.state = { kind: 'down' }
   }
 
+  /** Unless it is over already. */
+  #crashIn(life: Life): void {
+    if (this.life === life) this.crash(this.#world.choose)
+  }
+
   /** As at SIGTERM; gives up after a while, as a kubelet does. */
   async stop(): Promise<void> {
     const { life } = this
     if (life === undefined) return
     const { schedule } = this.#world
     this.isStopping = true
-    const end = (): void => {
-      if (this.life === life) this.crash(this.#world.choose)
-    }
+    const end = (): void => this.#crashIn(life)
     await new Promise<void>((resolve) => {
       life.onEnd.add(resolve)
       life.clock.after(0, () => {
@@ -423,16 +311,5 @@ export class SimulatedMember {
   get isLeader(): boolean {
     const node = this.life?.lifecycle.running?.replica
     return node !== undefined && node.leader !== NOBODY && node.leader === node.memberId
-  }
-}
-
-/** Time stands still within a turn; with this one, work in slices is cut anywhere all the same. */
-function hastyClock(clock: Clock, random: World['random']): Clock {
-  let aheadMs = 0
-  return {
-    monotonicMs: () => clock.monotonicMs() + (random.chance(SLICE_OVER) ? (aheadMs += 10) : aheadMs),
-    wallMs: () => clock.wallMs(),
-    setTimer: (delayMs, fire) => clock.setTimer(delayMs, fire),
-    soon: (fire) => clock.soon(fire),
   }
 }

@@ -5,7 +5,8 @@ import { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
 import type { Administrator } from './administrator.ts'
 import { DATA_DIRECTORY, OTHER_CLUSTER } from './cluster-id.ts'
 import { NO_FAULTS, type Mixture, type Nemesis } from './faults.ts'
-import { ELECTION_MS, type SimulatedMember } from './member.ts'
+import { ELECTION_MS } from './member-options.ts'
+import type { SimulatedMember } from './member.ts'
 import type { World } from './world.ts'
 
 const STEP_MS = 100

@@ -3,7 +3,7 @@
  * on both, requests with answers, and snapshots. Whom a message reaches is decided by the address it is sent to; whether it
  * is taken, by who is there now, as in the transport. In a narrow run messages wait in the transport's queue for a slow link.
  */
-import { MalformedBytes } from '../../lib/bytes.ts'
+import { MalformedBytes, sizeOfParts } from '../../lib/bytes.ts'
 import type { MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Message } from '../../node-server/raft/message.ts'
@@ -205,7 +205,7 @@ export class Network {
     if (link.isBusy || link.outbox === undefined || narrow === undefined || to === undefined) return
     const messages = link.outbox.next()
     if (messages.length === 0 || this.#hosts.get(from.name) !== from) return
-    const sizeBytes = encodeMessagesFrame(messages).length
+    const sizeBytes = sizeOfParts(encodeMessagesFrame(messages))
     demand(sizeBytes <= narrow.maxFrameSizeBytes, `${from.name} sent a frame of ${sizeBytes} bytes, which is refused`)
     for (const message of messages) this.#carry(from, to, message, link)
     link.isBusy = true
@@ -273,7 +273,7 @@ export class Network {
     const { random, faults, coverage } = this.#parts
     const isCorrupt = faults.corrupt > 0 && random.chance(faults.corrupt)
     if (!isCorrupt && !faults.encodesAll) return message
-    const frame = encodeMessagesFrame([message])
+    const frame = Buffer.concat(encodeMessagesFrame([message]))
     if (isCorrupt) {
       const at = random.below(frame.length)
       frame[at] = (frame[at] ?? 0) ^ (1 << random.below(8))

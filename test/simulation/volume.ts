@@ -1,17 +1,17 @@
 /**
  * Databases on a simulated disk. A commit makes a new state, which never changes afterwards, and writes its number to the
  * database's file: so the disk alone decides which state survives a crash, and renames, copies and flipped bits work as
- * they do on files. What this leaves out is LMDB itself, which has crash tests of its own.
+ * they do on files. What this leaves out is the engine itself (`storage/runs`), which has crash tests of its own.
  */
 import { dirname } from 'node:path'
 import { crc32 } from '@node-rs/crc32'
 import { assert } from '../../lib/assert.ts'
-import { MalformedBytes } from '../../lib/bytes.ts'
 import {
   inPieces,
   StoreDamaged,
   type Backend,
   type BackendSize,
+  type Counted,
   type PinnedStore,
   type ScanOptions,
   type Table,
@@ -38,7 +38,7 @@ export class States {
   /** Throws when these bytes are not the number of one. */
   read(bytes: Uint8Array, path: string): FoundState {
     const found = this.find(bytes)
-    if (found === undefined) throw new MalformedBytes(`${path} is not a store`)
+    if (found === undefined) throw new StoreDamaged(path, 'it is not a store')
     return found
   }
 
@@ -84,7 +84,7 @@ export class SimulatedBackend implements Backend {
     this.#slot = found.slot
   }
 
-  /** LMDB refuses whoever uses what was closed, or worse. */
+  /** What is closed is not used. */
   get #open(): DatabaseState {
     assert(!this.#isClosed, `the database ${this.#path} is open`)
     if (this.#isDamaged) throw new StoreDamaged(this.#path, 'a block has another checksum')
@@ -106,6 +106,10 @@ export class SimulatedBackend implements Backend {
 
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
     return this.#open.tables.count(table, start, end)
+  }
+
+  countSome(table: Table, start: Uint8Array, end: Uint8Array | undefined, rows: number): Counted {
+    return this.#open.tables.countSome(table, start, end, rows)
   }
 
   commit(writes: Iterable<Write>): Promise<void> {
@@ -183,7 +187,7 @@ export class SimulatedBackend implements Backend {
 
 /**
  * Of two places in turn, each a sector: zeros, the number (4), a checksum of all that (4). A torn write leaves the state
- * before, as LMDB's two meta pages do, and a stream that is cut off holds nothing.
+ * before, and a stream that is cut off holds nothing.
  */
 const SLOT_SIZE_BYTES = 512
 const NUMBER_OFFSET = SLOT_SIZE_BYTES - 8
@@ -251,7 +255,7 @@ function simulatedStores({ under, disk, states, onOpened }: StoresParts): StoreE
   const read: StoreEngine['read'] = async (path, use) =>
     use(new SimulatedBackend(disk, states, path, states.read(await disk.readFile(path), path)))
   return {
-    open: (path) => {
+    open: async (path) => {
       const bytes = under.peek(path)
       const isThere = bytes !== undefined && bytes.length > 0
       if (!isThere) void under.open(path, { create: true }) // at once: it waits for nothing
@@ -261,6 +265,9 @@ function simulatedStores({ under, disk, states, onOpened }: StoresParts): StoreE
       return store
     },
     read,
+    stream: async function* (path) {
+      yield await disk.readFile(path)
+    },
     receive: async (path, pieces) => {
       try {
         const file = await disk.open(path, { create: true })

@@ -1,5 +1,5 @@
 /** Seeds one after the other until one fails: ends with 1 then, with 0 when none does. For planted bugs. */
-import '../../node-server/storage/lmdb-file.ts' // Here only for who looks whether the bug was planted: it is used in children.
+import '../../node-server/storage/runs/runs-backend.ts' // Here only for who looks whether the bug was planted: it is used in children.
 import { torture } from './run.ts'
 
 const MAX_STEPS = 60

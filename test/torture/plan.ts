@@ -1,7 +1,7 @@
 /** What is done to a store, from a seed alone: an endless sequence of steps. Pure. */
 import { unreachable } from '../../lib/assert.ts'
 import { seeded, type Random } from '../../node-server/raft/testing/random.ts'
-import { SHAPES, TORTURED_TABLES, type Commit, type TorturedTable } from './content.ts'
+import { SHAPES, TORTURED_TABLES, type Commit } from './content.ts'
 
 export type Step = {
   readonly number: number
@@ -15,12 +15,12 @@ export type StepDetail =
   | { readonly kind: 'copy'; readonly commits: readonly Commit[] }
   /** As a snapshot is installed: a copy becomes the store. */
   | { readonly kind: 'move' }
-  /** Commits wait for its end, and go into the new file. */
+  /** Commits go on meanwhile. */
   | { readonly kind: 'defragment'; readonly commits: readonly Commit[] }
   | { readonly kind: 'reopen' }
   | { readonly kind: 'restart' }
-  /** A scan that has begun and is not ended before so many more steps: its pages must not be used again. */
-  | { readonly kind: 'hold'; readonly table: TorturedTable; readonly steps: number }
+  /** The store is pinned, and that is read only so many steps later: its files must not be gone. */
+  | { readonly kind: 'hold'; readonly steps: number }
 
 export type StepKind = StepDetail['kind']
 
@@ -62,7 +62,7 @@ function detail(kind: StepKind, random: Random): StepDetail {
     case 'defragment':
       return { kind, commits: Array.from({ length: 1 + random.below(MAX_COMMITS) }, () => anyCommit(random)) }
     case 'hold':
-      return { kind, table: random.pick(TORTURED_TABLES) ?? 'current', steps: 1 + random.below(MAX_HELD_STEPS) }
+      return { kind, steps: 1 + random.below(MAX_HELD_STEPS) }
     case 'move':
     case 'reopen':
     case 'restart':

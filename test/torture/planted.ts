@@ -1,11 +1,11 @@
-/** What makes up for LMDB's library, taken away: see node-server/storage/free-pages.ts. */
+/** Bugs of the store that only time and the end of its process bring out. */
 import type { Mutant } from '../mutants/plant.ts'
 
 export const TORTURE_MUTANTS: readonly Mutant[] = [
   {
-    name: 'the table of free pages stays empty in a copy',
-    file: 'node-server/storage/lmdb-file.ts',
-    find: 'if (options.isReadOnly !== true) keepFreeTableFilled(root)',
-    replace: '',
+    name: 'the files of a store that is pinned are not held',
+    file: 'node-server/storage/runs/runs-backend.ts',
+    find: 'this.#store.runs.map((run) => run.map((reader) => reader.hold()))',
+    replace: 'this.#store.runs.map((run) => [...run])',
   },
 ]

@@ -1,5 +1,5 @@
 /** What the torture asks of the process that has the store open, and what that answers. Both carry the request's number. */
-import type { Commit, TorturedTable } from './content.ts'
+import type { Commit } from './content.ts'
 import type { Rows } from './rows.ts'
 
 export type Order =
@@ -11,10 +11,10 @@ export type Order =
   | { readonly kind: 'defragment' }
   /** Of the open store, or of one that nobody has open. */
   | { readonly kind: 'read'; readonly path?: string }
-  /** Begins a scan and keeps it. */
-  | { readonly kind: 'hold'; readonly table: TorturedTable }
-  /** Goes on with that scan to its end. */
-  | { readonly kind: 'release' }
+  /** Pins the store. */
+  | { readonly kind: 'hold' }
+  /** Makes a store of what was pinned, and lets go of it. */
+  | { readonly kind: 'release'; readonly path: string }
 
 export interface Request {
   readonly number: number
@@ -23,5 +23,5 @@ export interface Request {
 
 export type Answer = { readonly number: number } & ({ readonly outcome: Outcome } | { readonly failure: string })
 
-/** What was read, by `read` of all tables, by `release` of the one. */
-export type Outcome = { readonly rows?: Rows; readonly held?: Uint8Array }
+/** What was read, by `read`. */
+export type Outcome = { readonly rows?: Rows }

@@ -13,7 +13,7 @@ export async function tortureFor(
   onSeed: (seed: number, result: TortureResult) => void = () => {},
 ): Promise<TortureResult> {
   const untilMs = performance.now() + forMs
-  let total: TortureResult = { problem: undefined, steps: new Map(), commits: 0, kills: 0, largestFileBytes: 0 }
+  let total: TortureResult = { problem: undefined, steps: new Map(), commits: 0, kills: 0, largestStoreBytes: 0 }
   for (let seed = firstSeed; total.problem === undefined && performance.now() < untilMs; seed++) {
     const result = await torture({ seed, maxSteps, untilMs, isKept: true })
     onSeed(seed, result)
@@ -30,13 +30,13 @@ function sum(a: TortureResult, b: TortureResult): TortureResult {
     steps,
     commits: a.commits + b.commits,
     kills: a.kills + b.kills,
-    largestFileBytes: Math.max(a.largestFileBytes, b.largestFileBytes),
+    largestStoreBytes: Math.max(a.largestStoreBytes, b.largestStoreBytes),
   }
 }
 
-export function inWords({ steps, commits, kills, largestFileBytes }: TortureResult): string {
+export function inWords({ steps, commits, kills, largestStoreBytes }: TortureResult): string {
   const kinds = [...steps].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([kind, count]) => `${count} ${kind}`)
   const all = [...steps.values()].reduce((total, count) => total + count, 0)
-  const largest = `largest file ${(largestFileBytes / 1e6).toFixed(0)} MB`
+  const largest = `largest store ${(largestStoreBytes / 1e6).toFixed(0)} MB`
   return `${all} steps (${kinds.join(', ')}), ${commits} commits, ${kills} kills, ${largest}`
 }

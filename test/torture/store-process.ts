@@ -1,22 +1,21 @@
 /** The process that is tortured: it does what it is told with one store, through our backend and nothing else. */
 import { assert, unreachable } from '../../lib/assert.ts'
-import { TABLES, type Backend, type TableEntry } from '../../node-server/mvcc/backend.ts'
-import { lmdbEngine, LmdbBackend } from '../../node-server/storage/backend.ts'
+import { TABLES, type Backend, type PinnedStore, type TableEntry } from '../../node-server/mvcc/backend.ts'
+import { realVolume } from '../../node-server/storage/volume.ts'
 import { indexOf, TORTURED_TABLES, writesOf, type TorturedTable } from './content.ts'
 import type { Answer, Order, Outcome, Request } from './request.ts'
 import { encodeRows, rowOf, type Row, type Rows } from './rows.ts'
 
 const FIRST_KEY = Buffer.of(0)
-/** Of a scan that is held: what is read of it at once. */
-const BEGUN_ROWS = 5
 
-let backend: LmdbBackend | undefined
-let held: { readonly begun: readonly Row[]; readonly rest: Iterator<TableEntry> } | undefined
+const { stores } = realVolume
+let backend: Backend | undefined
+let held: PinnedStore | undefined
 
 async function carryOut(order: Order): Promise<Outcome> {
   switch (order.kind) {
     case 'open':
-      backend = new LmdbBackend(order.path)
+      backend = await stores.open(order.path)
       return {}
     case 'close':
       await opened().close()
@@ -31,25 +30,25 @@ async function carryOut(order: Order): Promise<Outcome> {
       await opened().defragment()
       return {}
     case 'read':
-      return { rows: order.path === undefined ? rowsOf(opened()) : await lmdbEngine.read(order.path, rowsOf) }
+      return { rows: order.path === undefined ? rowsOf(opened()) : await stores.read(order.path, rowsOf) }
     case 'hold':
-      held = hold(order.table)
+      held = await opened().pin()
       return {}
     case 'release':
-      return { held: release() }
+      return release(order.path)
     default:
       return unreachable(order)
   }
 }
 
-function opened(): LmdbBackend {
+function opened(): Backend {
   assert(backend !== undefined, 'the store is open')
   return backend
 }
 
 async function copy(path: string): Promise<void> {
   const pinned = await opened().pin()
-  await lmdbEngine.receive(path, pinned.read())
+  await stores.receive(path, pinned.read())
   await pinned.release()
 }
 
@@ -65,23 +64,13 @@ function asRow({ key, value }: TableEntry): Row {
   return rowOf(indexOf(key), value)
 }
 
-function hold(table: TorturedTable): typeof held {
-  const rest = opened().scan(table, FIRST_KEY, undefined)[Symbol.iterator]()
-  const begun: Row[] = []
-  while (begun.length < BEGUN_ROWS) {
-    const next = rest.next()
-    if (next.done === true) break
-    begun.push(asRow(next.value))
-  }
-  return { begun, rest }
-}
-
-function release(): Uint8Array {
-  assert(held !== undefined, 'a scan is held')
-  const rows = [...held.begun]
-  for (let next = held.rest.next(); next.done !== true; next = held.rest.next()) rows.push(asRow(next.value))
+/** What was held becomes a store at that path. */
+async function release(path: string): Promise<Outcome> {
+  assert(held !== undefined, 'the store is held')
+  await stores.receive(path, held.read())
+  await held.release()
   held = undefined
-  return encodeRows(rows)
+  return {}
 }
 
 process.on('message', ({ number, order }: Request) => {

@@ -28,7 +28,7 @@ export const DIFFERENCES: readonly AllowedDifference[] = [
     what: 'A key of more than 1,968 bytes (zero bytes counted twice)',
     etcd: 'is stored',
     ours: 'is refused: InvalidArgument `etcdserver: key is too long: …`',
-    why: 'Keys stand in the index of LMDB, whose keys are bounded; Kubernetes and the clients stay far below',
+    why: 'Keys stand in an index whose keys were bounded by the database of earlier versions, and what one member takes all must; Kubernetes and the clients stay far below',
     matches: ({ path, ours }) =>
       path === '/etcdserverpb.KV/Put' && textOf(fieldOf(ours, 'text')).startsWith('etcdserver: key is too long'),
   },

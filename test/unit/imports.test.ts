@@ -58,6 +58,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'node-server/node/replica',
   ],
   'node-server/node/lifecycle': [...BELOW_NODE, 'node-server/node'],
+  'node-server/backup': ['lib', 'node-server/proto', 'node-server/grpc/client.ts', 'node-server/backup'],
   'node-server/bolt': ['lib', 'node-server/bolt'],
   'node-server/etcd-file': [
     'lib',
@@ -99,6 +100,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'node-server/tools': [
     'lib',
+    'node-server/backup',
     'node-server/bolt',
     'node-server/etcd-file',
     'node-server/raft',

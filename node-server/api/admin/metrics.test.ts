@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Histogram, Registry } from 'prom-client'
 import type { AdminStatus } from '../../../lib/admin-api.ts'
 import { memberMetrics, type MetricsFacts } from './metrics.ts'
 
@@ -86,4 +87,41 @@ test('a scrape asks the member once, and shows what it is now', async () => {
     [],
     'nothing is left of what the member was',
   )
+})
+
+test('calls are counted and timed as prom-client would', async () => {
+  const { page, rpc } = memberMetrics({ status: () => STATUS, facts: () => FACTS })
+  const put = rpc.method('/etcdserverpb.KV/Put', 'unary')
+  rpc.method('/etcdserverpb.KV/Range', 'unary') // never called
+  const durations = [0.001, 0.005, 0.0051, 0.3, 11]
+  const expected = new Histogram({
+    name: 'grpc_server_handling_seconds',
+    help: 'Time of an RPC, in seconds.',
+    labelNames: ['grpc_type', 'grpc_service', 'grpc_method'],
+    registers: [],
+  })
+  const theirs = new Registry()
+  theirs.registerMetric(expected)
+  const calls = async (): Promise<readonly string[]> =>
+    (await page.text()).split('\n').filter((line) => /^(?:# .*)?grpc_server_|grpc_(?:received|sent)/.test(line))
+  for (const seconds of durations) {
+    put.started()
+    put.handled(seconds < 10 ? 'OK' : 'Unavailable', seconds)
+    expected.observe({ grpc_type: 'unary', grpc_service: 'etcdserverpb.KV', grpc_method: 'Put' }, seconds)
+    rpc.sentBytes(10)
+    rpc.receivedBytes(100)
+    await page.text()
+  }
+  const lines = await calls()
+  const labels = 'grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Put"'
+  for (const line of [
+    `grpc_server_started_total{${labels}} 5`,
+    `grpc_server_handled_total{${labels},grpc_code="OK"} 4`,
+    `grpc_server_handled_total{${labels},grpc_code="Unavailable"} 1`,
+    'etcd_network_client_grpc_sent_bytes_total 50',
+    'etcd_network_client_grpc_received_bytes_total 500',
+    ...(await theirs.metrics()).trim().split('\n'),
+  ])
+    assert.ok((await page.text()).split('\n').includes(line), `${line} is not in\n${lines.join('\n')}`)
+  assert.ok(!lines.some((line) => line.includes('Range')), 'what was never called has no series')
 })

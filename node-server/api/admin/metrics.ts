@@ -7,7 +7,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import type { AdminStatus } from '../../../lib/admin-api.ts'
 import type { NodeObserver } from '../../node/observer.ts'
 import type { WatchCounts } from '../../node/watch/watchable-store.ts'
-import type { CallObserver, Method, RpcCode } from '../../grpc/service.ts'
+import { rpcMetrics, type RpcMetrics } from './rpc-metrics.ts'
 import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION, VERSION } from '../../version.ts'
 
 /** Asked once a scrape: a status is dear. */
@@ -39,13 +39,6 @@ export interface PeerFacts {
   readonly receivedBytes: number
   readonly sendFailures: number
   readonly roundTripSeconds: number | undefined
-}
-
-/** The part of the engine's observer that is about figures. */
-export interface RpcMetrics {
-  method(path: string, kind: Method['kind']): CallObserver
-  receivedBytes(count: number): void
-  sentBytes(count: number): void
 }
 
 /** What a scrape is answered with. */
@@ -83,17 +76,19 @@ export function memberMetrics(source: MetricsSource): MemberMetrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS })
   versionGauges(registry)
+  const { rpc, flush } = rpcMetrics(registry)
   const setters = [...statusGauges(registry), ...peerGauges(registry)]
   const text = (): Promise<string> => {
     const reading = { status: source.status(), facts: source.facts() }
     for (const set of setters) set(reading)
+    flush()
     return registry.metrics()
   }
   return {
     registry,
     page: { contentType: registry.contentType, text },
     node: nodeObserver(registry),
-    rpc: rpcObserver(registry),
+    rpc,
     health: healthObserver(registry),
   }
 }
@@ -294,54 +289,6 @@ function healthObserver(registry: Registry): HealthMetrics {
       checks.inc({ type, name, status: isOk ? 'success' : 'error' })
     },
   }
-}
-
-/** Labels are bound once for each method and code, so that a call costs no look-up by labels. */
-function rpcObserver(registry: Registry): RpcMetrics {
-  const registers = [registry]
-  const names = ['grpc_type', 'grpc_service', 'grpc_method']
-  const started = new Counter({ name: 'grpc_server_started_total', help: 'RPCs begun.', labelNames: names, registers })
-  const handled = new Counter({
-    name: 'grpc_server_handled_total',
-    help: 'RPCs ended, by code.',
-    labelNames: [...names, 'grpc_code'],
-    registers,
-  })
-  const seconds = new Histogram({
-    name: 'grpc_server_handling_seconds',
-    help: 'Time of an RPC, in seconds.',
-    labelNames: names,
-    registers,
-  })
-  const received = bytes('etcd_network_client_grpc_received_bytes_total', 'Bytes of client requests.', registers)
-  const sent = bytes('etcd_network_client_grpc_sent_bytes_total', 'Bytes of answers to clients.', registers)
-  return {
-    method: (path, kind) => {
-      const [grpc_service = '', grpc_method = ''] = path.slice(1).split('/')
-      const labels = { grpc_type: kind === 'unary' ? 'unary' : 'bidi_stream', grpc_service, grpc_method }
-      const begun = started.labels(labels)
-      const duration = seconds.labels(labels)
-      const byCode = new Map<RpcCode, { inc(): void }>()
-      return {
-        started: () => begun.inc(),
-        handled: (code, elapsed) => {
-          let ended = byCode.get(code)
-          if (ended === undefined) {
-            ended = handled.labels({ ...labels, grpc_code: code })
-            byCode.set(code, ended)
-          }
-          ended.inc()
-          duration.observe(elapsed)
-        },
-      }
-    },
-    receivedBytes: (count) => received.inc(count),
-    sentBytes: (count) => sent.inc(count),
-  }
-}
-
-function bytes(name: string, help: string, registers: Registry[]): Counter {
-  return new Counter({ name, help, registers })
 }
 
 function gauge(registry: Registry, name: string, help: string, ...labelNames: string[]): Gauge {

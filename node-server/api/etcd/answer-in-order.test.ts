@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { err, ok } from '../../../lib/result.ts'
-import { sendingEach, type RpcStatus, type RpcStream } from '../../grpc/service.ts'
+import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
 import { answerInOrder } from './answer-in-order.ts'
 import type { Answer } from './method.ts'
 
@@ -16,16 +16,15 @@ class Rig {
   readonly ended: Promise<RpcStatus | undefined>
 
   constructor(count: number, atOnce: number) {
-    const send: RpcStream['send'] = (response) => {
-      if (!this.isGone) this.sent.push(Buffer.from(response).toString())
-      return Promise.resolve(!this.isGone)
-    }
     const calls: RpcStream = {
       requests: (async function* () {
         for (let i = 0; i < count; i++) yield Uint8Array.of(i)
       })(),
-      send,
-      sendAll: sendingEach({ send }),
+      write: (responses) => {
+        if (!this.isGone) this.sent.push(...responses.map((parts) => Buffer.concat(parts).toString()))
+        return !this.isGone
+      },
+      drained: () => Promise.resolve(false),
     }
     this.ended = answerInOrder(calls, atOnce, ([i = 0]) => new Promise((resolve) => this.begun.set(i, resolve)))
   }

@@ -1,5 +1,5 @@
 /** A stream whose requests are handled side by side, and answered in their order. */
-import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
+import { send, type RpcStatus, type RpcStream } from '../../grpc/service.ts'
 import type { Answer } from './method.ts'
 
 /**
@@ -22,7 +22,7 @@ export function answerInOrder(
       const answer = await coming
       if (!(await before)) return false
       if (!answer.ok) resolve(answer.error)
-      else if (await calls.send(answer.value)) {
+      else if (await send(calls, answer.value)) {
         unanswered -= 1
         onRoom()
         return true

@@ -2,9 +2,11 @@
  * Election/Observe: the leader's proclamations in their order, of one leader after the other. What was overwritten before
  * it could be sent may be left out, the newest never.
  */
-import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
+import { send, type RpcStatus, type RpcStream } from '../../grpc/service.ts'
 import { isTombstone, type IndexRecord } from '../../mvcc/key-index.ts'
+import { compareBytes } from '../../../lib/bytes.ts'
 import { readCurrent, readKeyValue, versionsAfter } from '../../mvcc/read.ts'
+import type { Store } from '../../mvcc/store.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { LeaderResponse } from '../../proto/generated/etcd/election.ts'
 import type { ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
@@ -14,6 +16,7 @@ import { header } from './responses.ts'
 /** Until the client has gone. */
 export async function observe(
   node: NodePort,
+  proclamations: Proclamations,
   line: Line,
   calls: RpcStream,
   signal: AbortSignal,
@@ -28,8 +31,8 @@ export async function observe(
       if (leader === undefined) return undefined
       at = { ...at, revision: BigInt(leader.version.modRevision) }
     }
-    if (!(await send(calls, at, leader.kv))) return undefined
-    if (!(await follow(node, line, leader, calls, signal))) return undefined
+    if (!(await send(calls, proclamations.encode(at, leader.kv)))) return undefined
+    if (!(await follow(node, proclamations, line, leader, calls, signal))) return undefined
   }
 }
 
@@ -53,20 +56,74 @@ function leaderIn(node: NodePort, line: Line): Leader | undefined {
 /** Sends what one leader proclaims; true once it is no longer the leader, false when there is nobody to send to. */
 async function follow(
   node: NodePort,
+  proclamations: Proclamations,
   line: Line,
   leader: Leader,
   calls: RpcStream,
   signal: AbortSignal,
 ): Promise<boolean> {
   for (let sent = leader.version; ;) {
-    const news = await line.until(leader.key, signal, () => newsOf(node, leader.key, sent))
+    const news = await line.until(leader.key, signal, () => proclamations.after(line, leader.key, sent))
     if (news === undefined) return false
     for (const { version, kv } of news.proclaimed) {
-      if (!(await send(calls, header(node), kv))) return false
+      if (!(await send(calls, proclamations.encode(header(node), kv)))) return false
       sent = version
     }
     if (news.hasEnded) return true
   }
+}
+
+/**
+ * What is proclaimed in each line, read and encoded once for all who observe it: they are woken together, and most of them have
+ * been sent the same before.
+ */
+export class Proclamations {
+  readonly #node: NodePort
+  readonly #read = new WeakMap<Line, Read>()
+  readonly #encoded = new WeakMap<Buffer, Encoded>()
+
+  constructor(node: NodePort) {
+    this.#node = node
+  }
+
+  /** What one leader has proclaimed after `sent`; undefined when there is nothing new. */
+  after(line: Line, key: Uint8Array, sent: IndexRecord): News | undefined {
+    const { store } = this.#node
+    const { revision } = store
+    const known = this.#read.get(line)
+    const isKnown =
+      known?.store === store &&
+      known.revision === revision &&
+      known.sentRevision === sent.modRevision &&
+      compareBytes(known.key, key) === 0
+    if (isKnown) return known.news
+    const news = newsOf(store, key, sent)
+    this.#read.set(line, { store, revision, key, sentRevision: sent.modRevision, news })
+    return news
+  }
+
+  /** `header` that of now. */
+  encode(header: ResponseHeader, kv: Buffer): Uint8Array {
+    const known = this.#encoded.get(kv)
+    if (known?.revision === header.revision && known.term === header.raftTerm) return known.bytes
+    const bytes = LeaderResponse.encode({ header, kv }).finish()
+    this.#encoded.set(kv, { revision: header.revision, term: header.raftTerm, bytes })
+    return bytes
+  }
+}
+
+interface Read {
+  readonly store: Store
+  readonly revision: number
+  readonly key: Uint8Array
+  readonly sentRevision: number
+  readonly news: News | undefined
+}
+
+interface Encoded {
+  readonly revision: bigint
+  readonly term: bigint
+  readonly bytes: Uint8Array
 }
 
 interface News {
@@ -75,7 +132,7 @@ interface News {
 }
 
 /** Undefined when there is none. A key that is there again belongs to a later candidate, who may stand further back. */
-function newsOf({ store }: NodePort, key: Uint8Array, sent: IndexRecord): News | undefined {
+function newsOf(store: Store, key: Uint8Array, sent: IndexRecord): News | undefined {
   const proclaimed: Proclamation[] = []
   for (const version of versionsAfter(store, key, sent.modRevision)) {
     if (isTombstone(version) || version.createRevision !== sent.createRevision) return { proclaimed, hasEnded: true }
@@ -83,8 +140,4 @@ function newsOf({ store }: NodePort, key: Uint8Array, sent: IndexRecord): News |
   }
   const hasEnded = readCurrent(store, key) === undefined // a compaction may have taken the deletion itself
   return hasEnded || proclaimed.length > 0 ? { proclaimed, hasEnded } : undefined
-}
-
-function send(calls: RpcStream, header: ResponseHeader, kv: Buffer): Promise<boolean> {
-  return calls.send(LeaderResponse.encode({ header, kv }).finish())
 }

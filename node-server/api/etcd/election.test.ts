@@ -144,3 +144,27 @@ test('an observer gets the leader there is, what it proclaims, and the leaders a
   stream.cancel()
   await cancelled
 })
+
+test('what is proclaimed is read once, however many observe', async (t) => {
+  await grant(1n)
+  const { leader: first } = await campaign(1n, 'one')
+  const same = (bytes: Buffer): Buffer => bytes
+  const streams = Array.from({ length: 20 }, () =>
+    client.makeServerStreamRequest(`${ELECTION}/Observe`, same, same, Buffer.from(leaderBytes)),
+  )
+  const answers = streams.map((stream) =>
+    on(
+      stream.on('error', () => undefined),
+      'data',
+    ),
+  )
+  const next = (): Promise<readonly string[]> =>
+    Promise.all(answers.map(async (each) => shown(((await each.next()).value as [Buffer])[0])))
+  assert.deepEqual(new Set(await next()), new Set(['e/1=one at 2']))
+  const scan = t.mock.method(member.store.buffer, 'scan')
+  await proclaim(first, 'more')
+  assert.deepEqual(new Set(await next()), new Set(['e/1=more at 3']))
+  const reads = scan.mock.calls.filter(({ arguments: [table] }) => table === 'history').length
+  assert.ok(reads <= 4, `${reads} reads`)
+  for (const stream of streams) stream.cancel()
+})

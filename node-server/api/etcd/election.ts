@@ -19,7 +19,7 @@ import {
   ResignResponse,
 } from '../../proto/generated/etcd/election.ts'
 import type { ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
-import { observe } from './election-observer.ts'
+import { observe, Proclamations } from './election-observer.ts'
 import { statusOf } from './errors.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
 import type { Lines } from './lines.ts'
@@ -41,6 +41,7 @@ import {
 const MISSING_LEADER = refused('"leader" field must be provided')
 
 export function electionService(node: NodePort, monitor: LeaderMonitor, lines: Lines): ServiceTable {
+  const proclamations = new Proclamations(node)
   return {
     '/v3electionpb.Election/Campaign': unary(node, CampaignRequest, (request, { context }) =>
       campaign(node, lines, request, context.signal),
@@ -49,7 +50,9 @@ export function electionService(node: NodePort, monitor: LeaderMonitor, lines: L
     '/v3electionpb.Election/Leader': unary(node, LeaderRequest, (request, { context }) =>
       leader(node, lines, request, context.signal),
     ),
-    '/v3electionpb.Election/Observe': stream(node, monitor, (calls, signal) => observeOne(node, lines, calls, signal)),
+    '/v3electionpb.Election/Observe': stream(node, monitor, (calls, signal) =>
+      observeOne(node, proclamations, lines, calls, signal),
+    ),
     '/v3electionpb.Election/Resign': unary(node, ResignRequest, (request) => resign(node, request)),
   }
 }
@@ -145,6 +148,7 @@ async function leader(node: NodePort, lines: Lines, { name }: LeaderRequest, sig
 
 async function observeOne(
   node: NodePort,
+  proclamations: Proclamations,
   lines: Lines,
   calls: RpcStream,
   signal: AbortSignal,
@@ -153,7 +157,7 @@ async function observeOne(
     const request = decode(LeaderRequest, bytes)
     if (!request.ok) return MALFORMED_ON_STREAM
     return lines.use(linePrefix(request.value.name), async (line) => {
-      const status = await observe(node, line, calls, signal)
+      const status = await observe(node, proclamations, line, calls, signal)
       return line.isTooMuch ? problemOf('too-many') : status
     })
   }

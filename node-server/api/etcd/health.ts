@@ -3,7 +3,7 @@
  * that is all that etcd tells here, too. Whether there is a leader is told by Status and by /readyz.
  */
 import { err, ok } from '../../../lib/result.ts'
-import type { CallContext, RpcStatus, RpcStream, ServiceTable } from '../../grpc/service.ts'
+import { send, type CallContext, type RpcStatus, type RpcStream, type ServiceTable } from '../../grpc/service.ts'
 import {
   HealthCheckRequest,
   HealthCheckResponse,
@@ -32,7 +32,7 @@ async function watch(stream: RpcStream, { signal }: CallContext): Promise<RpcSta
     const request = decode(HealthCheckRequest, bytes)
     if (!request.ok) return request.error
     const status = request.value.service === '' ? ServingStatus.SERVING : ServingStatus.SERVICE_UNKNOWN
-    await stream.send(HealthCheckResponse.encode({ status }).finish())
+    await send(stream, HealthCheckResponse.encode({ status }).finish())
     await aborted(signal)
     return { code: 'Canceled', message: 'stream has ended' }
   }

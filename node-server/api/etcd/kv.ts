@@ -7,17 +7,12 @@ import { err } from '../../../lib/result.ts'
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { StoreError } from '../../mvcc/errors.ts'
 import { Pace, toItsEnd } from '../../mvcc/pace.ts'
+import { SharedPutRequest } from '../../mvcc/put-request.ts'
 import { isReadOnlyTxn, txn } from '../../mvcc/txn.ts'
 import { validateDeleteRange, validatePut, validateRange, validateTxn } from '../../mvcc/validate.ts'
 import type { NodePort, RequestKind } from '../../node/ports.ts'
 import { RangeReads } from '../../node/replica/range-reads.ts'
-import {
-  CompactionRequest,
-  DeleteRangeRequest,
-  PutRequest,
-  RangeRequest,
-  TxnRequest,
-} from '../../proto/generated/etcd/rpc.ts'
+import { CompactionRequest, DeleteRangeRequest, RangeRequest, TxnRequest } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
 import { HeaderBytes } from './header-bytes.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
@@ -58,7 +53,7 @@ export function kvService(node: NodePort, monitor: LeaderMonitor, options: KvOpt
     ),
     '/etcdserverpb.KV/Put': unary(
       node,
-      PutRequest,
+      SharedPutRequest,
       (request, call) => refused(validatePut(request)) ?? write(kv, 'put', call),
     ),
     '/etcdserverpb.KV/DeleteRange': unary(
@@ -77,26 +72,30 @@ export function kvService(node: NodePort, monitor: LeaderMonitor, options: KvOpt
   }
 }
 
-async function answerRange({ node, headers, ranges }: Kv, request: RangeRequest, call: Call): Promise<Answer> {
+/** A serializable one that is short is answered at once. */
+function answerRange(kv: Kv, request: RangeRequest, call: Call): Answer | Promise<Answer> {
   const refusal = refused(validateRange(request))
   if (refusal !== undefined) return refusal
-  if (!request.serializable) {
-    const barrier = await node.linearizableBarrier()
-    if (!barrier.ok) return err(statusOf(barrier.error))
-  }
+  return request.serializable ? readRange(kv, request, call) : readLinearizably(kv, request, call)
+}
+
+async function readLinearizably(kv: Kv, request: RangeRequest, call: Call): Promise<Answer> {
+  const barrier = await kv.node.linearizableBarrier()
+  return barrier.ok ? readRange(kv, request, call) : err(statusOf(barrier.error))
+}
+
+function readRange({ headers, ranges }: Kv, request: RangeRequest, call: Call): Answer | Promise<Answer> {
   const reading = ranges.read({ request, caller: call.context, newSink: () => rangeAnswer(headers) })
-  if (reading instanceof Promise) {
-    const read = await reading
-    return read.ok ? read : err(statusOf(read.error))
-  }
+  if (reading instanceof Promise) return reading.then((read) => (read.ok ? read : err(statusOf(read.error))))
   return reading.ok ? { ok: true, value: encodeResult(headers, reading.value) } : err(statusOf(reading.error))
 }
 
-async function write({ node, headers }: Kv, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
-  const applied = await node.propose(kind, bytes, context)
-  if (!applied.ok) return err(statusOf(applied.error))
-  const result = applied.value
-  return result.ok ? { ok: true, value: encodeResult(headers, result.value) } : err(statusOf(result.error.kind))
+function write({ node, headers }: Kv, kind: RequestKind, { bytes, context }: Call): Promise<Answer> {
+  return node.propose(kind, bytes, context).then((applied): Answer => {
+    if (!applied.ok) return err(statusOf(applied.error))
+    const result = applied.value
+    return result.ok ? { ok: true, value: encodeResult(headers, result.value) } : err(statusOf(result.error.kind))
+  })
 }
 
 /** A txn without writes is a read: it needs no entry in the log. */

@@ -26,6 +26,7 @@ export class Outbox {
   readonly #onGone: () => void
   #waiting: ResponseParts[] = []
   #waitingBytes = 0
+  /** It is under way, or the client has no room. */
   #isSending = false
   #isClosed = false
   #roomWaiters: (() => void)[] = []
@@ -51,7 +52,10 @@ export class Outbox {
     let sizeBytes = RESPONSE_OVERHEAD_BYTES
     for (const { length } of response) sizeBytes += length
     this.#count(sizeBytes)
-    if (!this.#isSending) void this.#sendAll()
+    if (this.#isSending) return
+    // What is pushed in one go leaves as one.
+    this.#isSending = true
+    queueMicrotask(() => this.#send())
   }
 
   /** Resolves when there is room, or when nothing will be sent any more. */
@@ -70,17 +74,22 @@ export class Outbox {
   }
 
   /** All that waits at once: what comes meanwhile waits until the stream takes more. */
-  async #sendAll(): Promise<void> {
-    this.#isSending = true
+  #send(): void {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting
-      const before = this.#waitingBytes
+      const bytes = this.#waitingBytes
       this.#waiting = []
-      const isOpen = await this.#stream.sendAll(batch).catch(() => false)
-      if (!isOpen) this.#goneAway()
-      else this.#sent(before)
+      if (!this.#stream.write(batch)) return void this.#whenDrained(bytes)
+      this.#sent(bytes)
     }
     this.#isSending = false
+  }
+
+  async #whenDrained(bytes: number): Promise<void> {
+    const isOpen = await this.#stream.drained()
+    if (!isOpen) return this.#goneAway()
+    this.#sent(bytes)
+    this.#send()
   }
 
   #sent(bytes: number): void {

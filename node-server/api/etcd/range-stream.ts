@@ -3,7 +3,7 @@
  * them at once. All messages show one revision; the last one alone has the header, `count` and `more`.
  */
 import { err, type Result } from '../../../lib/result.ts'
-import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
+import { send, type RpcStatus, type RpcStream } from '../../grpc/service.ts'
 import { headOf } from '../../mvcc/key-value.ts'
 import { isPageable } from '../../mvcc/range.ts'
 import type { RangeResult } from '../../mvcc/results.ts'
@@ -85,7 +85,7 @@ async function sendCount({ node, stream, read }: Sending, request: RangeRequest)
   const result = await read(request, true)
   if (!result.ok) return statusOf(result.error)
   const { revision, count } = result.value
-  await send(stream, { header: header(node, revision), kvs: [], more: false, count: BigInt(count) })
+  await tell(stream, { header: header(node, revision), kvs: [], more: false, count: BigInt(count) })
   return undefined
 }
 
@@ -109,16 +109,16 @@ async function sendChunks({ node, stream, read }: Sending, request: RangeRequest
       const rest = more ? await read({ ...next, countOnly: true }, true) : undefined
       if (rest?.ok === false) return statusOf(rest.error)
       const whole = BigInt(count + (rest?.value.count ?? 0))
-      await send(stream, { header: header(node, readRevision), kvs, more, count: whole })
+      await tell(stream, { header: header(node, readRevision), kvs, more, count: whole })
       return undefined
     }
-    if (!(await send(stream, { header: undefined, kvs, more: false, count: 0n }))) return undefined
+    if (!(await tell(stream, { header: undefined, kvs, more: false, count: 0n }))) return undefined
     limit = Math.min(nextLimit(limit, kvs), total - count)
   }
 }
 
-function send(stream: RpcStream, rangeResponse: RangeResponse): Promise<boolean> {
-  return stream.send(RangeStreamResponse.encode({ rangeResponse }).finish())
+function tell(stream: RpcStream, rangeResponse: RangeResponse): Promise<boolean> {
+  return send(stream, RangeStreamResponse.encode({ rangeResponse }).finish())
 }
 
 function nextLimit(limit: number, kvs: readonly Buffer[]): number {

@@ -2,7 +2,7 @@
 import { toBinary, type DescFile } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
 import { unreachable } from '../../../lib/assert.ts'
-import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
+import { send, type RpcStatus, type RpcStream } from '../../grpc/service.ts'
 import { REGISTRY } from '../../proto/descriptors.ts'
 import {
   ServerReflectionRequest,
@@ -25,7 +25,7 @@ export async function reflect(stream: RpcStream, services: readonly string[]): P
     const messageResponse = answer(request.value, services, sent)
     if (messageResponse === undefined) return { code: 'InvalidArgument', message: 'invalid MessageRequest: <nil>' }
     const response = { validHost: request.value.host, originalRequest: request.value, messageResponse }
-    if (!(await stream.send(ServerReflectionResponse.encode(response).finish()))) return undefined
+    if (!(await send(stream, ServerReflectionResponse.encode(response).finish()))) return undefined
   }
   return undefined
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { create, createFileRegistry, fromBinary } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
-import { sendingEach, type CallContext, type RpcStatus, type ServiceTable } from '../../grpc/service.ts'
+import type { CallContext, RpcStatus, RpcStream, ServiceTable } from '../../grpc/service.ts'
 import {
   ServerReflectionRequest,
   ServerReflectionResponse,
@@ -27,13 +27,12 @@ async function ask(
   const method = reflectionService(SERVED)[`/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`]
   assert.ok(method?.kind === 'stream')
   const answers: Response[] = []
-  const send = async (bytes: Uint8Array): Promise<boolean> => {
-    answers.push(ServerReflectionResponse.decode(bytes))
-    return true
-  }
-  const stream = {
-    send,
-    sendAll: sendingEach({ send }),
+  const stream: RpcStream = {
+    write: (responses) => {
+      for (const parts of responses) answers.push(ServerReflectionResponse.decode(Buffer.concat(parts)))
+      return true
+    },
+    drained: () => Promise.resolve(true),
     requests: (async function* () {
       for (const messageRequest of requests) {
         yield ServerReflectionRequest.encode({ host: 'h', messageRequest }).finish()

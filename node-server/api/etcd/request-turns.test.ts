@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Clock } from '../../../lib/clock.ts'
-import { WATCH_REQUESTS_MS } from '../../limits.ts'
+import { WATCH } from '../../limits.ts'
 import { RequestTurns } from './request-turns.ts'
 
 /** Time that passes only as the test says, in rounds that it begins. */
@@ -35,7 +35,7 @@ class Rounds implements Clock {
 
 const REQUESTS = 10
 /** Of one request, so that a round takes two. */
-const REQUEST_MS = WATCH_REQUESTS_MS / 2
+const REQUEST_MS = WATCH.requestsMs / 2
 
 test('what all streams together are given in a round is bounded, and each has its round', async () => {
   const clock = new Rounds()
@@ -64,7 +64,7 @@ test('a stream that comes while others wait has its round after theirs', async (
   const turns = new RequestTurns(clock)
   const [first, second, late] = [{}, {}, {}]
   assert.equal(turns.isOf(first), true)
-  clock.nowMs += WATCH_REQUESTS_MS
+  clock.nowMs += WATCH.requestsMs
   assert.equal(turns.isOf(second), false)
   const rounds = [turns.round(second), turns.round(first)]
   await clock.next()

@@ -3,7 +3,7 @@
  * watches at once, on however many streams, holds up nobody else. A stream whose requests are left waits for a round of its own.
  */
 import type { Clock } from '../../../lib/clock.ts'
-import { WATCH_REQUESTS_MS } from '../../limits.ts'
+import { WATCH } from '../../limits.ts'
 
 export class RequestTurns {
   readonly #clock: Clock
@@ -22,7 +22,7 @@ export class RequestTurns {
   isOf(stream: object): boolean {
     if (this.#startedMs === undefined) this.#begin()
     if (this.#waiting.length > 0 && this.#holder !== stream) return false
-    return this.#clock.monotonicMs() - (this.#startedMs ?? 0) < WATCH_REQUESTS_MS
+    return this.#clock.monotonicMs() - (this.#startedMs ?? 0) < WATCH.requestsMs
   }
 
   /** Resolves as its round begins. */

@@ -7,12 +7,13 @@ import { createHash } from 'node:crypto'
 import { sleep, type Clock } from '../../../lib/clock.ts'
 import { boltFile, layOut } from '../../bolt/writer.ts'
 import { etcdBuckets } from '../../etcd-file/export.ts'
-import type { CallContext, Method, RpcStatus, RpcStream } from '../../grpc/service.ts'
+import { send, type CallContext, type Method, type RpcStatus, type RpcStream } from '../../grpc/service.ts'
 import type { PinnedStore } from '../../mvcc/backend.ts'
 import type { NodePort } from '../../node/ports.ts'
-import { SnapshotRequest, SnapshotResponse } from '../../proto/generated/etcd/rpc.ts'
+import { SnapshotRequest, SnapshotResponse, type ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
 import { storageVersion } from './downgrade.ts'
 import { statusOf } from './errors.ts'
+import { headerAt } from './header-bytes.ts'
 import { decode, refusal } from './method.ts'
 
 /** etcd's. */
@@ -41,7 +42,9 @@ async function handle(
   if (!pinned.ok) return statusOf(pinned.error)
   try {
     // Removed while it was pinned: it would pass for a backup of the cluster.
-    return node.status().isStopped ? statusOf('stopped') : await sendAll(pinned.value, stream, clock, context.signal)
+    if (node.status().isStopped) return statusOf('stopped')
+    const header = headerAt(node, pinned.value.meta.revision)
+    return await sendAll({ pinned: pinned.value, header, stream, clock, signal: context.signal })
   } catch (error) {
     if (context.signal.aborted) return undefined // nobody waits for an answer
     throw error
@@ -58,19 +61,24 @@ async function readRequest(stream: RpcStream): Promise<RpcStatus | undefined> {
   return { code: 'Internal', message: 'the client sent no request' }
 }
 
-async function sendAll(
-  pinned: PinnedStore,
-  stream: RpcStream,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<RpcStatus | undefined> {
+interface Sending {
+  readonly pinned: PinnedStore
+  /** Of the first piece: which state it is of. */
+  readonly header: ResponseHeader
+  readonly stream: RpcStream
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+async function sendAll({ pinned, header, stream, clock, signal }: Sending): Promise<RpcStatus | undefined> {
   const buckets = etcdBuckets(pinned, storageVersion())
   const layout = await layOut(buckets, signal)
   const digest = createHash('sha256')
   let leftBytes = layout.sizeBytes
+  let isFirst = true
   const send = (blob: Buffer): Promise<'sent' | 'gone' | 'stalled'> =>
     sendWithin(stream, clock, {
-      header: undefined,
+      header: isFirst ? header : undefined,
       remainingBytes: BigInt(leftBytes),
       blob,
       version: storageVersion(),
@@ -79,6 +87,7 @@ async function sendAll(
     digest.update(piece)
     leftBytes -= piece.length
     const outcome = await send(piece)
+    isFirst = false
     if (outcome !== 'sent') return outcome === 'stalled' ? STALLED : undefined
   }
   return (await send(digest.digest())) === 'stalled' ? STALLED : undefined
@@ -108,7 +117,7 @@ async function sendWithin(
   response: SnapshotResponse,
 ): Promise<'sent' | 'gone' | 'stalled'> {
   const waited = new AbortController()
-  const sent = stream.send(SnapshotResponse.encode(response).finish()).then((more) => (more ? 'sent' : 'gone'))
+  const sent = send(stream, SnapshotResponse.encode(response).finish()).then((more) => (more ? 'sent' : 'gone'))
   const outcome = await Promise.race([sent, sleep(clock, STALLED_MS, waited.signal).then(() => 'stalled' as const)])
   waited.abort()
   return outcome === 'stalled' ? 'stalled' : outcome === 'gone' ? 'gone' : 'sent'

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { request, type ClientRequest, type IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import { err, ok } from '../../../lib/result.ts'
-import type { CallContext, Method, RpcStatus } from '../../grpc/service.ts'
+import { send, type CallContext, type Method, type RpcStatus } from '../../grpc/service.ts'
 import { LeaseKeepAliveRequest, LeaseKeepAliveResponse, PutResponse } from '../../proto/generated/etcd/rpc.ts'
 import { LeaderRequest, LeaderResponse } from '../../proto/generated/etcd/election.ts'
 import { KeyValue } from '../../proto/generated/etcd/kv.ts'
@@ -207,7 +207,7 @@ const keepAlive: Record<string, Method> = {
       for await (const bytes of stream.requests) {
         const { ID } = LeaseKeepAliveRequest.decode(bytes)
         if (ID === 13n) return { code: 'NotFound', message: 'thirteen' }
-        if (!(await stream.send(LeaseKeepAliveResponse.encode({ header: undefined, ID, TTL: 0n }).finish())))
+        if (!(await send(stream, LeaseKeepAliveResponse.encode({ header: undefined, ID, TTL: 0n }).finish())))
           return undefined
       }
       return undefined
@@ -259,10 +259,10 @@ function observe(ended: (aborted: boolean) => void): Record<string, Method> {
         for await (const bytes of stream.requests) {
           const { name } = LeaderRequest.decode(bytes)
           const kv = Buffer.from(KeyValue.encode(KeyValue.fromPartial({ key: name })).finish())
-          await stream.send(LeaderResponse.encode({ header: undefined, kv }).finish())
+          await send(stream, LeaderResponse.encode({ header: undefined, kv }).finish())
         }
         if (!signal.aborted) await once(signal, 'abort')
-        ended(await stream.send(EMPTY))
+        ended(await send(stream, EMPTY))
         return undefined
       },
     },
@@ -314,7 +314,7 @@ test('a client that does not read holds its own stream up, and nobody else', asy
       const response = LeaderResponse.encode({ header: undefined, kv }).finish()
       for (let sent = 0; sent < count; sent += 1) {
         const timer = setTimeout(() => held.resolve(sent), 100)
-        await stream.send(response)
+        await send(stream, response)
         clearTimeout(timer)
       }
       held.resolve(count)

@@ -10,7 +10,6 @@ import type { DescMessage } from '@bufbuild/protobuf'
 import type { HttpResponse } from '../../../lib/http-exchange.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import {
-  sendingEach,
   type CallObserver,
   type Method,
   type RpcObserver,
@@ -146,29 +145,37 @@ async function serveStream(
   requests: AsyncIterable<Uint8Array>,
   { observer }: GatewayOptions,
 ): Promise<RpcStatus | undefined> {
-  const send: RpcStream['send'] = async (message) => {
-    if (call.signal.aborted) return false
-    observer.sentBytes(message.length)
-    return sendLine(response, { result: messageToJson(route.output, message) }, call.signal)
+  const write: RpcStream['write'] = (responses) => {
+    let hasRoom = !call.signal.aborted
+    for (const parts of hasRoom ? responses : []) {
+      const message = Buffer.concat(parts)
+      observer.sentBytes(message.length)
+      hasRoom = writeLine(response, { result: messageToJson(route.output, message) })
+    }
+    return hasRoom
   }
-  const stream: RpcStream = { requests, send, sendAll: sendingEach({ send }) }
+  const stream: RpcStream = { requests, write, drained: () => drained(response, call.signal) }
   const handled = await handle(stream, call)
   const status = call.ended() ?? handled
   if (call.gone.aborted) return status
   if (status !== undefined) {
     if (!response.headersSent) response.statusCode = HTTP_STATUS[status.code]
-    await sendLine(response, { error: statusJson(status) }, call.gone)
+    if (!writeLine(response, { error: statusJson(status) })) await drained(response, call.gone)
   }
   response.end()
   return status
 }
 
-/** Resolves true once more may be written. */
-async function sendLine(response: HttpResponse, value: object, signal: AbortSignal): Promise<boolean> {
+/** False: no more should be written for now. */
+function writeLine(response: HttpResponse, value: object): boolean {
   if (!response.headersSent) response.setHeader('Content-Type', 'application/json')
-  if (response.write(`${JSON.stringify(value)}\n`)) return true
+  return response.write(`${JSON.stringify(value)}\n`)
+}
+
+/** Resolves true once more may be written. */
+async function drained(response: HttpResponse, signal: AbortSignal): Promise<boolean> {
   try {
-    await once(response, 'drain', { signal })
+    if (!signal.aborted) await once(response, 'drain', { signal })
   } catch (error) {
     if (!signal.aborted) throw error
   }

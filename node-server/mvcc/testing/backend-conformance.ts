@@ -109,6 +109,17 @@ export function testBackend(name: string, prepare: () => BackendUnderTest): void
       assert.equal(backend.count('current', bytes('b'), undefined), 3)
       assert.equal(backend.count('current', bytes('x'), undefined), 0)
       assert.equal(backend.count('history', bytes('\0'), undefined), 0)
+      const none = { count: 0, next: undefined }
+      assert.deepEqual(backend.countSome('history', bytes('\0'), undefined, 1), none)
+      for (const rows of [1, 2, 100]) {
+        let count = 0
+        for (let next: Uint8Array | undefined = bytes('b'); next !== undefined;) {
+          const some = backend.countSome('current', next, bytes('d'), rows)
+          count += some.count
+          next = some.next
+        }
+        assert.equal(count, 2)
+      }
     })
 
     run('takes keys of the longest size and large values', async (backend) => {

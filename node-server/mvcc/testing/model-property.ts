@@ -284,7 +284,7 @@ async function restart(store: Store, history: History): Promise<Store> {
 
 function allOf(store: Store): unknown {
   const keys = Array.from(scanCurrent(store, ALL), ({ key, record }) => ({ key: Buffer.from(key), record }))
-  return { hash: hashState(store), keys, count: countCurrent(store, ALL) }
+  return { hash: hashState(store), keys, count: countCurrent(store, ALL, Infinity) }
 }
 
 type ApplyStep = Step & { readonly kind: 'apply' }

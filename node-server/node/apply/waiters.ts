@@ -5,10 +5,10 @@
 import { assert } from '../../../lib/assert.ts'
 
 export interface Waiter<Answer> {
-  readonly resolve: (answer: Answer) => void
-  readonly deadlineMs: number
+  resolve(answer: Answer): void
+  deadlineMs: number
   /** What it gets at its deadline. */
-  readonly late: () => Answer
+  late(): Answer
 }
 
 export class Waiters<Answer> {
@@ -61,7 +61,7 @@ export class Waiters<Answer> {
   hasten(deadlineMs: number, isMeant: (requestId: bigint) => boolean = () => true): void {
     for (const [requestId, waiter] of this.#byRequest) {
       if (!isMeant(requestId)) break
-      if (waiter.deadlineMs > deadlineMs) this.#byRequest.set(requestId, { ...waiter, deadlineMs })
+      if (waiter.deadlineMs > deadlineMs) waiter.deadlineMs = deadlineMs
     }
   }
 

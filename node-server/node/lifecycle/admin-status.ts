@@ -28,7 +28,7 @@ export function adminStatus(
   return {
     ...base,
     ...ids,
-    ...raftPart(raft),
+    ...raftPart(raft, replica),
     role: roleOf(replica, raft),
     appliedIndex: store.appliedIndex,
     members: unlessDamaged(() => replica.members().map((member) => ({ ...member, id: formatId(member.id) }))),
@@ -57,6 +57,7 @@ function alarmsOf({ alarms }: Store): readonly AdminAlarm[] {
 
 function raftPart(
   raft: RaftStatus,
+  replica: Replica,
 ): Omit<typeof NOTHING_YET, 'appliedIndex' | 'members' | 'configHistory' | 'dbSizeBytes' | 'revision' | 'alarms'> {
   const { voters, votersOutgoing, learners } = raft.configuration
   return {
@@ -70,13 +71,17 @@ function raftPart(
     votersOutgoing: votersOutgoing.map(formatId),
     learners: learners.map(formatId),
     isChangePending: raft.isChangePending,
-    peers: raft.peers.map(({ id, match, state, isActive }) => ({
-      id: formatId(id),
-      matchIndex: match,
-      lag: raft.lastIndex - match,
-      state,
-      isActive,
-    })),
+    peers: raft.peers.map(({ id, match, state, isActive }) => {
+      const snapshot = replica.snapshotTo(id)
+      return {
+        id: formatId(id),
+        matchIndex: match,
+        lag: raft.lastIndex - match,
+        state,
+        ...(snapshot !== undefined && { snapshot }),
+        isActive,
+      }
+    }),
   }
 }
 

@@ -18,9 +18,11 @@ import { realVolume } from '../../storage/volume.ts'
 import { replay } from '../../storage/wal-replay.ts'
 import { Wal } from '../../storage/wal.ts'
 import { createDataDirectory, openDataDirectory, type OpenedMember } from '../lifecycle/open.ts'
+import { describeTail } from './force-new-cluster.ts'
 import { DEFAULT_MAINTENANCE, type NodeOptions } from '../options.ts'
 
 const OWN = MemberId(1n)
+const warnings: string[] = []
 const OPTIONS: NodeOptions = {
   name: 'm1',
   clientURLs: [],
@@ -49,7 +51,7 @@ const OPTIONS: NodeOptions = {
     leaseRenewed: () => undefined,
     leaseExpired: () => undefined,
   },
-  log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+  log: { info: () => undefined, warn: (_, message) => warnings.push(message), error: () => undefined },
   random: () => 0.5,
 }
 
@@ -124,6 +126,7 @@ test('all of the log is kept, known to be committed or not, and the others are r
   assert.deepEqual([has(store, 'known'), has(store, 'last'), has(store, 'too')], [true, true, true])
   assert.deepEqual(raft.configuration.voters, [OWN])
   assert.deepEqual([raft.term, raft.vote, raft.log.committed, raft.log.applied], [3, OWN, 6, 6])
+  assert.match(warnings.at(-1) ?? '', /kept without knowing whether that was committed: entries 3 to 4 of term 2$/)
   assert.deepEqual(
     listMembers(store).map(({ id }) => id),
     [OWN],
@@ -190,4 +193,14 @@ test('a member that has received nothing yet has nothing to go on with', async (
   const opened = await openDataDirectory(realVolume, directory, identity, OPTIONS, true)
   assert.ok(!opened.ok)
   assert.match(opened.error, /not yet received any data/)
+})
+
+test('what is kept without knowing whether it was committed is said by index and term', () => {
+  const entry = (index: number, term: number): Pick<Entry, 'index' | 'term'> => ({
+    index: LogIndex(index),
+    term: Term(term),
+  })
+  assert.match(describeTail([]), /^all .* known to be committed$/)
+  assert.match(describeTail([entry(12, 3)]), /: entry 12 of term 3$/)
+  assert.match(describeTail([entry(12, 3), entry(13, 3), entry(14, 5)]), /: entries 12 to 14 of terms 3 to 5$/)
 })

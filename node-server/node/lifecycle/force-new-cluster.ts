@@ -48,7 +48,8 @@ export async function forceNewCluster(parts: ForceParts): Promise<Result<Recover
   await applier.apply(entries.filter(({ index }) => index <= hardState.commit))
   await store.commit()
   // Stays in memory until the log says that it is committed.
-  await applier.apply(entries.filter(({ index }) => index > hardState.commit))
+  const tail = entries.filter(({ index }) => index > hardState.commit)
+  await applier.apply(tail)
   if (decodeConfiguration(store.meta.configuration).votersOutgoing.length > 0)
     return err('--force-new-cluster: a change of several members at once was under way, which cannot be cut short')
   const term = Term(hardState.term + 1)
@@ -59,8 +60,20 @@ export async function forceNewCluster(parts: ForceParts): Promise<Result<Recover
   await applier.apply(added)
   await store.commit()
   const removed = changes.flatMap((change) => (change.kind === 'remove' ? [formatId(change.memberId)] : []))
-  options.log.warn({ removed }, 'this member is a cluster of its own now (--force-new-cluster): the others are removed')
+  options.log.warn(
+    { removed, committedIndex: hardState.commit, keptEntries: tail.length },
+    `this member is a cluster of its own now (--force-new-cluster): the others are removed; ${describeTail(tail)}`,
+  )
   return ok({ hardState: forced, entries: [...entries, ...added] })
+}
+
+/** Of what a member does not know whether it was acknowledged, and keeps. */
+export function describeTail(tail: readonly Pick<Entry, 'index' | 'term'>[]): string {
+  const [first, last] = [tail[0], tail.at(-1)]
+  if (first === undefined || last === undefined) return 'all that its log has is known to be committed'
+  const indexes = first.index === last.index ? `entry ${first.index}` : `entries ${first.index} to ${last.index}`
+  const terms = first.term === last.term ? `term ${first.term}` : `terms ${first.term} to ${last.term}`
+  return `kept without knowing whether that was committed: ${indexes} of ${terms}`
 }
 
 function configEntry(index: LogIndex, term: Term, change: MembershipChange): Entry {

@@ -226,7 +226,8 @@ async function recoverStore(
   paths: MemberPaths,
   contents: WalContents,
 ): Promise<Result<NamedStore & { readonly commitIndex: LogIndex; readonly damage: string | undefined }, string>> {
-  await volume.stores.takeOver(paths.db)
+  const refusal = await takeOver(volume, paths)
+  if (refusal !== undefined) return err(refusal)
   const newest = await newestStore(volume.disk, paths)
   const [damaged] = await damagedStores(volume.disk, paths)
   const opened = newest === undefined ? missing(damaged) : await tryOpenStore(volume, storePath(paths, newest))
@@ -263,6 +264,18 @@ async function recoverStore(
   }
 }
 
+/** Why stores of the version before are not taken over, and what to do. */
+async function takeOver(volume: Volume, paths: MemberPaths): Promise<string | undefined> {
+  try {
+    await volume.stores.takeOver(paths.db)
+    return undefined
+  } catch (error) {
+    const room = 'it takes as much room again until it is done: enlarge the volume and start again'
+    const reason = error instanceof Error ? error.message : String(error)
+    return `the store of the version before in ${paths.db} could not be taken over (${reason}); ${room}, or ${START_ANEW}`
+  }
+}
+
 type OpenedStore = { readonly kind: 'opened'; readonly store: Store } | Exclude<FoundStore, { kind: 'there' }>
 
 /** Never made here: a store that is missing is not an empty one. */
@@ -272,7 +285,7 @@ function missing(damaged: string | undefined): OpenedStore {
 
 async function tryOpenStore(volume: Volume, path: string): Promise<OpenedStore> {
   try {
-    const store = new Store(volume.stores.open(path))
+    const store = new Store(await volume.stores.open(path))
     if (store.backend.get('meta', META_KEY) !== undefined) return { kind: 'opened', store }
     await store.backend.close()
     return { kind: 'unreadable', problem: `${path} is empty` }

@@ -49,12 +49,13 @@ export async function installSnapshot(
   const path = storePath(paths, name)
   await volume.disk.rename(receivedPath(paths, index), path)
   await volume.disk.syncDirectory(paths.db)
-  return { name, store: new Store(volume.stores.open(path)) }
+  return { name, store: new Store(await volume.stores.open(path)) }
 }
 
 /** Of a directory that no process uses: its newest store, or a new one when there is none. */
 export async function openStore(volume: Volume, paths: MemberPaths): Promise<Store> {
-  return new Store(volume.stores.open(storePath(paths, (await newestStore(volume.disk, paths)) ?? FIRST_STORE)))
+  const name = (await newestStore(volume.disk, paths)) ?? FIRST_STORE
+  return new Store(await volume.stores.open(storePath(paths, name)))
 }
 
 /** Nobody reads that store any more, and every start knows it. For one that nobody has open. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { MalformedBytes } from '../../../lib/bytes.ts'
 import { LogIndex, MemberId, Term } from '../../../lib/ids.ts'
+import { ok, type Result } from '../../../lib/result.ts'
 import { MAX_CLIENT_SNAPSHOTS } from '../../limits.ts'
 import { StoreInDoubt, type Backend } from '../../mvcc/backend.ts'
 import { Store } from '../../mvcc/store.ts'
@@ -13,7 +14,7 @@ import { EMPTY_CONFIGURATION } from '../../raft/membership.ts'
 import { memberPaths, type MemberPaths } from '../../storage/data-directory.ts'
 import { realDisk } from '../../storage/disk.ts'
 import { realVolume } from '../../storage/volume.ts'
-import type { IncomingSnapshot, PeerTransport } from '../../transport/transport.ts'
+import type { IncomingSnapshot, PeerTransport, SnapshotSource } from '../../transport/transport.ts'
 import { DiskRoom } from './disk-room.ts'
 import { hasReceived, installSnapshot, removeAllBut } from './snapshots.ts'
 import { StoreFiles } from './store-files.ts'
@@ -39,7 +40,7 @@ async function incoming(
   t.after(() => rm(directory, { recursive: true }))
   const paths = memberPaths(directory)
   for (const folder of [paths.db, paths.snapshots]) await mkdir(folder, { recursive: true })
-  const source = new Store(realVolume.stores.open(join(directory, 'source')))
+  const source = new Store(await realVolume.stores.open(join(directory, 'source')))
   put(source, 'a', '1')
   put(source, 'b', '2')
   await source.commit()
@@ -47,7 +48,7 @@ async function incoming(
   const snapshot = Buffer.concat(await Array.fromAsync(pinned.read()))
   await pinned.release()
   await source.close()
-  const backend = goingOnLater(realVolume.stores.open(storePath(paths, FIRST_STORE)), mayGoOn)
+  const backend = goingOnLater(await realVolume.stores.open(storePath(paths, FIRST_STORE)), mayGoOn)
   const space = { freeBytes: 2 ** 40, totalBytes: 2 ** 40 }
   const files = new StoreFiles({
     volume: realVolume,
@@ -124,7 +125,7 @@ test('one that holds something else, is no store, or breaks off, is refused befo
   ] as const) {
     await assert.rejects(files.keep(received(snapshot, index, term)), MalformedBytes)
   }
-  await assert.rejects(files.keep(received(Buffer.from('no store'), 2, 1)), { name: 'NotAStore' })
+  await assert.rejects(files.keep(received(Buffer.from('no store'), 2, 1)), MalformedBytes)
   const brokenOff = async function* (): AsyncIterable<Uint8Array> {
     yield snapshot
     throw new Error('the stream broke off')
@@ -220,6 +221,28 @@ test('a defragmentation that fails harms nothing, unless it leaves the store in 
   failWith(new StoreInDoubt('which file?'))
   await assert.rejects(files.defragment(), StoreInDoubt)
   assert.equal(fatal.length, 1)
+  await files.close()
+})
+
+test('who sends a store to a peer hears how much there is, and how much of it is sent', async (t) => {
+  const { files, snapshot } = await incoming(t)
+  const { message } = received(snapshot, 1, 1)
+  const heard: number[] = []
+  let takenBytes = 0
+  const sendSnapshot = async (_: unknown, source: SnapshotSource): Promise<Result<void, string>> => {
+    for await (const piece of source.read()) {
+      assert.equal(heard.at(-1) ?? 0, takenBytes, 'what is still being sent does not count')
+      takenBytes += piece.length
+    }
+    return ok(undefined)
+  }
+  let totalBytes = 0
+  await files.send({ sendSnapshot } as unknown as PeerTransport, message, {
+    onPinned: (_, sizeBytes) => (totalBytes = sizeBytes),
+    onSent: (sentBytes) => heard.push(sentBytes),
+  })
+  assert.ok(totalBytes > 0)
+  assert.deepEqual([takenBytes, heard.at(-1)], [totalBytes, totalBytes])
   await files.close()
 })
 

@@ -22,7 +22,7 @@ import type { Store } from '../../mvcc/store.ts'
 import type { SnapshotMeta } from '../../raft/message.ts'
 import type { MemberPaths } from '../../storage/data-directory.ts'
 import type { Volume } from '../../storage/volume.ts'
-import type { IncomingSnapshot, PeerTransport, SnapshotMessage } from '../../transport/transport.ts'
+import type { IncomingSnapshot, PeerTransport, SnapshotMessage, SnapshotSource } from '../../transport/transport.ts'
 import { decodeConfiguration } from '../membership/configuration.ts'
 import type { NodeProblem } from '../ports.ts'
 import { NoRoom, type DiskRoom } from './disk-room.ts'
@@ -43,6 +43,16 @@ export interface StoreFilesParts extends StorePlace {
   readonly onFatal: (error: unknown) => void
   readonly onDefragmented: () => void
 }
+
+/** Who wants to know how far a store has come on its way to a peer. */
+export interface SendingWatcher {
+  /** Up to which entry it goes, and how many bytes will be sent. */
+  onPinned(index: LogIndex, sizeBytes: number): void
+  /** So many of them are with the network. */
+  onSent(sentBytes: number): void
+}
+
+const UNWATCHED: SendingWatcher = { onPinned: () => undefined, onSent: () => undefined }
 
 export class StoreFiles {
   readonly #parts: StoreFilesParts
@@ -90,11 +100,11 @@ export class StoreFiles {
     }
   }
 
-  /** Pins the store for a peer, says up to where it goes, and streams it. Rejects when there is nothing to be sent. */
+  /** Pins the store for a peer and streams it. Rejects when there is nothing to be sent. */
   async send(
     transport: PeerTransport,
     message: SnapshotMessage,
-    onPinned: (index: LogIndex) => void = () => {},
+    watcher: SendingWatcher = UNWATCHED,
   ): Promise<Result<void, string>> {
     const pinned = await this.#pin()
     try {
@@ -105,8 +115,8 @@ export class StoreFiles {
         configuration: decodeConfiguration(meta.configuration),
         configIndex: meta.configIndex,
       }
-      onPinned(snapshot.index)
-      return await transport.sendSnapshot({ ...message, snapshot }, pinned)
+      watcher.onPinned(snapshot.index, pinned.sizeBytes)
+      return await transport.sendSnapshot({ ...message, snapshot }, watched(pinned, watcher))
     } finally {
       await pinned.release()
     }
@@ -267,5 +277,20 @@ function releasedWith(pinned: PinnedStore, onReleased: () => void): PinnedStore 
     read: () => pinned.read(),
     rows: (table) => pinned.rows(table),
     release: () => pinned.release().finally(onReleased),
+  }
+}
+
+/** Whoever asks for the next piece has sent the one before. */
+function watched(source: SnapshotSource, watcher: SendingWatcher): SnapshotSource {
+  return {
+    sizeBytes: source.sizeBytes,
+    read: async function* () {
+      let sentBytes = 0
+      for await (const piece of source.read()) {
+        yield piece
+        sentBytes += piece.length
+        watcher.onSent(sentBytes)
+      }
+    },
   }
 }

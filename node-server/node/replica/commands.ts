@@ -15,7 +15,8 @@ import type { Quota } from '../maintenance/quota.ts'
 import type { NodeOptions } from '../options.ts'
 import type { Refusal } from '../peer-requests.ts'
 import type { Caller, NodeProblem, RequestKind } from '../ports.ts'
-import { notByLearners, onlyInTerm, type Objection } from './proposals.ts'
+import type { Objection } from './proposal.ts'
+import { notByLearners, onlyInTerm } from './proposals.ts'
 
 export interface CommandsParts {
   readonly options: Pick<NodeOptions, 'log' | 'maxRequestBytes'>
@@ -35,14 +36,11 @@ export class Commands {
   }
 
   /** See NodePort. */
-  async propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
+  propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
     const { options, quota, nextRequestId, submit, onNoSpace } = this.#parts
-    if (request.length > options.maxRequestBytes) return err('request-too-large')
-    if (!quota.takes(kind, request)) {
-      await onNoSpace()
-      return err('no-space')
-    }
-    return applied(await submit({ kind, requestId: nextRequestId(), request }, notByLearners, caller))
+    if (request.length > options.maxRequestBytes) return Promise.resolve(err('request-too-large'))
+    if (!quota.takes(kind, request)) return onNoSpace().then(() => err('no-space'))
+    return submit({ kind, requestId: nextRequestId(), request }, notByLearners, caller).then(applied)
   }
 
   /** Resolves once it is in force here, or could not be raised. */

@@ -5,6 +5,7 @@ import { err, ok } from '../../../lib/result.ts'
 import { MAX_OUTGOING_SNAPSHOTS } from '../../limits.ts'
 import { campaign, compact, propose, status, step, tick, type Raft } from '../../raft/raft.ts'
 import { drain, ELECTION_TICKS, four, one, startRaft, three, two } from '../../raft/testing/group.ts'
+import type { SendingWatcher } from '../maintenance/store-files.ts'
 import { OutgoingSnapshots } from './outgoing-snapshots.ts'
 
 const BASE = 4
@@ -17,15 +18,15 @@ class Scene {
   readonly raft: Raft = startRaft(one, { configuration: { voters: [one], learners: [two, three, four] } })
   /** In the order in which their snapshots were begun. */
   readonly begun: MemberId[] = []
-  onCopied: (index: LogIndex) => void = () => undefined
+  watcher: SendingWatcher | undefined
   readonly outgoing = new OutgoingSnapshots({
     clock: { monotonicMs: () => this.nowMs },
     random: () => 0,
     raft: this.raft,
     usualCut: () => this.usualCut,
-    send: ({ to }, onCopied) => {
+    send: ({ to }, watcher) => {
       this.begun.push(to)
-      this.onCopied = onCopied
+      this.watcher = watcher
     },
   })
 
@@ -109,10 +110,24 @@ test('after a failure the next copy waits, longer each time, up to half a minute
   }
 })
 
+test('how far a snapshot has come is known from when its size is, until it is over', () => {
+  const scene = new Scene()
+  scene.hear(two)
+  assert.equal(scene.outgoing.progressTo(two), undefined)
+  scene.watcher?.onPinned(LogIndex(5), 800)
+  assert.deepEqual(scene.outgoing.progressTo(two), { sentBytes: 0, totalBytes: 800 })
+  scene.watcher?.onSent(120)
+  assert.deepEqual(scene.outgoing.progressTo(two), { sentBytes: 120, totalBytes: 800 })
+  assert.equal(scene.outgoing.progressTo(three), undefined)
+  scene.outgoing.ended(two, ok(undefined))
+  scene.watcher?.onSent(800)
+  assert.equal(scene.outgoing.progressTo(two), undefined)
+})
+
 test('a snapshot that has arrived and is too old counts as failed; once the peer has caught up, all is forgotten', () => {
   const scene = new Scene()
   scene.hear(two)
-  scene.onCopied(LogIndex(5))
+  scene.watcher?.onPinned(LogIndex(5), 9)
   scene.outgoing.ended(two, ok(undefined))
   scene.write(5)
   compact(scene.raft, LogIndex(9))
@@ -136,7 +151,7 @@ test('the log is kept from before the copy is made until the peer needs no more 
   scene.hear(two)
   assert.deepEqual(scene.keptAfter, [BASE])
   scene.write(4)
-  scene.onCopied(LogIndex(8))
+  scene.watcher?.onPinned(LogIndex(8), 9)
   scene.wait(60_000)
   assert.deepEqual(scene.outgoing.kept, [{ after: 8, idleMs: 0, sizeBytes: 4 * (21 + 10) }])
   scene.outgoing.ended(two, ok(undefined))

@@ -14,6 +14,7 @@ import type { Result } from '../../../lib/result.ts'
 import { MAX_OUTGOING_SNAPSHOTS } from '../../limits.ts'
 import { reportSnapshot, status, type PeerStatus, type Raft } from '../../raft/raft.ts'
 import type { SnapshotMessage } from '../../transport/transport.ts'
+import type { SendingWatcher } from '../maintenance/store-files.ts'
 import type { KeptLog } from './log-cut.ts'
 
 /** The longest pause is also how long a peer whose disk has room again may have to wait. */
@@ -26,8 +27,13 @@ export interface OutgoingSnapshotsParts {
   readonly raft: Raft
   /** Where the log would be cut now if nobody needed more. */
   readonly usualCut: () => LogIndex
-  /** Pins the store, says what it holds, sends it; the outcome comes back by {@link OutgoingSnapshots.ended}. */
-  readonly send: (message: SnapshotMessage, onPinned: (index: LogIndex) => void) => void
+  /** Pins the store and sends it; the outcome comes back by {@link OutgoingSnapshots.ended}. */
+  readonly send: (message: SnapshotMessage, watcher: SendingWatcher) => void
+}
+
+export interface SnapshotProgress {
+  readonly sentBytes: number
+  readonly totalBytes: number
 }
 
 interface Peer {
@@ -40,11 +46,17 @@ interface Peer {
   notBeforeMs: number
 }
 
+interface Progress {
+  sentBytes: number
+  /** Undefined until the store is pinned. */
+  totalBytes: number | undefined
+}
+
 export class OutgoingSnapshots {
   readonly #parts: OutgoingSnapshotsParts
   /** Those that need one or may soon need another; forgotten once they have caught up. */
   readonly #peers = new Map<MemberId, Peer>()
-  readonly #underWay = new Set<MemberId>()
+  readonly #underWay = new Map<MemberId, Progress>()
 
   constructor(parts: OutgoingSnapshotsParts) {
     this.#parts = parts
@@ -96,6 +108,12 @@ export class OutgoingSnapshots {
     this.#peers.clear()
   }
 
+  /** Of the one that is on its way to that peer. */
+  progressTo(id: MemberId): SnapshotProgress | undefined {
+    const { sentBytes = 0, totalBytes } = this.#underWay.get(id) ?? {}
+    return totalBytes === undefined ? undefined : { sentBytes, totalBytes }
+  }
+
   /** What the log is kept for. */
   get kept(): readonly KeptLog[] {
     const { clock, raft } = this.#parts
@@ -125,8 +143,15 @@ export class OutgoingSnapshots {
     if (!this.#isWanted(message)) return reportSnapshot(raft, message.to, false)
     const begun = { after: raft.log.base.index, appendedBefore: raft.log.appendedSizeBytes, gotOnMs: nowMs }
     peer.begun = begun
-    this.#underWay.add(message.to)
-    send(message, (index) => (begun.after = index))
+    const progress: Progress = { sentBytes: 0, totalBytes: undefined }
+    this.#underWay.set(message.to, progress)
+    send(message, {
+      onPinned: (index, totalBytes) => {
+        begun.after = index
+        progress.totalBytes = totalBytes
+      },
+      onSent: (sentBytes) => (progress.sentBytes = sentBytes),
+    })
   }
 
   /** The peer may have gone away while it waited; it asks again when it is back. */

@@ -1,9 +1,9 @@
 /** The way to the other members, once there is one. Requests for a snapshot become streams of their own. */
-import type { LogIndex, MemberId } from '../../../lib/ids.ts'
+import type { MemberId } from '../../../lib/ids.ts'
 import { err, type Result } from '../../../lib/result.ts'
 import type { Member } from '../../mvcc/command.ts'
 import type { Message } from '../../raft/message.ts'
-import type { StoreFiles } from '../maintenance/store-files.ts'
+import type { SendingWatcher, StoreFiles } from '../maintenance/store-files.ts'
 import type { PeerTransport, SnapshotMessage } from '../../transport/transport.ts'
 
 export interface PeersParts {
@@ -45,11 +45,11 @@ export class Peers {
     } else this.#transport?.send(messages)
   }
 
-  sendSnapshot(message: SnapshotMessage, onPinned: (index: LogIndex) => void): void {
+  sendSnapshot(message: SnapshotMessage, watcher: SendingWatcher): void {
     const transport = this.#transport
     if (transport === undefined) return
     const onSent = (result: Result<void, string>): void => this.#parts.onSnapshotSent(message.to, result)
-    const sent = this.#parts.files().send(transport, message, onPinned)
+    const sent = this.#parts.files().send(transport, message, watcher)
     sent.then(onSent, (error: unknown) => onSent(err(String(error))))
   }
 

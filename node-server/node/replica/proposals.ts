@@ -7,16 +7,15 @@
  * While there is no leader, or this one hands over, writes wait for the next, within their time; membership changes do not.
  */
 import type { Command } from '../../mvcc/command.ts'
-import { encodeCommand } from '../../mvcc/command.ts'
 import { NOBODY, type MemberId, type Term } from '../../../lib/ids.ts'
 import { MAX_WAITERS } from '../../limits.ts'
-import { entrySizeBytes, type ProposedEntry } from '../../raft/message.ts'
 import { isLearner } from '../../raft/quorum.ts'
 import { isHandingOver, leaderOf, propose, type ProposalProblem, type Raft } from '../../raft/raft.ts'
 import { problemOf, type Outcome } from '../apply/applier.ts'
 import { whyLate, type Links } from './late.ts'
 import { requestTimeoutMs, type NodeOptions } from '../options.ts'
 import type { Caller, NodeProblem } from '../ports.ts'
+import { Proposal, type Objection, type Room } from './proposal.ts'
 import { Waiters } from '../apply/waiters.ts'
 
 /** From a change of leader until a proposal to the one before counts as lost. */
@@ -28,31 +27,12 @@ const HELD_MS = 100
 /** Of a request's time, that it may wait for room: the other half is for its way through the log. */
 const WAITING_SHARE = 1 / 2
 
-/** Why a command may not go into the log as things are; undefined when it may. */
-export type Objection = (raft: Raft) => NodeProblem | undefined
-
 export const notByLearners: Objection = ({ configuration, options }) =>
   isLearner(configuration, options.id) ? 'not-supported-for-learner' : undefined
 
 /** Only by the leader of that term: what the command rests on may not hold for another. */
 export function onlyInTerm(term: Term): Objection {
   return (raft) => (raft.role.kind === 'leader' && raft.term === term ? undefined : 'not-leader')
-}
-
-/** What is proposed and not settled yet: the room that it takes on the way. */
-interface UnderWay {
-  sizeBytes: number
-}
-
-interface Pending {
-  /** Asked when it is handed to the core: much may have changed while it waited. */
-  readonly objection: Objection | undefined
-  readonly caller: Caller | undefined
-  readonly requestId: bigint
-  readonly sinceMs: number
-  readonly entry: ProposedEntry
-  /** Once it is proposed. */
-  underWay: UnderWay | undefined
 }
 
 const PROBLEMS: Readonly<Record<ProposalProblem, NodeProblem>> = {
@@ -70,10 +50,11 @@ export class Proposals {
   /** When this member last learned of a new leader. */
   #electedMs = -Infinity
   /** Not proposed yet, oldest first. */
-  #waiting: Pending[] = []
-  #underWay: UnderWay = { sizeBytes: 0 }
+  #waiting: Proposal[] = []
+  /** Proposed, and not answered yet. */
+  #underWay: Room = { sizeBytes: 0 }
   /** Of all that wait for their result. */
-  #heldSizeBytes = 0
+  readonly #held: Room = { sizeBytes: 0 }
   #lastRequestId: bigint
 
   constructor(options: NodeOptions, links: () => Links) {
@@ -93,29 +74,25 @@ export class Proposals {
     const { requestId } = command
     if (this.waiters.isFull || this.#isTooMuch('request' in command ? command.request.length : 0))
       return Promise.resolve(problemOf('too-many-requests')) // costs no copy of what is refused
-    const entry: ProposedEntry = {
-      kind: command.kind === 'membership' ? 'config' : 'normal',
-      data: encodeCommand(command),
-    }
-    const sizeBytes = entrySizeBytes(entry)
-    if (this.#isTooMuch(sizeBytes)) return Promise.resolve(problemOf('too-many-requests'))
     const sinceMs = this.#options.clock.monotonicMs()
-    const deadlineMs = sinceMs + requestTimeoutMs(this.#options)
-    const pending: Pending = { requestId, entry, objection, caller, sinceMs, underWay: undefined }
-    this.#heldSizeBytes += sizeBytes
-    this.#waiting.push(pending)
-    return new Promise((resolve) => {
-      const settle = (outcome: Outcome): void => {
-        this.#heldSizeBytes -= sizeBytes
-        if (pending.underWay !== undefined) pending.underWay.sizeBytes -= sizeBytes
-        resolve(outcome)
-      }
-      this.waiters.add(requestId, { resolve: settle, deadlineMs, late: () => this.#late(pending) })
+    const proposal = new Proposal({
+      command,
+      objection,
+      caller,
+      sinceMs,
+      deadlineMs: sinceMs + requestTimeoutMs(this.#options),
+      held: this.#held,
+      late: this.#late,
     })
+    if (this.#isTooMuch(proposal.sizeBytes)) return Promise.resolve(problemOf('too-many-requests'))
+    proposal.hold()
+    this.#waiting.push(proposal)
+    this.waiters.add(requestId, proposal)
+    return proposal.outcome
   }
 
   #isTooMuch(sizeBytes: number): boolean {
-    return this.#heldSizeBytes + sizeBytes > this.#options.flow.heldSizeBytes
+    return this.#held.sizeBytes + sizeBytes > this.#options.flow.heldSizeBytes
   }
 
   /** Hands to the core what there is room for, in order: membership changes alone, others as many as fit a message. */
@@ -124,8 +101,9 @@ export class Proposals {
     const leader = leaderOf(raft)
     if (leader === NOBODY || isHandingOver(raft)) return this.#hold(raft)
     if (leader !== raft.options.id && !isOpen(leader)) return
+    const nowMs = this.#options.clock.monotonicMs()
     while (this.#hasRoom) {
-      const batch = this.#nextBatch(raft)
+      const batch = this.#nextBatch(raft, nowMs)
       if (batch.length === 0) return
       this.#propose(raft, batch)
     }
@@ -176,37 +154,33 @@ export class Proposals {
 
   /** There is nobody to propose to. A membership change was judged for this moment: it is not kept for another. */
   #hold(raft: Raft): void {
-    this.#waiting = this.#waiting.filter((pending) => {
-      const refused = this.#refusal(raft, pending) ?? (pending.entry.kind === 'config' ? 'not-leader' : undefined)
-      if (refused !== undefined) this.waiters.settle(pending.requestId, problemOf(refused))
+    const nowMs = this.#options.clock.monotonicMs()
+    this.#waiting = this.#waiting.filter((proposal) => {
+      const refused = refusal(raft, proposal, nowMs) ?? (proposal.kind === 'config' ? 'not-leader' : undefined)
+      if (refused !== undefined) this.waiters.settle(proposal.requestId, problemOf(refused))
       return refused === undefined
     })
   }
 
-  #refusal(raft: Raft, { objection, caller, sinceMs }: Pending): NodeProblem | undefined {
-    const isHeld = caller !== undefined && this.#options.clock.monotonicMs() - sinceMs >= HELD_MS
-    return isHeld && caller.signal.aborted ? 'not-proposed' : objection?.(raft)
-  }
-
-  #late({ sinceMs, underWay }: Pending): Outcome {
+  readonly #late = ({ sinceMs, isProposed }: Proposal): Outcome => {
     const links = this.#links()
-    if (underWay === undefined && links.leader === NOBODY) return problemOf('not-proposed')
+    if (!isProposed && links.leader === NOBODY) return problemOf('not-proposed')
     return problemOf(whyLate(sinceMs, this.#electedMs, this.#options.electionMs, links))
   }
 
-  #nextBatch(raft: Raft): readonly Pending[] {
-    const batch: Pending[] = []
+  #nextBatch(raft: Raft, nowMs: number): readonly Proposal[] {
+    const batch: Proposal[] = []
     let sizeBytes = 0
     let taken = 0
-    for (const pending of this.#waiting) {
-      const { requestId, entry } = pending
-      const refused = this.#refusal(raft, pending)
+    for (const proposal of this.#waiting) {
+      const { requestId } = proposal
+      const refused = refusal(raft, proposal, nowMs)
       if (refused !== undefined) this.waiters.settle(requestId, problemOf(refused))
       else if (this.waiters.has(requestId)) {
-        sizeBytes += entrySizeBytes(entry)
-        const isAlone = entry.kind === 'config' || batch[0]?.entry.kind === 'config'
+        sizeBytes += proposal.sizeBytes
+        const isAlone = proposal.kind === 'config' || batch[0]?.kind === 'config'
         if (batch.length > 0 && (isAlone || sizeBytes > this.#options.flow.messageSizeBytes)) break
-        batch.push(pending)
+        batch.push(proposal)
       }
       taken += 1
     }
@@ -214,16 +188,10 @@ export class Proposals {
     return batch
   }
 
-  #propose(raft: Raft, batch: readonly Pending[]): void {
-    const proposed = propose(
-      raft,
-      batch.map(({ entry }) => entry),
-    )
+  #propose(raft: Raft, batch: readonly Proposal[]): void {
+    const proposed = propose(raft, batch)
     if (proposed.ok) {
-      for (const pending of batch) {
-        pending.underWay = this.#underWay
-        this.#underWay.sizeBytes += entrySizeBytes(pending.entry)
-      }
+      for (const proposal of batch) proposal.proposed(this.#underWay)
       return
     }
     const outcome = problemOf(PROBLEMS[proposed.error])
@@ -232,4 +200,9 @@ export class Proposals {
       this.waiters.settle(requestId, outcome)
     }
   }
+}
+
+function refusal(raft: Raft, { objection, caller, sinceMs }: Proposal, nowMs: number): NodeProblem | undefined {
+  const isHeld = caller !== undefined && nowMs - sinceMs >= HELD_MS
+  return isHeld && caller.signal.aborted ? 'not-proposed' : objection?.(raft)
 }

@@ -51,11 +51,12 @@ import { cutOf, usualCut } from './log-cut.ts'
 import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from '../options.ts'
 import type { Caller, NodeProblem, NodeStatus, RequestKind } from '../ports.ts'
 import { Hasher } from '../maintenance/hasher.ts'
-import { OutgoingSnapshots } from './outgoing-snapshots.ts'
+import { OutgoingSnapshots, type SnapshotProgress } from './outgoing-snapshots.ts'
 import { Commands } from './commands.ts'
 import { Peers } from './peers.ts'
 import { Pipeline, type News } from './pipeline.ts'
-import { Proposals, type Objection } from './proposals.ts'
+import type { Objection } from './proposal.ts'
+import { Proposals } from './proposals.ts'
 import { Purge } from '../maintenance/purge.ts'
 import { DiskRoom } from '../maintenance/disk-room.ts'
 import { Quota } from '../maintenance/quota.ts'
@@ -113,6 +114,8 @@ export class Replica {
   #lastPublishMs = 0
   #isStopped = false
   #isRemoved = false
+  /** The members have changed since it was last seen that this one is among them. */
+  #areMembersNew = true
   #lastLeader = NOBODY
   readonly #appliedListeners = new Set<() => void>()
 
@@ -185,7 +188,7 @@ export class Replica {
       ...options,
       raft: parts.raft,
       usualCut: () => usualCut(this.store.committedIndex, options),
-      send: (message, onPinned) => this.#peers.sendSnapshot(message, onPinned),
+      send: (message, watcher) => this.#peers.sendSnapshot(message, watcher),
     })
     this.#spaceAlarm = new SpaceAlarm({
       memberId: identity.memberId,
@@ -262,6 +265,11 @@ export class Replica {
 
   raftStatus(): RaftStatus {
     return raftStatus(this.#raft)
+  }
+
+  /** Of the snapshot that is on its way to that member. */
+  snapshotTo(id: MemberId): SnapshotProgress | undefined {
+    return this.#outgoing.progressTo(id)
   }
 
   status(): NodeStatus {
@@ -459,7 +467,11 @@ export class Replica {
     return new Pipeline(this.#raft, {
       send: (messages) => this.#peers.send(messages),
       installSnapshot: (snapshot) => this.#installSnapshot(snapshot),
-      persist: (hardState, entries, mustSync) => this.#wal.append(hardState, entries, mustSync),
+      persist: (hardState, entries, mustSync) => {
+        // A leader has heartbeats to send; followers may pause for as long as an entry takes that somebody waits for.
+        const mayPause = entries.length <= 1 && !this.isLeading
+        return this.#wal.append(hardState, entries, mustSync, mayPause)
+      },
       apply: async (entries) => {
         try {
           await this.#applier.apply(entries)
@@ -512,7 +524,9 @@ export class Replica {
   }
 
   #leaveWhenRemoved(): void {
-    if (this.#isRemoved || !isRemovedMember(this.store, this.memberId)) return
+    if (this.#isRemoved || !this.#areMembersNew) return
+    this.#areMembersNew = isRemovedMember(this.store, this.memberId)
+    if (!this.#areMembersNew) return
     // A leader that is removed first hands over: the others may need it for that.
     if (!this.isLeading) this.becomeRemoved()
   }
@@ -553,6 +567,7 @@ export class Replica {
   }
 
   #onMembersChanged(): void {
+    this.#areMembersNew = true
     if (this.#isRemoved) return
     this.#peers.set(this.members())
   }

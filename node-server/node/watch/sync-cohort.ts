@@ -2,7 +2,7 @@
  * Unsynced watchers that read on together, from the same revision. It is gathered, reads, and parts again, each in steps: a
  * cohort is large, and nobody waits until it is through. Owned by the watchable store, which takes the steps.
  */
-import type { EventPage } from '../../mvcc/events.ts'
+import type { Gathering, UnreadPage } from './gathering.ts'
 import { WatcherGroup } from './watcher-group.ts'
 import type { Watcher } from './watcher.ts'
 
@@ -15,8 +15,10 @@ export class SyncCohort {
   /** Left to look at, and to read: then others have their turn. */
   looks: number
   pages: number
-  /** Read and not given out. */
-  page: EventPage | undefined
+  /** Of what is given to its members next. */
+  gathering: Gathering | undefined
+  /** Read and not gathered. */
+  rest: UnreadPage | undefined
 
   constructor(candidates: Iterator<Watcher>, looks: number, pages: number) {
     this.candidates = candidates

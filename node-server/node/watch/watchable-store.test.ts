@@ -200,6 +200,80 @@ test('the events of one revision come in one piece, larger than any page', async
   assert.equal(outlet.of(watcher).length, 3)
 })
 
+/** One revision of five keys, in slices of two events. */
+function wideRevision(): {
+  readonly rig: WatchableStoreRig
+  readonly outlet: TestOutlet
+  readonly told: readonly string[]
+} {
+  const rig = new WatchableStoreRig({ ...WATCH, pageEvents: 2 }, 1000)
+  const keys = ['a', 'b', 'c', 'd', 'e']
+  put(rig.store, 'a', '0') // 2
+  return { rig, outlet: new TestOutlet(), told: keys.map((key) => `3 put ${key}=1${key === 'a' ? '<0' : ''}`) }
+}
+
+function writeWide({ store }: WatchableStoreRig): void {
+  txn(
+    store,
+    ['a', 'b', 'c', 'd', 'e'].map((key) => opPut(key, '1')),
+  )
+}
+
+test('one revision of many events is read in slices, and given whole to each, whoever comes in between', async () => {
+  const { rig, outlet, told } = wideRevision()
+  const fields = { isWithPrevious: true }
+  const first = rig.watch(outlet, ALL, fields)
+  const leaving = rig.watch(outlet, ALL, fields)
+  writeWide(rig)
+  rig.tellApplied()
+  assert.deepEqual(outlet.of(first), [])
+  assert.equal(rig.watchableStore.progressRevision, undefined)
+  const atIt = rig.watch(outlet, ALL, { ...fields, startRevision: 3 })
+  const fromNow = rig.watch(outlet, ALL, fields)
+  rig.watchableStore.remove(leaving)
+  await settled()
+  for (const watcher of [first, atIt]) assert.deepEqual(outlet.of(watcher), told)
+  for (const watcher of [leaving, fromNow]) assert.deepEqual(outlet.of(watcher), [])
+  assert.equal(rig.watchableStore.progressRevision, 3)
+})
+
+test('what is read in slices is safe from compaction until it is given out', async () => {
+  const { rig, outlet, told } = wideRevision()
+  const watcher = rig.watch(outlet, ALL, { isWithPrevious: true })
+  writeWide(rig)
+  rig.tellApplied()
+  put(rig.store, 'e', '2') // 4
+  compactTo(rig.store, 4)
+  assert.equal(compactSlice(rig.store, undefined).removedVersions, 0)
+  await settled()
+  assert.deepEqual(outlet.of(watcher), [...told, '4 put e=2<1'])
+  assert.equal(compactSlice(rig.store, undefined).removedVersions, 2)
+})
+
+test('who leaves while it catches up in the middle of a revision is given nothing more', async () => {
+  const { rig, outlet, told } = wideRevision()
+  writeWide(rig)
+  const fields = { isWithPrevious: true, startRevision: 3 }
+  const [leaving, staying] = [rig.watch(outlet, ALL, fields), rig.watch(outlet, ALL, fields)]
+  await settled(3) // their cohort is gathered, and has begun to read
+  rig.watchableStore.remove(leaving)
+  await settled()
+  assert.deepEqual([outlet.of(leaving), outlet.of(staying)], [[], told])
+})
+
+test('a watcher that catches up ends when a compaction overtakes it in the middle of a revision', async () => {
+  const { rig, outlet } = wideRevision()
+  writeWide(rig)
+  put(rig.store, 'e', '2') // 4
+  const watcher = rig.watch(outlet, ALL, { startRevision: 3 })
+  await settled(3) // its cohort is gathered, and has begun to read
+  compactTo(rig.store, 4)
+  compactSlice(rig.store, undefined)
+  await settled()
+  assert.equal(watcher.state, 'ended')
+  assert.deepEqual(outlet.of(watcher), [])
+})
+
 test('filters leave out puts, deletes, or both', () => {
   const rig = new WatchableStoreRig()
   const outlet = new TestOutlet()

@@ -16,12 +16,11 @@
 import { unreachable } from '../../../lib/assert.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { WATCH, type WatchLimits } from '../../limits.ts'
-import { readEvents, type EventPage } from '../../mvcc/events.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { NodePort } from '../ports.ts'
 import type { EventList } from './event-list.ts'
+import { Gathering } from './gathering.ts'
 import { SyncCohort } from './sync-cohort.ts'
-import { newWatcherBatch } from './watcher-batch.ts'
 import { WatcherSets } from './watcher-sets.ts'
 import { keySizeBytes, type Watcher, type WatchOutlet, type WatcherSpec } from './watcher.ts'
 
@@ -33,16 +32,6 @@ export interface WatchCounts {
   /** Events given to outlets since the start. */
   readonly events: number
 }
-
-/** Key-values read at once; the last revision among them may exceed it. */
-const PAGE_BYTES = 128 * 1024
-/** Events given out in one step, one counted for each watcher; the last revision among them may exceed it. */
-const STEP_EVENTS = 2000
-/** Watchers that join a cohort, or leave it, in one step. */
-const STEP_WATCHERS = 256
-/** How long one slice may hold the thread, in milliseconds; what is left comes after other work. */
-const NOTIFY_MS = 5
-const SYNC_MS = 2
 
 /** Events for the synced watchers that some of them have not been given. */
 interface Batch {
@@ -56,6 +45,8 @@ export class WatchableStore {
   readonly #clock: Clock
   readonly #limits: WatchLimits
   readonly #sets = new WatcherSets()
+  /** Of what will be the next batch. */
+  #gathering: Gathering | undefined
   #batch: Batch | undefined
   #store: Store
   #cursor = 0
@@ -118,7 +109,8 @@ export class WatchableStore {
   /** The revision up to which the synced watchers have been given everything; undefined while they lag behind the store. */
   get progressRevision(): number | undefined {
     const { revision } = this.#node.store
-    return this.#cursor > revision && this.#batch === undefined ? revision : undefined
+    const isThrough = this.#cursor > revision && this.#gathering === undefined && this.#batch === undefined
+    return isThrough ? revision : undefined
   }
 
   #subscribe(): void {
@@ -130,14 +122,15 @@ export class WatchableStore {
   #unsubscribeFromStore(): void {
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
+    this.#gathering = undefined
     this.#batch = undefined
     this.#sets.cohort = undefined
     this.#store.eventsHeldFrom = Infinity
   }
 
-  #setCursor(revision: number): void {
+  #setCursor(revision: number, heldFrom = revision): void {
     this.#cursor = revision
-    this.#store.eventsHeldFrom = revision
+    this.#store.eventsHeldFrom = heldFrom
   }
 
   #onApplied(): void {
@@ -155,7 +148,8 @@ export class WatchableStore {
   }
 
   #unsyncAll(): void {
-    const before = this.#batch?.fromRevision ?? this.#cursor
+    const before = (this.#batch ?? this.#gathering)?.fromRevision ?? this.#cursor
+    this.#gathering = undefined
     this.#batch = undefined
     this.#setCursor(this.#store.revision + 1)
     for (const watcher of this.#sets.syncedWatchers.all()) {
@@ -186,28 +180,34 @@ export class WatchableStore {
 
   /** Gives new events to the synced watchers. */
   #notify(): void {
-    const deadlineMs = this.#clock.monotonicMs() + NOTIFY_MS
+    const deadlineMs = this.#clock.monotonicMs() + this.#limits.notifyMs
     if (this.#store.revision - this.#cursor >= this.#limits.lagRevisions) this.#unsyncAll()
-    while (this.#batch !== undefined || this.#cursor <= this.#store.revision) {
+    while (this.progressRevision === undefined) {
       this.#batch ??= this.#nextBatch()
-      if (this.#batch === undefined) return
-      this.#giveOut(this.#batch, deadlineMs)
+      if (this.#batch !== undefined) this.#giveOut(this.#batch, deadlineMs)
       if (this.#clock.monotonicMs() >= deadlineMs) return
     }
   }
 
-  /** Undefined: there is nobody to give events to. */
+  /** Undefined: it is not complete yet, or there is nobody to give events to. */
   #nextBatch(): Batch | undefined {
     if (this.#sets.syncedWatchers.size === 0) {
+      this.#gathering = undefined
       this.#setCursor(this.#store.revision + 1)
       return undefined
     }
-    const fromRevision = this.#cursor
-    const page = readEvents(this.#store, fromRevision, PAGE_BYTES, this.#limits.pageEvents)
+    this.#gathering ??= new Gathering(this.#cursor)
+    const { fromRevision, events } = this.#gathering
     // Versions that these events replaced are as safe from compaction as the events.
-    const made = newWatcherBatch(this.#store, page, this.#sets.syncedWatchers, fromRevision - 1, STEP_EVENTS)
-    this.#setCursor(made.nextRevision)
-    return { fromRevision, nextRevision: made.nextRevision, events: made.events.entries() }
+    const nextRevision = this.#gathering.step(this.#store, this.#sets.syncedWatchers, fromRevision - 1, this.#limits)
+    if (nextRevision === undefined) {
+      // Who comes now and wants some of it reads it anew: of what is gathered already it would get nothing.
+      this.#setCursor(this.#gathering.lastRevision + 1, fromRevision)
+      return undefined
+    }
+    this.#gathering = undefined
+    this.#setCursor(nextRevision)
+    return { fromRevision, nextRevision, events: events.entries() }
   }
 
   #giveOut({ events, fromRevision, nextRevision }: Batch, deadlineMs: number): void {
@@ -227,7 +227,7 @@ export class WatchableStore {
 
   /** Lets unsynced watchers read on, whoever waits longest first. */
   #syncWatchers(): void {
-    const deadlineMs = this.#clock.monotonicMs() + SYNC_MS
+    const deadlineMs = this.#clock.monotonicMs() + this.#limits.syncMs
     while (this.#sets.cohort !== undefined || this.#sets.unsyncedWatchers.size > 0) {
       this.#sets.cohort ??= new SyncCohort(
         this.#sets.unsyncedWatchers.values(),
@@ -254,7 +254,7 @@ export class WatchableStore {
 
   #gather(cohort: SyncCohort): void {
     const compactRevision = this.#store.compactedRevision
-    for (let i = 0; i < STEP_WATCHERS; i++) {
+    for (let i = 0; i < this.#limits.stepWatchers; i++) {
       const candidate = cohort.candidates.next()
       if (candidate.done === true || cohort.looks-- === 0) {
         cohort.phase = 'reads'
@@ -283,13 +283,17 @@ export class WatchableStore {
       cohort.phase = 'parts'
       return
     }
-    const page = cohort.page ?? readEvents(this.#store, nextRevision, PAGE_BYTES, this.#limits.pageEvents)
-    const made = newWatcherBatch(this.#store, page, watchers, floorRevision, STEP_EVENTS)
-    cohort.nextRevision = made.nextRevision
-    cohort.page = remainder(page, made.nextRevision)
-    if (cohort.page === undefined) cohort.pages -= 1
-    for (const [watcher, events] of made.events) {
-      if (this.#deliver(watcher, events, made.nextRevision)) continue
+    cohort.gathering ??= new Gathering(nextRevision, cohort.rest)
+    const gatheredTo = cohort.gathering.step(this.#store, watchers, floorRevision, this.#limits)
+    if (gatheredTo === undefined) return
+    const { events: gathered, rest } = cohort.gathering
+    cohort.gathering = undefined
+    cohort.rest = rest
+    cohort.nextRevision = gatheredTo
+    if (rest === undefined) cohort.pages -= 1
+    for (const [watcher, events] of gathered) {
+      if (watcher.state !== 'unsynced') continue // it has ended meanwhile
+      if (this.#deliver(watcher, events, gatheredTo)) continue
       watchers.delete(watcher)
       watcher.nextRevision = Math.max(watcher.nextRevision, nextRevision)
       this.#sets.place(watcher, this.#cursor)
@@ -297,7 +301,7 @@ export class WatchableStore {
   }
 
   #part(cohort: SyncCohort): void {
-    const leaving = cohort.watchers.first(STEP_WATCHERS)
+    const leaving = cohort.watchers.first(this.#limits.stepWatchers)
     for (const watcher of leaving) {
       cohort.watchers.delete(watcher)
       watcher.nextRevision = Math.max(watcher.nextRevision, cohort.nextRevision ?? 0)
@@ -320,10 +324,4 @@ export class WatchableStore {
     this.#keyBytes -= keySizeBytes(watcher.keys)
     if (this.#watchers === 0) this.#unsubscribeFromStore()
   }
-}
-
-/** Undefined: nothing is left of it. */
-function remainder({ events, nextRevision }: EventPage, fromRevision: number): EventPage | undefined {
-  if (fromRevision === nextRevision) return undefined
-  return { events: events.filter(({ revision }) => revision >= fromRevision), nextRevision }
 }

@@ -6,12 +6,11 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { StoreDamaged, TABLES, type Table, type TableEntry, type Write } from '../../mvcc/backend.ts'
 import { seeded } from '../../raft/testing/random.ts'
-import { LmdbBackend } from '../backend.ts'
 import { realDisk } from '../disk.ts'
 import { LmdbTables } from './lmdb-tables.ts'
 import { EXPECTED, FORMER_STORE, unpackFixture } from './testing/fixture.ts'
+import { compactLmdb, LmdbStore } from './testing/lmdb-store.ts'
 
-const FIRST_KEY = Buffer.of(0)
 const folder = mkdtempSync(join(tmpdir(), 'raftkv-lmdb-import-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -23,9 +22,9 @@ function inWords({ key, value }: TableEntry): string {
 
 /** As LMDB's library reads it. */
 async function rowsByLibrary(store: string): Promise<Rows> {
-  const backend = new LmdbBackend(store)
-  const rows = TABLES.map((table) => [table, Array.from(backend.scan(table, FIRST_KEY, undefined), inWords)] as const)
-  await backend.close()
+  const lmdb = new LmdbStore(store)
+  const rows = TABLES.map((table) => [table, Array.from(lmdb.rows(table), inWords)] as const)
+  await lmdb.close()
   return Object.fromEntries(rows) as Rows
 }
 
@@ -45,11 +44,11 @@ async function rowsByWalk(path: string): Promise<Rows> {
   }
 }
 
-async function filled(name: string, fill: (backend: LmdbBackend) => Promise<void>): Promise<string> {
+async function filled(name: string, fill: (lmdb: LmdbStore) => Promise<void>): Promise<string> {
   const store = join(folder, name)
-  const backend = new LmdbBackend(store)
-  await fill(backend)
-  await backend.close()
+  const lmdb = new LmdbStore(store)
+  await fill(lmdb)
+  await lmdb.close()
   return store
 }
 
@@ -72,10 +71,10 @@ test('any store has the rows that the library reads, table by table, in order', 
         : someBytes(random.pick(sizes.slice(0, random.below(sizes.length) + 1)) ?? 0)
       return { table, key, value }
     }
-    const store = await filled(`random-${seed}`, async (backend) => {
-      for (let i = 0; i < 12; i++) await backend.commit(Array.from({ length: random.below(400) }, anyWrite))
-      if (seed % 3 === 0) await backend.defragment()
+    const store = await filled(`random-${seed}`, async (lmdb) => {
+      for (let i = 0; i < 12; i++) await lmdb.commit(Array.from({ length: random.below(400) }, anyWrite))
     })
+    if (seed % 3 === 0) await compactLmdb(store)
     const expected = await rowsByLibrary(store)
     assert.ok(Object.values(expected).flat().length > 100)
     assert.deepEqual(await rowsByWalk(join(store, seed % 3 === 0 ? '1.mdb' : '0.mdb')), expected)
@@ -106,8 +105,8 @@ test('rows come in batches of about a megabyte, or one alone', async () => {
   const put = (i: number, sizeBytes: number): Write => {
     return { table: 'revisions', key: Buffer.of(i), value: Buffer.alloc(sizeBytes, i) }
   }
-  const store = await filled('batches', (backend) =>
-    backend.commit([put(1, 600_000), put(2, 600_000), put(3, 3_000_000), put(4, 10)]),
+  const store = await filled('batches', (lmdb) =>
+    lmdb.commit([put(1, 600_000), put(2, 600_000), put(3, 3_000_000), put(4, 10)]),
   )
   const tables = await LmdbTables.open(realDisk, join(store, '0.mdb'))
   const batches = await Array.fromAsync(tables.rows('revisions'))
@@ -122,8 +121,8 @@ test('rows come in batches of about a megabyte, or one alone', async () => {
 async function sample(
   name: string,
 ): Promise<{ readonly path: string; readonly bytes: Buffer; readonly expected: Rows }> {
-  const store = await filled(name, (backend) =>
-    backend.commit([
+  const store = await filled(name, (lmdb) =>
+    lmdb.commit([
       ...Array.from({ length: 600 }, (_, i): Write => {
         return { table: 'current', key: Buffer.from(`key ${String(i).padStart(5, '0')}`), value: Buffer.alloc(30, i) }
       }),

@@ -66,6 +66,11 @@ export interface LeafNode {
   readonly value: LeafValue
 }
 
+/** Whether a file that begins so is one of LMDB, sound or not. */
+export function isLmdbHead(head: Uint8Array): boolean {
+  return head.length >= 28 && Buffer.from(head.buffer, head.byteOffset, head.length).readUInt32LE(24) === MAGIC
+}
+
 /** `where` is the page, for a person. Throws `StoreDamaged`, as all here. */
 export function decodeMeta(where: string, bytes: Buffer): LmdbMeta {
   if (bytes.length < META_SIZE_BYTES) damaged(where, 'the file ends in it')

@@ -127,14 +127,21 @@ export class RunCursor {
     assert(reader !== undefined, 'it is not at its end')
     const end = high === undefined ? lastPlace(reader) : reader.placeOf(high)
     let live = 0
-    for (let next = placeBehind(reader, this.#place); next !== undefined; next = placeBehind(reader, next)) {
+    let next = placeBehind(reader, this.#place)
+    const first = next
+    while (next !== undefined) {
+      const under = next.child === 0 && next.top < end.top ? reader.rowsUnder(next.top) : undefined
       const isWhole = next.top < end.top || (next.top === end.top && next.child < end.child)
-      const rows = isWhole ? reader.rowsAt(next) : undefined
+      const rows = under ?? (isWhole ? reader.rowsAt(next) : undefined)
       if (rows === undefined) break
       live += rows
-      this.#place = next
-      this.#ahead = []
+      next = under === undefined ? placeBehind(reader, next) : { top: next.top + 1, child: 0 }
     }
+    if (next === undefined || next === first) return live
+    const last = placeBefore(reader, next)
+    assert(last !== undefined, 'at least one block was counted')
+    this.#place = last
+    this.#ahead = []
     return live
   }
 

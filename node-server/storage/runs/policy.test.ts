@@ -35,6 +35,25 @@ test('when runs become many the cheapest neighbours are merged, whatever their s
   assert.equal(choose(runs.slice(1)), undefined)
 })
 
+test('what does not fit the room is not chosen; values that a merge takes over as they are need none', () => {
+  const within = (roomKib: number, runs: readonly Run[]): unknown => chooseMerge(runs, true, RUN_SIZES, roomKib * 1024)
+  const four = [run(900), run(900), run(900), run(900)]
+  assert.deepEqual(within(3600, four), { from: 0, to: 4 })
+  assert.equal(within(3599, four), undefined)
+  assert.deepEqual(within(3700, [run(1), ...four, run(99_000)]), { from: 1, to: 5 })
+  const removing = [run(100, 12_000, 12_000), run(9000, 50_000)]
+  assert.deepEqual(within(9100, removing), { from: 0, to: 2 })
+  assert.equal(within(9099, removing), undefined)
+  const many = Array.from({ length: RUN_SIZES.maxRuns }, (_, i) => run(1000 * 3 ** i))
+  assert.deepEqual(within(4000, many), { from: 0, to: 2 })
+  assert.equal(within(3999, many), undefined)
+  const values = file(VALUE_KEY, RUN_SIZES.smallFileSizeBytes, 100)
+  const withValues = four.map((of): Run => [values, ...of])
+  assert.deepEqual(within(3600, withValues), { from: 0, to: 4 })
+  const withRemoved = withValues.map((of, i): Run => (i === 0 ? [{ ...values, removals: 1 }, ...of.slice(1)] : of))
+  assert.equal(within(3600, withRemoved), undefined)
+})
+
 /** A store as the policy sees it: how many rows there are, of which table, and how many removals for them. */
 interface SimulatedRun {
   readonly values: number

@@ -3,7 +3,7 @@
  * back. A table of rules, the first that applies counts.
  */
 import type { RunSizes } from '../../limits.ts'
-import { removalsOf, rowsOf, type Run } from './manifest.ts'
+import { removalsOf, rowsOf, type Run, type RunFile } from './manifest.ts'
 
 /** Runs `from` up to and without `to`, of those that were asked about. */
 export interface Choice {
@@ -11,7 +11,7 @@ export interface Choice {
   readonly to: number
 }
 
-export type PolicySizes = Pick<RunSizes, 'maxRuns' | 'minRemovals'>
+export type PolicySizes = Pick<RunSizes, 'maxRuns' | 'minRemovals' | 'smallFileSizeBytes'>
 
 /** So many runs of like size are merged: the oldest of them is at most half as large again as the others together. */
 const FAN_OUT = 4
@@ -25,12 +25,31 @@ const BASE_COST_BYTES = 16 * 1024
 
 /**
  * `runs`: from the newest on, those that are not being merged. `isAll`: there are no others, so all of them can be merged to
- * give space back. Undefined: nothing to do.
+ * give space back. `roomBytes`: more must not be written. Undefined: nothing to do, or no room for it.
  */
-export function chooseMerge(runs: readonly Run[], isAll: boolean, sizes: PolicySizes): Choice | undefined {
+export function chooseMerge(
+  runs: readonly Run[],
+  isAll: boolean,
+  sizes: PolicySizes,
+  roomBytes = Infinity,
+): Choice | undefined {
   if (runs.length < 2) return undefined
-  const choice = (isAll ? tooManyRemovals(runs, sizes.minRemovals) : undefined) ?? likeSizes(runs)
-  return choice ?? (runs.length + SPARE_RUNS > sizes.maxRuns ? cheapestNeighbours(runs) : undefined)
+  const fits = ({ from, to }: Choice): boolean => writtenBytes(runs.slice(from, to), sizes) <= roomBytes
+  const all = isAll ? tooManyRemovals(runs, sizes.minRemovals) : undefined
+  if (all !== undefined && fits(all)) return all
+  const alike = likeSizes(runs, fits)
+  if (alike !== undefined || runs.length + SPARE_RUNS <= sizes.maxRuns) return alike
+  const cheapest = cheapestNeighbours(runs)
+  return fits(cheapest) ? cheapest : undefined
+}
+
+/** By a merge of them, at most, beside what it takes over as it is: values, as long as none were removed. */
+function writtenBytes(runs: readonly Run[], { smallFileSizeBytes }: PolicySizes): number {
+  const files = runs.flat()
+  const isValue = ({ first }: RunFile): boolean => first[0] === 0
+  const areValuesKept = !files.some((file) => isValue(file) && file.removals > 0)
+  const isKept = (file: RunFile): boolean => areValuesKept && isValue(file) && file.sizeBytes >= smallFileSizeBytes
+  return files.reduce((sum, file) => sum + (isKept(file) ? 0 : file.sizeBytes), 0)
 }
 
 function tooManyRemovals(runs: readonly Run[], minRemovals: number): Choice | undefined {
@@ -39,14 +58,14 @@ function tooManyRemovals(runs: readonly Run[], minRemovals: number): Choice | un
   return removals >= minRemovals && 2 * removals > REMOVED_SHARE * rows ? { from: 0, to: runs.length } : undefined
 }
 
-function likeSizes(runs: readonly Run[]): Choice | undefined {
+function likeSizes(runs: readonly Run[], fits: (choice: Choice) => boolean): Choice | undefined {
   const costs = runs.map(mergeCost)
   for (let from = 0; from + FAN_OUT <= runs.length; from++) {
     let to = from
     let sum = 0
     for (let cost = costs[to]; cost !== undefined && (to === from || cost <= LIKENESS * sum); cost = costs[++to])
       sum += cost
-    if (to - from >= FAN_OUT) return { from, to }
+    if (to - from >= FAN_OUT && fits({ from, to })) return { from, to }
   }
   return undefined
 }

@@ -175,6 +175,12 @@ export class RunReader {
     return rows < CHILD_HAS_REMOVALS ? rows : undefined
   }
 
+  /** The same of all blocks under a position of the top block. */
+  rowsUnder(top: number): number | undefined {
+    const rows = u32(this.#top.bytes, this.#top.valueAt(top) + 10)
+    return rows < CHILD_HAS_REMOVALS ? rows : undefined
+  }
+
   /** One data block, lent by the ring when that has it. */
   blockAt({ top, child }: BlockPlace): Block {
     const index = this.#indexBlock(top)

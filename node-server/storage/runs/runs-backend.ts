@@ -11,8 +11,10 @@ import { assert, unreachable } from '../../../lib/assert.ts'
 import { RUN_SIZES, type RunSizes } from '../../limits.ts'
 import {
   inPieces,
+  StoreDamaged,
   type Backend,
   type BackendSize,
+  type Counted,
   type PinnedStore,
   type ScanOptions,
   type Table,
@@ -22,6 +24,7 @@ import {
 import { readMeta } from '../../mvcc/meta.ts'
 import type { Disk } from '../disk.ts'
 import { archiveOf, readArchive } from './archive.ts'
+import type { Block } from './block.ts'
 import { BlockRing } from './block-ring.ts'
 import { fileFor, RunCursor, type OpenRun } from './cursor.ts'
 import { hashKey, isFiltered } from './filter.ts'
@@ -62,6 +65,8 @@ export class RunsBackend implements Backend {
   /** What the writer said is dealt with one after the other. */
   #heard: Promise<void> = Promise.resolve()
   #failure: Error | undefined
+  /** Found by the writer: whoever reads is told of it, wherever that is. */
+  #damage: StoreDamaged | undefined
   #isClosed = false
 
   /** Makes the store when there is none. Rejects with `StoreDamaged` when what is there is not what was written. */
@@ -190,6 +195,7 @@ export class RunsBackend implements Backend {
   /** The writer is gone, or what it made cannot be read: nothing is committed any more. */
   #fail(error: unknown): void {
     this.#failure ??= error instanceof Error ? error : new Error(String(error))
+    if (this.#failure instanceof StoreDamaged) this.#damage = this.#failure
     for (const { reject } of this.#waiting.values()) reject(this.#failure)
     this.#waiting.clear()
   }
@@ -205,7 +211,7 @@ export class RunsBackend implements Backend {
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
-    assert(!this.#isClosed, 'the store is open')
+    this.#checkReadable()
     const number = tableNumber(table)
     const wanted = withTable(number, key)
     const hash = isFiltered(number) ? hashKey(wanted, 0, wanted.length) : undefined
@@ -223,18 +229,33 @@ export class RunsBackend implements Backend {
   }
 
   count(table: Table, start: Uint8Array, end: Uint8Array | undefined): number {
+    return this.countSome(table, start, end, Infinity).count
+  }
+
+  /** What no other run reaches into is counted by the index of its file, however much it is. */
+  countSome(table: Table, start: Uint8Array, end: Uint8Array | undefined, rows: number): Counted {
     const cursors = this.#cursors(table, start, end, false)
     const [only] = cursors
-    if (cursors.length === 1 && only !== undefined) return only.countLive()
+    if (cursors.length === 1 && only !== undefined) return { count: only.countLive(), next: undefined }
     const spans = new Spans(cursors, false)
     let count = 0
-    for (let block = spans.next(); block !== undefined; block = spans.next())
-      count += block.liveRows(spans.from, spans.to)
-    return count
+    let looked = 0
+    for (let block = spans.next(); block !== undefined; block = spans.next()) {
+      const { from, to } = spans
+      if (looked >= rows) return { count, next: userKey(block, from) }
+      count += block.liveRows(from, to)
+      looked += 1 + (block.hasRemovals ? to - from : 0)
+    }
+    return { count, next: undefined }
+  }
+
+  #checkReadable(): void {
+    assert(!this.#isClosed, 'the store is open')
+    if (this.#damage !== undefined) throw this.#damage
   }
 
   #cursors(table: Table, start: Uint8Array, end: Uint8Array | undefined, isReverse: boolean): readonly RunCursor[] {
-    assert(!this.#isClosed, 'the store is open')
+    this.#checkReadable()
     return cursorsOf(this.#store.runs, { table, start, end, isReverse })
   }
 
@@ -326,12 +347,17 @@ function* entries(cursors: readonly RunCursor[], { isReverse = false, limit }: S
     for (let i = from; i < to; i++) {
       const position = isReverse ? to - 1 - (i - from) : i
       if (block.isRemoval(position)) continue
-      const key = Buffer.allocUnsafe(block.keySize(position) - 1)
-      block.copyKey(position, key, 1)
-      yield { key, value: block.value(position) }
+      yield { key: userKey(block, position), value: block.value(position) }
       if (--left <= 0) return
     }
   }
+}
+
+/** Without the byte of the table. */
+function userKey(block: Block, position: number): Buffer {
+  const key = Buffer.allocUnsafe(block.keySize(position) - 1)
+  block.copyKey(position, key, 1)
+  return key
 }
 
 function withTable(table: number, key: Uint8Array): Buffer {

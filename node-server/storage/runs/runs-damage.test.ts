@@ -7,6 +7,7 @@ import { receiveArchive } from './archive.ts'
 import { RunsBackend } from './runs-backend.ts'
 import { makeStore } from './testing/flips.ts'
 import { SMALL_SIZES } from './testing/small-sizes.ts'
+import { hostWriter, type WriterHost } from './writer-host.ts'
 import { localWriter } from './writer-link.ts'
 
 const STRIDE = 101
@@ -72,6 +73,66 @@ test('damage that a merge meets is told by the next commit, and takes nothing wi
   assert.ok((await runFiles(disk)).includes(path))
   await store.close()
 })
+
+/** Each block, filter page and footer of each file in turn has a flipped bit; the process may have read it before. */
+test('damage in what nobody reads is found by looking for it, and whoever reads or commits then is told', async () => {
+  const disk = new MemoryDisk()
+  const store = await open(disk)
+  await store.commit(writesOf(1))
+  await store.close()
+  for (const path of await runFiles(disk)) {
+    const sizeBytes = disk.peek(path)?.length ?? 0
+    for (let offset = 0; offset < sizeBytes; offset += 997) {
+      const damaged = disk.survivor(KEEP_ALL)
+      const { looked, opened } = await openLooking(damaged)
+      assert.equal(await looked(), true)
+      flip(damaged, path, offset)
+      assert.equal(await looked(), true)
+      const where = (error: unknown): boolean => error instanceof StoreDamaged && error.where.startsWith(path)
+      assert.throws(() => opened.get('current', Buffer.from('any key')), where)
+      assert.throws(() => opened.count('current', Buffer.of(0), undefined), where)
+      await assert.rejects(opened.commit(writesOf(2)), where)
+      await opened.close()
+    }
+  }
+})
+
+test('all of a sound store is looked at in a round, whatever is merged meanwhile', async () => {
+  const disk = new MemoryDisk()
+  const { looked, opened } = await openLooking(disk)
+  for (let commit = 1; commit < 12; commit++) {
+    const round = looked()
+    await opened.commit(writesOf(commit))
+    assert.equal(await round, true)
+  }
+  await opened.defragment()
+  const last = looked()
+  await opened.close()
+  assert.equal(await last, true)
+})
+
+/** `looked`: a whole round of looking for damage is through. */
+async function openLooking(
+  disk: MemoryDisk,
+): Promise<{ readonly looked: () => Promise<boolean>; readonly opened: RunsBackend }> {
+  let host: WriterHost | undefined
+  const giveWay = (): Promise<void> => Promise.resolve()
+  const opened = await RunsBackend.open(
+    disk,
+    DIRECTORY,
+    (directory, hear) => {
+      const started = hostWriter(disk, directory, SMALL_SIZES, { giveWay }, hear)
+      host = started
+      return { send: started.receive, giveWay, end: giveWay }
+    },
+    SMALL_SIZES,
+  )
+  const looked = async (): Promise<boolean> => {
+    while ((await host?.scrub()) === false);
+    return true
+  }
+  return { looked, opened }
+}
 
 test('nothing damaged is sent', async () => {
   const disk = new MemoryDisk()

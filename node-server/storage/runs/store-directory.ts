@@ -5,9 +5,11 @@ import { StoreDamaged } from '../../mvcc/backend.ts'
 import { isMissing, type Disk } from '../disk.ts'
 import { decodeManifest, encodeManifest, filesOf, NEW_MANIFEST, type Manifest } from './manifest.ts'
 
-const MANIFEST = 'manifest'
+export const MANIFEST = 'manifest'
 const NEW_SUFFIX = '.new'
-const RUN = /^[0-9]+\.run$/
+export const RUN_NAME = /^[0-9]+\.run$/
+/** Files of the engine before this one. */
+const FORMER_NAME = /\.mdb$/
 
 export function runPath(directory: string, fileId: number): string {
   return join(directory, `${fileId}.run`)
@@ -26,7 +28,9 @@ export async function readManifest(disk: Disk, directory: string): Promise<Manif
     if (isNoDirectory(error)) return undefined
     if (!isMissing(error)) throw error
   }
-  if ((await disk.list(directory)).some((name) => RUN.test(name))) throw new StoreDamaged(path, 'it is missing')
+  const names = await disk.list(directory)
+  if (names.some((name) => FORMER_NAME.test(name))) throw new StoreDamaged(path, 'the store was not taken over')
+  if (names.some((name) => RUN_NAME.test(name))) throw new StoreDamaged(path, 'it is missing')
   return undefined
 }
 
@@ -65,7 +69,7 @@ export async function prepareDirectory(disk: Disk, directory: string): Promise<M
   const manifest = found ?? NEW_MANIFEST
   const named = new Set(filesOf(manifest).map(({ id }) => `${id}.run`))
   for (const name of await disk.list(directory)) {
-    const isLeft = name === `${MANIFEST}${NEW_SUFFIX}` || (RUN.test(name) && !named.has(name))
+    const isLeft = name === `${MANIFEST}${NEW_SUFFIX}` || (RUN_NAME.test(name) && !named.has(name))
     if (isLeft) await disk.remove(join(directory, name)) // what is not ours stays
   }
   return manifest

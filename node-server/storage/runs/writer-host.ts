@@ -1,13 +1,16 @@
 /** A writer behind messages: the same in a thread and, for the simulation, in the thread of the reader. */
 import { unreachable } from '../../../lib/assert.ts'
 import type { RunSizes } from '../../limits.ts'
+import type { StoreDamaged } from '../../mvcc/backend.ts'
 import type { Disk } from '../disk.ts'
 import { encodeManifest, type Manifest } from './manifest.ts'
-import { Writer } from './writer.ts'
+import { Writer, type WriterPorts } from './writer.ts'
 import { failureOf, type FromWriter, type ToWriter } from './writer-messages.ts'
 
 export interface WriterHost {
   readonly receive: (message: ToWriter) => void
+  /** As `Writer.scrub`; rejects when there is no writer. */
+  readonly scrub: () => Promise<boolean>
 }
 
 /** `send` is called with `started` or `failed` once. */
@@ -15,11 +18,17 @@ export function hostWriter(
   disk: Disk,
   directory: string,
   sizes: RunSizes,
-  giveWay: () => Promise<void>,
+  { giveWay, mergeRoomBytes }: Pick<WriterPorts, 'giveWay' | 'mergeRoomBytes'>,
   send: (message: FromWriter) => void,
 ): WriterHost {
   const onInstalled = (manifest: Manifest): void => send({ kind: 'installed', manifest: encodeManifest(manifest) })
-  const opening = Writer.open(disk, directory, { giveWay, onInstalled }, sizes)
+  const onDamaged = (damage: StoreDamaged): void => send({ kind: 'failed', id: undefined, failure: failureOf(damage) })
+  const opening = Writer.open(
+    disk,
+    directory,
+    { giveWay, ...(mergeRoomBytes && { mergeRoomBytes }), onInstalled, onDamaged },
+    sizes,
+  )
   opening.then(
     () => send({ kind: 'started' }),
     (error: unknown) => send({ kind: 'failed', id: undefined, failure: failureOf(error) }),
@@ -49,5 +58,8 @@ export function hostWriter(
         return unreachable(message)
     }
   }
-  return { receive: (message) => void receive(message).catch(() => undefined) }
+  return {
+    receive: (message) => void receive(message).catch(() => undefined),
+    scrub: async () => (await opening).scrub(),
+  }
 }

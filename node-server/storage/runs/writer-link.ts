@@ -39,7 +39,7 @@ export const threadWriter: StartWriter = (directory, hear) => {
 
 export function localWriter(disk: Disk, sizes: RunSizes = RUN_SIZES): StartWriter {
   return (directory, hear) => {
-    const host = hostWriter(disk, directory, sizes, () => Promise.resolve(), hear)
+    const host = hostWriter(disk, directory, sizes, { giveWay: () => Promise.resolve() }, hear)
     const giveWay = (): Promise<void> => Promise.resolve()
     return { send: (message) => host.receive(message), giveWay, end: giveWay }
   }

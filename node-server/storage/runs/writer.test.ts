@@ -32,7 +32,11 @@ interface HeldWriter {
 }
 
 /** A writer that after each piece of work waits until it is let go on; at first it is. */
-async function openWriter(disk: MemoryDisk, sizes: RunSizes = SMALL_SIZES): Promise<HeldWriter> {
+async function openWriter(
+  disk: MemoryDisk,
+  sizes: RunSizes = SMALL_SIZES,
+  mergeRoomBytes: () => number = () => Infinity,
+): Promise<HeldWriter> {
   const installed: Manifest[] = []
   const permits = { left: Infinity }
   let goOn = (): void => undefined
@@ -41,7 +45,7 @@ async function openWriter(disk: MemoryDisk, sizes: RunSizes = SMALL_SIZES): Prom
     permits.left--
   }
   const onInstalled = (manifest: Manifest): void => void installed.push(manifest)
-  const writer = await Writer.open(disk, DIRECTORY, { giveWay, onInstalled }, sizes)
+  const writer = await Writer.open(disk, DIRECTORY, { giveWay, mergeRoomBytes, onInstalled }, sizes)
   const allow = async (pieces: number): Promise<void> => {
     permits.left = pieces
     goOn()
@@ -106,6 +110,18 @@ test('commits wait while there are too many runs, and go on when a merge cannot 
   await writer.defragment()
   await waiting
   assert.equal(Math.max(...installed.map(({ runs }) => runs.length)), SMALL_SIZES.maxRuns)
+  await writer.close()
+})
+
+test('no merge is begun for which there is no room; commits do not wait for one, and it is made when there is', async () => {
+  const room = { bytes: 0 }
+  const { writer } = await openWriter(new MemoryDisk(), SMALL_SIZES, () => room.bytes)
+  for (let i = 0; i < 3 * SMALL_SIZES.maxRuns; i++) await writer.commit(rows(i, 50))
+  assert.equal(writer.manifest.runs.length, 3 * SMALL_SIZES.maxRuns)
+  room.bytes = Infinity
+  await writer.commit(rows(0, 1))
+  await rest()
+  assert.ok(writer.manifest.runs.length < SMALL_SIZES.maxRuns, `${writer.manifest.runs.length} runs`)
   await writer.close()
 })
 

@@ -4,6 +4,8 @@
  *
  *   - A commit goes before the next step of a merge, unless there are `maxRuns` runs: then merging goes first.
  *   - Merges are a stack: one of newer, smaller runs goes before the larger one beneath it, or runs would pile up meanwhile.
+ *   - A merge is not begun when what it may write does not fit the disk; then commits do not wait for one either.
+ *   - When there is nothing else to do it looks through the files for damage, as often as it is asked to.
  *   - A file goes when the manifest in force does not name it and the reader has let go of it.
  *   - What fails before a manifest is written has changed nothing. When the manifest itself fails, nobody knows which one is
  *     in force ({@link StoreInDoubt}): both are whole, so a start may find either, but this writer takes nothing any more.
@@ -15,6 +17,7 @@ import { BlockRing } from './block-ring.ts'
 import { filesOf, removalsOf, type Manifest, type Run } from './manifest.ts'
 import { MergeJob } from './merge-job.ts'
 import { chooseMerge } from './policy.ts'
+import { Scrub } from './scrub.ts'
 import { StepRunner } from './step-runner.ts'
 import { buildRun, type OutputOptions } from './steps.ts'
 import { prepareDirectory, runPath, writeManifest } from './store-directory.ts'
@@ -22,8 +25,12 @@ import { prepareDirectory, runPath, writeManifest } from './store-directory.ts'
 export interface WriterPorts {
   /** Lets others have their turn between two pieces of work. */
   readonly giveWay: () => Promise<void>
+  /** What merges may take of the disk now; as much as they like without it. A defragmentation is not asked about. */
+  readonly mergeRoomBytes?: () => number
   /** A manifest is in force; called before what it was made for resolves. */
   readonly onInstalled: (manifest: Manifest) => void
+  /** Found by a merge or by looking for it; the next commit is told too. */
+  readonly onDamaged?: (damage: StoreDamaged) => void
 }
 
 interface Request {
@@ -45,6 +52,9 @@ export class Writer {
   #nextFileId: number
   readonly #commits: CommitRequest[] = []
   readonly #defragments: Request[] = []
+  readonly #scrub: Scrub
+  /** Told whether a round is through. */
+  readonly #scrubs: ((isRound: boolean) => void)[] = []
   /** The last one goes on. */
   readonly #merges: MergeJob[] = []
   /** Those that the merge at the bottom of the stack is for. */
@@ -72,6 +82,7 @@ export class Writer {
     this.#ports = ports
     this.#sizes = sizes
     this.#ring = new BlockRing(sizes.writerRingSizeBytes)
+    this.#scrub = new Scrub(disk, directory)
     this.#manifest = manifest
     this.#nextFileId = manifest.nextFileId
     this.#openedNumber = manifest.number
@@ -94,6 +105,14 @@ export class Writer {
   defragment(): Promise<void> {
     const { promise, ...request } = Promise.withResolvers<void>()
     this.#defragments.push(request)
+    this.#wakeUp()
+    return promise
+  }
+
+  /** Looks at the next piece of the files, once nothing else is to be done; true at the end of a round, and when it is closed. */
+  scrub(): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    this.#scrubs.push(resolve)
     this.#wakeUp()
     return promise
   }
@@ -127,6 +146,8 @@ export class Writer {
       else if (!this.#isWoken) await new Promise<void>((resolve) => (this.#wake = resolve))
     }
     for (const merge of this.#merges.splice(0)) await this.#endMerge(merge, false)
+    await this.#scrub.close()
+    for (const resolve of this.#scrubs.splice(0)) resolve(true)
     for (const { resolve } of [...this.#served.splice(0), ...this.#defragments.splice(0)]) resolve()
   }
 
@@ -139,8 +160,26 @@ export class Writer {
     else if (await this.#removeObsolete()) return true
     else if (await this.#startMerge()) return true
     else if (this.#merges.length > 0) await this.#stepMerge()
-    else return false
+    else return this.#stepScrub()
     return true
+  }
+
+  async #stepScrub(): Promise<boolean> {
+    const resolve = this.#scrubs.shift()
+    if (resolve === undefined) return false
+    try {
+      resolve(await this.#scrub.step(this.#manifest))
+    } catch (error) {
+      resolve(true)
+      if (error instanceof StoreDamaged) this.#noteDamage(error)
+      // Else it could not look: no room for another open file, say.
+    }
+    return true
+  }
+
+  #noteDamage(damage: StoreDamaged): void {
+    this.#failure = damage
+    this.#ports.onDamaged?.(damage)
   }
 
   #takesCommit(): boolean {
@@ -150,6 +189,7 @@ export class Writer {
   #refuseAll(failure: Error): boolean {
     const waiting = [...this.#commits.splice(0), ...this.#defragments.splice(0), ...this.#served.splice(0)]
     for (const { reject } of waiting) reject(failure)
+    for (const resolve of this.#scrubs.splice(0)) resolve(true)
     return waiting.length > 0
   }
 
@@ -217,8 +257,12 @@ export class Writer {
       return true
     }
     if (this.#isMergingOff || this.#merges.length === this.#sizes.maxMerges) return false
-    const choice = chooseMerge(free, free.length === runs.length, this.#sizes)
-    return choice !== undefined && this.#openMerge(free.slice(choice.from, choice.to), [])
+    const roomBytes = this.#ports.mergeRoomBytes?.()
+    const choice = chooseMerge(free, free.length === runs.length, this.#sizes, roomBytes)
+    if (choice !== undefined) return this.#openMerge(free.slice(choice.from, choice.to), [])
+    const isStuck = this.#merges.length === 0 && this.#commits.length > 0 && !this.#takesCommit()
+    this.#isMergingOff ||= isStuck
+    return isStuck
   }
 
   async #openMerge(runs: readonly Run[], asked: readonly Request[]): Promise<boolean> {
@@ -272,7 +316,8 @@ export class Writer {
   }
 
   #failMerge(error: unknown): void {
-    if (error instanceof StoreDamaged || error instanceof StoreInDoubt) this.#failure = error
+    if (error instanceof StoreDamaged) this.#noteDamage(error)
+    if (error instanceof StoreInDoubt) this.#failure = error
     this.#isMergingOff = true
     for (const { reject } of this.#served.splice(0)) reject(error)
   }

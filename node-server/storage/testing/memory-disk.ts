@@ -236,16 +236,18 @@ export class MemoryDisk implements Disk {
       if (!isOpen) throw diskError('EBADF', path)
       return file
     }
+    const write = async (bytes: Uint8Array, position: number): Promise<void> => {
+      const end = position + bytes.length
+      const put = (part: Uint8Array): void => opened().write(part, position)
+      this.#operation(`write ${path} ${position}..${end}`, () => put(bytes.subarray(0, bytes.length >> 1)))
+      put(bytes)
+    }
     return {
       read: async (maxBytes, position) => Buffer.from(opened().content.subarray(position, position + maxBytes)),
       readSync: (into, position) => opened().content.subarray(position).copy(into),
       size: async () => opened().content.length,
-      write: async (bytes, position) => {
-        const end = position + bytes.length
-        const put = (part: Uint8Array): void => opened().write(part, position)
-        this.#operation(`write ${path} ${position}..${end}`, () => put(bytes.subarray(0, bytes.length >> 1)))
-        put(bytes)
-      },
+      write,
+      writev: (parts, position) => write(Buffer.concat(parts), position),
       truncate: async (sizeBytes) => {
         this.#operation(`truncate ${path} ${sizeBytes}`)
         opened().truncate(sizeBytes)

@@ -33,7 +33,7 @@ export async function tool(...args: readonly string[]): Promise<ToolRun> {
         done()
       },
     })
-  const code = await runTool(args, { stdout: into('out'), stderr: into('err'), node: [process.execPath] })
+  const code = await runTool(args, { stdout: into('out'), stderr: into('err') })
   return { code, ...printed }
 }
 

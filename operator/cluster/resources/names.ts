@@ -11,6 +11,12 @@ export const CLUSTER_UID_LABEL = `${GROUP}/cluster-uid`
 /** On a StatefulSet whose pods are refused: a change of it makes its controller try again. */
 export const LOOK_AGAIN_ANNOTATION = `${GROUP}/look-again-at`
 
+/** On the pod template: what it is made like, see forms.ts. */
+export const FORM_ANNOTATION = `${GROUP}/form`
+
+/** On the pod template, by `kubectl rollout restart`. */
+export const ROLLOUT_RESTART_ANNOTATION = 'kubectl.kubernetes.io/restartedAt'
+
 /** On a Service: of what the spec says about Services. */
 export const SERVICE_HASH_ANNOTATION = `${GROUP}/service-hash`
 

@@ -7,7 +7,7 @@ import { ordinalOf, podAdminUrl } from './names.ts'
 import { podDisruptionBudget } from './pod-disruption-budget.ts'
 import { serviceAccount } from './service-account.ts'
 import { clientService, headlessService } from './services.ts'
-import { imageOf, statefulSet } from './stateful-set.ts'
+import { imageOf, memberObjects, statefulSet, type StatefulSetOptions } from './stateful-set.ts'
 
 function raftCluster(spec: object = {}): RaftCluster {
   const parsed = parseRaftCluster({ metadata: { name: 'kv', namespace: 'ns', uid: 'u', resourceVersion: '1' }, spec })
@@ -15,7 +15,13 @@ function raftCluster(spec: object = {}): RaftCluster {
   return parsed.value
 }
 
-const OPTIONS = { pods: { start: 0, end: 3 }, defaultImage: 'registry:5000/raftkv:1', templateSize: undefined }
+const OPTIONS: StatefulSetOptions = {
+  pods: { start: 0, end: 3 },
+  image: 'raftkv:1',
+  form: memberObjects,
+  formNumber: 1,
+  claimTemplate: undefined,
+}
 const setOf = (spec?: object, options = OPTIONS): object => statefulSet(raftCluster(spec), options)
 
 interface PodTemplate {
@@ -108,10 +114,15 @@ test('podTemplate is set on pods, beside what the operator needs itself', () => 
 })
 
 test('a StatefulSet keeps the claim template it has: it cannot change', () => {
-  const text = JSON.stringify(setOf({ storage: { size: '20Gi' } }, { ...OPTIONS, templateSize: undefined }))
+  const text = JSON.stringify(setOf({ storage: { size: '20Gi' } }))
   assert(text.includes('"storage":"20Gi"'))
-  const grown = statefulSet(raftCluster({ storage: { size: '20Gi' } }), { ...OPTIONS, templateSize: '10Gi' })
-  assert(JSON.stringify(grown).includes('"storage":"10Gi"'))
+  const claimTemplate = {
+    metadata: { name: 'data', labels: { by: 'an earlier one' } },
+    spec: { volumeMode: 'Filesystem' },
+  }
+  assert(contains(setOf({}, { ...OPTIONS, claimTemplate }), { spec: { volumeClaimTemplates: [claimTemplate] } }))
+  const made = setOf({}, { ...OPTIONS, claimTemplate })
+  assert(!JSON.stringify(made).includes('"storage":'))
 })
 
 test('every object but the volumes is owned by its RaftCluster', () => {
@@ -124,7 +135,7 @@ test('every object but the volumes is owned by its RaftCluster', () => {
     statefulSet(cluster, OPTIONS),
     adminToken(cluster, Buffer.alloc(32)),
   ]
-  for (const { kind, metadata } of objects) {
+  for (const { kind, metadata } of objects.filter((object) => object !== undefined)) {
     assert.deepEqual(
       metadata.ownerReferences?.map(({ uid, controller }) => [uid, controller]),
       [['u', true]],
@@ -180,17 +191,25 @@ test('Services have the families of addresses that are asked for', () => {
 
 test('a drain leaves the quorum of the larger of what is and what is to be', () => {
   const minAvailable = (replicas: number, voters: number): unknown =>
-    Reflect.get(Object(podDisruptionBudget(raftCluster({ replicas }), voters)['spec']), 'minAvailable')
+    Reflect.get(Object(podDisruptionBudget(raftCluster({ replicas }), voters)?.['spec']), 'minAvailable')
   assert.deepEqual(
-    [minAvailable(3, 1), minAvailable(3, 3), minAvailable(3, 5), minAvailable(5, 3), minAvailable(1, 1)],
-    [2, 2, 3, 3, 1],
+    [minAvailable(3, 1), minAvailable(3, 3), minAvailable(3, 5), minAvailable(5, 3), minAvailable(1, 3)],
+    [2, 2, 3, 3, 2],
   )
 })
 
-test('the image is the operator’s unless named, in whole or in part', () => {
-  const image = (spec: object): string => imageOf(raftCluster({ image: spec }), OPTIONS.defaultImage)
+test('who is not ready never holds up a drain, nor does one member alone', () => {
+  const budget = podDisruptionBudget(raftCluster(), 3)
+  assert(contains(budget, { spec: { unhealthyPodEvictionPolicy: 'AlwaysAllow' } }))
+  assert.equal(podDisruptionBudget(raftCluster({ replicas: 1 }), 1), undefined)
+  assert.equal(podDisruptionBudget(raftCluster({ pdb: { enabled: false } }), 3), undefined)
+})
+
+test('an image is as it was where it is not named, in whole or in part', () => {
+  const image = (spec: object, base = 'registry:5000/raftkv:1'): string => imageOf(raftCluster({ image: spec }), base)
   assert.equal(image({}), 'registry:5000/raftkv:1')
   assert.equal(image({ tag: '2' }), 'registry:5000/raftkv:2')
+  assert.equal(image({ tag: '2' }, 'registry:5000/raftkv@sha256:00'), 'registry:5000/raftkv:2')
   assert.equal(image({ repository: 'other' }), 'other')
   assert.equal(image({ repository: 'other', tag: '2' }), 'other:2')
 })

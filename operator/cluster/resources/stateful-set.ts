@@ -4,9 +4,11 @@
  * and is told what to do.
  */
 import { ANNOTATIONS, type RaftCluster } from '../../api/raft-cluster.ts'
+import type { ClaimTemplate, Form, MemberObjects } from '../form.ts'
 import type { ApplyObject } from '../ports.ts'
 import {
   CLUSTER_UID_LABEL,
+  FORM_ANNOTATION,
   labels,
   LOOK_AGAIN_ANNOTATION,
   metadata,
@@ -15,7 +17,7 @@ import {
   TEMPLATE_HASH_ANNOTATION,
   VOLUME,
 } from './names.ts'
-import { podSpec } from './pod-spec.ts'
+import { type PodDefaults, podSpec } from './pod-spec.ts'
 import { templateHash } from './template-hash.ts'
 
 /** From the first ordinal up to the one before `end`. */
@@ -26,15 +28,17 @@ export interface PodRange {
 
 export interface StatefulSetOptions {
   readonly pods: PodRange
-  readonly defaultImage: string
-  /** Instead of what spec and defaultImage give. */
-  readonly image?: string | undefined
-  /** Size in the volume claim template, which cannot change; undefined for a new StatefulSet. */
-  readonly templateSize: string | undefined
+  readonly image: string
+  readonly form: Form
+  /** Its number, from 1. */
+  readonly formNumber: number
+  /** As it is, since it cannot change; undefined for a new StatefulSet. */
+  readonly claimTemplate: ClaimTemplate | undefined
   readonly lookAgainAt?: string | undefined
 }
 
 export function statefulSet(cluster: RaftCluster, options: StatefulSetOptions): ApplyObject {
+  const made = options.form(cluster, options.image)
   return {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
@@ -52,42 +56,52 @@ export function statefulSet(cluster: RaftCluster, options: StatefulSetOptions): 
       selector: { matchLabels: selectorLabels(cluster) },
       template: {
         metadata: {
-          labels: { ...cluster.spec.podTemplate.labels, ...labels(cluster) },
-          annotations: templateAnnotations(cluster),
+          labels: { ...cluster.spec.podTemplate.labels, ...made.labels, ...selectorLabels(cluster) },
+          annotations: templateAnnotations(cluster, options.formNumber),
         },
-        spec: podSpec(cluster, options.image ?? imageOf(cluster, options.defaultImage)),
+        spec: made.pod,
       },
-      volumeClaimTemplates: [volumeClaimTemplate(cluster, options.templateSize)],
+      volumeClaimTemplates: [options.claimTemplate ?? made.claim],
     },
   }
 }
 
-export function imageOf(cluster: RaftCluster, defaultImage: string): string {
-  const { repository, tag } = cluster.spec.image
-  const colon = defaultImage.indexOf(':', defaultImage.lastIndexOf('/') + 1)
-  const defaultRepository = colon === -1 ? defaultImage : defaultImage.slice(0, colon)
-  if (repository === undefined && tag === undefined) return defaultImage
-  if (tag === undefined) return repository ?? defaultImage
-  return `${repository ?? defaultRepository}:${tag}`
+export function memberObjects(cluster: RaftCluster, image: string, defaults?: PodDefaults): MemberObjects {
+  return { labels: labels(cluster), pod: podSpec(cluster, image, defaults), claim: claimTemplate(cluster) }
 }
 
-function templateAnnotations(cluster: RaftCluster): Record<string, string> {
+/** What spec.image leaves open is as in `base`. */
+export function imageOf(cluster: RaftCluster, base: string): string {
+  const { repository, tag } = cluster.spec.image
+  if (tag !== undefined) return `${repository ?? repositoryOf(base)}:${tag}`
+  return repository ?? base
+}
+
+/** Without tag and digest. */
+function repositoryOf(image: string): string {
+  const [named = ''] = image.split('@')
+  const colon = named.indexOf(':', named.lastIndexOf('/') + 1)
+  return colon === -1 ? named : named.slice(0, colon)
+}
+
+function templateAnnotations(cluster: RaftCluster, formNumber: number): Record<string, string> {
   const { restartedAt } = cluster.requests
   return {
     ...cluster.spec.podTemplate.annotations,
     [TEMPLATE_HASH_ANNOTATION]: templateHash(cluster),
+    [FORM_ANNOTATION]: String(formNumber),
     ...(restartedAt !== undefined && { [ANNOTATIONS.restartedAt]: restartedAt }),
   }
 }
 
-function volumeClaimTemplate(cluster: RaftCluster, templateSize: string | undefined): Record<string, unknown> {
+function claimTemplate(cluster: RaftCluster): ClaimTemplate {
   const { size, storageClassName } = cluster.spec.storage
   return {
     metadata: { name: VOLUME, labels: { ...labels(cluster), [CLUSTER_UID_LABEL]: cluster.uid } },
     spec: {
       accessModes: ['ReadWriteOnce'],
       ...(storageClassName !== undefined && { storageClassName }),
-      resources: { requests: { storage: templateSize ?? size } },
+      resources: { requests: { storage: size } },
     },
   }
 }

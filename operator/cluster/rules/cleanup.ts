@@ -4,6 +4,7 @@ import type { Operation } from '../../api/status.ts'
 import type { Observed, ObservedVolume } from '../observed.ts'
 import { memberOrdinals } from '../observed.ts'
 import { type Action, inFlight, type Plan, waiting } from '../plan.ts'
+import { podsOf } from '../refusals.ts'
 import { names, podRef, volumeRef } from '../resources/names.ts'
 import { hasStaleVolume } from './replicas.ts'
 
@@ -36,7 +37,7 @@ function finishScaleDown(observed: Observed, operation: Operation): Plan | undef
     const message = `member ${operation.memberID} is removed, its pod ${names.pod(cluster, ordinal)} stops`
     const plan = inFlight('ScalingDown', message, { ...operation, step: 'RemovePod' }, [])
     const isStuck = pods.get(ordinal)?.stuck !== undefined
-    return { ...plan, waitsFor: `StatefulSet ${names.statefulSet(cluster)}`, yields: isStuck }
+    return { ...plan, waitsFor: podsOf(cluster), yields: isStuck }
   }
   const volume = volumes.get(ordinal)
   const isToGo = cluster.spec.storage.retention.whenScaled === 'Delete' && volume?.uid === operation.volumeUID

@@ -2,7 +2,7 @@
 import { timestamp } from '../../api/conditions.ts'
 import type { Operation } from '../../api/status.ts'
 import { because } from '../causes.ts'
-import { allowedLag } from '../lag.ts'
+import { allowedLag, catchingUp, type Peer } from '../lag.ts'
 import type { Membership, Observed, ObservedMember, ObservedPod } from '../observed.ts'
 import { isOverdue, newOperation } from '../operation.ts'
 import { inFlight, type Plan, waiting } from '../plan.ts'
@@ -33,24 +33,8 @@ export function finishLearner(observed: Observed): Plan | undefined {
   const isHeard = membership.activeIds.has(learner.id)
   if (isHeard && peer !== undefined && peer.matchIndex > 0 && peer.lag <= allowedLag(observed))
     return promote(observed, membership, learner)
-  const message = because(observed, [learner.ordinal], `${learner.name} ${doing(peer, isHeard)}`)
+  const message = because(observed, [learner.ordinal], `${learner.name} ${catchingUp(peer, isHeard)}`)
   return waiting('ScalingUp', message, { ...catchUp, message: message.slice(0, MAX_MESSAGE_LENGTH) })
-}
-
-type Peer = NonNullable<ReturnType<Membership['peers']['get']>>
-
-function doing(peer: Peer | undefined, isHeard: boolean): string {
-  if (peer?.snapshot !== undefined) {
-    const [sent, total] = [peer.snapshot.sentBytes, peer.snapshot.totalBytes].map(megabytes)
-    return `receives a snapshot, ${sent} of ${total} MB`
-  }
-  if (peer?.state === 'snapshot') return 'receives a snapshot'
-  if (peer === undefined || peer.matchIndex === 0) return 'has not answered the leader yet'
-  return isHeard ? `is ${peer.lag} entries behind` : 'does not answer the leader'
-}
-
-function megabytes(bytes: number): number {
-  return Math.ceil(bytes / 1_000_000)
 }
 
 /** The deadline is for a learner that does not come any further: each time it does, it has all of its time again. */

@@ -1,19 +1,21 @@
 /** Objects that are missing or were edited by hand are put back, whatever else goes on. Pure. */
 import { timestamp } from '../../api/conditions.ts'
 import { FINALIZER } from '../../api/raft-cluster.ts'
+import { assert } from '../../../lib/assert.ts'
 import { parseQuantity } from '../../../lib/quantity.ts'
 import { contains } from '../contains.ts'
-import type { Observed } from '../observed.ts'
+import type { Observed, ObservedVolume } from '../observed.ts'
 import { type Action, blocked, type Plan } from '../plan.ts'
 import type { ApplyObject, KubeObject } from '../ports.ts'
+import { isRefused } from '../refusals.ts'
 import { isTokenDue } from '../resources/admin-token.ts'
 import { controllerOf, LOOK_AGAIN_ANNOTATION, names } from '../resources/names.ts'
 import { podDisruptionBudget } from '../resources/pod-disruption-budget.ts'
 import { serviceAccount } from '../resources/service-account.ts'
 import { clientService, headlessService } from '../resources/services.ts'
-import { imageOf, statefulSet } from '../resources/stateful-set.ts'
-import { templateHash } from '../resources/template-hash.ts'
+import { statefulSet } from '../resources/stateful-set.ts'
 import { desiredPods } from './replicas.ts'
+import { memberForm, memberImage, templateHold } from './template.ts'
 
 /** Between two reasons to look again. */
 const LOOK_AGAIN_MS = 15_000
@@ -43,13 +45,15 @@ export function takenNames(observed: Observed): Plan | undefined {
 
 export function restoreObjects(observed: Observed): readonly Action[] {
   const { cluster, objects, membership } = observed
-  const voters = membership?.voters.length ?? cluster.recorded.voters
+  const budget = podDisruptionBudget(cluster, membership?.voters.length ?? cluster.recorded.voters)
   const wanted: readonly (readonly [KubeObject | undefined, ApplyObject])[] = [
     [objects.serviceAccount, serviceAccount(cluster)],
     [objects.headlessService, headlessService(cluster, objects.headlessService)],
     [objects.clientService, clientService(cluster, objects.clientService)],
-    ...(cluster.spec.pdb.enabled ? [[objects.disruptionBudget, podDisruptionBudget(cluster, voters)] as const] : []),
-    [objects.statefulSet?.object, desiredStatefulSet(observed)],
+    ...(budget === undefined ? [] : [[objects.disruptionBudget, budget] as const]),
+    ...(templateHold(observed) === undefined
+      ? [[objects.statefulSet?.object, desiredStatefulSet(observed)] as const]
+      : []),
   ]
   return [
     ...restoreFinalizer(observed),
@@ -57,25 +61,45 @@ export function restoreObjects(observed: Observed): readonly Action[] {
     ...wanted
       .filter(([present, desired]) => present === undefined || !contains(present, desired))
       .map(([, object]) => ({ kind: 'apply', object }) as const),
-    ...dropDisruptionBudget(observed),
-    ...growVolumes(observed),
+    ...setPods(observed),
+    ...(budget === undefined ? dropDisruptionBudget(observed) : []),
+    ...sizeVolumes(observed),
   ]
 }
 
-/** Where spec.image leaves it open, what it was when the spec last changed: a newer operator restarts nobody. */
-export function memberImage({ cluster, defaultImage }: Observed): string {
-  const { image, templateHash: hash } = cluster.recorded
-  return image !== '' && hash === templateHash(cluster) ? image : imageOf(cluster, defaultImage)
-}
-
 function desiredStatefulSet(observed: Observed): ApplyObject {
+  const formNumber = memberForm(observed)
+  const form = observed.forms[formNumber - 1]
+  assert(form !== undefined, 'a template is made in a form that is known')
   return statefulSet(observed.cluster, {
     pods: desiredPods(observed),
-    defaultImage: observed.defaultImage,
     image: memberImage(observed),
-    templateSize: observed.objects.statefulSet?.templateSize,
+    form,
+    formNumber,
+    claimTemplate: observed.objects.statefulSet?.claimTemplate,
     lookAgainAt: lookAgainAt(observed),
   })
+}
+
+/** Pods come and go with the template that is there, where another one is refused or cannot be made by this operator. */
+function setPods(observed: Observed): readonly Action[] {
+  const { cluster, objects } = observed
+  const { statefulSet: present } = objects
+  if (present === undefined) return []
+  const ref = {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    namespace: cluster.namespace,
+    name: names.statefulSet(cluster),
+  }
+  const isAlone = templateHold(observed) !== undefined || isRefused(observed, `${ref.kind} ${ref.name}`)
+  const { start, end } = desiredPods(observed)
+  const at = lookAgainAt(observed)
+  const changes = {
+    metadata: { uid: present.uid, ...(at !== undefined && { annotations: { [LOOK_AGAIN_ANNOTATION]: at } }) },
+    spec: { replicas: end - start, ordinals: { start } },
+  }
+  return isAlone && !contains(present.object, changes) ? [{ kind: 'set-pods', ref, changes }] : []
 }
 
 /**
@@ -97,17 +121,22 @@ function restoreFinalizer({ cluster }: Observed): readonly Action[] {
 
 function dropDisruptionBudget({ cluster, objects }: Observed): readonly Action[] {
   const present = objects.disruptionBudget
-  if (cluster.spec.pdb.enabled || present === undefined) return []
+  if (present === undefined) return []
   const name = names.disruptionBudget(cluster)
   const ref = { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', namespace: cluster.namespace, name }
   return [{ kind: 'delete-object', ref, uid: present.metadata.uid ?? '' }]
 }
 
-/** The claim template cannot change, so the claims themselves are grown, which they can be once they are bound. */
-function growVolumes({ cluster, volumes }: Observed): readonly Action[] {
+/**
+ * The claim template cannot change, so the claims themselves are grown, which they can be once they are bound. What was asked
+ * for and not granted is taken back as far as Kubernetes takes it: to more than a volume has.
+ */
+function sizeVolumes({ cluster, volumes }: Observed): readonly Action[] {
   const { size } = cluster.spec.storage
+  const isOff = ({ requestedSize, capacity }: ObservedVolume): boolean =>
+    isSmaller(requestedSize, size) || (isSmaller(size, requestedSize ?? size) && isSmaller(capacity, size))
   return [...volumes.values()]
-    .filter((volume) => !volume.isTerminating && volume.capacity !== undefined && isSmaller(volume.requestedSize, size))
+    .filter((volume) => !volume.isTerminating && volume.capacity !== undefined && isOff(volume))
     .map(({ name }) => ({
       kind: 'apply',
       object: {

@@ -4,18 +4,21 @@
  * ready and caught up; the leader last, after leadership has moved away. Pure.
  */
 import { because } from '../causes.ts'
-import { allowedLag } from '../lag.ts'
+import { allowedLag, catchingUp } from '../lag.ts'
 import type { Membership, Observed, ObservedMember, ObservedPod } from '../observed.ts'
 import { newOperation } from '../operation.ts'
 import { blocked, inFlight, type Plan, waiting } from '../plan.ts'
 import { podRef } from '../resources/names.ts'
-import { templateHash } from '../resources/template-hash.ts'
 import { healthyVoters, quorumOf } from '../safety.ts'
 import { hasOrdinal } from './removal.ts'
+import { wantedHash } from './template.ts'
 import { moveLeader } from './transfer.ts'
 
-export function isOutdated({ cluster }: Observed, pod: ObservedPod): boolean {
-  return pod.templateHash !== templateHash(cluster)
+/** Made from another template, or before somebody asked for a restart by `kubectl rollout restart`. */
+export function isOutdated(observed: Observed, pod: ObservedPod): boolean {
+  const restartedAt = observed.objects.statefulSet?.restartedAt
+  const isBefore = restartedAt !== undefined && pod.restartedAt !== restartedAt
+  return isBefore || pod.templateHash !== wantedHash(observed)
 }
 
 /** A pod whose process does not run, and has not come back meanwhile, is missed by nobody: a spec that was repaired reaches it whatever else is wrong. */
@@ -39,7 +42,7 @@ export function rollOut(observed: Observed): Plan | undefined {
     .filter(hasOrdinal)
     .filter(({ ordinal }) => ordinal !== next?.ordinal && ordinal < cluster.spec.replicas)
     .filter((member) => !isFit(observed, membership, member))
-  const list = unfit.map(({ name }) => name).join(', ')
+  const list = unfit.map((member) => lagging(observed, membership, member)).join(', ')
   const waits = because(
     observed,
     unfit.map(({ ordinal }) => ordinal),
@@ -54,14 +57,32 @@ export function rollOut(observed: Observed): Plan | undefined {
   if (unfit.length > 0) {
     return waiting('RollingOut', waits, inFlightNow)
   }
+  if (growsFirst(observed, membership, id)) return undefined
   return restartHealthy(observed, membership, next, id)
+}
+
+/**
+ * One or two voters cannot spare any, and nobody knows whether a pod of the present spec starts: the pods of those who are to
+ * join try it first, and once they vote one can be spared.
+ */
+function growsFirst({ cluster }: Observed, { voters }: Membership, memberId: string | undefined): boolean {
+  const isVoter = memberId !== undefined && voters.includes(memberId)
+  return isVoter && voters.length <= 2 && voters.length < cluster.spec.replicas
+}
+
+/** Its name, and what it does to catch up. */
+function lagging(observed: Observed, membership: Membership, { id, name, ordinal }: ObservedMember): string {
+  const peer = membership.peers.get(id)
+  const isThere = ordinal !== undefined && observed.pods.get(ordinal)?.status !== undefined
+  const isBehind = peer !== undefined && (peer.snapshot !== undefined || peer.lag > allowedLag(observed))
+  return isThere && isBehind ? `${name}, which ${catchingUp(peer, membership.activeIds.has(id))},` : name
 }
 
 /** Outdated pods, where the next pod would be made from the present spec. */
 function renewable(observed: Observed): readonly ObservedPod[] {
   const { cluster, objects, pods } = observed
   const { statefulSet } = objects
-  const isCurrent = statefulSet?.templateHash === templateHash(cluster) && statefulSet.isObserved
+  const isCurrent = statefulSet?.templateHash === wantedHash(observed) && statefulSet?.isObserved === true
   if (!isCurrent || cluster.spec.update.strategy === 'Manual') return []
   return [...pods.values()].filter((pod) => !pod.isTerminating && isOutdated(observed, pod))
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import type { AdminStatus } from '../../../lib/admin-api.ts'
 import { parseRaftCluster, type RaftCluster } from '../../api/raft-cluster.ts'
 import type { Membership, Observed, ObservedPod } from '../observed.ts'
+import { FORMS } from '../resources/forms.ts'
 import { FakeCluster } from './fake-cluster.ts'
 
 const EMPTY: AdminStatus = new FakeCluster().status({ clusterId: '', memberId: '', age: 0 }, 'kv-0')
@@ -25,6 +26,7 @@ export function pod(ordinal: number, status: Partial<AdminStatus>): ObservedPod 
     readySinceMs: 0,
     isRunning: true,
     templateHash: undefined,
+    restartedAt: undefined,
     trouble: undefined,
     stuck: undefined,
     adminUrl: name,
@@ -72,6 +74,7 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     nowMs: 0,
     cluster: of,
     defaultImage: '',
+    forms: FORMS,
     objects,
     creationRefusal: undefined,
     pods: new Map(),

@@ -18,6 +18,7 @@ import {
   type ObjectRef,
   type ReconcileDeps,
 } from '../ports.ts'
+import { FORMS } from '../resources/forms.ts'
 import { CLUSTER_UID_LABEL, ordinalOf } from '../resources/names.ts'
 import { quorumOf } from '../safety.ts'
 import { type Disk, FakeCluster } from './fake-cluster.ts'
@@ -67,6 +68,8 @@ export class World {
   /** What becomes of a call instead of its effect. */
   answer: (call: ApiCall) => Error | undefined = () => undefined
   defaultImage = 'image:1'
+  /** What the operator's build knows. */
+  forms = FORMS
   nowMs = Date.parse('2030-01-01T00:00:00Z')
   clusterIds = new Set<string>()
   #counter = 0
@@ -251,6 +254,7 @@ export class World {
       nowMs: () => this.nowMs,
       randomBytes: (count) => Buffer.alloc(count, ++this.#counter),
       defaultImage: this.defaultImage,
+      forms: this.forms,
       signal: new AbortController().signal,
     }
   }
@@ -284,11 +288,14 @@ export class World {
         change('apply status', object.kind, object.metadata.name, () => this.#applyStatus(object)),
       create: (object) => change('create', object.kind, object.metadata.name, () => this.put(object)),
       delete: (ref, { uid }) => change('delete', ref.kind, ref.name, () => this.#delete(ref, uid)),
-      patchFinalizers: ({ kind, name }, _version, finalizers) =>
+      patch: ({ kind, name }, { metadata, spec }) =>
         change('patch', kind, name, () => {
           const object = this.get(kind, name)
           assert(object !== undefined)
-          return this.put({ ...object, metadata: { ...object.metadata, finalizers } })
+          if (metadata.uid !== undefined) assert.equal(metadata.uid, object.metadata.uid)
+          if (kind === 'StatefulSet') this.#checkOrdinals(spec ?? {})
+          const merged = { ...object.metadata, ...metadata }
+          return this.put({ ...object, metadata: merged, spec: { ...field(object, 'spec'), ...spec } })
         }),
     }
   }
@@ -304,14 +311,16 @@ export class World {
     if (this.forbidden.has(`apply ${object.kind}`))
       throw new KubeError({ kind: 'forbidden', message: `User "operator" cannot patch resource "${object.kind}"` })
     const present = this.get(object.kind, object.metadata.name)
-    if (object.kind === 'StatefulSet') {
-      const voters = this.cluster.members.filter(({ id }) => this.cluster.voters.includes(id))
-      const ordinals = new Set(ordinalsOf(field(object, 'spec')))
-      const isAsleep = field(this.resource(), 'spec')['replicas'] === 0
-      const isKept = voters.every(({ name }) => ordinals.has(ordinalOf(KEY.name, name) ?? -1))
-      assert(isAsleep || isKept, 'no voter loses its pod by a count')
-    }
+    if (object.kind === 'StatefulSet') this.#checkOrdinals(field(object, 'spec'))
     return this.put({ ...present, ...object, metadata: { ...present?.metadata, ...object.metadata } })
+  }
+
+  #checkOrdinals(set: Json): void {
+    const voters = this.cluster.members.filter(({ id }) => this.cluster.voters.includes(id))
+    const ordinals = new Set(ordinalsOf(set))
+    const isAsleep = field(this.resource(), 'spec')['replicas'] === 0
+    const isKept = voters.every(({ name }) => ordinals.has(ordinalOf(KEY.name, name) ?? -1))
+    assert(isAsleep || isKept, 'no voter loses its pod by a count')
   }
 
   #applyStatus(object: ApplyObject): KubeObject {

@@ -60,7 +60,7 @@ for (const [what, object, existing, wanted] of [
     'a size that shrinks',
     cluster({ ...SMALL, storage: { size: '900Mi' } }),
     cluster(SMALL),
-    'spec | Invalid value: storage.size cannot shrink',
+    '<nil> | Invalid value: spec.storage.size cannot shrink',
   ],
   [
     'another class',

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import type { StoredKey } from '../checks/writes.ts'
-import { CLIENT_PORT, NAMESPACE } from '../names.ts'
+import { CLIENT_PORT } from '../names.ts'
 import { run } from '../process.ts'
 import type { Kube } from './kube.ts'
 
@@ -11,11 +11,11 @@ export type Etcdctl = (args: readonly string[], input?: string) => Promise<strin
 
 /** `target` as kubectl names it: `service/demo-client`, `pod/demo-0`. */
 export async function withEtcdctl<Value>(
-  kube: Kube,
+  { kube, namespace }: { readonly kube: Kube; readonly namespace: string },
   target: string,
   work: (etcdctl: Etcdctl) => Promise<Value>,
 ): Promise<Value> {
-  const forward = spawn('kubectl', ['-n', NAMESPACE, 'port-forward', target, `:${CLIENT_PORT}`], {
+  const forward = spawn('kubectl', ['-n', namespace, 'port-forward', target, `:${CLIENT_PORT}`], {
     env: { ...process.env, ...kube.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

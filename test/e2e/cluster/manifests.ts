@@ -1,30 +1,37 @@
 /** What the scenario applies, as JSON for `kubectl apply`. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CLIENT_PORT, CLIENT_SERVICE, CLUSTER, NAMESPACE, WRITERS, WRITERS_PORT } from '../names.ts'
+import { CLIENT_PORT, CLIENT_SERVICE, CLUSTER, WRITERS, WRITERS_PORT } from '../names.ts'
 
 const SOURCE = 'writers.ts'
 
 /** Pods that are not "restricted" are refused, the operator's and the members' as much as the test's own. */
-export function namespace(name: string): string {
+export function namespaceOf(name: string): string {
   const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' }
   return JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } })
 }
 
-export function raftCluster(replicas: number): string {
+export function raftCluster({ namespace, spec }: { readonly namespace: string; readonly spec: object }): string {
   return JSON.stringify({
     apiVersion: 'raftkv.dev/v1alpha1',
     kind: 'RaftCluster',
-    metadata: { name: CLUSTER, namespace: NAMESPACE },
-    spec: { replicas, storage: { size: '1Gi' } },
+    metadata: { name: CLUSTER, namespace },
+    spec: { storage: { size: '1Gi' }, ...spec },
   })
 }
 
+export interface WritersOptions {
+  readonly namespace: string
+  readonly image: string
+  /** Between two puts of one writer; a few milliseconds when absent. */
+  readonly pauseMs?: number
+}
+
 /** The writers run from the project's image; their source comes as a ConfigMap, mounted where its imports fit. */
-export function writersPod(image: string): string {
+export function writersPod({ namespace, image, pauseMs }: WritersOptions): string {
   const source = readFileSync(join(import.meta.dirname, '..', SOURCE), 'utf8')
-  const address = `dns:///${CLIENT_SERVICE}.${NAMESPACE}.svc:${CLIENT_PORT}`
-  const metadata = { name: WRITERS, namespace: NAMESPACE }
+  const address = `dns:///${CLIENT_SERVICE}.${namespace}.svc:${CLIENT_PORT}`
+  const metadata = { name: WRITERS, namespace }
   const pod = {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -39,7 +46,12 @@ export function writersPod(image: string): string {
           name: WRITERS,
           image,
           imagePullPolicy: 'IfNotPresent',
-          args: [`test/e2e/${SOURCE}`, address, String(WRITERS_PORT)],
+          args: [
+            `test/e2e/${SOURCE}`,
+            address,
+            String(WRITERS_PORT),
+            ...(pauseMs === undefined ? [] : [String(pauseMs)]),
+          ],
           readinessProbe: { httpGet: { path: '/', port: WRITERS_PORT }, periodSeconds: 1 },
           securityContext: {
             allowPrivilegeEscalation: false,

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { namespace } from '../cluster/manifests.ts'
+import { namespaceOf } from '../cluster/manifests.ts'
 import type { Kube } from '../cluster/kube.ts'
 import { PAUSE_IMAGE } from '../machine/images.ts'
 import type { BoxStore } from '../machine/box-store.ts'
@@ -43,7 +43,7 @@ interface Load {
 
 export async function runLoad(report: Report, kube: Kube, store: BoxStore): Promise<void> {
   const load: Load = { report, kube, store, expected: new Map(), told: { ADDED: 0, MODIFIED: 0, DELETED: 0 } }
-  await kube.kubectl(['apply', '-f', '-'], { input: namespace(NAMESPACE) })
+  await kube.kubectl(['apply', '-f', '-'], { input: namespaceOf(NAMESPACE) })
   await waitFor('the ConfigMap that every namespace gets', { timeoutMs: 30_000 }, async () =>
     kube.get(`${CONFIG_MAPS}/kube-root-ca.crt`),
   )

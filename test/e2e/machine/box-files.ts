@@ -146,5 +146,6 @@ export function storageClass(): string {
     kind: 'StorageClass',
     metadata: { name: 'standard', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
     provisioner: 'kubernetes.io/host-path',
+    allowVolumeExpansion: true,
   })
 }

@@ -11,6 +11,9 @@ import { withDocker, type Docker } from './docker.ts'
 
 export const PAUSE_IMAGE = 'localhost/raftkv-e2e/pause:1'
 export const PROJECT_IMAGE = 'localhost/raftkv:e2e'
+/** The same under another tag, for what goes by the name alone. */
+export const NEXT_TAG = 'e2e-next'
+const NEXT_IMAGE = `localhost/raftkv:${NEXT_TAG}`
 const BASE_IMAGE = 'localhost/raftkv-e2e/base:bookworm'
 const NODE_IMAGE = 'localhost/raftkv-e2e/node:26'
 const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt'
@@ -58,7 +61,8 @@ export async function buildImages(report: Report, root: string, cache: string): 
         PROJECT_IMAGE,
         root,
       ])
-      return [await save(docker, folder, PAUSE_IMAGE), await save(docker, folder, PROJECT_IMAGE)]
+      await docker(['tag', PROJECT_IMAGE, NEXT_IMAGE])
+      return [await save(docker, folder, [PAUSE_IMAGE]), await save(docker, folder, [PROJECT_IMAGE, NEXT_IMAGE])]
     }),
   )
 
@@ -105,14 +109,14 @@ function proxyArguments(): string[] {
   return names.filter((name) => process.env[name] !== undefined).flatMap((name) => ['--build-arg', name])
 }
 
-/** Writes the image's tar unless the one there is of the same image. */
-async function save(docker: Docker, folder: string, image: string): Promise<string> {
-  const tar = join(folder, `${fileName(image)}.tar`)
-  const id = (await docker(['image', 'inspect', '--format', '{{.Id}}', image])).trim()
+/** Writes the images' tar, named after the first, unless the one there is of the same images. */
+async function save(docker: Docker, folder: string, images: readonly [string, ...string[]]): Promise<string> {
+  const tar = join(folder, `${fileName(images[0])}.tar`)
+  const id = (await docker(['image', 'inspect', '--format', '{{.Id}} {{.RepoTags}}', ...images])).trim()
   const stamp = `${tar}.id`
   if (!existsSync(tar) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !== id) {
     rmSync(stamp, { force: true })
-    await docker(['save', '-o', tar, image])
+    await docker(['save', '-o', tar, ...images])
     writeFileSync(stamp, id)
   }
   return tar

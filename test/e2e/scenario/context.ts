@@ -17,6 +17,10 @@ export interface ScenarioOptions {
   /** Of the operator, the members and the writers. */
   readonly image: string
   readonly isBox: boolean
+  /** Tag of a later image in the same repository, where there is one. */
+  readonly nextTag?: string | undefined
+  /** Names of the trials to run, or `main`; everything when absent. */
+  readonly only?: readonly string[] | undefined
 }
 
 /** Where the logs of all pods of the run are kept. */
@@ -37,15 +41,15 @@ export interface Context {
 /** Slow machines are slow: what takes longer than wished is a missed figure, and only this long a failure of the step. */
 const READY_LIMIT_MS = 150_000
 
-export async function cluster(kube: Kube): Promise<RaftCluster> {
-  return parseRaftCluster(await kube.get(PATHS.cluster))
+export async function cluster(kube: Kube, paths = PATHS): Promise<RaftCluster> {
+  return parseRaftCluster(await kube.get(paths.cluster))
 }
 
 /** Waits until the RaftCluster is Ready as its spec has it now; returns how long that took, in seconds. */
-export async function untilReady(kube: Kube): Promise<number> {
+export async function untilReady(kube: Kube, paths = PATHS): Promise<number> {
   const beganMs = performance.now()
   await waitFor('the RaftCluster to be Ready', { timeoutMs: READY_LIMIT_MS, everyMs: 100 }, async () => {
-    const lacking = lacks(await cluster(kube))
+    const lacking = lacks(await cluster(kube, paths))
     if (lacking === '') return true
     throw new Error(lacking)
   })
@@ -75,9 +79,9 @@ export async function phase<Value>(
 }
 
 /** The pod that leads, as the cluster's status has it. */
-export async function leaderPod(kube: Kube): Promise<string> {
+export async function leaderPod(kube: Kube, paths = PATHS): Promise<string> {
   return waitFor('a leader in status.leader', { timeoutMs: 20_000 }, async () => {
-    const { leader } = (await cluster(kube)).status
+    const { leader } = (await cluster(kube, paths)).status
     return leader === '' ? undefined : leader
   })
 }

@@ -2,14 +2,19 @@
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Kube } from '../cluster/kube.ts'
-import { NAMESPACE, OPERATOR_NAMESPACE, RELEASE } from '../names.ts'
+import { OPERATOR_NAMESPACE, RELEASE } from '../names.ts'
 import { attempt } from '../process.ts'
 import type { Report } from '../report.ts'
 import { podLogs, type ScenarioOptions } from './context.ts'
 
 const TELLING_LINES = 30
 
-export async function collectDiagnostics(report: Report, kube: Kube, options: ScenarioOptions): Promise<void> {
+export async function collectDiagnostics(
+  report: Report,
+  kube: Kube,
+  options: ScenarioOptions,
+  namespaces: readonly string[],
+): Promise<void> {
   const stamp = new Date().toISOString().replaceAll(':', '-').slice(0, 19)
   const folder = join(options.cache, 'failures', stamp)
   mkdirSync(folder, { recursive: true })
@@ -18,14 +23,14 @@ export async function collectDiagnostics(report: Report, kube: Kube, options: Sc
     writeFileSync(join(folder, name), stdout + stderr)
     return stdout
   }
-  const cluster = await save('raftcluster.yaml', ['-n', NAMESPACE, 'get', 'raftclusters', '-o', 'yaml'])
-  for (const namespace of [NAMESPACE, OPERATOR_NAMESPACE]) {
+  const cluster = await save('raftcluster.yaml', ['get', 'raftclusters', '--all-namespaces', '-o', 'yaml'])
+  for (const namespace of namespaces) {
     await save(`${namespace}.objects.txt`, ['-n', namespace, 'get', 'all,pvc,pdb,secret,sa,lease', '-o', 'wide'])
     await save(`${namespace}.describe.txt`, ['-n', namespace, 'describe', 'statefulsets,deployments,pods,pvc'])
     await save(`${namespace}.events.txt`, ['-n', namespace, 'get', 'events', '--sort-by=.lastTimestamp'])
     const pods = (await attempt(['kubectl', '-n', namespace, 'get', 'pods', '-o', 'name'], { env: kube.env })).stdout
     for (const pod of pods.split('\n').filter((name) => name !== '')) {
-      const file = pod.replace('pod/', '')
+      const file = `${namespace}.${pod.replace('pod/', '')}`
       await save(`${file}.log`, ['-n', namespace, 'logs', pod, '--all-containers', '--tail=5000'])
       await save(`${file}.previous.log`, [
         '-n',

@@ -1,6 +1,6 @@
 /** Before the scenario: namespaces and the operator by its chart. After it: everything away that was brought. */
 import { join } from 'node:path'
-import { namespace } from '../cluster/manifests.ts'
+import { namespaceOf } from '../cluster/manifests.ts'
 import type { Kube } from '../cluster/kube.ts'
 import { NAMESPACE, OPERATOR_NAMESPACE, RELEASE } from '../names.ts'
 import { attempt, run } from '../process.ts'
@@ -15,7 +15,7 @@ export async function install(report: Report, kube: Kube, options: ScenarioOptio
       if ((await kube.get(`/api/v1/namespaces/${name}`)) !== undefined) {
         throw new Error(`namespace ${name} is there already: left by another run? Delete it, then run this again`)
       }
-      await kube.kubectl(['apply', '-f', '-'], { input: namespace(name) })
+      await kube.kubectl(['apply', '-f', '-'], { input: namespaceOf(name) })
     }
     const [repository, tag] = splitImage(options.image)
     const chart = join(options.root, 'charts', 'raftkv-operator')
@@ -38,14 +38,16 @@ export async function uninstall(report: Report, kube: Kube): Promise<void> {
 }
 
 /** On a cluster that outlives the run: all that it brought, whatever became of it. */
-export async function removeAll(kube: Kube): Promise<void> {
+export async function removeAll(kube: Kube, trials: readonly string[]): Promise<void> {
   const { env } = kube
+  // While the operator is there to let go of what is in them.
+  await attempt(['kubectl', 'delete', 'namespace', ...trials, '--ignore-not-found', '--timeout=90s'], { env })
   await attempt(['kubectl', '-n', NAMESPACE, 'delete', 'raftclusters', '--all', '--timeout=60s'], { env })
   await attempt(['helm', 'uninstall', RELEASE, '--namespace', OPERATOR_NAMESPACE, '--ignore-not-found'], { env })
   await attempt(['kubectl', 'delete', 'namespace', NAMESPACE, OPERATOR_NAMESPACE, '--ignore-not-found'], { env })
 }
 
-function splitImage(image: string): [repository: string, tag: string] {
+export function splitImage(image: string): [repository: string, tag: string] {
   const colon = image.lastIndexOf(':')
   return colon > image.lastIndexOf('/') ? [image.slice(0, colon), image.slice(colon + 1)] : [image, 'latest']
 }

@@ -12,36 +12,47 @@ import type { Report } from '../report.ts'
 import { podLogs, type Context, type ScenarioOptions } from './context.ts'
 import { collectDiagnostics } from './diagnostics.ts'
 import { install, removeAll, uninstall } from './install.ts'
+import { isChosen, runTrials, trialNamespaces } from '../trials/trials.ts'
 import * as steps from './steps.ts'
 import { collectWrites, judgeConditions, judgeMembership, judgePrograms, judgeWrites } from './verdict.ts'
 
 export async function runScenario(report: Report, options: ScenarioOptions): Promise<void> {
   process.env['PATH'] = `${options.programs}:${process.env['PATH'] ?? ''}`
   const kube = await connect(options.kubeconfig)
+  const namespaces = [NAMESPACE, OPERATOR_NAMESPACE, ...trialNamespaces(options)]
+  const diagnose = (): Promise<void> => collectDiagnostics(report, kube, options, namespaces)
   const logs = keepLogs(kube, [OPERATOR_NAMESPACE, NAMESPACE], podLogs(options))
   const interrupted = (): void => {
     report.note('interrupted: removing what was brought to the cluster')
-    void removeAll(kube).finally(() => process.exit(130))
+    void removeAll(kube, trialNamespaces(options)).finally(() => process.exit(130))
   }
   if (!options.isBox)
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeAllListeners(signal).once(signal, interrupted)
   try {
     await install(report, kube, options)
-    await runSteps({
-      options,
-      report,
-      kube,
-      recorder: startRecorder(kube),
-      phases: [],
-      leaderKill: { fromMs: Number.POSITIVE_INFINITY, untilMs: Number.POSITIVE_INFINITY, podUid: '' },
-    })
+    if (isChosen(options, 'main')) {
+      await runSteps({
+        options,
+        report,
+        kube,
+        recorder: startRecorder(kube),
+        phases: [],
+        leaderKill: { fromMs: Number.POSITIVE_INFINITY, untilMs: Number.POSITIVE_INFINITY, podUid: '' },
+      })
+    }
+    await runTrials(report, kube, options, 'beside')
+    await runTrials(report, kube, options, 'alone')
+    const hadFailed = report.hasFailed()
+    // While the operator is there that it failed under.
+    if (hadFailed) await diagnose()
     await uninstall(report, kube)
-    if (report.hasFailed()) await collectDiagnostics(report, kube, options)
+    await runTrials(report, kube, options, 'without')
+    if (report.hasFailed() && !hadFailed) await diagnose()
   } catch (error) {
-    await collectDiagnostics(report, kube, options)
+    await diagnose()
     throw error
   } finally {
-    if (!options.isBox) await removeAll(kube)
+    if (!options.isBox) await removeAll(kube, trialNamespaces(options))
     logs.stop()
     kube.close()
   }

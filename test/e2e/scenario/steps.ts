@@ -1,7 +1,8 @@
 /** The steps of the scenario, in their order. Each leaves the cluster Ready. */
 import { readFileSync, readdirSync } from 'node:fs'
 import { memberStatuses } from '../cluster/recorder.ts'
-import { raftCluster, writersPod } from '../cluster/manifests.ts'
+import { startWriting } from '../cluster/ledger.ts'
+import { raftCluster } from '../cluster/manifests.ts'
 import type { Kube } from '../cluster/kube.ts'
 import { withEtcdctl } from '../cluster/etcdctl.ts'
 import {
@@ -12,8 +13,6 @@ import {
   OPERATOR_NAMESPACE,
   PATHS,
   RELEASE,
-  WRITERS,
-  WRITERS_PORT,
   volumeName,
 } from '../names.ts'
 import { waitFor } from '../wait.ts'
@@ -29,7 +28,7 @@ const AFTER_LEADER_KILL_MS = 1000
 export async function applyThreeMembers(context: Context): Promise<void> {
   const { kube, report } = context
   await phase(context, 'apply a RaftCluster of 3 members', { isScaling: true, mayBeUnavailable: true }, async () => {
-    await kube.kubectl(['apply', '-f', '-'], { input: raftCluster(3) })
+    await kube.kubectl(['apply', '-f', '-'], { input: raftCluster({ namespace: NAMESPACE, spec: { replicas: 3 } }) })
     const value = await untilReady(kube)
     report.figure({ title: 'apply to Ready, 3 members', value, unit: 's', target: 20 })
   })
@@ -37,7 +36,7 @@ export async function applyThreeMembers(context: Context): Promise<void> {
 
 export async function useEtcdctl({ kube, report }: Context): Promise<void> {
   await report.step('etcdctl: put, get, txn, member list', async () => {
-    await withEtcdctl(kube, `service/${CLIENT_SERVICE}`, async (etcdctl) => {
+    await withEtcdctl({ kube, namespace: NAMESPACE }, `service/${CLIENT_SERVICE}`, async (etcdctl) => {
       expect('put', await etcdctl(['put', 'greeting', 'hello']), /^OK/)
       expect('get', await etcdctl(['get', 'greeting', '--print-value-only']), /^hello\n$/)
       const txn = 'value("greeting") = "hello"\n\nput greeting again\n\nput greeting never\n\n'
@@ -53,11 +52,7 @@ export async function useEtcdctl({ kube, report }: Context): Promise<void> {
 
 export async function startWriters({ kube, report, options }: Context): Promise<void> {
   await report.step('three writers begin to put numbered keys through the client Service', async () => {
-    await kube.kubectl(['apply', '-f', '-'], { input: writersPod(options.image) })
-    await waitFor('a first acknowledged put', { timeoutMs: 60_000 }, async () => {
-      const history = await kube.get(`${PATHS.podPort(WRITERS, WRITERS_PORT)}/history?from=0`)
-      return JSON.stringify(history).includes('"revision"') ? true : undefined
-    })
+    await startWriting(kube, { namespace: NAMESPACE, image: options.image })
   })
 }
 
@@ -75,7 +70,7 @@ export async function killLeader(context: Context): Promise<void> {
   const kind = { isScaling: false, mayBeUnavailable: true }
   await phase(context, "kill the leader's pod; its member comes back as itself", kind, async () => {
     const pod = await leaderPod(kube)
-    const path = podPath(pod)
+    const path = PATHS.pod(pod)
     const [before, uid] = [await memberIds(context), (await kube.object(path))?.metadata.uid]
     context.leaderKill.podUid = uid ?? ''
     context.leaderKill.fromMs = Date.now()
@@ -267,7 +262,9 @@ async function moveLeader(context: Context, pod: string): Promise<void> {
     const leader = statuses.find(({ role }) => role === 'leader')
     if (leader === undefined) return undefined
     if (leader.name === pod) return true
-    await withEtcdctl(kube, `pod/${leader.name}`, (etcdctl) => etcdctl(['move-leader', member.id]))
+    await withEtcdctl({ kube, namespace: NAMESPACE }, `pod/${leader.name}`, (etcdctl) =>
+      etcdctl(['move-leader', member.id]),
+    )
     return undefined
   })
 }
@@ -299,10 +296,6 @@ async function podsAre({ kube }: Context, count: number): Promise<void> {
 async function statefulSetReplicas({ kube }: Context): Promise<unknown> {
   const spec = (await kube.object(PATHS.statefulSet))?.['spec']
   return typeof spec === 'object' && spec !== null && 'replicas' in spec ? spec.replicas : undefined
-}
-
-function podPath(pod: string): string {
-  return `/api/v1/namespaces/${NAMESPACE}/pods/${pod}`
 }
 
 function expect(what: string, said: string, wanted: RegExp): void {

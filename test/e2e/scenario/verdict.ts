@@ -5,46 +5,17 @@ import { z } from 'zod'
 import { checkConditions } from '../checks/conditions.ts'
 import { checkConfigurations, mergeHistories, removals } from '../checks/configurations.ts'
 import { checkVolumes } from '../checks/volumes.ts'
-import { failedRepeats, longestGaps, verifyWrites, type Put, type StoredKey } from '../checks/writes.ts'
-import { readAll, withEtcdctl } from '../cluster/etcdctl.ts'
-import { CLIENT_SERVICE, CLUSTER, PATHS, volumeName, WRITERS, WRITERS_PORT } from '../names.ts'
+import { failedRepeats, longestGaps, verifyWrites, type Put } from '../checks/writes.ts'
+import { readBack, stopWriting, type Written } from '../cluster/ledger.ts'
+import { CLUSTER, NAMESPACE, volumeName } from '../names.ts'
 import { podLogs, seconds, type Context } from './context.ts'
 import { ROLLOUT } from './steps.ts'
-
-const History = z.array(
-  z.object({
-    writer: z.number(),
-    number: z.number(),
-    mayRepeat: z.boolean(),
-    key: z.string(),
-    value: z.string(),
-    sentMs: z.number(),
-    answeredMs: z.number(),
-    revision: z.number().optional(),
-    problem: z.string().optional(),
-  }),
-)
-
-export interface Written {
-  readonly puts: readonly Put[]
-  readonly stored: readonly StoredKey[]
-}
 
 /** Ends the writing and reads everything back. */
 export async function collectWrites({ kube, report }: Context): Promise<Written> {
   return report.step('stop the writers and read back every key', async () => {
-    const url = PATHS.podPort(WRITERS, WRITERS_PORT)
-    await kube.get(`${url}/stop`)
-    const puts: Put[] = []
-    for (;;) {
-      const page = History.parse(await kube.get(`${url}/history?from=${puts.length}`))
-      for (const { revision, problem, ...put } of page) {
-        puts.push({ ...put, ...(revision !== undefined && { revision }), ...(problem !== undefined && { problem }) })
-      }
-      if (page.length === 0) break
-    }
-    const stored = await withEtcdctl(kube, `service/${CLIENT_SERVICE}`, (etcdctl) => readAll(etcdctl, 'e2e/'))
-    return { puts, stored }
+    const puts = await stopWriting(kube, NAMESPACE)
+    return { puts, stored: await readBack(kube, NAMESPACE) }
   })
 }
 

@@ -11,6 +11,24 @@ import { RunsBackend } from '../runs-backend.ts'
 import type { StartWriter } from '../writer-link.ts'
 import { SMALL_SIZES } from './small-sizes.ts'
 
+/** In so many pieces as come of it. */
+function countInPieces(
+  runs: RunsBackend,
+  table: Table,
+  start: Uint8Array,
+  end: Uint8Array | undefined,
+  rows: number,
+): number {
+  let count = 0
+  for (let next: Uint8Array | undefined = start; next !== undefined;) {
+    const some = runs.countSome(table, next, end, rows)
+    assert.ok(some.next === undefined || Buffer.compare(some.next, next) > 0, 'it gets on')
+    count += some.count
+    next = some.next
+  }
+  return count
+}
+
 type Reads = Pick<RunsBackend, 'get' | 'scan' | 'count'>
 
 function rows(of: Reads, table: Table, start: Uint8Array, end: Uint8Array | undefined, options: ScanOptions): string[] {
@@ -81,6 +99,7 @@ export async function compareWithMemory(
         const options = { isReverse: random(2) === 0, ...(random(2) === 0 ? { limit: random(50) } : {}) }
         assert.deepEqual(rows(runs, of, start, end, options), rows(memory, of, start, end, options))
         assert.equal(runs.count(of, start, end), memory.count(of, start, end))
+        assert.equal(countInPieces(runs, of, start, end, 1 + random(5)), memory.count(of, start, end))
       }
       for (let i = 0; i < 100; i++) {
         const [of, key] = [table(), keyOf(random)]

@@ -1,12 +1,12 @@
 /**
- * A process to be killed: defragments its database over and over while it applies and commits a log that follows from
- * the index alone (`backend-crash-writer.ts`). Prints `committed <index>` and `defragmented <count>`. Its one argument is
+ * A process to be killed: defragments its store over and over while it applies and commits a log that follows from
+ * the index alone (`crash-writer.ts`). Prints `committed <index>` and `defragmented <count>`. Its one argument is
  * the store's path.
  */
-import { compactSlice } from '../../mvcc/compaction.ts'
-import { Store } from '../../mvcc/store.ts'
-import { LmdbBackend } from '../backend.ts'
-import { applyUpTo } from './backend-crash-writer.ts'
+import { compactSlice } from '../../../mvcc/compaction.ts'
+import { Store } from '../../../mvcc/store.ts'
+import { runsEngine } from '../engine.ts'
+import { applyUpTo } from './crash-writer.ts'
 
 async function write(store: Store): Promise<never> {
   for (;;) {
@@ -27,6 +27,6 @@ async function defragment(store: Store): Promise<never> {
 
 const [, script, path] = process.argv
 if (script === import.meta.filename && path !== undefined) {
-  const store = new Store(new LmdbBackend(path))
+  const store = new Store(await runsEngine().open(path))
   await Promise.all([write(store), defragment(store)])
 }

@@ -1,14 +1,14 @@
 /**
  * A process to be killed: applies a log that follows from the index alone, commits as fast as it can, and prints the
- * applied index of each commit that it was told is durable. Its one argument is the database's path.
+ * applied index of each commit that it was told is durable. Its one argument is the store's path.
  */
-import { LogIndex, Term } from '../../../lib/ids.ts'
-import { apply } from '../../mvcc/apply.ts'
-import type { StoreCommand } from '../../mvcc/command.ts'
-import { compactSlice } from '../../mvcc/compaction.ts'
-import { Store } from '../../mvcc/store.ts'
-import { CompactionRequest, DeleteRangeRequest, PutRequest } from '../../proto/generated/etcd/rpc.ts'
-import { LmdbBackend } from '../backend.ts'
+import { LogIndex, Term } from '../../../../lib/ids.ts'
+import { apply } from '../../../mvcc/apply.ts'
+import type { StoreCommand } from '../../../mvcc/command.ts'
+import { compactSlice } from '../../../mvcc/compaction.ts'
+import { Store } from '../../../mvcc/store.ts'
+import { CompactionRequest, DeleteRangeRequest, PutRequest } from '../../../proto/generated/etcd/rpc.ts'
+import { runsEngine } from '../engine.ts'
 
 /** The entry at an index, in every process. */
 export function entryAt(index: number): StoreCommand {
@@ -33,13 +33,13 @@ export function applyUpTo(store: Store, index: number): void {
 }
 
 async function writeUntilKilled(path: string): Promise<never> {
-  const store = new Store(new LmdbBackend(path))
+  const store = new Store(await runsEngine().open(path))
   for (;;) {
     applyUpTo(store, store.appliedIndex + 1 + (store.appliedIndex % 13))
     const { cursor } = compactSlice(store, undefined)
     if (cursor !== undefined) compactSlice(store, cursor)
     await store.commit()
-    process.stdout.write(`${store.committedIndex}\n`)
+    process.stdout.write(`committed ${store.committedIndex}\n`)
   }
 }
 

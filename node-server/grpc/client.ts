@@ -1,0 +1,65 @@
+/** Calls of a gRPC server: bytes in, bytes out. Who knows what they mean decodes them. */
+import { readFileSync } from 'node:fs'
+import { Client, credentials, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js'
+
+export interface ClientTls {
+  readonly caFile: string | undefined
+  readonly certFile: string | undefined
+  readonly keyFile: string | undefined
+}
+
+/** Of one message. */
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+const same = (bytes: Buffer): Buffer => bytes
+
+export class GrpcClient {
+  readonly #client: Client
+
+  /** `url`: http or https. Throws what the disk does when a file of `tls` cannot be read. */
+  constructor(url: string, tls: ClientTls) {
+    const { host, protocol } = new URL(url)
+    const secured = protocol === 'https:' ? secure(tls) : credentials.createInsecure()
+    this.#client = new Client(host, secured, { 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES })
+  }
+
+  /** Rejects with an Error whose `details` are the server's words. */
+  unary(path: string, request: Uint8Array, timeoutMs: number): Promise<Buffer> {
+    const deadline = Date.now() + timeoutMs
+    return new Promise((resolve, reject) => {
+      this.#client.makeUnaryRequest(
+        ...([path, same, same, Buffer.from(request), { deadline }] as const),
+        (error: ServiceError | null, answer?: Buffer) =>
+          answer === undefined ? reject(error ?? new Error('no answer')) : resolve(answer),
+      )
+    })
+  }
+
+  /** Its messages, until it ends or is cancelled; then or at an error the iteration ends. */
+  stream(path: string, request: Uint8Array): { readonly messages: AsyncIterable<Buffer>; cancel(): void } {
+    const stream = this.#client.makeServerStreamRequest(path, same, same, Buffer.from(request))
+    return {
+      messages: stream as AsyncIterable<Buffer>,
+      cancel: () => {
+        stream.on('error', () => undefined) // of the cancellation
+        stream.cancel()
+      },
+    }
+  }
+
+  close(): void {
+    this.#client.close()
+  }
+}
+
+function secure({ caFile, certFile, keyFile }: ClientTls): ChannelCredentials {
+  const read = (path: string | undefined): Buffer | null => (path === undefined ? null : readFileSync(path))
+  return credentials.createSsl(read(caFile), read(keyFile), read(certFile))
+}
+
+/** What the server said, or why it was not reached. */
+export function wordsOf(error: unknown): string {
+  if (error instanceof Error && 'details' in error && typeof error.details === 'string' && error.details !== '')
+    return error.details
+  return error instanceof Error ? error.message : String(error)
+}

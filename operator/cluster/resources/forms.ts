@@ -1,0 +1,31 @@
+/**
+ * The forms of members that this operator knows, in their order; status.form counts them from 1. A cluster keeps the form that
+ * it has until its image moves, which then takes the newest: an operator that is upgraded, or taken back, makes no pod
+ * otherwise than before. So a form that was released is not changed any more. What the next one does otherwise is a form
+ * behind it, made from what the one before gives.
+ *
+ * What a form may not change, since members of two forms are in one cluster while it moves: names of containers and volumes,
+ * the numbers of ports, the labels that select pods and claims. Services and the like belong to no form: they must suit all.
+ */
+import type { Form } from '../form.ts'
+import { selectorLabels } from './names.ts'
+import { memberObjects } from './stateful-set.ts'
+
+/** As it comes, of class BestEffort. */
+const plain: Form = (cluster, image) => memberObjects(cluster, image)
+
+/** In different zones where there are some, and not the first to go when a machine runs out of memory. */
+const spreadAndSized: Form = (cluster, image) =>
+  memberObjects(cluster, image, {
+    resources: { requests: { cpu: '100m', memory: '256Mi' } },
+    topologySpreadConstraints: [
+      {
+        maxSkew: 1,
+        topologyKey: 'topology.kubernetes.io/zone',
+        whenUnsatisfiable: 'ScheduleAnyway',
+        labelSelector: { matchLabels: selectorLabels(cluster) },
+      },
+    ],
+  })
+
+export const FORMS: readonly Form[] = [plain, spreadAndSized]

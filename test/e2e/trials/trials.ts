@@ -1,0 +1,77 @@
+/**
+ * What befalls clusters in their second year, one trial each: a namespace, a cluster and writers of its own. Trials run side
+ * by side; one that fails leaves the others alone.
+ */
+import type { Kube } from '../cluster/kube.ts'
+import { trialNamespace } from '../names.ts'
+import type { Report } from '../report.ts'
+import type { ScenarioOptions } from '../scenario/context.ts'
+import { badImage, operatorUpgrade } from './image.ts'
+import { lostLearner } from './lost-learner.ts'
+import { ownOperator } from './own-operator.ts'
+import { Place } from './place.ts'
+import { quorumLost } from './quorum-lost.ts'
+import { refusedPods } from './refused.ts'
+import { drainGrowDelete } from './volume.ts'
+
+interface Trial {
+  readonly name: string
+  /** `alone`: it changes the operator of all. `without`: it brings an operator, and no other may be there. */
+  readonly when: 'beside' | 'alone' | 'without'
+  readonly run: (place: Place) => Promise<void>
+}
+
+export const TRIALS: readonly Trial[] = [
+  { name: 'lost-learner', when: 'beside', run: lostLearner },
+  { name: 'refused', when: 'beside', run: refusedPods },
+  { name: 'quorum-lost', when: 'beside', run: quorumLost },
+  { name: 'image', when: 'beside', run: badImage },
+  { name: 'volume', when: 'beside', run: drainGrowDelete },
+  {
+    name: 'upgrade',
+    when: 'alone',
+    run: async (place) => {
+      const { nextTag } = place.options
+      if (nextTag === undefined) return place.note('left out: there is no image to upgrade to')
+      await operatorUpgrade(place, nextTag)
+    },
+  },
+  { name: 'own-operator', when: 'without', run: ownOperator },
+]
+
+/** The box's two processors have work for about as many. */
+const SIDE_BY_SIDE = 3
+
+export async function runTrials(
+  report: Report,
+  kube: Kube,
+  options: ScenarioOptions,
+  when: Trial['when'],
+): Promise<void> {
+  const waiting = TRIALS.filter(({ name, when: own }) => own === when && isChosen(options, name))
+  const lane = async (): Promise<void> => {
+    for (let trial = waiting.shift(); trial !== undefined; trial = waiting.shift())
+      await attempt(report, kube, options, trial)
+  }
+  await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane))
+}
+
+export function trialNamespaces(options: ScenarioOptions): readonly string[] {
+  return TRIALS.filter(({ name }) => isChosen(options, name)).map(({ name }) => trialNamespace(name))
+}
+
+export function isChosen({ only }: ScenarioOptions, name: string): boolean {
+  return only === undefined || only.includes(name)
+}
+
+/** The namespace of a trial that failed is left for the diagnostics. */
+async function attempt(report: Report, kube: Kube, options: ScenarioOptions, { name, run }: Trial): Promise<void> {
+  const place = new Place(report, kube, options, name)
+  try {
+    await place.make()
+    await run(place)
+    await place.remove()
+  } catch (error) {
+    report.fail(`${name} ends here: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
