@@ -45,8 +45,10 @@ function anonymousMib(): string {
 async function look(path: string, keys: number): Promise<void> {
   const before = anonymousMib()
   const startMs = performance.now()
+  const startCpu = process.cpuUsage()
   const store = await realVolume.stores.open(path)
   const openedMs = performance.now() - startMs
+  const { user, system } = process.cpuUsage(startCpu)
   const opened = anonymousMib()
   for (let i = 0; i < READS; i++) {
     const number = (i * 7919 * 104_729) % keys
@@ -57,7 +59,7 @@ async function look(path: string, keys: number): Promise<void> {
   const countMs = performance.now()
   const counted = store.count('current', Buffer.of(0), undefined)
   console.log(
-    `open ${openedMs.toFixed(0)} ms; anonymous memory ${before} MiB before, ${opened} opened, ${anonymousMib()} after ${READS} reads; ${counted} keys counted in ${(performance.now() - countMs).toFixed(0)} ms`,
+    `open ${openedMs.toFixed(0)} ms, ${((user + system) / 1000).toFixed(0)} ms of CPU of all threads; anonymous memory ${before} MiB before, ${opened} opened, ${anonymousMib()} after ${READS} reads; ${counted} keys counted in ${(performance.now() - countMs).toFixed(0)} ms`,
   )
   await store.close()
 }

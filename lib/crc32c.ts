@@ -6,7 +6,8 @@ const SHORT_SIZE_BYTES = 128
 
 export function crc32c(bytes: Uint8Array, previous = 0): number {
   if (bytes.length <= SHORT_SIZE_BYTES) return computeHere(bytes, previous)
-  return compute(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), previous)
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return compute(buffer, previous)
 }
 
 const REVERSED_POLYNOMIAL = 0x82f63b78

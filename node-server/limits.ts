@@ -244,10 +244,11 @@ export interface FlowLimits {
 export const FLOW: FlowLimits = {
   messageSizeBytes: MIB,
   inFlightMessages: 512,
-  inFlightSizeBytes: 16 * MIB,
+  // A follower that catches up syncs what has come since its last sync: the more there is, the fewer syncs.
+  inFlightSizeBytes: 64 * MIB,
   proposedSizeBytes: 16 * MIB,
   heldSizeBytes: 256 * MIB,
-  peerQueueSizeBytes: 64 * MIB,
+  peerQueueSizeBytes: 128 * MIB,
   uncommittedSizeBytes: 256 * MIB,
   committedSizeBytesPerReady: 8 * MIB,
 }

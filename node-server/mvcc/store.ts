@@ -107,7 +107,7 @@ export class Store {
     return this.#committed !== undefined
   }
 
-  /** The disk does not keep up: wait for {@link commit} before applying more. */
+  /** The disk does not keep up: wait for {@link relieved} before applying more. */
   get isSaturated(): boolean {
     return this.buffer.sizeBytes >= MAX_BUFFER_SIZE_BYTES || this.buffer.hasManyLayers
   }
@@ -152,6 +152,11 @@ export class Store {
       return this.#isDirty ? this.#commitNow() : undefined
     })
     return this.#next ?? this.#commitNow()
+  }
+
+  /** Resolves once the commit that is under way is through, or one that begins now: there is room again, or may be. */
+  relieved(): Promise<void> {
+    return this.#committed ?? this.commit()
   }
 
   #commitNow(): Promise<void> {

@@ -68,6 +68,9 @@ async function runInBox(report: Report, { root, cache }: Settings): Promise<numb
   await report.step('what the machine must have', () => ensurePrerequisites(report))
   const programs = await ensurePeers(report, root, cache, true)
   if (only === undefined) await compareWithPeers(report, root, programs)
+  await report.step('backups into a bucket under load and kills; each that is restored has exactly its writes', () =>
+    run([process.execPath, join(root, 'test', 'backup', 'main.ts'), `--programs=${programs}`, '--seconds=30']),
+  )
   const imageTars = await buildImages(report, root, cache)
   const handedOn = join(cache, 'progress.json')
   writeFileSync(handedOn, JSON.stringify(report.progress()))

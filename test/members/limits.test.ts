@@ -316,7 +316,7 @@ for (const { title, atMost, ask, taken, refused } of rows) {
   })
 }
 
-const TRANSPORT = 'node-server/transport/transport.test.ts'
+const TRANSPORT = 'node-server/transport/transport-limits.test.ts'
 const ANSWERS = 'node-server/api/etcd/answer-in-order.test.ts'
 const ABUSE = 'node-server/grpc/abuse.test.ts'
 const LOAD = 'node-server/listen/load.test.ts'
@@ -347,7 +347,10 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   ],
   MAX_PINNED_STORES: ['node-server/limits.ts', 'MAX_OUTGOING_SNAPSHOTS + MAX_CLIENT_SNAPSHOTS'],
   MAX_WAIT_FOR_STORE_MS: ['test/recovery/damage.test.ts', 'one that no leader sends a store for long ends too'],
-  SNAPSHOT_PIECE_SIZE_BYTES: [TRANSPORT, 'const piece = Buffer.alloc(SNAPSHOT_PIECE_SIZE_BYTES)'],
+  SNAPSHOT_PIECE_SIZE_BYTES: [
+    'node-server/transport/transport-snapshots.test.ts',
+    'const piece = Buffer.alloc(SNAPSHOT_PIECE_SIZE_BYTES)',
+  ],
   RUN_SIZES: ['node-server/storage/runs/policy.test.ts', 'when runs become many the cheapest neighbours are merged'],
   SCRUB: ['node-server/storage/runs/runs-damage.test.ts', 'damage in what nobody reads is found by looking for it'],
   APPLY_SLICE: ['node-server/node/apply/applier.test.ts', 'what was committed in the middle of an entry'],

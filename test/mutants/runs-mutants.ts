@@ -90,6 +90,12 @@ export const RUNS_MUTANTS: readonly Mutant[] = [
     replace: 'next.child <= end.child',
   },
   {
+    name: 'blocks are counted as a whole that another run reaches into',
+    file: `${RUNS}/spans.ts`,
+    find: 'first.countWholeBlocks(second?.head.subarray(0, second.headSize))',
+    replace: 'first.countWholeBlocks()',
+  },
+  {
     name: 'commits do not wait while there are too many runs',
     file: `${RUNS}/writer.ts`,
     find: 'this.#manifest.runs.length < this.#sizes.maxRuns',

@@ -11,7 +11,7 @@ const text = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
 const PAGES = ['README.md', ...globSync(['docs/*.md', 'sandbox/*.md'], { cwd: ROOT })].filter(
   (page) => page !== 'docs/flags.md',
 )
-const OTHERS = /^(kubectl|helm|docker|etcdctl|curl|node --test)\b/
+const OTHERS = /^(kubectl|helm|docker|etcdctl|curl|velero|node --test)\b/
 /** Where the options of our other commands are read. */
 const SOURCES: Readonly<Record<string, string>> = {
   'npm start': 'sandbox/start/options.ts',

@@ -81,7 +81,7 @@ export class Applier {
     for (const entry of entries) {
       if (entry.index <= this.store.appliedIndex) continue // applied before the restart
       if (this.#isSliceOver()) await this.#giveWay()
-      if (this.store.isSaturated) await this.store.commit()
+      while (this.store.isSaturated) await this.store.relieved()
       const step = this.#begin(entry)
       for (;;) {
         this.#sliceParts += 1

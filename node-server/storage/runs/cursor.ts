@@ -114,18 +114,23 @@ export class RunCursor {
     let live = 0
     for (let block = this.#block; block !== undefined; block = this.#block) {
       live += block.liveRows(this.position, this.#to)
-      if (this.#to === block.count) live += this.#countWholeBlocks()
+      live += this.countWholeBlocks()
       this.skip(this.#to - this.position)
     }
     return live
   }
 
-  /** Of the file at hand, those behind this block that end before the range does: the cursor goes to the last one of them. */
-  #countWholeBlocks(): number {
+  /**
+   * From a cursor that goes forwards: how many rows are in blocks without removals of the file at hand that come behind this
+   * one and end before the range does, and before `limit`. What comes next is behind the last one of them.
+   */
+  countWholeBlocks(limit?: Uint8Array): number {
+    if (this.#block === undefined || this.#to < this.#block.count) return 0
     const { high } = this.#bounds
     const reader = this.#run[this.#file]
     assert(reader !== undefined, 'it is not at its end')
-    const end = high === undefined ? lastPlace(reader) : reader.placeOf(high)
+    const below = limit ?? high
+    const end = below === undefined ? lastPlace(reader) : reader.placeOf(below)
     let live = 0
     let next = placeBehind(reader, this.#place)
     const first = next

@@ -49,13 +49,14 @@ interface Waiting {
 interface OpenStore {
   readonly manifest: Manifest
   readonly runs: readonly OpenRun[]
+  readonly size: BackendSize
 }
 
 export class RunsBackend implements Backend {
   readonly #disk: Disk
   readonly #directory: string
   readonly #options: ReaderOptions
-  #store: OpenStore = { manifest: NEW_MANIFEST, runs: [] }
+  #store: OpenStore = { manifest: NEW_MANIFEST, runs: [], size: sizeOf(NEW_MANIFEST) }
   #writer: WriterLink | undefined
   /** An open file that nobody knows any more ends the process. */
   readonly #pinned = new Set<readonly RunReader[]>()
@@ -145,7 +146,7 @@ export class RunsBackend implements Backend {
       await closeAll(opened)
       throw error
     }
-    this.#store = { manifest, runs }
+    this.#store = { manifest, runs, size: sizeOf(manifest) }
     await closeAll([...before.values()])
   }
 
@@ -243,7 +244,7 @@ export class RunsBackend implements Backend {
     for (let block = spans.next(); block !== undefined; block = spans.next()) {
       const { from, to } = spans
       if (looked >= rows) return { count, next: userKey(block, from) }
-      count += block.liveRows(from, to)
+      count += block.liveRows(from, to) + spans.countBehind()
       looked += 1 + (block.hasRemovals ? to - from : 0)
     }
     return { count, next: undefined }
@@ -277,9 +278,7 @@ export class RunsBackend implements Backend {
   }
 
   size(): BackendSize {
-    const files = this.#store.manifest.runs.flat()
-    const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-    return { totalBytes, inUseBytes: Math.floor(totalBytes * liveShare(this.#store.manifest.runs)) }
+    return this.#store.size
   }
 
   /** What a read may have to look through. */
@@ -315,7 +314,7 @@ export class RunsBackend implements Backend {
     await this.#writer?.end()
     await this.#heard
     const readers = this.#readers()
-    this.#store = { manifest: this.#store.manifest, runs: [] }
+    this.#store = { ...this.#store, runs: [] }
     await closeAll(readers)
   }
 }
@@ -372,6 +371,11 @@ function isWithin({ file: { first, last } }: RunReader, key: Uint8Array): boolea
     compareSpans(first, 0, first.length, key, 0, key.length) <= 0 &&
     compareSpans(key, 0, key.length, last, 0, last.length) <= 0
   )
+}
+
+function sizeOf({ runs }: Manifest): BackendSize {
+  const totalBytes = runs.flat().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  return { totalBytes, inUseBytes: Math.floor(totalBytes * liveShare(runs)) }
 }
 
 /** Of the rows, those that are neither removals nor, as far as is known, removed by one. */

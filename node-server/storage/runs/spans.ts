@@ -48,6 +48,13 @@ export class Spans {
     return first?.isWhole === true && this.#taken === first.block?.count
   }
 
+  /** Rows behind the span, none of them a removal, that come before the keys of all other runs: they are not shown any more. */
+  countBehind(): number {
+    const [first, second] = this.#cursors
+    if (first === undefined || this.to !== first.block?.count) return 0
+    return first.countWholeBlocks(second?.head.subarray(0, second.headSize))
+  }
+
   /** The next key of another run, and how much of it the first one's has: what older runs say of the same key does not count. */
   #secondAfter(first: RunCursor): RunCursor | undefined {
     for (let second = this.#cursors[1]; second !== undefined; second = this.#cursors[1]) {
