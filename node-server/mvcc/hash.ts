@@ -16,6 +16,7 @@ const ADMINISTRATION: readonly Table[] = [
   'alarms',
   'leases',
   'leaseKeys',
+  'auth',
 ]
 
 /**

@@ -55,6 +55,8 @@ export type PeerRequest =
       readonly memberId: string
     }
   | { readonly kind: 'members' }
+  /** Up to which command the asked member can apply what is in the log. One of a version before this question tells its members instead. */
+  | { readonly kind: 'known-commands' }
   | HashQuestion
   | LeaseQuestion
 
@@ -102,6 +104,7 @@ export type PeerAnswer =
   | { readonly kind: 'change'; readonly result: Result<AdminChange, Refusal> }
   | { readonly kind: 'transfer-leader'; readonly result: Result<LeaderTransferResult, Refusal> }
   | { readonly kind: 'members'; readonly answer: MembersAnswer }
+  | { readonly kind: 'known-commands'; readonly newest: number }
   | { readonly kind: 'hash-kv'; /** The error: why there is none. */ readonly result: Result<HashedKeyValues, string> }
   | LeaseAnswer
 
@@ -129,6 +132,7 @@ const requestJson: Shape<PeerRequest> = either(
   object({ kind: oneOf('change'), operationId, expectedConfigIndex: optionalIndex, change: changeShape }),
   object({ kind: oneOf('transfer-leader'), operationId, expectedConfigIndex: optionalIndex, memberId: id }),
   object({ kind: oneOf('members') }),
+  object({ kind: oneOf('known-commands') }),
   object({ kind: oneOf('hash-kv'), revision: index }),
   object({ kind: oneOf('lease-renew'), leaseIds: list(leaseId, { most: MAX_RENEWALS_AT_ONCE }) }),
   object({ kind: oneOf('lease-time-to-live'), leaseId }),
@@ -175,6 +179,7 @@ const PROBLEMS: Readonly<Record<NodeProblem, true>> = {
   'change-in-flight': true,
   'bad-transferee': true,
   'transfer-timeout': true,
+  'members-too-old': true,
 }
 
 const isProblem = (text: string): text is NodeProblem => Object.hasOwn(PROBLEMS, text)
@@ -201,6 +206,7 @@ const answerJson: Shape<PeerAnswer> = either(
   object({ kind: oneOf('change'), result: resultOf(changeJson, refusal) }),
   object({ kind: oneOf('transfer-leader'), result: resultOf(transferJson, refusal) }),
   object({ kind: oneOf('members'), answer: object({ clusterId: id, members: list(member) }) }),
+  object({ kind: oneOf('known-commands'), newest: index }),
   object({ kind: oneOf('hash-kv'), result: resultOf(hashed, text) }),
   object({ kind: oneOf('lease'), state: oneOf('absent', 'not-primary') }),
   object({ kind: oneOf('lease'), state: oneOf('alive'), ttlSeconds: index, remainingSeconds: integer() }),

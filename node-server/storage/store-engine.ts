@@ -6,6 +6,8 @@ import type { Backend } from '../mvcc/backend.ts'
 import type { Meta } from '../mvcc/meta.ts'
 
 export interface StoreEngine {
+  /** `Backend.pin` takes as much of the disk as a copy. */
+  readonly copiesToPin: boolean
   /** The store at that path, an empty one when there is none. Rejects when what is there is no store. */
   open(path: string): Promise<Backend>
   /**

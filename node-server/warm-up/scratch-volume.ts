@@ -23,6 +23,7 @@ function scratchStores(disk: ScratchDisk): StoreEngine {
   const stores = new Map<object, ScratchBackend>()
   const never = (): Promise<never> => Promise.reject(new Error('no store is moved in a scratch volume'))
   return {
+    copiesToPin: false,
     async open(path) {
       const file = disk.touch(path) // whoever looks for stores finds it by its name
       const store = stores.get(file) ?? new ScratchBackend()

@@ -255,6 +255,7 @@ function simulatedStores({ under, disk, states, onOpened }: StoresParts): StoreE
   const read: StoreEngine['read'] = async (path, use) =>
     use(new SimulatedBackend(disk, states, path, states.read(await disk.readFile(path), path)))
   return {
+    copiesToPin: true,
     open: async (path) => {
       const bytes = under.peek(path)
       const isThere = bytes !== undefined && bytes.length > 0

@@ -13,7 +13,7 @@ import { put } from '../../mvcc/testing/requests.ts'
 import { EMPTY_CONFIGURATION } from '../../raft/membership.ts'
 import { memberPaths, type MemberPaths } from '../../storage/data-directory.ts'
 import { realDisk } from '../../storage/disk.ts'
-import { realVolume } from '../../storage/volume.ts'
+import { realVolume, type Volume } from '../../storage/volume.ts'
 import type { IncomingSnapshot, PeerTransport, SnapshotSource } from '../../transport/transport.ts'
 import { DiskRoom } from './disk-room.ts'
 import { hasReceived, installSnapshot, removeAllBut } from './snapshots.ts'
@@ -35,6 +35,7 @@ async function incoming(
   t: TestContext,
   mayGoOn: Promise<void> = Promise.resolve(),
   onFatal: (error: unknown) => void = (error) => assert.fail(String(error)),
+  volume: Volume = realVolume,
 ): Promise<Incoming> {
   const directory = await mkdtemp(join(tmpdir(), 'raftkv-snapshots-'))
   t.after(() => rm(directory, { recursive: true }))
@@ -51,7 +52,7 @@ async function incoming(
   const backend = goingOnLater(await realVolume.stores.open(storePath(paths, FIRST_STORE)), mayGoOn)
   const space = { freeBytes: 2 ** 40, totalBytes: 2 ** 40 }
   const files = new StoreFiles({
-    volume: realVolume,
+    volume,
     room: new DiskRoom({ storeSpace: () => space, logSpace: () => space }),
     paths,
     name: FIRST_STORE,
@@ -247,7 +248,8 @@ test('who sends a store to a peer hears how much there is, and how much of it is
 })
 
 test('without room on the disk no copy is begun, for whomever it would be, and the store goes on', async (t) => {
-  const { space, paths, files, snapshot } = await incoming(t)
+  const copying = { ...realVolume, stores: { ...realVolume.stores, copiesToPin: true } }
+  const { space, paths, files, snapshot } = await incoming(t, undefined, undefined, copying)
   space.freeBytes = 1000
   assert.deepEqual(await files.pin(), { ok: false, error: 'no-room' })
   const { message } = received(snapshot, 1, 1)
@@ -268,5 +270,17 @@ test('without room on the disk no copy is begun, for whomever it would be, and t
   assert.ok(pinned.ok)
   await pinned.value.release()
   await files.keep(received(snapshot, 2, 1))
+  await files.close()
+})
+
+test('a database that needs no copy is pinned without room, for clients and peers', async (t) => {
+  const { space, files, snapshot } = await incoming(t)
+  space.freeBytes = 0
+  const pinned = await files.pin()
+  assert.ok(pinned.ok)
+  await pinned.value.release()
+  const { message } = received(snapshot, 1, 1)
+  const transport = { sendSnapshot: async () => ok(undefined) } as unknown as PeerTransport
+  assert.deepEqual(await files.send(transport, message), ok(undefined))
   await files.close()
 })

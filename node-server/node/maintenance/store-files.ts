@@ -127,10 +127,11 @@ export class StoreFiles {
     this.#pinned += 1
     const isGone = (): void => void (this.#pinned -= 1)
     try {
-      const { room } = this.#parts
-      const pinned = await this.#withLive(({ store }) =>
-        room.during(store.size().inUseBytes, () => store.backend.pin()),
-      )
+      const { room, volume } = this.#parts
+      const pinned = await this.#withLive(({ store }) => {
+        const pin = (): Promise<PinnedStore> => store.backend.pin()
+        return volume.stores.copiesToPin ? room.during(store.size().inUseBytes, pin) : pin()
+      })
       return releasedWith(pinned, isGone)
     } catch (error) {
       isGone()

@@ -51,6 +51,7 @@ export function runsEngine(
     return { at, release }
   }
   return {
+    copiesToPin: false,
     open: async (path) => {
       await takeOverStore(disk, path, sizes) // for who has not asked for all of its directory, and to say why it cannot be
       return RunsBackend.open(disk, path, startWriter, sizes)
