@@ -378,11 +378,11 @@ function sizeOf({ runs }: Manifest): BackendSize {
   return { totalBytes, inUseBytes: Math.floor(totalBytes * liveShare(runs)) }
 }
 
-/** Of the rows, those that are neither removals nor, as far as is known, removed by one. */
+/** Of the rows, those that are neither removals nor, as far as is known, removed by one; the record of the state is always there. */
 function liveShare(runs: readonly Run[]): number {
   const rows = runs.reduce((sum, run) => sum + rowsOf(run), 0)
   const removals = runs.reduce((sum, run) => sum + removalsOf(run), 0)
-  return rows === 0 ? 1 : Math.max(0, rows - 2 * removals) / rows
+  return rows === 0 ? 1 : Math.max(1, rows - 2 * removals) / rows
 }
 
 async function closeAll(readers: readonly RunReader[]): Promise<void> {
