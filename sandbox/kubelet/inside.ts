@@ -16,6 +16,7 @@ import { fstatSync, readFileSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import net from 'node:net'
 import os from 'node:os'
+import { isMainThread } from 'node:worker_threads'
 
 /** Time to stop in order after the kubelet has gone. */
 const STOP_MS = 10_000
@@ -134,7 +135,8 @@ function wantsAll(options: unknown): boolean {
   return typeof options === 'object' && options !== null && 'all' in options && options.all === true
 }
 
-if (hasLifeline()) followKubelet()
+// A thread of the program loads this, too: with a second reader the pipe would end unseen by the first.
+if (isMainThread && hasLifeline()) followKubelet()
 if (podIP !== undefined) listenOnPodAddress(podIP)
 if (hostsFile !== undefined) lookUpInCluster(hostsFile)
 if (podName !== '') Reflect.set(os, 'hostname', () => podName)
