@@ -206,19 +206,20 @@ test('an old volume under our name keeps the cluster from being formed over it',
 
 const DELETED = { storage: { retention: { whenDeleted: 'Delete' } } }
 
-test('with whenDeleted Delete the RaftCluster owns the volumes, and no finalizer needs an operator', async () => {
+test('with whenDeleted Delete the RaftCluster owns the volumes, and waits for those that have no owner yet', async () => {
   const world = await formed(DELETED)
   const owners = (): readonly unknown[] =>
     world.all('PersistentVolumeClaim').map(({ metadata }) => metadata.ownerReferences)
   const owner = { apiVersion: 'raftkv.dev/v1alpha1', kind: 'RaftCluster', name: 'kv', uid: 'cluster-uid' }
   assert.deepEqual(owners(), [[owner], [owner], [owner]])
-  assert.deepEqual(world.resource().metadata.finalizers, [])
+  assert.deepEqual(world.resource().metadata.finalizers, [FINALIZER])
   world.edit({ storage: { size: '20Gi', ...DELETED.storage } })
   await converge(world)
   assert.deepEqual(owners(), [[owner], [owner], [owner]], 'a claim that grows keeps its owner')
   world.edit({ storage: { size: '20Gi' } })
   await converge(world)
   assert.deepEqual(owners(), [[], [], []])
+  assert.deepEqual(world.resource().metadata.finalizers, [])
 })
 
 test('a volume without an owner yet goes by the finalizer, after the pods', async () => {

@@ -98,16 +98,10 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'if (isOver && cluster.name === "") return',
   },
   {
-    name: 'nothing holds a RaftCluster whose volumes have no owner yet',
+    name: 'nothing holds a RaftCluster whose volumes are to go with it',
     file: `${RULES}/claims.ts`,
-    find: 'goWithCluster(observed) && !isEachOwned(observed)',
-    replace: 'goWithCluster(observed) && !isEachOwned(observed) && cluster.name === ""',
-  },
-  {
-    name: 'volumes that are to go with the RaftCluster have no owner, and it is not held for them',
-    file: `${CLUSTER}/observe.ts`,
-    find: 'some(({ uid }) => uid === cluster.uid) ?? false',
-    replace: 'some(({ uid }) => uid === cluster.uid) ?? true',
+    find: 'const isWanted = goWithCluster(observed)',
+    replace: 'const isWanted = goWithCluster(observed) && cluster.name === ""',
   },
   {
     name: 'a learner is promoted before it has caught up',

@@ -1,18 +1,17 @@
 /**
  * Claims of volumes: how large they are, and who takes them along. With whenDeleted Delete the RaftCluster owns them: Kubernetes deletes
- * them after it, each once no pod uses it, whether there is an operator or not. The finalizer stands only while one of them has no
- * owner yet: between its making and our next look a RaftCluster would go without it. Pure.
+ * them after it, each once no pod uses it. The finalizer stands all the time: a claim that is made between two looks has no owner yet,
+ * and a RaftCluster that is deleted then would go without it. Pure.
  */
 import { FINALIZER } from '../../api/raft-cluster.ts'
 import { parseQuantity } from '../../../lib/quantity.ts'
 import type { Observed, ObservedVolume } from '../observed.ts'
 import type { Action } from '../plan.ts'
 import { claimMarks, ownerReference } from '../resources/names.ts'
-import { desiredPods } from './replicas.ts'
 
 export function restoreFinalizer(observed: Observed): readonly Action[] {
   const { cluster } = observed
-  const isWanted = goWithCluster(observed) && !isEachOwned(observed)
+  const isWanted = goWithCluster(observed)
   if (isWanted === cluster.finalizers.includes(FINALIZER)) return []
   const others = cluster.finalizers.filter((name) => name !== FINALIZER)
   return [{ kind: 'set-finalizers', finalizers: isWanted ? [...others, FINALIZER] : others }]
@@ -20,20 +19,6 @@ export function restoreFinalizer(observed: Observed): readonly Action[] {
 
 function goWithCluster({ cluster }: Observed): boolean {
   return cluster.spec.storage.retention.whenDeleted === 'Delete'
-}
-
-/** Also of those that the StatefulSet's controller may still be making. */
-function isEachOwned(observed: Observed): boolean {
-  const { volumes, objects } = observed
-  const { start, end } = desiredPods(observed)
-  const last = Math.max(end, objects.statefulSet?.endOrdinal ?? 0)
-  const ordinals = Array.from({ length: last - start }, (_, index) => start + index)
-  const isStill = objects.statefulSet?.isObserved === true
-  return (
-    isStill &&
-    ordinals.every((ordinal) => volumes.has(ordinal)) &&
-    [...volumes.values()].every(({ isOwned }) => isOwned)
-  )
 }
 
 /** The claim template cannot change, so the claims themselves are resized, which they can be once they are bound. */
