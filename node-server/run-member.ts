@@ -11,7 +11,8 @@ import type { AdminStatus } from '../lib/admin-api.ts'
 import type { Clock } from '../lib/clock.ts'
 import { NOBODY } from '../lib/ids.ts'
 import { err, ok, type Result } from '../lib/result.ts'
-import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
+import { memberMetrics, type MemberMetrics } from './api/admin/metrics.ts'
+import type { MetricsFacts } from './api/admin/readings.ts'
 import { openTokens } from './auth-tokens.ts'
 import { ClientServer } from './client-server.ts'
 import type { Config } from './config/config.ts'
@@ -96,6 +97,7 @@ class Program {
             clusterId,
             memberId,
             clock,
+            onRoundTrip: this.#metrics.roundTrip,
           },
           handlers,
         ),
