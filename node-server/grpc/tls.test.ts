@@ -195,6 +195,17 @@ for (const engine of ENGINES) {
       })
     }
 
+    test('where a certificate is optional, who shows none is nobody, and one that is shown must be good', async (t) => {
+      const { address, log } = await serve(t, { trustedCaFile: authority.caFile, clientCertOptional: true })
+      assert.equal(await callOnce(address, 'Who'), 'nobody')
+      assert.equal(await callOnce(address, 'Who', alice), 'alice')
+      const other = await makeAuthority(directory, 'optional-ca')
+      assert.equal(await callOnce(address, 'Who', await other.issue('mallory')), 'error 14')
+      assert.equal(await callOnce(address, 'Who', await authority.issue('late', { validDays: -1 })), 'error 14')
+      assert.match(log.join('\n'), /rejected connection on client endpoint .*UNABLE_TO_VERIFY_LEAF_SIGNATURE/)
+      assert.match(log.join('\n'), /rejected connection on client endpoint .*CERT_HAS_EXPIRED/)
+    })
+
     test('client-cert-auth without a CA asks for certificates of the CAs of the machine', async (t) => {
       const { address } = await serve(t, { clientCertAuth: true })
       assert.equal(await callOnce(address, 'Who', alice), 'error 14')

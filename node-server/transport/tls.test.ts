@@ -62,6 +62,7 @@ async function start(
   tls: TlsOptions | undefined,
   isPlain = false,
   given?: string,
+  others: readonly string[] = [],
 ): Promise<Side> {
   const url = given ?? `${tls === undefined || isPlain ? 'http' : 'https'}://127.0.0.1:${await freePort()}`
   const side: Omit<Side, 'transport'> = { url, messages: [], snapshots: [], log: [] }
@@ -78,7 +79,7 @@ async function start(
   const write = (fields: object, message: string): number => side.log.push(`${message} ${JSON.stringify(fields)}`)
   const transport = await Transport.listen(
     {
-      listenUrls: [url],
+      listenUrls: [url, ...others],
       clusterId: ClusterId(0xc1n),
       memberId,
       clock: systemClock,
@@ -181,6 +182,18 @@ test('a plain dialer at a listener with TLS, and the reverse, are told at both e
   assert.match(logged(b), /rejected connection on peer endpoint .*the peer speaks TLS, and this URL is http/)
   assert.match(logged(b), /cannot connect to a peer .*the peer speaks TLS here: its URL should begin with https"/)
   assert.match(logged(a), /rejected connection on peer endpoint .*first record does not look like a TLS handshake/)
+})
+
+test('an address with both URLs takes both, and who comes either way is the same peer', async (t) => {
+  const port = await freePort()
+  const b = await start(t, B, both, false, `http://127.0.0.1:${port}`, [`https://127.0.0.1:${port}`])
+  for (const scheme of ['http', 'https']) {
+    const a = await start(t, A, both)
+    a.transport.setPeers(new Map([[B, [`${scheme}://127.0.0.1:${port}`]]]))
+    await until(`it connects by ${scheme}`, () => isConnected(a, B))
+    await a.transport.close()
+  }
+  assert.deepEqual(b.log, [])
 })
 
 test('a failure to connect that lasts is logged once', async (t) => {
