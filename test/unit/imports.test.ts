@@ -120,6 +120,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'operator/kube': ['lib', 'operator/kube', 'operator/cluster/ports.ts'],
   'operator/admin-client.ts': ['lib', 'operator/admin-client.ts', 'operator/cluster/ports.ts'],
   operator: ['lib', 'operator'],
+  // For people: kubectl does the talking.
+  cli: ['operator/api', 'cli'],
   // HTTP clients of an API server, and nothing else: they work with a real one too.
   'sandbox/client': ['lib', 'operator/kube', 'sandbox/client'],
   'sandbox/controllers': ['lib', 'operator/kube', 'operator/controller', 'sandbox/client', 'sandbox/controllers'],
@@ -153,7 +155,7 @@ const IMPURE_GLOBALS =
   /\b(Date\.now\(|new Date\(\)|Math\.random\(|performance\.now\(|setTimeout\(|setInterval\(|process\.)/
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const sources = globSync(['lib/**/*.ts', 'node-server/**/*.ts', 'operator/**/*.ts', 'sandbox/**/*.ts'], {
+const sources = globSync(['lib/**/*.ts', 'node-server/**/*.ts', 'operator/**/*.ts', 'cli/**/*.ts', 'sandbox/**/*.ts'], {
   cwd: ROOT,
 }).map((path) => path.replaceAll('\\', '/'))
 const product = sources.filter((path) => !path.endsWith('.test.ts') && !path.includes('/testing/'))
