@@ -15,6 +15,7 @@ import {
   type ScanOptions,
   type Table,
   type TableEntry,
+  type TextWrite,
   type Write,
 } from './backend.ts'
 import { bytesOfText, textOfBytes } from './byte-text.ts'
@@ -81,15 +82,16 @@ export class MemoryBackend implements Backend {
     return { count, next: undefined }
   }
 
-  async commit(writes: Iterable<Write>): Promise<void> {
+  async commit(writes: Iterable<Write | TextWrite>): Promise<void> {
     if (this.damage !== undefined) throw this.damage
     assert(!this.#isCommitting, 'one commit at a time')
     this.#isCommitting = true
     await this.#beforeCommit()
     for (const { table, key, value } of writes) {
       assert(key.length > 0 && key.length <= MAX_TABLE_KEY_SIZE_BYTES, () => `a key of ${key.length} bytes`)
-      if (value === undefined) this.#table(table).delete(textOfBytes(key))
-      else this.#table(table).set(textOfBytes(key), Buffer.from(value))
+      const text = typeof key === 'string' ? key : textOfBytes(key)
+      if (value === undefined) this.#table(table).delete(text)
+      else this.#table(table).set(text, Buffer.from(value))
     }
     this.#isCommitting = false
   }
