@@ -11,7 +11,8 @@ import type { AdminStatus } from '../lib/admin-api.ts'
 import type { Clock } from '../lib/clock.ts'
 import { NOBODY } from '../lib/ids.ts'
 import { err, ok, type Result } from '../lib/result.ts'
-import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
+import { memberMetrics, type MemberMetrics } from './api/admin/metrics.ts'
+import type { MetricsFacts } from './api/admin/readings.ts'
 import { idleProbes } from './api/http/probes.ts'
 import { openTokens } from './auth-tokens.ts'
 import { prepareBothTls, tlsReport, type BothTls } from './both-tls.ts'
@@ -95,6 +96,7 @@ class Program {
             clusterId,
             memberId,
             clock,
+            onRoundTrip: this.#metrics.roundTrip,
           },
           handlers,
         ),

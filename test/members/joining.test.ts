@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { status as Code, type ServiceError } from '@grpc/grpc-js'
 import { ADMIN_PATHS } from '../../lib/admin-api.ts'
+import { formatId } from '../../lib/ids.ts'
 import { KeyValue } from '../../node-server/proto/generated/etcd/kv.ts'
 import {
   PutRequest,
@@ -149,7 +150,7 @@ async function joinUnderQuestions(name: string, isLearner: boolean): Promise<Mem
   const questioner = new Questioner(joiner, revision, isLearner)
   try {
     for (const one of cluster.members) await one.kill('SIGSTOP')
-    const memberId = (member?.ID ?? 0n).toString(16).padStart(16, '0')
+    const memberId = formatId(member?.ID ?? 0n)
     const join = { operationId: `join ${name}`, clusterId, memberId, expectedConfigIndex: configIndex, members }
     const { code, body } = await joiner.post(ADMIN_PATHS.join, join)
     assert.equal(code, 200, JSON.stringify(body))

@@ -36,6 +36,7 @@ export interface Side {
   readonly brokenOff: string[]
   /** Said instead of taking one, when set. */
   refusal: string | undefined
+  readonly roundTrips: (readonly [peer: MemberId, ms: number])[]
   readonly unreachable: MemberId[]
   readonly refusals: string[]
   readonly removed: Set<MemberId>
@@ -77,6 +78,7 @@ export async function start(
     brokenOff: [],
     refusal: undefined,
     unreachable: [],
+    roundTrips: [],
     refusals: [],
     removed: new Set(),
     answer: undefined,
@@ -115,6 +117,7 @@ export async function start(
       clusterId,
       memberId,
       clock: options.clock ?? clock,
+      onRoundTrip: (peer, ms) => side.roundTrips.push([peer, ms]),
       ...(options.log === undefined ? {} : { log: options.log }),
       ...(options.frameTimeoutMs === undefined ? {} : { frameTimeoutMs: options.frameTimeoutMs }),
     },
