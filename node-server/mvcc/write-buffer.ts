@@ -20,7 +20,7 @@ import {
 } from './backend.ts'
 import { bytesOfText, textOfBytes } from './byte-text.ts'
 import { DeletedKeys } from './deleted-keys.ts'
-import { mergeNewest, REMOVED, TreeLayer, type Layer, type Pair, type TextRange } from './layer.ts'
+import { mergeNewest, REMOVED, WrittenRows, type Layer, type Pair, type TextRange } from './layer.ts'
 
 /** A draft of no more rows is copied into the layer that takes writes, in less than a millisecond: each layer slows reads. */
 const COPIED_ROWS = 500
@@ -36,7 +36,7 @@ export interface Gap {
 interface Draft {
   readonly deleted: DeletedKeys
   /** Over what is deleted. */
-  readonly rows: TreeLayer
+  readonly rows: WrittenRows
 }
 
 /** No key is empty. */
@@ -50,18 +50,18 @@ export class WriteBuffer {
   #committing: readonly Layer[] = []
   /** Not on its way to the disk. The last one takes writes. */
   #current: readonly Layer[]
-  #newest: TreeLayer
+  #newest: WrittenRows
   #draft: Draft | undefined
   /** Of those who read at the moment: with the draft while its entry is at work, without it otherwise. */
   #visible: readonly Layer[]
   /** Of what is written at the moment. */
-  #writable: TreeLayer
+  #writable: WrittenRows
 
   /** A draft of at most `copiedRows` becomes part of another layer. */
   constructor(backend: Backend, copiedRows = COPIED_ROWS) {
     this.#backend = backend
     this.#copiedRows = copiedRows
-    this.#newest = new TreeLayer()
+    this.#newest = new WrittenRows()
     this.#writable = this.#newest
     this.#current = [this.#newest]
     this.#visible = this.#current
@@ -96,7 +96,7 @@ export class WriteBuffer {
    */
   beginDraft(revision: number, leasePrefix?: Uint8Array): void {
     assert(this.#draft === undefined, 'one draft at a time')
-    this.#draft = { deleted: new DeletedKeys(revision, leasePrefix), rows: new TreeLayer() }
+    this.#draft = { deleted: new DeletedKeys(revision, leasePrefix), rows: new WrittenRows() }
     this.resumeDraft()
   }
 
@@ -238,7 +238,7 @@ export class WriteBuffer {
     assert(this.#committing.length === 0, 'one commit at a time')
     const layers = this.#current
     this.#committing = layers
-    this.#newest = new TreeLayer()
+    this.#newest = new WrittenRows()
     this.#current = [this.#newest]
     this.#showPublished()
     await this.#backend.commit(writesOf(layers))
