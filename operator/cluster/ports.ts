@@ -158,6 +158,12 @@ export interface AdminTarget {
   readonly hostName: string
 }
 
+/** Pods of one namespace, by their labels. */
+export interface PodSelection {
+  readonly namespace: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
 export interface ReconcileKey {
   readonly namespace: string
   readonly name: string
@@ -176,6 +182,8 @@ export interface ReconcileDeps {
   readonly randomBytes: (count: number) => Uint8Array
   /** Members' image where spec.image names none. */
   readonly defaultImage: string
+  /** The operator's own; undefined where it is not known which they are, or it runs outside of Kubernetes. */
+  readonly operatorPods: PodSelection | undefined
   /** Forms of members that this build of the operator knows; at least one. */
   readonly forms: readonly Form[]
   /** Ends the I/O of this reconcile. */
