@@ -43,9 +43,7 @@ const series = seriesOf(
   memberMetrics({ status: neverAsked, facts: neverAsked }).registry,
   createMetrics({
     clock: new ManualClock(),
-    maxConcurrentReconciles: 1,
-    activeWorkers: neverAsked,
-    queue: neverAsked,
+    controllers: [],
     clusters: neverAsked,
     lease: { name: 'lease', isLeader: neverAsked },
   }).registry,

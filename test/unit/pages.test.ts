@@ -141,7 +141,15 @@ test('every verb and kind that a page gives kubectl is one', () => {
       if (verb === '') return []
       count += 1
       const kinds = [...rest.matchAll(/\b(raft[a-z]*)(?=[ /.]|$)/g)].map(([, kind = '']) => kind)
-      const names = ['raft', 'raftcluster', 'raftclusters', 'raftkv', 'raftcluster-operator']
+      const names = [
+        'raft',
+        'raftcluster',
+        'raftclusters',
+        'raftbackup',
+        'raftbackups',
+        'raftkv',
+        'raftcluster-operator',
+      ]
       return [
         ...(VERBS.test(verb) ? [] : [`kubectl has no ${verb}`]),
         ...kinds.filter((kind) => !names.includes(kind)).map((kind) => `there is no kind ${kind}`),
