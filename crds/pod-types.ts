@@ -15,6 +15,8 @@ export const AS_IN_A_POD: Readonly<Record<string, string>> = {
   affinity: 'Affinity',
   topologySpreadConstraints: 'TopologySpreadConstraint',
   securityContext: 'PodSecurityContext',
+  containerSecurityContext: 'SecurityContext',
+  envFrom: 'EnvFromSource',
   env: 'EnvVar',
   volumes: 'Volume',
   volumeMounts: 'VolumeMount',

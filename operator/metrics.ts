@@ -5,6 +5,7 @@
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Clock } from '../lib/clock.ts'
+import type { ConditionStatus } from './api/conditions.ts'
 import { parseStatus } from './api/status.ts'
 import type { ControllerObserver, ReconcileOutcome } from './controller/controller.ts'
 import type { WorkQueue } from './controller/work-queue.ts'
@@ -155,6 +156,8 @@ function registerLease(registry: Registry, source: MetricsSource): void {
   gauge(registry, 'leader_election_master_status', '1 on the copy that works.', ['name'], (g) => g.set({ name: lease.name }, lease.isLeader() ? 1 : 0)) // prettier-ignore
 }
 
+const CONDITION_VALUES: Readonly<Record<ConditionStatus, number>> = { True: 1, False: 0, Unknown: -1 }
+
 interface ClusterSample {
   readonly labels: { readonly namespace: string; readonly name: string }
   readonly isPaused: boolean
@@ -176,6 +179,16 @@ function registerClusters(registry: Registry, source: MetricsSource): void {
     })
   perCluster('raftcluster_ready', '1 while the condition Ready is True.', ({ status }) =>
     status.conditions.some(({ type, status }) => type === 'Ready' && status === 'True') ? 1 : 0,
+  )
+  gauge(
+    registry,
+    'raftcluster_condition',
+    '1 for True, 0 for False, -1 for Unknown.',
+    ['namespace', 'name', 'type'],
+    (g) => {
+      for (const { labels, status } of samples())
+        for (const { type, status: value } of status.conditions) g.set({ ...labels, type }, CONDITION_VALUES[value])
+    },
   )
   perCluster('raftcluster_paused', '1 while spec.paused is set.', ({ isPaused }) => (isPaused ? 1 : 0))
   perCluster('raftcluster_commit_index', 'Commit index as last recorded.', ({ status }) => status.commitIndex)

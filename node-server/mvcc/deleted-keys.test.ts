@@ -6,7 +6,7 @@ import { bytesOfText, textOfBytes } from './byte-text.ts'
 import { DeletedKeys } from './deleted-keys.ts'
 import { encodeRecord, historyKey, revisionKey, tombstoneOf } from './key-index.ts'
 import { encodeTombstone } from './key-value.ts'
-import { REMOVED, TreeLayer } from './layer.ts'
+import { REMOVED, WrittenRows } from './layer.ts'
 
 const REVISION = 9
 const LEASE = Buffer.from('0102030405060708', 'hex')
@@ -29,8 +29,8 @@ const recordOf = ({ modRevision }: Deleted): Buffer =>
   encodeRecord({ modRevision, sub: 0, createRevision: 1, version: 1, lease: 0n })
 
 /** The same rows, written one by one. */
-function written(all: readonly Deleted[], hasLease: boolean): TreeLayer {
-  const tree = new TreeLayer()
+function written(all: readonly Deleted[], hasLease: boolean): WrittenRows {
+  const tree = new WrittenRows()
   for (const deleted of all) {
     const { key, modRevision, sub } = deleted
     const bytes = bytesOfText(key)

@@ -1,6 +1,6 @@
 /** What the write buffer is made of: rows that were written since the backend's last commit, newer ones over older ones. */
-import sortedBtree from 'sorted-btree'
 import { TABLES, type Table } from './backend.ts'
+import { SortedKeys } from './sorted-keys.ts'
 
 /** Key, one character a byte (byte-text.ts), and value. */
 export type Pair = readonly [key: string, value: Uint8Array]
@@ -24,45 +24,43 @@ export interface Layer {
   pairs(table: Table, range: TextRange, isReverse: boolean): Iterable<Pair>
 }
 
-type Tree = InstanceType<typeof sortedBtree.default<string, Uint8Array>>
-
-/** What one row costs beside its bytes: tree slot, string and buffer headers; measured roughly. */
+/** What one row costs beside its bytes: slots, string and buffer headers; measured roughly. */
 const ROW_OVERHEAD_BYTES = 160
 
 /** Takes writes in any order. */
-export class TreeLayer implements Layer {
-  readonly #trees = Object.fromEntries(TABLES.map((table) => [table, newTree()])) as Record<Table, Tree>
+export class WrittenRows implements Layer {
+  readonly #tables = Object.fromEntries(TABLES.map((table) => [table, new TableRows()])) as Record<Table, TableRows>
   /** Counts every write, those to one key as well. */
   rows = 0
   sizeBytes = 0
 
   get(table: Table, key: string): Uint8Array | undefined {
-    return this.#trees[table].get(key)
+    return this.#tables[table].values.get(key)
   }
 
   set(table: Table, key: string, value: Uint8Array): void {
-    this.#trees[table].set(key, value)
+    const { values, keys } = this.#tables[table]
+    const before = values.size
+    values.set(key, value)
+    if (values.size > before) keys.add(key)
     this.rows++
     this.sizeBytes += key.length + value.length + ROW_OVERHEAD_BYTES
   }
 
   has(table: Table, { low, high }: TextRange): boolean {
-    const first = this.#trees[table].getPairOrNextHigher(low)
-    return first !== undefined && (high === undefined || first[0] < high)
+    return this.#tables[table].keys.has(low, high)
   }
 
   *pairs(table: Table, { low, high }: TextRange, isReverse: boolean): Iterable<Pair> {
-    const tree = this.#trees[table]
-    const pairs = isReverse ? tree.entriesReversed(high, undefined, true) : tree.entries(low)
-    for (const pair of pairs) {
-      if (isReverse ? pair[0] < low : high !== undefined && pair[0] >= high) return
-      yield [pair[0], pair[1]]
-    }
+    const { values, keys } = this.#tables[table]
+    for (const key of keys.keys(low, high, isReverse)) yield [key, values.get(key) ?? REMOVED]
   }
 }
 
-function newTree(): Tree {
-  return new sortedBtree.default<string, Uint8Array>(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0))
+/** Puts read and write a key here, few read them in order: hence a map. */
+class TableRows {
+  readonly values = new Map<string, Uint8Array>()
+  readonly keys = new SortedKeys()
 }
 
 /** Both in the same order; where they have the same key, the newer one's value. */

@@ -10,7 +10,6 @@
 import { assert } from '../../lib/assert.ts'
 import { EMPTY_BYTES } from '../../lib/bytes.ts'
 import {
-  MAX_TABLE_KEY_SIZE_BYTES,
   TABLES,
   type Backend,
   type Counted,
@@ -21,7 +20,7 @@ import {
 } from './backend.ts'
 import { bytesOfText, textOfBytes } from './byte-text.ts'
 import { DeletedKeys } from './deleted-keys.ts'
-import { mergeNewest, REMOVED, TreeLayer, type Layer, type Pair, type TextRange } from './layer.ts'
+import { mergeNewest, REMOVED, WrittenRows, type Layer, type Pair, type TextRange } from './layer.ts'
 
 /** A draft of no more rows is copied into the layer that takes writes, in less than a millisecond: each layer slows reads. */
 const COPIED_ROWS = 500
@@ -37,8 +36,11 @@ export interface Gap {
 interface Draft {
   readonly deleted: DeletedKeys
   /** Over what is deleted. */
-  readonly rows: TreeLayer
+  readonly rows: WrittenRows
 }
+
+/** No key is empty. */
+const FIRST_KEY = Buffer.of(0)
 
 const EVERYTHING: TextRange = { low: '', high: undefined }
 
@@ -48,18 +50,18 @@ export class WriteBuffer {
   #committing: readonly Layer[] = []
   /** Not on its way to the disk. The last one takes writes. */
   #current: readonly Layer[]
-  #newest: TreeLayer
+  #newest: WrittenRows
   #draft: Draft | undefined
   /** Of those who read at the moment: with the draft while its entry is at work, without it otherwise. */
   #visible: readonly Layer[]
   /** Of what is written at the moment. */
-  #writable: TreeLayer
+  #writable: WrittenRows
 
   /** A draft of at most `copiedRows` becomes part of another layer. */
   constructor(backend: Backend, copiedRows = COPIED_ROWS) {
     this.#backend = backend
     this.#copiedRows = copiedRows
-    this.#newest = new TreeLayer()
+    this.#newest = new WrittenRows()
     this.#writable = this.#newest
     this.#current = [this.#newest]
     this.#visible = this.#current
@@ -94,7 +96,7 @@ export class WriteBuffer {
    */
   beginDraft(revision: number, leasePrefix?: Uint8Array): void {
     assert(this.#draft === undefined, 'one draft at a time')
-    this.#draft = { deleted: new DeletedKeys(revision, leasePrefix), rows: new TreeLayer() }
+    this.#draft = { deleted: new DeletedKeys(revision, leasePrefix), rows: new WrittenRows() }
     this.resumeDraft()
   }
 
@@ -141,13 +143,13 @@ export class WriteBuffer {
       const buffered = this.#visible[i]?.get(table, text)
       if (buffered !== undefined) return buffered === REMOVED ? undefined : buffered
     }
-    if (key.length === 0 || key.length > MAX_TABLE_KEY_SIZE_BYTES) return undefined
+    if (key.length === 0) return undefined
     return this.#backend.get(table, key)
   }
 
   /** The value must not change any more. */
   put(table: Table, key: Uint8Array, value: Uint8Array): void {
-    assert(key.length > 0 && key.length <= MAX_TABLE_KEY_SIZE_BYTES, () => `a key of ${key.length} bytes for ${table}`)
+    assert(key.length > 0, () => `an empty key for ${table}`)
     this.#write(table, key, value === REMOVED ? EMPTY_BYTES : value)
   }
 
@@ -168,7 +170,7 @@ export class WriteBuffer {
   }
 
   /**
-   * Entries with start <= key < end (`end` undefined: all from start), newest values. Bounds may be longer than any key.
+   * Entries with start <= key < end (`end` undefined: all from start), newest values.
    * Consume it before anything is awaited or written.
    */
   scan(table: Table, start: Uint8Array, end: Uint8Array | undefined, options: ScanOptions = {}): Iterable<TableEntry> {
@@ -236,7 +238,7 @@ export class WriteBuffer {
     assert(this.#committing.length === 0, 'one commit at a time')
     const layers = this.#current
     this.#committing = layers
-    this.#newest = new TreeLayer()
+    this.#newest = new WrittenRows()
     this.#current = [this.#newest]
     this.#showPublished()
     await this.#backend.commit(writesOf(layers))
@@ -292,28 +294,12 @@ interface Range extends TextRange {
 
 /** Undefined: nothing can be in it. */
 function fitRange(start: Uint8Array, end: Uint8Array | undefined): Range | undefined {
-  const fittedStart = fitBound(start)
-  if (fittedStart === undefined) return undefined
-  const fittedEnd = end === undefined ? undefined : fitBound(end)
-  const low = textOfBytes(fittedStart)
-  const high = fittedEnd === undefined ? undefined : textOfBytes(fittedEnd)
+  if (end?.length === 0) return undefined
+  const first = start.length === 0 ? FIRST_KEY : start
+  const low = textOfBytes(first)
+  const high = end === undefined ? undefined : textOfBytes(end)
   if (high !== undefined && low >= high) return undefined
-  return { start: fittedStart, end: fittedEnd, low, high }
-}
-
-/**
- * A bound that tables can be asked with and that divides their keys as `bound` does. No key is longer than the limit, so
- * those at or above a longer bound are those above its beginning. Undefined: above all keys.
- */
-function fitBound(bound: Uint8Array): Uint8Array | undefined {
-  if (bound.length === 0) return Buffer.of(0) // no key is empty
-  if (bound.length <= MAX_TABLE_KEY_SIZE_BYTES) return bound
-  let size = MAX_TABLE_KEY_SIZE_BYTES
-  while (size > 0 && bound[size - 1] === 0xff) size--
-  if (size === 0) return undefined
-  const fitted = Buffer.from(bound.subarray(0, size))
-  fitted.writeUInt8(fitted.readUInt8(size - 1) + 1, size - 1)
-  return fitted
+  return { start: first, end, low, high }
 }
 
 function* textPairs(entries: Iterable<TableEntry>): Iterable<Pair> {

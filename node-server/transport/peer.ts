@@ -29,6 +29,7 @@ export interface PeerEvents {
   onDialFailed(id: MemberId, url: string, reason: string): void
   /** The connection that there was; another is tried at once. */
   onLost(id: MemberId, reason: string): void
+  onRoundTrip(id: MemberId, ms: number): void
 }
 
 export interface PeerOptions {
@@ -44,7 +45,6 @@ export interface PeerOptions {
 export interface PeerStats {
   readonly sentBytes: number
   readonly sendFailures: number
-  readonly roundTripMs: number | undefined
   /** Monotonic time since which the connection stands; undefined when there is none. */
   readonly connectedSinceMs: number | undefined
 }
@@ -69,7 +69,6 @@ export class Peer {
   #toldFailure: string | undefined
   #sentBytes = 0
   #sendFailures = 0
-  #roundTripMs: number | undefined
   #lastRequestId = 0
   readonly #requests = new Map<number, (answer: Result<Buffer, string>) => void>()
 
@@ -96,7 +95,6 @@ export class Peer {
     return {
       sentBytes: this.#sentBytes,
       sendFailures: this.#sendFailures,
-      roundTripMs: this.#roundTripMs,
       connectedSinceMs: this.#connectedSinceMs,
     }
   }
@@ -220,7 +218,7 @@ export class Peer {
         onFrame: (frame) => {
           if (frame.type === FRAME.pong) {
             lastPongMs = this.#clock.monotonicMs()
-            this.#roundTripMs = lastPongMs - new ByteReader(frame.payload).u53() / 1000
+            this.#events.onRoundTrip(this.#id, lastPongMs - new ByteReader(frame.payload).u53() / 1000)
           } else this.#onAnswer(frame)
         },
         onClose: (reason) => {

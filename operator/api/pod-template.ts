@@ -37,6 +37,13 @@ const Variable = named.refine(
   },
 )
 
+const Variables = z
+  .looseObject({ prefix: z.string().optional() })
+  .refine(({ prefix = '' }) => !prefix.startsWith(FLAG_PREFIX), {
+    path: ['prefix'],
+    message: `${FLAG_PREFIX}… are flags, which spec.options sets`,
+  })
+
 const OWN_NUMBERS: readonly number[] = Object.values(PORTS)
 
 const Port = z
@@ -84,6 +91,8 @@ export const PodTemplate = z.object({
   affinity: opaque.optional(),
   topologySpreadConstraints: z.array(opaque).max(8).optional(),
   securityContext: opaque.optional(),
+  containerSecurityContext: opaque.optional(),
+  envFrom: z.array(Variables).max(32).optional(),
   env: z.array(Variable).max(64).optional(),
   volumes: z.array(Volume).max(32).optional(),
   volumeMounts: z.array(Mount).max(32).optional(),

@@ -75,6 +75,8 @@ test('every field of the schema is one that is read: what the spec says is never
       affinity: { nodeAffinity: {} },
       topologySpreadConstraints: [{ maxSkew: 1 }],
       securityContext: { runAsNonRoot: true },
+      containerSecurityContext: { readOnlyRootFilesystem: true },
+      envFrom: [{ prefix: 'P_', secretRef: { name: 's' } }],
       env: [{ name: 'A', value: 'b' }],
       volumes: [{ name: 'tmp', emptyDir: {} }],
       volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }],

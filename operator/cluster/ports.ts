@@ -102,6 +102,8 @@ export type KubeProblem =
   | { readonly kind: 'not-found'; readonly message: string }
   | { readonly kind: 'conflict'; readonly message: string }
   | { readonly kind: 'forbidden'; readonly message: string }
+  /** The namespace is being deleted: nothing is made in it any more, and all that is in it goes. */
+  | { readonly kind: 'terminating'; readonly message: string }
   /** Refused by schema, CEL or admission: a repeat of the same will not help. */
   | { readonly kind: 'invalid'; readonly message: string }
   /** Not reached, overloaded, or no answer: the outcome of a mutation is unknown. */

@@ -35,6 +35,7 @@ const KIND_OF_PROBLEM: Readonly<Record<ApiProblem, KubeProblem['kind']>> = {
   Gone: 'conflict',
   Unauthorized: 'forbidden',
   Forbidden: 'forbidden',
+  NamespaceTerminating: 'terminating',
   BadRequest: 'invalid',
   Invalid: 'invalid',
   TooManyRequests: 'unavailable',

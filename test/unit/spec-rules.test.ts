@@ -48,6 +48,10 @@ const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
   [inPods({ annotations: { 'raftkv.dev/template-hash': '0' } }), /podTemplate\.annotations must leave/],
   [inPods({ env: [{ name: 'POD_NAME', value: 'x' }] }), /podTemplate\.env must leave/],
   [inPods({ env: [{ name: 'ETCD_QUOTA_BACKEND_BYTES', value: '1' }] }), /set them in spec\.options/],
+  [
+    inPods({ envFrom: [{ prefix: 'ETCD_', secretRef: { name: 's' } }] }),
+    /podTemplate\.envFrom must not .*spec\.options/,
+  ],
   [inPods({ extraContainers: [{ name: 'raftkv' }] }), /must not be called raftkv.*call it otherwise/],
   [inPods({ initContainers: [{ name: 'raftkv' }] }), /must not be called raftkv/],
   [inPods({ extraContainers: [{ name: 'a', ports: [{ containerPort: 2379 }] }] }), /must leave the ports client, peer/],
@@ -78,6 +82,7 @@ test('what stands beside it is taken', () => {
     { resources: { requests: { cpu: '1' }, limits: { memory: '1Mi' } } },
     inPods({ labels: { 'app.kubernetes.io/part-of': 'shop' }, annotations: { 'prometheus.io/scrape': 'true' } }),
     inPods({ env: [{ name: 'NODE_OPTIONS', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] }),
+    inPods({ envFrom: [{ secretRef: { name: 's' } }, { prefix: 'APP_', configMapRef: { name: 'm' } }] }),
     inPods({ extraContainers: [{ name: 'a', ports: [{ containerPort: 9090, name: 'http' }] }] }),
     inPods({ volumes: [tmp], volumeMounts: [{ name: 'tmp', mountPath: '/var/lib/raftkv-tmp' }] }),
     { options: { autoCompactionRetention: '1h' } },

@@ -86,6 +86,8 @@ test('podTemplate is set on pods, beside what the operator needs itself', () => 
     serviceAccountName: 'own',
     terminationGracePeriodSeconds: 60,
     securityContext: { runAsNonRoot: true, supplementalGroups: [] },
+    containerSecurityContext: { readOnlyRootFilesystem: false, capabilities: { add: ['SYS_NICE'], drop: [] } },
+    envFrom: [{ prefix: '', configMapRef: { name: 'm' } }],
     env: [secret, { name: 'EMPTY', value: '' }],
     volumes: [{ name: 'tmp', emptyDir: {} }],
     volumeMounts: [{ name: 'tmp', mountPath: '/tmp', readOnly: false }],
@@ -104,6 +106,9 @@ test('podTemplate is set on pods, beside what the operator needs itself', () => 
   )
   const [member, beside] = spec.containers
   assert.deepEqual(member?.['env']?.slice(2), [secret, { name: 'EMPTY' }])
+  assert.deepEqual(member?.['envFrom'], [{ configMapRef: { name: 'm' } }])
+  const container = { readOnlyRootFilesystem: false, capabilities: { add: ['SYS_NICE'] } }
+  assert.deepEqual(member?.['securityContext'], container)
   assert.deepEqual(member?.['volumeMounts']?.slice(2), [{ name: 'tmp', mountPath: '/tmp' }])
   assert.deepEqual(beside, { name: 'beside', image: 'i' })
   assert.deepEqual(spec['initContainers'], podTemplate.initContainers)
