@@ -83,7 +83,7 @@ export interface KubeReader {
 export interface KubeWriter {
   /** Server-side apply, field manager `raftcluster-operator`, forced. */
   apply(object: ApplyObject): Promise<KubeObject>
-  /** Server-side apply of the status subresource, field manager `raftcluster-operator-status`, forced. */
+  /** Server-side apply of the status subresource, forced, under a field manager of its own. */
   applyStatus(object: ApplyObject): Promise<KubeObject>
   /** Problem `conflict` when an object of that name exists. */
   create(object: ApplyObject): Promise<KubeObject>

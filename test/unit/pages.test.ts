@@ -149,7 +149,15 @@ test('every verb and kind that a page gives kubectl is one', () => {
         return OURS.has(command) || command === '' ? [] : [`kubectl raft has no ${command}`]
       }
       const kinds = [...rest.matchAll(/\b(raft[a-z]*)(?=[ /.]|$)/g)].map(([, kind = '']) => kind)
-      const names = ['raft', 'raftcluster', 'raftclusters', 'raftkv', 'raftcluster-operator']
+      const names = [
+        'raft',
+        'raftcluster',
+        'raftclusters',
+        'raftbackup',
+        'raftbackups',
+        'raftkv',
+        'raftcluster-operator',
+      ]
       return [
         ...(VERBS.test(verb) ? [] : [`kubectl has no ${verb}`]),
         ...kinds.filter((kind) => !names.includes(kind)).map((kind) => `there is no kind ${kind}`),
