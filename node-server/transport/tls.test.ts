@@ -230,7 +230,7 @@ test('a peer whose URL becomes another is dialled there, and nothing is lost wit
   const [plain, secure] = [await relay(t, 'http', port), await relay(t, 'https', port)]
   const a = await start(t, A, both)
   a.transport.setPeers(new Map([[B, [plain.url]]]))
-  await until(() => isConnected(a, B), 'it connects')
+  await until('it connects', () => isConnected(a, B))
   const since = a.transport.stats(B).connectedSinceMs
   for (const { url, open } of [secure, plain, secure]) {
     b.later.current = Promise.withResolvers()
@@ -238,15 +238,15 @@ test('a peer whose URL becomes another is dialled there, and nothing is lost wit
     const sent = b.messages.length
     a.transport.send([heartbeat(A, B)])
     a.transport.setPeers(new Map([[B, [url]]]))
-    await until(() => open.size === 1, `it is dialled at ${url}`)
+    await until(`it is dialled at ${url}`, () => open.size === 1)
     const former = url === secure.url ? plain : secure
     for (let i = 0; i < 100; i++) a.transport.send([heartbeat(A, B)])
-    await until(() => b.messages.length === sent + 101, `all messages arrive beside ${url}`)
+    await until(`all messages arrive beside ${url}`, () => b.messages.length === sent + 101)
     assert.equal(former.open.size, 1)
     b.later.current.resolve()
     const answer = await asked
     assert.equal(answer.ok ? answer.value.toString() : answer.error, 'answer to later')
-    await until(() => former.open.size === 0, `${former.url} is left`)
+    await until(`${former.url} is left`, () => former.open.size === 0)
   }
   assert.equal(a.transport.stats(B).connectedSinceMs, since)
   assert.equal(a.transport.stats(B).sendFailures, 0)
