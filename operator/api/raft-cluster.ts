@@ -11,6 +11,7 @@ import { Options, problemsOf } from './options.ts'
 import { Annotations, PodTemplate } from './pod-template.ts'
 import type { RaftClusterStatus } from './status.ts'
 import { parseStatus } from './status.ts'
+import { Tls } from './tls.ts'
 
 export const GROUP = 'raftkv.dev'
 export const API_VERSION = `${GROUP}/v1alpha1`
@@ -121,6 +122,7 @@ const Spec = z
     options: Options.prefault({}),
     service: Service.prefault({}),
     network: Network.prefault({}),
+    tls: Tls.prefault({}),
     scaling: z
       .object({
         learnerTimeoutSeconds: seconds(600),
@@ -177,6 +179,8 @@ export interface Requests {
   /** Name of a member's pod, or its ID. */
   readonly replaceMember: string | undefined
   readonly moveLeader: string | undefined
+  /** CAs of mode Auto are other ones for each value. */
+  readonly rotateAuthorities: string | undefined
 }
 
 export const ANNOTATIONS = {
@@ -184,6 +188,7 @@ export const ANNOTATIONS = {
   replaceMember: `${GROUP}/replace-member`,
   moveLeader: `${GROUP}/move-leader`,
   rotateAdminToken: `${GROUP}/rotate-admin-token`,
+  rotateAuthorities: `${GROUP}/rotate-ca`,
 } as const
 
 const Meta = z.object({
@@ -230,6 +235,7 @@ function requestsOf(annotations: Readonly<Record<string, string>>): Requests {
     replaceMember: value(ANNOTATIONS.replaceMember),
     moveLeader: value(ANNOTATIONS.moveLeader),
     rotateAdminToken: value(ANNOTATIONS.rotateAdminToken),
+    rotateAuthorities: value(ANNOTATIONS.rotateAuthorities),
   }
 }
 

@@ -3,6 +3,7 @@ import type { AdminAlarm, AdminMember, AdminPeer, AdminStatus } from '../../lib/
 import type { RaftCluster } from '../api/raft-cluster.ts'
 import type { ClaimTemplate, Form } from './form.ts'
 import type { KubeError, KubeObject } from './ports.ts'
+import type { TlsSecret } from './resources/names.ts'
 
 export interface Observed {
   readonly nowMs: number
@@ -42,6 +43,8 @@ export interface ObservedObjects {
   readonly clientService: KubeObject | undefined
   readonly disruptionBudget: KubeObject | undefined
   readonly adminToken: KubeObject | undefined
+  /** Those of the sides that have TLS, as far as they are there. */
+  readonly tls: ReadonlyMap<TlsSecret, KubeObject>
   readonly statefulSet: ObservedStatefulSet | undefined
 }
 

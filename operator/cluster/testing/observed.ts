@@ -68,6 +68,7 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     clientService: undefined,
     disruptionBudget: undefined,
     adminToken: undefined,
+    tls: new Map(),
     statefulSet: undefined,
   }
   return {
