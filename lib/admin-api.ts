@@ -55,6 +55,24 @@ export interface ConfigHistoryRow {
   readonly operationId: string
 }
 
+export type TlsScheme = 'http' | 'https'
+
+/** What a member uses for the next handshake on one side. Its files are read again when they change. */
+export interface TlsInForce {
+  /** SHA-256 of the certificate's DER, lower-case hex. */
+  readonly certificate: string
+  /** When the certificate ends (RFC 3339). */
+  readonly notAfter: string
+  /** SHA-256 of the DER of each CA that is trusted, lower-case hex, sorted; empty: the system's. */
+  readonly trusted: readonly string[]
+  /** Listened to. */
+  readonly schemes: readonly TlsScheme[]
+  /** What the cluster knows of this member, and the flags where it knows nothing yet. */
+  readonly advertised: TlsScheme
+  /** Why what is in the files now is not used. */
+  readonly problem?: string
+}
+
 export interface AdminStatus {
   /** Empty while waiting. */
   readonly clusterId: string
@@ -88,6 +106,8 @@ export interface AdminStatus {
   readonly revision: number
   /** In force in the whole cluster; absent where a member of another version does not tell. */
   readonly alarms?: readonly AdminAlarm[]
+  /** A side without a certificate is left out; the whole is absent where a member of another version does not tell. */
+  readonly tls?: { readonly peer?: TlsInForce; readonly client?: TlsInForce }
 }
 
 export interface BootstrapMember {

@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { HttpHandler } from '../lib/http-exchange.ts'
 import type { MemberMetrics } from './api/admin/metrics.ts'
 import { etcdServices } from './api/etcd/services.ts'
-import { httpHandler } from './api/http/handler.ts'
+import { httpHandler, probeHandler } from './api/http/handler.ts'
 import type { Config } from './config/config.ts'
 import { serveBuiltIn } from './grpc/built-in.ts'
 import type { GrpcServer, GrpcServerOptions } from './grpc/engine.ts'
@@ -41,7 +41,7 @@ export interface ClientServerParts {
 
 export class ClientServer {
   readonly watchableStore: WatchableStore
-  /** /health and the like, without the gateway: for the metrics URLs. They ask the member itself, whether it serves or not. */
+  /** For the metrics URLs. They ask the member itself, whether it serves or not. */
   readonly handleProbe: HttpHandler
   readonly #parts: ClientServerParts
   readonly #services: ServiceTable
@@ -65,7 +65,7 @@ export class ClientServer {
       auth: {
         tokens,
         passwords: new BcryptPasswords(config.bcryptCost),
-        isClientCertAuth: config.clientTls?.clientCertAuth === true,
+        isClientCertAuth: config.clientTls?.clientCertAuth === true || config.clientTls?.clientCertOptional === true,
       },
       standingErrors: config.isFsyncSkipped ? [UNSAFE_NO_FSYNC] : [],
       watch: {
@@ -85,7 +85,7 @@ export class ClientServer {
       log,
     }
     this.#handle = httpHandler(member, this.#services, httpOptions)
-    this.handleProbe = httpHandler(member, this.#services, { ...httpOptions, isGatewayEnabled: false })
+    this.handleProbe = probeHandler(member, httpOptions)
   }
 
   /** Rejects when an address cannot be bound. */

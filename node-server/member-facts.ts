@@ -1,5 +1,5 @@
 /** What metrics and probes want to know of a running member. */
-import type { AlarmFacts, MetricsFacts } from './api/admin/metrics.ts'
+import type { AlarmFacts, MetricsFacts } from './api/admin/readings.ts'
 import type { Alarms } from './mvcc/alarms.ts'
 import type { Lifecycle } from './node/lifecycle/lifecycle.ts'
 import type { WatchableStore } from './node/watch/watchable-store.ts'
@@ -34,10 +34,11 @@ export function memberFacts(
     alarms: alarmFacts(replica.store.alarms),
     dbSizeInUseBytes: replica.store.size().inUseBytes,
     watch: watchableStore?.counts,
+    operations: replica.store.operations,
     peers: peers.map(({ id }) => {
-      const { sentBytes, receivedBytes, sendFailures, roundTripMs } = transport.stats(id)
-      const roundTripSeconds = roundTripMs === undefined ? undefined : roundTripMs / 1000
-      return { id: id.toString(16), sentBytes, receivedBytes, sendFailures, roundTripSeconds }
+      const { sentBytes, receivedBytes, sendFailures, connectedSinceMs } = transport.stats(id)
+      const isConnected = connectedSinceMs !== undefined
+      return { id: id.toString(16), sentBytes, receivedBytes, sendFailures, isConnected }
     }),
   }
 }

@@ -11,14 +11,16 @@ import type { AdminStatus } from '../lib/admin-api.ts'
 import type { Clock } from '../lib/clock.ts'
 import { NOBODY } from '../lib/ids.ts'
 import { err, ok, type Result } from '../lib/result.ts'
-import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
+import { memberMetrics, type MemberMetrics } from './api/admin/metrics.ts'
+import type { MetricsFacts } from './api/admin/readings.ts'
+import { idleProbes } from './api/http/probes.ts'
 import { openTokens } from './auth-tokens.ts'
+import { prepareBothTls, tlsReport, type BothTls } from './both-tls.ts'
 import { ClientServer } from './client-server.ts'
 import type { Config } from './config/config.ts'
 import { parseConfig } from './config/parse.ts'
 import { APPLY_SLICE, FLOW, LEASES } from './limits.ts'
 import { listenHttp } from './listen/http-listener.ts'
-import type { RequestHandler } from './listen/http1.ts'
 import { openLog } from './log.ts'
 import { memberFacts } from './member-facts.ts'
 import { Lifecycle } from './node/lifecycle/lifecycle.ts'
@@ -34,8 +36,6 @@ import { UNSAFE_NO_FSYNC, withoutSync } from './storage/unsynced-disk.ts'
 import type { Volume } from './storage/volume.ts'
 import { checkWalDirectory } from './storage/wal-directory.ts'
 import { notifyReady } from './systemd.ts'
-import type { TlsOptions } from './tls/options.ts'
-import { prepareTls } from './tls/prepare.ts'
 import { peerDialer } from './transport/query.ts'
 import { Transport } from './transport/transport.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
@@ -96,14 +96,18 @@ class Program {
             clusterId,
             memberId,
             clock,
+            onRoundTrip: this.#metrics.roundTrip,
           },
           handlers,
         ),
       version: VERSION,
       etcdVersion: ETCD_API_VERSION,
+      tls: (known) => tlsReport(tls, config, known),
       node: {
         name: config.name,
         clientURLs: config.advertiseClientURLs,
+        // Who was told by the operator to join is started anew, not told anew, when its URLs change.
+        peerURLs: config.start.kind === 'wait' ? config.initialAdvertisePeerURLs : undefined,
         heartbeatMs: config.heartbeatIntervalMs,
         electionMs: config.electionTimeoutMs,
         snapshotCount: config.snapshotCount,
@@ -252,8 +256,10 @@ class Program {
   }
 
   async #serveAdmin(): Promise<void> {
-    const { adminTokenFile, listenAdminURLs, listenMetricsURLs } = this.#config
-    if (listenAdminURLs.length + listenMetricsURLs.length === 0) return
+    const { listenAdminURLs, listenMetricsURLs } = this.#config
+    if (listenMetricsURLs.length > 0) this.#admin.push(await this.#listenForProbes(listenMetricsURLs))
+    if (listenAdminURLs.length === 0) return
+    const { adminTokenFile } = this.#config
     const { adminApp } = await import('./api/admin/admin-app.ts') // with express, which others do without
     const app = adminApp({
       member: this.#lifecycle,
@@ -261,33 +267,27 @@ class Program {
       metrics: this.#metrics.page,
       log: this.#log,
     })
-    // Where only metrics are served, probes are answered as etcd answers them, as soon as there is a member to ask.
-    const probes: RequestHandler = (request, response) => (this.#clients?.handleProbe ?? app)(request, response)
-    const shared = { tls: this.#tls.client, log: this.#log }
+    const shared = { tls: this.#tls.client, log: this.#log, endpoint: 'admin' } as const
     this.#admin.push(await listenHttp({ urls: listenAdminURLs, handle: app, ...shared }))
-    this.#admin.push(await listenHttp({ urls: listenMetricsURLs, handle: probes, ...shared }))
-    if (listenAdminURLs.length > 0) this.#log.info({ urls: listenAdminURLs }, 'serving the admin API')
+    this.#log.info({ urls: listenAdminURLs }, 'serving the admin API')
+  }
+
+  /** As etcd answers them, as soon as there is a member to ask. */
+  #listenForProbes(urls: readonly string[]): ReturnType<typeof listenHttp> {
+    const notReadyReason = (): string | undefined => this.#lifecycle.notReadyReason()
+    const idle = idleProbes({ notReadyReason, metrics: this.#metrics.page, log: this.#log })
+    return listenHttp({
+      urls,
+      tls: this.#tls.client,
+      log: this.#log,
+      handle: (request, response) => (this.#clients?.handleProbe ?? idle)(request, response),
+    })
   }
 }
 
 interface Secrets {
   readonly tls: BothTls
   readonly tokens: Tokens
-}
-
-interface BothTls {
-  readonly client: TlsOptions | undefined
-  readonly peer: TlsOptions | undefined
-}
-
-async function prepareBothTls(config: Config, log: Logger): Promise<Result<BothTls, string>> {
-  const { dataDir: dataDirectory, clientTls, peerTls, listenClientURLs, listenClientHTTPURLs, listenPeerURLs } = config
-  const clientURLs = [...listenClientURLs, ...listenClientHTTPURLs]
-  const sides = { dataDirectory, log }
-  const client = await prepareTls({ ...sides, side: 'client', tls: clientTls, listenURLs: clientURLs })
-  if (!client.ok) return client
-  const peer = await prepareTls({ ...sides, side: 'peer', tls: peerTls, listenURLs: listenPeerURLs })
-  return peer.ok ? ok({ client: client.value, peer: peer.value }) : peer
 }
 
 function readText(path: string): Result<string, string> {

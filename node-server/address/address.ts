@@ -37,6 +37,23 @@ export function addressKey(address: Address): string {
   return address.kind === 'unix' ? `unix ${address.path}` : `tcp ${address.host} ${address.port}`
 }
 
+/** URLs that share a socket, at least one. */
+export type AddressGroup = readonly [AddressURL, ...AddressURL[]]
+
+/** In the order of the first of each. Throws when one is no URL. */
+export function byAddress(urls: readonly string[]): readonly AddressGroup[] {
+  const groups = new Map<string, [AddressURL, ...AddressURL[]]>()
+  for (const url of urls) {
+    const parsed = parseAddressURL(url)
+    if (!parsed.ok) throw new Error(`cannot listen on ${url}: ${parsed.error}`)
+    const key = addressKey(parsed.value.address)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [parsed.value])
+    else group.push(parsed.value)
+  }
+  return [...groups.values()]
+}
+
 /** Of a connection. One by IPv4 to a socket of both families has the form of IPv6. */
 export function plainAddress(remoteAddress: string): string {
   return remoteAddress.replace(/^::ffff:(?=\d+\.)/, '')

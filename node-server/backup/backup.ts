@@ -141,7 +141,11 @@ export async function pruneBackups(
   now: Date,
 ): Promise<readonly string[]> {
   const backups = await listBackups(destination, clusterId)
-  const dated = backups.map(({ name, manifest }) => ({ name, takenAtMs: Date.parse(manifest.takenAt) }))
+  const dated = backups.map(({ name, manifest }) => ({
+    name,
+    revision: manifest.revision,
+    takenAtMs: Date.parse(manifest.takenAt),
+  }))
   const gone = superseded(dated, retention, now.getTime())
   // The manifest first: what is removed half-way is no backup any more.
   await destination.remove(gone.map((name) => `${name}/${MANIFEST_NAME}`))

@@ -5,7 +5,7 @@ import { superseded } from './retention.ts'
 
 const backups = fc
   .uniqueArray(fc.nat(1000), { maxLength: 12 })
-  .map((times) => times.map((takenAtMs) => ({ name: `at ${takenAtMs}`, takenAtMs })))
+  .map((times) => times.map((takenAtMs) => ({ name: `at ${takenAtMs}`, takenAtMs, revision: takenAtMs })))
 const bound = fc.option(fc.integer({ min: 1, max: 1000 }), { nil: undefined })
 
 test('the newest stays; so does whatever neither bound excludes, and nothing else', () => {
@@ -19,4 +19,11 @@ test('the newest stays; so does whatever neither bound excludes, and nothing els
       }
     }),
   )
+})
+
+test('the newest is the one with the highest revision, whatever the clock of the machine that took it said', () => {
+  const slow = { name: 'by a slow clock', takenAtMs: 100, revision: 9 }
+  const before = { name: 'before it', takenAtMs: 500, revision: 5 }
+  assert.deepEqual(superseded([before, slow], { keep: 1, maxAgeMs: undefined }, 500), ['before it'])
+  assert.deepEqual(superseded([before, slow], { keep: undefined, maxAgeMs: 200 }, 500), [])
 })

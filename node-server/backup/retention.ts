@@ -8,12 +8,16 @@ export interface Retention {
 
 export interface Dated {
   readonly name: string
+  readonly revision: number
   readonly takenAtMs: number
 }
 
-/** Never the newest, however old it is: there would be nothing to go back to. */
+/**
+ * Never the newest, however old it is: there would be nothing to go back to. The newest is the one with the highest revision:
+ * they are of one cluster, and two machines that take backups need not agree about the time.
+ */
 export function superseded(backups: readonly Dated[], { keep, maxAgeMs }: Retention, nowMs: number): readonly string[] {
-  const newestFirst = backups.toSorted((a, b) => b.takenAtMs - a.takenAtMs)
+  const newestFirst = backups.toSorted((a, b) => b.revision - a.revision || b.takenAtMs - a.takenAtMs)
   return newestFirst
     .filter(({ takenAtMs }, i) => {
       const isTooMany = keep !== undefined && i >= keep

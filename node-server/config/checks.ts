@@ -21,8 +21,9 @@ export function checkTogether(flags: Flags, config: Config): void {
   checkSchemes(flags, 'listen-client-http-urls', config.listenClientHTTPURLs, config.clientTls, clientCert)
   checkSchemes(flags, 'listen-metrics-urls', config.listenMetricsURLs, config.clientTls, clientCert)
   checkSchemes(flags, 'listen-peer-urls', config.listenPeerURLs, config.peerTls, ['peer-cert-file', 'peer-key-file'])
-  for (const url of config.listenAdminURLs.filter((each) => !/^http:/i.test(each)))
-    flags.refuse('listen-admin-urls', `'${url}': the admin API is served over http only`)
+  checkSchemes(flags, 'listen-admin-urls', config.listenAdminURLs, config.clientTls, clientCert)
+  for (const url of config.listenAdminURLs.filter((each) => !/^https?:/i.test(each)))
+    flags.refuse('listen-admin-urls', `'${url}': the admin API is served over http and https only`)
   checkAddresses(flags, config)
 }
 

@@ -45,7 +45,9 @@ export const MEMBER_FLAGS = {
   'listen-admin-urls': {
     value: 'urls',
     fallback: '',
-    help: "Where to serve the admin API with /metrics, /livez and /readyz. Required when the state is 'wait'.",
+    help:
+      "Where to serve the admin API with /metrics, /livez and /readyz; https with the client side's certificates. Required when the " +
+      "state is 'wait'.",
   },
   'admin-token-file': {
     value: 'path',

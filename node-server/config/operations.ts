@@ -20,7 +20,7 @@ export const MONITORING_FLAGS = {
   'listen-metrics-urls': {
     value: 'urls',
     fallback: '',
-    help: 'Where to serve /metrics, /health, /livez and /readyz, beside the client URLs.',
+    help: 'Where to serve /metrics, /health, /livez, /readyz and /version and nothing else, beside the client URLs.',
   },
 } as const satisfies Record<string, Flag>
 

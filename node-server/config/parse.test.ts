@@ -143,8 +143,7 @@ test('what is wrong is named with its flag, its value and what to do', () => {
     [['--listen-peer-urls=ftp://localhost:2380'], /has the scheme ftp: there are http, https, unix and unixs/],
     [['--listen-peer-urls=unix://'], /is not of the form unix:\/\/\/path\/of\/socket/],
     [['--listen-peer-urls=unixs:///tmp/peer'], /needs a certificate and its key: give --peer-cert-file and/],
-    [['--listen-admin-urls=https://localhost:2390'], /the admin API is served over http only/],
-    [['--listen-admin-urls=unix:///tmp/admin'], /the admin API is served over http only/],
+    [['--listen-admin-urls=unix:///tmp/admin'], /the admin API is served over http and https only/],
     [['--listen-peer-urls=http://example.com:2380'], /names a host: to listen, give an IP address/],
     [['--listen-peer-urls='], /^--listen-peer-urls: '' is not of the form/],
     [

@@ -7,6 +7,11 @@ export const SECURITY_FLAGS = {
   'client-cert-file': { value: 'path', fallback: '', help: 'Certificate with which this member calls itself.' },
   'client-key-file': { value: 'path', fallback: '', help: 'Its key.' },
   'client-cert-auth': { value: 'switch', fallback: 'false', help: 'Clients must show a certificate of a trusted CA.' },
+  'client-cert-optional': {
+    value: 'switch',
+    fallback: 'false',
+    help: 'Clients may show a certificate, which must then be of the CA in --trusted-ca-file; without this flag that file alone requires one.',
+  },
   'client-crl-file': { value: 'path', fallback: '', help: 'Revocation list of client certificates (DER).' },
   'client-cert-allowed-hostname': {
     value: 'list',

@@ -11,7 +11,14 @@ import { FLAGS, FORGOTTEN_FLAGS, GROUPS, flagOf, isFlag, type FlagName } from '.
 import { ETCD_FLAGS } from './testing/etcd-flags.ts'
 
 const parse = (...args: readonly string[]): Parsed => parseConfig(args, {}, () => err('no files'))
-const OURS = ['listen-admin-urls', 'admin-token-file', 'grpc-engine', 'warm-up', ...Object.keys(CLIENT_LIMIT_FLAGS)]
+const OURS = [
+  'listen-admin-urls',
+  'admin-token-file',
+  'grpc-engine',
+  'warm-up',
+  ...Object.keys(CLIENT_LIMIT_FLAGS),
+  'client-cert-optional',
+]
 /** Ours of a flag of etcd's: what a value looks like that is not the default. */
 const OTHER_VALUES: Partial<Record<FlagName, string>> = { logger: 'capnslog', 'auth-token': 'jwt,sign-method=RS256' }
 

@@ -18,6 +18,7 @@ const DEFAULTS = {
   clientKeyFile: undefined,
   trustedCaFile: undefined,
   clientCertAuth: false,
+  clientCertOptional: false,
   crlFile: undefined,
   allowedCNs: [],
   allowedHostnames: [],
@@ -93,6 +94,12 @@ test('what does not go together is refused', () => {
       ['--listen-peer-urls=https://127.0.0.1:1', '--peer-client-cert-auth'],
       /give --peer-cert-file and --peer-key-file/,
     ],
+    [['--listen-admin-urls=https://127.0.0.1:1'], /^--listen-admin-urls: .* needs a certificate/],
+    [[...CERT, '--client-cert-optional'], /^--client-cert-optional: needs --trusted-ca-file/],
+    [
+      [...CERT, '--trusted-ca-file=ca', '--client-cert-auth', '--client-cert-optional'],
+      /^--client-cert-optional: not together with --client-cert-auth/,
+    ],
     [['--cert-file=c'], /^--key-file: required with --cert-file/],
     [['--key-file=c'], /^--cert-file: required with --key-file/],
     [[...CERT, '--client-cert-file=c'], /^--client-key-file: required with --client-cert-file/],
@@ -108,6 +115,18 @@ test('what does not go together is refused', () => {
     assert.equal(parsed.problems.length, 1, parsed.problems.join('; '))
     assert.match(parsed.problems.join(), expected)
   }
+})
+
+test('the admin API takes either scheme or both, with the certificates of the client side', () => {
+  const urls = ['http://127.0.0.1:1', 'https://127.0.0.1:1']
+  const { config } = run(
+    `--listen-admin-urls=${urls.join(',')}`,
+    ...CERT,
+    '--trusted-ca-file=ca',
+    '--client-cert-optional',
+  )
+  assert.deepEqual(config.listenAdminURLs, urls)
+  assert.deepEqual([config.clientTls?.clientCertAuth, config.clientTls?.clientCertOptional], [false, true])
 })
 
 test('one port may serve with and without TLS; unix sockets serve clients, peers and metrics', () => {

@@ -22,6 +22,7 @@ export function readTls(flags: Flags): TlsConfig {
     clientKeyFile: 'client-key-file',
     trustedCaFile: 'trusted-ca-file',
     clientCertAuth: 'client-cert-auth',
+    clientCertOptional: 'client-cert-optional',
     crlFile: 'client-crl-file',
     allowedHostnames: 'client-cert-allowed-hostname',
     autoTls: 'auto-tls',
@@ -75,6 +76,7 @@ interface Side {
   readonly clientKeyFile: FlagName
   readonly trustedCaFile: FlagName
   readonly clientCertAuth: FlagName
+  readonly clientCertOptional?: FlagName
   readonly crlFile: FlagName
   readonly allowedCNs?: FlagName
   readonly allowedHostnames: FlagName
@@ -94,6 +96,8 @@ function readSide(flags: Flags, common: Common, side: Side): TlsOptions | undefi
   const allowedHostnames = flags.list(side.allowedHostnames)
   if (side.allowedCNs !== undefined && allowedCNs.length > 0 && allowedHostnames.length > 0)
     flags.refuse(side.allowedCNs, `not together with --${side.allowedHostnames}: give one of them`)
+  const clientCertOptional = side.clientCertOptional !== undefined && flags.switch(side.clientCertOptional)
+  if (clientCertOptional) checkOptional(flags, side)
   return {
     certFile,
     keyFile,
@@ -101,6 +105,7 @@ function readSide(flags: Flags, common: Common, side: Side): TlsOptions | undefi
     clientKeyFile: flags.path(side.clientKeyFile),
     trustedCaFile: flags.path(side.trustedCaFile),
     clientCertAuth: flags.switch(side.clientCertAuth),
+    clientCertOptional,
     crlFile: flags.path(side.crlFile),
     allowedCNs,
     allowedHostnames,
@@ -109,6 +114,17 @@ function readSide(flags: Flags, common: Common, side: Side): TlsOptions | undefi
       side.skipClientSanVerification !== undefined && flags.switch(side.skipClientSanVerification),
     ...common,
   }
+}
+
+function checkOptional(flags: Flags, side: Side): void {
+  if (side.clientCertOptional === undefined) return
+  if (flags.switch(side.clientCertAuth))
+    flags.refuse(
+      side.clientCertOptional,
+      `not together with --${side.clientCertAuth}, which requires what this leaves open`,
+    )
+  if (flags.path(side.trustedCaFile) === undefined)
+    flags.refuse(side.clientCertOptional, `needs --${side.trustedCaFile}: what is shown is verified`)
 }
 
 function bothOrNone(flags: Flags, cert: FlagName, key: FlagName): void {

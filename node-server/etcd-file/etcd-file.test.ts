@@ -262,11 +262,6 @@ const REFUSED: readonly (readonly [string, readonly Bucket[], RegExp])[] = [
     [rows('meta', []), rows('key', [[at(3), Buffer.of(0x0a, 9, 1)]])],
     /not the message that belongs there/,
   ],
-  [
-    'a key that is too long',
-    [rows('meta', []), rows('key', [[at(3), kv('k'.repeat(2000), 3)]])],
-    /a key of 2000 bytes at revision 3/,
-  ],
   ['a lease that is none', [...FILE, rows('lease', [[Buffer.alloc(8, 1), Buffer.of(8)]])], /bucket lease, row 0101/],
   ['revision 0', [rows('meta', []), rows('key', [[at(0), kv('a', 0)]])], /revision 0 after 0/],
 ]

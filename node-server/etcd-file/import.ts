@@ -22,8 +22,6 @@ import {
   decodeRecord,
   encodeRecord,
   historyKey,
-  isKeyTooLong,
-  MAX_KEY_SIZE_BYTES,
   revisionKey,
   tombstoneOf,
   type IndexRecord,
@@ -181,10 +179,6 @@ class KeyIndexer {
     const keyValue = decoded(() => KeyValue.decode(Buffer.from(row.value)))
     // A restore that raised the revision (etcdutl --bump-revision) has left a row without a key there.
     if (keyValue.key.length === 0) return
-    if (isKeyTooLong(keyValue.key))
-      throw new EtcdFileRefused(
-        `a key of ${keyValue.key.length} bytes at revision ${revision}: at most ${MAX_KEY_SIZE_BYTES} fit`,
-      )
     if (place.isTombstone) this.#delete(place, keyValue.key)
     else this.#put(place, keyValue)
   }

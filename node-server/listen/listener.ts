@@ -10,9 +10,9 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { addressKey, parseAddressURL, type AddressURL } from '../address/address.ts'
+import { byAddress, type AddressGroup } from '../address/address.ts'
 import { bind } from '../address/bind.ts'
-import { openAcceptor, type TlsAcceptor } from '../tls/acceptor.ts'
+import { openAcceptor, type Endpoint, type TlsAcceptor } from '../tls/acceptor.ts'
 import type { TlsOptions } from '../tls/options.ts'
 import { onFirstBytes, type Protocol } from './first-bytes.ts'
 import type { ListenLimits } from './limits.ts'
@@ -32,6 +32,8 @@ export interface ListenerOptions {
   readonly tls: TlsOptions | undefined
   readonly limits: ListenLimits
   readonly log: ListenLog
+  /** For the log; `client` when absent. */
+  readonly endpoint?: Endpoint
   readonly onHttp1: TakeConnection
   /** Undefined: HTTP/2 is not offered. */
   readonly onHttp2: TakeConnection | undefined
@@ -77,27 +79,23 @@ export class Listener {
   }
 
   async #bindAll(): Promise<void> {
-    const groups = new Map<string, AddressURL[]>()
-    const keys: string[] = []
-    for (const url of this.#options.urls) {
-      const parsed = parseAddressURL(url)
-      if (!parsed.ok) throw new Error(`cannot listen on ${url}: ${parsed.error}`)
-      if (parsed.value.isSecure) this.#acceptor ??= this.#openAcceptor(url)
-      const key = addressKey(parsed.value.address)
-      keys.push(key)
-      const group = groups.get(key)
-      if (group === undefined) groups.set(key, [parsed.value])
-      else group.push(parsed.value)
-    }
+    const groups = byAddress(this.#options.urls)
+    const secure = groups.flat().find(({ isSecure }) => isSecure)
+    if (secure !== undefined) this.#acceptor = this.#openAcceptor(secure.url)
     const bound = new Map<string, string>()
-    for (const [key, group] of groups) bound.set(key, await this.#bind(group))
-    this.#addresses = keys.map((key) => bound.get(key) ?? '')
+    for (const group of groups) {
+      const address = await this.#bind(group)
+      for (const { url } of group) bound.set(url, address)
+    }
+    this.#addresses = this.#options.urls.map((url) => bound.get(url) ?? '')
   }
 
   #openAcceptor(url: string): TlsAcceptor {
-    const { tls, limits, log, onHttp2 } = this.#options
+    const { tls, limits, log, onHttp2, endpoint = 'client' } = this.#options
     if (tls === undefined)
-      throw new Error(`TLS key/cert (--cert-file, --key-file) must be provided for client url ${url} with HTTPS scheme`)
+      throw new Error(
+        `TLS key/cert (--cert-file, --key-file) must be provided for ${endpoint} url ${url} with HTTPS scheme`,
+      )
     const acceptor = openAcceptor({
       tls,
       checksRemoteAddress: false,
@@ -105,16 +103,15 @@ export class Listener {
       alpn: onHttp2 === undefined ? ['http/1.1'] : ['h2', 'http/1.1'],
       handshakeTimeoutMs: limits.handshakeTimeoutMs,
       log,
-      endpoint: 'client',
+      endpoint,
       onSecure: (socket) => this.#routeSecure(socket),
     })
     if (!acceptor.ok) throw new Error(acceptor.error)
     return acceptor.value
   }
 
-  async #bind(group: readonly AddressURL[]): Promise<string> {
+  async #bind(group: AddressGroup): Promise<string> {
     const [first] = group
-    if (first === undefined) return ''
     const acceptor = group.some(({ isSecure }) => isSecure) ? this.#acceptor : undefined
     const takesPlain = group.some(({ isSecure }) => !isSecure)
     const server = createServer(

@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { KeyValue } from '../proto/generated/etcd/kv.ts'
 import type { Compare } from '../proto/generated/etcd/rpc.ts'
 import type { StoreError } from './errors.ts'
-import { MAX_KEY_SIZE_BYTES } from './key-index.ts'
 import { MemoryBackend } from './memory-backend.ts'
 import { range } from './range.ts'
 import type { ApplyResult } from './results.ts'
@@ -145,8 +144,6 @@ test('a refused operation anywhere refuses the whole txn, and nothing of it is d
 test('a put is refused alike on every member, whatever the API let through', () => {
   const store = newStore()
   assert.equal(refusal(put(store, '')), 'empty-key')
-  assert.equal(refusal(put(store, 'k'.repeat(MAX_KEY_SIZE_BYTES + 1))), 'key-too-long')
-  assert.equal(refusal(put(store, 'k'.repeat(MAX_KEY_SIZE_BYTES))), 'none')
   assert.equal(refusal(put(store, 'a', 'v', { ignoreValue: true })), 'value-provided')
   assert.equal(refusal(put(store, 'a', '', { ignoreLease: true, lease: 1n })), 'lease-provided')
   assert.equal(refusal(put(store, 'a', '', { ignoreValue: true })), 'key-not-found')

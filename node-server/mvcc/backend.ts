@@ -43,12 +43,6 @@ export const TABLES = [
 
 export type Table = (typeof TABLES)[number]
 
-/**
- * The longest key of any table: what LMDB took, which members of earlier versions have. It is no property of a backend: what a key may be is
- * decided before a write is proposed, and every member must be able to apply it, whatever its database is.
- */
-export const MAX_TABLE_KEY_SIZE_BYTES = 1978
-
 export interface TableEntry {
   readonly key: Uint8Array
   readonly value: Uint8Array
@@ -154,8 +148,7 @@ export class StoreInDoubt extends Error {
 }
 
 /**
- * Keys are not empty and at most {@link MAX_TABLE_KEY_SIZE_BYTES} long, ordered byte by byte. Bytes that are returned
- * belong to the caller; bytes that are handed in must not change until their commit has resolved. Every read and every
+ * Keys are not empty, as long as a request lets them be, and ordered byte by byte. Bytes that are returned belong to the caller; bytes that are handed in must not change until their commit has resolved. Every read and every
  * commit may throw {@link StoreDamaged}.
  */
 export interface Backend {

@@ -60,6 +60,7 @@ export function putKey(store: Store, change: Change, request: PutRequest): PutRe
     lease,
   }
   const { buffer } = store
+  store.operations.puts++
   buffer.put('revisions', revisionKey(record.modRevision, record.sub), encodePut({ ...record, key, value }))
   buffer.put('current', key, encodeRecord(record))
   if (previous !== undefined) buffer.put('history', historyKey(key, previous.modRevision), encodeRecord(previous))
@@ -69,6 +70,7 @@ export function putKey(store: Store, change: Change, request: PutRequest): PutRe
 
 /** Of one key. */
 export function deleteOne(store: Store, change: Change, { key, prevKv }: DeleteRangeRequest): DeleteRangeResult {
+  store.operations.deletes++
   const prevKvs: Buffer[] = []
   const record = store.buffer.get('current', key)
   if (record !== undefined) deleteKey(store, change, key, record, prevKv ? prevKvs : undefined)
@@ -84,6 +86,7 @@ export function* deleteRange(
   prevKv: boolean,
   pace: Pace,
 ): Slices<DeleteRangeResult> {
+  store.operations.deletes++
   const prevKvs: Buffer[] = []
   const before = change.steps
   for (let next: Uint8Array | undefined = start; next !== undefined;) {
@@ -108,6 +111,7 @@ export function* revokeLease(store: Store, { ID }: LeaseRevokeRequest, pace: Pac
     if (pace.spend(slice.visited)) yield
     const keys = slice.entries.map(({ key }) => userKeyOf(key))
     for (const { key, value } of recordsOf(store, keys)) deleteKey(store, change, key, value, undefined)
+    store.operations.deletes += keys.length
     next = slice.next
   }
   removeLease(store, ID)

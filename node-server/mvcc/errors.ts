@@ -14,8 +14,6 @@ export type StoreError =
   /** See `MAX_LEASE_TTL_SECONDS`. */
   | { readonly kind: 'lease-ttl-too-large' }
   | { readonly kind: 'empty-key' }
-  /** See `isKeyTooLong`; etcd has no such limit. */
-  | { readonly kind: 'key-too-long' }
   | { readonly kind: 'value-provided' }
   | { readonly kind: 'lease-provided' }
   | { readonly kind: 'duplicate-key' }
@@ -46,8 +44,6 @@ export function describeStoreError(error: StoreError): string {
       return 'the TTL is longer than a lease may live'
     case 'empty-key':
       return 'the key is empty'
-    case 'key-too-long':
-      return 'the key is longer than the store can index'
     case 'value-provided':
       return 'a value together with ignore_value'
     case 'lease-provided':

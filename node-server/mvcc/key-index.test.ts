@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { compareBytes, MalformedBytes } from '../../lib/bytes.ts'
-import { MAX_TABLE_KEY_SIZE_BYTES } from './backend.ts'
 import {
   decodeHistoryKey,
   decodeRecord,
@@ -10,9 +9,7 @@ import {
   encodeRecord,
   historyBound,
   historyKey,
-  isKeyTooLong,
   isSameHistory,
-  MAX_KEY_SIZE_BYTES,
   revisionKey,
 } from './key-index.ts'
 
@@ -64,15 +61,6 @@ test('the bytes on disk do not change between versions', () => {
     record.toString('hex'),
     hex('0000000000000001', '00000002', '0000000000000003', '0000000000000004', 'ff'.repeat(8)),
   )
-})
-
-test('a key is too long exactly when its history key would not fit a table', () => {
-  for (const filler of ['k', '\0']) {
-    for (let size = MAX_KEY_SIZE_BYTES / 2 - 3; size <= MAX_KEY_SIZE_BYTES + 2; size++) {
-      const key = Buffer.alloc(size, filler)
-      assert.equal(isKeyTooLong(key), historyKey(key, 1).length > MAX_TABLE_KEY_SIZE_BYTES, `${size} of ${filler}`)
-    }
-  }
 })
 
 test('bytes that are not such keys are malformed', () => {

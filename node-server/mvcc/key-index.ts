@@ -21,7 +21,6 @@
  * The escape keeps the order of user keys although something follows them, and no key a prefix of another.
  */
 import { MalformedBytes } from '../../lib/bytes.ts'
-import { MAX_TABLE_KEY_SIZE_BYTES } from './backend.ts'
 
 export interface IndexRecord {
   readonly modRevision: number
@@ -38,15 +37,6 @@ const RECORD_SIZE_BYTES = 36
 const TERMINATOR_SIZE_BYTES = 2
 const REVISION_SIZE_BYTES = 8
 const TWO_POW_32 = 0x1_0000_0000
-
-/** The longest key; a zero byte in a key counts twice. */
-export const MAX_KEY_SIZE_BYTES = MAX_TABLE_KEY_SIZE_BYTES - TERMINATOR_SIZE_BYTES - REVISION_SIZE_BYTES
-
-/** Whether the index cannot hold the key. The same on every member, whatever its database. */
-export function isKeyTooLong(key: Uint8Array): boolean {
-  if (key.length * 2 <= MAX_KEY_SIZE_BYTES) return false
-  return key.length + countZeros(key) > MAX_KEY_SIZE_BYTES
-}
 
 function countZeros(bytes: Uint8Array): number {
   let zeros = 0

@@ -3,13 +3,12 @@
  * at one revision, each beginning where the one before ended, and each answer has the count of all that is left; with
  * what is kept here that costs nothing but the first time.
  */
-import { MAX_TABLE_KEY_SIZE_BYTES } from './backend.ts'
 import { textOfBytes } from './byte-text.ts'
 import type { KeyRange } from './read.ts'
 
-/** With bounds as long as keys can be it is a megabyte. */
 export const MAX_COUNTS = 256
-const MAX_BOUND_SIZE_BYTES = MAX_TABLE_KEY_SIZE_BYTES + 1
+/** Ranges with a longer bound are counted anew: all that is kept is at most a megabyte. */
+const MAX_BOUND_SIZE_BYTES = 2048
 
 export class RangeCounts {
   /** The one that was used longest ago first. */

@@ -33,6 +33,7 @@ export interface Reading {
 }
 
 export function newReading(store: Store, request: RangeRequest, current: Revision, at: Reading['at']): Reading {
+  store.operations.ranges++
   const slice = { kvs: [], rows: 0, sizeBytes: 0 }
   return { store, request, current, at, sliceRows: SLICE_ROWS, isCounted: true, counted: undefined, ...slice }
 }

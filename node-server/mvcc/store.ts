@@ -29,6 +29,14 @@ export interface LogPosition {
   readonly term: Term
 }
 
+/** As etcd counts them: requests and operations of txns, keys of a revoked lease, txns with more than one operation. */
+export interface OperationCounts {
+  puts: number
+  deletes: number
+  ranges: number
+  txns: number
+}
+
 type Mutable<Fields> = { -readonly [Name in keyof Fields]: Fields[Name] }
 
 export class Store {
@@ -37,6 +45,8 @@ export class Store {
   readonly buffer: WriteBuffer
   /** Of the table `revisions`, what was read lately. */
   readonly values = new ValueCache()
+  /** Since this process began, for metrics. */
+  readonly operations: OperationCounts = { puts: 0, deletes: 0, ranges: 0, txns: 0 }
   /** What the table `alarms` holds; changed by `apply-alarm.ts` only. */
   readonly alarms: AlarmSets
   /** What the table `auth` holds; changed by `auth/apply-auth.ts` only. */

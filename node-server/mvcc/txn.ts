@@ -55,6 +55,7 @@ export function* txn(store: Store, request: TxnRequest, pace: Pace): Slices<Appl
   const change = isLong(plan) ? beginLongChange(store) : beginChange(store)
   const responses = yield* execute(store, change, plan, pace)
   endChange(store, change)
+  if (countOperations(plan) > 1) store.operations.txns++
   return ok({ kind: 'txn', revision: store.revision, succeeded: plan.succeeded, responses })
 }
 
@@ -95,6 +96,12 @@ type Operation = Exclude<Step, { readonly $case: 'plan' }>
 
 function hasStep({ steps }: Plan, isMeant: (operation: Operation) => boolean): boolean {
   return steps.some((step) => (step.$case === 'plan' ? hasStep(step.plan, isMeant) : isMeant(step)))
+}
+
+function countOperations({ steps }: Plan): number {
+  let count = 0
+  for (const step of steps) count += step.$case === 'plan' ? countOperations(step.plan) : 1
+  return count
 }
 
 function isRanged(operation: Operation): boolean {

@@ -15,7 +15,6 @@ import {
 } from '../proto/generated/etcd/rpc.ts'
 import { textOfBytes } from './byte-text.ts'
 import type { StoreError } from './errors.ts'
-import { isKeyTooLong } from './key-index.ts'
 
 /** For apply: the limit is a flag of each member, so only the API may check it. */
 export const ANY_NUMBER_OF_OPERATIONS = Infinity
@@ -30,8 +29,7 @@ export function validateRange(request: RangeRequest): StoreError | undefined {
 export function validatePut(request: PutRequest): StoreError | undefined {
   if (request.key.length === 0) return { kind: 'empty-key' }
   if (request.ignoreValue && request.value.length > 0) return { kind: 'value-provided' }
-  if (request.ignoreLease && request.lease !== 0n) return { kind: 'lease-provided' }
-  return isKeyTooLong(request.key) ? { kind: 'key-too-long' } : undefined
+  return request.ignoreLease && request.lease !== 0n ? { kind: 'lease-provided' } : undefined
 }
 
 export function validateDeleteRange(request: DeleteRangeRequest): StoreError | undefined {

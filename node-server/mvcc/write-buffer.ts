@@ -10,7 +10,6 @@
 import { assert } from '../../lib/assert.ts'
 import { EMPTY_BYTES } from '../../lib/bytes.ts'
 import {
-  MAX_TABLE_KEY_SIZE_BYTES,
   TABLES,
   type Backend,
   type Counted,
@@ -40,6 +39,9 @@ interface Draft {
   /** Over what is deleted. */
   readonly rows: WrittenRows
 }
+
+/** No key is empty. */
+const FIRST_KEY = Buffer.of(0)
 
 const EVERYTHING: TextRange = { low: '', high: undefined }
 
@@ -142,13 +144,13 @@ export class WriteBuffer {
       const buffered = this.#visible[i]?.get(table, text)
       if (buffered !== undefined) return buffered === REMOVED ? undefined : buffered
     }
-    if (key.length === 0 || key.length > MAX_TABLE_KEY_SIZE_BYTES) return undefined
+    if (key.length === 0) return undefined
     return this.#backend.get(table, key)
   }
 
   /** The value must not change any more. */
   put(table: Table, key: Uint8Array, value: Uint8Array): void {
-    assert(key.length > 0 && key.length <= MAX_TABLE_KEY_SIZE_BYTES, () => `a key of ${key.length} bytes for ${table}`)
+    assert(key.length > 0, () => `an empty key for ${table}`)
     this.#write(table, key, value === REMOVED ? EMPTY_BYTES : value)
   }
 
@@ -169,7 +171,7 @@ export class WriteBuffer {
   }
 
   /**
-   * Entries with start <= key < end (`end` undefined: all from start), newest values. Bounds may be longer than any key.
+   * Entries with start <= key < end (`end` undefined: all from start), newest values.
    * Consume it before anything is awaited or written.
    */
   scan(table: Table, start: Uint8Array, end: Uint8Array | undefined, options: ScanOptions = {}): Iterable<TableEntry> {
@@ -293,28 +295,12 @@ interface Range extends TextRange {
 
 /** Undefined: nothing can be in it. */
 function fitRange(start: Uint8Array, end: Uint8Array | undefined): Range | undefined {
-  const fittedStart = fitBound(start)
-  if (fittedStart === undefined) return undefined
-  const fittedEnd = end === undefined ? undefined : fitBound(end)
-  const low = textOfBytes(fittedStart)
-  const high = fittedEnd === undefined ? undefined : textOfBytes(fittedEnd)
+  if (end?.length === 0) return undefined
+  const first = start.length === 0 ? FIRST_KEY : start
+  const low = textOfBytes(first)
+  const high = end === undefined ? undefined : textOfBytes(end)
   if (high !== undefined && low >= high) return undefined
-  return { start: fittedStart, end: fittedEnd, low, high }
-}
-
-/**
- * A bound that tables can be asked with and that divides their keys as `bound` does. No key is longer than the limit, so
- * those at or above a longer bound are those above its beginning. Undefined: above all keys.
- */
-function fitBound(bound: Uint8Array): Uint8Array | undefined {
-  if (bound.length === 0) return Buffer.of(0) // no key is empty
-  if (bound.length <= MAX_TABLE_KEY_SIZE_BYTES) return bound
-  let size = MAX_TABLE_KEY_SIZE_BYTES
-  while (size > 0 && bound[size - 1] === 0xff) size--
-  if (size === 0) return undefined
-  const fitted = Buffer.from(bound.subarray(0, size))
-  fitted.writeUInt8(fitted.readUInt8(size - 1) + 1, size - 1)
-  return fitted
+  return { start: first, end, low, high }
 }
 
 function* textRows(entries: Iterable<TableEntry>): Iterable<Row> {

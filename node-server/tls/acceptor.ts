@@ -12,6 +12,8 @@ import type { TlsOptions } from './options.ts'
 import { alternativeNames, checkAllowed, checkRemoteAddress, RevocationCheck, shownChain } from './peer-check.ts'
 import { tlsSettings, type TlsSettings } from './settings.ts'
 
+export type Endpoint = 'client' | 'peer' | 'admin'
+
 export interface AcceptorOptions {
   readonly tls: TlsOptions
   /** For peers: the certificate must be for the address that it comes from, unless that check is skipped. */
@@ -21,7 +23,7 @@ export interface AcceptorOptions {
   readonly handshakeTimeoutMs: number
   readonly log: TlsLog
   /** For the log: etcd writes `rejected connection on client endpoint`. */
-  readonly endpoint: 'client' | 'peer'
+  readonly endpoint: Endpoint
   /** After the handshake and all checks. */
   readonly onSecure: (socket: TLSSocket) => void
 }
@@ -41,7 +43,8 @@ export function openAcceptor(options: AcceptorOptions): Result<TlsAcceptor, stri
     return err(`KeyFile and CertFile must both be present[key: ${keyFile ?? ''}, cert: ${certFile ?? ''}]`)
   const settings = tlsSettings(tls, log)
   if (!settings.ok) return settings
-  const credentials = CredentialSource.open({ certFile, keyFile, caFile: trustedCaFile }, log)
+  const files = { certFile, keyFile, caFile: trustedCaFile }
+  const credentials = tls.credentials === undefined ? CredentialSource.open(files, log) : ok(tls.credentials)
   if (!credentials.ok) return credentials
   return ok(new Acceptor(options, settings.value, credentials.value))
 }
@@ -67,14 +70,14 @@ class Acceptor implements TlsAcceptor {
     this.#settings = settings
     this.#source = source
     this.#used = source.current()
-    const { crlFile, trustedCaFile, clientCertAuth } = options.tls
+    const { crlFile, trustedCaFile, clientCertAuth, clientCertOptional } = options.tls
     this.#revocations = crlFile === undefined ? undefined : new RevocationCheck(crlFile)
     // A CA alone is enough to ask for certificates, as in etcd.
     const needsCertificate = clientCertAuth || trustedCaFile !== undefined
     this.#server = createServer({
       ...this.#context(),
       requestCert: needsCertificate,
-      rejectUnauthorized: needsCertificate,
+      rejectUnauthorized: needsCertificate && !clientCertOptional,
       handshakeTimeout: options.handshakeTimeoutMs,
       ...(options.alpn.length === 0 ? {} : { ALPNProtocols: [...options.alpn] }),
     })
@@ -125,7 +128,7 @@ class Acceptor implements TlsAcceptor {
   async #onSecure(socket: TLSSocket): Promise<void> {
     socket.on('error', () => undefined) // 'close' follows
     const chain = shownChain(socket)
-    const verdict = await this.#verdict(chain, socket.remoteAddress)
+    const verdict = await this.#verdict(socket, chain)
     if (verdict.ok) {
       if (!socket.destroyed) this.#options.onSecure(socket)
       return
@@ -135,11 +138,15 @@ class Acceptor implements TlsAcceptor {
     socket.destroy()
   }
 
-  async #verdict(chain: readonly X509Certificate[], remoteAddress: string | undefined): Promise<Result<void, string>> {
+  async #verdict(
+    { remoteAddress, authorized, authorizationError }: TLSSocket,
+    chain: readonly X509Certificate[],
+  ): Promise<Result<void, string>> {
     const { tls, checksRemoteAddress } = this.#options
     const [leaf] = chain
-    // Nothing was asked for, or it would have ended with the handshake.
+    // Nothing was asked for or required, or it would have ended with the handshake.
     if (leaf === undefined) return ok(undefined)
+    if (!authorized) return err(String(authorizationError))
     const allowed = checkAllowed(chain, tls)
     if (!allowed.ok) return allowed
     if (checksRemoteAddress && !tls.skipClientSanVerification && remoteAddress !== undefined) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -21,8 +21,9 @@ const log: TlsLog = {
   info: (_fields, message) => lines.push(message),
   warn: (fields, message) => lines.push(`${message} ${JSON.stringify(fields)}`),
 }
+let nowMs = 0
 const open = (certFile: string, keyFile: string, caFile?: string): ReturnType<typeof CredentialSource.open> =>
-  CredentialSource.open({ certFile, keyFile, caFile }, log)
+  CredentialSource.open({ certFile, keyFile, caFile }, log, () => nowMs)
 async function file(name: string, content: string): Promise<string> {
   const path = join(directory, name)
   await writeFile(path, content)
@@ -87,15 +88,47 @@ test('the same object comes back until a file changes', async () => {
   assert.notDeepEqual(opened.value.current().cert, first.cert)
 })
 
-test('files that broke are told of once, and what was there before goes on', async () => {
-  const turning = await authority.issue('breaking')
-  const opened = open(turning.certFile, turning.keyFile)
+for (const content of ['', 'nothing']) {
+  test(`of files that broke ('${content}') is told once a minute, what was there before goes on until they are whole`, async () => {
+    const turning = await authority.issue('breaking')
+    const opened = open(turning.certFile, turning.keyFile)
+    assert.ok(opened.ok)
+    const first = opened.value.current()
+    assert.equal(opened.value.problem, undefined)
+    await writeFile(turning.certFile, content)
+    lines.length = 0
+    for (let i = 0; i < 3; i++) assert.equal(opened.value.current(), first)
+    assert.equal(lines.length, 1)
+    assert.match(opened.value.problem ?? '', /^there is no certificate in .*breaking\.pem/)
+    nowMs += 60_000
+    for (let i = 0; i < 3; i++) assert.equal(opened.value.current(), first)
+    assert.equal(lines.length, 2)
+    await authority.issue('breaking')
+    assert.notEqual(opened.value.current(), first)
+    assert.equal(opened.value.problem, undefined)
+  })
+}
+
+test('what Kubernetes does with a Secret: a symbolic link on the way to all files is switched at once', async () => {
+  const versions = await Promise.all(
+    ['one', 'two'].map(async (name) => {
+      const folder = join(directory, `..version-${name}`)
+      await mkdir(folder)
+      const { certFile, keyFile } = await authority.issue(`secret-${name}`)
+      await rename(certFile, join(folder, 'tls.crt'))
+      await rename(keyFile, join(folder, 'tls.key'))
+      return folder
+    }),
+  )
+  const link = join(directory, '..data')
+  await symlink(versions[0] ?? '', link)
+  const opened = open(join(link, 'tls.crt'), join(link, 'tls.key'))
   assert.ok(opened.ok)
-  const first = opened.value.current()
-  await writeFile(turning.certFile, 'nothing')
-  lines.length = 0
-  for (let i = 0; i < 3; i++) assert.equal(opened.value.current(), first)
-  assert.equal(lines.length, 1)
+  assert.match(opened.value.current().leaf?.subject ?? '', /secret-one/)
+  await symlink(versions[1] ?? '', `${link}.new`)
+  await rename(`${link}.new`, link)
+  assert.match(opened.value.current().leaf?.subject ?? '', /secret-two/)
+  assert.equal(opened.value.problem, undefined)
 })
 
 test('several CAs may stand in one file', async () => {

@@ -19,7 +19,12 @@ export interface Credentials {
   readonly cert: Buffer | undefined
   readonly key: Buffer | undefined
   readonly ca: readonly string[] | undefined
+  /** The certificate itself, without what stands behind it in the file. */
+  readonly leaf: X509Certificate | undefined
 }
+
+/** Files that stay broken are told of so often, as long as somebody looks at them. */
+const REMINDER_MS = 60_000
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g
 
@@ -30,9 +35,13 @@ export class CredentialSource {
   readonly #ca: WatchedFile | undefined
   readonly #log: TlsLog
   #stamps = ''
-  #current: Credentials = { cert: undefined, key: undefined, ca: undefined }
+  #current: Credentials = { cert: undefined, key: undefined, ca: undefined, leaf: undefined }
+  readonly #nowMs: () => number
+  #problem: string | undefined
+  #toldMs = 0
 
-  private constructor(files: CredentialFiles, log: TlsLog) {
+  private constructor(files: CredentialFiles, log: TlsLog, nowMs: () => number) {
+    this.#nowMs = nowMs
     this.#files = files
     this.#cert = files.certFile === undefined ? undefined : new WatchedFile(files.certFile)
     this.#key = files.keyFile === undefined ? undefined : new WatchedFile(files.keyFile)
@@ -41,8 +50,12 @@ export class CredentialSource {
   }
 
   /** The error is for the user: which file, and what is wrong with it. */
-  static open(files: CredentialFiles, log: TlsLog): Result<CredentialSource, string> {
-    const source = new CredentialSource(files, log)
+  static open(
+    files: CredentialFiles,
+    log: TlsLog,
+    nowMs = (): number => performance.now(),
+  ): Result<CredentialSource, string> {
+    const source = new CredentialSource(files, log, nowMs)
     const first = source.#read()
     if (!first.ok) return first
     if (first.value !== undefined) source.#current = first.value
@@ -55,12 +68,24 @@ export class CredentialSource {
    */
   current(): Credentials {
     const next = this.#read()
-    if (next.ok && next.value !== undefined) {
+    if (!next.ok) this.#tell(next.error)
+    else if (next.value !== undefined) {
       this.#current = next.value
+      this.#problem = undefined
       this.#log.info({ ...this.#files }, 'the certificate files have changed and are used from now on')
-    } else if (!next.ok)
-      this.#log.warn({ ...this.#files, error: next.error }, 'the changed certificate files are not used')
+    } else if (this.#problem !== undefined && this.#nowMs() - this.#toldMs >= REMINDER_MS) this.#tell(this.#problem)
     return this.#current
+  }
+
+  /** Why {@link current} is not what is in the files, as they were when somebody looked last. */
+  get problem(): string | undefined {
+    return this.#problem
+  }
+
+  #tell(error: string): void {
+    this.#problem = error
+    this.#toldMs = this.#nowMs()
+    this.#log.warn({ ...this.#files, error }, 'the changed certificate files are not used')
   }
 
   /** Undefined when nothing has changed since the last time, for better or worse. */
@@ -88,6 +113,7 @@ export class CredentialSource {
 
   #check(cert: Buffer | undefined, key: Buffer | undefined, ca: Buffer | undefined): Result<Credentials, string> {
     const { certFile, keyFile, caFile } = this.#files
+    let own: X509Certificate | undefined
     if (cert !== undefined && key !== undefined) {
       const leaf = parseCertificate(cert, certFile)
       if (!leaf.ok) return leaf
@@ -96,10 +122,11 @@ export class CredentialSource {
       if (!leaf.value.checkPrivateKey(privateKey.value))
         return err(`the key in ${keyFile} does not belong to the certificate in ${certFile}`)
       this.#warnOfDates(leaf.value)
+      own = leaf.value
     }
     const authorities = ca === undefined ? undefined : parseAuthorities(ca, caFile)
     if (authorities !== undefined && !authorities.ok) return authorities
-    return ok({ cert, key, ca: authorities?.value })
+    return ok({ cert, key, ca: authorities?.value, leaf: own })
   }
 
   /** Not refused, as in etcd: who connects decides, and clocks may be wrong. */

@@ -26,7 +26,8 @@ export function openDialer(tls: TlsOptions, log: TlsLog): Result<TlsDialer, stri
     clientCertFile === undefined
       ? { certFile, keyFile, caFile: trustedCaFile }
       : { certFile: clientCertFile, keyFile: clientKeyFile, caFile: trustedCaFile }
-  const source = CredentialSource.open(own, log)
+  const shared = clientCertFile === undefined ? tls.credentials : undefined
+  const source = shared === undefined ? CredentialSource.open(own, log) : ok(shared)
   if (!source.ok) return source
   return ok({
     dial: (address) => {

@@ -2,7 +2,11 @@
  * What the flags say about TLS on one kind of connection (clients, or peers); what files they name is read elsewhere, and
  * read again when it changes. Names follow etcd's transport.TLSInfo.
  */
+import type { CredentialSource } from './credentials.ts'
+
 export interface TlsOptions {
+  /** What the first three files hold, once for all who use them; without it each reads for itself. */
+  readonly credentials?: CredentialSource
   /** Of the listener; also for dialling, where no client certificate of its own is given. */
   readonly certFile: string | undefined
   readonly keyFile: string | undefined
@@ -13,6 +17,8 @@ export interface TlsOptions {
   readonly trustedCaFile: string | undefined
   /** Who connects must show a certificate of a trusted CA. */
   readonly clientCertAuth: boolean
+  /** Who connects may show a certificate of a trusted CA, and none of another. A CA alone requires one otherwise, as in etcd. */
+  readonly clientCertOptional: boolean
   /** DER, as etcd reads it; a connection with a revoked serial number is refused. */
   readonly crlFile: string | undefined
   /** Empty: any. At most one of the two lists is given. */

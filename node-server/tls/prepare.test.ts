@@ -84,6 +84,12 @@ test('http URLs beside certificates are warned of as etcd does', async () => {
   ])
 })
 
+test('an address that is to take both schemes is no oddity', async () => {
+  const given = tlsOptions({ certFile: issued.certFile, keyFile: issued.keyFile, clientCertAuth: true })
+  const { lines } = await prepare(given, 'client', ['http://127.0.0.1:1', 'https://127.0.0.1:1'])
+  assert.deepEqual(lines, [])
+})
+
 const refusals: readonly [string, Partial<TlsOptions>, RegExp][] = [
   [
     'a key without a certificate',

@@ -36,8 +36,9 @@ function checked(tls: TlsOptions, log: TlsLog): Result<TlsOptions, string> {
     return err(`KeyFile and CertFile must both be present[key: ${keyFile ?? ''}, cert: ${certFile ?? ''}]`)
   const server = CredentialSource.open({ certFile, keyFile, caFile: trustedCaFile }, log)
   if (!server.ok) return server
-  const dialer = openDialer(tls, log)
-  return dialer.ok ? ok(tls) : dialer
+  const prepared = { ...tls, credentials: server.value }
+  const dialer = openDialer(prepared, log)
+  return dialer.ok ? ok(prepared) : dialer
 }
 
 async function selfSigned(
@@ -61,6 +62,7 @@ async function selfSigned(
     ...made,
     trustedCaFile: undefined,
     clientCertAuth: false,
+    clientCertOptional: false,
     crlFile: undefined,
     allowedCNs: [],
     allowedHostnames: [],
@@ -68,7 +70,11 @@ async function selfSigned(
 }
 
 function warnOfPlainUrls({ tls, side, listenURLs, log }: PrepareOptions, hasCertificate: boolean): void {
-  for (const url of listenURLs.filter((url) => /^(http|unix):/i.test(url))) {
+  // Both schemes on one address are asked for: a change from one to the other is under way.
+  const secured = new Set(
+    listenURLs.filter((url) => /^https:/i.test(url)).map((url) => url.replace(/^https:/i, 'http:')),
+  )
+  for (const url of listenURLs.filter((url) => /^(http|unix):/i.test(url) && !secured.has(url))) {
     const field = { [`${side}-url`]: url }
     if (hasCertificate)
       log.warn(field, 'scheme is http or unix while key and cert files are present; ignoring key and cert files')

@@ -1,8 +1,9 @@
 /** `backup …`: backups of a running cluster in a bucket or a directory. */
 import { createWriteStream } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { InvalidArgumentError, Option, type Command } from 'commander'
+import { type BackupResult, encodeBackupResult, isOlder } from '../../lib/backup-result.ts'
 import { listBackups, pruneBackups, readBackup, takeBackup, type StoredBackup } from '../backup/backup.ts'
 import { BackupFailed, type Destination } from '../backup/destination.ts'
 import { Directory } from '../backup/directory.ts'
@@ -30,6 +31,7 @@ interface TakeOptions extends PlaceOptions, RetentionOptions {
   readonly cacert?: string
   readonly cert?: string
   readonly key?: string
+  readonly resultFile?: string
 }
 
 interface ListOptions extends PlaceOptions {
@@ -65,6 +67,7 @@ export function addBackup(program: Command, io: ToolIo, ended: (code: ExitCode) 
     .option('--cacert <file>', 'CAs of the members (PEM)')
     .option('--cert <file>', 'certificate to show (PEM)')
     .option('--key <file>', 'its key (PEM)')
+    .option('--result-file <file>', 'write there what was taken, as JSON, for the operator')
     .action(run<TakeOptions>((options, place) => take(io, options, place)))
   withPlace(backup.command('list'))
     .description('Lists the backups that are whole, oldest first.')
@@ -139,8 +142,37 @@ async function take(io: ToolIo, options: TakeOptions, place: Destination): Promi
   }
   const taken = await withSnapshot(source, (snapshot) => takeBackup(snapshot, place, new Date()))
   await io.out.write(`${lineOf(taken)}\n`)
-  if (options.keep !== undefined || options.maxAge !== undefined)
-    await prune(io, taken.manifest.clusterId, options, place)
+  const retained = await retain(io, taken, options, place)
+  if (options.resultFile !== undefined)
+    await writeFile(options.resultFile, encodeBackupResult(resultOf(taken, place, retained)))
+}
+
+type Retained = Pick<BackupResult, 'oldest' | 'retentionFailure'>
+
+/** The backup is there and counts, whatever becomes of older ones. */
+async function retain(
+  io: ToolIo,
+  { manifest }: StoredBackup,
+  options: TakeOptions,
+  place: Destination,
+): Promise<Retained> {
+  if (options.keep === undefined && options.maxAge === undefined) return {}
+  try {
+    await prune(io, manifest.clusterId, options, place)
+    const left = (await listBackups(place, manifest.clusterId)).map(({ manifest }) => manifest)
+    const { revision, takenAt } = left.reduce((oldest, one) => (isOlder(one, oldest) ? one : oldest), manifest)
+    return { oldest: { revision, takenAt } }
+  } catch (error) {
+    if (!(error instanceof BackupFailed)) throw error
+    await io.err.write(`Warning: the backup is whole, but older ones were not removed: ${error.message}\n`)
+    return { retentionFailure: error.message }
+  }
+}
+
+function resultOf({ name, manifest }: StoredBackup, { url: place }: Destination, retained: Retained): BackupResult {
+  const { clusterId, memberId, revision, takenAt, version, databaseBytes, databaseSha256, storedBytes } = manifest
+  const database = { databaseBytes, databaseSha256, storedBytes }
+  return { isReadBack: true, place, name, clusterId, memberId, revision, takenAt, version, ...database, ...retained }
 }
 
 async function list(io: ToolIo, { cluster, json }: ListOptions, place: Destination): Promise<void> {

@@ -1,6 +1,9 @@
-/** Where peers connect to: plain on http and unix URLs, TLS on https and unixs URLs, and who comes with the wrong one of them is told so. */
+/**
+ * Where peers connect to: plain on http and unix URLs, TLS on https and unixs URLs, both on an address that has both; who
+ * comes with the wrong one is told so.
+ */
 import { createServer, type Server, type Socket } from 'node:net'
-import { parseAddressURL, plainAddress } from '../address/address.ts'
+import { byAddress, plainAddress, type AddressGroup } from '../address/address.ts'
 import { bind } from '../address/bind.ts'
 import { openAcceptor, type TlsAcceptor } from '../tls/acceptor.ts'
 import type { TlsOptions } from '../tls/options.ts'
@@ -16,6 +19,12 @@ const FIRST_BYTES_TIMEOUT_MS = 5000
 const TLS_HANDSHAKE_RECORD = 0x16
 /** An alert of TLS: fatal, protocol version. A peer that speaks plainly learns from it where it is. */
 const TLS_ALERT = Buffer.from('15030100020246', 'hex')
+
+/** What is taken on one address. */
+interface Way {
+  readonly acceptor: TlsAcceptor | undefined
+  readonly takesPlain: boolean
+}
 
 export interface PeerListenerOptions {
   readonly urls: readonly string[]
@@ -41,7 +50,7 @@ export class PeerListener {
   static async open(options: PeerListenerOptions): Promise<PeerListener> {
     const listener = new PeerListener(options)
     try {
-      for (const url of options.urls) await listener.#bind(url)
+      for (const group of byAddress(options.urls)) await listener.#bind(group)
     } catch (error) {
       await listener.close()
       throw error
@@ -57,14 +66,17 @@ export class PeerListener {
     await Promise.all(closed)
   }
 
-  async #bind(url: string): Promise<void> {
-    const parsed = parseAddressURL(url)
-    if (!parsed.ok) throw new Error(`cannot listen on ${url}: ${parsed.error}`)
-    const acceptor = parsed.value.isSecure ? (this.#acceptor ??= this.#openAcceptor(url)) : undefined
-    const server = createServer({ noDelay: true }, (socket) => this.#accept(socket, acceptor))
+  async #bind(group: AddressGroup): Promise<void> {
+    const [first] = group
+    const secure = group.find(({ isSecure }) => isSecure)
+    const way: Way = {
+      acceptor: secure && (this.#acceptor ??= this.#openAcceptor(secure.url)),
+      takesPlain: group.some(({ isSecure }) => !isSecure),
+    }
+    const server = createServer({ noDelay: true }, (socket) => this.#accept(socket, way))
     server.maxConnections = MAX_CONNECTIONS
     this.#servers.push(server)
-    await bind(server, parsed.value.address)
+    await bind(server, first.address)
   }
 
   #openAcceptor(url: string): TlsAcceptor {
@@ -84,7 +96,7 @@ export class PeerListener {
     return acceptor.value
   }
 
-  #accept(socket: Socket, acceptor: TlsAcceptor | undefined): void {
+  #accept(socket: Socket, way: Way): void {
     this.#undecided.add(socket)
     const timer = setTimeout(() => socket.destroy(), FIRST_BYTES_TIMEOUT_MS)
     const forget = (): void => {
@@ -97,7 +109,7 @@ export class PeerListener {
       socket.off('readable', onReadable).off('end', onEnd).off('close', forget)
       forget()
       socket.unshift(bytes)
-      this.#route(socket, bytes[0] === TLS_HANDSHAKE_RECORD, acceptor)
+      this.#route(socket, bytes[0] === TLS_HANDSHAKE_RECORD, way)
     }
     const onEnd = (): void => {
       socket.destroy()
@@ -112,9 +124,9 @@ export class PeerListener {
     else this.#options.onConnection(socket)
   }
 
-  #route(socket: Socket, isTls: boolean, acceptor: TlsAcceptor | undefined): void {
+  #route(socket: Socket, isTls: boolean, { acceptor, takesPlain }: Way): void {
     if (isTls && acceptor !== undefined) return acceptor.accept(socket)
-    if (!isTls && acceptor === undefined) return this.#handOn(socket)
+    if (!isTls && takesPlain) return this.#handOn(socket)
     if (acceptor !== undefined) {
       acceptor.logRejected(socket.remoteAddress, 'tls: first record does not look like a TLS handshake')
       socket.end(TLS_ALERT)

@@ -1,7 +1,8 @@
+import { PATIENCE_MS, until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect as connectPlain, createServer } from 'node:net'
+import { connect as connectPlain, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
@@ -45,6 +46,8 @@ interface Side {
   readonly messages: Message[]
   readonly snapshots: string[]
   readonly log: string[]
+  /** A request `later` is answered when it resolves. */
+  readonly later: { current: PromiseWithResolvers<void> }
 }
 
 async function freePort(): Promise<number> {
@@ -61,15 +64,25 @@ async function start(
   tls: TlsOptions | undefined,
   isPlain = false,
   given?: string,
+  others: readonly string[] = [],
 ): Promise<Side> {
   const url = given ?? `${tls === undefined || isPlain ? 'http' : 'https'}://127.0.0.1:${await freePort()}`
-  const side: Omit<Side, 'transport'> = { url, messages: [], snapshots: [], log: [] }
+  const side: Omit<Side, 'transport'> = {
+    url,
+    messages: [],
+    snapshots: [],
+    log: [],
+    later: { current: Promise.withResolvers() },
+  }
   const handlers: TransportHandlers = {
     onMessages: (messages) => side.messages.push(...messages),
     onSnapshot: async ({ pieces }) => {
       side.snapshots.push(Buffer.concat(await Array.fromAsync(pieces)).toString())
     },
-    onRequest: async (_from, payload) => Buffer.from(`answer to ${payload.toString()}`),
+    onRequest: async (_from, payload) => {
+      if (payload.toString() === 'later') await side.later.current.promise
+      return Buffer.from(`answer to ${payload.toString()}`)
+    },
     onUnreachable: () => undefined,
     onRefused: () => undefined,
     isRemoved: () => false,
@@ -77,7 +90,7 @@ async function start(
   const write = (fields: object, message: string): number => side.log.push(`${message} ${JSON.stringify(fields)}`)
   const transport = await Transport.listen(
     {
-      listenUrls: [url],
+      listenUrls: [url, ...others],
       clusterId: ClusterId(0xc1n),
       memberId,
       clock: systemClock,
@@ -90,14 +103,6 @@ async function start(
   return { transport, ...side }
 }
 
-async function until(isSo: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (isSo()) return
-    await delay(10)
-  }
-  assert.fail(`not within 5 s: ${what}`)
-}
-
 const isConnected = (side: Side, to: MemberId): boolean => side.transport.stats(to).connectedSinceMs !== undefined
 const heartbeat = (from: MemberId, to: MemberId): Message => ({
   kind: 'heartbeat-request',
@@ -108,6 +113,23 @@ const heartbeat = (from: MemberId, to: MemberId): Message => ({
   readBatch: 0,
 })
 const logged = (side: Side): string => side.log.join('\n')
+
+/** Another way to a port of this machine, and the connections that it has now. */
+async function relay(t: TestContext, scheme: string, port: number): Promise<{ url: string; open: Set<Socket> }> {
+  const open = new Set<Socket>()
+  const server = createServer((from) => {
+    const to = connectPlain(port, '127.0.0.1')
+    open.add(from)
+    from.on('close', () => open.delete(from)).on('error', () => to.destroy())
+    to.on('error', () => from.destroy())
+    from.pipe(to).pipe(from)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  return { url: `${scheme}://127.0.0.1:${address.port}`, open }
+}
 
 /** A dials B, and B dials A. */
 async function pair(t: TestContext, tlsOfA: TlsOptions, tlsOfB: TlsOptions): Promise<[Side, Side]> {
@@ -126,9 +148,9 @@ const sourceOf = (content: Buffer): SnapshotSource => ({
 
 test('messages, requests, snapshots and queries go by TLS, with certificates both ways', async (t) => {
   const [a, b] = await pair(t, both, await memberTls('other'))
-  await until(() => isConnected(a, B) && isConnected(b, A), 'both connect')
+  await until('both connect', () => isConnected(a, B) && isConnected(b, A))
   a.transport.send([heartbeat(A, B)])
-  await until(() => b.messages.length === 1, 'the message arrives')
+  await until('the message arrives', () => b.messages.length === 1)
   const answer = await a.transport.request(B, Buffer.from('a'), 1000)
   assert.equal(answer.ok && answer.value.toString(), 'answer to a')
   const sent = await a.transport.sendSnapshot(
@@ -167,8 +189,8 @@ test('the file of a socket has no address to compare; who listens there must be 
       [MemberId(0xcn), [c.url]],
     ]),
   )
-  await until(() => isConnected(a, B), 'they connect')
-  await until(() => a.log.length > 0, 'the other is refused')
+  await until('they connect', () => isConnected(a, B))
+  await until('the other is refused', () => a.log.length > 0)
   assert.match(
     logged(a),
     /cannot connect to a peer .*c\.sock.*Host: localhost. is not in the cert's altnames: DNS:elsewhere/,
@@ -180,7 +202,7 @@ test('a plain dialer at a listener with TLS, and the reverse, are told at both e
   const b = await start(t, B, both, true) // has certificates, but an http URL
   a.transport.setPeers(new Map([[B, [b.url.replace('http:', 'https:')]]]))
   b.transport.setPeers(new Map([[A, [a.url.replace('https:', 'http:')]]]))
-  await until(() => a.log.length >= 2 && b.log.length >= 2, 'both have logged both')
+  await until('both have logged both', () => a.log.length >= 2 && b.log.length >= 2)
   assert.match(
     logged(a),
     /cannot connect to a peer .*the peer does not speak TLS here: its URL should begin with http"/,
@@ -190,10 +212,51 @@ test('a plain dialer at a listener with TLS, and the reverse, are told at both e
   assert.match(logged(a), /rejected connection on peer endpoint .*first record does not look like a TLS handshake/)
 })
 
+test('an address with both URLs takes both, and who comes either way is the same peer', async (t) => {
+  const port = await freePort()
+  const b = await start(t, B, both, false, `http://127.0.0.1:${port}`, [`https://127.0.0.1:${port}`])
+  for (const scheme of ['http', 'https']) {
+    const a = await start(t, A, both)
+    a.transport.setPeers(new Map([[B, [`${scheme}://127.0.0.1:${port}`]]]))
+    await until(`it connects by ${scheme}`, () => isConnected(a, B))
+    await a.transport.close()
+  }
+  assert.deepEqual(b.log, [])
+})
+
+test('a peer whose URL becomes another is dialled there, and nothing is lost with the connection that stood', async (t) => {
+  const port = await freePort()
+  const b = await start(t, B, both, false, `http://127.0.0.1:${port}`, [`https://127.0.0.1:${port}`])
+  const [plain, secure] = [await relay(t, 'http', port), await relay(t, 'https', port)]
+  const a = await start(t, A, both)
+  a.transport.setPeers(new Map([[B, [plain.url]]]))
+  await until('it connects', () => isConnected(a, B))
+  const since = a.transport.stats(B).connectedSinceMs
+  for (const { url, open } of [secure, plain, secure]) {
+    b.later.current = Promise.withResolvers()
+    const asked = a.transport.request(B, Buffer.from('later'), 30_000)
+    const sent = b.messages.length
+    a.transport.send([heartbeat(A, B)])
+    a.transport.setPeers(new Map([[B, [url]]]))
+    await until(`it is dialled at ${url}`, () => open.size === 1)
+    const former = url === secure.url ? plain : secure
+    for (let i = 0; i < 100; i++) a.transport.send([heartbeat(A, B)])
+    await until(`all messages arrive beside ${url}`, () => b.messages.length === sent + 101)
+    assert.equal(former.open.size, 1)
+    b.later.current.resolve()
+    const answer = await asked
+    assert.equal(answer.ok ? answer.value.toString() : answer.error, 'answer to later')
+    await until(`${former.url} is left`, () => former.open.size === 0)
+  }
+  assert.equal(a.transport.stats(B).connectedSinceMs, since)
+  assert.equal(a.transport.stats(B).sendFailures, 0)
+  assert.deepEqual([a.log, b.log], [[], []])
+})
+
 test('a failure to connect that lasts is logged once', async (t) => {
   const a = await start(t, A, both)
   a.transport.setPeers(new Map([[B, [`https://127.0.0.1:${await freePort()}`]]]))
-  await until(() => a.log.length > 0, 'it is logged')
+  await until('it is logged', () => a.log.length > 0)
   await delay(300)
   assert.equal(a.log.length, 1)
   assert.match(logged(a), /cannot connect to a peer .*ECONNREFUSED/)
@@ -253,9 +316,9 @@ for (const [title, tlsOfA, tlsOfB, reason] of strangers) {
     const side = await start(t, A, a, true)
     const b = await start(t, B, await tlsOfB())
     side.transport.setPeers(new Map([[B, [b.url]]]))
-    await until(() => /rejected connection on peer endpoint/.test(logged(b)), 'the listener has logged it')
+    await until('the listener has logged it', () => /rejected connection on peer endpoint/.test(logged(b)))
     assert.match(logged(b), reason)
-    await until(() => /cannot connect to a peer/.test(logged(side)), 'the dialer has logged it')
+    await until('the dialer has logged it', () => /cannot connect to a peer/.test(logged(side)))
     assert.equal(isConnected(side, B), false)
   })
 }
@@ -265,19 +328,19 @@ test('a certificate for another address is taken when its check is skipped', asy
   const a = await start(t, A, elsewhere, true)
   const b = await start(t, B, { ...both, skipClientSanVerification: true })
   a.transport.setPeers(new Map([[B, [b.url]]]))
-  await until(() => isConnected(a, B), 'it connects')
+  await until('it connects', () => isConnected(a, B))
 })
 
 test('a dialer refuses a listener of another name or another CA', async (t) => {
   const b = await start(t, B, await memberTls('listener'))
   const a = await start(t, A, { ...both, allowedCNs: ['member'] }, true)
   a.transport.setPeers(new Map([[B, [b.url]]]))
-  await until(() => a.log.length > 0, 'it is logged')
+  await until('it is logged', () => a.log.length > 0)
   assert.match(logged(a), /cannot connect to a peer .*client certificate authentication failed/)
   const other = await makeAuthority(directory, 'third-ca')
   const c = await start(t, A, { ...both, trustedCaFile: other.caFile }, true)
   c.transport.setPeers(new Map([[B, [b.url]]]))
-  await until(() => c.log.length > 0, 'it is logged')
+  await until('it is logged', () => c.log.length > 0)
   assert.match(logged(c), /cannot connect to a peer .*self-signed certificate in certificate chain/)
 })
 
@@ -286,13 +349,13 @@ test('a certificate of its own for dialling is shown in place of the one for lis
   const b = await start(t, B, { ...both, allowedCNs: ['dialling'] })
   const a = await start(t, A, { ...both, clientCertFile: certFile, clientKeyFile: keyFile }, true)
   a.transport.setPeers(new Map([[B, [b.url]]]))
-  await until(() => isConnected(a, B), 'it connects')
+  await until('it connects', () => isConnected(a, B))
 })
 
 test('certificates that are replaced count for new connections, and the standing one goes on', async (t) => {
   const turning = await memberTls('turning')
   const [a, b] = await pair(t, turning, both)
-  await until(() => isConnected(a, B) && isConnected(b, A), 'both connect')
+  await until('both connect', () => isConnected(a, B) && isConnected(b, A))
   const since = a.transport.stats(B).connectedSinceMs
   const renewed = await makeAuthority(directory, 'renewed-ca')
   const { certFile, keyFile } = await renewed.issue('turning-anew')
@@ -302,7 +365,7 @@ test('certificates that are replaced count for new connections, and the standing
   const refused = await query(a.url, Buffer.from('q'), 1000, dialer)
   assert.match(refused.ok ? '' : refused.error, /unable to verify the first certificate/)
   a.transport.send([heartbeat(A, B)])
-  await until(() => b.messages.length === 1, 'the message arrives')
+  await until('the message arrives', () => b.messages.length === 1)
   assert.equal(a.transport.stats(B).connectedSinceMs, since)
 })
 
@@ -319,7 +382,7 @@ test('members that made certificates for themselves connect without knowing each
     return prepared.value
   }
   const [a, b] = await pair(t, await own('a'), await own('b'))
-  await until(() => isConnected(a, B) && isConnected(b, A), 'both connect')
+  await until('both connect', () => isConnected(a, B) && isConnected(b, A))
 })
 
 test('https without a certificate is refused in words', async () => {
@@ -376,6 +439,6 @@ test('a handshake that is under way when the listener closes does not keep it op
   await isSecondFlight
   const closed = transport.close()
   release()
-  const outcome = await Promise.race([closed.then(() => 'closed'), delay(4000, 'still open', { ref: false })])
+  const outcome = await Promise.race([closed.then(() => 'closed'), delay(PATIENCE_MS, 'still open', { ref: false })])
   assert.equal(outcome, 'closed')
 })

@@ -58,6 +58,8 @@ export interface TransportOptions {
   readonly clusterId: ClusterId
   readonly memberId: MemberId
   readonly clock: Clock
+  /** A ping has come back. */
+  readonly onRoundTrip?: (peer: MemberId, ms: number) => void
   /** Default {@link FRAME_TIMEOUT_MS}. */
   readonly frameTimeoutMs?: number
 }
@@ -181,7 +183,7 @@ export class Transport implements PeerTransport {
   }
 
   stats(id: MemberId): PeerLinkStats {
-    const none = { sentBytes: 0, sendFailures: 0, roundTripMs: undefined, connectedSinceMs: undefined }
+    const none = { sentBytes: 0, sendFailures: 0, connectedSinceMs: undefined }
     return { ...(this.#peer(id)?.stats ?? none), receivedBytes: this.#receivedBytes.get(id) ?? 0 }
   }
 
@@ -193,7 +195,7 @@ export class Transport implements PeerTransport {
   }
 
   #createPeer(id: MemberId, urls: readonly string[]): Peer {
-    const { clock, log = SILENT } = this.#options
+    const { clock, log = SILENT, onRoundTrip } = this.#options
     const events = {
       onUnreachable: (peer: MemberId): void => this.#handlers.onUnreachable(peer),
       onRefused: (peer: MemberId, reason: RefusalReason): void => this.#handlers.onRefused(peer, reason),
@@ -201,6 +203,7 @@ export class Transport implements PeerTransport {
         log.warn({ peer: formatId(peer), url, reason: error }, 'cannot connect to a peer'),
       onLost: (peer: MemberId, reason: string): void =>
         this.#warnings.warn(`lost ${peer}`, { peer: formatId(peer), reason }, 'lost the connection to a peer'),
+      onRoundTrip: (peer: MemberId, ms: number): void => onRoundTrip?.(peer, ms),
     }
     return new Peer({ id, urls, hello: () => this.#hello(id), tls: this.#dialer, clock }, events)
   }

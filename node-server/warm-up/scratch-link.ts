@@ -55,7 +55,6 @@ class End {
 const NO_STATS = {
   sentBytes: 0,
   sendFailures: 0,
-  roundTripMs: undefined,
   connectedSinceMs: undefined,
   receivedBytes: 0,
 }

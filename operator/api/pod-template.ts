@@ -1,6 +1,6 @@
 /**
  * spec.podTemplate: what platforms set on pods. What is as in a pod is handed on unread, since the API server has checked it by
- * the types of Kubernetes itself (crds/pod-types.ts), and looks at it again with the StatefulSet; only that it takes nothing
+ * the types of Kubernetes itself (crds/kubernetes-types.ts), and looks at it again with the StatefulSet; only that it takes nothing
  * that is the operator's own is checked here too. Pure.
  */
 import { z } from 'zod'
@@ -36,6 +36,13 @@ const Variable = named.refine(
     message: `${VARIABLES.join(' and ')} are the operator's own, and ${FLAG_PREFIX}… are flags, which spec.options sets`,
   },
 )
+
+const Variables = z
+  .looseObject({ prefix: z.string().optional() })
+  .refine(({ prefix = '' }) => !prefix.startsWith(FLAG_PREFIX), {
+    path: ['prefix'],
+    message: `${FLAG_PREFIX}… are flags, which spec.options sets`,
+  })
 
 const OWN_NUMBERS: readonly number[] = Object.values(PORTS)
 
@@ -84,6 +91,8 @@ export const PodTemplate = z.object({
   affinity: opaque.optional(),
   topologySpreadConstraints: z.array(opaque).max(8).optional(),
   securityContext: opaque.optional(),
+  containerSecurityContext: opaque.optional(),
+  envFrom: z.array(Variables).max(32).optional(),
   env: z.array(Variable).max(64).optional(),
   volumes: z.array(Volume).max(32).optional(),
   volumeMounts: z.array(Mount).max(32).optional(),

@@ -113,7 +113,8 @@ async function attempt(
     if (subject !== undefined) progress.tried.set(subject, undefined)
     return failure ?? 'done'
   } catch (error) {
-    if (!(error instanceof KubeError)) throw error
+    // Where the namespace goes, nothing else would be taken either.
+    if (!(error instanceof KubeError) || error.problem.kind === 'terminating') throw error
     if (subject !== undefined) {
       progress.tried.set(subject, error)
       return 'refused'

@@ -50,6 +50,21 @@ test('an affinity that the API server answers with a 500: a lost member is repla
   assert.match(reasonOf(world, 'Degraded'), /^ApiServerRefused: StatefulSet kv .*field not declared in schema/)
 })
 
+test('a namespace that is being deleted is no trouble: after the first refusal nothing more is asked for there', async () => {
+  const world = await formed()
+  world.objects.delete('Service/kv-client')
+  world.objects.delete('Secret/kv-admin-token')
+  const message =
+    'services "kv-client" is forbidden: unable to create new content in namespace ns because it is being terminated'
+  world.answer = ({ verb }) => (verb === 'apply' ? new KubeError({ kind: 'terminating', message }) : undefined)
+  const before = world.calls.length
+  const result = await reconcile(world.deps({}), KEY)
+  assert.equal(result.kind, 'done')
+  const writes = world.calls.slice(before).filter(({ verb }) => !['get', 'list'].includes(verb))
+  assert.equal(writes.length, 1)
+  assert.equal(condition(world, 'Degraded'), 'False')
+})
+
 /** What a cluster may be in the middle of, so that every call of the operator is made in one of them. */
 const SITUATIONS: Readonly<Record<string, (world: World) => void>> = {
   'everything is missing or outdated': (world) => {

@@ -1,7 +1,7 @@
 /**
  * One reconcile of one RaftCluster: observe → decide → act → status. Level-based: it looks at everything each time and
  * remembers nothing between two calls but what is in `status`. That is written from what was observed, whatever call
- * failed: only where the RaftCluster itself cannot be read or written, the error is all there is.
+ * failed: only where the RaftCluster itself cannot be read or written, or its namespace is going, nothing is.
  *
  * It may be ended at any await, or run twice at once by an operator that lost its lease: what it records is conditional
  * on the object's version, what it asks of members is fenced by the configuration it decided on.
@@ -19,6 +19,9 @@ import { replacementRefusal } from './rules/replace.ts'
 import { isWorthWriting, statusOf } from './status.ts'
 import { reportStatus } from './write-status.ts'
 
+/** Until a RaftCluster is looked at again that nobody has deleted yet although its namespace goes. */
+const TERMINATING_MS = 30_000
+
 export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise<ReconcileResult> {
   let object: KubeObject | undefined
   try {
@@ -32,6 +35,8 @@ export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise
     return resultOf(observation, decision, outcome)
   } catch (error) {
     if (error instanceof KubeError) {
+      // The RaftCluster goes with its namespace, whatever is not done for it now.
+      if (error.problem.kind === 'terminating') return { kind: 'done', requeueAfterMs: TERMINATING_MS }
       // Somebody edited it meanwhile, as people do: no trouble, but a reason to look again.
       const isEdit = error.problem.kind === 'conflict' && (await isEdited(deps, key, object))
       return isEdit ? { kind: 'done', requeueAfterMs: IN_FLIGHT_MS } : { kind: 'retry', error }

@@ -5,6 +5,7 @@ export type ApiProblem =
   | 'BadRequest'
   | 'Unauthorized'
   | 'Forbidden'
+  | 'NamespaceTerminating' // nothing is made in it any more
   | 'NotFound'
   | 'AlreadyExists'
   | 'Conflict' // the object changed, or another owns the field, or the UID is not the one expected
@@ -56,15 +57,22 @@ export function errorOfStatus(status: number, body: unknown, what: string, retry
   const details = isRecord(body) ? body : {}
   const reason = typeof details['reason'] === 'string' ? details['reason'] : ''
   const message = typeof details['message'] === 'string' ? details['message'] : `HTTP ${status}`
-  return new ApiError(problemOf(status, reason), `${what}: ${message}`, {
+  return new ApiError(problemOf(status, reason, causesOf(details)), `${what}: ${message}`, {
     status,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   })
 }
 
-function problemOf(status: number, reason: string): ApiProblem {
+/** Why it was refused, where one reason has several causes. */
+function causesOf({ details }: Readonly<Record<string, unknown>>): readonly unknown[] {
+  const causes = isRecord(details) ? details['causes'] : undefined
+  return Array.isArray(causes) ? causes.map((cause: unknown) => (isRecord(cause) ? cause['reason'] : undefined)) : []
+}
+
+function problemOf(status: number, reason: string, causes: readonly unknown[]): ApiProblem {
   if (reason === 'AlreadyExists') return 'AlreadyExists'
   if (reason === 'Expired') return 'Gone'
+  if (causes.includes('NamespaceTerminating')) return 'NamespaceTerminating'
   return PROBLEM_OF_STATUS[status] ?? (status >= 500 ? 'ServerError' : 'BadRequest')
 }
 

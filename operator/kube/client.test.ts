@@ -241,14 +241,16 @@ test('to a decision, problems are what it can act on', async (t) => {
   const { server, client } = await setUp(t)
   const access = new ClusterAccess(client)
   const kinds: string[] = []
-  for (const answer of [status(409, 'AlreadyExists'), status(403, 'Forbidden'), status(422, 'Invalid'), reset]) {
+  const going = json(403, { reason: 'Forbidden', details: { causes: [{ reason: 'NamespaceTerminating' }] } })
+  const refusals = [status(409, 'AlreadyExists'), status(403, 'Forbidden'), going, status(422, 'Invalid'), reset]
+  for (const answer of refusals) {
     server.answer = answer
     await access.create({ ...POD_REF, metadata: REF }).catch((error: unknown) => {
       assert.ok(error instanceof KubeError)
       kinds.push(error.problem.kind)
     })
   }
-  assert.deepEqual(kinds, ['conflict', 'forbidden', 'invalid', 'unavailable'])
+  assert.deepEqual(kinds, ['conflict', 'forbidden', 'terminating', 'invalid', 'unavailable'])
   server.answer = status(404, 'NotFound')
   assert.equal(await access.get(POD_REF), undefined)
   await access.delete(POD_REF, { uid: 'u' })

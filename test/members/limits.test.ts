@@ -15,7 +15,6 @@ import { parseConfig } from '../../node-server/config/parse.ts'
 import { FLAGS } from '../../node-server/config/table.ts'
 import * as limits from '../../node-server/limits.ts'
 import { MAX_OPERATION_ID_SIZE_BYTES } from '../../node-server/mvcc/command.ts'
-import { MAX_KEY_SIZE_BYTES } from '../../node-server/mvcc/key-index.ts'
 import { MAX_LEASE_TTL_SECONDS } from '../../node-server/mvcc/lease.ts'
 import { MAX_MESSAGE_DEPTH } from '../../node-server/mvcc/request-reader.ts'
 import { LeaseGrantRequest, PutRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
@@ -206,20 +205,6 @@ const rows: readonly Row[] = [
     ask: (depth) => call('KV/Txn', nested(depth)),
     taken: OK,
     refused: /^13 .*exceeded maximum recursion depth$/,
-  },
-  {
-    title: 'a key',
-    atMost: MAX_KEY_SIZE_BYTES,
-    ask: (size) => call('KV/Put', put({ key: Buffer.alloc(size, 'k') })),
-    taken: OK,
-    refused: /^3 etcdserver: key is too long/,
-  },
-  {
-    title: 'a key of zero bytes, which count twice',
-    atMost: MAX_KEY_SIZE_BYTES / 2,
-    ask: (size) => call('KV/Put', put({ key: Buffer.alloc(size) })),
-    taken: OK,
-    refused: /^3 etcdserver: key is too long/,
   },
   {
     title: 'seconds of a lease',

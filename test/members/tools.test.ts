@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { decodeBackupResult } from '../../lib/backup-result.ts'
 import { SnapshotResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
 import { eventually, leaderOf, type MemberProcess, Rig } from './member-process.ts'
 
@@ -96,3 +97,27 @@ async function compactedBefore(member: MemberProcess): Promise<void> {
   const watched = await member.etcd.watchOnce('key 1', BigInt(KEYS))
   assert.deepEqual([watched.canceled, watched.compactRevision], [true, BigInt(KEYS + 1 + BUMP)])
 }
+
+test('a backup leaves its result for the operator once it is read back, and says what retention has left', async () => {
+  const member = await rig.member('backed-up')
+  await member.start([])
+  await member.isReady()
+  const place = join(rig.directory, 'backups')
+  await mkdir(place)
+  const resultFile = join(rig.directory, 'result.json')
+  const take = (to: string): ReturnType<typeof tool> =>
+    tool('backup', 'take', `--endpoints=${member.clientURL}`, `--to=${to}`, '--keep=1', `--result-file=${resultFile}`)
+  const noDirectory = join(rig.directory, 'no-directory')
+  await writeFile(noDirectory, '')
+  const refused = await take(`file://${noDirectory}`)
+  assert.equal(refused.code, 1, refused.output)
+  await assert.rejects(readFile(resultFile), { code: 'ENOENT' })
+  for (const revision of [2, 3]) {
+    await member.etcd.put('key', `${revision}`)
+    const taken = await take(`file://${place}`)
+    assert.equal(taken.code, 0, taken.output)
+    const result = decodeBackupResult(await readFile(resultFile, 'utf8'))
+    assert.deepEqual([result?.revision, result?.oldest?.revision], [revision, revision])
+    assert.equal(result?.place, `file://${place}`)
+  }
+})

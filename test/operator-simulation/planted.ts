@@ -172,7 +172,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an error of one call ends the look',
     file: `${CLUSTER}/act.ts`,
-    find: 'if (!(error instanceof KubeError)) throw error\n    if (subject',
+    find: "if (!(error instanceof KubeError) || error.problem.kind === 'terminating') throw error\n    if (subject",
     replace: 'if (error !== undefined) throw error\n    if (subject',
   },
   {

@@ -42,7 +42,6 @@ export class Ended extends Error {
 const NO_STATS = {
   sentBytes: 0,
   sendFailures: 0,
-  roundTripMs: undefined,
   connectedSinceMs: undefined,
   receivedBytes: 0,
 }

@@ -59,7 +59,6 @@ const UNREACHABLE_INTERVAL_MS = 500
 const NO_STATS: PeerLinkStats = {
   sentBytes: 0,
   sendFailures: 0,
-  roundTripMs: undefined,
   connectedSinceMs: undefined,
   receivedBytes: 0,
 }

@@ -26,15 +26,13 @@ test('the table in the docs and the list of the test say the same', () => {
 })
 
 test('a difference on purpose allows nothing beside it', () => {
-  const refused = { code: 3, text: 'etcdserver: key is too long: at most 1968 bytes, zero bytes counted twice' }
-  const mismatch = { field: 'text', etcd: undefined, ours: refused.text }
-  const path = '/etcdserverpb.KV/Put'
-  assert.equal(allowedDifference({ path, request: {}, etcd: {}, ours: refused, mismatch })?.id, 'long-key')
-  const other = { code: 3, text: 'etcdserver: key is not provided' }
-  assert.equal(
-    allowedDifference({ path, request: {}, etcd: {}, ours: other, mismatch: { ...mismatch, ours: other.text } }),
-    undefined,
-  )
+  const at = (path: string, field: string, ours: string): string | undefined =>
+    allowedDifference({ path, request: {}, etcd: {}, ours: {}, mismatch: { field, etcd: '3.7.3', ours } })?.id
+  const status = '/etcdserverpb.Maintenance/Status'
+  assert.equal(at(status, 'version', '3.7.0'), 'version')
+  assert.equal(at(status, 'version', 'seven'), undefined)
+  assert.equal(at(status, 'dbSize', '3.7.0'), undefined)
+  assert.equal(at('/etcdserverpb.KV/Put', 'version', '3.7.0'), undefined)
 })
 
 test('ties are told from a wrong order and from other keys', () => {

@@ -24,15 +24,6 @@ export interface AllowedDifference {
 
 export const DIFFERENCES: readonly AllowedDifference[] = [
   {
-    id: 'long-key',
-    what: 'A key of more than 1,968 bytes (zero bytes counted twice)',
-    etcd: 'is stored',
-    ours: 'is refused: InvalidArgument `etcdserver: key is too long: …`',
-    why: 'Keys stand in an index whose keys were bounded by the database of earlier versions, and what one member takes all must; Kubernetes and the clients stay far below',
-    matches: ({ path, ours }) =>
-      path === '/etcdserverpb.KV/Put' && textOf(fieldOf(ours, 'text')).startsWith('etcdserver: key is too long'),
-  },
-  {
     id: 'sort-ties',
     what: 'A Range of more than 12 keys sorted by something that several of them share',
     etcd: 'orders those by no rule (the sort of Go is not stable)',

@@ -16,9 +16,11 @@ const same = (bytes: Buffer): Buffer => bytes
 export class Side {
   readonly name: 'etcd' | 'ours'
   readonly #client: Client
+  readonly #url: string
 
   constructor(name: 'etcd' | 'ours', port: number) {
     this.name = name
+    this.#url = `http://127.0.0.1:${port}`
     this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
       'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
@@ -62,6 +64,11 @@ export class Side {
   /** The caller listens to `data` and `error`, and cancels. */
   duplex(path: string, headers: Readonly<Record<string, string>> = {}): ByteStream {
     return this.#client.makeBidiStreamRequest(path, same, same, metadataOf(headers))
+  }
+
+  /** What Prometheus is told. */
+  async metrics(): Promise<string> {
+    return (await fetch(`${this.#url}/metrics`)).text()
   }
 
   close(): void {

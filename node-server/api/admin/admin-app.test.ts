@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, test } from 'node:test'
-import type { AdminChange, AdminStatus, MembershipRequest } from '../../../lib/admin-api.ts'
+import type { AdminChange, AdminStatus, JoinRequest, MembershipRequest } from '../../../lib/admin-api.ts'
 import { err, ok } from '../../../lib/result.ts'
 import type { AdminPort } from '../../node/lifecycle/admin-port.ts'
 import { adminApp } from './admin-app.ts'
@@ -87,6 +87,19 @@ test('a change needs the token when one is configured', async () => {
   assert.deepEqual(seen, [])
   const answer = await post(url, JSON.stringify(REMOVE), { authorization: 'Bearer secret' })
   assert.deepEqual([answer.status, await answer.json(), seen], [200, CHANGE, [REMOVE]])
+})
+
+test('an ID is the same ID with zeros in front of it', async () => {
+  const seen: JoinRequest[] = []
+  const base = await serve({ join: (request) => (seen.push(request), Promise.resolve(ok(CHANGE))) }, undefined)
+  const member = { name: 'a', peerURLs: ['http://a:2380'], clientURLs: [], isLearner: false }
+  const asked = { operationId: 'op', clusterId: '0', memberId: '0a1', expectedConfigIndex: 4 }
+  const answer = await post(
+    `${base}/admin/v1/join`,
+    JSON.stringify({ ...asked, clusterId: '0000', members: [{ ...member, id: '00000000000000a1' }] }),
+  )
+  assert.equal(answer.status, 200)
+  assert.deepEqual(seen, [{ ...asked, memberId: 'a1', members: [{ ...member, id: 'a1' }] }])
 })
 
 test('without a token only loopback may change something', () => {

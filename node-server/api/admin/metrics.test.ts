@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Histogram, Registry } from 'prom-client'
 import type { AdminStatus } from '../../../lib/admin-api.ts'
-import { memberMetrics, type MetricsFacts } from './metrics.ts'
+import { memberMetrics } from './metrics.ts'
+import type { MetricsFacts } from './readings.ts'
 
 const STATUS: AdminStatus = {
   name: 'm0',
@@ -38,7 +39,8 @@ const FACTS: MetricsFacts = {
   isDefragmenting: true,
   alarms: [{ memberId: 'b', type: 'NOSPACE' }],
   watch: { streams: 1, watchers: 2, slowWatchers: 3, events: 4 },
-  peers: [{ id: 'b', sentBytes: 10, receivedBytes: 20, sendFailures: 30, roundTripSeconds: 0.5 }],
+  peers: [{ id: 'b', sentBytes: 10, receivedBytes: 20, sendFailures: 30, isConnected: true }],
+  operations: { puts: 1, deletes: 2, ranges: 3, txns: 4 },
 }
 
 /** Series with a value, without what prom-client tells of the process. */
@@ -76,7 +78,8 @@ test('the scrapes of one turn ask the member once, and show what it is now', asy
     'etcd_debugging_server_alarms{server_id="b",alarm_type="NOSPACE"} 1',
     'raftkv_raft_peer_lag_entries{To="b"} 4',
     'etcd_network_peer_received_bytes_total{From="b"} 20',
-    'raftkv_peer_round_trip_seconds{To="b"} 0.5',
+    'etcd_network_active_peers{Local="a",Remote="b"} 1',
+    'etcd_mvcc_range_total 3',
   ])
     assert.ok(leading.includes(line), `${line} is not in\n${leading.join('\n')}`)
 

@@ -7,6 +7,7 @@ import type {
   MembershipRequest,
   RecoverRequest,
 } from '../../../lib/admin-api.ts'
+import { formatId, parseId } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import { MAX_OPERATION_ID_SIZE_BYTES } from '../../mvcc/command.ts'
 
@@ -19,7 +20,11 @@ const operationId = z
     `must be at most ${MAX_OPERATION_ID_SIZE_BYTES} bytes of UTF-8`,
   )
 const expectedConfigIndex = z.int().min(0)
-const id = z.string().regex(/^[0-9a-f]{1,16}$/, 'must be an ID: 1 to 16 lower-case hex digits')
+/** As everything here writes it, so that one ID is one text: clients may have padded it with zeros. */
+const id = z
+  .string()
+  .regex(/^[0-9a-f]{1,16}$/, 'must be an ID: 1 to 16 lower-case hex digits')
+  .transform((text) => formatId(parseId(text) ?? 0n))
 const url = z
   .string()
   .max(2048)

@@ -10,6 +10,14 @@ export interface RpcMetrics {
   sentBytes(count: number): void
 }
 
+/** Every other stream goes both ways. */
+const SERVER_STREAMS: ReadonlySet<string> = new Set([
+  '/etcdserverpb.KV/RangeStream',
+  '/etcdserverpb.Maintenance/Snapshot',
+  '/v3electionpb.Election/Observe',
+  '/grpc.health.v1.Health/Watch',
+])
+
 /** `flush` is to be called before each scrape. */
 export function rpcMetrics(registry: Registry): { readonly rpc: RpcMetrics; readonly flush: () => void } {
   const registers = [registry]
@@ -39,7 +47,7 @@ export function rpcMetrics(registry: Registry): { readonly rpc: RpcMetrics; read
   const rpc: RpcMetrics = {
     method: (path, kind) => {
       const [grpc_service = '', grpc_method = ''] = path.slice(1).split('/')
-      const labels = { grpc_type: kind === 'unary' ? 'unary' : 'bidi_stream', grpc_service, grpc_method }
+      const labels = { grpc_type: typeOf(path, kind), grpc_service, grpc_method }
       const begun = tallied(started.labels(labels))
       const duration = seconds.tally(labels)
       const byCode = new Map<RpcCode, Tally>()
@@ -60,4 +68,9 @@ export function rpcMetrics(registry: Registry): { readonly rpc: RpcMetrics; read
     sentBytes: (count) => sent.add(count),
   }
   return { rpc, flush: () => tallies.forEach((tally) => tally.flush()) }
+}
+
+function typeOf(path: string, kind: Method['kind']): string {
+  if (kind === 'unary') return 'unary'
+  return SERVER_STREAMS.has(path) ? 'server_stream' : 'bidi_stream'
 }

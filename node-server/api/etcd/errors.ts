@@ -5,7 +5,6 @@
 import type { RpcStatus } from '../../grpc/service.ts'
 import { MAX_NAME_SIZE_BYTES } from '../../mvcc/auth/rows.ts'
 import type { StoreError } from '../../mvcc/errors.ts'
-import { MAX_KEY_SIZE_BYTES } from '../../mvcc/key-index.ts'
 import type { NodeProblem } from '../../node/ports.ts'
 
 type Problem = NodeProblem | StoreError['kind'] | ApiProblem
@@ -22,11 +21,6 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   'duplicate-key': { code: 'InvalidArgument', message: 'etcdserver: duplicate key given in txn request' },
   'invalid-sort-option': { code: 'InvalidArgument', message: 'etcdserver: invalid sort option' },
   'request-too-large': { code: 'InvalidArgument', message: 'etcdserver: request is too large' },
-  // etcd has no such limit; the store's index has.
-  'key-too-long': {
-    code: 'InvalidArgument',
-    message: `etcdserver: key is too long: at most ${MAX_KEY_SIZE_BYTES} bytes, zero bytes counted twice`,
-  },
   'malformed-request': {
     code: 'Internal',
     message: 'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data',

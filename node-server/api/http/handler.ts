@@ -9,29 +9,55 @@ import { posix } from 'node:path'
 import type { HttpHandler, HttpRequest, HttpResponse } from '../../../lib/http-exchange.ts'
 import type { ServiceTable } from '../../grpc/service.ts'
 import type { NodePort } from '../../node/ports.ts'
-import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION, VERSION } from '../../version.ts'
 import { admit, type AccessOptions } from './access.ts'
-import { sendJson, sendMethodNotAllowed, sendText } from './answer.ts'
+import { sendMethodNotAllowed, sendText } from './answer.ts'
 import type { Gateway, GatewayOptions } from './gateway.ts'
 import { healthRoutes, type HealthOptions, type HealthRoute } from './health.ts'
+import { sendMetrics, type MetricsPage } from './metrics-page.ts'
 import { sendVars } from './vars.ts'
+import { sendVersion } from './version.ts'
 
-export interface HttpOptions extends AccessOptions, GatewayOptions {
+export interface ProbeOptions extends AccessOptions {
+  readonly health: HealthOptions
+  readonly metrics: MetricsPage
+  readonly log: { error(fields: object, message: string): void }
+}
+
+export interface HttpOptions extends ProbeOptions, GatewayOptions {
   /** etcd's --enable-grpc-gateway. */
   readonly isGatewayEnabled: boolean
-  readonly health: HealthOptions
-  readonly metrics: { readonly contentType: string; text(): Promise<string> }
-  readonly log: { error(fields: object, message: string): void }
 }
 
 export function httpHandler(node: NodePort, services: ServiceTable, options: HttpOptions): HttpHandler {
   const routes = new Map<string, HealthRoute>([
-    ...healthRoutes(node, options.health),
-    ['/version', async (_query, request, response) => sendVersion(request, response)],
+    ...probeRoutes(node, options),
     ['/debug/vars', async (_query, request, response) => sendVars(node, request, response)],
-    ['/metrics', async (_query, _request, response) => sendMetrics(response, options)],
   ])
-  const api = options.isGatewayEnabled ? gatewayWhenAsked(services, options) : undefined
+  return answering(routes, options.isGatewayEnabled ? gatewayWhenAsked(services, options) : undefined, options)
+}
+
+/** Probes, metrics and the version, and nothing else: for addresses that nobody needs a certificate for. */
+export function probeHandler(node: NodePort, options: ProbeOptions): HttpHandler {
+  return answering(probeRoutes(node, options), undefined, options)
+}
+
+function probeRoutes(node: NodePort, { health, metrics }: ProbeOptions): ReadonlyMap<string, HealthRoute> {
+  return new Map<string, HealthRoute>([
+    ...healthRoutes(node, health),
+    [
+      '/version',
+      async (_query, request, response) =>
+        request.method === 'GET' ? sendVersion(response) : sendMethodNotAllowed(response, 'GET'),
+    ],
+    ['/metrics', (_query, _request, response) => sendMetrics(response, metrics)],
+  ])
+}
+
+function answering(
+  routes: ReadonlyMap<string, HealthRoute>,
+  api: Gateway | undefined,
+  options: ProbeOptions,
+): HttpHandler {
   return (request, response) => {
     if (!admit(request, response, options)) return
     serve(request, response, routes, api).catch((error: unknown) => {
@@ -93,22 +119,4 @@ function escapeHtml(text: string): string {
     .replaceAll('>', '&gt;')
     .replaceAll('"', '&#34;')
     .replaceAll("'", '&#39;')
-}
-
-/** etcd's three, and what runs here in truth. */
-function sendVersion(request: HttpRequest, response: HttpResponse): void {
-  if (request.method !== 'GET') return sendMethodNotAllowed(response, 'GET')
-  const versions = {
-    etcdserver: ETCD_API_VERSION,
-    etcdcluster: ETCD_CLUSTER_VERSION,
-    storage: ETCD_CLUSTER_VERSION,
-    raftkv: VERSION,
-  }
-  sendJson(response, 200, JSON.stringify(versions))
-}
-
-async function sendMetrics(response: HttpResponse, { metrics }: HttpOptions): Promise<void> {
-  const text = await metrics.text()
-  response.setHeader('Content-Type', metrics.contentType)
-  response.end(text)
 }

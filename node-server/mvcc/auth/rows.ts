@@ -9,7 +9,7 @@
  */
 import { ByteReader, ByteWriter, compareBytes, MalformedBytes } from '../../../lib/bytes.ts'
 import type { Permission, Permission_Type } from '../../proto/generated/etcd/auth.ts'
-import { MAX_TABLE_KEY_SIZE_BYTES, type TableEntry } from '../backend.ts'
+import type { TableEntry } from '../backend.ts'
 
 export interface User {
   readonly name: string
@@ -37,8 +37,8 @@ export type AuthRow =
   | { readonly kind: 'user'; readonly user: User }
   | { readonly kind: 'role'; readonly role: Role }
 
-/** In UTF-8. */
-export const MAX_NAME_SIZE_BYTES = MAX_TABLE_KEY_SIZE_BYTES - 1
+/** Of a user or a role, in UTF-8. Every member has all names in memory. */
+export const MAX_NAME_SIZE_BYTES = 1977
 
 export const CONFIG_KEY = Buffer.from('c')
 const USER = 0x75

@@ -4,7 +4,6 @@ import { describe, test } from 'node:test'
 import { LogIndex } from '../../../lib/ids.ts'
 import { SNAPSHOT_PIECE_SIZE_BYTES } from '../../limits.ts'
 import {
-  MAX_TABLE_KEY_SIZE_BYTES,
   PINNED_PIECE_ROWS,
   SNAPSHOT_UNIT_SIZE_BYTES,
   type Backend,
@@ -122,12 +121,15 @@ export function testBackend(name: string, prepare: () => BackendUnderTest): void
       }
     })
 
-    run('takes keys of the longest size and large values', async (backend) => {
-      const key = 'k'.repeat(MAX_TABLE_KEY_SIZE_BYTES)
+    run('takes keys and values of megabytes', async (backend) => {
+      const key = 'k'.repeat(3_000_000)
       const value = 'v'.repeat(1_500_000)
-      await backend.commit([put(key, value)])
+      await backend.commit([put(key, value), put(`${key}1`, 'one'), put('l', 'l')])
       assert.equal(Buffer.from(backend.get('current', bytes(key)) ?? []).toString('latin1'), value)
-      assert.deepEqual(scan(backend, key, undefined), [`${key}=${value}`])
+      assert.equal(Buffer.from(backend.get('current', bytes(`${key}1`)) ?? []).toString('latin1'), 'one')
+      assert.equal(backend.get('current', bytes(`${key}2`)), undefined)
+      assert.deepEqual(scan(backend, `${key}0`, undefined), [`${key}1=one`, 'l=l'])
+      assert.equal(backend.count('current', bytes(key), bytes(`${key}1`)), 1)
     })
 
     run('a scan that is left early leaves nothing open', async (backend) => {

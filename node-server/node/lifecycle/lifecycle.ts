@@ -6,6 +6,7 @@
  */
 import type {
   AdminError,
+  AdminMember,
   AdminStatus,
   BootstrapRequest,
   JoinRequest,
@@ -58,6 +59,8 @@ export interface LifecycleOptions {
   readonly connect: (self: StoredIdentity, handlers: TransportHandlers) => Promise<PeerTransport>
   readonly version: string
   readonly etcdVersion: string
+  /** What it tells of its TLS; `known`: what the cluster knows of this member, once it does. */
+  readonly tls?: (known: AdminMember | undefined) => AdminStatus['tls']
   readonly node: NodeOptions
   readonly onFatal: (error: unknown) => void
   /** The member runs and can be asked how it is. Clients must not be served yet: it may know nothing. */
@@ -287,7 +290,9 @@ export class Lifecycle implements AdminPort {
     const state = this.#state
     if ('lastWords' in state) return state.lastWords
     const identity = state.kind === 'waiting' ? undefined : state.identity
-    return adminStatus({ name: node.name, version, etcdVersion }, identity, this.running?.replica)
+    const status = adminStatus({ name: node.name, version, etcdVersion }, identity, this.running?.replica)
+    const tls = this.#options.tls?.(status.members.find(({ id }) => id === status.memberId))
+    return tls === undefined ? status : { ...status, tls }
   }
 
   /** Hands leadership on if this member has it, finishes, and makes all of it durable. */

@@ -18,9 +18,17 @@ export interface RunFile {
   readonly rows: number
   readonly removals: number
   readonly footerChecksum: number
-  /** Keys, with the byte of the table before them. */
+  /** Keys, with the byte of the table before them; out of a manifest only their beginnings, see {@link isWhole}. */
   readonly first: Buffer
   readonly last: Buffer
+}
+
+/** A key may be as long as a request, and every commit writes the bounds of all files anew. */
+const MAX_BOUND_SIZE_BYTES = 2048
+
+/** Whether the bound, which a manifest gave, is the key itself: the rest of a longer one is in the file. */
+export function isWhole(bound: Uint8Array): boolean {
+  return bound.length < MAX_BOUND_SIZE_BYTES
 }
 
 /** Files in the order of their keys, which do not overlap. */
@@ -45,21 +53,25 @@ const HEAD_BYTES = MAGIC.length + 6 + 6 + 4
 const FILE_HEAD_BYTES = 4 * 6 + 4
 
 export function encodeManifest({ number, nextFileId, runs }: Manifest): Buffer {
+  const boundsOf = ({ first, last }: RunFile): readonly Buffer[] =>
+    [first, last].map((key) => key.subarray(0, MAX_BOUND_SIZE_BYTES))
   let size = HEAD_BYTES + CHECKSUM_SIZE_BYTES
   for (const run of runs) {
     size += 4
-    for (const { first, last } of run) size += FILE_HEAD_BYTES + 4 + first.length + 4 + last.length
+    for (const file of run) for (const bound of boundsOf(file)) size += bound.length + 4
+    size += FILE_HEAD_BYTES * run.length
   }
   const bytes = Buffer.alloc(size)
   let at = putU32(bytes, putU48(bytes, putU48(bytes, MAGIC.copy(bytes), number), nextFileId), runs.length)
   for (const run of runs) {
     at = putU32(bytes, at, run.length)
-    for (const { id, sizeBytes, rows, removals, footerChecksum, first, last } of run) {
+    for (const file of run) {
+      const { id, sizeBytes, rows, removals, footerChecksum } = file
       for (const field of [id, sizeBytes, rows, removals]) at = putU48(bytes, at, field)
       at = putU32(bytes, at, footerChecksum)
-      for (const key of [first, last]) {
-        at = putU32(bytes, at, key.length)
-        at += key.copy(bytes, at)
+      for (const bound of boundsOf(file)) {
+        at = putU32(bytes, at, bound.length)
+        at += bound.copy(bytes, at)
       }
     }
   }

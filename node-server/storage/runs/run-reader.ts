@@ -10,7 +10,7 @@ import { Block } from './block.ts'
 import type { BlockRing, Held } from './block-ring.ts'
 import { pageMayHave, pageOf } from './filter.ts'
 import { CHECKSUM_SIZE_BYTES, checksumSeed, isSound, u32, u48 } from './format.ts'
-import type { RunFile } from './manifest.ts'
+import { isWhole, type RunFile } from './manifest.ts'
 import { CHILD_HAS_REMOVALS, FOOTER_SIZE_BYTES, MAGIC } from './run-builder.ts'
 
 /** Stands for "this file says that the key was removed". */
@@ -46,6 +46,7 @@ interface Footer {
 }
 
 export class RunReader {
+  /** Its bounds are whole keys. */
   readonly file: RunFile
   readonly path: string
   readonly #disk: DiskFile
@@ -78,10 +79,24 @@ export class RunReader {
     this.#footer = this.#readFooter()
     const { topOffset, topSizeBytes, filterOffset } = this.#footer
     this.#top = this.#block(topOffset, this.#read(topOffset, Buffer.allocUnsafeSlow(topSizeBytes)))
+    this.file = { ...file, first: this.#wholeFirst(), last: this.#wholeLast() }
     const filterSizeBytes = topOffset - filterOffset
     if (filterSizeBytes > options.filterInMemoryBytes) return
     this.#filter = this.#read(filterOffset, Buffer.allocUnsafeSlow(filterSizeBytes))
     for (let page = 0; page < this.#footer.pages; page++) this.#checkPage(page, this.#pageIn(this.#filter, page))
+  }
+
+  #wholeFirst(): Buffer {
+    const { first } = this.file
+    return isWhole(first) ? first : keyAt(this.blockAt({ top: 0, child: 0 }), 0)
+  }
+
+  #wholeLast(): Buffer {
+    const { last } = this.file
+    if (isWhole(last)) return last
+    const top = this.topCount - 1
+    const block = this.blockAt({ top, child: this.childCount(top) - 1 })
+    return keyAt(block, block.count - 1)
   }
 
   #readFooter(): Footer {
@@ -319,6 +334,12 @@ async function openFile(disk: Disk, path: string): Promise<DiskFile> {
 /** What is there cannot be read, now or ever. */
 function isUnreadable(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && error.code === 'EIO'
+}
+
+function keyAt(block: Block, position: number): Buffer {
+  const key = Buffer.allocUnsafeSlow(block.keySize(position))
+  block.copyKey(position, key, 0)
+  return key
 }
 
 /** Of the child that holds the key if any does. The first divider is below all keys, or the way here excludes it. */

@@ -10,6 +10,8 @@ import { seeded } from '../../raft/testing/random.ts'
 import { realDisk, type Disk } from '../disk.ts'
 import { MemoryDisk } from '../testing/memory-disk.ts'
 import { runsEngine, type RunsEngine } from './engine.ts'
+import type { RunsBackend } from './runs-backend.ts'
+import { readManifest } from './store-directory.ts'
 import { SMALL_SIZES } from './testing/small-sizes.ts'
 import { localWriter } from './writer-link.ts'
 
@@ -141,6 +143,35 @@ test('blocks of a single run are counted by their index', async () => {
     assert.equal(store.count('current', keyOf(start), keyOf(end)), expected)
   }
   assert.equal(store.count('current', Buffer.of(0), undefined), numbers.filter((number) => !isRemoval(number)).length)
+  await store.close()
+})
+
+test('a manifest keeps the beginnings of long keys, and a store that is opened knows the keys', async () => {
+  const disk = new MemoryDisk()
+  const open = (): Promise<RunsBackend> => runsEngine(disk, localWriter(disk, SMALL_SIZES), SMALL_SIZES).open('/store')
+  const beginning = 'k'.repeat(5000)
+  const keys = Array.from({ length: 400 }, (_, i) => Buffer.from(`${beginning}${1000 + i}`))
+  const value = Buffer.alloc(1000, 'v')
+  let store = await open()
+  for (const step of [2, 3, 1]) {
+    const written = keys.filter((_, i) => i % step === 0)
+    await store.commit(written.map((key) => ({ table: 'current', key, value })))
+  }
+  for (let opened = 0; opened < 2; opened++) {
+    await store.defragment()
+    await store.close()
+    assert.ok((await readManifest(disk, '/store'))?.runs.flat().every(({ last }) => last.length < 3000))
+    store = await open()
+    assert.deepEqual(
+      Array.from(store.scan('current', Buffer.of(0), undefined), ({ key }) => Buffer.from(key)),
+      keys,
+    )
+    for (const key of keys) assert.deepEqual(store.get('current', key), value)
+    assert.equal(store.get('current', Buffer.from(`${beginning}0`)), undefined)
+    assert.equal(store.get('current', Buffer.from(`${beginning}9`)), undefined)
+    assert.equal(store.count('current', keys[100] ?? value, keys[300]), 200)
+    await store.commit([{ table: 'current', key: keys[399] ?? value, value }])
+  }
   await store.close()
 })
 

@@ -125,6 +125,7 @@ export function tlsOptions(given: Partial<TlsOptions> = {}): TlsOptions {
     clientKeyFile: undefined,
     trustedCaFile: undefined,
     clientCertAuth: false,
+    clientCertOptional: false,
     crlFile: undefined,
     allowedCNs: [],
     allowedHostnames: [],

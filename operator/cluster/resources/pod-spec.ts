@@ -89,8 +89,8 @@ function container(cluster: RaftCluster, memberImage: string, defaults: PodDefau
     readinessProbe: probe('/readyz', { periodSeconds: 1, failureThreshold: 3, timeoutSeconds: 2 }),
     // What it wrote last is then in the pod's status, and from there in the conditions.
     terminationMessagePolicy: 'FallbackToLogsOnError',
-    ...kept({ resources: isGiven ? resources : defaults.resources }),
-    securityContext: {
+    ...kept({ resources: isGiven ? resources : defaults.resources, envFrom: podTemplate.envFrom }),
+    securityContext: podTemplate.containerSecurityContext ?? {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'] },

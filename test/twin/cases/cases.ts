@@ -3,6 +3,7 @@ import type { Case } from './case.ts'
 import { AUTH_CASES } from './auth.ts'
 import { KV_CASES } from './kv.ts'
 import { LEASE_CASES, LOCK_CASES } from './lease.ts'
+import { METRICS_CASES } from './metrics.ts'
 import { OTHER_CASES } from './others.ts'
 import { TXN_CASES } from './txn.ts'
 import { WATCH_CASES } from './watch.ts'
@@ -16,5 +17,6 @@ export const CASES: readonly Case[] = [
   ...LOCK_CASES,
   ...WATCH_CASES,
   ...AUTH_CASES,
+  ...METRICS_CASES,
   ...OTHER_CASES,
 ]

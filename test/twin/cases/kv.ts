@@ -10,8 +10,6 @@ async function fill(twin: Twin): Promise<bigint> {
   return revision
 }
 
-const LONGEST_KEY_BYTES = 1968
-
 const NEW_STORE: readonly Case[] = [
   {
     name: 'kv: a new store',
@@ -47,12 +45,19 @@ const PUTS: readonly Case[] = [
   {
     name: 'kv: long keys and large values',
     run: async (twin) => {
-      await twin.call(PUT, { key: Buffer.alloc(LONGEST_KEY_BYTES, 'k'), value: b('x') })
+      for (const sizeBytes of [1968, 5000, 100_000, 1_000_000])
+        for (const filler of ['k', '\0']) await twin.call(PUT, { key: Buffer.alloc(sizeBytes, filler), value: b('x') })
       await twin.call(RANGE, { key: b('k'), rangeEnd: b('l'), keysOnly: true, limit: 1n })
+      await twin.call(PUT, { key: Buffer.alloc(100_000, 'k'), value: b('y'), prevKv: true })
+      await twin.call(RANGE, { key: Buffer.alloc(4999, 'k'), rangeEnd: Buffer.alloc(100_001, 'k'), countOnly: true })
+      await twin.call(DELETE_RANGE, {
+        key: Buffer.alloc(5000, 'k'),
+        rangeEnd: Buffer.alloc(100_000, 'k'),
+        prevKv: true,
+      })
       for (const sizeBytes of [1, 1024, 1024 * 1024, 1.5 * 1024 * 1024 - 512])
         await twin.call(PUT, { key: b('a'), value: Buffer.alloc(sizeBytes, 'v') })
       await twin.call(RANGE, { key: b('a') })
-      await twin.call(PUT, { key: Buffer.alloc(LONGEST_KEY_BYTES + 1, 'k'), value: b('x') })
     },
   },
   {
