@@ -170,14 +170,12 @@ test('nobody there is a failure', async () => {
 test('a member that does not answer a status is given up after two seconds, or at the signal', async (t) => {
   const { served, client, url } = await setUp(t)
   served.handler = () => undefined
-  const startedMs = performance.now()
   const [patient, aborted] = await Promise.all([
     failed(client.status(url)),
     failed(client.status(url, AbortSignal.timeout(30))),
   ])
   assert.match(patient, /no answer within 2000 ms/)
   assert.doesNotMatch(aborted, /2000/)
-  assert.ok(performance.now() - startedMs < 4000)
 })
 
 test('without permission no mutation is sent; with little time left it is cut short', async (t) => {

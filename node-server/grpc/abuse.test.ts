@@ -1,4 +1,5 @@
 /** Clients that mean no good, or do not know better: each is bounded, and hurts nobody else. */
+import { PATIENCE_MS, until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { once, type EventEmitter } from 'node:events'
 import { connect as connectHttp2, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
@@ -52,7 +53,7 @@ for (const engine of ENGINES) {
       const client = new Client(address, credentials.createInsecure())
       const same = (bytes: Buffer): Buffer => bytes
       const answer = await new Promise<string>((resolve) => {
-        const options = { deadline: Date.now() + 20_000 }
+        const options = { deadline: Date.now() + PATIENCE_MS }
         client.makeUnaryRequest('/test.Echo/Now', same, same, Buffer.from('x'), options, (error, bytes) =>
           resolve(error?.message ?? bytes?.toString() ?? ''),
         )
@@ -105,14 +106,6 @@ for (const engine of ENGINES) {
     const closed = (emitter: EventEmitter): Promise<unknown> => new Promise((resolve) => emitter.once('close', resolve))
     const roundTrip = (session: ClientHttp2Session): Promise<unknown> => new Promise((resolve) => session.ping(resolve))
 
-    async function until(isSo: () => boolean, what: string): Promise<void> {
-      for (let i = 0; i < 300; i++) {
-        if (isSo()) return
-        await new Promise((resolve) => setTimeout(resolve, 10))
-      }
-      assert.fail(`not within 3 s: ${what}`)
-    }
-
     async function raw(t: TestContext, address: string): Promise<Socket> {
       const [host, port] = address.split(':')
       const socket = connect(Number(port), host).on('error', () => undefined)
@@ -148,9 +141,8 @@ for (const engine of ENGINES) {
       socket.write(Buffer.from('000000040000000000', 'hex')) // settings: none
       const streams = Array.from({ length: 10_000 }, (_, i) => headersFrame(2 * i + 1))
       socket.write(Buffer.concat([...streams, Buffer.from('00000806000000000012345678', 'hex'), Buffer.alloc(4)])) // and a ping
-      await until(
-        () => answer.includes(Buffer.from('00000806010000000012345678', 'hex')),
-        'all is read and the ping answered',
+      await until('all is read and the ping answered', () =>
+        answer.includes(Buffer.from('00000806010000000012345678', 'hex')),
       )
       await assertServed(address)
       assert.equal(socket.closed, false)
@@ -230,10 +222,10 @@ for (const engine of ENGINES) {
       const address = await serve(t, { maxConnectionResponseBytes: 3 * MIB })
       const session = await open(t, address)
       for (let i = 0; i < 10; i++) begin(session, 'Flood').stream.end(frame(Buffer.alloc(0)))
-      await until(() => ended.length >= 6, 'most streams have ended')
+      await until('most streams have ended', () => ended.length >= 6)
       await assertServed(address)
       session.destroy()
-      await until(() => ended.length === 10, 'all have ended')
+      await until('all have ended', () => ended.length === 10)
     })
 
     test('parts of requests are held up to a bound, then the calls are cut', async (t) => {
@@ -247,7 +239,7 @@ for (const engine of ENGINES) {
         return begun
       })
       const isCut = ({ stream }: Begun): boolean => stream.rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM
-      await until(() => calls.filter((begun) => isCut(begun)).length >= 8, 'what is too much is cut')
+      await until('what is too much is cut', () => calls.filter((begun) => isCut(begun)).length >= 8)
       await assertServed(address)
       const rest = calls.filter((begun) => !isCut(begun))
       assert.ok(rest.length > 0)

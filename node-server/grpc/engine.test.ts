@@ -1,3 +1,4 @@
+import { PATIENCE_MS, until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
@@ -16,6 +17,7 @@ for (const engine of ENGINES) {
     const failures: unknown[] = []
     let seenSignal: AbortSignal | undefined
     let releaseSlow: () => void = () => undefined
+    let slowCalls = 0
 
     const observer: RpcObserver = {
       method: (path) => ({
@@ -49,6 +51,7 @@ for (const engine of ENGINES) {
         kind: 'unary',
         handle: (request, context) => {
           seenSignal = context.signal
+          slowCalls++
           return new Promise((resolve) => (releaseSlow = () => resolve(ok(request))))
         },
       },
@@ -202,13 +205,14 @@ for (const engine of ENGINES) {
       const stream = ownClient.makeBidiStreamRequest('/test.Echo/Forever', same, same, new Metadata())
       await new Promise((resolve) => stream.once('data', resolve))
       const streamEnd = new Promise<ServiceError>((resolve) => stream.once('error', resolve))
+      const before = slowCalls
       const slow = new Promise<string>((resolve) => {
         ownClient.makeUnaryRequest('/test.Echo/Slow', same, same, Buffer.from('in time'), (error, answer) =>
           resolve(error?.details ?? answer?.toString() ?? ''),
         )
       })
-      await new Promise((resolve) => setTimeout(resolve, 50))
-      const stopped = own.stop(2000)
+      await until('the handler has it', () => slowCalls > before)
+      const stopped = own.stop(PATIENCE_MS)
       assert.equal((await streamEnd).code, 14)
       releaseSlow()
       assert.equal(await slow, 'in time')
@@ -225,9 +229,10 @@ for (const engine of ENGINES) {
         'content-type': 'application/grpc',
         te: 'trailers',
       }
+      const before = slowCalls
       const request = session.request(headers).on('error', () => undefined)
       request.end(Buffer.alloc(5)) // an empty message in its frame
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await until('the handler has it', () => slowCalls > before)
       const closed = new Promise((resolve) => session.once('close', resolve))
       await own.stop(100)
       await closed

@@ -1,3 +1,4 @@
+import { PATIENCE_MS, until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -92,7 +93,7 @@ for (const engine of ENGINES) {
     }
     function call(client: Client, method: string, request = ''): Promise<string> {
       return new Promise((resolve) => {
-        const options = { deadline: Date.now() + 3000 }
+        const options = { deadline: Date.now() + PATIENCE_MS }
         client.makeUnaryRequest(`/test.Echo/${method}`, same, same, Buffer.from(request), options, (error, answer) =>
           resolve(error === null ? (answer?.toString() ?? '') : `error ${error.code}`),
         )
@@ -121,14 +122,6 @@ for (const engine of ENGINES) {
       } finally {
         socket.destroy()
       }
-    }
-
-    async function until(isSo: () => boolean, what: string): Promise<void> {
-      for (let i = 0; i < 300; i++) {
-        if (isSo()) return
-        await new Promise((resolve) => setTimeout(resolve, 10))
-      }
-      assert.fail(`not within 3 s: ${what}`)
     }
 
     test('one TLS port serves gRPC, and HTTP/1.1 and HTTP/2 without gRPC', async (t) => {
@@ -191,7 +184,7 @@ for (const engine of ENGINES) {
         const other = await makeAuthority(directory, 'other-ca')
         const mallory = await other.issue('mallory')
         assert.equal(await callOnce(address, 'Who', mallory), 'error 14')
-        await until(() => log.length >= 2, 'both are logged')
+        await until('both are logged', () => log.length >= 2)
         assert.match(log.join('\n'), /rejected connection on client endpoint .*peer did not return a certificate/)
         assert.match(
           log.join('\n'),

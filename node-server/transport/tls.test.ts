@@ -1,3 +1,4 @@
+import { PATIENCE_MS, until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -105,14 +106,6 @@ async function start(
   return { transport, ...side }
 }
 
-async function until(isSo: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (isSo()) return
-    await delay(10)
-  }
-  assert.fail(`not within 5 s: ${what}`)
-}
-
 const isConnected = (side: Side, to: MemberId): boolean => side.transport.stats(to).connectedSinceMs !== undefined
 const heartbeat = (from: MemberId, to: MemberId): Message => ({
   kind: 'heartbeat-request',
@@ -158,9 +151,9 @@ const sourceOf = (content: Buffer): SnapshotSource => ({
 
 test('messages, requests, snapshots and queries go by TLS, with certificates both ways', async (t) => {
   const [a, b] = await pair(t, both, await memberTls('other'))
-  await until(() => isConnected(a, B) && isConnected(b, A), 'both connect')
+  await until('both connect', () => isConnected(a, B) && isConnected(b, A))
   a.transport.send([heartbeat(A, B)])
-  await until(() => b.messages.length === 1, 'the message arrives')
+  await until('the message arrives', () => b.messages.length === 1)
   const answer = await a.transport.request(B, Buffer.from('a'), 1000)
   assert.equal(answer.ok && answer.value.toString(), 'answer to a')
   const sent = await a.transport.sendSnapshot(
@@ -199,8 +192,8 @@ test('the file of a socket has no address to compare; who listens there must be 
       [MemberId(0xcn), [c.url]],
     ]),
   )
-  await until(() => isConnected(a, B), 'they connect')
-  await until(() => a.log.length > 0, 'the other is refused')
+  await until('they connect', () => isConnected(a, B))
+  await until('the other is refused', () => a.log.length > 0)
   assert.match(
     logged(a),
     /cannot connect to a peer .*c\.sock.*Host: localhost. is not in the cert's altnames: DNS:elsewhere/,
@@ -212,7 +205,7 @@ test('a plain dialer at a listener with TLS, and the reverse, are told at both e
   const b = await start(t, B, both, true) // has certificates, but an http URL
   a.transport.setPeers(new Map([[B, [b.url.replace('http:', 'https:')]]]))
   b.transport.setPeers(new Map([[A, [a.url.replace('https:', 'http:')]]]))
-  await until(() => a.log.length >= 2 && b.log.length >= 2, 'both have logged both')
+  await until('both have logged both', () => a.log.length >= 2 && b.log.length >= 2)
   assert.match(
     logged(a),
     /cannot connect to a peer .*the peer does not speak TLS here: its URL should begin with http"/,
@@ -228,7 +221,7 @@ test('an address with both URLs takes both, and who comes either way is the same
   for (const scheme of ['http', 'https']) {
     const a = await start(t, A, both)
     a.transport.setPeers(new Map([[B, [`${scheme}://127.0.0.1:${port}`]]]))
-    await until(() => isConnected(a, B), `it connects by ${scheme}`)
+    await until(`it connects by ${scheme}`, () => isConnected(a, B))
     await a.transport.close()
   }
   assert.deepEqual(b.log, [])
@@ -240,7 +233,7 @@ test('a peer whose URL becomes another is dialled there, and nothing is lost wit
   const [plain, secure] = [await relay(t, 'http', port), await relay(t, 'https', port)]
   const a = await start(t, A, both)
   a.transport.setPeers(new Map([[B, [plain.url]]]))
-  await until(() => isConnected(a, B), 'it connects')
+  await until('it connects', () => isConnected(a, B))
   const since = a.transport.stats(B).connectedSinceMs
   for (const { url, open } of [secure, plain, secure]) {
     b.later.current = Promise.withResolvers()
@@ -248,15 +241,15 @@ test('a peer whose URL becomes another is dialled there, and nothing is lost wit
     const sent = b.messages.length
     a.transport.send([heartbeat(A, B)])
     a.transport.setPeers(new Map([[B, [url]]]))
-    await until(() => open.size === 1, `it is dialled at ${url}`)
+    await until(`it is dialled at ${url}`, () => open.size === 1)
     const former = url === secure.url ? plain : secure
     for (let i = 0; i < 100; i++) a.transport.send([heartbeat(A, B)])
-    await until(() => b.messages.length === sent + 101, `all messages arrive beside ${url}`)
+    await until(`all messages arrive beside ${url}`, () => b.messages.length === sent + 101)
     assert.equal(former.open.size, 1)
     b.later.current.resolve()
     const answer = await asked
     assert.equal(answer.ok ? answer.value.toString() : answer.error, 'answer to later')
-    await until(() => former.open.size === 0, `${former.url} is left`)
+    await until(`${former.url} is left`, () => former.open.size === 0)
   }
   assert.equal(a.transport.stats(B).connectedSinceMs, since)
   assert.equal(a.transport.stats(B).sendFailures, 0)
@@ -266,7 +259,7 @@ test('a peer whose URL becomes another is dialled there, and nothing is lost wit
 test('a failure to connect that lasts is logged once', async (t) => {
   const a = await start(t, A, both)
   a.transport.setPeers(new Map([[B, [`https://127.0.0.1:${await freePort()}`]]]))
-  await until(() => a.log.length > 0, 'it is logged')
+  await until('it is logged', () => a.log.length > 0)
   await delay(300)
   assert.equal(a.log.length, 1)
   assert.match(logged(a), /cannot connect to a peer .*ECONNREFUSED/)
@@ -326,9 +319,9 @@ for (const [title, tlsOfA, tlsOfB, reason] of strangers) {
     const side = await start(t, A, a, true)
     const b = await start(t, B, await tlsOfB())
     side.transport.setPeers(new Map([[B, [b.url]]]))
-    await until(() => /rejected connection on peer endpoint/.test(logged(b)), 'the listener has logged it')
+    await until('the listener has logged it', () => /rejected connection on peer endpoint/.test(logged(b)))
     assert.match(logged(b), reason)
-    await until(() => /cannot connect to a peer/.test(logged(side)), 'the dialer has logged it')
+    await until('the dialer has logged it', () => /cannot connect to a peer/.test(logged(side)))
     assert.equal(isConnected(side, B), false)
   })
 }
@@ -384,19 +377,19 @@ test('a certificate for another address is taken when its check is skipped', asy
   const a = await start(t, A, elsewhere, true)
   const b = await start(t, B, { ...both, skipClientSanVerification: true })
   a.transport.setPeers(new Map([[B, [b.url]]]))
-  await until(() => isConnected(a, B), 'it connects')
+  await until('it connects', () => isConnected(a, B))
 })
 
 test('a dialer refuses a listener of another name or another CA', async (t) => {
   const b = await start(t, B, await memberTls('listener'))
   const a = await start(t, A, { ...both, allowedCNs: ['member'] }, true)
   a.transport.setPeers(new Map([[B, [b.url]]]))
-  await until(() => a.log.length > 0, 'it is logged')
+  await until('it is logged', () => a.log.length > 0)
   assert.match(logged(a), /cannot connect to a peer .*client certificate authentication failed/)
   const other = await makeAuthority(directory, 'third-ca')
   const c = await start(t, A, { ...both, trustedCaFile: other.caFile }, true)
   c.transport.setPeers(new Map([[B, [b.url]]]))
-  await until(() => c.log.length > 0, 'it is logged')
+  await until('it is logged', () => c.log.length > 0)
   assert.match(logged(c), /cannot connect to a peer .*self-signed certificate in certificate chain/)
 })
 
@@ -405,13 +398,13 @@ test('a certificate of its own for dialling is shown in place of the one for lis
   const b = await start(t, B, { ...both, allowedCNs: ['dialling'] })
   const a = await start(t, A, { ...both, clientCertFile: certFile, clientKeyFile: keyFile }, true)
   a.transport.setPeers(new Map([[B, [b.url]]]))
-  await until(() => isConnected(a, B), 'it connects')
+  await until('it connects', () => isConnected(a, B))
 })
 
 test('certificates that are replaced count for new connections, and the standing one goes on', async (t) => {
   const turning = await memberTls('turning')
   const [a, b] = await pair(t, turning, both)
-  await until(() => isConnected(a, B) && isConnected(b, A), 'both connect')
+  await until('both connect', () => isConnected(a, B) && isConnected(b, A))
   const since = a.transport.stats(B).connectedSinceMs
   const renewed = await makeAuthority(directory, 'renewed-ca')
   const { certFile, keyFile } = await renewed.issue('turning-anew')
@@ -421,7 +414,7 @@ test('certificates that are replaced count for new connections, and the standing
   const refused = await query(a.url, Buffer.from('q'), 1000, dialer)
   assert.match(refused.ok ? '' : refused.error, /unable to verify the first certificate/)
   a.transport.send([heartbeat(A, B)])
-  await until(() => b.messages.length === 1, 'the message arrives')
+  await until('the message arrives', () => b.messages.length === 1)
   assert.equal(a.transport.stats(B).connectedSinceMs, since)
 })
 
@@ -438,7 +431,7 @@ test('members that made certificates for themselves connect without knowing each
     return prepared.value
   }
   const [a, b] = await pair(t, await own('a'), await own('b'))
-  await until(() => isConnected(a, B) && isConnected(b, A), 'both connect')
+  await until('both connect', () => isConnected(a, B) && isConnected(b, A))
 })
 
 test('https without a certificate is refused in words', async () => {
@@ -495,6 +488,6 @@ test('a handshake that is under way when the listener closes does not keep it op
   await isSecondFlight
   const closed = transport.close()
   release()
-  const outcome = await Promise.race([closed.then(() => 'closed'), delay(4000, 'still open', { ref: false })])
+  const outcome = await Promise.race([closed.then(() => 'closed'), delay(PATIENCE_MS, 'still open', { ref: false })])
   assert.equal(outcome, 'closed')
 })

@@ -1,3 +1,4 @@
+import { until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
@@ -19,7 +20,7 @@ import type { Message } from '../raft/message.ts'
 import { decodeMessages } from './codec.ts'
 import { FRAME, FrameDecoder, encodeFrame, type Frame, type Hello } from './frame.ts'
 import { query } from './query.ts'
-import { A, B, MIB, byHand, heartbeat, isConnected, pair, portOf, start, until } from './testing/side.ts'
+import { A, B, MIB, byHand, heartbeat, isConnected, pair, portOf, start } from './testing/side.ts'
 
 /** A peer that welcomes whoever comes and reads nothing more until it is told to. */
 async function deafPeer(
@@ -70,7 +71,7 @@ test('a peer that does not read is written little, a bounded number of bytes wai
   const a = await start(t, A)
   const deaf = await deafPeer(t)
   a.transport.setPeers(new Map([[B, [deaf.url]]]))
-  await until(() => isConnected(a, B), 'the deaf peer welcomes us')
+  await until('the deaf peer welcomes us', () => isConnected(a, B))
   const count = 2 * (FLOW.peerQueueSizeBytes / MIB)
   for (let i = 1; i <= count; i++) {
     a.transport.send([append(i)])
@@ -83,7 +84,7 @@ test('a peer that does not read is written little, a bounded number of bytes wai
   assert.equal(a.transport.takesProposals(B), false)
   deaf.listen()
   const taken = count - sendFailures
-  await until(() => messagesIn(deaf.frames).length >= taken, 'all that waited arrives')
+  await until('all that waited arrives', () => messagesIn(deaf.frames).length >= taken)
   assert.deepEqual(
     indexesIn(messagesIn(deaf.frames)).slice(0, 3),
     [1, 2, 3],
@@ -98,14 +99,14 @@ test('all that flow control lets be under way goes in one send and arrives in or
   const deaf = await deafPeer(t)
   a.transport.setPeers(new Map([[B, [deaf.url]]]))
   await b.transport.close()
-  await until(() => !isConnected(a, B), 'the first connection is gone')
-  await until(() => isConnected(a, B), 'the deaf peer welcomes us')
+  await until('the first connection is gone', () => !isConnected(a, B))
+  await until('the deaf peer welcomes us', () => isConnected(a, B))
   // Small entries as well: many of them share a frame.
   const small = Array.from({ length: 100 }, (_, i) => append(count + i + 1, Buffer.alloc(1000)))
   a.transport.send([...Array.from({ length: count }, (_, i) => append(i + 1)), ...small])
   a.transport.send([heartbeat(A, B, 7)])
   deaf.listen()
-  await until(() => messagesIn(deaf.frames).length === count + small.length + 1, 'all arrive')
+  await until('all arrive', () => messagesIn(deaf.frames).length === count + small.length + 1)
   const messages = messagesIn(deaf.frames)
   assert.deepEqual(
     indexesIn(messages),
@@ -124,7 +125,7 @@ test('what waits for a connection that is lost does not come by the next one: a 
   const deaf = await deafPeer(t)
   a.transport.setPeers(new Map([[B, [deaf.url]]]))
   assert.equal(a.transport.takesProposals(B), false, 'no connection yet')
-  await until(() => isConnected(a, B), 'the deaf peer welcomes us')
+  await until('the deaf peer welcomes us', () => isConnected(a, B))
   assert.equal(a.transport.takesProposals(B), true)
   const proposal = (text: string): Message => ({
     kind: 'propose-request',
@@ -135,12 +136,12 @@ test('what waits for a connection that is lost does not come by the next one: a 
   })
   for (let i = 0; i < 20; i++) a.transport.send([proposal('before')])
   deaf.hangUp()
-  await until(() => !isConnected(a, B), 'the loss is noticed')
+  await until('the loss is noticed', () => !isConnected(a, B))
   assert.deepEqual([a.unreachable, a.transport.takesProposals(B)], [[B], false])
-  await until(() => isConnected(a, B), 'it is connected again')
+  await until('it is connected again', () => isConnected(a, B))
   a.transport.send([proposal('after')])
   deaf.listen()
-  await until(() => messagesIn(deaf.frames).length > 0, 'something arrives')
+  await until('something arrives', () => messagesIn(deaf.frames).length > 0)
   const texts = messagesIn(deaf.frames).map((message) =>
     message.kind === 'propose-request' ? Buffer.from(message.entries[0]?.data.subarray(0, 5) ?? []).toString() : '',
   )
@@ -156,7 +157,7 @@ const request = (sizeBytes: number): Buffer =>
   encodeFrame(FRAME.request, new ByteWriter().u53(1).raw(Buffer.alloc(sizeBytes)).finish())
 /** Frames whose type is none, so that what is taken of them is told by what is said of it. */
 const unknown = (sizeBytes: number): Buffer => encodeFrame(99, Buffer.alloc(sizeBytes - 1))
-const FRAME_TIMEOUT_MS = 100
+const FRAME_TIMEOUT_MS = 500
 
 /** What is sent after which hello, and what the one line about it says. */
 const beyond: readonly (readonly [string, Partial<Hello> | undefined, Buffer, RegExp])[] = [
@@ -213,7 +214,7 @@ for (const [title, hello, bytes, expected] of beyond) {
     for (let tries = 0; tries < 3; tries++) {
       const stranger = await byHand(b.url, hello)
       stranger.socket.write(bytes)
-      await until(stranger.isClosed, 'the connection is closed')
+      await until('the connection is closed', stranger.isClosed)
     }
     const ended = lines.filter((line) => line.startsWith('ended the connection of a peer'))
     assert.equal(ended.length, 1, lines.join('\n'))
@@ -226,7 +227,7 @@ test('a request of the largest size is answered, and who pauses between frames i
   const asks = await byHand(b.url, { purpose: 'query' })
   await delay(3 * FRAME_TIMEOUT_MS)
   asks.socket.write(request(MAX_PEER_REQUEST_SIZE_BYTES))
-  await until(() => asks.frames.some(({ type }) => type === FRAME.response), 'it is answered')
+  await until('it is answered', () => asks.frames.some(({ type }) => type === FRAME.response))
 })
 
 test('who asks and does not read the answers, or asks too much at once, is ended', async (t) => {
@@ -234,12 +235,12 @@ test('who asks and does not read the answers, or asks too much at once, is ended
   const pings = await byHand(b.url, {})
   pings.socket.pause()
   for (let i = 0; i < 2 * (MAX_UNREAD_SIZE_BYTES / MIB); i++) pings.socket.write(encodeFrame(FRAME.ping, ENTRY))
-  await until(pings.isClosed, 'the one that does not read is left')
+  await until('the one that does not read is left', pings.isClosed)
   b.isSilent = true
   const asks = await byHand(b.url, {})
   for (let i = 0; i <= MAX_PEER_REQUESTS; i++)
     asks.socket.write(encodeFrame(FRAME.request, new ByteWriter().u53(i).finish()))
-  await until(asks.isClosed, 'the one that asks too much is left')
+  await until('the one that asks too much is left', asks.isClosed)
 })
 
 test('a request that is larger than it may be is not sent, an answer that is comes back empty', async (t) => {

@@ -1,3 +1,4 @@
+import { until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ByteWriter } from '../../lib/bytes.ts'
@@ -8,7 +9,7 @@ import type { Message } from '../raft/message.ts'
 import { encodeMessages } from './codec.ts'
 import { FRAME, encodeFrame } from './frame.ts'
 import type { SnapshotSource } from './transport.ts'
-import { A, B, byHand, commits, freePort, heartbeat, isConnected, pair, start, until } from './testing/side.ts'
+import { A, B, byHand, commits, freePort, heartbeat, isConnected, pair, start } from './testing/side.ts'
 
 const snapshotMessage = (to: MemberId): Extract<Message, { kind: 'snapshot-request' }> => ({
   kind: 'snapshot-request',
@@ -49,7 +50,7 @@ test('a snapshot goes to any of the URLs of a peer that answers', async (t) => {
   const [a, b] = [await start(t, A), await start(t, B)]
   a.transport.setPeers(new Map([[B, [`http://127.0.0.1:${await freePort()}`, b.url]]]))
   assert.deepEqual(await a.transport.sendSnapshot(snapshotMessage(B), CONTENT), ok(undefined))
-  await until(() => isConnected(a, B), 'it connects')
+  await until('it connects', () => isConnected(a, B))
   assert.deepEqual(await a.transport.sendSnapshot(snapshotMessage(B), CONTENT), ok(undefined))
   assert.equal(b.snapshots.length, 2)
 })
@@ -82,7 +83,7 @@ for (const [title, frames] of brokenStreams) {
     const b = await start(t, B)
     const stream = await byHand(b.url, { purpose: 'snapshot' })
     for (const frame of frames) stream.socket.write(frame)
-    await until(() => stream.frames.some(({ type }) => type === FRAME.snapshotDone) || stream.isClosed(), 'it ends')
+    await until('it ends', () => stream.frames.some(({ type }) => type === FRAME.snapshotDone) || stream.isClosed())
     stream.socket.destroy()
     assert.deepEqual(b.snapshots, [])
   })
@@ -110,9 +111,9 @@ test('who reads a snapshot stream that breaks off is told', async (t) => {
   const b = await start(t, B)
   const stream = await byHand(b.url, { purpose: 'snapshot' })
   stream.socket.write(Buffer.concat([begin(1000), chunk('some of it')]))
-  await until(() => b.pieces.length === 1, 'some of it has come')
+  await until('some of it has come', () => b.pieces.length === 1)
   stream.socket.destroy()
-  await until(() => b.brokenOff.length === 1, 'it breaks off')
+  await until('it breaks off', () => b.brokenOff.length === 1)
   assert.deepEqual([b.pieces, b.snapshots], [['some of it'], []])
   assert.match(b.brokenOff[0] ?? '', /the snapshot stream broke off/)
 })

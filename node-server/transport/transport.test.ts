@@ -1,3 +1,4 @@
+import { until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -24,17 +25,16 @@ import {
   pair,
   start,
   type Side,
-  until,
 } from './testing/side.ts'
 
 test('messages arrive in the order they were sent, and both sides count them', async (t) => {
   const [a, b] = await pair(t)
   for (let i = 1; i <= 100; i++) a.transport.send([heartbeat(A, B, i), heartbeat(A, B, i + 1000)])
   b.transport.send([heartbeat(B, A, 7)])
-  await until(() => b.messages.length === 200 && a.messages.length === 1, 'all arrive')
+  await until('all arrive', () => b.messages.length === 200 && a.messages.length === 1)
   assert.deepEqual(commits(b).slice(0, 4), [1, 1001, 2, 1002])
   assert.ok(a.transport.stats(B).sentBytes > 8000 && b.transport.stats(A).receivedBytes > 8000)
-  await until(() => a.roundTrips.length > 0, 'a ping comes back')
+  await until('a ping comes back', () => a.roundTrips.length > 0)
   assert.ok(a.roundTrips.every(([peer, ms]) => peer === B && ms >= 0))
 })
 
@@ -47,7 +47,7 @@ test('an append without entries leaves two turns later, or with what goes before
     [B, [b.url]],
   ])
   for (const side of [a, b]) side.transport.setPeers(urls)
-  await until(() => isConnected(a, B), 'it connects')
+  await until('it connects', () => isConnected(a, B))
   const commit = (index: number): Message => ({
     kind: 'append-request',
     from: A,
@@ -74,7 +74,7 @@ test('an append without entries leaves two turns later, or with what goes before
   assert.ok(sentBy(pass) > 0)
   a.transport.send([commit(8)])
   assert.ok(sentBy(() => a.transport.send([heartbeat(A, B, 1)])) > 0)
-  await until(() => b.messages.length === 3, 'all arrive')
+  await until('all arrive', () => b.messages.length === 3)
   assert.deepEqual(b.messages, [commit(7), heartbeat(A, B, 1), commit(8)])
 })
 
@@ -82,7 +82,7 @@ test('a message in the name of another, or to another, is not taken', async (t) 
   const [a, b] = await pair(t)
   const c = MemberId(0xccn)
   a.transport.send([heartbeat(c, B, 1), heartbeat(A, B, 2)])
-  await until(() => b.messages.length > 0, 'the honest one arrives')
+  await until('the honest one arrives', () => b.messages.length > 0)
   assert.deepEqual(commits(b), [2])
 })
 
@@ -99,24 +99,24 @@ test('a peer that comes back is connected to as soon as it is heard from, howeve
     [B, [`http://127.0.0.1:${port}`]],
   ])
   a.transport.setPeers(urls)
-  await until(() => pauses.length > 0, 'the first attempt fails')
+  await until('the first attempt fails', () => pauses.length > 0)
   const b = await start(t, B, { port })
   b.transport.setPeers(urls)
-  await until(() => isConnected(a, B), 'it is connected again')
+  await until('it is connected again', () => isConnected(a, B))
 })
 
 test('a lost peer is told once, its messages are dropped, and it is found again under another address', async (t) => {
   const [a, b] = await pair(t)
   await b.transport.close()
-  await until(() => !isConnected(a, B), 'the loss is noticed')
+  await until('the loss is noticed', () => !isConnected(a, B))
   for (let i = 0; i < 50; i++) a.transport.send([heartbeat(A, B, i)])
   assert.deepEqual(a.unreachable, [B])
   assert.equal(a.transport.stats(B).sendFailures, 50)
   const again = await start(t, B)
   a.transport.setPeers(new Map([[B, ['http://127.0.0.1:1', again.url]]]))
-  await until(() => isConnected(a, B), 'the second of its URLs answers')
+  await until('the second of its URLs answers', () => isConnected(a, B))
   a.transport.send([heartbeat(A, B, 77)])
-  await until(() => again.messages.length === 1, 'the new message arrives, no old one')
+  await until('the new message arrives, no old one', () => again.messages.length === 1)
 })
 
 const strangers: readonly [string, (b: Side) => void, { clusterId?: ClusterId; as?: MemberId }, string][] = [
@@ -130,7 +130,7 @@ for (const [title, prepare, { clusterId, as }, reason] of strangers) {
     prepare(b)
     const a = await start(t, A, clusterId === undefined ? {} : { clusterId })
     a.transport.setPeers(new Map([[as ?? B, [b.url]]]))
-    await until(() => a.refusals.length > 0, 'the refusal comes')
+    await until('the refusal comes', () => a.refusals.length > 0)
     assert.equal(a.refusals[0], reason)
     a.transport.send([heartbeat(A, as ?? B, 1)])
     await delay(20)
@@ -163,10 +163,10 @@ for (const [title, bytes] of nonsense) {
     for (const hello of [undefined, {}]) {
       const stranger = await byHand(b.url, hello)
       stranger.socket.write(bytes)
-      await until(stranger.isClosed, 'the connection is closed')
+      await until('the connection is closed', stranger.isClosed)
     }
     a.transport.send([heartbeat(A, B, 5)])
-    await until(() => b.messages.length === 1, 'others go on')
+    await until('others go on', () => b.messages.length === 1)
   })
 }
 
@@ -175,11 +175,11 @@ test('who only queries is nobody, whatever member and cluster it says it is', as
   b.transport.setPeers(new Map([[A, ['http://127.0.0.1:1']]]))
   const asked = await byHand(b.url, { purpose: 'query', clusterId: ClusterId(0n), from: A })
   asked.socket.write(encodeFrame(FRAME.request, new ByteWriter().u53(1).raw(Buffer.from('this')).finish()))
-  await until(() => asked.frames.length === 2, 'an answer')
+  await until('an answer', () => asked.frames.length === 2)
   assert.equal(asked.frames[1]?.payload.subarray(8).toString(), '0 asks this')
   const forged = await byHand(b.url, { purpose: 'query', clusterId: ClusterId(0n), from: A })
   forged.socket.write(encodeFrame(FRAME.messages, encodeMessages([heartbeat(A, B, 9)])))
-  await until(forged.isClosed, 'the connection is closed')
+  await until('the connection is closed', forged.isClosed)
   assert.deepEqual([b.messages, b.transport.stats(A).receivedBytes], [[], 0])
 })
 
@@ -193,7 +193,7 @@ test('a peer URL that is none leaves its member unreachable, and nothing else', 
     ]),
   )
   a.transport.send([heartbeat(A, C, 1), heartbeat(A, B, 5)])
-  await until(() => b.messages.length === 1 && a.unreachable.includes(C), 'others go on')
+  await until('others go on', () => b.messages.length === 1 && a.unreachable.includes(C))
   assert.deepEqual(await query('http://[::', Buffer.alloc(0), 100), {
     ok: false,
     error: "'http://[::' is not of the form http://host:port",
@@ -211,7 +211,7 @@ test('peers meet by the files of sockets as by ports, and one that a killed proc
   await once(killed, 'exit')
   const [a, b] = await pair(t, [`unix://${path}`, `unix://${other}`])
   a.transport.send([heartbeat(A, B, 3)])
-  await until(() => commits(b).includes(3), 'it arrives')
+  await until('it arrives', () => commits(b).includes(3))
   const answer = await query(b.url, Buffer.from('this'), 1000)
   assert.equal(answer.ok && answer.value.toString(), '0 asks this')
 })
@@ -224,9 +224,9 @@ test('a member that is not known yet is answered: it has come by itself, and sai
   ])
   a.transport.setPeers(members)
   b.transport.setPeers(new Map([[B, [b.url]]])) // its log is behind: it has not read of A
-  await until(() => isConnected(b, A), 'b has a way to a')
+  await until('b has a way to a', () => isConnected(b, A))
   b.transport.send([heartbeat(B, A, 7)])
-  await until(() => commits(a).includes(7), 'a is answered')
+  await until('a is answered', () => commits(a).includes(7))
   b.transport.setPeers(members)
   assert.ok(isConnected(b, A), 'the connection stays when the log names it')
   b.removed.add(A)

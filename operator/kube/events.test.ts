@@ -1,3 +1,4 @@
+import { until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
@@ -6,7 +7,7 @@ import { ManualClock } from '../../lib/testing/manual-clock.ts'
 import { KubeClient } from './client.ts'
 import { EventRecorder } from './events.ts'
 import { FaultyServer, json, status } from './testing/faulty-server.ts'
-import { REAL_CLOCK, until } from './testing/real-clock.ts'
+import { REAL_CLOCK } from './testing/real-clock.ts'
 import { Transport } from './transport.ts'
 
 const ABOUT = { apiVersion: 'raftkv.dev/v1alpha1', kind: 'RaftCluster', metadata: { name: 'db', namespace: 'ns', uid: 'u1' } } // prettier-ignore

@@ -1,3 +1,4 @@
+import { until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
@@ -9,7 +10,7 @@ import { Reflector } from './reflector.ts'
 import { Store } from './store.ts'
 import type { Answer } from './testing/faulty-server.ts'
 import { FaultyServer, json, reset, status } from './testing/faulty-server.ts'
-import { REAL_CLOCK, until } from './testing/real-clock.ts'
+import { REAL_CLOCK } from './testing/real-clock.ts'
 import { Transport } from './transport.ts'
 
 const FAST: ReflectorTiming = {
@@ -261,8 +262,10 @@ test('a watch that ends in order is resumed; one that ends at once, again and ag
   pods.watchFault = (response) => response.writeHead(200).end()
   void reflector.run(stop.signal)
   await reflector.synced
-  await new Promise((resolve) => setTimeout(resolve, 150))
-  assert.ok(pods.watchedFrom.length >= 2 && pods.watchedFrom.length <= 4, `${pods.watchedFrom.length} watches`)
+  const startedMs = performance.now()
+  await until('four watches', () => pods.watchedFrom.length >= 4)
+  const tookMs = performance.now() - startedMs
+  assert.ok(tookMs >= 140, `${tookMs} ms, with pauses of 30, 60 and 60 ms`)
 })
 
 test('a throwing handler costs nobody else an event', async (t) => {
@@ -280,14 +283,15 @@ test('a throwing handler costs nobody else an event', async (t) => {
 })
 
 test('the tripwire list counts changes of which no event had told', async (t) => {
-  const { pods, changes, seen, reflector, stop } = await setUp(t, { timing: { relistEveryMs: 60, idleMs: 40 } })
+  const { pods, changes, seen, reflector, stop } = await setUp(t, { timing: { relistEveryMs: 60 } })
   pods.items = [pod('a', 1)]
   void reflector.run(stop.signal)
   await nextStream(pods)
   pods.items = [pod('a', 4), pod('late', 50)]
   pods.send('BOOKMARK', { metadata: { resourceVersion: '10' } })
+  pods.stream?.end()
   pods.version = 60
-  await until('a second list', () => seen.relists >= 2)
+  await until('a list that tells of more', () => changes.length === 3)
   assert.equal(seen.missed, 1, 'version 4 should have come before the bookmark at 10; version 50 is just news')
   assert.deepEqual(changes, ['added a', 'updated a', 'added late'])
 })

@@ -1,3 +1,4 @@
+import { until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
@@ -62,13 +63,6 @@ async function dial(): Promise<Dialled> {
   return { socket, received: () => Buffer.concat(chunks).subarray(HELLO.length).toString(), closed }
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; !condition(); tries++) {
-    assert.ok(tries < 1000, 'not within its time')
-    await sleep(2)
-  }
-}
-
 for (const [name, from, to] of [
   ['there', DIALER, ACCEPTOR],
   ['back', ACCEPTOR, DIALER],
@@ -76,14 +70,14 @@ for (const [name, from, to] of [
   test(`a link cut on the way ${name} holds what is sent, and lets it go in order when it heals`, async () => {
     const { socket, received } = await dial()
     socket.write('a')
-    await until(() => received() === 'a')
+    await until('a has come', () => received() === 'a')
     network.link(from, to).cut()
     socket.write('b')
     await sleep(HELD_MS)
     assert.equal(received(), 'a')
     socket.write('c')
     network.heal()
-    await until(() => received() === 'abc')
+    await until('abc has come', () => received() === 'abc')
     assert.ok(network.link(from, to).struck > 0)
     assert.equal(network.link(to, from).struck, 0, 'the other direction is whole')
     socket.destroy()
@@ -93,7 +87,7 @@ for (const [name, from, to] of [
 test('a reset ends both sides', async () => {
   const { socket, received, closed } = await dial()
   socket.write('a')
-  await until(() => received() === 'a')
+  await until('a has come', () => received() === 'a')
   assert.equal(network.reset(DIALER, ACCEPTOR), 1)
   await closed
 })
@@ -101,7 +95,7 @@ test('a reset ends both sides', async () => {
 test('half-open: the dialer is not told, until the line heals', async () => {
   const { socket, received, closed } = await dial()
   socket.write('a')
-  await until(() => received() === 'a')
+  await until('a has come', () => received() === 'a')
   assert.equal(network.halfOpen(ACCEPTOR, DIALER), 1)
   socket.write('b')
   assert.equal(await Promise.race([closed, sleep(HELD_MS, 'open')]), 'open')
@@ -113,13 +107,13 @@ test('half-open: the dialer is not told, until the line heals', async () => {
 test('a corruption changes one bit of one portion', async () => {
   const { socket, received } = await dial()
   socket.write('a')
-  await until(() => received() === 'a')
+  await until('a has come', () => received() === 'a')
   network.link(DIALER, ACCEPTOR).corruptions = 1
   socket.write('b')
-  await until(() => received().length === 2)
+  await until('2 bytes have come', () => received().length === 2)
   assert.equal(received(), `a${String.fromCharCode('b'.charCodeAt(0) ^ 0x10)}`)
   socket.write('c')
-  await until(() => received().length === 3)
+  await until('3 bytes have come', () => received().length === 3)
   assert.equal(received().at(-1), 'c')
   socket.destroy()
 })

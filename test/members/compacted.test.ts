@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { HashKVResponse, PutRequest, TxnRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
-import { eventually, Rig, type Cluster, type MemberProcess } from './member-process.ts'
+import { add, eventually, Rig, type Cluster, type MemberProcess } from './member-process.ts'
 
 const KEYS = 20_000
 /** One entry, and so one commit. */
@@ -75,8 +75,7 @@ test('a large commit after a snapshot was installed', async () => {
   const [first] = cluster.members
   const learner = await rig.member('m3')
   assert.ok(first !== undefined)
-  // As etcd has it, not before all have been connected for 5 s.
-  await eventually('it is added', () => first.etcd.addMember(learner.peerURL, true))
+  await add(first, learner, true)
   const all = [...cluster.members, learner].map((member) => member.asFirstMember).join(',')
   const flags = [`--initial-cluster=${all}`, '--initial-cluster-state=existing']
   await learner.start(flags)

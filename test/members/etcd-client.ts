@@ -1,5 +1,6 @@
 /** The etcd API as a client program calls it, with the messages' own codecs. */
 import { Client, credentials, Metadata, type ChannelCredentials, type ClientDuplexStream } from '@grpc/grpc-js'
+import { PATIENCE_MS } from '../../lib/testing/until.ts'
 import { KeyValue } from '../../node-server/proto/generated/etcd/kv.ts'
 import {
   HashKVRequest,
@@ -33,7 +34,6 @@ interface Decoder<Message> {
   decode(bytes: Uint8Array): Message
 }
 
-const CALL_TIMEOUT_MS = 10_000
 const same = (bytes: Buffer): Buffer => bytes
 
 export class EtcdClient {
@@ -47,7 +47,7 @@ export class EtcdClient {
   }
 
   /** The bytes of the answer. Rejects with grpc-js' ServiceError (`code`, `details`). */
-  callBytes(path: string, request: Uint8Array, timeoutMs = CALL_TIMEOUT_MS, token?: string): Promise<Buffer> {
+  callBytes(path: string, request: Uint8Array, timeoutMs = PATIENCE_MS, token?: string): Promise<Buffer> {
     const options = { deadline: Date.now() + timeoutMs }
     const metadata = new Metadata()
     if (token !== undefined) metadata.set('token', token)
@@ -60,7 +60,7 @@ export class EtcdClient {
 
   /** All answers of a server stream. */
   async stream(path: string, request: Uint8Array): Promise<readonly Buffer[]> {
-    const options = { deadline: Date.now() + CALL_TIMEOUT_MS }
+    const options = { deadline: Date.now() + PATIENCE_MS }
     const call = this.#client.makeServerStreamRequest(path, same, same, Buffer.from(request), new Metadata(), options)
     const answers: Buffer[] = []
     for await (const answer of call) answers.push(answer as Buffer)
@@ -120,7 +120,7 @@ export class EtcdClient {
 
   /** The TTL after one renewal, 0 for a lease that is not there. */
   renewLease(id: bigint): Promise<number> {
-    const options = { deadline: Date.now() + CALL_TIMEOUT_MS }
+    const options = { deadline: Date.now() + PATIENCE_MS }
     const stream = this.#client.makeBidiStreamRequest('/etcdserverpb.Lease/LeaseKeepAlive', same, same, options)
     return new Promise((resolve, reject) => {
       stream.once('error', reject)
@@ -134,7 +134,7 @@ export class EtcdClient {
 
   /** What a watch of the key from that revision on is told, once it has been told that it is open. */
   async watchOnce(key: string, startRevision: bigint): Promise<WatchResponse> {
-    const deadline = Date.now() + CALL_TIMEOUT_MS
+    const deadline = Date.now() + PATIENCE_MS
     const stream = this.#client.makeBidiStreamRequest('/etcdserverpb.Watch/Watch', same, same, { deadline })
     const value = WatchCreateRequest.fromPartial({ key: Buffer.from(key), startRevision })
     stream.write(Buffer.from(WatchRequest.encode({ requestUnion: { $case: 'createRequest', value } }).finish()))

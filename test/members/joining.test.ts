@@ -19,7 +19,7 @@ import {
   WatchRequest,
   WatchResponse,
 } from '../../node-server/proto/generated/etcd/rpc.ts'
-import { eventually, freePort, Rig, type Cluster, type MemberProcess } from './member-process.ts'
+import { add, eventually, freePort, Rig, type Cluster, type MemberProcess } from './member-process.ts'
 
 const KEYS = 2000
 const BATCH = 200
@@ -143,14 +143,12 @@ async function joinUnderQuestions(name: string, isLearner: boolean): Promise<Mem
   const joiner = await rig.member(name)
   const metricsURL = `http://127.0.0.1:${await freePort()}`
   await joiner.start(['--initial-cluster-state=wait', `--listen-metrics-urls=${metricsURL}`])
-  // As etcd has it, not before all have been connected for 5 s.
-  const { member } = await eventually('it is added', () => first.etcd.addMember(joiner.peerURL, isLearner))
+  const memberId = formatId(await add(first, joiner, isLearner))
   const revision = await first.etcd.put('added', name)
   const { clusterId, members, configIndex } = await first.status()
   const questioner = new Questioner(joiner, revision, isLearner)
   try {
     for (const one of cluster.members) await one.kill('SIGSTOP')
-    const memberId = formatId(member?.ID ?? 0n)
     const join = { operationId: `join ${name}`, clusterId, memberId, expectedConfigIndex: configIndex, members }
     const { code, body } = await joiner.post(ADMIN_PATHS.join, join)
     assert.equal(code, 200, JSON.stringify(body))

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { leaderOf, eventually, Rig, type Cluster, type MemberProcess } from './member-process.ts'
 
+/** More than a busy core keeps a renewal waiting. */
+const RENEWED_SECONDS = 5
+
 let rig: Rig
 let cluster: Cluster
 
@@ -20,13 +23,15 @@ test('a lease renewed through a follower outlives its TTL; left alone it ends, a
   const { leader, others } = await leaderOf(cluster.members)
   const [follower] = others
   assert.ok(follower !== undefined)
-  assert.equal(await follower.etcd.grantLease(7n, 3), 3)
+  const grantedMs = performance.now()
+  assert.equal(await follower.etcd.grantLease(7n, RENEWED_SECONDS), RENEWED_SECONDS)
   assert.equal(await leader.etcd.grantLease(8n, 3), 3)
   await follower.etcd.put('renewed', 'x', 7n)
   await follower.etcd.put('left alone', 'x', 8n)
-  await eventually('the other lease ends', async () => {
-    assert.equal(await follower.etcd.renewLease(7n), 3)
+  await eventually('the other lease ends, and this one would have', async () => {
+    assert.equal(await follower.etcd.renewLease(7n), RENEWED_SECONDS)
     assert.equal(await follower.etcd.leaseSecondsLeft(8n), -1)
+    assert.ok(performance.now() - grantedMs > RENEWED_SECONDS * 1000)
   })
   assert.equal(await leader.etcd.get('renewed'), 'x')
   assert.equal(await leader.etcd.get('left alone'), undefined)
@@ -43,9 +48,9 @@ test('a killed leader: its successor lets leases live their TTL anew, and then e
   await asked.etcd.put('kept', 'x', 9n)
   await eventually('most of its time is over', async () => assert.ok((await asked.etcd.leaseSecondsLeft(9n)) < 1))
   await leader.kill('SIGKILL')
-  // With the rest of the old deadline it would be gone long before a second has passed.
-  const left = await eventually('the new leader tells', () => asked.etcd.leaseSecondsLeft(9n), 10_000)
-  assert.ok(left >= 2, `${left} s left`)
+  // With the rest of the old deadline it would have less than a second.
+  const left = await eventually('the new leader tells', () => asked.etcd.leaseSecondsLeft(9n))
+  assert.ok(left >= 1, `${left} s left`)
   assert.equal(await asked.etcd.get('kept'), 'x')
   await eventually('it ends', async () => assert.equal(await asked.etcd.leaseSecondsLeft(9n), -1))
   await leader.start(cluster.flags)

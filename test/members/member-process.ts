@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -16,13 +16,13 @@ import {
   type AdminStatus,
   type LeaderTransferResult,
 } from '../../lib/admin-api.ts'
+import { PATIENCE_MS } from '../../lib/testing/until.ts'
 import { EtcdClient } from './etcd-client.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const MAIN = join(ROOT, 'node-server', 'main.ts')
 /** Members start in two thirds of the time when Node finds the sources without their types. */
 const COMPILE_CACHE = join(ROOT, '.cache', 'compile')
-const START_TIMEOUT_MS = 15_000
 const POLL_MS = 20
 /** Elections short, still several times what a busy machine keeps a process waiting; and many members start at once. */
 const TIMING = ['--heartbeat-interval=50', '--election-timeout=500', '--warm-up=false']
@@ -147,7 +147,7 @@ export class MemberProcess {
   async ended(): Promise<Exit> {
     const startMs = performance.now()
     if (this.#child !== undefined) {
-      await once(this.#child, 'close', { signal: AbortSignal.timeout(START_TIMEOUT_MS) })
+      await once(this.#child, 'close', { signal: AbortSignal.timeout(PATIENCE_MS) })
     }
     const { exitCode = null, signalCode = null } = this.#latest ?? {}
     return { code: exitCode, signal: signalCode, afterMs: performance.now() - startMs }
@@ -160,7 +160,7 @@ export class MemberProcess {
     return (await ended) ?? { code: null, signal: null, afterMs: 0 }
   }
 
-  async status(timeoutMs = START_TIMEOUT_MS): Promise<AdminStatus> {
+  async status(timeoutMs = PATIENCE_MS): Promise<AdminStatus> {
     const response = await fetch(this.adminURL(ADMIN_PATHS.status), { signal: AbortSignal.timeout(timeoutMs) })
     return (await response.json()) as AdminStatus
   }
@@ -169,7 +169,7 @@ export class MemberProcess {
     const response = await fetch(this.adminURL(path), {
       method: 'POST',
       body: typeof body === 'string' ? body : JSON.stringify(body),
-      signal: AbortSignal.timeout(START_TIMEOUT_MS),
+      signal: AbortSignal.timeout(PATIENCE_MS),
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
     })
     return { code: response.status, body: (await response.json()) as AdminAnswer['body'] }
@@ -245,11 +245,25 @@ export async function leaderOf(
   return { leader, others: members.filter((member) => member !== leader) }
 }
 
+/**
+ * Adds the member through etcd's API, which takes no change before all have been connected for 5 s, and returns its ID. Where
+ * the answer to an attempt was lost, the next one finds it done.
+ */
+export function add(asked: MemberProcess, joiner: MemberProcess, isLearner = false): Promise<bigint> {
+  return eventually(`${joiner.name} is added`, async () => {
+    const { members } = await asked.etcd.members()
+    const known = members.find(({ peerURLs }) => peerURLs.includes(joiner.peerURL))
+    const added = known ?? (await asked.etcd.addMember(joiner.peerURL, isLearner)).member
+    assert.ok(added !== undefined)
+    return added.ID
+  })
+}
+
 /** Tries again until `attempt` does not throw; the last failure is told when time is up. */
 export async function eventually<Value>(
   what: string,
   attempt: () => Promise<Value>,
-  timeoutMs = START_TIMEOUT_MS,
+  timeoutMs = PATIENCE_MS,
 ): Promise<Value> {
   const deadlineMs = performance.now() + timeoutMs
   for (;;) {
@@ -262,25 +276,49 @@ export async function eventually<Value>(
   }
 }
 
-/** Below the range from which systems take ports for outgoing connections; each test process begins elsewhere. */
+/** Below the range from which systems take ports for outgoing connections. */
 const FIRST_PORT = 10_000
-const PORT_COUNT = 20_000
+const BLOCKS = 200
+const PORTS_OF_BLOCK = 100
 /** Of that range, what `fetch` refuses to speak to whatever listens there (WHATWG Fetch, bad ports). */
 const REFUSED_BY_FETCH: ReadonlySet<number> = new Set([10_080])
-let nextPort = (process.pid * 97) % PORT_COUNT
+let nextBlock = process.pid % BLOCKS
+let ports: Iterator<number> | undefined
 
+/** Nobody listens there, and no other test process takes it, be it until its member starts or while it is down. */
 export async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 100; tries++) {
-    const port = FIRST_PORT + (nextPort++ % PORT_COUNT)
-    if (REFUSED_BY_FETCH.has(port)) continue
-    const server = createServer()
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false))
-      server.listen(port, '127.0.0.1', () => resolve(true))
-    })
-    if (!isFree) continue
-    await new Promise((resolve) => server.close(resolve))
-    return port
+  for (let tries = 0; tries < BLOCKS * PORTS_OF_BLOCK; tries++) {
+    ports ??= await claimBlock()
+    const { value: port, done } = ports.next()
+    if (done === true) ports = undefined
+    else if (!REFUSED_BY_FETCH.has(port) && (await release(await listen(port)))) return port
   }
   throw new Error('no free port on loopback')
+}
+
+/** A block is that of the process which listens on its first port, until its end. */
+async function claimBlock(): Promise<Iterator<number>> {
+  for (let tries = 0; tries < BLOCKS; tries++) {
+    const first = FIRST_PORT + (nextBlock++ % BLOCKS) * PORTS_OF_BLOCK
+    const claim = await listen(first)
+    if (claim === undefined) continue
+    claim.unref()
+    return Array.from({ length: PORTS_OF_BLOCK - 1 }, (_, i) => first + 1 + i).values()
+  }
+  throw new Error('other processes have all ports for tests')
+}
+
+/** Undefined: somebody else listens there. */
+function listen(port: number): Promise<Server | undefined> {
+  const server = createServer()
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(undefined))
+    server.listen(port, '127.0.0.1', () => resolve(server))
+  })
+}
+
+async function release(server: Server | undefined): Promise<boolean> {
+  if (server === undefined) return false
+  await new Promise((resolve) => server.close(resolve))
+  return true
 }

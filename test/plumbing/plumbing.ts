@@ -51,12 +51,3 @@ function connectionTo(baseUrl: string): Connection {
     close: async () => dispatcher.destroy(),
   }
 }
-
-/** Waits until `look` finds something; fails after 15 s, naming what was waited for. */
-export async function eventually(what: string, isTrue: () => boolean): Promise<void> {
-  const deadlineMs = performance.now() + 15_000
-  while (!isTrue()) {
-    if (performance.now() > deadlineMs) throw new Error(`waited in vain for: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}

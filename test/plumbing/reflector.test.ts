@@ -3,6 +3,7 @@
  * to the server, and handlers have been told of it. Source of the list of faults: what client-go's reflector survives,
  * and where the informer of @kubernetes/client-node falls silent.
  */
+import { until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { suite, test, type TestContext } from 'node:test'
 import { pino } from 'pino'
@@ -13,7 +14,7 @@ import { Reflector, type ReflectorTiming } from '../../operator/kube/reflector.t
 import { Store, type Change } from '../../operator/kube/store.ts'
 import { seeded } from '../../node-server/raft/testing/random.ts'
 import { answer, type Fault, type Rule } from './faulty-proxy.ts'
-import { eventually, NAMESPACE, startPlumbing, type Plumbing } from './plumbing.ts'
+import { NAMESPACE, startPlumbing, type Plumbing } from './plumbing.ts'
 
 const FAST: ReflectorTiming = {
   backoff: { firstMs: 5, factor: 2, maxMs: 40, jitter: 0.5 },
@@ -96,7 +97,7 @@ async function assertConverges({ direct, store, changes }: Reflected): Promise<v
     const present = versions()
     return present.size === wanted.size && [...wanted].every(([key, version]) => present.get(key) === version)
   }
-  await eventually('the store to be equal to the server', isEqual)
+  await until('the store to be equal to the server', isEqual)
   assert.deepEqual(replay(changes), versions(), 'handlers were told of everything')
   assert.ok(wanted.size > 0)
 }
@@ -190,17 +191,17 @@ suite('reflector', { concurrency: 6 }, () => {
       void reflector.run(stop.signal)
       await reflector.synced
       await put(reflected.direct, 'a1', 'after')
-      await eventually('the first event', () => reflected.store.size === 2)
+      await until('the first event', () => reflected.store.size === 2)
       // A list comes only when it must: 410 sees to that.
       proxy.rule = (passing) => rule(passing) ?? (passing.isWatch ? answer(410, 'Expired') : undefined)
       const failuresBefore = seen.failures
       proxy.breakAll()
       await stir(reflected, 20)
-      await eventually('the fault', () => proxy.struck.size > 0 && seen.failures >= failuresBefore + 3)
+      await until('the fault', () => proxy.struck.size > 0 && seen.failures >= failuresBefore + 3)
       proxy.rule = () => undefined
       await assertConverges(reflected)
       await put(reflected.direct, 'last', 'after all')
-      await eventually('events to come again', () => reflected.store.get(`${NAMESPACE}/last`) !== undefined)
+      await until('events to come again', () => reflected.store.get(`${NAMESPACE}/last`) !== undefined)
     })
   }
 
@@ -216,7 +217,7 @@ suite('reflector', { concurrency: 6 }, () => {
     const reflected = await reflect(t, { rule: watches({ kind: 'without-lines', matching: /BOOKMARK/ }) })
     void reflected.reflector.run(reflected.stop.signal)
     await reflected.reflector.synced
-    await eventually('three watches', () => (reflected.proxy.struck.get('without-lines') ?? 0) >= 3)
+    await until('three watches', () => (reflected.proxy.struck.get('without-lines') ?? 0) >= 3)
     await stir(reflected, 10)
     await assertConverges(reflected)
     assert.equal(reflected.seen.relists, 1)
@@ -231,8 +232,8 @@ suite('reflector', { concurrency: 6 }, () => {
     await reflected.reflector.synced
     await put(reflected.direct, 'lost', 'nobody hears of it')
     await put(reflected.direct, 'heard', 'of a later version')
-    await eventually('what was lost', () => reflected.store.get(`${NAMESPACE}/lost`) !== undefined)
-    await eventually('a count', () => reflected.seen.missed === 1)
+    await until('what was lost', () => reflected.store.get(`${NAMESPACE}/lost`) !== undefined)
+    await until('a count', () => reflected.seen.missed === 1)
   })
 
   test('compaction while the watch was down: 410 from the server itself, and one list more', async (t) => {
@@ -241,7 +242,7 @@ suite('reflector', { concurrency: 6 }, () => {
     await put(reflected.direct, 'a0', 'before')
     void reflector.run(reflected.stop.signal)
     await reflector.synced
-    await eventually('a watch', () => proxy.forwarded.some(({ isWatch }) => isWatch))
+    await until('a watch', () => proxy.forwarded.some(({ isWatch }) => isWatch))
     proxy.rule = watches({ kind: 'reset' })
     proxy.breakAll()
     await stir(reflected, 10)

@@ -1,9 +1,9 @@
 /** Members that talk over real sockets, without a replica behind them, and strangers who write to them by hand. */
+import { until } from '../../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../../lib/clock.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../../lib/ids.ts'
 import type { Message } from '../../raft/message.ts'
@@ -127,14 +127,6 @@ export async function start(
   return Object.assign(side, { transport, url })
 }
 
-export async function until(isSo: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (isSo()) return
-    await delay(10)
-  }
-  assert.fail(`not within 5 s: ${what}`)
-}
-
 export const isConnected = (side: Side, to: MemberId): boolean =>
   side.transport.stats(to).connectedSinceMs !== undefined
 export const heartbeat = (from: MemberId, to: MemberId, commit: number): Message => ({
@@ -157,7 +149,7 @@ export async function pair(t: TestContext, given: readonly string[] = []): Promi
     [B, [b.url]],
   ])
   for (const side of [a, b]) side.transport.setPeers(urls)
-  await until(() => isConnected(a, B) && isConnected(b, A), 'both connect')
+  await until('both connect', () => isConnected(a, B) && isConnected(b, A))
   return [a, b]
 }
 
@@ -183,7 +175,7 @@ export async function byHand(
   }
   if (hello !== undefined) {
     socket.write(encodeHello(complete))
-    await until(() => frames.length > 0, 'an answer to the hello')
+    await until('an answer to the hello', () => frames.length > 0)
   }
   return { socket, frames, isClosed: () => socket.closed }
 }

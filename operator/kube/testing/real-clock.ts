@@ -10,12 +10,3 @@ export const REAL_CLOCK: Clock = {
   },
   soon: (fire) => void setImmediate(fire),
 }
-
-/** Waits until `condition` holds; fails after two seconds, naming what was waited for. */
-export async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadlineMs = performance.now() + 2000
-  while (!condition()) {
-    if (performance.now() > deadlineMs) throw new Error(`waited in vain for: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
