@@ -340,9 +340,9 @@ for (const [title, host, hosts, isTaken] of identities) {
     const b = await start(t, B, both)
     b.transport.setPeers(new Map([[A, [`https://${host}:2380`]]]))
     a.transport.setPeers(new Map([[B, [b.url]]]))
-    if (isTaken) await until(() => isConnected(a, B), 'it connects')
+    if (isTaken) await until('it connects', () => isConnected(a, B))
     else {
-      await until(() => a.refused.length > 1, 'it is refused again and again')
+      await until('it is refused again and again', () => a.refused.length > 1)
       assert.deepEqual(new Set(a.refused), new Set(['certificate-mismatch']))
       assert.equal(isConnected(a, B), false)
       const lines = b.log.filter((line) => line.includes('refused a peer'))
@@ -356,12 +356,12 @@ test('a member that is not known yet is judged by its CA, and by its name as soo
   const a = await start(t, A, await memberTls('newcomer'))
   const b = await start(t, B, both)
   a.transport.setPeers(new Map([[B, [b.url]]]))
-  await until(() => isConnected(a, B), 'it connects')
+  await until('it connects', () => isConnected(a, B))
   b.transport.setPeers(new Map([[A, ['https://elsewhere.example:2380']]]))
-  await until(() => a.refused.length > 0, 'it is sent away')
+  await until('it is sent away', () => a.refused.length > 0)
   assert.equal(isConnected(a, B), false)
   b.transport.setPeers(new Map([[A, [a.url]]]))
-  await until(() => isConnected(a, B), 'it is back')
+  await until('it is back', () => isConnected(a, B))
 })
 
 test('where addresses are not compared, names are not either', async (t) => {
@@ -369,7 +369,7 @@ test('where addresses are not compared, names are not either', async (t) => {
   const b = await start(t, B, { ...both, skipClientSanVerification: true })
   b.transport.setPeers(new Map([[A, ['https://a.example:2380']]]))
   a.transport.setPeers(new Map([[B, [b.url]]]))
-  await until(() => isConnected(a, B), 'it connects')
+  await until('it connects', () => isConnected(a, B))
 })
 
 test('a certificate for another address is taken when its check is skipped', async (t) => {
