@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { byFolder } from './folders.ts'
 
-test('time by folder, package, module of Node and what V8 names itself; the longest first, without what was idle', () => {
+test('time by folder, package, module of Node and what V8 names itself; the longest first, without what was idle or is the profile’s', () => {
   const urls = [
     ['', '(idle)'],
+    ['node:inspector', 'post'],
     ['', '(garbage collector)'],
     ['file:///home/x/node-server/http2/frame.ts', 'read'],
     ['file:///home/x/node-server/http2/sender.ts', 'send'],
@@ -16,8 +17,8 @@ test('time by folder, package, module of Node and what V8 names itself; the long
     ['node:net', 'write'],
   ] as const
   const nodes = urls.map(([url, functionName], id) => ({ id, callFrame: { url, functionName } }))
-  const samples = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-  const timeDeltas = [1000, 90, 50, 50, 80, 70, 60, 50, 40, 30]
+  const samples = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+  const timeDeltas = [1000, 500, 90, 50, 50, 80, 70, 60, 50, 40, 30]
   assert.deepEqual(
     [...byFolder({ nodes, samples, timeDeltas })],
     [

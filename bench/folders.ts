@@ -12,7 +12,8 @@ export interface Profile {
   readonly timeDeltas: readonly number[]
 }
 
-const IDLE = '(idle)'
+/** Idle, or busy with the profile itself. */
+const LEFT_OUT: ReadonlySet<string> = new Set(['(idle)', 'node:inspector'])
 
 /** Microseconds in which the thread did something, by place, the longest first. */
 export function byFolder({ nodes, samples, timeDeltas }: Profile): ReadonlyMap<string, number> {
@@ -20,7 +21,7 @@ export function byFolder({ nodes, samples, timeDeltas }: Profile): ReadonlyMap<s
   const micros = new Map<string, number>()
   for (const [i, node] of samples.entries()) {
     const place = places.get(node) ?? 'unknown'
-    if (place !== IDLE) micros.set(place, (micros.get(place) ?? 0) + (timeDeltas[i] ?? 0))
+    if (!LEFT_OUT.has(place)) micros.set(place, (micros.get(place) ?? 0) + (timeDeltas[i] ?? 0))
   }
   return new Map([...micros].sort(([, a], [, b]) => b - a))
 }

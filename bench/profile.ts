@@ -19,6 +19,7 @@ const PRELOAD = join(import.meta.dirname, 'profile-preload.ts')
 const WRITE_LIMIT_MS = 60_000
 const LEAST_MICROS = 0.05
 const MICROS_PER_TICK = 10_000
+const MAIN = 'main'
 
 async function profile(name: string): Promise<void> {
   const [stage] = chosenStages(STAGES, [name])
@@ -57,13 +58,13 @@ async function profileOf({ pid }: Member, folder: string): Promise<Profile> {
   return JSON.parse(readFileSync(path, 'utf8')) as Profile
 }
 
-/** By the kernel's own count, of each name; the main thread's is `main`. */
+/** By the kernel's own count, of each name; the main thread's is {@link MAIN}. */
 function threadMicros({ pid }: Member): ReadonlyMap<string, number> {
   const micros = new Map<string, number>()
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const name = Number(thread) === pid ? 'main' : stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))
+    const name = Number(thread) === pid ? MAIN : stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))
     const ticks = Number(fields[11]) + Number(fields[12])
     micros.set(name, (micros.get(name) ?? 0) + ticks * MICROS_PER_TICK)
   }
@@ -81,10 +82,14 @@ function print(
     const each = micros / requests
     if (each >= LEAST_MICROS) console.log(`${each.toFixed(2).padStart(8)}  ${what}`)
   }
-  console.log(`\n${title}, by the profile of its main thread`)
-  for (const [place, micros] of byFolder(taken)) line(micros, place)
-  console.log(`${title}, by the kernel`)
-  for (const [thread, micros] of after) line(micros - (before.get(thread) ?? 0), thread)
+  const used = (thread: string): number => (after.get(thread) ?? 0) - (before.get(thread) ?? 0)
+  const folders = byFolder(taken)
+  // Samples tell shares, also while another process had the core; the kernel knows how long it was this one's.
+  const scale = used(MAIN) / [...folders.values()].reduce((sum, micros) => sum + micros, 0)
+  console.log(`\n${title}, its threads`)
+  for (const thread of after.keys()) line(used(thread), thread)
+  console.log(`${title}, the main thread by folder`)
+  for (const [place, micros] of folders) line(micros * scale, place)
 }
 
 // Its end takes the processes and folders along.

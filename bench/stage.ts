@@ -70,7 +70,7 @@ export interface Stage extends Setup {
   readonly steps: readonly Step[]
 }
 
-/** Of one step in one round with one server, by name. */
+/** Of one step in one round with one server, by name; NaN for what that server cannot tell. */
 export type Figures = Readonly<Record<string, number>>
 
 /** For what is asked of {@link Look}s of different names in one list. */

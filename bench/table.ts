@@ -24,7 +24,9 @@ export function rowsOf(steps: readonly Step[], ours: Results, etcd: Results): re
   return steps.flatMap((step) =>
     measuredBy(step).map((measured) => {
       const of = (results: Results): readonly number[] =>
-        (results.get(step.name) ?? []).flatMap((figures) => figures[measured.figure] ?? [])
+        (results.get(step.name) ?? [])
+          .flatMap((figures) => figures[measured.figure] ?? [])
+          .filter((value) => !Number.isNaN(value))
       const [own, theirs] = [of(ours), of(etcd)]
       const ratio = ratioOf(median(own), median(theirs))
       return {
@@ -127,6 +129,7 @@ function askedOf({ figure, goal, ratio, isReached }: Row): string {
 function number(value: number | undefined): string {
   if (value === undefined) return NONE
   if (!Number.isFinite(value)) return 'never'
+  if (value === 0) return '0'
   return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(value >= 1 ? 3 : 2)
 }
 

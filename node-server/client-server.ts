@@ -11,6 +11,8 @@ import type { GrpcServer, GrpcServerOptions } from './grpc/engine.ts'
 import type { RpcObserver, ServiceTable } from './grpc/service.ts'
 import { listenHttp } from './listen/http-listener.ts'
 import { raisedAlarms } from './member-facts.ts'
+import { BcryptPasswords } from './node/auth/passwords.ts'
+import type { Tokens } from './node/auth/tokens.ts'
 import type { NodePort } from './node/ports.ts'
 import { WatchableStore } from './node/watch/watchable-store.ts'
 import { UNSAFE_NO_FSYNC } from './storage/unsynced-disk.ts'
@@ -32,6 +34,7 @@ export interface ClientServerParts {
   readonly log: Logger
   readonly metrics: MemberMetrics
   readonly tls: TlsOptions | undefined
+  readonly tokens: Tokens
   readonly clock: Clock
   readonly onFatal: (error: unknown) => void
 }
@@ -51,7 +54,7 @@ export class ClientServer {
 
   /** Nothing is listened on until {@link listen}. */
   constructor(member: NodePort, parts: ClientServerParts) {
-    const { config, log, metrics, clock } = parts
+    const { config, log, metrics, clock, tokens } = parts
     const { maxTxnOps, maxRequestBytes } = config
     this.#parts = parts
     this.#observer = rpcObserver(parts)
@@ -59,6 +62,11 @@ export class ClientServer {
     this.#services = etcdServices(member, {
       maxTxnOps,
       clock,
+      auth: {
+        tokens,
+        passwords: new BcryptPasswords(config.bcryptCost),
+        isClientCertAuth: config.clientTls?.clientCertAuth === true,
+      },
       standingErrors: config.isFsyncSkipped ? [UNSAFE_NO_FSYNC] : [],
       watch: {
         watchableStore: this.watchableStore,

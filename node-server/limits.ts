@@ -104,6 +104,13 @@ export const MAX_WAITING_RENEWALS = 262_144
 /** Of one stream: its client's next ones are read when there are fewer. */
 export const MAX_WAITING_RENEWALS_OF_STREAM = 1024
 
+/** Passwords that are hashed at once: the pool that does it has four threads, and they sync the log as well. */
+export const MAX_HASHES_AT_ONCE = 2
+/** Passwords that wait for that: at the usual cost the last one waits for some seconds. */
+export const MAX_WAITING_HASHES = 256
+/** Simple tokens that one member knows, about 200 bytes each; beyond it, the one that was not used for longest goes. */
+export const MAX_SIMPLE_TOKENS = 100_000
+
 /** What a leader does with leases. Given to it, so that a simulation can have small ones. */
 export interface LeaseLimits {
   /** Each that ends is an entry of the log of its own. */
@@ -244,10 +251,11 @@ export interface FlowLimits {
 export const FLOW: FlowLimits = {
   messageSizeBytes: MIB,
   inFlightMessages: 512,
-  inFlightSizeBytes: 16 * MIB,
+  // A follower that catches up syncs what has come since its last sync: the more there is, the fewer syncs.
+  inFlightSizeBytes: 64 * MIB,
   proposedSizeBytes: 16 * MIB,
   heldSizeBytes: 256 * MIB,
-  peerQueueSizeBytes: 64 * MIB,
+  peerQueueSizeBytes: 128 * MIB,
   uncommittedSizeBytes: 256 * MIB,
   committedSizeBytesPerReady: 8 * MIB,
 }

@@ -12,6 +12,7 @@ import type { Clock } from '../lib/clock.ts'
 import { NOBODY } from '../lib/ids.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import { memberMetrics, type MemberMetrics, type MetricsFacts } from './api/admin/metrics.ts'
+import { openTokens } from './auth-tokens.ts'
 import { ClientServer } from './client-server.ts'
 import type { Config } from './config/config.ts'
 import { parseConfig } from './config/parse.ts'
@@ -22,6 +23,7 @@ import { openLog } from './log.ts'
 import { memberFacts } from './member-facts.ts'
 import { Lifecycle } from './node/lifecycle/lifecycle.ts'
 import { removedReason } from './node/lifecycle/open.ts'
+import type { Tokens } from './node/auth/tokens.ts'
 import type { NodePort } from './node/ports.ts'
 import { permissionWarning } from './start-checks.ts'
 import { planStart } from './static-start.ts'
@@ -37,6 +39,7 @@ import { prepareTls } from './tls/prepare.ts'
 import { peerDialer } from './transport/query.ts'
 import { Transport } from './transport/transport.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
+import { warmUp } from './warm-up/warm-up.ts'
 
 /** What the program runs on; others than the machine's own let a test choose how they fail. */
 export interface Surroundings {
@@ -52,6 +55,7 @@ class Program {
   readonly #metrics: MemberMetrics
   readonly #lock: DirectoryLock
   readonly #tls: BothTls
+  readonly #tokens: Tokens
   readonly #admin: { close(graceMs: number): Promise<void> }[] = []
   #clients: ClientServer | undefined
   /** Whose clients are served. */
@@ -61,13 +65,15 @@ class Program {
   #isStopping = false
   #isReady = false
 
-  constructor(surroundings: Surroundings, config: Config, log: Logger, lock: DirectoryLock, tls: BothTls) {
+  constructor(surroundings: Surroundings, config: Config, log: Logger, lock: DirectoryLock, secrets: Secrets) {
     const { clock } = surroundings
     const volume = config.isFsyncSkipped
       ? { ...surroundings.volume, disk: withoutSync(surroundings.volume.disk) }
       : surroundings.volume
     this.#surroundings = { ...surroundings, volume }
+    const { tls, tokens } = secrets
     this.#tls = tls
+    this.#tokens = tokens
     this.#config = config
     this.#log = log
     this.#lock = lock
@@ -195,7 +201,6 @@ class Program {
     const { clock } = this.#surroundings
     const startMs = clock.monotonicMs()
     try {
-      const { warmUp } = await import('./warm-up/warm-up.ts')
       const calls = await warmUp(clock)
       this.#log.info({ calls, ms: Math.round(clock.monotonicMs() - startMs) }, 'warmed up')
     } catch (error) {
@@ -209,6 +214,7 @@ class Program {
       log: this.#log,
       metrics: this.#metrics,
       tls: this.#tls.client,
+      tokens: this.#tokens,
       clock: this.#surroundings.clock,
       onFatal: (error) => this.fatal(error),
     })
@@ -262,6 +268,11 @@ class Program {
     this.#admin.push(await listenHttp({ urls: listenMetricsURLs, handle: probes, ...shared }))
     if (listenAdminURLs.length > 0) this.#log.info({ urls: listenAdminURLs }, 'serving the admin API')
   }
+}
+
+interface Secrets {
+  readonly tls: BothTls
+  readonly tokens: Tokens
 }
 
 interface BothTls {
@@ -337,7 +348,13 @@ export async function runMember(args: readonly string[], surroundings: Surroundi
     log.fatal({}, tls.error)
     process.exit(1)
   }
-  const program = new Program(surroundings, config, log, lock.value, tls.value)
+  const tokens = openTokens(config.authToken, surroundings.clock, readText)
+  if (!tokens.ok) {
+    log.fatal({}, tokens.error)
+    process.exit(1)
+  }
+  const secrets = { tls: tls.value, tokens: tokens.value }
+  const program = new Program(surroundings, config, log, lock.value, secrets)
   process.on('uncaughtException', (error) => program.uncaught(error))
   process.on('unhandledRejection', (error) => program.uncaught(error))
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void program.stop(signal))

@@ -37,6 +37,11 @@ export function addressKey(address: Address): string {
   return address.kind === 'unix' ? `unix ${address.path}` : `tcp ${address.host} ${address.port}`
 }
 
+/** Of a connection. One by IPv4 to a socket of both families has the form of IPv6. */
+export function plainAddress(remoteAddress: string): string {
+  return remoteAddress.replace(/^::ffff:(?=\d+\.)/, '')
+}
+
 export function formatAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

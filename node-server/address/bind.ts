@@ -18,16 +18,20 @@ export async function bind(server: Server, address: Address): Promise<string> {
     await once(server, 'listening')
     return address.path
   }
-  // Of localhost's addresses the one that etcdctl dials; Go, too, prefers it.
-  server.listen({
-    host: address.host === 'localhost' ? '127.0.0.1' : address.host,
-    port: address.port,
-    backlog: BACKLOG,
-  })
+  server.listen({ ...hostOf(address), port: address.port, backlog: BACKLOG })
   await once(server, 'listening')
   const bound = server.address()
   const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
   return formatAddress(address.host, port)
+}
+
+/**
+ * Of localhost's addresses the one that etcdctl dials; Go, too, prefers it. 0.0.0.0 is every address of both families, as in
+ * Go, where the machine has both: Node binds so without a host. A cluster of IPv6 alone starts its members as any other.
+ */
+function hostOf({ host }: Extract<Address, { kind: 'tcp' }>): { readonly host?: string } {
+  if (host === '0.0.0.0') return {}
+  return { host: host === 'localhost' ? '127.0.0.1' : host }
 }
 
 /** What a killed process left; anything but a socket is not ours to remove. */

@@ -1,6 +1,7 @@
 /** How a member is started: the flags, checked and in the units that the program counts in. */
 import type { ListenLimits } from '../listen/limits.ts'
 import type { MaintenanceOptions } from '../node/options.ts'
+import type { AuthConfig } from './auth.ts'
 import type { TlsConfig } from './tls.ts'
 import type { InitialMember } from './urls.ts'
 
@@ -26,7 +27,7 @@ export interface HttpConfig {
   readonly hostWhitelist: readonly string[]
 }
 
-export interface Config extends TlsConfig {
+export interface Config extends TlsConfig, AuthConfig {
   readonly name: string
   readonly dataDir: string
   readonly walDir: string | undefined

@@ -71,6 +71,8 @@ test('without any flag everything is as in etcd', () => {
     log: { level: 'info', format: 'json', outputs: ['stderr'] },
     clientTls: undefined,
     peerTls: undefined,
+    authToken: { kind: 'simple', ttlMs: 300_000 },
+    bcryptCost: 10,
   })
 })
 

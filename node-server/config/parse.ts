@@ -3,6 +3,7 @@
  * read but the arguments, a config file through the function that is given. Defaults and rules are etcd's (etcd:
  * server/embed/config.go), except for waiting and the admin API.
  */
+import { readAuth } from './auth.ts'
 import { checkTogether } from './checks.ts'
 import { readTls } from './tls.ts'
 import { parseInitialCluster, type InitialMember } from './urls.ts'
@@ -103,6 +104,7 @@ function readConfig(flags: Flags): Config {
       flags.durationMs('warning-unary-request-duration') || defaultMs('warning-unary-request-duration'),
     log: readLog(flags),
     ...readTls(flags),
+    ...readAuth(flags),
   }
   checkTogether(flags, config)
   return config

@@ -1,8 +1,6 @@
 /** Flags of TLS, of who may connect, and of authentication. */
 import type { Flag } from './flag.ts'
 
-const NO_AUTH_YET = 'authentication of users is not there yet, so there are no tokens and no passwords'
-
 export const SECURITY_FLAGS = {
   'cert-file': { value: 'path', fallback: '', help: 'Certificate shown to clients (PEM).' },
   'key-file': { value: 'path', fallback: '', help: 'Its key (PEM).' },
@@ -83,9 +81,8 @@ export const SECURITY_FLAGS = {
   'auth-token': {
     value: 'text',
     fallback: 'simple',
-    help: 'Kind of the tokens of users.',
-    refused: `${NO_AUTH_YET}: a cluster that relies on them would be open to everybody`,
+    help: 'Kind of the tokens of users: simple, or jwt,sign-method=…,pub-key=PATH,priv-key=PATH,ttl=DURATION.',
   },
-  'bcrypt-cost': { value: 'integer', fallback: '10', help: 'Cost of hashing a password.', ignored: NO_AUTH_YET },
-  'auth-token-ttl': { value: 'seconds', fallback: '300', help: 'Life of a token.', ignored: NO_AUTH_YET },
+  'bcrypt-cost': { value: 'integer', fallback: '10', help: 'Cost of hashing a password, from 4 to 31.' },
+  'auth-token-ttl': { value: 'seconds', fallback: '300', help: 'For how long a simple token may be unused.' },
 } as const satisfies Record<string, Flag>

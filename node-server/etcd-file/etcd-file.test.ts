@@ -12,6 +12,7 @@ import { readMeta } from '../mvcc/meta.ts'
 import { range } from '../mvcc/range.ts'
 import { Store } from '../mvcc/store.ts'
 import { applyNext, rangeRequest } from '../mvcc/testing/requests.ts'
+import { addUser, enableWith } from '../mvcc/testing/users.ts'
 import { AlarmMember, AlarmRequest, AlarmType } from '../proto/generated/etcd/rpc.ts'
 import { KeyValue } from '../proto/generated/etcd/kv.ts'
 import { randomStore } from '../mvcc/testing/model-property.ts'
@@ -144,6 +145,33 @@ test('alarms come back; types that only a newer etcd knows do not', async () => 
     rows('alarm', [[AlarmMember.encode({ memberID: 5n, alarm: 3 as AlarmType }).finish(), '']]),
   ])
   assert.deepEqual(tableOf(await imported(unknown), 'alarms'), [])
+})
+
+test('users, roles and that they count come back: who could not read a key before a restore cannot after it', async () => {
+  const store = new Store(new MemoryBackend())
+  enableWith(store, { u: [['READ', 'a'], ['READWRITE', 'b', '\0']], ü: [] }) // prettier-ignore
+  addUser(store, 'certified', { options: { noPassword: true } })
+  await store.commit()
+  const back = await imported(await exported(store.backend))
+  assert.deepEqual(tableOf(back, 'auth'), tableOf(store.backend, 'auth'))
+  assert.ok(new Store(back).auth.isEnabled)
+})
+
+test('users and roles as etcd 3.7.3 wrote them', async () => {
+  const user = '0a027531120e24326124303424692e6d2e6e6f741a0272312200' // u1, its hash, role r1
+  const role = '0a027231120808021201611a01631203120164' // reads and writes a to c, reads d
+  const file = await fileOf([
+    rows('key', []),
+    rows('meta', []),
+    rows('auth', [['authEnabled', Buffer.of(1)], ['authRevision', Buffer.from('0000000000000011', 'hex')]]), // prettier-ignore
+    rows('authRoles', [['r1', Buffer.from(role, 'hex')]]),
+    rows('authUsers', [['u1', Buffer.from(user, 'hex')]]),
+  ])
+  const { auth } = new Store(await imported(file))
+  assert.deepEqual([auth.isEnabled, auth.revision, auth.user('u1')?.roles], [true, 17, ['r1']])
+  assert.equal(Buffer.from(auth.user('u1')?.passwordHash ?? []).toString(), '$2a$04$i.m.not')
+  const granted = auth.role('r1')?.permissions.map(({ permType, key }) => `${permType} ${key.toString()}`)
+  assert.deepEqual(granted, ['2 a', '0 d'])
 })
 
 /** An etcd's database without anything. */

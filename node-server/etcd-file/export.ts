@@ -14,6 +14,7 @@ import { decodeStoredRevision, encodeKeyValue, headOf } from '../mvcc/key-value.
 import { decodeLeaseRow } from '../mvcc/lease.ts'
 import type { Meta } from '../mvcc/meta.ts'
 import { AlarmMember } from '../proto/generated/etcd/rpc.ts'
+import { authRowsIn, type AuthBucket } from './auth-rows.ts'
 import {
   BUCKETS,
   CONSISTENT_INDEX,
@@ -42,6 +43,10 @@ export function etcdBuckets(store: StoreRows, storageVersion: string): readonly 
         return { name, rows: () => mapped(store.rows('leases'), leaseRow) }
       case 'alarm':
         return { name, rows: () => sorted(mapped(store.rows('alarms'), alarmRow)) }
+      case 'auth':
+      case 'authRoles':
+      case 'authUsers':
+        return { name, rows: () => authRows(store, name) }
       case 'meta':
         return { name, rows: () => only(metaRows(store.meta, storageVersion)) }
       default:
@@ -55,6 +60,10 @@ async function* mapped(
   toRow: (entry: TableEntry) => Row,
 ): AsyncGenerator<readonly Row[]> {
   for await (const piece of pieces) yield piece.map(toRow)
+}
+
+async function* authRows(store: StoreRows, bucket: AuthBucket): AsyncGenerator<readonly Row[]> {
+  for await (const piece of store.rows('auth')) yield piece.flatMap((entry) => authRowsIn(bucket, entry))
 }
 
 /** Of the few rows of a table whose order is not that of the bucket. */

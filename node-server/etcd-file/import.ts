@@ -8,6 +8,15 @@ import { MalformedBytes } from '../../lib/bytes.ts'
 import { Revision } from '../../lib/ids.ts'
 import type { BoltReader, BoltRow } from '../bolt/reader.ts'
 import { alarmKey } from '../mvcc/alarms.ts'
+import {
+  CONFIG_KEY,
+  encodeConfig,
+  encodeRole,
+  encodeUser,
+  MAX_NAME_SIZE_BYTES,
+  roleKey,
+  userKey,
+} from '../mvcc/auth/rows.ts'
 import type { Backend, Write } from '../mvcc/backend.ts'
 import {
   decodeRecord,
@@ -24,6 +33,7 @@ import { encodeTtl, leaseKey, userKeyOf } from '../mvcc/lease.ts'
 import { encodeMeta, META_KEY, NEW_STORE_META } from '../mvcc/meta.ts'
 import { KeyValue } from '../proto/generated/etcd/kv.ts'
 import { AlarmMember, AlarmType } from '../proto/generated/etcd/rpc.ts'
+import { decodeConfig, decodeRole, decodeUser } from './auth-rows.ts'
 import {
   decodeLease,
   decodeRevision,
@@ -57,6 +67,7 @@ export async function importEtcdFile(file: BoltReader, store: Backend): Promise<
   const state = readState(file)
   const batch = new Batch(store)
   for (const row of file.rows('alarm')) reading('alarm', row, () => addAlarm(batch, row))
+  addAuth(batch, file)
   const leases = new Set<bigint>()
   for (const row of file.rows('lease')) {
     reading('lease', row, () => {
@@ -120,6 +131,27 @@ function addAlarm(batch: Batch, { key }: BoltRow): void {
   const { memberID, alarm } = decoded(() => AlarmMember.decode(key))
   if (alarm === AlarmType.NOSPACE || alarm === AlarmType.CORRUPT)
     batch.put('alarms', alarmKey({ memberID, alarm }), Buffer.alloc(0))
+}
+
+/** Who could do what in etcd can do it here: without these rows everybody could do everything. */
+function addAuth(batch: Batch, file: BoltReader): void {
+  const config = decodeConfig(file.rows('auth'))
+  if (config !== undefined) batch.put('auth', CONFIG_KEY, encodeConfig(config))
+  for (const row of file.rows('authUsers'))
+    reading('authUsers', row, () => {
+      const user = decoded(() => decodeUser(row))
+      batch.put('auth', namedKey(userKey(user.name)), encodeUser(user))
+    })
+  for (const row of file.rows('authRoles'))
+    reading('authRoles', row, () => {
+      const role = decoded(() => decodeRole(row))
+      batch.put('auth', namedKey(roleKey(role.name)), encodeRole(role))
+    })
+}
+
+function namedKey(key: Buffer): Buffer {
+  if (key.length <= MAX_NAME_SIZE_BYTES + 1) return key
+  throw new MalformedBytes(`the name is longer than ${MAX_NAME_SIZE_BYTES} bytes`)
 }
 
 function decoded<Value>(decode: () => Value): Value {

@@ -9,9 +9,14 @@ export type RequestHandler = (request: IncomingMessage, response: ServerResponse
 
 /** How often the limits on time are checked. */
 const CHECK_INTERVAL_MS = 1000
+/** Requests that one client has sent before it was answered the first of them: hardly any client sends a second one. */
+const MAX_WAITING_REQUESTS = 16
 
 export class Http1 {
+  readonly #handle: RequestHandler
   readonly #server: Server
+  /** Of each connection with a request under way those that wait for its answer. */
+  readonly #waiting = new Map<Socket, (() => void)[]>()
   readonly #sockets = new Set<Socket>()
 
   constructor(limits: ListenLimits, handle: RequestHandler) {
@@ -24,7 +29,8 @@ export class Http1 {
       keepAliveTimeout: limits.idleTimeoutMs,
       connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, headersTimeoutMs || CHECK_INTERVAL_MS),
     }
-    this.#server = createServer(options, handle)
+    this.#handle = handle
+    this.#server = createServer(options, (request, response) => this.#serve(request, response))
     // It never listens itself, and checks its limits on time only from then on.
     this.#server.emit('listening')
   }
@@ -33,6 +39,27 @@ export class Http1 {
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
     this.#server.emit('connection', socket)
+  }
+
+  /** Those of one connection one after the other: Node would have all that it has read handled at once. */
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    if (request.httpVersionMajor > 1) return this.#handle(request, response)
+    const { socket } = request
+    const begin = (): void => {
+      response.once('close', () => this.#serveNext(socket))
+      this.#handle(request, response)
+    }
+    const waiting = this.#waiting.get(socket)
+    if (waiting === undefined) {
+      this.#waiting.set(socket, [])
+      begin()
+    } else if (waiting.push(begin) > MAX_WAITING_REQUESTS) socket.destroy()
+  }
+
+  #serveNext(socket: Socket): void {
+    const next = socket.destroyed ? undefined : this.#waiting.get(socket)?.shift()
+    if (next === undefined) this.#waiting.delete(socket)
+    else next()
   }
 
   /** The handler gets it in Node's compatible form, which has all that a handler of HTTP/1.1 uses. */

@@ -15,10 +15,13 @@ import {
 } from '../proto/generated/etcd/rpc.ts'
 import { refuseByAlarm, refuseTxnByAlarm } from './alarms.ts'
 import { applyAlarm } from './apply-alarm.ts'
+import { applyAuth } from './auth/apply-auth.ts'
+import { refuseLeaseKeys, refuseUnlessAdmin } from './auth/permissions.ts'
+import { refuseDelete, refusePut, refuseTxn } from './auth/requests.ts'
+import type { AuthInfo } from './auth/state.ts'
 import { beginChange, beginLongChange, deleteOne, deleteRange, endChange, putKey, revokeLease } from './change.ts'
 import type { StoreCommand } from './command.ts'
 import { compact } from './compaction.ts'
-import type { StoreError } from './errors.ts'
 import { keyRange, type KeyRange } from './read.ts'
 import { RequestReader } from './request-reader.ts'
 import { grantLease } from './lease.ts'
@@ -81,7 +84,7 @@ export class Applying {
 
   #next(): ApplyResult | undefined {
     if (this.#slices === undefined) {
-      const work = execute(this.#store, this.#command, this.#sliceRows)
+      const work = execute(this.#store, this.#position, this.#command, this.#sliceRows)
       if ('ok' in work) return work
       this.#slices = work
     }
@@ -93,19 +96,23 @@ export class Applying {
 /** What may take long is still to be driven. */
 type Work = ApplyResult | Slices<ApplyResult>
 
-function execute(store: Store, command: StoreCommand, sliceRows: number | undefined): Work {
+/** Who asks is looked at after the alarms and before everything else, as in etcd. */
+function execute(store: Store, position: LogPosition, command: StoreCommand, sliceRows: number | undefined): Work {
   const refusal = refuseByAlarm(store.alarms, command.kind)
   if (refusal !== undefined) return err(refusal)
+  const { authInfo } = command
   switch (command.kind) {
     case 'put':
-      return applyPut(store, decode(SharedPutRequest, command.request))
+      return applyPut(store, authInfo, decode(SharedPutRequest, command.request))
     case 'delete-range':
-      return applyDeleteRange(store, decode(DeleteRangeRequest, command.request), sliceRows)
+      return applyDeleteRange(store, authInfo, decode(DeleteRangeRequest, command.request), sliceRows)
     case 'txn':
-      return applyTxn(store, decode(TxnRequest, command.request), sliceRows)
+      return applyTxn(store, authInfo, decode(TxnRequest, command.request), sliceRows)
     case 'compact': {
       const request = decode(CompactionRequest, command.request)
-      return request === undefined ? MALFORMED : compact(store, Number(request.revision))
+      if (request === undefined) return MALFORMED
+      const denied = authInfo && refuseUnlessAdmin(store.auth, authInfo) // the member itself compacts, too
+      return denied === undefined ? compact(store, Number(request.revision)) : err({ kind: denied })
     }
     case 'alarm': {
       const request = decode(AlarmRequest, command.request)
@@ -117,15 +124,21 @@ function execute(store: Store, command: StoreCommand, sliceRows: number | undefi
     }
     case 'lease-revoke': {
       const request = decode(LeaseRevokeRequest, command.request)
-      return request === undefined ? MALFORMED : revokeLease(store, request, new Pace(sliceRows))
+      if (request === undefined) return MALFORMED
+      const denied = refuseLeaseKeys(store, authInfo, 'write', request.ID)
+      return denied === undefined ? revokeLease(store, request, new Pace(sliceRows)) : err({ kind: denied })
     }
+    case 'auth':
+      return applyAuth(store, position.index, authInfo, command.request)
     default:
       return unreachable(command.kind)
   }
 }
 
-function applyPut(store: Store, request: PutRequest | undefined): ApplyResult {
+function applyPut(store: Store, authInfo: AuthInfo | undefined, request: PutRequest | undefined): ApplyResult {
   if (request === undefined) return MALFORMED
+  const denied = refusePut(store, authInfo, request)
+  if (denied !== undefined) return err({ kind: denied })
   const refusal = validatePut(request) ?? refuseLease(store, request) ?? refuseIgnored(store, request)
   if (refusal !== undefined) return err(refusal)
   const change = beginChange(store)
@@ -134,8 +147,15 @@ function applyPut(store: Store, request: PutRequest | undefined): ApplyResult {
   return ok(result)
 }
 
-function applyDeleteRange(store: Store, request: DeleteRangeRequest | undefined, sliceRows: number | undefined): Work {
+function applyDeleteRange(
+  store: Store,
+  authInfo: AuthInfo | undefined,
+  request: DeleteRangeRequest | undefined,
+  sliceRows: number | undefined,
+): Work {
   if (request === undefined) return MALFORMED
+  const denied = refuseDelete(store, authInfo, request)
+  if (denied !== undefined) return err({ kind: denied })
   const refusal = validateDeleteRange(request)
   if (refusal !== undefined) return err(refusal)
   const keys = keyRange(request.key, request.rangeEnd)
@@ -158,10 +178,18 @@ function* applyLongDelete(
   return ok(result)
 }
 
-function applyTxn(store: Store, request: TxnRequest | undefined, sliceRows: number | undefined): Work {
+function applyTxn(
+  store: Store,
+  authInfo: AuthInfo | undefined,
+  request: TxnRequest | undefined,
+  sliceRows: number | undefined,
+): Work {
   if (request === undefined) return MALFORMED
-  const refusal: StoreError | undefined =
-    refuseTxnByAlarm(store.alarms, request) ?? validateTxn(request, ANY_NUMBER_OF_OPERATIONS)
+  const full = refuseTxnByAlarm(store.alarms, request)
+  if (full !== undefined) return err(full)
+  const denied = refuseTxn(store, authInfo, request)
+  if (denied !== undefined) return err({ kind: denied })
+  const refusal = validateTxn(request, ANY_NUMBER_OF_OPERATIONS)
   return refusal === undefined ? txn(store, request, new Pace(sliceRows)) : err(refusal)
 }
 

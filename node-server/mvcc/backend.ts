@@ -24,6 +24,7 @@ import type { Meta } from './meta.ts'
  * | `alarms`         | member ID (8) ‖ alarm type (1)        | nothing                                       |
  * | `leases`         | lease ID (8)                          | granted TTL in seconds (8)                    |
  * | `leaseKeys`      | lease ID (8) ‖ user key               | nothing                                       |
+ * | `auth`           | kind (1) ‖ name                       | user, role or whether they count: `auth/`     |
  */
 export const TABLES = [
   'revisions',
@@ -37,6 +38,7 @@ export const TABLES = [
   'alarms',
   'leases',
   'leaseKeys',
+  'auth',
 ] as const
 
 export type Table = (typeof TABLES)[number]

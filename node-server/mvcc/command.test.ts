@@ -22,6 +22,9 @@ const COMMANDS: readonly Command[] = [
   { kind: 'lease-grant', requestId: 5n, request: Buffer.from('g') },
   { kind: 'lease-revoke', requestId: 6n, request: Buffer.from('r') },
   { kind: 'alarm', requestId: 8n, request: Buffer.from('a') },
+  { kind: 'auth', requestId: 9n, request: Buffer.of(1) },
+  { kind: 'put', requestId: 7n, request: Buffer.from('request'), authInfo: { username: 'né', revision: 5 } },
+  { kind: 'auth', requestId: 9n, request: Buffer.of(2), authInfo: { username: '', revision: 0 } },
   {
     kind: 'membership',
     requestId: 3n,
@@ -59,6 +62,9 @@ test('the bytes do not change between versions', () => {
     '08000000000000000567',
     '09000000000000000672',
     '0a000000000000000861',
+    '0b000000000000000901',
+    hex('0c0000000000000007', '000000036ec3a9', '0000000000000005', '01', '72657175657374'),
+    hex('0c0000000000000009', '00000000', '0000000000000000', '0b', '02'),
     hex(
       '05000000000000000300000006',
       '67726f772d31',

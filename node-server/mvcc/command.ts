@@ -13,12 +13,15 @@
  *   7 operation-result    operation ID ‖ result
  *   8 lease-grant, 9 lease-revoke           the etcd request; a grant's has the ID that was chosen
  *   10 alarm              etcd's AlarmRequest, untouched
+ *   11 auth               a change of users and roles: auth/change.ts
+ *   12 identified         user name ‖ auth revision (8) ‖ kind 1 to 4 or 8 to 11 (1) ‖ its payload; the others ask for nobody
  *
  *   attributes: name ‖ count (4) peer URLs ‖ count (4) client URLs ‖ is learner (1); texts have their length in 4 bytes
  */
 import { unreachable } from '../../lib/assert.ts'
 import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import { LogIndex, MemberId } from '../../lib/ids.ts'
+import type { AuthInfo } from './auth/state.ts'
 
 export interface Member {
   readonly id: MemberId
@@ -36,11 +39,13 @@ export type MembershipChange =
 
 /** What {@link apply} executes. */
 export interface StoreCommand {
-  readonly kind: 'put' | 'delete-range' | 'txn' | 'compact' | 'lease-grant' | 'lease-revoke' | 'alarm'
+  readonly kind: 'put' | 'delete-range' | 'txn' | 'compact' | 'lease-grant' | 'lease-revoke' | 'alarm' | 'auth'
   /** Of the proposing member, for its waiter; unique among what waits there. */
   readonly requestId: bigint
-  /** etcd's request of that kind: PutRequest, DeleteRangeRequest, TxnRequest, CompactionRequest, LeaseGrantRequest, LeaseRevokeRequest or AlarmRequest. */
+  /** etcd's request of that kind: PutRequest, DeleteRangeRequest, TxnRequest, CompactionRequest, LeaseGrantRequest, LeaseRevokeRequest or AlarmRequest; for `auth` see auth/change.ts. */
   readonly request: Uint8Array
+  /** For whom: asked when it is applied. Undefined: nobody said, which is all there is while authentication is off. */
+  readonly authInfo?: AuthInfo | undefined
 }
 
 export interface MembershipCommand {
@@ -85,7 +90,19 @@ const KIND_CODES = {
   'lease-grant': 8,
   'lease-revoke': 9,
   alarm: 10,
+  auth: 11,
 } as const satisfies Record<Command['kind'], number>
+
+const STORE_KINDS: ReadonlyMap<number, StoreCommand['kind']> = new Map(
+  (['put', 'delete-range', 'txn', 'compact', 'lease-grant', 'lease-revoke', 'alarm', 'auth'] as const).map((kind) => [
+    KIND_CODES[kind],
+    kind,
+  ]),
+)
+const IDENTIFIED = 12
+
+/** Who reads this one reads all that there are: members tell one another, so that none gets an entry that it cannot apply. */
+export const NEWEST_COMMAND = IDENTIFIED
 
 const CHANGE_CODES = { add: 1, promote: 2, remove: 3 } as const satisfies Record<MembershipChange['kind'], number>
 
@@ -102,7 +119,9 @@ export function encodeCommand(command: Command): Buffer {
     case 'compact':
     case 'alarm':
     case 'lease-grant':
-    case 'lease-revoke': {
+    case 'lease-revoke':
+    case 'auth': {
+      if (command.authInfo !== undefined) return encodeIdentified(command, command.authInfo)
       const bytes = Buffer.allocUnsafe(HEADER_SIZE_BYTES + command.request.length)
       bytes[0] = KIND_CODES[command.kind]
       bytes.writeBigUInt64BE(command.requestId, 1)
@@ -122,6 +141,11 @@ export function encodeCommand(command: Command): Buffer {
     default:
       return unreachable(command)
   }
+}
+
+function encodeIdentified({ kind, requestId, request }: StoreCommand, { username, revision }: AuthInfo): Buffer {
+  const writer = new ByteWriter(64 + username.length + request.length).u8(IDENTIFIED).u64(requestId)
+  return writer.text(username).u53(revision).u8(KIND_CODES[kind]).raw(request).finish()
 }
 
 function encodeMembership(command: MembershipCommand): Buffer {
@@ -145,21 +169,11 @@ export function decodeCommand(bytes: Uint8Array): Command {
   const reader = new ByteReader(bytes)
   const code = reader.u8()
   const requestId = reader.u64()
+  const storeKind = STORE_KINDS.get(code)
+  if (storeKind !== undefined) return { kind: storeKind, requestId, request: reader.raw(reader.remainingBytes) }
   switch (code) {
-    case KIND_CODES.put:
-      return { kind: 'put', requestId, request: reader.raw(reader.remainingBytes) }
-    case KIND_CODES['delete-range']:
-      return { kind: 'delete-range', requestId, request: reader.raw(reader.remainingBytes) }
-    case KIND_CODES.txn:
-      return { kind: 'txn', requestId, request: reader.raw(reader.remainingBytes) }
-    case KIND_CODES.compact:
-      return { kind: 'compact', requestId, request: reader.raw(reader.remainingBytes) }
-    case KIND_CODES['lease-grant']:
-      return { kind: 'lease-grant', requestId, request: reader.raw(reader.remainingBytes) }
-    case KIND_CODES['lease-revoke']:
-      return { kind: 'lease-revoke', requestId, request: reader.raw(reader.remainingBytes) }
-    case KIND_CODES.alarm:
-      return { kind: 'alarm', requestId, request: reader.raw(reader.remainingBytes) }
+    case IDENTIFIED:
+      return decodeIdentified(reader, requestId)
     case KIND_CODES.membership:
       return decodeMembership(reader, requestId)
     case KIND_CODES['member-attributes']: {
@@ -181,6 +195,14 @@ export function decodeCommand(bytes: Uint8Array): Command {
     default:
       throw new MalformedBytes(`there is no command of kind ${code}`)
   }
+}
+
+function decodeIdentified(reader: ByteReader, requestId: bigint): StoreCommand {
+  const authInfo = { username: reader.text(), revision: reader.u53() }
+  const code = reader.u8()
+  const kind = STORE_KINDS.get(code)
+  if (kind === undefined) throw new MalformedBytes(`a command of kind ${code} for a user`)
+  return { kind, requestId, request: reader.raw(reader.remainingBytes), authInfo }
 }
 
 function decodeMembership(reader: ByteReader, requestId: bigint): MembershipCommand {

@@ -1,7 +1,7 @@
 /**
  * When the write buffer goes to the disk: some time after the first change, or sooner when there are many (etcd's backend
- * has the same two limits, the first at a tenth). One commit at a time; what is applied meanwhile is in the next one. Each
- * commit makes files, which are synced and merged later, and the log has it all anyway: hence rarely.
+ * has the same two limits, the first at a tenth) or large ones. One commit at a time; what is applied meanwhile is in the
+ * next one. Each commit makes files, which are synced and merged later, and the log has it all anyway: hence rarely.
  */
 import type { Clock, Timer } from '../../lib/clock.ts'
 import { MAX_BUFFER_SIZE_BYTES, type Store } from './store.ts'
@@ -10,7 +10,7 @@ export const COMMIT_DELAY_MS = 1000
 /** Of 256 bytes some 15 MB, of which as much again may be on its way to the disk. */
 export const COMMIT_WRITES = 40_000
 /** So that what comes during the commit has the other half of the buffer. */
-const COMMIT_SIZE_BYTES = MAX_BUFFER_SIZE_BYTES / 2
+export const COMMIT_SIZE_BYTES = MAX_BUFFER_SIZE_BYTES / 2
 
 export class Committer {
   readonly #store: Store

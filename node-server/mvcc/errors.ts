@@ -1,5 +1,6 @@
 /** Why the store refuses a request. Expected failures: the API maps each to etcd's gRPC code and text, in one table. */
 import { unreachable } from '../../lib/assert.ts'
+import { describeAuthError, isAuthErrorKind, type AuthErrorKind } from './auth/errors.ts'
 
 export type StoreError =
   /** Below the compacted revision; for a compaction, at or below it. `revision` is the compacted one. */
@@ -26,6 +27,7 @@ export type StoreError =
   | { readonly kind: 'corrupt' }
   /** The request's bytes are not the protobuf message that they should be. */
   | { readonly kind: 'malformed-request' }
+  | { readonly kind: AuthErrorKind }
 
 /** For logs; clients get etcd's texts from the API. */
 export function describeStoreError(error: StoreError): string {
@@ -63,6 +65,6 @@ export function describeStoreError(error: StoreError): string {
     case 'malformed-request':
       return 'the request is not the protobuf message that it should be'
     default:
-      return unreachable(error)
+      return isAuthErrorKind(error.kind) ? describeAuthError(error.kind) : unreachable(error.kind)
   }
 }

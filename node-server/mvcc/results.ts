@@ -65,9 +65,33 @@ export interface LeaseRevokeResult {
   readonly id: bigint
 }
 
+/** What follows for tokens, which are no replicated state. */
+export type AuthEffect =
+  | { readonly kind: 'none' }
+  /** The token stands for the user from now on. */
+  | { readonly kind: 'authenticated'; readonly username: string; readonly token: string }
+  /** The user's tokens stand for nobody any more. */
+  | { readonly kind: 'signed-out'; readonly username: string }
+  /** No token counts any more. */
+  | { readonly kind: 'disabled' }
+
+export interface AuthResult {
+  readonly kind: 'auth'
+  /** Of the store: users and roles make none. */
+  readonly revision: Revision
+  readonly effect: AuthEffect
+}
+
 export type OperationResult = RangeResult | PutResult | DeleteRangeResult | TxnResult
 export type LeaseResult = LeaseGrantResult | LeaseRevokeResult
-export type AppliedResult = PutResult | DeleteRangeResult | TxnResult | CompactResult | LeaseResult | AlarmResult
+export type AppliedResult =
+  | PutResult
+  | DeleteRangeResult
+  | TxnResult
+  | CompactResult
+  | LeaseResult
+  | AlarmResult
+  | AuthResult
 
 /** Of one entry: what its waiter gets. */
 export type ApplyResult = Result<AppliedResult, StoreError>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Clock } from '../../lib/clock.ts'
-import { COMMIT_DELAY_MS, COMMIT_WRITES, Committer } from './committer.ts'
+import { COMMIT_DELAY_MS, COMMIT_SIZE_BYTES, COMMIT_WRITES, Committer } from './committer.ts'
 import { MemoryBackend } from './memory-backend.ts'
 import { MAX_BUFFER_SIZE_BYTES, Store } from './store.ts'
 import { put } from './testing/requests.ts'
@@ -94,8 +94,21 @@ test('the buffer says when the disk falls behind, both generations counted', asy
   assert.equal(store.isSaturated, false)
   put(store, 'b', half)
   assert.equal(store.isSaturated, true)
+  const relieved = store.relieved()
   release()
   await first
+  assert.equal(store.isSaturated, false)
+  await relieved // not of what is applied and not on its way yet
+})
+
+test('who finds no commit under way begins the one that gives room', async () => {
+  const { backend, release, waiting } = heldBackend()
+  const store = new Store(backend)
+  put(store, 'a', 'x'.repeat(MAX_BUFFER_SIZE_BYTES))
+  const relieved = store.relieved()
+  assert.equal(waiting(), 1)
+  release()
+  await relieved
   assert.equal(store.isSaturated, false)
 })
 
@@ -115,7 +128,7 @@ function manualClock(): { clock: Clock; fire: () => void; delays: number[] } {
   return { clock, delays, fire: () => pending?.() }
 }
 
-test('a commit begins a while after the first change, or at once when there are many', async () => {
+test('a commit begins a while after the first change, or at once when there are many or large ones', async () => {
   const { backend, release, waiting } = heldBackend()
   const store = new Store(backend)
   const { clock, fire, delays } = manualClock()
@@ -132,6 +145,11 @@ test('a commit begins a while after the first change, or at once when there are 
   await settle()
   assert.deepEqual(delays, [COMMIT_DELAY_MS, COMMIT_DELAY_MS], 'what came during the commit has its own delay')
   while (store.buffer.pendingWrites < COMMIT_WRITES) put(store, 'c')
+  committer.noteApplied()
+  assert.equal(waiting(), 1)
+  release()
+  await settle()
+  put(store, 'd', 'x'.repeat(COMMIT_SIZE_BYTES))
   committer.noteApplied()
   assert.equal(waiting(), 1)
   committer.stop()

@@ -14,6 +14,7 @@ import { assert } from '../../lib/assert.ts'
 import type { LogIndex, Revision, Term } from '../../lib/ids.ts'
 import type { Backend, BackendSize, StoreDamaged } from './backend.ts'
 import { readAlarms, type AlarmSets } from './alarms.ts'
+import { AuthState } from './auth/state.ts'
 import { GuardedBackend } from './guarded-backend.ts'
 import { encodeMeta, META_KEY, readMeta, type Meta } from './meta.ts'
 import { ValueCache } from './value-cache.ts'
@@ -38,6 +39,8 @@ export class Store {
   readonly values = new ValueCache()
   /** What the table `alarms` holds; changed by `apply-alarm.ts` only. */
   readonly alarms: AlarmSets
+  /** What the table `auth` holds; changed by `auth/apply-auth.ts` only. */
+  readonly auth: AuthState
   /** Changed in place: it changes with every entry. */
   readonly #meta: Mutable<Meta>
   #committedIndex: LogIndex
@@ -67,6 +70,7 @@ export class Store {
     this.buffer = new WriteBuffer(this.backend, copiedRows)
     this.#meta = { ...readMeta(this.backend) }
     this.alarms = readAlarms(this.buffer)
+    this.auth = new AuthState(this.buffer)
     this.#committedIndex = this.#meta.appliedIndex
   }
 
@@ -107,7 +111,7 @@ export class Store {
     return this.#committed !== undefined
   }
 
-  /** The disk does not keep up: wait for {@link commit} before applying more. */
+  /** The disk does not keep up: wait for {@link relieved} before applying more. */
   get isSaturated(): boolean {
     return this.buffer.sizeBytes >= MAX_BUFFER_SIZE_BYTES || this.buffer.hasManyLayers
   }
@@ -152,6 +156,11 @@ export class Store {
       return this.#isDirty ? this.#commitNow() : undefined
     })
     return this.#next ?? this.#commitNow()
+  }
+
+  /** Resolves once the commit that is under way is through, or one that begins now: there is room again, or may be. */
+  relieved(): Promise<void> {
+    return this.#committed ?? this.commit()
   }
 
   #commitNow(): Promise<void> {

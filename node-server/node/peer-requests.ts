@@ -3,7 +3,6 @@
  * which only it knows, and who is in the cluster. JSON.
  * The other side may be of another version, or no member at all: nothing of it is used that does not fit.
  */
-import { z } from 'zod'
 import {
   ADMIN_STATUS_CODES,
   type AdminChange,
@@ -13,6 +12,21 @@ import {
   type LeaderTransferResult,
 } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
+import {
+  boolean,
+  either,
+  integer,
+  list,
+  mapped,
+  matching,
+  object,
+  oneOf,
+  orUndefined,
+  readJson,
+  text,
+  textThat,
+  type Shape,
+} from '../../lib/shape.ts'
 import { MAX_RENEWALS_AT_ONCE } from '../limits.ts'
 import { MAX_OPERATION_ID_SIZE_BYTES } from '../mvcc/command.ts'
 import type { HashedKeyValues, NodeProblem } from './ports.ts'
@@ -41,6 +55,8 @@ export type PeerRequest =
       readonly memberId: string
     }
   | { readonly kind: 'members' }
+  /** Up to which command the asked member can apply what is in the log. One of a version before this question tells its members instead. */
+  | { readonly kind: 'known-commands' }
   | HashQuestion
   | LeaseQuestion
 
@@ -88,6 +104,7 @@ export type PeerAnswer =
   | { readonly kind: 'change'; readonly result: Result<AdminChange, Refusal> }
   | { readonly kind: 'transfer-leader'; readonly result: Result<LeaderTransferResult, Refusal> }
   | { readonly kind: 'members'; readonly answer: MembersAnswer }
+  | { readonly kind: 'known-commands'; readonly newest: number }
   | { readonly kind: 'hash-kv'; /** The error: why there is none. */ readonly result: Result<HashedKeyValues, string> }
   | LeaseAnswer
 
@@ -95,46 +112,42 @@ export function encodeJson(value: PeerRequest | PeerAnswer): Buffer {
   return Buffer.from(JSON.stringify(value))
 }
 
-const id = z.string().regex(/^[0-9a-f]{1,16}$/)
-const index = z.int().min(0)
-const leaseId = z.string().regex(/^-?\d{1,19}$/)
+const id = matching(/^[0-9a-f]{1,16}$/)
+const index = integer(0)
+const leaseId = matching(/^-?\d{1,19}$/)
 /** JSON has no undefined: the field is left out. */
-const optionalIndex = index.optional().transform((value) => value)
-const operationId = z.string().refine((text) => Buffer.byteLength(text) <= MAX_OPERATION_ID_SIZE_BYTES)
+const optionalIndex = orUndefined(index)
+const operationId = textThat(
+  (text) => Buffer.byteLength(text) <= MAX_OPERATION_ID_SIZE_BYTES,
+  `longer than ${MAX_OPERATION_ID_SIZE_BYTES} bytes`,
+)
 
-const requestJson: z.ZodType<PeerRequest> = z.discriminatedUnion('kind', [
-  z.object({
-    kind: z.literal('change'),
-    operationId,
-    expectedConfigIndex: optionalIndex,
-    change: z.discriminatedUnion('kind', [
-      z.object({
-        kind: z.literal('add'),
-        name: z.string(),
-        peerURLs: z.array(z.string()).min(1),
-        isLearner: z.boolean(),
-      }),
-      z.object({ kind: z.literal('promote'), memberId: id, maxLagEntries: optionalIndex }),
-      z.object({ kind: z.literal('remove'), memberId: id }),
-    ]),
-  }),
-  z.object({ kind: z.literal('transfer-leader'), operationId, expectedConfigIndex: optionalIndex, memberId: id }),
-  z.object({ kind: z.literal('members') }),
-  z.object({ kind: z.literal('hash-kv'), revision: index }),
-  z.object({ kind: z.literal('lease-renew'), leaseIds: z.array(leaseId).max(MAX_RENEWALS_AT_ONCE) }),
-  z.object({ kind: z.literal('lease-time-to-live'), leaseId }),
-])
+const changeShape = either(
+  object({ kind: oneOf('add'), name: text, peerURLs: list(text, { least: 1 }), isLearner: boolean }),
+  object({ kind: oneOf('promote'), memberId: id, maxLagEntries: optionalIndex }),
+  object({ kind: oneOf('remove'), memberId: id }),
+)
+
+const requestJson: Shape<PeerRequest> = either(
+  object({ kind: oneOf('change'), operationId, expectedConfigIndex: optionalIndex, change: changeShape }),
+  object({ kind: oneOf('transfer-leader'), operationId, expectedConfigIndex: optionalIndex, memberId: id }),
+  object({ kind: oneOf('members') }),
+  object({ kind: oneOf('known-commands') }),
+  object({ kind: oneOf('hash-kv'), revision: index }),
+  object({ kind: oneOf('lease-renew'), leaseIds: list(leaseId, { most: MAX_RENEWALS_AT_ONCE }) }),
+  object({ kind: oneOf('lease-time-to-live'), leaseId }),
+)
 
 /** Also the form in which the store keeps the first results of operations. */
-export const changeJson: z.ZodType<AdminChange> = z.object({
-  operationId: z.string(),
+export const changeJson: Shape<AdminChange> = object({
+  operationId: text,
   memberId: id,
   clusterId: id,
   configIndex: index,
 })
 
-export const transferJson: z.ZodType<LeaderTransferResult> = z.object({
-  operationId: z.string(),
+export const transferJson: Shape<LeaderTransferResult> = object({
+  operationId: text,
   leader: id,
   term: index,
 })
@@ -166,60 +179,39 @@ const PROBLEMS: Readonly<Record<NodeProblem, true>> = {
   'change-in-flight': true,
   'bad-transferee': true,
   'transfer-timeout': true,
+  'members-too-old': true,
 }
 
 const isProblem = (text: string): text is NodeProblem => Object.hasOwn(PROBLEMS, text)
 const isErrorCode = (text: string): text is AdminErrorCode => Object.hasOwn(ADMIN_STATUS_CODES, text)
 
-const refusal: z.ZodType<Refusal> = z.object({
+const refusal: Shape<Refusal> = object({
   // What a newer leader says in words of its own is refused all the same, and why stands in the message.
-  problem: z.string().transform((text): NodeProblem => (isProblem(text) ? text : 'timeout')),
-  error: z.object({
-    code: z.string().transform((text): AdminErrorCode => (isErrorCode(text) ? text : 'Internal')),
-    message: z.string(),
-    configIndex: index.exactOptional(),
-    lag: z.int().exactOptional(),
-  }),
+  problem: mapped(text, (text): NodeProblem => (isProblem(text) ? text : 'timeout')),
+  error: object(
+    { code: mapped(text, (text): AdminErrorCode => (isErrorCode(text) ? text : 'Internal')), message: text },
+    { configIndex: index, lag: integer() },
+  ),
 })
 
-function resultOf<Value>(value: z.ZodType<Value>): z.ZodType<Result<Value, Refusal>> {
-  return z.discriminatedUnion('ok', [
-    z.object({ ok: z.literal(true), value }),
-    z.object({ ok: z.literal(false), error: refusal }),
-  ])
+function resultOf<Value, Problem>(value: Shape<Value>, error: Shape<Problem>): Shape<Result<Value, Problem>> {
+  return either(object({ ok: oneOf(true), value }), object({ ok: oneOf(false), error }))
 }
 
-const member = z.object({
-  id,
-  name: z.string(),
-  peerURLs: z.array(z.string()),
-  clientURLs: z.array(z.string()),
-  isLearner: z.boolean(),
-})
+const member = object({ id, name: text, peerURLs: list(text), clientURLs: list(text), isLearner: boolean })
+const hashed = object({ hash: index, compactedRevision: integer(-1), revision: index, currentRevision: index })
+const renewal = either(index, oneOf('absent', 'over'))
 
-const hashed = z.object({ hash: index, compactedRevision: z.int().min(-1), revision: index, currentRevision: index })
-
-const answerJson: z.ZodType<PeerAnswer> = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('change'), result: resultOf(changeJson) }),
-  z.object({ kind: z.literal('transfer-leader'), result: resultOf(transferJson) }),
-  z.object({ kind: z.literal('members'), answer: z.object({ clusterId: id, members: z.array(member) }) }),
-  z.object({
-    kind: z.literal('hash-kv'),
-    result: z.discriminatedUnion('ok', [
-      z.object({ ok: z.literal(true), value: hashed }),
-      z.object({ ok: z.literal(false), error: z.string() }),
-    ]),
-  }),
-  z.discriminatedUnion('state', [
-    z.object({ kind: z.literal('lease'), state: z.enum(['absent', 'not-primary']) }),
-    z.object({ kind: z.literal('lease'), state: z.literal('alive'), ttlSeconds: index, remainingSeconds: z.int() }),
-    z.object({
-      kind: z.literal('lease'),
-      state: z.literal('renewed'),
-      renewed: z.array(z.union([index, z.enum(['absent', 'over'])])).max(MAX_RENEWALS_AT_ONCE),
-    }),
-  ]),
-])
+const answerJson: Shape<PeerAnswer> = either(
+  object({ kind: oneOf('change'), result: resultOf(changeJson, refusal) }),
+  object({ kind: oneOf('transfer-leader'), result: resultOf(transferJson, refusal) }),
+  object({ kind: oneOf('members'), answer: object({ clusterId: id, members: list(member) }) }),
+  object({ kind: oneOf('known-commands'), newest: index }),
+  object({ kind: oneOf('hash-kv'), result: resultOf(hashed, text) }),
+  object({ kind: oneOf('lease'), state: oneOf('absent', 'not-primary') }),
+  object({ kind: oneOf('lease'), state: oneOf('alive'), ttlSeconds: index, remainingSeconds: integer() }),
+  object({ kind: oneOf('lease'), state: oneOf('renewed'), renewed: list(renewal, { most: MAX_RENEWALS_AT_ONCE }) }),
+)
 
 /** Undefined for what is no request of this version. */
 export function decodePeerRequest(bytes: Uint8Array): PeerRequest | undefined {
@@ -231,10 +223,10 @@ export function decodePeerAnswer(bytes: Uint8Array): PeerAnswer | undefined {
   return decodeJson(answerJson, bytes)
 }
 
-function decodeJson<Value>(schema: z.ZodType<Value>, bytes: Uint8Array): Value | undefined {
+function decodeJson<Value>(shape: Shape<Value>, bytes: Uint8Array): Value | undefined {
   try {
-    return schema.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8'))).data
+    return readJson(shape, bytes)
   } catch {
-    return undefined // not JSON, or nested deeper than the parser goes
+    return undefined // not JSON, nested deeper than the parser goes, or of another shape
   }
 }

@@ -2,10 +2,12 @@
 import type { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import type { ApplyResult } from '../mvcc/apply.ts'
+import type { AuthInfo } from '../mvcc/auth/state.ts'
 import type { PinnedStore } from '../mvcc/backend.ts'
 import type { CommandKind } from '../mvcc/command.ts'
 import type { StoreError } from '../mvcc/errors.ts'
 import type { KeyValueHash } from '../mvcc/hash-kv.ts'
+import type { AuthEffect } from '../mvcc/results.ts'
 import type { Store } from '../mvcc/store.ts'
 
 /** Why a request did not get its answer. The API's error table gives each its gRPC code and etcd's text. */
@@ -43,6 +45,8 @@ export type NodeProblem =
   | 'change-in-flight'
   | 'bad-transferee'
   | 'transfer-timeout'
+  /** Some member may be of a version that cannot apply it, or cannot be asked. */
+  | 'members-too-old'
 
 export interface Member {
   readonly id: MemberId
@@ -73,7 +77,7 @@ export type MemberChange =
 /** Commands that clients send; their payload is the etcd request as it came. */
 export type RequestKind = Extract<
   CommandKind,
-  'put' | 'delete-range' | 'txn' | 'compact' | 'lease-grant' | 'lease-revoke' | 'alarm'
+  'put' | 'delete-range' | 'txn' | 'compact' | 'lease-grant' | 'lease-revoke' | 'alarm' | 'auth'
 >
 
 export interface LeaseTimeToLive {
@@ -112,9 +116,16 @@ export interface NodePort {
   onApplied(listener: () => void): () => void
   /**
    * Resolves when the request was applied here; rejects never. Times out after 5 s + 2 election timeouts. What still waits
-   * for a leader when its caller has gone is dropped.
+   * for a leader when its caller has gone is dropped. `authInfo` says for whom: undefined when authentication is off.
    */
-  propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>>
+  propose(
+    kind: RequestKind,
+    request: Uint8Array,
+    caller?: Caller,
+    authInfo?: AuthInfo,
+  ): Promise<Result<ApplyResult, NodeProblem>>
+  /** The listener hears of each change of users and roles that was applied here, in order. Returns what ends it. */
+  onAuthChanged(listener: (effect: AuthEffect) => void): () => void
   /** Resolves once everything that was committed when it was called is applied here (ReadIndex). */
   linearizableBarrier(): Promise<Result<void, NodeProblem>>
   /** Of this member's own data; `revision` 0 means the current one. */

@@ -10,9 +10,9 @@
  *   <data-dir>/restoring/           the same out of a snapshot: after a crash nobody may start here as if it were empty
  */
 import { dirname, join } from 'node:path'
-import { z } from 'zod'
 import { ClusterId, MemberId, formatId, parseId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
+import { boolean, matching, object, readJson, text } from '../../lib/shape.ts'
 import { isMissing, type Disk } from './disk.ts'
 import type { Identity } from './record.ts'
 import { START_ANEW } from './recovery.ts'
@@ -32,13 +32,13 @@ export interface StoredIdentity extends Identity {
 export const CREATING = 'creating'
 export const RESTORING = 'restoring'
 
-const hexId = z.string().regex(/^[0-9a-f]{1,16}$/)
-const identityFile = z.object({
+const hexId = matching(/^[0-9a-f]{1,16}$/)
+const identityFile = object({
   clusterId: hexId,
   memberId: hexId,
   incarnation: hexId,
-  name: z.string(),
-  isRemoved: z.boolean(),
+  name: text,
+  isRemoved: boolean,
 })
 
 export function memberPaths(dataDirectory: string): MemberPaths {
@@ -56,7 +56,7 @@ export async function readIdentity(
 ): Promise<Result<StoredIdentity | undefined, string>> {
   const path = join(dataDirectory, 'member', 'identity.json')
   try {
-    const file = identityFile.parse(JSON.parse((await disk.readFile(path)).toString('utf8')))
+    const file = readJson(identityFile, await disk.readFile(path))
     return ok({
       clusterId: ClusterId(parseId(file.clusterId) ?? 0n),
       memberId: MemberId(parseId(file.memberId) ?? 0n),
@@ -80,8 +80,6 @@ export async function readIdentity(
 }
 
 function wordsOf(error: unknown): string {
-  if (error instanceof z.ZodError)
-    return error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')
   return error instanceof Error ? error.message : String(error)
 }
 

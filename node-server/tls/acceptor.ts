@@ -6,6 +6,7 @@ import { constants, type X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createServer, getCACertificates, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls'
 import { err, ok, type Result } from '../../lib/result.ts'
+import { plainAddress } from '../address/address.ts'
 import { CredentialSource, type Credentials, type TlsLog } from './credentials.ts'
 import type { TlsOptions } from './options.ts'
 import { alternativeNames, checkAllowed, checkRemoteAddress, RevocationCheck, shownChain } from './peer-check.ts'
@@ -103,7 +104,10 @@ class Acceptor implements TlsAcceptor {
     }
     this.#rejections += 1
     if (this.#rejections > MAX_LOGGED_REJECTIONS) return
-    log.warn({ 'remote-addr': remoteAddress, error, ...fields }, `rejected connection on ${endpoint} endpoint`)
+    log.warn(
+      { 'remote-addr': plainAddress(remoteAddress ?? ''), error, ...fields },
+      `rejected connection on ${endpoint} endpoint`,
+    )
   }
 
   #context(): SecureContextOptions {

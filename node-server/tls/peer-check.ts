@@ -4,6 +4,7 @@ import { lookup, reverse } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { err, ok, type Result } from '../../lib/result.ts'
+import { plainAddress } from '../address/address.ts'
 import { normalizeSerial, revokedSerials } from './revocation-list.ts'
 import type { TlsOptions } from './options.ts'
 import { WatchedFile } from './watched-file.ts'
@@ -102,7 +103,7 @@ export async function checkRemoteAddress(
   resolver: Resolver = { lookup, reverse },
 ): Promise<Result<void, string>> {
   const { dns, addresses } = alternativeNames(certificate)
-  const address = remoteAddress.replace(/^::ffff:(?=\d+\.)/, '')
+  const address = plainAddress(remoteAddress)
   if (dns.length === 0 && addresses.length === 0) return ok(undefined)
   if (addresses.length > 0 && certificate.checkIP(address) !== undefined) return ok(undefined)
   if (dns.length === 0) return err(`x509: certificate is valid for ${addresses.join(', ')}, not ${address}`)

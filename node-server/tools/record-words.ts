@@ -1,11 +1,21 @@
 /** A WAL record and the command in it as words on one line. Values are sizes unless they are asked for. */
 import { unreachable } from '../../lib/assert.ts'
 import { formatId } from '../../lib/ids.ts'
-import { decodeCommand, type Command, type Member, type MembershipChange } from '../mvcc/command.ts'
+import { decodeAuthChange, decodeAuthenticated } from '../mvcc/auth/change.ts'
+import { decodeCommand, type Command, type Member, type MembershipChange, type StoreCommand } from '../mvcc/command.ts'
 import {
   AlarmRequest,
   AlarmRequest_AlarmAction as AlarmAction,
   AlarmType,
+  AuthRoleAddRequest,
+  AuthRoleDeleteRequest,
+  AuthRoleGrantPermissionRequest,
+  AuthRoleRevokePermissionRequest,
+  AuthUserAddRequest,
+  AuthUserChangePasswordRequest,
+  AuthUserDeleteRequest,
+  AuthUserGrantRoleRequest,
+  AuthUserRevokeRoleRequest,
   CompactionRequest,
   DeleteRangeRequest,
   LeaseGrantRequest,
@@ -22,6 +32,9 @@ import { counted, quoteBytes } from './words.ts'
 export interface WordOptions {
   readonly hasValues: boolean
 }
+
+/** By their numbers. */
+const PERMISSION_WORDS = ['read', 'write', 'read-and-write']
 
 /** So many operations of a txn are spelled out, the rest is counted. */
 const MAX_OPERATIONS = 4
@@ -59,6 +72,35 @@ export function entryWords(entry: Entry, options: WordOptions): string {
 function commandWords(command: Command, options: WordOptions): string {
   switch (command.kind) {
     case 'put':
+    case 'delete-range':
+    case 'txn':
+    case 'compact':
+    case 'alarm':
+    case 'lease-grant':
+    case 'lease-revoke':
+    case 'auth':
+      return `${storeWords(command, options)}${askerWords(command)}`
+    case 'membership': {
+      const { operationId, expectedConfigIndex } = command
+      const fence = expectedConfigIndex === undefined ? '' : ` if-config-index=${expectedConfigIndex}`
+      return `membership ${changeWords(command.change)}${operationWords(operationId)}${fence}`
+    }
+    case 'member-attributes':
+      return `member-attributes ${memberWords(command.member)}`
+    case 'operation-result':
+      return `operation-result${operationWords(command.operationId)} result=${command.result.length}B`
+    default:
+      return unreachable(command)
+  }
+}
+
+function askerWords({ authInfo }: StoreCommand): string {
+  return authInfo === undefined ? '' : ` as=${quote(authInfo.username)} auth-revision=${authInfo.revision}`
+}
+
+function storeWords(command: StoreCommand, options: WordOptions): string {
+  switch (command.kind) {
+    case 'put':
       return putWords(PutRequest.decode(command.request), options)
     case 'delete-range':
       return deleteWords(DeleteRangeRequest.decode(command.request))
@@ -76,17 +118,53 @@ function commandWords(command: Command, options: WordOptions): string {
     }
     case 'lease-revoke':
       return `lease-revoke ${leaseWords(LeaseRevokeRequest.decode(command.request).ID)}`
-    case 'membership': {
-      const { operationId, expectedConfigIndex } = command
-      const fence = expectedConfigIndex === undefined ? '' : ` if-config-index=${expectedConfigIndex}`
-      return `membership ${changeWords(command.change)}${operationWords(operationId)}${fence}`
-    }
-    case 'member-attributes':
-      return `member-attributes ${memberWords(command.member)}`
-    case 'operation-result':
-      return `operation-result${operationWords(command.operationId)} result=${command.result.length}B`
+    case 'auth':
+      return authWords(command.request)
     default:
-      return unreachable(command)
+      return unreachable(command.kind)
+  }
+}
+
+/** Neither the hash of a password nor what a token begins with is shown. */
+function authWords(bytes: Uint8Array): string {
+  const change = decodeAuthChange(bytes)
+  if (change === undefined) return 'auth: no change of this version'
+  const { kind, request } = change
+  switch (kind) {
+    case 'enable':
+    case 'disable':
+      return `auth ${kind}`
+    case 'authenticate':
+      return `auth ${kind} ${quote(decodeAuthenticated(request).username)}`
+    case 'user-add':
+      return `auth ${kind} ${quote(AuthUserAddRequest.decode(request).name)}`
+    case 'user-delete':
+      return `auth ${kind} ${quote(AuthUserDeleteRequest.decode(request).name)}`
+    case 'user-change-password':
+      return `auth ${kind} ${quote(AuthUserChangePasswordRequest.decode(request).name)}`
+    case 'role-add':
+      return `auth ${kind} ${quote(AuthRoleAddRequest.decode(request).name)}`
+    case 'role-grant-permission': {
+      const { name, perm } = AuthRoleGrantPermissionRequest.decode(request)
+      const keys = perm === undefined ? 'nothing' : keysWords(perm.key, perm.rangeEnd)
+      return `auth ${kind} ${quote(name)} ${PERMISSION_WORDS[perm?.permType ?? -1] ?? 'nothing'} ${keys}`
+    }
+    case 'user-grant-role': {
+      const { user, role } = AuthUserGrantRoleRequest.decode(request)
+      return `auth ${kind} ${quote(user)} role=${quote(role)}`
+    }
+    case 'user-revoke-role': {
+      const { name, role } = AuthUserRevokeRoleRequest.decode(request)
+      return `auth ${kind} ${quote(name)} role=${quote(role)}`
+    }
+    case 'role-delete':
+      return `auth ${kind} ${quote(AuthRoleDeleteRequest.decode(request).role)}`
+    case 'role-revoke-permission': {
+      const { role, key, rangeEnd } = AuthRoleRevokePermissionRequest.decode(request)
+      return `auth ${kind} ${quote(role)} ${keysWords(key, rangeEnd)}`
+    }
+    default:
+      return unreachable(kind)
   }
 }
 

@@ -1,6 +1,6 @@
 /** Where peers connect to: plain on http and unix URLs, TLS on https and unixs URLs, and who comes with the wrong one of them is told so. */
 import { createServer, type Server, type Socket } from 'node:net'
-import { parseAddressURL } from '../address/address.ts'
+import { parseAddressURL, plainAddress } from '../address/address.ts'
 import { bind } from '../address/bind.ts'
 import { openAcceptor, type TlsAcceptor } from '../tls/acceptor.ts'
 import type { TlsOptions } from '../tls/options.ts'
@@ -119,7 +119,10 @@ export class PeerListener {
       acceptor.logRejected(socket.remoteAddress, 'tls: first record does not look like a TLS handshake')
       socket.end(TLS_ALERT)
     } else {
-      const fields = { 'remote-addr': socket.remoteAddress, error: 'the peer speaks TLS, and this URL is http' }
+      const fields = {
+        'remote-addr': plainAddress(socket.remoteAddress ?? ''),
+        error: 'the peer speaks TLS, and this URL is http',
+      }
       this.#options.log.warn(fields, 'rejected connection on peer endpoint')
       socket.end(encodeRefused('version'))
     }

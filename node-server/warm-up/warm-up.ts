@@ -9,9 +9,9 @@
 import { sleep, type Clock } from '../../lib/clock.ts'
 import type { BuiltInCalls } from '../grpc/built-in.ts'
 import { WARM_UP, type WarmUpLimits } from '../limits.ts'
-import { CALLS } from './calls.ts'
+import { usualCalls } from './calls.ts'
 import { MemorySocket } from './memory-socket.ts'
-import { ScratchClient } from './scratch-client.ts'
+import { ScratchClient, type CallTemplate } from './scratch-client.ts'
 import { ScratchLink } from './scratch-link.ts'
 import { ScratchMember } from './scratch-member.ts'
 
@@ -39,16 +39,23 @@ async function work(
   const servers = await Promise.all(members.map((member) => member.start()))
   if (over.aborted) return
   const lines = servers.flatMap((server) => Array.from({ length: limits.connections }, () => server))
-  const callsOfEach = Math.ceil(limits.calls / lines.length)
-  await Promise.all(lines.map((server) => askOver(server, clients, callsOfEach, limits, over)))
+  const load = { calls: usualCalls(), count: Math.ceil(limits.calls / lines.length), atOnce: limits.callsInFlight }
+  await Promise.all(lines.map((server) => askOver(server, load, clients, over)))
 }
 
-/** On one connection to that member, calls follow one another until there were enough. */
+/** Of one connection. */
+interface Load {
+  /** In turn. */
+  readonly calls: readonly CallTemplate[]
+  readonly count: number
+  readonly atOnce: number
+}
+
+/** On a connection to that member, calls follow one another until there were enough. */
 async function askOver(
   server: BuiltInCalls,
+  { calls, count, atOnce }: Load,
   clients: ScratchClient[],
-  calls: number,
-  limits: WarmUpLimits,
   over: AbortSignal,
 ): Promise<void> {
   const [near, far] = MemorySocket.pair()
@@ -56,8 +63,8 @@ async function askOver(
   const done = Promise.withResolvers<void>()
   let asked = 0
   const next = (): void => {
-    const call = CALLS[asked % CALLS.length]
-    if (over.aborted || asked >= calls || call === undefined) {
+    const call = calls[asked % calls.length]
+    if (over.aborted || asked >= count || call === undefined) {
       if (client.unanswered === 0) done.resolve()
       return
     }
@@ -66,6 +73,6 @@ async function askOver(
   }
   const client = new ScratchClient(near, next)
   clients.push(client)
-  for (let i = 0; i < limits.callsInFlight; i++) next()
+  for (let i = 0; i < atOnce; i++) next()
   await done.promise
 }

@@ -15,7 +15,7 @@ import { parseStatus } from './status.ts'
 export const GROUP = 'raftkv.dev'
 export const API_VERSION = `${GROUP}/v1alpha1`
 export const KIND = 'RaftCluster'
-/** Only there while volumes are to be deleted with the cluster; everything else goes by owner references. */
+/** Only there while volumes are to be deleted with the cluster, and one of them has no owner reference yet. */
 export const FINALIZER = `${GROUP}/volumes`
 export const MAX_REPLICAS = 9
 /** Pods, Services and labels are named after the cluster with a suffix; 63 is the most they may have. */

@@ -1,6 +1,7 @@
 /** Calls to the API server that fail: what was observed is in status, the failure is named, members are looked after. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FINALIZER } from '../api/raft-cluster.ts'
 import { AssertionFailed } from '../../lib/assert.ts'
 import { KubeError, type KubeProblem } from './ports.ts'
 import { reconcile } from './reconcile.ts'
@@ -57,6 +58,9 @@ const SITUATIONS: Readonly<Record<string, (world: World) => void>> = {
       world.objects.delete(object)
     const retention = { whenDeleted: 'Delete', whenScaled: 'Delete' }
     world.edit({ storage: { size: '20Gi', retention }, podTemplate: { priorityClassName: 'high' } })
+    // From an operator that kept it for good.
+    const object = world.resource()
+    world.put({ ...object, metadata: { ...object.metadata, finalizers: [FINALIZER] } })
   },
   'a member is replaced': (world) => world.annotate({ 'raftkv.dev/replace-member': 'kv-0' }),
   'pods are renewed, no budget is wanted': (world) => world.edit({ image: { tag: '2' }, pdb: { enabled: false } }),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AdminStatus } from '../../lib/admin-api.ts'
-import { parseRaftCluster } from '../api/raft-cluster.ts'
+import { FINALIZER, parseRaftCluster } from '../api/raft-cluster.ts'
 import { wrongInTurn } from '../api/testing/wrong-fields.ts'
 import { contradictionIn } from './contradiction.ts'
 import { reconcile } from './reconcile.ts'
@@ -48,9 +48,9 @@ test('a name of 253 characters is refused before anything is made', async () => 
 })
 
 test('a spec that cannot be read does not hold up its deletion: volumes stay, the finalizer goes', async () => {
-  const world = await formed({ storage: { retention: { whenDeleted: 'Delete' } } })
+  const world = await formed()
   const object = world.resource()
-  const metadata = { ...object.metadata, deletionTimestamp: '2030-01-01T00:00:00Z' }
+  const metadata = { ...object.metadata, finalizers: [FINALIZER], deletionTimestamp: '2030-01-01T00:00:00Z' }
   world.put({ ...object, metadata, spec: { replicas: 'many' } })
   await look(world)
   assert.deepEqual(world.resource().metadata.finalizers, [])

@@ -82,7 +82,7 @@ test('5. “graceful node shutdown leaves bare pods Succeeded”: a StatefulSet 
 test('6. “removal of the resource destroyed volumes”: they are nobody’s dependents, and stay unless asked', async () => {
   const world = await formed()
   const object = world.resource()
-  for (const volume of world.all('PersistentVolumeClaim')) assert.equal(volume.metadata.ownerReferences, undefined)
+  for (const volume of world.all('PersistentVolumeClaim')) assert.deepEqual(volume.metadata.ownerReferences ?? [], [])
   world.put({ ...object, metadata: { ...object.metadata, deletionTimestamp: '2030-01-01T00:00:00Z' } })
   await rounds(world, 5)
   const deleted = world.all('PersistentVolumeClaim').filter(({ metadata }) => metadata.deletionTimestamp !== undefined)

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseStatus } from '../api/status.ts'
 import { allowedLag } from './lag.ts'
+import { rollOut } from './rules/rollout.ts'
+import { wantedHash } from './rules/template.ts'
 import { assertSettledAt, converge, formed, reasonOf, rounds } from './testing/looking.ts'
-import { cluster, membership, observedWith } from './testing/observed.ts'
+import { cluster, membership, observedWith, pod } from './testing/observed.ts'
 import type { World } from './testing/world.ts'
 
 const TIMEOUT_SECONDS = 20
@@ -80,4 +82,34 @@ test('a status with a field of another version keeps all others: no request is c
   assert.deepEqual(read.handledRequests, handledRequests)
   assert.deepEqual([read.clusterID, read.configIndex, read.operation, read.members], ['c1', 7, undefined, []])
   assert.equal(parseStatus('nothing').configIndex, 1)
+})
+
+test('a rollout that waits for a member to catch up says how far it is', () => {
+  const peers = new Map([
+    [
+      '2',
+      { matchIndex: 5, lag: 5000, state: 'snapshot', snapshot: { sentBytes: 120_000_000, totalBytes: 800_000_000 } },
+    ],
+    ['3', { matchIndex: 5000, lag: 0, state: 'replicate' }],
+  ] as const)
+  const found = observedWith(membership(3, 3, { learners: [], peers }))
+  const statefulSet = {
+    object: { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: 'kv' } },
+    uid: 's',
+    endOrdinal: 3,
+    podCount: 3,
+    claimTemplate: undefined,
+    updateRevision: undefined,
+    image: undefined,
+    form: 1,
+    templateHash: wantedHash(found),
+    restartedAt: undefined,
+    isObserved: true,
+  }
+  const pods = new Map([0, 1, 2].map((ordinal) => [ordinal, pod(ordinal, { memberId: String(ordinal + 1) })]))
+  const plan = rollOut({ ...found, pods, objects: { ...found.objects, statefulSet } })
+  assert.equal(
+    plan?.message,
+    'waits for kv-1 (receives a snapshot, 120 of 800 MB) to be ready and caught up before kv-2',
+  )
 })

@@ -3,7 +3,9 @@
  * that fails ends the look: what it did not tell is named in `unread`.
  */
 import { z } from 'zod'
+import { CONTAINER } from '../api/owned.ts'
 import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
+import { contains } from './contains.ts'
 import { contradictionIn } from './contradiction.ts'
 import { membershipOf } from './membership.ts'
 import { podTrouble, PodStatus } from './pod-trouble.ts'
@@ -19,6 +21,8 @@ import type {
 import { KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import { tokenIn } from './resources/admin-token.ts'
 import {
+  claimMarks,
+  CLUSTER_ID_ANNOTATION,
   CLUSTER_UID_LABEL,
   ROLLOUT_RESTART_ANNOTATION,
   TEMPLATE_HASH_ANNOTATION,
@@ -31,6 +35,7 @@ import {
   VOLUME,
   volumeRef,
 } from './resources/names.ts'
+import { templateRefusal } from './trial.ts'
 import { lastWarning } from './warnings.ts'
 
 export type Observation =
@@ -76,13 +81,15 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     objects,
     pods: words.pods,
     creationRefusal: words.creationRefusal,
+    templateRefusal: undefined,
     volumes: words.volumes,
     foreignPods: foreignPods.map(({ metadata }) => metadata.name),
     foreignVolumes: new Map(volumes.flatMap(({ foreign }) => (foreign === undefined ? [] : [foreign]))),
     membership: membershipOf(cluster, pods.values()),
     unread: reading.unread,
   }
-  return { kind: 'observed', object, observed, token }
+  const refusal = await templateRefusal(deps.reader, observed)
+  return { kind: 'observed', object, observed: { ...observed, templateRefusal: refusal }, token }
 }
 
 /** Pods outlive their StatefulSet by the time that they take to stop: until then their members run, and hold their volumes. */
@@ -184,6 +191,8 @@ const ClaimMeta = z.object({
   annotations: z.record(z.string(), z.string()).exactOptional(),
 })
 
+const ContainerImage = z.object({ name: z.string().optional(), image: z.string().optional() })
+
 const StatefulSet = z.object({
   spec: z.object({
     replicas: z.number().default(1),
@@ -194,7 +203,7 @@ const StatefulSet = z.object({
     template: z
       .object({
         metadata: z.object({ annotations: z.record(z.string(), z.string()).default({}) }).prefault({}),
-        spec: z.object({ containers: z.array(z.object({ image: z.string().optional() })).default([]) }).prefault({}),
+        spec: z.object({ containers: z.array(ContainerImage).default([]) }).prefault({}),
       })
       .prefault({}),
   }),
@@ -211,7 +220,7 @@ function statefulSetOf(object: KubeObject): ObservedStatefulSet {
     podCount: spec.replicas,
     claimTemplate: spec.volumeClaimTemplates[0],
     updateRevision: status.updateRevision,
-    image: spec.template.spec.containers[0]?.image,
+    image: spec.template.spec.containers.find(({ name }) => name === CONTAINER)?.image,
     form: formOf(annotations[FORM_ANNOTATION]),
     templateHash: annotations[TEMPLATE_HASH_ANNOTATION],
     restartedAt: annotations[ROLLOUT_RESTART_ANNOTATION],
@@ -285,8 +294,8 @@ function foundVolume(cluster: RaftCluster, object: KubeObject, nowMs: number): F
   const { name } = object.metadata
   const ordinal = ordinalOf(`${VOLUME}-${cluster.name}`, name)
   if (ordinal === undefined) return { name, ours: undefined, foreign: undefined }
-  if (ownedBy(object) !== cluster.uid) return { name, ours: undefined, foreign: [ordinal, name] }
-  return { name, ours: volumeOf(ordinal, object, nowMs), foreign: undefined }
+  if (!hasDataOf(cluster, object)) return { name, ours: undefined, foreign: [ordinal, name] }
+  return { name, ours: volumeOf(cluster, ordinal, object, nowMs), foreign: undefined }
 }
 
 /** A pod's time of deletion is when its time to stop is over. */
@@ -295,7 +304,7 @@ function stuckOf({ deletionTimestamp, finalizers = [] }: KubeObject['metadata'],
   return nowMs - sinceMs >= STUCK_MS ? { sinceMs, finalizers } : undefined
 }
 
-function volumeOf(ordinal: number, object: KubeObject, nowMs: number): ObservedVolume {
+function volumeOf(cluster: RaftCluster, ordinal: number, object: KubeObject, nowMs: number): ObservedVolume {
   const { spec, status } = Volume.parse(object)
   return {
     ordinal,
@@ -303,6 +312,8 @@ function volumeOf(ordinal: number, object: KubeObject, nowMs: number): ObservedV
     uid: object.metadata.uid ?? '',
     isTerminating: object.metadata.deletionTimestamp !== undefined,
     stuck: stuckOf(object.metadata, nowMs),
+    isOwned: object.metadata.ownerReferences?.some(({ uid }) => uid === cluster.uid) ?? false,
+    isMarked: contains(object.metadata, claimMarks(cluster)),
     requestedSize: spec.resources.requests['storage'],
     capacity: status.capacity['storage'],
     phase: status.phase,
@@ -339,8 +350,10 @@ async function readWords(
   return { creationRefusal, pods: byOrdinal(toldPods), volumes: byOrdinal(toldVolumes) }
 }
 
-function ownedBy(volume: KubeObject): string | undefined {
-  return volume.metadata.labels?.[CLUSTER_UID_LABEL]
+/** By the RaftCluster that it was made for, or by the cluster's own ID, which a restored RaftCluster still has. */
+function hasDataOf({ uid, recorded }: RaftCluster, { metadata }: KubeObject): boolean {
+  if (metadata.labels?.[CLUSTER_UID_LABEL] === uid) return true
+  return recorded.clusterID !== '' && metadata.annotations?.[CLUSTER_ID_ANNOTATION] === recorded.clusterID
 }
 
 function byOrdinal<Item extends { readonly ordinal: number }>(

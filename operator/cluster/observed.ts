@@ -19,6 +19,8 @@ export interface Observed {
   readonly foreignPods: readonly string[]
   /** What the StatefulSet's controller said last, while a pod of it is not there; undefined when it said nothing. */
   readonly creationRefusal: string | undefined
+  /** Why no pod could be made from the pod template in force; asked only before a voter is renewed that nobody stands in for. */
+  readonly templateRefusal: string | undefined
   /** Volumes under our names with data of another cluster, by ordinal. */
   readonly foreignVolumes: ReadonlyMap<number, string>
   /** What the cluster itself says; undefined while no member of it answers. */
@@ -108,6 +110,10 @@ export interface ObservedVolume {
   readonly uid: string
   readonly isTerminating: boolean
   readonly stuck: Stuck | undefined
+  /** It goes with the RaftCluster. */
+  readonly isOwned: boolean
+  /** It says whose data it has, after any restore. */
+  readonly isMarked: boolean
   readonly requestedSize: string | undefined
   readonly capacity: string | undefined
   /** Kubernetes' phase: Pending, Bound or Lost; empty when it says none. */

@@ -75,6 +75,8 @@ export interface KubeReader {
   /** Undefined when there is none. Other problems throw {@link KubeError}. */
   get(ref: ObjectRef): Promise<KubeObject | undefined>
   list(query: ListQuery): Promise<readonly KubeObject[]>
+  /** Whether it could be created, by all that admits it; throws what the creation would, and creates nothing (a dry run). */
+  tryCreate(object: ApplyObject): Promise<void>
 }
 
 /** Every method throws {@link KubeError} when the API server refuses or cannot be reached. */

@@ -204,10 +204,30 @@ test('an old volume under our name keeps the cluster from being formed over it',
   assert.equal(condition(world, 'Degraded'), 'True')
 })
 
-test('volumes go with the RaftCluster when whenDeleted is Delete, after the pods', async () => {
-  const world = await formed({ storage: { retention: { whenDeleted: 'Delete' } } })
+const DELETED = { storage: { retention: { whenDeleted: 'Delete' } } }
+
+test('with whenDeleted Delete the RaftCluster owns the volumes, and no finalizer needs an operator', async () => {
+  const world = await formed(DELETED)
+  const owners = (): readonly unknown[] =>
+    world.all('PersistentVolumeClaim').map(({ metadata }) => metadata.ownerReferences)
+  const owner = { apiVersion: 'raftkv.dev/v1alpha1', kind: 'RaftCluster', name: 'kv', uid: 'cluster-uid' }
+  assert.deepEqual(owners(), [[owner], [owner], [owner]])
+  assert.deepEqual(world.resource().metadata.finalizers, [])
+  world.edit({ storage: { size: '20Gi', ...DELETED.storage } })
+  await converge(world)
+  assert.deepEqual(owners(), [[owner], [owner], [owner]], 'a claim that grows keeps its owner')
+  world.edit({ storage: { size: '20Gi' } })
+  await converge(world)
+  assert.deepEqual(owners(), [[], [], []])
+})
+
+test('a volume without an owner yet goes by the finalizer, after the pods', async () => {
+  const world = new World(DELETED)
+  await look(world)
+  assert.deepEqual(world.resource().metadata.finalizers, [FINALIZER])
+  world.tick()
   const object = world.resource()
-  assert.deepEqual(object.metadata.finalizers, [FINALIZER])
+  assert.equal(volumeNames(world).length, 3)
   world.put({ ...object, metadata: { ...object.metadata, deletionTimestamp: '2030-01-01T00:00:00Z' } })
   for (let round = 0; round < 8; round++) {
     await look(world)

@@ -140,6 +140,13 @@ test('a plan that breaks a rule of safety stops the process, whichever rule made
 })
 
 function volumeOf(ordinal: number): ObservedVolume {
-  const size = { requestedSize: '1Gi', capacity: '1Gi', phase: 'Bound', refusal: undefined }
+  const size = {
+    isOwned: false,
+    isMarked: true,
+    requestedSize: '1Gi',
+    capacity: '1Gi',
+    phase: 'Bound',
+    refusal: undefined,
+  }
   return { ordinal, name: `data-kv-${ordinal}`, uid: 'x', isTerminating: false, stuck: undefined, ...size }
 }

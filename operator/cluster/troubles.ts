@@ -4,7 +4,7 @@ import { ANNOTATIONS } from '../api/raft-cluster.ts'
 import { causeOf } from './causes.ts'
 import type { Observed, ObservedMember, ObservedPod, ObservedVolume, PodTrouble } from './observed.ts'
 import { names } from './resources/names.ts'
-import { isSmaller } from './rules/objects.ts'
+import { isSmaller } from './rules/claims.ts'
 import { memberNamed } from './rules/replace.ts'
 
 export type Words = readonly [reason: string, message: string]

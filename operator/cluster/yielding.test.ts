@@ -1,7 +1,9 @@
 /** One trouble holds up only itself: what waits for Kubernetes, and what cannot be done now, lets all else go first. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FINALIZER } from '../api/raft-cluster.ts'
 import { ANNOTATIONS } from '../api/raft-cluster.ts'
+import { KubeError } from './ports.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
 import type { World } from './testing/world.ts'
 
@@ -82,11 +84,12 @@ test('a replacement that would cost the quorum waits, and growth, which makes it
   assert.notEqual(world.cluster.members.find(({ name }) => name === 'kv-2')?.id, before)
 })
 
-test('whenDeleted Delete: no claim goes while a pod still stops, though its StatefulSet is gone', async () => {
+test('whenDeleted Delete, with a finalizer: no claim goes while a pod still stops, though its StatefulSet is gone', async () => {
   const world = await formed({ storage: { retention: { whenDeleted: 'Delete' } } })
   world.lingering.add('kv-1')
   const object = world.resource()
-  world.put({ ...object, metadata: { ...object.metadata, deletionTimestamp: '2030-01-01T00:00:00Z' } })
+  const metadata = { ...object.metadata, finalizers: [FINALIZER], deletionTimestamp: '2030-01-01T00:00:00Z' }
+  world.put({ ...object, metadata })
   await rounds(world, 10)
   assert.equal(world.get('StatefulSet', 'kv'), undefined)
   assert.ok(isThere(world, 'kv-1') && !isThere(world, 'kv-0'))
@@ -121,8 +124,52 @@ test('an edit does not cost the only voter while its partners could not start ye
     [],
   )
   assert.match(reasonOf(world, 'UpToDate'), /^RolloutPending: .*kv-0.*waits for kv-1 to start/)
+  world.unready.add('kv-0')
+  world.settleMembers()
+  await rounds(world, 5)
+  assert.deepEqual(
+    world.restarts.filter((name) => name === 'kv-0'),
+    [],
+    'also while it does not serve',
+  )
+  world.unready.clear()
   world.edit({ image: { tag: 'good' } })
   await converge(world)
   assertSettledAt(world, 3)
   assert.equal(world.restarts.at(-1), 'kv-0')
+})
+
+test('one member is renewed only once a pod of the present spec could be made; what cannot be found out holds nothing up', async () => {
+  const world = await formed({ replicas: 1 })
+  const refuse = (message: string): void => {
+    const error = new KubeError({ kind: 'forbidden', message })
+    world.answer = ({ verb, kind }) => (verb === 'create' && kind === 'Pod' ? error : undefined)
+  }
+  refuse('pods "kv-trial" is forbidden: no PriorityClass with name none was found')
+  world.edit({ podTemplate: { priorityClassName: 'none' } })
+  await rounds(world, 20)
+  assert.deepEqual(world.restarts, [])
+  assert.match(reasonOf(world, 'Degraded'), /^TemplateRefused: kv-0 .*no PriorityClass.*delete the pod/)
+  for (const unknown of [
+    'admission webhook "w" does not support dry run',
+    'User "o" cannot create resource "pods" in',
+  ]) {
+    const before: number = world.restarts.length
+    refuse(unknown)
+    world.annotate({ [ANNOTATIONS.restartedAt]: unknown })
+    await converge(world)
+    assertSettledAt(world, 1)
+    assert.equal(world.restarts.length, before + 1, unknown)
+  }
+})
+
+test('three members find out by the first one: no pod is tried', async () => {
+  const world = await formed()
+  world.calls.length = 0
+  world.annotate({ [ANNOTATIONS.restartedAt]: 'now' })
+  await converge(world)
+  assert.deepEqual(
+    world.calls.filter(({ verb }) => verb === 'create'),
+    [],
+  )
 })

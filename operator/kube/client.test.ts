@@ -139,6 +139,13 @@ test('429 is tried again after Retry-After, also for a mutation', async (t) => {
   assert.deepEqual(requests, ['POST 429', 'POST 201'])
 })
 
+test('a dry run asks for nothing to be kept, and needs no version in the answer', async (t) => {
+  const { server, client } = await setUp(t)
+  server.answer = json(201, { metadata: { name: 'a', uid: 'u' } })
+  await client.tryCreate({ apiVersion: 'v1', kind: 'Pod', metadata: REF })
+  assert.equal(server.received[0]?.query.get('dryRun'), 'All')
+})
+
 test('a Retry-After beyond the time limit fails at once and says how long to wait', async (t) => {
   const { server, client } = await setUp(t)
   server.answer = status(429, 'TooManyRequests', { 'retry-after': '60' })

@@ -168,6 +168,13 @@ export class KubeClient {
     return decoded(kind, await this.#write({ method: 'POST', path, query, body: object }, options), `POST ${path}`)
   }
 
+  /** As {@link create}, and nothing is kept: what is answered has no version, and is not looked at. */
+  async tryCreate(object: KubeObject, options: WriteOptions = {}): Promise<void> {
+    const { kind, ref } = identify(object)
+    const query = { fieldManager: options.fieldManager, dryRun: 'All' }
+    await this.#write({ method: 'POST', path: collectionPath(kind, ref.namespace), query, body: object }, options)
+  }
+
   /** Writes the whole object; `Conflict` unless it still has the resourceVersion that `object` carries. */
   async replace(object: KubeObject, options: CallOptions = {}): Promise<StoredObject> {
     const { kind, ref } = identify(object)

@@ -60,6 +60,11 @@ export class ClusterAccess implements KubeReader, KubeWriter {
     return translated(async () => (await this.#client.list(kindOf(query), query, { timeoutMs: READ_TIMEOUT_MS })).items)
   }
 
+  async tryCreate(object: ApplyObject): Promise<void> {
+    kindOf(object)
+    await translated(async () => this.#client.tryCreate(object, { fieldManager: FIELD_MANAGER }))
+  }
+
   async apply(object: ApplyObject): Promise<KubeObject> {
     kindOf(object)
     return translated(async () => this.#client.apply(object, { fieldManager: FIELD_MANAGER }))

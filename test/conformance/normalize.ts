@@ -4,7 +4,7 @@ const ADDRESSES: ReadonlySet<string> = new Set(['clusterIP', 'clusterIPs'])
 const UID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
 /** Names that the server made from `generateName: made-`. */
 const MADE_NAME = /\bmade-[a-z0-9]{5}\b/g
-const AGE = /^(\d+s|<unknown>)$/
+const AGE = /^(\d+s|\d+y|(\d+y)?\d+d|<unknown>)$/
 
 /** In managedFields a dot stands for the object itself, and only one of the two writes it for objects of fixed fields. */
 const OWNERSHIP = 'fieldsV1'

@@ -32,3 +32,17 @@ test('nothing is allowed to list Secrets, to run commands in pods, or to do ever
   assert.equal(secrets, 'get, create, patch')
   assert.doesNotMatch(rules, /\*|exec|escalate|impersonate|nodes/)
 })
+
+test('image.tag may be a number, as `--set image.tag=1` makes it one', () => {
+  const tag = z.object({ type: z.array(z.string()), pattern: z.string() })
+  const image = z.object({ properties: z.object({ tag }) })
+  const schema = z.object({ properties: z.object({ image }) }).parse(JSON.parse(read(CHART, 'values.schema.json')))
+  assert.deepEqual(schema.properties.image.properties.tag.type, ['string', 'integer'])
+  const helper = read(CHART, 'templates', '_helpers.tpl').split('define "raftkv-operator.image"')[1] ?? ''
+  assert.match(helper, /if not \(kindIs "string" \$tag\) \}\}\{\{ \$tag = int64 \$tag \| toString/)
+})
+
+test('a CRD that is another release’s is left to it', () => {
+  assert.match(read(CHART, 'templates', 'crd.yaml'), /not \(include "raftkv-operator\.crdOwner" \.\)/)
+  assert.match(read(CHART, 'templates', 'NOTES.txt'), /meta\.helm\.sh\/release-namespace=\{\{ \$\.Release\.Namespace/)
+})

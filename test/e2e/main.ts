@@ -67,7 +67,7 @@ const TWIN_SEEDS = 30
 async function runInBox(report: Report, { root, cache }: Settings): Promise<number> {
   await report.step('what the machine must have', () => ensurePrerequisites(report))
   const programs = await ensurePeers(report, root, cache, true)
-  if (only === undefined) await compareWithPeers(report, root, programs)
+  if (only === undefined) await runWithPeers(report, root, programs)
   const imageTars = await buildImages(report, root, cache)
   const handedOn = join(cache, 'progress.json')
   writeFileSync(handedOn, JSON.stringify(report.progress()))
@@ -86,7 +86,8 @@ async function runInBox(report: Report, { root, cache }: Settings): Promise<numb
   return 0
 }
 
-async function compareWithPeers(report: Report, root: string, programs: string): Promise<void> {
+/** What needs programs of others, and no Kubernetes around it. */
+async function runWithPeers(report: Report, root: string, programs: string): Promise<void> {
   await report.step(`the twin test: etcd and raftkv give the same answers to ${TWIN_SEEDS} generated sequences`, () =>
     run([process.execPath, join(root, 'test', 'twin', 'main.ts'), `--seeds=${TWIN_SEEDS}`]),
   )
@@ -95,6 +96,9 @@ async function compareWithPeers(report: Report, root: string, programs: string):
   )
   await report.step('a Kubernetes moves from etcd to raftkv and back, every object and revision as it was', () =>
     run([process.execPath, join(root, 'test', 'migration', 'main.ts'), `--programs=${programs}`]),
+  )
+  await report.step('backups into a bucket under load and kills; each that is restored has exactly its writes', () =>
+    run([process.execPath, join(root, 'test', 'backup', 'main.ts'), `--programs=${programs}`, '--seconds=30']),
   )
 }
 

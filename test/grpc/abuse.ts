@@ -1,26 +1,24 @@
 /**
- * What well-behaved clients get while others attack: calls at an even rate, undisturbed and then under each attack. Server,
- * attackers and clients are processes of their own. `node test/grpc/abuse.ts`, less than a minute.
+ * What well-behaved clients get while others attack the ports of a member: calls at an even rate, undisturbed and then under
+ * each attack. Servers, attackers and clients are processes of their own. `node test/grpc/abuse.ts`, two minutes; with
+ * `engine` the client port alone, with `member` the others.
  */
-import { fork, type ChildProcess } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, credentials } from '@grpc/grpc-js'
 import { ok } from '../../lib/result.ts'
 import { serveBuiltIn } from '../../node-server/grpc/built-in.ts'
 import type { RpcObserver } from '../../node-server/grpc/service.ts'
 import { makeAuthority, tlsOptions } from '../../node-server/tls/testing/authority.ts'
-import { attack, ATTACKS } from './attacks.ts'
+import { leaderOf, Rig } from '../members/member-process.ts'
+import { ask, DEADLINE_MS, holdsOut } from './under-attack.ts'
 
 const CALLS_PER_SECOND = 300
-const MEASURED_MS = 3000
-/** Of the calls that are answered undisturbed, so many are answered under attack. */
-const LEAST_SHARE = 0.9
-const DEADLINE_MS = 500
+const PUTS_PER_SECOND = 100
 const LARGE = Buffer.alloc(1024 * 1024)
 const MIB = 1024 * 1024
 
@@ -62,85 +60,75 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-interface Measured {
-  readonly answered: number
-  readonly p99Ms: number
-}
-
 const same = (bytes: Buffer): Buffer => bytes
 
-async function measure(clients: readonly Client[]): Promise<Measured> {
-  const times: number[] = []
-  const calls: Promise<void>[] = []
-  const startMs = performance.now()
-  for (let i = 0; i < (CALLS_PER_SECOND * MEASURED_MS) / 1000; i++) {
-    const dueMs = startMs + (i * 1000) / CALLS_PER_SECOND
-    const waitMs = dueMs - performance.now()
-    if (waitMs > 1) await sleep(waitMs)
-    const client = clients[i % clients.length]
-    calls.push(
+/** Of 4 clients in turn, each with a connection of its own. */
+function callsOf(address: string): { readonly call: (i: number) => Promise<boolean>; readonly close: () => void } {
+  const clients = Array.from(
+    { length: 4 },
+    () => new Client(address, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 }),
+  )
+  return {
+    call: (i) =>
       new Promise((resolve) => {
-        const beganMs = performance.now()
         const options = { deadline: Date.now() + DEADLINE_MS }
-        client?.makeUnaryRequest('/test.Echo/Now', same, same, Buffer.alloc(256), options, (error) => {
-          if (error === null) times.push(performance.now() - beganMs)
-          resolve()
-        })
+        const client = clients[i % clients.length]
+        client?.makeUnaryRequest('/test.Echo/Now', same, same, Buffer.alloc(256), options, (error) =>
+          resolve(error === null),
+        )
       }),
-    )
+    close: () => clients.forEach((client) => client.close()),
   }
-  await Promise.all(calls)
-  times.sort((a, b) => a - b)
-  return { answered: times.length, p99Ms: times[Math.floor(times.length * 0.99)] ?? Infinity }
 }
 
-async function ask(child: ChildProcess, message: string): Promise<unknown> {
-  child.send(message)
-  const [answer] = await once(child, 'message')
-  return answer
-}
-
-async function main(): Promise<void> {
+async function attackClientPort(): Promise<boolean> {
   const port = await freePort()
   const server = fork(import.meta.filename, ['serve', String(port)])
   await once(server, 'message')
-  const attackers = fork(import.meta.filename, ['attack', String(port)])
-  const clients = Array.from(
-    { length: 4 },
-    () => new Client(`127.0.0.1:${port}`, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 }),
-  )
-  await measure(clients) // warm
-  const undisturbed = await measure(clients)
-  console.log(`undisturbed: ${undisturbed.answered} answered, p99 ${undisturbed.p99Ms.toFixed(1)} ms`)
-  for (const { name } of ATTACKS) {
-    await ask(attackers, name)
-    const { answered, p99Ms } = await measure(clients)
-    await ask(attackers, '')
-    const memory = Number(await ask(server, 'memory')) / MIB
-    const isCalm = answered >= undisturbed.answered * LEAST_SHARE
-    if (!isCalm) process.exitCode = 1
-    console.log(
-      `${isCalm ? 'ok    ' : 'FAILED'} ${name}: ${answered} answered, p99 ${p99Ms.toFixed(1)} ms; server ${memory.toFixed(0)} MiB`,
-    )
+  const { call, close } = callsOf(`127.0.0.1:${port}`)
+  const note = async (): Promise<string> => `server ${(Number(await ask(server, 'memory')) / MIB).toFixed(0)} MiB`
+  try {
+    return await holdsOut({ target: 'client', port, callsPerSecond: CALLS_PER_SECOND, call, note })
+  } finally {
+    close()
+    server.disconnect()
   }
-  for (const client of clients) client.close()
-  server.disconnect()
-  attackers.disconnect()
 }
 
-/** The process that attacks: by name, until it is given none. */
-function attackOnDemand(port: number): void {
-  let end = (): void => undefined
-  process.on('message', (name) => {
-    end()
-    const chosen = ATTACKS.find((each) => each.name === name)
-    end = chosen === undefined ? (): void => undefined : attack(chosen, port)
-    process.send?.('done')
-  })
-  process.on('disconnect', () => process.exit(0))
+/** Puts through the leader of three members, whose other ports are attacked; and that there is an answer on the one for probes. */
+async function attackMember(): Promise<boolean> {
+  const rig = await Rig.open()
+  try {
+    const { members } = await rig.cluster(['m0', 'm1', 'm2'])
+    const { leader } = await leaderOf(members)
+    const { term } = await leader.status()
+    const put = (i: number): Promise<boolean> =>
+      leader.etcd.put(`k${i}`, 'v').then(
+        () => true,
+        () => false,
+      )
+    const probe = (): Promise<boolean> =>
+      fetch(leader.adminURL('/livez'), { signal: AbortSignal.timeout(DEADLINE_MS) }).then(
+        (response) => response.ok,
+        () => false,
+      )
+    const note = async (): Promise<string> => ((await leader.status()).term === term ? 'no election' : 'ELECTIONS')
+    const { peer, admin } = leader.ports
+    const ofPeers = await holdsOut({ target: 'peer', port: peer, callsPerSecond: PUTS_PER_SECOND, call: put, note })
+    const call = (i: number): Promise<boolean> => (i % 5 === 0 ? probe() : put(i))
+    const ofAdmin = await holdsOut({ target: 'admin', port: admin, callsPerSecond: PUTS_PER_SECOND, call, note })
+    return ofPeers && ofAdmin && (await leader.status()).term === term
+  } finally {
+    await rig.close()
+  }
 }
 
 const [role, port] = process.argv.slice(2)
 if (role === 'serve') await serve(Number(port))
-else if (role === 'attack') attackOnDemand(Number(port))
-else await main()
+else {
+  const isCalm = [
+    ...(role === 'member' ? [] : [await attackClientPort()]),
+    ...(role === 'engine' ? [] : [await attackMember()]),
+  ]
+  process.exitCode = isCalm.every(Boolean) ? 0 : 1
+}

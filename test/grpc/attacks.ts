@@ -1,5 +1,6 @@
 /** Clients that mean no good, each on a connection of its own, again and again as soon as it is thrown out. */
 import { connect, type Socket } from 'node:net'
+import { ADMIN_PATHS } from '../../lib/admin-api.ts'
 import { Flag, FRAME_HEADER_BYTES, FrameType, PREFACE, writeFrameHeader } from '../../node-server/http2/frame.ts'
 
 export interface Attack {
@@ -59,7 +60,21 @@ const BOMB = Buffer.concat([
   Buffer.alloc(10_000, 0xbe),
 ])
 
-export const ATTACKS: readonly Attack[] = [
+/** A byte every so often, of `bytes` and then of nothing but zeros. */
+function dribble(socket: Socket, bytes: Buffer): void {
+  let at = 0
+  const timer = setInterval(() => socket.write(at < bytes.length ? bytes.subarray(at, (at += 1)) : Buffer.of(0)), 50)
+  socket.once('close', () => clearInterval(timer))
+}
+
+const SILENT: Attack = { name: 'nothing said', connections: 500, begin: () => undefined }
+const UNFINISHED_TLS: Attack = {
+  name: 'unfinished TLS handshakes',
+  connections: 500,
+  begin: (socket) => void socket.write(Buffer.from('1603010200010001fc0303', 'hex')),
+}
+
+export const CLIENT_ATTACKS: readonly Attack[] = [
   {
     name: 'rapid reset',
     connections: 10,
@@ -132,19 +147,63 @@ export const ATTACKS: readonly Attack[] = [
   {
     name: 'slow bytes',
     connections: 500,
-    begin: (socket) => {
-      const bytes = Buffer.concat([HELLO, call(1, '/test.Echo/Now')])
-      let at = 0
-      const timer = setInterval(() => socket.write(bytes.subarray(at, (at += 1))), 50)
-      socket.once('close', () => clearInterval(timer))
-    },
+    begin: (socket) => dribble(socket, Buffer.concat([HELLO, call(1, '/test.Echo/Now')])),
+  },
+  UNFINISHED_TLS,
+]
+
+/** Of a frame between members: length, a checksum that is wrong, and the type of a hello. */
+function peerFrameHead(length: number): Buffer {
+  const head = Buffer.alloc(9)
+  head.writeUInt32BE(length, 0)
+  head[8] = 1
+  return head
+}
+
+export const PEER_ATTACKS: readonly Attack[] = [
+  SILENT,
+  { name: 'absurd lengths', connections: 10, begin: (socket) => void socket.write(peerFrameHead(0xffffffff)) },
+  { name: 'wrong checksums', connections: 10, begin: (socket) => void socket.write(peerFrameHead(1)) },
+  { name: 'half frames', connections: 500, begin: (socket) => void socket.write(peerFrameHead(200)) },
+  { name: 'slow bytes', connections: 500, begin: (socket) => dribble(socket, peerFrameHead(200)) },
+  UNFINISHED_TLS,
+]
+
+const REQUEST = 'GET /metrics HTTP/1.1\r\nHost: x\r\n'
+
+export const ADMIN_ATTACKS: readonly Attack[] = [
+  SILENT,
+  {
+    name: 'header bombs',
+    connections: 10,
+    begin: (socket) => flood(socket, Buffer.from(REQUEST), repeated(Buffer.from(`X: ${'a'.repeat(60)}\r\n`))),
+  },
+  { name: 'slow bytes', connections: 500, begin: (socket) => dribble(socket, Buffer.from(REQUEST)) },
+  {
+    name: 'bodies without end',
+    connections: 10,
+    begin: (socket) =>
+      flood(
+        socket,
+        Buffer.from(`POST ${ADMIN_PATHS.membership} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`),
+        repeated(Buffer.from(`40\r\n${'b'.repeat(0x40)}\r\n`)),
+      ),
   },
   {
-    name: 'unfinished TLS handshakes',
-    connections: 500,
-    begin: (socket) => void socket.write(Buffer.from('1603010200010001fc0303', 'hex')),
+    name: 'never reading',
+    connections: 10,
+    isReading: false,
+    begin: (socket) => void socket.write(`${REQUEST}\r\n`.repeat(1000)),
   },
+  {
+    name: 'requests given up',
+    connections: 10,
+    begin: (socket) => void socket.write(`${REQUEST}\r\n`, () => socket.destroy()),
+  },
+  UNFINISHED_TLS,
 ]
+
+export const TARGETS = { client: CLIENT_ATTACKS, peer: PEER_ATTACKS, admin: ADMIN_ATTACKS } as const
 
 /** Returns what ends it. */
 export function attack({ connections, begin, isReading = true }: Attack, port: number): () => void {

@@ -198,6 +198,33 @@ test('a compaction of unknown outcome may have taken the previous value that a w
   assert.match(historyProblem(uncompacted) ?? '', /told nothing before/)
 })
 
+test('of two puts without an answer the one happened that a watch of deletions was told of as what was before', () => {
+  for (const value of ['1', '2']) {
+    const operations: readonly Operation[] = [
+      one(put('a', '1'), UNKNOWN),
+      one(put('a', '2'), UNKNOWN),
+      one({ kind: 'delete', key: 'a', rangeEnd: '', prevKv: false }, told({ revision: 3, deleted: 1 })),
+    ]
+    const response = { at: 0, isCanceled: false, compactRevision: 0, isFragment: false }
+    const deleted = { kind: 'delete', kv: kv('a', '', 3), prevKv: kv('a', value, 2) } as const
+    const watch: WatchHistory = {
+      watcher: 1,
+      member: 'm1',
+      key: 'a',
+      rangeEnd: '',
+      startRevision: 2,
+      prevKv: true,
+      noPut: true,
+      noDelete: false,
+      responses: [
+        { ...response, revision: 1, isCreated: true, events: [] },
+        { ...response, revision: 3, isCreated: false, events: [deleted] },
+      ],
+    }
+    assert.equal(historyProblem({ operations, watches: [watch] }), undefined, value)
+  }
+})
+
 test('a txn, a delete and a revoke change keys in the order that watches must tell', () => {
   const order = (...requests: readonly Request[]): readonly string[] => {
     let state = EMPTY

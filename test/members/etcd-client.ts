@@ -47,10 +47,12 @@ export class EtcdClient {
   }
 
   /** The bytes of the answer. Rejects with grpc-js' ServiceError (`code`, `details`). */
-  callBytes(path: string, request: Uint8Array, timeoutMs = CALL_TIMEOUT_MS): Promise<Buffer> {
+  callBytes(path: string, request: Uint8Array, timeoutMs = CALL_TIMEOUT_MS, token?: string): Promise<Buffer> {
     const options = { deadline: Date.now() + timeoutMs }
+    const metadata = new Metadata()
+    if (token !== undefined) metadata.set('token', token)
     return new Promise((resolve, reject) => {
-      this.#client.makeUnaryRequest(path, same, same, Buffer.from(request), new Metadata(), options, (error, answer) =>
+      this.#client.makeUnaryRequest(path, same, same, Buffer.from(request), metadata, options, (error, answer) =>
         error === null ? resolve(answer ?? Buffer.alloc(0)) : reject(error),
       )
     })

@@ -40,7 +40,7 @@ test('wrong flags: nothing on stdout, all of it on stderr, exit code 2', async (
   assert.deepEqual([code, stdout], [2, ''])
   assert.match(
     stderr,
-    /--discovery-fallback=proxy cannot be had: .*\n.*--max-wals: .*\n.*--auth-token=jwt cannot be had/,
+    /--discovery-fallback=proxy cannot be had: .*\n.*--max-wals: .*\n.*--auth-token: sign-method is none of/,
   )
 })
 

@@ -316,7 +316,7 @@ for (const { title, atMost, ask, taken, refused } of rows) {
   })
 }
 
-const TRANSPORT = 'node-server/transport/transport.test.ts'
+const TRANSPORT = 'node-server/transport/transport-limits.test.ts'
 const ANSWERS = 'node-server/api/etcd/answer-in-order.test.ts'
 const ABUSE = 'node-server/grpc/abuse.test.ts'
 const LOAD = 'node-server/listen/load.test.ts'
@@ -347,7 +347,10 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   ],
   MAX_PINNED_STORES: ['node-server/limits.ts', 'MAX_OUTGOING_SNAPSHOTS + MAX_CLIENT_SNAPSHOTS'],
   MAX_WAIT_FOR_STORE_MS: ['test/recovery/damage.test.ts', 'one that no leader sends a store for long ends too'],
-  SNAPSHOT_PIECE_SIZE_BYTES: [TRANSPORT, 'const piece = Buffer.alloc(SNAPSHOT_PIECE_SIZE_BYTES)'],
+  SNAPSHOT_PIECE_SIZE_BYTES: [
+    'node-server/transport/transport-snapshots.test.ts',
+    'const piece = Buffer.alloc(SNAPSHOT_PIECE_SIZE_BYTES)',
+  ],
   RUN_SIZES: ['node-server/storage/runs/policy.test.ts', 'when runs become many the cheapest neighbours are merged'],
   SCRUB: ['node-server/storage/runs/runs-damage.test.ts', 'damage in what nobody reads is found by looking for it'],
   APPLY_SLICE: ['node-server/node/apply/applier.test.ts', 'what was committed in the middle of an entry'],
@@ -355,6 +358,9 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   MAX_RENEWALS_AT_ONCE: ['node-server/node/lease/lease-duties.test.ts', 'more renewals than fit a question'],
   MAX_WAITING_RENEWALS: ['node-server/node/lease/lease-duties.test.ts', 'more renewals than may wait are refused'],
   MAX_WAITING_RENEWALS_OF_STREAM: [ANSWERS, 'requests are handled side by side, as many as may be'],
+  MAX_HASHES_AT_ONCE: ['node-server/node/auth/passwords.test.ts', 'few are worked on at once, some wait, and more'],
+  MAX_WAITING_HASHES: ['node-server/node/auth/passwords.test.ts', 'few are worked on at once, some wait, and more'],
+  MAX_SIMPLE_TOKENS: ['node-server/node/auth/simple-tokens.test.ts', 'beyond the bound the token goes that was not'],
   LINES: ['node-server/api/etcd/lines.test.ts', 'a line that takes more than there is room for is refused'],
   LINE_KEY_SIZE_BYTES: ['node-server/api/etcd/lines.test.ts', 'a line that takes more than there is room for'],
   WATCH: ['node-server/node/watch/watchable-store.test.ts', 'beyond the number of watchers, or of bytes in their'],

@@ -8,7 +8,7 @@ export const LARGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'entries are applied although the write buffer is full',
     file: `${NODE}/apply/applier.ts`,
-    find: 'if (this.store.isSaturated) await this.store.commit()',
+    find: 'while (this.store.isSaturated) await this.store.relieved()',
     replace: '',
   },
   {

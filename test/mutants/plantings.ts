@@ -8,6 +8,7 @@ import { FULL_DISK_MUTANTS } from './full-disk-mutants.ts'
 import { HTTP2_MUTANTS } from './http2-mutants.ts'
 import { LARGE_MUTANTS } from './large-mutants.ts'
 import type { Mutant } from './plant.ts'
+import { AUTH_MUTANTS } from './auth-mutants.ts'
 import { LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { RUNS_MUTANTS } from './runs-mutants.ts'
@@ -33,6 +34,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('simulation/lock-line-hunt.ts', LOCK_MUTANTS),
     ...soughtBy('mutants/property-hunt.ts', LINE_MUTANTS, ['lines']),
     ...soughtBy('mutants/property-hunt.ts', LESSOR_MUTANTS, ['lessor']),
+    ...soughtBy('mutants/property-hunt.ts', AUTH_MUTANTS, ['users']),
     ...ETCD_MUTANTS_OF_TESTS.flatMap(({ test, mutant }) => soughtBy(join('..', test), [mutant])),
     ...soughtBy('grpc/hunt.ts', HTTP2_MUTANTS),
     ...soughtBy('mutants/runs-hunt.ts', RUNS_MUTANTS),

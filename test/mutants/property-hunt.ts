@@ -1,12 +1,13 @@
 /** Runs of one property until one goes wrong: ends with 1 then, with 0 when none does. For planted bugs. */
 import { wrongWithLines } from '../../node-server/api/etcd/testing/lines-property.ts'
+import { wrongWithUsers } from '../../node-server/mvcc/testing/users-property.ts'
 import { wrongWithLessor } from '../../node-server/node/testing/lessor-property.ts'
 
 const SEEDS = 20
 const RUNS = 100
 
 const [which] = process.argv.slice(2)
-const check = which === 'lessor' ? wrongWithLessor : wrongWithLines
+const check = which === 'lessor' ? wrongWithLessor : which === 'users' ? wrongWithUsers : wrongWithLines
 for (let seed = 1; seed <= SEEDS; seed++) {
   const wrong = await check(RUNS, seed)
   if (wrong === undefined) continue

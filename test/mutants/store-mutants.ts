@@ -279,12 +279,6 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     replace: '} else if (watcher.nextRevision < 0) {',
   },
   {
-    name: 'who comes in the middle of a revision gets the rest of it',
-    file: `${NODE}/watch/watchable-store.ts`,
-    find: '      this.#setCursor(this.#gathering.lastRevision + 1, fromRevision)\n',
-    replace: '',
-  },
-  {
     name: 'a page of events ends the revision that it is in',
     file: `${NODE}/watch/gathering.ts`,
     find: 'return next.revision === this.#lastRevision && events.length > 0 ? undefined : next.revision',

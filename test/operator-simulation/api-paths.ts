@@ -2,7 +2,7 @@
 import { type Call } from '../../operator/kube/transport.ts'
 import { collectionPath, isKind, type Kind } from '../../operator/kube/object.ts'
 import { type Answer, NAMESPACE, type NewObject, parseSelector } from './api-server.ts'
-import { isJson, textAt } from './json.ts'
+import { at, isJson, textAt } from './json.ts'
 import type { OperatorProcess } from './operator-process.ts'
 import type { World } from './world.ts'
 
@@ -72,6 +72,8 @@ export function serve(world: World, process: OperatorProcess, call: Call, path: 
     return object === undefined ? { status: 404, body: {} } : { status: 200, body: object }
   }
   const body = isJson(call.body) ? call.body : {}
+  if (call.query?.['dryRun'] === 'All')
+    return { status: 201, body: { ...body, metadata: { ...at(body, 'metadata'), uid: 'none', resourceVersion: '0' } } }
   oracle.mutation(process.identity, {
     method: call.method,
     kind,

@@ -161,13 +161,19 @@ export class ApiServer {
     const { metadata: _, ...fieldsBefore } = before ?? {}
     const next = applied(rest, before === undefined ? undefined : fieldsBefore, fields)
     const labels = { ...own.labels, ...meta.labels }
+    const annotations = meta.annotations === undefined ? own.annotations : { ...own.annotations, ...meta.annotations }
     const ownerReferences = meta.ownerReferences ?? own.ownerReferences
     this.#lastApplied.set(key, object)
     return this.#update(present, {
       ...next,
       apiVersion: present.apiVersion,
       kind,
-      metadata: { ...own, labels, ...(ownerReferences !== undefined && { ownerReferences }) },
+      metadata: {
+        ...own,
+        labels,
+        ...(annotations !== undefined && { annotations }),
+        ...(ownerReferences !== undefined && { ownerReferences }),
+      },
     })
   }
 

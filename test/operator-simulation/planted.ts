@@ -98,6 +98,18 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'if (isOver && cluster.name === "") return',
   },
   {
+    name: 'nothing holds a RaftCluster whose volumes have no owner yet',
+    file: `${RULES}/claims.ts`,
+    find: 'goWithCluster(observed) && !isEachOwned(observed)',
+    replace: 'goWithCluster(observed) && !isEachOwned(observed) && cluster.name === ""',
+  },
+  {
+    name: 'volumes that are to go with the RaftCluster have no owner, and it is not held for them',
+    file: `${CLUSTER}/observe.ts`,
+    find: 'some(({ uid }) => uid === cluster.uid) ?? false',
+    replace: 'some(({ uid }) => uid === cluster.uid) ?? true',
+  },
+  {
     name: 'a learner is promoted before it has caught up',
     file: `${RULES}/learner.ts`,
     find: 'peer.lag <= allowedLag(observed))',
@@ -232,7 +244,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the only voter is renewed before others can vote',
     file: `${RULES}/rollout.ts`,
-    find: 'if (growsFirst(observed, membership, id)) return undefined\n',
+    find: 'if (growsFirst(observed, membership, memberId)) return undefined\n',
     replace: '',
   },
   {

@@ -141,7 +141,13 @@ async function applyHistory(volume: Volume, directory: string, visit: (store: St
   await store.close()
 }
 
-const EVENTS = { onConfigChange: ignore, onMembersChanged: ignore, onTermBegan: ignore, onLease: ignore }
+const EVENTS = {
+  onConfigChange: ignore,
+  onMembersChanged: ignore,
+  onTermBegan: ignore,
+  onLease: ignore,
+  onAuth: ignore,
+}
 
 function ignore(): void {
   // of no interest here

@@ -2,7 +2,7 @@
  * One machine of the simulated cluster: a disk that stays, and one process after the other on it. A process is the real
  * member, with its API, on the simulated disk, network and clock.
  */
-import { NOBODY, type MemberId } from '../../lib/ids.ts'
+import { NOBODY } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import type { Store } from '../../node-server/mvcc/store.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
@@ -10,6 +10,7 @@ import { lastIndex } from '../../node-server/raft/log.ts'
 import { removedReason, type StartPlan } from '../../node-server/node/lifecycle/open.ts'
 import { requestTimeoutMs } from '../../node-server/node/options.ts'
 import type { Replica } from '../../node-server/node/replica/replica.ts'
+import { getMember } from '../../node-server/mvcc/members.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
 import { memberPaths, readIdentity, type StoredIdentity } from '../../node-server/storage/data-directory.ts'
 import type { VolumeSpace } from '../../node-server/storage/volume.ts'
@@ -55,8 +56,6 @@ export class SimulatedMember {
   /** It was told to stop, which it may hear late. */
   isStopping = false
   lives = 0
-  /** The member, of all that this machine was, that has served clients last. */
-  #servedAs: MemberId | undefined
 
   constructor(name: string, world: World) {
     this.name = name
@@ -186,8 +185,7 @@ export class SimulatedMember {
       const isAlone = port.status().leader === NOBODY
       if (isAlone) world.coverage.note('restarted member serves without a leader')
       const hasWaited = world.schedule.now - life.beganMs >= LEADERLESS_MS
-      world.oracle.serves(port.store, seen, isAlone && hasWaited && this.#servedAs === port.memberId)
-      this.#servedAs = port.memberId
+      world.oracle.serves(port.store, seen, isAlone && hasWaited && isKnownToClients(port))
     }
     const { watchableStore, services } = serve(port, clock, world)
     life.watchableStore = watchableStore
@@ -313,4 +311,9 @@ export class SimulatedMember {
     const node = this.life?.lifecycle.running?.replica
     return node !== undefined && node.leader !== NOBODY && node.leader === node.memberId
   }
+}
+
+/** It has told the cluster where it serves, as its own store says: all that was before it had then, whether it was asked or not. */
+function isKnownToClients({ store, memberId }: NodePort): boolean {
+  return (getMember(store, memberId)?.clientURLs.length ?? 0) > 0
 }

@@ -12,12 +12,12 @@ const TTL_STEP_SECONDS = 100n
 /** Opens a stream, renews once, takes the one answer and hangs up. */
 export async function keepAlive(twin: Twin, ID: bigint): Promise<void> {
   const { etcd, ours } = twin.servers
-  const [theirs, own] = await Promise.all([renew(etcd, ID), renew(ours, ID)])
+  const [theirs, own] = await Promise.all([renew(twin, etcd, ID), renew(twin, ours, ID)])
   twin.note(LEASE_KEEP_ALIVE.path, treeOf({ ID }), theirs, own)
 }
 
-function renew(side: Side, ID: bigint): Promise<Tree> {
-  const call = side.duplex(LEASE_KEEP_ALIVE.path)
+function renew(twin: Twin, side: Side, ID: bigint): Promise<Tree> {
+  const call = side.duplex(LEASE_KEEP_ALIVE.path, twin.headersOf(side))
   return new Promise((resolve) => {
     const answer = (tree: Tree): void => {
       clearTimeout(timer)

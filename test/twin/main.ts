@@ -13,9 +13,9 @@ import { CASES, type Case } from './cases/cases.ts'
 import { DIFFERENCES } from './differences.ts'
 import { parseOptions, USAGE, type Options } from './options.ts'
 import { printed, printedExchange } from './print.ts'
-import { areInStep, cleanTwin, runSequence } from './sequence/run.ts'
+import { areInStep, cleanTwin, runSequence, runWithUsers } from './sequence/run.ts'
 import { sequence } from './sequence/arbitrary.ts'
-import type { Step } from './sequence/steps.ts'
+import { usersSequence } from './sequence/users.ts'
 import { Servers } from './servers.ts'
 import type { Exchange, Twin } from './twin.ts'
 
@@ -23,6 +23,15 @@ import type { Exchange, Twin } from './twin.ts'
 const SHRINK_LIMIT_MS = 20_000
 /** More would say the same again and again. */
 const MOST_FAILED_SEEDS = 5
+
+/** Of generated sequences. */
+interface Kind<Sequence> {
+  readonly title: string
+  /** How they are asked for alone. */
+  readonly option: string
+  readonly arbitrary: fc.Arbitrary<Sequence>
+  readonly run: (servers: Servers, sequence: Sequence) => Promise<Twin>
+}
 
 class TwinTest {
   readonly #options: Options
@@ -76,21 +85,29 @@ class TwinTest {
   }
 
   async #sequences(): Promise<void> {
-    const { seeds, firstSeed, path, without } = this.#options
-    const steps = sequence({ hasLeases: !without.has('lease'), hasWatches: !without.has('watch') })
+    const { isWithUsers, without } = this.#options
+    const services = { hasLeases: !without.has('lease'), hasWatches: !without.has('watch') }
+    if (!isWithUsers) await this.#seeds({ title: 'seed', option: '', arbitrary: sequence(services), run: runSequence })
+    const arbitrary = usersSequence({ ...services, hasWatches: false })
+    await this.#seeds({ title: 'seed with users', option: ' --users', arbitrary, run: runWithUsers })
+  }
+
+  async #seeds<Sequence>(kind: Kind<Sequence>): Promise<void> {
+    const { seeds, firstSeed } = this.#options
     const before = this.failures
     for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
-      await this.#seed(seed, steps, path)
+      await this.#seed(seed, kind)
       if (this.failures - before >= MOST_FAILED_SEEDS) return console.log(`the seeds after ${seed} are left out`)
     }
   }
 
-  async #seed(seed: number, steps: fc.Arbitrary<readonly Step[]>, path: string | undefined): Promise<void> {
+  async #seed<Sequence>(seed: number, { title, option, arbitrary, run }: Kind<Sequence>): Promise<void> {
+    const { path } = this.#options
     const startedMs = performance.now()
     let last: Twin | undefined
     let shrunk: readonly Exchange[] = []
-    const property = fc.asyncProperty(steps, async (steps) => {
-      last = await runSequence(await this.#inStep(), steps)
+    const property = fc.asyncProperty(arbitrary, async (sequence) => {
+      last = await run(await this.#inStep(), sequence)
       if (this.#collect(last).length === 0) return true
       shrunk = last.exchanges
       return false
@@ -102,16 +119,16 @@ class TwinTest {
       ...(path === undefined ? {} : { path, endOnFailure: true }),
     })
     const took = `${((performance.now() - startedMs) / 1000).toFixed(2)} s`
-    if (!found.failed) return this.#say(`ok      seed ${seed} (${last?.exchanges.length ?? 0} requests, ${took})`)
+    if (!found.failed) return this.#say(`ok      ${title} ${seed} (${last?.exchanges.length ?? 0} requests, ${took})`)
     this.failures += 1
-    console.log(`DIFFERS seed ${seed} (${took}), shrunk ${found.numShrinks} times to:`)
+    console.log(`DIFFERS ${title} ${seed} (${took}), shrunk ${found.numShrinks} times to:`)
     console.log(printed(shrunk))
     if (found.errorInstance !== null)
       console.log(
         `  ${found.errorInstance instanceof Error ? found.errorInstance.message : JSON.stringify(found.errorInstance)}`,
       )
     const replay = found.counterexamplePath === null ? '' : ` --path ${found.counterexamplePath}`
-    console.log(`  again: npm run test:twin -- --cases none --seed ${seed}${replay}`)
+    console.log(`  again: npm run test:twin -- --cases none${option} --seed ${seed}${replay}`)
   }
 
   #collect(twin: Twin): readonly Exchange[] {

@@ -77,6 +77,43 @@ export const AUTH_STATUS = method('/etcdserverpb.Auth/AuthStatus', rpc.AuthStatu
 export const AUTHENTICATE = method('/etcdserverpb.Auth/Authenticate', rpc.AuthenticateRequest, rpc.AuthenticateResponse)
 export const USER_LIST = method('/etcdserverpb.Auth/UserList', rpc.AuthUserListRequest, rpc.AuthUserListResponse)
 export const USER_GET = method('/etcdserverpb.Auth/UserGet', rpc.AuthUserGetRequest, rpc.AuthUserGetResponse)
+export const USER_ADD = method('/etcdserverpb.Auth/UserAdd', rpc.AuthUserAddRequest, rpc.AuthUserAddResponse)
+export const USER_DELETE = method(
+  '/etcdserverpb.Auth/UserDelete',
+  rpc.AuthUserDeleteRequest,
+  rpc.AuthUserDeleteResponse,
+)
+export const USER_CHANGE_PASSWORD = method(
+  '/etcdserverpb.Auth/UserChangePassword',
+  rpc.AuthUserChangePasswordRequest,
+  rpc.AuthUserChangePasswordResponse,
+)
+export const USER_GRANT_ROLE = method(
+  '/etcdserverpb.Auth/UserGrantRole',
+  rpc.AuthUserGrantRoleRequest,
+  rpc.AuthUserGrantRoleResponse,
+)
+export const USER_REVOKE_ROLE = method(
+  '/etcdserverpb.Auth/UserRevokeRole',
+  rpc.AuthUserRevokeRoleRequest,
+  rpc.AuthUserRevokeRoleResponse,
+)
+export const ROLE_ADD = method('/etcdserverpb.Auth/RoleAdd', rpc.AuthRoleAddRequest, rpc.AuthRoleAddResponse)
+export const ROLE_DELETE = method(
+  '/etcdserverpb.Auth/RoleDelete',
+  rpc.AuthRoleDeleteRequest,
+  rpc.AuthRoleDeleteResponse,
+)
+export const ROLE_GRANT_PERMISSION = method(
+  '/etcdserverpb.Auth/RoleGrantPermission',
+  rpc.AuthRoleGrantPermissionRequest,
+  rpc.AuthRoleGrantPermissionResponse,
+)
+export const ROLE_REVOKE_PERMISSION = method(
+  '/etcdserverpb.Auth/RoleRevokePermission',
+  rpc.AuthRoleRevokePermissionRequest,
+  rpc.AuthRoleRevokePermissionResponse,
+)
 export const ROLE_LIST = method('/etcdserverpb.Auth/RoleList', rpc.AuthRoleListRequest, rpc.AuthRoleListResponse)
 export const ROLE_GET = method('/etcdserverpb.Auth/RoleGet', rpc.AuthRoleGetRequest, rpc.AuthRoleGetResponse)
 

@@ -10,11 +10,13 @@ export interface Options {
   readonly cases: string | undefined
   /** Prints failures and the closing line only. */
   readonly isQuiet: boolean
+  /** Sequences with users and roles, and no others. */
+  readonly isWithUsers: boolean
   /** Services that are left out of sequences. */
   readonly without: ReadonlySet<string>
 }
 
-export const USAGE = `npm run test:twin -- [--seeds N] [--seed S [--path P]] [--cases TEXT|none] [--without lease,watch] [--quiet]`
+export const USAGE = `npm run test:twin -- [--seeds N] [--seed S [--path P]] [--cases TEXT|none] [--users] [--without lease,watch] [--quiet]`
 
 export function parseOptions(args: readonly string[]): Options | { readonly problem: string } {
   try {
@@ -26,14 +28,15 @@ export function parseOptions(args: readonly string[]): Options | { readonly prob
         path: { type: 'string' },
         cases: { type: 'string' },
         without: { type: 'string', default: '' },
+        users: { type: 'boolean', default: false },
         quiet: { type: 'boolean', default: false },
       },
     })
     const seeds = wholeNumber('seeds', values.seeds ?? (values.path === undefined ? '30' : '1'))
     const firstSeed = wholeNumber('seed', values.seed ?? '1')
-    const { path, cases, quiet } = values
+    const { path, cases, quiet, users } = values
     const without = new Set(values.without.split(',').filter((name) => name !== ''))
-    return { seeds, firstSeed, path, cases, isQuiet: quiet, without }
+    return { seeds, firstSeed, path, cases, isQuiet: quiet, isWithUsers: users, without }
   } catch (error) {
     return { problem: error instanceof Error ? error.message : String(error) }
   }

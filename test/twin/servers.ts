@@ -10,6 +10,7 @@ import { Side } from './side.ts'
 
 /** The same for both: the shortest lease depends on it. MemberProcess gives these to ours. */
 const TIMING = ['--heartbeat-interval=50', '--election-timeout=500']
+const CHEAP_PASSWORDS = ['--bcrypt-cost=4']
 const STOP_TIMEOUT_MS = 10_000
 
 export class Servers {
@@ -49,6 +50,7 @@ export class Servers {
         `--initial-advertise-peer-urls=${peerURL}`,
         `--initial-cluster=twin=${peerURL}`,
         '--log-level=warn',
+        ...CHEAP_PASSWORDS,
         ...TIMING,
       ],
       log,
@@ -58,7 +60,7 @@ export class Servers {
     const servers = new Servers(rig, member, etcd, clientPort, log)
     try {
       await Promise.all([
-        member.start([`--initial-cluster=${member.asFirstMember}`]).then(() => member.isReady()),
+        member.start([`--initial-cluster=${member.asFirstMember}`, ...CHEAP_PASSWORDS]).then(() => member.isReady()),
         eventually('etcd has a leader', () => servers.#hasLeader()),
       ])
     } catch (error) {

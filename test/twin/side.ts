@@ -43,11 +43,16 @@ export class Side {
   }
 
   /** All messages up to the end; a bad end takes their place. */
-  serverStream(path: string, request: Uint8Array): Promise<Outcome<readonly Buffer[]>> {
+  serverStream(
+    path: string,
+    request: Uint8Array,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Outcome<readonly Buffer[]>> {
     const options = { deadline: Date.now() + CALL_TIMEOUT_MS }
     const messages: Buffer[] = []
     return new Promise((resolve) => {
-      const call = this.#client.makeServerStreamRequest(path, same, same, Buffer.from(request), new Metadata(), options)
+      const bytes = Buffer.from(request)
+      const call = this.#client.makeServerStreamRequest(path, same, same, bytes, metadataOf(headers), options)
       call.on('data', (message: Buffer) => messages.push(message))
       call.on('end', () => resolve({ kind: 'answer', value: messages }))
       call.on('error', (error: ServiceError) => resolve({ kind: 'status', code: error.code, text: error.details }))

@@ -3,7 +3,7 @@
  * addresses) has a name in the trees instead of its value, so that it is compared for being there and being consistent.
  */
 import { allowedDifference, type AllowedDifference } from './differences.ts'
-import { MEMBER_LIST, RANGE, type Method, type Part } from './methods.ts'
+import { AUTHENTICATE, MEMBER_LIST, RANGE, type Method, type Part } from './methods.ts'
 import type { Servers } from './servers.ts'
 import type { Outcome, Side } from './side.ts'
 import { mismatches, textOf, treeOf, type Mismatch, type Tree } from './tree.ts'
@@ -37,6 +37,9 @@ const ADDRESS = /127\.0\.0\.1:\d+/g
 export class Twin {
   readonly servers: Servers
   readonly exchanges: Exchange[] = []
+  /** Whose token is sent; undefined: nobody's. */
+  asker: string | undefined
+  readonly #tokens = new Map<string, { readonly etcd: string; readonly ours: string }>()
   readonly #names: { readonly etcd: Names; readonly ours: Names }
 
   private constructor(servers: Servers, etcd: Names, ours: Names) {
@@ -62,7 +65,9 @@ export class Twin {
   ): Promise<Response | undefined> {
     const request = method.request.fromPartial(part)
     const bytes = method.request.encode(request).finish()
-    const { etcd, ours } = await this.#both((side) => side.unary(method.path, bytes, options.headers))
+    const { etcd, ours } = await this.#both((side) =>
+      side.unary(method.path, bytes, this.headersOf(side, options.headers)),
+    )
     const { relax = (tree) => tree } = options
     const tree = (outcome: Outcome<Buffer>): Tree =>
       relax(outcomeTree(outcome, (answer) => treeOf(method.response.decode(answer))))
@@ -85,12 +90,34 @@ export class Twin {
   ): Promise<readonly Response[] | undefined> {
     const request = method.request.fromPartial(part)
     const bytes = method.request.encode(request).finish()
-    const { etcd, ours } = await this.#both((side) => side.serverStream(method.path, bytes))
+    const { etcd, ours } = await this.#both((side) => side.serverStream(method.path, bytes, this.headersOf(side)))
     const { relax = (tree) => tree } = options
     const tree = (outcome: Outcome<readonly Buffer[]>): Tree =>
       relax(outcomeTree(outcome, (messages) => messages.map((message) => treeOf(method.response.decode(message)))))
     this.note(method.path, treeOf(request), tree(etcd), tree(ours))
     return etcd.kind === 'answer' ? etcd.value.map((message) => method.response.decode(message)) : undefined
+  }
+
+  /** With the token of who asks: each server has given its own. */
+  headersOf({ name }: Side, headers: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+    const token = this.asker === undefined ? undefined : this.#tokens.get(this.asker)?.[name]
+    return token === undefined ? headers : { token, ...headers }
+  }
+
+  /** From now on the user can be the {@link asker}. */
+  async signIn(name: string, password: string): Promise<void> {
+    const request = { name, password }
+    const bytes = AUTHENTICATE.request.encode(request).finish()
+    const { etcd, ours } = await this.#both((side) => side.unary(AUTHENTICATE.path, bytes))
+    const tokenOf = (outcome: Outcome<Buffer>): string =>
+      outcome.kind === 'answer' ? AUTHENTICATE.response.decode(outcome.value).token : ''
+    this.#tokens.set(name, { etcd: tokenOf(etcd), ours: tokenOf(ours) })
+    const tree = (outcome: Outcome<Buffer>): Tree =>
+      outcomeTree(outcome, (answer) => {
+        const { header, token } = AUTHENTICATE.response.decode(answer)
+        return treeOf({ header, token: token.replace(/^[a-zA-Z]{16}\.\d+$/, '<token>') })
+      })
+    this.note(AUTHENTICATE.path, treeOf(request), tree(etcd), tree(ours))
   }
 
   note(path: string, request: Tree, etcd: Tree, ours: Tree): void {

@@ -106,8 +106,9 @@ export class WatchPair {
   constructor(twin: Twin, name: string, headers: Readonly<Record<string, string>> = {}) {
     this.#twin = twin
     this.#name = name
-    this.#etcd = new WatchStream(twin.servers.etcd, headers)
-    this.#ours = new WatchStream(twin.servers.ours, headers)
+    const open = (side: Side): WatchStream => new WatchStream(side, twin.headersOf(side, headers))
+    this.#etcd = open(twin.servers.etcd)
+    this.#ours = open(twin.servers.ours)
   }
 
   async open(): Promise<void> {

@@ -11,7 +11,7 @@ const text = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
 const PAGES = ['README.md', ...globSync(['docs/*.md', 'sandbox/*.md'], { cwd: ROOT })].filter(
   (page) => page !== 'docs/flags.md',
 )
-const OTHERS = /^(kubectl|helm|docker|etcdctl|curl|node --test)\b/
+const OTHERS = /^(kubectl|helm|docker|etcdctl|curl|velero|node --test)\b/
 /** Where the options of our other commands are read. */
 const SOURCES: Readonly<Record<string, string>> = {
   'npm start': 'sandbox/start/options.ts',
@@ -19,14 +19,20 @@ const SOURCES: Readonly<Record<string, string>> = {
   'npm run simulate': 'test/simulate/options.ts',
   'npm run test:chaos': 'test/chaos/main.ts',
   'npm run test:conformance': 'test/conformance/main.ts',
+  'npm run test:e2e': 'test/e2e/main.ts',
   'npm run test:limits': 'test/limits/options.ts',
   'npm run test:mutants': 'test/mutants/main.ts',
   'npm run test:torture': 'test/torture/main.ts',
   'npm run test:twin': 'test/twin/options.ts',
 }
-const MEMBER = /^(npm run( --silent)? member( --)?|raftkv|snapshot (status|restore)|check|dump)\b/
+const MEMBER =
+  /^(npm run( --silent)? member( --)?|raftkv|snapshot (status|restore)|backup (take|list|fetch|prune)|check|dump)\b/
 const TOOL_OPTIONS: ReadonlySet<string> = new Set(
-  [...text('node-server/tools/tools.ts').matchAll(/option\('(?:-\w, )?--([a-z-]+)/g)].map(([, name = '']) => name),
+  ['tools.ts', 'backup.ts'].flatMap((file) =>
+    [...text(`node-server/tools/${file}`).matchAll(/ption\(\s*'(?:-\w, )?--([a-z0-9-]+)/g)].map(
+      ([, name = '']) => name,
+    ),
+  ),
 )
 
 /** What a page shows as code: fenced lines, with those that they go on in, and spans. */

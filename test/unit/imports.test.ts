@@ -44,6 +44,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'node-server/transport',
   ],
   'node-server/node': BELOW_NODE,
+  'node-server/node/auth': [...BELOW_NODE, 'node-server/node/auth'],
   'node-server/node/lease': [...BELOW_NODE, 'node-server/node/lease'],
   'node-server/node/watch': [...BELOW_NODE, 'node-server/node/watch'],
   'node-server/node/membership': [...BELOW_NODE, 'node-server/node/membership'],

@@ -32,6 +32,7 @@ const NOT_OPTIONS: Readonly<Record<string, readonly string[]>> = {
   'members of the operator have no TLS yet': Object.keys(FLAGS).filter((name) =>
     /tls|cert|key-file|-ca-file|crl|cipher|peer-skip/.test(name),
   ),
+  'the operator makes no users yet': ['auth-token', 'auth-token-ttl', 'bcrypt-cost'],
   'Kubernetes takes what goes to stderr': ['log-outputs'],
   'a member that serves a moment sooner and is slow is of no use': ['warm-up'],
   'the library is there to compare the built-in engine with': ['grpc-engine'],

@@ -30,8 +30,26 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* `--set image.tag=1` gives a number, and a file of values one with a point. */}}
 {{- define "raftkv-operator.image" -}}
-{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- $tag := .Values.image.tag -}}
+{{- if not (kindIs "string" $tag) }}{{ $tag = int64 $tag | toString }}{{ end -}}
+{{- printf "%s:%s" .Values.image.repository ($tag | default .Chart.AppVersion) -}}
+{{- end -}}
+
+{{/*
+Whose the CRD is that is there already, when it is not this release's: Helm refuses to install over it. A release that was
+uninstalled leaves it behind, and so does kubectl.
+*/}}
+{{- define "raftkv-operator.crdOwner" -}}
+{{- $crd := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "raftclusters.raftkv.dev" -}}
+{{- if $crd -}}
+{{- $annotations := $crd.metadata.annotations | default dict -}}
+{{- $owner := printf "%s/%s" (get $annotations "meta.helm.sh/release-namespace") (get $annotations "meta.helm.sh/release-name") -}}
+{{- if ne $owner (printf "%s/%s" .Release.Namespace .Release.Name) -}}
+{{- if eq $owner "/" }}no release{{ else }}the release {{ $owner }}{{ end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* What a reconcile does in a namespace that holds RaftClusters, and nothing else. */}}
@@ -60,7 +78,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [get, create, patch]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, delete]
+  # Created only to see whether one could be (dry run): the StatefulSet's controller makes them.
+  verbs: [get, list, watch, create, delete]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [get, list, watch, patch, delete]

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Histogram, Registry } from 'prom-client'
 import type { AdminStatus } from '../../../lib/admin-api.ts'
 import { memberMetrics, type MetricsFacts } from './metrics.ts'
@@ -45,7 +46,7 @@ function seriesOf(text: string): readonly string[] {
   return text.split('\n').filter((line) => /^(?:etcd|raftkv)_/.test(line))
 }
 
-test('a scrape asks the member once, and shows what it is now', async () => {
+test('the scrapes of one turn ask the member once, and show what it is now', async () => {
   const asked = { status: 0, facts: 0 }
   let now: { status: AdminStatus; facts: MetricsFacts | undefined } = { status: STATUS, facts: FACTS }
   const { page } = memberMetrics({
@@ -58,7 +59,9 @@ test('a scrape asks the member once, and shows what it is now', async () => {
       return now.facts
     },
   })
-  const leading = seriesOf(await page.text())
+  const [text, same] = await Promise.all([page.text(), page.text()])
+  assert.equal(text, same)
+  const leading = seriesOf(text)
   assert.deepEqual(asked, { status: 1, facts: 1 })
   for (const line of [
     'etcd_server_has_leader 1',
@@ -77,6 +80,7 @@ test('a scrape asks the member once, and shows what it is now', async () => {
   ])
     assert.ok(leading.includes(line), `${line} is not in\n${leading.join('\n')}`)
 
+  await nextTurn()
   now = { status: { ...STATUS, role: 'waiting', leader: '', memberId: '', peers: [] }, facts: undefined }
   const waiting = seriesOf(await page.text())
   assert.deepEqual(asked, { status: 2, facts: 2 })
@@ -111,6 +115,7 @@ test('calls are counted and timed as prom-client would', async () => {
     rpc.sentBytes(10)
     rpc.receivedBytes(100)
     await page.text()
+    await nextTurn()
   }
   const lines = await calls()
   const labels = 'grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Put"'
@@ -122,6 +127,6 @@ test('calls are counted and timed as prom-client would', async () => {
     'etcd_network_client_grpc_received_bytes_total 500',
     ...(await theirs.metrics()).trim().split('\n'),
   ])
-    assert.ok((await page.text()).split('\n').includes(line), `${line} is not in\n${lines.join('\n')}`)
+    assert.ok(lines.includes(line), `${line} is not in\n${lines.join('\n')}`)
   assert.ok(!lines.some((line) => line.includes('Range')), 'what was never called has no series')
 })

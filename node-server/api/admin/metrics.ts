@@ -41,7 +41,7 @@ export interface PeerFacts {
   readonly roundTripSeconds: number | undefined
 }
 
-/** What a scrape is answered with. */
+/** What a scrape is answered with; all of one turn of the event loop with the same, since each costs milliseconds. */
 export interface MetricsPage {
   readonly contentType: string
   text(): Promise<string>
@@ -78,11 +78,19 @@ export function memberMetrics(source: MetricsSource): MemberMetrics {
   versionGauges(registry)
   const { rpc, flush } = rpcMetrics(registry)
   const setters = [...statusGauges(registry), ...peerGauges(registry)]
-  const text = (): Promise<string> => {
+  const read = (): Promise<string> => {
     const reading = { status: source.status(), facts: source.facts() }
     for (const set of setters) set(reading)
     flush()
     return registry.metrics()
+  }
+  let sharedText: Promise<string> | undefined
+  const text = (): Promise<string> => {
+    if (sharedText === undefined) {
+      sharedText = read()
+      setImmediate(() => (sharedText = undefined))
+    }
+    return sharedText
   }
   return {
     registry,

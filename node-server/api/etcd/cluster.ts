@@ -1,7 +1,7 @@
 /** etcd's Cluster service. The changes are unfenced, as etcd has them; the admin API is what has fences. */
 import { MemberId } from '../../../lib/ids.ts'
 import { err, ok } from '../../../lib/result.ts'
-import type { ServiceTable } from '../../grpc/service.ts'
+import type { CallContext, ServiceTable } from '../../grpc/service.ts'
 import type { Member, MemberChange, NodePort } from '../../node/ports.ts'
 import {
   MemberAddRequest,
@@ -18,6 +18,7 @@ import {
   type ResponseHeader,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
+import type { Gate } from './gate.ts'
 import { unary, type Answer } from './method.ts'
 import { header } from './responses.ts'
 
@@ -27,20 +28,23 @@ interface Changed {
   readonly members: WireMember[]
 }
 
-export function clusterService(node: NodePort): ServiceTable {
+export function clusterService(gate: Gate): ServiceTable {
+  const { node } = gate
   return {
-    '/etcdserverpb.Cluster/MemberList': unary(node, MemberListRequest, (request) => list(node, request)),
-    '/etcdserverpb.Cluster/MemberAdd': unary(node, MemberAddRequest, ({ peerURLs, isLearner }) =>
+    '/etcdserverpb.Cluster/MemberList': unary(gate, 'handler', MemberListRequest, (request, { context }) =>
+      list(gate, request, context),
+    ),
+    '/etcdserverpb.Cluster/MemberAdd': unary(gate, 'admin', MemberAddRequest, ({ peerURLs, isLearner }) =>
       areMemberURLs(peerURLs)
         ? change(node, { kind: 'add', peerURLs, isLearner }, (changed) => MemberAddResponse.encode(changed).finish())
         : err(statusOf('bad-member-urls')),
     ),
-    '/etcdserverpb.Cluster/MemberRemove': unary(node, MemberRemoveRequest, ({ ID }) =>
+    '/etcdserverpb.Cluster/MemberRemove': unary(gate, 'admin', MemberRemoveRequest, ({ ID }) =>
       change(node, { kind: 'remove', memberId: MemberId(ID) }, (changed) =>
         MemberRemoveResponse.encode(changed).finish(),
       ),
     ),
-    '/etcdserverpb.Cluster/MemberUpdate': unary(node, MemberUpdateRequest, ({ ID, peerURLs }) =>
+    '/etcdserverpb.Cluster/MemberUpdate': unary(gate, 'admin', MemberUpdateRequest, ({ ID, peerURLs }) =>
       // Of a member that is not there, the change tells.
       areMemberURLs(peerURLs) || !node.members().some(({ id }) => id === ID)
         ? change(node, { kind: 'update', memberId: MemberId(ID), peerURLs }, (changed) =>
@@ -48,7 +52,7 @@ export function clusterService(node: NodePort): ServiceTable {
           )
         : err(statusOf('bad-member-urls')),
     ),
-    '/etcdserverpb.Cluster/MemberPromote': unary(node, MemberPromoteRequest, ({ ID }) =>
+    '/etcdserverpb.Cluster/MemberPromote': unary(gate, 'admin', MemberPromoteRequest, ({ ID }) =>
       change(node, { kind: 'promote', memberId: MemberId(ID) }, (changed) =>
         MemberPromoteResponse.encode(changed).finish(),
       ),
@@ -56,11 +60,14 @@ export function clusterService(node: NodePort): ServiceTable {
   }
 }
 
-async function list(node: NodePort, { linearizable }: MemberListRequest): Promise<Answer> {
+async function list(gate: Gate, { linearizable }: MemberListRequest, context: CallContext): Promise<Answer> {
+  const { node } = gate
   if (linearizable) {
     const barrier = await node.linearizableBarrier()
     if (!barrier.ok) return err(statusOf(barrier.error))
   }
+  const admitted = await gate.admit('known', context)
+  if (!admitted.ok) return admitted
   const members = node.members().map(wireMember)
   return ok(MemberListResponse.encode({ header: headerOf(node), members }).finish())
 }

@@ -13,9 +13,15 @@ import type { ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
 import type { Line } from './lines.ts'
 import { header } from './responses.ts'
 
+export interface Observed {
+  readonly node: NodePort
+  /** Why the client may not see the line, asked for each leader. */
+  readonly refuse: () => Promise<RpcStatus | undefined>
+}
+
 /** Until the client has gone. */
 export async function observe(
-  node: NodePort,
+  { node, refuse }: Observed,
   proclamations: Proclamations,
   line: Line,
   calls: RpcStream,
@@ -24,6 +30,8 @@ export async function observe(
   for (;;) {
     const barrier = await node.linearizableBarrier()
     if (!barrier.ok) return undefined // the client asks again; etcd ends the stream without a word, too
+    const denied = await refuse()
+    if (denied !== undefined) return denied
     let leader = leaderIn(node, line)
     let at = header(node)
     if (leader === undefined) {

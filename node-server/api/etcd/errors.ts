@@ -3,6 +3,7 @@
  * them (etcd: api/v3rpc/rpctypes); where etcd has no such failure the text says in its manner what to do.
  */
 import type { RpcStatus } from '../../grpc/service.ts'
+import { MAX_NAME_SIZE_BYTES } from '../../mvcc/auth/rows.ts'
 import type { StoreError } from '../../mvcc/errors.ts'
 import { MAX_KEY_SIZE_BYTES } from '../../mvcc/key-index.ts'
 import type { NodeProblem } from '../../node/ports.ts'
@@ -10,7 +11,7 @@ import type { NodeProblem } from '../../node/ports.ts'
 type Problem = NodeProblem | StoreError['kind'] | ApiProblem
 
 /** What the handlers themselves refuse. */
-type ApiProblem = 'bad-member-urls' | 'canceled'
+type ApiProblem = 'bad-member-urls' | 'canceled' | 'invalid-auth-token' | 'password-too-long'
 
 const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
   'empty-key': { code: 'InvalidArgument', message: 'etcdserver: key is not provided' },
@@ -65,6 +66,41 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
     message: 'etcdserver: rpc not supported for learner',
   },
 
+  'auth-not-enabled': { code: 'FailedPrecondition', message: 'etcdserver: authentication is not enabled' },
+  'auth-failed': {
+    code: 'InvalidArgument',
+    message: 'etcdserver: authentication failed, invalid user ID or password',
+  },
+  // The next two have no entry in etcd's table, so they arrive without a code.
+  'no-password-user': {
+    code: 'Unknown',
+    message: 'auth: authentication failed, password was given for no password user',
+  },
+  'password-too-long': { code: 'Unknown', message: 'bcrypt: password length exceeds 72 bytes' },
+  'auth-old-revision': { code: 'InvalidArgument', message: 'etcdserver: revision of auth store is old' },
+  'invalid-auth-token': { code: 'Unauthenticated', message: 'etcdserver: invalid auth token' },
+  'permission-denied': { code: 'PermissionDenied', message: 'etcdserver: permission denied' },
+  'root-user-missing': { code: 'FailedPrecondition', message: 'etcdserver: root user does not exist' },
+  'root-role-missing': { code: 'FailedPrecondition', message: 'etcdserver: root user does not have root role' },
+  'user-empty': { code: 'InvalidArgument', message: 'etcdserver: user name is empty' },
+  'user-exists': { code: 'FailedPrecondition', message: 'etcdserver: user name already exists' },
+  'user-not-found': { code: 'FailedPrecondition', message: 'etcdserver: user name not found' },
+  'role-empty': { code: 'InvalidArgument', message: 'etcdserver: role name is empty' },
+  'role-exists': { code: 'FailedPrecondition', message: 'etcdserver: role name already exists' },
+  'role-not-found': { code: 'FailedPrecondition', message: 'etcdserver: role name not found' },
+  'role-not-granted': { code: 'FailedPrecondition', message: 'etcdserver: role is not granted to the user' },
+  'permission-not-given': { code: 'InvalidArgument', message: 'etcdserver: permission not given' },
+  'permission-not-granted': {
+    code: 'FailedPrecondition',
+    message: 'etcdserver: permission is not granted to the role',
+  },
+  'invalid-auth-management': { code: 'InvalidArgument', message: 'etcdserver: invalid auth management' },
+  // etcd has no such limit; the store's index has.
+  'name-too-long': {
+    code: 'InvalidArgument',
+    message: `etcdserver: name is too long: at most ${MAX_NAME_SIZE_BYTES} bytes`,
+  },
+
   'unhealthy-cluster': { code: 'Unavailable', message: 'etcdserver: unhealthy cluster' },
   // etcd's table has the client's error here instead of the server's, which leaves it without its code.
   'not-enough-started': {
@@ -87,6 +123,12 @@ const STATUS_OF: Readonly<Record<Problem, RpcStatus>> = {
     message: 'etcdserver: another membership change is in flight, try again when it is applied',
   },
   'bad-transferee': { code: 'FailedPrecondition', message: 'etcdserver: bad leader transferee' },
+  // etcd has no such failure: its versions all know users.
+  'members-too-old': {
+    code: 'Unavailable',
+    message:
+      'etcdserver: the first user or role needs every member to be up and of a version that knows users and roles',
+  },
   'transfer-timeout': {
     code: 'Unknown',
     message: 'etcdserver: request timed out, leader transfer took too long',

@@ -7,6 +7,7 @@ import type { NodePort } from '../../node/ports.ts'
 import { LockRequest, LockResponse, UnlockRequest, UnlockResponse } from '../../proto/generated/etcd/lock.ts'
 import type { ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
+import type { Gate } from './gate.ts'
 import type { Lines } from './lines.ts'
 import { unary, type Answer } from './method.ts'
 import { header } from './responses.ts'
@@ -19,25 +20,32 @@ import {
   problemOf,
   putOp,
   refused,
+  refuseLine,
   session,
   writeTxn,
+  type Asker,
 } from './waiting-line.ts'
 
-export function lockService(node: NodePort, lines: Lines): ServiceTable {
+export function lockService(gate: Gate, lines: Lines): ServiceTable {
   return {
-    '/v3lockpb.Lock/Lock': unary(node, LockRequest, (request, { context }) =>
-      lock(node, lines, request, context.signal),
+    '/v3lockpb.Lock/Lock': unary(gate, 'handler', LockRequest, (request, { context }) =>
+      lock({ gate, context }, lines, request, context.signal),
     ),
-    '/v3lockpb.Lock/Unlock': unary(node, UnlockRequest, (request) => unlock(node, request)),
+    '/v3lockpb.Lock/Unlock': unary(gate, 'handler', UnlockRequest, (request, { context }) =>
+      unlock({ gate, context }, request),
+    ),
   }
 }
 
-async function lock(node: NodePort, lines: Lines, request: LockRequest, signal: AbortSignal): Promise<Answer> {
-  const lease = await session(node, request.lease)
+async function lock(asker: Asker, lines: Lines, request: LockRequest, signal: AbortSignal): Promise<Answer> {
+  const { node } = asker.gate
+  const lease = await session(asker, request.lease)
   if (!lease.ok) return lease
   const prefix = linePrefix(request.name)
+  const denied = await refuseLine(asker, prefix)
+  if (denied !== undefined) return err(denied)
   const key = placeOf(prefix, lease.value)
-  const entered = await writeTxn(node, {
+  const entered = await writeTxn(asker, {
     compare: [createdAt(key, 0n)],
     success: [putOp(key, Buffer.alloc(0), lease.value)],
     failure: [getOp(key)], // it stands in line already, or holds the lock
@@ -51,7 +59,7 @@ async function lock(node: NodePort, lines: Lines, request: LockRequest, signal: 
     const turn = own === undefined ? 'turn' : await line.awaitTurn(own.createRevision, signal)
     const problem = problemOf(turn) ?? (await confirm(node))
     if (problem !== undefined) {
-      await deleteKey(node, key)
+      await deleteKey(asker, key)
       return err(problem)
     }
     if (readCurrent(node.store, key) === undefined) return err(refused('mutex: session is expired'))
@@ -69,7 +77,8 @@ function answer(header: ResponseHeader, key: Buffer): Answer {
   return ok(LockResponse.encode({ header, key }).finish())
 }
 
-async function unlock(node: NodePort, { key }: UnlockRequest): Promise<Answer> {
-  const deleted = await deleteKey(node, key)
+async function unlock(asker: Asker, { key }: UnlockRequest): Promise<Answer> {
+  const { node } = asker.gate
+  const deleted = await deleteKey(asker, key)
   return deleted.ok ? ok(UnlockResponse.encode({ header: header(node, deleted.value.revision) }).finish()) : deleted
 }

@@ -23,7 +23,7 @@ import { MemoryBackend } from '../../mvcc/memory-backend.ts'
 import { Store } from '../../mvcc/store.ts'
 import { put as applyPut } from '../../mvcc/testing/requests.ts'
 import { snapshotMethod } from './snapshot.ts'
-import { MemoryMember } from './testing/memory-member.ts'
+import { gateOf, MemoryMember } from './testing/memory-member.ts'
 import { answered, b, call, client, member, put } from './testing/api-fixture.ts'
 
 const PATH = '/etcdserverpb.Maintenance'
@@ -220,7 +220,7 @@ test('a client that stops reading is let go after a minute, and leaves no file b
   const clock = new ManualClock()
   const asked = new MemoryMember()
   for (let i = 0; i < 100; i++) applyPut(asked.store, `key ${i}`, 'v'.repeat(1000))
-  const method = snapshotMethod(asked, clock)
+  const method = snapshotMethod(gateOf(asked), clock)
   assert.ok(method.kind === 'stream')
   let taken = 0
   async function* requests(): AsyncGenerator<Uint8Array> {

@@ -8,6 +8,7 @@ import type { NodePort } from '../../node/ports.ts'
 import { DEFAULT_QUOTA_BYTES } from '../../node/maintenance/quota.ts'
 import {
   AlarmRequest,
+  AlarmRequest_AlarmAction as AlarmAction,
   AlarmType,
   DefragmentRequest,
   DefragmentResponse,
@@ -25,26 +26,38 @@ import {
 import { ETCD_API_VERSION } from '../../version.ts'
 import { downgrade, storageVersion } from './downgrade.ts'
 import { damagedStatus, statusOf } from './errors.ts'
+import type { Gate } from './gate.ts'
 import { HeaderBytes } from './header-bytes.ts'
 import { unary, type Answer, type Call } from './method.ts'
 import { encodeResult, header } from './responses.ts'
 import { snapshotMethod } from './snapshot.ts'
 
-export function maintenanceService(node: NodePort, clock: Clock, standingErrors: readonly string[] = []): ServiceTable {
+export function maintenanceService(gate: Gate, clock: Clock, standingErrors: readonly string[] = []): ServiceTable {
+  const { node } = gate
   return {
-    '/etcdserverpb.Maintenance/Status': unary(node, StatusRequest, () => ok(encodeStatus(node, standingErrors)), {
-      isForLearners: () => true,
-      isForDamaged: true,
-    }),
-    '/etcdserverpb.Maintenance/Alarm': unary(node, AlarmRequest, (_, call) => alarm(node, call)),
-    '/etcdserverpb.Maintenance/Defragment': unary(node, DefragmentRequest, () => defragment(node)),
-    '/etcdserverpb.Maintenance/Downgrade': unary(node, DowngradeRequest, (request) => downgrade(node, request)),
-    '/etcdserverpb.Maintenance/Hash': unary(node, HashRequest, () => hash(node)),
-    '/etcdserverpb.Maintenance/HashKV': unary(node, HashKVRequest, (request) => hashKeyValues(node, request)),
-    '/etcdserverpb.Maintenance/MoveLeader': unary(node, MoveLeaderRequest, ({ targetID }) =>
+    '/etcdserverpb.Maintenance/Status': unary(
+      gate,
+      'known',
+      StatusRequest,
+      () => ok(encodeStatus(node, standingErrors)),
+      {
+        isForLearners: () => true,
+        isForDamaged: true,
+      },
+    ),
+    '/etcdserverpb.Maintenance/Alarm': unary(gate, 'handler', AlarmRequest, (request, call) =>
+      alarm(gate, request, call),
+    ),
+    '/etcdserverpb.Maintenance/Defragment': unary(gate, 'admin', DefragmentRequest, () => defragment(node)),
+    '/etcdserverpb.Maintenance/Downgrade': unary(gate, 'admin', DowngradeRequest, (request) =>
+      downgrade(node, request),
+    ),
+    '/etcdserverpb.Maintenance/Hash': unary(gate, 'admin', HashRequest, () => hash(node)),
+    '/etcdserverpb.Maintenance/HashKV': unary(gate, 'admin', HashKVRequest, (request) => hashKeyValues(node, request)),
+    '/etcdserverpb.Maintenance/MoveLeader': unary(gate, 'admin', MoveLeaderRequest, ({ targetID }) =>
       moveLeader(node, targetID),
     ),
-    '/etcdserverpb.Maintenance/Snapshot': snapshotMethod(node, clock),
+    '/etcdserverpb.Maintenance/Snapshot': snapshotMethod(gate, clock),
   }
 }
 
@@ -81,8 +94,11 @@ function alarmText({ memberID, alarm: type }: AlarmMember): string {
 }
 
 /** Asking goes through the log too, so that the answer is that of the whole cluster. */
-async function alarm(node: NodePort, { bytes }: Call): Promise<Answer> {
-  const applied = await node.propose('alarm', bytes)
+async function alarm(gate: Gate, { action }: AlarmRequest, { bytes, context }: Call): Promise<Answer> {
+  const { node } = gate
+  const admitted = await gate.admit(action === AlarmAction.GET ? 'known' : 'admin', context)
+  if (!admitted.ok) return admitted
+  const applied = await node.propose('alarm', bytes, context, admitted.value)
   if (!applied.ok) return err(statusOf(applied.error))
   const result = applied.value
   return result.ok ? ok(encodeResult(new HeaderBytes(node), result.value)) : err(statusOf(result.error.kind))

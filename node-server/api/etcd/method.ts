@@ -3,10 +3,12 @@ import type { BinaryReader } from '@bufbuild/protobuf/wire'
 import { NOBODY } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { CallContext, Method, RpcStatus, RpcStream } from '../../grpc/service.ts'
+import type { AuthInfo } from '../../mvcc/auth/state.ts'
 import { StoreDamaged } from '../../mvcc/backend.ts'
 import { isTooDeep, RequestReader } from '../../mvcc/request-reader.ts'
 import type { NodePort } from '../../node/ports.ts'
 import { damagedStatus, statusOf } from './errors.ts'
+import type { Access, Gate, Identified } from './gate.ts'
 import type { LeaderMonitor } from './leader-monitor.ts'
 
 export interface MessageType<Message> {
@@ -19,6 +21,8 @@ export interface Call {
   /** As the client sent it. */
   readonly bytes: Uint8Array
   readonly context: CallContext
+  /** Who the gate has let in: of methods that are for who is known, or for admins. */
+  readonly authInfo: AuthInfo | undefined
 }
 
 export interface UnaryOptions<Message> {
@@ -38,7 +42,8 @@ export function refusal(node: NodePort, context: CallContext, isForLearners = fa
 }
 
 export function unary<Message>(
-  node: NodePort,
+  gate: Gate,
+  access: Access,
   type: MessageType<Message>,
   handle: (message: Message, call: Call) => Answer | Promise<Answer>,
   options: UnaryOptions<Message> = {},
@@ -48,9 +53,16 @@ export function unary<Message>(
     handle: (bytes, context) => {
       const message = decode(type, bytes)
       if (!message.ok) return message
-      const refused = refusal(node, context, options.isForLearners?.(message.value))
-      const isAnswered = refused === undefined || (options.isForDamaged === true && node.status().damage !== undefined)
-      return isAnswered ? unlessDamaged(() => handle(message.value, { bytes, context })) : err(refused)
+      const refused = refusal(gate.node, context, options.isForLearners?.(message.value))
+      const isAnswered =
+        refused === undefined || (options.isForDamaged === true && gate.node.status().damage !== undefined)
+      if (!isAnswered) return err(refused)
+      const answer = (admitted: Identified): Answer | Promise<Answer> =>
+        admitted.ok
+          ? unlessDamaged(() => handle(message.value, { bytes, context, authInfo: admitted.value }))
+          : admitted
+      const admitted = gate.admit(access, context)
+      return admitted instanceof Promise ? admitted.then(answer) : answer(admitted)
     },
   }
 }
@@ -74,22 +86,25 @@ function unlessDamaged(handle: () => Answer | Promise<Answer>): Answer | Promise
  * client that asked for a leader when there has been none for too long; `signal` tells the handler of all three.
  */
 export function stream(
-  node: NodePort,
+  gate: Gate,
+  access: Access,
   monitor: LeaderMonitor,
-  handle: (stream: RpcStream, signal: AbortSignal) => Promise<RpcStatus | undefined>,
+  handle: (stream: RpcStream, signal: AbortSignal, context: CallContext) => Promise<RpcStatus | undefined>,
 ): Method {
   return {
     kind: 'stream',
     handle: async (calls, context) => {
-      const refused = refusal(node, context)
+      const refused = refusal(gate.node, context)
       if (refused !== undefined) return refused
+      const admitted = await gate.admit(access, context)
+      if (!admitted.ok) return admitted.error
       if (context.metadata('hasleader') !== 'true')
-        return Promise.race([handle(calls, context.signal), aborted(context.signal)])
+        return Promise.race([handle(calls, context.signal, context), aborted(context.signal)])
       const lost = new AbortController()
       const endLeaderWait = monitor.onLost(() => lost.abort())
       try {
         const signal = AbortSignal.any([context.signal, lost.signal])
-        const ended = await Promise.race([handle(calls, signal), aborted(signal)])
+        const ended = await Promise.race([handle(calls, signal, context), aborted(signal)])
         return lost.signal.aborted ? statusOf('no-leader') : ended
       } finally {
         endLeaderWait()

@@ -3,7 +3,10 @@
  * them at once. All messages show one revision; the last one alone has the header, `count` and `more`.
  */
 import { err, type Result } from '../../../lib/result.ts'
-import { send, type RpcStatus, type RpcStream } from '../../grpc/service.ts'
+import { send, type CallContext, type RpcStatus, type RpcStream } from '../../grpc/service.ts'
+import { isOld } from '../../mvcc/auth/permissions.ts'
+import { refuseRange } from '../../mvcc/auth/requests.ts'
+import type { AuthInfo } from '../../mvcc/auth/state.ts'
 import { headOf } from '../../mvcc/key-value.ts'
 import { isPageable } from '../../mvcc/range.ts'
 import type { RangeResult } from '../../mvcc/results.ts'
@@ -18,6 +21,7 @@ import {
   type RangeResponse,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
+import type { Gate } from './gate.ts'
 import { decode } from './method.ts'
 import { header } from './responses.ts'
 
@@ -27,11 +31,13 @@ const CHUNK_SIZE_BYTES = 1.5 * 1024 * 1024
 const NO_REQUEST: RpcStatus = { code: 'Internal', message: 'a range stream without a request' }
 
 export async function rangeStream(
-  node: NodePort,
+  gate: Gate,
   ranges: RangeReads,
   stream: RpcStream,
   signal: AbortSignal,
+  context: CallContext,
 ): Promise<RpcStatus | undefined> {
+  const { node } = gate
   const request = await firstRequest(stream)
   if (!request.ok) return request.error
   const refusal = refuse(request.value)
@@ -41,7 +47,11 @@ export async function rangeStream(
     if (!barrier.ok) return statusOf(barrier.error)
   }
   if (signal.aborted) return undefined
-  const sending = { node, stream, read: reader(ranges, signal) }
+  const identified = await gate.identify(context)
+  if (!identified.ok) return identified.error
+  const denied = refuseRange(node.store, identified.value, request.value)
+  if (denied !== undefined) return statusOf(denied)
+  const sending = { node, stream, read: reader(node, ranges, signal, identified.value) }
   return request.value.countOnly ? sendCount(sending, request.value) : sendChunks(sending, request.value)
 }
 
@@ -53,8 +63,12 @@ interface Sending {
   readonly read: Read
 }
 
-function reader(ranges: RangeReads, signal: AbortSignal): Read {
-  return async (request, isCounted) => ranges.read({ request, caller: { signal }, newSink: keyValues, isCounted })
+/** Nothing more is read for who may not be allowed it any more. */
+function reader(node: NodePort, ranges: RangeReads, signal: AbortSignal, authInfo: AuthInfo | undefined): Read {
+  return async (request, isCounted) => {
+    const read = await ranges.read({ request, caller: { signal }, newSink: keyValues, isCounted })
+    return isOld(node.store.auth, authInfo) ? err('auth-old-revision') : read
+  }
 }
 
 function keyValues(): RangeSink<RangeResult> {

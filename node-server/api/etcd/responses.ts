@@ -14,6 +14,7 @@ import type { HeaderBytes } from './header-bytes.ts'
 import { encodeRange } from './range-message.ts'
 import {
   AlarmResponse,
+  AuthenticateResponse,
   DeleteRangeResponse,
   LeaseGrantResponse,
   PutResponse,
@@ -57,6 +58,11 @@ export function encodeResult(headers: HeaderBytes, result: OperationResult | App
     case 'lease-grant': {
       const fields = { header, ID: result.id, TTL: BigInt(result.ttlSeconds), error: '' }
       return Buffer.concat([top, LeaseGrantResponse.encode(fields).finish()])
+    }
+    case 'auth': {
+      // Of all changes of users and roles only that somebody has authenticated has more to say.
+      if (result.effect.kind !== 'authenticated') return top
+      return Buffer.concat([top, AuthenticateResponse.encode({ header, token: result.effect.token }).finish()])
     }
     case 'compact':
     case 'lease-revoke':

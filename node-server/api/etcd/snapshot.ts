@@ -9,10 +9,10 @@ import { boltFile, layOut } from '../../bolt/writer.ts'
 import { etcdBuckets } from '../../etcd-file/export.ts'
 import { send, type CallContext, type Method, type RpcStatus, type RpcStream } from '../../grpc/service.ts'
 import type { PinnedStore } from '../../mvcc/backend.ts'
-import type { NodePort } from '../../node/ports.ts'
 import { SnapshotRequest, SnapshotResponse, type ResponseHeader } from '../../proto/generated/etcd/rpc.ts'
 import { storageVersion } from './downgrade.ts'
 import { statusOf } from './errors.ts'
+import type { Gate } from './gate.ts'
 import { headerAt } from './header-bytes.ts'
 import { decode, refusal } from './method.ts'
 
@@ -24,20 +24,23 @@ const STALLED_MS = 60_000
 const STALLED: RpcStatus = { code: 'DeadlineExceeded', message: 'etcdserver: the client has stopped reading' }
 
 /** Learners serve it too: it is this member's own data. */
-export function snapshotMethod(node: NodePort, clock: Clock): Method {
-  return { kind: 'stream', handle: (stream, context) => handle(node, clock, stream, context) }
+export function snapshotMethod(gate: Gate, clock: Clock): Method {
+  return { kind: 'stream', handle: (stream, context) => handle(gate, clock, stream, context) }
 }
 
 async function handle(
-  node: NodePort,
+  gate: Gate,
   clock: Clock,
   stream: RpcStream,
   context: CallContext,
 ): Promise<RpcStatus | undefined> {
+  const { node } = gate
   const malformed = await readRequest(stream)
   if (malformed !== undefined) return malformed
   const refused = refusal(node, context, true)
   if (refused !== undefined) return refused
+  const admitted = await gate.admit('admin', context) // it holds everything, the hashes of passwords too
+  if (!admitted.ok) return admitted.error
   const pinned = await node.pinStore()
   if (!pinned.ok) return statusOf(pinned.error)
   try {

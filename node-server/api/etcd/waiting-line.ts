@@ -8,9 +8,10 @@
  */
 import { unreachable } from '../../../lib/assert.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
-import type { RpcStatus } from '../../grpc/service.ts'
+import type { CallContext, RpcStatus } from '../../grpc/service.ts'
+import { refuseRange } from '../../mvcc/auth/requests.ts'
+import type { AuthInfo } from '../../mvcc/auth/state.ts'
 import type { DeleteRangeResult, TxnResult } from '../../mvcc/results.ts'
-import type { NodePort } from '../../node/ports.ts'
 import {
   Compare_CompareResult as Outcome,
   Compare_CompareTarget as Target,
@@ -23,13 +24,23 @@ import {
   type RequestOp,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
+import type { Gate } from './gate.ts'
 import { grant } from './lease.ts'
 import type { Turn } from './lines.ts'
 
 /** Of the lease that a request without one gets. */
 const SESSION_TTL_SECONDS = 60n
 
+/** '/' */
+const SEPARATOR = 0x2f
+
 const CANCELED: RpcStatus = { code: 'Canceled', message: 'context canceled' }
+
+/** Who stands in line. It is identified anew for each step: waiting takes long, and users change. */
+export interface Asker {
+  readonly gate: Gate
+  readonly context: CallContext
+}
 
 export function refused(message: string): RpcStatus {
   return { code: 'Unknown', message }
@@ -50,15 +61,32 @@ export function problemOf(turn: Turn): RpcStatus | undefined {
 }
 
 /** The lease that is named, whether it is there or not; for none, a new one that nobody keeps alive. */
-export async function session(node: NodePort, lease: bigint): Promise<Result<bigint, RpcStatus>> {
+export async function session({ gate, context }: Asker, lease: bigint): Promise<Result<bigint, RpcStatus>> {
   if (lease !== 0n) return ok(lease)
-  const granted = await grant(node, { ID: 0n, TTL: SESSION_TTL_SECONDS })
+  const admitted = await gate.admit('known', context)
+  if (!admitted.ok) return err(refused(admitted.error.message))
+  const granted = await grant(gate.node, { ID: 0n, TTL: SESSION_TTL_SECONDS }, undefined, admitted.value)
   return granted.ok ? ok(LeaseGrantResponse.decode(granted.value).ID) : err(refused(granted.error.message))
 }
 
 /** Everything below it is in one line. */
 export function linePrefix(name: Uint8Array): Buffer {
-  return Buffer.concat([name, Buffer.from('/')])
+  return Buffer.concat([name, Buffer.of(SEPARATOR)])
+}
+
+/** Whoever waits reads the whole line. */
+export async function refuseLine(asker: Asker, prefix: Buffer): Promise<RpcStatus | undefined> {
+  const identified = await identify(asker)
+  if (!identified.ok) return identified.error
+  const rangeEnd = Buffer.from(prefix)
+  rangeEnd[rangeEnd.length - 1] = SEPARATOR + 1
+  const denied = refuseRange(asker.gate.node.store, identified.value, { key: prefix, rangeEnd })
+  return denied && refused(statusOf(denied).message)
+}
+
+async function identify({ gate, context }: Asker): Promise<Result<AuthInfo | undefined, RpcStatus>> {
+  const identified = await gate.identify(context)
+  return identified.ok ? identified : err(refused(identified.error.message))
 }
 
 /** The place of a lease in the line; a negative ID keeps its sign (Go's %x). */
@@ -67,17 +95,22 @@ export function placeOf(prefix: Uint8Array, lease: bigint): Buffer {
 }
 
 /** Applied here when it resolves. */
-export async function writeTxn(node: NodePort, request: TxnRequest): Promise<Result<TxnResult, RpcStatus>> {
-  const applied = await node.propose('txn', TxnRequest.encode(request).finish())
+export async function writeTxn(asker: Asker, request: TxnRequest): Promise<Result<TxnResult, RpcStatus>> {
+  const identified = await identify(asker)
+  if (!identified.ok) return identified
+  const bytes = TxnRequest.encode(request).finish()
+  const applied = await asker.gate.node.propose('txn', bytes, undefined, identified.value)
   if (!applied.ok) return err(refused(statusOf(applied.error).message))
   const result = applied.value
   if (!result.ok) return err(refused(statusOf(result.error.kind).message))
   return result.value.kind === 'txn' ? ok(result.value) : err(refused('etcdserver: not a txn'))
 }
 
-export async function deleteKey(node: NodePort, key: Buffer): Promise<Result<DeleteRangeResult, RpcStatus>> {
+export async function deleteKey(asker: Asker, key: Buffer): Promise<Result<DeleteRangeResult, RpcStatus>> {
+  const identified = await identify(asker)
+  if (!identified.ok) return identified
   const request = DeleteRangeRequest.encode(DeleteRangeRequest.fromPartial({ key })).finish()
-  const applied = await node.propose('delete-range', request)
+  const applied = await asker.gate.node.propose('delete-range', request, undefined, identified.value)
   if (!applied.ok) return err(refused(statusOf(applied.error).message))
   const result = applied.value
   if (!result.ok) return err(refused(statusOf(result.error.kind).message))

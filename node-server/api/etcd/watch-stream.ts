@@ -1,9 +1,11 @@
 /** One stream of watches: what its client asks, and what it is told. */
 import type { Clock, Timer } from '../../../lib/clock.ts'
 import { unreachable } from '../../../lib/assert.ts'
-import type { RpcStatus, RpcStream } from '../../grpc/service.ts'
+import type { CallContext, RpcStatus, RpcStream } from '../../grpc/service.ts'
+import { refuseRange } from '../../mvcc/auth/requests.ts'
+import type { AuthInfo } from '../../mvcc/auth/state.ts'
+import type { Store } from '../../mvcc/store.ts'
 import { textOfBytes } from '../../mvcc/byte-text.ts'
-import type { NodePort } from '../../node/ports.ts'
 import type { WatchableStore } from '../../node/watch/watchable-store.ts'
 import type { WatchedKeys } from '../../node/watch/watcher-group.ts'
 import type { EventList } from '../../node/watch/event-list.ts'
@@ -14,6 +16,7 @@ import {
   type WatchCreateRequest,
 } from '../../proto/generated/etcd/rpc.ts'
 import { statusOf } from './errors.ts'
+import type { Gate, Identified } from './gate.ts'
 import { decode, MALFORMED_ON_STREAM } from './method.ts'
 import { Outbox, type OutboxTotal } from './outbox.ts'
 import type { RequestTurns } from './request-turns.ts'
@@ -22,7 +25,8 @@ import { encodeControl, encodeEvents } from './watch-message.ts'
 import type { WatchOptions } from './watch-options.ts'
 
 export interface WatchStreamParts {
-  readonly node: NodePort
+  readonly gate: Gate
+  readonly context: CallContext
   readonly watchableStore: WatchableStore
   readonly clock: Clock
   readonly options: WatchOptions
@@ -90,7 +94,7 @@ export class WatchStream implements WatchOutlet {
 
   /** The header's revision is 0, as etcd sends it. */
   compacted(watcher: Watcher, compactRevision: number): void {
-    const header = headerAt(this.#parts.node, 0)
+    const header = headerAt(this.#parts.gate.node, 0)
     this.#tell({ header, watchId: watcher.id, canceled: true, compactRevision: BigInt(compactRevision) })
   }
 
@@ -102,7 +106,8 @@ export class WatchStream implements WatchOutlet {
       if (this.#isClosed) return undefined
       const request = decode(WatchRequest, bytes)
       if (!request.ok) return MALFORMED_ON_STREAM
-      this.#handle(request.value)
+      const handled = this.#handle(request.value)
+      if (handled !== undefined) await handled
       await this.#outbox.whenRoom() // requests may be answered only as fast as the answers are read
     }
     return undefined
@@ -117,10 +122,11 @@ export class WatchStream implements WatchOutlet {
     this.#uncount()
   }
 
-  #handle({ requestUnion }: WatchRequest): void {
+  /** A promise only when somebody must be waited for to know who asks. */
+  #handle({ requestUnion }: WatchRequest): void | Promise<void> {
     switch (requestUnion?.$case) {
       case 'createRequest':
-        return this.#create(requestUnion.value)
+        return this.#createIfPermitted(requestUnion.value)
       case 'cancelRequest':
         return this.#cancel(requestUnion.value.watchId)
       case 'progressRequest':
@@ -132,8 +138,20 @@ export class WatchStream implements WatchOutlet {
     }
   }
 
-  #create(request: WatchCreateRequest): void {
+  #createIfPermitted(request: WatchCreateRequest): void | Promise<void> {
     if (request.startRevision < 0n) return this.#refuse(statusOf('compacted').message)
+    const { gate, context } = this.#parts
+    const identified = gate.identify(context)
+    const create = (found: Identified): void => {
+      if (this.#isClosed) return
+      const denied = found.ok ? deniedWatch(gate.node.store, found.value, request) : found.error
+      if (denied === undefined) this.#create(request)
+      else this.#refuse(textOf(denied))
+    }
+    return identified instanceof Promise ? identified.then(create) : create(identified)
+  }
+
+  #create(request: WatchCreateRequest): void {
     const keys = watchedKeys(request)
     if (keys === undefined) return this.#refuse('mvcc: watcher range is empty')
     if (request.watchId !== 0n && this.#watches.has(request.watchId)) {
@@ -210,7 +228,7 @@ export class WatchStream implements WatchOutlet {
   }
 
   #tellProgress(watchId: bigint, revision: number): void {
-    this.#tell({ header: headerAt(this.#parts.node, revision), watchId })
+    this.#tell({ header: headerAt(this.#parts.gate.node, revision), watchId })
   }
 
   /** Headers of one stream never go back, though one of its watches may be told of what is long past. */
@@ -219,10 +237,27 @@ export class WatchStream implements WatchOutlet {
   }
 
   #tell(fields: Partial<Parameters<typeof encodeControl>[0]> & { readonly watchId: bigint }): void {
-    const { node } = this.#parts
+    const { node } = this.#parts.gate
     const header = fields.header ?? headerAt(node, this.#noEarlier(node.store.revision))
     this.#outbox.push([encodeControl({ ...fields, header })])
   }
+}
+
+const FIRST_KEY = Buffer.of(0)
+
+/** Once it is there, a watch is not asked again (etcd). */
+function deniedWatch(
+  store: Store,
+  authInfo: AuthInfo | undefined,
+  { key, rangeEnd }: WatchCreateRequest,
+): RpcStatus | undefined {
+  const denied = refuseRange(store, authInfo, { key: key.length === 0 ? FIRST_KEY : key, rangeEnd })
+  return denied && statusOf(denied)
+}
+
+/** As Go prints a status: etcd tells of a watch that is denied in these words. */
+function textOf({ code, message }: RpcStatus): string {
+  return `rpc error: code = ${code} desc = ${message}`
 }
 
 function isUpTo({ watcher }: OpenWatch, revision: number): boolean {

@@ -5,9 +5,9 @@
  */
 import type { Clock } from '../../../lib/clock.ts'
 import type { CallContext, RpcStatus, ServiceTable } from '../../grpc/service.ts'
-import type { NodePort } from '../../node/ports.ts'
 import { WatchableStore } from '../../node/watch/watchable-store.ts'
 import { statusOf } from './errors.ts'
+import type { Gate } from './gate.ts'
 import { LeaderMonitor } from './leader-monitor.ts'
 import { refusal } from './method.ts'
 import { OutboxTotal } from './outbox.ts'
@@ -16,7 +16,8 @@ import { HeaderBytes } from './header-bytes.ts'
 import { DEFAULT_WATCH_OPTIONS, type WatchOptions } from './watch-options.ts'
 import { WatchStream } from './watch-stream.ts'
 
-export function watchService(node: NodePort, clock: Clock, given: Partial<WatchOptions>): ServiceTable {
+export function watchService(gate: Gate, clock: Clock, given: Partial<WatchOptions>): ServiceTable {
+  const { node } = gate
   const options = { ...DEFAULT_WATCH_OPTIONS, ...given }
   const watchableStore = options.watchableStore ?? new WatchableStore(node, clock)
   const headers = new HeaderBytes(node)
@@ -30,7 +31,10 @@ export function watchService(node: NodePort, clock: Clock, given: Partial<WatchO
         const refused = refusal(node, context)
         if (refused !== undefined) return refused
         const isLeaderRequired = context.metadata('hasleader') === 'true'
-        const watches = new WatchStream({ node, watchableStore, clock, options, headers, outboxes, turns }, stream)
+        const watches = new WatchStream(
+          { gate, context, watchableStore, clock, options, headers, outboxes, turns },
+          stream,
+        )
         return serve(watches, context, isLeaderRequired ? monitor : undefined)
       },
     },

@@ -389,7 +389,8 @@ function comparableResult(result: AppliedResult | OperationResult): TwinResult {
     case 'txn':
       return { ...result, responses: result.responses.map(comparableResult) }
     case 'alarm':
-      return { kind: 'error', error: 'the twin raises no alarms' }
+    case 'auth':
+      return { kind: 'error', error: 'the twin has no alarms and no users' }
     default:
       return result
   }

@@ -52,7 +52,7 @@ class Log {
         options: { clock: this.clock, observer, slowApplyMs: 100, applySlice: SLICE },
         onFatal: (error) => assert.fail(String(error)),
       },
-      { onConfigChange: ignore, onMembersChanged: ignore, onTermBegan: ignore, onLease: ignore },
+      { onConfigChange: ignore, onMembersChanged: ignore, onTermBegan: ignore, onLease: ignore, onAuth: ignore },
     )
   }
 

@@ -11,7 +11,7 @@ import { Applying, type ApplyResult } from '../../mvcc/apply.ts'
 import { decodeCommand, type Command, type Member, type StoreCommand } from '../../mvcc/command.ts'
 import { Committer } from '../../mvcc/committer.ts'
 import { getOperation, recordOperation } from '../../mvcc/members.ts'
-import type { AppliedResult, LeaseResult } from '../../mvcc/results.ts'
+import type { AppliedResult, AuthEffect, LeaseResult } from '../../mvcc/results.ts'
 import { advanceApplied, type Store } from '../../mvcc/store.ts'
 import type { ConfigChange, Entry } from '../../raft/message.ts'
 import { applyAttributes, applyLeaveJoint, applyMembership } from '../membership/membership.ts'
@@ -36,6 +36,7 @@ export interface ApplierEvents {
   /** The first entry of a term: what the terms before it committed is applied. */
   onTermBegan(term: Term): void
   onLease(result: LeaseResult): void
+  onAuth(effect: AuthEffect): void
 }
 
 export class Applier {
@@ -81,7 +82,7 @@ export class Applier {
     for (const entry of entries) {
       if (entry.index <= this.store.appliedIndex) continue // applied before the restart
       if (this.#isSliceOver()) await this.#giveWay()
-      if (this.store.isSaturated) await this.store.commit()
+      while (this.store.isSaturated) await this.store.relieved()
       const step = this.#begin(entry)
       for (;;) {
         this.#sliceParts += 1
@@ -143,6 +144,7 @@ export class Applier {
         const result = applying.step()
         if (result === undefined) return false
         if (result.ok && isLeaseResult(result.value)) this.#events.onLease(result.value)
+        else if (result.ok && result.value.kind === 'auth') this.#events.onAuth(result.value.effect)
         this.#waiters.settle(command.requestId, { kind: 'applied', result })
         return true
       }
@@ -199,6 +201,7 @@ const STORE_COMMANDS: ReadonlySet<Command['kind']> = new Set<StoreCommand['kind'
   'alarm',
   'lease-grant',
   'lease-revoke',
+  'auth',
 ])
 
 function isStoreCommand(command: Command): command is StoreCommand {

@@ -111,6 +111,7 @@ function offlineApplier({ store, identity, options }: ForceParts): Applier {
       onMembersChanged: () => undefined,
       onTermBegan: () => undefined,
       onLease: () => undefined,
+      onAuth: () => undefined,
     },
   )
 }

@@ -7,6 +7,7 @@ import { unreachable } from '../../../lib/assert.ts'
 import { sleep } from '../../../lib/clock.ts'
 import { MemberId, NOBODY, formatId, parseId } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
+import { NEWEST_COMMAND } from '../../mvcc/command.ts'
 import { getOperation } from '../../mvcc/members.ts'
 import type { PeerTransport } from '../../transport/transport.ts'
 import { changeMembers, unstartedRefusal } from '../membership/change-members.ts'
@@ -63,7 +64,20 @@ export class LeaderRequests {
       return encodeJson({ kind: 'hash-kv', result: await this.#replica.hasher.hashKeyValues(request.revision) })
     if (request.kind === 'lease-renew' || request.kind === 'lease-time-to-live')
       return encodeJson(await this.leases.answer(request))
+    if (request.kind === 'known-commands') return encodeJson({ kind: 'known-commands', newest: NEWEST_COMMAND })
     return encodeJson(await this.#carryOut(request))
+  }
+
+  /** Asks all other members; one that does not answer may be of any version. */
+  async allKnowCommands(): Promise<boolean> {
+    const others = this.#replica.members().filter(({ id }) => id !== this.#replica.memberId)
+    const question = encodeJson({ kind: 'known-commands' })
+    const timeoutMs = requestTimeoutMs(this.#replica.options)
+    const answers = await Promise.all(others.map(({ id }) => this.#transport.request(id, question, timeoutMs)))
+    return answers.every((answer) => {
+      const decoded = answer.ok ? decodePeerAnswer(answer.value) : undefined
+      return decoded?.kind === 'known-commands' && decoded.newest >= NEWEST_COMMAND
+    })
   }
 
   /** Of a peer's own data; it may have to read all of it first. */

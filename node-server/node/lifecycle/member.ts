@@ -2,7 +2,9 @@
 import { formatId, type ClusterId, type MemberId } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
+import type { AuthInfo } from '../../mvcc/auth/state.ts'
 import type { PinnedStore } from '../../mvcc/backend.ts'
+import type { AuthEffect } from '../../mvcc/results.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { LeaderRequests } from './leader-requests.ts'
 import type { Replica } from '../replica/replica.ts'
@@ -58,8 +60,24 @@ export class MemberPort implements NodePort {
     return this.#replica.onApplied(listener)
   }
 
-  propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
-    return this.#replica.propose(kind, request, caller)
+  propose(
+    kind: RequestKind,
+    request: Uint8Array,
+    caller?: Caller,
+    authInfo?: AuthInfo,
+  ): Promise<Result<ApplyResult, NodeProblem>> {
+    if (kind === 'auth' && this.store.auth.isUntouched) return this.#proposeFirst(request, caller)
+    return this.#replica.propose(kind, request, caller, authInfo)
+  }
+
+  /** Once there is a user or a role, every member has applied one. */
+  async #proposeFirst(request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
+    if (!(await this.#leaderRequests.allKnowCommands())) return err('members-too-old')
+    return this.#replica.propose('auth', request, caller)
+  }
+
+  onAuthChanged(listener: (effect: AuthEffect) => void): () => void {
+    return this.#replica.onAuthChanged(listener)
   }
 
   linearizableBarrier(): Promise<Result<void, NodeProblem>> {

@@ -1,24 +1,24 @@
 /** The configuration as the store keeps it, and as the history shows it: JSON with IDs in hex. */
-import { z } from 'zod'
 import type { ConfigHistoryRow } from '../../../lib/admin-api.ts'
 import { MemberId, formatId, parseId } from '../../../lib/ids.ts'
+import { boolean, integer, list, matching, object, readJson, text, type Shape } from '../../../lib/shape.ts'
 import { EMPTY_CONFIGURATION } from '../../raft/membership.ts'
 import type { Configuration } from '../../raft/message.ts'
 
-const ids = z.array(z.string().regex(/^[0-9a-f]{1,16}$/))
-const configurationJson = z.object({
+const ids = list(matching(/^[0-9a-f]{1,16}$/))
+const configurationJson = object({
   voters: ids,
   votersOutgoing: ids,
   learners: ids,
   learnersNext: ids,
-  autoLeave: z.boolean(),
+  autoLeave: boolean,
 })
-const historyRowJson = z.object({
-  index: z.number(),
+const historyRowJson: Shape<ConfigHistoryRow> = object({
+  index: integer(0),
   voters: ids,
   votersOutgoing: ids,
   learners: ids,
-  operationId: z.string(),
+  operationId: text,
 })
 
 const toHex = (members: readonly MemberId[]): string[] => members.map(formatId)
@@ -39,7 +39,7 @@ export function encodeConfiguration(configuration: Configuration): Buffer {
 /** Nothing stored is the configuration of a member that has not joined yet. */
 export function decodeConfiguration(bytes: Uint8Array): Configuration {
   if (bytes.length === 0) return EMPTY_CONFIGURATION
-  const json = configurationJson.parse(JSON.parse(Buffer.from(bytes).toString('utf8')))
+  const json = readJson(configurationJson, bytes)
   return {
     voters: fromHex(json.voters),
     votersOutgoing: fromHex(json.votersOutgoing),
@@ -62,5 +62,5 @@ export function encodeHistoryRow(index: number, configuration: Configuration, op
 }
 
 export function decodeHistoryRow(bytes: Uint8Array): ConfigHistoryRow {
-  return historyRowJson.parse(JSON.parse(Buffer.from(bytes).toString('utf8')))
+  return readJson(historyRowJson, bytes)
 }

@@ -2,9 +2,9 @@
  * First results of operations, as the store keeps them: JSON. An ID may have been used for another kind of operation
  * before; then what stands there is no answer to the one that is asked for now, and the caller is told.
  */
-import type { z } from 'zod'
 import type { AdminChange, LeaderTransferResult } from '../../../lib/admin-api.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
+import { readJson, type Shape } from '../../../lib/shape.ts'
 import { changeJson, transferJson, type Refusal } from '../peer-requests.ts'
 
 export function encodeResult(result: AdminChange | LeaderTransferResult): Buffer {
@@ -24,10 +24,9 @@ const OF_ANOTHER_KIND: Refusal = {
   error: { code: 'Conflict', message: 'this operationId was used for an operation of another kind: choose a new one' },
 }
 
-function decode<Value>(schema: z.ZodType<Value>, bytes: Uint8Array): Result<Value, Refusal> {
+function decode<Value>(shape: Shape<Value>, bytes: Uint8Array): Result<Value, Refusal> {
   try {
-    const parsed = schema.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8')))
-    return parsed.success ? ok(parsed.data) : err(OF_ANOTHER_KIND)
+    return ok(readJson(shape, bytes))
   } catch {
     return err(OF_ANOTHER_KIND)
   }

@@ -3,6 +3,7 @@ import type { AdminChange } from '../../../lib/admin-api.ts'
 import type { Term } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
+import type { AuthInfo } from '../../mvcc/auth/state.ts'
 import type { Command, Member, MembershipCommand } from '../../mvcc/command.ts'
 import {
   AlarmRequest,
@@ -24,6 +25,8 @@ export interface CommandsParts {
   readonly nextRequestId: () => bigint
   /** Resolves with what applying it gave, or with why that is not known. */
   readonly submit: (command: Command, objection?: Objection, caller?: Caller) => Promise<Outcome>
+  /** As what this member itself asks for something that needs permission; undefined while nothing does. */
+  readonly ownAuthInfo: () => AuthInfo | undefined
   /** A write was refused for want of room. */
   readonly onNoSpace: () => Promise<void>
 }
@@ -36,11 +39,16 @@ export class Commands {
   }
 
   /** See NodePort. */
-  propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
+  propose(
+    kind: RequestKind,
+    request: Uint8Array,
+    caller?: Caller,
+    authInfo?: AuthInfo,
+  ): Promise<Result<ApplyResult, NodeProblem>> {
     const { options, quota, nextRequestId, submit, onNoSpace } = this.#parts
     if (request.length > options.maxRequestBytes) return Promise.resolve(err('request-too-large'))
     if (!quota.takes(kind, request)) return onNoSpace().then(() => err('no-space'))
-    return submit({ kind, requestId: nextRequestId(), request }, notByLearners, caller).then(applied)
+    return submit({ kind, requestId: nextRequestId(), request, authInfo }, notByLearners, caller).then(applied)
   }
 
   /** Resolves once it is in force here, or could not be raised. */
@@ -78,8 +86,9 @@ export class Commands {
   /** True once it is applied here. Never carried to another leader than that of the term: it has extended the lease. */
   async revokeLease(id: bigint, term: Term): Promise<boolean> {
     const request = LeaseRevokeRequest.encode({ ID: id }).finish()
-    const requestId = this.#parts.nextRequestId()
-    const outcome = await this.#parts.submit({ kind: 'lease-revoke', requestId, request }, onlyInTerm(term))
+    const { nextRequestId, submit, ownAuthInfo } = this.#parts
+    const command = { kind: 'lease-revoke', requestId: nextRequestId(), request, authInfo: ownAuthInfo() } as const
+    const outcome = await submit(command, onlyInTerm(term))
     return outcome.kind === 'applied' && outcome.result.ok
   }
 }

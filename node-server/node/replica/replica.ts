@@ -12,6 +12,8 @@ import type { Timer } from '../../../lib/clock.ts'
 import { StoreDamaged } from '../../mvcc/backend.ts'
 import { KEPT_LOG } from '../../limits.ts'
 import type { ApplyResult } from '../../mvcc/apply.ts'
+import { ownAuthInfo, type AuthInfo } from '../../mvcc/auth/state.ts'
+import type { AuthEffect } from '../../mvcc/results.ts'
 import type { Command, Member } from '../../mvcc/command.ts'
 import { getLease, listLeases } from '../../mvcc/lease.ts'
 import { isRemovedMember, listMembers } from '../../mvcc/members.ts'
@@ -118,6 +120,7 @@ export class Replica {
   #areMembersNew = true
   #lastLeader = NOBODY
   readonly #appliedListeners = new Set<() => void>()
+  readonly #authListeners = new Set<(effect: AuthEffect) => void>()
 
   constructor(parts: ReplicaParts) {
     const { options, identity } = parts
@@ -157,6 +160,9 @@ export class Replica {
           if (this.#leadingTerm() === term) this.lessor.promote(term)
         },
         onLease: (result) => this.lessor.applied(result),
+        onAuth: (effect) => {
+          for (const listener of this.#authListeners) listener(effect)
+        },
       },
     )
     const currentStore = (): Store => this.store
@@ -202,6 +208,7 @@ export class Replica {
       quota: this.quota,
       nextRequestId: () => this.#proposals.nextRequestId(),
       submit: (command, objection, caller) => this.#submit(command, objection, caller),
+      ownAuthInfo: () => ownAuthInfo(this.store.auth),
       onNoSpace: () => this.#spaceAlarm.raise(),
     })
     this.#leaseIds = newLeaseIds(identity.memberId, options.clock.wallMs())
@@ -299,8 +306,19 @@ export class Replica {
     return isRemovedMember(this.store, id)
   }
 
-  propose(kind: RequestKind, request: Uint8Array, caller?: Caller): Promise<Result<ApplyResult, NodeProblem>> {
-    return this.commands.propose(kind, request, caller)
+  propose(
+    kind: RequestKind,
+    request: Uint8Array,
+    caller?: Caller,
+    authInfo?: AuthInfo,
+  ): Promise<Result<ApplyResult, NodeProblem>> {
+    return this.commands.propose(kind, request, caller, authInfo)
+  }
+
+  /** See NodePort. */
+  onAuthChanged(listener: (effect: AuthEffect) => void): () => void {
+    this.#authListeners.add(listener)
+    return () => void this.#authListeners.delete(listener)
   }
 
   newLeaseId(): bigint {

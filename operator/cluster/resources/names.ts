@@ -8,6 +8,9 @@ export const VOLUME = VOLUMES.data
 /** On volumes, which have no owner reference: whose data it is. */
 export const CLUSTER_UID_LABEL = `${GROUP}/cluster-uid`
 
+/** On what holds data: of which cluster, as its members know it. It outlives the RaftCluster, whose UID is another after a restore. */
+export const CLUSTER_ID_ANNOTATION = `${GROUP}/cluster-id`
+
 /** On a StatefulSet whose pods are refused: a change of it makes its controller try again. */
 export const LOOK_AGAIN_ANNOTATION = `${GROUP}/look-again-at`
 
@@ -27,7 +30,8 @@ type Named = Pick<RaftCluster, 'name' | 'namespace'>
 
 export const names = {
   statefulSet: (cluster: Named): string => cluster.name,
-  serviceAccount: (cluster: Named): string => cluster.name,
+  /** `default` is every namespace's own. */
+  serviceAccount: (cluster: Named): string => (cluster.name === 'default' ? 'default-members' : cluster.name),
   headlessService: (cluster: Named): string => `${cluster.name}-headless`,
   clientService: (cluster: Named): string => `${cluster.name}-client`,
   adminToken: (cluster: Named): string => `${cluster.name}-admin-token`,
@@ -98,6 +102,16 @@ export function volumeRef(cluster: Named, name: string): ObjectRef {
 
 export function podRef(cluster: Named, name: string): ObjectRef {
   return { apiVersion: 'v1', kind: 'Pod', namespace: cluster.namespace, name }
+}
+
+/** None if the cluster has no ID yet. */
+export function clusterIdAnnotation({ recorded }: RaftCluster): Readonly<Record<string, string>> {
+  return recorded.clusterID === '' ? {} : { [CLUSTER_ID_ANNOTATION]: recorded.clusterID }
+}
+
+/** What a claim says of itself. */
+export function claimMarks(cluster: RaftCluster): Pick<ApplyObject['metadata'], 'labels' | 'annotations'> {
+  return { labels: { [CLUSTER_UID_LABEL]: cluster.uid }, annotations: clusterIdAnnotation(cluster) }
 }
 
 /** UID of the object that controls this one. */

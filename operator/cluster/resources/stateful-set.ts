@@ -8,6 +8,7 @@ import type { ClaimTemplate, Form, MemberObjects } from '../form.ts'
 import type { ApplyObject } from '../ports.ts'
 import {
   CLUSTER_UID_LABEL,
+  clusterIdAnnotation,
   FORM_ANNOTATION,
   labels,
   LOOK_AGAIN_ANNOTATION,
@@ -44,7 +45,10 @@ export function statefulSet(cluster: RaftCluster, options: StatefulSetOptions): 
     kind: 'StatefulSet',
     metadata: {
       ...metadata(cluster, names.statefulSet(cluster)),
-      ...(options.lookAgainAt !== undefined && { annotations: { [LOOK_AGAIN_ANNOTATION]: options.lookAgainAt } }),
+      annotations: {
+        ...clusterIdAnnotation(cluster),
+        ...(options.lookAgainAt !== undefined && { [LOOK_AGAIN_ANNOTATION]: options.lookAgainAt }),
+      },
     },
     spec: {
       replicas: options.pods.end - options.pods.start,

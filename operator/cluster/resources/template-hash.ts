@@ -1,8 +1,8 @@
 /**
  * What the spec says about pods, as a number: pods with another one are made from an earlier spec and are renewed. It is
  * of the spec and not of the pod template, so that another operator, which may make other pods of the same spec, does not
- * restart every cluster by itself. What has its default is left out, and with it every field that a later version adds. A
- * default therefore never changes.
+ * restart every cluster by itself. A field that a later version adds is left out of it while it has its default, which
+ * therefore never changes.
  */
 import { DEFAULT_SPEC, type RaftCluster } from '../../api/raft-cluster.ts'
 import { hashOf } from './hash.ts'
@@ -12,28 +12,34 @@ const known = new WeakMap<Source, string>()
 type Source = Pick<RaftCluster, 'spec' | 'requests'>
 type Json = Readonly<Record<string, unknown>>
 
+/** In every hash, set or not: the first release put them there. */
+const ALWAYS = {
+  image: { pullPolicy: 'IfNotPresent', pullSecrets: [] },
+  resources: {},
+  podTemplate: {},
+  options: { electionTimeoutMs: 1000, heartbeatMs: 100 },
+}
+
 export function templateHash(source: Source): string {
-  const hash =
-    known.get(source) ??
-    hashOf({ ...differing(ofPods(source.spec), ofPods(DEFAULT_SPEC)), restartedAt: source.requests.restartedAt })
+  const hash = known.get(source) ?? hashOf(inputOf(source))
   known.set(source, hash)
   return hash
 }
 
-function ofPods({ image, resources, podTemplate, options }: RaftCluster['spec']): Json {
-  return { image, resources, podTemplate, options }
+function inputOf({ spec, requests }: Source): Json {
+  const set = (name: keyof typeof ALWAYS): Json => ({ ...ALWAYS[name], ...differing(spec[name], DEFAULT_SPEC[name]) })
+  const { restartedAt } = requests
+  return {
+    image: set('image'),
+    resources: set('resources'),
+    podTemplate: set('podTemplate'),
+    options: set('options'),
+    restartedAt,
+  }
 }
 
 /** What is not as it would be by itself. */
-function differing(fields: Json, usual: Json): Json {
-  const some = Object.entries(fields).flatMap(([name, value]): readonly (readonly [string, unknown])[] => {
-    const before = usual[name]
-    if (hashOf(value) === hashOf(before)) return []
-    return [[name, isJson(value) && isJson(before) ? differing(value, before) : value]]
-  })
+function differing(fields: object, usual: object): Json {
+  const some = Object.entries(fields).filter(([name, value]) => hashOf(value) !== hashOf(Reflect.get(usual, name)))
   return Object.fromEntries(some)
-}
-
-function isJson(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

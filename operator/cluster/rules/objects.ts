@@ -1,19 +1,26 @@
 /** Objects that are missing or were edited by hand are put back, whatever else goes on. Pure. */
 import { timestamp } from '../../api/conditions.ts'
-import { FINALIZER } from '../../api/raft-cluster.ts'
 import { assert } from '../../../lib/assert.ts'
-import { parseQuantity } from '../../../lib/quantity.ts'
 import { contains } from '../contains.ts'
-import type { Observed, ObservedVolume } from '../observed.ts'
+import type { RaftCluster } from '../../api/raft-cluster.ts'
+import type { Observed, ObservedStatefulSet } from '../observed.ts'
 import { type Action, blocked, type Plan } from '../plan.ts'
 import type { ApplyObject, KubeObject } from '../ports.ts'
 import { isRefused } from '../refusals.ts'
-import { isTokenDue } from '../resources/admin-token.ts'
-import { controllerOf, LOOK_AGAIN_ANNOTATION, names } from '../resources/names.ts'
+import { adminToken, isTokenDue } from '../resources/admin-token.ts'
+import {
+  CLUSTER_ID_ANNOTATION,
+  CLUSTER_UID_LABEL,
+  controllerOf,
+  labels,
+  LOOK_AGAIN_ANNOTATION,
+  names,
+} from '../resources/names.ts'
 import { podDisruptionBudget } from '../resources/pod-disruption-budget.ts'
 import { serviceAccount } from '../resources/service-account.ts'
 import { clientService, headlessService } from '../resources/services.ts'
 import { statefulSet } from '../resources/stateful-set.ts'
+import { restoreClaims, restoreFinalizer } from './claims.ts'
 import { desiredPods } from './replicas.ts'
 import { memberForm, memberImage, templateHold } from './template.ts'
 
@@ -24,13 +31,13 @@ const LOOK_AGAIN_MS = 15_000
 export function takenNames(observed: Observed): Plan | undefined {
   const { objects, cluster, foreignPods } = observed
   const taken = [
-    objects.serviceAccount,
+    ...(hasAccount(observed) ? [objects.serviceAccount] : []),
     objects.headlessService,
     objects.clientService,
     objects.disruptionBudget,
     objects.adminToken,
     objects.statefulSet?.object,
-  ].filter((object): object is KubeObject => object !== undefined && controllerOf(object) !== cluster.uid)
+  ].filter((object): object is KubeObject => object !== undefined && !isOurs(observed, object))
   if (taken.length === 0 && foreignPods.length === 0) return undefined
   const list = [
     ...taken.map((object) => `${object.kind} ${object.metadata.name}`),
@@ -43,11 +50,39 @@ export function takenNames(observed: Observed): Plan | undefined {
   )
 }
 
+/** Or of nobody any more: what a backup brought back, or has lost its owner by hand. It is adopted. */
+function isOurs({ cluster, objects }: Observed, object: KubeObject): boolean {
+  const controller = controllerOf(object)
+  if (controller !== undefined) return controller === cluster.uid
+  if (!contains(object.metadata, { labels: labels(cluster) })) return false
+  // It brings pods and claims along, so it must be of this very cluster.
+  return object !== objects.statefulSet?.object || isOfCluster(cluster, objects.statefulSet)
+}
+
+function isOfCluster(cluster: RaftCluster, { object, claimTemplate }: ObservedStatefulSet): boolean {
+  const id = object.metadata.annotations?.[CLUSTER_ID_ANNOTATION]
+  const isSame = id !== undefined && id === cluster.recorded.clusterID
+  return isSame || contains(claimTemplate, { metadata: { labels: { [CLUSTER_UID_LABEL]: cluster.uid } } })
+}
+
+/** The spec may name another one, which the operator leaves alone. */
+function hasAccount({ cluster }: Observed): boolean {
+  return cluster.spec.podTemplate.serviceAccountName === undefined
+}
+
+/** A Secret that is adopted keeps its token. */
+function adoptToken({ cluster, objects }: Observed): readonly Action[] {
+  const present = objects.adminToken
+  if (present === undefined || isTokenDue(cluster, present) || controllerOf(present) === cluster.uid) return []
+  const object = { ...adminToken(cluster, Buffer.alloc(0)), data: present['data'] }
+  return [{ kind: 'apply', object }]
+}
+
 export function restoreObjects(observed: Observed): readonly Action[] {
   const { cluster, objects, membership } = observed
   const budget = podDisruptionBudget(cluster, membership?.voters.length ?? cluster.recorded.voters)
   const wanted: readonly (readonly [KubeObject | undefined, ApplyObject])[] = [
-    [objects.serviceAccount, serviceAccount(cluster)],
+    ...(hasAccount(observed) ? [[objects.serviceAccount, serviceAccount(cluster)] as const] : []),
     [objects.headlessService, headlessService(cluster, objects.headlessService)],
     [objects.clientService, clientService(cluster, objects.clientService)],
     ...(budget === undefined ? [] : [[objects.disruptionBudget, budget] as const]),
@@ -58,12 +93,13 @@ export function restoreObjects(observed: Observed): readonly Action[] {
   return [
     ...restoreFinalizer(observed),
     ...(isTokenDue(cluster, objects.adminToken) ? [{ kind: 'write-admin-token' } as const] : []),
+    ...adoptToken(observed),
     ...wanted
       .filter(([present, desired]) => present === undefined || !contains(present, desired))
       .map(([, object]) => ({ kind: 'apply', object }) as const),
     ...setPods(observed),
     ...(budget === undefined ? dropDisruptionBudget(observed) : []),
-    ...sizeVolumes(observed),
+    ...restoreClaims(observed),
   ]
 }
 
@@ -112,43 +148,10 @@ function lookAgainAt({ objects, creationRefusal, nowMs }: Observed): string | un
   return timestamp(nowMs)
 }
 
-function restoreFinalizer({ cluster }: Observed): readonly Action[] {
-  const isWanted = cluster.spec.storage.retention.whenDeleted === 'Delete'
-  if (isWanted === cluster.finalizers.includes(FINALIZER)) return []
-  const others = cluster.finalizers.filter((name) => name !== FINALIZER)
-  return [{ kind: 'set-finalizers', finalizers: isWanted ? [...others, FINALIZER] : others }]
-}
-
 function dropDisruptionBudget({ cluster, objects }: Observed): readonly Action[] {
   const present = objects.disruptionBudget
   if (present === undefined) return []
   const name = names.disruptionBudget(cluster)
   const ref = { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', namespace: cluster.namespace, name }
   return [{ kind: 'delete-object', ref, uid: present.metadata.uid ?? '' }]
-}
-
-/**
- * The claim template cannot change, so the claims themselves are grown, which they can be once they are bound. What was asked
- * for and not granted is taken back as far as Kubernetes takes it: to more than a volume has.
- */
-function sizeVolumes({ cluster, volumes }: Observed): readonly Action[] {
-  const { size } = cluster.spec.storage
-  const isOff = ({ requestedSize, capacity }: ObservedVolume): boolean =>
-    isSmaller(requestedSize, size) || (isSmaller(size, requestedSize ?? size) && isSmaller(capacity, size))
-  return [...volumes.values()]
-    .filter((volume) => !volume.isTerminating && volume.capacity !== undefined && isOff(volume))
-    .map(({ name }) => ({
-      kind: 'apply',
-      object: {
-        apiVersion: 'v1',
-        kind: 'PersistentVolumeClaim',
-        metadata: { name, namespace: cluster.namespace },
-        spec: { resources: { requests: { storage: size } } },
-      },
-    }))
-}
-
-export function isSmaller(present: string | undefined, wanted: string): boolean {
-  const now = present === undefined ? undefined : parseQuantity(present)
-  return now !== undefined && now < (parseQuantity(wanted) ?? 0)
 }

@@ -57,7 +57,6 @@ export function rollOut(observed: Observed): Plan | undefined {
   if (unfit.length > 0) {
     return waiting('RollingOut', waits, inFlightNow)
   }
-  if (growsFirst(observed, membership, id)) return undefined
   return restartHealthy(observed, membership, next, id)
 }
 
@@ -70,12 +69,21 @@ function growsFirst({ cluster }: Observed, { voters }: Membership, memberId: str
   return isVoter && voters.length <= 2 && voters.length < cluster.spec.replicas
 }
 
+/** A voter is about to be renewed whose loss is the loss of the quorum, so whether the next pod can be made is found out before. */
+export function isOnTrial(observed: Observed): boolean {
+  const { cluster, membership } = observed
+  if (membership?.leader === undefined || cluster.spec.paused || membership.voters.length > 2) return false
+  const ordinals = membership.members.filter(({ id }) => membership.voters.includes(id)).map(({ ordinal }) => ordinal)
+  const isNext = renewable(observed).some(({ ordinal }) => ordinals.includes(ordinal))
+  return isNext && membership.voters.length >= cluster.spec.replicas
+}
+
 /** Its name, and what it does to catch up. */
 function lagging(observed: Observed, membership: Membership, { id, name, ordinal }: ObservedMember): string {
   const peer = membership.peers.get(id)
   const isThere = ordinal !== undefined && observed.pods.get(ordinal)?.status !== undefined
   const isBehind = peer !== undefined && (peer.snapshot !== undefined || peer.lag > allowedLag(observed))
-  return isThere && isBehind ? `${name}, which ${catchingUp(peer, membership.activeIds.has(id))},` : name
+  return isThere && isBehind ? `${name} (${catchingUp(peer, membership.activeIds.has(id))})` : name
 }
 
 /** Outdated pods, where the next pod would be made from the present spec. */
@@ -87,8 +95,10 @@ function renewable(observed: Observed): readonly ObservedPod[] {
   return [...pods.values()].filter((pod) => !pod.isTerminating && isOutdated(observed, pod))
 }
 
-function rank({ cluster }: Observed, membership: Membership, pod: ObservedPod): number {
+function rank(observed: Observed, membership: Membership, pod: ObservedPod): number {
+  const { cluster } = observed
   const id = membership.members.find(({ ordinal }) => ordinal === pod.ordinal)?.id
+  if (growsFirst(observed, membership, id)) return 2_000_000
   if (isSick(membership, pod, id)) return -1
   if (id === membership.leader?.memberId) return 1_000_000
   return cluster.spec.replicas + 1000 - pod.ordinal
@@ -127,6 +137,7 @@ function restartHealthy(
   pod: ObservedPod,
   memberId: string | undefined,
 ): Plan | undefined {
+  if (growsFirst(observed, membership, memberId)) return undefined
   const { voters, leader } = membership
   const isVoter = memberId !== undefined && voters.includes(memberId)
   const healthy = healthyVoters(membership).length
@@ -136,6 +147,10 @@ function restartHealthy(
     if (membership.members.some(({ ordinal }) => (ordinal ?? 0) >= observed.cluster.spec.replicas)) return undefined
     const message = `${pod.name} is to be made anew, but ${healthy} of ${voters.length} voters are healthy: repair a member first`
     return blocked('QuorumAtRisk', message, observed.cluster.recorded.operation)
+  }
+  if (isVoter && voters.length <= 2 && observed.templateRefusal !== undefined) {
+    const message = `${pod.name} is to be made anew, and no pod of the present spec can be made: ${observed.templateRefusal}. To renew it all the same, delete the pod`
+    return { ...blocked('TemplateRefused', message, observed.cluster.recorded.operation), yields: true }
   }
   const leaving = membership.members.filter(hasOrdinal).find(({ id }) => id === memberId)
   if (leaving === undefined || leader?.memberId !== memberId || voters.length === 1)

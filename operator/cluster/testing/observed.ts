@@ -77,6 +77,7 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     forms: FORMS,
     objects,
     creationRefusal: undefined,
+    templateRefusal: undefined,
     pods: new Map(),
     volumes: new Map(),
     foreignPods: [],

@@ -264,7 +264,13 @@ export class World {
       get: (ref) => this.#read({ verb: 'get', ...ref }, () => this.get(ref.kind, ref.name)),
       list: (query) =>
         this.#read({ verb: 'list', ...query, name: '' }, () => this.all(query.kind).filter(regarding(query))),
+      tryCreate: (object) => this.#tryCreate(object),
     }
+  }
+
+  /** Nothing admits pods here but `answer`. */
+  async #tryCreate({ kind, metadata }: ApplyObject): Promise<void> {
+    this.#called({ verb: 'create', kind, name: metadata.name })
   }
 
   async #read<T>(call: ApiCall & { readonly namespace: string }, read: () => T): Promise<T> {

@@ -29,6 +29,11 @@ const KUBE_TAGS = 'selinux,notest,grpcnotrace'
 const ETCD: Peer = { program: 'etcd', module: 'etcd', goPackage: 'go.etcd.io/etcd/server/v3' }
 const ETCDCTL: Peer = { program: 'etcdctl', module: 'etcd', goPackage: 'go.etcd.io/etcd/etcdctl/v3' }
 const ETCDUTL: Peer = { program: 'etcdutl', module: 'etcd', goPackage: 'go.etcd.io/etcd/etcdutl/v3' }
+const GOFAKES3: Peer = {
+  program: 'gofakes3',
+  module: 'gofakes3',
+  goPackage: 'github.com/johannesboyne/gofakes3/cmd/gofakes3',
+}
 const H2SPEC: Peer = { program: 'h2spec', module: 'h2spec', goPackage: 'github.com/summerwind/h2spec/cmd/h2spec' }
 /** Of etcd 3.6: what is newer is not published as a module. */
 const BENCHMARK: Peer = {
@@ -50,7 +55,13 @@ const KUBE: Peer = {
   tags: KUBE_TAGS,
   linkerFlags: KUBERNETES_VERSION,
 }
-const BOX_PEERS: readonly Peer[] = [ETCD, ETCDUTL, KUBE, { program: 'coredns', module: 'coredns', goPackage: '.' }]
+const BOX_PEERS: readonly Peer[] = [
+  ETCD,
+  ETCDUTL,
+  GOFAKES3,
+  KUBE,
+  { program: 'coredns', module: 'coredns', goPackage: '.' },
+]
 const CLIENT_PEERS: readonly Peer[] = [
   ETCDCTL,
   { program: 'helm', module: 'helm', goPackage: 'helm.sh/helm/v4/cmd/helm' },
@@ -83,6 +94,14 @@ export async function ensureEtcd(report: Pick<Report, 'step'>, root: string, cac
   mkdirSync(folder, { recursive: true })
   await build(report, root, folder, ETCD)
   return join(folder, ETCD.program)
+}
+
+/** Builds what backups are tried with, and returns the folder of the programs. */
+export async function ensureBackup(report: Pick<Report, 'step'>, root: string, cache: string): Promise<string> {
+  const folder = join(cache, 'bin')
+  mkdirSync(folder, { recursive: true })
+  for (const peer of [ETCDCTL, GOFAKES3]) await build(report, root, folder, peer)
+  return folder
 }
 
 /** Builds what moves a Kubernetes from an etcd and back, and returns the folder of the programs. */

@@ -20,8 +20,8 @@ export async function badImage(place: Place): Promise<void> {
       const words = await place.untilCondition({ type: 'Degraded', status: 'True', reason: 'ImagePullFailed' })
       await place.untilEvent('Degraded', /not-there/)
       if (!words.includes('not-there')) throw new Error(`Degraded does not name the image: ${words}`)
-      await place.isCondition('Available', 'True')
-      await place.isCondition('UpToDate', 'False')
+      await place.untilCondition({ type: 'Available', status: 'True' })
+      await place.untilCondition({ type: 'UpToDate', status: 'False' })
       const kept = [...(await place.podUids())].filter(([name, uid]) => before.get(name) === uid)
       if (kept.length !== 2) throw new Error(`${kept.length} of three pods were left alone`)
     },
@@ -30,7 +30,7 @@ export async function badImage(place: Place): Promise<void> {
     await place.patch({ spec: { image: { tag: null } } })
     await place.untilReady()
     await place.untilCondition({ type: 'UpToDate', status: 'True' })
-    await place.isCondition('Degraded', 'False')
+    await place.untilCondition({ type: 'Degraded', status: 'False' })
   })
   await place.ledgerHolds()
 }
@@ -38,6 +38,7 @@ export async function badImage(place: Place): Promise<void> {
 /** `next`: the operator's next image, as a tag of the same repository. */
 export async function operatorUpgrade(place: Place, next: string): Promise<void> {
   await place.form({ replicas: 3 })
+  const [before] = await imagesOf(place)
   const uids = await place.podUids()
   await place.step('helm upgrade to the next image: the members are left alone', async () => {
     const chart = join(place.options.root, 'charts', 'raftkv-operator')
@@ -52,6 +53,12 @@ export async function operatorUpgrade(place: Place, next: string): Promise<void>
     const now = await place.podUids()
     const renewed = [...uids].filter(([name, uid]) => now.get(name) !== uid)
     if (renewed.length > 0) throw new Error(`${renewed.map(([name]) => name).join(', ')} made anew`)
+  })
+  await place.step('an edit of resources after it: a rollout, with the image as it was', async () => {
+    await place.patch({ spec: { resources: { requests: { cpu: '11m' } } } })
+    await untilAllNew(place, uids)
+    const images = await imagesOf(place)
+    if (images.join() !== before) throw new Error(`the image was ${before}, and now ${images.join()}`)
   })
   await place.step('the next image is asked for: a rollout, the leader last', async () => {
     const earlier = await place.podUids()

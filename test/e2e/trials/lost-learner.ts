@@ -20,7 +20,7 @@ export async function lostLearner(place: Place): Promise<void> {
       if (met !== step) place.note(`that step was over before it could be seen: lost at ${met}`)
       await recoverIfItVoted(place, `lost-${step}`)
       await place.untilReady()
-      await place.isCondition('Degraded', 'False')
+      await place.untilCondition({ type: 'Degraded', status: 'False' })
     })
     await place.step('from 3 to 1', async () => {
       await place.scale(1)

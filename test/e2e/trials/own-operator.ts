@@ -11,9 +11,10 @@ export async function ownOperator(place: Place): Promise<void> {
   await place.step('helm install into a namespace that it watches alone; the CRD is there already', async () => {
     const [repository, tag] = splitImage(options.image)
     const chart = join(options.root, 'charts', 'raftkv-operator')
-    const values = [`image.repository=${repository}`, `watch.namespaces={${namespace}}`, 'crds.create=false'].flatMap(
-      (value) => ['--set', value],
-    )
+    const values = [`image.repository=${repository}`, `watch.namespaces={${namespace}}`].flatMap((value) => [
+      '--set',
+      value,
+    ])
     const more = ['--set-string', `image.tag=${tag}`, '--namespace', namespace, '--wait', '--timeout', '2m']
     await run(['helm', 'install', RELEASE, chart, ...values, ...more], { env: place.kube.env })
   })

@@ -107,11 +107,6 @@ export class Place {
     })
   }
 
-  async isCondition(type: string, status: 'True' | 'False'): Promise<void> {
-    const found = (await this.cluster()).status.conditions.find((condition) => condition.type === type)
-    if (found?.status !== status) throw new Error(`${type} is ${found?.status} ${found?.reason}: ${found?.message}`)
-  }
-
   /** An event about the RaftCluster, whose words fit. */
   untilEvent(reason: string, message = /(?:)/): Promise<boolean> {
     return this.until(`an event ${reason} ${message}`, async () => {

@@ -23,7 +23,7 @@ export async function quorumLost(place: Place): Promise<void> {
     await place.patch({ spec: { recovery: { request } } })
     await place.untilEvent('Recovered')
     await place.untilReady()
-    await place.isCondition('QuorumLost', 'False')
+    await place.untilCondition({ type: 'QuorumLost', status: 'False' })
   })
   await place.step('every write that was acknowledged before is readable, and new ones are taken', async () => {
     place.holds(puts, await readBack(place.kube, place.namespace))

@@ -14,7 +14,7 @@ export async function refusedPods(place: Place): Promise<void> {
     await place.scale(5)
     await place.untilCondition({ type: 'Degraded', status: 'True', reason: 'PodNotCreated', message: /exceeded quota/ })
     await place.untilEvent('Degraded', /exceeded quota/)
-    await place.isCondition('Available', 'True')
+    await place.untilCondition({ type: 'Available', status: 'True' })
   })
   await place.step('the quota goes: the growth goes on without a hand', async () => {
     await place.kubectl('delete', 'resourcequota', QUOTA.metadata.name)
@@ -27,7 +27,7 @@ export async function refusedPods(place: Place): Promise<void> {
     await place.kubectl('delete', 'pod', `${CLUSTER}-1`, '--wait=false')
     const message = new RegExp(`${CLUSTER}-1.*${webhook.webhooks[0]?.name}`, 's')
     await place.untilCondition({ type: 'Degraded', status: 'True', reason: 'PodNotCreated', message })
-    await place.isCondition('Available', 'True')
+    await place.untilCondition({ type: 'Available', status: 'True' })
   })
   await place.step('the webhook goes: the pod comes back without a hand', async () => {
     await place.kube.kubectl(['delete', 'validatingwebhookconfiguration', webhook.metadata.name])

@@ -1,5 +1,6 @@
 /** All cases written by hand. */
 import type { Case } from './case.ts'
+import { AUTH_CASES } from './auth.ts'
 import { KV_CASES } from './kv.ts'
 import { LEASE_CASES, LOCK_CASES } from './lease.ts'
 import { OTHER_CASES } from './others.ts'
@@ -14,5 +15,6 @@ export const CASES: readonly Case[] = [
   ...LEASE_CASES,
   ...LOCK_CASES,
   ...WATCH_CASES,
+  ...AUTH_CASES,
   ...OTHER_CASES,
 ]

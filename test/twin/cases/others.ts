@@ -1,11 +1,8 @@
-/** Cluster, Maintenance, Auth, and requests that are no requests. */
+/** Cluster, Maintenance, and requests that are no requests. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type * as rpc from '../../../node-server/proto/generated/etcd/rpc.ts'
 import {
   ALARM,
-  AUTH_DISABLE,
-  AUTH_STATUS,
-  AUTHENTICATE,
   DOWNGRADE,
   HASH_KV,
   MEMBER_ADD,
@@ -16,11 +13,7 @@ import {
   MOVE_LEADER,
   PUT,
   RANGE,
-  ROLE_GET,
-  ROLE_LIST,
   STATUS,
-  USER_GET,
-  USER_LIST,
   type Part,
 } from '../methods.ts'
 import type { Tree } from '../tree.ts'
@@ -188,22 +181,6 @@ const MAINTENANCE: readonly Case[] = [
   },
 ]
 
-const AUTH: readonly Case[] = [
-  {
-    name: 'auth: while it is disabled',
-    run: async (twin) => {
-      await twin.call(AUTH_STATUS)
-      await twin.call(AUTHENTICATE, { name: 'root', password: 'x' })
-      await twin.call(AUTH_DISABLE)
-      await twin.call(USER_LIST)
-      await twin.call(ROLE_LIST)
-      await twin.call(USER_GET, { name: 'nobody' })
-      await twin.call(ROLE_GET, { role: 'none' })
-      await twin.call(RANGE, { key: b('a') }, { headers: { token: 'nonsense' } })
-    },
-  },
-]
-
 const NO_REQUESTS: readonly Case[] = [
   {
     name: 'wire: methods and services that are not there',
@@ -235,4 +212,4 @@ const NO_REQUESTS: readonly Case[] = [
   },
 ]
 
-export const OTHER_CASES: readonly Case[] = [...CLUSTER, ...LEARNERS, ...MAINTENANCE, ...AUTH, ...NO_REQUESTS, ...LOST]
+export const OTHER_CASES: readonly Case[] = [...CLUSTER, ...LEARNERS, ...MAINTENANCE, ...NO_REQUESTS, ...LOST]

@@ -13,7 +13,7 @@ import type {
   WatchStep,
 } from './steps.ts'
 
-const MAX_STEPS = 40
+export const MAX_STEPS = 40
 
 const KEYS = ['a', 'b', 'c', 'd', 'e', 'a\0', 'aa', 'ab', 'b\xff', '\0', '\xff', 'é'] as const
 const key = fc.oneof(
@@ -26,7 +26,7 @@ const value = fc.constantFrom('', '0', '1', '2', 'x', 'long '.repeat(50))
 const rarely = fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) })
 
 /** One key, a range, everything, everything from a key on, and ranges that end before they begin. */
-const keys: fc.Arbitrary<Keys> = fc.oneof(
+export const keys: fc.Arbitrary<Keys> = fc.oneof(
   { weight: 3, arbitrary: key.map((key) => ({ key, end: '' })) },
   { weight: 4, arbitrary: fc.record({ key, end: key }) },
   { weight: 2, arbitrary: fc.constant({ key: '\0', end: '\0' }) },
@@ -183,7 +183,11 @@ export interface Services {
 }
 
 /** Steps of services that ours does not have yet can be left out. */
-export function sequence({ hasLeases, hasWatches }: Services): fc.Arbitrary<readonly Step[]> {
+export function sequence(services: Services): fc.Arbitrary<readonly Step[]> {
+  return fc.noBias(fc.array(oneStep(services), { minLength: 1, maxLength: MAX_STEPS, size: 'max' }))
+}
+
+export function oneStep({ hasLeases, hasWatches }: Services): fc.Arbitrary<Step> {
   const steps: fc.WeightedArbitrary<Step>[] = [
     { weight: 14, arbitrary: put },
     { weight: 4, arbitrary: remove },
@@ -227,5 +231,5 @@ export function sequence({ hasLeases, hasWatches }: Services): fc.Arbitrary<read
       },
     )
   }
-  return fc.noBias(fc.array(fc.oneof(...steps), { minLength: 1, maxLength: MAX_STEPS, size: 'max' }))
+  return fc.oneof(...steps)
 }

@@ -10,19 +10,59 @@ import {
   PUT,
   RANGE,
   RANGE_STREAM,
+  ROLE_REVOKE_PERMISSION,
   TXN,
+  USER_GRANT_ROLE,
+  USER_REVOKE_ROLE,
 } from '../methods.ts'
 import { keepAlive, withRoundedTtl } from '../leases.ts'
 import type { Servers } from '../servers.ts'
 import { Twin } from '../twin.ts'
+import { grant, withUsers } from '../users.ts'
 import { WatchPair } from '../watch-pair.ts'
 import { FUTURE_STREAM } from './arbitrary.ts'
 import { bytes, putPart, rangePart, resolve, txnPart, watchPart, type Now } from './requests.ts'
 import type { Step, WatchStep } from './steps.ts'
+import { isUserStep, type UsersSequence, type UserStep } from './users.ts'
 
 /** The last key that a run writes; a watch of it tells that everything before has been delivered. */
 const LAST_KEY = '~last'
 const LAST_KEY_WATCH_ID = 2_000_000n
+
+/** As {@link runSequence}, with authentication on: each step in the name of somebody. */
+export async function runWithUsers(servers: Servers, { users, steps }: UsersSequence): Promise<Twin> {
+  const twin = await cleanTwin(servers)
+  const run = new Run(twin, await revisionOf(twin))
+  await withUsers(twin, users, async () => {
+    for (const { asker, step } of steps) {
+      twin.asker = asker
+      await (isUserStep(step) ? changeUsers(twin, step) : run.step(step))
+      if (twin.differences.length > 0) return
+    }
+    twin.asker = 'root'
+    await run.finish()
+  })
+  return twin
+}
+
+/** As root. */
+async function changeUsers(twin: Twin, step: UserStep): Promise<void> {
+  twin.asker = 'root'
+  switch (step.kind) {
+    case 'grant-permission':
+      return grant(twin, step.role, step.permission)
+    case 'revoke-permission': {
+      const { role, key, end } = step
+      return void (await twin.call(ROLE_REVOKE_PERMISSION, { role, key: bytes(key), rangeEnd: bytes(end) }))
+    }
+    case 'grant-role':
+      return void (await twin.call(USER_GRANT_ROLE, { user: step.user, role: step.role }))
+    case 'revoke-role':
+      return void (await twin.call(USER_REVOKE_ROLE, { name: step.user, role: step.role }))
+    default:
+      return unreachable(step)
+  }
+}
 
 /** The twin after the sequence: it holds every exchange. */
 export async function runSequence(servers: Servers, steps: readonly Step[]): Promise<Twin> {

@@ -6,6 +6,7 @@ import type { Clock } from '../../../../lib/clock.ts'
 import type { GrpcServer } from '../../../grpc/engine.ts'
 import { serveBuiltIn } from '../../../grpc/built-in.ts'
 import type { RpcObserver } from '../../../grpc/service.ts'
+import type { AuthEffect } from '../../../mvcc/results.ts'
 import type { NodePort } from '../../../node/ports.ts'
 import { PutRequest, RangeRequest, TxnRequest } from '../../../proto/generated/etcd/rpc.ts'
 import { etcdServices } from '../services.ts'
@@ -50,10 +51,17 @@ const onApplied: NodePort['onApplied'] = (listener) => {
   return () => void appliedListeners.delete(listener)
 }
 
+const authListeners = new Set<(effect: AuthEffect) => void>()
+const onAuthChanged: NodePort['onAuthChanged'] = (listener) => {
+  authListeners.add(listener)
+  return () => void authListeners.delete(listener)
+}
+const OUTLIVING: Readonly<Record<string | symbol, unknown>> = { onApplied, onAuthChanged }
+
 before(async () => {
   // The services outlive the member of one test: what they ask is passed on to that of the next.
   const current = new Proxy(new MemoryMember(), {
-    get: (_target, name) => (name === 'onApplied' ? onApplied : (Reflect.get(member, name, member) as unknown)),
+    get: (_target, name) => OUTLIVING[name] ?? (Reflect.get(member, name, member) as unknown),
   })
   server = await serveBuiltIn({
     listenURLs: ['http://127.0.0.1:0'],
@@ -66,6 +74,7 @@ before(async () => {
 beforeEach(() => {
   member = new MemoryMember()
   member.onApplied(() => appliedListeners.forEach((listener) => listener()))
+  member.onAuthChanged((effect) => authListeners.forEach((listener) => listener(effect)))
 })
 after(async () => {
   client.close()

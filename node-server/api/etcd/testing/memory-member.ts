@@ -6,9 +6,12 @@ import { apply } from '../../../mvcc/apply.ts'
 import { compactSlice } from '../../../mvcc/compaction.ts'
 import { getLease, keysOfLease, listLeases } from '../../../mvcc/lease.ts'
 import { MemoryBackend } from '../../../mvcc/memory-backend.ts'
+import type { AuthEffect } from '../../../mvcc/results.ts'
 import { Store } from '../../../mvcc/store.ts'
+import { SimpleTokens } from '../../../node/auth/simple-tokens.ts'
 import { Hasher } from '../../../node/maintenance/hasher.ts'
 import type { Member, MemberChange, NodePort, NodeProblem, NodeStatus } from '../../../node/ports.ts'
+import { Gate } from '../gate.ts'
 
 const OWN_ID = MemberId(0x8e9e05c52164694dn)
 const OWN: Member = {
@@ -88,12 +91,21 @@ export class MemoryMember implements NodePort {
     return listLeases(this.store).map(({ id }) => id)
   }
 
-  propose: NodePort['propose'] = async (kind, request) => {
+  readonly #authListeners = new Set<(effect: AuthEffect) => void>()
+
+  onAuthChanged(listener: (effect: AuthEffect) => void): () => void {
+    this.#authListeners.add(listener)
+    return () => void this.#authListeners.delete(listener)
+  }
+
+  propose: NodePort['propose'] = async (kind, request, _caller, authInfo) => {
     this.proposals += 1
     if (this.problem !== undefined) return err(this.problem)
     if (request.length > this.maxRequestBytes) return err('request-too-large')
     const position = { index: LogIndex(this.store.appliedIndex + 1), term: Term(2) }
-    const result = apply(this.store, position, { kind, requestId: BigInt(position.index), request })
+    const result = apply(this.store, position, { kind, requestId: BigInt(position.index), request, authInfo })
+    if (result.ok && result.value.kind === 'auth')
+      for (const listener of this.#authListeners) listener(result.value.effect)
     for (const listener of this.#appliedListeners) listener()
     if (kind === 'compact') setImmediate(() => this.#purge())
     return ok(result)
@@ -147,4 +159,9 @@ export class MemoryMember implements NodePort {
     if (this.problem !== undefined) return err(this.problem)
     return target === NOBODY || target !== OWN_ID ? err('bad-transferee') : ok(undefined)
   }
+}
+
+/** Through which everybody goes while authentication is off. */
+export function gateOf(node: NodePort): Gate {
+  return new Gate({ node, tokens: new SimpleTokens(systemClock, 300_000), isClientCertAuth: false })
 }

@@ -3,6 +3,7 @@
  * compressed, with what its own library read in it. Member 1 of the cluster of test/recovery/history.ts, which has applied
  * all of that history but its end, then values of many pages and changes of many keys; the log goes two entries further.
  */
+import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -24,7 +25,10 @@ interface Expected {
   readonly tables: Readonly<Record<Table, { readonly rows: number; readonly sha256: string }>>
 }
 
-export const EXPECTED = JSON.parse(readFileSync(join(FIXTURE, 'expected.json'), 'utf8')) as Expected
+/** Of a table that there was not yet. */
+const NO_ROWS = { rows: 0, sha256: createHash('sha256').digest('hex') }
+const recorded = JSON.parse(readFileSync(join(FIXTURE, 'expected.json'), 'utf8')) as Expected
+export const EXPECTED: Expected = { ...recorded, tables: { ...recorded.tables, auth: NO_ROWS } }
 
 /** Puts it there, as it was. */
 export function unpackFixture(dataDirectory: string): void {

@@ -1,0 +1,78 @@
+/**
+ * Claims of volumes: how large they are, and who takes them along. With whenDeleted Delete the RaftCluster owns them: Kubernetes deletes
+ * them after it, each once no pod uses it, whether there is an operator or not. The finalizer stands only while one of them has no
+ * owner yet: between its making and our next look a RaftCluster would go without it. Pure.
+ */
+import { FINALIZER } from '../../api/raft-cluster.ts'
+import { parseQuantity } from '../../../lib/quantity.ts'
+import type { Observed, ObservedVolume } from '../observed.ts'
+import type { Action } from '../plan.ts'
+import { claimMarks, ownerReference } from '../resources/names.ts'
+import { desiredPods } from './replicas.ts'
+
+export function restoreFinalizer(observed: Observed): readonly Action[] {
+  const { cluster } = observed
+  const isWanted = goWithCluster(observed) && !isEachOwned(observed)
+  if (isWanted === cluster.finalizers.includes(FINALIZER)) return []
+  const others = cluster.finalizers.filter((name) => name !== FINALIZER)
+  return [{ kind: 'set-finalizers', finalizers: isWanted ? [...others, FINALIZER] : others }]
+}
+
+function goWithCluster({ cluster }: Observed): boolean {
+  return cluster.spec.storage.retention.whenDeleted === 'Delete'
+}
+
+/** Also of those that the StatefulSet's controller may still be making. */
+function isEachOwned(observed: Observed): boolean {
+  const { volumes, objects } = observed
+  const { start, end } = desiredPods(observed)
+  const last = Math.max(end, objects.statefulSet?.endOrdinal ?? 0)
+  const ordinals = Array.from({ length: last - start }, (_, index) => start + index)
+  const isStill = objects.statefulSet?.isObserved === true
+  return (
+    isStill &&
+    ordinals.every((ordinal) => volumes.has(ordinal)) &&
+    [...volumes.values()].every(({ isOwned }) => isOwned)
+  )
+}
+
+/** The claim template cannot change, so the claims themselves are resized, which they can be once they are bound. */
+export function restoreClaims(observed: Observed): readonly Action[] {
+  return [...observed.volumes.values()]
+    .filter((volume) => !volume.isTerminating && isToWrite(observed, volume))
+    .map((volume) => ({ kind: 'apply', object: claim(observed, volume) }))
+}
+
+function isToWrite(observed: Observed, volume: ObservedVolume): boolean {
+  return isToResize(observed, volume) || volume.isOwned !== goWithCluster(observed) || !volume.isMarked
+}
+
+/** All that we say of it, since what an apply leaves out is taken back. */
+function claim(observed: Observed, volume: ObservedVolume): Extract<Action, { kind: 'apply' }>['object'] {
+  const { cluster } = observed
+  const storage = isToResize(observed, volume) ? cluster.spec.storage.size : volume.requestedSize
+  const { controller: _, blockOwnerDeletion: __, ...owner } = ownerReference(cluster)
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: {
+      name: volume.name,
+      namespace: cluster.namespace,
+      ...claimMarks(cluster),
+      ownerReferences: goWithCluster(observed) ? [owner] : [],
+    },
+    ...(storage !== undefined && { spec: { resources: { requests: { storage } } } }),
+  }
+}
+
+/** What was asked for and not granted is taken back as far as Kubernetes takes it: to more than a volume has. */
+function isToResize({ cluster }: Observed, { capacity, requestedSize }: ObservedVolume): boolean {
+  const { size } = cluster.spec.storage
+  const isTakenBack = isSmaller(size, requestedSize ?? size) && isSmaller(capacity, size)
+  return capacity !== undefined && (isSmaller(requestedSize, size) || isTakenBack)
+}
+
+export function isSmaller(present: string | undefined, wanted: string): boolean {
+  const now = present === undefined ? undefined : parseQuantity(present)
+  return now !== undefined && now < (parseQuantity(wanted) ?? 0)
+}
