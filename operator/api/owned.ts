@@ -2,6 +2,8 @@
 
 export const CONTAINER = 'raftkv'
 export const PORTS = { client: 2379, peer: 2380, admin: 8080 } as const
+/** Of metrics and probes alone, where a member has one beside the admin API's. */
+export const METRICS_PORT = 2382
 /** By what they are for. */
 export const VOLUMES = { data: 'data', token: 'admin-token' } as const
 export const MOUNTS = { data: '/var/lib/raftkv', token: '/etc/raftkv/admin' } as const

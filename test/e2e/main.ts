@@ -91,6 +91,9 @@ async function runWithPeers(report: Report, root: string, programs: string): Pro
   await report.step(`the twin test: etcd and raftkv give the same answers to ${TWIN_SEEDS} generated sequences`, () =>
     run([process.execPath, join(root, 'test', 'twin', 'main.ts'), `--seeds=${TWIN_SEEDS}`]),
   )
+  await report.step('the alerts fire when they should, and only then', () =>
+    run([process.execPath, join(root, 'test', 'monitoring', 'main.ts')]),
+  )
   await report.step('the conformance test: kube-apiserver and the sandbox give the same answers', () =>
     run([process.execPath, join(root, 'test', 'conformance', 'main.ts'), `--programs=${programs}`]),
   )

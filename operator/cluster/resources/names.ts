@@ -36,6 +36,7 @@ export const names = {
   clientService: (cluster: Named): string => `${cluster.name}-client`,
   adminToken: (cluster: Named): string => `${cluster.name}-admin-token`,
   disruptionBudget: (cluster: Named): string => cluster.name,
+  networkPolicy: (cluster: Named): string => cluster.name,
   pod: (cluster: Named, ordinal: number): string => `${cluster.name}-${ordinal}`,
   volume: (cluster: Named, ordinal: number): string => `${VOLUME}-${cluster.name}-${ordinal}`,
 }

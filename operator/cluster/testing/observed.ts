@@ -67,6 +67,7 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     headlessService: undefined,
     clientService: undefined,
     disruptionBudget: undefined,
+    networkPolicy: undefined,
     adminToken: undefined,
     statefulSet: undefined,
   }
@@ -74,6 +75,7 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     nowMs: 0,
     cluster: of,
     defaultImage: '',
+    operatorPods: undefined,
     forms: FORMS,
     objects,
     creationRefusal: undefined,
