@@ -36,6 +36,7 @@ import { UNSAFE_NO_FSYNC, withoutSync } from './storage/unsynced-disk.ts'
 import type { Volume } from './storage/volume.ts'
 import { checkWalDirectory } from './storage/wal-directory.ts'
 import { notifyReady } from './systemd.ts'
+import { secretsOf } from './tls/secrets.ts'
 import { peerDialer } from './transport/query.ts'
 import { Transport } from './transport/transport.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
@@ -263,7 +264,7 @@ class Program {
     const { adminApp } = await import('./api/admin/admin-app.ts') // with express, which others do without
     const app = adminApp({
       member: this.#lifecycle,
-      readToken: () => (adminTokenFile === undefined ? undefined : readFileSync(adminTokenFile, 'utf8').trim()),
+      readTokens: () => (adminTokenFile === undefined ? undefined : secretsOf(readFileSync(adminTokenFile, 'utf8'))),
       metrics: this.#metrics.page,
       log: this.#log,
     })
