@@ -6,10 +6,10 @@
  */
 import { backoffMs } from '../../lib/backoff.ts'
 import { ByteReader, ByteWriter, sizeOfParts } from '../../lib/bytes.ts'
-import { sleep, type Clock } from '../../lib/clock.ts'
+import { sleep, type Clock, type Timer } from '../../lib/clock.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { MemberId } from '../../lib/ids.ts'
-import { FLOW, MAX_PEER_REQUESTS, MAX_PEER_REQUEST_SIZE_BYTES } from '../limits.ts'
+import { COMMIT_NOTICE, FLOW, MAX_PEER_REQUESTS, MAX_PEER_REQUEST_SIZE_BYTES } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
 import { encodeMessagesFrame } from './codec.ts'
 import { dial, type Connection, type PeerDialer } from './connection.ts'
@@ -68,6 +68,10 @@ export class Peer {
   #connection: Connection | undefined
   /** What waits is being written to this one. */
   #flushing: Connection | undefined
+  /** Ends the wait of a notice for something to go along with. */
+  #noticeTimer: Timer | undefined
+  /** When it last forwarded a proposal. */
+  #proposedMs = -Infinity
   #usedUrl: string | undefined
   /** Others have taken their place, and something is still on its way. */
   readonly #retired = new Set<Connection>()
@@ -120,13 +124,18 @@ export class Peer {
     if (taken < messages.length) this.#tellUnreachable()
     else this.#isUnreachableTold = false
     if (connection === undefined) return
-    if (messages.every(isWithoutEntries)) this.#flushLater(connection)
+    if (messages.every(isNotice)) this.#flushLater(connection)
     else void this.#flush(connection)
   }
 
   /** It was heard from, so it is there: what pause there is before the next attempt to connect ends. */
   heard(): void {
     this.#pause.abort()
+  }
+
+  /** It has forwarded a proposal: a client of its own waits to hear that it is committed. */
+  proposed(): void {
+    this.#proposedMs = this.#clock.monotonicMs()
   }
 
   /** Whether a message that is sent now will be written, if the connection lasts. */
@@ -169,13 +178,20 @@ export class Peer {
     this.#events.onUnreachable(this.#id)
   }
 
-  /** In the next turn but one: what is known to be committed is answered to clients in the next. */
   #flushLater(connection: Connection): void {
-    this.#clock.soon(() => this.#clock.soon(() => void this.#flush(connection)))
+    // In the next turn but one: what is known to be committed is answered to clients in the next.
+    if (this.#clock.monotonicMs() - this.#proposedMs < COMMIT_NOTICE.clientsMs)
+      return this.#clock.soon(() => this.#clock.soon(() => void this.#flush(connection)))
+    this.#noticeTimer ??= this.#clock.setTimer(COMMIT_NOTICE.waitMs, () => {
+      this.#noticeTimer = undefined
+      if (this.#connection !== undefined) void this.#flush(this.#connection)
+    })
   }
 
   /** One frame after the other, as fast as the peer reads; between two of them everything else has its turn. */
   async #flush(connection: Connection): Promise<void> {
+    this.#noticeTimer?.cancel()
+    this.#noticeTimer = undefined
     if (this.#flushing === connection) return
     this.#flushing = connection
     while (this.#connection === connection && !this.#outbox.isEmpty) {
@@ -294,7 +310,7 @@ export class Peer {
   }
 }
 
-/** It says how far entries are committed, and nobody waits for that: the next message that somebody waits for takes it along. */
-function isWithoutEntries(message: Message): boolean {
+/** It only says how far entries are committed. */
+function isNotice(message: Message): boolean {
   return message.kind === 'append-request' && message.entries.length === 0
 }

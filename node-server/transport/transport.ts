@@ -401,6 +401,7 @@ export class Transport implements PeerTransport {
         const messages = decodeMessages(frame.payload).filter(
           (message) => message.from === from && message.to === this.#options.memberId,
         )
+        if (messages.some(({ kind }) => kind === 'propose-request')) this.#peer(from)?.proposed()
         return this.#handlers.onMessages(messages)
       }
       case FRAME.ping:

@@ -11,6 +11,7 @@ import { Options, problemsOf } from './options.ts'
 import { Annotations, PodTemplate } from './pod-template.ts'
 import type { RaftClusterStatus } from './status.ts'
 import { parseStatus } from './status.ts'
+import { Tls } from './tls.ts'
 
 export const GROUP = 'raftkv.dev'
 export const API_VERSION = `${GROUP}/v1alpha1`
@@ -142,6 +143,7 @@ const Spec = z
     service: Service.prefault({}),
     network: Network.prefault({}),
     networkPolicy: NetworkPolicy.prefault({}),
+    tls: Tls.prefault({}),
     scaling: z
       .object({
         learnerTimeoutSeconds: seconds(600),
@@ -198,6 +200,8 @@ export interface Requests {
   /** Name of a member's pod, or its ID. */
   readonly replaceMember: string | undefined
   readonly moveLeader: string | undefined
+  /** CAs of mode Auto are other ones for each value. */
+  readonly rotateAuthorities: string | undefined
 }
 
 export const ANNOTATIONS = {
@@ -205,6 +209,7 @@ export const ANNOTATIONS = {
   replaceMember: `${GROUP}/replace-member`,
   moveLeader: `${GROUP}/move-leader`,
   rotateAdminToken: `${GROUP}/rotate-admin-token`,
+  rotateAuthorities: `${GROUP}/rotate-ca`,
 } as const
 
 const Meta = z.object({
@@ -251,6 +256,7 @@ function requestsOf(annotations: Readonly<Record<string, string>>): Requests {
     replaceMember: value(ANNOTATIONS.replaceMember),
     moveLeader: value(ANNOTATIONS.moveLeader),
     rotateAdminToken: value(ANNOTATIONS.rotateAdminToken),
+    rotateAuthorities: value(ANNOTATIONS.rotateAuthorities),
   }
 }
 

@@ -3,6 +3,7 @@ import type { AdminAlarm, AdminMember, AdminPeer, AdminStatus } from '../../lib/
 import type { RaftCluster } from '../api/raft-cluster.ts'
 import type { ClaimTemplate, Form } from './form.ts'
 import type { KubeError, KubeObject, PodSelection } from './ports.ts'
+import type { TlsSecret } from './resources/names.ts'
 
 export interface Observed {
   readonly nowMs: number
@@ -44,6 +45,8 @@ export interface ObservedObjects {
   readonly disruptionBudget: KubeObject | undefined
   readonly networkPolicy: KubeObject | undefined
   readonly adminToken: KubeObject | undefined
+  /** Those of the sides that have TLS, as far as they are there. */
+  readonly tls: ReadonlyMap<TlsSecret, KubeObject>
   readonly statefulSet: ObservedStatefulSet | undefined
 }
 
