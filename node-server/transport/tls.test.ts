@@ -2,7 +2,7 @@ import { PATIENCE_MS, until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect as connectPlain, createServer } from 'node:net'
+import { connect as connectPlain, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
@@ -46,6 +46,8 @@ interface Side {
   readonly messages: Message[]
   readonly snapshots: string[]
   readonly log: string[]
+  /** A request `later` is answered when it resolves. */
+  readonly later: { current: PromiseWithResolvers<void> }
 }
 
 async function freePort(): Promise<number> {
@@ -65,13 +67,22 @@ async function start(
   others: readonly string[] = [],
 ): Promise<Side> {
   const url = given ?? `${tls === undefined || isPlain ? 'http' : 'https'}://127.0.0.1:${await freePort()}`
-  const side: Omit<Side, 'transport'> = { url, messages: [], snapshots: [], log: [] }
+  const side: Omit<Side, 'transport'> = {
+    url,
+    messages: [],
+    snapshots: [],
+    log: [],
+    later: { current: Promise.withResolvers() },
+  }
   const handlers: TransportHandlers = {
     onMessages: (messages) => side.messages.push(...messages),
     onSnapshot: async ({ pieces }) => {
       side.snapshots.push(Buffer.concat(await Array.fromAsync(pieces)).toString())
     },
-    onRequest: async (_from, payload) => Buffer.from(`answer to ${payload.toString()}`),
+    onRequest: async (_from, payload) => {
+      if (payload.toString() === 'later') await side.later.current.promise
+      return Buffer.from(`answer to ${payload.toString()}`)
+    },
     onUnreachable: () => undefined,
     onRefused: () => undefined,
     isRemoved: () => false,
@@ -102,6 +113,23 @@ const heartbeat = (from: MemberId, to: MemberId): Message => ({
   readBatch: 0,
 })
 const logged = (side: Side): string => side.log.join('\n')
+
+/** Another way to a port of this machine, and the connections that it has now. */
+async function relay(t: TestContext, scheme: string, port: number): Promise<{ url: string; open: Set<Socket> }> {
+  const open = new Set<Socket>()
+  const server = createServer((from) => {
+    const to = connectPlain(port, '127.0.0.1')
+    open.add(from)
+    from.on('close', () => open.delete(from)).on('error', () => to.destroy())
+    to.on('error', () => from.destroy())
+    from.pipe(to).pipe(from)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  return { url: `${scheme}://127.0.0.1:${address.port}`, open }
+}
 
 /** A dials B, and B dials A. */
 async function pair(t: TestContext, tlsOfA: TlsOptions, tlsOfB: TlsOptions): Promise<[Side, Side]> {
@@ -194,6 +222,35 @@ test('an address with both URLs takes both, and who comes either way is the same
     await a.transport.close()
   }
   assert.deepEqual(b.log, [])
+})
+
+test('a peer whose URL becomes another is dialled there, and nothing is lost with the connection that stood', async (t) => {
+  const port = await freePort()
+  const b = await start(t, B, both, false, `http://127.0.0.1:${port}`, [`https://127.0.0.1:${port}`])
+  const [plain, secure] = [await relay(t, 'http', port), await relay(t, 'https', port)]
+  const a = await start(t, A, both)
+  a.transport.setPeers(new Map([[B, [plain.url]]]))
+  await until('it connects', () => isConnected(a, B))
+  const since = a.transport.stats(B).connectedSinceMs
+  for (const { url, open } of [secure, plain, secure]) {
+    b.later.current = Promise.withResolvers()
+    const asked = a.transport.request(B, Buffer.from('later'), 30_000)
+    const sent = b.messages.length
+    a.transport.send([heartbeat(A, B)])
+    a.transport.setPeers(new Map([[B, [url]]]))
+    await until(`it is dialled at ${url}`, () => open.size === 1)
+    const former = url === secure.url ? plain : secure
+    for (let i = 0; i < 100; i++) a.transport.send([heartbeat(A, B)])
+    await until(`all messages arrive beside ${url}`, () => b.messages.length === sent + 101)
+    assert.equal(former.open.size, 1)
+    b.later.current.resolve()
+    const answer = await asked
+    assert.equal(answer.ok ? answer.value.toString() : answer.error, 'answer to later')
+    await until(`${former.url} is left`, () => former.open.size === 0)
+  }
+  assert.equal(a.transport.stats(B).connectedSinceMs, since)
+  assert.equal(a.transport.stats(B).sendFailures, 0)
+  assert.deepEqual([a.log, b.log], [[], []])
 })
 
 test('a failure to connect that lasts is logged once', async (t) => {

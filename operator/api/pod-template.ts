@@ -1,6 +1,6 @@
 /**
  * spec.podTemplate: what platforms set on pods. What is as in a pod is handed on unread, since the API server has checked it by
- * the types of Kubernetes itself (crds/pod-types.ts), and looks at it again with the StatefulSet; only that it takes nothing
+ * the types of Kubernetes itself (crds/kubernetes-types.ts), and looks at it again with the StatefulSet; only that it takes nothing
  * that is the operator's own is checked here too. Pure.
  */
 import { z } from 'zod'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { AS_IN_A_POD } from '../../crds/pod-types.ts'
+import { AS_IN_KUBERNETES } from '../../crds/kubernetes-types.ts'
 import { API_VERSION, KIND, parseRaftCluster } from './raft-cluster.ts'
 import { EVERY_OPTION } from './testing/options.ts'
 
@@ -96,6 +96,11 @@ test('every field of the schema is one that is read: what the spec says is never
     },
     network: { ipFamilyPolicy: 'PreferDualStack', ipFamilies: ['IPv6', 'IPv4'] },
     tls: { peer: ISSUED, client: GIVEN },
+    networkPolicy: {
+      enabled: true,
+      clientFrom: [{ namespaceSelector: { matchLabels: { team: 'a' } } }],
+      metricsFrom: [{ ipBlock: { cidr: '10.0.0.0/8' } }],
+    },
     recovery: { request: { id: '1', survivor: 'kv-0', acknowledgeDataLoss: true } },
   }
   const turned = { ...whole, tls: { peer: GIVEN, client: ISSUED } }
@@ -110,11 +115,11 @@ test('every field of the schema is one that is read: what the spec says is never
   assert.deepEqual(inNone, [], 'the examples above name every field')
 })
 
-/** Fields of the schema that the example leaves out; not of what is as in a pod. */
+/** Fields of the schema that the example leaves out; not of what is as in Kubernetes. */
 function namesIn(schema: Schema, example: unknown, path = ''): readonly string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
     const value: unknown = typeof example === 'object' && example !== null ? Reflect.get(example, name) : undefined
-    if (path === 'podTemplate.' && name in AS_IN_A_POD && value !== undefined) return []
+    if (`${path}${name}` in AS_IN_KUBERNETES && value !== undefined) return []
     return value === undefined ? [`${path}${name}`] : namesIn(field, value, `${path}${name}.`)
   })
 }

@@ -96,6 +96,26 @@ const Resources = z
     }
   })
 
+const NetworkPeer = z
+  .looseObject({
+    ipBlock: z.unknown().optional(),
+    podSelector: z.unknown().optional(),
+    namespaceSelector: z.unknown().optional(),
+  })
+  .refine(
+    ({ ipBlock, podSelector, namespaceSelector }) =>
+      (ipBlock === undefined) !== (podSelector === undefined && namespaceSelector === undefined),
+    { message: 'must have either ipBlock, or podSelector and namespaceSelector or one of these' },
+  )
+
+const NetworkPeers = z.array(NetworkPeer).min(1).max(32)
+
+const NetworkPolicy = z.object({
+  enabled: z.boolean().default(false),
+  clientFrom: NetworkPeers.optional(),
+  metricsFrom: NetworkPeers.optional(),
+})
+
 const Repair = z.object({
   enabled: z.boolean().default(true),
   unhealthyAfterSeconds: seconds(300),
@@ -123,6 +143,7 @@ const Spec = z
     service: Service.prefault({}),
     network: Network.prefault({}),
     tls: Tls.prefault({}),
+    networkPolicy: NetworkPolicy.prefault({}),
     scaling: z
       .object({
         learnerTimeoutSeconds: seconds(600),

@@ -1,5 +1,6 @@
 /** `status` of a RaftCluster, as written and as read back. */
 import { z } from 'zod'
+import { BACKUP_READY } from './conditions.ts'
 
 const role = z.enum(['waiting', 'follower', 'pre-candidate', 'candidate', 'leader', 'learner', 'removed', 'unknown'])
 
@@ -102,6 +103,8 @@ const TlsSideStatus = z.object({
   authorityNotAfter: z.string().optional(),
 })
 
+export const Conditions = z.array(Condition).default([])
+
 const Status = z.object({
   observedGeneration: z.number().int().default(0),
   /** Minted once by the operator, before the first member is told of it; never changes. */
@@ -139,7 +142,7 @@ const Status = z.object({
   members: z.array(Member).default([]),
   operation: Operation.optional(),
   refusals: z.array(Refusal).default([]),
-  conditions: z.array(Condition).default([]),
+  conditions: Conditions.transform((all) => all.filter(({ type }) => type !== BACKUP_READY)),
 })
 
 export type RaftClusterStatus = z.output<typeof Status>

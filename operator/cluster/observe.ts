@@ -89,6 +89,7 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     nowMs: deps.nowMs(),
     cluster,
     defaultImage: deps.defaultImage,
+    operatorPods: deps.operatorPods,
     forms: deps.forms,
     objects,
     pods: words.pods,
@@ -163,12 +164,13 @@ async function readObjects(
   cluster: RaftCluster,
 ): Promise<ObservedObjects & { readonly token: string }> {
   const asItIs = (object: KubeObject): KubeObject => object
-  const [serviceAccount, headlessService, clientService, disruptionBudget, secret, statefulSet, tls] =
+  const [serviceAccount, headlessService, clientService, disruptionBudget, networkPolicy, secret, statefulSet, tls] =
     await Promise.all([
       reading.get('v1', 'ServiceAccount', names.serviceAccount(cluster), asItIs),
       reading.get('v1', 'Service', names.headlessService(cluster), asItIs),
       reading.get('v1', 'Service', names.clientService(cluster), asItIs),
       reading.get('policy/v1', 'PodDisruptionBudget', names.disruptionBudget(cluster), asItIs),
+      reading.get('networking.k8s.io/v1', 'NetworkPolicy', names.networkPolicy(cluster), asItIs),
       reading.get('v1', 'Secret', names.adminToken(cluster), (object) => ({ object, token: tokenIn(object) })),
       reading.get('apps/v1', 'StatefulSet', names.statefulSet(cluster), statefulSetOf),
       readTls(reading, cluster),
@@ -176,7 +178,8 @@ async function readObjects(
   // Without a token members refuse changes, and the operation is repeated.
   const token = secret?.token ?? ''
   const adminToken = secret?.object
-  return { serviceAccount, headlessService, clientService, disruptionBudget, adminToken, tls, statefulSet, token }
+  const services = { headlessService, clientService }
+  return { serviceAccount, ...services, disruptionBudget, networkPolicy, adminToken, tls, statefulSet, token }
 }
 
 /** Each by name, and only those of a side that has TLS. */

@@ -84,7 +84,7 @@ export interface KubeReader {
 export interface KubeWriter {
   /** Server-side apply, field manager `raftcluster-operator`, forced. */
   apply(object: ApplyObject): Promise<KubeObject>
-  /** Server-side apply of the status subresource, field manager `raftcluster-operator-status`, forced. */
+  /** Server-side apply of the status subresource, forced, under a field manager of its own. */
   applyStatus(object: ApplyObject): Promise<KubeObject>
   /** Problem `conflict` when an object of that name exists. */
   create(object: ApplyObject): Promise<KubeObject>
@@ -171,6 +171,12 @@ export interface AdminTarget {
   readonly scheme: TlsScheme
 }
 
+/** Pods of one namespace, by their labels. */
+export interface PodSelection {
+  readonly namespace: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
 export interface ReconcileKey {
   readonly namespace: string
   readonly name: string
@@ -189,6 +195,8 @@ export interface ReconcileDeps {
   readonly randomBytes: (count: number) => Uint8Array
   /** Members' image where spec.image names none. */
   readonly defaultImage: string
+  /** The operator's own; undefined where it is not known which they are, or it runs outside of Kubernetes. */
+  readonly operatorPods: PodSelection | undefined
   /** Forms of members that this build of the operator knows; at least one. */
   readonly forms: readonly Form[]
   /** Ends the I/O of this reconcile. */

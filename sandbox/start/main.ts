@@ -148,8 +148,10 @@ async function live({ options, state, printer, root, stop }: Run, box: Box, conf
 
 /** What is there already stays as the user left it; the operator's own objects are brought up to date. */
 async function install({ client }: Box, root: string, config: string, startedAtMs: number): Promise<void> {
-  const crd: unknown = parseYaml(readFileSync(join(root, 'crds', 'raftclusters.raftkv.dev.yaml'), 'utf8'))
-  await client.apply(RESOURCES.crds, decodeManifest(crd))
+  for (const plural of ['raftclusters', 'raftbackups', 'scheduledraftbackups']) {
+    const crd: unknown = parseYaml(readFileSync(join(root, 'crds', `${plural}.raftkv.dev.yaml`), 'utf8'))
+    await client.apply(RESOURCES.crds, decodeManifest(crd))
+  }
   await client.createIfMissing(RESOURCES.namespaces, namespace())
   await client.apply(RESOURCES.secrets, operatorKubeconfig(config))
   await freeLease(client, startedAtMs)

@@ -59,6 +59,7 @@ async function operate(t: TestContext): Promise<Operated> {
       nowMs: () => operated.nowMs,
       randomBytes: (count: number) => Buffer.alloc(count, 7),
       defaultImage: 'raftkv:1',
+      operatorPods: undefined,
       forms: FORMS,
       signal: new AbortController().signal,
     }

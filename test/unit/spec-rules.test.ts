@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { withPodTypes } from '../../crds/pod-types.ts'
+import { withTypes } from '../../crds/kubernetes-types.ts'
 import { parseRaftCluster } from '../../operator/api/raft-cluster.ts'
 import type { JsonObject, KubeObject } from '../../sandbox/api-server/object.ts'
 import { customTypes } from '../../sandbox/api-server/resources/custom.ts'
@@ -78,6 +78,11 @@ const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
   [{ options: { autoCompactionMode: 'revision', autoCompactionRetention: '1h' } }, /must be a number of revisions/],
   [{ service: { loadBalancerClass: 'a' } }, /service\.type must be LoadBalancer/],
   [{ service: { annotations: { 'raftkv.dev/a': 'b' } } }, /service\.annotations must leave/],
+  [{ networkPolicy: { clientFrom: [{}] } }, /networkPolicy\.clientFrom must have either/],
+  [
+    { networkPolicy: { metricsFrom: [{ ipBlock: { cidr: '10.0.0.0/8' }, podSelector: {} }] } },
+    /networkPolicy\.metricsFrom must have either/,
+  ],
   [{ network: { ipFamilies: ['IPv4', 'IPv6'] } }, /must be PreferDualStack or RequireDualStack/],
   ...['peer', 'client'].flatMap((side): [JsonObject, RegExp][] => [
     [{ tls: { [side]: { mode: 'CertManager' } } }, /issuerRef says who issues .*: set both, or neither/],
@@ -109,6 +114,7 @@ test('what stands beside it is taken', () => {
     inPods({ volumes: [tmp], volumeMounts: [{ name: 'tmp', mountPath: '/var/lib/raftkv-tmp' }] }),
     { options: { autoCompactionRetention: '1h' } },
     { service: { type: 'LoadBalancer', loadBalancerClass: 'a' } },
+    { networkPolicy: { enabled: true, clientFrom: [{ podSelector: {}, namespaceSelector: {} }] } },
     { network: { ipFamilies: ['IPv6'] } },
     { tls: { peer: { mode: 'Auto', extraNames: ['*.a.example', '10.0.0.1', 'fd00::1'], renewBefore: '1h30m' } } },
     { tls: { client: { mode: 'CertManager', issuerRef: { name: 'i' }, clientCertificates: 'None' } } },
@@ -124,8 +130,8 @@ test('the first family of addresses cannot change, a second one can come', () =>
   assert.equal(verdicts(network('IPv4', 'IPv6'), network('IPv4')).schema, '')
 })
 
-test('what is as in a pod is by the types that the API server has for pods', () => {
-  assert.equal(compact(withPodTypes(CRD_TEXT)), compact(CRD_TEXT))
+test('what is as in Kubernetes is by the types that the API server has for it', () => {
+  assert.equal(compact(withTypes(CRD_TEXT)), compact(CRD_TEXT))
 })
 
 /** Without what a formatter changes. */

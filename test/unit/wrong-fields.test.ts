@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { AS_IN_A_POD } from '../../crds/pod-types.ts'
+import { AS_IN_KUBERNETES } from '../../crds/kubernetes-types.ts'
 import { parseRaftCluster } from '../../operator/api/raft-cluster.ts'
 import { isObject, type Json, type JsonObject, type KubeObject } from '../../sandbox/api-server/object.ts'
 import { customTypes } from '../../sandbox/api-server/resources/custom.ts'
@@ -41,7 +41,7 @@ interface Wrong {
   readonly value: Json
 }
 
-/** Every field below `schema`, with values beside what it says; not of what is as in a pod, which the operator hands on unread. */
+/** Every field below `schema`, with values beside what it says; not of what is as in Kubernetes, which the operator hands on unread. */
 function wrongValues(schema: Schema, path: readonly string[]): readonly Wrong[] {
   const here = (what: string, value: Json): Wrong => ({ path, what, value })
   const others: readonly (readonly [string, Json])[] = [
@@ -70,7 +70,7 @@ function wrongValues(schema: Schema, path: readonly string[]): readonly Wrong[] 
     return [here(`${name} + 1`, many)]
   })
   const inner = schema.propertyNames.flatMap((name) => {
-    if (path.join('.') === 'podTemplate' && name in AS_IN_A_POD) return []
+    if ([...path, name].join('.') in AS_IN_KUBERNETES) return []
     const field = schema.property(name)
     return field === undefined ? [] : wrongValues(field, [...path, name])
   })

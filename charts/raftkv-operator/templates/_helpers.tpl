@@ -11,6 +11,11 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* Of the operator's pods, as the network policies of members name them. */}}
+{{- define "raftkv-operator.selectorText" -}}
+app.kubernetes.io/name={{ .Chart.Name }},app.kubernetes.io/instance={{ .Release.Name }}
+{{- end -}}
+
 {{- define "raftkv-operator.labels" -}}
 {{ include "raftkv-operator.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -38,15 +43,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{/*
-Whose the CRD is that is there already, when it is not this release's: Helm refuses to install over it. A release that was
-uninstalled leaves it behind, and so does kubectl.
+Whose the CRD `.name` is that is there already, when it is not the release's of `.root`: Helm refuses to install over it. A release
+that was uninstalled leaves it behind, and so does kubectl.
 */}}
 {{- define "raftkv-operator.crdOwner" -}}
-{{- $crd := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "raftclusters.raftkv.dev" -}}
+{{- $crd := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" .name -}}
 {{- if $crd -}}
 {{- $annotations := $crd.metadata.annotations | default dict -}}
 {{- $owner := printf "%s/%s" (get $annotations "meta.helm.sh/release-namespace") (get $annotations "meta.helm.sh/release-name") -}}
-{{- if ne $owner (printf "%s/%s" .Release.Namespace .Release.Name) -}}
+{{- if ne $owner (printf "%s/%s" .root.Release.Namespace .root.Release.Name) -}}
 {{- if eq $owner "/" }}no release{{ else }}the release {{ $owner }}{{ end -}}
 {{- end -}}
 {{- end -}}
@@ -58,17 +63,29 @@ uninstalled leaves it behind, and so does kubectl.
   resources: [raftclusters]
   verbs: [get, list, watch, patch]
 - apiGroups: [raftkv.dev]
-  resources: [raftclusters/status]
+  resources: [raftclusters/status, raftbackups/status, scheduledraftbackups/status]
   verbs: [patch]
+- apiGroups: [raftkv.dev]
+  resources: [raftbackups]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [raftkv.dev]
+  resources: [scheduledraftbackups]
+  verbs: [get, list, watch]
 # Owner references that block deletion need it where the API server enforces that.
 - apiGroups: [raftkv.dev]
-  resources: [raftclusters/finalizers]
+  resources: [raftclusters/finalizers, raftbackups/finalizers]
   verbs: [update]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, create]
 - apiGroups: [apps]
   resources: [statefulsets]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [services]

@@ -50,6 +50,7 @@ export const names = {
   adminToken: (cluster: Named): string => `${cluster.name}-admin-token`,
   tls: (cluster: Named, secret: TlsSecret): string => `${cluster.name}-${TLS_SUFFIXES[secret]}`,
   disruptionBudget: (cluster: Named): string => cluster.name,
+  networkPolicy: (cluster: Named): string => cluster.name,
   pod: (cluster: Named, ordinal: number): string => `${cluster.name}-${ordinal}`,
   volume: (cluster: Named, ordinal: number): string => `${VOLUME}-${cluster.name}-${ordinal}`,
 }

@@ -16,6 +16,7 @@ import {
   LOOK_AGAIN_ANNOTATION,
   names,
 } from '../resources/names.ts'
+import { networkPolicy } from '../resources/network-policy.ts'
 import { podDisruptionBudget } from '../resources/pod-disruption-budget.ts'
 import { serviceAccount } from '../resources/service-account.ts'
 import { clientService, headlessService } from '../resources/services.ts'
@@ -35,6 +36,7 @@ export function takenNames(observed: Observed): Plan | undefined {
     objects.headlessService,
     objects.clientService,
     objects.disruptionBudget,
+    objects.networkPolicy,
     objects.adminToken,
     ...objects.tls.values(),
     objects.statefulSet?.object,
@@ -82,11 +84,13 @@ function adoptToken({ cluster, objects }: Observed): readonly Action[] {
 export function restoreObjects(observed: Observed): readonly Action[] {
   const { cluster, objects, membership } = observed
   const budget = podDisruptionBudget(cluster, membership?.voters.length ?? cluster.recorded.voters)
+  const policy = networkPolicy(cluster, observed.operatorPods)
   const wanted: readonly (readonly [KubeObject | undefined, ApplyObject])[] = [
     ...(hasAccount(observed) ? [[objects.serviceAccount, serviceAccount(cluster)] as const] : []),
     [objects.headlessService, headlessService(cluster, objects.headlessService)],
     [objects.clientService, clientService(cluster, objects.clientService)],
     ...(budget === undefined ? [] : [[objects.disruptionBudget, budget] as const]),
+    ...(policy === undefined ? [] : [[objects.networkPolicy, policy] as const]),
     ...(templateHold(observed) === undefined && !awaitsCertificates(observed)
       ? [[objects.statefulSet?.object, desiredStatefulSet(observed)] as const]
       : []),
@@ -100,7 +104,8 @@ export function restoreObjects(observed: Observed): readonly Action[] {
       .filter(([present, desired]) => present === undefined || !contains(present, desired))
       .map(([, object]) => ({ kind: 'apply', object }) as const),
     ...setPods(observed),
-    ...(budget === undefined ? dropDisruptionBudget(observed) : []),
+    ...(budget === undefined ? drop(objects.disruptionBudget) : []),
+    ...(policy === undefined ? drop(objects.networkPolicy) : []),
     ...restoreClaims(observed),
   ]
 }
@@ -150,10 +155,10 @@ function lookAgainAt({ objects, creationRefusal, nowMs }: Observed): string | un
   return timestamp(nowMs)
 }
 
-function dropDisruptionBudget({ cluster, objects }: Observed): readonly Action[] {
-  const present = objects.disruptionBudget
+/** What the spec no longer wants. */
+function drop(present: KubeObject | undefined): readonly Action[] {
   if (present === undefined) return []
-  const name = names.disruptionBudget(cluster)
-  const ref = { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', namespace: cluster.namespace, name }
-  return [{ kind: 'delete-object', ref, uid: present.metadata.uid ?? '' }]
+  const { apiVersion, kind, metadata } = present
+  const { name, namespace = '', uid = '' } = metadata
+  return [{ kind: 'delete-object', ref: { apiVersion, kind, namespace, name }, uid }]
 }

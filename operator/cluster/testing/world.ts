@@ -321,6 +321,7 @@ export class World {
       nowMs: () => this.nowMs,
       randomBytes: (count) => Buffer.alloc(count, ++this.#counter),
       defaultImage: this.defaultImage,
+      operatorPods: undefined,
       forms: this.forms,
       signal: new AbortController().signal,
     }
