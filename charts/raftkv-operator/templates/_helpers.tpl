@@ -91,7 +91,8 @@ that was uninstalled leaves it behind, and so does kubectl.
   verbs: [get, list, watch, create, delete]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
-  verbs: [get, list, watch, patch, delete]
+  # Created for the first member of a cluster out of a backup: otherwise the StatefulSet's controller makes them.
+  verbs: [get, list, watch, create, patch, delete]
 # By name only: the operator makes the token of a cluster and reads it back, and can list no Secret.
 - apiGroups: [""]
   resources: [secrets]

@@ -36,6 +36,7 @@ export const names = {
   clientService: (cluster: Named): string => `${cluster.name}-client`,
   adminToken: (cluster: Named): string => `${cluster.name}-admin-token`,
   disruptionBudget: (cluster: Named): string => cluster.name,
+  restoreJob: (cluster: Named): string => `${cluster.name}-restore`,
   pod: (cluster: Named, ordinal: number): string => `${cluster.name}-${ordinal}`,
   volume: (cluster: Named, ordinal: number): string => `${VOLUME}-${cluster.name}-${ordinal}`,
 }
@@ -60,7 +61,12 @@ export function labels(cluster: Named): Record<string, string> {
 }
 
 export function selectorText(cluster: Named): string {
-  return Object.entries(selectorLabels(cluster))
+  return labelsText(selectorLabels(cluster))
+}
+
+/** As a selector. */
+export function labelsText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(',')
 }
