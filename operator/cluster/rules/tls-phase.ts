@@ -32,6 +32,12 @@ export function nextPhases(observed: Observed): Phases {
   )
 }
 
+/** A step begins at this look: its pod template follows at the next. */
+export function isPhaseNew(observed: Observed): boolean {
+  const next = nextPhases(observed)
+  return SIDES.some((side) => next[side] !== phaseOf(observed.cluster, side))
+}
+
 /** Why a side cannot leave plaintext; undefined where it can. */
 export function obstacleTo(observed: Observed, side: TlsSide): string | undefined {
   const { cluster } = observed
