@@ -19,6 +19,7 @@ test('without flags: all namespaces, leader election, the usual ports', () => {
     metricsAddress: { host: '', port: 8080 },
     healthAddress: { host: '', port: 8081 },
     logLevel: 'info',
+    operatorPods: undefined,
     maxConcurrentReconciles: 4,
     resyncPeriodMs: 300_000,
     reconcileTimeoutMs: 120_000,
@@ -55,6 +56,9 @@ const BAD: readonly (readonly [string, readonly string[], Record<string, string>
   ['--metrics-address', ['--metrics-address=nowhere'], {}],
   ['--health-address', ['--health-address=:70000'], {}],
   ['--member-image', ['--member-image'], {}],
+  ['--operator-pods', ['--operator-pods=app=operator'], {}],
+  ['--operator-pods', ['--operator-pods=ns/'], {}],
+  ['--operator-pods', ['--operator-pods=ns/app'], {}],
   ['--member-image', ['--member-image='], {}],
   ['too many arguments', ['stray'], {}],
   ['--resync-period', [], { RAFTCLUSTER_OPERATOR_RESYNC_PERIOD: 'soon' }],
@@ -68,6 +72,11 @@ for (const [named, argv, environment] of BAD) {
     assert.ok(parsed.text.includes(named), parsed.text)
   })
 }
+
+test('the operator’s own pods are a namespace and labels', () => {
+  const { operatorPods } = configOf(['--operator-pods=ns/app.kubernetes.io/name=operator,app=a'], {})
+  assert.deepEqual(operatorPods, { namespace: 'ns', labels: { 'app.kubernetes.io/name': 'operator', app: 'a' } })
+})
 
 test('--help names every flag, --version the version; both exit 0', () => {
   const help = parseFlags(['--help'], {}, '1.2.3')

@@ -3,6 +3,7 @@
  * flag wins over its variable.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import type { PodSelection } from './cluster/ports.ts'
 
 export interface Config {
   /** Empty: all of them. */
@@ -12,6 +13,8 @@ export interface Config {
   /** Undefined: the namespace the operator runs in. */
   readonly leaseNamespace: string | undefined
   readonly memberImage: string
+  /** Undefined: not known, or none. */
+  readonly operatorPods: PodSelection | undefined
   /** Undefined: not served. */
   readonly metricsAddress: Address | undefined
   readonly healthAddress: Address | undefined
@@ -46,6 +49,7 @@ interface Flags {
   readonly leaseName: string
   readonly leaseNamespace?: string
   readonly memberImage: string
+  readonly operatorPods?: PodSelection
   readonly metricsAddress: string
   readonly healthAddress: string
   readonly logLevel: LogLevel
@@ -89,6 +93,11 @@ function commandOf(version: string, print: (text: string) => void): Command {
     .option('--lease-name <name>', 'name of the Lease', label, 'raftcluster-operator')
     .option('--lease-namespace <name>', 'namespace of the Lease (default: the one the operator runs in)', label)
     .option('--member-image <image>', 'image of members whose RaftCluster names none', text, 'raftkv:latest')
+    .option(
+      '--operator-pods <namespace/labels>',
+      'of the operator itself, as raftkv/app=operator,team=a: whom network policies of members let in',
+      podSelection,
+    )
     .option('--metrics-address <[host]:port>', 'where /metrics is served; 0 for nowhere', address, ':8080')
     .option('--health-address <[host]:port>', 'where /healthz and /readyz are served; 0 for nowhere', address, ':8081')
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, logLevel, 'info')
@@ -119,6 +128,7 @@ function configOf(flags: Flags): Config {
     leaseName: flags.leaseName,
     leaseNamespace: flags.leaseNamespace,
     memberImage: flags.memberImage,
+    operatorPods: flags.operatorPods,
     metricsAddress: parseAddress(flags.metricsAddress),
     healthAddress: parseAddress(flags.healthAddress),
     logLevel: flags.logLevel,
@@ -137,6 +147,14 @@ function text(value: string): string {
 function label(value: string): string {
   if (!LABEL.test(value) || value.length > 63) throw new InvalidArgumentError('It must be a DNS label.')
   return value
+}
+
+function podSelection(value: string): PodSelection {
+  const [, namespace = '', selector = ''] = /^([^/]*)\/(.*)$/.exec(value) ?? []
+  const labels = selector.split(',').map((pair) => /^([^=]+)=(.*)$/.exec(pair)?.slice(1) ?? [])
+  if (!LABEL.test(namespace) || labels.some(([key]) => key === undefined))
+    throw new InvalidArgumentError('It must be like namespace/key=value,key=value.')
+  return { namespace, labels: Object.fromEntries(labels) as Readonly<Record<string, string>> }
 }
 
 function namespaces(value: string): readonly string[] {

@@ -57,7 +57,7 @@ export const SECURITY_FLAGS = {
   'peer-skip-client-san-verification': {
     value: 'switch',
     fallback: 'false',
-    help: 'Do not compare a connecting member’s address with its certificate.',
+    help: 'Do not compare a connecting member’s address, nor its peer URLs, with its certificate.',
   },
   'self-signed-cert-validity': { value: 'years', fallback: '1', help: 'How long a self-signed certificate is valid.' },
   'cipher-suites': {

@@ -158,9 +158,15 @@ export function decodeHello(payload: Buffer): Hello {
   return { ...hello, purpose, peerURLs }
 }
 
-/** `removed`: that member was removed from the cluster for good. */
-export type RefusalReason = 'removed' | 'cluster-mismatch' | 'member-mismatch' | 'version'
-const REASONS: readonly RefusalReason[] = ['removed', 'cluster-mismatch', 'member-mismatch', 'version']
+/** `removed`: that member was removed from the cluster for good. `certificate-mismatch`: what was shown is another member's. */
+export type RefusalReason = 'removed' | 'cluster-mismatch' | 'member-mismatch' | 'version' | 'certificate-mismatch'
+const REASONS: readonly RefusalReason[] = [
+  'removed',
+  'cluster-mismatch',
+  'member-mismatch',
+  'version',
+  'certificate-mismatch',
+]
 
 export function encodeRefused(reason: RefusalReason): Buffer {
   return encodeFrame(FRAME.refused, Buffer.of(REASONS.indexOf(reason)))

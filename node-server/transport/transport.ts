@@ -4,6 +4,7 @@
  *
  * Neighbours: the node hands messages over and is handed those that come; Raft forgives every loss here, and hears of it.
  */
+import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { ByteReader, ByteWriter, EMPTY_BYTES, MalformedBytes } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -21,7 +22,8 @@ import type { TlsDialer } from '../tls/dialer.ts'
 import type { TlsOptions } from '../tls/options.ts'
 import { decodeMessages } from './codec.ts'
 import { Connection, type ConnectionHandlers } from './connection.ts'
-import { PeerListener, type TransportLog } from './listener.ts'
+import { identityProblem } from './identity.ts'
+import { PeerListener, type PeerListenerOptions, type TransportLog } from './listener.ts'
 import { LogLimiter } from './log-limiter.ts'
 import {
   FRAME,
@@ -97,7 +99,10 @@ export interface PeerLinkStats extends PeerStats {
 
 /** Who has connected, and asks. */
 interface Caller {
-  readonly from: MemberId
+  /** NOBODY until the hello, and for a query. */
+  from: MemberId
+  /** Undefined where none is asked for. */
+  readonly certificate: X509Certificate | undefined
   unanswered: number
 }
 
@@ -114,7 +119,9 @@ export class Transport implements PeerTransport {
   readonly #dialer: TlsDialer | undefined
   readonly #warnings: LogLimiter
   #listener: PeerListener | undefined
-  readonly #incoming = new Set<Connection>()
+  readonly #incoming = new Map<Connection, Caller>()
+  /** Of all members as this one knows them, itself included. */
+  #urlsById: ReadonlyMap<MemberId, readonly string[]> = new Map()
   readonly #receivedBytes = new Map<MemberId, number>()
   #incomingSnapshots = 0
   #isClosed = false
@@ -130,12 +137,15 @@ export class Transport implements PeerTransport {
   static async listen(options: TransportOptions, handlers: TransportHandlers): Promise<Transport> {
     const { listenUrls, tls, log = SILENT } = options
     const transport = new Transport(options, handlers, peerDialer(tls, log))
-    const onConnection = (socket: Socket): void => transport.#accept(socket)
+    const onConnection: PeerListenerOptions['onConnection'] = (socket, shown) => transport.#accept(socket, shown)
     transport.#listener = await PeerListener.open({ urls: listenUrls, tls, log, onConnection })
     return transport
   }
 
   setPeers(urlsById: ReadonlyMap<MemberId, readonly string[]>): void {
+    this.#urlsById = urlsById
+    for (const [connection, caller] of this.#incoming)
+      if (this.#isImpostor(caller)) connection.close('its certificate is not that of the member')
     this.#ownURLs = urlsById.get(this.#options.memberId) ?? this.#ownURLs
     for (const [id, remote] of this.#remotes) {
       if (urlsById.size > 0 && !this.#handlers.isRemoved(id)) continue
@@ -190,7 +200,7 @@ export class Transport implements PeerTransport {
   async close(): Promise<void> {
     this.#isClosed = true
     for (const peer of [...this.#peers.values(), ...this.#remotes.values()]) peer.stop()
-    for (const connection of this.#incoming) connection.close('stopped')
+    for (const connection of this.#incoming.keys()) connection.close('stopped')
     await this.#listener?.close()
   }
 
@@ -233,12 +243,13 @@ export class Transport implements PeerTransport {
     else if (this.#remotes.size < MAX_REMOTES) this.#remotes.set(from, this.#createPeer(from, peerURLs))
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, certificate: X509Certificate | undefined): void {
+    const caller: Caller = { from: NOBODY, certificate, unanswered: 0 }
     const timer = setTimeout(() => connection.close('no hello'), HELLO_TIMEOUT_MS)
     const handlers: ConnectionHandlers = {
       onFrame: (frame) => {
         clearTimeout(timer)
-        this.#onHello(connection, frame)
+        this.#onHello(connection, caller, frame)
       },
       onClose: (reason, isOurs) => {
         clearTimeout(timer)
@@ -247,7 +258,7 @@ export class Transport implements PeerTransport {
     }
     const connection = new Connection(socket, handlers, this.#options.frameTimeoutMs)
     connection.maxFrameSizeBytes = MAX_STRANGERS_FRAME_SIZE_BYTES
-    this.#incoming.add(connection)
+    this.#incoming.set(connection, caller)
   }
 
   #onIncomingClosed(connection: Connection, from: MemberId, reason: string, isOurs: boolean): void {
@@ -257,16 +268,17 @@ export class Transport implements PeerTransport {
     this.#warnings.warn(kind, { from: formatId(from), reason }, 'ended the connection of a peer')
   }
 
-  #onHello(connection: Connection, frame: Frame): void {
+  #onHello(connection: Connection, caller: Caller, frame: Frame): void {
     if (frame.type !== FRAME.hello) return connection.close('no hello')
     const hello = decodeHello(frame.payload)
-    const reason = this.#refusal(hello)
+    const reason = this.#refusal(hello, caller)
     if (reason !== undefined) {
       connection.write(encodeRefused(reason))
       return connection.end()
     }
     // Who queries has shown nothing of itself, not even the cluster: it is nobody, whatever it says.
     const from = hello.purpose === 'query' ? NOBODY : hello.from
+    caller.from = from
     if (hello.purpose !== 'query') connection.maxFrameSizeBytes = MAX_FRAME_SIZE_BYTES
     const onClose = (why: string, isOurs: boolean): void => this.#onIncomingClosed(connection, from, why, isOurs)
     if (hello.purpose === 'snapshot') this.#receiveSnapshot(connection, from, onClose)
@@ -275,19 +287,31 @@ export class Transport implements PeerTransport {
         this.#noteRemote(hello)
         this.#peer(from)?.heard()
       }
-      const caller: Caller = { from, unanswered: 0 }
       connection.handlers = { onFrame: (next) => this.#onFrame(connection, caller, next), onClose }
     }
     connection.write(encodeFrame(FRAME.welcome, Buffer.alloc(0)))
   }
 
-  #refusal(hello: Hello): RefusalReason | undefined {
+  #refusal(hello: Hello, { certificate }: Caller): RefusalReason | undefined {
     const { clusterId, memberId } = this.#options
     if (hello.version !== PROTOCOL_VERSION) return 'version'
     if (hello.purpose === 'query') return undefined
     if (hello.clusterId !== clusterId) return 'cluster-mismatch'
     if (hello.to !== memberId) return 'member-mismatch'
+    if (this.#isImpostor({ from: hello.from, certificate })) return 'certificate-mismatch'
     return this.#handlers.isRemoved(hello.from) ? 'removed' : undefined
+  }
+
+  /** A member that is not known here yet is judged by its CA alone, until it is. */
+  #isImpostor({ from, certificate }: Pick<Caller, 'from' | 'certificate'>): boolean {
+    const urls = this.#urlsById.get(from)
+    if (certificate === undefined || urls === undefined || this.#options.tls?.skipClientSanVerification === true)
+      return false
+    const problem = identityProblem(certificate, urls)
+    if (problem === undefined) return false
+    const fields = { from: formatId(from), subject: certificate.subject, reason: problem }
+    this.#warnings.warn(`impostor ${from}`, fields, 'refused a peer that is not the member that it says it is')
+    return true
   }
 
   #receiveSnapshot(connection: Connection, from: MemberId, onClose: ConnectionHandlers['onClose']): void {
@@ -329,6 +353,7 @@ export class Transport implements PeerTransport {
         const messages = decodeMessages(frame.payload).filter(
           (message) => message.from === from && message.to === this.#options.memberId,
         )
+        if (messages.some(({ kind }) => kind === 'propose-request')) this.#peer(from)?.proposed()
         return this.#handlers.onMessages(messages)
       }
       case FRAME.ping:

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { AS_IN_A_POD } from '../../crds/pod-types.ts'
+import { AS_IN_KUBERNETES } from '../../crds/kubernetes-types.ts'
 import { API_VERSION, KIND, parseRaftCluster } from './raft-cluster.ts'
 import { EVERY_OPTION } from './testing/options.ts'
 
@@ -59,6 +59,10 @@ test('the defaults filled in here are those of the schema', () => {
   assert.deepEqual(JSON.parse(JSON.stringify(parsed.value.spec)), withDefaults(SCHEMA.properties?.['spec'] ?? {}, {}))
 })
 
+/** Sources of certificates exclude each other. */
+const ISSUED = { mode: 'CertManager', issuerRef: { name: 'i' }, extraNames: ['a.example'], renewBefore: '24h' }
+const GIVEN = { mode: 'Secret', secretRef: { name: 's' } }
+
 test('every field of the schema is one that is read: what the spec says is never dropped', () => {
   const whole = {
     image: { repository: 'r', tag: 't', pullSecrets: [{ name: 's' }] },
@@ -91,6 +95,12 @@ test('every field of the schema is one that is read: what the spec says is never
       loadBalancerSourceRanges: ['10.0.0.0/8'],
     },
     network: { ipFamilyPolicy: 'PreferDualStack', ipFamilies: ['IPv6', 'IPv4'] },
+    networkPolicy: {
+      enabled: true,
+      clientFrom: [{ namespaceSelector: { matchLabels: { team: 'a' } } }],
+      metricsFrom: [{ ipBlock: { cidr: '10.0.0.0/8' } }],
+    },
+    tls: { peer: ISSUED, client: GIVEN },
     recovery: { request: { id: '1', survivor: 'kv-0', acknowledgeDataLoss: true } },
     bootstrap: {
       restore: {
@@ -115,6 +125,7 @@ test('every field of the schema is one that is read: what the spec says is never
     whole,
     { bootstrap: { restore: { backup: 'b' } } },
     { bootstrap: { restore: { source: { volume } } } },
+    { tls: { peer: GIVEN, client: ISSUED } },
   ]
   const schema = SCHEMA.properties?.['spec'] ?? {}
   const missing = examples.map((example) => {
@@ -133,11 +144,11 @@ function isWithin(name: string, part: string): boolean {
   return name === part || name.startsWith(`${part}.`)
 }
 
-/** Fields of the schema that the example leaves out; not of what is as in a pod. */
+/** Fields of the schema that the example leaves out; not of what is as in Kubernetes. */
 function namesIn(schema: Schema, example: unknown, path = ''): readonly string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
     const value: unknown = typeof example === 'object' && example !== null ? Reflect.get(example, name) : undefined
-    if (path === 'podTemplate.' && name in AS_IN_A_POD && value !== undefined) return []
+    if (`${path}${name}` in AS_IN_KUBERNETES && value !== undefined) return []
     return value === undefined ? [`${path}${name}`] : namesIn(field, value, `${path}${name}.`)
   })
 }
@@ -164,6 +175,11 @@ test('what the schema refuses is refused here too, with the field', () => {
     [{ storage: { size: 'big' } }, /storage\.size/],
     [{ options: { electionTimeoutMs: 400 } }, /electionTimeoutMs: must be at least 5 times/],
     [{ clusterDomain: 'a b' }, /clusterDomain/],
+    [{ tls: { peer: { mode: 'CertManager' } } }, /tls\.peer\.issuerRef: belongs to mode CertManager/],
+    [{ tls: { peer: { mode: 'Auto', issuerRef: { name: 'i' } } } }, /tls\.peer\.issuerRef: belongs/],
+    [{ tls: { client: { mode: 'Secret' } } }, /tls\.client\.secretRef: belongs to mode Secret/],
+    [{ tls: { client: { extraNames: ['a'] } } }, /tls\.client\.extraNames: are of certificates that are issued/],
+    [{ tls: { peer: { mode: 'Auto', renewBefore: '2160h' } } }, /tls\.peer\.renewBefore: must be from 1m/],
     ['text', /spec/],
   ]
   for (const [spec, expected] of cases) assert.match(errorOf(spec), expected)

@@ -12,6 +12,7 @@ import { Options, problemsOf } from './options.ts'
 import { Annotations, PodTemplate } from './pod-template.ts'
 import type { RaftClusterStatus } from './status.ts'
 import { parseStatus } from './status.ts'
+import { Tls } from './tls.ts'
 
 export const GROUP = 'raftkv.dev'
 export const API_VERSION = `${GROUP}/v1alpha1`
@@ -96,6 +97,26 @@ const Resources = z
     }
   })
 
+const NetworkPeer = z
+  .looseObject({
+    ipBlock: z.unknown().optional(),
+    podSelector: z.unknown().optional(),
+    namespaceSelector: z.unknown().optional(),
+  })
+  .refine(
+    ({ ipBlock, podSelector, namespaceSelector }) =>
+      (ipBlock === undefined) !== (podSelector === undefined && namespaceSelector === undefined),
+    { message: 'must have either ipBlock, or podSelector and namespaceSelector or one of these' },
+  )
+
+const NetworkPeers = z.array(NetworkPeer).min(1).max(32)
+
+const NetworkPolicy = z.object({
+  enabled: z.boolean().default(false),
+  clientFrom: NetworkPeers.optional(),
+  metricsFrom: NetworkPeers.optional(),
+})
+
 const Repair = z.object({
   enabled: z.boolean().default(true),
   unhealthyAfterSeconds: seconds(300),
@@ -122,6 +143,8 @@ const Spec = z
     options: Options.prefault({}),
     service: Service.prefault({}),
     network: Network.prefault({}),
+    networkPolicy: NetworkPolicy.prefault({}),
+    tls: Tls.prefault({}),
     scaling: z
       .object({
         learnerTimeoutSeconds: seconds(600),
@@ -179,6 +202,8 @@ export interface Requests {
   /** Name of a member's pod, or its ID. */
   readonly replaceMember: string | undefined
   readonly moveLeader: string | undefined
+  /** CAs of mode Auto are other ones for each value. */
+  readonly rotateAuthorities: string | undefined
 }
 
 export const ANNOTATIONS = {
@@ -186,6 +211,7 @@ export const ANNOTATIONS = {
   replaceMember: `${GROUP}/replace-member`,
   moveLeader: `${GROUP}/move-leader`,
   rotateAdminToken: `${GROUP}/rotate-admin-token`,
+  rotateAuthorities: `${GROUP}/rotate-ca`,
 } as const
 
 const Meta = z.object({
@@ -232,6 +258,7 @@ function requestsOf(annotations: Readonly<Record<string, string>>): Requests {
     replaceMember: value(ANNOTATIONS.replaceMember),
     moveLeader: value(ANNOTATIONS.moveLeader),
     rotateAdminToken: value(ANNOTATIONS.rotateAdminToken),
+    rotateAuthorities: value(ANNOTATIONS.rotateAuthorities),
   }
 }
 

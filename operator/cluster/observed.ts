@@ -4,13 +4,15 @@ import type { RaftCluster } from '../api/raft-cluster.ts'
 import type { Result } from '../../lib/result.ts'
 import type { RestoreSource } from '../api/bootstrap.ts'
 import type { ClaimTemplate, Form } from './form.ts'
-import type { KubeError, KubeObject } from './ports.ts'
+import type { KubeError, KubeObject, PodSelection } from './ports.ts'
+import type { TlsSecret } from './resources/names.ts'
 import type { JobEnd } from './tool-end.ts'
 
 export interface Observed {
   readonly nowMs: number
   readonly cluster: RaftCluster
   readonly defaultImage: string
+  readonly operatorPods: PodSelection | undefined
   readonly forms: readonly Form[]
   /** Objects with the names of ours, whoever owns them; undefined where there is none. */
   readonly objects: ObservedObjects
@@ -55,7 +57,10 @@ export interface ObservedObjects {
   readonly headlessService: KubeObject | undefined
   readonly clientService: KubeObject | undefined
   readonly disruptionBudget: KubeObject | undefined
+  readonly networkPolicy: KubeObject | undefined
   readonly adminToken: KubeObject | undefined
+  /** Those of the sides that have TLS, as far as they are there. */
+  readonly tls: ReadonlyMap<TlsSecret, KubeObject>
   readonly statefulSet: ObservedStatefulSet | undefined
 }
 

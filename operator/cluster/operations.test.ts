@@ -378,6 +378,21 @@ test('a drain takes a member away and brings it back: nothing is decided about i
   assert.equal(budget['minAvailable'], 2)
 })
 
+test('a network policy comes and goes with spec.networkPolicy, and a hand edit of it is put back', async () => {
+  const world = await formed()
+  assert.equal(world.get('NetworkPolicy', 'kv'), undefined)
+  world.edit({ networkPolicy: { enabled: true } })
+  await look(world)
+  const made = world.get('NetworkPolicy', 'kv')
+  assert(made !== undefined)
+  world.put({ ...made, spec: { ...field(made, 'spec'), ingress: [{}] } })
+  await look(world)
+  assert.deepEqual(field(world.get('NetworkPolicy', 'kv'), 'spec'), made['spec'])
+  world.edit({ networkPolicy: { enabled: false } })
+  await look(world)
+  assert.equal(world.get('NetworkPolicy', 'kv'), undefined)
+})
+
 test('paused at any step: nothing changes, then it goes on from there', async () => {
   for (let looks = 0; looks < 12; looks++) {
     const world = await formed()

@@ -37,6 +37,9 @@ export function subjectOf(cluster: RaftCluster, action: Action): string | undefi
       return podsOf(cluster)
     case 'write-admin-token':
       return `Secret ${names.adminToken(cluster)}`
+    case 'make-authority':
+    case 'write-certificates':
+      return `Secret ${names.tls(cluster, action.secret)}`
     case 'set-finalizers':
       return `RaftCluster ${cluster.name}`
     case 'delete-object':

@@ -351,6 +351,10 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   WATCH: ['node-server/node/watch/watchable-store.test.ts', 'beyond the number of watchers, or of bytes in their'],
   OUTBOX_SHARE: ['node-server/api/etcd/outbox.test.ts', 'the less is left for all of them the less each may'],
   WARM_UP: ['node-server/warm-up/warm-up.test.ts', 'it ends when its time is over'],
+  COMMIT_NOTICE: [
+    'node-server/transport/transport.test.ts',
+    'that entries are committed is told with what else there is to tell, or by itself after a moment',
+  ],
   QUICK_SYNC: ['node-server/storage/wal.test.ts', 'all else stands still for a sync only where that was allowed'],
   FLOW: ['node-server/node/replica/proposals.test.ts', 'a bounded number of bytes is under way'],
   'quota-backend-bytes': ['node-server/node/maintenance/quota.test.ts', 'a put is taken while the file'],

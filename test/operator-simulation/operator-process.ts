@@ -214,6 +214,7 @@ export class OperatorProcess {
         adminUrl: podAdminUrl,
         nowMs: () => this.clock.wallMs(),
         randomBytes: (count: number) => Buffer.from(Array.from({ length: count }, () => world.random.below(256))),
+        operatorPods: undefined,
         ...this.#build,
         signal,
       }

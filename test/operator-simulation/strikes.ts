@@ -245,7 +245,7 @@ function scaleByHand(world: World): boolean {
 }
 
 function deleteByHand(world: World): boolean {
-  const kinds = ['Service', 'ServiceAccount', 'PodDisruptionBudget', 'StatefulSet']
+  const kinds = ['Service', 'ServiceAccount', 'PodDisruptionBudget', 'NetworkPolicy', 'StatefulSet']
   const object = world.random.pick([...world.server.all()].filter(({ kind }) => kinds.includes(kind)))
   if (object === undefined) return false
   world.log.add('fault', `${object.kind} ${object.metadata.name} is deleted by hand`)

@@ -28,6 +28,7 @@ const NO_MEMBERS: AdminClient = {
   membership: nobody,
   transferLeader: nobody,
   recover: nobody,
+  secured: () => NO_MEMBERS,
 }
 
 interface Operated extends Plumbing {
@@ -58,6 +59,7 @@ async function operate(t: TestContext): Promise<Operated> {
       nowMs: () => operated.nowMs,
       randomBytes: (count: number) => Buffer.alloc(count, 7),
       defaultImage: 'raftkv:1',
+      operatorPods: undefined,
       forms: FORMS,
       signal: new AbortController().signal,
     }

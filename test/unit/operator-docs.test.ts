@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { AS_IN_A_POD } from '../../crds/pod-types.ts'
+import { AS_IN_KUBERNETES } from '../../crds/kubernetes-types.ts'
 import { ANNOTATIONS } from '../../operator/api/raft-cluster.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -15,11 +15,12 @@ interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>
 }
 
-/** Names of the fields below a schema; what is as in a pod is not opened. */
-function fieldsOf({ properties = {} }: Schema): readonly string[] {
-  return Object.entries(properties).flatMap(([name, schema]) =>
-    name in AS_IN_A_POD ? [name] : [name, ...fieldsOf(schema)],
-  )
+/** Names of the fields below a schema; what is as in Kubernetes is not opened. */
+function fieldsOf({ properties = {} }: Schema, path: readonly string[] = []): readonly string[] {
+  return Object.entries(properties).flatMap(([name, schema]) => {
+    const here = [...path, name]
+    return here.join('.') in AS_IN_KUBERNETES ? [name] : [name, ...fieldsOf(schema, here)]
+  })
 }
 
 function missing(words: readonly string[]): readonly string[] {

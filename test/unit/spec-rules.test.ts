@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { withPodTypes } from '../../crds/pod-types.ts'
+import { withTypes } from '../../crds/kubernetes-types.ts'
 import { parseRaftCluster } from '../../operator/api/raft-cluster.ts'
 import type { JsonObject, KubeObject } from '../../sandbox/api-server/object.ts'
 import { customTypes } from '../../sandbox/api-server/resources/custom.ts'
@@ -55,9 +55,22 @@ const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
   [inPods({ extraContainers: [{ name: 'raftkv' }] }), /must not be called raftkv.*call it otherwise/],
   [inPods({ initContainers: [{ name: 'raftkv' }] }), /must not be called raftkv/],
   [inPods({ extraContainers: [{ name: 'a', ports: [{ containerPort: 2379 }] }] }), /must leave the ports client, peer/],
+  [inPods({ extraContainers: [{ name: 'a', ports: [{ containerPort: 2382 }] }] }), /must leave the ports/],
   [inPods({ extraContainers: [{ name: 'a', ports: [{ containerPort: 1, name: 'admin' }] }] }), /must leave the ports/],
-  [inPods({ volumes: [{ name: 'data', emptyDir: {} }] }), /podTemplate\.volumes must leave the names data and/],
-  ...['/var/lib/raftkv', '/var/lib/raftkv/data/', '/var/lib', '//var//lib/', '/', '/etc', '/etc/raftkv/admin/x'].map(
+  [
+    inPods({ volumes: [{ name: 'data', emptyDir: {} }] }),
+    /podTemplate\.volumes must leave the names data, admin-token,/,
+  ],
+  ...[
+    '/var/lib/raftkv',
+    '/var/lib/raftkv/data/',
+    '/var/lib',
+    '//var//lib/',
+    '/',
+    '/etc',
+    '/etc/raftkv/admin/x',
+    '/etc/raftkv/peer-tls',
+  ].map(
     (mountPath) =>
       [inPods({ volumes: [tmp], volumeMounts: [{ name: 'tmp', mountPath }] }), /volumeMounts must leave/] as const,
   ),
@@ -65,7 +78,21 @@ const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
   [{ options: { autoCompactionMode: 'revision', autoCompactionRetention: '1h' } }, /must be a number of revisions/],
   [{ service: { loadBalancerClass: 'a' } }, /service\.type must be LoadBalancer/],
   [{ service: { annotations: { 'raftkv.dev/a': 'b' } } }, /service\.annotations must leave/],
+  [{ networkPolicy: { clientFrom: [{}] } }, /networkPolicy\.clientFrom must have either/],
+  [
+    { networkPolicy: { metricsFrom: [{ ipBlock: { cidr: '10.0.0.0/8' }, podSelector: {} }] } },
+    /networkPolicy\.metricsFrom must have either/,
+  ],
   [{ network: { ipFamilies: ['IPv4', 'IPv6'] } }, /must be PreferDualStack or RequireDualStack/],
+  ...['peer', 'client'].flatMap((side): [JsonObject, RegExp][] => [
+    [{ tls: { [side]: { mode: 'CertManager' } } }, /issuerRef says who issues .*: set both, or neither/],
+    [{ tls: { [side]: { mode: 'Auto', issuerRef: { name: 'i' } } } }, /issuerRef says who issues/],
+    [{ tls: { [side]: { mode: 'Secret' } } }, /secretRef says what is shown .*: set both, or neither/],
+    [{ tls: { [side]: { secretRef: { name: 's' } } } }, /secretRef says what is shown/],
+    [{ tls: { [side]: { extraNames: ['a'] } } }, /extraNames and renewBefore are of certificates that are issued/],
+    [{ tls: { [side]: { mode: 'Auto', renewBefore: '59s' } } }, /renewBefore must be from 1m to below 2160h/],
+    [{ tls: { [side]: { mode: 'Auto', renewBefore: '2160h' } } }, /renewBefore must be from 1m to below 2160h/],
+  ]),
 ]
 
 test('what is the operator’s own, or does not go together, is refused with a sentence', () => {
@@ -87,7 +114,10 @@ test('what stands beside it is taken', () => {
     inPods({ volumes: [tmp], volumeMounts: [{ name: 'tmp', mountPath: '/var/lib/raftkv-tmp' }] }),
     { options: { autoCompactionRetention: '1h' } },
     { service: { type: 'LoadBalancer', loadBalancerClass: 'a' } },
+    { networkPolicy: { enabled: true, clientFrom: [{ podSelector: {}, namespaceSelector: {} }] } },
     { network: { ipFamilies: ['IPv6'] } },
+    { tls: { peer: { mode: 'Auto', extraNames: ['*.a.example', '10.0.0.1', 'fd00::1'], renewBefore: '1h30m' } } },
+    { tls: { client: { mode: 'CertManager', issuerRef: { name: 'i' }, clientCertificates: 'None' } } },
   ]
   for (const spec of taken) assert.deepEqual(verdicts(spec), { schema: '', operator: '' }, JSON.stringify(spec))
 })
@@ -100,8 +130,8 @@ test('the first family of addresses cannot change, a second one can come', () =>
   assert.equal(verdicts(network('IPv4', 'IPv6'), network('IPv4')).schema, '')
 })
 
-test('what is as in a pod is by the types that the API server has for pods', () => {
-  assert.equal(compact(withPodTypes(CRD_TEXT)), compact(CRD_TEXT))
+test('what is as in Kubernetes is by the types that the API server has for it', () => {
+  assert.equal(compact(withTypes(CRD_TEXT)), compact(CRD_TEXT))
 })
 
 /** Without what a formatter changes. */

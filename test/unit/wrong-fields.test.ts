@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { AS_IN_A_POD } from '../../crds/pod-types.ts'
+import { AS_IN_KUBERNETES } from '../../crds/kubernetes-types.ts'
 import { parseRaftCluster } from '../../operator/api/raft-cluster.ts'
 import { isObject, type Json, type JsonObject, type KubeObject } from '../../sandbox/api-server/object.ts'
 import { customTypes } from '../../sandbox/api-server/resources/custom.ts'
@@ -32,13 +32,21 @@ const WHOLE: JsonObject = {
   },
 }
 
+/** Sources of certificates exclude each other: which one there is depends on the field. */
+function wholeFor([first, side = '', field]: readonly string[]): JsonObject {
+  if (first !== 'tls') return WHOLE
+  if (field === 'secretRef') return { ...WHOLE, tls: { [side]: { mode: 'Secret', secretRef: { name: 's' } } } }
+  if (field !== 'issuerRef') return { ...WHOLE, tls: { [side]: { mode: 'Auto', extraNames: ['a'] } } }
+  return { ...WHOLE, tls: { [side]: { mode: 'CertManager', issuerRef: { name: 'i' } } } }
+}
+
 interface Wrong {
   readonly path: readonly string[]
   readonly what: string
   readonly value: Json
 }
 
-/** Every field below `schema`, with values beside what it says; not of what is as in a pod, which the operator hands on unread. */
+/** Every field below `schema`, with values beside what it says; not of what is as in Kubernetes, which the operator hands on unread. */
 function wrongValues(schema: Schema, path: readonly string[]): readonly Wrong[] {
   const here = (what: string, value: Json): Wrong => ({ path, what, value })
   const others: readonly (readonly [string, Json])[] = [
@@ -67,7 +75,7 @@ function wrongValues(schema: Schema, path: readonly string[]): readonly Wrong[] 
     return [here(`${name} + 1`, many)]
   })
   const inner = schema.propertyNames.flatMap((name) => {
-    if (path.join('.') === 'podTemplate' && name in AS_IN_A_POD) return []
+    if ([...path, name].join('.') in AS_IN_KUBERNETES) return []
     const field = schema.property(name)
     return field === undefined ? [] : wrongValues(field, [...path, name])
   })
@@ -98,7 +106,7 @@ test(`the schema and the operator agree about ${cases.length} values beside what
       apiVersion: 'raftkv.dev/v1alpha1',
       kind: 'RaftCluster',
       metadata,
-      spec: withValue(structuredClone(WHOLE), path, value),
+      spec: withValue(structuredClone(wholeFor(path)), path, value),
     }
     applyDefaults(object, type.schema, false)
     const problems = validateCustom(type, object, undefined)

@@ -11,6 +11,11 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* Of the operator's pods, as the network policies of members name them. */}}
+{{- define "raftkv-operator.selectorText" -}}
+app.kubernetes.io/name={{ .Chart.Name }},app.kubernetes.io/instance={{ .Release.Name }}
+{{- end -}}
+
 {{- define "raftkv-operator.labels" -}}
 {{ include "raftkv-operator.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -79,6 +84,9 @@ that was uninstalled leaves it behind, and so does kubectl.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [services]
   verbs: [get, list, watch, create, patch]
@@ -93,7 +101,8 @@ that was uninstalled leaves it behind, and so does kubectl.
   resources: [persistentvolumeclaims]
   # Created for the first member of a cluster out of a backup: otherwise the StatefulSet's controller makes them.
   verbs: [get, list, watch, create, patch, delete]
-# By name only: the operator makes the token of a cluster and reads it back, and can list no Secret.
+# By name only, and no list: tokens and certificates of a cluster are made (create), read back to see what is missing or about to
+# end, and to be shown to members (get), and renewed (patch). With their RaftCluster they go by themselves.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create, patch]

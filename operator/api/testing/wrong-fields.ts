@@ -1,7 +1,7 @@
 /** From the schema in crds/: each field of spec with each kind of wrong value, all else as it should be. */
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
-import { AS_IN_A_POD } from '../../../crds/pod-types.ts'
+import { AS_IN_KUBERNETES } from '../../../crds/kubernetes-types.ts'
 
 interface Schema {
   readonly type?: string
@@ -42,8 +42,8 @@ function* fieldsOf(schema: Schema, path: readonly string[]): Generator<WrongSpec
         schema.required?.includes(name) === true ? { id: 'a', survivor: 'kv-0', acknowledgeDataLoss: true } : {}
       yield { path: here.join('.'), spec: nested(here, value, beside) }
     }
-    // The API server alone looks into what is as in a pod.
-    if (path.join('.') !== 'podTemplate' || !(name in AS_IN_A_POD)) yield* fieldsOf(field, here)
+    // The API server alone looks into what is as in Kubernetes.
+    if (!(here.join('.') in AS_IN_KUBERNETES)) yield* fieldsOf(field, here)
   }
 }
 

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { parseRaftCluster, type RaftCluster } from '../../api/raft-cluster.ts'
 import { contains } from '../contains.ts'
 import { adminToken } from './admin-token.ts'
-import { ordinalOf, podAdminUrl } from './names.ts'
+import { ordinalOf, podAdminUrl, selectorLabels } from './names.ts'
+import { networkPolicy } from './network-policy.ts'
 import { podDisruptionBudget } from './pod-disruption-budget.ts'
 import { serviceAccount } from './service-account.ts'
 import { clientService, headlessService } from './services.ts'
@@ -137,6 +138,7 @@ test('every object but the volumes is owned by its RaftCluster', () => {
     headlessService(cluster),
     clientService(cluster),
     podDisruptionBudget(cluster, 3),
+    networkPolicy(raftCluster({ networkPolicy: { enabled: true } }), undefined),
     statefulSet(cluster, OPTIONS),
     adminToken(cluster, Buffer.alloc(32)),
   ]
@@ -161,6 +163,7 @@ test('DNS discovery finds the ports of the headless Service, and meshes their pr
     { name: 'etcd-client', port: 2379, targetPort: 'client', protocol: 'TCP', appProtocol: 'kubernetes.io/h2c' },
     { name: 'etcd-server', port: 2380, targetPort: 'peer', protocol: 'TCP', appProtocol: 'tcp' },
     { name: 'admin', port: 8080, targetPort: 'admin', protocol: 'TCP', appProtocol: 'http' },
+    { name: 'metrics', port: 2382, targetPort: 2382, protocol: 'TCP', appProtocol: 'http' },
   ]
   assert.deepEqual(ports(headlessService(raftCluster())), expected)
   const earlier = [{ name: 'client', port: 2379, targetPort: 'client', protocol: 'TCP' }]
@@ -210,6 +213,38 @@ test('who is not ready never holds up a drain, nor does one member alone', () =>
   assert.equal(podDisruptionBudget(raftCluster({ pdb: { enabled: false } }), 3), undefined)
 })
 
+const OPERATOR = { namespace: 'system', labels: { app: 'operator' } }
+
+/** Who reaches a port; undefined where anybody does. */
+function admitted(spec: object, port: number, operator?: typeof OPERATOR): unknown {
+  const made = networkPolicy(raftCluster({ networkPolicy: { enabled: true, ...spec } }), operator)
+  const rules = Object(made?.['spec']).ingress as readonly { ports: readonly { port: number }[]; from?: unknown }[]
+  const rule = rules.filter(({ ports }) => ports.some((one) => one.port === port))
+  assert.equal(rule.length, 1, `${port} stands in one rule`)
+  return rule[0]?.from
+}
+
+test('a network policy lets members alone reach the peer port, them and the operator the admin port', () => {
+  const own = { podSelector: { matchLabels: selectorLabels({ name: 'kv', namespace: 'ns' }) } }
+  const operator = {
+    namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'system' } },
+    podSelector: { matchLabels: { app: 'operator' } },
+  }
+  assert.deepEqual(admitted({}, 2380, OPERATOR), [own])
+  assert.deepEqual(admitted({}, 8080, OPERATOR), [own, operator])
+  assert.deepEqual(admitted({}, 2379, OPERATOR), [own, operator, { podSelector: {} }])
+  assert.deepEqual(admitted({}, 2382, OPERATOR), [own, operator, { podSelector: {} }])
+  const [clientFrom, metricsFrom] = [[{ namespaceSelector: {} }], [{ ipBlock: { cidr: '10.0.0.0/8', except: [] } }]]
+  assert.deepEqual(admitted({ clientFrom, metricsFrom }, 2379, OPERATOR), [own, operator, ...clientFrom])
+  assert.deepEqual(admitted({ clientFrom, metricsFrom }, 2382), [own, { ipBlock: { cidr: '10.0.0.0/8' } }])
+  assert.deepEqual(admitted({ clientFrom }, 2380, OPERATOR), [own])
+})
+
+test('a network policy shuts out no operator that it cannot name, and there is none unasked', () => {
+  assert.equal(admitted({}, 8080), undefined)
+  assert.equal(networkPolicy(raftCluster(), OPERATOR), undefined)
+})
+
 test('an image is as it was where it is not named, in whole or in part', () => {
   const image = (spec: object, base = 'registry:5000/raftkv:1'): string => imageOf(raftCluster({ image: spec }), base)
   assert.equal(image({}), 'registry:5000/raftkv:1')
@@ -226,5 +261,5 @@ test('ordinals are read from names as a StatefulSet writes them', () => {
 })
 
 test('an IPv6 address is bracketed', () => {
-  assert.equal(podAdminUrl({ podName: '', hostName: '', podIP: 'fd00::1' }), 'http://[fd00::1]:8080')
+  assert.equal(podAdminUrl({ podName: '', hostName: '', podIP: 'fd00::1', scheme: 'http' }), 'http://[fd00::1]:8080')
 })

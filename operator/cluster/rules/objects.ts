@@ -16,13 +16,14 @@ import {
   LOOK_AGAIN_ANNOTATION,
   names,
 } from '../resources/names.ts'
+import { networkPolicy } from '../resources/network-policy.ts'
 import { podDisruptionBudget } from '../resources/pod-disruption-budget.ts'
 import { serviceAccount } from '../resources/service-account.ts'
 import { clientService, headlessService } from '../resources/services.ts'
 import { statefulSet } from '../resources/stateful-set.ts'
 import { restoreClaims, restoreFinalizer } from './claims.ts'
-import { desiredPods } from './replicas.ts'
 import { memberForm, memberImage, templateHold } from './template.ts'
+import { awaitsCertificates, issueCertificates, podsWithCertificates } from './tls.ts'
 
 /** Between two reasons to look again. */
 const LOOK_AGAIN_MS = 15_000
@@ -35,7 +36,9 @@ export function takenNames(observed: Observed): Plan | undefined {
     objects.headlessService,
     objects.clientService,
     objects.disruptionBudget,
+    objects.networkPolicy,
     objects.adminToken,
+    ...objects.tls.values(),
     objects.statefulSet?.object,
   ].filter((object): object is KubeObject => object !== undefined && !isOurs(observed, object))
   if (taken.length === 0 && foreignPods.length === 0) return undefined
@@ -81,12 +84,14 @@ function adoptToken({ cluster, objects }: Observed): readonly Action[] {
 export function restoreObjects(observed: Observed): readonly Action[] {
   const { cluster, objects, membership } = observed
   const budget = podDisruptionBudget(cluster, membership?.voters.length ?? cluster.recorded.voters)
+  const policy = networkPolicy(cluster, observed.operatorPods)
   const wanted: readonly (readonly [KubeObject | undefined, ApplyObject])[] = [
     ...(hasAccount(observed) ? [[objects.serviceAccount, serviceAccount(cluster)] as const] : []),
     [objects.headlessService, headlessService(cluster, objects.headlessService)],
     [objects.clientService, clientService(cluster, objects.clientService)],
     ...(budget === undefined ? [] : [[objects.disruptionBudget, budget] as const]),
-    ...(templateHold(observed) === undefined
+    ...(policy === undefined ? [] : [[objects.networkPolicy, policy] as const]),
+    ...(templateHold(observed) === undefined && !awaitsCertificates(observed)
       ? [[objects.statefulSet?.object, desiredStatefulSet(observed)] as const]
       : []),
   ]
@@ -94,11 +99,13 @@ export function restoreObjects(observed: Observed): readonly Action[] {
     ...restoreFinalizer(observed),
     ...(isTokenDue(cluster, objects.adminToken) ? [{ kind: 'write-admin-token' } as const] : []),
     ...adoptToken(observed),
+    ...issueCertificates(observed),
     ...wanted
       .filter(([present, desired]) => present === undefined || !contains(present, desired))
       .map(([, object]) => ({ kind: 'apply', object }) as const),
     ...setPods(observed),
-    ...(budget === undefined ? dropDisruptionBudget(observed) : []),
+    ...(budget === undefined ? drop(objects.disruptionBudget) : []),
+    ...(policy === undefined ? drop(objects.networkPolicy) : []),
     ...restoreClaims(observed),
   ]
 }
@@ -108,7 +115,7 @@ function desiredStatefulSet(observed: Observed): ApplyObject {
   const form = observed.forms[formNumber - 1]
   assert(form !== undefined, 'a template is made in a form that is known')
   return statefulSet(observed.cluster, {
-    pods: desiredPods(observed),
+    pods: podsWithCertificates(observed),
     image: memberImage(observed),
     form,
     formNumber,
@@ -129,7 +136,7 @@ function setPods(observed: Observed): readonly Action[] {
     name: names.statefulSet(cluster),
   }
   const isAlone = templateHold(observed) !== undefined || isRefused(observed, `${ref.kind} ${ref.name}`)
-  const { start, end } = desiredPods(observed)
+  const { start, end } = podsWithCertificates(observed)
   const at = lookAgainAt(observed)
   const changes = {
     metadata: { uid: present.uid, ...(at !== undefined && { annotations: { [LOOK_AGAIN_ANNOTATION]: at } }) },
@@ -148,10 +155,10 @@ function lookAgainAt({ objects, creationRefusal, nowMs }: Observed): string | un
   return timestamp(nowMs)
 }
 
-function dropDisruptionBudget({ cluster, objects }: Observed): readonly Action[] {
-  const present = objects.disruptionBudget
+/** What the spec no longer wants. */
+function drop(present: KubeObject | undefined): readonly Action[] {
   if (present === undefined) return []
-  const name = names.disruptionBudget(cluster)
-  const ref = { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', namespace: cluster.namespace, name }
-  return [{ kind: 'delete-object', ref, uid: present.metadata.uid ?? '' }]
+  const { apiVersion, kind, metadata } = present
+  const { name, namespace = '', uid = '' } = metadata
+  return [{ kind: 'delete-object', ref: { apiVersion, kind, namespace, name }, uid }]
 }

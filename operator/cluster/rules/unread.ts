@@ -3,7 +3,7 @@ import type { Observed, Unread } from '../observed.ts'
 import { type Plan, waiting } from '../plan.ts'
 
 /** They are only put back: where one cannot be read, it alone is left as it is. */
-const DISPENSABLE: ReadonlySet<string> = new Set(['ServiceAccount', 'Service', 'PodDisruptionBudget'])
+const DISPENSABLE: ReadonlySet<string> = new Set(['ServiceAccount', 'Service', 'PodDisruptionBudget', 'NetworkPolicy'])
 
 export function unreadEssential({ unread }: Observed): Unread | undefined {
   return unread.find(({ kind }) => !DISPENSABLE.has(kind))

@@ -67,13 +67,16 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     headlessService: undefined,
     clientService: undefined,
     disruptionBudget: undefined,
+    networkPolicy: undefined,
     adminToken: undefined,
+    tls: new Map(),
     statefulSet: undefined,
   }
   return {
     nowMs: 0,
     cluster: of,
     defaultImage: '',
+    operatorPods: undefined,
     forms: FORMS,
     objects,
     creationRefusal: undefined,

@@ -30,6 +30,7 @@ const SERVED: Readonly<Record<string, readonly string[]>> = {
     'selfsubjectrulesreviews',
     'subjectaccessreviews',
   ],
+  'apis/networking.k8s.io/v1': ['networkpolicies'],
   'apis/policy/v1': ['poddisruptionbudgets'],
   'apis/rbac.authorization.k8s.io/v1': ['clusterrolebindings', 'clusterroles', 'rolebindings', 'roles'],
   'apis/storage.k8s.io/v1': ['storageclasses'],

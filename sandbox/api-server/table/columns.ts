@@ -276,6 +276,11 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     count('Allowed Disruptions', 'status.disruptionsAllowed'),
     AGE,
   ],
+  'networking.k8s.io/networkpolicies': [
+    NAME,
+    column('Pod-Selector', (policy) => selectorText(at(policy, 'spec', 'podSelector')) || NONE),
+    AGE,
+  ],
   'coordination.k8s.io/leases': [NAME, text('Holder', 'spec.holderIdentity'), AGE],
   'discovery.k8s.io/endpointslices': [
     NAME,

@@ -1,4 +1,5 @@
-/** StatefulSets, Deployments, ReplicaSets, PodDisruptionBudgets. Source: Kubernetes API reference, apps/v1, policy/v1. */
+/** StatefulSets, Deployments, ReplicaSets, PodDisruptionBudgets, NetworkPolicies. Source: Kubernetes API reference, apps/v1, policy/v1,
+ * networking/v1. */
 import {
   at,
   clone,
@@ -169,4 +170,5 @@ export const workloadStrategies: Readonly<Record<string, Strategy>> = {
   'apps/replicasets': replicaSet,
   'apps/controllerrevisions': controllerRevision,
   'policy/poddisruptionbudgets': disruptionBudget,
+  'networking.k8s.io/networkpolicies': { hasGeneration: true },
 }

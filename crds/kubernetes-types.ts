@@ -1,5 +1,5 @@
 /**
- * `node crds/pod-types.ts`: writes into the definition of RaftCluster what is there as in a pod, by Kubernetes' own types, which
+ * `node crds/kubernetes-types.ts`: writes into the definition of RaftCluster what is there as in Kubernetes, by its own types, which
  * the sandbox has recorded. Bounds are added, which rules in CEL need; defaults, words and lists' kinds are left out: the API
  * server adds them to the StatefulSet. What stands at these places otherwise (words, rules) is kept.
  */
@@ -9,8 +9,7 @@ import { Document, isMap, parseDocument, visit } from 'yaml'
 
 type Schema = Readonly<Record<string, unknown>>
 
-/** Fields of spec.podTemplate, and what they are in a pod. */
-export const AS_IN_A_POD: Readonly<Record<string, string>> = {
+const IN_A_POD = {
   tolerations: 'Toleration',
   affinity: 'Affinity',
   topologySpreadConstraints: 'TopologySpreadConstraint',
@@ -22,6 +21,13 @@ export const AS_IN_A_POD: Readonly<Record<string, string>> = {
   volumeMounts: 'VolumeMount',
   initContainers: 'Container',
   extraContainers: 'Container',
+}
+
+/** Fields of spec, and what they are in Kubernetes. */
+export const AS_IN_KUBERNETES: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(Object.entries(IN_A_POD).map(([field, name]) => [`podTemplate.${field}`, `core.v1.${name}`])),
+  'networkPolicy.clientFrom': 'networking.v1.NetworkPolicyPeer',
+  'networkPolicy.metricsFrom': 'networking.v1.NetworkPolicyPeer',
 }
 
 const MAX_ITEMS = 64
@@ -39,8 +45,8 @@ const recorded = JSON.parse(
 ) as Readonly<Record<string, Schema>>
 
 /** As a CRD has it. */
-export function podType(name: string): Schema {
-  return converted({ $ref: `#/definitions/io.k8s.api.core.v1.${name}` }, '')
+function typeOf(name: string): Schema {
+  return converted({ $ref: `#/definitions/io.k8s.api.${name}` }, '')
 }
 
 function converted(schema: Schema, field: string): Schema {
@@ -109,13 +115,13 @@ function child(schema: Schema, name: string): Schema {
 }
 
 /** The text of the definition with all of these types in their places. */
-export function withPodTypes(definition: string): string {
+export function withTypes(definition: string): string {
   const document = parseDocument(definition)
   const spec = ['spec', 'versions', 0, 'schema', 'openAPIV3Schema', 'properties', 'spec']
-  for (const [field, name] of Object.entries(AS_IN_A_POD)) {
-    const place = [...spec, 'properties', 'podTemplate', 'properties', field]
+  for (const [field, name] of Object.entries(AS_IN_KUBERNETES)) {
+    const place = [...spec, ...field.split('.').flatMap((part) => ['properties', part])]
     const path = document.getIn([...place, 'items']) === undefined ? place : [...place, 'items']
-    for (const [key, value] of Object.entries(podType(name))) document.setIn([...path, key], onLines(value))
+    for (const [key, value] of Object.entries(typeOf(name))) document.setIn([...path, key], onLines(value))
   }
   return document.toString({ lineWidth: 0 })
 }
@@ -135,5 +141,5 @@ function onLines(value: unknown): unknown {
 
 if (import.meta.main) {
   const file = join(import.meta.dirname, 'raftclusters.raftkv.dev.yaml')
-  writeFileSync(file, withPodTypes(readFileSync(file, 'utf8')))
+  writeFileSync(file, withTypes(readFileSync(file, 'utf8')))
 }
