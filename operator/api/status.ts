@@ -33,6 +33,7 @@ const Operation = z.object({
   id: z.string(),
   type: z.enum(['Form', 'ScaleUp', 'ScaleDown', 'ReplaceMember', 'Rollout', 'MoveLeader', 'Recover']),
   step: z.enum([
+    'Restore',
     'Bootstrap',
     'AddLearner',
     'Join',
@@ -89,6 +90,7 @@ const Condition = z.object({
   lastTransitionTime: z.string(),
 })
 
+export const Conditions = z.array(Condition).default([])
 /** How members of a cluster are made to talk, on one side: each is a rollout of its own. */
 export const TLS_PHASES = ['Disabled', 'Accepted', 'Preferred', 'Required'] as const
 
@@ -102,8 +104,6 @@ const TlsSideStatus = z.object({
   notAfter: z.string().optional(),
   authorityNotAfter: z.string().optional(),
 })
-
-export const Conditions = z.array(Condition).default([])
 
 const Status = z.object({
   observedGeneration: z.number().int().default(0),
