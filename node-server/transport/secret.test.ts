@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test, type TestContext } from 'node:test'
+import { after, before, suite, test, type TestContext } from 'node:test'
 import { ClusterId, MemberId } from '../../lib/ids.ts'
 import { until } from '../../lib/testing/until.ts'
 import {
@@ -56,27 +56,32 @@ const given: readonly [string, readonly [Mode, string] | undefined][] = [
   ['the required secret', ['require', OLD]],
   ['another required one', ['require', NEW]],
 ]
-for (const [dialers, dialer] of given) {
-  for (const [listeners, listener] of given) {
-    const isCommon = dialer !== undefined && listener !== undefined && dialer[1] === listener[1]
-    const isTaken = isCommon || (dialer?.[0] !== 'require' && listener?.[0] !== 'require')
-    test(`who has ${dialers} ${isTaken ? 'connects' : 'does not connect'} to who has ${listeners}`, async (t) => {
-      const a = await member(t, A, dialer && (await secretsIn(...dialer)))
-      const b = await member(t, B, listener && (await secretsIn(...listener)))
-      a.transport.setPeers(new Map([[B, [b.url]]]))
-      if (isTaken) await until('it connects', () => isConnected(a, B))
-      else
-        await until('it is told why', () => a.refusals.includes('secret') || a.log.some((line) => /secret/.test(line)))
-      if (!isTaken) assert.equal(isConnected(a, B), false)
-      const isShown = isCommon || listener === undefined
-      assert.equal(
-        b.log.some((line) => line.includes('that has not shown the secret')),
-        !isShown,
-      )
-      for (const line of [...a.log, ...b.log]) assert.ok(!line.includes(OLD) && !line.includes(NEW), line)
-    })
+suite('who has which secret', { concurrency: true }, () => {
+  for (const [dialers, dialer] of given) {
+    for (const [listeners, listener] of given) {
+      const isCommon = dialer !== undefined && listener !== undefined && dialer[1] === listener[1]
+      const isTaken = isCommon || (dialer?.[0] !== 'require' && listener?.[0] !== 'require')
+      test(`who has ${dialers} ${isTaken ? 'connects' : 'does not connect'} to who has ${listeners}`, async (t) => {
+        const a = await member(t, A, dialer && (await secretsIn(...dialer)))
+        const b = await member(t, B, listener && (await secretsIn(...listener)))
+        a.transport.setPeers(new Map([[B, [b.url]]]))
+        if (isTaken) await until('it connects', () => isConnected(a, B))
+        else
+          await until(
+            'it is told why',
+            () => a.refusals.includes('secret') || a.log.some((line) => /secret/.test(line)),
+          )
+        if (!isTaken) assert.equal(isConnected(a, B), false)
+        const isShown = isCommon || listener === undefined
+        assert.equal(
+          b.log.some((line) => line.includes('that has not shown the secret')),
+          !isShown,
+        )
+        for (const line of [...a.log, ...b.log]) assert.ok(!line.includes(OLD) && !line.includes(NEW), line)
+      })
+    }
   }
-}
+})
 
 test('while a secret is changed each step of it connects everybody with everybody, without a restart', async (t) => {
   const [of, to] = [await secretsIn('require', OLD), await secretsIn('require', OLD)]
