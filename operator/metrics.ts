@@ -7,6 +7,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { Clock } from '../lib/clock.ts'
 import type { ConditionStatus } from './api/conditions.ts'
 import { parseStatus } from './api/status.ts'
+import { SIDES } from './api/tls.ts'
 import type { ControllerObserver, ReconcileOutcome } from './controller/controller.ts'
 import type { WorkQueue } from './controller/work-queue.ts'
 import type { StoredObject } from './kube/object.ts'
@@ -204,6 +205,23 @@ function registerClusters(registry: Registry, source: MetricsSource): void {
       g.set({ ...labels, role: 'learner' }, status.learners)
     }
   })
+  const ending = ['namespace', 'name', 'side', 'certificate']
+  gauge(
+    registry,
+    'raftcluster_certificate_expiry_timestamp_seconds',
+    'When certificates end: the CA, and of the others the first.',
+    ending,
+    (g) => {
+      // prettier-ignore
+      for (const { labels, status } of samples()) {
+      for (const side of SIDES) {
+        const { notAfter, authorityNotAfter } = status.tls?.[side] ?? {}
+        for (const [certificate, end] of Object.entries({ leaf: notAfter, ca: authorityNotAfter }))
+          if (end !== undefined) g.set({ ...labels, side, certificate }, Date.parse(end) / 1000)
+      }
+    }
+    },
+  )
   gauge(registry, 'raftcluster_leader_info', 'Which member leads.', ['namespace', 'name', 'member'], (g) => {
     for (const { labels, status } of samples()) {
       if (status.leader !== '') g.set({ ...labels, member: status.leader }, 1)

@@ -13,5 +13,6 @@ export function sharingAdmin(
     membership: (...call) => whileWaiting(admin.membership(...call)),
     transferLeader: (...call) => whileWaiting(admin.transferLeader(...call)),
     recover: (...call) => whileWaiting(admin.recover(...call)),
+    secured: (identity) => sharingAdmin(admin.secured(identity), { whileWaiting }),
   }
 }

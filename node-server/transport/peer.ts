@@ -6,14 +6,13 @@
  */
 import { backoffMs } from '../../lib/backoff.ts'
 import { ByteReader, ByteWriter, sizeOfParts } from '../../lib/bytes.ts'
-import { sleep, type Clock } from '../../lib/clock.ts'
+import { sleep, type Clock, type Timer } from '../../lib/clock.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { MemberId } from '../../lib/ids.ts'
-import { FLOW, MAX_PEER_REQUESTS, MAX_PEER_REQUEST_SIZE_BYTES } from '../limits.ts'
+import { COMMIT_NOTICE, FLOW, MAX_PEER_REQUESTS, MAX_PEER_REQUEST_SIZE_BYTES } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
-import type { TlsDialer } from '../tls/dialer.ts'
 import { encodeMessagesFrame } from './codec.ts'
-import { dial, type Connection } from './connection.ts'
+import { dial, type Connection, type PeerDialer } from './connection.ts'
 import { FRAME, encodeFrame, type Frame, type Hello, type RefusalReason } from './frame.ts'
 import { Outbox } from './outbox.ts'
 
@@ -40,8 +39,7 @@ export interface PeerOptions {
   readonly urls: readonly string[]
   /** As it is when a connection is made. */
   readonly hello: () => Hello
-  /** For https URLs. */
-  readonly tls: TlsDialer | undefined
+  readonly dialer: PeerDialer
   readonly clock: Clock
 }
 
@@ -61,7 +59,7 @@ interface OpenRequest {
 export class Peer {
   readonly #id: MemberId
   readonly #hello: () => Hello
-  readonly #tls: TlsDialer | undefined
+  readonly #dialer: PeerDialer
   readonly #clock: Clock
   readonly #events: PeerEvents
   readonly #stopped = new AbortController()
@@ -70,6 +68,10 @@ export class Peer {
   #connection: Connection | undefined
   /** What waits is being written to this one. */
   #flushing: Connection | undefined
+  /** Ends the wait of a notice for something to go along with. */
+  #noticeTimer: Timer | undefined
+  /** When it last forwarded a proposal. */
+  #proposedMs = -Infinity
   #usedUrl: string | undefined
   /** Others have taken their place, and something is still on its way. */
   readonly #retired = new Set<Connection>()
@@ -89,7 +91,7 @@ export class Peer {
     this.#id = options.id
     this.#urls = options.urls
     this.#hello = options.hello
-    this.#tls = options.tls
+    this.#dialer = options.dialer
     this.#clock = options.clock
     this.#events = events
     void this.#keepConnected()
@@ -122,13 +124,18 @@ export class Peer {
     if (taken < messages.length) this.#tellUnreachable()
     else this.#isUnreachableTold = false
     if (connection === undefined) return
-    if (messages.every(isWithoutEntries)) this.#flushLater(connection)
+    if (messages.every(isNotice)) this.#flushLater(connection)
     else void this.#flush(connection)
   }
 
   /** It was heard from, so it is there: what pause there is before the next attempt to connect ends. */
   heard(): void {
     this.#pause.abort()
+  }
+
+  /** It has forwarded a proposal: a client of its own waits to hear that it is committed. */
+  proposed(): void {
+    this.#proposedMs = this.#clock.monotonicMs()
   }
 
   /** Whether a message that is sent now will be written, if the connection lasts. */
@@ -171,13 +178,20 @@ export class Peer {
     this.#events.onUnreachable(this.#id)
   }
 
-  /** In the next turn but one: what is known to be committed is answered to clients in the next. */
   #flushLater(connection: Connection): void {
-    this.#clock.soon(() => this.#clock.soon(() => void this.#flush(connection)))
+    // In the next turn but one: what is known to be committed is answered to clients in the next.
+    if (this.#clock.monotonicMs() - this.#proposedMs < COMMIT_NOTICE.clientsMs)
+      return this.#clock.soon(() => this.#clock.soon(() => void this.#flush(connection)))
+    this.#noticeTimer ??= this.#clock.setTimer(COMMIT_NOTICE.waitMs, () => {
+      this.#noticeTimer = undefined
+      if (this.#connection !== undefined) void this.#flush(this.#connection)
+    })
   }
 
   /** One frame after the other, as fast as the peer reads; between two of them everything else has its turn. */
   async #flush(connection: Connection): Promise<void> {
+    this.#noticeTimer?.cancel()
+    this.#noticeTimer = undefined
     if (this.#flushing === connection) return
     this.#flushing = connection
     while (this.#connection === connection && !this.#outbox.isEmpty) {
@@ -195,7 +209,7 @@ export class Peer {
   async #keepConnected(): Promise<void> {
     for (let attempt = 0; !this.#stopped.signal.aborted; attempt++) {
       const url = this.#urls[attempt % Math.max(1, this.#urls.length)]
-      const dialled = url === undefined ? undefined : await dial(url, this.#hello(), this.#tls)
+      const dialled = url === undefined ? undefined : await dial(url, this.#hello(), this.#dialer)
       if (dialled?.ok === true) {
         if (this.#stopped.signal.aborted) return dialled.value.close('stopped')
         this.#toldFailure = undefined
@@ -296,7 +310,7 @@ export class Peer {
   }
 }
 
-/** It says how far entries are committed, and nobody waits for that: the next message that somebody waits for takes it along. */
-function isWithoutEntries(message: Message): boolean {
+/** It only says how far entries are committed. */
+function isNotice(message: Message): boolean {
   return message.kind === 'append-request' && message.entries.length === 0
 }

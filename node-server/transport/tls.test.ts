@@ -14,6 +14,7 @@ import type { Message } from '../raft/message.ts'
 import type { TlsOptions } from '../tls/options.ts'
 import { prepareTls } from '../tls/prepare.ts'
 import { makeAuthority, tlsOptions, type Authority } from '../tls/testing/authority.ts'
+import type { RefusalReason } from './frame.ts'
 import { peerDialer, query } from './query.ts'
 import { Transport, type SnapshotSource, type TransportHandlers } from './transport.ts'
 
@@ -46,6 +47,7 @@ interface Side {
   readonly messages: Message[]
   readonly snapshots: string[]
   readonly log: string[]
+  readonly refused: RefusalReason[]
   /** A request `later` is answered when it resolves. */
   readonly later: { current: PromiseWithResolvers<void> }
 }
@@ -72,6 +74,7 @@ async function start(
     messages: [],
     snapshots: [],
     log: [],
+    refused: [],
     later: { current: Promise.withResolvers() },
   }
   const handlers: TransportHandlers = {
@@ -84,7 +87,7 @@ async function start(
       return Buffer.from(`answer to ${payload.toString()}`)
     },
     onUnreachable: () => undefined,
-    onRefused: () => undefined,
+    onRefused: (_by, reason) => side.refused.push(reason),
     isRemoved: () => false,
   }
   const write = (fields: object, message: string): number => side.log.push(`${message} ${JSON.stringify(fields)}`)
@@ -322,6 +325,52 @@ for (const [title, tlsOfA, tlsOfB, reason] of strangers) {
     assert.equal(isConnected(side, B), false)
   })
 }
+
+/** A is known at `host`; its certificate is for `hosts`. */
+const identities: readonly [string, string, readonly string[], boolean][] = [
+  ['one of its hosts', 'a.example', ['127.0.0.1', 'a.example'], true],
+  ['a wildcard of it', 'a.peers.example', ['127.0.0.1', '*.peers.example'], true],
+  ['another member', 'a.example', ['127.0.0.1', 'b.example'], false],
+  ['a wildcard two levels above', 'a.b.example', ['127.0.0.1', '*.example'], false],
+  ['its name as a common name only', 'member', ['127.0.0.1'], false],
+]
+for (const [title, host, hosts, isTaken] of identities) {
+  test(`a certificate for ${title} ${isTaken ? 'is taken' : 'is refused, by name'}`, async (t) => {
+    const a = await start(t, A, await memberTls('member-a', {}, hosts))
+    const b = await start(t, B, both)
+    b.transport.setPeers(new Map([[A, [`https://${host}:2380`]]]))
+    a.transport.setPeers(new Map([[B, [b.url]]]))
+    if (isTaken) await until('it connects', () => isConnected(a, B))
+    else {
+      await until('it is refused again and again', () => a.refused.length > 1)
+      assert.deepEqual(new Set(a.refused), new Set(['certificate-mismatch']))
+      assert.equal(isConnected(a, B), false)
+      const lines = b.log.filter((line) => line.includes('refused a peer'))
+      assert.equal(lines.length, 1, 'told once')
+      assert.match(lines[0] ?? '', /"from":"a".*"subject":"CN=member-a".*valid for .*, not for/)
+    }
+  })
+}
+
+test('a member that is not known yet is judged by its CA, and by its name as soon as it is known', async (t) => {
+  const a = await start(t, A, await memberTls('newcomer'))
+  const b = await start(t, B, both)
+  a.transport.setPeers(new Map([[B, [b.url]]]))
+  await until('it connects', () => isConnected(a, B))
+  b.transport.setPeers(new Map([[A, ['https://elsewhere.example:2380']]]))
+  await until('it is sent away', () => a.refused.length > 0)
+  assert.equal(isConnected(a, B), false)
+  b.transport.setPeers(new Map([[A, [a.url]]]))
+  await until('it is back', () => isConnected(a, B))
+})
+
+test('where addresses are not compared, names are not either', async (t) => {
+  const a = await start(t, A, await memberTls('nobody-in-particular', {}, []))
+  const b = await start(t, B, { ...both, skipClientSanVerification: true })
+  b.transport.setPeers(new Map([[A, ['https://a.example:2380']]]))
+  a.transport.setPeers(new Map([[B, [b.url]]]))
+  await until('it connects', () => isConnected(a, B))
+})
 
 test('a certificate for another address is taken when its check is skipped', async (t) => {
   const elsewhere = await memberTls('elsewhere', {}, ['10.1.2.3'])

@@ -7,10 +7,12 @@ import { z } from 'zod'
 import type { Result } from '../../lib/result.ts'
 import { err, ok } from '../../lib/result.ts'
 import { parseQuantity } from '../../lib/quantity.ts'
+import { Bootstrap } from './bootstrap.ts'
 import { Options, problemsOf } from './options.ts'
 import { Annotations, PodTemplate } from './pod-template.ts'
 import type { RaftClusterStatus } from './status.ts'
 import { parseStatus } from './status.ts'
+import { Tls } from './tls.ts'
 
 export const GROUP = 'raftkv.dev'
 export const API_VERSION = `${GROUP}/v1alpha1`
@@ -142,6 +144,7 @@ const Spec = z
     service: Service.prefault({}),
     network: Network.prefault({}),
     networkPolicy: NetworkPolicy.prefault({}),
+    tls: Tls.prefault({}),
     scaling: z
       .object({
         learnerTimeoutSeconds: seconds(600),
@@ -159,6 +162,7 @@ const Spec = z
     recovery: Recovery.prefault({}),
     pdb: z.object({ enabled: z.boolean().default(true) }).prefault({}),
     paused: z.boolean().default(false),
+    bootstrap: Bootstrap.optional(),
   })
   .refine((spec) => spec.allowEvenReplicas || spec.replicas === 0 || spec.replicas % 2 === 1, {
     path: ['replicas'],
@@ -198,6 +202,8 @@ export interface Requests {
   /** Name of a member's pod, or its ID. */
   readonly replaceMember: string | undefined
   readonly moveLeader: string | undefined
+  /** CAs of mode Auto are other ones for each value. */
+  readonly rotateAuthorities: string | undefined
 }
 
 export const ANNOTATIONS = {
@@ -205,6 +211,7 @@ export const ANNOTATIONS = {
   replaceMember: `${GROUP}/replace-member`,
   moveLeader: `${GROUP}/move-leader`,
   rotateAdminToken: `${GROUP}/rotate-admin-token`,
+  rotateAuthorities: `${GROUP}/rotate-ca`,
 } as const
 
 const Meta = z.object({
@@ -251,6 +258,7 @@ function requestsOf(annotations: Readonly<Record<string, string>>): Requests {
     replaceMember: value(ANNOTATIONS.replaceMember),
     moveLeader: value(ANNOTATIONS.moveLeader),
     rotateAdminToken: value(ANNOTATIONS.rotateAdminToken),
+    rotateAuthorities: value(ANNOTATIONS.rotateAuthorities),
   }
 }
 

@@ -15,6 +15,8 @@ import { type Action, chainsOf, type Decision, type Plan } from './plan.ts'
 import { refusalsAfter, subjectOf } from './refusals.ts'
 import { type AdminFailure, KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import { adminToken, TOKEN_SIZE_BYTES } from './resources/admin-token.ts'
+import { names } from './resources/names.ts'
+import { writeTls } from './tls/write.ts'
 import { contains } from './contains.ts'
 import { writeStatus } from './write-status.ts'
 
@@ -132,13 +134,16 @@ async function perform(
   progress: Progress,
   action: Action,
 ): Promise<Failure | undefined> {
-  const { writer, admin, signal } = deps
-  const { token, observed } = observation
+  const { writer, signal } = deps
+  const { admin, token, observed } = observation
   const { cluster } = observed
   const about = observation.object
   switch (action.kind) {
     case 'apply':
       await writer.apply(action.object)
+      return undefined
+    case 'create':
+      await writer.create(action.object)
       return undefined
     case 'set-pods':
       await writer.patch(action.ref, action.changes)
@@ -146,6 +151,23 @@ async function perform(
     case 'write-admin-token':
       await writer.apply(adminToken(cluster, deps.randomBytes(TOKEN_SIZE_BYTES)))
       return undefined
+    case 'make-authority':
+      await writeTls(deps, observed, action)
+      deps.events.emit(
+        about,
+        'Normal',
+        'CAIssued',
+        'IssueCA',
+        `Secret ${names.tls(cluster, action.secret)} has a new CA`,
+      )
+      return undefined
+    case 'write-certificates': {
+      await writeTls(deps, observed, action)
+      const made = action.make.map(({ files }) => files.certificate).join(', ')
+      const message = `Secret ${names.tls(cluster, action.secret)} has new certificates: ${made}`
+      if (made !== '') deps.events.emit(about, 'Normal', 'CertificatesIssued', 'Issue', message)
+      return undefined
+    }
     case 'set-finalizers': {
       const ref = { apiVersion: API_VERSION, kind: KIND, namespace: cluster.namespace, name: cluster.name }
       const resourceVersion = progress.object.metadata.resourceVersion ?? ''
@@ -238,8 +260,8 @@ async function record(
   status: RaftClusterStatus,
 ): Promise<Failure | undefined> {
   progress.object = await writeStatus(deps.writer, progress.object, status)
-  const { operation, handledRequests, clusterID, staleVolumes, base } = status
-  const memory = { clusterID, staleVolumes, base, ...(operation !== undefined && { operation, handledRequests }) }
+  const { operation, handledRequests, clusterID, staleVolumes, base, tls } = status
+  const memory = { clusterID, staleVolumes, base, tls, ...(operation !== undefined && { operation, handledRequests }) }
   const lost = Object.entries(memory).find(
     ([field, value]) => !contains(Reflect.get(Object(progress.object['status']), field), value),
   )

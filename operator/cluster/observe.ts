@@ -4,21 +4,28 @@
  */
 import { z } from 'zod'
 import { CONTAINER } from '../api/owned.ts'
-import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
+import type { Result } from '../../lib/result.ts'
+import { err, ok } from '../../lib/result.ts'
+import type { RestoreSource } from '../api/bootstrap.ts'
+import { BACKUP_KIND, parseRaftBackup } from '../api/raft-backup.ts'
+import { API_VERSION, parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
+import { SIDES } from '../api/tls.ts'
 import { contains } from './contains.ts'
 import { contradictionIn } from './contradiction.ts'
 import { membershipOf } from './membership.ts'
 import { podTrouble, PodStatus } from './pod-trouble.ts'
+import { awaitsRestore } from './observed.ts'
 import type {
   Observed,
   ObservedObjects,
   ObservedPod,
+  ObservedRestore,
   ObservedStatefulSet,
   ObservedVolume,
   Stuck,
   Unread,
 } from './observed.ts'
-import { KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
+import { type AdminClient, KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import { tokenIn } from './resources/admin-token.ts'
 import {
   claimMarks,
@@ -29,18 +36,31 @@ import {
   controllerOf,
   FORM_ANNOTATION,
   hostName,
+  labelsText,
   names,
   ordinalOf,
   selectorText,
   VOLUME,
   volumeRef,
 } from './resources/names.ts'
+import { AUTHORITY_OF, BUNDLE_FILE, SECRETS_OF, serverName, TLS_FILES } from './tls/leaves.ts'
+import { pairIn, textIn } from './tls/material.ts'
+import { advertisedScheme, isIssuedHere } from './tls/scheme.ts'
+import { restoreLabels } from './resources/restore-job.ts'
+import { jobEnd, toolPod, wordsOf } from './tool-jobs.ts'
 import { templateRefusal } from './trial.ts'
 import { lastWarning } from './warnings.ts'
 
 export type Observation =
   | { readonly kind: 'invalid'; readonly object: KubeObject; readonly message: string }
-  | { readonly kind: 'observed'; readonly object: KubeObject; readonly observed: Observed; readonly token: string }
+  | {
+      readonly kind: 'observed'
+      readonly object: KubeObject
+      readonly observed: Observed
+      readonly token: string
+      /** With what this cluster's members are to be shown. */
+      readonly admin: AdminClient
+    }
 
 /** A volume may take this long to be attached before it is asked why. */
 const ATTACH_MS = 10_000
@@ -65,8 +85,9 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     readVolumes(reading, cluster, deps.nowMs()),
   ])
   const owner = objects.statefulSet?.uid
+  const admin = adminOf(deps, cluster, objects.tls.get('operatorTls'))
   const ownPods = podObjects.filter(({ metadata, controller }) => isOwnPod(cluster, owner, metadata, controller))
-  const pods = byOrdinal(await Promise.all(ownPods.map((pod) => readPod(deps, cluster, pod))))
+  const pods = byOrdinal(await Promise.all(ownPods.map((pod) => readPod(deps, cluster, admin, pod))))
   const words = await readWords(deps, objects.statefulSet, [...pods.values()], volumes, cluster)
   // Those of a StatefulSet that was deleted go by themselves.
   const foreignPods = podObjects.filter(
@@ -87,10 +108,41 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     foreignPods: foreignPods.map(({ metadata }) => metadata.name),
     foreignVolumes: new Map(volumes.flatMap(({ foreign }) => (foreign === undefined ? [] : [foreign]))),
     membership: membershipOf(cluster, pods.values()),
+    restore: undefined,
     unread: reading.unread,
   }
-  const refusal = await templateRefusal(deps.reader, observed)
-  return { kind: 'observed', object, observed: { ...observed, templateRefusal: refusal }, token }
+  const [refusal, restore] = await Promise.all([
+    templateRefusal(deps.reader, observed),
+    awaitsRestore(observed) ? readRestore(reading, cluster, deps.nowMs()) : undefined,
+  ])
+  return { kind: 'observed', object, observed: { ...observed, templateRefusal: refusal, restore }, token, admin }
+}
+
+async function readRestore(reading: Reading, cluster: RaftCluster, nowMs: number): Promise<ObservedRestore> {
+  const { backup: name = '', source } = cluster.spec.bootstrap?.restore ?? {}
+  const asItIs = (object: KubeObject): KubeObject => object
+  const [backup, job] = await Promise.all([
+    source === undefined ? reading.get(API_VERSION, BACKUP_KIND, name, asItIs) : undefined,
+    reading.get('batch/v1', 'Job', names.restoreJob(cluster), asItIs),
+  ])
+  // After the Job: the pod of one that has ended has ended.
+  const pods = await reading.list('Pod', (pod) => toolPod(pod, nowMs), labelsText(restoreLabels(cluster)))
+  return {
+    source: source === undefined ? sourceOf(name, backup) : ok(source),
+    job: job && { isForeign: controllerOf(job) !== cluster.uid, end: jobEnd(job), words: wordsOf(pods) },
+  }
+}
+
+/** A backup counts here as it does everywhere: once it was read back. */
+function sourceOf(name: string, object: KubeObject | undefined): Result<RestoreSource, string> {
+  if (object === undefined)
+    return err(`there is no RaftBackup ${name}: create it, or name the place in bootstrap.restore.source`)
+  const parsed = parseRaftBackup(object)
+  if (!parsed.ok) return err(`RaftBackup ${name}: ${parsed.error}`)
+  const { spec, status } = parsed.value
+  const isComplete = status.conditions.some(({ type, status: is }) => type === 'Complete' && is === 'True')
+  if (!isComplete || status.name === undefined) return err(`RaftBackup ${name} is not complete`)
+  return ok({ ...spec.destination, name: status.name })
 }
 
 /** Pods outlive their StatefulSet by the time that they take to stop: until then their members run, and hold their volumes. */
@@ -110,7 +162,7 @@ interface Reading {
   readonly unread: readonly Unread[]
   get<T>(apiVersion: string, kind: string, name: string, decode: (object: KubeObject) => T): Promise<T | undefined>
   /** Ours, by label. */
-  list<T>(kind: string, decode: (object: KubeObject) => T): Promise<readonly T[]>
+  list<T>(kind: string, decode: (object: KubeObject) => T, labelSelector?: string): Promise<readonly T[]>
 }
 
 function readingFrom({ reader }: ReconcileDeps, cluster: RaftCluster): Reading {
@@ -133,9 +185,9 @@ function readingFrom({ reader }: ReconcileDeps, cluster: RaftCluster): Reading {
         const object = await reader.get({ apiVersion, kind, namespace, name })
         return object === undefined ? undefined : decode(object)
       }),
-    list: (kind, decode) =>
+    list: (kind, decode, labelSelector = selectorText(cluster)) =>
       attempt(kind, '', [], async () => {
-        const query = { apiVersion: 'v1', kind, namespace, labelSelector: selectorText(cluster) }
+        const query = { apiVersion: 'v1', kind, namespace, labelSelector }
         return (await reader.list(query)).map(decode)
       }),
   }
@@ -152,7 +204,7 @@ async function readObjects(
   cluster: RaftCluster,
 ): Promise<ObservedObjects & { readonly token: string }> {
   const asItIs = (object: KubeObject): KubeObject => object
-  const [serviceAccount, headlessService, clientService, disruptionBudget, networkPolicy, secret, statefulSet] =
+  const [serviceAccount, headlessService, clientService, disruptionBudget, networkPolicy, secret, statefulSet, tls] =
     await Promise.all([
       reading.get('v1', 'ServiceAccount', names.serviceAccount(cluster), asItIs),
       reading.get('v1', 'Service', names.headlessService(cluster), asItIs),
@@ -161,12 +213,40 @@ async function readObjects(
       reading.get('networking.k8s.io/v1', 'NetworkPolicy', names.networkPolicy(cluster), asItIs),
       reading.get('v1', 'Secret', names.adminToken(cluster), (object) => ({ object, token: tokenIn(object) })),
       reading.get('apps/v1', 'StatefulSet', names.statefulSet(cluster), statefulSetOf),
+      readTls(reading, cluster),
     ])
   // Without a token members refuse changes, and the operation is repeated.
   const token = secret?.token ?? ''
   const adminToken = secret?.object
   const services = { headlessService, clientService }
-  return { serviceAccount, ...services, disruptionBudget, networkPolicy, adminToken, statefulSet, token }
+  return { serviceAccount, ...services, disruptionBudget, networkPolicy, adminToken, tls, statefulSet, token }
+}
+
+/** Each by name, and only those of a side that has TLS. */
+async function readTls(reading: Reading, cluster: RaftCluster): Promise<ObservedObjects['tls']> {
+  const wanted = SIDES.filter((side) => isIssuedHere(cluster, side)).flatMap((side) => [
+    AUTHORITY_OF[side],
+    ...SECRETS_OF[side],
+  ])
+  const found = await Promise.all(
+    wanted.map(async (secret) => {
+      const object = await reading.get('v1', 'Secret', names.tls(cluster, secret), (one) => one)
+      return object === undefined ? [] : [[secret, object] as const]
+    }),
+  )
+  return new Map(found.flat())
+}
+
+/** Without a certificate of its own it calls all the same, and is refused where one is asked for. */
+function adminOf({ admin }: ReconcileDeps, cluster: RaftCluster, secret: KubeObject | undefined): AdminClient {
+  const pair = pairIn(secret, TLS_FILES)
+  if (pair === undefined) return admin
+  return admin.secured({
+    trusted: textIn(secret, BUNDLE_FILE),
+    certificate: pair.certificate.pem,
+    key: pair.key,
+    serverName: serverName(cluster),
+  })
 }
 
 interface FoundVolume {
@@ -252,15 +332,18 @@ function podOf(object: KubeObject): FoundPod {
 async function readPod(
   deps: ReconcileDeps,
   cluster: RaftCluster,
+  admin: AdminClient,
   { metadata, status }: FoundPod,
 ): Promise<ObservedPod | undefined> {
   const ordinal = ordinalOf(cluster.name, metadata.name)
   if (ordinal === undefined) return undefined
   const { phase, podIP, conditions } = status
   const target = podIP === undefined || phase !== 'Running' ? undefined : { podIP, podName: metadata.name }
-  const adminUrl = target && deps.adminUrl({ ...target, hostName: hostName(cluster, ordinal) })
+  const adminUrl =
+    target &&
+    deps.adminUrl({ ...target, hostName: hostName(cluster, ordinal), scheme: advertisedScheme(cluster, 'client') })
   const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(MEMBER_TIMEOUT_MS)])
-  const answer = adminUrl === undefined ? undefined : await deps.admin.status(adminUrl, signal)
+  const answer = adminUrl === undefined ? undefined : await admin.status(adminUrl, signal)
   const ready = conditions.find(({ type, status }) => type === 'Ready' && status === 'True')
   const given = answer?.ok === true ? answer.value : undefined
   const contradiction = given && contradictionIn(given)

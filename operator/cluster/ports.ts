@@ -12,6 +12,7 @@ import type {
   LeaderTransferResult,
   MembershipRequest,
   RecoverRequest,
+  TlsScheme,
 } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
 import type { Form } from './form.ts'
@@ -146,6 +147,17 @@ export interface AdminClient {
   ): Promise<Result<LeaderTransferResult, AdminFailure>>
   /** Makes the asked member a cluster of itself alone: for a quorum that is lost for good. */
   recover(url: string, token: string, request: RecoverRequest, signal?: AbortSignal): Promise<AdminResult>
+  /** The same, with what members of one cluster are to be shown over TLS, and to be known by. */
+  secured(identity: AdminIdentity): AdminClient
+}
+
+/** PEM. */
+export interface AdminIdentity {
+  readonly trusted: string
+  readonly certificate: string
+  readonly key: string
+  /** A name that every member's certificate is valid for. */
+  readonly serverName: string
 }
 
 export type AdminResult = Result<AdminChange, AdminFailure>
@@ -156,6 +168,7 @@ export interface AdminTarget {
   readonly podIP: string
   /** DNS name below the headless Service. */
   readonly hostName: string
+  readonly scheme: TlsScheme
 }
 
 /** Pods of one namespace, by their labels. */

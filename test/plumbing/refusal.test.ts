@@ -28,6 +28,7 @@ const NO_MEMBERS: AdminClient = {
   membership: nobody,
   transferLeader: nobody,
   recover: nobody,
+  secured: () => NO_MEMBERS,
 }
 
 interface Operated extends Plumbing {

@@ -503,6 +503,7 @@ export class Replica {
         }
       },
       tell: (news) => this.#onNews(news),
+      giveWay: () => new Promise((resolve) => this.options.clock.soon(resolve)),
       onProgress: () => this.#onProgress(),
       onFatal: this.#onFatal,
     })

@@ -69,6 +69,7 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     disruptionBudget: undefined,
     networkPolicy: undefined,
     adminToken: undefined,
+    tls: new Map(),
     statefulSet: undefined,
   }
   return {
@@ -85,6 +86,7 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     foreignPods: [],
     foreignVolumes: new Map(),
     membership: found,
+    restore: undefined,
     unread: [],
   }
 }
