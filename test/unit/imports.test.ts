@@ -124,6 +124,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'operator/cluster/tool-end.ts',
     'operator/cluster/tool-jobs.ts',
     'operator/cluster/resources',
+    'operator/cluster/tls/leaves.ts',
+    'operator/cluster/tls/scheme.ts',
     'operator/backup',
   ],
   'operator/kube': ['lib', 'operator/kube', 'operator/cluster/ports.ts'],
