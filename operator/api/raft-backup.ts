@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import type { Result } from '../../lib/result.ts'
 import { err, ok } from '../../lib/result.ts'
+import { BackupDestination } from './backup-destination.ts'
 import { Conditions } from './status.ts'
 
 export const BACKUP_KIND = 'RaftBackup'
@@ -14,34 +15,6 @@ export const MAX_BACKUP_NAME_LENGTH = 52
 
 const name = z.string().min(1).max(253)
 
-const S3 = z.object({
-  bucket: z.string().min(3).max(63),
-  prefix: z.string().min(1).max(256).optional(),
-  endpoint: z
-    .string()
-    .max(512)
-    .regex(/^https?:\/\/\S+$/)
-    .optional(),
-  region: z.string().min(1).max(64).optional(),
-  forcePathStyle: z.boolean().default(false),
-  caSecretRef: z.object({ name, key: z.string().min(1).max(253).default('ca.crt') }).optional(),
-  credentialsSecretRef: z.object({ name }).optional(),
-})
-
-const VolumePlace = z.object({
-  claimName: name,
-  /** Below the volume's root: no part of it may lead out again. */
-  path: z
-    .string()
-    .max(256)
-    .regex(/^\w[\w.-]*(\/\w[\w.-]*)*$/)
-    .optional(),
-})
-
-const Destination = z
-  .object({ s3: S3.optional(), volume: VolumePlace.optional() })
-  .refine(({ s3, volume }) => (s3 === undefined) !== (volume === undefined), 'must have either s3 or volume')
-
 const quantities = z.record(z.string(), z.union([z.string(), z.number()]).transform(String))
 
 /** What to back up, where to, and how. */
@@ -50,7 +23,7 @@ const Template = z.object({
     .string()
     .max(40)
     .regex(/^[a-z]([-a-z0-9]*[a-z0-9])?$/),
-  destination: Destination,
+  destination: BackupDestination,
   deadlineSeconds: z.number().int().min(10).max(604_800).default(3600),
   retention: z
     .object({
@@ -62,7 +35,6 @@ const Template = z.object({
   resources: z.object({ requests: quantities.optional(), limits: quantities.optional() }).optional(),
 })
 
-export type BackupDestination = z.output<typeof Destination>
 export type BackupSpec = z.output<typeof Template>
 
 const Age = z.object({ revision: z.number().int(), takenAt: z.string() })

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import type { Result } from '../../lib/result.ts'
 import { err, ok } from '../../lib/result.ts'
 import { parseQuantity } from '../../lib/quantity.ts'
+import { Bootstrap } from './bootstrap.ts'
 import { Options, problemsOf } from './options.ts'
 import { Annotations, PodTemplate } from './pod-template.ts'
 import type { RaftClusterStatus } from './status.ts'
@@ -161,6 +162,7 @@ const Spec = z
     recovery: Recovery.prefault({}),
     pdb: z.object({ enabled: z.boolean().default(true) }).prefault({}),
     paused: z.boolean().default(false),
+    bootstrap: Bootstrap.optional(),
   })
   .refine((spec) => spec.allowEvenReplicas || spec.replicas === 0 || spec.replicas % 2 === 1, {
     path: ['replicas'],

@@ -33,6 +33,7 @@ const Operation = z.object({
   id: z.string(),
   type: z.enum(['Form', 'ScaleUp', 'ScaleDown', 'ReplaceMember', 'Rollout', 'MoveLeader', 'Recover']),
   step: z.enum([
+    'Restore',
     'Bootstrap',
     'AddLearner',
     'Join',

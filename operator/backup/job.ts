@@ -3,41 +3,24 @@
  * where Kubernetes takes the container's termination message from, and that stands in the status of its pod: no account that may
  * write anything, no second object that could be missing or somebody else's. Pure.
  */
-import { GROUP } from '../api/raft-cluster.ts'
-import { API_VERSION, type RaftCluster } from '../api/raft-cluster.ts'
+import { API_VERSION, GROUP, type RaftCluster } from '../api/raft-cluster.ts'
 import { BACKUP_KIND, type RaftBackup } from '../api/raft-backup.ts'
 import type { ApplyObject } from '../cluster/ports.ts'
-import { kept } from '../cluster/resources/kept.ts'
-import { names } from '../cluster/resources/names.ts'
+import { backupLabels, labelsText } from '../cluster/resources/names.ts'
+import { placeAccess } from '../cluster/resources/place.ts'
 import { imageOf } from '../cluster/resources/stateful-set.ts'
+import { RESULT_FILE, toolPodSpec } from '../cluster/resources/tool-pod.ts'
 import { clientAccess } from './access.ts'
-import { placeAccess } from './place.ts'
 
-export const BACKUP_CONTAINER = 'backup'
 /** On Jobs and pods: UID of the RaftBackup. */
 export const BACKUP_LABEL = `${GROUP}/backup-uid`
-/** Of the image. */
-const USER_ID = 1000
 /** A bucket that stumbles is asked again, by a pod of its own: after 10 s, then 20 s. */
 const RETRIES = 2
 /** Then the Job goes, and its pods with it. Until then they can be looked at, and an operator that was away can read them. */
 const KEPT_SECONDS = 86_400
-const RESULT_FILE = '/dev/termination-log'
-const DEFAULT_RESOURCES = { requests: { cpu: '100m', memory: '256Mi' } }
-
-export function backupLabels(clusterName: string): Record<string, string> {
-  return {
-    'app.kubernetes.io/name': 'raftkv-backup',
-    'app.kubernetes.io/instance': clusterName,
-    'app.kubernetes.io/component': 'backup',
-    'app.kubernetes.io/managed-by': 'raftcluster-operator',
-  }
-}
 
 export function backupSelector(clusterName: string): string {
-  return Object.entries(backupLabels(clusterName))
-    .map(([key, value]) => `${key}=${value}`)
-    .join(',')
+  return labelsText(backupLabels({ name: clusterName }))
 }
 
 export function jobName(backup: RaftBackup): string {
@@ -46,7 +29,7 @@ export function jobName(backup: RaftBackup): string {
 
 export function backupJob(backup: RaftBackup, cluster: RaftCluster, defaultImage: string): ApplyObject {
   const { metadata, spec } = backup
-  const labels = { ...backupLabels(cluster.name), [BACKUP_LABEL]: metadata.uid }
+  const labels = { ...backupLabels(cluster), [BACKUP_LABEL]: metadata.uid }
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
@@ -77,57 +60,24 @@ export function backupJob(backup: RaftBackup, cluster: RaftCluster, defaultImage
 }
 
 function podSpec({ spec }: RaftBackup, cluster: RaftCluster, defaultImage: string): Readonly<Record<string, unknown>> {
-  const { image, podTemplate } = cluster.spec
   const members = clientAccess(cluster)
   const place = placeAccess(spec.destination)
   const { count, maxAgeDays } = spec.retention ?? {}
-  return {
-    restartPolicy: 'Never',
-    serviceAccountName: spec.serviceAccountName ?? podTemplate.serviceAccountName ?? names.serviceAccount(cluster),
-    automountServiceAccountToken: false,
-    enableServiceLinks: false,
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: USER_ID,
-      runAsGroup: USER_ID,
-      fsGroup: USER_ID,
-      fsGroupChangePolicy: 'OnRootMismatch',
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
-    ...kept({
-      nodeSelector: podTemplate.nodeSelector,
-      tolerations: podTemplate.tolerations,
-      imagePullSecrets: image.pullSecrets,
-    }),
-    containers: [
-      {
-        name: BACKUP_CONTAINER,
-        image: cluster.recorded.image || imageOf(cluster, cluster.recorded.base.image || defaultImage),
-        imagePullPolicy: image.pullPolicy,
-        command: ['node'],
-        args: [
-          'node-server/main.ts',
-          'backup',
-          'take',
-          ...members.flags,
-          ...place.flags,
-          ...(count === undefined ? [] : [`--keep=${count}`]),
-          ...(maxAgeDays === undefined ? [] : [`--max-age=${maxAgeDays}`]),
-          `--result-file=${RESULT_FILE}`,
-        ],
-        env: place.env,
-        terminationMessagePath: RESULT_FILE,
-        // One that fails writes no result: what the bucket or the members said is then what it wrote last.
-        terminationMessagePolicy: 'FallbackToLogsOnError',
-        resources: spec.resources ?? DEFAULT_RESOURCES,
-        securityContext: {
-          allowPrivilegeEscalation: false,
-          readOnlyRootFilesystem: true,
-          capabilities: { drop: ['ALL'] },
-        },
-        volumeMounts: [...members.mounts, ...place.mounts],
-      },
+  return toolPodSpec(cluster, {
+    image: cluster.recorded.image || imageOf(cluster, cluster.recorded.base.image || defaultImage),
+    args: [
+      'backup',
+      'take',
+      ...members.flags,
+      ...place.flags,
+      ...(count === undefined ? [] : [`--keep=${count}`]),
+      ...(maxAgeDays === undefined ? [] : [`--max-age=${maxAgeDays}`]),
+      `--result-file=${RESULT_FILE}`,
     ],
+    env: place.env,
     volumes: [...members.volumes, ...place.volumes],
-  }
+    mounts: [...members.mounts, ...place.mounts],
+    serviceAccountName: spec.serviceAccountName,
+    resources: spec.resources,
+  })
 }

@@ -2,11 +2,11 @@
 import { z } from 'zod'
 import { API_VERSION, KIND, parseRaftCluster } from '../api/raft-cluster.ts'
 import { BACKUP_KIND, parseRaftBackup, parseScheduledRaftBackup, SCHEDULE_KIND } from '../api/raft-backup.ts'
-import { PodStatus, podTrouble } from '../cluster/pod-trouble.ts'
 import type { KubeObject, KubeReader, ReconcileKey } from '../cluster/ports.ts'
+import { jobEnd, jobStart, toolPod } from '../cluster/tool-jobs.ts'
 import type { Result } from '../../lib/result.ts'
-import { BACKUP_CONTAINER, BACKUP_LABEL, backupSelector } from './job.ts'
-import type { JobEnd, ObservedBackups, ObservedJob, ObservedPod } from './observed.ts'
+import { BACKUP_LABEL, backupSelector } from './job.ts'
+import type { ObservedBackups, ObservedJob } from './observed.ts'
 
 export interface BackupObservation {
   readonly observed: ObservedBackups
@@ -50,7 +50,7 @@ export async function observeBackups(
       backups: readBackups.values,
       schedules: readSchedules.values,
       jobs: jobs.map(jobOf),
-      pods: pods.map((pod) => podOf(pod, nowMs)),
+      pods: pods.map((pod) => ({ ...toolPod(pod, nowMs), backupUid: pod.metadata.labels?.[BACKUP_LABEL] ?? '' })),
     },
     cluster,
     objects: new Map([...backups, ...schedules].map((object) => [object.metadata.uid ?? '', object])),
@@ -76,70 +76,8 @@ function readAll<Value>(
   }
 }
 
-const JobStatus = z.object({
-  status: z
-    .object({
-      startTime: z.string().optional(),
-      completionTime: z.string().optional(),
-      conditions: z
-        .array(
-          z.object({
-            type: z.string(),
-            status: z.string(),
-            reason: z.string().default(''),
-            message: z.string().default(''),
-            lastTransitionTime: z.string().optional(),
-          }),
-        )
-        .default([]),
-    })
-    .prefault({}),
-})
-
-type JobStatus = z.output<typeof JobStatus>['status']
-
-function jobOf(object: KubeObject): ObservedJob {
-  const { metadata } = object
-  const status = JobStatus.parse(object).status
-  const owner = metadata.ownerReferences?.find(({ kind }) => kind === BACKUP_KIND)
-  const startedAt = status.startTime ?? metadata.creationTimestamp ?? ''
-  return { name: metadata.name, backupUid: owner?.uid ?? '', startedAt, end: endOf(status, startedAt) }
-}
-
-function endOf({ conditions, completionTime }: JobStatus, startedAt: string): JobEnd | undefined {
-  const last = conditions.find(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True')
-  if (last === undefined) return undefined
-  const { type, reason, message, lastTransitionTime } = last
-  return { isComplete: type === 'Complete', at: completionTime ?? lastTransitionTime ?? startedAt, reason, message }
-}
-
-const Ended = z.object({
-  status: z.object({
-    containerStatuses: z
-      .array(
-        z.object({
-          name: z.string(),
-          state: z.object({
-            terminated: z.object({ exitCode: z.number(), message: z.string().default('') }).optional(),
-          }),
-        }),
-      )
-      .default([]),
-  }),
-})
-
-function podOf(object: KubeObject, nowMs: number): ObservedPod {
-  const { metadata } = object
-  const status = PodStatus.parse(object['status'] ?? {})
-  const containers = Ended.safeParse(object).data?.status.containerStatuses ?? []
-  const ended = containers.find(({ name }) => name === BACKUP_CONTAINER)?.state.terminated
-  return {
-    name: metadata.name,
-    backupUid: metadata.labels?.[BACKUP_LABEL] ?? '',
-    createdAt: metadata.creationTimestamp ?? '',
-    isOver: status.phase === 'Succeeded' || status.phase === 'Failed',
-    isSuccess: status.phase === 'Succeeded' && ended?.exitCode === 0,
-    message: ended?.message ?? '',
-    trouble: podTrouble(status, nowMs)?.message,
-  }
+function jobOf(job: KubeObject): ObservedJob {
+  const { name, ownerReferences } = job.metadata
+  const owner = ownerReferences?.find(({ kind }) => kind === BACKUP_KIND)
+  return { name, backupUid: owner?.uid ?? '', startedAt: jobStart(job), end: jobEnd(job) }
 }

@@ -1,6 +1,7 @@
 /** Everything that a decision about the backups of one cluster looks at, as it was read at one moment. Pure types. */
 import type { RaftBackup, ScheduledRaftBackup } from '../api/raft-backup.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
+import type { JobEnd, ToolPod } from '../cluster/tool-end.ts'
 
 export interface ObservedBackups {
   readonly nowMs: number
@@ -26,25 +27,6 @@ export interface ObservedJob {
   readonly end: JobEnd | undefined
 }
 
-export interface JobEnd {
-  readonly isComplete: boolean
-  /** RFC 3339. */
-  readonly at: string
-  /** Kubernetes' words, of one that failed. */
-  readonly reason: string
-  readonly message: string
-}
-
-export interface ObservedPod {
-  readonly name: string
+export interface ObservedPod extends ToolPod {
   readonly backupUid: string
-  readonly createdAt: string
-  /** All of its containers have ended, and none is started again. */
-  readonly isOver: boolean
-  /** Its container ended with exit code 0. */
-  readonly isSuccess: boolean
-  /** What its container ended with; empty while it runs. */
-  readonly message: string
-  /** Why it does not run, or how it failed, as far as Kubernetes says. */
-  readonly trouble: string | undefined
 }

@@ -2,7 +2,9 @@
 import { decodeBackupResult, type BackupResult } from '../../lib/backup-result.ts'
 import { type Condition, type Finding, setCondition, timestamp } from '../api/conditions.ts'
 import type { BackupStatus, RaftBackup } from '../api/raft-backup.ts'
-import type { ObservedBackups, ObservedJob, ObservedPod } from './observed.ts'
+import type { JobEnd } from '../cluster/tool-end.ts'
+import { wordsOf } from '../cluster/tool-jobs.ts'
+import type { ObservedBackups, ObservedPod } from './observed.ts'
 
 /** `Complete` and `Failed`, as a Job has them. */
 export const COMPLETE = 'Complete'
@@ -46,31 +48,12 @@ function reasonOf(reason: string): string {
   return reason === 'DeadlineExceeded' ? reason : 'BackupFailed'
 }
 
-type End = Pick<NonNullable<ObservedJob['end']>, 'reason' | 'message'>
-
 /** What the tool wrote last says more than that the Job has failed. */
-function failureOf({ reason, message }: End, pods: readonly ObservedPod[]): string {
+function failureOf({ reason, message }: JobEnd, pods: readonly ObservedPod[]): string {
   const words = wordsOf(pods)
   if (reason === 'DeadlineExceeded')
     return `it took longer than spec.deadlineSeconds${words === undefined ? '' : `; last: ${words}`}`
   return words ?? `${reason}: ${message}`
-}
-
-/** Of the newest pod that has something to say. */
-function wordsOf(pods: readonly ObservedPod[]): string | undefined {
-  const newestFirst = pods.toSorted((a, b) => (a.createdAt < b.createdAt ? 1 : -1))
-  const told = newestFirst.find(
-    ({ isSuccess, message, trouble }) => !isSuccess && (message !== '' || trouble !== undefined),
-  )
-  if (told === undefined) return undefined
-  return told.message === '' ? told.trouble : lastLines(told.message)
-}
-
-/** The tool's own last word, without what stands before it in the log. */
-function lastLines(message: string): string {
-  const lines = message.trim().split('\n')
-  const start = lines.findLastIndex((line) => line.startsWith('Error: '))
-  return (start === -1 ? lines.slice(-1) : lines.slice(start)).join('\n').replace(/^Error: /, '')
 }
 
 function unfinished(observed: ObservedBackups, backup: RaftBackup, reason: string, message: string): BackupStatus {

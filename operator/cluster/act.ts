@@ -142,6 +142,9 @@ async function perform(
     case 'apply':
       await writer.apply(action.object)
       return undefined
+    case 'create':
+      await writer.create(action.object)
+      return undefined
     case 'set-pods':
       await writer.patch(action.ref, action.changes)
       return undefined

@@ -4,16 +4,22 @@
  */
 import { z } from 'zod'
 import { CONTAINER } from '../api/owned.ts'
-import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
+import type { Result } from '../../lib/result.ts'
+import { err, ok } from '../../lib/result.ts'
+import type { RestoreSource } from '../api/bootstrap.ts'
+import { BACKUP_KIND, parseRaftBackup } from '../api/raft-backup.ts'
+import { API_VERSION, parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
 import { SIDES } from '../api/tls.ts'
 import { contains } from './contains.ts'
 import { contradictionIn } from './contradiction.ts'
 import { membershipOf } from './membership.ts'
 import { podTrouble, PodStatus } from './pod-trouble.ts'
+import { awaitsRestore } from './observed.ts'
 import type {
   Observed,
   ObservedObjects,
   ObservedPod,
+  ObservedRestore,
   ObservedStatefulSet,
   ObservedVolume,
   Stuck,
@@ -30,6 +36,7 @@ import {
   controllerOf,
   FORM_ANNOTATION,
   hostName,
+  labelsText,
   names,
   ordinalOf,
   selectorText,
@@ -39,6 +46,8 @@ import {
 import { AUTHORITY_OF, BUNDLE_FILE, SECRETS_OF, serverName, TLS_FILES } from './tls/leaves.ts'
 import { pairIn, textIn } from './tls/material.ts'
 import { advertisedScheme, isIssuedHere } from './tls/scheme.ts'
+import { restoreLabels } from './resources/restore-job.ts'
+import { jobEnd, toolPod, wordsOf } from './tool-jobs.ts'
 import { templateRefusal } from './trial.ts'
 import { lastWarning } from './warnings.ts'
 
@@ -99,10 +108,41 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     foreignPods: foreignPods.map(({ metadata }) => metadata.name),
     foreignVolumes: new Map(volumes.flatMap(({ foreign }) => (foreign === undefined ? [] : [foreign]))),
     membership: membershipOf(cluster, pods.values()),
+    restore: undefined,
     unread: reading.unread,
   }
-  const refusal = await templateRefusal(deps.reader, observed)
-  return { kind: 'observed', object, observed: { ...observed, templateRefusal: refusal }, token, admin }
+  const [refusal, restore] = await Promise.all([
+    templateRefusal(deps.reader, observed),
+    awaitsRestore(observed) ? readRestore(reading, cluster, deps.nowMs()) : undefined,
+  ])
+  return { kind: 'observed', object, observed: { ...observed, templateRefusal: refusal, restore }, token, admin }
+}
+
+async function readRestore(reading: Reading, cluster: RaftCluster, nowMs: number): Promise<ObservedRestore> {
+  const { backup: name = '', source } = cluster.spec.bootstrap?.restore ?? {}
+  const asItIs = (object: KubeObject): KubeObject => object
+  const [backup, job] = await Promise.all([
+    source === undefined ? reading.get(API_VERSION, BACKUP_KIND, name, asItIs) : undefined,
+    reading.get('batch/v1', 'Job', names.restoreJob(cluster), asItIs),
+  ])
+  // After the Job: the pod of one that has ended has ended.
+  const pods = await reading.list('Pod', (pod) => toolPod(pod, nowMs), labelsText(restoreLabels(cluster)))
+  return {
+    source: source === undefined ? sourceOf(name, backup) : ok(source),
+    job: job && { isForeign: controllerOf(job) !== cluster.uid, end: jobEnd(job), words: wordsOf(pods) },
+  }
+}
+
+/** A backup counts here as it does everywhere: once it was read back. */
+function sourceOf(name: string, object: KubeObject | undefined): Result<RestoreSource, string> {
+  if (object === undefined)
+    return err(`there is no RaftBackup ${name}: create it, or name the place in bootstrap.restore.source`)
+  const parsed = parseRaftBackup(object)
+  if (!parsed.ok) return err(`RaftBackup ${name}: ${parsed.error}`)
+  const { spec, status } = parsed.value
+  const isComplete = status.conditions.some(({ type, status: is }) => type === 'Complete' && is === 'True')
+  if (!isComplete || status.name === undefined) return err(`RaftBackup ${name} is not complete`)
+  return ok({ ...spec.destination, name: status.name })
 }
 
 /** Pods outlive their StatefulSet by the time that they take to stop: until then their members run, and hold their volumes. */
@@ -122,7 +162,7 @@ interface Reading {
   readonly unread: readonly Unread[]
   get<T>(apiVersion: string, kind: string, name: string, decode: (object: KubeObject) => T): Promise<T | undefined>
   /** Ours, by label. */
-  list<T>(kind: string, decode: (object: KubeObject) => T): Promise<readonly T[]>
+  list<T>(kind: string, decode: (object: KubeObject) => T, labelSelector?: string): Promise<readonly T[]>
 }
 
 function readingFrom({ reader }: ReconcileDeps, cluster: RaftCluster): Reading {
@@ -145,9 +185,9 @@ function readingFrom({ reader }: ReconcileDeps, cluster: RaftCluster): Reading {
         const object = await reader.get({ apiVersion, kind, namespace, name })
         return object === undefined ? undefined : decode(object)
       }),
-    list: (kind, decode) =>
+    list: (kind, decode, labelSelector = selectorText(cluster)) =>
       attempt(kind, '', [], async () => {
-        const query = { apiVersion: 'v1', kind, namespace, labelSelector: selectorText(cluster) }
+        const query = { apiVersion: 'v1', kind, namespace, labelSelector }
         return (await reader.list(query)).map(decode)
       }),
   }

@@ -13,6 +13,8 @@ import type { LeafRequest } from './tls/leaves.ts'
 
 export type Action =
   | { readonly kind: 'apply'; readonly object: ApplyObject }
+  /** Of what is never changed afterwards, or by others: it must not be there. */
+  | { readonly kind: 'create'; readonly object: ApplyObject }
   /** Of a StatefulSet: how many pods it has, and nothing of its template. */
   | { readonly kind: 'set-pods'; readonly ref: ObjectRef; readonly changes: Changes }
   | { readonly kind: 'write-admin-token' }

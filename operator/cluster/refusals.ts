@@ -31,6 +31,7 @@ type Tried = ReadonlyMap<string, KubeError | undefined>
 export function subjectOf(cluster: RaftCluster, action: Action): string | undefined {
   switch (action.kind) {
     case 'apply':
+    case 'create':
       return `${action.object.kind} ${action.object.metadata.name}`
     case 'set-pods':
       return podsOf(cluster)

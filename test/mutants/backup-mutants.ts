@@ -47,3 +47,25 @@ export const BACKUP_MUTANTS: readonly Mutant[] = [
     replace: 'isOlder({ revision, takenAt }, { ...later.oldest, revision: later.oldest.revision + 3 })',
   },
 ]
+
+/** In how a cluster is made from a backup: operator/cluster/restore.test.ts looks for them. */
+export const RESTORE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'pods start before the first volume is filled',
+    file: 'operator/cluster/rules/replicas.ts',
+    find: ' || awaitsRestore(observed)) return',
+    replace: ') return',
+  },
+  {
+    name: 'a Job fills a volume that is not recorded',
+    file: 'operator/cluster/rules/restore.ts',
+    find: "{ kind: 'record-operation', operation: next },\n      { kind: 'create'",
+    replace: "{ kind: 'create'",
+  },
+  {
+    name: 'a first volume that was lost is filled again',
+    file: 'operator/cluster/rules/form.ts',
+    find: "if (operation?.type === 'Form' && isLost) return seedLost(observed)",
+    replace: 'if (isLost && observed.pods.size < 0) return seedLost(observed)',
+  },
+]

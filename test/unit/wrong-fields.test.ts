@@ -25,6 +25,11 @@ const WHOLE: JsonObject = {
   replicas: 3,
   image: { pullSecrets: [{ name: 's' }] },
   recovery: { request: { id: '1', survivor: 'kv-0', acknowledgeDataLoss: true } },
+  bootstrap: {
+    restore: {
+      source: { s3: { bucket: 'backups', caSecretRef: { name: 'ca' }, credentialsSecretRef: { name: 'keys' } } },
+    },
+  },
 }
 
 /** Sources of certificates exclude each other: which one there is depends on the field. */

@@ -99,7 +99,8 @@ that was uninstalled leaves it behind, and so does kubectl.
   verbs: [get, list, watch, create, delete]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
-  verbs: [get, list, watch, patch, delete]
+  # Created for the first member of a cluster out of a backup: otherwise the StatefulSet's controller makes them.
+  verbs: [get, list, watch, create, patch, delete]
 # By name only, and no list: tokens and certificates of a cluster are made (create), read back to see what is missing or about to
 # end, and to be shown to members (get), and renewed (patch). With their RaftCluster they go by themselves.
 - apiGroups: [""]

@@ -178,7 +178,7 @@ export class BackupWorld implements KubeReader, KubeWriter {
 
   endPod(pod: KubeObject, exitCode: number, message: string): void {
     const terminated = { exitCode, message, reason: exitCode === 0 ? 'Completed' : 'Error' }
-    const containerStatuses = [{ name: 'backup', state: { terminated } }]
+    const containerStatuses = [{ name: 'tool', state: { terminated } }]
     this.put({ ...pod, status: { phase: exitCode === 0 ? 'Succeeded' : 'Failed', containerStatuses } })
   }
 

@@ -51,6 +51,7 @@ export const names = {
   tls: (cluster: Named, secret: TlsSecret): string => `${cluster.name}-${TLS_SUFFIXES[secret]}`,
   disruptionBudget: (cluster: Named): string => cluster.name,
   networkPolicy: (cluster: Named): string => cluster.name,
+  restoreJob: (cluster: Named): string => `${cluster.name}-restore`,
   pod: (cluster: Named, ordinal: number): string => `${cluster.name}-${ordinal}`,
   volume: (cluster: Named, ordinal: number): string => `${VOLUME}-${cluster.name}-${ordinal}`,
 }
@@ -75,7 +76,22 @@ export function labels(cluster: Named): Record<string, string> {
 }
 
 export function selectorText(cluster: Named): string {
-  return Object.entries(selectorLabels(cluster))
+  return labelsText(selectorLabels(cluster))
+}
+
+/** Of Jobs that take backups, and of their pods: none of them is a member. */
+export function backupLabels(cluster: Pick<Named, 'name'>): Record<string, string> {
+  return {
+    'app.kubernetes.io/name': 'raftkv-backup',
+    'app.kubernetes.io/instance': cluster.name,
+    'app.kubernetes.io/component': 'backup',
+    'app.kubernetes.io/managed-by': 'raftcluster-operator',
+  }
+}
+
+/** As a selector. */
+export function labelsText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(',')
 }

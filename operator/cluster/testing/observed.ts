@@ -86,6 +86,7 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     foreignPods: [],
     foreignVolumes: new Map(),
     membership: found,
+    restore: undefined,
     unread: [],
   }
 }

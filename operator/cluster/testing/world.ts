@@ -68,6 +68,10 @@ export class World {
   readonly #mounts = new Map<string, Map<string, Readonly<Record<string, string>>>>()
   /** Kinds that the operator may not touch. */
   readonly forbidden = new Set<string>()
+  /** What the Job that restores a backup says when it fails; undefined: it does what it should. */
+  restoreProblem: string | undefined
+  /** Volumes that a backup was restored to, by UID. */
+  readonly restored: string[] = []
   /** Calls to the API server so far. */
   readonly calls: ApiCall[] = []
   /** What becomes of a call instead of its effect. */
@@ -157,7 +161,8 @@ export class World {
     this.nowMs += 1000
     const set = this.get('StatefulSet', KEY.name)
     for (const pod of this.all('Pod')) {
-      const ordinal = ordinalOf(KEY.name, pod.metadata.name) ?? 0
+      const ordinal = ordinalOf(KEY.name, pod.metadata.name)
+      if (ordinal === undefined) continue
       const { phase } = field(pod, 'status')
       const isOver = phase === 'Succeeded' || phase === 'Failed'
       if (set === undefined || !this.ordinals().includes(ordinal) || isOver) this.#stopPod(pod)
@@ -168,11 +173,45 @@ export class World {
       if (volume.metadata.deletionTimestamp !== undefined && !isUsed)
         this.objects.delete(`PersistentVolumeClaim/${volume.metadata.name}`)
     }
+    this.#runRestore()
     if (set !== undefined) for (const ordinal of this.ordinals()) this.#startPod(set, ordinal)
     for (const pod of this.all('Pod')) if (!this.stale.has(pod.metadata.name)) this.#mount(pod)
     for (const disk of this.cluster.alive.values()) disk.age++
     this.settleMembers()
     this.#checkTalk()
+  }
+
+  /** As the tool does it: a volume that has the cluster is left alone, and one that has another is refused. */
+  #runRestore(): void {
+    const job = this.get('Job', `${KEY.name}-restore`)
+    const isOurs = job?.metadata.ownerReferences?.[0]?.uid === this.resource().metadata.uid
+    if (job === undefined || !isOurs || field(job, 'status')['conditions'] !== undefined) return
+    const volume = this.get('PersistentVolumeClaim', `data-${KEY.name}-0`)
+    const disk = this.disks.get(volume?.metadata.uid ?? '')
+    if (volume?.metadata.uid === undefined || disk === undefined) return
+    const type = this.restoreProblem === undefined ? 'Complete' : 'Failed'
+    this.put({ ...job, status: { conditions: [{ type, status: 'True', reason: 'BackoffLimitExceeded' }] } })
+    if (this.restoreProblem !== undefined) return this.#failRestore(job, this.restoreProblem)
+    const clusterId = JSON.stringify(job['spec']).match(/--cluster-id=([0-9a-f]+)/)?.[1] ?? ''
+    const { volumeUID } = field(this.status(), 'operation')
+    assert.equal(volumeUID, volume.metadata.uid, 'a volume is recorded before it is filled')
+    if (disk.clusterId === clusterId) return
+    assert.equal(disk.clusterId, '', 'a restore overwrites nothing')
+    assert(this.get('Pod', `${KEY.name}-0`) === undefined, 'nobody uses a volume that is being filled')
+    Object.assign(disk, { clusterId, memberId: 'f1', age: 9 })
+    this.restored.push(volume.metadata.uid)
+  }
+
+  #failRestore({ metadata }: KubeObject, message: string): void {
+    const labels = { ...metadata.labels }
+    const containerStatuses = [{ name: 'tool', state: { terminated: { exitCode: 1, message } } }]
+    const name = `${metadata.name}-1`
+    this.put({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, labels },
+      status: { phase: 'Failed', containerStatuses },
+    })
   }
 
   #stopPod(pod: KubeObject): void {
@@ -297,6 +336,11 @@ export class World {
       if (field(pod, 'status')['phase'] !== 'Running') return []
       return disk !== undefined && disk.memberId !== '' ? [[disk.memberId, disk] as const] : []
     })
+    const restored = running.find(([id]) => id === 'f1')
+    if (restored !== undefined && this.cluster.clusterId === '') {
+      const peerURLs = [`http://${KEY.name}-0.${KEY.name}-headless.${KEY.namespace}.svc.cluster.local:2380`]
+      this.cluster.startRestored(restored[1], { name: `${KEY.name}-0`, peerURLs })
+    }
     this.cluster.alive = new Map(running)
     this.cluster.elect()
     for (const pod of this.all('Pod')) {
@@ -360,7 +404,7 @@ export class World {
       apply: (object) => change('apply', object.kind, object.metadata.name, () => this.#apply(object)),
       applyStatus: (object) =>
         change('apply status', object.kind, object.metadata.name, () => this.#applyStatus(object)),
-      create: (object) => change('create', object.kind, object.metadata.name, () => this.put(object)),
+      create: (object) => change('create', object.kind, object.metadata.name, () => this.#create(object)),
       delete: (ref, { uid }) => change('delete', ref.kind, ref.name, () => this.#delete(ref, uid)),
       patch: ({ kind, name }, { metadata, spec }) =>
         change('patch', kind, name, () => {
@@ -387,6 +431,15 @@ export class World {
     const present = this.get(object.kind, object.metadata.name)
     if (object.kind === 'StatefulSet') this.#checkOrdinals(field(object, 'spec'))
     return this.put({ ...present, ...object, metadata: { ...present?.metadata, ...object.metadata } })
+  }
+
+  #create(object: ApplyObject): KubeObject {
+    if (this.get(object.kind, object.metadata.name) !== undefined)
+      throw new KubeError({ kind: 'conflict', message: 'already exists' })
+    if (object.kind !== 'PersistentVolumeClaim') return this.put(object)
+    const volume = this.put({ ...object, status: { capacity: { storage: '10Gi' } } })
+    this.disks.set(volume.metadata.uid ?? '', { clusterId: '', memberId: '', age: 0 })
+    return volume
   }
 
   #checkOrdinals(set: Json): void {

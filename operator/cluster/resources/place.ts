@@ -1,6 +1,6 @@
 /** Where a backup is kept, as flags, variables and volumes of a container that runs the tools. Pure. */
-import type { BackupDestination } from '../api/raft-backup.ts'
-import { assert } from '../../lib/assert.ts'
+import { assert } from '../../../lib/assert.ts'
+import type { BackupDestination } from '../../api/backup-destination.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
