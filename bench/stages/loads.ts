@@ -1,5 +1,7 @@
 /** Puts, gets and txns: the first of a fresh member, then the steady rate; the same over TLS. */
+import { calmnessDuring, calmnessOf } from '../calmness.ts'
 import { look, type Load, type Stage } from '../stage.ts'
+import { runLoad } from '../tool.ts'
 
 const COLD_PUTS = 60_000
 /** Together with the first: from then on ours gets no faster. */
@@ -23,6 +25,15 @@ const fill = (name: string): Load => ({
   isFoundation: true,
 })
 
+const PUT_STEADY = load({
+  name: 'put-steady',
+  what: 'put, 1,000 clients, leader, steady',
+  args: PUT,
+  total: 60_000,
+  rate: { atLeast: 2 },
+  p99: { atMost: 0.6 },
+})
+
 export const loads: Stage = {
   name: 'loads',
   steps: [
@@ -41,13 +52,11 @@ export const loads: Stage = {
       total: WARM_UP_PUTS,
       isFoundation: true,
     }),
-    load({
-      name: 'put-steady',
-      what: 'put, 1,000 clients, leader, steady',
-      args: PUT,
-      total: 60_000,
-      rate: { atLeast: 2 },
-      p99: { atMost: 0.6 },
+    PUT_STEADY,
+    look({
+      name: 'put-calm',
+      measures: calmnessOf('such a load'),
+      run: async (place) => calmnessDuring(await place.cluster.leader(), () => runLoad(place, PUT_STEADY)),
     }),
     load({
       name: 'put-all',
