@@ -52,8 +52,8 @@ const MAX_LOOP_LAG_MS = 10_000
 /** A reconcile this much over its time limit does not listen to its signal. */
 const STUCK_AFTER_LIMIT_MS = 60_000
 /**
- * A look at a settled cluster asks the API server ten times and each member once, about 12 ms of a processor in all. Up to 15
- * clusters are looked at every 5 s each, 100 every 33 s. Changes in Kubernetes do not wait for it.
+ * A look at a settled cluster asks the API server ten times (six more with TLS) and each member once, about 12 ms of a
+ * processor in all. Up to 15 clusters are looked at every 5 s each, 100 every 33 s. Changes in Kubernetes do not wait for it.
  */
 const LOOKS = { idleLooksPerSecond: 3, startLooksPerSecond: 50 }
 /** Unique to this process: a restarted container has the same host name. */

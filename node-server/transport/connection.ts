@@ -185,7 +185,12 @@ function dialOnce(
           const problem = prover?.problemOf(frame.payload)
           return problem === undefined ? settle(ok(connection)) : connection.close(problem)
         }
-        if (frame.type === FRAME.refused) settle(err({ kind: 'refused', reason: decodeRefused(frame.payload) }))
+        if (frame.type === FRAME.refused) {
+          const reason = decodeRefused(frame.payload)
+          const doubt = prover?.doubtOf(reason, frame.payload.subarray(1))
+          if (doubt !== undefined) return connection.close(doubt)
+          settle(err({ kind: 'refused', reason }))
+        }
         connection.close('not welcome')
       },
       onClose: (reason) => settle(err({ kind: 'unreachable', message: inWords(reason, isSecure) })),
@@ -217,8 +222,15 @@ class Prover {
   problemOf(welcome: Buffer): string | undefined {
     if (!this.#secrets.isRequired) return undefined
     if (this.#exchange === undefined) return 'the peer does not ask for the secret of the cluster: it may be anybody'
-    const isKnown = isAnswer(welcome, this.#secrets.current(), this.#exchange)
+    const isKnown = isAnswer(welcome, 'welcome', this.#secrets.current(), this.#exchange)
     return isKnown ? undefined : 'the peer does not know the secret of the cluster'
+  }
+
+  /** Why the refusal is not believed. */
+  doubtOf(reason: RefusalReason, shown: Buffer): string | undefined {
+    if (reason !== 'removed' || !this.#secrets.isRequired) return undefined
+    const isKnown = this.#exchange !== undefined && isAnswer(shown, 'removed', this.#secrets.current(), this.#exchange)
+    return isKnown ? undefined : 'it says that this member was removed, and has not shown the secret of the cluster'
   }
 }
 

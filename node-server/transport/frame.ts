@@ -10,7 +10,7 @@
  * listener that has a secret sends `challenge`, to a dialer that has one, and is answered `proof` (secret.ts).
  */
 import { assert } from '../../lib/assert.ts'
-import { ByteReader, ByteWriter, MalformedBytes, sizeOfParts } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, EMPTY_BYTES, MalformedBytes, sizeOfParts } from '../../lib/bytes.ts'
 import { crc32c } from '../../lib/crc32c.ts'
 import { ClusterId, MemberId } from '../../lib/ids.ts'
 import { MAX_FRAME_SIZE_BYTES } from '../limits.ts'
@@ -181,8 +181,9 @@ const REASONS: readonly RefusalReason[] = [
   'secret',
 ]
 
-export function encodeRefused(reason: RefusalReason): Buffer {
-  return encodeFrame(FRAME.refused, Buffer.of(REASONS.indexOf(reason)))
+/** `shown`: see secret.ts. */
+export function encodeRefused(reason: RefusalReason, shown: Uint8Array = EMPTY_BYTES): Buffer {
+  return encodeFrame(FRAME.refused, Buffer.concat([Buffer.of(REASONS.indexOf(reason)), shown]))
 }
 
 export function decodeRefused(payload: Buffer): RefusalReason {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test, type TestContext } from 'node:test'
+import { after, before, suite, test, type TestContext } from 'node:test'
 import { ClusterId, MemberId } from '../../lib/ids.ts'
 import { until } from '../../lib/testing/until.ts'
 import {
@@ -56,27 +56,32 @@ const given: readonly [string, readonly [Mode, string] | undefined][] = [
   ['the required secret', ['require', OLD]],
   ['another required one', ['require', NEW]],
 ]
-for (const [dialers, dialer] of given) {
-  for (const [listeners, listener] of given) {
-    const isCommon = dialer !== undefined && listener !== undefined && dialer[1] === listener[1]
-    const isTaken = isCommon || (dialer?.[0] !== 'require' && listener?.[0] !== 'require')
-    test(`who has ${dialers} ${isTaken ? 'connects' : 'does not connect'} to who has ${listeners}`, async (t) => {
-      const a = await member(t, A, dialer && (await secretsIn(...dialer)))
-      const b = await member(t, B, listener && (await secretsIn(...listener)))
-      a.transport.setPeers(new Map([[B, [b.url]]]))
-      if (isTaken) await until('it connects', () => isConnected(a, B))
-      else
-        await until('it is told why', () => a.refusals.includes('secret') || a.log.some((line) => /secret/.test(line)))
-      if (!isTaken) assert.equal(isConnected(a, B), false)
-      const isShown = isCommon || listener === undefined
-      assert.equal(
-        b.log.some((line) => line.includes('that has not shown the secret')),
-        !isShown,
-      )
-      for (const line of [...a.log, ...b.log]) assert.ok(!line.includes(OLD) && !line.includes(NEW), line)
-    })
+suite('who has which secret', { concurrency: true }, () => {
+  for (const [dialers, dialer] of given) {
+    for (const [listeners, listener] of given) {
+      const isCommon = dialer !== undefined && listener !== undefined && dialer[1] === listener[1]
+      const isTaken = isCommon || (dialer?.[0] !== 'require' && listener?.[0] !== 'require')
+      test(`who has ${dialers} ${isTaken ? 'connects' : 'does not connect'} to who has ${listeners}`, async (t) => {
+        const a = await member(t, A, dialer && (await secretsIn(...dialer)))
+        const b = await member(t, B, listener && (await secretsIn(...listener)))
+        a.transport.setPeers(new Map([[B, [b.url]]]))
+        if (isTaken) await until('it connects', () => isConnected(a, B))
+        else
+          await until(
+            'it is told why',
+            () => a.refusals.includes('secret') || a.log.some((line) => /secret/.test(line)),
+          )
+        if (!isTaken) assert.equal(isConnected(a, B), false)
+        const isShown = isCommon || listener === undefined
+        assert.equal(
+          b.log.some((line) => line.includes('that has not shown the secret')),
+          !isShown,
+        )
+        for (const line of [...a.log, ...b.log]) assert.ok(!line.includes(OLD) && !line.includes(NEW), line)
+      })
+    }
   }
-}
+})
 
 test('while a secret is changed each step of it connects everybody with everybody, without a restart', async (t) => {
   const [of, to] = [await secretsIn('require', OLD), await secretsIn('require', OLD)]
@@ -146,6 +151,37 @@ test('who asks without being a member shows the secret as well', async (t) => {
   assert.equal(!stranger.ok && stranger.error, 'secret')
 })
 
+test('that it was removed is told to a member by who knows the secret, and by nobody else', async (t) => {
+  const b = await member(t, B, await secretsIn('require', OLD))
+  b.removed.add(A)
+  const removed = await member(t, A, await secretsIn('require', OLD))
+  removed.transport.setPeers(new Map([[B, [b.url]]]))
+  await until('it is told', () => removed.refusals.length > 0)
+  assert.equal(removed.refusals[0], 'removed')
+  await removed.transport.close()
+  // On an address that was the peer's, say.
+  const liars = [
+    (socket: Socket): unknown => socket.end(encodeRefused('removed')),
+    (socket: Socket): unknown => socket.end(encodeRefused('removed', Buffer.alloc(32))),
+    (socket: Socket): unknown => {
+      socket.write(encodeFrame(FRAME.challenge, Buffer.alloc(NONCE_SIZE_BYTES)))
+      return socket.end(encodeRefused('removed', Buffer.alloc(32)))
+    },
+  ]
+  for (const answer of liars) {
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined).once('data', () => answer(socket))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.after(() => server.close())
+    const a = await member(t, A, await secretsIn('require', OLD))
+    a.transport.setPeers(new Map([[B, [`http://127.0.0.1:${portOf(server)}`]]]))
+    await until('it is not believed', () => /was removed, and has not shown the secret/.test(a.log.join()))
+    assert.deepEqual(a.refusals, [])
+    await a.transport.close()
+  }
+})
+
 test('a proof that was heard elsewhere proves nothing', async (t) => {
   const b = await member(t, B, await secretsIn('require', OLD))
   const hello = {
@@ -207,7 +243,7 @@ test('the bytes of a proof and of its answer, for good', () => {
     '0202020202020202020202020202020202020202020202020202020202020202f0e42ef9de7790eaf5c533386ad954ccbadfb2a42e842f7247350791b31071f6',
   )
   assert.equal(
-    answerOf('0123456789abcdef', exchange).toString('hex'),
+    answerOf('0123456789abcdef', 'welcome', exchange).toString('hex'),
     '8aa60e8fc02914a71d8cc74769b3b9c34255c0c27b4828da49064834bcf1e972',
   )
 })
@@ -225,12 +261,14 @@ test('what is shown counts for one exchange, one side and one secret', () => {
   ]
   for (const other of others) {
     assert.equal(commonSecret([OLD], shown, other), undefined)
-    assert.equal(isAnswer(answerOf(OLD, exchange), [OLD], other), false)
+    assert.equal(isAnswer(answerOf(OLD, 'welcome', exchange), 'welcome', [OLD], other), false)
   }
   assert.equal(commonSecret([NEW], shown, exchange), undefined)
-  assert.equal(isAnswer(answerOf(OLD, exchange), [NEW, OLD], exchange), true)
+  assert.equal(isAnswer(answerOf(OLD, 'welcome', exchange), 'welcome', [NEW, OLD], exchange), true)
   // What the dialer has shown is not what a listener shows.
-  assert.equal(isAnswer(shown[0] ?? Buffer.alloc(0), [OLD], exchange), false)
+  assert.equal(isAnswer(shown[0] ?? Buffer.alloc(0), 'welcome', [OLD], exchange), false)
+  // Nor is one answer another.
+  assert.equal(isAnswer(answerOf(OLD, 'welcome', exchange), 'removed', [OLD], exchange), false)
 })
 
 test('a proof is taken in whole, and of so many secrets at most', () => {

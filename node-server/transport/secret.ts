@@ -8,9 +8,12 @@
  *                    ◄──────────────────────── challenge: nonce (32)
  *   proof: nonce (32) ‖ HMACs (32 each) ─────►                         one for each secret that the dialer knows
  *                    ◄──────────────────────── welcome: HMAC (32)      with the secret that both know; empty when there is none
+ *                                          or  refused: removed (1) ‖ HMAC (32)
  *
- *   HMAC-SHA-256 over: who shows it (1: dialer, 2: listener) ‖ cluster (8) ‖ from (8) ‖ to (8) ‖ purpose (1) ‖ listener's nonce ‖ dialer's nonce
+ *   HMAC-SHA-256 over: what it shows (1: proof, 2: welcome, 3: removed) ‖ cluster (8) ‖ from (8) ‖ to (8) ‖ purpose (1) ‖
+ *                      listener's nonce ‖ dialer's nonce
  *
+ * Who hears that it was removed is of no more use for ever: where the secret is required, nobody else is believed that.
  * A hello of version 2, by who has no secret or is of the version before, is not challenged. Pure but for the nonces.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
@@ -19,8 +22,9 @@ import { PURPOSES, type Hello } from './frame.ts'
 
 export const NONCE_SIZE_BYTES = 32
 const HMAC_SIZE_BYTES = 32
-const DIALER = 1
-const LISTENER = 2
+const SHOWN = { proof: 1, welcome: 2, removed: 3 } as const
+
+export type Answer = 'welcome' | 'removed'
 
 /** What a connection is about, as both ends see it. */
 export interface Exchange {
@@ -35,7 +39,7 @@ export function newNonce(): Buffer {
 
 /** The payload of a proof. */
 export function proofOf(secrets: readonly string[], exchange: Exchange): Buffer {
-  return Buffer.concat([exchange.dialerNonce, ...secrets.map((secret) => hmac(secret, DIALER, exchange))])
+  return Buffer.concat([exchange.dialerNonce, ...secrets.map((secret) => hmac(secret, 'proof', exchange))])
 }
 
 export interface Proof {
@@ -61,24 +65,24 @@ export function commonSecret(
   exchange: Exchange,
 ): string | undefined {
   return secrets.find((secret) => {
-    const expected = hmac(secret, DIALER, exchange)
+    const expected = hmac(secret, 'proof', exchange)
     return shown.some((each) => timingSafeEqual(each, expected))
   })
 }
 
-/** The payload of the welcome. */
-export function answerOf(secret: string, exchange: Exchange): Buffer {
-  return hmac(secret, LISTENER, exchange)
+/** What the listener shows with its answer. */
+export function answerOf(secret: string, answer: Answer, exchange: Exchange): Buffer {
+  return hmac(secret, answer, exchange)
 }
 
-export function isAnswer(payload: Buffer, secrets: readonly string[], exchange: Exchange): boolean {
-  if (payload.length !== HMAC_SIZE_BYTES) return false
-  return secrets.some((secret) => timingSafeEqual(payload, answerOf(secret, exchange)))
+export function isAnswer(shown: Buffer, answer: Answer, secrets: readonly string[], exchange: Exchange): boolean {
+  if (shown.length !== HMAC_SIZE_BYTES) return false
+  return secrets.some((secret) => timingSafeEqual(shown, answerOf(secret, answer, exchange)))
 }
 
-function hmac(secret: string, shownBy: typeof DIALER | typeof LISTENER, exchange: Exchange): Buffer {
+function hmac(secret: string, what: keyof typeof SHOWN, exchange: Exchange): Buffer {
   const { hello, listenerNonce, dialerNonce } = exchange
-  const about = new ByteWriter(32).u8(shownBy).u64(hello.clusterId).u64(hello.from).u64(hello.to)
+  const about = new ByteWriter(32).u8(SHOWN[what]).u64(hello.clusterId).u64(hello.from).u64(hello.to)
   about.u8(PURPOSES.indexOf(hello.purpose))
   return createHmac('sha256', secret).update(about.finish()).update(listenerNonce).update(dialerNonce).digest()
 }

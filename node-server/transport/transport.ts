@@ -39,7 +39,7 @@ import {
 import { Peer, type PeerStats } from './peer.ts'
 import type { PeerSecrets } from './peer-secrets.ts'
 import { peerDialer } from './query.ts'
-import { answerOf, commonSecret, decodeProof, newNonce } from './secret.ts'
+import { answerOf, commonSecret, decodeProof, newNonce, type Answer } from './secret.ts'
 import {
   SnapshotReceiver,
   sendSnapshot,
@@ -290,7 +290,7 @@ export class Transport implements PeerTransport {
     const reason = this.#refusal(hello, caller)
     if (reason !== undefined) return refuse(arrival, reason)
     const { secrets } = this.#options
-    if (secrets === undefined) return this.#welcome(arrival, hello, EMPTY_BYTES)
+    if (secrets === undefined) return this.#admit(arrival, hello)
     if (hello.version !== CHALLENGED_VERSION) return this.#onSecretNotShown(arrival, hello, secrets)
     const listenerNonce = newNonce()
     connection.handlers = {
@@ -311,7 +311,7 @@ export class Transport implements PeerTransport {
     const exchange = { hello, listenerNonce, dialerNonce }
     const secret = commonSecret(secrets.current(), shown, exchange)
     if (secret === undefined) this.#onSecretNotShown(arrival, hello, secrets)
-    else this.#welcome(arrival, hello, answerOf(secret, exchange))
+    else this.#admit(arrival, hello, (answer) => answerOf(secret, answer, exchange))
   }
 
   #onSecretNotShown(arrival: Arrival, hello: Hello, { isRequired }: PeerSecrets): void {
@@ -320,7 +320,13 @@ export class Transport implements PeerTransport {
     const fields = { from: formatId(hello.from), purpose: hello.purpose }
     this.#warnings.warn(kind, fields, `${done} a peer that has not shown the secret of the cluster`)
     if (isRequired) refuse(arrival, 'secret')
-    else this.#welcome(arrival, hello, EMPTY_BYTES)
+    else this.#admit(arrival, hello)
+  }
+
+  #admit(arrival: Arrival, hello: Hello, shownWith: (answer: Answer) => Uint8Array = () => EMPTY_BYTES): void {
+    const isRemoved = hello.purpose !== 'query' && this.#handlers.isRemoved(hello.from)
+    if (isRemoved) refuse(arrival, 'removed', shownWith('removed'))
+    else this.#welcome(arrival, hello, shownWith('welcome'))
   }
 
   #welcome({ connection, caller, onClose, welcomed }: Arrival, hello: Hello, answer: Uint8Array): void {
@@ -347,7 +353,7 @@ export class Transport implements PeerTransport {
     if (hello.clusterId !== clusterId) return 'cluster-mismatch'
     if (hello.to !== memberId) return 'member-mismatch'
     if (this.#isImpostor({ from: hello.from, certificate })) return 'certificate-mismatch'
-    return this.#handlers.isRemoved(hello.from) ? 'removed' : undefined
+    return undefined
   }
 
   /** A member that is not known here yet is judged by its CA alone, until it is. */
@@ -436,9 +442,9 @@ export class Transport implements PeerTransport {
 }
 
 /** What it still says is not heard. */
-function refuse({ connection, onClose }: Arrival, reason: RefusalReason): void {
+function refuse({ connection, onClose }: Arrival, reason: RefusalReason, shown = EMPTY_BYTES): void {
   connection.handlers = { onFrame: () => undefined, onClose }
-  connection.write(encodeRefused(reason))
+  connection.write(encodeRefused(reason, shown))
   connection.end()
 }
 

@@ -126,6 +126,7 @@ test('every field of the schema is one that is read: what the spec says is never
     { ...whole, tls: { peer: GIVEN, client: ISSUED } },
     { bootstrap: { restore: { backup: 'b' } } },
     { bootstrap: { restore: { source: { volume } } } },
+    { tls: { peer: GIVEN, client: ISSUED } },
   ]
   const schema = SCHEMA.properties?.['spec'] ?? {}
   const missing = examples.map((example) => {

@@ -6,7 +6,7 @@
 import { API_VERSION, GROUP, type RaftCluster } from '../api/raft-cluster.ts'
 import { BACKUP_KIND, type RaftBackup } from '../api/raft-backup.ts'
 import type { ApplyObject } from '../cluster/ports.ts'
-import { labelsText } from '../cluster/resources/names.ts'
+import { backupLabels, labelsText } from '../cluster/resources/names.ts'
 import { placeAccess } from '../cluster/resources/place.ts'
 import { imageOf } from '../cluster/resources/stateful-set.ts'
 import { RESULT_FILE, toolPodSpec } from '../cluster/resources/tool-pod.ts'
@@ -19,17 +19,8 @@ const RETRIES = 2
 /** Then the Job goes, and its pods with it. Until then they can be looked at, and an operator that was away can read them. */
 const KEPT_SECONDS = 86_400
 
-export function backupLabels(clusterName: string): Record<string, string> {
-  return {
-    'app.kubernetes.io/name': 'raftkv-backup',
-    'app.kubernetes.io/instance': clusterName,
-    'app.kubernetes.io/component': 'backup',
-    'app.kubernetes.io/managed-by': 'raftcluster-operator',
-  }
-}
-
 export function backupSelector(clusterName: string): string {
-  return labelsText(backupLabels(clusterName))
+  return labelsText(backupLabels({ name: clusterName }))
 }
 
 export function jobName(backup: RaftBackup): string {
@@ -38,7 +29,7 @@ export function jobName(backup: RaftBackup): string {
 
 export function backupJob(backup: RaftBackup, cluster: RaftCluster, defaultImage: string): ApplyObject {
   const { metadata, spec } = backup
-  const labels = { ...backupLabels(cluster.name), [BACKUP_LABEL]: metadata.uid }
+  const labels = { ...backupLabels(cluster), [BACKUP_LABEL]: metadata.uid }
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',

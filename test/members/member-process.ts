@@ -251,9 +251,11 @@ export async function leaderOf(
  */
 export function add(asked: MemberProcess, joiner: MemberProcess, isLearner = false): Promise<bigint> {
   return eventually(`${joiner.name} is added`, async () => {
-    const { members } = await asked.etcd.members()
-    const known = members.find(({ peerURLs }) => peerURLs.includes(joiner.peerURL))
-    const added = known ?? (await asked.etcd.addMember(joiner.peerURL, isLearner)).member
+    const { members } = await asked.etcd.addMember(joiner.peerURL, isLearner).catch((error: unknown) => {
+      if (String(error).includes('Peer URLs already exists')) return asked.etcd.members()
+      throw error
+    })
+    const added = members.find(({ peerURLs }) => peerURLs.includes(joiner.peerURL))
     assert.ok(added !== undefined)
     return added.ID
   })

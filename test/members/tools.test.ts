@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { ADMIN_PATHS } from '../../lib/admin-api.ts'
 import { decodeBackupResult } from '../../lib/backup-result.ts'
 import { SnapshotResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
 import { eventually, leaderOf, type MemberProcess, Rig } from './member-process.ts'
@@ -120,4 +121,48 @@ test('a backup leaves its result for the operator once it is read back, and says
     assert.deepEqual([result?.revision, result?.oldest?.revision], [revision, revision])
     assert.equal(result?.place, `file://${place}`)
   }
+})
+
+test('a backup is restored under a given ID, as the operator does it: the member starts as the cluster, and a learner joins', async () => {
+  const old = await rig.member('taken-from')
+  await old.start([])
+  await old.isReady()
+  for (let i = 0; i < KEYS; i++) await old.etcd.put(`key ${i % 10}`, `${i}`)
+  const content = await old.etcd.all()
+  const to = `--to=file://${join(rig.directory, 'place')}`
+  const taken = await tool('backup', 'take', `--endpoints=${old.clientURL}`, to)
+  assert.equal(taken.code, 0, taken.output)
+  await old.kill('SIGTERM')
+
+  const [first, second] = [await rig.member('restored0'), await rig.member('restored1')]
+  const who = [`--name=${first.name}`, `--initial-advertise-peer-urls=${first.peerURL}`, '--cluster-id=abc']
+  const where = [`--data-dir=${first.dataDirectory}`, `--bump-revision=${BUMP}`]
+  const restored = await tool('backup', 'restore', 'newest', to, ...who, ...where)
+  assert.equal(restored.code, 0, restored.output)
+  await Promise.all([first, second].map((member) => member.start(['--initial-cluster-state=wait'])))
+  await leaderOf([first])
+  await first.isReady()
+  const { clusterId, configIndex: expectedConfigIndex } = await first.status()
+  assert.equal(clusterId, 'abc')
+  assert.deepEqual(await first.etcd.all(), content)
+
+  const member = { name: second.name, peerURLs: [second.peerURL] }
+  const added = await first.post(ADMIN_PATHS.membership, {
+    kind: 'add-learner',
+    operationId: 'add',
+    expectedConfigIndex,
+    member,
+  })
+  assert.equal(added.code, 200, JSON.stringify(added.body))
+  const { configIndex, members } = await first.status()
+  const { memberId } = added.body
+  const request = { operationId: 'join', clusterId, memberId, expectedConfigIndex: configIndex, members }
+  const joined = await second.post(ADMIN_PATHS.join, request)
+  assert.equal(joined.code, 200, JSON.stringify(joined.body))
+  const lastIndex = (await first.status()).appliedIndex
+  await eventually('the learner has all of it', async () => {
+    const { appliedIndex } = await second.status()
+    assert.ok(appliedIndex >= lastIndex, `${appliedIndex} of ${lastIndex}`)
+  })
+  assert.equal(await first.etcd.put('new', 'value'), BigInt(KEYS + 1 + BUMP + 1))
 })

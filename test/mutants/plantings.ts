@@ -10,10 +10,12 @@ import { HTTP2_MUTANTS } from './http2-mutants.ts'
 import { LARGE_MUTANTS } from './large-mutants.ts'
 import type { Mutant } from './plant.ts'
 import { AUTH_MUTANTS } from './auth-mutants.ts'
+import { PEER_IDENTITY_MUTANTS, PEER_SECRET_MUTANTS } from './peer-mutants.ts'
 import { LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { RUNS_MUTANTS } from './runs-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
+import { TLS_OPERATOR_MUTANTS } from './tls-operator-mutants.ts'
 import { TAKE_OVER_MUTANTS } from './take-over-mutants.ts'
 
 export interface Planting {
@@ -38,10 +40,13 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('mutants/property-hunt.ts', AUTH_MUTANTS, ['users']),
     ...ETCD_MUTANTS_OF_TESTS.flatMap(({ test, mutant }) => soughtBy(join('..', test), [mutant])),
     ...soughtBy('grpc/hunt.ts', HTTP2_MUTANTS),
+    ...soughtBy('../node-server/transport/tls.test.ts', PEER_IDENTITY_MUTANTS),
+    ...soughtBy('../node-server/transport/secret.test.ts', PEER_SECRET_MUTANTS),
     ...soughtBy('mutants/runs-hunt.ts', RUNS_MUTANTS),
     ...soughtBy('../node-server/storage/lmdb-import/take-over.test.ts', TAKE_OVER_MUTANTS),
     ...soughtBy('operator-simulation/hunt.ts', OPERATOR_MUTANTS, ['1', seeds]),
     ...soughtBy('../operator/backup/simulation.test.ts', BACKUP_MUTANTS),
+    ...soughtBy('../operator/cluster/tls.test.ts', TLS_OPERATOR_MUTANTS),
     ...soughtBy('../operator/cluster/restore.test.ts', RESTORE_MUTANTS),
     ...soughtBy('torture/hunt.ts', TORTURE_MUTANTS),
   ]

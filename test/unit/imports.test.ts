@@ -120,6 +120,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'operator/backup': [
     'lib',
     'operator/api',
+    'operator/cluster/tls/leaves.ts',
+    'operator/cluster/tls/scheme.ts',
     'operator/cluster/ports.ts',
     'operator/cluster/tool-end.ts',
     'operator/cluster/tool-jobs.ts',

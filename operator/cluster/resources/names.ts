@@ -79,6 +79,16 @@ export function selectorText(cluster: Named): string {
   return labelsText(selectorLabels(cluster))
 }
 
+/** Of Jobs that take backups, and of their pods: none of them is a member. */
+export function backupLabels(cluster: Pick<Named, 'name'>): Record<string, string> {
+  return {
+    'app.kubernetes.io/name': 'raftkv-backup',
+    'app.kubernetes.io/instance': cluster.name,
+    'app.kubernetes.io/component': 'backup',
+    'app.kubernetes.io/managed-by': 'raftcluster-operator',
+  }
+}
+
 /** As a selector. */
 export function labelsText(labels: Readonly<Record<string, string>>): string {
   return Object.entries(labels)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { parseRaftCluster, type RaftCluster } from '../../api/raft-cluster.ts'
 import { contains } from '../contains.ts'
 import { adminToken } from './admin-token.ts'
-import { ordinalOf, podAdminUrl, selectorLabels } from './names.ts'
+import { backupLabels, ordinalOf, podAdminUrl, selectorLabels } from './names.ts'
 import { networkPolicy } from './network-policy.ts'
 import { podDisruptionBudget } from './pod-disruption-budget.ts'
 import { serviceAccount } from './service-account.ts'
@@ -226,16 +226,17 @@ function admitted(spec: object, port: number, operator?: typeof OPERATOR): unkno
 
 test('a network policy lets members alone reach the peer port, them and the operator the admin port', () => {
   const own = { podSelector: { matchLabels: selectorLabels({ name: 'kv', namespace: 'ns' }) } }
+  const backups = { podSelector: { matchLabels: backupLabels({ name: 'kv' }) } }
   const operator = {
     namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'system' } },
     podSelector: { matchLabels: { app: 'operator' } },
   }
   assert.deepEqual(admitted({}, 2380, OPERATOR), [own])
   assert.deepEqual(admitted({}, 8080, OPERATOR), [own, operator])
-  assert.deepEqual(admitted({}, 2379, OPERATOR), [own, operator, { podSelector: {} }])
+  assert.deepEqual(admitted({}, 2379, OPERATOR), [own, backups, operator, { podSelector: {} }])
   assert.deepEqual(admitted({}, 2382, OPERATOR), [own, operator, { podSelector: {} }])
   const [clientFrom, metricsFrom] = [[{ namespaceSelector: {} }], [{ ipBlock: { cidr: '10.0.0.0/8', except: [] } }]]
-  assert.deepEqual(admitted({ clientFrom, metricsFrom }, 2379, OPERATOR), [own, operator, ...clientFrom])
+  assert.deepEqual(admitted({ clientFrom, metricsFrom }, 2379, OPERATOR), [own, backups, operator, ...clientFrom])
   assert.deepEqual(admitted({ clientFrom, metricsFrom }, 2382), [own, { ipBlock: { cidr: '10.0.0.0/8' } }])
   assert.deepEqual(admitted({ clientFrom }, 2380, OPERATOR), [own])
 })

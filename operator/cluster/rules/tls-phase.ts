@@ -66,6 +66,14 @@ export function untilSteady(observed: Observed): readonly string[] {
   return [...new Set([...missing, ...[...moving, ...silent, ...others].map(({ name }) => name)])]
 }
 
+/** Members that answer, and listen or are known otherwise than their phase says. */
+export function notYetIn(observed: Observed, side: TlsSide): readonly string[] {
+  const { membership, pods } = observed
+  if (membership === undefined) return []
+  const answering = reportsOf(observed, side).filter(({ ordinal }) => pods.get(ordinal)?.status !== undefined)
+  return answering.filter((report) => !isIn(observed, membership, side, report)).map(({ name }) => name)
+}
+
 /** It listens and is known as its phase says: what it reports, and what the others have in their member list. */
 function isIn({ cluster, pods }: Observed, { members }: Membership, side: TlsSide, { ordinal, tls }: Report): boolean {
   const phase = phaseOf(cluster, side)

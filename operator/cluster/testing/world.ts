@@ -429,6 +429,9 @@ export class World {
     if (this.forbidden.has(`apply ${object.kind}`))
       throw new KubeError({ kind: 'forbidden', message: `User "operator" cannot patch resource "${object.kind}"` })
     const present = this.get(object.kind, object.metadata.name)
+    const { resourceVersion = present?.metadata.resourceVersion } = object.metadata
+    if (resourceVersion !== present?.metadata.resourceVersion)
+      throw new KubeError({ kind: 'conflict', message: 'changed' })
     if (object.kind === 'StatefulSet') this.#checkOrdinals(field(object, 'spec'))
     return this.put({ ...present, ...object, metadata: { ...present?.metadata, ...object.metadata } })
   }
