@@ -67,6 +67,17 @@ export interface CommitNotice {
  */
 export const COMMIT_NOTICE: CommitNotice = { waitMs: 1, clientsMs: 1000 }
 
+/** For how long proposals that could go into the log wait for those that are about to come. */
+export interface Gathering {
+  /** Of the event loop, each of which has brought more. */
+  readonly turns: number
+  /** As long as fewer wait than this part of all requests without an answer. */
+  readonly share: number
+}
+
+/** What a batch costs, its sync and its messages, is shared by all in it; a client that is alone waits for nobody. */
+export const GATHERING: Gathering = { turns: 4, share: 1 / 2 }
+
 /** Requests of this member that wait for their result. */
 export const MAX_WAITERS = 32_768
 

@@ -357,6 +357,10 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
     'node-server/transport/transport.test.ts',
     'that entries are committed is told with what else there is to tell, or by itself after a moment',
   ],
+  GATHERING: [
+    'node-server/node/replica/proposals.test.ts',
+    'while others are without an answer, a few proposals wait for more, as long as turns bring more, and not for long',
+  ],
   QUICK_SYNC: ['node-server/storage/wal.test.ts', 'all else stands still for a sync only where that was allowed'],
   FLOW: ['node-server/node/replica/proposals.test.ts', 'a bounded number of bytes is under way'],
   'quota-backend-bytes': ['node-server/node/maintenance/quota.test.ts', 'a put is taken while the file'],

@@ -392,3 +392,29 @@ test('a leader that hands over keeps new writes for who leads then', async () =>
   member.follow(LEADER, raft.term + 1)
   assert.deepEqual(member.feed(), [{ to: LEADER, ids: waiting }])
 })
+
+test('while others are without an answer, a few proposals wait for more, as long as turns bring more, and not for long', () => {
+  const raft = raftOf(OWN)
+  campaign(raft)
+  drain(raft)
+  const { proposals } = createProposals(raft)
+  const come = (count: number): void => {
+    for (let i = 0; i < count; i++)
+      void proposals.add({ kind: 'put', requestId: proposals.nextRequestId(), request: Buffer.from('a') })
+  }
+  assert.equal(proposals.gathers(), false, 'nothing waits')
+  come(1)
+  assert.equal(proposals.gathers(), false, 'nobody else is there')
+  come(99)
+  proposals.feed(raft, anyway)
+  come(1)
+  assert.equal(proposals.gathers(), true)
+  assert.equal(proposals.gathers(), false, 'the turn has brought nothing')
+  const turns = Array.from({ length: 5 }, () => {
+    come(1)
+    return proposals.gathers()
+  })
+  assert.deepEqual(turns, [true, true, true, true, false])
+  come(200)
+  assert.equal(proposals.gathers(), false, 'more than half of all')
+})

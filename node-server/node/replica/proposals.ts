@@ -8,7 +8,7 @@
  */
 import type { Command } from '../../mvcc/command.ts'
 import { NOBODY, type MemberId, type Term } from '../../../lib/ids.ts'
-import { MAX_WAITERS } from '../../limits.ts'
+import { GATHERING, MAX_WAITERS } from '../../limits.ts'
 import { isLearner } from '../../raft/quorum.ts'
 import { isHandingOver, leaderOf, propose, type ProposalProblem, type Raft } from '../../raft/raft.ts'
 import { problemOf, type Outcome } from '../apply/applier.ts'
@@ -56,6 +56,9 @@ export class Proposals {
   /** Of all that wait for their result. */
   readonly #held: Room = { sizeBytes: 0 }
   #lastRequestId: bigint
+  /** Turns since there was something to propose, and how much there was at the last. */
+  #gatheredTurns = 0
+  #gathered = 0
 
   constructor(options: NodeOptions, links: () => Links) {
     this.#options = options
@@ -93,6 +96,16 @@ export class Proposals {
 
   #isTooMuch(sizeBytes: number): boolean {
     return this.#held.sizeBytes + sizeBytes > this.#options.flow.heldSizeBytes
+  }
+
+  /** Asked once a turn before {@link feed}. True: others are about to come, so look again in the next turn. */
+  gathers(): boolean {
+    const waiting = this.#waiting.length
+    const isGathering =
+      waiting > this.#gathered && waiting < this.waiters.size * GATHERING.share && this.#gatheredTurns < GATHERING.turns
+    this.#gatheredTurns = isGathering ? this.#gatheredTurns + 1 : 0
+    this.#gathered = isGathering ? waiting : 0
+    return isGathering
   }
 
   /** Hands to the core what there is room for, in order: membership changes alone, others as many as fit a message. */

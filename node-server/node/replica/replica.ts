@@ -478,7 +478,10 @@ export class Replica {
    * message to every peer, and none would be durable here any sooner.
    */
   #feed(): void {
-    if (!this.#pipeline.isAppending) this.#proposals.feed(this.#raft, (leader) => this.#peers.takesProposals(leader))
+    if (!this.#pipeline.isAppending) {
+      if (this.#proposals.gathers()) this.#schedulePump()
+      else this.#proposals.feed(this.#raft, (leader) => this.#peers.takesProposals(leader))
+    }
     const round = this.#reads.nextRound(this.options.clock.monotonicMs())
     if (round !== undefined && !readIndex(this.#raft, round).ok) this.#reads.dropped(round)
   }
