@@ -1,6 +1,6 @@
 /** Calls of a gRPC server: bytes in, bytes out. Who knows what they mean decodes them. */
 import { readFileSync } from 'node:fs'
-import { Client, credentials, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js'
+import { Client, credentials, Metadata, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js'
 
 export interface ClientTls {
   readonly caFile: string | undefined
@@ -23,12 +23,14 @@ export class GrpcClient {
     this.#client = new Client(host, secured, { 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES })
   }
 
-  /** Rejects with an Error whose `details` are the server's words. */
-  unary(path: string, request: Uint8Array, timeoutMs: number): Promise<Buffer> {
+  /** Rejects with an Error whose `details` are the server's words, and `code` its status. `token`: whose call it is; empty for nobody's. */
+  unary(path: string, request: Uint8Array, timeoutMs: number, token = ''): Promise<Buffer> {
     const deadline = Date.now() + timeoutMs
+    const metadata = new Metadata()
+    if (token !== '') metadata.set('token', token)
     return new Promise((resolve, reject) => {
       this.#client.makeUnaryRequest(
-        ...([path, same, same, Buffer.from(request), { deadline }] as const),
+        ...([path, same, same, Buffer.from(request), metadata, { deadline }] as const),
         (error: ServiceError | null, answer?: Buffer) =>
           answer === undefined ? reject(error ?? new Error('no answer')) : resolve(answer),
       )

@@ -10,6 +10,7 @@ export type ConditionType =
   | 'StorageReady'
   | 'ClusterIDMismatch'
   | 'Paused'
+  | 'AuthReady'
 
 export type ConditionStatus = 'True' | 'False' | 'Unknown'
 

@@ -97,6 +97,13 @@ test('every field of the schema is one that is read: what the spec says is never
       metricsFrom: [{ ipBlock: { cidr: '10.0.0.0/8' } }],
     },
     recovery: { request: { id: '1', survivor: 'kv-0', acknowledgeDataLoss: true } },
+    auth: {
+      enabled: true,
+      allowWithoutTLS: true,
+      rootSecretRef: { name: 's', key: 'k' },
+      roles: [{ name: 'r', permissions: [{ prefix: 'a/', access: 'Read' }] }],
+      users: [{ name: 'u', passwordSecretRef: { name: 's', key: 'password' }, certificateOnly: false, roles: ['r'] }],
+    },
   }
   const parsed = parseRaftCluster(raftCluster(whole))
   assert(parsed.ok)

@@ -8,6 +8,7 @@ import type { Result } from '../../lib/result.ts'
 import { err, ok } from '../../lib/result.ts'
 import { parseQuantity } from '../../lib/quantity.ts'
 import { Options, problemsOf } from './options.ts'
+import { Auth } from './auth.ts'
 import { Annotations, PodTemplate } from './pod-template.ts'
 import type { RaftClusterStatus } from './status.ts'
 import { parseStatus } from './status.ts'
@@ -158,13 +159,18 @@ const Spec = z
     repair: Repair.prefault({}),
     recovery: Recovery.prefault({}),
     pdb: z.object({ enabled: z.boolean().default(true) }).prefault({}),
+    auth: Auth.optional(),
     paused: z.boolean().default(false),
   })
   .refine((spec) => spec.allowEvenReplicas || spec.replicas === 0 || spec.replicas % 2 === 1, {
     path: ['replicas'],
     message: 'must be odd: an even number tolerates no more failures. Set allowEvenReplicas to use it nevertheless',
   })
-  .superRefine(({ options }, context) => {
+  .superRefine(({ options, auth }, context) => {
+    if (auth?.enabled === true && !auth.allowWithoutTLS) {
+      const message = 'must be true where auth is enabled: clients of the members have no TLS'
+      context.addIssue({ code: 'custom', path: ['auth', 'allowWithoutTLS'], message })
+    }
     for (const { field, message } of problemsOf(options))
       context.addIssue({ code: 'custom', path: ['options', field], message })
   })

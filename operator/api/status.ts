@@ -88,6 +88,18 @@ const Condition = z.object({
   lastTransitionTime: z.string(),
 })
 
+const Auth = z.object({
+  /** Declared once, and made by the operator or taken over; with the version of the Secret that has the password, none without one. */
+  users: z.array(z.object({ name: z.string(), secret: z.string().default('') })).default([]),
+  roles: z.array(z.string()).default([]),
+  /** Has the password of root, also where the spec does not say so any more. */
+  rootSecret: z.object({ name: z.string(), key: z.string() }).optional(),
+  /** etcd's auth revision at which all was as declared. */
+  revision: z.number().int().default(0),
+  /** Of what was declared, and of the Secrets' versions. */
+  hash: z.string().default(''),
+})
+
 const Status = z.object({
   observedGeneration: z.number().int().default(0),
   /** Minted once by the operator, before the first member is told of it; never changes. */
@@ -121,6 +133,8 @@ const Status = z.object({
   /** When the figures that change all the time (indexes, sizes, lags) were read. */
   sampledAt: z.string().optional(),
   members: z.array(Member).default([]),
+  /** Of users and roles; absent while none are declared. */
+  auth: Auth.optional(),
   operation: Operation.optional(),
   refusals: z.array(Refusal).default([]),
   conditions: z.array(Condition).default([]),
@@ -128,6 +142,7 @@ const Status = z.object({
 
 export type RaftClusterStatus = z.output<typeof Status>
 export type MemberStatus = z.output<typeof Member>
+export type AuthMemory = z.output<typeof Auth>
 export type Operation = z.output<typeof Operation>
 export type Refusal = z.output<typeof Refusal>
 export type OperationStep = Operation['step']

@@ -27,6 +27,7 @@ import { renewStopped, rollOut } from './rules/rollout.ts'
 import { scaleDown } from './rules/scale-down.ts'
 import { scaleUp } from './rules/scale-up.ts'
 import { awaitSight } from './rules/unread.ts'
+import { userSteps } from './rules/users.ts'
 import { zero } from './rules/zero.ts'
 import { assertSafe } from './safety.ts'
 
@@ -66,6 +67,7 @@ export function decide(observed: Observed): Decision {
   return {
     ...plan,
     objects: objects.filter((action) => !isHeldBack(observed, action)),
+    userSteps: standstill === undefined ? userSteps(observed) : undefined,
     wanted: [...objects, ...wanted],
   }
 }

@@ -19,8 +19,10 @@ export function findings(
   plan: Plan,
   failure: Failure | undefined,
   refusals: readonly Refusal[],
+  users: readonly Finding[],
 ): readonly Finding[] {
   const found = [
+    ...users,
     ready(observed, plan),
     available(observed),
     progressing(plan),
@@ -50,6 +52,7 @@ const HANGS_ON: Readonly<Record<ConditionType, readonly string[]>> = {
   StorageReady: VOLUMES,
   ClusterIDMismatch: VOLUMES,
   Paused: [],
+  AuthReady: MEMBERS,
 }
 
 function asFarAsSeen(observed: Observed, refusals: readonly Refusal[], found: Finding): readonly Finding[] {

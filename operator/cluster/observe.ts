@@ -36,11 +36,20 @@ import {
   volumeRef,
 } from './resources/names.ts'
 import { templateRefusal } from './trial.ts'
+import { type Login, observeUsers } from './observe-users.ts'
 import { lastWarning } from './warnings.ts'
 
 export type Observation =
   | { readonly kind: 'invalid'; readonly object: KubeObject; readonly message: string }
-  | { readonly kind: 'observed'; readonly object: KubeObject; readonly observed: Observed; readonly token: string }
+  | {
+      readonly kind: 'observed'
+      readonly object: KubeObject
+      readonly observed: Observed
+      /** Of the admin API. */
+      readonly token: string
+      /** Undefined where there is nothing to change. */
+      readonly login: Login | undefined
+    }
 
 /** A volume may take this long to be attached before it is asked why. */
 const ATTACH_MS = 10_000
@@ -87,10 +96,15 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     foreignPods: foreignPods.map(({ metadata }) => metadata.name),
     foreignVolumes: new Map(volumes.flatMap(({ foreign }) => (foreign === undefined ? [] : [foreign]))),
     membership: membershipOf(cluster, pods.values()),
+    users: undefined,
+    usersProblem: undefined,
     unread: reading.unread,
   }
-  const refusal = await templateRefusal(deps.reader, observed)
-  return { kind: 'observed', object, observed: { ...observed, templateRefusal: refusal }, token }
+  const [refusal, { login, ...users }] = await Promise.all([
+    templateRefusal(deps.reader, observed),
+    observeUsers(deps, observed),
+  ])
+  return { kind: 'observed', object, observed: { ...observed, ...users, templateRefusal: refusal }, token, login }
 }
 
 /** Pods outlive their StatefulSet by the time that they take to stop: until then their members run, and hold their volumes. */
@@ -277,6 +291,7 @@ async function readPod(
     restartedAt: metadata.annotations?.[ROLLOUT_RESTART_ANNOTATION],
     trouble: podTrouble(status, deps.nowMs()),
     adminUrl,
+    clientUrl: target && deps.clientUrl({ ...target, hostName: hostName(cluster, ordinal) }),
     status: contradiction === undefined ? given : undefined,
     contradiction,
   }

@@ -9,7 +9,7 @@ import { HTTP2_MUTANTS } from './http2-mutants.ts'
 import { LARGE_MUTANTS } from './large-mutants.ts'
 import type { Mutant } from './plant.ts'
 import { AUTH_MUTANTS } from './auth-mutants.ts'
-import { LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
+import { KEPT_USERS_MUTANTS, LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { RUNS_MUTANTS } from './runs-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
@@ -35,6 +35,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('mutants/property-hunt.ts', LINE_MUTANTS, ['lines']),
     ...soughtBy('mutants/property-hunt.ts', LESSOR_MUTANTS, ['lessor']),
     ...soughtBy('mutants/property-hunt.ts', AUTH_MUTANTS, ['users']),
+    ...soughtBy('mutants/property-hunt.ts', KEPT_USERS_MUTANTS, ['kept-users']),
     ...ETCD_MUTANTS_OF_TESTS.flatMap(({ test, mutant }) => soughtBy(join('..', test), [mutant])),
     ...soughtBy('grpc/hunt.ts', HTTP2_MUTANTS),
     ...soughtBy('mutants/runs-hunt.ts', RUNS_MUTANTS),

@@ -119,6 +119,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'operator/cluster': ['lib', 'operator/api', 'operator/cluster'],
   'operator/kube': ['lib', 'operator/kube', 'operator/cluster/ports.ts'],
   'operator/admin-client.ts': ['lib', 'operator/admin-client.ts', 'operator/cluster/ports.ts'],
+  // Of a member only how etcd's messages are written, and who carries them.
+  'operator/users-client.ts': [
+    'lib',
+    'node-server/grpc/client.ts',
+    'node-server/proto',
+    'operator/users-client.ts',
+    'operator/admin-client.ts',
+    'operator/cluster/ports.ts',
+  ],
   operator: ['lib', 'operator'],
   // HTTP clients of an API server, and nothing else: they work with a real one too.
   'sandbox/client': ['lib', 'operator/kube', 'sandbox/client'],

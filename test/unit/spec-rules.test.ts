@@ -70,6 +70,20 @@ const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
     { networkPolicy: { metricsFrom: [{ ipBlock: { cidr: '10.0.0.0/8' }, podSelector: {} }] } },
     /networkPolicy\.metricsFrom must have either/,
   ],
+  [{ auth: { enabled: true, rootSecretRef: { name: 's' } } }, /auth\.enabled needs clients with TLS.*allowWithoutTLS/],
+  [{ auth: { enabled: true, allowWithoutTLS: true } }, /auth\.rootSecretRef must name a Secret/],
+  [{ auth: { roles: [{ name: 'root' }] } }, /auth\.roles must not have a name root/],
+  [{ auth: { users: [{ name: 'root', certificateOnly: true }] } }, /auth\.users must not have a name root/],
+  [{ auth: { users: [{ name: 'a' }] } }, /either passwordSecretRef or certificateOnly/],
+  [
+    { auth: { users: [{ name: 'a', certificateOnly: true, passwordSecretRef: { name: 's' } }] } },
+    /either passwordSecretRef/,
+  ],
+  [{ auth: { roles: [{ name: 'a', permissions: [{ access: 'Read' }] }] } }, /must have one of key, prefix and range/],
+  [
+    { auth: { roles: [{ name: 'a', permissions: [{ access: 'Read', key: 'a', prefix: '' }] }] } },
+    /must have one of key, prefix and range/,
+  ],
   [{ network: { ipFamilies: ['IPv4', 'IPv6'] } }, /must be PreferDualStack or RequireDualStack/],
 ]
 
@@ -93,6 +107,8 @@ test('what stands beside it is taken', () => {
     { options: { autoCompactionRetention: '1h' } },
     { service: { type: 'LoadBalancer', loadBalancerClass: 'a' } },
     { networkPolicy: { enabled: true, clientFrom: [{ podSelector: {}, namespaceSelector: {} }] } },
+    { auth: { enabled: true, allowWithoutTLS: true, rootSecretRef: { name: 's' } } },
+    { auth: { roles: [{ name: 'a', permissions: [{ access: 'Read', prefix: '' }] }] } },
     { network: { ipFamilies: ['IPv6'] } },
   ]
   for (const spec of taken) assert.deepEqual(verdicts(spec), { schema: '', operator: '' }, JSON.stringify(spec))

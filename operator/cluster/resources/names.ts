@@ -93,8 +93,16 @@ export function peerUrl(cluster: RaftCluster, ordinal: number): string {
 
 /** The usual {@link ReconcileDeps.adminUrl}: by address, which needs no DNS to have caught up. */
 export function podAdminUrl(target: AdminTarget): string {
-  const host = target.podIP.includes(':') ? `[${target.podIP}]` : target.podIP
-  return `http://${host}:${PORTS.admin}`
+  return podUrl(target, PORTS.admin)
+}
+
+/** The usual {@link ReconcileDeps.clientUrl}. */
+export function podClientUrl(target: AdminTarget): string {
+  return podUrl(target, PORTS.client)
+}
+
+function podUrl({ podIP }: AdminTarget, port: number): string {
+  return `http://${podIP.includes(':') ? `[${podIP}]` : podIP}:${port}`
 }
 
 export function volumeRef(cluster: Named, name: string): ObjectRef {
