@@ -87,11 +87,12 @@ uninstalled leaves it behind, and so does kubectl.
 - apiGroups: [""]
   resources: [pods]
   # Created only to see whether one could be (dry run): the StatefulSet's controller makes them.
-  verbs: [get, list, watch, create, delete]
+  verbs: [list, watch, create, delete]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [get, list, watch, patch, delete]
-# By name only: the operator makes the token of a cluster and reads it back, and can list no Secret.
+# By name only, so that it can list no Secret. get: the token of a cluster's admin API, and the passwords that spec.auth names;
+# create and patch: that token.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create, patch]
