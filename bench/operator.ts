@@ -77,7 +77,7 @@ async function main(): Promise<void> {
   writeKubeconfig(directory, server.url, tls.cert)
   const world = createWorld(connection.client, new SimulatedMembers(network.value.network), directory)
   try {
-    await installCrd(world.client)
+    await installCrds(world.client)
     const rows: Row[] = []
     for (const size of sizes.length === 0 ? [1, 10, 100, 1000] : sizes) {
       await grow(world, size)
@@ -114,8 +114,13 @@ function createWorld(client: ApiClient, members: SimulatedMembers, directory: st
   return world
 }
 
-async function installCrd(client: ApiClient): Promise<void> {
-  const crd: unknown = parseYaml(readFileSync(join(ROOT, 'crds', 'raftclusters.raftkv.dev.yaml'), 'utf8'))
+async function installCrds(client: ApiClient): Promise<void> {
+  for (const plural of ['scheduledraftbackups', 'raftbackups', 'raftclusters']) await installCrd(client, plural)
+  await until('the CRDs are served', async () => client.list(RESOURCES.raftClusters).then(() => true, () => false)) // prettier-ignore
+}
+
+async function installCrd(client: ApiClient, plural: string): Promise<void> {
+  const crd: unknown = parseYaml(readFileSync(join(ROOT, 'crds', `${plural}.raftkv.dev.yaml`), 'utf8'))
   if (!isRecord(crd) || !isRecord(crd['metadata'])) throw new Error('the CRD is none')
   const { name } = crd['metadata']
   await client.apply(RESOURCES.crds, {
@@ -124,7 +129,6 @@ async function installCrd(client: ApiClient): Promise<void> {
     kind: 'CustomResourceDefinition',
     metadata: { name: String(name) },
   })
-  await until('the CRD is served', async () => client.list(RESOURCES.raftClusters).then(() => true, () => false)) // prettier-ignore
 }
 
 const nameOf = (index: number): string => `cluster-${String(index).padStart(4, '0')}`

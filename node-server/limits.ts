@@ -34,6 +34,11 @@ export const MAX_PEER_ANSWER_SIZE_BYTES = 4 * MIB
 /** Questions on one connection that have no answer yet. */
 export const MAX_PEER_REQUESTS = 256
 
+/** Of --peer-secret-file: while it is changed there are two, and an HMAC is made of each for every connection. */
+export const MAX_PEER_SECRETS = 4
+/** So short a one can be tried out by who has heard one challenge and its answer. */
+export const MIN_PEER_SECRET_SIZE_BYTES = 16
+
 /** What one append may write to the log. */
 export const MAX_BATCH_SIZE_BYTES = 1024 * MIB
 
@@ -47,6 +52,20 @@ export interface QuickSync {
 
 /** Two milliseconds are less than anybody notices, and longer than a disk takes for which a thread is a detour. */
 export const QUICK_SYNC: QuickSync = { ms: 2, times: 32 }
+
+/** When a peer is told that entries are committed, and there is nothing else to tell it. */
+export interface CommitNotice {
+  /** So long it waits for a message that somebody waits for, and goes along with it. */
+  readonly waitMs: number
+  /** Who has forwarded a proposal within this time has clients that wait for the notice: it leaves at once. */
+  readonly clientsMs: number
+}
+
+/**
+ * A client that puts one key after the other comes again within a millisecond; by itself a notice and its answer wake every
+ * member once more for each put. Whoever watches through a follower gets an event so much later, when nothing else is written.
+ */
+export const COMMIT_NOTICE: CommitNotice = { waitMs: 1, clientsMs: 1000 }
 
 /** Requests of this member that wait for their result. */
 export const MAX_WAITERS = 32_768

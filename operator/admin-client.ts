@@ -24,13 +24,15 @@ import type { Result } from '../lib/result.ts'
 import { err, ok } from '../lib/result.ts'
 import { systemClock } from '../lib/system-clock.ts'
 import { withTimeLimit } from '../lib/time-limit.ts'
-import type { AdminClient, AdminFailure, AdminResult } from './cluster/ports.ts'
+import type { AdminClient, AdminFailure, AdminIdentity, AdminResult } from './cluster/ports.ts'
 
 export const STATUS_TIMEOUT_MS = 2000
 export const MUTATION_TIMEOUT_MS = 10_000
 const MAX_ANSWER_BYTES = 1024 * 1024
 /** No list in an answer is longer: a cluster has at most 9 members, its history 64 rows. */
 const MAX_ROWS = 1000
+/** Clusters with TLS whose connections are kept at a time; one more costs the one that was asked longest ago its handshakes. */
+const MAX_IDENTITIES = 256
 
 /** Whether a mutation may be sent now, and how long it may take. */
 export type MutationGuard = () =>
@@ -48,6 +50,18 @@ const member = z.object({
   peerURLs: rows(z.string()),
   clientURLs: rows(z.string()),
   isLearner: z.boolean(),
+})
+
+const fingerprint = z.string().regex(/^[0-9a-f]{64}$/)
+const scheme = z.enum(['http', 'https'])
+
+const tlsInForce = z.object({
+  certificate: fingerprint,
+  notAfter: z.iso.datetime({ offset: true }),
+  trusted: rows(fingerprint),
+  schemes: rows(scheme),
+  advertised: scheme,
+  problem: z.string().exactOptional(),
 })
 
 const status = z.object({
@@ -91,6 +105,7 @@ const status = z.object({
   dbSizeBytes: count,
   revision: count,
   alarms: rows(z.object({ memberId: id, type: z.enum(['NOSPACE', 'CORRUPT']) })).default([]),
+  tls: z.object({ peer: tlsInForce.exactOptional(), client: tlsInForce.exactOptional() }).exactOptional(),
 })
 
 const change = z.object({ operationId: z.string(), memberId: id, clusterId: id, configIndex: count })
@@ -104,6 +119,17 @@ const errorBody = z.object({
   lag: count.optional(),
 })
 
+/** Few kept connections for short: pods come and go with their addresses. */
+function agentFor(identity: AdminIdentity | undefined): Agent {
+  const tls = identity && {
+    ca: identity.trusted,
+    cert: identity.certificate,
+    key: identity.key,
+    servername: identity.serverName,
+  }
+  return new Agent({ connections: 4, keepAliveTimeout: 1000, allowH2: false, connect: { timeout: 2000, ...tls } })
+}
+
 interface Call<Answer> {
   readonly method: 'GET' | 'POST'
   readonly url: string
@@ -116,15 +142,31 @@ interface Call<Answer> {
 
 export class HttpAdminClient implements AdminClient {
   readonly #guard: MutationGuard
-  /** Few kept connections for short: pods come and go with their addresses. */
-  readonly #agent = new Agent({ connections: 4, keepAliveTimeout: 1000, allowH2: false, connect: { timeout: 2000 } })
+  readonly #agent: Agent
+  /** By identity, the last used last. */
+  readonly #secured = new Map<string, HttpAdminClient>()
 
-  constructor(guard: MutationGuard) {
+  constructor(guard: MutationGuard, identity?: AdminIdentity) {
     this.#guard = guard
+    this.#agent = agentFor(identity)
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    await Promise.all([this.#agent.destroy(), ...[...this.#secured.values()].map((client) => client.close())])
+  }
+
+  secured(identity: AdminIdentity): HttpAdminClient {
+    const key = JSON.stringify(identity)
+    const client = this.#secured.get(key) ?? new HttpAdminClient(this.#guard, identity)
+    this.#secured.delete(key)
+    this.#secured.set(key, client)
+    const [eldest] = this.#secured
+    if (this.#secured.size > MAX_IDENTITIES && eldest !== undefined) {
+      this.#secured.delete(eldest[0])
+      // What is under way on it ends first.
+      void eldest[1].#agent.close()
+    }
+    return client
   }
 
   async status(url: string, signal?: AbortSignal): Promise<Result<AdminStatus, AdminFailure>> {

@@ -13,6 +13,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Logger } from 'pino'
 import { pino, stdSerializers } from 'pino'
 import { HttpAdminClient } from './admin-client.ts'
+import { type BackupController, createBackupController } from './backup-controller.ts'
 import { reconcile } from './cluster/reconcile.ts'
 import { FORMS } from './cluster/resources/forms.ts'
 import { podAdminUrl, podClientUrl } from './cluster/resources/names.ts'
@@ -32,7 +33,7 @@ import type { ObjectName } from './kube/object.ts'
 import { keyOf, parseKey } from './kube/object.ts'
 import { Transport } from './kube/transport.ts'
 import { leaseApi } from './lease-api.ts'
-import { CONTROLLER, createMetrics } from './metrics.ts'
+import { BACKUP_CONTROLLER, CONTROLLER, createMetrics } from './metrics.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import { closeServer, listen, metricsApp, probesApp } from './probes.ts'
 import type { Check } from './probes.ts'
@@ -88,16 +89,18 @@ interface Operator {
   readonly metrics: OperatorMetrics
   readonly watches: Watches
   readonly controller: Controller
+  readonly backups: BackupController
   readonly events: EventRecorder
   /** Undefined: this copy works without asking. */
   readonly elector: LeaderElector | undefined
 }
 
 async function run(operator: Operator, stop: AbortSignal): Promise<void> {
-  const { config, logger, watches, controller, elector } = operator
+  const { config, logger, watches, controller, backups, elector } = operator
   logger.info({ config, identity: IDENTITY, version: version() }, 'starting')
-  const unsynced = new Set(watches.sources.map((source) => source.name))
-  for (const { name, synced } of watches.sources) void synced.then(() => unsynced.delete(name))
+  const sources = [...watches.sources, ...backups.watches.sources]
+  const unsynced = new Set(sources.map((source) => source.name))
+  for (const { name, synced } of sources) void synced.then(() => unsynced.delete(name))
   const stores = (): string | undefined => (unsynced.size === 0 ? undefined : `not synced: ${[...unsynced].join(', ')}`)
   const live = { loop: loopCheck(), workers: workersCheck(operator) }
   const health = config.healthAddress && (await listen(probesApp(live, { ...live, stores }), config.healthAddress))
@@ -106,8 +109,8 @@ async function run(operator: Operator, stop: AbortSignal): Promise<void> {
   // Timers alone do not keep a process alive, and without probes there may be nothing else while the API server is away.
   const alive = setInterval(() => undefined, ALIVE_MS)
   const ending = new AbortController()
-  const watching = watches.run(ending.signal)
-  await Promise.race([waitForSync(watches.sources, clock, SYNC_ALL_TIMEOUT_MS), aborted(stop)])
+  const watching = Promise.all([watches.run(ending.signal), backups.watches.run(ending.signal)])
+  await Promise.race([waitForSync(sources, clock, SYNC_ALL_TIMEOUT_MS), aborted(stop)])
   await Promise.race([waitForSync(watches.required, clock, SYNC_TIMEOUT_MS), aborted(stop)])
   const isBlind = watches.required.some(({ name }) => unsynced.has(name))
   if (!stop.aborted && isBlind) throw new Error(`after ${SYNC_TIMEOUT_MS} ms ${stores()}`)
@@ -115,7 +118,8 @@ async function run(operator: Operator, stop: AbortSignal): Promise<void> {
   if (!stop.aborted) logger.info({ clusters: [...watches.clusters()].length }, 'stores synced')
 
   if (elector === undefined || (await elector.acquire(stop))) await work(operator, stop, ending.signal)
-  logger.info(controller.underWay === 0 ? 'stopped' : 'stopped with a reconcile that did not end')
+  const isUnderWay = controller.underWay + backups.controller.underWay > 0
+  logger.info(isUnderWay ? 'stopped with a reconcile that did not end' : 'stopped')
   ending.abort()
   await watching
   clearInterval(alive)
@@ -126,20 +130,21 @@ async function run(operator: Operator, stop: AbortSignal): Promise<void> {
 
 /** From the moment this copy may work until it has finished. */
 async function work(operator: Operator, stop: AbortSignal, ending: AbortSignal): Promise<void> {
-  const { config, logger, controller, events, elector } = operator
+  const { config, logger, events, elector } = operator
+  const controllers = [operator.controller, operator.backups.controller]
   logger.info('working')
-  controller.start()
+  for (const controller of controllers) controller.start()
   const renewing = new AbortController()
   void elector?.hold(AbortSignal.any([renewing.signal, ending])).then((end) => {
     if (end === 'lost') die(logger, new Error('the lease was lost'), 'another copy may work now')
   })
   await aborted(stop)
-  logger.info({ underWay: controller.underWay }, 'draining')
-  const isDrained = await controller.drain(config.shutdownTimeoutMs)
+  logger.info({ underWay: controllers.reduce((sum, { underWay }) => sum + underWay, 0) }, 'draining')
+  const drained = await Promise.all(controllers.map((controller) => controller.drain(config.shutdownTimeoutMs)))
   await events.flush(FLUSH_TIMEOUT_MS)
   renewing.abort()
   // What did not end might still change something: the next copy then waits until the lease runs out.
-  if (isDrained) await elector?.release()
+  if (drained.every(Boolean)) await elector?.release()
 }
 
 function createOperator(config: Config, load: ConfigLoader, root: Logger): Operator {
@@ -148,9 +153,15 @@ function createOperator(config: Config, load: ConfigLoader, root: Logger): Opera
   const lease = { name: config.leaseName, namespace: config.leaseNamespace ?? connection.defaultNamespace }
   const metrics = createMetrics({
     clock,
-    maxConcurrentReconciles: config.maxConcurrentReconciles,
-    activeWorkers: () => controller.activeWorkers,
-    queue: () => controller.queue,
+    controllers: [
+      { name: CONTROLLER, of: () => controller },
+      { name: BACKUP_CONTROLLER, of: () => backups.controller },
+    ].map(({ name, of }) => ({
+      name,
+      maxConcurrentReconciles: config.maxConcurrentReconciles,
+      activeWorkers: () => of().activeWorkers,
+      queue: () => of().queue,
+    })),
     clusters: () => watches.clusters(),
     lease: { name: lease.name, isLeader: () => permit().isAllowed },
   })
@@ -175,28 +186,25 @@ function createOperator(config: Config, load: ConfigLoader, root: Logger): Opera
     namespaces: config.namespaces,
     enqueue: (key) => controller.enqueue(key),
   })
+  const client = new KubeClient(transport, permit)
   const controller = new Controller({
     name: CONTROLLER,
-    reconcile: createReconcile(
-      config,
-      new KubeClient(transport, permit),
-      new HttpAdminClient(permit),
-      new EtcdUsersClient(permit),
-      events,
-    ),
+    reconcile: createReconcile(config, client, new HttpAdminClient(permit), new EtcdUsersClient(permit), events),
     clock,
     logger: root.child({ logger: 'controller', controller: CONTROLLER }),
     logFields: (key) => ({ RaftCluster: parseKey(key) }),
     newId: randomUUID,
-    observer: metrics.controller,
-    onBug: () => metrics.bug(),
+    observer: metrics.controller(CONTROLLER),
+    onBug: () => metrics.bug(CONTROLLER),
     maxConcurrent: config.maxConcurrentReconciles,
     reconcileTimeoutMs: config.reconcileTimeoutMs,
     resyncPeriodMs: config.resyncPeriodMs,
     keys: () => [...watches.clusters()].map(keyOf),
     pace: { ...LOOKS, random: Math.random },
   })
-  return { config, logger, connection, metrics, watches, controller, events, elector }
+  const shared = { config, client, unguarded, events, metrics, clock, random: Math.random, logger: root }
+  const backups = createBackupController(shared)
+  return { config, logger, connection, metrics, watches, controller, backups, events, elector }
 }
 
 function createElector(client: KubeClient, lease: ObjectName, logger: Logger): LeaderElector {
@@ -259,11 +267,12 @@ function loopCheck(): Check {
   }
 }
 
-function workersCheck({ controller, config }: Operator): Check {
+function workersCheck({ controller, backups, config }: Operator): Check {
   return () => {
     const limitMs = config.reconcileTimeoutMs + STUCK_AFTER_LIMIT_MS
     const nowMs = clock.monotonicMs()
-    const stuck = [...controller.queue.processing].filter(([, sinceMs]) => nowMs - sinceMs > limitMs)
+    const processing = [...controller.queue.processing, ...backups.controller.queue.processing]
+    const stuck = processing.filter(([, sinceMs]) => nowMs - sinceMs > limitMs)
     return stuck.length === 0 ? undefined : `stuck: ${stuck.map(([key]) => key).join(', ')}`
   }
 }

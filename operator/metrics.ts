@@ -7,6 +7,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { Clock } from '../lib/clock.ts'
 import type { ConditionStatus } from './api/conditions.ts'
 import { parseStatus } from './api/status.ts'
+import { SIDES } from './api/tls.ts'
 import type { ControllerObserver, ReconcileOutcome } from './controller/controller.ts'
 import type { WorkQueue } from './controller/work-queue.ts'
 import type { StoredObject } from './kube/object.ts'
@@ -15,6 +16,7 @@ import type { ReflectorObserver } from './kube/reflector.ts'
 import type { RequestObserver } from './kube/transport.ts'
 
 export const CONTROLLER = 'raftcluster'
+export const BACKUP_CONTROLLER = 'raftbackup'
 const OUTCOMES: readonly ReconcileOutcome[] = ['success', 'error', 'requeue', 'requeue_after']
 /** client-go's: 10 ns · 10ⁿ. */
 const QUEUE_BUCKETS = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1000]
@@ -23,19 +25,24 @@ const RECONCILE_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 /** What is read at each scrape. */
 export interface MetricsSource {
   readonly clock: Clock
-  readonly maxConcurrentReconciles: number
-  readonly activeWorkers: () => number
-  readonly queue: () => WorkQueue
+  readonly controllers: readonly ControllerSource[]
   readonly clusters: () => Iterable<StoredObject>
   readonly lease: { readonly name: string; readonly isLeader: () => boolean } | undefined
 }
 
+export interface ControllerSource {
+  readonly name: string
+  readonly maxConcurrentReconciles: number
+  readonly activeWorkers: () => number
+  readonly queue: () => WorkQueue
+}
+
 export interface OperatorMetrics {
   readonly registry: Registry
-  readonly controller: ControllerObserver
+  controller(name: string): ControllerObserver
   readonly request: RequestObserver
-  /** A reconcile threw. */
-  bug(): void
+  /** A reconcile of that controller threw. */
+  bug(name: string): void
   reflector(kind: string): ReflectorObserver
 }
 
@@ -53,62 +60,78 @@ export function createMetrics(source: MetricsSource): OperatorMetrics {
   })
   return {
     registry,
-    controller: controllerObserver(registry, source),
-    bug: bugCounter(registry),
+    controller: controllerObservers(registry, source),
+    bug: bugCounter(registry, source),
     request: (code, method, host) => requests.inc({ code, method, host }),
     reflector: reflectorObservers(registry, source.clock),
   }
 }
 
-function controllerObserver(registry: Registry, source: MetricsSource): ControllerObserver {
-  const labels = { controller: CONTROLLER }
-  const queueLabels = { name: CONTROLLER, controller: CONTROLLER }
+function controllerObservers(registry: Registry, source: MetricsSource): (name: string) => ControllerObserver {
   const registers = [registry]
   const total = new Counter({ name: 'controller_runtime_reconcile_total', help: 'Reconciles by their result.', labelNames: ['controller', 'result'], registers }) // prettier-ignore
   const errors = new Counter({ name: 'controller_runtime_reconcile_errors_total', help: 'Failed reconciles.', labelNames: ['controller'], registers }) // prettier-ignore
   const time = new Histogram({ name: 'controller_runtime_reconcile_time_seconds', help: 'Length of a reconcile.', labelNames: ['controller'], buckets: RECONCILE_BUCKETS, registers }) // prettier-ignore
   const waited = new Histogram({ name: 'workqueue_queue_duration_seconds', help: 'How long a key waited.', labelNames: ['name', 'controller'], buckets: QUEUE_BUCKETS, registers }) // prettier-ignore
   const worked = new Histogram({ name: 'workqueue_work_duration_seconds', help: 'How long a key was worked on.', labelNames: ['name', 'controller'], buckets: QUEUE_BUCKETS, registers }) // prettier-ignore
-  for (const result of OUTCOMES) total.inc({ ...labels, result }, 0)
-  errors.inc(labels, 0)
-  for (const histogram of [waited, worked]) histogram.zero(queueLabels)
-  time.zero(labels)
-  gauge(registry, 'controller_runtime_max_concurrent_reconciles', 'Workers.', ['controller'], (g) => g.set(labels, source.maxConcurrentReconciles)) // prettier-ignore
-  gauge(registry, 'controller_runtime_active_workers', 'Workers that are busy.', ['controller'], (g) => g.set(labels, source.activeWorkers())) // prettier-ignore
-  return {
-    taken: (waitedMs) => waited.observe(queueLabels, waitedMs / 1000),
-    finished: (outcome, workedMs) => {
-      total.inc({ ...labels, result: outcome })
-      if (outcome === 'error') errors.inc(labels)
-      time.observe(labels, workedMs / 1000)
-      worked.observe(queueLabels, workedMs / 1000)
-    },
+  for (const { name: controller } of source.controllers) {
+    for (const result of OUTCOMES) total.inc({ controller, result }, 0)
+    errors.inc({ controller }, 0)
+    for (const histogram of [waited, worked]) histogram.zero({ name: controller, controller })
+    time.zero({ controller })
   }
+  const perController = (name: string, help: string, value: (controller: ControllerSource) => number): void =>
+    gauge(registry, name, help, ['controller'], (g) => {
+      for (const one of source.controllers) g.set({ controller: one.name }, value(one))
+    })
+  perController('controller_runtime_max_concurrent_reconciles', 'Workers.', (one) => one.maxConcurrentReconciles)
+  perController('controller_runtime_active_workers', 'Workers that are busy.', (one) => one.activeWorkers())
+  return (controller) => ({
+    taken: (waitedMs) => waited.observe({ name: controller, controller }, waitedMs / 1000),
+    finished: (outcome, workedMs) => {
+      total.inc({ controller, result: outcome })
+      if (outcome === 'error') errors.inc({ controller })
+      time.observe({ controller }, workedMs / 1000)
+      worked.observe({ name: controller, controller }, workedMs / 1000)
+    },
+  })
 }
 
-function bugCounter(registry: Registry): () => void {
+function bugCounter(registry: Registry, { controllers }: MetricsSource): (controller: string) => void {
   const bugs = new Counter({
     name: 'controller_runtime_reconcile_panics_total',
     help: 'Reconciles that a bug ended.',
     labelNames: ['controller'],
     registers: [registry],
   })
-  bugs.inc({ controller: CONTROLLER }, 0)
-  return () => bugs.inc({ controller: CONTROLLER })
+  for (const { name: controller } of controllers) bugs.inc({ controller }, 0)
+  return (controller) => bugs.inc({ controller })
 }
 
 function registerQueue(registry: Registry, source: MetricsSource): void {
-  const labels = { name: CONTROLLER, controller: CONTROLLER }
   const names = ['name', 'controller']
-  const ages = (): number[] => {
+  const perQueue =
+    (value: (queue: WorkQueue) => number) =>
+    (set: (labels: Record<string, string>, value: number) => void): void => {
+      for (const { name, queue } of source.controllers) set({ name, controller: name }, value(queue()))
+    }
+  const ages = (queue: WorkQueue): number[] => {
     const nowMs = source.clock.monotonicMs()
-    return [...source.queue().processing.values()].map((sinceMs) => (nowMs - sinceMs) / 1000)
+    return [...queue.processing.values()].map((sinceMs) => (nowMs - sinceMs) / 1000)
   }
-  gauge(registry, 'workqueue_depth', 'Keys that wait.', names, (g) => g.set(labels, source.queue().waiting.size))
-  gauge(registry, 'workqueue_unfinished_work_seconds', 'Time spent on what is not finished.', names, (g) => g.set(labels, ages().reduce((a, b) => a + b, 0))) // prettier-ignore
-  gauge(registry, 'workqueue_longest_running_processor_seconds', 'Age of the oldest work.', names, (g) => g.set(labels, Math.max(0, ...ages()))) // prettier-ignore
-  counter(registry, 'workqueue_adds_total', 'Keys that began to wait.', names, (c) => c.inc(labels, source.queue().addsTotal)) // prettier-ignore
-  counter(registry, 'workqueue_retries_total', 'Keys that are tried again.', names, (c) => c.inc(labels, source.queue().retriesTotal)) // prettier-ignore
+  const measured = (name: string, help: string, value: (queue: WorkQueue) => number): void =>
+    gauge(registry, name, help, names, (g) => perQueue(value)((labels, is) => g.set(labels, is)))
+  const counted = (name: string, help: string, value: (queue: WorkQueue) => number): void =>
+    counter(registry, name, help, names, (c) => perQueue(value)((labels, is) => c.inc(labels, is)))
+  measured('workqueue_depth', 'Keys that wait.', (queue) => queue.waiting.size)
+  measured('workqueue_unfinished_work_seconds', 'Time spent on what is not finished.', (queue) =>
+    ages(queue).reduce((a, b) => a + b, 0),
+  )
+  measured('workqueue_longest_running_processor_seconds', 'Age of the oldest work.', (queue) =>
+    Math.max(0, ...ages(queue)),
+  )
+  counted('workqueue_adds_total', 'Keys that began to wait.', (queue) => queue.addsTotal)
+  counted('workqueue_retries_total', 'Keys that are tried again.', (queue) => queue.retriesTotal)
 }
 
 function reflectorObservers(registry: Registry, clock: Clock): (kind: string) => ReflectorObserver {
@@ -182,6 +205,23 @@ function registerClusters(registry: Registry, source: MetricsSource): void {
       g.set({ ...labels, role: 'learner' }, status.learners)
     }
   })
+  const ending = ['namespace', 'name', 'side', 'certificate']
+  gauge(
+    registry,
+    'raftcluster_certificate_expiry_timestamp_seconds',
+    'When certificates end: the CA, and of the others the first.',
+    ending,
+    (g) => {
+      // prettier-ignore
+      for (const { labels, status } of samples()) {
+      for (const side of SIDES) {
+        const { notAfter, authorityNotAfter } = status.tls?.[side] ?? {}
+        for (const [certificate, end] of Object.entries({ leaf: notAfter, ca: authorityNotAfter }))
+          if (end !== undefined) g.set({ ...labels, side, certificate }, Date.parse(end) / 1000)
+      }
+    }
+    },
+  )
   gauge(registry, 'raftcluster_leader_info', 'Which member leads.', ['namespace', 'name', 'member'], (g) => {
     for (const { labels, status } of samples()) {
       if (status.leader !== '') g.set({ ...labels, member: status.leader }, 1)
@@ -197,7 +237,7 @@ function sampleOf(cluster: StoredObject): ClusterSample {
 }
 
 /** A gauge that is filled anew at each scrape: a cluster that is gone leaves no series behind. */
-function gauge(
+export function gauge(
   registry: Registry,
   name: string,
   help: string,

@@ -12,6 +12,7 @@ export function sharingAdmin(admin: AdminClient, { whileWaiting }: Sharing): Adm
     membership: (...call) => whileWaiting(admin.membership(...call)),
     transferLeader: (...call) => whileWaiting(admin.transferLeader(...call)),
     recover: (...call) => whileWaiting(admin.recover(...call)),
+    secured: (identity) => sharingAdmin(admin.secured(identity), { whileWaiting }),
   }
 }
 
@@ -22,5 +23,6 @@ export function sharingUsers(users: UsersClient, { whileWaiting }: Sharing): Use
     users: (...call) => whileWaiting(users.users(...call)),
     roles: (...call) => whileWaiting(users.roles(...call)),
     change: (...call) => whileWaiting(users.change(...call)),
+    secured: (identity) => sharingUsers(users.secured(identity), { whileWaiting }),
   }
 }

@@ -4,7 +4,7 @@
  *
  * Neighbours: node-server/proto and node-server/grpc/client.ts (the messages, and who carries them), main.ts (the guard).
  */
-import { GrpcClient, wordsOf } from '../node-server/grpc/client.ts'
+import { type ClientTls, GrpcClient, wordsOf } from '../node-server/grpc/client.ts'
 import { Permission_Type } from '../node-server/proto/generated/etcd/auth.ts'
 import {
   AuthDisableRequest,
@@ -34,7 +34,7 @@ import {
 import { unreachable } from '../lib/assert.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import { type MutationGuard, MUTATION_TIMEOUT_MS, STATUS_TIMEOUT_MS } from './admin-client.ts'
-import type { Permission, UsersClient, UsersFailure, UserStep } from './cluster/ports.ts'
+import type { AdminIdentity, Permission, UsersClient, UsersFailure, UserStep } from './cluster/ports.ts'
 
 const NO_TLS = { caFile: undefined, certFile: undefined, keyFile: undefined }
 /** gRPC: no answer in time, and not reached. */
@@ -45,12 +45,19 @@ type Answer<Value> = Promise<Result<Value, UsersFailure>>
 export class EtcdUsersClient implements UsersClient {
   readonly #guard: MutationGuard
 
-  constructor(guard: MutationGuard) {
+  readonly #tls: ClientTls | AdminIdentity
+
+  constructor(guard: MutationGuard, identity?: AdminIdentity) {
     this.#guard = guard
+    this.#tls = identity ?? NO_TLS
+  }
+
+  secured(identity: AdminIdentity): EtcdUsersClient {
+    return new EtcdUsersClient(this.#guard, identity)
   }
 
   async status(url: string): ReturnType<UsersClient['status']> {
-    const answer = await call(url, 'AuthStatus', AuthStatusRequest.encode({}).finish(), STATUS_TIMEOUT_MS)
+    const answer = await this.#call(url, 'AuthStatus', AuthStatusRequest.encode({}).finish(), STATUS_TIMEOUT_MS)
     if (!answer.ok) return answer
     const { enabled, authRevision } = AuthStatusResponse.decode(answer.value)
     return ok({ isEnabled: enabled, revision: Number(authRevision) })
@@ -58,16 +65,22 @@ export class EtcdUsersClient implements UsersClient {
 
   async login(url: string, name: string, password: string): Answer<string> {
     const request = AuthenticateRequest.encode({ name, password }).finish()
-    const answer = await call(url, 'Authenticate', request, MUTATION_TIMEOUT_MS)
+    const answer = await this.#call(url, 'Authenticate', request, MUTATION_TIMEOUT_MS)
     return answer.ok ? ok(AuthenticateResponse.decode(answer.value).token) : answer
   }
 
   async users(url: string, token: string, names: readonly string[]): Answer<ReadonlyMap<string, readonly string[]>> {
-    const list = await call(url, 'UserList', AuthUserListRequest.encode({}).finish(), STATUS_TIMEOUT_MS, token)
+    const list = await this.#call(url, 'UserList', AuthUserListRequest.encode({}).finish(), STATUS_TIMEOUT_MS, token)
     if (!list.ok) return list
     const present = AuthUserListResponse.decode(list.value).users.filter((name) => names.includes(name))
     return each(present, async (name) => {
-      const answer = await call(url, 'UserGet', AuthUserGetRequest.encode({ name }).finish(), STATUS_TIMEOUT_MS, token)
+      const answer = await this.#call(
+        url,
+        'UserGet',
+        AuthUserGetRequest.encode({ name }).finish(),
+        STATUS_TIMEOUT_MS,
+        token,
+      )
       return answer.ok ? ok(AuthUserGetResponse.decode(answer.value).roles) : answer
     })
   }
@@ -77,11 +90,17 @@ export class EtcdUsersClient implements UsersClient {
     token: string,
     names: readonly string[],
   ): Answer<ReadonlyMap<string, readonly Permission[]>> {
-    const list = await call(url, 'RoleList', AuthRoleListRequest.encode({}).finish(), STATUS_TIMEOUT_MS, token)
+    const list = await this.#call(url, 'RoleList', AuthRoleListRequest.encode({}).finish(), STATUS_TIMEOUT_MS, token)
     if (!list.ok) return list
     const present = AuthRoleListResponse.decode(list.value).roles.filter((name) => names.includes(name))
     return each(present, async (role) => {
-      const answer = await call(url, 'RoleGet', AuthRoleGetRequest.encode({ role }).finish(), STATUS_TIMEOUT_MS, token)
+      const answer = await this.#call(
+        url,
+        'RoleGet',
+        AuthRoleGetRequest.encode({ role }).finish(),
+        STATUS_TIMEOUT_MS,
+        token,
+      )
       if (!answer.ok) return answer
       const { perm } = AuthRoleGetResponse.decode(answer.value)
       return ok(
@@ -99,8 +118,20 @@ export class EtcdUsersClient implements UsersClient {
     if (!permit.isAllowed) return err({ kind: 'unreachable', message: `not sent: ${permit.reason}` })
     const [method, request] = requestOf(step, password)
     const timeoutMs = Math.max(1, Math.floor(Math.min(MUTATION_TIMEOUT_MS, permit.withinMs)))
-    const answer = await call(url, method, request, timeoutMs, token)
+    const answer = await this.#call(url, method, request, timeoutMs, token)
     return answer.ok ? ok(undefined) : answer
+  }
+
+  async #call(url: string, method: string, request: Uint8Array, timeoutMs: number, token = ''): Answer<Buffer> {
+    const client = new GrpcClient(url, this.#tls)
+    try {
+      return ok(await client.unary(`/etcdserverpb.Auth/${method}`, request, timeoutMs, token))
+    } catch (error) {
+      const code: unknown = Object(error).code
+      return err({ kind: UNREACHABLE.includes(code) ? 'unreachable' : 'refused', message: wordsOf(error) })
+    } finally {
+      client.close()
+    }
   }
 }
 
@@ -154,18 +185,6 @@ function requestOf(step: UserStep, password: string): readonly [method: string, 
       return ['AuthDisable', AuthDisableRequest.encode({}).finish()]
     default:
       return unreachable(step)
-  }
-}
-
-async function call(url: string, method: string, request: Uint8Array, timeoutMs: number, token = ''): Answer<Buffer> {
-  const client = new GrpcClient(url, NO_TLS)
-  try {
-    return ok(await client.unary(`/etcdserverpb.Auth/${method}`, request, timeoutMs, token))
-  } catch (error) {
-    const code: unknown = Object(error).code
-    return err({ kind: UNREACHABLE.includes(code) ? 'unreachable' : 'refused', message: wordsOf(error) })
-  } finally {
-    client.close()
   }
 }
 

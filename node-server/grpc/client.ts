@@ -8,6 +8,15 @@ export interface ClientTls {
   readonly keyFile: string | undefined
 }
 
+/** PEM, in memory. */
+export interface ClientIdentity {
+  readonly trusted: string
+  readonly certificate: string
+  readonly key: string
+  /** What the server's certificate is to be valid for. */
+  readonly serverName: string
+}
+
 /** Of one message. */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
@@ -17,10 +26,13 @@ export class GrpcClient {
   readonly #client: Client
 
   /** `url`: http or https. Throws what the disk does when a file of `tls` cannot be read. */
-  constructor(url: string, tls: ClientTls) {
+  constructor(url: string, tls: ClientTls | ClientIdentity) {
     const { host, protocol } = new URL(url)
     const secured = protocol === 'https:' ? secure(tls) : credentials.createInsecure()
-    this.#client = new Client(host, secured, { 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES })
+    this.#client = new Client(host, secured, {
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      ...('serverName' in tls && { 'grpc.ssl_target_name_override': tls.serverName }),
+    })
   }
 
   /** Rejects with an Error whose `details` are the server's words, and `code` its status. `token`: whose call it is; empty for nobody's. */
@@ -54,7 +66,10 @@ export class GrpcClient {
   }
 }
 
-function secure({ caFile, certFile, keyFile }: ClientTls): ChannelCredentials {
+function secure(tls: ClientTls | ClientIdentity): ChannelCredentials {
+  if ('serverName' in tls)
+    return credentials.createSsl(Buffer.from(tls.trusted), Buffer.from(tls.key), Buffer.from(tls.certificate))
+  const { caFile, certFile, keyFile } = tls
   const read = (path: string | undefined): Buffer | null => (path === undefined ? null : readFileSync(path))
   return credentials.createSsl(read(caFile), read(keyFile), read(certFile))
 }

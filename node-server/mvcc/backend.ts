@@ -55,6 +55,9 @@ export interface Write {
   readonly value: Uint8Array | undefined
 }
 
+/** A {@link Write} whose key is the text of its bytes (byte-text.ts), which is what the write buffer has of it. */
+export type TextWrite = Omit<Write, 'key'> & { readonly key: string }
+
 export interface ScanOptions {
   /** From the end of the range to its start. */
   readonly isReverse?: boolean
@@ -165,7 +168,7 @@ export interface Backend {
    * has each once, and is read in pieces, between which others have their turn. A rejection other than {@link StoreDamaged}
    * means that the disk failed: the process must not go on.
    */
-  commit(writes: Iterable<Write>): Promise<void>
+  commit(writes: Iterable<Write | TextWrite>): Promise<void>
   size(): BackendSize
   /**
    * Holds the last commit, or one that is under way, while later ones go on. May take as long as a copy of the store, and

@@ -10,3 +10,8 @@ export function textOfBytes(bytes: Uint8Array): string {
 export function bytesOfText(text: string): Buffer {
   return Buffer.from(text, 'latin1')
 }
+
+/** The text's bytes into `target` from `at` on. By hand: most are short, and a call into the runtime costs more than that. */
+export function putText(target: Uint8Array, text: string, at: number): void {
+  for (let i = 0; i < text.length; i++) target[at + i] = text.charCodeAt(i)
+}

@@ -52,9 +52,9 @@ test('its rows are those that would have been written one by one', () => {
       const tree = written(all, hasLease)
       assert.equal(keys.rows, tree.rows)
       for (const table of TABLES) {
-        const everything = [...tree.pairs(table, { low: '', high: undefined }, false)]
-        for (const [key, value] of everything) assert.deepEqual(keys.get(table, key), value)
-        const bounds = ['', ...everything.flatMap(([key]) => [key, `${key}\0`]), ...KEYS]
+        const everything = [...tree.rowsIn(table, { low: '', high: undefined }, false)]
+        for (const { key, value } of everything) assert.deepEqual(keys.get(table, key), value)
+        const bounds = ['', ...everything.flatMap(({ key }) => [key, `${key}\0`]), ...KEYS]
         for (const bound of bounds)
           assert.equal(keys.get(table, bound) === undefined, tree.get(table, bound) === undefined)
         const range = {
@@ -62,10 +62,10 @@ test('its rows are those that would have been written one by one', () => {
           high: to === null ? undefined : bounds[to % bounds.length],
         }
         assert.equal(keys.has(table, range), tree.has(table, range))
-        assert.deepEqual([...keys.pairs(table, range, false)], [...tree.pairs(table, range, false)])
-        assert.deepEqual([...keys.pairs(table, range, true)], [...tree.pairs(table, range, true)])
+        assert.deepEqual([...keys.rowsIn(table, range, false)], [...tree.rowsIn(table, range, false)])
+        assert.deepEqual([...keys.rowsIn(table, range, true)], [...tree.rowsIn(table, range, true)])
         if (table === 'current' && (range.high === undefined || range.low <= range.high))
-          assert.equal(keys.count(range), [...tree.pairs(table, range, false)].length)
+          assert.equal(keys.count(range), [...tree.rowsIn(table, range, false)].length)
       }
     }),
     { numRuns: 300 },
@@ -77,5 +77,5 @@ test('a key that does not come after the others is not taken', () => {
   const record = recordOf({ key: 'b', modRevision: 2, sub: 0 })
   assert.ok(keys.add('b', record, 0))
   for (const key of ['b', 'a']) assert.equal(keys.add(key, record, 1), false)
-  assert.deepEqual([...keys.pairs('current', { low: '', high: undefined }, false)], [['b', REMOVED]])
+  assert.deepEqual([...keys.rowsIn('current', { low: '', high: undefined }, false)], [{ key: 'b', value: REMOVED }])
 })

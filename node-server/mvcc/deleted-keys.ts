@@ -8,7 +8,8 @@ import type { Table } from './backend.ts'
 import { bytesOfText, textOfBytes } from './byte-text.ts'
 import { encodeRecord, historyKey, modRevisionOf, revisionKey, tombstoneOf } from './key-index.ts'
 import { encodeTombstone } from './key-value.ts'
-import { REMOVED, type Layer, type Pair, type TextRange } from './layer.ts'
+import { REMOVED, type Layer, type TextRange } from './layer.ts'
+import type { Row } from './table-rows.ts'
 
 const ROWS_OF_KEY: Readonly<Partial<Record<Table, number>>> = { current: 1, revisions: 1, history: 2 }
 /** Of a key, beside its bytes and those of its record: slots, string and buffer headers; measured roughly. */
@@ -65,12 +66,12 @@ export class DeletedKeys implements Layer {
     return end - this.#lowerBound('current', low)
   }
 
-  *pairs(table: Table, { low, high }: TextRange, isReverse: boolean): Iterable<Pair> {
+  *rowsIn(table: Table, { low, high }: TextRange, isReverse: boolean): Iterable<Row> {
     const first = this.#lowerBound(table, low)
     const end = high === undefined ? this.#rowsIn(table) : this.#lowerBound(table, high)
-    const pair = (row: number): Pair => [this.#keyOf(table, row), this.#valueOf(table, row)]
-    if (isReverse) for (let row = end - 1; row >= first; row--) yield pair(row)
-    else for (let row = first; row < end; row++) yield pair(row)
+    const at = (row: number): Row => ({ key: this.#keyOf(table, row), value: this.#valueOf(table, row) })
+    if (isReverse) for (let row = end - 1; row >= first; row--) yield at(row)
+    else for (let row = first; row < end; row++) yield at(row)
   }
 
   #rowsIn(table: Table): number {

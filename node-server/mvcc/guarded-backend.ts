@@ -11,6 +11,7 @@ import {
   type ScanOptions,
   type Table,
   type TableEntry,
+  type TextWrite,
   type Write,
 } from './backend.ts'
 
@@ -57,7 +58,7 @@ export class GuardedBackend implements Backend {
     return this.#read(() => this.#backend.countSome(table, start, end, rows))
   }
 
-  commit(writes: Iterable<Write>): Promise<void> {
+  commit(writes: Iterable<Write | TextWrite>): Promise<void> {
     return this.#wait(() => this.#backend.commit(writes))
   }
 

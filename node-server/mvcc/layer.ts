@@ -1,9 +1,6 @@
 /** What the write buffer is made of: rows that were written since the backend's last commit, newer ones over older ones. */
 import { TABLES, type Table } from './backend.ts'
-import { SortedKeys } from './sorted-keys.ts'
-
-/** Key, one character a byte (byte-text.ts), and value. */
-export type Pair = readonly [key: string, value: Uint8Array]
+import { TableRows, type Row } from './table-rows.ts'
 
 /** Stands in a layer for "removed", told by identity. */
 export const REMOVED: Uint8Array = new Uint8Array(0)
@@ -21,7 +18,8 @@ export interface Layer {
   /** Undefined: it says nothing about that key. */
   get(table: Table, key: string): Uint8Array | undefined
   has(table: Table, range: TextRange): boolean
-  pairs(table: Table, range: TextRange, isReverse: boolean): Iterable<Pair>
+  /** Good until the next write. */
+  rowsIn(table: Table, range: TextRange, isReverse: boolean): Iterable<Row>
 }
 
 /** What one row costs beside its bytes: slots, string and buffer headers; measured roughly. */
@@ -35,45 +33,38 @@ export class WrittenRows implements Layer {
   sizeBytes = 0
 
   get(table: Table, key: string): Uint8Array | undefined {
-    return this.#tables[table].values.get(key)
+    return this.#tables[table].get(key)
   }
 
   set(table: Table, key: string, value: Uint8Array): void {
-    const { values, keys } = this.#tables[table]
-    const before = values.size
-    values.set(key, value)
-    if (values.size > before) keys.add(key)
+    this.#tables[table].set(key, value)
     this.rows++
     this.sizeBytes += key.length + value.length + ROW_OVERHEAD_BYTES
   }
 
   has(table: Table, { low, high }: TextRange): boolean {
-    return this.#tables[table].keys.has(low, high)
+    return this.#tables[table].has(low, high)
   }
 
-  *pairs(table: Table, { low, high }: TextRange, isReverse: boolean): Iterable<Pair> {
-    const { values, keys } = this.#tables[table]
-    for (const key of keys.keys(low, high, isReverse)) yield [key, values.get(key) ?? REMOVED]
+  rowsIn(table: Table, { low, high }: TextRange, isReverse: boolean): Iterable<Row> {
+    return this.#tables[table].inOrder(low, high, isReverse)
   }
-}
-
-/** Puts read and write a key here, few read them in order: hence a map. */
-class TableRows {
-  readonly values = new Map<string, Uint8Array>()
-  readonly keys = new SortedKeys()
 }
 
 /** Both in the same order; where they have the same key, the newer one's value. */
-export function* mergeNewest(newer: Iterable<Pair>, older: Iterable<Pair>, isReverse: boolean): Iterable<Pair> {
+export function* mergeNewest(newer: Iterable<Row>, older: Iterable<Row>, isReverse: boolean): Iterable<Row> {
   const left = newer[Symbol.iterator]()
   const right = older[Symbol.iterator]()
   try {
     let a = left.next()
     let b = right.next()
     while (a.done !== true || b.done !== true) {
-      if (b.done === true || (a.done !== true && (isReverse ? a.value[0] >= b.value[0] : a.value[0] <= b.value[0]))) {
+      if (
+        b.done === true ||
+        (a.done !== true && (isReverse ? a.value.key >= b.value.key : a.value.key <= b.value.key))
+      ) {
         if (a.done === true) return
-        if (b.done !== true && a.value[0] === b.value[0]) b = right.next()
+        if (b.done !== true && a.value.key === b.value.key) b = right.next()
         yield a.value
         a = left.next()
       } else {

@@ -14,6 +14,7 @@ import {
   type ScanOptions,
   type Table,
   type TableEntry,
+  type TextWrite,
   type Write,
 } from './backend.ts'
 import { bytesOfText, textOfBytes } from './byte-text.ts'
@@ -80,15 +81,16 @@ export class MemoryBackend implements Backend {
     return { count, next: undefined }
   }
 
-  async commit(writes: Iterable<Write>): Promise<void> {
+  async commit(writes: Iterable<Write | TextWrite>): Promise<void> {
     if (this.damage !== undefined) throw this.damage
     assert(!this.#isCommitting, 'one commit at a time')
     this.#isCommitting = true
     await this.#beforeCommit()
     for (const { table, key, value } of writes) {
       assert(key.length > 0, 'a key is not empty')
-      if (value === undefined) this.#table(table).delete(textOfBytes(key))
-      else this.#table(table).set(textOfBytes(key), Buffer.from(value))
+      const text = typeof key === 'string' ? key : textOfBytes(key)
+      if (value === undefined) this.#table(table).delete(text)
+      else this.#table(table).set(text, Buffer.from(value))
     }
     this.#isCommitting = false
   }

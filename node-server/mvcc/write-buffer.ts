@@ -16,11 +16,12 @@ import {
   type ScanOptions,
   type Table,
   type TableEntry,
-  type Write,
+  type TextWrite,
 } from './backend.ts'
 import { bytesOfText, textOfBytes } from './byte-text.ts'
 import { DeletedKeys } from './deleted-keys.ts'
-import { mergeNewest, REMOVED, WrittenRows, type Layer, type Pair, type TextRange } from './layer.ts'
+import { mergeNewest, REMOVED, WrittenRows, type Layer, type TextRange } from './layer.ts'
+import type { Row } from './table-rows.ts'
 
 /** A draft of no more rows is copied into the layer that takes writes, in less than a millisecond: each layer slows reads. */
 const COPIED_ROWS = 500
@@ -134,7 +135,7 @@ export class WriteBuffer {
 
   #copy(layer: Layer): void {
     for (const table of TABLES)
-      for (const [key, value] of layer.pairs(table, EVERYTHING, false)) this.#newest.set(table, key, value)
+      for (const { key, value } of layer.rowsIn(table, EVERYTHING, false)) this.#newest.set(table, key, value)
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
@@ -191,9 +192,9 @@ export class WriteBuffer {
   }
 
   *#merged(table: Table, range: Range, layers: readonly Layer[], isReverse: boolean): Iterable<TableEntry | Gap> {
-    let merged = textPairs(this.#backend.scan(table, range.start, range.end, { isReverse }))
-    for (const layer of layers) merged = mergeNewest(layer.pairs(table, range, isReverse), merged, isReverse)
-    for (const [key, value] of merged) yield { key: bytesOfText(key), value: value === REMOVED ? undefined : value }
+    let merged = textRows(this.#backend.scan(table, range.start, range.end, { isReverse }))
+    for (const layer of layers) merged = mergeNewest(layer.rowsIn(table, range, isReverse), merged, isReverse)
+    for (const { key, value } of merged) yield { key: bytesOfText(key), value: value === REMOVED ? undefined : value }
   }
 
   /** How many entries {@link scan} yields; reads the backend's keys, and its values not at all. */
@@ -205,12 +206,12 @@ export class WriteBuffer {
   countSome(table: Table, start: Uint8Array, end: Uint8Array | undefined, rows: number): Counted {
     const range = fitRange(start, end)
     if (range === undefined) return { count: 0, next: undefined }
-    const { pairs, next } = firstPairs(newestOf(this.#layersIn(table, range), table, range), rows)
+    const { first, next } = firstRows(newestOf(this.#layersIn(table, range), table, range), rows)
     const some = this.#backend.countSome(table, range.start, next === undefined ? range.end : bytesOfText(next), rows)
     const through = some.next ?? (next === undefined ? undefined : bytesOfText(next))
     const limit = through === undefined ? undefined : textOfBytes(through)
     let { count } = some
-    for (const [key, value] of pairs) {
+    for (const { key, value } of first) {
       if (limit !== undefined && key >= limit) break
       const wasThere = this.#backend.get(table, bytesOfText(key)) !== undefined
       if (value === REMOVED) count -= wasThere ? 1 : 0
@@ -248,33 +249,33 @@ export class WriteBuffer {
 }
 
 /** Of each key the newest row. */
-function newestOf(layers: readonly Layer[], table: Table, range: TextRange): Iterable<Pair> {
-  let newest: Iterable<Pair> | undefined
+function newestOf(layers: readonly Layer[], table: Table, range: TextRange): Iterable<Row> {
+  let newest: Iterable<Row> | undefined
   for (const layer of layers) {
-    const pairs = layer.pairs(table, range, false)
-    newest = newest === undefined ? pairs : mergeNewest(pairs, newest, false)
+    const rows = layer.rowsIn(table, range, false)
+    newest = newest === undefined ? rows : mergeNewest(rows, newest, false)
   }
   return newest ?? []
 }
 
 /** `next`: the key behind them. */
-function firstPairs(
-  all: Iterable<Pair>,
+function firstRows(
+  all: Iterable<Row>,
   count: number,
-): { readonly pairs: readonly Pair[]; readonly next: string | undefined } {
-  const pairs: Pair[] = []
-  for (const pair of all) {
-    if (pairs.length >= count) return { pairs, next: pair[0] }
-    pairs.push(pair)
+): { readonly first: readonly Row[]; readonly next: string | undefined } {
+  const first: Row[] = []
+  for (const row of all) {
+    if (first.length >= count) return { first, next: row.key }
+    first.push(row)
   }
-  return { pairs, next: undefined }
+  return { first, next: undefined }
 }
 
 /** Made as they are read: what is on its way to the disk does not change. */
-function* writesOf(layers: readonly Layer[]): Iterable<Write> {
+function* writesOf(layers: readonly Layer[]): Iterable<TextWrite> {
   for (const table of TABLES)
-    for (const [key, value] of newestOf(layers, table, EVERYTHING))
-      yield { table, key: bytesOfText(key), value: value === REMOVED ? undefined : value }
+    for (const { key, value } of newestOf(layers, table, EVERYTHING))
+      yield { table, key, value: value === REMOVED ? undefined : value }
 }
 
 function* withoutGaps(entries: Iterable<TableEntry | Gap>, limit = Infinity): Iterable<TableEntry> {
@@ -302,6 +303,6 @@ function fitRange(start: Uint8Array, end: Uint8Array | undefined): Range | undef
   return { start: first, end, low, high }
 }
 
-function* textPairs(entries: Iterable<TableEntry>): Iterable<Pair> {
-  for (const { key, value } of entries) yield [textOfBytes(key), value]
+function* textRows(entries: Iterable<TableEntry>): Iterable<Row> {
+  for (const { key, value } of entries) yield { key: textOfBytes(key), value }
 }

@@ -36,6 +36,8 @@ export const DEFAULT_MAINTENANCE: MaintenanceOptions = {
 export interface NodeOptions {
   readonly name: string
   readonly clientURLs: readonly string[]
+  /** Told to the cluster at the start; undefined: the cluster knows them from who added this member. */
+  readonly peerURLs?: readonly string[] | undefined
   readonly heartbeatMs: number
   readonly electionMs: number
   /** Applied entries after which the log is compacted. */

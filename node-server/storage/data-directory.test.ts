@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ClusterId, MemberId } from '../../lib/ids.ts'
-import { createMember, markRemoved, memberPaths, readIdentity, type MemberPaths } from './data-directory.ts'
+import { createMember, markRemoved, memberPaths, noteFormat, readIdentity, type MemberPaths } from './data-directory.ts'
 import type { Disk } from './disk.ts'
 import { KEEP_ALL, KEEP_NOTHING, MemoryDisk } from './testing/memory-disk.ts'
 
@@ -76,6 +76,11 @@ const damages: readonly [string, (text: string) => string, RegExp][] = [
   ['is empty', () => '', /identity\.json cannot be read/],
   ['lacks a field', (text) => text.replace('memberId', 'member'), /memberId/],
   ['has an ID that is none', (text) => text.replace('"c1"', '"g1"'), /clusterId/],
+  [
+    'is of a later version',
+    (text) => text.replace('"format": 2', '"format": 7').replace('memberId', 'memberUUID'),
+    /cannot be read \(it is of format 7, and this version knows 2: start a later version here\)/,
+  ],
 ]
 for (const [title, change, words] of damages) {
   test(`a directory whose identity ${title} is refused in words`, async () => {
@@ -87,6 +92,46 @@ for (const [title, change, words] of damages) {
     assert.match(read.error, words)
   })
 }
+
+/** As versions before this one wrote it, and looked for it: those names, and IDs of that form. */
+const FORMER_IDENTITY = {
+  clusterId: '00000000000000c1',
+  memberId: 'fedcba9876543210',
+  incarnation: '0000000000001234',
+  name: 'kv-0',
+  isRemoved: false,
+}
+const IDENTITY_PATH = `${DATA}/member/identity.json`
+
+async function formerDirectory(): Promise<MemoryDisk> {
+  const disk = new MemoryDisk()
+  await createMember(disk, DATA, member, fill(disk))
+  disk.damage(IDENTITY_PATH, () => Buffer.from(JSON.stringify(FORMER_IDENTITY)))
+  return disk
+}
+
+test('what versions before this one have written is read, and they can read it as long as the format is not noted', async () => {
+  const disk = await formerDirectory()
+  const expected = { ok: true, value: { ...member, isRemoved: false } }
+  assert.deepEqual(await readIdentity(disk, DATA), expected)
+  const before = disk.operations
+  await noteFormat(disk, DATA)
+  const steps = disk.operations - before
+  for (let again = 0; again < 2; again++) {
+    assert.deepEqual(await readIdentity(disk, DATA), expected)
+    const file = JSON.parse((await disk.readFile(IDENTITY_PATH)).toString()) as object
+    for (const name of Object.keys(FORMER_IDENTITY)) assert.ok(!(name in file), `${name} is where they look for it`)
+    await noteFormat(disk, DATA)
+  }
+  assert.equal(disk.operations - before, steps, 'once')
+  for (let step = 1; step <= steps; step++)
+    for (const choose of [KEEP_NOTHING, KEEP_ALL]) {
+      const crashing = await formerDirectory()
+      crashing.fault = { atOperation: crashing.operations + step, kind: 'crash' }
+      await assert.rejects(noteFormat(crashing, DATA))
+      assert.deepEqual(await readIdentity(crashing.crash(choose), DATA), expected)
+    }
+})
 
 test('data without an identity is refused, not taken for an empty directory', async () => {
   const disk = new MemoryDisk()

@@ -2,17 +2,21 @@
  * A member's data directory. It is made as a whole or not at all, says whose it is, and is used by one process at a time.
  *
  *   <data-dir>/lock                 locked by the process that uses it
- *   <data-dir>/member/identity.json cluster ID, member ID, incarnation; whether the member was removed
+ *   <data-dir>/member/identity.json format; cluster ID, member ID, incarnation; whether the member was removed
  *   <data-dir>/member/wal/          what was promised
  *   <data-dir>/member/db/           the store (storage/runs)
  *   <data-dir>/member/snap/         snapshots on their way in or out
  *   <data-dir>/creating/            a directory that is being made; without meaning after a crash
  *   <data-dir>/restoring/           the same out of a snapshot: after a crash nobody may start here as if it were empty
+ *
+ * The format is that of the whole directory. Who finds one that it does not know touches nothing. Format 1, of which the
+ * store is an LMDB file, has none in its identity.json, and the versions that know only that one find nothing there in what
+ * later ones write: they say that they cannot read it, before they look at anything else.
  */
 import { dirname, join } from 'node:path'
 import { ClusterId, MemberId, formatId, parseId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
-import { boolean, matching, object, readJson, text } from '../../lib/shape.ts'
+import { boolean, integer, mapped, matching, Misshapen, object, readJson, text, type Shape } from '../../lib/shape.ts'
 import { isMissing, type Disk } from './disk.ts'
 import type { Identity } from './record.ts'
 import { START_ANEW } from './recovery.ts'
@@ -31,15 +35,25 @@ export interface StoredIdentity extends Identity {
 
 export const CREATING = 'creating'
 export const RESTORING = 'restoring'
+const IDENTITY_FILE = 'identity.json'
+
+/** Goes up when versions before would do harm to what this one leaves behind. */
+const FORMAT = 2
+const FORMER_FORMAT = 1
 
 const hexId = matching(/^[0-9a-f]{1,16}$/)
-const identityFile = object({
-  clusterId: hexId,
-  memberId: hexId,
-  incarnation: hexId,
-  name: text,
-  isRemoved: boolean,
-})
+const identity: Shape<StoredIdentity> = mapped(
+  object({ clusterId: hexId, memberId: hexId, incarnation: hexId, name: text, isRemoved: boolean }),
+  ({ clusterId, memberId, incarnation, name, isRemoved }) => ({
+    clusterId: ClusterId(parseId(clusterId) ?? 0n),
+    memberId: MemberId(parseId(memberId) ?? 0n),
+    incarnation: parseId(incarnation) ?? 0n,
+    name,
+    isRemoved,
+  }),
+)
+const anyFormat = object({}, { format: integer(FORMER_FORMAT) })
+const presentFormat = object({ identity })
 
 export function memberPaths(dataDirectory: string): MemberPaths {
   return pathsIn(join(dataDirectory, 'member'))
@@ -54,16 +68,9 @@ export async function readIdentity(
   disk: Disk,
   dataDirectory: string,
 ): Promise<Result<StoredIdentity | undefined, string>> {
-  const path = join(dataDirectory, 'member', 'identity.json')
+  const path = identityPath(dataDirectory)
   try {
-    const file = readJson(identityFile, await disk.readFile(path))
-    return ok({
-      clusterId: ClusterId(parseId(file.clusterId) ?? 0n),
-      memberId: MemberId(parseId(file.memberId) ?? 0n),
-      incarnation: parseId(file.incarnation) ?? 0n,
-      name: file.name,
-      isRemoved: file.isRemoved,
-    })
+    return ok((await readFile(disk, path)).identity)
   } catch (error) {
     if (!isMissing(error)) return err(`${path} cannot be read (${wordsOf(error)}): restore the file, or ${START_ANEW}`)
     if ((await disk.list(dataDirectory)).includes(RESTORING)) {
@@ -77,6 +84,30 @@ export async function readIdentity(
       `${path} is missing, but there is data beside it (${others.join(', ')}): this is not a whole data directory; restore the file, or ${START_ANEW}`,
     )
   }
+}
+
+function identityPath(dataDirectory: string): string {
+  return join(dataDirectory, 'member', IDENTITY_FILE)
+}
+
+async function readFile(
+  disk: Disk,
+  path: string,
+): Promise<{ readonly format: number; readonly identity: StoredIdentity }> {
+  const bytes = await disk.readFile(path)
+  const { format = FORMER_FORMAT } = readJson(anyFormat, bytes)
+  if (format > FORMAT)
+    throw new Misshapen('', `it is of format ${format}, and this version knows ${FORMAT}: start a later version here`)
+  return {
+    format,
+    identity: format === FORMER_FORMAT ? readJson(identity, bytes) : readJson(presentFormat, bytes).identity,
+  }
+}
+
+/** From now on the versions before do not start here. Once it resolves that is durable. */
+export async function noteFormat(disk: Disk, dataDirectory: string): Promise<void> {
+  const { format, identity } = await readFile(disk, identityPath(dataDirectory))
+  if (format !== FORMAT) await writeIdentity(disk, join(dataDirectory, 'member'), identity)
 }
 
 function wordsOf(error: unknown): string {
@@ -114,21 +145,24 @@ export async function markRemoved(disk: Disk, dataDirectory: string, identity: S
 async function writeIdentity(disk: Disk, folder: string, identity: StoredIdentity): Promise<void> {
   const text = JSON.stringify(
     {
-      clusterId: formatId(identity.clusterId),
-      memberId: formatId(identity.memberId),
-      incarnation: formatId(identity.incarnation),
-      name: identity.name,
-      isRemoved: identity.isRemoved,
+      format: FORMAT,
+      identity: {
+        clusterId: formatId(identity.clusterId),
+        memberId: formatId(identity.memberId),
+        incarnation: formatId(identity.incarnation),
+        name: identity.name,
+        isRemoved: identity.isRemoved,
+      },
     },
     null,
     2,
   )
-  const temporary = join(folder, 'identity.json.tmp')
+  const temporary = join(folder, `${IDENTITY_FILE}.tmp`)
   const file = await disk.open(temporary, { create: true })
   await file.truncate(0)
   await file.write(Buffer.from(`${text}\n`), 0)
   await file.sync()
   await file.close()
-  await disk.rename(temporary, join(folder, 'identity.json'))
+  await disk.rename(temporary, join(folder, IDENTITY_FILE))
   await disk.syncDirectory(folder)
 }

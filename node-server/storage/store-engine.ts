@@ -24,6 +24,9 @@ export interface StoreEngine {
   stream(path: string): AsyncIterable<Uint8Array>
   /** The names in that directory of stores of the version before. */
   former(directory: string): Promise<readonly string[]>
-  /** Makes stores of the version before, in that directory, stores of this one; a crash leaves each as the one or the other. */
-  takeOver(directory: string): Promise<void>
+  /**
+   * Makes stores of the version before, in that directory, stores of this one; a crash leaves each as the one or the other.
+   * `beforeRemoval` is awaited before anything goes without which the version before could not go on.
+   */
+  takeOver(directory: string, beforeRemoval?: () => Promise<void>): Promise<void>
 }

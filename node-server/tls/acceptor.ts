@@ -133,8 +133,7 @@ class Acceptor implements TlsAcceptor {
       if (!socket.destroyed) this.#options.onSecure(socket)
       return
     }
-    const { dns, addresses } = chain[0] === undefined ? { dns: [], addresses: [] } : alternativeNames(chain[0])
-    this.logRejected(remoteOf(socket), verdict.error, { 'ip-addresses': addresses, 'dns-names': dns })
+    this.logRejected(remoteOf(socket), verdict.error, shownFields(chain[0]))
     socket.destroy()
   }
 
@@ -164,6 +163,13 @@ class Acceptor implements TlsAcceptor {
     this.logRejected(remote ?? socket.remoteAddress, text, { 'server-name': socket.servername || undefined })
     socket.destroy()
   }
+}
+
+/** Whose certificate it was, so that its owner can be found. */
+function shownFields(leaf: X509Certificate | undefined): object {
+  if (leaf === undefined) return {}
+  const { dns, addresses } = alternativeNames(leaf)
+  return { subject: leaf.subject, 'not-after': leaf.validTo, 'ip-addresses': addresses, 'dns-names': dns }
 }
 
 function remoteOf({ remoteAddress = '', remotePort }: Socket): string {

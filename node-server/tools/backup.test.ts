@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { takeBackup } from '../backup/backup.ts'
@@ -69,4 +69,49 @@ test('places and members that cannot be reached are told with the reason', async
   const unreached = await tool('backup', 'take', '--to', to, '--endpoints', 'http://127.0.0.1:1')
   assert.equal(unreached.code, 1)
   assert.match(unreached.err, /no member can be asked for a snapshot: http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED/)
+})
+
+/** Of a first member, as the operator asks for it. */
+function restoreInto(data: string, to: string, ...more: readonly string[]): ReturnType<typeof tool> {
+  const member = ['--name=kv-0', '--initial-advertise-peer-urls=http://kv-0:2380', `--data-dir=${data}`]
+  return tool('backup', 'restore', 'newest', '--to', to, '--cluster-id=abc', ...member, ...more)
+}
+
+test('a backup is restored as the first member of the cluster whose ID is given, however often it is asked for', async (t) => {
+  const folder = await temporary(t)
+  const to = await place(folder, 'c1')
+  const data = join(folder, 'volume', 'data')
+  // What an attempt has left that ended half-way.
+  await mkdir(join(data, 'restoring', 'db'), { recursive: true })
+  await writeFile(`${data}.fetched.db`, 'half of it')
+  const restored = await restoreInto(data, to, '--bump-revision=1000')
+  assert.equal(restored.code, 0, restored.err)
+  assert.match(restored.out, /member kv-0 \([0-9a-f]+\) of cluster abc\n.*, revision \d+, all of it before this marked/)
+  assert.deepEqual((await readdir(join(folder, 'volume'))).toSorted(), ['data'])
+  const identity = await readFile(join(data, 'member', 'identity.json'), 'utf8')
+  const again = await restoreInto(data, to)
+  assert.deepEqual([again.code, again.out], [0, `${data} has cluster abc already\n`])
+  assert.equal(await readFile(join(data, 'member', 'identity.json'), 'utf8'), identity)
+  const other = await restoreInto(data, to, '--cluster-id=def')
+  assert.match(other.err, /has a member of cluster abc: give the new cluster another volume/)
+})
+
+test('a backup that is not there or damaged leaves nothing that could be started', async (t) => {
+  const folder = await temporary(t)
+  const to = await place(folder, 'c1')
+  const data = join(folder, 'data')
+  const [stored = ''] = (await readdir(join(folder, 'backups'), { recursive: true })).filter((name) =>
+    name.endsWith('.zst'),
+  )
+  const path = join(folder, 'backups', stored)
+  const whole = await readFile(path)
+  await writeFile(path, whole.subarray(0, -9))
+  const damaged = await restoreInto(data, to)
+  assert.equal(damaged.code, 1)
+  assert.match(damaged.err, /is damaged|is not what was written/)
+  assert.deepEqual((await readdir(folder)).toSorted(), ['backups', 'data'])
+  assert.deepEqual(await readdir(data), [])
+  await writeFile(path, whole)
+  assert.equal((await restoreInto(data, to)).code, 0)
+  assert.equal((await restoreInto(join(folder, 'x'), to, '--cluster-id=0')).code, 2)
 })

@@ -4,10 +4,13 @@ import { rm, writeFile } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { type BackupResult, encodeBackupResult, isOlder } from '../../lib/backup-result.ts'
+import { parseId } from '../../lib/ids.ts'
+import { MAX_BUMP_REVISIONS } from '../mvcc/new-cluster.ts'
 import { listBackups, pruneBackups, readBackup, takeBackup, type StoredBackup } from '../backup/backup.ts'
 import { BackupFailed, type Destination } from '../backup/destination.ts'
 import { Directory } from '../backup/directory.ts'
 import { withSnapshot } from '../backup/source.ts'
+import { restoreBackup } from './backup-restore.ts'
 import type { ExitCode, ToolIo } from './tool-io.ts'
 import { counted, humanSize } from './words.ts'
 
@@ -42,6 +45,15 @@ interface ListOptions extends PlaceOptions {
 interface FetchOptions extends PlaceOptions {
   readonly output: string
   readonly cluster?: string
+}
+
+interface RestoreOptions extends PlaceOptions {
+  readonly cluster?: string
+  readonly dataDir: string
+  readonly name: string
+  readonly initialAdvertisePeerUrls: string
+  readonly clusterId: bigint
+  readonly bumpRevision: number
 }
 
 interface PruneOptions extends PlaceOptions, RetentionOptions {
@@ -81,6 +93,27 @@ export function addBackup(program: Command, io: ToolIo, ended: (code: ExitCode) 
     .option('--cluster <id>', `of which cluster the ${NEWEST} is wanted`)
     .action(async (name: string, options: FetchOptions) =>
       ended(await attempted(io, async () => fetchBackup(io, name, options, await placeOf(options)))),
+    )
+  withPlace(backup.command('restore'))
+    .argument('<name>', `as list prints it, or ${NEWEST}`)
+    .description(
+      'Makes the data directory of the first member of a new cluster, for the operator. A directory that has it already is\n' +
+        'left as it is. Elsewhere: fetch, then `snapshot restore`.',
+    )
+    .requiredOption('--data-dir <dir>', 'directory to make')
+    .requiredOption('--name <name>', 'name of the member')
+    .requiredOption('--initial-advertise-peer-urls <list>', 'its peer URLs')
+    .addOption(
+      new Option('--cluster-id <id>', 'of the new cluster, in hex').argParser(readClusterId).makeOptionMandatory(),
+    )
+    .option('--cluster <id>', `of which cluster the ${NEWEST} is wanted`)
+    .addOption(
+      new Option('--bump-revision <count>', 'revisions to skip; those before count as compacted')
+        .argParser(readBump)
+        .default(0),
+    )
+    .action(async (name: string, options: RestoreOptions) =>
+      ended(await attempted(io, async () => restore(io, name, options, await placeOf(options)))),
     )
   withRetention(withPlace(backup.command('prune')))
     .description(
@@ -182,12 +215,7 @@ async function list(io: ToolIo, { cluster, json }: ListOptions, place: Destinati
   if (backups.length === 0 && !json) await io.err.write(`there are no backups in ${place.url}\n`)
 }
 
-async function fetchBackup(
-  io: ToolIo,
-  name: string,
-  { output, cluster }: FetchOptions,
-  place: Destination,
-): Promise<void> {
+async function chosen(name: string, place: Destination, cluster: string | undefined): Promise<StoredBackup> {
   const backups = await listBackups(place, cluster)
   const clusters = new Set(backups.map(({ manifest }) => manifest.clusterId))
   if (name === NEWEST && clusters.size > 1)
@@ -197,6 +225,21 @@ async function fetchBackup(
   const found = name === NEWEST ? backups.at(-1) : backups.find((backup) => backup.name === name)
   if (found === undefined)
     throw new BackupFailed(`there is no backup ${name} in ${place.url}: \`backup list\` names those there are`)
+  return found
+}
+
+async function restore(io: ToolIo, name: string, options: RestoreOptions, place: Destination): Promise<void> {
+  const { cluster, initialAdvertisePeerUrls: peerUrls } = options
+  await io.out.write(await restoreBackup(() => chosen(name, place, cluster), place, { ...options, peerUrls }))
+}
+
+async function fetchBackup(
+  io: ToolIo,
+  name: string,
+  { output, cluster }: FetchOptions,
+  place: Destination,
+): Promise<void> {
+  const found = await chosen(name, place, cluster)
   try {
     await pipeline(readBackup(found, place), createWriteStream(output, { flags: 'wx', mode: 0o600, flush: true }))
   } catch (error) {
@@ -222,6 +265,18 @@ async function prune(
 function lineOf({ name, manifest }: StoredBackup): string {
   const { revision, databaseBytes, storedBytes } = manifest
   return `${name}  revision ${revision}, ${humanSize(databaseBytes)}, ${humanSize(storedBytes)} stored`
+}
+
+function readClusterId(text: string): bigint {
+  const id = parseId(text)
+  if (id !== undefined && id !== 0n) return id
+  throw new InvalidArgumentError('It is not an ID: up to 16 hexadecimal digits, not all of them 0.')
+}
+
+function readBump(text: string): number {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+  if (value <= MAX_BUMP_REVISIONS) return value
+  throw new InvalidArgumentError(`It is not a whole number from 0 to ${MAX_BUMP_REVISIONS}.`)
 }
 
 function readCount(text: string): number {

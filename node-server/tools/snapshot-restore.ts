@@ -3,7 +3,7 @@
  * member with the same file, --initial-cluster and token: cluster and member IDs follow from those, as at a static start.
  */
 import { readdir } from 'node:fs/promises'
-import { formatId } from '../../lib/ids.ts'
+import { type ClusterId, formatId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { parseInitialCluster, parseURLs } from '../config/urls.ts'
 import { prepareForNewCluster } from '../mvcc/new-cluster.ts'
@@ -28,13 +28,15 @@ export interface RestoreFlags {
   readonly skipHashCheck: boolean
   /** 0: the revision stays. */
   readonly bumpRevision: number
+  /** Of the new cluster; derived from URLs and token where it is not given. */
+  readonly clusterId?: ClusterId
 }
 
 /** What an empty data directory may hold: what file systems put there, a member's lock, and an unfinished restore. */
 const NOTHING_OF_WORTH: readonly string[] = ['lost+found', 'lock', RESTORING]
 
 export async function runSnapshotRestore(io: ToolIo, path: string, flags: RestoreFlags): Promise<ExitCode> {
-  const restored = await restore(path, flags)
+  const restored = await restoreSnapshot(path, flags)
   if (!restored.ok) {
     await io.err.write(`Error: ${restored.error}\n`)
     return 1
@@ -44,7 +46,7 @@ export async function runSnapshotRestore(io: ToolIo, path: string, flags: Restor
 }
 
 /** The value tells the user what was made. */
-async function restore(path: string, flags: RestoreFlags): Promise<Result<string, string>> {
+export async function restoreSnapshot(path: string, flags: RestoreFlags): Promise<Result<string, string>> {
   const plan = planOf(flags)
   if (!plan.ok) return plan
   const { dataDir } = flags
@@ -87,7 +89,9 @@ function planOf(flags: RestoreFlags): Result<StartPlan, string> {
       `--initial-cluster has ${own.peerURLs.map((url) => `${name}=${url}`).join(',')} but missing from --initial-advertise-peer-urls=${urls.value.join(',')}`,
     )
   }
-  return planNew({ name }, { members: members.value, token: initialClusterToken })
+  const planned = planNew({ name }, { members: members.value, token: initialClusterToken })
+  const { clusterId } = flags
+  return planned.ok && clusterId !== undefined ? ok({ ...planned.value, clusterId }) : planned
 }
 
 async function isEmpty(directory: string): Promise<boolean> {

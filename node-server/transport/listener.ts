@@ -2,11 +2,13 @@
  * Where peers connect to: plain on http and unix URLs, TLS on https and unixs URLs, both on an address that has both; who
  * comes with the wrong one is told so.
  */
+import type { X509Certificate } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import { byAddress, plainAddress, type AddressGroup } from '../address/address.ts'
 import { bind } from '../address/bind.ts'
 import { openAcceptor, type TlsAcceptor } from '../tls/acceptor.ts'
 import type { TlsOptions } from '../tls/options.ts'
+import { shownChain } from '../tls/peer-check.ts'
 import { encodeRefused } from './frame.ts'
 
 export interface TransportLog {
@@ -30,8 +32,8 @@ export interface PeerListenerOptions {
   readonly urls: readonly string[]
   readonly tls: TlsOptions | undefined
   readonly log: TransportLog
-  /** A connection on which nothing was read yet. */
-  readonly onConnection: (socket: Socket) => void
+  /** A connection on which nothing was read yet; `certificate`: the verified one that was shown. */
+  readonly onConnection: (socket: Socket, certificate: X509Certificate | undefined) => void
 }
 
 export class PeerListener {
@@ -90,7 +92,7 @@ export class PeerListener {
       handshakeTimeoutMs: FIRST_BYTES_TIMEOUT_MS,
       log,
       endpoint: 'peer',
-      onSecure: (socket) => this.#handOn(socket),
+      onSecure: (socket) => this.#handOn(socket, shownChain(socket)[0]),
     })
     if (!acceptor.ok) throw new Error(acceptor.error)
     return acceptor.value
@@ -119,9 +121,9 @@ export class PeerListener {
   }
 
   /** Whose handshake ends after the close would have no owner to close it, and hold the listener open for ever. */
-  #handOn(socket: Socket): void {
+  #handOn(socket: Socket, certificate?: X509Certificate): void {
     if (this.#isClosed) socket.destroy()
-    else this.#options.onConnection(socket)
+    else this.#options.onConnection(socket, certificate)
   }
 
   #route(socket: Socket, isTls: boolean, { acceptor, takesPlain }: Way): void {

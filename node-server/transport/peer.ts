@@ -1,24 +1,26 @@
 /**
  * The way to one peer: a connection that is made again whenever it is lost, messages that wait until it reads, requests with
  * answers, and a ping that notices a dead line. What waits is bounded. With a connection everything that was on its way is
- * lost, and told so: Raft sends again; of a proposal nobody knows whether it arrived, so nobody sends it again.
+ * lost, and told so: Raft sends again; of a proposal nobody knows whether it arrived, so nobody sends it again. A peer that is to be
+ * reached elsewhere (by TLS from now on, say) gets another connection before the one that stands is given up, and loses nothing.
  */
 import { backoffMs } from '../../lib/backoff.ts'
 import { ByteReader, ByteWriter, sizeOfParts } from '../../lib/bytes.ts'
-import { sleep, type Clock } from '../../lib/clock.ts'
+import { sleep, type Clock, type Timer } from '../../lib/clock.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { MemberId } from '../../lib/ids.ts'
-import { FLOW, MAX_PEER_REQUESTS, MAX_PEER_REQUEST_SIZE_BYTES } from '../limits.ts'
+import { COMMIT_NOTICE, FLOW, MAX_PEER_REQUESTS, MAX_PEER_REQUEST_SIZE_BYTES } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
-import type { TlsDialer } from '../tls/dialer.ts'
 import { encodeMessagesFrame } from './codec.ts'
-import { dial, type Connection } from './connection.ts'
+import { dial, type Connection, type PeerDialer } from './connection.ts'
 import { FRAME, encodeFrame, type Frame, type Hello, type RefusalReason } from './frame.ts'
 import { Outbox } from './outbox.ts'
 
 const PING_INTERVAL_MS = 1000
 /** A line without an answer for so long is dead, whatever TCP believes. */
 const PONG_TIMEOUT_MS = 5000
+/** For answers to what was asked on a connection whose place another has taken. */
+const RETIRED_TIMEOUT_MS = 10_000
 const RECONNECT = { firstMs: 50, factor: 2, maxMs: 1000, jitter: 0.5 } as const
 
 export interface PeerEvents {
@@ -37,8 +39,7 @@ export interface PeerOptions {
   readonly urls: readonly string[]
   /** As it is when a connection is made. */
   readonly hello: () => Hello
-  /** For https URLs. */
-  readonly tls: TlsDialer | undefined
+  readonly dialer: PeerDialer
   readonly clock: Clock
 }
 
@@ -49,10 +50,16 @@ export interface PeerStats {
   readonly connectedSinceMs: number | undefined
 }
 
+interface OpenRequest {
+  /** On which it was asked. */
+  readonly connection: Connection
+  readonly settle: (answer: Result<Buffer, string>) => void
+}
+
 export class Peer {
   readonly #id: MemberId
   readonly #hello: () => Hello
-  readonly #tls: TlsDialer | undefined
+  readonly #dialer: PeerDialer
   readonly #clock: Clock
   readonly #events: PeerEvents
   readonly #stopped = new AbortController()
@@ -61,7 +68,15 @@ export class Peer {
   #connection: Connection | undefined
   /** What waits is being written to this one. */
   #flushing: Connection | undefined
+  /** Ends the wait of a notice for something to go along with. */
+  #noticeTimer: Timer | undefined
+  /** When it last forwarded a proposal. */
+  #proposedMs = -Infinity
   #usedUrl: string | undefined
+  /** Others have taken their place, and something is still on its way. */
+  readonly #retired = new Set<Connection>()
+  /** Resolves when another connection is needed. */
+  #needed = Promise.withResolvers<void>()
   /** Ends the pause before the next attempt to connect. */
   #pause = new AbortController()
   #connectedSinceMs: number | undefined
@@ -70,20 +85,23 @@ export class Peer {
   #sentBytes = 0
   #sendFailures = 0
   #lastRequestId = 0
-  readonly #requests = new Map<number, (answer: Result<Buffer, string>) => void>()
+  readonly #requests = new Map<number, OpenRequest>()
 
   constructor(options: PeerOptions, events: PeerEvents) {
     this.#id = options.id
     this.#urls = options.urls
     this.#hello = options.hello
-    this.#tls = options.tls
+    this.#dialer = options.dialer
     this.#clock = options.clock
     this.#events = events
     void this.#keepConnected()
   }
 
   set urls(urls: readonly string[]) {
+    const isNew = urls.some((url) => !this.#urls.includes(url))
     this.#urls = urls
+    if (isNew) this.#pause.abort()
+    if (!this.#isWellConnected) this.#needed.resolve()
   }
 
   /** The one first to which a connection stands, or stood last. */
@@ -106,13 +124,18 @@ export class Peer {
     if (taken < messages.length) this.#tellUnreachable()
     else this.#isUnreachableTold = false
     if (connection === undefined) return
-    if (messages.every(isWithoutEntries)) this.#flushLater(connection)
+    if (messages.every(isNotice)) this.#flushLater(connection)
     else void this.#flush(connection)
   }
 
   /** It was heard from, so it is there: what pause there is before the next attempt to connect ends. */
   heard(): void {
     this.#pause.abort()
+  }
+
+  /** It has forwarded a proposal: a client of its own waits to hear that it is committed. */
+  proposed(): void {
+    this.#proposedMs = this.#clock.monotonicMs()
   }
 
   /** Whether a message that is sent now will be written, if the connection lasts. */
@@ -133,9 +156,10 @@ export class Peer {
       const settle = (answer: Result<Buffer, string>): void => {
         timer.cancel()
         this.#requests.delete(requestId)
+        if (this.#retired.has(connection)) this.#endIfIdle(connection)
         resolve(answer)
       }
-      this.#requests.set(requestId, settle)
+      this.#requests.set(requestId, { connection, settle })
       this.#write(connection, [encodeFrame(FRAME.request, new ByteWriter(16).u53(requestId).raw(payload).finish())])
     })
   }
@@ -143,7 +167,9 @@ export class Peer {
   stop(): void {
     this.#stopped.abort()
     this.#pause.abort()
+    this.#needed.resolve()
     this.#connection?.close('stopped')
+    for (const connection of this.#retired) connection.close('stopped')
   }
 
   #tellUnreachable(): void {
@@ -152,13 +178,20 @@ export class Peer {
     this.#events.onUnreachable(this.#id)
   }
 
-  /** In the next turn but one: what is known to be committed is answered to clients in the next. */
   #flushLater(connection: Connection): void {
-    this.#clock.soon(() => this.#clock.soon(() => void this.#flush(connection)))
+    // In the next turn but one: what is known to be committed is answered to clients in the next.
+    if (this.#clock.monotonicMs() - this.#proposedMs < COMMIT_NOTICE.clientsMs)
+      return this.#clock.soon(() => this.#clock.soon(() => void this.#flush(connection)))
+    this.#noticeTimer ??= this.#clock.setTimer(COMMIT_NOTICE.waitMs, () => {
+      this.#noticeTimer = undefined
+      if (this.#connection !== undefined) void this.#flush(this.#connection)
+    })
   }
 
   /** One frame after the other, as fast as the peer reads; between two of them everything else has its turn. */
   async #flush(connection: Connection): Promise<void> {
+    this.#noticeTimer?.cancel()
+    this.#noticeTimer = undefined
     if (this.#flushing === connection) return
     this.#flushing = connection
     while (this.#connection === connection && !this.#outbox.isEmpty) {
@@ -176,19 +209,32 @@ export class Peer {
   async #keepConnected(): Promise<void> {
     for (let attempt = 0; !this.#stopped.signal.aborted; attempt++) {
       const url = this.#urls[attempt % Math.max(1, this.#urls.length)]
-      const dialled = url === undefined ? undefined : await dial(url, this.#hello(), this.#tls)
+      const dialled = url === undefined ? undefined : await dial(url, this.#hello(), this.#dialer)
       if (dialled?.ok === true) {
         if (this.#stopped.signal.aborted) return dialled.value.close('stopped')
         this.#toldFailure = undefined
         this.#usedUrl = url
-        await this.#use(dialled.value)
-        attempt = 0
+        this.#use(dialled.value)
       } else if (dialled?.error.kind === 'refused') this.#events.onRefused(this.#id, dialled.error.reason)
       else if (dialled !== undefined && url !== undefined) this.#tellFailure(url, dialled.error.message)
+      if (this.#isWellConnected) {
+        await this.#isConnectionNeeded()
+        attempt = 0
+      }
       // Jitter spreads the returns of many; nothing depends on it, so it needs no seed.
       await sleep(this.#clock, backoffMs(RECONNECT, attempt, Math.random()), this.#pause.signal)
       if (this.#pause.signal.aborted) this.#pause = new AbortController()
     }
+  }
+
+  /** A connection stands, to where the peer is to be reached. */
+  get #isWellConnected(): boolean {
+    return this.#connection !== undefined && this.#usedUrl !== undefined && this.#urls.includes(this.#usedUrl)
+  }
+
+  #isConnectionNeeded(): Promise<void> {
+    this.#needed = Promise.withResolvers()
+    return this.#needed.promise
   }
 
   #tellFailure(url: string, reason: string): void {
@@ -198,52 +244,73 @@ export class Peer {
     this.#events.onDialFailed(this.#id, url, reason)
   }
 
-  /** Resolves when the connection is lost. */
-  #use(connection: Connection): Promise<void> {
-    return new Promise((resolve) => {
-      const now = this.#clock.monotonicMs()
-      this.#connection = connection
-      this.#connectedSinceMs = now
-      let lastPongMs = now
-      const beat = (): void => {
-        if (this.#connection !== connection) return
-        if (this.#clock.monotonicMs() - lastPongMs > PONG_TIMEOUT_MS)
-          return connection.close('the peer does not answer pings')
-        connection.write(
-          encodeFrame(FRAME.ping, new ByteWriter(8).u53(Math.floor(this.#clock.monotonicMs() * 1000)).finish()),
-        )
-        this.#clock.setTimer(PING_INTERVAL_MS, beat)
-      }
-      connection.handlers = {
-        onFrame: (frame) => {
-          if (frame.type === FRAME.pong) {
-            lastPongMs = this.#clock.monotonicMs()
-            this.#events.onRoundTrip(this.#id, lastPongMs - new ByteReader(frame.payload).u53() / 1000)
-          } else this.#onAnswer(frame)
-        },
-        onClose: (reason) => {
-          this.#connection = undefined
-          this.#connectedSinceMs = undefined
-          this.#outbox.clear()
-          this.#tellUnreachable()
-          if (!this.#stopped.signal.aborted) this.#events.onLost(this.#id, reason)
-          for (const settle of this.#requests.values()) settle(err(`the connection was lost: ${reason}`))
-          resolve()
-        },
-      }
-      beat()
+  /** In the place of the one that stands, if one does. */
+  #use(connection: Connection): void {
+    const now = this.#clock.monotonicMs()
+    const former = this.#connection
+    this.#connection = connection
+    this.#connectedSinceMs ??= now
+    let lastPongMs = now
+    const beat = (): void => {
+      if (this.#connection !== connection) return
+      if (this.#clock.monotonicMs() - lastPongMs > PONG_TIMEOUT_MS)
+        return connection.close('the peer does not answer pings')
+      connection.write(
+        encodeFrame(FRAME.ping, new ByteWriter(8).u53(Math.floor(this.#clock.monotonicMs() * 1000)).finish()),
+      )
+      this.#clock.setTimer(PING_INTERVAL_MS, beat)
+    }
+    connection.handlers = {
+      onFrame: (frame) => {
+        if (frame.type === FRAME.pong) {
+          lastPongMs = this.#clock.monotonicMs()
+          this.#events.onRoundTrip(this.#id, lastPongMs - new ByteReader(frame.payload).u53() / 1000)
+        } else this.#onAnswer(frame)
+      },
+      onClose: (reason) => this.#onClosed(connection, reason),
+    }
+    beat()
+    if (former === undefined) return
+    void this.#flush(connection)
+    this.#retire(former)
+  }
+
+  #onClosed(connection: Connection, reason: string): void {
+    if (connection === this.#connection) {
+      this.#connection = undefined
+      this.#connectedSinceMs = undefined
+      this.#outbox.clear()
+      this.#tellUnreachable()
+      if (!this.#stopped.signal.aborted) this.#events.onLost(this.#id, reason)
+      this.#needed.resolve()
+    }
+    this.#retired.delete(connection)
+    for (const request of this.#requests.values())
+      if (request.connection === connection) request.settle(err(`the connection was lost: ${reason}`))
+  }
+
+  /** What was written to it still arrives, and what was asked on it is still answered. */
+  #retire(connection: Connection): void {
+    this.#retired.add(connection)
+    this.#clock.setTimer(RETIRED_TIMEOUT_MS, () => {
+      if (this.#retired.has(connection)) connection.close('the peer is reached by another connection')
     })
+    this.#endIfIdle(connection)
+  }
+
+  #endIfIdle(connection: Connection): void {
+    if (this.#requests.values().every((request) => request.connection !== connection)) connection.end()
   }
 
   #onAnswer(frame: Frame): void {
     if (frame.type !== FRAME.response) return
     const reader = new ByteReader(frame.payload)
-    const settle = this.#requests.get(reader.u53())
-    settle?.(ok(reader.raw(reader.remainingBytes)))
+    const request = this.#requests.get(reader.u53())
+    request?.settle(ok(reader.raw(reader.remainingBytes)))
   }
 }
 
-/** It says how far entries are committed, and nobody waits for that: the next message that somebody waits for takes it along. */
-function isWithoutEntries(message: Message): boolean {
+/** It only says how far entries are committed. */
+function isNotice(message: Message): boolean {
   return message.kind === 'append-request' && message.entries.length === 0
 }

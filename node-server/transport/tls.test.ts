@@ -2,7 +2,7 @@ import { PATIENCE_MS, until } from '../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect as connectPlain, createServer } from 'node:net'
+import { connect as connectPlain, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
@@ -14,6 +14,7 @@ import type { Message } from '../raft/message.ts'
 import type { TlsOptions } from '../tls/options.ts'
 import { prepareTls } from '../tls/prepare.ts'
 import { makeAuthority, tlsOptions, type Authority } from '../tls/testing/authority.ts'
+import type { RefusalReason } from './frame.ts'
 import { peerDialer, query } from './query.ts'
 import { Transport, type SnapshotSource, type TransportHandlers } from './transport.ts'
 
@@ -46,6 +47,9 @@ interface Side {
   readonly messages: Message[]
   readonly snapshots: string[]
   readonly log: string[]
+  readonly refused: RefusalReason[]
+  /** A request `later` is answered when it resolves. */
+  readonly later: { current: PromiseWithResolvers<void> }
 }
 
 async function freePort(): Promise<number> {
@@ -65,15 +69,25 @@ async function start(
   others: readonly string[] = [],
 ): Promise<Side> {
   const url = given ?? `${tls === undefined || isPlain ? 'http' : 'https'}://127.0.0.1:${await freePort()}`
-  const side: Omit<Side, 'transport'> = { url, messages: [], snapshots: [], log: [] }
+  const side: Omit<Side, 'transport'> = {
+    url,
+    messages: [],
+    snapshots: [],
+    log: [],
+    refused: [],
+    later: { current: Promise.withResolvers() },
+  }
   const handlers: TransportHandlers = {
     onMessages: (messages) => side.messages.push(...messages),
     onSnapshot: async ({ pieces }) => {
       side.snapshots.push(Buffer.concat(await Array.fromAsync(pieces)).toString())
     },
-    onRequest: async (_from, payload) => Buffer.from(`answer to ${payload.toString()}`),
+    onRequest: async (_from, payload) => {
+      if (payload.toString() === 'later') await side.later.current.promise
+      return Buffer.from(`answer to ${payload.toString()}`)
+    },
     onUnreachable: () => undefined,
-    onRefused: () => undefined,
+    onRefused: (_by, reason) => side.refused.push(reason),
     isRemoved: () => false,
   }
   const write = (fields: object, message: string): number => side.log.push(`${message} ${JSON.stringify(fields)}`)
@@ -102,6 +116,23 @@ const heartbeat = (from: MemberId, to: MemberId): Message => ({
   readBatch: 0,
 })
 const logged = (side: Side): string => side.log.join('\n')
+
+/** Another way to a port of this machine, and the connections that it has now. */
+async function relay(t: TestContext, scheme: string, port: number): Promise<{ url: string; open: Set<Socket> }> {
+  const open = new Set<Socket>()
+  const server = createServer((from) => {
+    const to = connectPlain(port, '127.0.0.1')
+    open.add(from)
+    from.on('close', () => open.delete(from)).on('error', () => to.destroy())
+    to.on('error', () => from.destroy())
+    from.pipe(to).pipe(from)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  return { url: `${scheme}://127.0.0.1:${address.port}`, open }
+}
 
 /** A dials B, and B dials A. */
 async function pair(t: TestContext, tlsOfA: TlsOptions, tlsOfB: TlsOptions): Promise<[Side, Side]> {
@@ -196,6 +227,35 @@ test('an address with both URLs takes both, and who comes either way is the same
   assert.deepEqual(b.log, [])
 })
 
+test('a peer whose URL becomes another is dialled there, and nothing is lost with the connection that stood', async (t) => {
+  const port = await freePort()
+  const b = await start(t, B, both, false, `http://127.0.0.1:${port}`, [`https://127.0.0.1:${port}`])
+  const [plain, secure] = [await relay(t, 'http', port), await relay(t, 'https', port)]
+  const a = await start(t, A, both)
+  a.transport.setPeers(new Map([[B, [plain.url]]]))
+  await until('it connects', () => isConnected(a, B))
+  const since = a.transport.stats(B).connectedSinceMs
+  for (const { url, open } of [secure, plain, secure]) {
+    b.later.current = Promise.withResolvers()
+    const asked = a.transport.request(B, Buffer.from('later'), 30_000)
+    const sent = b.messages.length
+    a.transport.send([heartbeat(A, B)])
+    a.transport.setPeers(new Map([[B, [url]]]))
+    await until(`it is dialled at ${url}`, () => open.size === 1)
+    const former = url === secure.url ? plain : secure
+    for (let i = 0; i < 100; i++) a.transport.send([heartbeat(A, B)])
+    await until(`all messages arrive beside ${url}`, () => b.messages.length === sent + 101)
+    assert.equal(former.open.size, 1)
+    b.later.current.resolve()
+    const answer = await asked
+    assert.equal(answer.ok ? answer.value.toString() : answer.error, 'answer to later')
+    await until(`${former.url} is left`, () => former.open.size === 0)
+  }
+  assert.equal(a.transport.stats(B).connectedSinceMs, since)
+  assert.equal(a.transport.stats(B).sendFailures, 0)
+  assert.deepEqual([a.log, b.log], [[], []])
+})
+
 test('a failure to connect that lasts is logged once', async (t) => {
   const a = await start(t, A, both)
   a.transport.setPeers(new Map([[B, [`https://127.0.0.1:${await freePort()}`]]]))
@@ -265,6 +325,52 @@ for (const [title, tlsOfA, tlsOfB, reason] of strangers) {
     assert.equal(isConnected(side, B), false)
   })
 }
+
+/** A is known at `host`; its certificate is for `hosts`. */
+const identities: readonly [string, string, readonly string[], boolean][] = [
+  ['one of its hosts', 'a.example', ['127.0.0.1', 'a.example'], true],
+  ['a wildcard of it', 'a.peers.example', ['127.0.0.1', '*.peers.example'], true],
+  ['another member', 'a.example', ['127.0.0.1', 'b.example'], false],
+  ['a wildcard two levels above', 'a.b.example', ['127.0.0.1', '*.example'], false],
+  ['its name as a common name only', 'member', ['127.0.0.1'], false],
+]
+for (const [title, host, hosts, isTaken] of identities) {
+  test(`a certificate for ${title} ${isTaken ? 'is taken' : 'is refused, by name'}`, async (t) => {
+    const a = await start(t, A, await memberTls('member-a', {}, hosts))
+    const b = await start(t, B, both)
+    b.transport.setPeers(new Map([[A, [`https://${host}:2380`]]]))
+    a.transport.setPeers(new Map([[B, [b.url]]]))
+    if (isTaken) await until('it connects', () => isConnected(a, B))
+    else {
+      await until('it is refused again and again', () => a.refused.length > 1)
+      assert.deepEqual(new Set(a.refused), new Set(['certificate-mismatch']))
+      assert.equal(isConnected(a, B), false)
+      const lines = b.log.filter((line) => line.includes('refused a peer'))
+      assert.equal(lines.length, 1, 'told once')
+      assert.match(lines[0] ?? '', /"from":"a".*"subject":"CN=member-a".*valid for .*, not for/)
+    }
+  })
+}
+
+test('a member that is not known yet is judged by its CA, and by its name as soon as it is known', async (t) => {
+  const a = await start(t, A, await memberTls('newcomer'))
+  const b = await start(t, B, both)
+  a.transport.setPeers(new Map([[B, [b.url]]]))
+  await until('it connects', () => isConnected(a, B))
+  b.transport.setPeers(new Map([[A, ['https://elsewhere.example:2380']]]))
+  await until('it is sent away', () => a.refused.length > 0)
+  assert.equal(isConnected(a, B), false)
+  b.transport.setPeers(new Map([[A, [a.url]]]))
+  await until('it is back', () => isConnected(a, B))
+})
+
+test('where addresses are not compared, names are not either', async (t) => {
+  const a = await start(t, A, await memberTls('nobody-in-particular', {}, []))
+  const b = await start(t, B, { ...both, skipClientSanVerification: true })
+  b.transport.setPeers(new Map([[A, ['https://a.example:2380']]]))
+  a.transport.setPeers(new Map([[B, [b.url]]]))
+  await until('it connects', () => isConnected(a, B))
+})
 
 test('a certificate for another address is taken when its check is skipped', async (t) => {
   const elsewhere = await memberTls('elsewhere', {}, ['10.1.2.3'])

@@ -5,13 +5,15 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ByteWriter } from '../../lib/bytes.ts'
+import type { Timer } from '../../lib/clock.ts'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
+import { COMMIT_NOTICE } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
 import { encodeMessages } from './codec.ts'
-import { FRAME, encodeFrame } from './frame.ts'
+import { CHALLENGED_VERSION, FRAME, encodeFrame } from './frame.ts'
 import { query } from './query.ts'
 import {
   A,
@@ -38,44 +40,73 @@ test('messages arrive in the order they were sent, and both sides count them', a
   assert.ok(a.roundTrips.every(([peer, ms]) => peer === B && ms >= 0))
 })
 
-test('an append without entries leaves two turns later, or with what goes before', async (t) => {
-  const turn: (() => void)[] = []
-  const a = await start(t, A, { clock: { ...clock, soon: (fire) => void turn.push(fire) } })
+const notice = (index: number): Message => ({
+  kind: 'append-request',
+  from: A,
+  to: B,
+  term: Term(1),
+  prevIndex: LogIndex(9),
+  prevTerm: Term(1),
+  commit: LogIndex(index),
+  entries: [],
+})
+
+/** A, whose turns end and whose notices have waited long enough when the test says so, and B, connected. */
+async function pairInSteps(t: TestContext): Promise<{ a: Side; b: Side; turn: () => void; wait: () => void }> {
+  const turns = new Set<() => void>()
+  const waits = new Set<() => void>()
+  const setTimer = (delayMs: number, fire: () => void): Timer => {
+    if (delayMs !== COMMIT_NOTICE.waitMs) return clock.setTimer(delayMs, fire)
+    waits.add(fire)
+    return { cancel: () => void waits.delete(fire) }
+  }
+  const a = await start(t, A, { clock: { ...clock, setTimer, soon: (fire) => void turns.add(fire) } })
   const b = await start(t, B)
   const urls = new Map([
     [A, [a.url]],
     [B, [b.url]],
   ])
   for (const side of [a, b]) side.transport.setPeers(urls)
-  await until('it connects', () => isConnected(a, B))
-  const commit = (index: number): Message => ({
-    kind: 'append-request',
-    from: A,
-    to: B,
-    term: Term(1),
-    prevIndex: LogIndex(9),
-    prevTerm: Term(1),
-    commit: LogIndex(index),
-    entries: [],
-  })
-  const sentBy = (action: () => void): number => {
-    const before = a.transport.stats(B).sentBytes
-    action()
-    return a.transport.stats(B).sentBytes - before
+  await until('they connect', () => isConnected(a, B) && isConnected(b, A))
+  const all = (due: Set<() => void>) => (): void => {
+    const fires = [...due]
+    due.clear()
+    for (const fire of fires) fire()
   }
-  const pass = (): void => {
-    for (const fire of turn.splice(0)) fire()
-  }
-  assert.equal(
-    sentBy(() => a.transport.send([commit(7)])),
-    0,
-  )
-  assert.equal(sentBy(pass), 0)
-  assert.ok(sentBy(pass) > 0)
-  a.transport.send([commit(8)])
-  assert.ok(sentBy(() => a.transport.send([heartbeat(A, B, 1)])) > 0)
+  return { a, b, turn: all(turns), wait: all(waits) }
+}
+
+test('that entries are committed is told with what else there is to tell, or by itself after a moment', async (t) => {
+  const { a, b, turn, wait } = await pairInSteps(t)
+  const sentBytes = (): number => a.transport.stats(B).sentBytes
+  const before = sentBytes()
+  a.transport.send([notice(7)])
+  for (let i = 0; i < 3; i++) turn()
+  assert.equal(sentBytes(), before)
+  wait()
+  const afterFirst = sentBytes()
+  assert.ok(afterFirst > before)
+  a.transport.send([notice(8)])
+  a.transport.send([heartbeat(A, B, 1)])
+  const afterBoth = sentBytes()
+  assert.ok(afterBoth > afterFirst)
+  wait()
+  assert.equal(sentBytes(), afterBoth, 'it has left, and what it waited for is over')
   await until('all arrive', () => b.messages.length === 3)
-  assert.deepEqual(b.messages, [commit(7), heartbeat(A, B, 1), commit(8)])
+  assert.deepEqual(b.messages, [notice(7), heartbeat(A, B, 1), notice(8)])
+})
+
+test('who has forwarded a proposal is told two turns later that entries are committed', async (t) => {
+  const { a, b, turn } = await pairInSteps(t)
+  const entries = [{ kind: 'normal', data: Buffer.from('a') }] as const
+  b.transport.send([{ kind: 'propose-request', from: B, to: A, term: Term(1), entries }])
+  await until('it arrives', () => a.messages.length === 1)
+  const before = a.transport.stats(B).sentBytes
+  a.transport.send([notice(7)])
+  turn()
+  assert.equal(a.transport.stats(B).sentBytes, before, 'clients have their answers first')
+  turn()
+  assert.ok(a.transport.stats(B).sentBytes > before)
 })
 
 test('a message in the name of another, or to another, is not taken', async (t) => {
@@ -236,6 +267,6 @@ test('a member that is not known yet is answered: it has come by itself, and sai
 
 test('another version of the protocol is refused with the reason', async (t) => {
   const b = await start(t, B)
-  const { frames } = await byHand(b.url, { version: 3 })
+  const { frames } = await byHand(b.url, { version: CHALLENGED_VERSION + 1 })
   assert.equal(frames[0]?.type, FRAME.refused)
 })

@@ -11,12 +11,16 @@ export type ConditionType =
   | 'ClusterIDMismatch'
   | 'Paused'
   | 'AuthReady'
+  | 'TLSReady'
+
+/** On a RaftCluster too, but written by who looks after its backups: of its own field manager, so that neither takes back the other's. */
+export const BACKUP_READY = 'BackupReady'
 
 export type ConditionStatus = 'True' | 'False' | 'Unknown'
 
 /** What was found out now, before it is compared with what was known. */
-export interface Finding {
-  readonly type: ConditionType
+export interface Finding<Type extends string = ConditionType> {
+  readonly type: Type
   readonly status: ConditionStatus
   /** CamelCase, never empty. */
   readonly reason: string
@@ -38,7 +42,7 @@ const MAX_MESSAGE_LENGTH = 1024
 
 export function setCondition(
   conditions: readonly Condition[],
-  finding: Finding,
+  finding: Finding<string>,
   observedGeneration: number,
   nowMs: number,
 ): readonly Condition[] {

@@ -4,7 +4,17 @@
  * that is the operator's own is checked here too. Pure.
  */
 import { z } from 'zod'
-import { CONTAINER, FLAG_PREFIX, KEY_PREFIX, LABEL_KEYS, MOUNTS, PORTS, VARIABLES, VOLUMES } from './owned.ts'
+import {
+  CONTAINER,
+  FLAG_PREFIX,
+  KEY_PREFIX,
+  LABEL_KEYS,
+  MOUNTS,
+  PORT_NAMES,
+  PORTS,
+  VARIABLES,
+  VOLUMES,
+} from './owned.ts'
 
 const opaque = z.record(z.string(), z.unknown())
 const name = z.string().min(1).max(253)
@@ -48,9 +58,9 @@ const OWN_NUMBERS: readonly number[] = Object.values(PORTS)
 
 const Port = z
   .looseObject({ containerPort: z.number(), name: z.string().optional() })
-  .refine((port) => !OWN_NUMBERS.includes(port.containerPort) && !Object.keys(PORTS).includes(port.name ?? ''), {
+  .refine((port) => !OWN_NUMBERS.includes(port.containerPort) && !PORT_NAMES.includes(port.name ?? ''), {
     path: ['name'],
-    message: `the ports ${Object.keys(PORTS).join(', ')} (${OWN_NUMBERS.join(', ')}) are the member's`,
+    message: `the ports ${PORT_NAMES.join(', ')} (${OWN_NUMBERS.join(', ')}) are the member's`,
   })
 
 const Container = z
@@ -64,7 +74,7 @@ const OWN_VOLUMES: readonly string[] = Object.values(VOLUMES)
 
 const Volume = named.refine((volume) => !OWN_VOLUMES.includes(volume.name), {
   path: ['name'],
-  message: `${OWN_VOLUMES.join(' and ')} are the operator's own`,
+  message: `${OWN_VOLUMES.join(', ')} are the operator's own`,
 })
 
 /** A mount in, at or above one of the member's would hide it, or be hidden. */
@@ -72,7 +82,7 @@ const Mount = z
   .looseObject({ name: z.string(), mountPath: z.string() })
   .refine(({ mountPath }) => !Object.values(MOUNTS).some((own) => overlaps(own, mountPath)), {
     path: ['mountPath'],
-    message: `${Object.values(MOUNTS).join(' and ')} are the member's`,
+    message: `${Object.values(MOUNTS).join(', ')} are the member's`,
   })
 
 function overlaps(one: string, other: string): boolean {

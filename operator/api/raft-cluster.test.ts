@@ -59,6 +59,10 @@ test('the defaults filled in here are those of the schema', () => {
   assert.deepEqual(JSON.parse(JSON.stringify(parsed.value.spec)), withDefaults(SCHEMA.properties?.['spec'] ?? {}, {}))
 })
 
+/** Sources of certificates exclude each other. */
+const ISSUED = { mode: 'CertManager', issuerRef: { name: 'i' }, extraNames: ['a.example'], renewBefore: '24h' }
+const GIVEN = { mode: 'Secret', secretRef: { name: 's' } }
+
 test('every field of the schema is one that is read: what the spec says is never dropped', () => {
   const whole = {
     image: { repository: 'r', tag: 't', pullSecrets: [{ name: 's' }] },
@@ -96,6 +100,7 @@ test('every field of the schema is one that is read: what the spec says is never
       clientFrom: [{ namespaceSelector: { matchLabels: { team: 'a' } } }],
       metricsFrom: [{ ipBlock: { cidr: '10.0.0.0/8' } }],
     },
+    tls: { peer: ISSUED, client: GIVEN },
     recovery: { request: { id: '1', survivor: 'kv-0', acknowledgeDataLoss: true } },
     auth: {
       enabled: true,
@@ -104,13 +109,48 @@ test('every field of the schema is one that is read: what the spec says is never
       roles: [{ name: 'r', permissions: [{ prefix: 'a/', access: 'Read' }] }],
       users: [{ name: 'u', passwordSecretRef: { name: 's', key: 'password' }, certificateOnly: false, roles: ['r'] }],
     },
+    bootstrap: {
+      restore: {
+        source: {
+          s3: {
+            bucket: 'backups',
+            prefix: 'p',
+            endpoint: 'https://minio',
+            region: 'r',
+            caSecretRef: { name: 'ca' },
+            credentialsSecretRef: { name: 'keys' },
+          },
+          clusterID: 'c1',
+        },
+        serviceAccountName: 'backup',
+      },
+    },
   }
-  const parsed = parseRaftCluster(raftCluster(whole))
-  assert(parsed.ok)
-  const filled = withDefaults(SCHEMA.properties?.['spec'] ?? {}, whole)
-  assert.deepEqual(JSON.parse(JSON.stringify(parsed.value.spec)), filled)
-  assert.deepEqual(namesIn(SCHEMA.properties?.['spec'] ?? {}, filled), [], 'the example above names every field')
+  // What excludes one another is in an example of its own.
+  const volume = { claimName: 'nas', path: 'kv' }
+  const examples = [
+    whole,
+    { ...whole, tls: { peer: GIVEN, client: ISSUED } },
+    { bootstrap: { restore: { backup: 'b' } } },
+    { bootstrap: { restore: { source: { volume } } } },
+    { tls: { peer: GIVEN, client: ISSUED } },
+  ]
+  const schema = SCHEMA.properties?.['spec'] ?? {}
+  const missing = examples.map((example) => {
+    const parsed = parseRaftCluster(raftCluster(example))
+    assert(parsed.ok, JSON.stringify(parsed))
+    const filled = withDefaults(schema, example)
+    assert.deepEqual(JSON.parse(JSON.stringify(parsed.value.spec)), filled)
+    return namesIn(schema, filled)
+  })
+  const isMissing = (name: string): boolean => missing.every((some) => some.some((other) => isWithin(name, other)))
+  assert.deepEqual(missing.flat().filter(isMissing), [], 'the examples above name every field')
 })
+
+/** Of a part that an example leaves out as a whole, its fields are not listed. */
+function isWithin(name: string, part: string): boolean {
+  return name === part || name.startsWith(`${part}.`)
+}
 
 /** Fields of the schema that the example leaves out; not of what is as in Kubernetes. */
 function namesIn(schema: Schema, example: unknown, path = ''): readonly string[] {
@@ -143,6 +183,11 @@ test('what the schema refuses is refused here too, with the field', () => {
     [{ storage: { size: 'big' } }, /storage\.size/],
     [{ options: { electionTimeoutMs: 400 } }, /electionTimeoutMs: must be at least 5 times/],
     [{ clusterDomain: 'a b' }, /clusterDomain/],
+    [{ tls: { peer: { mode: 'CertManager' } } }, /tls\.peer\.issuerRef: belongs to mode CertManager/],
+    [{ tls: { peer: { mode: 'Auto', issuerRef: { name: 'i' } } } }, /tls\.peer\.issuerRef: belongs/],
+    [{ tls: { client: { mode: 'Secret' } } }, /tls\.client\.secretRef: belongs to mode Secret/],
+    [{ tls: { client: { extraNames: ['a'] } } }, /tls\.client\.extraNames: are of certificates that are issued/],
+    [{ tls: { peer: { mode: 'Auto', renewBefore: '2160h' } } }, /tls\.peer\.renewBefore: must be from 1m/],
     ['text', /spec/],
   ]
   for (const [spec, expected] of cases) assert.match(errorOf(spec), expected)

@@ -7,11 +7,13 @@ import { z } from 'zod'
 import type { Result } from '../../lib/result.ts'
 import { err, ok } from '../../lib/result.ts'
 import { parseQuantity } from '../../lib/quantity.ts'
+import { Bootstrap } from './bootstrap.ts'
 import { Options, problemsOf } from './options.ts'
 import { Auth } from './auth.ts'
 import { Annotations, PodTemplate } from './pod-template.ts'
 import type { RaftClusterStatus } from './status.ts'
 import { parseStatus } from './status.ts'
+import { Tls } from './tls.ts'
 
 export const GROUP = 'raftkv.dev'
 export const API_VERSION = `${GROUP}/v1alpha1`
@@ -143,6 +145,7 @@ const Spec = z
     service: Service.prefault({}),
     network: Network.prefault({}),
     networkPolicy: NetworkPolicy.prefault({}),
+    tls: Tls.prefault({}),
     scaling: z
       .object({
         learnerTimeoutSeconds: seconds(600),
@@ -161,14 +164,15 @@ const Spec = z
     pdb: z.object({ enabled: z.boolean().default(true) }).prefault({}),
     auth: Auth.optional(),
     paused: z.boolean().default(false),
+    bootstrap: Bootstrap.optional(),
   })
   .refine((spec) => spec.allowEvenReplicas || spec.replicas === 0 || spec.replicas % 2 === 1, {
     path: ['replicas'],
     message: 'must be odd: an even number tolerates no more failures. Set allowEvenReplicas to use it nevertheless',
   })
-  .superRefine(({ options, auth }, context) => {
-    if (auth?.enabled === true && !auth.allowWithoutTLS) {
-      const message = 'must be true where auth is enabled: clients of the members have no TLS'
+  .superRefine(({ options, auth, tls }, context) => {
+    if (auth?.enabled === true && !auth.allowWithoutTLS && tls.client.mode === 'Disabled') {
+      const message = 'must be true where auth is enabled and clients of the members have no TLS'
       context.addIssue({ code: 'custom', path: ['auth', 'allowWithoutTLS'], message })
     }
     for (const { field, message } of problemsOf(options))
@@ -204,6 +208,8 @@ export interface Requests {
   /** Name of a member's pod, or its ID. */
   readonly replaceMember: string | undefined
   readonly moveLeader: string | undefined
+  /** CAs of mode Auto are other ones for each value. */
+  readonly rotateAuthorities: string | undefined
 }
 
 export const ANNOTATIONS = {
@@ -211,6 +217,7 @@ export const ANNOTATIONS = {
   replaceMember: `${GROUP}/replace-member`,
   moveLeader: `${GROUP}/move-leader`,
   rotateAdminToken: `${GROUP}/rotate-admin-token`,
+  rotateAuthorities: `${GROUP}/rotate-ca`,
 } as const
 
 const Meta = z.object({
@@ -257,6 +264,7 @@ function requestsOf(annotations: Readonly<Record<string, string>>): Requests {
     replaceMember: value(ANNOTATIONS.replaceMember),
     moveLeader: value(ANNOTATIONS.moveLeader),
     rotateAdminToken: value(ANNOTATIONS.rotateAdminToken),
+    rotateAuthorities: value(ANNOTATIONS.rotateAuthorities),
   }
 }
 

@@ -1,5 +1,6 @@
 /** `status` of a RaftCluster, as written and as read back. */
 import { z } from 'zod'
+import { BACKUP_READY } from './conditions.ts'
 
 const role = z.enum(['waiting', 'follower', 'pre-candidate', 'candidate', 'leader', 'learner', 'removed', 'unknown'])
 
@@ -32,6 +33,7 @@ const Operation = z.object({
   id: z.string(),
   type: z.enum(['Form', 'ScaleUp', 'ScaleDown', 'ReplaceMember', 'Rollout', 'MoveLeader', 'Recover']),
   step: z.enum([
+    'Restore',
     'Bootstrap',
     'AddLearner',
     'Join',
@@ -100,6 +102,21 @@ const Auth = z.object({
   hash: z.string().default(''),
 })
 
+export const Conditions = z.array(Condition).default([])
+/** How members of a cluster are made to talk, on one side: each is a rollout of its own. */
+export const TLS_PHASES = ['Disabled', 'Accepted', 'Preferred', 'Required'] as const
+
+/** CAs that are replaced: members come to trust the new one, certificates are issued anew, the old one leaves. */
+export const TLS_ROTATIONS = ['None', 'Trusting', 'Reissuing', 'Retiring'] as const
+
+const TlsSideStatus = z.object({
+  phase: z.enum(TLS_PHASES).default('Disabled'),
+  rotation: z.enum(TLS_ROTATIONS).default('None'),
+  /** Of the certificate that ends first. */
+  notAfter: z.string().optional(),
+  authorityNotAfter: z.string().optional(),
+})
+
 const Status = z.object({
   observedGeneration: z.number().int().default(0),
   /** Minted once by the operator, before the first member is told of it; never changes. */
@@ -125,6 +142,8 @@ const Status = z.object({
    * at first the default of the operator that made the cluster. Another operator does not change it.
    */
   base: z.object({ image: z.string().default(''), form: z.number().int().min(1).default(1) }).prefault({}),
+  /** Absent while nobody has asked for TLS. */
+  tls: z.object({ peer: TlsSideStatus.prefault({}), client: TlsSideStatus.prefault({}) }).optional(),
   /** Of the largest volume that a wanted member has; spec.storage.size cannot go below it. */
   volumeSize: z.string().optional(),
   handledRequests: HandledRequests.prefault({}),
@@ -137,10 +156,12 @@ const Status = z.object({
   auth: Auth.optional(),
   operation: Operation.optional(),
   refusals: z.array(Refusal).default([]),
-  conditions: z.array(Condition).default([]),
+  conditions: Conditions.transform((all) => all.filter(({ type }) => type !== BACKUP_READY)),
 })
 
 export type RaftClusterStatus = z.output<typeof Status>
+export type TlsSideStatus = z.output<typeof TlsSideStatus>
+export type TlsPhase = TlsSideStatus['phase']
 export type MemberStatus = z.output<typeof Member>
 export type AuthMemory = z.output<typeof Auth>
 export type Operation = z.output<typeof Operation>

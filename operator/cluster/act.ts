@@ -16,6 +16,8 @@ import { type Action, chainsOf, type Decision, type Plan } from './plan.ts'
 import { refusalsAfter, subjectOf } from './refusals.ts'
 import { type AdminFailure, KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import { adminToken, TOKEN_SIZE_BYTES } from './resources/admin-token.ts'
+import { names } from './resources/names.ts'
+import { writeTls } from './tls/write.ts'
 import { contains } from './contains.ts'
 import { changeUsers } from './change-users.ts'
 import type { UsersProblem } from './observed.ts'
@@ -88,7 +90,7 @@ async function keepUsers(
     const failure = await record(deps, progress, { ...progress.recorded, auth: before })
     if (failure !== undefined) return { memory: known, problem: { reason: 'NotRecorded', message: failure.message } }
   }
-  const problem = await changeUsers(deps, login, steps)
+  const problem = await changeUsers(login, steps)
   if (problem !== undefined) return { memory: steps.length > 0 ? before : known, problem }
   if (steps.some(({ kind }) => kind === 'enable'))
     deps.events.emit(object, 'Normal', 'AuthEnabled', 'Enable', 'nobody gets in without a name from here on')
@@ -168,13 +170,16 @@ async function perform(
   progress: Progress,
   action: Action,
 ): Promise<Failure | undefined> {
-  const { writer, admin, signal } = deps
-  const { token, observed } = observation
+  const { writer, signal } = deps
+  const { admin, token, observed } = observation
   const { cluster } = observed
   const about = observation.object
   switch (action.kind) {
     case 'apply':
       await writer.apply(action.object)
+      return undefined
+    case 'create':
+      await writer.create(action.object)
       return undefined
     case 'set-pods':
       await writer.patch(action.ref, action.changes)
@@ -182,6 +187,23 @@ async function perform(
     case 'write-admin-token':
       await writer.apply(adminToken(cluster, deps.randomBytes(TOKEN_SIZE_BYTES)))
       return undefined
+    case 'make-authority':
+      await writeTls(deps, observed, action)
+      deps.events.emit(
+        about,
+        'Normal',
+        'CAIssued',
+        'IssueCA',
+        `Secret ${names.tls(cluster, action.secret)} has a new CA`,
+      )
+      return undefined
+    case 'write-certificates': {
+      await writeTls(deps, observed, action)
+      const made = action.make.map(({ files }) => files.certificate).join(', ')
+      const message = `Secret ${names.tls(cluster, action.secret)} has new certificates: ${made}`
+      if (made !== '') deps.events.emit(about, 'Normal', 'CertificatesIssued', 'Issue', message)
+      return undefined
+    }
     case 'set-finalizers': {
       const ref = { apiVersion: API_VERSION, kind: KIND, namespace: cluster.namespace, name: cluster.name }
       const resourceVersion = progress.object.metadata.resourceVersion ?? ''
@@ -274,11 +296,12 @@ async function record(
   status: RaftClusterStatus,
 ): Promise<Failure | undefined> {
   progress.object = await writeStatus(deps.writer, progress.object, status)
-  const { operation, handledRequests, clusterID, staleVolumes, base, auth } = status
+  const { operation, handledRequests, clusterID, staleVolumes, base, tls, auth } = status
   const memory = {
     clusterID,
     staleVolumes,
     base,
+    tls,
     ...(auth !== undefined && { auth }),
     ...(operation !== undefined && { operation, handledRequests }),
   }

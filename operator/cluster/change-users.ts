@@ -2,12 +2,11 @@
 import { ROOT } from '../api/auth.ts'
 import type { UsersProblem } from './observed.ts'
 import type { Login } from './observe-users.ts'
-import type { ReconcileDeps, UserStep } from './ports.ts'
+import type { UserStep } from './ports.ts'
 
 /** Undefined once all are done. */
 export async function changeUsers(
-  { users }: ReconcileDeps,
-  { url, token, passwords }: Login,
+  { users, url, token, passwords }: Login,
   steps: readonly UserStep[],
 ): Promise<UsersProblem | undefined> {
   for (const step of steps) {

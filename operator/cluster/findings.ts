@@ -9,6 +9,7 @@ import { names } from './resources/names.ts'
 import { isOutdated } from './rules/rollout.ts'
 import { templateHold } from './rules/template.ts'
 import { healthyVoters, quorumOf } from './safety.ts'
+import { tlsReady } from './tls-status.ts'
 import { storageTroublesOf, troublesOf, type Words } from './troubles.ts'
 
 /** So long a condition stays as it was while what it hangs on cannot be read; then it is unknown. */
@@ -33,6 +34,7 @@ export function findings(
     storageReady(observed, refusals),
     clusterIdMismatch(observed),
     finding('Paused', observed.cluster.spec.paused, ['Paused', 'spec.paused is set'], ['NotPaused', '']),
+    tlsReady(observed),
   ]
   return found.flatMap((one) => asFarAsSeen(observed, refusals, one))
 }
@@ -53,6 +55,7 @@ const HANGS_ON: Readonly<Record<ConditionType, readonly string[]>> = {
   ClusterIDMismatch: VOLUMES,
   Paused: [],
   AuthReady: MEMBERS,
+  TLSReady: [...MEMBERS, 'Secret'],
 }
 
 function asFarAsSeen(observed: Observed, refusals: readonly Refusal[], found: Finding): readonly Finding[] {

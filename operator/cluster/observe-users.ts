@@ -4,11 +4,12 @@
  */
 import { ROOT, type SecretRef } from '../api/auth.ts'
 import type { Observed, ObservedUsers, UsersProblem } from './observed.ts'
-import { KubeError, type ReconcileDeps, type UsersFailure } from './ports.ts'
+import { KubeError, type ReconcileDeps, type UsersClient, type UsersFailure } from './ports.ts'
 import { isAsDeclared, wantedAuth } from './rules/users.ts'
 
 /** What it takes to change users and roles. */
 export interface Login {
+  readonly users: UsersClient
   /** Of a member. */
   readonly url: string
   /** Empty while authentication is off. */
@@ -22,28 +23,29 @@ interface SeenUsers extends Pick<Observed, 'users' | 'usersProblem'> {
 
 const NONE: SeenUsers = { users: undefined, usersProblem: undefined, login: undefined }
 
-export async function observeUsers(deps: ReconcileDeps, observed: Observed): Promise<SeenUsers> {
+/** `client` has what this cluster's members are to be shown. */
+export async function observeUsers(deps: ReconcileDeps, client: UsersClient, observed: Observed): Promise<SeenUsers> {
   const { cluster, membership, pods } = observed
   const auth = wantedAuth(cluster)
   const leader = membership?.leader?.adminUrl
   const url = [...pods.values()].find(({ adminUrl }) => adminUrl !== undefined && adminUrl === leader)?.clientUrl
   if (auth === undefined || url === undefined) return NONE
-  const status = await deps.users.status(url)
+  const status = await client.status(url)
   if (!status.ok) return failed(status.error)
   const { secrets, passwords } = await readPasswords(deps, observed)
   const users: ObservedUsers = { ...status.value, secrets, state: undefined }
   if (isAsDeclared(cluster, users)) return { ...NONE, users }
-  const token = await tokenOf(deps, url, users, passwords.get(ROOT))
+  const token = await tokenOf(client, url, users, passwords.get(ROOT))
   if (typeof token !== 'string') return { ...NONE, users, usersProblem: token }
   const { users: known = [], roles: knownRoles = [] } = cluster.recorded.auth ?? {}
   const names = new Set([ROOT, ...[...auth.users, ...known].map(({ name }) => name)])
   const roleNames = new Set([ROOT, ...auth.roles.map(({ name }) => name), ...knownRoles])
-  const found = await deps.users.users(url, token, [...names])
+  const found = await client.users(url, token, [...names])
   if (!found.ok) return { ...failed(found.error), users }
-  const roles = await deps.users.roles(url, token, [...roleNames])
+  const roles = await client.roles(url, token, [...roleNames])
   if (!roles.ok) return { ...failed(roles.error), users }
   const state = { users: found.value, roles: roles.value }
-  return { users: { ...users, state }, usersProblem: undefined, login: { url, token, passwords } }
+  return { users: { ...users, state }, usersProblem: undefined, login: { users: client, url, token, passwords } }
 }
 
 function failed({ kind, message }: UsersFailure): SeenUsers {
@@ -54,7 +56,7 @@ const WAY_OUT =
   'the password in the Secret of root has to be that of the cluster: put the earlier one back into the Secret, or change it first with etcdctl user passwd root'
 
 async function tokenOf(
-  { users }: ReconcileDeps,
+  client: UsersClient,
   url: string,
   { isEnabled }: ObservedUsers,
   password: string | undefined,
@@ -62,7 +64,7 @@ async function tokenOf(
   if (!isEnabled) return ''
   if (password === undefined)
     return { reason: 'LoginFailed', message: 'authentication is on, and no Secret has the password of root' }
-  const login = await users.login(url, ROOT, password)
+  const login = await client.login(url, ROOT, password)
   if (login.ok) return login.value
   const { kind, message } = login.error
   if (kind === 'unreachable') return { reason: 'MemberUnreachable', message }

@@ -4,21 +4,28 @@
  */
 import { z } from 'zod'
 import { CONTAINER } from '../api/owned.ts'
-import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
+import type { Result } from '../../lib/result.ts'
+import { err, ok } from '../../lib/result.ts'
+import type { RestoreSource } from '../api/bootstrap.ts'
+import { BACKUP_KIND, parseRaftBackup } from '../api/raft-backup.ts'
+import { API_VERSION, parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
+import { SIDES } from '../api/tls.ts'
 import { contains } from './contains.ts'
 import { contradictionIn } from './contradiction.ts'
 import { membershipOf } from './membership.ts'
 import { podTrouble, PodStatus } from './pod-trouble.ts'
+import { awaitsRestore } from './observed.ts'
 import type {
   Observed,
   ObservedObjects,
   ObservedPod,
+  ObservedRestore,
   ObservedStatefulSet,
   ObservedVolume,
   Stuck,
   Unread,
 } from './observed.ts'
-import { KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
+import { type AdminClient, type AdminIdentity, KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import { tokenIn } from './resources/admin-token.ts'
 import {
   claimMarks,
@@ -29,12 +36,18 @@ import {
   controllerOf,
   FORM_ANNOTATION,
   hostName,
+  labelsText,
   names,
   ordinalOf,
   selectorText,
   VOLUME,
   volumeRef,
 } from './resources/names.ts'
+import { AUTHORITY_OF, BUNDLE_FILE, SECRETS_OF, serverName, TLS_FILES } from './tls/leaves.ts'
+import { pairIn, textIn } from './tls/material.ts'
+import { advertisedScheme, isIssuedHere } from './tls/scheme.ts'
+import { restoreLabels } from './resources/restore-job.ts'
+import { jobEnd, toolPod, wordsOf } from './tool-jobs.ts'
 import { templateRefusal } from './trial.ts'
 import { type Login, observeUsers } from './observe-users.ts'
 import { lastWarning } from './warnings.ts'
@@ -49,6 +62,8 @@ export type Observation =
       readonly token: string
       /** Undefined where there is nothing to change. */
       readonly login: Login | undefined
+      /** With what this cluster's members are to be shown. */
+      readonly admin: AdminClient
     }
 
 /** A volume may take this long to be attached before it is asked why. */
@@ -74,8 +89,11 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     readVolumes(reading, cluster, deps.nowMs()),
   ])
   const owner = objects.statefulSet?.uid
+  const identity = identityOf(cluster, objects.tls.get('operatorTls'))
+  const admin = identity === undefined ? deps.admin : deps.admin.secured(identity)
+  const users = identity === undefined ? deps.users : deps.users.secured(identity)
   const ownPods = podObjects.filter(({ metadata, controller }) => isOwnPod(cluster, owner, metadata, controller))
-  const pods = byOrdinal(await Promise.all(ownPods.map((pod) => readPod(deps, cluster, pod))))
+  const pods = byOrdinal(await Promise.all(ownPods.map((pod) => readPod(deps, cluster, admin, pod))))
   const words = await readWords(deps, objects.statefulSet, [...pods.values()], volumes, cluster)
   // Those of a StatefulSet that was deleted go by themselves.
   const foreignPods = podObjects.filter(
@@ -98,13 +116,49 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     membership: membershipOf(cluster, pods.values()),
     users: undefined,
     usersProblem: undefined,
+    restore: undefined,
     unread: reading.unread,
   }
-  const [refusal, { login, ...users }] = await Promise.all([
+  const [refusal, restore, { login, ...seenUsers }] = await Promise.all([
     templateRefusal(deps.reader, observed),
-    observeUsers(deps, observed),
+    awaitsRestore(observed) ? readRestore(reading, cluster, deps.nowMs()) : undefined,
+    observeUsers(deps, users, observed),
   ])
-  return { kind: 'observed', object, observed: { ...observed, ...users, templateRefusal: refusal }, token, login }
+  return {
+    kind: 'observed',
+    object,
+    observed: { ...observed, ...seenUsers, templateRefusal: refusal, restore },
+    token,
+    login,
+    admin,
+  }
+}
+
+async function readRestore(reading: Reading, cluster: RaftCluster, nowMs: number): Promise<ObservedRestore> {
+  const { backup: name = '', source } = cluster.spec.bootstrap?.restore ?? {}
+  const asItIs = (object: KubeObject): KubeObject => object
+  const [backup, job] = await Promise.all([
+    source === undefined ? reading.get(API_VERSION, BACKUP_KIND, name, asItIs) : undefined,
+    reading.get('batch/v1', 'Job', names.restoreJob(cluster), asItIs),
+  ])
+  // After the Job: the pod of one that has ended has ended.
+  const pods = await reading.list('Pod', (pod) => toolPod(pod, nowMs), labelsText(restoreLabels(cluster)))
+  return {
+    source: source === undefined ? sourceOf(name, backup) : ok(source),
+    job: job && { isForeign: controllerOf(job) !== cluster.uid, end: jobEnd(job), words: wordsOf(pods) },
+  }
+}
+
+/** A backup counts here as it does everywhere: once it was read back. */
+function sourceOf(name: string, object: KubeObject | undefined): Result<RestoreSource, string> {
+  if (object === undefined)
+    return err(`there is no RaftBackup ${name}: create it, or name the place in bootstrap.restore.source`)
+  const parsed = parseRaftBackup(object)
+  if (!parsed.ok) return err(`RaftBackup ${name}: ${parsed.error}`)
+  const { spec, status } = parsed.value
+  const isComplete = status.conditions.some(({ type, status: is }) => type === 'Complete' && is === 'True')
+  if (!isComplete || status.name === undefined) return err(`RaftBackup ${name} is not complete`)
+  return ok({ ...spec.destination, name: status.name })
 }
 
 /** Pods outlive their StatefulSet by the time that they take to stop: until then their members run, and hold their volumes. */
@@ -124,7 +178,7 @@ interface Reading {
   readonly unread: readonly Unread[]
   get<T>(apiVersion: string, kind: string, name: string, decode: (object: KubeObject) => T): Promise<T | undefined>
   /** Ours, by label. */
-  list<T>(kind: string, decode: (object: KubeObject) => T): Promise<readonly T[]>
+  list<T>(kind: string, decode: (object: KubeObject) => T, labelSelector?: string): Promise<readonly T[]>
 }
 
 function readingFrom({ reader }: ReconcileDeps, cluster: RaftCluster): Reading {
@@ -147,9 +201,9 @@ function readingFrom({ reader }: ReconcileDeps, cluster: RaftCluster): Reading {
         const object = await reader.get({ apiVersion, kind, namespace, name })
         return object === undefined ? undefined : decode(object)
       }),
-    list: (kind, decode) =>
+    list: (kind, decode, labelSelector = selectorText(cluster)) =>
       attempt(kind, '', [], async () => {
-        const query = { apiVersion: 'v1', kind, namespace, labelSelector: selectorText(cluster) }
+        const query = { apiVersion: 'v1', kind, namespace, labelSelector }
         return (await reader.list(query)).map(decode)
       }),
   }
@@ -166,7 +220,7 @@ async function readObjects(
   cluster: RaftCluster,
 ): Promise<ObservedObjects & { readonly token: string }> {
   const asItIs = (object: KubeObject): KubeObject => object
-  const [serviceAccount, headlessService, clientService, disruptionBudget, networkPolicy, secret, statefulSet] =
+  const [serviceAccount, headlessService, clientService, disruptionBudget, networkPolicy, secret, statefulSet, tls] =
     await Promise.all([
       reading.get('v1', 'ServiceAccount', names.serviceAccount(cluster), asItIs),
       reading.get('v1', 'Service', names.headlessService(cluster), asItIs),
@@ -175,12 +229,40 @@ async function readObjects(
       reading.get('networking.k8s.io/v1', 'NetworkPolicy', names.networkPolicy(cluster), asItIs),
       reading.get('v1', 'Secret', names.adminToken(cluster), (object) => ({ object, token: tokenIn(object) })),
       reading.get('apps/v1', 'StatefulSet', names.statefulSet(cluster), statefulSetOf),
+      readTls(reading, cluster),
     ])
   // Without a token members refuse changes, and the operation is repeated.
   const token = secret?.token ?? ''
   const adminToken = secret?.object
   const services = { headlessService, clientService }
-  return { serviceAccount, ...services, disruptionBudget, networkPolicy, adminToken, statefulSet, token }
+  return { serviceAccount, ...services, disruptionBudget, networkPolicy, adminToken, tls, statefulSet, token }
+}
+
+/** Each by name, and only those of a side that has TLS. */
+async function readTls(reading: Reading, cluster: RaftCluster): Promise<ObservedObjects['tls']> {
+  const wanted = SIDES.filter((side) => isIssuedHere(cluster, side)).flatMap((side) => [
+    AUTHORITY_OF[side],
+    ...SECRETS_OF[side],
+  ])
+  const found = await Promise.all(
+    wanted.map(async (secret) => {
+      const object = await reading.get('v1', 'Secret', names.tls(cluster, secret), (one) => one)
+      return object === undefined ? [] : [[secret, object] as const]
+    }),
+  )
+  return new Map(found.flat())
+}
+
+/** Without a certificate of its own it calls all the same, and is refused where one is asked for. */
+function identityOf(cluster: RaftCluster, secret: KubeObject | undefined): AdminIdentity | undefined {
+  const pair = pairIn(secret, TLS_FILES)
+  if (pair === undefined) return undefined
+  return {
+    trusted: textIn(secret, BUNDLE_FILE),
+    certificate: pair.certificate.pem,
+    key: pair.key,
+    serverName: serverName(cluster),
+  }
 }
 
 interface FoundVolume {
@@ -266,15 +348,18 @@ function podOf(object: KubeObject): FoundPod {
 async function readPod(
   deps: ReconcileDeps,
   cluster: RaftCluster,
+  admin: AdminClient,
   { metadata, status }: FoundPod,
 ): Promise<ObservedPod | undefined> {
   const ordinal = ordinalOf(cluster.name, metadata.name)
   if (ordinal === undefined) return undefined
   const { phase, podIP, conditions } = status
   const target = podIP === undefined || phase !== 'Running' ? undefined : { podIP, podName: metadata.name }
-  const adminUrl = target && deps.adminUrl({ ...target, hostName: hostName(cluster, ordinal) })
+  const scheme = advertisedScheme(cluster, 'client')
+  const place = target && { ...target, hostName: hostName(cluster, ordinal), scheme }
+  const adminUrl = place && deps.adminUrl(place)
   const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(MEMBER_TIMEOUT_MS)])
-  const answer = adminUrl === undefined ? undefined : await deps.admin.status(adminUrl, signal)
+  const answer = adminUrl === undefined ? undefined : await admin.status(adminUrl, signal)
   const ready = conditions.find(({ type, status }) => type === 'Ready' && status === 'True')
   const given = answer?.ok === true ? answer.value : undefined
   const contradiction = given && contradictionIn(given)
@@ -291,7 +376,7 @@ async function readPod(
     restartedAt: metadata.annotations?.[ROLLOUT_RESTART_ANNOTATION],
     trouble: podTrouble(status, deps.nowMs()),
     adminUrl,
-    clientUrl: target && deps.clientUrl({ ...target, hostName: hostName(cluster, ordinal) }),
+    clientUrl: place && deps.clientUrl(place),
     status: contradiction === undefined ? given : undefined,
     contradiction,
   }

@@ -1,8 +1,12 @@
 /** Everything a decision looks at, as it was read at one moment. Pure types, and what follows from them alone. */
 import type { AdminAlarm, AdminMember, AdminPeer, AdminStatus } from '../../lib/admin-api.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
+import type { Result } from '../../lib/result.ts'
+import type { RestoreSource } from '../api/bootstrap.ts'
 import type { ClaimTemplate, Form } from './form.ts'
 import type { KubeError, KubeObject, Permission, PodSelection } from './ports.ts'
+import type { TlsSecret } from './resources/names.ts'
+import type { JobEnd } from './tool-end.ts'
 
 export interface Observed {
   readonly nowMs: number
@@ -30,6 +34,8 @@ export interface Observed {
   readonly users: ObservedUsers | undefined
   /** Why users and roles could not be looked at. */
   readonly usersProblem: UsersProblem | undefined
+  /** Undefined where nothing is to be restored, or no more. */
+  readonly restore: ObservedRestore | undefined
   /** What the API server did not tell. What stands for it in here is empty, and says nothing. */
   readonly unread: readonly Unread[]
 }
@@ -37,6 +43,15 @@ export interface Observed {
 export interface UsersProblem {
   readonly reason: 'LoginFailed' | 'MemberRefused' | 'MemberUnreachable' | 'NotRecorded'
   readonly message: string
+}
+
+export interface ObservedRestore {
+  /** The error says why there is none. */
+  readonly source: Result<RestoreSource, string>
+  /** The Job that fills the first volume; undefined where there is none. */
+  readonly job:
+    | { readonly isForeign: boolean; readonly end: JobEnd | undefined; readonly words: string | undefined }
+    | undefined
 }
 
 export interface Unread {
@@ -53,6 +68,8 @@ export interface ObservedObjects {
   readonly disruptionBudget: KubeObject | undefined
   readonly networkPolicy: KubeObject | undefined
   readonly adminToken: KubeObject | undefined
+  /** Those of the sides that have TLS, as far as they are there. */
+  readonly tls: ReadonlyMap<TlsSecret, KubeObject>
   readonly statefulSet: ObservedStatefulSet | undefined
 }
 
@@ -182,6 +199,12 @@ export function isFormed({ cluster, membership }: Observed): boolean {
   const { configIndex, members, operation } = cluster.recorded
   const isPastForming = operation !== undefined && operation.type !== 'Form'
   return membership !== undefined || configIndex > 0 || members.length > 0 || isPastForming
+}
+
+/** The first volume is still to be filled from a backup: no pod may start before. */
+export function awaitsRestore(observed: Observed): boolean {
+  const { spec, recorded } = observed.cluster
+  return spec.bootstrap?.restore !== undefined && !isFormed(observed) && recorded.operation?.step !== 'Bootstrap'
 }
 
 /** Ordinals that are members as far as is known. Without a leader's word, whoever may be one counts. */

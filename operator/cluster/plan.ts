@@ -8,12 +8,36 @@ import type {
 } from '../../lib/admin-api.ts'
 import type { Operation, RaftClusterStatus } from '../api/status.ts'
 import type { ApplyObject, Changes, ObjectRef, UserStep } from './ports.ts'
+import type { TlsSecret } from './resources/names.ts'
+import type { LeafRequest } from './tls/leaves.ts'
 
 export type Action =
   | { readonly kind: 'apply'; readonly object: ApplyObject }
+  /** Of what is never changed afterwards, or by others: it must not be there. */
+  | { readonly kind: 'create'; readonly object: ApplyObject }
   /** Of a StatefulSet: how many pods it has, and nothing of its template. */
   | { readonly kind: 'set-pods'; readonly ref: ObjectRef; readonly changes: Changes }
   | { readonly kind: 'write-admin-token' }
+  | {
+      readonly kind: 'make-authority'
+      readonly secret: TlsSecret
+      /** PEM of others that stay trusted beside it. */
+      readonly trusted: readonly string[]
+      /** Whether the one before it goes on signing until the new one is trusted. */
+      readonly keepsPrevious: boolean
+      /** Of the annotation that it answers. */
+      readonly request: string | undefined
+    }
+  | {
+      readonly kind: 'write-certificates'
+      readonly secret: TlsSecret
+      /** PEM, in their order. */
+      readonly trusted: readonly string[]
+      /** Keys of the Secret that stay as they are; all others go. No key of anybody is in a plan. */
+      readonly keep: readonly string[]
+      readonly make: readonly LeafRequest[]
+      readonly signer: 'newest' | 'previous' | undefined
+    }
   | { readonly kind: 'set-finalizers'; readonly finalizers: readonly string[] }
   | { readonly kind: 'mint-cluster-id' }
   /** Written to status before the mutation that it announces. */

@@ -12,6 +12,7 @@ import type {
   LeaderTransferResult,
   MembershipRequest,
   RecoverRequest,
+  TlsScheme,
 } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
 import type { Form } from './form.ts'
@@ -83,7 +84,7 @@ export interface KubeReader {
 export interface KubeWriter {
   /** Server-side apply, field manager `raftcluster-operator`, forced. */
   apply(object: ApplyObject): Promise<KubeObject>
-  /** Server-side apply of the status subresource, field manager `raftcluster-operator-status`, forced. */
+  /** Server-side apply of the status subresource, forced, under a field manager of its own. */
   applyStatus(object: ApplyObject): Promise<KubeObject>
   /** Problem `conflict` when an object of that name exists. */
   create(object: ApplyObject): Promise<KubeObject>
@@ -146,6 +147,17 @@ export interface AdminClient {
   ): Promise<Result<LeaderTransferResult, AdminFailure>>
   /** Makes the asked member a cluster of itself alone: for a quorum that is lost for good. */
   recover(url: string, token: string, request: RecoverRequest, signal?: AbortSignal): Promise<AdminResult>
+  /** The same, with what members of one cluster are to be shown over TLS, and to be known by. */
+  secured(identity: AdminIdentity): AdminClient
+}
+
+/** PEM. */
+export interface AdminIdentity {
+  readonly trusted: string
+  readonly certificate: string
+  readonly key: string
+  /** A name that every member's certificate is valid for. */
+  readonly serverName: string
 }
 
 /** Of a role on keys; an empty end is one key, a zero byte is none. */
@@ -185,6 +197,8 @@ export interface UsersClient {
   /** Permissions of the roles of these names, of those that there are. */
   roles(url: string, token: string, names: readonly string[]): UsersResult<ReadonlyMap<string, readonly Permission[]>>
   change(url: string, token: string, step: UserStep, password: string): UsersResult<undefined>
+  /** As of {@link AdminClient}. */
+  secured(identity: AdminIdentity): UsersClient
 }
 
 export type AdminResult = Result<AdminChange, AdminFailure>
@@ -195,6 +209,7 @@ export interface AdminTarget {
   readonly podIP: string
   /** DNS name below the headless Service. */
   readonly hostName: string
+  readonly scheme: TlsScheme
 }
 
 /** Pods of one namespace, by their labels. */

@@ -118,15 +118,17 @@ function emitTransitions(
     const message = `the cluster has its quorum: recovery ${recovery} is refused, and its id is used up`
     events.emit(object, 'Warning', 'RecoveryRefused', 'Recover', message)
   }
-  const storage = after.conditions.find(({ type }) => type === 'StorageReady')
-  const storageBefore = before.conditions.find(({ type }) => type === 'StorageReady')
-  if (storage?.status === 'False' && storageBefore?.status === 'True')
-    events.emit(object, 'Warning', storage.reason, 'Observe', storage.message)
-  for (const type of ['QuorumLost', 'ClusterIDMismatch', 'Degraded', 'Ready', 'Paused', 'UpToDate']) {
+  for (const type of ['StorageReady', 'TLSReady']) {
+    const is = after.conditions.find((condition) => condition.type === type)
+    const was = before.conditions.find((condition) => condition.type === type)
+    if (is?.status === 'False' && was?.status === 'True')
+      events.emit(object, 'Warning', is.reason, 'Observe', is.message)
+  }
+  for (const type of ['QuorumLost', 'ClusterIDMismatch', 'Degraded', 'Ready', 'Paused', 'UpToDate', 'TLSReady']) {
     const was = before.conditions.find((condition) => condition.type === type)
     const is = after.conditions.find((condition) => condition.type === type)
     if (is === undefined || is.status !== 'True' || (was?.status === 'True' && was.reason === is.reason)) continue
-    const isGood = ['Ready', 'Paused', 'UpToDate'].includes(type)
+    const isGood = ['Ready', 'Paused', 'UpToDate', 'TLSReady'].includes(type)
     events.emit(object, isGood ? 'Normal' : 'Warning', type, isGood ? 'Settle' : 'Observe', is.message || is.reason)
   }
 }

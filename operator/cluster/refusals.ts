@@ -31,11 +31,15 @@ type Tried = ReadonlyMap<string, KubeError | undefined>
 export function subjectOf(cluster: RaftCluster, action: Action): string | undefined {
   switch (action.kind) {
     case 'apply':
+    case 'create':
       return `${action.object.kind} ${action.object.metadata.name}`
     case 'set-pods':
       return podsOf(cluster)
     case 'write-admin-token':
       return `Secret ${names.adminToken(cluster)}`
+    case 'make-authority':
+    case 'write-certificates':
+      return `Secret ${names.tls(cluster, action.secret)}`
     case 'set-finalizers':
       return `RaftCluster ${cluster.name}`
     case 'delete-object':

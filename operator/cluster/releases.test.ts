@@ -102,7 +102,7 @@ test('an earlier operator leaves a form that it does not know alone and says so;
   await converge(world)
   assert.deepEqual(world.cluster.voters.length, 5)
   assert.deepEqual(field(field(set(world), 'spec'), 'template'), template)
-  assert.match(reasonOf(world, 'UpToDate'), /^TemplateKept: .*form 3, and this one knows 2/)
+  assert.match(reasonOf(world, 'UpToDate'), /^TemplateKept: .*form 4, and this one knows 3/)
   assert.equal(condition(world, 'UpToDate'), 'Unknown')
   world.edit({ replicas: 3 })
   await converge(world)

@@ -11,6 +11,7 @@ import { memberNamed, replacementRefusal } from './rules/replace.ts'
 import { isOutdated } from './rules/rollout.ts'
 import { baseOf, memberImage, wantedHash } from './rules/template.ts'
 import { healthyVoters, quorumOf } from './safety.ts'
+import { tlsStatusOf } from './tls-status.ts'
 
 /** Figures that change with every write are written this often, not at every look. */
 const SAMPLE_MS = 30_000
@@ -44,6 +45,7 @@ export function statusOf(input: StatusInput): RaftClusterStatus {
     quorum: voters === 0 ? 0 : quorumOf(voters),
     selector: selectorText(cluster),
     ...templateOf(observed, recorded),
+    ...tlsOf(observed, recorded),
     ...volumeSize(observed, recorded),
     handledRequests: handledRequests(observed, recorded),
     staleVolumes: staleVolumes(observed, recorded),
@@ -77,6 +79,13 @@ function membersOf(observed: Observed, recorded: RaftClusterStatus): SeenMembers
 /** Conditions say from when on it is not known any more. */
 function lastSeen({ leader, replicas, readyReplicas, updatedReplicas, members }: RaftClusterStatus): SeenMembers {
   return { leader, replicas, readyReplicas, updatedReplicas, members }
+}
+
+/** As it was where nothing is done. */
+function tlsOf(observed: Observed, { tls }: RaftClusterStatus): Pick<RaftClusterStatus, 'tls'> {
+  const { cluster } = observed
+  if (!cluster.spec.paused && !cluster.isBeingDeleted && seesAll(observed)) return tlsStatusOf(observed)
+  return tls === undefined ? {} : { tls }
 }
 
 /** As it was where nothing is applied. */
@@ -158,6 +167,10 @@ function conditionsOf({ observed, plan, recorded, failure, refusals, usersFound 
 
 function seesVolumes({ unread }: Observed): boolean {
   return !unread.some(({ kind }) => kind === 'PersistentVolumeClaim')
+}
+
+function seesAll({ unread }: Observed): boolean {
+  return unread.length === 0
 }
 
 function leaderName({ membership }: Observed): string {
@@ -283,6 +296,7 @@ function steady(status: RaftClusterStatus): unknown {
     updatedReplicas,
     hash,
     image,
+    status.tls ?? '',
     status.volumeSize ?? '',
     base.image,
     base.form,

@@ -22,6 +22,8 @@ import { apiVersionOf, isKind } from './object.ts'
 export const FIELD_MANAGER = 'raftcluster-operator'
 /** Of its own: an apply takes away what its manager once owned and no longer names. */
 export const STATUS_FIELD_MANAGER = 'raftcluster-operator-status'
+/** What stands in the status of a RaftCluster about its backups: each manager leaves the conditions of the other alone. */
+export const BACKUP_STATUS_FIELD_MANAGER = 'raftcluster-operator-backup-status'
 
 /** Of one cluster's objects: a read that hangs must leave time to say so in status. */
 const READ_TIMEOUT_MS = 10_000
@@ -48,9 +50,12 @@ const KIND_OF_PROBLEM: Readonly<Record<ApiProblem, KubeProblem['kind']>> = {
 export class ClusterAccess implements KubeReader, KubeWriter {
   readonly #client: KubeClient
 
+  readonly #statusManager: string
+
   /** `client` carries the guard and the signal of one reconcile. */
-  constructor(client: KubeClient) {
+  constructor(client: KubeClient, statusManager = STATUS_FIELD_MANAGER) {
     this.#client = client
+    this.#statusManager = statusManager
   }
 
   async get(ref: ObjectRef): Promise<KubeObject | undefined> {
@@ -73,7 +78,7 @@ export class ClusterAccess implements KubeReader, KubeWriter {
 
   async applyStatus(object: ApplyObject): Promise<KubeObject> {
     kindOf(object)
-    return translated(async () => this.#client.applyStatus(object, { fieldManager: STATUS_FIELD_MANAGER }))
+    return translated(async () => this.#client.applyStatus(object, { fieldManager: this.#statusManager }))
   }
 
   async create(object: ApplyObject): Promise<KubeObject> {

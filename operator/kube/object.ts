@@ -41,7 +41,10 @@ interface Endpoint {
 /** Every kind the operator touches; all are namespaced. */
 const ENDPOINTS = {
   RaftCluster: { apiVersion: 'raftkv.dev/v1alpha1', plural: 'raftclusters' },
+  RaftBackup: { apiVersion: 'raftkv.dev/v1alpha1', plural: 'raftbackups' },
+  ScheduledRaftBackup: { apiVersion: 'raftkv.dev/v1alpha1', plural: 'scheduledraftbackups' },
   StatefulSet: { apiVersion: 'apps/v1', plural: 'statefulsets' },
+  Job: { apiVersion: 'batch/v1', plural: 'jobs' },
   Pod: { apiVersion: 'v1', plural: 'pods' },
   PersistentVolumeClaim: { apiVersion: 'v1', plural: 'persistentvolumeclaims' },
   Service: { apiVersion: 'v1', plural: 'services' },

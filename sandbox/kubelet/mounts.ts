@@ -1,9 +1,9 @@
 /**
  * Volumes as directories: a claim's own one, an empty one, or one with a file for each key of a Secret, a ConfigMap, the
- * downward API or a service account token. What can change later (a Secret's value) is written when the pod starts.
+ * downward API or a service account token. What changes later in a Secret or a ConfigMap is written again while the pod runs.
  */
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { ApiClient } from '../client/client.ts'
@@ -13,6 +13,7 @@ import { RESOURCES } from '../client/resource.ts'
 import type { PodFacts, Sources } from './environment.ts'
 import { fieldOf } from './environment.ts'
 import type { Pod, Volume, VolumeSource } from './pod.ts'
+import { writeTogether } from './write-together.ts'
 
 const Claim = z.object({
   spec: z.object({ volumeName: z.string().default('') }),
@@ -46,34 +47,61 @@ export async function mountVolumes(context: MountContext): Promise<Result<Readon
   return ok(directories)
 }
 
+/** What a Secret or a ConfigMap says now; where one has gone, its files stay. */
+export async function renewVolumes(context: MountContext): Promise<void> {
+  for (const volume of context.pod.spec.volumes) {
+    const sources = sourcesOf(volume)
+    const isRenewed = sources.some(({ secret, configMap }) => secret !== undefined || configMap !== undefined)
+    // A token is asked for once.
+    if (!isRenewed || sources.some(({ serviceAccountToken }) => serviceAccountToken !== undefined)) continue
+    const files = await filesOfAll(context, sources)
+    if (files.ok) writeTogether(directoryOf(context, volume), files.value)
+  }
+}
+
+function directoryOf({ directory }: MountContext, { name }: Volume): string {
+  return join(directory, 'volumes', name)
+}
+
+function sourcesOf({ secret, configMap, downwardAPI, projected }: Volume): readonly VolumeSource[] {
+  return (
+    projected?.sources ?? [
+      {
+        ...(secret !== undefined && { secret: { ...secret, name: secret.secretName } }),
+        ...(configMap !== undefined && { configMap }),
+        ...(downwardAPI !== undefined && { downwardAPI }),
+      },
+    ]
+  )
+}
+
 async function mount(context: MountContext, volume: Volume): Promise<Result<string, string>> {
-  const directory = join(context.directory, 'volumes', volume.name)
+  const directory = directoryOf(context, volume)
   if (volume.persistentVolumeClaim !== undefined) return claimDirectory(context, volume.persistentVolumeClaim.claimName)
   if (volume.hostPath !== undefined) return ok(volume.hostPath.path)
-  const { secret, configMap, downwardAPI, projected } = volume
-  const sources: readonly VolumeSource[] = projected?.sources ?? [
-    {
-      ...(secret !== undefined && { secret: { ...secret, name: secret.secretName } }),
-      ...(configMap !== undefined && { configMap }),
-      ...(downwardAPI !== undefined && { downwardAPI }),
-    },
-  ]
+  const files = await filesOfAll(context, sourcesOf(volume))
+  if (!files.ok) return files
+  // An emptyDir keeps what is in it as long as the pod lives, whatever ends in between.
+  if (volume.emptyDir !== undefined) mkdirSync(directory, { recursive: true, mode: 0o700 })
+  else {
+    rmSync(directory, { recursive: true, force: true })
+    writeTogether(directory, files.value)
+  }
+  return ok(directory)
+}
+
+/** Later sources have the word about a path. */
+async function filesOfAll(
+  context: MountContext,
+  sources: readonly VolumeSource[],
+): Promise<Result<ReadonlyMap<string, string>, string>> {
   const files = new Map<string, string>()
   for (const source of sources) {
     const found = await filesOf(context, source)
     if (!found.ok) return found
     for (const [path, text] of found.value) files.set(path, text)
   }
-  // An emptyDir keeps what is in it as long as the pod lives, whatever ends in between.
-  if (volume.emptyDir === undefined) rmSync(directory, { recursive: true, force: true })
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  for (const [path, text] of files) {
-    const file = join(directory, path)
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-    writeFileSync(file, Buffer.from(text, 'latin1'), { mode: 0o600 })
-    chmodSync(file, 0o400)
-  }
-  return ok(directory)
+  return ok(files)
 }
 
 async function claimDirectory({ client, pod }: MountContext, name: string): Promise<Result<string, string>> {

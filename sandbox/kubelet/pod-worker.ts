@@ -20,7 +20,7 @@ import type { PodFacts, Sources } from './environment.ts'
 import { expand, localise, variablesOf } from './environment.ts'
 import type { Images } from './images.ts'
 import { commandLine, findImage } from './images.ts'
-import { mountVolumes, readSources } from './mounts.ts'
+import { mountVolumes, readSources, renewVolumes } from './mounts.ts'
 import type { Container, Pod } from './pod.ts'
 import { Reporter } from './reporter.ts'
 import { finalPhase, statusOf } from './status.ts'
@@ -39,6 +39,8 @@ export interface NodeFacts {
 }
 
 const MOUNT_AGAIN_MS = 200
+/** A kubelet takes up to a minute; what waits for it here is a person, or a test. */
+const RENEW_MS = 5000
 /** A pod that was taken away by force has this long. */
 const FORCED_GRACE_MS = 1000
 
@@ -131,8 +133,22 @@ export class PodWorker {
       const { state } = runner.view
       if (signal.aborted || state.kind !== 'terminated' || state.exitCode !== 0) return this.#reporter.report()
     }
+    void this.#renew()
     await Promise.all(this.#main.map(async (runner) => runner.run()))
     await this.#stopped
+  }
+
+  /** Until it is told to stop. */
+  async #renew(): Promise<void> {
+    const { client, logger } = this.#node
+    for (;;) {
+      await delay(RENEW_MS, undefined, { ref: false })
+      if (this.#stopping.signal.aborted || this.#isFinal) return
+      const pod = this.#pod
+      await this.#sources()
+        .then(async (sources) => renewVolumes({ client, pod, facts: this.#facts, sources, directory: this.#directory }))
+        .catch((error: unknown) => logger.info({ pod: pod.name, error }, 'volumes are not renewed'))
+    }
   }
 
   #directories: ReadonlyMap<string, string> = new Map()

@@ -40,6 +40,7 @@ const sizes = (total: string, inUse: string, quota: string): Record<string, stri
 
 const UNARY = `${MEMBER},grpc_type="unary",grpc_service="etcdserverpb.KV"`
 const GIB = 1_073_741_824
+const DAY = 24 * 60 * 60
 
 export const CASES: readonly AlertCase[] = [
   { alert: 'RaftKVMemberDown', fires: ups('1 0x9', '1x10'), stays: ups('1 0x3 1x6', '1x10'), at: '8m' },
@@ -162,6 +163,24 @@ export const CASES: readonly AlertCase[] = [
     fires: { [`raftcluster_paused{${NAME}}`]: '1x1600' },
     stays: { [`raftcluster_paused{${NAME}}`]: '1x1000 0 1x600' },
     at: '25h',
+  },
+  {
+    alert: 'RaftClusterCertificateEnds',
+    fires: { [`raftcluster_certificate_expiry_timestamp_seconds{${NAME}}`]: `${6 * DAY}x150` },
+    stays: { [`raftcluster_certificate_expiry_timestamp_seconds{${NAME}}`]: `${8 * DAY}x150` },
+    at: '2h',
+  },
+  {
+    alert: 'RaftClusterBackupFailed',
+    fires: { [`raftcluster_backup_failures_total{${NAME}}`]: '0x5 1x20' },
+    stays: { [`raftcluster_backup_failures_total{${NAME}}`]: '1x25' },
+    at: '10m',
+  },
+  {
+    alert: 'RaftClusterBackupTooOld',
+    fires: { [`raftcluster_backup_age_seconds{${NAME}}`]: `${2 * DAY - 60}+60x40` },
+    stays: { [`raftcluster_backup_age_seconds{${NAME}}`]: `${DAY}+60x40` },
+    at: '30m',
   },
   {
     alert: 'RaftKVOperatorDown',

@@ -3,6 +3,7 @@ import { Histogram, type Registry } from 'prom-client'
 import { z } from 'zod'
 import { ManualClock } from '../../lib/testing/manual-clock.ts'
 import { memberMetrics } from '../../node-server/api/admin/metrics.ts'
+import { registerBackups } from '../../operator/backup-metrics.ts'
 import { createMetrics } from '../../operator/metrics.ts'
 
 /** Given by Prometheus to whatever it scrapes from a pod; `cluster` by our PodMonitor. */
@@ -23,17 +24,15 @@ function seriesOf(...registries: readonly Registry[]): ReadonlyMap<string, reado
   return series
 }
 
-const SERIES = seriesOf(
-  memberMetrics({ status: neverAsked, facts: neverAsked }).registry,
-  createMetrics({
-    clock: new ManualClock(),
-    maxConcurrentReconciles: 1,
-    activeWorkers: neverAsked,
-    queue: neverAsked,
-    clusters: neverAsked,
-    lease: { name: 'lease', isLeader: neverAsked },
-  }).registry,
-)
+const operator = createMetrics({
+  clock: new ManualClock(),
+  controllers: [],
+  clusters: neverAsked,
+  lease: { name: 'lease', isLeader: neverAsked },
+}).registry
+registerBackups(operator, { clock: new ManualClock(), backups: neverAsked })
+
+const SERIES = seriesOf(memberMetrics({ status: neverAsked, facts: neverAsked }).registry, operator)
 
 const ASKED = /\b((?:raftcluster|raftkv|etcd|grpc_server|controller_runtime|workqueue|process)_\w+)(?:\{([^}]*)\})?/g
 

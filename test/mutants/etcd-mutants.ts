@@ -51,7 +51,7 @@ export const ETCD_MUTANTS: readonly Mutant[] = [
   {
     name: 'the write buffer does not hide what it replaces (etcd #17247)',
     file: `${MVCC}/layer.ts`,
-    find: 'if (b.done !== true && a.value[0] === b.value[0]) b = right.next()',
+    find: 'if (b.done !== true && a.value.key === b.value.key) b = right.next()',
     replace: '',
   },
   {

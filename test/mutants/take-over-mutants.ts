@@ -22,4 +22,11 @@ export const TAKE_OVER_MUTANTS: readonly Mutant[] = [
     find: 'await writer.commit(pieces)\n',
     replace: '',
   },
+  {
+    name: 'a former store goes before its version is kept from starting',
+    file: FILE,
+    find: 'await beforeRemoval()\n  await removeNames(disk, store, (name) => name === IMPORTING || LMDB_NAME.test(name))',
+    replace:
+      'await removeNames(disk, store, (name) => name === IMPORTING || LMDB_NAME.test(name))\n  await beforeRemoval()',
+  },
 ]

@@ -35,7 +35,7 @@ export function memberClient(world: World, process: OperatorProcess, permit: () 
     })
   }
 
-  return {
+  const client: AdminClient = {
     status: (url) => status(world, process, url),
     bootstrap: (url, token, request) =>
       mutate<AdminChange>(url, token, 'bootstrap', request, (member, answer) =>
@@ -62,7 +62,9 @@ export function memberClient(world: World, process: OperatorProcess, permit: () 
         const moved = world.raft.transfer(member, operationId, expectedConfigIndex, memberId)
         answer(moved.ok ? ok({ operationId, ...moved.value }) : moved)
       }),
+    secured: () => client,
   }
+  return client
 }
 
 function status(world: World, process: OperatorProcess, url: string): Promise<Result<AdminStatus, AdminFailure>> {

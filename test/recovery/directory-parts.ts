@@ -262,8 +262,8 @@ function identityFile(kind: Combination['identity']): Buffer | undefined {
   if (kind === 'missing') return undefined
   if (kind === 'unreadable') return Buffer.from('{"clusterId": "c1"')
   const memberId = kind === 'of another member' ? '9' : '1'
-  const file = { clusterId: 'c1', memberId, incarnation: '77', name: 'm1', isRemoved: kind === 'removed' }
-  return Buffer.from(JSON.stringify(file))
+  const identity = { clusterId: 'c1', memberId, incarnation: '77', name: 'm1', isRemoved: kind === 'removed' }
+  return Buffer.from(JSON.stringify({ format: 2, identity }))
 }
 
 export async function writeFile(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {

@@ -1,5 +1,6 @@
 /** A data directory of the version before: taken over at the start, and gone on with. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +21,8 @@ test('a start takes the store of the version before over, with all that is in it
   unpackFixture(directory)
   const identity = await readIdentity(realVolume.disk, directory)
   assert.ok(identity.ok && identity.value !== undefined)
+  const written = (): string => readFileSync(join(directory, 'member', 'identity.json'), 'utf8')
+  assert.ok(!written().includes('format'), 'as the version before looks for it')
   for (const start of ['first', 'second']) {
     const opened = await openDataDirectory(realVolume, directory, identity.value, nodeOptions(new VirtualClock()))
     assert.ok(opened.ok, opened.ok ? '' : opened.error)
@@ -33,6 +36,7 @@ test('a start takes the store of the version before over, with all that is in it
     await store.close()
     await wal.close()
     assert.deepEqual(await readdir(join(directory, 'member', 'db')), ['store-0'])
+    assert.match(written(), /"format": 2/, 'the version before refuses it')
   }
 })
 
@@ -57,6 +61,8 @@ test('one that does not fit the disk twice is refused with what to do, and is as
     opened.error,
     /could not be taken over \(ENOSPC: .*\); .* enlarge the volume and start again, or remove the member/,
   )
+  const file = readFileSync(join(directory, 'member', 'identity.json'), 'utf8')
+  assert.ok(!file.includes('format'), 'the version before goes on with it')
   const again = await openDataDirectory(realVolume, directory, identity.value, nodeOptions(new VirtualClock()))
   assert.ok(again.ok)
   assert.equal(hashState(again.value.store), EXPECTED.hash)

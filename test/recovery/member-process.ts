@@ -13,7 +13,8 @@ import type { MemoryDisk } from '../../node-server/storage/testing/memory-disk.t
 import type { Volume } from '../../node-server/storage/volume.ts'
 import type { WalSizes } from '../../node-server/storage/wal.ts'
 import type { PeerTransport, TransportHandlers } from '../../node-server/transport/transport.ts'
-import { simulatedVolume, type SimulatedBackend, type States } from '../simulation/volume.ts'
+import type { Damageable } from '../simulation/stores-in-runs.ts'
+import { simulatedVolume, type States } from '../simulation/volume.ts'
 import { KillableDisk, type Gate, type Strike } from './killable-disk.ts'
 import { noteMessages, type Promised } from './promises.ts'
 
@@ -58,7 +59,7 @@ export class MemberProcess {
   fatal: unknown
   readonly sent: Message[] = []
   /** The store that was opened last. */
-  backend: SimulatedBackend | undefined
+  backend: Damageable | undefined
   readonly #end = Promise.withResolvers<void>()
   #handlers: TransportHandlers | undefined
   #running: Running | undefined
@@ -68,7 +69,7 @@ export class MemberProcess {
     this.states = machine.states
     this.disk = new KillableDisk(machine.disk, options.strike, options.gate)
     let incarnation = 100n
-    const onOpened = (store: SimulatedBackend): void => void (this.backend = store)
+    const onOpened = (store: Damageable): void => void (this.backend = store)
     const volume = simulatedVolume(machine.disk, this.disk, machine.states, () => incarnation++, { onOpened })
     this.volume = { ...volume, walSizes: options.walSizes ?? volume.walSizes }
     this.lifecycle = new Lifecycle({

@@ -212,6 +212,35 @@ test('an image that is not here, and a Secret that is missing, are said in the s
   await until('CreateContainerConfigError', async () => (await reasonOf('secret')) === 'CreateContainerConfigError')
 })
 
+test('a Secret that changes is mounted as it is then, in a pod that goes on running', options, async () => {
+  const { client } = box
+  const namespace = await inNamespace('renewed')
+  const base64 = (text: string): string => Buffer.from(text).toString('base64')
+  const metadata = { namespace, name: 's' }
+  const data = { a: base64('one'), b: base64('one'), gone: base64('one') }
+  await client.create(RESOURCES.secrets, { apiVersion: 'v1', kind: 'Secret', metadata, data })
+  // Both files are of one version at every look, since they change at once.
+  const script =
+    'while :; do cd -P /s/..data 2>/dev/null || continue; x=$(cat a b); ' +
+    'case $x in oneone) ;; twotwo) [ -e /s/gone ] || exit 0 ;; "") ;; *) exit 9 ;; esac; sleep 0.02; done'
+  const pod = podObject(namespace, 'reader', script, {
+    volumes: [{ name: 's', secret: { secretName: 's' } }],
+    container: { volumeMounts: [{ name: 's', mountPath: '/s' }] },
+    restartPolicy: 'Never',
+  })
+  await client.create(RESOURCES.pods, pod)
+  await until(
+    'running',
+    async () => at(await client.get(RESOURCES.pods, whole(namespace, 'reader')), 'status', 'phase') === 'Running',
+  )
+  await client.patch(RESOURCES.secrets, metadata, { data: { a: base64('two'), b: base64('two'), gone: null } })
+  const phase = await until('over', async () => {
+    const now = at(await client.get(RESOURCES.pods, whole(namespace, 'reader')), 'status', 'phase')
+    return now === 'Running' ? undefined : now
+  })
+  assert.equal(phase, 'Succeeded')
+})
+
 function setObject(namespace: string, replicas: number): NewObject {
   const labels = { app: 'set' }
   return {

@@ -7,7 +7,7 @@ import type { DurableLog } from './disk.ts'
 import type { Host } from './network.ts'
 import type { Seen } from './oracle.ts'
 import type { ProcessClock } from './process-clock.ts'
-import type { SimulatedBackend } from './volume.ts'
+import type { Damageable } from './stores-in-runs.ts'
 
 export interface Life {
   readonly clock: ProcessClock
@@ -16,7 +16,7 @@ export interface Life {
   readonly lifecycle: Lifecycle
   host: Host | undefined
   /** The store that it opened last. */
-  backend: SimulatedBackend | undefined
+  backend: Damageable | undefined
   /** There is no data: it waits to be told what to be. */
   isWaiting: boolean
   /** While it runs, whether it serves clients or not. */

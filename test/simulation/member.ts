@@ -107,6 +107,7 @@ export class SimulatedMember {
     const newIncarnation = (): bigint => BigInt(Math.floor(world.random.next() * 2 ** 53))
     const lifecycle: Lifecycle = new Lifecycle({
       volume: simulatedVolume(this.disk, disk, world.states, newIncarnation, {
+        isInRuns: world.areStoresInRuns,
         space: () => this.#space(),
         onOpened: (store) => (life.backend = store),
       }),

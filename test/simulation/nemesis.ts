@@ -212,9 +212,8 @@ export class Disturber {
     if (member === undefined) return
     this.#crash(member)
     const folder = `${DATA_DIRECTORY}/member/${random.chance(0.5) ? 'wal' : 'db'}`
-    void member.disk.list(folder).then(([first]) => {
-      if (first === undefined) return
-      const path = `${folder}/${first}`
+    void firstFile(member.disk, folder).then((path) => {
+      if (path === undefined) return
       // The end of the log cannot be told from a write that was torn: nothing can, short of asking the others.
       member.disk.damage(path, (bytes) => {
         if (bytes.length === 0) return bytes
@@ -284,4 +283,11 @@ export function firstMembers(
   }))
   const memberId = MemberId(BigInt(members.indexOf(member) + 1))
   return { kind: 'bootstrap', clusterId, memberId, name: member.name, members: all, operationId: '' }
+}
+
+/** Of a folder, or of a folder in it. */
+async function firstFile(disk: MemoryDisk, path: string): Promise<string | undefined> {
+  if (disk.peek(path) !== undefined) return path
+  const [first] = await disk.list(path)
+  return first === undefined ? undefined : firstFile(disk, `${path}/${first}`)
 }

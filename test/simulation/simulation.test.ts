@@ -39,7 +39,7 @@ test(`every invariant holds over ${SEEDS} seeds, and every fault and rare path i
 for (const seed of FOUND) test(`seed ${seed} found a bug once`, async () => assertWell(await runSeed(seed)))
 
 test('a seed gives the same run every time, to the bit', async () => {
-  const [first, again, other] = [await runSeed(17), await runSeed(17), await runSeed(18)]
+  const [first, again, other] = [await runSeed(18), await runSeed(18), await runSeed(17)]
   assert.equal(digest(first), digest(again))
   assert.notEqual(digest(first), digest(other))
   assert.ok(first.calls.length > 100 && first.watches.length > 3)

@@ -24,6 +24,7 @@ import type { Disk } from '../../node-server/storage/disk.ts'
 import type { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
 import type { StoreEngine } from '../../node-server/storage/store-engine.ts'
 import type { Volume, VolumeSpace } from '../../node-server/storage/volume.ts'
+import { storesInRuns, type Damageable } from './stores-in-runs.ts'
 
 /** All states that any database of the world ever had. */
 export class States {
@@ -222,8 +223,10 @@ export function takenBytes(under: MemoryDisk, states: States, directory: string)
 const BOUNDLESS: VolumeSpace = { freeBytes: Infinity, totalBytes: Infinity }
 
 interface VolumeOptions {
+  /** In the engine that members have; else in one of the simulation's own, which is faster. */
+  readonly isInRuns?: boolean
   readonly space?: () => VolumeSpace
-  readonly onOpened?: (store: SimulatedBackend) => void
+  readonly onOpened?: (store: Damageable) => void
 }
 
 /** `disk` is the process's way to `under`. */
@@ -232,12 +235,12 @@ export function simulatedVolume(
   disk: Disk,
   states: States,
   newIncarnation: () => bigint,
-  { space = () => BOUNDLESS, onOpened = () => {} }: VolumeOptions = {},
+  { isInRuns = false, space = () => BOUNDLESS, onOpened = () => {} }: VolumeOptions = {},
 ): Volume {
   return {
     disk,
     walSizes: { segmentSizeBytes: 16 * 1024, preparedSizeBytes: 1024 },
-    stores: simulatedStores({ under, disk, states, onOpened }),
+    stores: isInRuns ? storesInRuns(disk, onOpened) : simulatedStores({ under, disk, states, onOpened }),
     space,
     newIncarnation,
   }
@@ -247,7 +250,7 @@ interface StoresParts {
   readonly under: MemoryDisk
   readonly disk: Disk
   readonly states: States
-  readonly onOpened: (store: SimulatedBackend) => void
+  readonly onOpened: (store: Damageable) => void
 }
 
 /** A store is one file. */

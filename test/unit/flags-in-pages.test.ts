@@ -26,7 +26,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   'npm run test:twin': 'test/twin/options.ts',
 }
 const MEMBER =
-  /^(npm run( --silent)? member( --)?|raftkv|snapshot (status|restore)|backup (take|list|fetch|prune)|check|dump)\b/
+  /^(npm run( --silent)? member( --)?|raftkv|snapshot (status|restore)|backup (take|list|fetch|restore|prune)|check|dump)\b/
 const TOOL_OPTIONS: ReadonlySet<string> = new Set(
   ['tools.ts', 'backup.ts'].flatMap((file) =>
     [...text(`node-server/tools/${file}`).matchAll(/ption\(\s*'(?:-\w, )?--([a-z0-9-]+)/g)].map(

@@ -117,6 +117,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'operator/api': ['lib', 'operator/api'],
   'operator/controller': ['lib', 'operator/controller'],
   'operator/cluster': ['lib', 'operator/api', 'operator/cluster'],
+  'operator/backup': [
+    'lib',
+    'operator/api',
+    'operator/cluster/tls/leaves.ts',
+    'operator/cluster/tls/scheme.ts',
+    'operator/cluster/ports.ts',
+    'operator/cluster/tool-end.ts',
+    'operator/cluster/tool-jobs.ts',
+    'operator/cluster/resources',
+    'operator/backup',
+  ],
   'operator/kube': ['lib', 'operator/kube', 'operator/cluster/ports.ts'],
   'operator/admin-client.ts': ['lib', 'operator/admin-client.ts', 'operator/cluster/ports.ts'],
   // Of a member only how etcd's messages are written, and who carries them.
@@ -129,6 +140,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'operator/cluster/ports.ts',
   ],
   operator: ['lib', 'operator'],
+  // For people: kubectl does the talking.
+  cli: ['operator/api', 'cli'],
   // HTTP clients of an API server, and nothing else: they work with a real one too.
   'sandbox/client': ['lib', 'operator/kube', 'sandbox/client'],
   'sandbox/controllers': ['lib', 'operator/kube', 'operator/controller', 'sandbox/client', 'sandbox/controllers'],
@@ -156,13 +169,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders that see no disk, socket, clock or randomness, so that whole clusters run in one seeded process. */
 const PURE =
-  /^(lib|node-server\/(raft|mvcc|limits|address\/address)|operator\/api|operator\/cluster\/(rules|resources|decide|safety|status|observed|refusals|findings))(\/|\.ts$)/
+  /^(lib|node-server\/(raft|mvcc|limits|address\/address)|operator\/api|operator\/backup\/(decide|job|outcome|schedule|access)|operator\/cluster\/(rules|resources|decide|safety|status|observed|refusals|findings|tls-status|tls\/(certificates|leaves|material|rotation|scheme)))(\/|\.ts$)/
 const IMPURE_MODULES = /^node:(fs|net|http|https|tls|dns|child_process|os|worker_threads|timers)/
 const IMPURE_GLOBALS =
   /\b(Date\.now\(|new Date\(\)|Math\.random\(|performance\.now\(|setTimeout\(|setInterval\(|process\.)/
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const sources = globSync(['lib/**/*.ts', 'node-server/**/*.ts', 'operator/**/*.ts', 'sandbox/**/*.ts'], {
+const sources = globSync(['lib/**/*.ts', 'node-server/**/*.ts', 'operator/**/*.ts', 'cli/**/*.ts', 'sandbox/**/*.ts'], {
   cwd: ROOT,
 }).map((path) => path.replaceAll('\\', '/'))
 const product = sources.filter((path) => !path.endsWith('.test.ts') && !path.includes('/testing/'))

@@ -37,8 +37,8 @@ function onEveryPage(pages: readonly string[], problemsOf: (page: string) => rea
 
 test('every field of a RaftCluster that a page names is in the CRD', () => {
   const tops: ReadonlySet<string> = new Set(fieldsOf('spec'))
-  /** Of other kinds. */
-  const others = new Set(['spec.ordinals.start'])
+  /** Of other kinds, and keys of Secrets. */
+  const others = new Set(['spec.ordinals.start', 'tls.crt', 'tls.key'])
   let count = 0
   const problems = onEveryPage(MARKDOWN, (page) =>
     spans(page).flatMap((span) => {
@@ -133,6 +133,10 @@ test('every command of npm, and every file of ours that a command or a page name
 test('every verb and kind that a page gives kubectl is one', () => {
   const VERBS =
     /^(get|describe|apply|delete|scale|annotate|label|patch|explain|wait|logs|exec|cp|port-forward|rollout|create|edit|drain|uncordon|proxy|api-resources|version|top|run|debug)$/
+  const OURS = new Set(
+    [...text('cli/main.ts').matchAll(/(?:\.command\(|^ {2}\[)'([a-z-]+)'/gm)].map(([, name]) => name),
+  )
+  assert(OURS.size >= 10)
   let count = 0
   const problems = onEveryPage(PAGES, (page) => {
     const code = [...fences(page).flatMap((block) => block.split('\n')), ...spans(page)]
@@ -140,8 +144,20 @@ test('every verb and kind that a page gives kubectl is one', () => {
       const [, verb = '', rest = ''] = /\bkubectl (?:-n \S+ )?([a-z-]+)(.*)/.exec(line) ?? []
       if (verb === '') return []
       count += 1
+      if (verb === 'raft') {
+        const [, command = ''] = /^ ([a-z-]+)/.exec(rest) ?? []
+        return OURS.has(command) || command === '' ? [] : [`kubectl raft has no ${command}`]
+      }
       const kinds = [...rest.matchAll(/\b(raft[a-z]*)(?=[ /.]|$)/g)].map(([, kind = '']) => kind)
-      const names = ['raft', 'raftcluster', 'raftclusters', 'raftkv', 'raftcluster-operator']
+      const names = [
+        'raft',
+        'raftcluster',
+        'raftclusters',
+        'raftbackup',
+        'raftbackups',
+        'raftkv',
+        'raftcluster-operator',
+      ]
       return [
         ...(VERBS.test(verb) ? [] : [`kubectl has no ${verb}`]),
         ...kinds.filter((kind) => !names.includes(kind)).map((kind) => `there is no kind ${kind}`),

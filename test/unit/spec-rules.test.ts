@@ -55,9 +55,22 @@ const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
   [inPods({ extraContainers: [{ name: 'raftkv' }] }), /must not be called raftkv.*call it otherwise/],
   [inPods({ initContainers: [{ name: 'raftkv' }] }), /must not be called raftkv/],
   [inPods({ extraContainers: [{ name: 'a', ports: [{ containerPort: 2379 }] }] }), /must leave the ports client, peer/],
+  [inPods({ extraContainers: [{ name: 'a', ports: [{ containerPort: 2382 }] }] }), /must leave the ports/],
   [inPods({ extraContainers: [{ name: 'a', ports: [{ containerPort: 1, name: 'admin' }] }] }), /must leave the ports/],
-  [inPods({ volumes: [{ name: 'data', emptyDir: {} }] }), /podTemplate\.volumes must leave the names data and/],
-  ...['/var/lib/raftkv', '/var/lib/raftkv/data/', '/var/lib', '//var//lib/', '/', '/etc', '/etc/raftkv/admin/x'].map(
+  [
+    inPods({ volumes: [{ name: 'data', emptyDir: {} }] }),
+    /podTemplate\.volumes must leave the names data, admin-token,/,
+  ],
+  ...[
+    '/var/lib/raftkv',
+    '/var/lib/raftkv/data/',
+    '/var/lib',
+    '//var//lib/',
+    '/',
+    '/etc',
+    '/etc/raftkv/admin/x',
+    '/etc/raftkv/peer-tls',
+  ].map(
     (mountPath) =>
       [inPods({ volumes: [tmp], volumeMounts: [{ name: 'tmp', mountPath }] }), /volumeMounts must leave/] as const,
   ),
@@ -85,6 +98,15 @@ const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
     /must have one of key, prefix and range/,
   ],
   [{ network: { ipFamilies: ['IPv4', 'IPv6'] } }, /must be PreferDualStack or RequireDualStack/],
+  ...['peer', 'client'].flatMap((side): [JsonObject, RegExp][] => [
+    [{ tls: { [side]: { mode: 'CertManager' } } }, /issuerRef says who issues .*: set both, or neither/],
+    [{ tls: { [side]: { mode: 'Auto', issuerRef: { name: 'i' } } } }, /issuerRef says who issues/],
+    [{ tls: { [side]: { mode: 'Secret' } } }, /secretRef says what is shown .*: set both, or neither/],
+    [{ tls: { [side]: { secretRef: { name: 's' } } } }, /secretRef says what is shown/],
+    [{ tls: { [side]: { extraNames: ['a'] } } }, /extraNames and renewBefore are of certificates that are issued/],
+    [{ tls: { [side]: { mode: 'Auto', renewBefore: '59s' } } }, /renewBefore must be from 1m to below 2160h/],
+    [{ tls: { [side]: { mode: 'Auto', renewBefore: '2160h' } } }, /renewBefore must be from 1m to below 2160h/],
+  ]),
 ]
 
 test('what is the operator’s own, or does not go together, is refused with a sentence', () => {
@@ -108,8 +130,11 @@ test('what stands beside it is taken', () => {
     { service: { type: 'LoadBalancer', loadBalancerClass: 'a' } },
     { networkPolicy: { enabled: true, clientFrom: [{ podSelector: {}, namespaceSelector: {} }] } },
     { auth: { enabled: true, allowWithoutTLS: true, rootSecretRef: { name: 's' } } },
+    { auth: { enabled: true, rootSecretRef: { name: 's' } }, tls: { client: { mode: 'Auto' } } },
     { auth: { roles: [{ name: 'a', permissions: [{ access: 'Read', prefix: '' }] }] } },
     { network: { ipFamilies: ['IPv6'] } },
+    { tls: { peer: { mode: 'Auto', extraNames: ['*.a.example', '10.0.0.1', 'fd00::1'], renewBefore: '1h30m' } } },
+    { tls: { client: { mode: 'CertManager', issuerRef: { name: 'i' }, clientCertificates: 'None' } } },
   ]
   for (const spec of taken) assert.deepEqual(verdicts(spec), { schema: '', operator: '' }, JSON.stringify(spec))
 })

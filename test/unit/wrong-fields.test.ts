@@ -31,6 +31,19 @@ const WHOLE: JsonObject = {
     roles: [{ name: 'r', permissions: [{ range: { from: 'a', to: 'b' }, access: 'Read' }] }],
     users: [{ name: 'u', passwordSecretRef: { name: 's' }, roles: ['r'] }],
   },
+  bootstrap: {
+    restore: {
+      source: { s3: { bucket: 'backups', caSecretRef: { name: 'ca' }, credentialsSecretRef: { name: 'keys' } } },
+    },
+  },
+}
+
+/** Sources of certificates exclude each other: which one there is depends on the field. */
+function wholeFor([first, side = '', field]: readonly string[]): JsonObject {
+  if (first !== 'tls') return WHOLE
+  if (field === 'secretRef') return { ...WHOLE, tls: { [side]: { mode: 'Secret', secretRef: { name: 's' } } } }
+  if (field !== 'issuerRef') return { ...WHOLE, tls: { [side]: { mode: 'Auto', extraNames: ['a'] } } }
+  return { ...WHOLE, tls: { [side]: { mode: 'CertManager', issuerRef: { name: 'i' } } } }
 }
 
 interface Wrong {
@@ -99,7 +112,7 @@ test(`the schema and the operator agree about ${cases.length} values beside what
       apiVersion: 'raftkv.dev/v1alpha1',
       kind: 'RaftCluster',
       metadata,
-      spec: withValue(structuredClone(WHOLE), path, value),
+      spec: withValue(structuredClone(wholeFor(path)), path, value),
     }
     applyDefaults(object, type.schema, false)
     const problems = validateCustom(type, object, undefined)

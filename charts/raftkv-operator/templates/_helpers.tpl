@@ -43,15 +43,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{/*
-Whose the CRD is that is there already, when it is not this release's: Helm refuses to install over it. A release that was
-uninstalled leaves it behind, and so does kubectl.
+Whose the CRD `.name` is that is there already, when it is not the release's of `.root`: Helm refuses to install over it. A release
+that was uninstalled leaves it behind, and so does kubectl.
 */}}
 {{- define "raftkv-operator.crdOwner" -}}
-{{- $crd := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "raftclusters.raftkv.dev" -}}
+{{- $crd := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" .name -}}
 {{- if $crd -}}
 {{- $annotations := $crd.metadata.annotations | default dict -}}
 {{- $owner := printf "%s/%s" (get $annotations "meta.helm.sh/release-namespace") (get $annotations "meta.helm.sh/release-name") -}}
-{{- if ne $owner (printf "%s/%s" .Release.Namespace .Release.Name) -}}
+{{- if ne $owner (printf "%s/%s" .root.Release.Namespace .root.Release.Name) -}}
 {{- if eq $owner "/" }}no release{{ else }}the release {{ $owner }}{{ end -}}
 {{- end -}}
 {{- end -}}
@@ -63,12 +63,21 @@ uninstalled leaves it behind, and so does kubectl.
   resources: [raftclusters]
   verbs: [get, list, watch, patch]
 - apiGroups: [raftkv.dev]
-  resources: [raftclusters/status]
+  resources: [raftclusters/status, raftbackups/status, scheduledraftbackups/status]
   verbs: [patch]
+- apiGroups: [raftkv.dev]
+  resources: [raftbackups]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [raftkv.dev]
+  resources: [scheduledraftbackups]
+  verbs: [get, list, watch]
 # Owner references that block deletion need it where the API server enforces that.
 - apiGroups: [raftkv.dev]
-  resources: [raftclusters/finalizers]
+  resources: [raftclusters/finalizers, raftbackups/finalizers]
   verbs: [update]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, create]
 - apiGroups: [apps]
   resources: [statefulsets]
   verbs: [get, list, watch, create, patch, delete]
@@ -90,9 +99,10 @@ uninstalled leaves it behind, and so does kubectl.
   verbs: [list, watch, create, delete]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
-  verbs: [get, list, watch, patch, delete]
-# By name only, so that it can list no Secret. get: the token of a cluster's admin API, and the passwords that spec.auth names;
-# create and patch: that token.
+  # Created for the first member of a cluster out of a backup: otherwise the StatefulSet's controller makes them.
+  verbs: [get, list, watch, create, patch, delete]
+# By name only, and no list: tokens and certificates of a cluster are made (create), read back to see what is missing or about to
+# end, and to be shown to members (get), and renewed (patch). With their RaftCluster they go by themselves.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create, patch]

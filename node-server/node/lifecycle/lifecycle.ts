@@ -21,6 +21,7 @@ import { err, ok, type Result } from '../../../lib/result.ts'
 import { StoreDamaged } from '../../mvcc/backend.ts'
 import { markRemoved, memberPaths, type StoredIdentity } from '../../storage/data-directory.ts'
 import type { Volume } from '../../storage/volume.ts'
+import { LogLimiter } from '../../transport/log-limiter.ts'
 import type { PeerTransport, TransportHandlers } from '../../transport/transport.ts'
 import { PeriodicMaintenance } from '../maintenance/periodic.ts'
 import { handOver } from '../membership/hand-over.ts'
@@ -140,7 +141,7 @@ export class Lifecycle implements AdminPort {
     identity: StoredIdentity,
     replica: Replica,
   ): Promise<{ readonly transport: PeerTransport; readonly leaderRequests: LeaderRequests }> {
-    const { log } = this.#options.node
+    const warnings = new LogLimiter(this.#options.node.log, this.#options.node.clock)
     // The handlers are called once peers connect, by when this is there.
     const requests: { current: LeaderRequests | undefined } = { current: undefined }
     const transport = await this.#options.connect(identity, {
@@ -149,7 +150,9 @@ export class Lifecycle implements AdminPort {
       onRequest: (from, payload) => answerOf(requests.current, from, payload),
       onUnreachable: (id) => replica.onUnreachable(id),
       onRefused: (by, reason) => {
-        log.warn({ by: formatId(by), reason }, 'a peer refused this member')
+        const fields = { by: formatId(by), reason }
+        // It asks again every second.
+        warnings.warn(`${by} ${reason}`, fields, 'a peer refused this member')
         if (reason === 'removed') replica.becomeRemoved()
       },
       isRemoved: (id) => replica.isRemovedMember(id),

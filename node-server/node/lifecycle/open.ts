@@ -16,6 +16,7 @@ import { EMPTY_CONFIGURATION } from '../../raft/membership.ts'
 import {
   createMember,
   memberPaths,
+  noteFormat,
   RESTORING,
   type MemberPaths,
   type StoredIdentity,
@@ -162,7 +163,7 @@ export async function openDataDirectory(
       { bytes: contents.value.tornBytes },
       'cut the torn tail of the log: a write that was never answered',
     )
-  const recovered = await recoverStore(volume, paths, contents.value)
+  const recovered = await recoverStore(volume, dataDirectory, contents.value)
   if (!recovered.ok) return recovered
   const { store, name, commitIndex, damage } = recovered.value
   const isRemoved = await firstRead(
@@ -223,10 +224,11 @@ async function firstRead(
 
 async function recoverStore(
   volume: Volume,
-  paths: MemberPaths,
+  dataDirectory: string,
   contents: WalContents,
 ): Promise<Result<NamedStore & { readonly commitIndex: LogIndex; readonly damage: string | undefined }, string>> {
-  const refusal = await takeOver(volume, paths)
+  const paths = memberPaths(dataDirectory)
+  const refusal = await takeOver(volume, dataDirectory)
   if (refusal !== undefined) return err(refusal)
   const newest = await newestStore(volume.disk, paths)
   const [damaged] = await damagedStores(volume.disk, paths)
@@ -265,14 +267,17 @@ async function recoverStore(
 }
 
 /** Why stores of the version before are not taken over, and what to do. */
-async function takeOver(volume: Volume, paths: MemberPaths): Promise<string | undefined> {
+async function takeOver(volume: Volume, dataDirectory: string): Promise<string | undefined> {
+  const { db } = memberPaths(dataDirectory)
+  const note = (): Promise<void> => noteFormat(volume.disk, dataDirectory)
   try {
-    await volume.stores.takeOver(paths.db)
+    await volume.stores.takeOver(db, note)
+    await note() // where there was nothing to be taken over
     return undefined
   } catch (error) {
     const room = 'it takes as much room again until it is done: enlarge the volume and start again'
     const reason = error instanceof Error ? error.message : String(error)
-    return `the store of the version before in ${paths.db} could not be taken over (${reason}); ${room}, or ${START_ANEW}`
+    return `the store of the version before in ${db} could not be taken over (${reason}); ${room}, or ${START_ANEW}`
   }
 }
 

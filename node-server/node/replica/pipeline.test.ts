@@ -24,6 +24,7 @@ class Rig {
       persist: (_hardState, entries) => this.#begin(`persist ${entries.map(({ index }) => index).join(' ')}`.trim()),
       apply: (entries) => this.#begin(`apply ${entries.map(({ index }) => index).join(' ')}`).then(() => true),
       tell: () => undefined,
+      giveWay: () => new Promise((resolve) => setImmediate(resolve)),
       onProgress: () => this.pipeline.pump(),
       onFatal: (error) => this.events.push(`fatal: ${String(error)}`),
     })
@@ -48,6 +49,7 @@ class Rig {
     assert.notEqual(at, -1, `${what} is not under way`)
     this.#waiting.splice(at, 1)[0]?.end(error)
     await settled()
+    await settled() // what has given way
     return this.events.splice(0)
   }
 }
@@ -90,6 +92,16 @@ test('what is durable is applied while the disk works, and the log goes on while
   assert.deepEqual(await rig.pump(), ['persist 3'])
   assert.deepEqual(await rig.end('apply 1'), ['apply 2'])
   assert.deepEqual(await rig.end('persist 3'), ['acknowledges 3'])
+})
+
+test('on a quick disk the acknowledgement leaves before what came with it is applied', async () => {
+  const rig = follower()
+  append(rig.raft, 0, [1], 0)
+  await rig.pump()
+  await rig.end('persist 1')
+  append(rig.raft, 1, [2], 1)
+  rig.pipeline.pump()
+  assert.deepEqual(await rig.end('persist 2'), ['persist 2', 'acknowledges 2', 'apply 1'])
 })
 
 test('a leader sends while its own disk works', async () => {

@@ -23,6 +23,8 @@ export interface PipelineActions {
   /** False: the store is damaged, and what it has of them does not count. */
   apply(entries: readonly Entry[]): Promise<boolean>
   tell(news: News): void
+  /** Resolves once all else has had its turn. */
+  giveWay(): Promise<void>
   /** A lane is free again: there may be more to hand to the core, and from it. */
   onProgress(): void
   onFatal(error: unknown): void
@@ -77,6 +79,8 @@ export class Pipeline {
   }
 
   async #apply(committed: readonly Entry[]): Promise<void> {
+    // A leader waits for the acknowledgement, which a quick disk has at once, and for nothing that a follower applies.
+    if (this.#appending !== undefined && this.#raft.role.kind !== 'leader') await this.#actions.giveWay()
     const isApplied = await this.#actions.apply(committed)
     assert(isApplied || this.#raft.isStoreLost, 'what could not be applied would be given out again at once')
     applied(this.#raft, isApplied ? committed : [])

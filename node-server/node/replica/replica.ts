@@ -48,7 +48,7 @@ import { onlyApplicable } from './forwarded.ts'
 import { linksOf } from './late.ts'
 import { newLeaseIds } from '../lease/lease-ids.ts'
 import { Lessor } from '../lease/lessor.ts'
-import { publishAttributes } from '../membership/attributes.ts'
+import { Attributes } from '../membership/attributes.ts'
 import { cutOf, usualCut } from './log-cut.ts'
 import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from '../options.ts'
 import type { Caller, NodeProblem, NodeStatus, RequestKind } from '../ports.ts'
@@ -108,6 +108,7 @@ export class Replica {
   readonly #reads: Reads
   readonly #purge: Purge
   readonly commands: Commands
+  readonly #attributes: Attributes
   readonly #spaceAlarm: SpaceAlarm
   readonly #onRemoved: () => void
   readonly #onFatal: (error: unknown) => void
@@ -129,6 +130,7 @@ export class Replica {
     this.#raft = parts.raft
     this.#wal = parts.wal
     this.#onRemoved = parts.onRemoved
+    this.#attributes = new Attributes(this)
     this.#onFatal = (error) => {
       if (error instanceof StoreDamaged) return // told by the store itself
       this.#isStopped = true
@@ -450,7 +452,7 @@ export class Replica {
   }
 
   publishAttributes(): Promise<boolean> {
-    return publishAttributes(this)
+    return this.#attributes.publish()
   }
 
   /** Everything that came in during this round of the event loop goes into one batch. */
@@ -501,6 +503,7 @@ export class Replica {
         }
       },
       tell: (news) => this.#onNews(news),
+      giveWay: () => new Promise((resolve) => this.options.clock.soon(resolve)),
       onProgress: () => this.#onProgress(),
       onFatal: this.#onFatal,
     })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { StoreDamaged, TABLES, type Backend } from '../../mvcc/backend.ts'
 import { hashState } from '../../mvcc/hash.ts'
@@ -72,15 +72,18 @@ test('all that released versions made becomes stores in runs, with what they hel
   await stores.takeOver(join(directory, 'no such directory'))
 })
 
-async function lmdbDisk(fault?: Fault): Promise<MemoryDisk> {
+/** Where versions before put the file of a store, the older ones first. */
+const PLACES = ['/db/store-0.mdb', '/db/store-0/0.mdb']
+
+async function lmdbDisk(fault?: Fault, place = PLACES[0] ?? ''): Promise<MemoryDisk> {
   const disk = new MemoryDisk()
-  await disk.makeDirectory('/db')
-  for (const path of ['/db/store-0.mdb', '/db/store-0.mdb-lock']) await disk.open(path, { create: true })
-  const file = await disk.open('/db/store-0.mdb', { create: true })
+  const folders = ['/db', dirname(place)]
+  for (const folder of folders) await disk.makeDirectory(folder)
+  await disk.open(`${place}-lock`, { create: true })
+  const file = await disk.open(place, { create: true })
   await file.write(BYTES, 0)
   await file.sync()
-  await disk.syncDirectory('/')
-  await disk.syncDirectory('/db')
+  for (const folder of ['/', ...folders]) await disk.syncDirectory(folder)
   disk.fault = fault === undefined ? undefined : { ...fault, atOperation: disk.operations + fault.atOperation }
   return disk
 }
@@ -104,6 +107,39 @@ test('crashed at any operation of the disk, the next start finds the one or the 
       await assertTaken(stores, '/db/store-0')
       assert.deepEqual(await next.list('/db'), ['store-0'])
     }
+  }
+})
+
+test('until it is told that something goes, the version before finds all that it needs, whenever the crash comes', async () => {
+  for (const place of PLACES) {
+    const undisturbed = await lmdbDisk(undefined, place)
+    const before = undisturbed.operations
+    let toldAt = 0
+    await onDisk(undisturbed).takeOver('/db', async () => void (toldAt ||= undisturbed.operations - before))
+    const operations = undisturbed.operations - before
+    assert.ok(toldAt > 0 && toldAt < operations)
+    for (let atOperation = 1; atOperation <= operations; atOperation++)
+      for (const choose of [KEEP_NOTHING, KEEP_ALL]) {
+        const disk = await lmdbDisk({ atOperation, kind: 'crash' }, place)
+        let isTold = false
+        await onDisk(disk)
+          .takeOver('/db', async () => void (isTold = true))
+          .catch(() => undefined)
+        if (!isTold) assert.deepEqual(await disk.crash(choose).readFile(place), BYTES)
+      }
+  }
+})
+
+test('nothing goes when that it goes cannot be told', async () => {
+  for (const place of PLACES) {
+    const disk = await lmdbDisk(undefined, place)
+    await assert.rejects(
+      onDisk(disk).takeOver('/db', () => Promise.reject(new Error('no room'))),
+      /no room/,
+    )
+    assert.deepEqual(await disk.readFile(place), BYTES)
+    await onDisk(disk).takeOver('/db')
+    await assertTaken(onDisk(disk), '/db/store-0')
   }
 })
 

@@ -50,11 +50,16 @@ export async function formerStores(disk: Disk, directory: string): Promise<reado
  * Of all that {@link formerStores} names. One that is damaged stays as it is, and who opens it is told why; other errors are
  * thrown: there is no room, the disk fails, the file is of a version that is not known.
  */
-export async function takeOverStores(disk: Disk, directory: string, sizes: RunSizes): Promise<void> {
+export async function takeOverStores(
+  disk: Disk,
+  directory: string,
+  sizes: RunSizes,
+  beforeRemoval: () => Promise<void>,
+): Promise<void> {
   for (const store of await storesIn(disk, directory)) {
     const path = join(directory, store)
     try {
-      await takeOverStore(disk, path, sizes)
+      await takeOverStore(disk, path, sizes, beforeRemoval)
       if (await isTakenOver(disk, path)) await removeNames(disk, directory, (name) => isOfSingle(name, store))
     } catch (error) {
       if (!(error instanceof StoreDamaged)) throw error
@@ -72,12 +77,21 @@ function isOfSingle(name: string, store: string): boolean {
   return SINGLE_ENDINGS.some((ending) => name === `${store}${ending}` || name === `${store}${ending}-lock`)
 }
 
-/** The store at that path, if LMDB has written it. Rejects with `StoreDamaged`, and its file is as it was. */
-export async function takeOverStore(disk: Disk, store: string, sizes: RunSizes): Promise<void> {
+/**
+ * The store at that path, if LMDB has written it. Rejects with `StoreDamaged`, and its file is as it was. `beforeRemoval`: both
+ * are there, and from then on the former one may be gone.
+ */
+export async function takeOverStore(
+  disk: Disk,
+  store: string,
+  sizes: RunSizes,
+  beforeRemoval: () => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
   const file = await formerFile(disk, store)
   if (file !== undefined) await takeOverFile(disk, file, store, sizes)
-  if (await isTakenOver(disk, store))
-    await removeNames(disk, store, (name) => name === IMPORTING || LMDB_NAME.test(name))
+  if (!(await isTakenOver(disk, store))) return
+  await beforeRemoval()
+  await removeNames(disk, store, (name) => name === IMPORTING || LMDB_NAME.test(name))
 }
 
 async function takeOverFile(disk: Disk, file: string, store: string, sizes: RunSizes): Promise<void> {

@@ -81,7 +81,8 @@ export function runsEngine(
       return readStore(path, readMeta)
     },
     former: (directory) => formerStores(disk, directory),
-    takeOver: (directory) => takeOverStores(disk, directory, sizes),
+    takeOver: (directory, beforeRemoval = () => Promise.resolve()) =>
+      takeOverStores(disk, directory, sizes, beforeRemoval),
   }
 }
 

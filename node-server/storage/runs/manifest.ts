@@ -42,9 +42,13 @@ export interface Manifest {
   readonly runs: readonly Run[]
 }
 
+/** It is sound, and of a later version: no damage, and nothing that this one may touch. */
+export class LaterFormat extends MalformedBytes {}
+
 export const NEW_MANIFEST: Manifest = { number: 0, nextFileId: 1, runs: [] }
 
 const MAGIC = Buffer.from('RKVMAN01', 'latin1')
+const ANY_FORMAT = /^RKVMAN([0-9]{2})$/
 const HEAD_BYTES = MAGIC.length + 6 + 6 + 4
 const FILE_HEAD_BYTES = 4 * 6 + 4
 
@@ -75,7 +79,7 @@ export function encodeManifest({ number, nextFileId, runs }: Manifest): Buffer {
   return bytes
 }
 
-/** Throws `MalformedBytes`. The keys are copies. */
+/** Throws `MalformedBytes`, {@link LaterFormat} among them. The keys are copies. */
 export function decodeManifest(bytes: Buffer): Manifest {
   if (!isSound(bytes, 0)) throw new MalformedBytes('its checksum is wrong')
   const end = bytes.length - CHECKSUM_SIZE_BYTES
@@ -92,7 +96,7 @@ export function decodeManifest(bytes: Buffer): Manifest {
     const start = take(size)
     return Buffer.from(bytes.subarray(start, start + size))
   }
-  if (MAGIC.compare(bytes, take(MAGIC.length), at) !== 0) throw new MalformedBytes('it is of another format')
+  checkFormat(bytes.toString('latin1', take(MAGIC.length), at))
   const number = number48()
   const nextFileId = number48()
   const file = (): RunFile => ({
@@ -107,6 +111,13 @@ export function decodeManifest(bytes: Buffer): Manifest {
   const runs = list(number32(), () => list(number32(), file))
   if (at !== end) throw new MalformedBytes(`${end - at} bytes left over`)
   return { number, nextFileId, runs }
+}
+
+function checkFormat(magic: string): void {
+  if (magic === MAGIC.toString('latin1')) return
+  const format = ANY_FORMAT.exec(magic)?.[1]
+  if (format === undefined) throw new MalformedBytes('it is no manifest')
+  throw new LaterFormat(`it is of format ${Number(format)}, and this version knows 1: start a later version here`)
 }
 
 /** Not `Array.from`: a count that is wrong must not be room that is taken. */

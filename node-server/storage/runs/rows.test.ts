@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TABLES, type Write } from '../../mvcc/backend.ts'
+import { textOfBytes } from '../../mvcc/byte-text.ts'
 import { packRows, tableNumber } from './rows.ts'
 
 test('the numbers of the tables are part of the format: new ones come at the end', () => {
@@ -27,6 +28,12 @@ test('rows go to the writer in order, and of those with the same key the last on
   const rows = ['02000000 02000000 00 7a 76', '02000000 01000000 01 61', '02000000 00000000 01 62']
   assert.equal(Buffer.concat(packed).toString('hex'), rows.join('').replaceAll(' ', ''))
   assert.deepEqual([...packRows([])], [])
+})
+
+test('a key is the same row as its text', () => {
+  const [key, value] = [Buffer.of(0, 0x7f, 0x80, 0xff), Buffer.from('v')]
+  const packed = [...packRows([{ table: 'current', key: textOfBytes(key), value }])]
+  assert.deepEqual(packed, [...packRows([{ table: 'current', key, value }])])
 })
 
 test('many rows go in pieces, each row whole in one, and are read as they come', () => {

@@ -4,8 +4,11 @@
  *   key size, the byte of the table included (4) ‖ 0 for a removal, else value size + 1 (4) ‖ table (1) ‖ key ‖ value
  */
 import { assert } from '../../../lib/assert.ts'
-import { TABLES, type Table, type Write } from '../../mvcc/backend.ts'
+import { TABLES, type Table, type TextWrite, type Write } from '../../mvcc/backend.ts'
+import { bytesOfText, putText } from '../../mvcc/byte-text.ts'
 import { putU32 } from './format.ts'
+
+type AnyWrite = Write | TextWrite
 
 export const ROW_HEAD_BYTES = 8
 const PIECE_SIZE_BYTES = 256 * 1024
@@ -22,11 +25,11 @@ export function tableNumber(table: Table): number {
 }
 
 /** In an array the last one counts of writes with the same key; others are in order. Rows are whole in their piece. */
-export function* packRows(writes: Iterable<Write>): Generator<Buffer<ArrayBuffer>, void, undefined> {
+export function* packRows(writes: Iterable<AnyWrite>): Generator<Buffer<ArrayBuffer>, void, undefined> {
   let piece = Buffer.allocUnsafeSlow(PIECE_SIZE_BYTES)
   let at = 0
   let rows = 0
-  for (const write of Array.isArray(writes) ? inOrder(writes as readonly Write[]) : writes) {
+  for (const write of Array.isArray(writes) ? inOrder(writes as readonly AnyWrite[]) : writes) {
     const sizeBytes = ROW_HEAD_BYTES + 1 + write.key.length + (write.value?.length ?? 0)
     if (rows > 0 && (rows >= PIECE_ROWS || at + sizeBytes > piece.length)) {
       yield piece.subarray(0, at)
@@ -40,19 +43,20 @@ export function* packRows(writes: Iterable<Write>): Generator<Buffer<ArrayBuffer
   if (rows > 0) yield piece.subarray(0, at)
 }
 
-function packRow(piece: Buffer, start: number, { table, key, value }: Write): number {
+function packRow(piece: Buffer, start: number, { table, key, value }: AnyWrite): number {
   assert(key.length > 0, 'a key is not empty')
   let at = putU32(piece, start, key.length + 1)
   at = putU32(piece, at, value === undefined ? 0 : value.length + 1)
   piece[at++] = tableNumber(table)
-  piece.set(key, at)
+  if (typeof key === 'string') putText(piece, key, at)
+  else piece.set(key, at)
   at += key.length
   if (value === undefined) return at
   piece.set(value, at)
   return at + value.length
 }
 
-function inOrder(writes: readonly Write[]): readonly Write[] {
+function inOrder(writes: readonly AnyWrite[]): readonly AnyWrite[] {
   const isSorted = writes.every((write, i) => {
     const before = writes[i - 1]
     return before === undefined || compareWrites(before, write) < 0
@@ -65,7 +69,11 @@ function inOrder(writes: readonly Write[]): readonly Write[] {
   })
 }
 
-function compareWrites(a: Write, b: Write): number {
+function compareWrites(a: AnyWrite, b: AnyWrite): number {
   if (a.table !== b.table) return tableNumber(a.table) - tableNumber(b.table)
-  return Buffer.compare(a.key, b.key)
+  return Buffer.compare(bytesOf(a.key), bytesOf(b.key))
+}
+
+function bytesOf(key: Uint8Array | string): Uint8Array {
+  return typeof key === 'string' ? bytesOfText(key) : key
 }

@@ -19,6 +19,7 @@ import {
   type ScanOptions,
   type Table,
   type TableEntry,
+  type TextWrite,
   type Write,
 } from '../../mvcc/backend.ts'
 import { readMeta } from '../../mvcc/meta.ts'
@@ -260,14 +261,14 @@ export class RunsBackend implements Backend {
     return cursorsOf(this.#store.runs, { table, start, end, isReverse })
   }
 
-  commit(writes: Iterable<Write>): Promise<void> {
+  commit(writes: Iterable<Write | TextWrite>): Promise<void> {
     const handedOver = this.#handOver(writes)
     this.#handingOver = handedOver.catch(() => undefined)
     return handedOver.then(() => this.#ask((id) => ({ kind: 'commit', id })))
   }
 
   /** In pieces, and the first at once: a small commit is asked for before anything else happens. */
-  async #handOver(writes: Iterable<Write>): Promise<void> {
+  async #handOver(writes: Iterable<Write | TextWrite>): Promise<void> {
     let isFirst = true
     for (const rows of packRows(writes)) {
       if (!isFirst) await this.#writer?.giveWay()

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { MalformedBytes } from '../../../lib/bytes.ts'
 import { StoreDamaged } from '../../mvcc/backend.ts'
 import { isMissing, type Disk } from '../disk.ts'
-import { decodeManifest, encodeManifest, filesOf, NEW_MANIFEST, type Manifest } from './manifest.ts'
+import { decodeManifest, encodeManifest, filesOf, LaterFormat, NEW_MANIFEST, type Manifest } from './manifest.ts'
 
 export const MANIFEST = 'manifest'
 const NEW_SUFFIX = '.new'
@@ -17,13 +17,14 @@ export function runPath(directory: string, fileId: number): string {
 
 /**
  * Undefined when there is no store. Throws `StoreDamaged` when the manifest is not what was written, or is missing beside
- * files: the first manifest is there before the first file.
+ * files: the first manifest is there before the first file; another error when a later version has written it.
  */
 export async function readManifest(disk: Disk, directory: string): Promise<Manifest | undefined> {
   const path = join(directory, MANIFEST)
   try {
     return decodeManifest(await disk.readFile(path))
   } catch (error) {
+    if (error instanceof LaterFormat) throw new Error(`${path}: ${error.message}`, { cause: error })
     if (error instanceof MalformedBytes) throw new StoreDamaged(path, error.message)
     if (isNoDirectory(error)) return undefined
     if (!isMissing(error)) throw error

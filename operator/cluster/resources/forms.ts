@@ -7,25 +7,33 @@
  * What a form may not change, since members of two forms are in one cluster while it moves: names of containers and volumes,
  * the numbers of ports, the labels that select pods and claims. Services and the like belong to no form: they must suit all.
  */
+import type { RaftCluster } from '../../api/raft-cluster.ts'
 import type { Form } from '../form.ts'
+import { SECURED } from './connections.ts'
 import { selectorLabels } from './names.ts'
+import type { PodDefaults } from './pod-spec.ts'
 import { memberObjects } from './stateful-set.ts'
 
 /** As it comes, of class BestEffort. */
 const plain: Form = (cluster, image) => memberObjects(cluster, image)
 
-/** In different zones where there are some, and not the first to go when a machine runs out of memory. */
-const spreadAndSized: Form = (cluster, image) =>
-  memberObjects(cluster, image, {
-    resources: { requests: { cpu: '100m', memory: '256Mi' } },
-    topologySpreadConstraints: [
-      {
-        maxSkew: 1,
-        topologyKey: 'topology.kubernetes.io/zone',
-        whenUnsatisfiable: 'ScheduleAnyway',
-        labelSelector: { matchLabels: selectorLabels(cluster) },
-      },
-    ],
-  })
+const SPREAD_AND_SIZED = (cluster: RaftCluster): PodDefaults => ({
+  resources: { requests: { cpu: '100m', memory: '256Mi' } },
+  topologySpreadConstraints: [
+    {
+      maxSkew: 1,
+      topologyKey: 'topology.kubernetes.io/zone',
+      whenUnsatisfiable: 'ScheduleAnyway',
+      labelSelector: { matchLabels: selectorLabels(cluster) },
+    },
+  ],
+})
 
-export const FORMS: readonly Form[] = [plain, spreadAndSized]
+/** In different zones where there are some, and not the first to go when a machine runs out of memory. */
+const spreadAndSized: Form = (cluster, image) => memberObjects(cluster, image, SPREAD_AND_SIZED(cluster))
+
+/** Metrics and probes on a port of their own, always in plaintext; TLS on the others as far as it has come. */
+const secured: Form = (cluster, image) =>
+  memberObjects(cluster, image, { ...SPREAD_AND_SIZED(cluster), connections: SECURED })
+
+export const FORMS: readonly Form[] = [plain, spreadAndSized, secured]

@@ -2,6 +2,7 @@
 import { PORTS, VOLUMES } from '../../api/owned.ts'
 import { API_VERSION, GROUP, KIND, type RaftCluster } from '../../api/raft-cluster.ts'
 import type { AdminTarget, ApplyObject, KubeObject, ObjectRef, OwnerReference } from '../ports.ts'
+import { advertisedScheme } from '../tls/scheme.ts'
 
 export const TOKEN_KEY = 'token'
 export const VOLUME = VOLUMES.data
@@ -28,6 +29,18 @@ export const TEMPLATE_HASH_ANNOTATION = `${GROUP}/template-hash`
 
 type Named = Pick<RaftCluster, 'name' | 'namespace'>
 
+/** Secrets of TLS. */
+const TLS_SUFFIXES = {
+  peerCa: 'peer-ca',
+  clientCa: 'client-ca',
+  peerTls: 'peer-tls',
+  serverTls: 'server-tls',
+  clientTls: 'client-tls',
+  operatorTls: 'operator-tls',
+} as const
+
+export type TlsSecret = keyof typeof TLS_SUFFIXES
+
 export const names = {
   statefulSet: (cluster: Named): string => cluster.name,
   /** `default` is every namespace's own. */
@@ -35,8 +48,10 @@ export const names = {
   headlessService: (cluster: Named): string => `${cluster.name}-headless`,
   clientService: (cluster: Named): string => `${cluster.name}-client`,
   adminToken: (cluster: Named): string => `${cluster.name}-admin-token`,
+  tls: (cluster: Named, secret: TlsSecret): string => `${cluster.name}-${TLS_SUFFIXES[secret]}`,
   disruptionBudget: (cluster: Named): string => cluster.name,
   networkPolicy: (cluster: Named): string => cluster.name,
+  restoreJob: (cluster: Named): string => `${cluster.name}-restore`,
   pod: (cluster: Named, ordinal: number): string => `${cluster.name}-${ordinal}`,
   volume: (cluster: Named, ordinal: number): string => `${VOLUME}-${cluster.name}-${ordinal}`,
 }
@@ -61,7 +76,12 @@ export function labels(cluster: Named): Record<string, string> {
 }
 
 export function selectorText(cluster: Named): string {
-  return Object.entries(selectorLabels(cluster))
+  return labelsText(selectorLabels(cluster))
+}
+
+/** As a selector. */
+export function labelsText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(',')
 }
@@ -88,7 +108,7 @@ export function hostName(cluster: RaftCluster, ordinal: number): string {
 }
 
 export function peerUrl(cluster: RaftCluster, ordinal: number): string {
-  return `http://${hostName(cluster, ordinal)}:${PORTS.peer}`
+  return `${advertisedScheme(cluster, 'peer')}://${hostName(cluster, ordinal)}:${PORTS.peer}`
 }
 
 /** The usual {@link ReconcileDeps.adminUrl}: by address, which needs no DNS to have caught up. */
@@ -101,8 +121,8 @@ export function podClientUrl(target: AdminTarget): string {
   return podUrl(target, PORTS.client)
 }
 
-function podUrl({ podIP }: AdminTarget, port: number): string {
-  return `http://${podIP.includes(':') ? `[${podIP}]` : podIP}:${port}`
+function podUrl({ podIP, scheme }: AdminTarget, port: number): string {
+  return `${scheme}://${podIP.includes(':') ? `[${podIP}]` : podIP}:${port}`
 }
 
 export function volumeRef(cluster: Named, name: string): ObjectRef {

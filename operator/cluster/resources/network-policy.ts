@@ -1,4 +1,4 @@
-import { METRICS_PORT, PORTS } from '../../api/owned.ts'
+import { PORTS } from '../../api/owned.ts'
 import type { RaftCluster } from '../../api/raft-cluster.ts'
 import type { ApplyObject, PodSelection } from '../ports.ts'
 import { kept } from './kept.ts'
@@ -32,7 +32,7 @@ export function networkPolicy(cluster: RaftCluster, operator: PodSelection | und
           rule(PORTS.peer, [own]),
           rule(PORTS.admin, operators.length === 0 ? [] : [own, ...operators]),
           rule(PORTS.client, [own, ...operators, ...clientFrom]),
-          rule(METRICS_PORT, [own, ...operators, ...metricsFrom]),
+          rule(PORTS.metrics, [own, ...operators, ...metricsFrom]),
         ],
       }),
     },

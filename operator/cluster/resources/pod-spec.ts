@@ -1,6 +1,7 @@
 /** The pods of members: what the operator gives them, and what spec.podTemplate, resources and options set. Pure. */
 import { CONTAINER, MOUNTS, PORTS, VOLUMES } from '../../api/owned.ts'
 import type { RaftCluster } from '../../api/raft-cluster.ts'
+import { type Connections, PLAIN } from './connections.ts'
 import { kept } from './kept.ts'
 import { memberFlags } from './member-flags.ts'
 import { names, selectorLabels } from './names.ts'
@@ -16,6 +17,7 @@ type Json = Readonly<Record<string, unknown>>
 export interface PodDefaults {
   readonly resources?: Json
   readonly topologySpreadConstraints?: readonly Json[]
+  readonly connections?: Connections
 }
 
 export function podSpec(cluster: RaftCluster, memberImage: string, defaults: PodDefaults = {}): Json {
@@ -45,6 +47,7 @@ export function podSpec(cluster: RaftCluster, memberImage: string, defaults: Pod
       containers: [container(cluster, memberImage, defaults), ...(podTemplate.extraContainers ?? [])],
       volumes: [
         { name: VOLUMES.token, secret: { secretName: names.adminToken(cluster), defaultMode: 0o440 } },
+        ...connections(defaults).volumes(cluster),
         ...(podTemplate.volumes ?? []),
       ],
     }),
@@ -71,22 +74,23 @@ function container(cluster: RaftCluster, memberImage: string, defaults: PodDefau
   const { image, resources, podTemplate } = cluster.spec
   const isGiven = Object.values(resources).some((amounts) => Object.keys(amounts ?? {}).length > 0)
   const { env = [], volumeMounts = [] } = podTemplate
+  const { probed } = connections(defaults)
   return {
     name: CONTAINER,
     image: memberImage,
     imagePullPolicy: image.pullPolicy,
     command: ['node'],
-    args: memberArgs(cluster),
+    args: memberArgs(cluster, connections(defaults)),
     env: [
       { name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } } },
       ...env,
     ],
-    ports: Object.entries(PORTS).map(([name, containerPort]) => ({ name, containerPort, protocol: 'TCP' })),
+    ports: connections(defaults).ports.map((name) => ({ name, containerPort: PORTS[name], protocol: 'TCP' })),
     // Starting up may mean replaying a long log: 10 minutes, then the kubelet tries anew.
-    startupProbe: probe('/livez', { periodSeconds: 1, failureThreshold: 600 }),
-    livenessProbe: probe('/livez', { periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 }),
-    readinessProbe: probe('/readyz', { periodSeconds: 1, failureThreshold: 3, timeoutSeconds: 2 }),
+    startupProbe: probe('/livez', probed, { periodSeconds: 1, failureThreshold: 600 }),
+    livenessProbe: probe('/livez', probed, { periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 }),
+    readinessProbe: probe('/readyz', probed, { periodSeconds: 1, failureThreshold: 3, timeoutSeconds: 2 }),
     // What it wrote last is then in the pod's status, and from there in the conditions.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     ...kept({ resources: isGiven ? resources : defaults.resources, envFrom: podTemplate.envFrom }),
@@ -98,31 +102,28 @@ function container(cluster: RaftCluster, memberImage: string, defaults: PodDefau
     volumeMounts: [
       { name: VOLUMES.data, mountPath: MOUNTS.data },
       { name: VOLUMES.token, mountPath: MOUNTS.token, readOnly: true },
+      ...connections(defaults).mounts(cluster),
       ...volumeMounts,
     ],
   }
 }
 
-function memberArgs(cluster: RaftCluster): readonly string[] {
-  const { options, clusterDomain } = cluster.spec
-  const host = `$(POD_NAME).${names.headlessService(cluster)}.$(POD_NAMESPACE).svc.${clusterDomain}`
+function connections({ connections = PLAIN }: PodDefaults): Connections {
+  return connections
+}
+
+function memberArgs(cluster: RaftCluster, { flags }: Connections): readonly string[] {
   return [
     // In MiB. Meant to collect young objects less often; no gain in throughput has been shown for it yet.
     '--max-semi-space-size=32',
     'node-server/main.ts',
     '--name=$(POD_NAME)',
     `--data-dir=${MOUNTS.data}/data`,
-    `--listen-client-urls=http://0.0.0.0:${PORTS.client}`,
-    `--advertise-client-urls=http://${host}:${PORTS.client}`,
-    `--listen-peer-urls=http://0.0.0.0:${PORTS.peer}`,
-    `--initial-advertise-peer-urls=http://${host}:${PORTS.peer}`,
-    '--initial-cluster-state=wait',
-    `--listen-admin-urls=http://0.0.0.0:${PORTS.admin}`,
-    `--admin-token-file=${MOUNTS.token}/token`,
-    ...memberFlags(options),
+    ...flags(cluster),
+    ...memberFlags(cluster.spec.options),
   ]
 }
 
-function probe(path: string, timing: Readonly<Record<string, number>>): Json {
-  return { httpGet: { path, port: 'admin' }, ...timing }
+function probe(path: string, port: string, timing: Readonly<Record<string, number>>): Json {
+  return { httpGet: { path, port }, ...timing }
 }

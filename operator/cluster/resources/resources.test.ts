@@ -163,6 +163,7 @@ test('DNS discovery finds the ports of the headless Service, and meshes their pr
     { name: 'etcd-client', port: 2379, targetPort: 'client', protocol: 'TCP', appProtocol: 'kubernetes.io/h2c' },
     { name: 'etcd-server', port: 2380, targetPort: 'peer', protocol: 'TCP', appProtocol: 'tcp' },
     { name: 'admin', port: 8080, targetPort: 'admin', protocol: 'TCP', appProtocol: 'http' },
+    { name: 'metrics', port: 2382, targetPort: 2382, protocol: 'TCP', appProtocol: 'http' },
   ]
   assert.deepEqual(ports(headlessService(raftCluster())), expected)
   const earlier = [{ name: 'client', port: 2379, targetPort: 'client', protocol: 'TCP' }]
@@ -260,5 +261,5 @@ test('ordinals are read from names as a StatefulSet writes them', () => {
 })
 
 test('an IPv6 address is bracketed', () => {
-  assert.equal(podAdminUrl({ podName: '', hostName: '', podIP: 'fd00::1' }), 'http://[fd00::1]:8080')
+  assert.equal(podAdminUrl({ podName: '', hostName: '', podIP: 'fd00::1', scheme: 'http' }), 'http://[fd00::1]:8080')
 })

@@ -21,6 +21,7 @@ const DISCOVERED: Readonly<Record<keyof typeof PORTS, Port>> = {
   client: { name: 'etcd-client', appProtocol: H2C },
   peer: { name: 'etcd-server', appProtocol: 'tcp' },
   admin: { name: 'admin', appProtocol: 'http' },
+  metrics: { name: 'metrics', appProtocol: 'http' },
 }
 
 /** Names for members, also while they are not ready: a member that joins has to be found before it can be. */
@@ -38,6 +39,7 @@ export function headlessService(cluster: RaftCluster, present?: KubeObject): App
         port('client', DISCOVERED.client, present),
         port('peer', DISCOVERED.peer, present),
         port('admin', DISCOVERED.admin, present),
+        port('metrics', DISCOVERED.metrics, present),
       ],
     },
   }
@@ -105,7 +107,8 @@ function port(
   return {
     name,
     port: PORTS[target],
-    targetPort: target,
+    // Pods of an earlier form have no port of that name, and another container may.
+    targetPort: target === 'metrics' ? PORTS.metrics : target,
     protocol: 'TCP',
     ...(appProtocol !== undefined && { appProtocol }),
   }

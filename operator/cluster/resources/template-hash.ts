@@ -9,7 +9,7 @@ import { hashOf } from './hash.ts'
 
 /** A look at a cluster asks for each of its pods; what was read of the cluster is never changed in place. */
 const known = new WeakMap<Source, string>()
-type Source = Pick<RaftCluster, 'spec' | 'requests'>
+type Source = Pick<RaftCluster, 'spec' | 'requests' | 'recorded'>
 type Json = Readonly<Record<string, unknown>>
 
 /** In every hash, set or not: the first release put them there. */
@@ -26,7 +26,7 @@ export function templateHash(source: Source): string {
   return hash
 }
 
-function inputOf({ spec, requests }: Source): Json {
+function inputOf({ spec, requests, recorded }: Source): Json {
   const set = (name: keyof typeof ALWAYS): Json => ({ ...ALWAYS[name], ...differing(spec[name], DEFAULT_SPEC[name]) })
   const { restartedAt } = requests
   return {
@@ -35,7 +35,15 @@ function inputOf({ spec, requests }: Source): Json {
     podTemplate: set('podTemplate'),
     options: set('options'),
     restartedAt,
+    tls: tlsOf(recorded.tls, spec),
   }
+}
+
+/** How members talk is recorded, step by step (rules/tls-phase.ts); the spec only says where that is to lead. */
+function tlsOf(tls: RaftCluster['recorded']['tls'], { tls: { client } }: RaftCluster['spec']): Json | undefined {
+  const phases = { peer: tls?.peer.phase ?? 'Disabled', client: tls?.client.phase ?? 'Disabled' }
+  if (phases.peer === 'Disabled' && phases.client === 'Disabled') return undefined
+  return { ...phases, ...(phases.client !== 'Disabled' && { clientCertificates: client.clientCertificates }) }
 }
 
 /** What is not as it would be by itself. */

@@ -8,6 +8,7 @@ import { isFormed, type Observed, strangers } from '../observed.ts'
 import { newOperation } from '../operation.ts'
 import { blocked, IN_FLIGHT_MS, inFlight, type Plan, waiting } from '../plan.ts'
 import { names, peerUrl } from '../resources/names.ts'
+import { restore } from './restore.ts'
 
 const SEED = 0
 
@@ -32,10 +33,14 @@ export function form(observed: Observed): Plan | undefined {
     }
   }
   const volume = observed.volumes.get(SEED)
-  if (operation?.type === 'Form' && volume !== undefined && volume.uid !== operation.volumeUID)
-    return seedLost(observed)
+  // Nobody has used what a restore has left half-way, so that only a volume that is there may be another one.
+  const isLost = volume === undefined ? operation?.step === 'Restore' : volume.uid !== operation?.volumeUID
+  if (operation?.type === 'Form' && isLost) return seedLost(observed)
+  const restoring = restore(observed)
+  if (restoring !== undefined) return restoring
   const seed = pods.get(SEED)
   const isWaiting = seed?.status?.role === 'waiting' && !seed.isTerminating
+  if (isWaiting && cluster.spec.bootstrap?.restore !== undefined) return seedLost(observed)
   if (!isWaiting || seed.adminUrl === undefined || volume === undefined) {
     return waiting('Forming', because(observed, [SEED], `waits for ${names.pod(cluster, SEED)} to start`), operation)
   }

@@ -22,8 +22,8 @@ import { serviceAccount } from '../resources/service-account.ts'
 import { clientService, headlessService } from '../resources/services.ts'
 import { statefulSet } from '../resources/stateful-set.ts'
 import { restoreClaims, restoreFinalizer } from './claims.ts'
-import { desiredPods } from './replicas.ts'
 import { memberForm, memberImage, templateHold } from './template.ts'
+import { awaitsCertificates, issueCertificates, podsWithCertificates } from './tls.ts'
 
 /** Between two reasons to look again. */
 const LOOK_AGAIN_MS = 15_000
@@ -38,6 +38,7 @@ export function takenNames(observed: Observed): Plan | undefined {
     objects.disruptionBudget,
     objects.networkPolicy,
     objects.adminToken,
+    ...objects.tls.values(),
     objects.statefulSet?.object,
   ].filter((object): object is KubeObject => object !== undefined && !isOurs(observed, object))
   if (taken.length === 0 && foreignPods.length === 0) return undefined
@@ -90,7 +91,7 @@ export function restoreObjects(observed: Observed): readonly Action[] {
     [objects.clientService, clientService(cluster, objects.clientService)],
     ...(budget === undefined ? [] : [[objects.disruptionBudget, budget] as const]),
     ...(policy === undefined ? [] : [[objects.networkPolicy, policy] as const]),
-    ...(templateHold(observed) === undefined
+    ...(templateHold(observed) === undefined && !awaitsCertificates(observed)
       ? [[objects.statefulSet?.object, desiredStatefulSet(observed)] as const]
       : []),
   ]
@@ -98,6 +99,7 @@ export function restoreObjects(observed: Observed): readonly Action[] {
     ...restoreFinalizer(observed),
     ...(isTokenDue(cluster, objects.adminToken) ? [{ kind: 'write-admin-token' } as const] : []),
     ...adoptToken(observed),
+    ...issueCertificates(observed),
     ...wanted
       .filter(([present, desired]) => present === undefined || !contains(present, desired))
       .map(([, object]) => ({ kind: 'apply', object }) as const),
@@ -113,7 +115,7 @@ function desiredStatefulSet(observed: Observed): ApplyObject {
   const form = observed.forms[formNumber - 1]
   assert(form !== undefined, 'a template is made in a form that is known')
   return statefulSet(observed.cluster, {
-    pods: desiredPods(observed),
+    pods: podsWithCertificates(observed),
     image: memberImage(observed),
     form,
     formNumber,
@@ -134,7 +136,7 @@ function setPods(observed: Observed): readonly Action[] {
     name: names.statefulSet(cluster),
   }
   const isAlone = templateHold(observed) !== undefined || isRefused(observed, `${ref.kind} ${ref.name}`)
-  const { start, end } = desiredPods(observed)
+  const { start, end } = podsWithCertificates(observed)
   const at = lookAgainAt(observed)
   const changes = {
     metadata: { uid: present.uid, ...(at !== undefined && { annotations: { [LOOK_AGAIN_ANNOTATION]: at } }) },

@@ -78,6 +78,15 @@ export class FakeCluster {
     return ok({ operationId, memberId: id, clusterId, configIndex: this.configIndex })
   }
 
+  /** A member starts from a disk that a backup was restored to: it is the cluster. */
+  startRestored(disk: Disk, member: Omit<FakeMember, 'id'>): void {
+    assert.equal(this.clusterId, '', 'a restore never forms a second cluster')
+    this.clusterId = disk.clusterId
+    this.members = [{ id: disk.memberId, ...member }]
+    this.voters = [disk.memberId]
+    this.#bump()
+  }
+
   /** Leadership goes to the first living voter, as long as a majority lives. */
   elect(): void {
     const living = this.voters.filter((id) => this.alive.has(id))

@@ -65,6 +65,10 @@ export class FakeUsers implements UsersClient {
     return Promise.resolve(problem === '' ? ok(undefined) : refused(problem))
   }
 
+  secured(): UsersClient {
+    return this
+  }
+
   /** What is wrong with it; empty where it is done. */
   byHand(step: UserStep, password = ''): string {
     const problem = this.#apply(step, password)

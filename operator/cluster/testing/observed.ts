@@ -70,6 +70,7 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     disruptionBudget: undefined,
     networkPolicy: undefined,
     adminToken: undefined,
+    tls: new Map(),
     statefulSet: undefined,
   }
   return {
@@ -88,6 +89,7 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     membership: found,
     users: undefined,
     usersProblem: undefined,
+    restore: undefined,
     unread: [],
   }
 }

@@ -23,6 +23,7 @@ import { CLUSTER_UID_LABEL, ordinalOf } from '../resources/names.ts'
 import { quorumOf } from '../safety.ts'
 import { type Disk, FakeCluster } from './fake-cluster.ts'
 import { FakeUsers } from './fake-users.ts'
+import { obstacleBetween, reportOf, type Talker, talkerOf } from './fake-tls.ts'
 
 export const KEY = { namespace: 'ns', name: 'kv' }
 const UNREACHABLE = { kind: 'unreachable', message: 'connection refused' } as const
@@ -63,8 +64,16 @@ export class World {
   readonly lingering = new Set<string>()
   /** Pods whose members have another token than the Secret. */
   readonly refusingToken = new Set<string>()
+  /** Pods whose kubelet does not bring mounted Secrets up to date. */
+  readonly stale = new Set<string>()
+  /** By UID of a pod: what its Secrets had when its kubelet looked last, by name and key. */
+  readonly #mounts = new Map<string, Map<string, Readonly<Record<string, string>>>>()
   /** Kinds that the operator may not touch. */
   readonly forbidden = new Set<string>()
+  /** What the Job that restores a backup says when it fails; undefined: it does what it should. */
+  restoreProblem: string | undefined
+  /** Volumes that a backup was restored to, by UID. */
+  readonly restored: string[] = []
   /** Calls to the API server so far. */
   readonly calls: ApiCall[] = []
   /** What becomes of a call instead of its effect. */
@@ -154,7 +163,8 @@ export class World {
     this.nowMs += 1000
     const set = this.get('StatefulSet', KEY.name)
     for (const pod of this.all('Pod')) {
-      const ordinal = ordinalOf(KEY.name, pod.metadata.name) ?? 0
+      const ordinal = ordinalOf(KEY.name, pod.metadata.name)
+      if (ordinal === undefined) continue
       const { phase } = field(pod, 'status')
       const isOver = phase === 'Succeeded' || phase === 'Failed'
       if (set === undefined || !this.ordinals().includes(ordinal) || isOver) this.#stopPod(pod)
@@ -165,9 +175,45 @@ export class World {
       if (volume.metadata.deletionTimestamp !== undefined && !isUsed)
         this.objects.delete(`PersistentVolumeClaim/${volume.metadata.name}`)
     }
+    this.#runRestore()
     if (set !== undefined) for (const ordinal of this.ordinals()) this.#startPod(set, ordinal)
+    for (const pod of this.all('Pod')) if (!this.stale.has(pod.metadata.name)) this.#mount(pod)
     for (const disk of this.cluster.alive.values()) disk.age++
     this.settleMembers()
+    this.#checkTalk()
+  }
+
+  /** As the tool does it: a volume that has the cluster is left alone, and one that has another is refused. */
+  #runRestore(): void {
+    const job = this.get('Job', `${KEY.name}-restore`)
+    const isOurs = job?.metadata.ownerReferences?.[0]?.uid === this.resource().metadata.uid
+    if (job === undefined || !isOurs || field(job, 'status')['conditions'] !== undefined) return
+    const volume = this.get('PersistentVolumeClaim', `data-${KEY.name}-0`)
+    const disk = this.disks.get(volume?.metadata.uid ?? '')
+    if (volume?.metadata.uid === undefined || disk === undefined) return
+    const type = this.restoreProblem === undefined ? 'Complete' : 'Failed'
+    this.put({ ...job, status: { conditions: [{ type, status: 'True', reason: 'BackoffLimitExceeded' }] } })
+    if (this.restoreProblem !== undefined) return this.#failRestore(job, this.restoreProblem)
+    const clusterId = JSON.stringify(job['spec']).match(/--cluster-id=([0-9a-f]+)/)?.[1] ?? ''
+    const { volumeUID } = field(this.status(), 'operation')
+    assert.equal(volumeUID, volume.metadata.uid, 'a volume is recorded before it is filled')
+    if (disk.clusterId === clusterId) return
+    assert.equal(disk.clusterId, '', 'a restore overwrites nothing')
+    assert(this.get('Pod', `${KEY.name}-0`) === undefined, 'nobody uses a volume that is being filled')
+    Object.assign(disk, { clusterId, memberId: 'f1', age: 9 })
+    this.restored.push(volume.metadata.uid)
+  }
+
+  #failRestore({ metadata }: KubeObject, message: string): void {
+    const labels = { ...metadata.labels }
+    const containerStatuses = [{ name: 'tool', state: { terminated: { exitCode: 1, message } } }]
+    const name = `${metadata.name}-1`
+    this.put({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, labels },
+      status: { phase: 'Failed', containerStatuses },
+    })
   }
 
   #stopPod(pod: KubeObject): void {
@@ -201,12 +247,72 @@ export class World {
       uid: set.metadata.uid ?? '',
       controller: true,
     }
-    this.put({
+    const pod = this.put({
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name, ownerReferences: [owner], annotations: this.#templateAnnotations(set) },
+      spec: field(field(field(set, 'spec'), 'template'), 'spec'),
       status: this.broken.has(this.#imageOf(set)) ? { phase: 'Pending' } : { phase: 'Running', podIP: name },
     })
+    this.#mount(pod)
+    this.#publish(pod)
+  }
+
+  #mount(pod: KubeObject): void {
+    const mounts = new Map<string, Readonly<Record<string, string>>>()
+    const volumes: unknown = field(pod, 'spec')['volumes']
+    for (const volume of Array.isArray(volumes) ? volumes : []) {
+      const name = String(field(Object(volume), 'secret')['secretName'])
+      const secret = this.get('Secret', name)
+      // What is deleted stays in the pods that have it.
+      const before = this.#mounts.get(pod.metadata.uid ?? '')?.get(name)
+      const texts = Object.entries(field(secret, 'data')).map(([key, value]) => [
+        key,
+        Buffer.from(String(value), 'base64').toString(),
+      ])
+      const now = Object.fromEntries(texts)
+      const isSame = secret === undefined || (before !== undefined && JSON.stringify(before) === JSON.stringify(now))
+      const content = isSame ? before : now
+      if (content !== undefined) mounts.set(name, content)
+    }
+    this.#mounts.set(pod.metadata.uid ?? '', mounts)
+  }
+
+  /** A member that starts with other peer URLs than its record says makes them known. */
+  #publish(pod: KubeObject): void {
+    const { name } = pod.metadata
+    const { known } = this.talker('peer', pod, false)
+    this.cluster.members = this.cluster.members.map((member) =>
+      member.name === name
+        ? { ...member, peerURLs: member.peerURLs.map((url) => url.replace(/^https?/, known)) }
+        : member,
+    )
+  }
+
+  /** How a pod's member talks; `asKnown`: by its record. */
+  talker(side: 'peer' | 'client', pod: KubeObject, asKnown = true): Talker {
+    const containers: unknown = field(pod, 'spec')['containers']
+    const args: unknown = field({ first: Array.isArray(containers) ? containers[0] : {} }, 'first')['args']
+    const record = this.cluster.members.find(({ name }) => name === pod.metadata.name)?.peerURLs[0]
+    const known = record === undefined ? undefined : record.startsWith('https') ? 'https' : 'http'
+    const mounts = this.#mounts.get(pod.metadata.uid ?? '') ?? new Map()
+    return talkerOf(
+      side,
+      pod.metadata.name,
+      Array.isArray(args) ? args.map(String) : [],
+      mounts,
+      asKnown && side === 'peer' ? known : undefined,
+    )
+  }
+
+  /** Any two that run can dial each other, by the scheme of the record and with certificates that the other trusts. */
+  #checkTalk(): void {
+    const talkers = this.all('Pod')
+      .filter((pod) => field(pod, 'status')['phase'] === 'Running')
+      .map((pod) => this.talker('peer', pod))
+    for (const from of talkers)
+      for (const to of talkers)
+        if (from !== to) assert.equal(obstacleBetween(from, to, this.nowMs), undefined, 'members must be able to talk')
   }
 
   #imageOf(set: KubeObject): string {
@@ -232,6 +338,11 @@ export class World {
       if (field(pod, 'status')['phase'] !== 'Running') return []
       return disk !== undefined && disk.memberId !== '' ? [[disk.memberId, disk] as const] : []
     })
+    const restored = running.find(([id]) => id === 'f1')
+    if (restored !== undefined && this.cluster.clusterId === '') {
+      const peerURLs = [`http://${KEY.name}-0.${KEY.name}-headless.${KEY.namespace}.svc.cluster.local:2380`]
+      this.cluster.startRestored(restored[1], { name: `${KEY.name}-0`, peerURLs })
+    }
     this.cluster.alive = new Map(running)
     this.cluster.elect()
     for (const pod of this.all('Pod')) {
@@ -297,7 +408,7 @@ export class World {
       apply: (object) => change('apply', object.kind, object.metadata.name, () => this.#apply(object)),
       applyStatus: (object) =>
         change('apply status', object.kind, object.metadata.name, () => this.#applyStatus(object)),
-      create: (object) => change('create', object.kind, object.metadata.name, () => this.put(object)),
+      create: (object) => change('create', object.kind, object.metadata.name, () => this.#create(object)),
       delete: (ref, { uid }) => change('delete', ref.kind, ref.name, () => this.#delete(ref, uid)),
       patch: ({ kind, name }, { metadata, spec }) =>
         change('patch', kind, name, () => {
@@ -324,6 +435,15 @@ export class World {
     const present = this.get(object.kind, object.metadata.name)
     if (object.kind === 'StatefulSet') this.#checkOrdinals(field(object, 'spec'))
     return this.put({ ...present, ...object, metadata: { ...present?.metadata, ...object.metadata } })
+  }
+
+  #create(object: ApplyObject): KubeObject {
+    if (this.get(object.kind, object.metadata.name) !== undefined)
+      throw new KubeError({ kind: 'conflict', message: 'already exists' })
+    if (object.kind !== 'PersistentVolumeClaim') return this.put(object)
+    const volume = this.put({ ...object, status: { capacity: { storage: '10Gi' } } })
+    this.disks.set(volume.metadata.uid ?? '', { clusterId: '', memberId: '', age: 0 })
+    return volume
   }
 
   #checkOrdinals(set: Json): void {
@@ -391,8 +511,11 @@ export class World {
       status: (url) => {
         const pod = this.get('Pod', url)
         const disk = pod && this.diskOf(pod)
-        if (disk === undefined || this.unreachable.has(url)) return Promise.resolve(err(UNREACHABLE))
-        return Promise.resolve(ok({ ...this.cluster.status(disk, url), ...this.lies.get(url) }))
+        if (pod === undefined || disk === undefined || this.unreachable.has(url))
+          return Promise.resolve(err(UNREACHABLE))
+        const [peer, client] = [reportOf(this.talker('peer', pod)), reportOf(this.talker('client', pod))]
+        const tls = { ...(peer !== undefined && { peer }), ...(client !== undefined && { client }) }
+        return Promise.resolve(ok({ ...this.cluster.status(disk, url), tls, ...this.lies.get(url) }))
       },
       bootstrap: (url, token, request) =>
         call(url, (disk) => {
@@ -413,6 +536,7 @@ export class World {
           })
         }),
       recover: (url, _token, request) => call(url, (disk) => this.cluster.recover(request, disk)),
+      secured: () => this.#admin(hooks),
       membership: (url, _token, request) => call(url, () => this.cluster.change(request)),
       transferLeader: (url, _token, { operationId, memberId }) =>
         call(url, () => {

@@ -1,0 +1,147 @@
+/**
+ * Rows of one table that are written in any order, found by their keys, and read in the order of those. Most are written many
+ * at a time and read once, so they are sorted together and then lie in runs, each more than twice as long as the next: a new
+ * one is merged with those that are not much longer. Those that come in their order, as revisions do, are neither sorted nor
+ * hashed.
+ */
+
+export interface Row {
+  /** One character a byte (byte-text.ts). */
+  readonly key: string
+  readonly value: Uint8Array
+}
+
+interface WrittenRow extends Row {
+  value: Uint8Array
+}
+
+/** Between two looks so many wait to be sorted: less than a millisecond. */
+const MAX_UNSORTED = 1024
+
+/** From one position of a run up to and without another. */
+interface Cursor {
+  readonly run: readonly Row[]
+  at: number
+  end: number
+}
+
+export class TableRows {
+  /** Each came when its key was above all others. */
+  readonly #ascending: WrittenRow[] = []
+  readonly #others = new Map<string, WrittenRow>()
+  /** Of the others, each in order. */
+  readonly #runs: WrittenRow[][] = []
+  #unsorted: WrittenRow[] = []
+
+  get(key: string): Uint8Array | undefined {
+    return this.#find(key)?.value
+  }
+
+  set(key: string, value: Uint8Array): void {
+    const written = this.#find(key)
+    if (written !== undefined) written.value = value
+    else if (key > this.#highest) this.#ascending.push({ key, value })
+    else {
+      const row = { key, value }
+      this.#others.set(key, row)
+      this.#unsorted.push(row)
+      if (this.#unsorted.length === MAX_UNSORTED) this.#sort()
+    }
+  }
+
+  /** No key is above it; empty, as no key is, while there is none. */
+  get #highest(): string {
+    return this.#ascending.at(-1)?.key ?? ''
+  }
+
+  #find(key: string): WrittenRow | undefined {
+    if (key > this.#highest) return undefined
+    const other = this.#others.get(key)
+    if (other !== undefined) return other
+    const row = this.#ascending[lowerBound(this.#ascending, key)]
+    return row?.key === key ? row : undefined
+  }
+
+  #sort(): void {
+    if (this.#unsorted.length === 0) return
+    let run = this.#unsorted.toSorted(byKey)
+    this.#unsorted = []
+    for (let last = this.#runs.at(-1); last !== undefined && last.length <= 2 * run.length; last = this.#runs.at(-1)) {
+      this.#runs.pop()
+      run = merged(last, run)
+    }
+    this.#runs.push(run)
+  }
+
+  has(low: string, high: string | undefined): boolean {
+    return this.#cursors(low, high).length > 0
+  }
+
+  /** From `low` on and below `high` (undefined: all). Nothing is written while they are read. */
+  *inOrder(low: string, high: string | undefined, isReverse: boolean): Iterable<Row> {
+    const cursors = this.#cursors(low, high)
+    for (let next = first(cursors, isReverse); next !== undefined; next = first(cursors, isReverse)) {
+      const row = headOf(next, isReverse)
+      if (isReverse) next.end--
+      else next.at++
+      if (next.at === next.end) cursors.splice(cursors.indexOf(next), 1)
+      if (row !== undefined) yield row
+    }
+  }
+
+  /** Of those runs that have some of them. */
+  #cursors(low: string, high: string | undefined): Cursor[] {
+    this.#sort()
+    const cursors: Cursor[] = []
+    for (const run of [this.#ascending, ...this.#runs]) {
+      const at = lowerBound(run, low)
+      const end = high === undefined ? run.length : lowerBound(run, high)
+      if (at < end) cursors.push({ run, at, end })
+    }
+    return cursors
+  }
+}
+
+function first(cursors: readonly Cursor[], isReverse: boolean): Cursor | undefined {
+  let first = cursors[0]
+  for (let i = 1; i < cursors.length; i++) {
+    const cursor = cursors[i]
+    if (first === undefined || cursor === undefined) break
+    if (keyOf(headOf(cursor, isReverse)) < keyOf(headOf(first, isReverse)) !== isReverse) first = cursor
+  }
+  return first
+}
+
+function headOf({ run, at, end }: Cursor, isReverse: boolean): Row | undefined {
+  return run[isReverse ? end - 1 : at]
+}
+
+function keyOf(row: Row | undefined): string {
+  return row === undefined ? '' : row.key
+}
+
+/** How many stand before `key`. */
+function lowerBound(run: readonly Row[], key: string): number {
+  let low = 0
+  for (let high = run.length; low < high;) {
+    const middle = (low + high) >>> 1
+    if (keyOf(run[middle]) < key) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function merged(a: readonly WrittenRow[], b: readonly WrittenRow[]): WrittenRow[] {
+  const all: WrittenRow[] = []
+  let next = 0
+  for (const row of b) {
+    for (let other = a[next]; other !== undefined && other.key < row.key; other = a[++next]) all.push(other)
+    all.push(row)
+  }
+  for (let other = a[next]; other !== undefined; other = a[++next]) all.push(other)
+  return all
+}
+
+function byKey(a: Row, b: Row): number {
+  return a.key < b.key ? -1 : a.key > b.key ? 1 : 0
+}

@@ -1,0 +1,35 @@
+/** spec.bootstrap: what a new cluster begins with, if not with nothing. It cannot change. Pure. */
+import { z } from 'zod'
+import { isOnePlace, S3, VolumePlace } from './backup-destination.ts'
+
+const name = z.string().min(1).max(253)
+const clusterID = z.string().regex(/^[0-9a-f]{1,16}$/)
+
+const Source = z
+  .object({
+    s3: S3.optional(),
+    volume: VolumePlace.optional(),
+    /** As `backup list` prints it. */
+    name: z.string().min(1).max(1000).default('newest'),
+    /** Of which cluster the newest is wanted. */
+    clusterID: clusterID.optional(),
+  })
+  .refine(isOnePlace, 'must have either s3 or volume')
+
+const Restore = z
+  .object({
+    /** Name of a RaftBackup. */
+    backup: name.optional(),
+    source: Source.optional(),
+    bumpRevision: z.number().int().min(0).max(1_000_000_000_000).default(1_000_000_000),
+    serviceAccountName: name.optional(),
+  })
+  .refine(
+    ({ backup, source }) => (backup === undefined) !== (source === undefined),
+    'must have either backup or source',
+  )
+
+export const Bootstrap = z.object({ restore: Restore })
+
+export type Restore = z.output<typeof Restore>
+export type RestoreSource = z.output<typeof Source>

@@ -1,0 +1,248 @@
+/**
+ * What to do about the backups of one cluster. Level-based like the cluster's own decision: everything is looked at each time,
+ * and the names of what is made follow from what is there, so that a repeat makes nothing a second time.
+ *
+ * Invariants: a backup counts when its Job ended well and said that everything was read back; no Job begins while one of the
+ * cluster is under way, or a pod of one; a RaftBackup goes by itself only where its data has gone before it, or it never
+ * had any.
+ *
+ * Pure: equal inputs, equal plan.
+ */
+import { isOlder } from '../../lib/backup-result.ts'
+import { type Condition, type Finding, BACKUP_READY, setCondition, timestamp } from '../api/conditions.ts'
+import { API_VERSION, GROUP, type RaftCluster } from '../api/raft-cluster.ts'
+import {
+  BACKUP_KIND,
+  SCHEDULE_KIND,
+  type BackupStatus,
+  type RaftBackup,
+  type ScheduledRaftBackup,
+  type ScheduleStatus,
+} from '../api/raft-backup.ts'
+import type { ApplyObject } from '../cluster/ports.ts'
+import { backupJob } from './job.ts'
+import type { ObservedBackups } from './observed.ts'
+import { backupStatus, COMPLETE, FAILED, isFinished, isTrue } from './outcome.ts'
+import { parseSchedule, type Schedule } from './schedule.ts'
+
+/** On a RaftBackup that a schedule made: the time that it is for. */
+export const SCHEDULED_AT_ANNOTATION = `${GROUP}/scheduled-at`
+
+/** Of a schedule's failed backups the newest of these stay, to be looked at. */
+const KEPT_FAILURES = 3
+/** While a Job is under way, or one is held up. */
+const UNDER_WAY_MS = 3_000
+/** While a schedule waits for its cluster. */
+const OBSTRUCTED_MS = 15_000
+/** Nothing is to be done before then, if nobody does anything; a timer cannot wait for years. */
+const SETTLED_MS = 600_000
+
+export interface BackupPlan {
+  readonly backups: readonly { readonly backup: RaftBackup; readonly status: BackupStatus }[]
+  readonly schedules: readonly { readonly schedule: ScheduledRaftBackup; readonly status: ScheduleStatus }[]
+  /** RaftBackups whose time has come. */
+  readonly due: readonly ApplyObject[]
+  /** The first that the API server takes is the one that is made. */
+  readonly jobs: readonly { readonly backup: RaftBackup; readonly job: ApplyObject }[]
+  readonly superseded: readonly RaftBackup[]
+  /** Undefined: the cluster has none. */
+  readonly condition: Finding<typeof BACKUP_READY> | undefined
+  readonly requeueAfterMs: number
+}
+
+export function decideBackups(observed: ObservedBackups): BackupPlan {
+  const obstacle = obstacleOf(observed)
+  const busy = underWay(observed)
+  const waiting = obstacle?.message ?? (busy === undefined ? 'it is about to begin' : `it waits for ${busy} to end`)
+  const backups = observed.backups.map((backup) => ({ backup, status: backupStatus(observed, backup, waiting) }))
+  const known = backups.map(({ backup, status }) => ({ ...backup, status }))
+  const schedules = observed.schedules.map((schedule) => lookAt(observed, schedule, known, obstacle))
+  const nextMs = Math.min(...schedules.map(({ nextMs }) => nextMs ?? Infinity)) - observed.nowMs
+  const isOpen = busy !== undefined || known.some((backup) => !isFinished(backup))
+  const latestMs = obstacle === undefined ? SETTLED_MS : OBSTRUCTED_MS
+  return {
+    backups,
+    schedules,
+    due: schedules.flatMap(({ due }) => due ?? []),
+    jobs: obstacle !== undefined || busy !== undefined ? [] : nextJobs(observed, known),
+    superseded: observed.schedules.flatMap((schedule) => supersededOf(schedule, known)),
+    condition: observed.backups.length + observed.schedules.length === 0 ? undefined : readiness(known),
+    requeueAfterMs: isOpen ? UNDER_WAY_MS : Math.min(latestMs, Math.max(1, nextMs)),
+  }
+}
+
+/** Also the pod of a Job that is gone: it may still write. */
+function underWay({ jobs, pods }: ObservedBackups): string | undefined {
+  const job = jobs.find(({ end }) => end === undefined)
+  const pod = pods.find(({ isOver }) => !isOver)
+  if (job !== undefined) return `Job ${job.name}`
+  return pod === undefined ? undefined : `pod ${pod.name}`
+}
+
+interface Obstacle {
+  readonly reason: string
+  readonly message: string
+}
+
+/** Why no backup can be taken of the cluster now. That it is paused is none: a backup changes nothing of it. */
+function obstacleOf({ cluster, clusterName }: ObservedBackups): Obstacle | undefined {
+  if (cluster === undefined || cluster.isBeingDeleted)
+    return { reason: 'ClusterNotFound', message: `there is no RaftCluster ${clusterName} that could be read` }
+  if (!isFormed(cluster)) return { reason: 'NotFormed', message: `RaftCluster ${clusterName} is not formed yet` }
+  if (cluster.spec.replicas === 0)
+    return { reason: 'ScaledToZero', message: `RaftCluster ${clusterName} has no member that runs` }
+  return undefined
+}
+
+function isFormed({ recorded }: RaftCluster): boolean {
+  return recorded.configIndex > 0
+}
+
+/** In the order in which they were made. */
+function nextJobs({ cluster, jobs, defaultImage }: ObservedBackups, known: readonly RaftBackup[]): BackupPlan['jobs'] {
+  if (cluster === undefined) return []
+  const isMade = ({ metadata }: RaftBackup): boolean => jobs.some(({ backupUid }) => backupUid === metadata.uid)
+  return known
+    .filter((backup) => !isFinished(backup) && backup.metadata.deletionTimestamp === undefined && !isMade(backup))
+    .toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
+    .map((backup) => ({ backup, job: backupJob(backup, cluster, defaultImage) }))
+}
+
+function orderOf({ metadata }: RaftBackup): string {
+  return `${metadata.creationTimestamp} ${metadata.name}`
+}
+
+interface Look {
+  readonly schedule: ScheduledRaftBackup
+  readonly status: ScheduleStatus
+  readonly due: ApplyObject | undefined
+  /** Of the next backup, while it is known. */
+  readonly nextMs: number | undefined
+}
+
+function lookAt(
+  observed: ObservedBackups,
+  schedule: ScheduledRaftBackup,
+  known: readonly RaftBackup[],
+  obstacle: Obstacle | undefined,
+): Look {
+  const { spec, metadata, status } = schedule
+  const own = known.filter((backup) => isOf(schedule, backup))
+  const parsed = parseSchedule(spec.schedule, spec.timeZone)
+  const times = own.flatMap(({ metadata }) => metadata.annotations[SCHEDULED_AT_ANNOTATION] ?? [])
+  const last = [status.lastScheduleTime ?? '', ...times].toSorted().at(-1) || undefined
+  const isActive = parsed.ok && !spec.suspend && metadata.deletionTimestamp === undefined && obstacle === undefined
+  const dueMs = isActive && own.every(isFinished) ? dueTime(schedule, parsed.value, last, observed.nowMs) : undefined
+  const nextMs = parsed.ok && !spec.suspend ? parsed.value.nextMs(observed.nowMs) : undefined
+  const lastSuccessfulTime = own
+    .flatMap(({ status }) => (isTrue(status.conditions, COMPLETE) ? (status.takenAt ?? []) : []))
+    .concat(status.lastSuccessfulTime ?? [])
+    .toSorted()
+    .at(-1)
+  const finding = readyOf(schedule, parsed.ok ? undefined : parsed.error, obstacle)
+  return {
+    schedule,
+    due: dueMs === undefined ? undefined : scheduledBackup(schedule, dueMs),
+    nextMs: isActive ? nextMs : undefined,
+    status: {
+      ...(last !== undefined && { lastScheduleTime: last }),
+      ...(lastSuccessfulTime !== undefined && { lastSuccessfulTime }),
+      ...(nextMs !== undefined && { nextScheduleTime: timestamp(nextMs) }),
+      conditions: [...setCondition(status.conditions, finding, metadata.generation, observed.nowMs)],
+    },
+  }
+}
+
+function isOf({ metadata }: ScheduledRaftBackup, backup: RaftBackup): boolean {
+  return backup.metadata.ownerReferences.some(({ uid }) => uid === metadata.uid)
+}
+
+/** However many times have passed meanwhile, the last of them is made up for, and no other. */
+function dueTime(
+  { spec, metadata }: ScheduledRaftBackup,
+  schedule: Schedule,
+  last: string | undefined,
+  nowMs: number,
+): number | undefined {
+  const createdMs = Date.parse(metadata.creationTimestamp)
+  if (last === undefined && spec.immediate) return createdMs
+  const lastMs = schedule.lastMs(nowMs)
+  return lastMs !== undefined && lastMs > Date.parse(last ?? metadata.creationTimestamp) ? lastMs : undefined
+}
+
+function readyOf(
+  { spec }: ScheduledRaftBackup,
+  problem: string | undefined,
+  obstacle: Obstacle | undefined,
+): Finding<'Ready'> {
+  const not = (reason: string, message: string): Finding<'Ready'> => ({
+    type: 'Ready',
+    status: 'False',
+    reason,
+    message,
+  })
+  if (problem !== undefined) return not('InvalidSchedule', problem)
+  if (spec.suspend) return not('Suspended', 'spec.suspend is set')
+  if (obstacle !== undefined) return not(obstacle.reason, obstacle.message)
+  return { type: 'Ready', status: 'True', reason: 'Scheduled', message: '' }
+}
+
+/** Its name says the time that it is for: however often it is made, there is one. */
+function scheduledBackup({ metadata, spec }: ScheduledRaftBackup, dueMs: number): ApplyObject {
+  const at = timestamp(dueMs)
+  const { schedule: _, timeZone: __, suspend: ___, immediate: ____, ...template } = spec
+  return {
+    apiVersion: API_VERSION,
+    kind: BACKUP_KIND,
+    metadata: {
+      name: `${metadata.name}-${at.replaceAll(/\D/g, '')}`,
+      namespace: metadata.namespace,
+      annotations: { [SCHEDULED_AT_ANNOTATION]: at },
+      ownerReferences: [
+        { apiVersion: API_VERSION, kind: SCHEDULE_KIND, name: metadata.name, uid: metadata.uid, controller: true },
+      ],
+    },
+    spec: template,
+  }
+}
+
+/** Those of a schedule whose data retention has removed, and failures that nobody has looked at for long. */
+function supersededOf(schedule: ScheduledRaftBackup, known: readonly RaftBackup[]): readonly RaftBackup[] {
+  const own = known.filter((backup) => isOf(schedule, backup) && backup.metadata.deletionTimestamp === undefined)
+  const failures = own
+    .filter(({ status }) => isTrue(status.conditions, FAILED))
+    .toSorted((a, b) => (orderOf(a) < orderOf(b) ? 1 : -1))
+  return [...own.filter((backup) => isDataGone(backup, known)), ...failures.slice(KEPT_FAILURES)]
+}
+
+/** A later backup of the same cluster in the same place has told which was the oldest there. */
+function isDataGone({ status }: RaftBackup, known: readonly RaftBackup[]): boolean {
+  const { place, clusterID, revision, takenAt } = status
+  if (revision === undefined || takenAt === undefined) return false
+  return known.some(
+    ({ status: later }) =>
+      later.place === place &&
+      later.clusterID === clusterID &&
+      later.oldest !== undefined &&
+      isOlder({ revision, takenAt }, later.oldest),
+  )
+}
+
+/** As the last backup that has ended. */
+function readiness(known: readonly RaftBackup[]): Finding<typeof BACKUP_READY> {
+  const last = known
+    .filter(isFinished)
+    .toSorted((a, b) => (endOf(a) < endOf(b) ? 1 : -1))
+    .at(0)
+  const type = BACKUP_READY
+  if (last === undefined)
+    return { type, status: 'Unknown', reason: 'NoBackupYet', message: 'no backup of the cluster has ended yet' }
+  const { name } = last.metadata
+  const said = last.status.conditions.find((condition: Condition) => condition.type === COMPLETE)
+  const message = `RaftBackup ${name}: ${said?.message ?? ''}`
+  return { type, status: said?.status ?? 'Unknown', reason: said?.reason ?? 'NotObserved', message }
+}
+
+function endOf({ status, metadata }: RaftBackup): string {
+  return `${status.completedAt ?? ''} ${metadata.name}`
+}

@@ -1,0 +1,114 @@
+/** What became of a backup, as its status says it. Pure. */
+import { decodeBackupResult, type BackupResult } from '../../lib/backup-result.ts'
+import { type Condition, type Finding, setCondition, timestamp } from '../api/conditions.ts'
+import type { BackupStatus, RaftBackup } from '../api/raft-backup.ts'
+import type { JobEnd } from '../cluster/tool-end.ts'
+import { wordsOf } from '../cluster/tool-jobs.ts'
+import type { ObservedBackups, ObservedPod } from './observed.ts'
+
+/** `Complete` and `Failed`, as a Job has them. */
+export const COMPLETE = 'Complete'
+export const FAILED = 'Failed'
+
+export function isTrue(conditions: readonly Condition[], type: string): boolean {
+  return conditions.some((condition) => condition.type === type && condition.status === 'True')
+}
+
+export function isFinished({ status }: RaftBackup): boolean {
+  return isTrue(status.conditions, COMPLETE) || isTrue(status.conditions, FAILED)
+}
+
+/** Its status as it is now. What has finished stays as it was written. */
+export function backupStatus(observed: ObservedBackups, backup: RaftBackup, waiting: string): BackupStatus {
+  if (isFinished(backup)) return backup.status
+  const job = observed.jobs.find(({ backupUid }) => backupUid === backup.metadata.uid)
+  const pods = observed.pods.filter(({ backupUid }) => backupUid === backup.metadata.uid)
+  if (job === undefined) {
+    if (backup.status.startedAt === undefined) return unfinished(observed, backup, 'Waiting', waiting)
+    const message = 'its Job was deleted before it told what it had done: create another RaftBackup'
+    return failed(observed, backup, timestamp(observed.nowMs), 'JobLost', message)
+  }
+  const started = { ...backup, status: { ...backup.status, startedAt: job.startedAt } }
+  if (job.end === undefined)
+    return unfinished(observed, started, 'Running', wordsOf(pods) ?? `Job ${job.name} is under way`)
+  if (!job.end.isComplete)
+    return failed(observed, started, job.end.at, reasonOf(job.end.reason), failureOf(job.end, pods))
+  const result = resultIn(pods)
+  if (result !== undefined) return completed(observed, started, job.end.at, result)
+  const message = `Job ${job.name} ended and told no result: that the backup is whole is not known. Create another RaftBackup`
+  return failed(observed, started, job.end.at, 'NoResult', message)
+}
+
+/** It says itself that everything was read back; nothing else counts. */
+function resultIn(pods: readonly ObservedPod[]): BackupResult | undefined {
+  return pods.flatMap(({ isSuccess, message }) => (isSuccess ? (decodeBackupResult(message) ?? []) : []))[0]
+}
+
+function reasonOf(reason: string): string {
+  return reason === 'DeadlineExceeded' ? reason : 'BackupFailed'
+}
+
+/** What the tool wrote last says more than that the Job has failed. */
+function failureOf({ reason, message }: JobEnd, pods: readonly ObservedPod[]): string {
+  const words = wordsOf(pods)
+  if (reason === 'DeadlineExceeded')
+    return `it took longer than spec.deadlineSeconds${words === undefined ? '' : `; last: ${words}`}`
+  return words ?? `${reason}: ${message}`
+}
+
+function unfinished(observed: ObservedBackups, backup: RaftBackup, reason: string, message: string): BackupStatus {
+  return withConditions(observed, backup, [{ type: COMPLETE, status: 'False', reason, message }])
+}
+
+function failed(
+  observed: ObservedBackups,
+  backup: RaftBackup,
+  completedAt: string,
+  reason: string,
+  message: string,
+): BackupStatus {
+  const status = withConditions(observed, backup, [
+    { type: COMPLETE, status: 'False', reason, message },
+    { type: FAILED, status: 'True', reason, message },
+  ])
+  return { ...status, completedAt }
+}
+
+function completed(
+  observed: ObservedBackups,
+  backup: RaftBackup,
+  completedAt: string,
+  result: BackupResult,
+): BackupStatus {
+  const { place, name, clusterId, memberId, revision, takenAt, version, oldest, retentionFailure } = result
+  const { databaseBytes, databaseSha256, storedBytes } = result
+  const late = retentionFailure === undefined ? '' : `; backups that were to go are still there: ${retentionFailure}`
+  const message = `revision ${revision} of ${takenAt}, read back from ${place}${late}`
+  const status = withConditions(observed, backup, [{ type: COMPLETE, status: 'True', reason: 'BackupTaken', message }])
+  return {
+    ...status,
+    completedAt,
+    durationSeconds: Math.max(0, Math.round((Date.parse(completedAt) - Date.parse(status.startedAt ?? '')) / 1000)),
+    place,
+    name,
+    clusterID: clusterId,
+    memberID: memberId,
+    revision,
+    takenAt,
+    version,
+    databaseBytes,
+    databaseSHA256: databaseSha256,
+    storedBytes,
+    ...(oldest !== undefined && { oldest }),
+  }
+}
+
+function withConditions(
+  { nowMs }: ObservedBackups,
+  { metadata, status }: RaftBackup,
+  words: readonly Finding<string>[],
+): BackupStatus {
+  let conditions: readonly Condition[] = status.conditions
+  for (const word of words) conditions = setCondition(conditions, word, metadata.generation, nowMs)
+  return { ...status, conditions: [...conditions] }
+}

@@ -1,0 +1,45 @@
+/** What members of each phase listen to and advertise. Any two phases that stand side by side have a scheme in common. Pure. */
+import type { TlsScheme } from '../../../lib/admin-api.ts'
+import type { RaftCluster } from '../../api/raft-cluster.ts'
+import type { TlsPhase } from '../../api/status.ts'
+import type { TlsSide } from '../../api/tls.ts'
+
+export const LISTENED: Readonly<Record<TlsPhase, readonly TlsScheme[]>> = {
+  Disabled: ['http'],
+  Accepted: ['http', 'https'],
+  Preferred: ['http', 'https'],
+  Required: ['https'],
+}
+
+/** Also how the operator calls: every pod of this phase, of the one before and of the one after answers it. */
+export const ADVERTISED: Readonly<Record<TlsPhase, TlsScheme>> = {
+  Disabled: 'http',
+  Accepted: 'http',
+  Preferred: 'https',
+  Required: 'https',
+}
+
+type Source = Pick<RaftCluster, 'recorded'>
+
+/** As recorded: the pod template follows it, never the other way round. */
+export function phaseOf({ recorded }: Source, side: TlsSide): TlsPhase {
+  return recorded.tls?.[side].phase ?? 'Disabled'
+}
+
+export function advertisedScheme(source: Source, side: TlsSide): TlsScheme {
+  return ADVERTISED[phaseOf(source, side)]
+}
+
+export function isWanted({ spec }: Pick<RaftCluster, 'spec'>, side: TlsSide): boolean {
+  return spec.tls[side].mode !== 'Disabled'
+}
+
+/** Wanted, or on its way out: members that still have certificates need them kept until the last has none. */
+export function isInUse(cluster: Pick<RaftCluster, 'spec' | 'recorded'>, side: TlsSide): boolean {
+  return isWanted(cluster, side) || phaseOf(cluster, side) !== 'Disabled'
+}
+
+export function isIssuedHere(cluster: Pick<RaftCluster, 'spec' | 'recorded'>, side: TlsSide): boolean {
+  const { mode } = cluster.spec.tls[side]
+  return isInUse(cluster, side) && (mode === 'Auto' || mode === 'Disabled')
+}

@@ -1,0 +1,71 @@
+/** Bugs of the operator's part in backups: operator/backup/simulation.test.ts looks for them. */
+import type { Mutant } from './plant.ts'
+
+const BACKUP = 'operator/backup'
+
+export const BACKUP_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a backup counts when its Job ended well, whatever it said',
+    file: `${BACKUP}/outcome.ts`,
+    find: 'decodeBackupResult(message) ?? []',
+    replace: "decodeBackupResult(message) ?? ({ revision: 1, takenAt: '2026-11-30T00:00:00Z' } as never)",
+  },
+  {
+    name: 'what has ended is looked at again',
+    file: `${BACKUP}/outcome.ts`,
+    find: 'if (isFinished(backup)) return backup.status',
+    replace: 'if (backup.status.startedAt === "") return backup.status',
+  },
+  {
+    name: 'a Job begins while another one is under way',
+    file: `${BACKUP}/decide.ts`,
+    find: 'const job = jobs.find(({ end }) => end === undefined)',
+    replace: 'const job = jobs.find(({ end }) => end === undefined && pods.length === 0)',
+  },
+  {
+    name: 'a pod whose Job was deleted counts as gone',
+    file: `${BACKUP}/decide.ts`,
+    find: 'const pod = pods.find(({ isOver }) => !isOver)',
+    replace: 'const pod = pods.find(({ isOver }) => !isOver && jobs.length < 0)',
+  },
+  {
+    name: 'after a Job of which no answer came the next one is tried',
+    file: `${BACKUP}/reconcile.ts`,
+    find: "if (kind === 'unavailable') throw error\n      refusals",
+    replace: 'refusals',
+  },
+  {
+    name: 'a schedule makes the next backup before the last one has ended',
+    file: `${BACKUP}/decide.ts`,
+    find: 'isActive && own.every(isFinished)',
+    replace: 'isActive',
+  },
+  {
+    name: 'a backup is forgotten when the oldest is newer than another one',
+    file: `${BACKUP}/decide.ts`,
+    find: 'isOlder({ revision, takenAt }, later.oldest)',
+    replace: 'isOlder({ revision, takenAt }, { ...later.oldest, revision: later.oldest.revision + 3 })',
+  },
+]
+
+/** In how a cluster is made from a backup: operator/cluster/restore.test.ts looks for them. */
+export const RESTORE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'pods start before the first volume is filled',
+    file: 'operator/cluster/rules/replicas.ts',
+    find: ' || awaitsRestore(observed)) return',
+    replace: ') return',
+  },
+  {
+    name: 'a Job fills a volume that is not recorded',
+    file: 'operator/cluster/rules/restore.ts',
+    find: "{ kind: 'record-operation', operation: next },\n      { kind: 'create'",
+    replace: "{ kind: 'create'",
+  },
+  {
+    name: 'a first volume that was lost is filled again',
+    file: 'operator/cluster/rules/form.ts',
+    find: "if (operation?.type === 'Form' && isLost) return seedLost(observed)",
+    replace: 'if (isLost && observed.pods.size < 0) return seedLost(observed)',
+  },
+]
