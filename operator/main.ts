@@ -16,7 +16,7 @@ import { HttpAdminClient } from './admin-client.ts'
 import { type BackupController, createBackupController } from './backup-controller.ts'
 import { reconcile } from './cluster/reconcile.ts'
 import { FORMS } from './cluster/resources/forms.ts'
-import { podAdminUrl } from './cluster/resources/names.ts'
+import { podAdminUrl, podClientUrl } from './cluster/resources/names.ts'
 import type { Config } from './config.ts'
 import { parseFlags } from './config.ts'
 import type { ReconcileContext, ReconcileResult } from './controller/controller.ts'
@@ -37,7 +37,8 @@ import { BACKUP_CONTROLLER, CONTROLLER, createMetrics } from './metrics.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import { closeServer, listen, metricsApp, probesApp } from './probes.ts'
 import type { Check } from './probes.ts'
-import { sharingAdmin } from './sharing-admin.ts'
+import { EtcdUsersClient } from './users-client.ts'
+import { sharingAdmin, sharingUsers } from './sharing.ts'
 import { systemClock } from '../lib/system-clock.ts'
 import type { Watches } from './watches.ts'
 import { createWatches } from './watches.ts'
@@ -188,7 +189,7 @@ function createOperator(config: Config, load: ConfigLoader, root: Logger): Opera
   const client = new KubeClient(transport, permit)
   const controller = new Controller({
     name: CONTROLLER,
-    reconcile: createReconcile(config, client, new HttpAdminClient(permit), events),
+    reconcile: createReconcile(config, client, new HttpAdminClient(permit), new EtcdUsersClient(permit), events),
     clock,
     logger: root.child({ logger: 'controller', controller: CONTROLLER }),
     logFields: (key) => ({ RaftCluster: parseKey(key) }),
@@ -221,6 +222,7 @@ function createReconcile(
   config: Config,
   client: KubeClient,
   admin: HttpAdminClient,
+  users: EtcdUsersClient,
   events: EventRecorder,
 ): (key: string, context: ReconcileContext) => Promise<ReconcileResult> {
   return async (key, context) => {
@@ -232,6 +234,8 @@ function createReconcile(
       events,
       admin: sharingAdmin(admin, context),
       adminUrl: podAdminUrl,
+      users: sharingUsers(users, context),
+      clientUrl: podClientUrl,
       nowMs: () => clock.wallMs(),
       randomBytes: (count: number) => randomBytes(count),
       defaultImage: config.memberImage,

@@ -17,7 +17,7 @@ import { Store } from './kube/store.ts'
 /** On everything the operator makes, pods and volumes of its StatefulSets included. */
 const OWNED_SCOPE = { labelSelector: 'app.kubernetes.io/managed-by=raftcluster-operator', isMetadataOnly: true }
 const CLUSTER_LABEL = `${GROUP}/cluster`
-const OWNED_KINDS: readonly Kind[] = [
+export const OWNED_KINDS: readonly Kind[] = [
   'StatefulSet',
   'Pod',
   'PersistentVolumeClaim',

@@ -1,11 +1,20 @@
 /** Calls of a gRPC server: bytes in, bytes out. Who knows what they mean decodes them. */
 import { readFileSync } from 'node:fs'
-import { Client, credentials, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js'
+import { Client, credentials, Metadata, type ChannelCredentials, type ServiceError } from '@grpc/grpc-js'
 
 export interface ClientTls {
   readonly caFile: string | undefined
   readonly certFile: string | undefined
   readonly keyFile: string | undefined
+}
+
+/** PEM, in memory. */
+export interface ClientIdentity {
+  readonly trusted: string
+  readonly certificate: string
+  readonly key: string
+  /** What the server's certificate is to be valid for. */
+  readonly serverName: string
 }
 
 /** Of one message. */
@@ -17,18 +26,23 @@ export class GrpcClient {
   readonly #client: Client
 
   /** `url`: http or https. Throws what the disk does when a file of `tls` cannot be read. */
-  constructor(url: string, tls: ClientTls) {
+  constructor(url: string, tls: ClientTls | ClientIdentity) {
     const { host, protocol } = new URL(url)
     const secured = protocol === 'https:' ? secure(tls) : credentials.createInsecure()
-    this.#client = new Client(host, secured, { 'grpc.max_receive_message_length': MAX_MESSAGE_BYTES })
+    this.#client = new Client(host, secured, {
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      ...('serverName' in tls && { 'grpc.ssl_target_name_override': tls.serverName }),
+    })
   }
 
-  /** Rejects with an Error whose `details` are the server's words. */
-  unary(path: string, request: Uint8Array, timeoutMs: number): Promise<Buffer> {
+  /** Rejects with an Error whose `details` are the server's words, and `code` its status. `token`: whose call it is; empty for nobody's. */
+  unary(path: string, request: Uint8Array, timeoutMs: number, token = ''): Promise<Buffer> {
     const deadline = Date.now() + timeoutMs
+    const metadata = new Metadata()
+    if (token !== '') metadata.set('token', token)
     return new Promise((resolve, reject) => {
       this.#client.makeUnaryRequest(
-        ...([path, same, same, Buffer.from(request), { deadline }] as const),
+        ...([path, same, same, Buffer.from(request), metadata, { deadline }] as const),
         (error: ServiceError | null, answer?: Buffer) =>
           answer === undefined ? reject(error ?? new Error('no answer')) : resolve(answer),
       )
@@ -52,7 +66,10 @@ export class GrpcClient {
   }
 }
 
-function secure({ caFile, certFile, keyFile }: ClientTls): ChannelCredentials {
+function secure(tls: ClientTls | ClientIdentity): ChannelCredentials {
+  if ('serverName' in tls)
+    return credentials.createSsl(Buffer.from(tls.trusted), Buffer.from(tls.key), Buffer.from(tls.certificate))
+  const { caFile, certFile, keyFile } = tls
   const read = (path: string | undefined): Buffer | null => (path === undefined ? null : readFileSync(path))
   return credentials.createSsl(read(caFile), read(keyFile), read(certFile))
 }

@@ -10,6 +10,7 @@ export type ConditionType =
   | 'StorageReady'
   | 'ClusterIDMismatch'
   | 'Paused'
+  | 'AuthReady'
   | 'TLSReady'
 
 /** On a RaftCluster too, but written by who looks after its backups: of its own field manager, so that neither takes back the other's. */

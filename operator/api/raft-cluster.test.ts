@@ -102,6 +102,13 @@ test('every field of the schema is one that is read: what the spec says is never
     },
     tls: { peer: ISSUED, client: GIVEN },
     recovery: { request: { id: '1', survivor: 'kv-0', acknowledgeDataLoss: true } },
+    auth: {
+      enabled: true,
+      allowWithoutTLS: true,
+      rootSecretRef: { name: 's', key: 'k' },
+      roles: [{ name: 'r', permissions: [{ prefix: 'a/', access: 'Read' }] }],
+      users: [{ name: 'u', passwordSecretRef: { name: 's', key: 'password' }, certificateOnly: false, roles: ['r'] }],
+    },
     bootstrap: {
       restore: {
         source: {

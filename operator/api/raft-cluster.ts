@@ -9,6 +9,7 @@ import { err, ok } from '../../lib/result.ts'
 import { parseQuantity } from '../../lib/quantity.ts'
 import { Bootstrap } from './bootstrap.ts'
 import { Options, problemsOf } from './options.ts'
+import { Auth } from './auth.ts'
 import { Annotations, PodTemplate } from './pod-template.ts'
 import type { RaftClusterStatus } from './status.ts'
 import { parseStatus } from './status.ts'
@@ -161,6 +162,7 @@ const Spec = z
     repair: Repair.prefault({}),
     recovery: Recovery.prefault({}),
     pdb: z.object({ enabled: z.boolean().default(true) }).prefault({}),
+    auth: Auth.optional(),
     paused: z.boolean().default(false),
     bootstrap: Bootstrap.optional(),
   })
@@ -168,7 +170,11 @@ const Spec = z
     path: ['replicas'],
     message: 'must be odd: an even number tolerates no more failures. Set allowEvenReplicas to use it nevertheless',
   })
-  .superRefine(({ options }, context) => {
+  .superRefine(({ options, auth, tls }, context) => {
+    if (auth?.enabled === true && !auth.allowWithoutTLS && tls.client.mode === 'Disabled') {
+      const message = 'must be true where auth is enabled and clients of the members have no TLS'
+      context.addIssue({ code: 'custom', path: ['auth', 'allowWithoutTLS'], message })
+    }
     for (const { field, message } of problemsOf(options))
       context.addIssue({ code: 'custom', path: ['options', field], message })
   })

@@ -90,6 +90,18 @@ const Condition = z.object({
   lastTransitionTime: z.string(),
 })
 
+const Auth = z.object({
+  /** Declared once, and made by the operator or taken over; with the version of the Secret that has the password, none without one. */
+  users: z.array(z.object({ name: z.string(), secret: z.string().default('') })).default([]),
+  roles: z.array(z.string()).default([]),
+  /** Has the password of root, also where the spec does not say so any more. */
+  rootSecret: z.object({ name: z.string(), key: z.string() }).optional(),
+  /** etcd's auth revision at which all was as declared. */
+  revision: z.number().int().default(0),
+  /** Of what was declared, and of the Secrets' versions. */
+  hash: z.string().default(''),
+})
+
 export const Conditions = z.array(Condition).default([])
 /** How members of a cluster are made to talk, on one side: each is a rollout of its own. */
 export const TLS_PHASES = ['Disabled', 'Accepted', 'Preferred', 'Required'] as const
@@ -140,6 +152,8 @@ const Status = z.object({
   /** When the figures that change all the time (indexes, sizes, lags) were read. */
   sampledAt: z.string().optional(),
   members: z.array(Member).default([]),
+  /** Of users and roles; absent while none are declared. */
+  auth: Auth.optional(),
   operation: Operation.optional(),
   refusals: z.array(Refusal).default([]),
   conditions: Conditions.transform((all) => all.filter(({ type }) => type !== BACKUP_READY)),
@@ -149,6 +163,7 @@ export type RaftClusterStatus = z.output<typeof Status>
 export type TlsSideStatus = z.output<typeof TlsSideStatus>
 export type TlsPhase = TlsSideStatus['phase']
 export type MemberStatus = z.output<typeof Member>
+export type AuthMemory = z.output<typeof Auth>
 export type Operation = z.output<typeof Operation>
 export type Refusal = z.output<typeof Refusal>
 export type OperationStep = Operation['step']

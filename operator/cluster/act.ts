@@ -5,11 +5,12 @@
  * Invariants: an operation is in status before the call that it announces; no error of a call hides what was observed.
  * Neighbours: decide.ts, refusals.ts, reconcile.ts.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { assert, unreachable } from '../../lib/assert.ts'
 import { formatId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { API_VERSION, KIND } from '../api/raft-cluster.ts'
-import type { Operation, Refusal, RaftClusterStatus } from '../api/status.ts'
+import type { AuthMemory, Operation, Refusal, RaftClusterStatus } from '../api/status.ts'
 import type { Observation } from './observe.ts'
 import { type Action, chainsOf, type Decision, type Plan } from './plan.ts'
 import { refusalsAfter, subjectOf } from './refusals.ts'
@@ -18,6 +19,9 @@ import { adminToken, TOKEN_SIZE_BYTES } from './resources/admin-token.ts'
 import { names } from './resources/names.ts'
 import { writeTls } from './tls/write.ts'
 import { contains } from './contains.ts'
+import { changeUsers } from './change-users.ts'
+import type { UsersProblem } from './observed.ts'
+import { begun, done } from './rules/users.ts'
 import { writeStatus } from './write-status.ts'
 
 export interface Outcome {
@@ -32,6 +36,14 @@ export interface Outcome {
   readonly refusals: readonly Refusal[]
   /** Of the first call to the API server that failed at this look. */
   readonly error: KubeError | undefined
+  readonly users: UsersOutcome
+}
+
+export interface UsersOutcome {
+  /** What is to be known of users and roles from here on. */
+  readonly memory: AuthMemory | undefined
+  /** Why they are not as declared. */
+  readonly problem: UsersProblem | undefined
 }
 
 export interface Failure {
@@ -58,9 +70,33 @@ export async function act(deps: ReconcileDeps, observation: Observed, decision: 
   const progress: Progress = { object, recorded: observed.cluster.recorded, tried }
   await restore(deps, observation, decision, progress)
   const failure = await carryOut(deps, observation, decision, progress)
+  const users = await keepUsers(deps, observation, decision, progress)
   const error = [observed.unread[0]?.error, ...tried.values(), failure?.error].find((one) => one !== undefined)
   const refusals = refusalsAfter(observed, decision, tried, deps.nowMs())
-  return { ...progress, operation: afterAttempt(decision.operation, failure), failure, refusals, error }
+  return { ...progress, operation: afterAttempt(decision.operation, failure), failure, refusals, error, users }
+}
+
+/** What is made is recorded first: what the spec does not declare any more is then known as declared once. */
+async function keepUsers(
+  deps: ReconcileDeps,
+  { observed, object, login }: Observed,
+  { userSteps: steps }: Decision,
+  progress: Progress,
+): Promise<UsersOutcome> {
+  const known = observed.cluster.recorded.auth
+  if (login === undefined || steps === undefined) return { memory: known, problem: undefined }
+  const before = begun(observed)
+  if (steps.length > 0 && !isDeepStrictEqual(before, known)) {
+    const failure = await record(deps, progress, { ...progress.recorded, auth: before })
+    if (failure !== undefined) return { memory: known, problem: { reason: 'NotRecorded', message: failure.message } }
+  }
+  const problem = await changeUsers(login, steps)
+  if (problem !== undefined) return { memory: steps.length > 0 ? before : known, problem }
+  if (steps.some(({ kind }) => kind === 'enable'))
+    deps.events.emit(object, 'Normal', 'AuthEnabled', 'Enable', 'nobody gets in without a name from here on')
+  if (steps.some(({ kind }) => kind === 'disable'))
+    deps.events.emit(object, 'Normal', 'AuthDisabled', 'Disable', 'anybody gets in without a name from here on')
+  return { memory: done(observed, steps), problem }
 }
 
 async function restore(
@@ -260,8 +296,15 @@ async function record(
   status: RaftClusterStatus,
 ): Promise<Failure | undefined> {
   progress.object = await writeStatus(deps.writer, progress.object, status)
-  const { operation, handledRequests, clusterID, staleVolumes, base, tls } = status
-  const memory = { clusterID, staleVolumes, base, tls, ...(operation !== undefined && { operation, handledRequests }) }
+  const { operation, handledRequests, clusterID, staleVolumes, base, tls, auth } = status
+  const memory = {
+    clusterID,
+    staleVolumes,
+    base,
+    tls,
+    ...(auth !== undefined && { auth }),
+    ...(operation !== undefined && { operation, handledRequests }),
+  }
   const lost = Object.entries(memory).find(
     ([field, value]) => !contains(Reflect.get(Object(progress.object['status']), field), value),
   )

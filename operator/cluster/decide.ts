@@ -37,6 +37,7 @@ import { scaleDown } from './rules/scale-down.ts'
 import { scaleUp } from './rules/scale-up.ts'
 import { isPhaseNew } from './rules/tls-phase.ts'
 import { awaitSight } from './rules/unread.ts'
+import { userSteps } from './rules/users.ts'
 import { zero } from './rules/zero.ts'
 import { assertSafe } from './safety.ts'
 
@@ -80,6 +81,7 @@ export function decide(observed: Observed): Decision {
     // The next certificate, or pod template, builds on what is made or recorded now.
     ...((isTurning || free.some(isOfTls)) && { requeueAfterMs: Math.min(plan.requeueAfterMs, IN_FLIGHT_MS) }),
     objects: free,
+    userSteps: standstill === undefined ? userSteps(observed) : undefined,
     wanted: [...objects, ...wanted],
   }
 }

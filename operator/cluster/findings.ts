@@ -20,8 +20,10 @@ export function findings(
   plan: Plan,
   failure: Failure | undefined,
   refusals: readonly Refusal[],
+  users: readonly Finding[],
 ): readonly Finding[] {
   const found = [
+    ...users,
     ready(observed, plan),
     available(observed),
     progressing(plan),
@@ -52,6 +54,7 @@ const HANGS_ON: Readonly<Record<ConditionType, readonly string[]>> = {
   StorageReady: VOLUMES,
   ClusterIDMismatch: VOLUMES,
   Paused: [],
+  AuthReady: MEMBERS,
   TLSReady: [...MEMBERS, 'Secret'],
 }
 

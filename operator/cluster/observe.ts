@@ -25,7 +25,7 @@ import type {
   Stuck,
   Unread,
 } from './observed.ts'
-import { type AdminClient, KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
+import { type AdminClient, type AdminIdentity, KubeError, type KubeObject, type ReconcileDeps } from './ports.ts'
 import { tokenIn } from './resources/admin-token.ts'
 import {
   claimMarks,
@@ -49,6 +49,7 @@ import { advertisedScheme, isIssuedHere } from './tls/scheme.ts'
 import { restoreLabels } from './resources/restore-job.ts'
 import { jobEnd, toolPod, wordsOf } from './tool-jobs.ts'
 import { templateRefusal } from './trial.ts'
+import { type Login, observeUsers } from './observe-users.ts'
 import { lastWarning } from './warnings.ts'
 
 export type Observation =
@@ -57,7 +58,10 @@ export type Observation =
       readonly kind: 'observed'
       readonly object: KubeObject
       readonly observed: Observed
+      /** Of the admin API. */
       readonly token: string
+      /** Undefined where there is nothing to change. */
+      readonly login: Login | undefined
       /** With what this cluster's members are to be shown. */
       readonly admin: AdminClient
     }
@@ -85,7 +89,9 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     readVolumes(reading, cluster, deps.nowMs()),
   ])
   const owner = objects.statefulSet?.uid
-  const admin = adminOf(deps, cluster, objects.tls.get('operatorTls'))
+  const identity = identityOf(cluster, objects.tls.get('operatorTls'))
+  const admin = identity === undefined ? deps.admin : deps.admin.secured(identity)
+  const users = identity === undefined ? deps.users : deps.users.secured(identity)
   const ownPods = podObjects.filter(({ metadata, controller }) => isOwnPod(cluster, owner, metadata, controller))
   const pods = byOrdinal(await Promise.all(ownPods.map((pod) => readPod(deps, cluster, admin, pod))))
   const words = await readWords(deps, objects.statefulSet, [...pods.values()], volumes, cluster)
@@ -108,14 +114,24 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     foreignPods: foreignPods.map(({ metadata }) => metadata.name),
     foreignVolumes: new Map(volumes.flatMap(({ foreign }) => (foreign === undefined ? [] : [foreign]))),
     membership: membershipOf(cluster, pods.values()),
+    users: undefined,
+    usersProblem: undefined,
     restore: undefined,
     unread: reading.unread,
   }
-  const [refusal, restore] = await Promise.all([
+  const [refusal, restore, { login, ...seenUsers }] = await Promise.all([
     templateRefusal(deps.reader, observed),
     awaitsRestore(observed) ? readRestore(reading, cluster, deps.nowMs()) : undefined,
+    observeUsers(deps, users, observed),
   ])
-  return { kind: 'observed', object, observed: { ...observed, templateRefusal: refusal, restore }, token, admin }
+  return {
+    kind: 'observed',
+    object,
+    observed: { ...observed, ...seenUsers, templateRefusal: refusal, restore },
+    token,
+    login,
+    admin,
+  }
 }
 
 async function readRestore(reading: Reading, cluster: RaftCluster, nowMs: number): Promise<ObservedRestore> {
@@ -238,15 +254,15 @@ async function readTls(reading: Reading, cluster: RaftCluster): Promise<Observed
 }
 
 /** Without a certificate of its own it calls all the same, and is refused where one is asked for. */
-function adminOf({ admin }: ReconcileDeps, cluster: RaftCluster, secret: KubeObject | undefined): AdminClient {
+function identityOf(cluster: RaftCluster, secret: KubeObject | undefined): AdminIdentity | undefined {
   const pair = pairIn(secret, TLS_FILES)
-  if (pair === undefined) return admin
-  return admin.secured({
+  if (pair === undefined) return undefined
+  return {
     trusted: textIn(secret, BUNDLE_FILE),
     certificate: pair.certificate.pem,
     key: pair.key,
     serverName: serverName(cluster),
-  })
+  }
 }
 
 interface FoundVolume {
@@ -339,9 +355,9 @@ async function readPod(
   if (ordinal === undefined) return undefined
   const { phase, podIP, conditions } = status
   const target = podIP === undefined || phase !== 'Running' ? undefined : { podIP, podName: metadata.name }
-  const adminUrl =
-    target &&
-    deps.adminUrl({ ...target, hostName: hostName(cluster, ordinal), scheme: advertisedScheme(cluster, 'client') })
+  const scheme = advertisedScheme(cluster, 'client')
+  const place = target && { ...target, hostName: hostName(cluster, ordinal), scheme }
+  const adminUrl = place && deps.adminUrl(place)
   const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(MEMBER_TIMEOUT_MS)])
   const answer = adminUrl === undefined ? undefined : await admin.status(adminUrl, signal)
   const ready = conditions.find(({ type, status }) => type === 'Ready' && status === 'True')
@@ -360,6 +376,7 @@ async function readPod(
     restartedAt: metadata.annotations?.[ROLLOUT_RESTART_ANNOTATION],
     trouble: podTrouble(status, deps.nowMs()),
     adminUrl,
+    clientUrl: place && deps.clientUrl(place),
     status: contradiction === undefined ? given : undefined,
     contradiction,
   }

@@ -4,7 +4,7 @@ import type { RaftCluster } from '../api/raft-cluster.ts'
 import type { Result } from '../../lib/result.ts'
 import type { RestoreSource } from '../api/bootstrap.ts'
 import type { ClaimTemplate, Form } from './form.ts'
-import type { KubeError, KubeObject, PodSelection } from './ports.ts'
+import type { KubeError, KubeObject, Permission, PodSelection } from './ports.ts'
 import type { TlsSecret } from './resources/names.ts'
 import type { JobEnd } from './tool-end.ts'
 
@@ -30,10 +30,19 @@ export interface Observed {
   readonly foreignVolumes: ReadonlyMap<number, string>
   /** What the cluster itself says; undefined while no member of it answers. */
   readonly membership: Membership | undefined
+  /** Undefined where nobody leads, or nothing is declared; see also `usersProblem`. */
+  readonly users: ObservedUsers | undefined
+  /** Why users and roles could not be looked at. */
+  readonly usersProblem: UsersProblem | undefined
   /** Undefined where nothing is to be restored, or no more. */
   readonly restore: ObservedRestore | undefined
   /** What the API server did not tell. What stands for it in here is empty, and says nothing. */
   readonly unread: readonly Unread[]
+}
+
+export interface UsersProblem {
+  readonly reason: 'LoginFailed' | 'MemberRefused' | 'MemberUnreachable' | 'NotRecorded'
+  readonly message: string
 }
 
 export interface ObservedRestore {
@@ -108,6 +117,7 @@ export interface ObservedPod {
   /** Why it does not run or serve, as far as Kubernetes says. */
   readonly trouble: PodTrouble | undefined
   readonly adminUrl: string | undefined
+  readonly clientUrl: string | undefined
   /** Undefined when its member did not answer. */
   readonly status: AdminStatus | undefined
   /** What is impossible in the member's answer, which is then not believed in anything. */
@@ -144,6 +154,22 @@ export interface ObservedVolume {
 export interface ObservedMember extends AdminMember {
   /** Undefined for a member that is not one of our pods: added by hand. */
   readonly ordinal: number | undefined
+}
+
+/** Users and roles, where any are declared or were. */
+export interface ObservedUsers {
+  readonly isEnabled: boolean
+  /** etcd's auth revision: another one after each change. */
+  readonly revision: number
+  /** By user: version of the Secret that has the password; empty where it has none. */
+  readonly secrets: ReadonlyMap<string, string>
+  /** Those that are declared or were, root among them. Undefined where all is as declared, and nothing has changed. */
+  readonly state:
+    | {
+        readonly users: ReadonlyMap<string, readonly string[]>
+        readonly roles: ReadonlyMap<string, readonly Permission[]>
+      }
+    | undefined
 }
 
 /** The configuration in force, by the word of one member: the leader's wherever it answers. */

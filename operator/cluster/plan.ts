@@ -7,7 +7,7 @@ import type {
   RecoverRequest,
 } from '../../lib/admin-api.ts'
 import type { Operation, RaftClusterStatus } from '../api/status.ts'
-import type { ApplyObject, Changes, ObjectRef } from './ports.ts'
+import type { ApplyObject, Changes, ObjectRef, UserStep } from './ports.ts'
 import type { TlsSecret } from './resources/names.ts'
 import type { LeafRequest } from './tls/leaves.ts'
 
@@ -83,6 +83,8 @@ export interface Plan {
 export interface Decision extends Plan {
   /** Each stands for itself: one that is refused holds up neither the others nor the plan. */
   readonly objects: readonly Action[]
+  /** Beside the plan, too. Undefined where users and roles are left alone. */
+  readonly userSteps: readonly UserStep[] | undefined
   /** All that would be done now if nothing were held back. */
   readonly wanted: readonly Action[]
 }

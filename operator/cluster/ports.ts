@@ -160,6 +160,47 @@ export interface AdminIdentity {
   readonly serverName: string
 }
 
+/** Of a role on keys; an empty end is one key, a zero byte is none. */
+export interface Permission {
+  readonly key: Buffer
+  readonly rangeEnd: Buffer
+  readonly access: 'Read' | 'Write' | 'ReadWrite'
+}
+
+/** One change of users and roles. Passwords are not in it: they stand in Secrets until they are sent. */
+export type UserStep =
+  | { readonly kind: 'role-add' | 'role-delete'; readonly role: string }
+  | {
+      readonly kind: 'grant-permission' | 'revoke-permission'
+      readonly role: string
+      readonly permission: Permission
+    }
+  | { readonly kind: 'user-add'; readonly user: string; readonly certificateOnly: boolean }
+  | { readonly kind: 'user-delete' | 'change-password'; readonly user: string }
+  | { readonly kind: 'grant-role' | 'revoke-role'; readonly user: string; readonly role: string }
+  | { readonly kind: 'enable' | 'disable' }
+
+export type UsersFailure =
+  /** In etcd's words. */
+  { readonly kind: 'refused' | 'unreachable'; readonly message: string }
+
+type UsersResult<Value> = Promise<Result<Value, UsersFailure>>
+
+/** etcd's Auth service at a member's client URL. Calls are bounded in time by the implementation. `token`: empty while authentication is off. */
+export interface UsersClient {
+  /** Anybody may ask. */
+  status(url: string): UsersResult<{ readonly isEnabled: boolean; readonly revision: number }>
+  /** The token; refused while authentication is off. */
+  login(url: string, user: string, password: string): UsersResult<string>
+  /** Roles of the users of these names, of those that there are. */
+  users(url: string, token: string, names: readonly string[]): UsersResult<ReadonlyMap<string, readonly string[]>>
+  /** Permissions of the roles of these names, of those that there are. */
+  roles(url: string, token: string, names: readonly string[]): UsersResult<ReadonlyMap<string, readonly Permission[]>>
+  change(url: string, token: string, step: UserStep, password: string): UsersResult<undefined>
+  /** As of {@link AdminClient}. */
+  secured(identity: AdminIdentity): UsersClient
+}
+
 export type AdminResult = Result<AdminChange, AdminFailure>
 
 /** Where a member of a pod answers. */
@@ -189,6 +230,10 @@ export interface ReconcileDeps {
   readonly admin: AdminClient
   /** The admin API's base URL of a pod, without a slash at the end. */
   readonly adminUrl: (target: AdminTarget) => string
+  /** etcd's Auth, of whichever members. */
+  readonly users: UsersClient
+  /** Where clients reach a pod's member. */
+  readonly clientUrl: (target: AdminTarget) => string
   /** Wall clock: it is compared with times written in status. */
   readonly nowMs: () => number
   /** Cryptographically random bytes. */

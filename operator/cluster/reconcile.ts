@@ -12,11 +12,13 @@ import { parseStatus, type RaftClusterStatus } from '../api/status.ts'
 import { act, type Outcome } from './act.ts'
 import { decide } from './decide.ts'
 import { type Observation, observe } from './observe.ts'
-import { BLOCKED_MS, type Decision, IN_FLIGHT_MS, type Plan } from './plan.ts'
+import type { Observed } from './observed.ts'
+import { BLOCKED_MS, type Decision, IN_FLIGHT_MS, type Plan, WAITING_MS } from './plan.ts'
 import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey, type ReconcileResult } from './ports.ts'
 import { nextTryMs, subjectOf } from './refusals.ts'
 import { replacementRefusal } from './rules/replace.ts'
 import { isWorthWriting, statusOf } from './status.ts'
+import { usersFinding } from './users-finding.ts'
 import { reportStatus } from './write-status.ts'
 
 /** Until a RaftCluster is looked at again that nobody has deleted yet although its namespace goes. */
@@ -58,9 +60,19 @@ function resultOf(
   const { error, failure } = outcome
   // Nothing was decided: it is tried again as fast as an API server in trouble bears.
   if (decision.reason === 'NotObserved' && error !== undefined) return { kind: 'retry', error }
-  const afterMs = requeueAfterMs(observed.nowMs, decision, outcome)
+  const afterMs = Math.min(requeueAfterMs(observed.nowMs, decision, outcome), usersAfterMs(observed, outcome))
   if (error !== undefined) return { kind: 'retry', error, requeueAfterMs: afterMs }
-  return { kind: 'done', requeueAfterMs: afterMs, isIdle: decision.isSettled && failure === undefined }
+  return {
+    kind: 'done',
+    requeueAfterMs: afterMs,
+    isIdle: decision.isSettled && failure === undefined && observed.users?.state === undefined,
+  }
+}
+
+/** What changed users and roles is looked at once more. */
+function usersAfterMs({ users, usersProblem }: Observed, outcome: Outcome): number {
+  if (usersProblem !== undefined || outcome.users.problem !== undefined) return BLOCKED_MS
+  return users?.state === undefined ? Infinity : WAITING_MS
 }
 
 /** A conflict may also be the word of a webhook, which stays the same however often it is asked. */
@@ -77,15 +89,17 @@ async function isEdited(deps: ReconcileDeps, key: ReconcileKey, before: KubeObje
 async function report(
   deps: ReconcileDeps,
   { observed }: Extract<Observation, { kind: 'observed' }>,
-  plan: Plan,
-  { object, recorded, operation, failure, refusals }: Outcome,
+  plan: Decision,
+  { object, recorded, operation, failure, refusals, users }: Outcome,
 ): Promise<void> {
   // With its last finalizer gone the object is gone too.
   const freeing = plan.actions.find(({ kind }) => kind === 'set-finalizers')
   const isFreed =
     freeing !== undefined && !refusals.some(({ subject }) => subject === subjectOf(observed.cluster, freeing))
   if (observed.cluster.isBeingDeleted && isFreed) return
-  const status = statusOf({ observed, plan, recorded, operation, failure, refusals })
+  const usersFound = usersFinding(observed, plan.userSteps, users.problem)
+  const { memory } = users
+  const status = statusOf({ observed, plan, recorded, operation, failure, refusals, memory, usersFound })
   const refusal = replacementRefusal(observed)
   if (refusal !== undefined) deps.events.emit(object, 'Warning', 'RequestRefused', 'ReplaceMember', refusal)
   emitTransitions(deps, object, recorded, status)

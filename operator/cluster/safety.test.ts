@@ -76,7 +76,9 @@ test('a member that is behind does not make those forgotten whom the leader has 
   const namesIn = (changes: Partial<Membership>): readonly string[] => {
     const observed = observedWith(membership(1, 1, changes), recorded)
     const input = { observed, plan: waiting('', ''), recorded: recorded.recorded, operation: undefined }
-    return statusOf({ ...input, failure: undefined, refusals: [] }).members.map(({ name }) => name)
+    return statusOf({ ...input, failure: undefined, refusals: [], memory: undefined, usersFound: [] }).members.map(
+      ({ name }) => name,
+    )
   }
   assert.deepEqual(namesIn({ leader: undefined, configIndex: 6 }), ['kv-2'])
   assert.deepEqual(namesIn({ leader: undefined, configIndex: 7 }), ['kv-0'])

@@ -1,6 +1,6 @@
 /** Observed + plan + outcome → status. Pure. */
-import { type Condition, setCondition, timestamp } from '../api/conditions.ts'
-import type { MemberStatus, Operation, RaftClusterStatus, Refusal } from '../api/status.ts'
+import { type Condition, type Finding, setCondition, timestamp } from '../api/conditions.ts'
+import type { AuthMemory, MemberStatus, Operation, RaftClusterStatus, Refusal } from '../api/status.ts'
 import type { Failure } from './act.ts'
 import { findings } from './findings.ts'
 import { type Observed, type ObservedMember, memberOrdinals, seesMembers } from './observed.ts'
@@ -23,10 +23,13 @@ export interface StatusInput {
   readonly operation: Operation | undefined
   readonly failure: Failure | undefined
   readonly refusals: readonly Refusal[]
+  /** Of users and roles. */
+  readonly memory: AuthMemory | undefined
+  readonly usersFound: readonly Finding[]
 }
 
 export function statusOf(input: StatusInput): RaftClusterStatus {
-  const { observed, recorded, operation, refusals } = input
+  const { observed, recorded, operation, refusals, memory } = input
   const { cluster, membership, nowMs } = observed
   const voters = membership?.voters.length ?? recorded.voters
   return {
@@ -47,6 +50,7 @@ export function statusOf(input: StatusInput): RaftClusterStatus {
     handledRequests: handledRequests(observed, recorded),
     staleVolumes: staleVolumes(observed, recorded),
     sampledAt: timestamp(nowMs),
+    ...(memory !== undefined && { auth: memory }),
     ...(operation !== undefined && { operation }),
     refusals: [...refusals],
     conditions: conditionsOf(input),
@@ -152,10 +156,10 @@ function staleVolumes(observed: Observed, recorded: RaftClusterStatus): string[]
   return recorded.staleVolumes.filter((uid) => left.includes(uid))
 }
 
-function conditionsOf({ observed, plan, recorded, failure, refusals }: StatusInput): Condition[] {
+function conditionsOf({ observed, plan, recorded, failure, refusals, usersFound }: StatusInput): Condition[] {
   const { cluster, nowMs } = observed
   let conditions: readonly Condition[] = recorded.conditions
-  for (const finding of findings(observed, plan, failure, refusals)) {
+  for (const finding of findings(observed, plan, failure, refusals, usersFound)) {
     conditions = setCondition(conditions, finding, cluster.generation, nowMs)
   }
   return [...conditions]
@@ -302,8 +306,15 @@ function steady(status: RaftClusterStatus): unknown {
     members,
     inFlight ?? '',
     refused,
+    ofUsers(status.auth),
     conditions,
   ]
+}
+
+function ofUsers(memory: AuthMemory | undefined): unknown {
+  if (memory === undefined) return ''
+  const { users, roles, revision, hash, rootSecret } = memory
+  return [users.map(({ name, secret }) => [name, secret]), roles, revision, hash, rootSecret?.name, rootSecret?.key]
 }
 
 /** "is 4711 entries behind" is not news each time, nor is "120 of 800 MB". */

@@ -11,7 +11,7 @@ import { LARGE_MUTANTS } from './large-mutants.ts'
 import type { Mutant } from './plant.ts'
 import { AUTH_MUTANTS } from './auth-mutants.ts'
 import { PEER_IDENTITY_MUTANTS, PEER_SECRET_MUTANTS } from './peer-mutants.ts'
-import { LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
+import { KEPT_USERS_MUTANTS, LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { RUNS_MUTANTS } from './runs-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
@@ -38,6 +38,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('mutants/property-hunt.ts', LINE_MUTANTS, ['lines']),
     ...soughtBy('mutants/property-hunt.ts', LESSOR_MUTANTS, ['lessor']),
     ...soughtBy('mutants/property-hunt.ts', AUTH_MUTANTS, ['users']),
+    ...soughtBy('mutants/property-hunt.ts', KEPT_USERS_MUTANTS, ['kept-users']),
     ...ETCD_MUTANTS_OF_TESTS.flatMap(({ test, mutant }) => soughtBy(join('..', test), [mutant])),
     ...soughtBy('grpc/hunt.ts', HTTP2_MUTANTS),
     ...soughtBy('../node-server/transport/tls.test.ts', PEER_IDENTITY_MUTANTS),

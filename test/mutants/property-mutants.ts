@@ -1,6 +1,7 @@
 /** Bugs in parts that are compared with a model by themselves: a simulation meets too few of their cases. */
 import type { Mutant } from './plant.ts'
 
+const KEPT_USERS = 'operator/cluster/rules/users.ts'
 const LINES = 'node-server/api/etcd/lines.ts'
 const LESSOR = 'node-server/node/lease/lessor.ts'
 
@@ -22,6 +23,41 @@ export const LESSOR_MUTANTS: readonly Mutant[] = [
     file: LESSOR,
     find: 'if (slice.length < leases.sliceLeases) this.#reading = undefined',
     replace: 'if (slice.length <= leases.sliceLeases) this.#reading = undefined',
+  },
+]
+
+/** In the operator, which keeps users and roles as declared. */
+export const KEPT_USERS_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'authentication is turned on whatever password root has',
+    file: KEPT_USERS,
+    find: 'const isProven = memory.revision === users.revision && ',
+    replace: 'const isProven = ',
+  },
+  {
+    name: 'authentication is turned on before root has the password of its Secret',
+    file: KEPT_USERS,
+    find: 'users.secrets)\n  if (steps.length === 0',
+    replace: 'users.secrets) || memory.revision > 0\n  if (steps.length === 0',
+  },
+  {
+    name: 'a user is forgotten that was begun with and not learned of',
+    file: 'operator/cluster/act.ts',
+    find: 'if (steps.length > 0 && !isDeepStrictEqual(before, known)) {',
+    replace: 'if (steps.length < 0) {',
+  },
+  {
+    name: 'a name that was declared once counts as declared for ever: whom somebody makes under it is removed',
+    file: KEPT_USERS,
+    find: '    users: auth.users.map((user) => ({ name: user.name, secret: secretOf(user) })),\n',
+    replace:
+      '    users: [...before.users.filter(({ name }) => !auth.users.some((user) => user.name === name)), ...auth.users.map((user) => ({ name: user.name, secret: secretOf(user) }))],\n',
+  },
+  {
+    name: 'who is to have no password keeps the one that there was',
+    file: KEPT_USERS,
+    find: "(certificateOnly ? known !== '' : known === '' || known === UNKNOWN)",
+    replace: 'false',
   },
 ]
 

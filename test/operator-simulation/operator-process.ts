@@ -6,7 +6,8 @@
 import { pino } from 'pino'
 import { AssertionFailed } from '../../lib/assert.ts'
 import { reconcile } from '../../operator/cluster/reconcile.ts'
-import { podAdminUrl } from '../../operator/cluster/resources/names.ts'
+import { podAdminUrl, podClientUrl } from '../../operator/cluster/resources/names.ts'
+import { FakeUsers } from '../../operator/cluster/testing/fake-users.ts'
 import {
   Controller,
   type ReconcileContext,
@@ -19,7 +20,7 @@ import { KubeClient } from '../../operator/kube/client.ts'
 import { ClusterAccess } from '../../operator/kube/cluster-access.ts'
 import { keyOf, parseKey } from '../../operator/kube/object.ts'
 import { leaseApi } from '../../operator/lease-api.ts'
-import { sharingAdmin } from '../../operator/sharing-admin.ts'
+import { sharingAdmin } from '../../operator/sharing.ts'
 import { createWatches } from '../../operator/watches.ts'
 import { ProcessClock } from '../simulation/process-clock.ts'
 import { SimulatedTransport, type Stream } from './api-transport.ts'
@@ -212,6 +213,8 @@ export class OperatorProcess {
         events,
         admin: sharingAdmin(admin, context),
         adminUrl: podAdminUrl,
+        users: new FakeUsers(),
+        clientUrl: podClientUrl,
         nowMs: () => this.clock.wallMs(),
         randomBytes: (count: number) => Buffer.from(Array.from({ length: count }, () => world.random.below(256))),
         operatorPods: undefined,

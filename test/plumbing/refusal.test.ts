@@ -12,7 +12,8 @@ import { parseStatus, type RaftClusterStatus } from '../../operator/api/status.t
 import type { AdminClient } from '../../operator/cluster/ports.ts'
 import { reconcile } from '../../operator/cluster/reconcile.ts'
 import { FORMS } from '../../operator/cluster/resources/forms.ts'
-import { podAdminUrl } from '../../operator/cluster/resources/names.ts'
+import { podAdminUrl, podClientUrl } from '../../operator/cluster/resources/names.ts'
+import { FakeUsers } from '../../operator/cluster/testing/fake-users.ts'
 import { ClusterAccess } from '../../operator/kube/cluster-access.ts'
 import { answer, type Fault } from './faulty-proxy.ts'
 import { NAMESPACE, type Plumbing, startPlumbing } from './plumbing.ts'
@@ -56,6 +57,8 @@ async function operate(t: TestContext): Promise<Operated> {
       events: { emit: () => undefined },
       admin: NO_MEMBERS,
       adminUrl: podAdminUrl,
+      users: new FakeUsers(),
+      clientUrl: podClientUrl,
       nowMs: () => operated.nowMs,
       randomBytes: (count: number) => Buffer.alloc(count, 7),
       defaultImage: 'raftkv:1',

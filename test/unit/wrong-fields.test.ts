@@ -25,6 +25,12 @@ const WHOLE: JsonObject = {
   replicas: 3,
   image: { pullSecrets: [{ name: 's' }] },
   recovery: { request: { id: '1', survivor: 'kv-0', acknowledgeDataLoss: true } },
+  auth: {
+    allowWithoutTLS: true,
+    rootSecretRef: { name: 's' },
+    roles: [{ name: 'r', permissions: [{ range: { from: 'a', to: 'b' }, access: 'Read' }] }],
+    users: [{ name: 'u', passwordSecretRef: { name: 's' }, roles: ['r'] }],
+  },
   bootstrap: {
     restore: {
       source: { s3: { bucket: 'backups', caSecretRef: { name: 'ca' }, credentialsSecretRef: { name: 'keys' } } },

@@ -96,7 +96,7 @@ that was uninstalled leaves it behind, and so does kubectl.
 - apiGroups: [""]
   resources: [pods]
   # Created only to see whether one could be (dry run): the StatefulSet's controller makes them.
-  verbs: [get, list, watch, create, delete]
+  verbs: [list, watch, create, delete]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   # Created for the first member of a cluster out of a backup: otherwise the StatefulSet's controller makes them.

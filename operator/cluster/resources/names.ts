@@ -123,8 +123,16 @@ export function peerUrl(cluster: RaftCluster, ordinal: number): string {
 
 /** The usual {@link ReconcileDeps.adminUrl}: by address, which needs no DNS to have caught up. */
 export function podAdminUrl(target: AdminTarget): string {
-  const host = target.podIP.includes(':') ? `[${target.podIP}]` : target.podIP
-  return `${target.scheme}://${host}:${PORTS.admin}`
+  return podUrl(target, PORTS.admin)
+}
+
+/** The usual {@link ReconcileDeps.clientUrl}. */
+export function podClientUrl(target: AdminTarget): string {
+  return podUrl(target, PORTS.client)
+}
+
+function podUrl({ podIP, scheme }: AdminTarget, port: number): string {
+  return `${scheme}://${podIP.includes(':') ? `[${podIP}]` : podIP}:${port}`
 }
 
 export function volumeRef(cluster: Named, name: string): ObjectRef {

@@ -30,6 +30,7 @@ export function pod(ordinal: number, status: Partial<AdminStatus>): ObservedPod 
     trouble: undefined,
     stuck: undefined,
     adminUrl: name,
+    clientUrl: name,
     status: { ...EMPTY, clusterId: 'c', role: 'follower' as const, name, ...status },
     contradiction: undefined,
   }
@@ -86,6 +87,8 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     foreignPods: [],
     foreignVolumes: new Map(),
     membership: found,
+    users: undefined,
+    usersProblem: undefined,
     restore: undefined,
     unread: [],
   }

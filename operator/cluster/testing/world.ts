@@ -22,6 +22,7 @@ import { FORMS } from '../resources/forms.ts'
 import { CLUSTER_UID_LABEL, ordinalOf } from '../resources/names.ts'
 import { quorumOf } from '../safety.ts'
 import { type Disk, FakeCluster } from './fake-cluster.ts'
+import { FakeUsers } from './fake-users.ts'
 import { obstacleBetween, reportOf, type Talker, talkerOf } from './fake-tls.ts'
 
 export const KEY = { namespace: 'ns', name: 'kv' }
@@ -43,6 +44,7 @@ export class World {
   readonly objects = new Map<string, KubeObject>()
   readonly disks = new Map<string, Disk>()
   readonly cluster = new FakeCluster()
+  readonly users = new FakeUsers()
   readonly events: string[] = []
   /** Pods that the operator deleted, in order. */
   readonly restarts: string[] = []
@@ -362,6 +364,8 @@ export class World {
       events: { emit: (_about, _type, reason) => void this.events.push(reason) },
       admin: this.#admin(hooks),
       adminUrl: ({ podName }) => podName,
+      users: this.users,
+      clientUrl: ({ podName }) => podName,
       nowMs: () => this.nowMs,
       randomBytes: (count) => Buffer.alloc(count, ++this.#counter),
       defaultImage: this.defaultImage,
