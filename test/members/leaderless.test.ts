@@ -33,6 +33,15 @@ async function pendingProposals(member: MemberProcess): Promise<number> {
   return Number(/^etcd_server_proposals_pending (\d+)$/m.exec(metrics)?.[1])
 }
 
+/** Puts whose client had gone before they were answered. */
+async function abandonedPuts(member: MemberProcess): Promise<number> {
+  const metrics = await (await fetch(member.adminURL('/metrics'))).text()
+  const lines = metrics
+    .split('\n')
+    .filter((line) => /grpc_method="Put",grpc_code="(Canceled|DeadlineExceeded)"/.test(line))
+  return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+}
+
 const goOn = (members: readonly MemberProcess[]): Promise<unknown> =>
   Promise.all(members.map((member) => member.kill('SIGCONT')))
 
@@ -62,7 +71,10 @@ test('a put that finds no leader in its time fails then, with etcd’s code, and
 test('a put that its client has given up before there was a leader does not happen', async () => {
   const { alone, others } = await leaveAlone()
   const request = PutRequest.encode(PutRequest.fromPartial({ key: Buffer.from('given up') })).finish()
+  const before = await abandonedPuts(alone)
   await assert.rejects(alone.etcd.callBytes('/etcdserverpb.KV/Put', request, 500), { code: 4 })
+  // The leader is back at once: until the member has heard that the client has gone, the put may still happen.
+  await eventually('the member knows', async () => assert.equal(await abandonedPuts(alone), before + 1))
   await goOn(others)
   await alone.etcd.put('afterwards', 'it goes on again')
   assert.equal(await alone.etcd.get('given up'), undefined)
