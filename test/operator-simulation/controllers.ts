@@ -3,6 +3,7 @@
  * collection by owner references, volumes that are bound, grown, and held while a pod uses them. They look some time after
  * something has changed, as slow as controllers are.
  */
+import { hashOf } from '../../operator/cluster/resources/hash.ts'
 import { at, type Json, listAt, numberAt, textAt } from './json.ts'
 import type { StoredObject } from './api-server.ts'
 import type { World } from './world.ts'
@@ -126,14 +127,12 @@ function textLabels(labels: Json): Readonly<Record<string, string>> {
 
 const revisions = new WeakMap<object, string>()
 
-/** By what is in the template. */
+/** By what is in the template, in whatever order its fields have come. */
 export function revisionOf(set: StoredObject): string {
   const template = at(set, 'spec', 'template')
   const known = revisions.get(template)
   if (known !== undefined) return known
-  let hash = 5381
-  for (const character of JSON.stringify(template)) hash = (Math.imul(hash, 33) ^ character.charCodeAt(0)) >>> 0
-  const revision = `r-${hash.toString(16)}`
+  const revision = `r-${hashOf(template)}`
   revisions.set(template, revision)
   return revision
 }
