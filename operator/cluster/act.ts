@@ -76,6 +76,20 @@ export async function act(deps: ReconcileDeps, observation: Observed, decision: 
   return { ...progress, operation: afterAttempt(decision.operation, failure), failure, refusals, error, users }
 }
 
+/** Where nothing was done, or it is not known what was. */
+export function untried(deps: ReconcileDeps, { observed, object }: Observed, decision: Decision): Outcome {
+  const { recorded } = observed.cluster
+  return {
+    object,
+    recorded,
+    operation: recorded.operation,
+    failure: undefined,
+    refusals: refusalsAfter(observed, decision, new Map(), deps.nowMs()),
+    error: observed.unread[0]?.error,
+    users: { memory: recorded.auth, problem: undefined },
+  }
+}
+
 /** What is made is recorded first: what the spec does not declare any more is then known as declared once. */
 async function keepUsers(
   deps: ReconcileDeps,

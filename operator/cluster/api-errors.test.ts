@@ -175,6 +175,24 @@ test('calls that hang do not keep the status waiting: no object is begun five se
   assert.match(reasonOf(world, 'Degraded'), /^ApiServerRefused: ServiceAccount kv .*no answer in 10 s/)
 })
 
+test('whoever edits the RaftCluster during every look keeps what is to be done from being begun, and nothing from being told', async () => {
+  const world = await formed()
+  world.edit({ replicas: 1 })
+  world.answer = ({ verb, kind }) => {
+    if (verb !== 'get' || kind !== 'Service') return undefined
+    world.nowMs += 10_000
+    world.edit({ pdb: { enabled: world.nowMs % 20_000 === 0 } })
+    return unavailable('no answer in 10 s')
+  }
+  for (let looks = 0; looks < 3; looks++) await reconcile(world.deps({}), KEY)
+  assert.equal(world.cluster.members.length, 3)
+  assert.equal(world.status()['operation'], undefined)
+  assert.match(reasonOf(world, 'Degraded'), /Service kv-(?:headless|client) .*no answer in 10 s/)
+  world.answer = () => undefined
+  await rounds(world, 40)
+  assertSettledAt(world, 1)
+})
+
 test('one list that fails once changes no condition but Degraded; Ready is unknown where it goes on', async () => {
   const world = await formed()
   world.answer = ({ verb, kind }) =>

@@ -9,7 +9,7 @@
 import { type Condition, type Finding, setCondition, timestamp } from '../api/conditions.ts'
 import { API_VERSION, FINALIZER, KIND } from '../api/raft-cluster.ts'
 import { parseStatus, type RaftClusterStatus } from '../api/status.ts'
-import { act, type Outcome } from './act.ts'
+import { act, type Outcome, untried } from './act.ts'
 import { decide } from './decide.ts'
 import { type Observation, observe } from './observe.ts'
 import type { Observed } from './observed.ts'
@@ -32,7 +32,7 @@ export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise
     const observation = await observe(deps, object)
     if (observation.kind === 'invalid') return await reportInvalid(deps, observation)
     const decision = decide(observation.observed)
-    const outcome = await act(deps, observation, decision)
+    const outcome = await actOrTell(deps, observation, decision)
     await report(deps, observation, decision, outcome)
     return resultOf(observation, decision, outcome)
   } catch (error) {
@@ -44,6 +44,24 @@ export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise
       return isEdit ? { kind: 'done', requeueAfterMs: IN_FLIGHT_MS } : { kind: 'retry', error }
     }
     if (object !== undefined) await reportBug(deps, object, error)
+    throw error
+  }
+}
+
+/**
+ * Whoever edits the RaftCluster while it is looked at keeps an operation from being begun, and nothing from being told: where
+ * calls hang until they time out, somebody may do so during every look.
+ */
+async function actOrTell(
+  deps: ReconcileDeps,
+  observation: Extract<Observation, { kind: 'observed' }>,
+  decision: Decision,
+): Promise<Outcome> {
+  try {
+    return await act(deps, observation, decision)
+  } catch (error) {
+    if (error instanceof KubeError && error.problem.kind === 'conflict')
+      await report(deps, observation, decision, untried(deps, observation, decision))
     throw error
   }
 }
