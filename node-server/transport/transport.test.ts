@@ -169,6 +169,14 @@ for (const [title, prepare, { clusterId, as }, reason] of strangers) {
   })
 }
 
+test('a member that is connected while it is removed is told so when it comes again', async (t) => {
+  const [a, b] = await pair(t)
+  await until('they are connected', () => isConnected(a, B) && isConnected(b, A))
+  b.removed.add(A)
+  b.transport.setPeers(new Map([[B, [b.url]]]))
+  await until('it is told', () => a.refusals.includes('removed'))
+})
+
 test('requests are answered, also to somebody who is not a member yet', async (t) => {
   const [a, b] = await pair(t)
   const answer = await a.transport.request(B, Buffer.from('who?'), 1000)

@@ -159,8 +159,11 @@ export class Transport implements PeerTransport {
 
   setPeers(urlsById: ReadonlyMap<MemberId, readonly string[]>): void {
     this.#urlsById = urlsById
-    for (const [connection, caller] of this.#incoming)
+    for (const [connection, caller] of this.#incoming) {
       if (this.#isImpostor(caller)) connection.close('its certificate is not that of the member')
+      // It comes again, and is told: by its own log it may never learn of it.
+      else if (this.#handlers.isRemoved(caller.from)) connection.close('it was removed from the cluster')
+    }
     this.#ownURLs = urlsById.get(this.#options.memberId) ?? this.#ownURLs
     for (const [id, remote] of this.#remotes) {
       if (urlsById.size > 0 && !this.#handlers.isRemoved(id)) continue
