@@ -12,6 +12,8 @@ import type { World } from './world.ts'
 const UNREACHABLE = { kind: 'unreachable', message: 'connection refused' } as const
 const STATUS_TIMEOUT_MS = 1500
 const MUTATION_TIMEOUT_MS = 10_000
+/** A change that somebody else has asked for is made by then, unless it is slow. */
+const MADE_BY_HAND_MS = 5
 
 export function memberClient(world: World, process: OperatorProcess, permit: () => MutationPermit): AdminClient {
   const mutate = <Value>(
@@ -155,9 +157,11 @@ function arrive<Value>(
     return answer(err({ code: 'Unauthorized', message: 'another token' }))
   world.log.add(process.name, `${what} at ${member.name} ${JSON.stringify(request).slice(0, 220)}`)
   world.oracle.memberMutation(process.identity, what, request, member)
-  // Somebody with etcdctl was a moment faster.
-  if (world.random.chance(world.faults.conflict / 4) && what !== 'bootstrap') addByHand(world)
-  act(member, answer)
+  // Somebody with etcdctl was a moment faster: that change is made already, or slow and still under way.
+  const { random, faults, schedule } = world
+  const isFaster = random.chance(faults.conflict / 4) && what !== 'bootstrap' && addByHand(world)
+  if (isFaster) schedule.after(MADE_BY_HAND_MS, () => world.checked(() => act(member, answer)))
+  else act(member, answer)
 }
 
 function memberAt(world: World, url: string): MemberProcess | undefined {
