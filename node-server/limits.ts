@@ -34,6 +34,11 @@ export const MAX_PEER_ANSWER_SIZE_BYTES = 4 * MIB
 /** Questions on one connection that have no answer yet. */
 export const MAX_PEER_REQUESTS = 256
 
+/** Of --peer-secret-file: while it is changed there are two, and an HMAC is made of each for every connection. */
+export const MAX_PEER_SECRETS = 4
+/** So short a one can be tried out by who has heard one challenge and its answer. */
+export const MIN_PEER_SECRET_SIZE_BYTES = 16
+
 /** What one append may write to the log. */
 export const MAX_BATCH_SIZE_BYTES = 1024 * MIB
 

@@ -36,6 +36,8 @@ import { UNSAFE_NO_FSYNC, withoutSync } from './storage/unsynced-disk.ts'
 import type { Volume } from './storage/volume.ts'
 import { checkWalDirectory } from './storage/wal-directory.ts'
 import { notifyReady } from './systemd.ts'
+import { secretsOf } from './tls/secrets.ts'
+import { PeerSecrets } from './transport/peer-secrets.ts'
 import { peerDialer } from './transport/query.ts'
 import { Transport } from './transport/transport.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
@@ -56,6 +58,7 @@ class Program {
   readonly #lock: DirectoryLock
   readonly #tls: BothTls
   readonly #tokens: Tokens
+  readonly #peerSecrets: PeerSecrets | undefined
   readonly #admin: { close(graceMs: number): Promise<void> }[] = []
   #clients: ClientServer | undefined
   /** Whose clients are served. */
@@ -71,7 +74,8 @@ class Program {
       ? { ...surroundings.volume, disk: withoutSync(surroundings.volume.disk) }
       : surroundings.volume
     this.#surroundings = { ...surroundings, volume }
-    const { tls, tokens } = secrets
+    const { tls, tokens, peerSecrets } = secrets
+    this.#peerSecrets = peerSecrets
     this.#tls = tls
     this.#tokens = tokens
     this.#config = config
@@ -92,6 +96,7 @@ class Program {
           {
             listenUrls: config.listenPeerURLs,
             tls: tls.peer,
+            secrets: peerSecrets,
             log,
             clusterId,
             memberId,
@@ -158,7 +163,7 @@ class Program {
     }
     await this.#serveAdmin()
     if (start.kind === 'wait') return this.#log.info({}, 'waiting to be told to bootstrap or to join')
-    const plan = await planStart(this.#config, start, peerDialer(this.#tls.peer, this.#log))
+    const plan = await planStart(this.#config, start, peerDialer(this.#tls.peer, this.#log, this.#peerSecrets))
     if (!plan.ok) return this.refuse(plan.error)
     const started = await this.#lifecycle.start(plan.value)
     if (!started.ok) this.refuse(started.error)
@@ -263,7 +268,7 @@ class Program {
     const { adminApp } = await import('./api/admin/admin-app.ts') // with express, which others do without
     const app = adminApp({
       member: this.#lifecycle,
-      readToken: () => (adminTokenFile === undefined ? undefined : readFileSync(adminTokenFile, 'utf8').trim()),
+      readTokens: () => (adminTokenFile === undefined ? undefined : secretsOf(readFileSync(adminTokenFile, 'utf8'))),
       metrics: this.#metrics.page,
       log: this.#log,
     })
@@ -288,6 +293,7 @@ class Program {
 interface Secrets {
   readonly tls: BothTls
   readonly tokens: Tokens
+  readonly peerSecrets: PeerSecrets | undefined
 }
 
 function readText(path: string): Result<string, string> {
@@ -353,7 +359,13 @@ export async function runMember(args: readonly string[], surroundings: Surroundi
     log.fatal({}, tokens.error)
     process.exit(1)
   }
-  const secrets = { tls: tls.value, tokens: tokens.value }
+  const { peerSecret } = config
+  const peerSecrets = peerSecret === undefined ? ok(undefined) : PeerSecrets.open(peerSecret, log, surroundings.clock)
+  if (!peerSecrets.ok) {
+    log.fatal({}, peerSecrets.error)
+    process.exit(1)
+  }
+  const secrets = { tls: tls.value, tokens: tokens.value, peerSecrets: peerSecrets.value }
   const program = new Program(surroundings, config, log, lock.value, secrets)
   process.on('uncaughtException', (error) => program.uncaught(error))
   process.on('unhandledRejection', (error) => program.uncaught(error))

@@ -6,7 +6,7 @@ import { err, ok, type Result } from '../lib/result.ts'
 import type { Member } from './mvcc/command.ts'
 import type { StartPlan } from './node/lifecycle/open.ts'
 import { decodePeerAnswer, encodeJson } from './node/peer-requests.ts'
-import type { TlsDialer } from './tls/dialer.ts'
+import type { PeerDialer } from './transport/connection.ts'
 import { query } from './transport/query.ts'
 
 type Self = Pick<Config, 'name' | 'initialAdvertisePeerURLs'>
@@ -14,9 +14,9 @@ type StaticStart = Exclude<Config['start'], { kind: 'wait' }>
 
 const QUERY_TIMEOUT_MS = 3000
 
-/** `tls`: for https URLs of the members there are. */
-export function planStart(config: Self, start: StaticStart, tls?: TlsDialer): Promise<Result<StartPlan, string>> {
-  return start.kind === 'new' ? Promise.resolve(planNew(config, start)) : planExisting(config, start, tls)
+/** `dialer`: for the members there are. */
+export function planStart(config: Self, start: StaticStart, dialer?: PeerDialer): Promise<Result<StartPlan, string>> {
+  return start.kind === 'new' ? Promise.resolve(planNew(config, start)) : planExisting(config, start, dialer)
 }
 
 /** Every first member derives the same IDs from the same flags (etcd's rule). */
@@ -38,14 +38,14 @@ export function planNew(
 async function planExisting(
   config: Self,
   start: StaticStart,
-  tls: TlsDialer | undefined,
+  dialer: PeerDialer | undefined,
 ): Promise<Result<StartPlan, string>> {
   const own = new Set(config.initialAdvertisePeerURLs)
   const urls = start.members.flatMap(({ peerURLs }) => peerURLs).filter((url) => !own.has(url))
   const failures: string[] = []
   let stranger: string | undefined
   for (const url of urls) {
-    const answer = await query(url, encodeJson({ kind: 'members' }), QUERY_TIMEOUT_MS, tls)
+    const answer = await query(url, encodeJson({ kind: 'members' }), QUERY_TIMEOUT_MS, dialer)
     const decoded = answer.ok ? decodePeerAnswer(answer.value) : undefined
     if (decoded?.kind !== 'members') {
       failures.push(`${url}: ${answer.ok ? 'no member of this program' : answer.error}`)

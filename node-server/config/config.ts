@@ -1,6 +1,7 @@
 /** How a member is started: the flags, checked and in the units that the program counts in. */
 import type { ListenLimits } from '../listen/limits.ts'
 import type { MaintenanceOptions } from '../node/options.ts'
+import type { PeerSecretOptions } from '../transport/peer-secrets.ts'
 import type { AuthConfig } from './auth.ts'
 import type { TlsConfig } from './tls.ts'
 import type { InitialMember } from './urls.ts'
@@ -40,6 +41,7 @@ export interface Config extends TlsConfig, AuthConfig {
   readonly listenMetricsURLs: readonly string[]
   readonly listenAdminURLs: readonly string[]
   readonly adminTokenFile: string | undefined
+  readonly peerSecret: PeerSecretOptions | undefined
   readonly start: Start
   readonly isNewClusterForced: boolean
   readonly isFsyncSkipped: boolean

@@ -52,7 +52,7 @@ export const MEMBER_FLAGS = {
   'admin-token-file': {
     value: 'path',
     fallback: '',
-    help: 'File with the bearer token that changes through the admin API need. Without it they are taken from loopback only.',
+    help: 'File with the bearer token that changes through the admin API need, read for each of them; of several, one a line, any counts. Without it they are taken from loopback only.',
   },
   'max-snapshots': {
     value: 'integer',

@@ -44,6 +44,7 @@ test('without any flag everything is as in etcd', () => {
     listenMetricsURLs: [],
     listenAdminURLs: [],
     adminTokenFile: undefined,
+    peerSecret: undefined,
     start: {
       kind: 'new',
       members: [{ name: 'default', peerURLs: ['http://localhost:2380'] }],
@@ -143,6 +144,8 @@ test('what is wrong is named with its flag, its value and what to do', () => {
     [['--listen-peer-urls=ftp://localhost:2380'], /has the scheme ftp: there are http, https, unix and unixs/],
     [['--listen-peer-urls=unix://'], /is not of the form unix:\/\/\/path\/of\/socket/],
     [['--listen-peer-urls=unixs:///tmp/peer'], /needs a certificate and its key: give --peer-cert-file and/],
+    [['--peer-secret-mode=offer'], /^--peer-secret-mode: needs --peer-secret-file/],
+    [['--peer-secret-file=s', '--peer-secret-mode=maybe'], /^--peer-secret-mode: 'maybe' is none of offer, require/],
     [['--listen-admin-urls=unix:///tmp/admin'], /the admin API is served over http and https only/],
     [['--listen-peer-urls=http://example.com:2380'], /names a host: to listen, give an IP address/],
     [['--listen-peer-urls='], /^--listen-peer-urls: '' is not of the form/],

@@ -81,6 +81,7 @@ function readConfig(flags: Flags): Config {
     listenMetricsURLs: flags.urls('listen-metrics-urls', 'listen'),
     listenAdminURLs: flags.urls('listen-admin-urls', 'listen'),
     adminTokenFile: flags.path('admin-token-file'),
+    peerSecret: readPeerSecret(flags),
     start: readStart(flags, name, peerURLs),
     isNewClusterForced: flags.switch('force-new-cluster'),
     isFsyncSkipped: flags.switch('unsafe-no-fsync'),
@@ -201,6 +202,14 @@ function readMaintenance(flags: Flags): MaintenanceOptions {
     compactHashCheckMs: gates.compactHashCheck ? compactHashCheckMs : 0,
     checksAtStart: gates.initialCorruptCheck,
   }
+}
+
+function readPeerSecret(flags: Flags): Config['peerSecret'] {
+  const path = flags.path('peer-secret-file')
+  const mode = flags.choice('peer-secret-mode', ['offer', 'require'], 'require')
+  if (path === undefined && flags.has('peer-secret-mode'))
+    flags.refuse('peer-secret-mode', 'needs --peer-secret-file: there is nothing that could be shown')
+  return path === undefined ? undefined : { path, mode }
 }
 
 function readStart(flags: Flags, name: string, peerURLs: readonly string[]): Start {

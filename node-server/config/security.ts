@@ -59,6 +59,17 @@ export const SECURITY_FLAGS = {
     fallback: 'false',
     help: 'Do not compare a connecting member’s address, nor its peer URLs, with its certificate.',
   },
+  'peer-secret-file': {
+    value: 'path',
+    fallback: '',
+    help: 'File with a secret that all members have, at least 16 bytes; of several, one a line, any counts. Members show each other that they know it, which is for peers without TLS.',
+  },
+  'peer-secret-mode': {
+    value: 'choice',
+    form: 'offer|require',
+    fallback: 'require',
+    help: "'offer' takes members as well that do not show the secret: for a cluster that runs, until all have it.",
+  },
   'self-signed-cert-validity': { value: 'years', fallback: '1', help: 'How long a self-signed certificate is valid.' },
   'cipher-suites': {
     value: 'list',

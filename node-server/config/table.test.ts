@@ -18,6 +18,8 @@ const OURS = [
   'warm-up',
   ...Object.keys(CLIENT_LIMIT_FLAGS),
   'client-cert-optional',
+  'peer-secret-file',
+  'peer-secret-mode',
 ]
 /** Ours of a flag of etcd's: what a value looks like that is not the default. */
 const OTHER_VALUES: Partial<Record<FlagName, string>> = { logger: 'capnslog', 'auth-token': 'jwt,sign-method=RS256' }

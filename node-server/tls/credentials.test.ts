@@ -109,6 +109,19 @@ for (const content of ['', 'nothing']) {
   })
 }
 
+test('while key and certificate do not belong together, the pair that did is used', async () => {
+  const pair = await authority.issue('pair')
+  const opened = open(pair.certFile, pair.keyFile)
+  assert.ok(opened.ok)
+  const first = opened.value.current()
+  const next = await authority.issue('next-pair')
+  await writeFile(pair.certFile, await readFile(next.certFile))
+  assert.equal(opened.value.current(), first)
+  assert.match(opened.value.problem ?? '', /pair-key\.pem does not belong to the certificate in .*pair\.pem/)
+  await writeFile(pair.keyFile, await readFile(next.keyFile))
+  assert.match(opened.value.current().leaf?.subject ?? '', /next-pair/)
+})
+
 test('what Kubernetes does with a Secret: a symbolic link on the way to all files is switched at once', async () => {
   const versions = await Promise.all(
     ['one', 'two'].map(async (name) => {

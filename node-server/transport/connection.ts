@@ -5,7 +5,19 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import { parseAddressURL } from '../address/address.ts'
 import { FRAME_TIMEOUT_MS, MAX_UNREAD_SIZE_BYTES } from '../limits.ts'
 import type { TlsDialer } from '../tls/dialer.ts'
-import { FRAME, FrameDecoder, decodeRefused, encodeHello, type Frame, type Hello, type RefusalReason } from './frame.ts'
+import {
+  CHALLENGED_VERSION,
+  FRAME,
+  FrameDecoder,
+  decodeRefused,
+  encodeFrame,
+  encodeHello,
+  type Frame,
+  type Hello,
+  type RefusalReason,
+} from './frame.ts'
+import type { PeerSecrets } from './peer-secrets.ts'
+import { isAnswer, newNonce, NONCE_SIZE_BYTES, proofOf, type Exchange } from './secret.ts'
 
 export const CONNECT_TIMEOUT_MS = 3000
 
@@ -117,14 +129,40 @@ export class Connection {
 /** First byte of what a listener with TLS says to who speaks without; no frame of ours begins with it. */
 const TLS_ALERT_RECORD = 0x15
 
+/** By what a member is known to those whom it dials. */
+export interface PeerDialer {
+  /** For https and unixs URLs. */
+  readonly tls: TlsDialer | undefined
+  readonly secrets: PeerSecrets | undefined
+}
+
 /** Connects and introduces itself; resolves once the other side has answered. Names are resolved at each call. */
-export function dial(url: string, hello: Hello, tls: TlsDialer | undefined): Promise<Result<Connection, DialFailure>> {
+export async function dial(
+  url: string,
+  hello: Hello,
+  dialer: PeerDialer | undefined,
+): Promise<Result<Connection, DialFailure>> {
+  const { tls, secrets } = dialer ?? { tls: undefined, secrets: undefined }
+  if (secrets === undefined) return dialOnce(url, hello, tls, undefined)
+  const challenged = await dialOnce(url, { ...hello, version: CHALLENGED_VERSION }, tls, secrets)
+  const isOfVersionBefore =
+    !challenged.ok && challenged.error.kind === 'refused' && challenged.error.reason === 'version'
+  return isOfVersionBefore && !secrets.isRequired ? dialOnce(url, hello, tls, undefined) : challenged
+}
+
+function dialOnce(
+  url: string,
+  hello: Hello,
+  tls: TlsDialer | undefined,
+  secrets: PeerSecrets | undefined,
+): Promise<Result<Connection, DialFailure>> {
   const parsed = parseAddressURL(url)
   // A member may have been added under anything; that must not end those who cannot reach it.
   if (!parsed.ok) return Promise.resolve(err({ kind: 'unreachable', message: parsed.error }))
   const { address, isSecure } = parsed.value
   if (isSecure && tls === undefined)
     return Promise.resolve(err({ kind: 'unreachable', message: 'no TLS is configured for peers' }))
+  const prover = secrets && new Prover(secrets, hello)
   return new Promise((resolve) => {
     const socket = isSecure && tls !== undefined ? tls.dial(address) : connect(address)
     const timer = setTimeout(
@@ -142,7 +180,11 @@ export function dial(url: string, hello: Hello, tls: TlsDialer | undefined): Pro
     }
     const connection = new Connection(socket, {
       onFrame: (frame) => {
-        if (frame.type === FRAME.welcome) return settle(ok(connection))
+        if (frame.type === FRAME.challenge && prover !== undefined) return prover.prove(connection, frame.payload)
+        if (frame.type === FRAME.welcome) {
+          const problem = prover?.problemOf(frame.payload)
+          return problem === undefined ? settle(ok(connection)) : connection.close(problem)
+        }
         if (frame.type === FRAME.refused) settle(err({ kind: 'refused', reason: decodeRefused(frame.payload) }))
         connection.close('not welcome')
       },
@@ -150,6 +192,34 @@ export function dial(url: string, hello: Hello, tls: TlsDialer | undefined): Pro
     })
     socket.once(isSecure ? 'secureConnect' : 'connect', () => connection.write(encodeHello(hello)))
   })
+}
+
+/** The dialer's part of what secret.ts draws. */
+class Prover {
+  readonly #secrets: PeerSecrets
+  readonly #hello: Hello
+  #exchange: Exchange | undefined
+
+  constructor(secrets: PeerSecrets, hello: Hello) {
+    this.#secrets = secrets
+    this.#hello = hello
+  }
+
+  prove(connection: Connection, listenerNonce: Buffer): void {
+    // A second challenge, or a nonce that is none, would let the other side choose what is shown to a third.
+    if (this.#exchange !== undefined || listenerNonce.length !== NONCE_SIZE_BYTES)
+      return connection.close('a challenge that is none')
+    this.#exchange = { hello: this.#hello, listenerNonce, dialerNonce: newNonce() }
+    connection.write(encodeFrame(FRAME.proof, proofOf(this.#secrets.current(), this.#exchange)))
+  }
+
+  /** Why the welcome is not enough. */
+  problemOf(welcome: Buffer): string | undefined {
+    if (!this.#secrets.isRequired) return undefined
+    if (this.#exchange === undefined) return 'the peer does not ask for the secret of the cluster: it may be anybody'
+    const isKnown = isAnswer(welcome, this.#secrets.current(), this.#exchange)
+    return isKnown ? undefined : 'the peer does not know the secret of the cluster'
+  }
 }
 
 function inWords(reason: string, isSecure: boolean): string {

@@ -6,7 +6,8 @@
  *   │ length (4) │ CRC32C (4) │ type   │ payload              │   length and CRC are of type and payload
  *   └────────────┴────────────┴────────┴──────────────────────┘
  *
- * The dialer begins with `hello`, the other side answers `welcome` or `refused`; until then nothing else is read.
+ * The dialer begins with `hello`, the other side answers `welcome` or `refused`; until then nothing else is read. In between a
+ * listener that has a secret sends `challenge`, to a dialer that has one, and is answered `proof` (secret.ts).
  */
 import { assert } from '../../lib/assert.ts'
 import { ByteReader, ByteWriter, MalformedBytes, sizeOfParts } from '../../lib/bytes.ts'
@@ -15,6 +16,8 @@ import { ClusterId, MemberId } from '../../lib/ids.ts'
 import { MAX_FRAME_SIZE_BYTES } from '../limits.ts'
 
 export const PROTOCOL_VERSION = 2
+/** Of a hello whose dialer knows the cluster's secret and answers a challenge; else the same. */
+export const CHALLENGED_VERSION = 3
 
 const HEADER_SIZE_BYTES = 8
 
@@ -31,6 +34,8 @@ export const FRAME = {
   snapshotChunk: 10,
   snapshotEnd: 11,
   snapshotDone: 12,
+  challenge: 13,
+  proof: 14,
 } as const
 
 export interface Frame {
@@ -123,7 +128,7 @@ function parseFrame(bytes: Buffer): Frame {
 }
 
 export type Purpose = 'messages' | 'snapshot' | 'query'
-const PURPOSES: readonly Purpose[] = ['messages', 'snapshot', 'query']
+export const PURPOSES: readonly Purpose[] = ['messages', 'snapshot', 'query']
 
 export interface Hello {
   readonly version: number
@@ -158,14 +163,22 @@ export function decodeHello(payload: Buffer): Hello {
   return { ...hello, purpose, peerURLs }
 }
 
-/** `removed`: that member was removed from the cluster for good. `certificate-mismatch`: what was shown is another member's. */
-export type RefusalReason = 'removed' | 'cluster-mismatch' | 'member-mismatch' | 'version' | 'certificate-mismatch'
+/** `removed`: that member was removed from the cluster for good. `certificate-mismatch`: what was shown is another member's;
+ * `secret`: it has not shown that it knows the cluster's secret. */
+export type RefusalReason =
+  | 'removed'
+  | 'cluster-mismatch'
+  | 'member-mismatch'
+  | 'version'
+  | 'certificate-mismatch'
+  | 'secret'
 const REASONS: readonly RefusalReason[] = [
   'removed',
   'cluster-mismatch',
   'member-mismatch',
   'version',
   'certificate-mismatch',
+  'secret',
 ]
 
 export function encodeRefused(reason: RefusalReason): Buffer {

@@ -11,9 +11,8 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import type { MemberId } from '../../lib/ids.ts'
 import { COMMIT_NOTICE, FLOW, MAX_PEER_REQUESTS, MAX_PEER_REQUEST_SIZE_BYTES } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
-import type { TlsDialer } from '../tls/dialer.ts'
 import { encodeMessagesFrame } from './codec.ts'
-import { dial, type Connection } from './connection.ts'
+import { dial, type Connection, type PeerDialer } from './connection.ts'
 import { FRAME, encodeFrame, type Frame, type Hello, type RefusalReason } from './frame.ts'
 import { Outbox } from './outbox.ts'
 
@@ -40,8 +39,7 @@ export interface PeerOptions {
   readonly urls: readonly string[]
   /** As it is when a connection is made. */
   readonly hello: () => Hello
-  /** For https URLs. */
-  readonly tls: TlsDialer | undefined
+  readonly dialer: PeerDialer
   readonly clock: Clock
 }
 
@@ -61,7 +59,7 @@ interface OpenRequest {
 export class Peer {
   readonly #id: MemberId
   readonly #hello: () => Hello
-  readonly #tls: TlsDialer | undefined
+  readonly #dialer: PeerDialer
   readonly #clock: Clock
   readonly #events: PeerEvents
   readonly #stopped = new AbortController()
@@ -93,7 +91,7 @@ export class Peer {
     this.#id = options.id
     this.#urls = options.urls
     this.#hello = options.hello
-    this.#tls = options.tls
+    this.#dialer = options.dialer
     this.#clock = options.clock
     this.#events = events
     void this.#keepConnected()
@@ -211,7 +209,7 @@ export class Peer {
   async #keepConnected(): Promise<void> {
     for (let attempt = 0; !this.#stopped.signal.aborted; attempt++) {
       const url = this.#urls[attempt % Math.max(1, this.#urls.length)]
-      const dialled = url === undefined ? undefined : await dial(url, this.#hello(), this.#tls)
+      const dialled = url === undefined ? undefined : await dial(url, this.#hello(), this.#dialer)
       if (dialled?.ok === true) {
         if (this.#stopped.signal.aborted) return dialled.value.close('stopped')
         this.#toldFailure = undefined

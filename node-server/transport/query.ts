@@ -2,18 +2,19 @@
 import { ByteWriter } from '../../lib/bytes.ts'
 import { ClusterId, NOBODY } from '../../lib/ids.ts'
 import { err, type Result } from '../../lib/result.ts'
-import { openDialer, type TlsDialer } from '../tls/dialer.ts'
+import { openDialer } from '../tls/dialer.ts'
 import type { TlsOptions } from '../tls/options.ts'
-import { dial } from './connection.ts'
+import { dial, type PeerDialer } from './connection.ts'
 import { FRAME, PROTOCOL_VERSION, encodeFrame, type Hello } from './frame.ts'
 import type { TransportLog } from './listener.ts'
+import type { PeerSecrets } from './peer-secrets.ts'
 
-/** Undefined without TLS. Throws when the files are of no use. */
-export function peerDialer(tls: TlsOptions | undefined, log: TransportLog): TlsDialer | undefined {
-  if (tls === undefined) return undefined
+/** Throws when the files are of no use. */
+export function peerDialer(tls: TlsOptions | undefined, log: TransportLog, secrets?: PeerSecrets): PeerDialer {
+  if (tls === undefined) return { tls: undefined, secrets }
   const dialer = openDialer(tls, log)
   if (!dialer.ok) throw new Error(dialer.error)
-  return dialer.value
+  return { tls: dialer.value, secrets }
 }
 
 /** Asks a member by its peer URL, without being one: how a new member learns of the cluster. */
@@ -21,7 +22,7 @@ export async function query(
   url: string,
   payload: Uint8Array,
   timeoutMs: number,
-  tls?: TlsDialer,
+  dialer?: PeerDialer,
 ): Promise<Result<Buffer, string>> {
   const hello: Hello = {
     version: PROTOCOL_VERSION,
@@ -31,7 +32,7 @@ export async function query(
     purpose: 'query',
     peerURLs: [],
   }
-  const dialled = await dial(url, hello, tls)
+  const dialled = await dial(url, hello, dialer)
   if (!dialled.ok) return err(dialled.error.kind === 'refused' ? dialled.error.reason : dialled.error.message)
   const connection = dialled.value
   const answer = await new Promise<Result<Buffer, string>>((resolve) => {

@@ -6,9 +6,8 @@ import { createHash, type Hash } from 'node:crypto'
 import { ByteReader, ByteWriter, MalformedBytes } from '../../lib/bytes.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { Message } from '../raft/message.ts'
-import type { TlsDialer } from '../tls/dialer.ts'
 import { decodeMessages, encodeMessages } from './codec.ts'
-import { dial, type Connection } from './connection.ts'
+import { dial, type Connection, type PeerDialer } from './connection.ts'
 import { FRAME, encodeFrame, type Frame, type Hello } from './frame.ts'
 
 export type SnapshotMessage = Extract<Message, { kind: 'snapshot-request' }>
@@ -31,9 +30,9 @@ export async function sendSnapshot(
   hello: Hello,
   message: SnapshotMessage,
   source: SnapshotSource,
-  tls: TlsDialer | undefined,
+  dialer: PeerDialer | undefined,
 ): Promise<Result<void, string>> {
-  const dialled = await dialAny(urls, { ...hello, purpose: 'snapshot' }, tls)
+  const dialled = await dialAny(urls, { ...hello, purpose: 'snapshot' }, dialer)
   if (!dialled.ok) return dialled
   const connection = dialled.value
   const stall = new Stall(() => connection.close('the snapshot stream stalled'))
@@ -61,11 +60,11 @@ export async function sendSnapshot(
 async function dialAny(
   urls: readonly string[],
   hello: Hello,
-  tls: TlsDialer | undefined,
+  dialer: PeerDialer | undefined,
 ): Promise<Result<Connection, string>> {
   let reason = 'the peer is not known here'
   for (const url of urls) {
-    const dialled = await dial(url, hello, tls)
+    const dialled = await dial(url, hello, dialer)
     if (dialled.ok) return dialled
     reason = dialled.error.kind === 'refused' ? dialled.error.reason : dialled.error.message
   }

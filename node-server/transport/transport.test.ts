@@ -13,7 +13,7 @@ import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import { COMMIT_NOTICE } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
 import { encodeMessages } from './codec.ts'
-import { FRAME, encodeFrame } from './frame.ts'
+import { CHALLENGED_VERSION, FRAME, encodeFrame } from './frame.ts'
 import { query } from './query.ts'
 import {
   A,
@@ -267,6 +267,6 @@ test('a member that is not known yet is answered: it has come by itself, and sai
 
 test('another version of the protocol is refused with the reason', async (t) => {
   const b = await start(t, B)
-  const { frames } = await byHand(b.url, { version: 3 })
+  const { frames } = await byHand(b.url, { version: CHALLENGED_VERSION + 1 })
   assert.equal(frames[0]?.type, FRAME.refused)
 })

@@ -15,17 +15,18 @@ import {
   MAX_PEER_ANSWER_SIZE_BYTES,
   MAX_PEER_REQUESTS,
   MAX_PEER_REQUEST_SIZE_BYTES,
+  MAX_PEER_SECRETS,
   MAX_STRANGERS_FRAME_SIZE_BYTES,
 } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
-import type { TlsDialer } from '../tls/dialer.ts'
 import type { TlsOptions } from '../tls/options.ts'
 import { decodeMessages } from './codec.ts'
-import { Connection, type ConnectionHandlers } from './connection.ts'
+import { Connection, type ConnectionHandlers, type PeerDialer } from './connection.ts'
 import { identityProblem } from './identity.ts'
 import { PeerListener, type PeerListenerOptions, type TransportLog } from './listener.ts'
 import { LogLimiter } from './log-limiter.ts'
 import {
+  CHALLENGED_VERSION,
   FRAME,
   PROTOCOL_VERSION,
   decodeHello,
@@ -36,7 +37,9 @@ import {
   type RefusalReason,
 } from './frame.ts'
 import { Peer, type PeerStats } from './peer.ts'
+import type { PeerSecrets } from './peer-secrets.ts'
 import { peerDialer } from './query.ts'
+import { answerOf, commonSecret, decodeProof, newNonce } from './secret.ts'
 import {
   SnapshotReceiver,
   sendSnapshot,
@@ -56,12 +59,15 @@ export interface TransportOptions {
   readonly listenUrls: readonly string[]
   /** For https URLs, those listened on and those of peers. */
   readonly tls?: TlsOptions | undefined
+  readonly secrets?: PeerSecrets | undefined
   readonly log?: TransportLog
   readonly clusterId: ClusterId
   readonly memberId: MemberId
   readonly clock: Clock
   /** A ping has come back. */
   readonly onRoundTrip?: (peer: MemberId, ms: number) => void
+  /** Until it is known who has connected; default {@link HELLO_TIMEOUT_MS}. */
+  readonly helloTimeoutMs?: number
   /** Default {@link FRAME_TIMEOUT_MS}. */
   readonly frameTimeoutMs?: number
 }
@@ -106,6 +112,15 @@ interface Caller {
   unanswered: number
 }
 
+/** A connection before it is welcome. */
+interface Arrival {
+  readonly connection: Connection
+  readonly caller: Caller
+  readonly onClose: ConnectionHandlers['onClose']
+  /** The time for it to say who it is no longer runs. */
+  readonly welcomed: () => void
+}
+
 export class Transport implements PeerTransport {
   readonly #options: TransportOptions
   readonly #handlers: TransportHandlers
@@ -116,7 +131,7 @@ export class Transport implements PeerTransport {
    */
   readonly #remotes = new Map<MemberId, Peer>()
   #ownURLs: readonly string[] = []
-  readonly #dialer: TlsDialer | undefined
+  readonly #dialer: PeerDialer
   readonly #warnings: LogLimiter
   #listener: PeerListener | undefined
   readonly #incoming = new Map<Connection, Caller>()
@@ -126,7 +141,7 @@ export class Transport implements PeerTransport {
   #incomingSnapshots = 0
   #isClosed = false
 
-  private constructor(options: TransportOptions, handlers: TransportHandlers, dialer: TlsDialer | undefined) {
+  private constructor(options: TransportOptions, handlers: TransportHandlers, dialer: PeerDialer) {
     this.#options = options
     this.#handlers = handlers
     this.#dialer = dialer
@@ -135,8 +150,8 @@ export class Transport implements PeerTransport {
 
   /** Throws when an address cannot be listened on, or the files of TLS are of no use. */
   static async listen(options: TransportOptions, handlers: TransportHandlers): Promise<Transport> {
-    const { listenUrls, tls, log = SILENT } = options
-    const transport = new Transport(options, handlers, peerDialer(tls, log))
+    const { listenUrls, tls, secrets, log = SILENT } = options
+    const transport = new Transport(options, handlers, peerDialer(tls, log, secrets))
     const onConnection: PeerListenerOptions['onConnection'] = (socket, shown) => transport.#accept(socket, shown)
     transport.#listener = await PeerListener.open({ urls: listenUrls, tls, log, onConnection })
     return transport
@@ -215,7 +230,7 @@ export class Transport implements PeerTransport {
         this.#warnings.warn(`lost ${peer}`, { peer: formatId(peer), reason }, 'lost the connection to a peer'),
       onRoundTrip: (peer: MemberId, ms: number): void => onRoundTrip?.(peer, ms),
     }
-    return new Peer({ id, urls, hello: () => this.#hello(id), tls: this.#dialer, clock }, events)
+    return new Peer({ id, urls, hello: () => this.#hello(id), dialer: this.#dialer, clock }, events)
   }
 
   #hello(to: MemberId): Hello {
@@ -245,18 +260,18 @@ export class Transport implements PeerTransport {
 
   #accept(socket: Socket, certificate: X509Certificate | undefined): void {
     const caller: Caller = { from: NOBODY, certificate, unanswered: 0 }
-    const timer = setTimeout(() => connection.close('no hello'), HELLO_TIMEOUT_MS)
-    const handlers: ConnectionHandlers = {
-      onFrame: (frame) => {
-        clearTimeout(timer)
-        this.#onHello(connection, caller, frame)
-      },
-      onClose: (reason, isOurs) => {
-        clearTimeout(timer)
-        this.#onIncomingClosed(connection, NOBODY, reason, isOurs)
-      },
+    // Of all of it, however slowly it comes.
+    const timer = setTimeout(
+      () => connection.close('no hello in time'),
+      this.#options.helloTimeoutMs ?? HELLO_TIMEOUT_MS,
+    )
+    const onClose = (reason: string, isOurs: boolean): void => {
+      clearTimeout(timer)
+      this.#onIncomingClosed(connection, caller.from, reason, isOurs)
     }
-    const connection = new Connection(socket, handlers, this.#options.frameTimeoutMs)
+    const onFrame = (frame: Frame): void => this.#onHello(arrival, frame)
+    const connection = new Connection(socket, { onFrame, onClose }, this.#options.frameTimeoutMs)
+    const arrival: Arrival = { connection, caller, onClose, welcomed: () => clearTimeout(timer) }
     connection.maxFrameSizeBytes = MAX_STRANGERS_FRAME_SIZE_BYTES
     this.#incoming.set(connection, caller)
   }
@@ -268,19 +283,52 @@ export class Transport implements PeerTransport {
     this.#warnings.warn(kind, { from: formatId(from), reason }, 'ended the connection of a peer')
   }
 
-  #onHello(connection: Connection, caller: Caller, frame: Frame): void {
+  #onHello(arrival: Arrival, frame: Frame): void {
+    const { connection, caller, onClose } = arrival
     if (frame.type !== FRAME.hello) return connection.close('no hello')
     const hello = decodeHello(frame.payload)
     const reason = this.#refusal(hello, caller)
-    if (reason !== undefined) {
-      connection.write(encodeRefused(reason))
-      return connection.end()
+    if (reason !== undefined) return refuse(arrival, reason)
+    const { secrets } = this.#options
+    if (secrets === undefined) return this.#welcome(arrival, hello, EMPTY_BYTES)
+    if (hello.version !== CHALLENGED_VERSION) return this.#onSecretNotShown(arrival, hello, secrets)
+    const listenerNonce = newNonce()
+    connection.handlers = {
+      onFrame: (proof) => this.#onProof(arrival, hello, secrets, { listenerNonce, frame: proof }),
+      onClose,
     }
+    connection.write(encodeFrame(FRAME.challenge, listenerNonce))
+  }
+
+  #onProof(
+    arrival: Arrival,
+    hello: Hello,
+    secrets: PeerSecrets,
+    { listenerNonce, frame }: { readonly listenerNonce: Buffer; readonly frame: Frame },
+  ): void {
+    if (frame.type !== FRAME.proof) return arrival.connection.close('no proof')
+    const { dialerNonce, shown } = decodeProof(frame.payload, MAX_PEER_SECRETS)
+    const exchange = { hello, listenerNonce, dialerNonce }
+    const secret = commonSecret(secrets.current(), shown, exchange)
+    if (secret === undefined) this.#onSecretNotShown(arrival, hello, secrets)
+    else this.#welcome(arrival, hello, answerOf(secret, exchange))
+  }
+
+  #onSecretNotShown(arrival: Arrival, hello: Hello, { isRequired }: PeerSecrets): void {
+    const kind = this.#peer(hello.from) === undefined ? 'secret of strangers' : `secret of ${hello.from}`
+    const done = isRequired ? 'refused' : 'took'
+    const fields = { from: formatId(hello.from), purpose: hello.purpose }
+    this.#warnings.warn(kind, fields, `${done} a peer that has not shown the secret of the cluster`)
+    if (isRequired) refuse(arrival, 'secret')
+    else this.#welcome(arrival, hello, EMPTY_BYTES)
+  }
+
+  #welcome({ connection, caller, onClose, welcomed }: Arrival, hello: Hello, answer: Uint8Array): void {
+    welcomed()
     // Who queries has shown nothing of itself, not even the cluster: it is nobody, whatever it says.
     const from = hello.purpose === 'query' ? NOBODY : hello.from
     caller.from = from
     if (hello.purpose !== 'query') connection.maxFrameSizeBytes = MAX_FRAME_SIZE_BYTES
-    const onClose = (why: string, isOurs: boolean): void => this.#onIncomingClosed(connection, from, why, isOurs)
     if (hello.purpose === 'snapshot') this.#receiveSnapshot(connection, from, onClose)
     else {
       if (hello.purpose === 'messages') {
@@ -289,12 +337,12 @@ export class Transport implements PeerTransport {
       }
       connection.handlers = { onFrame: (next) => this.#onFrame(connection, caller, next), onClose }
     }
-    connection.write(encodeFrame(FRAME.welcome, Buffer.alloc(0)))
+    connection.write(encodeFrame(FRAME.welcome, answer))
   }
 
   #refusal(hello: Hello, { certificate }: Caller): RefusalReason | undefined {
     const { clusterId, memberId } = this.#options
-    if (hello.version !== PROTOCOL_VERSION) return 'version'
+    if (hello.version !== PROTOCOL_VERSION && hello.version !== CHALLENGED_VERSION) return 'version'
     if (hello.purpose === 'query') return undefined
     if (hello.clusterId !== clusterId) return 'cluster-mismatch'
     if (hello.to !== memberId) return 'member-mismatch'
@@ -385,6 +433,13 @@ export class Transport implements PeerTransport {
     const answer = found.length > MAX_PEER_ANSWER_SIZE_BYTES ? EMPTY_BYTES : found
     connection.write(encodeFrame(FRAME.response, new ByteWriter(answer.length + 8).u53(requestId).raw(answer).finish()))
   }
+}
+
+/** What it still says is not heard. */
+function refuse({ connection, onClose }: Arrival, reason: RefusalReason): void {
+  connection.handlers = { onFrame: () => undefined, onClose }
+  connection.write(encodeRefused(reason))
+  connection.end()
 }
 
 const SILENT: TransportLog = { info: () => undefined, warn: () => undefined }

@@ -123,6 +123,7 @@ test('every field of the schema is one that is read: what the spec says is never
   const volume = { claimName: 'nas', path: 'kv' }
   const examples = [
     whole,
+    { ...whole, tls: { peer: GIVEN, client: ISSUED } },
     { bootstrap: { restore: { backup: 'b' } } },
     { bootstrap: { restore: { source: { volume } } } },
     { tls: { peer: GIVEN, client: ISSUED } },

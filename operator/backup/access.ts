@@ -5,6 +5,9 @@ import { hostName, names } from '../cluster/resources/names.ts'
 import { BUNDLE_FILE, TLS_FILES } from '../cluster/tls/leaves.ts'
 import { advertisedScheme } from '../cluster/tls/scheme.ts'
 
+const VOLUME = 'client-tls'
+const MOUNT = '/etc/raftkv/client-tls'
+
 type Json = Readonly<Record<string, unknown>>
 
 export interface ClientAccess {
@@ -14,28 +17,17 @@ export interface ClientAccess {
   readonly mounts: readonly Json[]
 }
 
-const TLS_VOLUME = 'client-tls'
-const TLS_PATH = '/etc/raftkv/client-tls'
-
-/**
- * Each member by its own name: which of them follows, the one who asks finds out. By the scheme that all of them answer to now, with
- * the certificate that applications have.
- */
+/** Each member by its own name: which of them follows, the one who asks finds out. */
 export function clientAccess(cluster: RaftCluster): ClientAccess {
-  const scheme = advertisedScheme(cluster, 'client')
   const ordinals = Array.from({ length: cluster.spec.replicas }, (_, ordinal) => ordinal)
+  const scheme = advertisedScheme(cluster, 'client')
   const urls = ordinals.map((ordinal) => `${scheme}://${hostName(cluster, ordinal)}:${PORTS.client}`)
-  const endpoints = `--endpoints=${urls.join(',')}`
-  if (scheme === 'http') return { flags: [endpoints], volumes: [], mounts: [] }
+  const flags = [`--endpoints=${urls.join(',')}`]
+  if (scheme === 'http') return { flags, volumes: [], mounts: [] }
   const { certificate, key } = TLS_FILES
   return {
-    flags: [
-      endpoints,
-      `--cacert=${TLS_PATH}/${BUNDLE_FILE}`,
-      `--cert=${TLS_PATH}/${certificate}`,
-      `--key=${TLS_PATH}/${key}`,
-    ],
-    volumes: [{ name: TLS_VOLUME, secret: { secretName: names.tls(cluster, 'clientTls') } }],
-    mounts: [{ name: TLS_VOLUME, mountPath: TLS_PATH, readOnly: true }],
+    flags: [...flags, `--cacert=${MOUNT}/${BUNDLE_FILE}`, `--cert=${MOUNT}/${certificate}`, `--key=${MOUNT}/${key}`],
+    volumes: [{ name: VOLUME, secret: { secretName: names.tls(cluster, 'clientTls'), defaultMode: 0o440 } }],
+    mounts: [{ name: VOLUME, mountPath: MOUNT, readOnly: true }],
   }
 }

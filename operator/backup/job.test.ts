@@ -91,6 +91,20 @@ test('a Job asks every member, writes into the bucket, and has nothing that it d
   })
 })
 
+test('where clients use TLS, so does a Job, with what applications have', () => {
+  const one = backup({ destination: { volume: { claimName: 'nas' } } })
+  const pod = podOf(one, cluster({}, { tls: { client: { phase: 'Preferred' } } }))
+  const [container] = pod.containers
+  assert.match(container?.args[3] ?? '', /^--endpoints=https:\/\/kv-0\.kv-headless/)
+  assert.deepEqual(container?.args.slice(4, 7), [
+    '--cacert=/etc/raftkv/client-tls/ca.crt',
+    '--cert=/etc/raftkv/client-tls/tls.crt',
+    '--key=/etc/raftkv/client-tls/tls.key',
+  ])
+  assert.match(JSON.stringify(pod.volumes), /"secretName":"kv-client-tls"/)
+  assert.match(JSON.stringify(container?.volumeMounts), /client-tls/)
+})
+
 test('a Job writes into a folder of a volume', () => {
   const pod = podOf(backup({ destination: { volume: { claimName: 'nas', path: 'kv/daily' } } }), cluster())
   assert.ok(pod.containers[0]?.args.includes('--to=file:///backups/kv/daily'))
@@ -106,22 +120,4 @@ test('the image is that of the members: what they are made from, or are to be', 
   assert.equal(imageOf(cluster()), 'default:1')
   assert.equal(imageOf(cluster({ image: { tag: '2' } })), 'default:2')
   assert.equal(imageOf(cluster({ image: { tag: '2' } }, { image: 'mirror/raftkv:1' })), 'mirror/raftkv:1')
-})
-
-test('members that speak TLS are asked by TLS, with the certificate that applications have', () => {
-  const tls = { peer: { phase: 'Disabled' }, client: { phase: 'Required' } }
-  const pod = podOf(backup({ destination: { volume: { claimName: 'nas' } } }), cluster({ replicas: 1 }, { tls }))
-  const args = pod.containers[0]?.args ?? []
-  assert.deepEqual(args.slice(3, 7), [
-    '--endpoints=https://kv-0.kv-headless.ns.svc.cluster.local:2379',
-    '--cacert=/etc/raftkv/client-tls/ca.crt',
-    '--cert=/etc/raftkv/client-tls/tls.crt',
-    '--key=/etc/raftkv/client-tls/tls.key',
-  ])
-  assert.deepEqual(pod.volumes[0], { name: 'client-tls', secret: { secretName: 'kv-client-tls' } })
-  assert.deepEqual(pod.containers[0]?.volumeMounts[0], {
-    name: 'client-tls',
-    mountPath: '/etc/raftkv/client-tls',
-    readOnly: true,
-  })
 })

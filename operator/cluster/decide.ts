@@ -11,7 +11,16 @@
  * already done is thereby not done again, and an edit that turns a plan around takes effect at the next step.
  */
 import type { Observed } from './observed.ts'
-import { type Action, blocked, BLOCKED_MS, chainsOf, type Decision, type Plan, SETTLED_MS } from './plan.ts'
+import {
+  type Action,
+  blocked,
+  BLOCKED_MS,
+  chainsOf,
+  type Decision,
+  IN_FLIGHT_MS,
+  type Plan,
+  SETTLED_MS,
+} from './plan.ts'
 import { isHeldBack, isRefused } from './refusals.ts'
 import { deleteStaleVolumes, finishRemoval } from './rules/cleanup.ts'
 import { deletion } from './rules/deletion.ts'
@@ -26,6 +35,7 @@ import { replaceMember } from './rules/replace.ts'
 import { renewStopped, rollOut } from './rules/rollout.ts'
 import { scaleDown } from './rules/scale-down.ts'
 import { scaleUp } from './rules/scale-up.ts'
+import { isPhaseNew } from './rules/tls-phase.ts'
 import { awaitSight } from './rules/unread.ts'
 import { zero } from './rules/zero.ts'
 import { assertSafe } from './safety.ts'
@@ -63,11 +73,19 @@ export function decide(observed: Observed): Decision {
   const { plan, wanted } = standstill ?? firstOf(RULES, observed) ?? { plan: settled(), wanted: [] }
   assertSafe(observed, plan)
   const objects = standstill === undefined ? restoreObjects(observed) : []
+  const free = objects.filter((action) => !isHeldBack(observed, action))
+  const isTurning = standstill === undefined && isPhaseNew(observed)
   return {
     ...plan,
-    objects: objects.filter((action) => !isHeldBack(observed, action)),
+    // The next certificate, or pod template, builds on what is made or recorded now.
+    ...((isTurning || free.some(isOfTls)) && { requeueAfterMs: Math.min(plan.requeueAfterMs, IN_FLIGHT_MS) }),
+    objects: free,
     wanted: [...objects, ...wanted],
   }
+}
+
+function isOfTls({ kind }: Action): boolean {
+  return kind === 'make-authority' || kind === 'write-certificates'
 }
 
 interface Choice {

@@ -43,11 +43,11 @@ import {
   VOLUME,
   volumeRef,
 } from './resources/names.ts'
-import { restoreLabels } from './resources/restore-job.ts'
-import { jobEnd, toolPod, wordsOf } from './tool-jobs.ts'
 import { AUTHORITY_OF, BUNDLE_FILE, SECRETS_OF, serverName, TLS_FILES } from './tls/leaves.ts'
 import { pairIn, textIn } from './tls/material.ts'
 import { advertisedScheme, isIssuedHere } from './tls/scheme.ts'
+import { restoreLabels } from './resources/restore-job.ts'
+import { jobEnd, toolPod, wordsOf } from './tool-jobs.ts'
 import { templateRefusal } from './trial.ts'
 import { lastWarning } from './warnings.ts'
 

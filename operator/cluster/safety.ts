@@ -54,6 +54,10 @@ function assertSafeAction(observed: Observed, plan: Plan, action: Action): void 
       assert(cluster.recorded.configIndex === 0 && membership === undefined, 'a cluster is formed once')
       assert(isRecorded(observed, plan, action), 'an operation is recorded before it is carried out')
       return
+    case 'create':
+      if (action.object.kind === 'Job')
+        assert(isRecorded(observed, plan, action), 'an operation is recorded before it is carried out')
+      return
     case 'change-membership': {
       assert(membership?.leader !== undefined, 'a membership change needs a leader to judge it')
       assert(!membership.isChangePending, 'a membership change is in flight already')

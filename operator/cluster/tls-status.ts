@@ -4,7 +4,7 @@ import type { RaftClusterStatus, TlsSideStatus } from '../api/status.ts'
 import { SIDES, type TlsSide } from '../api/tls.ts'
 import type { Observed } from './observed.ts'
 import { names } from './resources/names.ts'
-import { nextPhases, obstacleTo, type Phases, targetOf, untilSteady } from './rules/tls-phase.ts'
+import { nextPhases, notYetIn, obstacleTo, type Phases, targetOf, untilSteady } from './rules/tls-phase.ts'
 import type { Certificate } from './tls/certificates.ts'
 import { leafIn, materialOf } from './tls/material.ts'
 import { inUse, reportsOf, rotationOf, wantedLeaves } from './tls/rotation.ts'
@@ -52,6 +52,8 @@ export function tlsReady(observed: Observed): Finding {
       .join(', ')
     return found('False', 'Changing', waits.length === 0 ? message : `${message}; waits for ${waits.join(', ')}`)
   }
+  const early = sides.flatMap((side) => notYetIn(observed, side))
+  if (early.length > 0) return found('False', 'Changing', `not yet as the others: ${[...new Set(early)].join(', ')}`)
   const rotating = sides.flatMap((side) => rotationWords(observed, side) ?? [])
   if (rotating.length > 0) return found('True', 'RotatingCA', rotating.join('; '))
   return found('True', 'Ready', 'every connection of the sides with TLS is encrypted')

@@ -217,6 +217,18 @@ test('TLS is turned on and off on a running cluster: three rollouts each way, ev
   for (const { peerURLs } of world.cluster.members) assert.match(peerURLs.join(), /^http:/)
 })
 
+test('TLS is ready only once the last member takes nothing else', async () => {
+  const world = await formed()
+  world.edit(AUTO)
+  for (let round = 0; round < 120; round++) {
+    await look(world)
+    const isTls = world.all('Pod').every((pod) => world.talker('peer', pod).schemes.join() === 'https')
+    if (!isTls) assert.equal(condition(world, 'TLSReady'), 'False')
+    world.tick()
+  }
+  assertSecure(world)
+})
+
 test('one side alone, and the turn taken back half-way', async () => {
   const world = await formed()
   world.edit({ tls: { peer: { mode: 'Auto' } } })

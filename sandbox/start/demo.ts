@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RESOURCES } from '../client/resource.ts'
 import type { Box } from './box.ts'
-import { deletePrefix } from './etcd-json.ts'
+import type { EtcdJson } from './etcd-json.ts'
 import { SAMPLE, SAMPLE_REPLICAS } from './objects.ts'
 import type { Printer } from './printer.ts'
 import type { ClusterView } from './progress.ts'
@@ -17,7 +17,7 @@ const LOOK_MS = 1000
 const STEP_TIMEOUT_MS = 120_000
 
 /** Answers the exit code: 0 when nothing acknowledged was lost. */
-export async function runDemo(box: Box, printer: Printer, stop: AbortSignal): Promise<number> {
+export async function runDemo(box: Box, etcd: EtcdJson, printer: Printer, stop: AbortSignal): Promise<number> {
   await scale(box, printer, SAMPLE_REPLICAS, stop)
   let view = await settled(box, SAMPLE_REPLICAS, stop)
   const following = new AbortController()
@@ -31,7 +31,7 @@ export async function runDemo(box: Box, printer: Printer, stop: AbortSignal): Pr
   ).catch(() => undefined)
   const prefix = `raftkv-tour/${randomBytes(4).toString('hex')}/`
   const addresses = (): readonly string[] => view.members.map(({ address }) => address).filter((text) => text !== '')
-  const writers = new Writers(prefix, addresses)
+  const writers = new Writers(etcd, prefix, addresses)
   printer.step('tour', 'four clients write without a pause')
   try {
     await delay(LOOK_MS)
@@ -50,7 +50,7 @@ export async function runDemo(box: Box, printer: Printer, stop: AbortSignal): Pr
   const { members } = await settled(box, SAMPLE_REPLICAS, stop)
   const address = members[0]?.address ?? ''
   const { acknowledged, lost, longestPauseMs } = await writers.verify(address)
-  await deletePrefix(address, prefix)
+  await etcd.deletePrefix(address, prefix)
   printer.line()
   printer.line(
     `${acknowledged} writes acknowledged, ${lost} lost. Longest time without an acknowledged write: ` +

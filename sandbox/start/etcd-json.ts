@@ -1,4 +1,5 @@
 /** etcd's JSON gateway, as much of it as the tour needs: any HTTP client can do the same. */
+import { Agent, fetch } from 'undici'
 import { z } from 'zod'
 
 const TIMEOUT_MS = 3000
@@ -11,41 +12,64 @@ const Range = z.object({
   more: z.boolean().default(false),
 })
 
-/** `address` is a member's. Rejects when it does not answer in time, or with anything but success. */
-async function call(address: string, path: string, body: unknown): Promise<unknown> {
-  const response = await fetch(`http://${address}:2379${path}`, {
-    method: 'POST',
-    body: JSON.stringify(body),
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  })
-  const answer: unknown = await response.json()
-  if (!response.ok) throw new Error(`${path} answers ${response.status}: ${JSON.stringify(answer)}`)
-  return answer
+export interface ClientCredentials {
+  readonly ca: string
+  readonly cert: string
+  readonly key: string
 }
 
-/** Acknowledged once it resolves; when it rejects, nobody knows. */
-export async function put(address: string, key: string, value: string): Promise<void> {
-  await call(address, '/v3/kv/put', { key: encode(key), value: encode(value) })
-}
+/** `address` is always a member's. What it does not answer in time, or with anything but success, rejects. */
+export class EtcdJson {
+  readonly #scheme: 'http' | 'https'
+  readonly #agent: Agent
 
-/** Linearizable: what every acknowledged write before it has left. */
-export async function readPrefix(address: string, prefix: string): Promise<ReadonlyMap<string, string>> {
-  const found = new Map<string, string>()
-  const end = endOf(prefix)
-  let from = prefix
-  for (let page = 0; page < MAX_PAGES; page++) {
-    const request = { key: encode(from), range_end: encode(end), limit: String(PAGE) }
-    const { kvs, more } = Range.parse(await call(address, '/v3/kv/range', request))
-    for (const { key, value } of kvs) found.set(decode(key), decode(value))
-    const last = kvs.at(-1)
-    if (!more || last === undefined) return found
-    from = `${decode(last.key)}\0`
+  /** Undefined for members without TLS. */
+  constructor(credentials: ClientCredentials | undefined) {
+    this.#scheme = credentials === undefined ? 'http' : 'https'
+    const { ca, cert, key } = credentials ?? {}
+    this.#agent = new Agent(credentials === undefined ? {} : { connect: { ca, cert, key } })
   }
-  throw new Error(`more than ${MAX_PAGES} pages of ${prefix}`)
-}
 
-export async function deletePrefix(address: string, prefix: string): Promise<void> {
-  await call(address, '/v3/kv/deleterange', { key: encode(prefix), range_end: encode(endOf(prefix)) })
+  /** Acknowledged once it resolves; when it rejects, nobody knows. */
+  async put(address: string, key: string, value: string): Promise<void> {
+    await this.#call(address, '/v3/kv/put', { key: encode(key), value: encode(value) })
+  }
+
+  /** Linearizable: what every acknowledged write before it has left. */
+  async readPrefix(address: string, prefix: string): Promise<ReadonlyMap<string, string>> {
+    const found = new Map<string, string>()
+    const end = endOf(prefix)
+    let from = prefix
+    for (let page = 0; page < MAX_PAGES; page++) {
+      const request = { key: encode(from), range_end: encode(end), limit: String(PAGE) }
+      const { kvs, more } = Range.parse(await this.#call(address, '/v3/kv/range', request))
+      for (const { key, value } of kvs) found.set(decode(key), decode(value))
+      const last = kvs.at(-1)
+      if (!more || last === undefined) return found
+      from = `${decode(last.key)}\0`
+    }
+    throw new Error(`more than ${MAX_PAGES} pages of ${prefix}`)
+  }
+
+  async deletePrefix(address: string, prefix: string): Promise<void> {
+    await this.#call(address, '/v3/kv/deleterange', { key: encode(prefix), range_end: encode(endOf(prefix)) })
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.close()
+  }
+
+  async #call(address: string, path: string, body: unknown): Promise<unknown> {
+    const response = await fetch(`${this.#scheme}://${address}:2379${path}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      dispatcher: this.#agent,
+    })
+    const answer: unknown = await response.json()
+    if (!response.ok) throw new Error(`${path} answers ${response.status}: ${JSON.stringify(answer)}`)
+    return answer
+  }
 }
 
 /** The first key after all that begin with an ASCII prefix. */

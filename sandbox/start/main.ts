@@ -14,11 +14,14 @@ import { startApiServer } from '../api-server/main.ts'
 import type { ApiClient } from '../client/client.ts'
 import { isRecord, type NewObject } from '../client/object.ts'
 import { RESOURCES } from '../client/resource.ts'
+import { firstAddresses } from '../kubelet/addresses.ts'
 import { checkoutImages } from '../kubelet/images.ts'
 import { replaceFile } from '../kubelet/replace-file.ts'
 import type { Box } from './box.ts'
 import { startBox } from './box.ts'
+import { type ClientTls, writeClientFiles } from './client-files.ts'
 import { runDemo } from './demo.ts'
+import { EtcdJson } from './etcd-json.ts'
 import { claimNetwork } from './network.ts'
 import {
   OPERATOR_LEASE,
@@ -41,6 +44,8 @@ const STOP_GRACE_MS = 10_000
 const EXPLAIN_EVERY_MS = 5000
 const HOST = '127.0.0.1'
 const CERTIFICATE_YEARS = 10
+/** Clients come by address here, and for those that pods get first the members' certificates are: as many as spec.tls takes. */
+const CERTIFIED_ADDRESSES = 32
 
 /** Answers the exit code. */
 export async function main(args: readonly string[], root: string, compileCache: string): Promise<number> {
@@ -116,7 +121,7 @@ async function run(run: Run): Promise<number> {
   })
   printer.step('controllers', 'StatefulSets, volumes, disruption budgets, garbage; kubelet on node sandbox')
   try {
-    return await live(run, box, config)
+    return await live(run, box, { config, addresses: firstAddresses(network.value.network, CERTIFIED_ADDRESSES) })
   } catch (error) {
     if (!stop.aborted) throw error
     return 0
@@ -128,10 +133,22 @@ async function run(run: Run): Promise<number> {
   }
 }
 
-async function live({ options, state, printer, root, stop }: Run, box: Box, config: string): Promise<number> {
+interface Installed {
+  /** The kubeconfig that the operator has. */
+  readonly config: string
+  /** Which pods of this network get first. */
+  readonly addresses: readonly string[]
+}
+
+async function live(
+  { options, state, printer, root, stop }: Run,
+  box: Box,
+  { config, addresses }: Installed,
+): Promise<number> {
   const startedAtMs = Date.now()
   printProgress(box.mirrors, printer, startedAtMs)
-  await install(box, root, config, startedAtMs - performance.now())
+  const sample = sampleCluster(options.isPlain ? undefined : addresses)
+  await install(box, root, { config, sample }, startedAtMs - performance.now())
   printer.step('operator', `pod in ${OPERATOR_NAMESPACE}; a RaftCluster demo in default`)
   const explaining = setInterval(explainWait(box.mirrors, printer), EXPLAIN_EVERY_MS)
   const view = await waitForCluster(box.mirrors, ({ isReady }) => isReady, stop).finally(() =>
@@ -139,15 +156,28 @@ async function live({ options, state, printer, root, stop }: Run, box: Box, conf
   )
   printer.step('demo', `Ready: ${view.members.length} members, ${view.leader} leads`)
   printer.line()
-  if (options.isDemo) return runDemo(box, printer, stop)
-  printer.line(summaryText(summaryOf(view, state)))
+  const tls = await writeClientFiles(box.client, state.client)
+  if (options.isDemo) {
+    const etcd = new EtcdJson(tls)
+    try {
+      return await runDemo(box, etcd, printer, stop)
+    } finally {
+      await etcd.close()
+    }
+  }
+  printer.line(summaryText(summaryOf(view, state, tls)))
   printer.line()
   await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }))
   return 0
 }
 
 /** What is there already stays as the user left it; the operator's own objects are brought up to date. */
-async function install({ client }: Box, root: string, config: string, startedAtMs: number): Promise<void> {
+async function install(
+  { client }: Box,
+  root: string,
+  { config, sample }: { readonly config: string; readonly sample: NewObject },
+  startedAtMs: number,
+): Promise<void> {
   for (const plural of ['raftclusters', 'raftbackups', 'scheduledraftbackups']) {
     const crd: unknown = parseYaml(readFileSync(join(root, 'crds', `${plural}.raftkv.dev.yaml`), 'utf8'))
     await client.apply(RESOURCES.crds, decodeManifest(crd))
@@ -157,7 +187,7 @@ async function install({ client }: Box, root: string, config: string, startedAtM
   await freeLease(client, startedAtMs)
   await client.apply(RESOURCES.statefulSets, operator(versionOf(root)))
   await waitUntilServed(async () => client.list(RESOURCES.raftClusters))
-  await client.createIfMissing(RESOURCES.raftClusters, sampleCluster())
+  await client.createIfMissing(RESOURCES.raftClusters, sample)
 }
 
 /** Of an operator that was killed with an earlier sandbox: it holds its lease no more, and nobody need wait for that. */
@@ -195,9 +225,18 @@ function decodeManifest(value: unknown): NewObject {
   return { ...value, apiVersion: value['apiVersion'], kind: value['kind'], metadata }
 }
 
-function summaryOf(view: ClusterView, state: StateDirectory): Parameters<typeof summaryText>[0] {
+function summaryOf(
+  view: ClusterView,
+  state: StateDirectory,
+  tls: ClientTls | undefined,
+): Parameters<typeof summaryText>[0] {
   const members = view.members.map(({ name, address }) => ({ name, address, isLeader: name === view.leader }))
-  return { kubeconfig: state.kubeconfig, members, installed: new Set(['kubectl', 'etcdctl'].filter(isInstalled)) }
+  return {
+    kubeconfig: state.kubeconfig,
+    members,
+    tls: tls?.files,
+    installed: new Set(['kubectl', 'etcdctl'].filter(isInstalled)),
+  }
 }
 
 function isInstalled(program: string): boolean {

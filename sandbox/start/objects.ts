@@ -89,11 +89,13 @@ export function operator(version: string): NewObject {
   }
 }
 
-export function sampleCluster(): NewObject {
+/** `addresses`: for which the members' certificates are, beside the names of the Services; undefined: without TLS. */
+export function sampleCluster(addresses: readonly string[] | undefined): NewObject {
+  const tls = addresses && { peer: { mode: 'Auto' }, client: { mode: 'Auto', extraNames: addresses } }
   return {
     apiVersion: 'raftkv.dev/v1alpha1',
     kind: 'RaftCluster',
     metadata: { ...SAMPLE },
-    spec: { replicas: SAMPLE_REPLICAS, storage: { size: '1Gi' } },
+    spec: { replicas: SAMPLE_REPLICAS, storage: { size: '1Gi' }, ...(tls && { tls }) },
   }
 }

@@ -9,10 +9,11 @@ const parsed = (...args: readonly string[]): unknown => {
 }
 
 test('flags and their defaults', () => {
-  assert.deepEqual(parsed(), { isFresh: false, isDemo: false, port: 26_443, directory: '/default' })
-  assert.deepEqual(parsed('--fresh', '--demo', '--port', '0', '--directory=/x=y'), {
+  assert.deepEqual(parsed(), { isFresh: false, isDemo: false, isPlain: false, port: 26_443, directory: '/default' })
+  assert.deepEqual(parsed('--fresh', '--demo', '--plain', '--port', '0', '--directory=/x=y'), {
     isFresh: true,
     isDemo: true,
+    isPlain: true,
     port: 0,
     directory: '/x=y',
   })
@@ -31,11 +32,16 @@ test('the lines to paste name every member, delete the leader, and say what is n
     { name: 'demo-0', address: '127.77.1.1', isLeader: false },
     { name: 'demo-1', address: '127.77.1.2', isLeader: true },
   ]
-  const text = summaryText({ kubeconfig: '/k', members, installed: new Set(['kubectl', 'etcdctl']) })
-  assert.match(text, /etcdctl --endpoints=127\.77\.1\.1:2379,127\.77\.1\.2:2379 put hello world/)
+  const all = { kubeconfig: '/k', members, tls: { ca: '/c/ca.crt', cert: '/c/tls.crt', key: '/c/tls.key' } }
+  const text = summaryText({ ...all, installed: new Set(['kubectl', 'etcdctl']) })
+  const endpoints = 'https://127.77.1.1:2379,https://127.77.1.2:2379'
+  const files = '--cacert=/c/ca.crt --cert=/c/tls.crt --key=/c/tls.key'
+  assert.ok(text.includes(`  etcdctl --endpoints=${endpoints} ${files} put hello world\n`), text)
   assert.match(text, /kubectl delete pod demo-1 /)
   assert.doesNotMatch(text, /not installed/)
-  const bare = summaryText({ kubeconfig: '/k', members, installed: new Set() })
+  const bare = summaryText({ ...all, installed: new Set() })
   assert.match(bare, /kubectl is not installed/)
-  assert.match(bare, /curl http:\/\/127\.77\.1\.1:2379\/v3\/kv\/put/)
+  assert.match(bare, /curl --cacert \/c\/ca\.crt .* https:\/\/127\.77\.1\.1:2379\/v3\/kv\/put/)
+  const plain = summaryText({ ...all, tls: undefined, installed: new Set(['etcdctl']) })
+  assert.match(plain, /etcdctl --endpoints=http:\/\/127\.77\.1\.1:2379,http:\/\/127\.77\.1\.2:2379 put hello world/)
 })

@@ -4,6 +4,8 @@ import { err, ok, type Result } from '../../lib/result.ts'
 export interface Options {
   readonly isFresh: boolean
   readonly isDemo: boolean
+  /** Without TLS; for a cluster that is made now. */
+  readonly isPlain: boolean
   /** Of the API server; 0: any that is free. */
   readonly port: number
   /** Where state is kept between runs. */
@@ -18,6 +20,7 @@ Runs a RaftKV cluster on this machine: a stand-in for Kubernetes, the operator, 
 
   --fresh            throw away what earlier runs have left
   --demo             a tour by itself: writes, scales 3 -> 5 -> 3, kills the leader, counts what was lost, ends
+  --plain            without TLS: one that is there already stays as it is, so with --fresh
   --port NUMBER      of the API server (default ${DEFAULT_PORT}; 0: any that is free)
   --directory PATH   where state is kept between runs (default .cache/sandbox)
   --help
@@ -27,7 +30,13 @@ export type Parsed = Options | 'help'
 
 /** The error is for the user. */
 export function parseOptions(args: readonly string[], defaultDirectory: string): Result<Parsed, string> {
-  let options: Options = { isFresh: false, isDemo: false, port: DEFAULT_PORT, directory: defaultDirectory }
+  let options: Options = {
+    isFresh: false,
+    isDemo: false,
+    isPlain: false,
+    port: DEFAULT_PORT,
+    directory: defaultDirectory,
+  }
   const rest = args.flatMap((arg) => (/^--(port|directory)=/.test(arg) ? splitOnce(arg) : [arg]))
   for (let flag = rest.shift(); flag !== undefined; flag = rest.shift()) {
     switch (flag) {
@@ -39,6 +48,9 @@ export function parseOptions(args: readonly string[], defaultDirectory: string):
         break
       case '--demo':
         options = { ...options, isDemo: true }
+        break
+      case '--plain':
+        options = { ...options, isPlain: true }
         break
       case '--port': {
         const value = rest.shift() ?? ''

@@ -15,6 +15,8 @@ export interface StateDirectory {
   readonly kubelet: string
   readonly network: string
   readonly tls: string
+  /** For clients of the sample cluster. */
+  readonly client: string
   readonly lock: DirectoryLock
   /** Processes of a sandbox that was killed, which were still there. */
   readonly leftovers: number
@@ -50,6 +52,7 @@ export async function openStateDirectory(path: string, isFresh: boolean): Promis
     apiServer: at('api-server'),
     network: at('network.json'),
     tls: at('tls'),
+    client: at('client'),
     lock: lock.value,
     leftovers,
   })

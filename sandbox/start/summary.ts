@@ -3,6 +3,8 @@
 export interface Summary {
   readonly kubeconfig: string
   readonly members: readonly { readonly name: string; readonly address: string; readonly isLeader: boolean }[]
+  /** Undefined without TLS. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | undefined
   /** Which of kubectl and etcdctl are on the PATH. */
   readonly installed: ReadonlySet<string>
 }
@@ -12,17 +14,22 @@ const WHERE_FROM: Readonly<Record<string, string>> = {
   etcdctl: 'https://etcd.io/docs/latest/install/',
 }
 
-export function summaryText({ kubeconfig, members, installed }: Summary): string {
+export function summaryText({ kubeconfig, members, tls, installed }: Summary): string {
   const leader = members.find(({ isLeader }) => isLeader) ?? members[0]
-  const endpoints = members.map(({ address }) => `${address}:2379`).join(',')
+  const scheme = tls === undefined ? 'http' : 'https'
+  const endpoints = members.map(({ address }) => `${scheme}://${address}:2379`).join(',')
+  const forEtcdctl = tls === undefined ? '' : ` --cacert=${tls.ca} --cert=${tls.cert} --key=${tls.key}`
+  const forCurl = tls === undefined ? '' : ` --cacert ${tls.ca} --cert ${tls.cert} --key ${tls.key}`
   const missing = Object.entries(WHERE_FROM).filter(([program]) => !installed.has(program))
   const first = members[0]?.address ?? ''
   const put = installed.has('etcdctl')
-    ? `etcdctl --endpoints=${endpoints} put hello world`
-    : `curl http://${first}:2379/v3/kv/put -d '{"key":"aGVsbG8=","value":"d29ybGQ="}'`
+    ? `etcdctl --endpoints=${endpoints}${forEtcdctl} put hello world`
+    : `curl${forCurl} ${scheme}://${first}:2379/v3/kv/put -d '{"key":"aGVsbG8=","value":"d29ybGQ="}'`
   return [
     'Members (etcd v3 API; any etcd client can use them):',
-    ...members.map(({ name, address, isLeader }) => `  ${name}  http://${address}:2379${isLeader ? '  leader' : ''}`),
+    ...members.map(
+      ({ name, address, isLeader }) => `  ${name}  ${scheme}://${address}:2379${isLeader ? '  leader' : ''}`,
+    ),
     '',
     'Try, in another terminal:',
     `  export KUBECONFIG=${kubeconfig}`,
@@ -30,7 +37,7 @@ export function summaryText({ kubeconfig, members, installed }: Summary): string
     '  kubectl scale raft/demo --replicas=5',
     `  ${put}`,
     `  kubectl delete pod ${leader?.name ?? 'demo-0'}   # the leader`,
-    `  curl http://${leader?.address ?? ''}:8080/metrics`,
+    `  curl http://${leader?.address ?? ''}:2382/metrics`,
     '',
     ...missing.map(([program, source]) => `${program} is not installed here: ${source}`),
     ...(missing.length > 0 ? [''] : []),

@@ -3,7 +3,7 @@
  * number of the last one says which must be there. What is not acknowledged is tried again at another member.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { put, readPrefix } from './etcd-json.ts'
+import type { EtcdJson } from './etcd-json.ts'
 
 const WRITERS = 4
 const PAUSE_MS = 5
@@ -16,6 +16,7 @@ export interface Written {
 }
 
 export class Writers {
+  readonly #etcd: EtcdJson
   readonly #prefix: string
   readonly #addresses: () => readonly string[]
   /** By writer: how many of its writes are acknowledged. */
@@ -26,7 +27,8 @@ export class Writers {
   readonly #running: readonly Promise<void>[]
 
   /** `addresses` are those of the members now; `prefix` is for these writers alone. */
-  constructor(prefix: string, addresses: () => readonly string[]) {
+  constructor(etcd: EtcdJson, prefix: string, addresses: () => readonly string[]) {
+    this.#etcd = etcd
     this.#prefix = prefix
     this.#addresses = addresses
     this.#running = this.#acknowledged.map(async (_, writer) => this.#write(writer))
@@ -43,7 +45,7 @@ export class Writers {
 
   /** Reads everything back from `address`. Call it when stopped. */
   async verify(address: string): Promise<Written> {
-    const found = await readPrefix(address, this.#prefix)
+    const found = await this.#etcd.readPrefix(address, this.#prefix)
     let lost = 0
     for (const [writer, count] of this.#acknowledged.entries()) {
       for (let number = 1; number <= count; number++) {
@@ -60,7 +62,7 @@ export class Writers {
       const address = addresses[(writer + attempt) % Math.max(1, addresses.length)]
       try {
         if (address === undefined) throw new Error('no member has an address')
-        await put(address, this.#key(writer, number), valueOf(writer, number))
+        await this.#etcd.put(address, this.#key(writer, number), valueOf(writer, number))
         this.#acknowledged[writer] = number
         this.#noteAcknowledged()
         attempt--

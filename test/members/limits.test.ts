@@ -343,6 +343,8 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   MAX_RENEWALS_AT_ONCE: ['node-server/node/lease/lease-duties.test.ts', 'more renewals than fit a question'],
   MAX_WAITING_RENEWALS: ['node-server/node/lease/lease-duties.test.ts', 'more renewals than may wait are refused'],
   MAX_WAITING_RENEWALS_OF_STREAM: [ANSWERS, 'requests are handled side by side, as many as may be'],
+  MAX_PEER_SECRETS: ['node-server/transport/secret.test.ts', 'of so many secrets at most'],
+  MIN_PEER_SECRET_SIZE_BYTES: ['node-server/transport/secret.test.ts', 'is refused at the start, in words'],
   MAX_HASHES_AT_ONCE: ['node-server/node/auth/passwords.test.ts', 'few are worked on at once, some wait, and more'],
   MAX_WAITING_HASHES: ['node-server/node/auth/passwords.test.ts', 'few are worked on at once, some wait, and more'],
   MAX_SIMPLE_TOKENS: ['node-server/node/auth/simple-tokens.test.ts', 'beyond the bound the token goes that was not'],

@@ -1,11 +1,11 @@
 /** `npm start` from a person's point of view: it works, it is found as it was left, it leaves nothing behind. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { put, readPrefix } from '../../sandbox/start/etcd-json.ts'
+import { EtcdJson } from '../../sandbox/start/etcd-json.ts'
 import { SandboxProcess, isRunning, processesOf, until } from './sandbox-process.ts'
 
 /** Members' addresses are 127.N.x.y, which only Linux has without set-up. */
@@ -21,9 +21,21 @@ function scratch(t: TestContext): string {
 }
 
 function memberAddress(text: string): string {
-  const address = /http:\/\/(127\.[\d.]+):2379/.exec(text)?.[1]
+  const address = /https:\/\/(127\.[\d.]+):2379/.exec(text)?.[1]
   assert.ok(address !== undefined, text)
   return address
+}
+
+/** With the certificates of the line that is printed to be pasted. */
+async function byFiles<Answer>(text: string, ask: (etcd: EtcdJson) => Promise<Answer>): Promise<Answer> {
+  const [, ca = '', cert = '', key = ''] = /--cacert[= ](\S+) --cert[= ](\S+) --key[= ](\S+)/.exec(text) ?? []
+  const read = (path: string): string => readFileSync(path, 'utf8')
+  const etcd = new EtcdJson({ ca: read(ca), cert: read(cert), key: read(key) })
+  try {
+    return await ask(etcd)
+  } finally {
+    await etcd.close()
+  }
 }
 
 test(
@@ -37,7 +49,7 @@ test(
     await first.printed(/Ctrl-C stops everything/)
     const pids = processesOf(directory)
     assert.equal(pids.length, PROCESSES, first.text)
-    await put(memberAddress(first.text), 'kept', 'yes')
+    await byFiles(first.text, (etcd) => etcd.put(memberAddress(first.text), 'kept', 'yes'))
 
     const second = new SandboxProcess(args)
     assert.equal(await second.ended(), 1)
@@ -50,7 +62,8 @@ test(
     const third = new SandboxProcess(args)
     t.after(() => third.signal('SIGKILL'))
     await third.printed(/Ctrl-C stops everything/)
-    assert.deepEqual([...(await readPrefix(memberAddress(third.text), 'kept'))], [['kept', 'yes']])
+    const kept = await byFiles(third.text, (etcd) => etcd.readPrefix(memberAddress(third.text), 'kept'))
+    assert.deepEqual([...kept], [['kept', 'yes']])
     const later = processesOf(directory)
     assert.equal(later.length, PROCESSES, third.text)
     third.signal('SIGINT')

@@ -30,7 +30,7 @@ const NOT_OPTIONS: Readonly<Record<string, readonly string[]>> = {
   'members would be lost': ['strict-reconfig-check', 'force-new-cluster'],
   'there is one volume': ['wal-dir'],
   'members of the operator have no TLS yet': Object.keys(FLAGS).filter((name) =>
-    /tls|cert|key-file|-ca-file|crl|cipher|peer-skip/.test(name),
+    /tls|cert|key-file|-ca-file|crl|cipher|peer-skip|peer-secret/.test(name),
   ),
   'the operator makes no users yet': ['auth-token', 'auth-token-ttl', 'bcrypt-cost'],
   'Kubernetes takes what goes to stderr': ['log-outputs'],

@@ -7,7 +7,8 @@ import type { AdminChange, AdminStatus, JoinRequest, MembershipRequest } from '.
 import { err, ok } from '../../../lib/result.ts'
 import type { AdminPort } from '../../node/lifecycle/admin-port.ts'
 import { adminApp } from './admin-app.ts'
-import { refusal } from './authorize.ts'
+import { secretsOf } from '../../tls/secrets.ts'
+import { refusal, type Caller } from './authorize.ts'
 
 const STATUS: AdminStatus = {
   clusterId: '',
@@ -53,7 +54,9 @@ async function serve(member: Partial<AdminPort>, token: string | undefined): Pro
     ...member,
   }
   const metrics = { contentType: 'text/plain', text: () => Promise.resolve('metric 1\n') }
-  const server = createServer(adminApp({ member: whole, readToken: () => token, metrics, log: { error: () => {} } }))
+  const server = createServer(
+    adminApp({ member: whole, readTokens: () => token?.split(' '), metrics, log: { error: () => {} } }),
+  )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   closers.push(() => server.close())
@@ -100,6 +103,15 @@ test('an ID is the same ID with zeros in front of it', async () => {
   )
   assert.equal(answer.status, 200)
   assert.deepEqual(seen, [{ ...asked, memberId: 'a1', members: [{ ...member, id: 'a1' }] }])
+})
+
+test('while a token is changed the new one and the old one count; where there is none left, none does', async () => {
+  const caller = (token: string): Caller => ({ authorization: `Bearer ${token}`, remoteAddress: '127.0.0.1' })
+  const tokens = secretsOf('new\n old\r\n\nnew\n')
+  assert.deepEqual(tokens, ['new', 'old'])
+  for (const token of tokens) assert.equal(refusal(caller(token), tokens), undefined)
+  for (const token of ['older', 'new\nold', '']) assert.equal(refusal(caller(token), tokens)?.code, 'Unauthorized')
+  for (const token of ['', 'new']) assert.equal(refusal(caller(token), secretsOf('\n'))?.code, 'Unauthorized')
 })
 
 test('without a token only loopback may change something', () => {

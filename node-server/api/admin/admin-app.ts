@@ -19,8 +19,8 @@ import {
 
 export interface AdminAppOptions {
   readonly member: AdminPort
-  /** The token that changes need; undefined when none is configured. Throws when the file cannot be read. */
-  readonly readToken: () => string | undefined
+  /** Any of them is what changes need; undefined when none is configured. Throws when the file cannot be read. */
+  readonly readTokens: () => readonly string[] | undefined
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
   readonly log: { error(fields: object, message: string): void }
 }
@@ -51,7 +51,7 @@ export function adminApp(options: AdminAppOptions): Express {
 
   const authorized: express.RequestHandler = (request, response, next) => {
     const caller = { authorization: request.get('authorization'), remoteAddress: request.socket.remoteAddress }
-    const error = refusal(caller, options.readToken())
+    const error = refusal(caller, options.readTokens())
     if (error === undefined) next()
     else sendError(response, error)
   }

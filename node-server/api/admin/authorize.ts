@@ -13,9 +13,12 @@ export interface Caller {
   readonly remoteAddress: string | undefined
 }
 
-/** Undefined when the caller may change something. `token` is read for each request, so that a new one counts at once. */
-export function refusal(caller: Caller, token: string | undefined): AdminError | undefined {
-  if (token === undefined) {
+/**
+ * Undefined when the caller may change something. `tokens`, any of which counts, are read for each request, so that a new one
+ * counts at once; undefined: none is configured. An empty file lets nobody in.
+ */
+export function refusal(caller: Caller, tokens: readonly string[] | undefined): AdminError | undefined {
+  if (tokens === undefined) {
     if (isLoopback(caller.remoteAddress)) return undefined
     return {
       code: 'Forbidden',
@@ -30,9 +33,11 @@ export function refusal(caller: Caller, token: string | undefined): AdminError |
       message: 'a change needs the header "Authorization: Bearer <token>" with the token of --admin-token-file',
     }
   }
-  return isSame(given, token)
+  // All of them, whichever it is: how long it takes tells nothing.
+  const matching = tokens.filter((token) => isSame(given, token))
+  return matching.length > 0
     ? undefined
-    : { code: 'Unauthorized', message: 'the token is not the one in --admin-token-file' }
+    : { code: 'Unauthorized', message: 'the token is none of those in --admin-token-file' }
 }
 
 /** Digests have equal lengths, so the comparison takes the same time whatever the input. */

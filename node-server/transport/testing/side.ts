@@ -65,7 +65,9 @@ export async function freePort(): Promise<number> {
 export async function start(
   t: TestContext,
   memberId: MemberId,
-  options: Partial<Pick<TransportOptions, 'clusterId' | 'log' | 'frameTimeoutMs' | 'clock'>> & {
+  options: Partial<
+    Pick<TransportOptions, 'clusterId' | 'log' | 'frameTimeoutMs' | 'helloTimeoutMs' | 'secrets' | 'clock'>
+  > & {
     port?: number
     url?: string
   } = {},
@@ -119,6 +121,8 @@ export async function start(
       clock: options.clock ?? clock,
       onRoundTrip: (peer, ms) => side.roundTrips.push([peer, ms]),
       ...(options.log === undefined ? {} : { log: options.log }),
+      ...(options.helloTimeoutMs === undefined ? {} : { helloTimeoutMs: options.helloTimeoutMs }),
+      secrets: options.secrets,
       ...(options.frameTimeoutMs === undefined ? {} : { frameTimeoutMs: options.frameTimeoutMs }),
     },
     handlers,

@@ -50,8 +50,8 @@ export const names = {
   adminToken: (cluster: Named): string => `${cluster.name}-admin-token`,
   tls: (cluster: Named, secret: TlsSecret): string => `${cluster.name}-${TLS_SUFFIXES[secret]}`,
   disruptionBudget: (cluster: Named): string => cluster.name,
-  restoreJob: (cluster: Named): string => `${cluster.name}-restore`,
   networkPolicy: (cluster: Named): string => cluster.name,
+  restoreJob: (cluster: Named): string => `${cluster.name}-restore`,
   pod: (cluster: Named, ordinal: number): string => `${cluster.name}-${ordinal}`,
   volume: (cluster: Named, ordinal: number): string => `${VOLUME}-${cluster.name}-${ordinal}`,
 }

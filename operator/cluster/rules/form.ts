@@ -33,7 +33,7 @@ export function form(observed: Observed): Plan | undefined {
     }
   }
   const volume = observed.volumes.get(SEED)
-  // Nobody has used what a restore has left half-way, so that only a volume that is there may be another one.
+  // A volume that is being filled is there; the one of a pod that starts may still be on its way.
   const isLost = volume === undefined ? operation?.step === 'Restore' : volume.uid !== operation?.volumeUID
   if (operation?.type === 'Form' && isLost) return seedLost(observed)
   const restoring = restore(observed)

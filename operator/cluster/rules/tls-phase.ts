@@ -32,6 +32,12 @@ export function nextPhases(observed: Observed): Phases {
   )
 }
 
+/** A step begins at this look: its pod template follows at the next. */
+export function isPhaseNew(observed: Observed): boolean {
+  const next = nextPhases(observed)
+  return SIDES.some((side) => next[side] !== phaseOf(observed.cluster, side))
+}
+
 /** Why a side cannot leave plaintext; undefined where it can. */
 export function obstacleTo(observed: Observed, side: TlsSide): string | undefined {
   const { cluster } = observed
@@ -58,6 +64,14 @@ export function untilSteady(observed: Observed): readonly string[] {
   const wanted = Array.from({ length: cluster.spec.replicas }, (_, ordinal) => ordinal)
   const missing = wanted.filter((ordinal) => !pods.has(ordinal)).map((ordinal) => `${cluster.name}-${ordinal}`)
   return [...new Set([...missing, ...[...moving, ...silent, ...others].map(({ name }) => name)])]
+}
+
+/** Members that answer, and listen or are known otherwise than their phase says. */
+export function notYetIn(observed: Observed, side: TlsSide): readonly string[] {
+  const { membership, pods } = observed
+  if (membership === undefined) return []
+  const answering = reportsOf(observed, side).filter(({ ordinal }) => pods.get(ordinal)?.status !== undefined)
+  return answering.filter((report) => !isIn(observed, membership, side, report)).map(({ name }) => name)
 }
 
 /** It listens and is known as its phase says: what it reports, and what the others have in their member list. */
