@@ -6,6 +6,7 @@ import type { Kube } from '../cluster/kube.ts'
 import { trialNamespace } from '../names.ts'
 import type { Report } from '../report.ts'
 import type { ScenarioOptions } from '../scenario/context.ts'
+import { backUpAndRestore } from './backup.ts'
 import { badImage, operatorUpgrade } from './image.ts'
 import { lostLearner } from './lost-learner.ts'
 import { ownOperator } from './own-operator.ts'
@@ -24,6 +25,7 @@ interface Trial {
 export const TRIALS: readonly Trial[] = [
   { name: 'lost-learner', when: 'beside', run: lostLearner },
   { name: 'refused', when: 'beside', run: refusedPods },
+  { name: 'backup', when: 'beside', run: backUpAndRestore },
   { name: 'quorum-lost', when: 'beside', run: quorumLost },
   { name: 'image', when: 'beside', run: badImage },
   { name: 'volume', when: 'beside', run: drainGrowDelete },
