@@ -75,11 +75,18 @@ const step: fc.Arbitrary<UserStep> = fc.oneof(
     permission: fc.constant(permissionOf({ key: 'k', access: 'Read' })),
   }),
 )
+/** What stands between root and its Secret: rare among all steps, and the reason why authentication must not be turned on. */
+const rootStep: fc.Arbitrary<UserStep> = fc.record({
+  kind: fc.constant('change-password' as const),
+  user: fc.constant(ROOT),
+})
 const password = fc.constantFrom('one', 'two')
 const event: fc.Arbitrary<Event> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('declare' as const), declared: fc.option(declared, { nil: undefined, freq: 6 }) }) }, // prettier-ignore
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('secret' as const), user: fc.constantFrom(...NAMES, ROOT), password }) }, // prettier-ignore
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('by hand' as const), step, password }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('by hand' as const), step: rootStep, password }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('secret' as const), user: fc.constant(ROOT), password }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('look' as const), failsAt: fc.nat(9), when: fc.constantFrom('before' as const, 'after' as const), isCrash: fc.boolean() }) }, // prettier-ignore
 )
 
@@ -133,6 +140,12 @@ class Keeping {
       if (maker === 'operator') assert(!users.people.has(name), `user ${name} is not declared any more`)
       if (maker === 'hand') assert(users.people.has(name), `user ${name}, whom somebody made, is gone`)
     }
+    // Of a name that is remembered for longer, whoever is made under it later would be removed.
+    assert.deepEqual(
+      this.#remembered().toSorted(),
+      last.users.map(({ name }) => name).toSorted(),
+      'others are remembered',
+    )
     const changes = users.steps.length
     for (let looks = 0; looks < 3; looks++) await this.#look()
     assert.equal(users.steps.length, changes, 'what is as declared is left alone')
@@ -147,12 +160,12 @@ class Keeping {
     if (isRoots && users.isEnabled) return
     const problem = users.byHand(step, password)
     if (problem === '' && step.kind === 'user-add')
-      this.#makers.set(step.user, this.#isRecorded(step.user) ? 'either' : 'hand')
+      this.#makers.set(step.user, this.#remembered().includes(step.user) ? 'either' : 'hand')
   }
 
-  #isRecorded(name: string): boolean {
+  #remembered(): readonly string[] {
     const memory: readonly { readonly name: string }[] = Object(this.world.status()['auth']).users ?? []
-    return memory.some((user) => user.name === name)
+    return memory.map(({ name }) => name)
   }
 
   async #look(): Promise<void> {
