@@ -205,27 +205,32 @@ function registerClusters(registry: Registry, source: MetricsSource): void {
       g.set({ ...labels, role: 'learner' }, status.learners)
     }
   })
-  const ending = ['namespace', 'name', 'side', 'certificate']
-  gauge(
-    registry,
-    'raftcluster_certificate_expiry_timestamp_seconds',
-    'When certificates end: the CA, and of the others the first.',
-    ending,
-    (g) => {
-      // prettier-ignore
-      for (const { labels, status } of samples()) {
-      for (const side of SIDES) {
-        const { notAfter, authorityNotAfter } = status.tls?.[side] ?? {}
-        for (const [certificate, end] of Object.entries({ leaf: notAfter, ca: authorityNotAfter }))
-          if (end !== undefined) g.set({ ...labels, side, certificate }, Date.parse(end) / 1000)
-      }
-    }
-    },
-  )
+  const ending = 'raftcluster_certificate_expiry_timestamp_seconds'
+  const help = 'When certificates end: the CA, and of the others the first.'
+  gauge(registry, ending, help, ['namespace', 'name', 'side', 'certificate'], (g) => {
+    for (const { labels, status } of samples())
+      for (const { side, certificate, end } of endsOf(status))
+        g.set({ ...labels, side, certificate }, Date.parse(end) / 1000)
+  })
   gauge(registry, 'raftcluster_leader_info', 'Which member leads.', ['namespace', 'name', 'member'], (g) => {
     for (const { labels, status } of samples()) {
       if (status.leader !== '') g.set({ ...labels, member: status.leader }, 1)
     }
+  })
+}
+
+interface End {
+  readonly side: string
+  readonly certificate: 'leaf' | 'ca'
+  /** RFC 3339. */
+  readonly end: string
+}
+
+function endsOf({ tls }: ClusterSample['status']): readonly End[] {
+  return SIDES.flatMap((side) => {
+    const { notAfter, authorityNotAfter } = tls?.[side] ?? {}
+    const leaf: readonly End[] = notAfter === undefined ? [] : [{ side, certificate: 'leaf', end: notAfter }]
+    return authorityNotAfter === undefined ? leaf : [...leaf, { side, certificate: 'ca', end: authorityNotAfter }]
   })
 }
 

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from '../lib/testing/manual-clock.ts'
+import type { StoredObject } from './kube/object.ts'
+import { createMetrics } from './metrics.ts'
+
+const CLUSTER: StoredObject = {
+  apiVersion: 'raftkv.dev/v1alpha1',
+  kind: 'RaftCluster',
+  metadata: { name: 'db', namespace: 'shop', uid: 'u', resourceVersion: '1' },
+  spec: { paused: true },
+  status: {
+    conditions: [
+      { type: 'Ready', status: 'True', reason: 'Ready', lastTransitionTime: '2030-01-01T00:00:00Z' },
+      { type: 'QuorumLost', status: 'Unknown', reason: 'NotObserved', lastTransitionTime: '2030-01-01T00:00:00Z' },
+    ],
+    tls: {
+      peer: { phase: 'Required', notAfter: '2030-01-01T00:00:10Z', authorityNotAfter: '2030-01-01T00:01:00Z' },
+      client: { phase: 'Disabled' },
+    },
+  },
+}
+
+test('a cluster is told by its conditions and the ends of its certificates, and is gone when it is deleted', async () => {
+  let clusters: readonly StoredObject[] = [CLUSTER]
+  const { registry } = createMetrics({
+    clock: new ManualClock(),
+    controllers: [],
+    clusters: () => clusters,
+    lease: undefined,
+  })
+  const series = async (): Promise<readonly string[]> =>
+    (await registry.metrics())
+      .split('\n')
+      .filter((line) => /^raftcluster_(?:ready|paused|condition|certificate)/.test(line))
+  const own = 'namespace="shop",name="db"'
+  const endMs = Date.parse('2030-01-01T00:00:00Z') / 1000
+  assert.deepEqual((await series()).toSorted(), [
+    `raftcluster_certificate_expiry_timestamp_seconds{${own},side="peer",certificate="ca"} ${endMs + 60}`,
+    `raftcluster_certificate_expiry_timestamp_seconds{${own},side="peer",certificate="leaf"} ${endMs + 10}`,
+    `raftcluster_condition{${own},type="QuorumLost"} -1`,
+    `raftcluster_condition{${own},type="Ready"} 1`,
+    `raftcluster_paused{${own}} 1`,
+    `raftcluster_ready{${own}} 1`,
+  ])
+  clusters = []
+  assert.deepEqual(await series(), [])
+})
