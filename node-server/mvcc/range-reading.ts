@@ -100,10 +100,8 @@ function pieceOf(sliceRows: number): number {
 
 /** Of the whole range, of which `scan` has seen the beginning. */
 export function* countAll(reading: Reading, keys: KeyRange, scan: Scan): Generator<Buffer[], number, undefined> {
-  const { counted, isCounted } = reading
-  if (scan.next === undefined || !isCounted) return scan.seen
-  const known = counted?.counts.get(keys, counted.revision)
-  const total = known ?? scan.seen + (yield* count(reading, { start: scan.next, end: scan.end }))
+  if (scan.next === undefined || !reading.isCounted) return scan.seen
+  const total = knownCount(reading, keys) ?? scan.seen + (yield* count(reading, { start: scan.next, end: scan.end }))
   noteCount(reading, keys, total)
   return total
 }
@@ -114,8 +112,8 @@ export function isAtHand({ store, sliceRows }: Reading, { start, end }: KeyRange
 }
 
 export function* count(reading: Reading, keys: KeyRange): Generator<Buffer[], number, undefined> {
-  const { store, counted, sliceRows } = reading
-  const known = counted?.counts.get(keys, counted.revision)
+  const { store, sliceRows } = reading
+  const known = knownCount(reading, keys)
   if (known !== undefined) return known
   let total = 0
   for (let next: Uint8Array | undefined = keys.start; next !== undefined;) {
@@ -136,6 +134,20 @@ export function* count(reading: Reading, keys: KeyRange): Generator<Buffer[], nu
   }
   noteCount(reading, keys, total)
   return total
+}
+
+/** What is kept of it, or of a range that begins so little before it that a piece shows what is between them. */
+function knownCount(reading: Reading, keys: KeyRange): number | undefined {
+  const { store, counted, sliceRows } = reading
+  const at = reading.at()
+  const kept = counted?.counts.get(keys, counted.revision)
+  // At the current revision counting costs less.
+  if (kept !== undefined || at === undefined) return kept
+  const near = counted?.counts.nearest(keys, counted.revision)
+  if (near === undefined) return undefined
+  const between = sliceAt(store, { start: near.start, end: keys.start }, at, pieceOf(sliceRows))
+  reading.rows += between.rows
+  return between.next === undefined ? near.count - between.found.length : undefined
 }
 
 /** For whoever asks next, above all for the page that follows. */
