@@ -347,3 +347,9 @@ export interface WarmUpLimits {
  * has run 3,000 times, and once more where it was wrong. Batches form as they do under load, and little is held.
  */
 export const WARM_UP: WarmUpLimits = { ms: 1000, calls: 8000, connections: 2, callsInFlight: 32 }
+
+/** The same while clients are served: less at once, so that none of them waits long for it. */
+export const WARM_UP_BESIDE: WarmUpLimits = { ms: 5000, calls: 8000, connections: 2, callsInFlight: 4 }
+
+/** In so many heartbeats a member that runs again hears of a leader, if there is one. */
+export const LEADER_HEARD_HEARTBEATS = 3
