@@ -121,6 +121,15 @@ export interface ApplySlice {
 
 export const APPLY_SLICE: ApplySlice = { ms: 5, parts: 64, rows: 500 }
 
+/** What a pass over the whole store, for a hash, does at once; then everything else has as long. */
+export interface PassTurn {
+  readonly ms: number
+  /** For a clock that stands still meanwhile. One slice is less than a millisecond, or some where keys have long histories. */
+  readonly slices: number
+}
+
+export const HASH_TURN: PassTurn = { ms: 2, slices: 16 }
+
 /** Ranges that are read in slices at once, each of which holds its answer so far, and those that wait for one to end. */
 export const MAX_LONG_RANGES = 16
 export const MAX_WAITING_RANGES = 256
