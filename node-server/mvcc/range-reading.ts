@@ -26,6 +26,8 @@ export interface Reading {
   readonly sliceRows: number
   readonly isCounted: boolean
   readonly counted: { readonly counts: RangeCounts; readonly revision: number } | undefined
+  /** A slice has ended: it may go through very much. */
+  isLong: boolean
   /** Of the slice under way. */
   kvs: Buffer[]
   rows: number
@@ -35,13 +37,24 @@ export interface Reading {
 export function newReading(store: Store, request: RangeRequest, current: Revision, at: Reading['at']): Reading {
   store.operations.ranges++
   const slice = { kvs: [], rows: 0, sizeBytes: 0 }
-  return { store, request, current, at, sliceRows: SLICE_ROWS, isCounted: true, counted: undefined, ...slice }
+  return {
+    store,
+    request,
+    current,
+    at,
+    sliceRows: SLICE_ROWS,
+    isCounted: true,
+    counted: undefined,
+    isLong: false,
+    ...slice,
+  }
 }
 
 /** Ends the slice when it has done its work. */
 export function* pause(reading: Reading): Generator<Buffer[], void, undefined> {
   if (!isFull(reading)) return
   const { kvs } = reading
+  reading.isLong = true
   reading.kvs = []
   reading.rows = 0
   reading.sizeBytes = 0
