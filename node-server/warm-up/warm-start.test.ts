@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ManualClock } from '../../lib/testing/manual-clock.ts'
+import { ManualClock, settle } from '../../lib/testing/manual-clock.ts'
 import { LEADER_HEARD_HEARTBEATS, WARM_UP, WARM_UP_BESIDE, type WarmUpLimits } from '../limits.ts'
 import { WarmStart } from './warm-start.ts'
 
@@ -35,12 +35,15 @@ test('a member with an empty directory warms up at once, and then serves clients
 })
 
 test('one that comes back to a cluster with a leader serves clients first, and warms up beside them', async () => {
-  const { story, clock, warmStart, serve } = scene()
+  const { story, clock, warmStart, serve, end } = scene()
   const begun = warmStart.beginUnlessLed(() => true, HEARTBEAT_MS)
   await clock.advance(LEADER_HEARD_HEARTBEATS * HEARTBEAT_MS)
   await begun
-  await warmStart.beforeOrBeside(true, serve)
+  const served = warmStart.beforeOrBeside(true, serve)
+  await settle()
   assert.deepEqual(story, ['serves', 'warms up beside clients'])
+  end()
+  await served
 })
 
 test('one that hears of no leader warms up meanwhile, and clients wait for that, whoever leads by then', async () => {
