@@ -1,12 +1,12 @@
 /** Puts and deletes: how one key's change is written into the tables. One change is one revision of the store. */
 import { assert } from '../../lib/assert.ts'
-import { compareBytes } from '../../lib/bytes.ts'
+import { compareBytes, MIN_SHARED_SIZE_BYTES } from '../../lib/bytes.ts'
 import { Revision } from '../../lib/ids.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { DeleteRangeRequest, LeaseRevokeRequest, PutRequest } from '../proto/generated/etcd/rpc.ts'
 import type { TableEntry } from './backend.ts'
 import { decodeRecord, encodeRecord, historyKey, revisionKey, tombstoneOf, type IndexRecord } from './key-index.ts'
-import { encodePut, encodeTombstone, valueOf } from './key-value.ts'
+import { encodeLargePut, encodePut, encodeTombstone, valueOf } from './key-value.ts'
 import { hasLease, leaseKey, leaseKeyRange, moveKey, removeLease, userKeyOf } from './lease.ts'
 import type { Pace, Slices } from './pace.ts'
 import { readCurrent, readKeyValue, type KeyRange } from './read.ts'
@@ -61,7 +61,9 @@ export function putKey(store: Store, change: Change, request: PutRequest): PutRe
   }
   const { buffer } = store
   store.operations.puts++
-  buffer.put('revisions', revisionKey(record.modRevision, record.sub), encodePut({ ...record, key, value }))
+  // What is read back may lie in memory that is used again.
+  const encode = value === request.value && value.length >= MIN_SHARED_SIZE_BYTES ? encodeLargePut : encodePut
+  buffer.put('revisions', revisionKey(record.modRevision, record.sub), encode({ ...record, key, value }))
   buffer.put('current', key, encodeRecord(record))
   if (previous !== undefined) buffer.put('history', historyKey(key, previous.modRevision), encodeRecord(previous))
   moveKey(store, key, previous?.lease ?? 0n, lease)

@@ -5,8 +5,9 @@
  *
  *   revisions table value   tag (1): 0 put, 1 tombstone ‖ KeyValue; a tombstone has only key and mod_revision
  */
-import { MalformedBytes } from '../../lib/bytes.ts'
-import { writeBytesField, writeNumberField } from './wire.ts'
+import { EMPTY_BYTES, MalformedBytes } from '../../lib/bytes.ts'
+import { Parts } from './row-value.ts'
+import { writeBytesField, writeNumberField, writeVarint } from './wire.ts'
 
 export interface KeyValueFields {
   readonly key: Uint8Array
@@ -17,6 +18,8 @@ export interface KeyValueFields {
   /** Signed 64 bits, 0n for none. */
   readonly lease: bigint
 }
+
+const NOTHING = { key: EMPTY_BYTES, createRevision: 0, modRevision: 0, version: 0, value: EMPTY_BYTES } as const
 
 const TAG_SIZE_BYTES = 1
 export const PUT_TAG = 0
@@ -35,6 +38,16 @@ export function encodePut(fields: KeyValueFields): Buffer {
   bytes[0] = PUT_TAG
   writeFields(bytes, TAG_SIZE_BYTES, fields)
   return bytes
+}
+
+/** The same, with the value where it lies: it is not empty, and must not change any more. */
+export function encodeLargePut(fields: KeyValueFields): Parts {
+  const { value, lease } = fields
+  const before = encodePut({ ...fields, value: EMPTY_BYTES, lease: 0n })
+  const valueHead = Buffer.allocUnsafe(1 + varintSize(value.length))
+  valueHead[0] = WIRE_VALUE
+  writeVarint(valueHead, 1, value.length)
+  return new Parts([before, valueHead, value, encodeKeyValue({ ...NOTHING, lease })])
 }
 
 /** A key-value as it goes to clients. */

@@ -137,8 +137,8 @@ function* liveIn(entry: TableEntry): Iterable<IndexedKey> {
   if (!isTombstone(record)) yield { key: decodeHistoryKey(entry.key).key, record }
 }
 
-/** The encoded mvccpb.KeyValue that an index record stands for. */
-export function readKeyValue(store: Store, record: IndexRecord): Buffer {
+/** The encoded mvccpb.KeyValue that an index record stands for. `isKept`: it may be asked for again. */
+export function readKeyValue(store: Store, record: IndexRecord, isKept = true): Buffer {
   const kept = store.values.get(record)
   if (kept !== undefined) return kept
   const stored = store.buffer.get('revisions', revisionKey(record.modRevision, record.sub))
@@ -147,6 +147,6 @@ export function readKeyValue(store: Store, record: IndexRecord): Buffer {
     () => `revision ${record.modRevision}/${record.sub} is in the index and not in the store`,
   )
   const { keyValue } = decodeStoredRevision(stored)
-  if (record.modRevision <= store.revision) store.values.keep(record, keyValue) // what is applied for good
+  if (isKept && record.modRevision <= store.revision) store.values.keep(record, keyValue) // what is applied for good
   return keyValue
 }

@@ -21,6 +21,7 @@ import {
 import { bytesOfText, textOfBytes } from './byte-text.ts'
 import { DeletedKeys } from './deleted-keys.ts'
 import { mergeNewest, REMOVED, WrittenRows, type Layer, type TextRange } from './layer.ts'
+import { bytesOfValue, type RowValue } from './row-value.ts'
 import type { Row } from './table-rows.ts'
 
 /** A draft of no more rows is copied into the layer that takes writes, in less than a millisecond: each layer slows reads. */
@@ -142,14 +143,14 @@ export class WriteBuffer {
     const text = textOfBytes(key)
     for (let i = this.#visible.length - 1; i >= 0; i--) {
       const buffered = this.#visible[i]?.get(table, text)
-      if (buffered !== undefined) return buffered === REMOVED ? undefined : buffered
+      if (buffered !== undefined) return buffered === REMOVED ? undefined : bytesOfValue(buffered)
     }
     if (key.length === 0) return undefined
     return this.#backend.get(table, key)
   }
 
   /** The value must not change any more. */
-  put(table: Table, key: Uint8Array, value: Uint8Array): void {
+  put(table: Table, key: Uint8Array, value: RowValue): void {
     assert(key.length > 0, () => `an empty key for ${table}`)
     this.#write(table, key, value === REMOVED ? EMPTY_BYTES : value)
   }
@@ -158,7 +159,7 @@ export class WriteBuffer {
     this.#write(table, key, REMOVED)
   }
 
-  #write(table: Table, key: Uint8Array, value: Uint8Array): void {
+  #write(table: Table, key: Uint8Array, value: RowValue): void {
     this.#writable.set(table, textOfBytes(key), value)
   }
 
@@ -194,7 +195,8 @@ export class WriteBuffer {
   *#merged(table: Table, range: Range, layers: readonly Layer[], isReverse: boolean): Iterable<TableEntry | Gap> {
     let merged = textRows(this.#backend.scan(table, range.start, range.end, { isReverse }))
     for (const layer of layers) merged = mergeNewest(layer.rowsIn(table, range, isReverse), merged, isReverse)
-    for (const { key, value } of merged) yield { key: bytesOfText(key), value: value === REMOVED ? undefined : value }
+    for (const { key, value } of merged)
+      yield { key: bytesOfText(key), value: value === REMOVED ? undefined : bytesOfValue(value) }
   }
 
   /** How many entries {@link scan} yields; reads the backend's keys, and its values not at all. */
