@@ -6,7 +6,7 @@
  *   revisions table value   tag (1): 0 put, 1 tombstone ‖ KeyValue; a tombstone has only key and mod_revision
  */
 import { EMPTY_BYTES, MalformedBytes } from '../../lib/bytes.ts'
-import { Parts } from './row-value.ts'
+import { ValueInParts } from './row-value.ts'
 import { writeBytesField, writeNumberField, writeVarint } from './wire.ts'
 
 export interface KeyValueFields {
@@ -41,13 +41,13 @@ export function encodePut(fields: KeyValueFields): Buffer {
 }
 
 /** The same, with the value where it lies: it is not empty, and must not change any more. */
-export function encodeLargePut(fields: KeyValueFields): Parts {
+export function encodeLargePut(fields: KeyValueFields): ValueInParts {
   const { value, lease } = fields
   const before = encodePut({ ...fields, value: EMPTY_BYTES, lease: 0n })
   const valueHead = Buffer.allocUnsafe(1 + varintSize(value.length))
   valueHead[0] = WIRE_VALUE
   writeVarint(valueHead, 1, value.length)
-  return new Parts([before, valueHead, value, encodeKeyValue({ ...NOTHING, lease })])
+  return new ValueInParts([before, valueHead, value, encodeKeyValue({ ...NOTHING, lease })])
 }
 
 /** A key-value as it goes to clients. */

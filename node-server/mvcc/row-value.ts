@@ -2,7 +2,7 @@
  * What a row of the write buffer holds: bytes, or parts of them that are put together when somebody reads the row. The value
  * of a large put stays where its entry has it; on its way to the disk it is copied once, into what is handed to the writer.
  */
-export class Parts {
+export class ValueInParts {
   readonly length: number
   readonly #parts: readonly Uint8Array[]
   #joined: Buffer | undefined
@@ -28,8 +28,8 @@ export class Parts {
   }
 }
 
-export type RowValue = Uint8Array | Parts
+export type RowValue = Uint8Array | ValueInParts
 
 export function bytesOfValue(value: RowValue): Uint8Array {
-  return value instanceof Parts ? value.joined() : value
+  return value instanceof ValueInParts ? value.joined() : value
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TABLES, type Write } from '../../mvcc/backend.ts'
 import { textOfBytes } from '../../mvcc/byte-text.ts'
-import { Parts } from '../../mvcc/row-value.ts'
+import { ValueInParts } from '../../mvcc/row-value.ts'
 import { packRows, tableNumber } from './rows.ts'
 
 test('the numbers of the tables are part of the format: new ones come at the end', () => {
@@ -39,7 +39,7 @@ test('a key is the same row as its text', () => {
 
 test('a value in parts is the same row as its bytes', () => {
   const row = { table: 'revisions', key: 'k' } as const
-  const parts = new Parts([Buffer.from('in '), Buffer.alloc(0), Buffer.from('parts')])
+  const parts = new ValueInParts([Buffer.from('in '), Buffer.alloc(0), Buffer.from('parts')])
   const packed = [...packRows([{ ...row, value: parts }])]
   assert.deepEqual(packed, [...packRows([{ ...row, value: Buffer.from('in parts') }])])
 })
