@@ -12,6 +12,8 @@ import { attempt, run } from '../process.ts'
 import { splitImage } from '../scenario/install.ts'
 import type { Place } from './place.ts'
 
+/** Switches of a pod's security: the namespace takes one way of them alone. */
+const FIXED = ['podSecurityContext.', 'securityContext.']
 /** What the templates say of switches that cannot go together. */
 const REFUSALS = [/monitoring\.serviceMonitor watches the metrics Service/]
 
@@ -32,7 +34,8 @@ async function pairs(place: Place): Promise<void> {
   }
   const chart = chartOf(place, 'raftkv-operator')
   const all = switchesOf(parse(readFileSync(join(chart, 'values.yaml'), 'utf8')), '')
-  const switches = place.options.isBox ? all : all.filter((name) => !name.startsWith('monitoring.'))
+  const left = [...FIXED, ...(place.options.isBox ? [] : ['monitoring.'])]
+  const switches = all.filter((name) => !left.some((start) => name.startsWith(start)))
   const rows = everyTwo(switches)
   let refused = 0
   for (const row of rows) {
