@@ -56,7 +56,7 @@ export interface Write {
   readonly value: Uint8Array | undefined
 }
 
-/** A {@link Write} as the write buffer has it: its key is the text of its bytes (byte-text.ts), a large value may be in parts. */
+/** A {@link Write} as the write buffer has it: its key is the text of its bytes (byte-text.ts). */
 export interface TextWrite {
   readonly table: Table
   readonly key: string

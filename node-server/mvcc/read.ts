@@ -2,6 +2,7 @@
 import { assert } from '../../lib/assert.ts'
 import { compareBytes } from '../../lib/bytes.ts'
 import type { Counted, TableEntry } from './backend.ts'
+import { textOfBytes } from './byte-text.ts'
 import {
   decodeHistoryKey,
   decodeRecord,
@@ -9,6 +10,7 @@ import {
   historyKey,
   isSameHistory,
   isTombstone,
+  recordOf,
   revisionKey,
   type IndexRecord,
 } from './key-index.ts'
@@ -35,8 +37,8 @@ export function keyRange(key: Uint8Array, rangeEnd: Uint8Array): KeyRange | unde
 
 /** The live version, changes of the running txn included. */
 export function readCurrent(store: Store, key: Uint8Array): IndexRecord | undefined {
-  const bytes = store.buffer.get('current', key)
-  return bytes === undefined ? undefined : decodeRecord(bytes)
+  const row = store.buffer.find('current', key, textOfBytes(key))
+  return row && recordOf(row)
 }
 
 /** The version that was live at `revision`, which is not compacted. */

@@ -1,35 +1,26 @@
 /**
- * What a row of the write buffer holds: bytes, or parts of them that are put together when somebody reads the row. The value
- * of a large put stays where its entry has it; on its way to the disk it is copied once, into what is handed to the writer.
+ * Values of the write buffer. Most are written many times as often as they are read, so those of puts are kept as what they
+ * are made of, and become bytes when somebody reads them or in the very memory that goes to the disk.
  */
-export class ValueInParts {
+
+/** What it is made of does not change. */
+export interface LateValue {
+  /** Of its bytes, as an array of them has it. */
   readonly length: number
-  readonly #parts: readonly Uint8Array[]
-  #joined: Buffer | undefined
-
-  /** They must not change any more. */
-  constructor(parts: readonly Uint8Array[]) {
-    this.#parts = parts
-    this.length = parts.reduce((sum, part) => sum + part.length, 0)
-  }
-
-  /** The same bytes at each call. */
-  joined(): Buffer {
-    this.#joined ??= Buffer.concat(this.#parts, this.length)
-    return this.#joined
-  }
-
-  copyTo(target: Uint8Array, offset: number): void {
-    let at = offset
-    for (const part of this.#parts) {
-      target.set(part, at)
-      at += part.length
-    }
-  }
+  /** Into `target` from `at` on, which has the room. */
+  writeTo(target: Buffer, at: number): void
 }
 
-export type RowValue = Uint8Array | ValueInParts
+export type RowValue = Uint8Array | LateValue
 
 export function bytesOfValue(value: RowValue): Uint8Array {
-  return value instanceof ValueInParts ? value.joined() : value
+  if (value instanceof Uint8Array) return value
+  const bytes = Buffer.allocUnsafe(value.length)
+  value.writeTo(bytes, 0)
+  return bytes
+}
+
+export function putValue(target: Buffer, value: RowValue, at: number): void {
+  if (value instanceof Uint8Array) target.set(value, at)
+  else value.writeTo(target, at)
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MIN_SHARED_SIZE_BYTES } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { LogIndex, Term } from '../../lib/ids.ts'
 import { PutRequest } from '../proto/generated/etcd/rpc.ts'
@@ -41,7 +40,7 @@ test('a commit holds exactly what was applied when it began, with its applied in
 })
 
 test('a large value stays where its entry has it until somebody reads it or it is committed', async () => {
-  const large = 'v'.repeat(MIN_SHARED_SIZE_BYTES)
+  const large = 'v'.repeat(10_000)
   const request = Buffer.from(PutRequest.encode(putRequest('k', large)).finish())
   const store = new Store(new MemoryBackend())
   apply(store, { index: LogIndex(1), term: Term(1) }, { kind: 'put', requestId: 1n, request })

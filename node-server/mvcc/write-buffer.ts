@@ -140,27 +140,33 @@ export class WriteBuffer {
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
-    const text = textOfBytes(key)
+    const value = this.find(table, key, textOfBytes(key))
+    return value === undefined ? undefined : bytesOfValue(value)
+  }
+
+  /** The same, as it lies here; `text` is that of the key. */
+  find(table: Table, key: Uint8Array, text: string): RowValue | undefined {
     for (let i = this.#visible.length - 1; i >= 0; i--) {
       const buffered = this.#visible[i]?.get(table, text)
-      if (buffered !== undefined) return buffered === REMOVED ? undefined : bytesOfValue(buffered)
+      if (buffered !== undefined) return buffered === REMOVED ? undefined : buffered
     }
     if (key.length === 0) return undefined
     return this.#backend.get(table, key)
   }
 
   /** The value must not change any more. */
-  put(table: Table, key: Uint8Array, value: RowValue): void {
+  put(table: Table, key: Uint8Array, value: Uint8Array): void {
+    this.putText(table, textOfBytes(key), value)
+  }
+
+  /** The same, where the text of the key is at hand. */
+  putText(table: Table, key: string, value: RowValue): void {
     assert(key.length > 0, () => `an empty key for ${table}`)
-    this.#write(table, key, value === REMOVED ? EMPTY_BYTES : value)
+    this.#writable.set(table, key, value === REMOVED ? EMPTY_BYTES : value)
   }
 
   remove(table: Table, key: Uint8Array): void {
-    this.#write(table, key, REMOVED)
-  }
-
-  #write(table: Table, key: Uint8Array, value: RowValue): void {
-    this.#writable.set(table, textOfBytes(key), value)
+    this.#writable.set(table, textOfBytes(key), REMOVED)
   }
 
   /**

@@ -83,8 +83,8 @@ export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: 
     mutant: {
       name: 'limits: a large value is copied as it is applied',
       file: `${MVCC}/change.ts`,
-      find: 'value === request.value && value.length >= MIN_SHARED_SIZE_BYTES',
-      replace: 'value.length < 0',
+      find: 'new LatePut(record, key, value)',
+      replace: 'new LatePut(record, key, Buffer.from(value))',
     },
   },
   {

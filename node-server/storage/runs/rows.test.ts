@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TABLES, type Write } from '../../mvcc/backend.ts'
 import { textOfBytes } from '../../mvcc/byte-text.ts'
-import { ValueInParts } from '../../mvcc/row-value.ts'
+import { LatePut } from '../../mvcc/key-value.ts'
+import { bytesOfValue } from '../../mvcc/row-value.ts'
 import { packRows, tableNumber } from './rows.ts'
 
 test('the numbers of the tables are part of the format: new ones come at the end', () => {
@@ -37,11 +38,12 @@ test('a key is the same row as its text', () => {
   assert.deepEqual(packed, [...packRows([{ table: 'current', key, value }])])
 })
 
-test('a value in parts is the same row as its bytes', () => {
+test('a value that becomes bytes late is the same row as its bytes', () => {
   const row = { table: 'revisions', key: 'k' } as const
-  const parts = new ValueInParts([Buffer.from('in '), Buffer.alloc(0), Buffer.from('parts')])
-  const packed = [...packRows([{ ...row, value: parts }])]
-  assert.deepEqual(packed, [...packRows([{ ...row, value: Buffer.from('in parts') }])])
+  const record = { createRevision: 2, modRevision: 3, version: 2, lease: 0n }
+  const late = new LatePut(record, Buffer.from('key'), Buffer.from('value'))
+  const packed = [...packRows([{ ...row, value: late }])]
+  assert.deepEqual(packed, [...packRows([{ ...row, value: bytesOfValue(late) }])])
 })
 
 test('many rows go in pieces, each row whole in one, and are read as they come', () => {
