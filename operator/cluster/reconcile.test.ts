@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FINALIZER } from '../api/raft-cluster.ts'
+import { KubeError } from './ports.ts'
 import { assertSettledAt, condition, converge, formed, look, volumeNames, voterNames } from './testing/looking.ts'
 import { reconcile } from './reconcile.ts'
 import { Crash, KEY, World } from './testing/world.ts'
@@ -239,6 +240,26 @@ test('with whenDeleted Delete a finalizer comes before each pod whose volume has
   await converge(world)
   assertSettledAt(world, 5)
   assert.equal(isHeld(), false)
+})
+
+test('a volume that cannot be given its owner keeps the finalizer where it is', async () => {
+  const world = new World(DELETED)
+  world.answer = ({ verb, kind }) =>
+    verb === 'apply' && kind === 'PersistentVolumeClaim'
+      ? new KubeError({ kind: 'forbidden', message: 'not here' })
+      : undefined
+  for (let round = 0; round < 40; round++) {
+    await look(world)
+    world.tick()
+  }
+  assert.equal(voterNames(world).length, 3)
+  assert.deepEqual(world.resource().metadata.finalizers, [FINALIZER])
+  world.answer = () => undefined
+  for (let round = 0; round < 80; round++) {
+    await look(world)
+    world.tick()
+  }
+  assert.deepEqual(world.resource().metadata.finalizers, [])
 })
 
 test('a volume without an owner yet goes by the finalizer, after the pods', async () => {
