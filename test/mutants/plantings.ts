@@ -9,6 +9,7 @@ import { FULL_DISK_MUTANTS } from './full-disk-mutants.ts'
 import { HTTP2_MUTANTS } from './http2-mutants.ts'
 import { LARGE_MUTANTS } from './large-mutants.ts'
 import { LIMITS_MUTANTS } from './limits-mutants.ts'
+import { OWNER_MUTANTS } from './owner-mutants.ts'
 import type { Mutant } from './plant.ts'
 import { AUTH_MUTANTS } from './auth-mutants.ts'
 import { PEER_IDENTITY_MUTANTS, PEER_SECRET_MUTANTS } from './peer-mutants.ts'
@@ -52,6 +53,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('../operator/backup/simulation.test.ts', BACKUP_MUTANTS),
     ...soughtBy('../operator/cluster/tls.test.ts', TLS_OPERATOR_MUTANTS),
     ...soughtBy('../operator/cluster/restore.test.ts', RESTORE_MUTANTS),
+    ...soughtBy('../operator/cluster/reconcile.test.ts', OWNER_MUTANTS),
     ...soughtBy('torture/hunt.ts', TORTURE_MUTANTS),
   ]
 }
