@@ -8,7 +8,7 @@
  * - edit: from a change of a RaftCluster until a watch shows it in its StatefulSet.
  *
  * With SILENT=N in the environment one member of each of the first N clusters takes requests and never answers; the others are edited, and
- * idle is measured for half a minute only: `SILENT=100 npm run bench:operator -- 1000` is a matter of five minutes.
+ * idle is measured for half a minute only: `SILENT=100 npm run bench:operator -- 1000`.
  *
  * Linux only: it needs loopback addresses beyond 127.0.0.1, and /proc.
  */
