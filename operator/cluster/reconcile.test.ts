@@ -4,7 +4,9 @@ import { FINALIZER } from '../api/raft-cluster.ts'
 import { KubeError } from './ports.ts'
 import { assertSettledAt, condition, converge, formed, look, volumeNames, voterNames } from './testing/looking.ts'
 import { reconcile } from './reconcile.ts'
-import { Crash, KEY, World } from './testing/world.ts'
+import { Crash } from './testing/hooks.ts'
+import { KEY } from './testing/objects.ts'
+import { World } from './testing/world.ts'
 
 test('three members form one by one, and settle', async () => {
   const world = await formed()

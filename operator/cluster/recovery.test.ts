@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LogEnd } from './log-end.ts'
 import { assertSettledAt, converge, formed, look, reasonOf, rounds, voterNames } from './testing/looking.ts'
-import { Crash, type World } from './testing/world.ts'
+import { Crash } from './testing/hooks.ts'
+import type { World } from './testing/world.ts'
 
 const ask = (world: World, survivor: string): void =>
   world.edit({ recovery: { request: { id: survivor, survivor, acknowledgeDataLoss: true } } })

@@ -8,6 +8,7 @@ import { ETCD_MUTANTS, ETCD_MUTANTS_OF_TESTS } from './etcd-mutants.ts'
 import { FULL_DISK_MUTANTS } from './full-disk-mutants.ts'
 import { HTTP2_MUTANTS } from './http2-mutants.ts'
 import { LARGE_MUTANTS } from './large-mutants.ts'
+import { LIMITS_MUTANTS } from './limits-mutants.ts'
 import { OWNER_MUTANTS } from './owner-mutants.ts'
 import type { Mutant } from './plant.ts'
 import { AUTH_MUTANTS } from './auth-mutants.ts'
@@ -40,7 +41,9 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('mutants/property-hunt.ts', LESSOR_MUTANTS, ['lessor']),
     ...soughtBy('mutants/property-hunt.ts', AUTH_MUTANTS, ['users']),
     ...soughtBy('mutants/property-hunt.ts', KEPT_USERS_MUTANTS, ['kept-users']),
-    ...ETCD_MUTANTS_OF_TESTS.flatMap(({ test, mutant }) => soughtBy(join('..', test), [mutant])),
+    ...[...ETCD_MUTANTS_OF_TESTS, ...LIMITS_MUTANTS].flatMap(({ test, mutant }) =>
+      soughtBy(join('..', test), [mutant]),
+    ),
     ...soughtBy('grpc/hunt.ts', HTTP2_MUTANTS),
     ...soughtBy('../node-server/transport/tls.test.ts', PEER_IDENTITY_MUTANTS),
     ...soughtBy('../node-server/transport/secret.test.ts', PEER_SECRET_MUTANTS),

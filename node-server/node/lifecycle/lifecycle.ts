@@ -149,6 +149,7 @@ export class Lifecycle implements AdminPort {
       onSnapshot: (incoming) => replica.onSnapshot(incoming),
       onRequest: (from, payload) => answerOf(requests.current, from, payload),
       onUnreachable: (id) => replica.onUnreachable(id),
+      onReachable: (id) => replica.onReachable(id),
       onRefused: (by, reason) => {
         const fields = { by: formatId(by), reason }
         // It asks again every second.
