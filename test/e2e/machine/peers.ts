@@ -114,6 +114,14 @@ export async function ensureEtcd(report: Pick<Report, 'step'>, root: string, cac
   return join(folder, ETCD.program)
 }
 
+/** Builds etcd and its command line, and returns the folder of the programs. */
+export async function ensureTwin(report: Pick<Report, 'step'>, root: string, cache: string): Promise<string> {
+  const folder = join(cache, 'bin')
+  mkdirSync(folder, { recursive: true })
+  for (const peer of [ETCD, ETCDCTL]) await build(report, root, folder, peer)
+  return folder
+}
+
 /** Builds what backups are tried with, and returns the folder of the programs. */
 export async function ensureBackup(report: Pick<Report, 'step'>, root: string, cache: string): Promise<string> {
   const folder = join(cache, 'bin')
