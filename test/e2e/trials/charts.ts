@@ -55,7 +55,8 @@ async function dryRun(place: Place, set: string, input: string): Promise<void> {
   try {
     await place.kube.kubectl(apply, { input })
   } catch (error) {
-    throw new Error(`the API server refuses ${set}: ${error instanceof Error ? error.message : String(error)}`)
+    const words = error instanceof Error ? error.message : String(error)
+    throw new Error(`the API server refuses ${set}: ${words}`, { cause: error })
   }
 }
 
