@@ -305,8 +305,13 @@ export class Replica {
     return () => void this.#appliedListeners.delete(listener)
   }
 
+  /** False while the store is damaged: peers are asked for another one, and none is turned away because this one cannot be read. */
   isRemovedMember(id: MemberId): boolean {
-    return isRemovedMember(this.store, id)
+    let isRemoved = false
+    unlessDamaged(() => {
+      isRemoved = isRemovedMember(this.store, id)
+    })
+    return isRemoved
   }
 
   propose(
