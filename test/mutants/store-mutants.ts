@@ -105,8 +105,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'ReadIndex before the first commit of the term',
     file: `${RAFT}/read-index.ts`,
-    find: ' && termAt(raft.log, raft.log.committed) === raft.term',
-    replace: '',
+    find: 'return termAt(raft.log, raft.log.committed) === raft.term',
+    replace: 'return true',
   },
   {
     name: 'reads are confirmed by the leader alone',
