@@ -11,7 +11,7 @@ import { LARGE_MUTANTS } from './large-mutants.ts'
 import { LIMITS_MUTANTS } from './limits-mutants.ts'
 import { OWNER_MUTANTS } from './owner-mutants.ts'
 import type { Mutant } from './plant.ts'
-import { AUTH_MUTANTS } from './auth-mutants.ts'
+import { APPLIED_AUTH_MUTANTS, AUTH_MUTANTS } from './auth-mutants.ts'
 import { PEER_IDENTITY_MUTANTS, PEER_SECRET_MUTANTS } from './peer-mutants.ts'
 import { KEPT_USERS_MUTANTS, LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
@@ -37,6 +37,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('simulation/full-disk-hunt.ts', FULL_DISK_MUTANTS),
     ...soughtBy('simulation/large-hunt.ts', LARGE_MUTANTS),
     ...soughtBy('simulation/lock-line-hunt.ts', LOCK_MUTANTS),
+    ...soughtBy('simulation/users-hunt.ts', APPLIED_AUTH_MUTANTS),
     ...soughtBy('mutants/property-hunt.ts', LINE_MUTANTS, ['lines']),
     ...soughtBy('mutants/property-hunt.ts', LESSOR_MUTANTS, ['lessor']),
     ...soughtBy('mutants/property-hunt.ts', AUTH_MUTANTS, ['users']),
