@@ -8,7 +8,9 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { ANNOTATIONS } from '../api/raft-cluster.ts'
 import { assertSettledAt, condition, converge, formed, look, rounds } from './testing/looking.ts'
-import { Crash, field, type World } from './testing/world.ts'
+import { Crash } from './testing/hooks.ts'
+import { field } from './testing/objects.ts'
+import type { World } from './testing/world.ts'
 
 const auto = { mode: 'Auto' }
 const SPECS = [{}, { peer: auto }, { client: auto }, { peer: auto, client: auto }] as const
