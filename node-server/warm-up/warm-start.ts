@@ -49,7 +49,7 @@ export class WarmStart {
     this.#stopped.abort()
   }
 
-  /** A member that cannot be warmed up is as good as any. */
+  /** Where it fails, clients are served all the same, slower at first. */
   async #warmUp(limits: WarmUpLimits): Promise<void> {
     const { signal } = this.#stopped
     if (signal.aborted) return
