@@ -7,7 +7,7 @@
  * no certificate of it is in use; a pod is made only after its certificate.
  */
 import { SIDES, type TlsSide, durationMs } from '../../api/tls.ts'
-import { contains } from '../contains.ts'
+import { hasFields } from '../has-fields.ts'
 import type { Observed } from '../observed.ts'
 import type { Action } from '../plan.ts'
 import { names, ownerReference, type TlsSecret } from '../resources/names.ts'
@@ -98,7 +98,7 @@ function secretChange(
 
 /** One that a backup brought back has no owner, or an earlier one. */
 function isOwned({ cluster, objects }: Observed, secret: TlsSecret): boolean {
-  return contains(objects.tls.get(secret)?.metadata, { ownerReferences: [ownerReference(cluster)] })
+  return hasFields(objects.tls.get(secret)?.metadata, { ownerReferences: [ownerReference(cluster)] })
 }
 
 function isDue(
