@@ -44,8 +44,10 @@ import {
   volumeRef,
 } from './resources/names.ts'
 import { AUTHORITY_OF, BUNDLE_FILE, SECRETS_OF, serverName, TLS_FILES } from './tls/leaves.ts'
-import { pairIn, textIn } from './tls/material.ts'
-import { advertisedScheme, isIssuedHere } from './tls/scheme.ts'
+import { advertisedScheme, isInUse, usesCertManager } from './tls/scheme.ts'
+import { pairIn, textIn } from './tls/secrets.ts'
+import { wantedLeaves } from './tls/wanted.ts'
+import { CERTIFICATE, certificateName } from './resources/certificate.ts'
 import { restoreLabels } from './resources/restore-job.ts'
 import { jobEnd, toolPod, wordsOf } from './tool-jobs.ts'
 import { templateRefusal } from './trial.ts'
@@ -119,7 +121,8 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     restore: undefined,
     unread: reading.unread,
   }
-  const [refusal, restore, { login, ...seenUsers }] = await Promise.all([
+  const [sources, refusal, restore, { login, ...seenUsers }] = await Promise.all([
+    readSources(reading, observed),
     templateRefusal(deps.reader, observed),
     awaitsRestore(observed) ? readRestore(reading, cluster, deps.nowMs()) : undefined,
     observeUsers(deps, users, observed),
@@ -127,7 +130,13 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
   return {
     kind: 'observed',
     object,
-    observed: { ...observed, ...seenUsers, templateRefusal: refusal, restore },
+    observed: {
+      ...observed,
+      ...seenUsers,
+      objects: { ...objects, ...sources },
+      templateRefusal: refusal,
+      restore,
+    },
     token,
     login,
     admin,
@@ -179,6 +188,8 @@ interface Reading {
   get<T>(apiVersion: string, kind: string, name: string, decode: (object: KubeObject) => T): Promise<T | undefined>
   /** Ours, by label. */
   list<T>(kind: string, decode: (object: KubeObject) => T, labelSelector?: string): Promise<readonly T[]>
+  /** Ours, by label; undefined where the API server does not know the kind. */
+  listOf(type: Pick<KubeObject, 'apiVersion' | 'kind'>): Promise<readonly KubeObject[] | undefined>
 }
 
 function readingFrom({ reader }: ReconcileDeps, cluster: RaftCluster): Reading {
@@ -200,6 +211,15 @@ function readingFrom({ reader }: ReconcileDeps, cluster: RaftCluster): Reading {
       attempt(kind, name, undefined, async () => {
         const object = await reader.get({ apiVersion, kind, namespace, name })
         return object === undefined ? undefined : decode(object)
+      }),
+    listOf: (type) =>
+      attempt(type.kind, '', [], async () => {
+        try {
+          return await reader.list({ ...type, namespace, labelSelector: selectorText(cluster) })
+        } catch (error) {
+          if (error instanceof KubeError && error.problem.kind === 'not-found') return undefined
+          throw error
+        }
       }),
     list: (kind, decode, labelSelector = selectorText(cluster)) =>
       attempt(kind, '', [], async () => {
@@ -235,12 +255,13 @@ async function readObjects(
   const token = secret?.token ?? ''
   const adminToken = secret?.object
   const services = { headlessService, clientService }
-  return { serviceAccount, ...services, disruptionBudget, networkPolicy, adminToken, tls, statefulSet, token }
+  const none = { sources: new Map(), certificates: new Map() }
+  return { serviceAccount, ...services, disruptionBudget, networkPolicy, adminToken, tls, ...none, statefulSet, token }
 }
 
 /** Each by name, and only those of a side that has TLS. */
 async function readTls(reading: Reading, cluster: RaftCluster): Promise<ObservedObjects['tls']> {
-  const wanted = SIDES.filter((side) => isIssuedHere(cluster, side)).flatMap((side) => [
+  const wanted = SIDES.filter((side) => isInUse(cluster, side)).flatMap((side) => [
     AUTHORITY_OF[side],
     ...SECRETS_OF[side],
   ])
@@ -251,6 +272,35 @@ async function readTls(reading: Reading, cluster: RaftCluster): Promise<Observed
     }),
   )
   return new Map(found.flat())
+}
+
+/** What others fill with certificates. */
+async function readSources(
+  reading: Reading,
+  observed: Observed,
+): Promise<Pick<ObservedObjects, 'sources' | 'certificates'>> {
+  const { cluster } = observed
+  const wanted = SIDES.flatMap((side) => {
+    const { mode, secretRef } = cluster.spec.tls[side]
+    if (mode === 'Secret') return secretRef?.name ?? []
+    return mode === 'CertManager'
+      ? wantedLeaves(observed, side).map((request) => certificateName(cluster, request))
+      : []
+  })
+  const read = async (name: string): Promise<readonly (readonly [string, KubeObject])[]> => {
+    const object = await reading.get('v1', 'Secret', name, (one) => one)
+    return object === undefined ? [] : [[name, object]]
+  }
+  const [certificates, ...secrets] = await Promise.all([
+    SIDES.some((side) => usesCertManager(cluster, side)) ? readCertificates(reading) : new Map<string, KubeObject>(),
+    ...[...new Set(wanted)].map(read),
+  ])
+  return { sources: new Map(secrets.flat()), certificates }
+}
+
+async function readCertificates(reading: Reading): Promise<ReadonlyMap<string, KubeObject> | undefined> {
+  const found = await reading.listOf(CERTIFICATE)
+  return found && new Map(found.map((object) => [object.metadata.name, object]))
 }
 
 /** Without a certificate of its own it calls all the same, and is refused where one is asked for. */

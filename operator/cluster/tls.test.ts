@@ -6,7 +6,7 @@ import { AUTHORITY_LIFE_MS, LEAF_LIFE_MS } from '../api/tls.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
 import { Crash, field, type World } from './testing/world.ts'
 import { type Certificate, certificatesIn, isIssuedBy } from './tls/certificates.ts'
-import { textIn } from './tls/material.ts'
+import { textIn } from './tls/secrets.ts'
 
 const AUTO = { tls: { peer: { mode: 'Auto' }, client: { mode: 'Auto' } } }
 const OFF = { tls: {} }
@@ -103,13 +103,36 @@ async function crippled(world: World, name: string, isDeleted: boolean): Promise
   return Math.max(...SECRETS.map((one) => inSecret(world, one, 'ca.crt').length))
 }
 
+test('a CA that is lost while members show certificates of it: the next one is trusted beside it until all have followed', async () => {
+  for (const isDeleted of [true, false]) {
+    const world = await formed(AUTO)
+    const before = leaf(world, 'kv-peer-ca', 'tls.crt')
+    world.stale.add('kv-1')
+    const secret = world.get('Secret', 'kv-peer-ca')
+    assert.ok(secret !== undefined)
+    if (isDeleted) world.objects.delete('Secret/kv-peer-ca')
+    else world.put({ ...secret, data: {} })
+    await rounds(world, 20)
+    assert.notEqual(leaf(world, 'kv-peer-ca', 'tls.crt').fingerprint, before.fingerprint)
+    assert.match(reasonOf(world, 'TLSReady'), /^RotatingCA: peer: Trusting, waits for kv-1$/)
+    assert.ok(isIssuedBy(leaf(world, 'kv-peer-tls', 'kv-0.crt'), before))
+    world.stale.clear()
+    await rounds(world, 20)
+    assertSecure(world)
+    assert.deepEqual(world.restarts, [])
+  }
+})
+
 test('a CA and its certificates lost together: pods have theirs until new ones have come', async () => {
   const world = await formed(AUTO)
   for (const pod of ['kv-0', 'kv-1', 'kv-2']) world.stale.add(pod)
   for (const name of SECRETS) world.objects.delete(`Secret/${name}`)
+  for (const side of ['peer', 'client'] as const) world.excused.add(side)
   await rounds(world, 5)
   assert.deepEqual(world.restarts, [])
   world.stale.clear()
+  await rounds(world, 5)
+  assert.deepEqual([...world.excused], [], 'it is over once the pods have them')
   await rounds(world, 150)
   assertSecure(world)
 })
@@ -200,6 +223,7 @@ test('applications have time to follow: what they trust and show is taken two mi
   await rounds(world, 40)
   assert.notEqual(leaf(world, 'kv-server-tls', 'tls.crt').fingerprint, server)
   assert.equal(inSecret(world, 'kv-server-tls', 'ca.crt').length, 2)
+  assert.match(reasonOf(world, 'TLSReady'), /client: Reissuing, waits for applications/)
   await rounds(world, 140)
   assert.equal(inSecret(world, 'kv-server-tls', 'ca.crt').length, 1)
 })

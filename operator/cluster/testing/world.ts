@@ -8,6 +8,7 @@ import { err, ok, type Result } from '../../../lib/result.ts'
 import { API_VERSION, KIND } from '../../api/raft-cluster.ts'
 import {
   type AdminClient,
+  type AdminIdentity,
   type AdminFailure,
   type ApplyObject,
   KubeError,
@@ -23,7 +24,8 @@ import { CLUSTER_UID_LABEL, ordinalOf } from '../resources/names.ts'
 import { quorumOf } from '../safety.ts'
 import { type Disk, FakeCluster } from './fake-cluster.ts'
 import { FakeUsers } from './fake-users.ts'
-import { obstacleBetween, reportOf, type Talker, talkerOf } from './fake-tls.ts'
+import { type Caller, hasOnly, obstacleBetween, obstacleFor, reportOf, type Talker, talkerOf } from './fake-tls.ts'
+import { contentOf, MountedSecrets } from './mounted-secrets.ts'
 
 export const KEY = { namespace: 'ns', name: 'kv' }
 const UNREACHABLE = { kind: 'unreachable', message: 'connection refused' } as const
@@ -66,8 +68,13 @@ export class World {
   readonly refusingToken = new Set<string>()
   /** Pods whose kubelet does not bring mounted Secrets up to date. */
   readonly stale = new Set<string>()
-  /** By UID of a pod: what its Secrets had when its kubelet looked last, by name and key. */
-  readonly #mounts = new Map<string, Map<string, Readonly<Record<string, string>>>>()
+  readonly #mounts = new MountedSecrets()
+  /** Sides that lost what no certificate in use can be followed by without a gap, as a CA and the bundle that has it: until others have come, who talks to whom is a matter of luck. */
+  readonly excused = new Set<'peer' | 'client'>()
+  #application: Caller | undefined
+  #applicationReadMs = -Infinity
+  /** Works beside the operator, after each of its looks. */
+  beside: (() => Promise<void>) | undefined
   /** Kinds that the operator may not touch. */
   readonly forbidden = new Set<string>()
   /** What the Job that restores a backup says when it fails; undefined: it does what it should. */
@@ -177,7 +184,7 @@ export class World {
     }
     this.#runRestore()
     if (set !== undefined) for (const ordinal of this.ordinals()) this.#startPod(set, ordinal)
-    for (const pod of this.all('Pod')) if (!this.stale.has(pod.metadata.name)) this.#mount(pod)
+    for (const pod of this.all('Pod')) if (!this.stale.has(pod.metadata.name)) this.#mounts.look(pod, this.#secret)
     for (const disk of this.cluster.alive.values()) disk.age++
     this.settleMembers()
     this.#checkTalk()
@@ -254,28 +261,8 @@ export class World {
       spec: field(field(field(set, 'spec'), 'template'), 'spec'),
       status: this.broken.has(this.#imageOf(set)) ? { phase: 'Pending' } : { phase: 'Running', podIP: name },
     })
-    this.#mount(pod)
+    this.#mounts.look(pod, this.#secret)
     this.#publish(pod)
-  }
-
-  #mount(pod: KubeObject): void {
-    const mounts = new Map<string, Readonly<Record<string, string>>>()
-    const volumes: unknown = field(pod, 'spec')['volumes']
-    for (const volume of Array.isArray(volumes) ? volumes : []) {
-      const name = String(field(Object(volume), 'secret')['secretName'])
-      const secret = this.get('Secret', name)
-      // What is deleted stays in the pods that have it.
-      const before = this.#mounts.get(pod.metadata.uid ?? '')?.get(name)
-      const texts = Object.entries(field(secret, 'data')).map(([key, value]) => [
-        key,
-        Buffer.from(String(value), 'base64').toString(),
-      ])
-      const now = Object.fromEntries(texts)
-      const isSame = secret === undefined || (before !== undefined && JSON.stringify(before) === JSON.stringify(now))
-      const content = isSame ? before : now
-      if (content !== undefined) mounts.set(name, content)
-    }
-    this.#mounts.set(pod.metadata.uid ?? '', mounts)
   }
 
   /** A member that starts with other peer URLs than its record says makes them known. */
@@ -295,24 +282,48 @@ export class World {
     const args: unknown = field({ first: Array.isArray(containers) ? containers[0] : {} }, 'first')['args']
     const record = this.cluster.members.find(({ name }) => name === pod.metadata.name)?.peerURLs[0]
     const known = record === undefined ? undefined : record.startsWith('https') ? 'https' : 'http'
-    const mounts = this.#mounts.get(pod.metadata.uid ?? '') ?? new Map()
     return talkerOf(
       side,
       pod.metadata.name,
       Array.isArray(args) ? args.map(String) : [],
-      mounts,
+      this.#mounts.of(pod),
       asKnown && side === 'peer' ? known : undefined,
     )
   }
 
-  /** Any two that run can dial each other, by the scheme of the record and with certificates that the other trusts. */
+  /** Any two that run can dial each other, by the scheme of the record and with certificates that the other trusts; so can applications dial each. */
   #checkTalk(): void {
-    const talkers = this.all('Pod')
-      .filter((pod) => field(pod, 'status')['phase'] === 'Running')
-      .map((pod) => this.talker('peer', pod))
-    for (const from of talkers)
-      for (const to of talkers)
+    this.#endExcuses()
+    const running = this.all('Pod').filter((pod) => field(pod, 'status')['phase'] === 'Running')
+    const peers = this.excused.has('peer') ? [] : running.map((pod) => this.talker('peer', pod))
+    for (const from of peers)
+      for (const to of peers)
         if (from !== to) assert.equal(obstacleBetween(from, to, this.nowMs), undefined, 'members must be able to talk')
+    this.#readAsApplication()
+    const served = this.excused.has('client') ? [] : running.map((pod) => this.talker('client', pod))
+    for (const to of served)
+      assert.equal(obstacleFor(this.#application, to, this.nowMs), undefined, 'applications must be served')
+  }
+
+  /** Once in a minute, as a kubelet does. */
+  #readAsApplication(): void {
+    if (this.nowMs - this.#applicationReadMs < 60_000) return
+    const content = contentOf(this.get('Secret', `${KEY.name}-client-tls`))
+    const { 'ca.crt': trusted = '', 'tls.crt': certificate = '', 'tls.key': key = '' } = content ?? {}
+    if (trusted === '' || certificate === '') return
+    this.#application = { trusted, certificate, key }
+    this.#applicationReadMs = this.nowMs
+  }
+
+  /** Once everybody is of the one CA that is left. */
+  #endExcuses(): void {
+    for (const side of this.excused) {
+      const bundle = contentOf(this.get('Secret', `${KEY.name}-${side === 'peer' ? 'peer' : 'server'}-tls`))?.['ca.crt']
+      const talkers = this.all('Pod').map((pod) => this.talker(side, pod))
+      if (!talkers.every((talker) => hasOnly(talker, bundle ?? ''))) continue
+      this.excused.delete(side)
+      this.#applicationReadMs = -Infinity
+    }
   }
 
   #imageOf(set: KubeObject): string {
@@ -498,12 +509,16 @@ export class World {
     assert(healthy - 1 >= quorumOf(voters.length), 'a restart must not cost the quorum')
   }
 
-  #admin(hooks: Hooks): AdminClient {
+  readonly #secret = (name: string): KubeObject | undefined => this.get('Secret', name)
+
+  #admin(hooks: Hooks, identity?: AdminIdentity): AdminClient {
+    const isServed = (pod: KubeObject): boolean =>
+      obstacleFor(identity, this.talker('client', pod), this.nowMs) === undefined
     const call = <T>(url: string, effect: (disk: Disk) => Result<T, AdminError>): Promise<Result<T, AdminFailure>> =>
       around(hooks, 'admin', () => {
         const pod = this.get('Pod', url)
         const disk = pod && this.diskOf(pod)
-        if (disk === undefined) return err(UNREACHABLE)
+        if (pod === undefined || disk === undefined || !isServed(pod)) return err(UNREACHABLE)
         if (this.refusingToken.has(url))
           return err({ kind: 'refused', error: { code: 'Unauthorized', message: 'no' } } as const)
         const result = effect(disk)
@@ -514,7 +529,7 @@ export class World {
       status: (url) => {
         const pod = this.get('Pod', url)
         const disk = pod && this.diskOf(pod)
-        if (pod === undefined || disk === undefined || this.unreachable.has(url))
+        if (pod === undefined || disk === undefined || this.unreachable.has(url) || !isServed(pod))
           return Promise.resolve(err(UNREACHABLE))
         const [peer, client] = [reportOf(this.talker('peer', pod)), reportOf(this.talker('client', pod))]
         const tls = { ...(peer !== undefined && { peer }), ...(client !== undefined && { client }) }
@@ -539,7 +554,7 @@ export class World {
           })
         }),
       recover: (url, _token, request) => call(url, (disk) => this.cluster.recover(request, disk)),
-      secured: () => this.#admin(hooks),
+      secured: (shown) => this.#admin(hooks, shown),
       membership: (url, _token, request) => call(url, () => this.cluster.change(request)),
       transferLeader: (url, _token, { operationId, memberId }) =>
         call(url, () => {
