@@ -11,6 +11,13 @@ export interface Goal {
   readonly atMost?: number
 }
 
+/** Of the rate of another load, which is chosen along with this one, it is to keep so much: ours of ours. */
+export interface Kept {
+  readonly of: string
+  readonly what: string
+  readonly atLeast: number
+}
+
 /** Requests at full speed by etcd's benchmark or our load program: a line of the table with all that is known of them. */
 export interface Load {
   readonly kind: 'load'
@@ -32,6 +39,7 @@ export interface Load {
   readonly rate?: Goal
   readonly p50?: Goal
   readonly p99?: Goal
+  readonly keeps?: Kept
   /** What comes after it in the stage stands on it: it runs although it was not asked for. */
   readonly isFoundation?: true
 }

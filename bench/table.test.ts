@@ -55,6 +55,27 @@ test('what one server lacks has no ratio and is not judged', () => {
   )
 })
 
+test('what a load keeps of the rate of another is judged by ours alone', () => {
+  const keeps = { of: 'put', what: 'kept', atLeast: 0.75 }
+  const tls: Load = { ...LOAD, name: 'tls-put', keeps }
+  const etcd = new Map([
+    ['put', [figures(10_000, 10)]],
+    ['tls-put', [figures(9000, 10)]],
+  ])
+  const kept = (rate: number) => {
+    const ours = new Map([
+      ['put', [figures(20_000, 5)]],
+      ['tls-put', [figures(rate, 5)]],
+    ])
+    return rowsOf([tls], ours, etcd).flatMap(({ figure, ours, etcd, isReached }) =>
+      figure === 'kept' ? { ours, etcd, isReached } : [],
+    )
+  }
+  assert.deepEqual(kept(15_000), [{ ours: [0.75], etcd: [0.9], isReached: true }])
+  assert.deepEqual(kept(14_000), [{ ours: [0.7], etcd: [0.9], isReached: false }])
+  assert.deepEqual(rowsOf([tls], new Map([['tls-put', [figures(1, 5)]]]), new Map()).at(-1)?.isReached, undefined)
+})
+
 test('a table of loads, a line each, and one of figures, both aligned', () => {
   const ours = new Map<string, readonly Readonly<Record<string, number>>[]>([
     ['put', [figures(20_500, 8)]],

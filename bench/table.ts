@@ -1,7 +1,7 @@
 /** From what was measured to the tables: medians, ratios, and which goal is reached. Pure. */
 import { median } from './median.ts'
 import type { Results } from './rounds.ts'
-import type { Goal, Step } from './stage.ts'
+import type { Goal, Kept, Step } from './stage.ts'
 
 export interface Row {
   readonly step: string
@@ -12,22 +12,21 @@ export interface Row {
   /** Of each round. */
   readonly ours: readonly number[]
   readonly etcd: readonly number[]
-  /** Of the medians, ours through etcd's; undefined without one of them. */
+  /** Of the medians, ours through etcd's; undefined without one of them. Goals are about it, but for what a load is to keep. */
   readonly ratio: number | undefined
   readonly goal: Goal | undefined
   readonly isReached: boolean | undefined
 }
 
+/** Of the same server: its rate through that of another load. */
+const KEPT = 'kept'
+
 type Measured = Omit<Row, 'step' | 'ours' | 'etcd' | 'ratio' | 'isReached'>
 
 export function rowsOf(steps: readonly Step[], ours: Results, etcd: Results): readonly Row[] {
-  return steps.flatMap((step) =>
-    measuredBy(step).map((measured) => {
-      const of = (results: Results): readonly number[] =>
-        (results.get(step.name) ?? [])
-          .flatMap((figures) => figures[measured.figure] ?? [])
-          .filter((value) => !Number.isNaN(value))
-      const [own, theirs] = [of(ours), of(etcd)]
+  return steps.flatMap((step) => {
+    const rows = measuredBy(step).map((measured) => {
+      const [own, theirs] = [valuesOf(ours, step.name, measured.figure), valuesOf(etcd, step.name, measured.figure)]
       const ratio = ratioOf(median(own), median(theirs))
       return {
         step: step.name,
@@ -37,8 +36,36 @@ export function rowsOf(steps: readonly Step[], ours: Results, etcd: Results): re
         ratio,
         isReached: isReached(measured.goal, ratio),
       }
-    }),
-  )
+    })
+    return step.kind === 'load' && step.keeps !== undefined
+      ? [...rows, keptRow(step.name, step.keeps, ours, etcd)]
+      : rows
+  })
+}
+
+function valuesOf(results: Results, step: string, figure: string): readonly number[] {
+  return (results.get(step) ?? []).flatMap((figures) => figures[figure] ?? []).filter((value) => !Number.isNaN(value))
+}
+
+/** Its goal is judged by ours alone. */
+function keptRow(step: string, { of, what, atLeast }: Kept, ours: Results, etcd: Results): Row {
+  const shareOf = (results: Results): number | undefined =>
+    ratioOf(median(valuesOf(results, step, 'perSecond')), median(valuesOf(results, of, 'perSecond')))
+  const [own, theirs] = [shareOf(ours), shareOf(etcd)]
+  const ratio = ratioOf(own, theirs)
+  const goal = { atLeast }
+  const values = (value: number | undefined): readonly number[] => (value === undefined ? [] : [value])
+  return {
+    step,
+    what,
+    figure: KEPT,
+    unit: '',
+    ours: values(own),
+    etcd: values(theirs),
+    ratio,
+    goal,
+    isReached: isReached(goal, own),
+  }
 }
 
 function measuredBy(step: Step): readonly Measured[] {
@@ -59,8 +86,8 @@ const LOAD_UNITS = {
   clientMicros: 'µs',
 } as const
 
-function ratioOf(ours: number | undefined, etcd: number | undefined): number | undefined {
-  return ours === undefined || etcd === undefined || etcd === 0 ? undefined : ours / etcd
+function ratioOf(part: number | undefined, whole: number | undefined): number | undefined {
+  return part === undefined || whole === undefined || whole === 0 ? undefined : part / whole
 }
 
 function isReached(goal: Goal | undefined, ratio: number | undefined): boolean | undefined {

@@ -15,7 +15,7 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return Buffer.compare(a, b)
 }
 
-/** From this size on, bytes stay where they lie when a writer is given them by reference; less is copied sooner than kept track of. */
+/** From this size on, bytes stay where they lie when they are handed on by reference; less is copied sooner than kept track of. */
 const MIN_SHARED_SIZE_BYTES = 4096
 
 /** Grows as needed; `finish` hands the bytes over and starts anew, so one writer can serve many records. */
@@ -136,7 +136,7 @@ export class ByteReader {
   #offset = 0
 
   constructor(bytes: Uint8Array) {
-    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   get remainingBytes(): number {

@@ -121,6 +121,15 @@ export interface ApplySlice {
 
 export const APPLY_SLICE: ApplySlice = { ms: 5, parts: 64, rows: 500 }
 
+/** What a pass over the whole store, for a hash, does at once; then everything else has as long. */
+export interface PassTurn {
+  readonly ms: number
+  /** For a clock that stands still meanwhile. One slice is less than a millisecond, or some where keys have long histories. */
+  readonly slices: number
+}
+
+export const HASH_TURN: PassTurn = { ms: 2, slices: 16 }
+
 /** Ranges that are read in slices at once, each of which holds its answer so far, and those that wait for one to end. */
 export const MAX_LONG_RANGES = 16
 export const MAX_WAITING_RANGES = 256
@@ -347,3 +356,9 @@ export interface WarmUpLimits {
  * has run 3,000 times, and once more where it was wrong. Batches form as they do under load, and little is held.
  */
 export const WARM_UP: WarmUpLimits = { ms: 1000, calls: 8000, connections: 2, callsInFlight: 32 }
+
+/** The same while clients are served: less at once, so that none of them waits long for it. */
+export const WARM_UP_BESIDE: WarmUpLimits = { ms: 5000, calls: 8000, connections: 2, callsInFlight: 4 }
+
+/** In so many heartbeats a member that runs again hears of a leader, if there is one. */
+export const LEADER_HEARD_HEARTBEATS = 3

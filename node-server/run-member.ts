@@ -41,7 +41,7 @@ import { PeerSecrets } from './transport/peer-secrets.ts'
 import { peerDialer } from './transport/query.ts'
 import { Transport } from './transport/transport.ts'
 import { ETCD_API_VERSION, VERSION } from './version.ts'
-import { warmUp } from './warm-up/warm-up.ts'
+import { WarmStart } from './warm-up/warm-start.ts'
 
 /** What the program runs on; others than the machine's own let a test choose how they fail. */
 export interface Surroundings {
@@ -59,12 +59,12 @@ class Program {
   readonly #tls: BothTls
   readonly #tokens: Tokens
   readonly #peerSecrets: PeerSecrets | undefined
+  /** Undefined: there is to be none. */
+  readonly #warmStart: WarmStart | undefined
   readonly #admin: { close(graceMs: number): Promise<void> }[] = []
   #clients: ClientServer | undefined
   /** Whose clients are served. */
   #served: NodePort | undefined
-  /** Clients wait for it, and nobody else. */
-  #warmedUp: Promise<void> = Promise.resolve()
   #isStopping = false
   #isReady = false
 
@@ -81,6 +81,7 @@ class Program {
     this.#config = config
     this.#log = log
     this.#lock = lock
+    this.#warmStart = config.isWarmedUp ? new WarmStart(clock, log) : undefined
     const source = {
       status: (): AdminStatus => this.#lifecycle.status(),
       facts: (): MetricsFacts | undefined => memberFacts(this.#lifecycle, this.#clients?.watchableStore),
@@ -148,7 +149,6 @@ class Program {
     const wal =
       walDir === undefined ? ok(undefined) : await checkWalDirectory(walDir, dataDir, identity.value !== undefined)
     if (!wal.ok) return this.refuse(wal.error)
-    if (this.#config.isWarmedUp) this.#warmedUp = this.#warmUp()
     if (identity.value !== undefined) {
       if (identity.value.name !== this.#config.name) {
         this.#log.warn(
@@ -157,10 +157,13 @@ class Program {
         )
       }
       const run = await this.#lifecycle.run(identity.value, isNewClusterForced)
+      if (!run.ok) return this.refuse(run.error)
+      const isLed = (): boolean => this.#lifecycle.running?.replica.leader !== NOBODY
+      void this.#warmStart?.beginUnlessLed(isLed, this.#config.heartbeatIntervalMs)
       // Only now: a member that has data must never be seen waiting, or the operator takes its volume for lost.
-      if (run.ok) return this.#serveAdmin()
-      return this.refuse(run.error)
+      return this.#serveAdmin()
     }
+    void this.#warmStart?.begin()
     await this.#serveAdmin()
     if (start.kind === 'wait') return this.#log.info({}, 'waiting to be told to bootstrap or to join')
     const plan = await planStart(this.#config, start, peerDialer(this.#tls.peer, this.#log, this.#peerSecrets))
@@ -174,6 +177,7 @@ class Program {
     if (this.#isStopping) return
     this.#isStopping = true
     this.#log.info({ signal }, 'stopping')
+    this.#warmStart?.stop()
     await this.#stopServingClients()
     await this.#lifecycle.stop()
     await Promise.all(this.#admin.map((server) => server.close(0)))
@@ -205,18 +209,6 @@ class Program {
     else await this.stop('removed from the cluster')
   }
 
-  /** A member that cannot be warmed up is as good as any. */
-  async #warmUp(): Promise<void> {
-    const { clock } = this.#surroundings
-    const startMs = clock.monotonicMs()
-    try {
-      const calls = await warmUp(clock)
-      this.#log.info({ calls, ms: Math.round(clock.monotonicMs() - startMs) }, 'warmed up')
-    } catch (error) {
-      this.#log.warn({ err: error }, 'not warmed up')
-    }
-  }
-
   #prepareClients(member: NodePort): void {
     this.#clients = new ClientServer(member, {
       config: this.#config,
@@ -230,11 +222,15 @@ class Program {
   }
 
   async #serveClients(member: NodePort): Promise<void> {
-    await this.#warmedUp
-    if (this.#isStopping) return
-    await this.#clients?.listen()
-    this.#served = member
-    this.#checkReady()
+    const serve = async (): Promise<void> => {
+      if (this.#isStopping) return
+      await this.#clients?.listen()
+      this.#served = member
+      this.#checkReady()
+    }
+    const { leader } = member.status()
+    if (this.#warmStart === undefined) await serve()
+    else await this.#warmStart.beforeOrBeside(leader !== NOBODY && leader !== member.memberId, serve)
   }
 
   #leaderChanged(): void {

@@ -34,6 +34,7 @@ async function memberThatKnows(t: TestContext, peerURLs: readonly string[]): Pro
       onSnapshot: async () => undefined,
       onRequest: async () => encodeJson({ kind: 'members', answer: { clusterId: 'c1', members } }),
       onUnreachable: () => undefined,
+      onReachable: () => undefined,
       onRefused: () => undefined,
       isRemoved: () => false,
     },

@@ -42,7 +42,10 @@ export function createBackupController(options: BackupControllerOptions): Backup
     namespaces: config.namespaces,
     enqueue: (key) => controller.enqueue(key),
   })
-  const backupMetrics = registerBackups(metrics.registry, { clock, backups: () => watches.backups() })
+  const backupMetrics = registerBackups(metrics.registry, {
+    clock,
+    backups: () => metrics.whileWorking(() => watches.backups()),
+  })
   const controller = new Controller({
     name: BACKUP_CONTROLLER,
     reconcile: (key, { signal }) => {

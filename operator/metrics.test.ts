@@ -46,3 +46,15 @@ test('a cluster is told by its conditions and the ends of its certificates, and 
   clusters = []
   assert.deepEqual(await series(), [])
 })
+
+test('a copy that waits for the Lease tells of no cluster: with two copies each would count twice', async () => {
+  let isLeader = false
+  const lease = { name: 'raftkv-operator', isLeader: () => isLeader }
+  const { registry } = createMetrics({ clock: new ManualClock(), controllers: [], clusters: () => [CLUSTER], lease })
+  const told = async (): Promise<boolean> => (await registry.metrics()).includes('raftcluster_ready{namespace="shop"')
+  assert.equal(await told(), false)
+  isLeader = true
+  assert.equal(await told(), true)
+  isLeader = false
+  assert.equal(await told(), false)
+})

@@ -1,7 +1,8 @@
 /**
  * The operator's metrics. Names are controller-runtime's and client-go's, so that their dashboards and alerts work; our
  * own begin with raftcluster_. What can be counted beforehand starts at 0, since a rate over a series that appears with
- * its first increment misses that one. Gauges of clusters are read from the store when scraped.
+ * its first increment misses that one. Gauges of clusters are read from the store when scraped, and told by the copy that
+ * works alone: with two copies each cluster would count twice.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Clock } from '../lib/clock.ts'
@@ -27,6 +28,7 @@ export interface MetricsSource {
   readonly clock: Clock
   readonly controllers: readonly ControllerSource[]
   readonly clusters: () => Iterable<StoredObject>
+  /** Undefined: there is one copy, and it works. */
   readonly lease: { readonly name: string; readonly isLeader: () => boolean } | undefined
 }
 
@@ -44,6 +46,8 @@ export interface OperatorMetrics {
   /** A reconcile of that controller threw. */
   bug(name: string): void
   reflector(kind: string): ReflectorObserver
+  /** Those objects while this copy works; none while another one does. */
+  whileWorking(objects: () => Iterable<StoredObject>): Iterable<StoredObject>
 }
 
 export function createMetrics(source: MetricsSource): OperatorMetrics {
@@ -64,7 +68,12 @@ export function createMetrics(source: MetricsSource): OperatorMetrics {
     bug: bugCounter(registry, source),
     request: (code, method, host) => requests.inc({ code, method, host }),
     reflector: reflectorObservers(registry, source.clock),
+    whileWorking: (objects) => whileWorking(source, objects),
   }
+}
+
+function whileWorking({ lease }: MetricsSource, objects: () => Iterable<StoredObject>): Iterable<StoredObject> {
+  return lease === undefined || lease.isLeader() ? objects() : []
 }
 
 function controllerObservers(registry: Registry, source: MetricsSource): (name: string) => ControllerObserver {
@@ -173,7 +182,7 @@ function registerClusters(registry: Registry, source: MetricsSource): void {
     known.set(cluster, made)
     return made
   }
-  const samples = (): ClusterSample[] => [...source.clusters()].map(sample)
+  const samples = (): ClusterSample[] => [...whileWorking(source, source.clusters)].map(sample)
   const perCluster = (name: string, help: string, value: (sample: ClusterSample) => number): void =>
     gauge(registry, name, help, ['namespace', 'name'], (g) => {
       for (const sample of samples()) g.set(sample.labels, value(sample))

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { listBackups, pruneBackups, readBackup, takeBackup } from './backup.ts'
+import { segmentName } from './changes/chain.ts'
 import { BackupFailed, type Destination } from './destination.ts'
 import { Directory } from './directory.ts'
 import { decodeManifest } from './manifest.ts'
@@ -125,6 +126,21 @@ test('retention keeps the newest; what failed ones left goes after a day', async
   const later = new Date(NOW.getTime() + 1000 * HOUR_MS)
   await pruneBackups(destination, 'c1', { keep: undefined, maxAgeMs: HOUR_MS }, later)
   assert.deepEqual(names(await listBackups(destination, 'c1')), ['c1/20261129T150000Z-3'], 'never the newest')
+})
+
+test('changes go with the last backup that they follow', async () => {
+  const destination = new MemoryDestination()
+  for (let i = 0; i < 3; i++) await takeBackup(snapshot(10 * i), destination, new Date(NOW.getTime() + i * HOUR_MS))
+  const line = '20261129T120000Z'
+  const segments = [0, 10, 20].map((after) =>
+    segmentName('c1', { line, after, last: after + 10, fromMs: NOW.getTime() }),
+  )
+  for (const name of segments) destination.objects.set(name, Buffer.from('changes'))
+  const changes = (): readonly string[] => [...destination.objects.keys()].filter((name) => name.startsWith('changes/'))
+  await pruneBackups(destination, 'c1', { keep: 3, maxAgeMs: undefined }, NOW)
+  assert.deepEqual(changes(), segments)
+  await pruneBackups(destination, 'c1', { keep: 2, maxAgeMs: undefined }, NOW)
+  assert.deepEqual(changes(), segments.slice(1))
 })
 
 test('a manifest of a later format, or that is none, is not read', async () => {

@@ -9,6 +9,8 @@
 import { createHash, type Hash } from 'node:crypto'
 import { pipeline } from 'node:stream/promises'
 import { createZstdCompress, createZstdDecompress } from 'node:zlib'
+import { outdated, type Full } from './changes/chain.ts'
+import { listChanges } from './changes/segments.ts'
 import { BackupFailed, type Destination } from './destination.ts'
 import { backupName, decodeManifest, encodeManifest, MANIFEST_NAME, SNAPSHOT_NAME, type Manifest } from './manifest.ts'
 import { superseded, type Retention } from './retention.ts'
@@ -151,7 +153,22 @@ export async function pruneBackups(
   await destination.remove(gone.map((name) => `${name}/${MANIFEST_NAME}`))
   await destination.remove(gone.map((name) => `${name}/${SNAPSHOT_NAME}`))
   await destination.remove(await unfinished(destination, clusterId, now))
+  await pruneChanges(destination, clusterId)
   return gone
+}
+
+/** Changes stay as long as a backup that they follow. */
+async function pruneChanges(destination: Destination, clusterId: string): Promise<void> {
+  const { lines, segments } = await listChanges(destination, clusterId)
+  if (segments.length === 0) return
+  // Listed again: no segment goes on account of a backup that went meanwhile.
+  const fulls = (await listBackups(destination, clusterId)).map(fullOf)
+  await destination.remove(outdated(lines, segments, fulls).map(({ name }) => name))
+}
+
+/** As changes follow it. */
+export function fullOf({ manifest: { revision, takenAt } }: Pick<StoredBackup, 'manifest'>): Full {
+  return { revision, takenAtMs: Date.parse(takenAt) }
 }
 
 async function unfinished(destination: Destination, clusterId: string, now: Date): Promise<readonly string[]> {

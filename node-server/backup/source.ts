@@ -20,21 +20,29 @@ export interface OpenSnapshot {
 
 const STATUS_TIMEOUT_MS = 5000
 
-interface Candidate {
+export interface SourceMember {
   readonly client: GrpcClient
   readonly endpoint: string
   readonly status: StatusResponse
 }
 
-/** Of a follower that has applied all but the last moments, if there is one: the leader has enough to do. `use` is given it while it lasts. */
-export async function withSnapshot<Value>(
+/** As {@link withMember}. */
+export function withSnapshot<Value>(
   options: SourceOptions,
   use: (snapshot: OpenSnapshot) => Promise<Value>,
+): Promise<Value> {
+  return withMember(options, (member) => open(member, use))
+}
+
+/** A follower that has applied all but the last moments, if there is one: the leader has enough to do. `use` is given it while it lasts. */
+export async function withMember<Value>(
+  options: SourceOptions,
+  use: (member: SourceMember) => Promise<Value>,
 ): Promise<Value> {
   const clients = options.endpoints.map((endpoint) => ({ endpoint, client: new GrpcClient(endpoint, options) }))
   try {
     const answers = await Promise.allSettled(
-      clients.map(async ({ client, endpoint }): Promise<Candidate> => ({
+      clients.map(async ({ client, endpoint }): Promise<SourceMember> => ({
         client,
         endpoint,
         status: await statusOf(client),
@@ -46,9 +54,9 @@ export async function withSnapshot<Value>(
         (answer, i) =>
           `${options.endpoints[i]}: ${answer.status === 'rejected' ? wordsOf(answer.reason) : 'is a learner'}`,
       )
-      throw new BackupFailed(`no member can be asked for a snapshot: ${reasons.join('; ')}`)
+      throw new BackupFailed(`no member can be asked: ${reasons.join('; ')}`)
     }
-    return await open(chosen, use)
+    return await use(chosen)
   } finally {
     for (const { client } of clients) client.close()
   }
@@ -57,7 +65,7 @@ export async function withSnapshot<Value>(
 /** Entries that a follower may lag by: a second of writes at full rate. */
 const MAX_LAG_ENTRIES = 10_000n
 
-function choose(candidates: readonly Candidate[]): Candidate | undefined {
+function choose(candidates: readonly SourceMember[]): SourceMember | undefined {
   const newest = candidates.reduce(
     (most, { status }) => (status.raftAppliedIndex > most ? status.raftAppliedIndex : most),
     0n,
@@ -69,7 +77,7 @@ function choose(candidates: readonly Candidate[]): Candidate | undefined {
 }
 
 async function open<Value>(
-  { client, endpoint }: Candidate,
+  { client, endpoint }: SourceMember,
   use: (snapshot: OpenSnapshot) => Promise<Value>,
 ): Promise<Value> {
   const stream = client.stream('/etcdserverpb.Maintenance/Snapshot', SnapshotRequest.encode({}).finish())

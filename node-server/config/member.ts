@@ -146,7 +146,7 @@ export const MEMBER_FLAGS = {
   'warm-up': {
     value: 'switch',
     fallback: 'true',
-    help: 'Before clients are served, for a second at most, do on a store in memory what they ask most, so that the first of them find compiled code.',
+    help: 'Before clients are served, for a second at most, do on a store in memory what they ask most, so that the first of them find compiled code; a member that comes back to a cluster with a leader does it beside them.',
   },
   'enable-grpc-gateway': { value: 'switch', fallback: 'true', help: 'Serve the JSON gateway, POST /v3/….' },
   'raft-read-timeout': {

@@ -17,29 +17,16 @@ import {
   roleKey,
   userKey,
 } from '../mvcc/auth/rows.ts'
-import type { Backend, Write } from '../mvcc/backend.ts'
-import {
-  decodeRecord,
-  encodeRecord,
-  historyKey,
-  revisionKey,
-  tombstoneOf,
-  type IndexRecord,
-} from '../mvcc/key-index.ts'
-import { decodeStoredRevision, encodePut, encodeTombstone, valueOf } from '../mvcc/key-value.ts'
+import type { Backend } from '../mvcc/backend.ts'
+import { revisionKey } from '../mvcc/key-index.ts'
+import { decodeStoredRevision, encodePut, valueOf } from '../mvcc/key-value.ts'
 import { encodeTtl, leaseKey, userKeyOf } from '../mvcc/lease.ts'
 import { encodeMeta, META_KEY, NEW_STORE_META } from '../mvcc/meta.ts'
 import { KeyValue } from '../proto/generated/etcd/kv.ts'
 import { AlarmMember, AlarmType } from '../proto/generated/etcd/rpc.ts'
 import { decodeConfig, decodeRole, decodeUser } from './auth-rows.ts'
-import {
-  decodeLease,
-  decodeRevision,
-  FINISHED_COMPACTION,
-  SCHEDULED_COMPACTION,
-  STORAGE_VERSION,
-  type EtcdRevision,
-} from './etcd-rows.ts'
+import { decodeLease, decodeRevision, FINISHED_COMPACTION, SCHEDULED_COMPACTION, STORAGE_VERSION } from './etcd-rows.ts'
+import { Batch, KeyIndexer } from './key-indexer.ts'
 
 /** The message says which row and why, for a person. */
 export class EtcdFileRefused extends Error {
@@ -52,9 +39,6 @@ export interface Imported {
   readonly keysWithoutTheirLease: number
 }
 
-/** What one commit takes. */
-const BATCH_WRITES = 20_000
-const BATCH_BYTES = 16 * 1024 * 1024
 /** The newest minor version of etcd 3 whose files are known. */
 const NEWEST_MINOR = 7
 
@@ -76,7 +60,7 @@ export async function importEtcdFile(file: BoltReader, store: Backend): Promise<
   }
   const keys = new KeyIndexer(batch)
   for (const row of file.rows('key')) {
-    reading('key', row, () => keys.add(row))
+    reading('key', row, () => addRow(keys, row))
     if (batch.isFull) await batch.commit()
   }
   await batch.commit()
@@ -160,71 +144,13 @@ function decoded<Value>(decode: () => Value): Value {
   }
 }
 
-/** Rows of the bucket `key`, in the order of their revisions. */
-class KeyIndexer {
-  readonly #batch: Batch
-  /** Of the last row. */
-  revision = 0
-
-  constructor(batch: Batch) {
-    this.#batch = batch
-  }
-
-  add(row: BoltRow): void {
-    const place = decodeRevision(row.key)
-    const { revision } = place
-    if (revision < this.revision || revision === 0)
-      throw new MalformedBytes(`revision ${revision} after ${this.revision}`)
-    this.revision = revision
-    const keyValue = decoded(() => KeyValue.decode(Buffer.from(row.value)))
-    // A restore that raised the revision (etcdutl --bump-revision) has left a row without a key there.
-    if (keyValue.key.length === 0) return
-    if (place.isTombstone) this.#delete(place, keyValue.key)
-    else this.#put(place, keyValue)
-  }
-
-  #put({ revision, sub }: EtcdRevision, keyValue: KeyValue): void {
-    if (Number(keyValue.modRevision) !== revision)
-      throw new MalformedBytes(`its KeyValue says revision ${keyValue.modRevision}`)
-    const { key, value, lease } = keyValue
-    const record: IndexRecord = {
-      modRevision: revision,
-      sub,
-      createRevision: Number(keyValue.createRevision),
-      version: Number(keyValue.version),
-      lease,
-    }
-    if (record.version < 1 || record.createRevision < 1 || record.createRevision > revision)
-      throw new MalformedBytes(`version ${record.version}, created at ${record.createRevision}`)
-    const previous = this.#batch.current(key)
-    this.#supersede(key, previous)
-    this.#batch.put('revisions', revisionKey(revision, sub), encodePut({ ...record, key, value }))
-    this.#batch.setCurrent(key, record)
-    this.#moveKey(key, previous?.lease ?? 0n, lease)
-  }
-
-  #delete({ revision, sub }: EtcdRevision, key: Uint8Array): void {
-    const previous = this.#batch.current(key)
-    const isOfThisRevision = previous?.modRevision === revision
-    if (!isOfThisRevision) this.#supersede(key, previous)
-    const tombstone = tombstoneOf(revision, sub, isOfThisRevision ? previous : undefined)
-    this.#batch.put('revisions', revisionKey(revision, sub), encodeTombstone(key, revision))
-    this.#batch.put('history', historyKey(key, revision), encodeRecord(tombstone))
-    if (previous === undefined) return
-    this.#batch.setCurrent(key, undefined)
-    this.#moveKey(key, previous.lease, 0n)
-  }
-
-  #supersede(key: Uint8Array, previous: IndexRecord | undefined): void {
-    if (previous !== undefined)
-      this.#batch.put('history', historyKey(key, previous.modRevision), encodeRecord(previous))
-  }
-
-  #moveKey(key: Uint8Array, from: bigint, to: bigint): void {
-    if (from === to) return
-    if (from !== 0n) this.#batch.remove('leaseKeys', leaseKey(from, key))
-    if (to !== 0n) this.#batch.put('leaseKeys', leaseKey(to, key), Buffer.alloc(0))
-  }
+/** Of the bucket `key`, in the order of their revisions. */
+function addRow(keys: KeyIndexer, row: BoltRow): void {
+  const place = decodeRevision(row.key)
+  const keyValue = decoded(() => KeyValue.decode(Buffer.from(row.value)))
+  // A restore that raised the revision (etcdutl --bump-revision) has left a row without a key there.
+  if (keyValue.key.length === 0) keys.skipTo(place.revision)
+  else keys.add(place, keyValue)
 }
 
 /** Of live keys only: what a key once was may name a lease that has ended since. How many there are. */
@@ -249,50 +175,4 @@ function dropLostLeases(store: Backend, batch: Batch, leases: ReadonlySet<bigint
     )
   }
   return lost
-}
-
-/** Writes of one commit to come, and what they make of the keys. */
-class Batch {
-  readonly #store: Backend
-  #writes: Write[] = []
-  #sizeBytes = 0
-  /** By the key's bytes. */
-  readonly #current = new Map<string, IndexRecord | undefined>()
-
-  constructor(store: Backend) {
-    this.#store = store
-  }
-
-  get isFull(): boolean {
-    return this.#writes.length >= BATCH_WRITES || this.#sizeBytes >= BATCH_BYTES
-  }
-
-  put(table: Write['table'], key: Uint8Array, value: Uint8Array): void {
-    this.#writes.push({ table, key, value })
-    this.#sizeBytes += key.length + value.length
-  }
-
-  remove(table: Write['table'], key: Uint8Array): void {
-    this.#writes.push({ table, key, value: undefined })
-  }
-
-  current(key: Uint8Array): IndexRecord | undefined {
-    const name = Buffer.from(key).toString('latin1')
-    if (this.#current.has(name)) return this.#current.get(name)
-    const stored = this.#store.get('current', key)
-    return stored === undefined ? undefined : decodeRecord(stored)
-  }
-
-  setCurrent(key: Uint8Array, record: IndexRecord | undefined): void {
-    this.#current.set(Buffer.from(key).toString('latin1'), record)
-    if (record === undefined) this.remove('current', key)
-    else this.put('current', key, encodeRecord(record))
-  }
-
-  async commit(): Promise<void> {
-    await this.#store.commit(this.#writes)
-    this.#writes = []
-    this.#sizeBytes = 0
-    this.#current.clear()
-  }
 }

@@ -17,8 +17,15 @@ export interface ClientIdentity {
   readonly serverName: string
 }
 
-/** Of one message. */
-const MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+export interface Duplex {
+  /** Until it ends or is cancelled; then or at an error the iteration ends. No more is read ahead than a window of HTTP/2. */
+  readonly messages: AsyncIterable<Buffer>
+  send(request: Uint8Array): void
+  cancel(): void
+}
+
+/** Of one message: an event has the longest value that `--max-request-bytes` lets anybody put, and what is around it. */
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 const same = (bytes: Buffer): Buffer => bytes
 
@@ -54,6 +61,21 @@ export class GrpcClient {
     const stream = this.#client.makeServerStreamRequest(path, same, same, Buffer.from(request))
     return {
       messages: stream as AsyncIterable<Buffer>,
+      cancel: () => {
+        stream.on('error', () => undefined) // of the cancellation
+        stream.cancel()
+      },
+    }
+  }
+
+  /** Both ways. The server ends it when it knows no leader for longer than an election takes. */
+  duplex(path: string): Duplex {
+    const metadata = new Metadata()
+    metadata.set('hasleader', 'true')
+    const stream = this.#client.makeBidiStreamRequest(path, same, same, metadata)
+    return {
+      messages: stream as AsyncIterable<Buffer>,
+      send: (request) => void stream.write(Buffer.from(request)),
       cancel: () => {
         stream.on('error', () => undefined) // of the cancellation
         stream.cancel()

@@ -26,7 +26,7 @@ import { keyRange, type KeyRange } from './read.ts'
 import { RequestReader } from './request-reader.ts'
 import { grantLease } from './lease.ts'
 import { Pace, type Slices } from './pace.ts'
-import { SharedPutRequest } from './put-request.ts'
+import { decodePut } from './put-request.ts'
 import type { ApplyResult } from './results.ts'
 import { advanceApplied, type LogPosition, type Store } from './store.ts'
 import { refuseIgnored, refuseLease, txn } from './txn.ts'
@@ -103,7 +103,11 @@ function execute(store: Store, position: LogPosition, command: StoreCommand, sli
   const { authInfo } = command
   switch (command.kind) {
     case 'put':
-      return applyPut(store, authInfo, decode(SharedPutRequest, command.request))
+      return applyPut(
+        store,
+        authInfo,
+        unlessMalformed(() => decodePut(command.request)),
+      )
     case 'delete-range':
       return applyDeleteRange(store, authInfo, decode(DeleteRangeRequest, command.request), sliceRows)
     case 'txn':
@@ -195,8 +199,12 @@ function applyTxn(
 
 /** Undefined when the bytes are not that message; the leader's API has refused such requests already. */
 function decode<Message>(type: { decode(reader: RequestReader): Message }, bytes: Uint8Array): Message | undefined {
+  return unlessMalformed(() => type.decode(new RequestReader(bytes)))
+}
+
+function unlessMalformed<Message>(decode: () => Message): Message | undefined {
   try {
-    return type.decode(new RequestReader(bytes))
+    return decode()
   } catch {
     return undefined
   }

@@ -9,6 +9,7 @@
  * `storage/` looks into. Whoever has it may rename it and remove it as a whole while nobody has it open, and no more.
  */
 import type { Meta } from './meta.ts'
+import type { RowValue } from './row-value.ts'
 
 /**
  * | table            | key                                   | value                                         |
@@ -55,8 +56,12 @@ export interface Write {
   readonly value: Uint8Array | undefined
 }
 
-/** A {@link Write} whose key is the text of its bytes (byte-text.ts), which is what the write buffer has of it. */
-export type TextWrite = Omit<Write, 'key'> & { readonly key: string }
+/** A {@link Write} as the write buffer has it: its key is the text of its bytes (byte-text.ts). */
+export interface TextWrite {
+  readonly table: Table
+  readonly key: string
+  readonly value: RowValue | undefined
+}
 
 export interface ScanOptions {
   /** From the end of the range to its start. */

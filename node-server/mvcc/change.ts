@@ -5,11 +5,22 @@ import { Revision } from '../../lib/ids.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { DeleteRangeRequest, LeaseRevokeRequest, PutRequest } from '../proto/generated/etcd/rpc.ts'
 import type { TableEntry } from './backend.ts'
-import { decodeRecord, encodeRecord, historyKey, revisionKey, tombstoneOf, type IndexRecord } from './key-index.ts'
-import { encodePut, encodeTombstone, valueOf } from './key-value.ts'
+import { textOfBytes } from './byte-text.ts'
+import {
+  decodeRecord,
+  encodeRecord,
+  historyKey,
+  historyText,
+  LateRecord,
+  recordOf,
+  revisionKey,
+  revisionText,
+  tombstoneOf,
+} from './key-index.ts'
+import { encodeTombstone, LatePut, valueOf } from './key-value.ts'
 import { hasLease, leaseKey, leaseKeyRange, moveKey, removeLease, userKeyOf } from './lease.ts'
 import type { Pace, Slices } from './pace.ts'
-import { readCurrent, readKeyValue, type KeyRange } from './read.ts'
+import { readKeyValue, type KeyRange } from './read.ts'
 import type { ApplyResult, DeleteRangeResult, PutResult } from './results.ts'
 import { sliceRows } from './slices.ts'
 import type { Store } from './store.ts'
@@ -36,7 +47,7 @@ export function beginLongChange(store: Store, lease = 0n): Change {
 
 /** A change without steps leaves the revision as it is. */
 export function endChange(store: Store, change: Change): void {
-  if (change.steps > 0) store.update({ revision: change.revision })
+  if (change.steps > 0) store.advanceRevision(change.revision)
 }
 
 /** Revision that a read sees after the steps so far. */
@@ -46,24 +57,26 @@ export function revisionWithin(store: Store, change: Change): Revision {
 
 /** The request has passed `validatePut` and `refusePut`. */
 export function putKey(store: Store, change: Change, request: PutRequest): PutResult {
+  const { buffer } = store
   const { key } = request
-  const previous = readCurrent(store, key)
+  const keyText = textOfBytes(key)
+  const before = buffer.find('current', key, keyText)
+  const previous = before && recordOf(before)
   const isReadBack = previous !== undefined && (request.prevKv || request.ignoreValue)
   const previousKeyValue = isReadBack ? readKeyValue(store, previous) : undefined
   const value = request.ignoreValue && previousKeyValue !== undefined ? valueOf(previousKeyValue) : request.value
   const lease = request.ignoreLease && previous !== undefined ? previous.lease : request.lease
-  const record: IndexRecord = {
+  const record = new LateRecord({
     modRevision: change.revision,
     sub: change.steps++,
     createRevision: previous?.createRevision ?? change.revision,
     version: (previous?.version ?? 0) + 1,
     lease,
-  }
-  const { buffer } = store
+  })
   store.operations.puts++
-  buffer.put('revisions', revisionKey(record.modRevision, record.sub), encodePut({ ...record, key, value }))
-  buffer.put('current', key, encodeRecord(record))
-  if (previous !== undefined) buffer.put('history', historyKey(key, previous.modRevision), encodeRecord(previous))
+  buffer.putText('revisions', revisionText(record.modRevision, record.sub), new LatePut(record, key, value))
+  buffer.putText('current', keyText, record)
+  if (before && previous) buffer.putText('history', historyText(keyText, previous.modRevision), before)
   moveKey(store, key, previous?.lease ?? 0n, lease)
   return { kind: 'put', revision: change.revision, prevKv: request.prevKv ? previousKeyValue : undefined }
 }

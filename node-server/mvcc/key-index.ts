@@ -21,6 +21,7 @@
  * The escape keeps the order of user keys although something follows them, and no key a prefix of another.
  */
 import { MalformedBytes } from '../../lib/bytes.ts'
+import { bytesOfValue, type LateValue, type RowValue } from './row-value.ts'
 
 export interface IndexRecord {
   readonly modRevision: number
@@ -49,6 +50,14 @@ function writeU53(target: Buffer, value: number, offset: number): void {
   target.writeUInt32BE(value % TWO_POW_32, offset + 4)
 }
 
+function textOfU32(value: number): string {
+  return String.fromCharCode(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)
+}
+
+function textOfU53(value: number): string {
+  return textOfU32(Math.floor(value / TWO_POW_32)) + textOfU32(value % TWO_POW_32)
+}
+
 function readU53(source: Buffer, offset: number): number {
   return source.readUInt32BE(offset) * TWO_POW_32 + source.readUInt32BE(offset + 4)
 }
@@ -59,12 +68,51 @@ function asBuffer(bytes: Uint8Array): Buffer {
 
 export function encodeRecord(record: IndexRecord): Buffer {
   const bytes = Buffer.allocUnsafe(RECORD_SIZE_BYTES)
-  writeU53(bytes, record.modRevision, 0)
-  bytes.writeUInt32BE(record.sub, 8)
-  writeU53(bytes, record.createRevision, 12)
-  writeU53(bytes, record.version, 20)
-  bytes.writeBigInt64BE(record.lease, 28)
+  writeRecord(bytes, record, 0)
   return bytes
+}
+
+function writeRecord(
+  target: Buffer,
+  { modRevision, sub, createRevision, version, lease }: IndexRecord,
+  at: number,
+): void {
+  writeU53(target, modRevision, at)
+  target.writeUInt32BE(sub, at + 8)
+  writeU53(target, createRevision, at + 12)
+  writeU53(target, version, at + 20)
+  if (lease === 0n) target.fill(0, at + 28, at + RECORD_SIZE_BYTES)
+  else target.writeBigInt64BE(lease, at + 28)
+}
+
+/** A record as the write buffer keeps it. */
+export class LateRecord implements IndexRecord, LateValue {
+  readonly modRevision: number
+  readonly sub: number
+  readonly createRevision: number
+  readonly version: number
+  readonly lease: bigint
+
+  constructor({ modRevision, sub, createRevision, version, lease }: IndexRecord) {
+    this.modRevision = modRevision
+    this.sub = sub
+    this.createRevision = createRevision
+    this.version = version
+    this.lease = lease
+  }
+
+  get length(): number {
+    return RECORD_SIZE_BYTES
+  }
+
+  writeTo(target: Buffer, at: number): void {
+    writeRecord(target, this, at)
+  }
+}
+
+/** Of a row of `current` or `history`. */
+export function recordOf(value: RowValue): IndexRecord {
+  return value instanceof LateRecord ? value : decodeRecord(bytesOfValue(value))
 }
 
 export function decodeRecord(bytes: Uint8Array): IndexRecord {
@@ -107,6 +155,11 @@ export function revisionKey(revision: number, sub: number): Buffer {
   return key
 }
 
+/** The same as text (byte-text.ts). */
+export function revisionText(revision: number, sub: number): string {
+  return textOfU53(revision) + textOfU32(sub)
+}
+
 export function decodeRevisionKey(key: Uint8Array): { readonly revision: number; readonly sub: number } {
   if (key.length !== 12) throw new MalformedBytes(`a revision key of ${key.length} bytes`)
   const buffer = asBuffer(key)
@@ -122,6 +175,12 @@ export function historyKey(key: Uint8Array, revision: number): Buffer {
   const bytes = escape(key, TERMINATOR_SIZE_BYTES + REVISION_SIZE_BYTES)
   writeU53(bytes, revision, bytes.length - REVISION_SIZE_BYTES)
   return bytes
+}
+
+/** The same as text, of the text of the key. */
+export function historyText(key: string, revision: number): string {
+  const escaped = key.includes('\0') ? key.replaceAll('\0', '\0\u00ff') : key
+  return `${escaped}\0\u0001${textOfU53(revision)}`
 }
 
 /** Where the history of keys >= `key` begins. */

@@ -6,6 +6,7 @@
  *   revisions table value   tag (1): 0 put, 1 tombstone ‖ KeyValue; a tombstone has only key and mod_revision
  */
 import { MalformedBytes } from '../../lib/bytes.ts'
+import type { LateValue } from './row-value.ts'
 import { writeBytesField, writeNumberField } from './wire.ts'
 
 export interface KeyValueFields {
@@ -37,6 +38,36 @@ export function encodePut(fields: KeyValueFields): Buffer {
   return bytes
 }
 
+/** The same as the write buffer keeps it: the value stays where it lies, in the entry that it came with. */
+export class LatePut implements KeyValueFields, LateValue {
+  readonly key: Uint8Array
+  readonly createRevision: number
+  readonly modRevision: number
+  readonly version: number
+  readonly value: Uint8Array
+  readonly lease: bigint
+  readonly length: number
+
+  constructor(
+    record: Pick<KeyValueFields, 'createRevision' | 'modRevision' | 'version' | 'lease'>,
+    key: Uint8Array,
+    value: Uint8Array,
+  ) {
+    this.key = key
+    this.createRevision = record.createRevision
+    this.modRevision = record.modRevision
+    this.version = record.version
+    this.value = value
+    this.lease = record.lease
+    this.length = TAG_SIZE_BYTES + sizeOf(this)
+  }
+
+  writeTo(target: Buffer, at: number): void {
+    target[at] = PUT_TAG
+    writeFields(target, at + TAG_SIZE_BYTES, this)
+  }
+}
+
 /** A key-value as it goes to clients. */
 export function encodeKeyValue(fields: KeyValueFields): Buffer {
   const bytes = Buffer.allocUnsafe(sizeOf(fields))
@@ -45,27 +76,25 @@ export function encodeKeyValue(fields: KeyValueFields): Buffer {
 }
 
 function sizeOf(fields: KeyValueFields): number {
-  const { key, value, createRevision, modRevision, version } = fields
-  const lease = BigInt.asUintN(64, fields.lease)
+  const { key, value, createRevision, modRevision, version, lease } = fields
   return (
     bytesFieldSize(key) +
     numberFieldSize(createRevision) +
     numberFieldSize(modRevision) +
     numberFieldSize(version) +
     bytesFieldSize(value) +
-    (lease === 0n ? 0 : 1 + bigintSize(lease))
+    (lease === 0n ? 0 : 1 + bigintSize(BigInt.asUintN(64, lease)))
   )
 }
 
 function writeFields(bytes: Buffer, start: number, fields: KeyValueFields): void {
-  const { key, value, createRevision, modRevision, version } = fields
-  const lease = BigInt.asUintN(64, fields.lease)
+  const { key, value, createRevision, modRevision, version, lease } = fields
   let offset = writeBytes(bytes, start, WIRE_KEY, key)
   offset = writeNumberField(bytes, offset, WIRE_CREATE_REVISION, createRevision)
   offset = writeNumberField(bytes, offset, WIRE_MOD_REVISION, modRevision)
   offset = writeNumberField(bytes, offset, WIRE_VERSION, version)
   offset = writeBytes(bytes, offset, WIRE_VALUE, value)
-  if (lease !== 0n) writeBigint(bytes, offset, WIRE_LEASE, lease)
+  if (lease !== 0n) writeBigint(bytes, offset, WIRE_LEASE, BigInt.asUintN(64, lease))
 }
 
 /** Value of the table `revisions`. */

@@ -1,5 +1,6 @@
 /** What the write buffer is made of: rows that were written since the backend's last commit, newer ones over older ones. */
 import { TABLES, type Table } from './backend.ts'
+import type { RowValue } from './row-value.ts'
 import { TableRows, type Row } from './table-rows.ts'
 
 /** Stands in a layer for "removed", told by identity. */
@@ -16,7 +17,7 @@ export interface Layer {
   /** In memory, about. */
   readonly sizeBytes: number
   /** Undefined: it says nothing about that key. */
-  get(table: Table, key: string): Uint8Array | undefined
+  get(table: Table, key: string): RowValue | undefined
   has(table: Table, range: TextRange): boolean
   /** Good until the next write. */
   rowsIn(table: Table, range: TextRange, isReverse: boolean): Iterable<Row>
@@ -32,11 +33,11 @@ export class WrittenRows implements Layer {
   rows = 0
   sizeBytes = 0
 
-  get(table: Table, key: string): Uint8Array | undefined {
+  get(table: Table, key: string): RowValue | undefined {
     return this.#tables[table].get(key)
   }
 
-  set(table: Table, key: string, value: Uint8Array): void {
+  set(table: Table, key: string, value: RowValue): void {
     this.#tables[table].set(key, value)
     this.rows++
     this.sizeBytes += key.length + value.length + ROW_OVERHEAD_BYTES

@@ -19,6 +19,7 @@ import {
 } from './backend.ts'
 import { bytesOfText, textOfBytes } from './byte-text.ts'
 import { readMeta } from './meta.ts'
+import { bytesOfValue } from './row-value.ts'
 
 type Tree = InstanceType<typeof sortedBtree.default<string, Uint8Array>>
 
@@ -90,7 +91,7 @@ export class MemoryBackend implements Backend {
       assert(key.length > 0, 'a key is not empty')
       const text = typeof key === 'string' ? key : textOfBytes(key)
       if (value === undefined) this.#table(table).delete(text)
-      else this.#table(table).set(text, Buffer.from(value))
+      else this.#table(table).set(text, Buffer.from(bytesOfValue(value)))
     }
     this.#isCommitting = false
   }

@@ -4,6 +4,7 @@
  */
 import type { BinaryReader } from '@bufbuild/protobuf/wire'
 import type { PutRequest } from '../proto/generated/etcd/rpc.ts'
+import { RequestReader } from './request-reader.ts'
 
 const NONE = Buffer.alloc(0)
 
@@ -54,6 +55,35 @@ export const SharedPutRequest = {
     }
     return request
   },
+}
+
+/** Throws for bytes that are not a message. */
+export function decodePut(bytes: Uint8Array): PutRequest {
+  return plainPut(shared(bytes)) ?? SharedPutRequest.decode(new RequestReader(bytes))
+}
+
+/** Nearly all have a key and a value and nothing else, and are read without a reader. Undefined: this is another one. */
+function plainPut(bytes: Buffer): PutRequest | undefined {
+  const keyAt = contentAt(bytes, 0, KEY)
+  const tagAt = keyAt + sizeBetween(bytes, 0, keyAt)
+  const valueAt = contentAt(bytes, tagAt, VALUE)
+  if (valueAt === 0 || valueAt + sizeBetween(bytes, tagAt, valueAt) !== bytes.length) return undefined
+  const [key, value] = [bytes.subarray(keyAt, tagAt), bytes.subarray(valueAt)]
+  return { key, value, lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false }
+}
+
+/** Of the field at `at`; 0 where another one is, or its size has more than three bytes. */
+function contentAt(bytes: Buffer, at: number, tag: number): number {
+  if (bytes[at] !== tag) return 0
+  for (let next = at + 1; next <= at + 3; next++) if ((bytes[next] ?? 0x80) < 0x80) return next + 1
+  return 0
+}
+
+/** Between the tag of a field and its content. */
+function sizeBetween(bytes: Buffer, tagAt: number, contentAt: number): number {
+  let size = 0
+  for (let at = contentAt - 1; at > tagAt; at--) size = size * 0x80 + ((bytes[at] ?? 0) & 0x7f)
+  return size
 }
 
 function shared(bytes: Uint8Array): Buffer {

@@ -26,6 +26,8 @@ export interface Reading {
   readonly sliceRows: number
   readonly isCounted: boolean
   readonly counted: { readonly counts: RangeCounts; readonly revision: number } | undefined
+  /** A slice has ended: it may go through very much. */
+  isLong: boolean
   /** Of the slice under way. */
   kvs: Buffer[]
   rows: number
@@ -35,13 +37,24 @@ export interface Reading {
 export function newReading(store: Store, request: RangeRequest, current: Revision, at: Reading['at']): Reading {
   store.operations.ranges++
   const slice = { kvs: [], rows: 0, sizeBytes: 0 }
-  return { store, request, current, at, sliceRows: SLICE_ROWS, isCounted: true, counted: undefined, ...slice }
+  return {
+    store,
+    request,
+    current,
+    at,
+    sliceRows: SLICE_ROWS,
+    isCounted: true,
+    counted: undefined,
+    isLong: false,
+    ...slice,
+  }
 }
 
 /** Ends the slice when it has done its work. */
 export function* pause(reading: Reading): Generator<Buffer[], void, undefined> {
   if (!isFull(reading)) return
   const { kvs } = reading
+  reading.isLong = true
   reading.kvs = []
   reading.rows = 0
   reading.sizeBytes = 0
@@ -100,10 +113,8 @@ function pieceOf(sliceRows: number): number {
 
 /** Of the whole range, of which `scan` has seen the beginning. */
 export function* countAll(reading: Reading, keys: KeyRange, scan: Scan): Generator<Buffer[], number, undefined> {
-  const { counted, isCounted } = reading
-  if (scan.next === undefined || !isCounted) return scan.seen
-  const known = counted?.counts.get(keys, counted.revision)
-  const total = known ?? scan.seen + (yield* count(reading, { start: scan.next, end: scan.end }))
+  if (scan.next === undefined || !reading.isCounted) return scan.seen
+  const total = knownCount(reading, keys) ?? scan.seen + (yield* count(reading, { start: scan.next, end: scan.end }))
   noteCount(reading, keys, total)
   return total
 }
@@ -114,8 +125,8 @@ export function isAtHand({ store, sliceRows }: Reading, { start, end }: KeyRange
 }
 
 export function* count(reading: Reading, keys: KeyRange): Generator<Buffer[], number, undefined> {
-  const { store, counted, sliceRows } = reading
-  const known = counted?.counts.get(keys, counted.revision)
+  const { store, sliceRows } = reading
+  const known = knownCount(reading, keys)
   if (known !== undefined) return known
   let total = 0
   for (let next: Uint8Array | undefined = keys.start; next !== undefined;) {
@@ -136,6 +147,20 @@ export function* count(reading: Reading, keys: KeyRange): Generator<Buffer[], nu
   }
   noteCount(reading, keys, total)
   return total
+}
+
+/** What is kept of it, or of a range that begins so little before it that a piece shows what is between them. */
+function knownCount(reading: Reading, keys: KeyRange): number | undefined {
+  const { store, counted, sliceRows } = reading
+  const at = reading.at()
+  const kept = counted?.counts.get(keys, counted.revision)
+  // At the current revision counting costs less.
+  if (kept !== undefined || at === undefined) return kept
+  const near = counted?.counts.nearest(keys, counted.revision)
+  if (near === undefined) return undefined
+  const between = sliceAt(store, { start: near.start, end: keys.start }, at, pieceOf(sliceRows))
+  reading.rows += between.rows
+  return between.next === undefined ? near.count - between.found.length : undefined
 }
 
 /** For whoever asks next, above all for the page that follows. */

@@ -9,6 +9,7 @@ import {
 } from '../proto/generated/etcd/rpc.ts'
 import type { StoreError } from './errors.ts'
 import { encodeKeyValue, withoutValue } from './key-value.ts'
+import { longReadKeyValues } from './long-read.ts'
 import { toItsEnd, type Slices } from './pace.ts'
 import type { RangeCounts } from './range-counts.ts'
 import { isInKeyOrder, isKeyOrdered, sort } from './range-order.ts'
@@ -192,13 +193,24 @@ function endOf({ current, kvs }: Reading, total: number, more: boolean): RangeRe
 }
 
 function* readValues(reading: Reading, keys: readonly IndexedKey[]): Generator<Buffer[], void, undefined> {
-  for (const key of keys) {
+  for (let next = 0; next < keys.length;) {
     if (isFull(reading)) yield* pause(reading)
-    const kv = encodeKey(reading.store, reading.request, key)
-    reading.kvs.push(kv)
-    reading.rows += 1
-    reading.sizeBytes += kv.length
+    for (const kv of encoded(reading, keys, next)) {
+      reading.kvs.push(kv)
+      reading.rows += 1
+      reading.sizeBytes += kv.length
+      next += 1
+      if (isFull(reading)) break
+    }
   }
+}
+
+function encoded({ store, request, isLong }: Reading, keys: readonly IndexedKey[], from: number): Iterable<Buffer> {
+  if (isLong && !request.keysOnly) return longReadKeyValues(store, keys, from)
+  return keys
+    .values()
+    .drop(from)
+    .map((key) => encodeKey(store, request, key))
 }
 
 function encodeKey(store: Store, request: RangeRequest, key: IndexedKey): Buffer {

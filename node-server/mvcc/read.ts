@@ -2,6 +2,7 @@
 import { assert } from '../../lib/assert.ts'
 import { compareBytes } from '../../lib/bytes.ts'
 import type { Counted, TableEntry } from './backend.ts'
+import { textOfBytes } from './byte-text.ts'
 import {
   decodeHistoryKey,
   decodeRecord,
@@ -9,6 +10,7 @@ import {
   historyKey,
   isSameHistory,
   isTombstone,
+  recordOf,
   revisionKey,
   type IndexRecord,
 } from './key-index.ts'
@@ -35,8 +37,8 @@ export function keyRange(key: Uint8Array, rangeEnd: Uint8Array): KeyRange | unde
 
 /** The live version, changes of the running txn included. */
 export function readCurrent(store: Store, key: Uint8Array): IndexRecord | undefined {
-  const bytes = store.buffer.get('current', key)
-  return bytes === undefined ? undefined : decodeRecord(bytes)
+  const row = store.buffer.find('current', key, textOfBytes(key))
+  return row && recordOf(row)
 }
 
 /** The version that was live at `revision`, which is not compacted. */
@@ -137,8 +139,8 @@ function* liveIn(entry: TableEntry): Iterable<IndexedKey> {
   if (!isTombstone(record)) yield { key: decodeHistoryKey(entry.key).key, record }
 }
 
-/** The encoded mvccpb.KeyValue that an index record stands for. */
-export function readKeyValue(store: Store, record: IndexRecord): Buffer {
+/** The encoded mvccpb.KeyValue that an index record stands for. `isKept`: it may be asked for again. */
+export function readKeyValue(store: Store, record: IndexRecord, isKept = true): Buffer {
   const kept = store.values.get(record)
   if (kept !== undefined) return kept
   const stored = store.buffer.get('revisions', revisionKey(record.modRevision, record.sub))
@@ -147,6 +149,6 @@ export function readKeyValue(store: Store, record: IndexRecord): Buffer {
     () => `revision ${record.modRevision}/${record.sub} is in the index and not in the store`,
   )
   const { keyValue } = decodeStoredRevision(stored)
-  if (record.modRevision <= store.revision) store.values.keep(record, keyValue) // what is applied for good
+  if (isKept && record.modRevision <= store.revision) store.values.keep(record, keyValue) // what is applied for good
   return keyValue
 }

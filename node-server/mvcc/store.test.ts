@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Clock } from '../../lib/clock.ts'
+import { LogIndex, Term } from '../../lib/ids.ts'
+import { PutRequest } from '../proto/generated/etcd/rpc.ts'
+import { apply } from './apply.ts'
 import { COMMIT_DELAY_MS, COMMIT_SIZE_BYTES, COMMIT_WRITES, Committer } from './committer.ts'
+import { valueOf } from './key-value.ts'
 import { MemoryBackend } from './memory-backend.ts'
+import { readCurrent, readKeyValue } from './read.ts'
 import { MAX_BUFFER_SIZE_BYTES, Store } from './store.ts'
-import { put } from './testing/requests.ts'
+import { put, putRequest } from './testing/requests.ts'
 
 /** A backend whose commits wait until they are let go, one by one. */
 function heldBackend(): { backend: MemoryBackend; release: (failure?: Error) => void; waiting: () => number } {
@@ -32,6 +37,23 @@ test('a commit holds exactly what was applied when it began, with its applied in
   const restarted = new Store(backend)
   assert.deepEqual([restarted.appliedIndex, restarted.revision, restarted.appliedTerm], [1, 2, 1])
   assert.equal(restarted.buffer.count('current', Buffer.of(0), undefined), 1)
+})
+
+test('a large value stays where its entry has it until somebody reads it or it is committed', async () => {
+  const large = 'v'.repeat(10_000)
+  const request = Buffer.from(PutRequest.encode(putRequest('k', large)).finish())
+  const store = new Store(new MemoryBackend())
+  apply(store, { index: LogIndex(1), term: Term(1) }, { kind: 'put', requestId: 1n, request })
+  request[request.length - 1] = 'w'.charCodeAt(0) // nobody does that; it shows whose bytes are read
+  const read = (): string => {
+    const record = readCurrent(store, Buffer.from('k'))
+    assert.ok(record !== undefined)
+    return valueOf(readKeyValue(store, record)).toString()
+  }
+  const expected = `${large.slice(1)}w`
+  assert.equal(read(), expected)
+  await store.commit()
+  assert.equal(read(), expected)
 })
 
 test('one commit at a time: a call during one waits for it, then commits what came since', async () => {

@@ -154,6 +154,21 @@ export class Store {
     this.#isDirty = true
   }
 
+  /** As {@link update}, of what nearly every entry changes. */
+  advanceRevision(revision: Revision): void {
+    assert(revision >= this.#meta.revision, 'the revision does not go back')
+    this.#meta.revision = revision
+    this.#isDirty = true
+  }
+
+  /** The same, of what every entry changes. */
+  advanceApplied({ index, term }: LogPosition): void {
+    assert(index === this.#meta.appliedIndex + 1, () => `entry ${index} after ${this.#meta.appliedIndex}`)
+    this.#meta.appliedIndex = index
+    this.#meta.appliedTerm = term
+    this.#isDirty = true
+  }
+
   /**
    * Writes what is applied now to the backend; resolves once it is durable, whatever is applied and committed after it.
    * While a commit is under way all calls share the next one. After a rejection (the disk failed) it must never be
@@ -209,6 +224,5 @@ export class Store {
 
 /** Notes an entry as applied: call it for every entry, those without effect on the store included. */
 export function advanceApplied(store: Store, position: LogPosition): void {
-  assert(position.index === store.appliedIndex + 1, () => `entry ${position.index} after ${store.appliedIndex}`)
-  store.update({ appliedIndex: position.index, appliedTerm: position.term })
+  store.advanceApplied(position)
 }

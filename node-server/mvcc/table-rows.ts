@@ -4,15 +4,16 @@
  * one is merged with those that are not much longer. Those that come in their order, as revisions do, are neither sorted nor
  * hashed.
  */
+import type { RowValue } from './row-value.ts'
 
 export interface Row {
   /** One character a byte (byte-text.ts). */
   readonly key: string
-  readonly value: Uint8Array
+  readonly value: RowValue
 }
 
 interface WrittenRow extends Row {
-  value: Uint8Array
+  value: RowValue
 }
 
 /** Between two looks so many wait to be sorted: less than a millisecond. */
@@ -33,11 +34,11 @@ export class TableRows {
   readonly #runs: WrittenRow[][] = []
   #unsorted: WrittenRow[] = []
 
-  get(key: string): Uint8Array | undefined {
+  get(key: string): RowValue | undefined {
     return this.#find(key)?.value
   }
 
-  set(key: string, value: Uint8Array): void {
+  set(key: string, value: RowValue): void {
     const written = this.#find(key)
     if (written !== undefined) written.value = value
     else if (key > this.#highest) this.#ascending.push({ key, value })

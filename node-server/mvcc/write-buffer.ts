@@ -21,6 +21,7 @@ import {
 import { bytesOfText, textOfBytes } from './byte-text.ts'
 import { DeletedKeys } from './deleted-keys.ts'
 import { mergeNewest, REMOVED, WrittenRows, type Layer, type TextRange } from './layer.ts'
+import { bytesOfValue, type RowValue } from './row-value.ts'
 import type { Row } from './table-rows.ts'
 
 /** A draft of no more rows is copied into the layer that takes writes, in less than a millisecond: each layer slows reads. */
@@ -139,7 +140,12 @@ export class WriteBuffer {
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
-    const text = textOfBytes(key)
+    const value = this.find(table, key, textOfBytes(key))
+    return value === undefined ? undefined : bytesOfValue(value)
+  }
+
+  /** The same, as it lies here; `text` is that of the key. */
+  find(table: Table, key: Uint8Array, text: string): RowValue | undefined {
     for (let i = this.#visible.length - 1; i >= 0; i--) {
       const buffered = this.#visible[i]?.get(table, text)
       if (buffered !== undefined) return buffered === REMOVED ? undefined : buffered
@@ -150,16 +156,17 @@ export class WriteBuffer {
 
   /** The value must not change any more. */
   put(table: Table, key: Uint8Array, value: Uint8Array): void {
+    this.putText(table, textOfBytes(key), value)
+  }
+
+  /** The same, where the text of the key is at hand. */
+  putText(table: Table, key: string, value: RowValue): void {
     assert(key.length > 0, () => `an empty key for ${table}`)
-    this.#write(table, key, value === REMOVED ? EMPTY_BYTES : value)
+    this.#writable.set(table, key, value === REMOVED ? EMPTY_BYTES : value)
   }
 
   remove(table: Table, key: Uint8Array): void {
-    this.#write(table, key, REMOVED)
-  }
-
-  #write(table: Table, key: Uint8Array, value: Uint8Array): void {
-    this.#writable.set(table, textOfBytes(key), value)
+    this.#writable.set(table, textOfBytes(key), REMOVED)
   }
 
   /**
@@ -194,7 +201,8 @@ export class WriteBuffer {
   *#merged(table: Table, range: Range, layers: readonly Layer[], isReverse: boolean): Iterable<TableEntry | Gap> {
     let merged = textRows(this.#backend.scan(table, range.start, range.end, { isReverse }))
     for (const layer of layers) merged = mergeNewest(layer.rowsIn(table, range, isReverse), merged, isReverse)
-    for (const { key, value } of merged) yield { key: bytesOfText(key), value: value === REMOVED ? undefined : value }
+    for (const { key, value } of merged)
+      yield { key: bytesOfText(key), value: value === REMOVED ? undefined : bytesOfValue(value) }
   }
 
   /** How many entries {@link scan} yields; reads the backend's keys, and its values not at all. */

@@ -23,6 +23,7 @@ import type { ConfigChange, Configuration, Entry, HardState, Message, ProposedEn
 import { becomeProbe, snapshotDelivered } from './progress.ts'
 import { isVoter } from './quorum.ts'
 import { addRead, forwardRead } from './read-index.ts'
+import { sendHeartbeat } from './replication.ts'
 import { isPromotable, leaderOf, resetElectionTimer, send, type Raft, type RaftOptions } from './state.ts'
 import { isChangePending } from './status.ts'
 
@@ -228,6 +229,13 @@ export function reportUnreachable(raft: Raft, id: MemberId): void {
   if (raft.role.kind !== 'leader') return
   const progress = raft.role.progress.get(id)
   if (progress?.state === 'replicate') becomeProbe(progress)
+}
+
+/** The way to that member is open, again perhaps: it hears who leads, and the leader what it lacks, before the next heartbeat. */
+export function reportReachable(raft: Raft, id: MemberId): void {
+  if (raft.role.kind !== 'leader') return
+  const progress = raft.role.progress.get(id)
+  if (progress !== undefined) sendHeartbeat(raft, raft.role, id, progress)
 }
 
 /** A snapshot stream ended. It must be called once for each snapshot-request, or the peer waits for ever. */

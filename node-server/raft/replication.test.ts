@@ -11,6 +11,7 @@ import {
   compact,
   propose,
   ready,
+  reportReachable,
   reportSnapshot,
   reportUnreachable,
   status,
@@ -264,6 +265,21 @@ test('a peer whose messages were lost is probed again', () => {
   group.rejoin()
   group.tickAll(2)
   assert.equal(status(leader).peers.find(({ id }) => id === two)?.match, 2)
+})
+
+test('a peer to which the way is open again hears of its leader, and gets what it lacks, before the next tick', () => {
+  const group = groupOf(VOTERS)
+  const leader = group.elect(one)
+  group.isolate(two)
+  group.propose(one, 'a')
+  group.settle()
+  reportUnreachable(leader, two)
+  group.rejoin()
+  reportReachable(leader, two)
+  group.settle()
+  assert.equal(status(leader).peers.find(({ id }) => id === two)?.match, 2)
+  reportReachable(group.get(three), one)
+  assert.deepEqual(drain(group.get(three)), [], 'a follower has nothing to say')
 })
 
 test("an acknowledgement beyond the leader's log, or of a stranger, changes nothing", () => {

@@ -6,19 +6,14 @@ import { becomeSnapshot, isAnswering, mayAppend, sent, type Progress } from './p
 import { send, type Leader, type Raft } from './state.ts'
 
 export function broadcastHeartbeat(raft: Raft, leader: Leader): void {
-  for (const [id, progress] of leader.progress) {
-    if (id === raft.options.id) continue
-    // Never more than the peer is known to have: its log may differ behind that.
-    const commit = LogIndex(Math.min(progress.match, raft.log.committed))
-    send(raft, {
-      kind: 'heartbeat-request',
-      from: raft.options.id,
-      to: id,
-      term: raft.term,
-      commit,
-      readBatch: leader.lastReadBatch,
-    })
-  }
+  for (const [id, progress] of leader.progress) if (id !== raft.options.id) sendHeartbeat(raft, leader, id, progress)
+}
+
+export function sendHeartbeat(raft: Raft, leader: Leader, to: MemberId, progress: Progress): void {
+  const { lastReadBatch: readBatch } = leader
+  // Never more than the peer is known to have: its log may differ behind that.
+  const commit = LogIndex(Math.min(progress.match, raft.log.committed))
+  send(raft, { kind: 'heartbeat-request', from: raft.options.id, to, term: raft.term, commit, readBatch })
 }
 
 export function broadcastAppend(raft: Raft, leader: Leader): void {

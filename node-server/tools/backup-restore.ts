@@ -1,16 +1,18 @@
 /**
  * `backup restore NAME`: the data directory of the first member of a new cluster, out of a backup. The cluster's ID is given, so that
  * whoever goes on after a crash makes the same one: a directory that has it already is left as it is, and what an attempt has left
- * half-way is begun anew.
+ * half-way is begun anew. With a course, what was changed after the backup is added to it, up to the revision that is wanted.
  */
 import { createWriteStream } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { ClusterId, formatId } from '../../lib/ids.ts'
 import { readBackup, type StoredBackup } from '../backup/backup.ts'
+import type { Course } from '../backup/changes/course.ts'
 import { BackupFailed, type Destination } from '../backup/destination.ts'
 import { readIdentity, RESTORING } from '../storage/data-directory.ts'
 import { realDisk } from '../storage/disk.ts'
+import { replayChanges } from './replay.ts'
 import { restoreSnapshot } from './snapshot-restore.ts'
 
 export interface FirstMember {
@@ -21,9 +23,15 @@ export interface FirstMember {
   readonly bumpRevision: number
 }
 
+export interface Chosen {
+  readonly backup: StoredBackup
+  /** Undefined: what is in the backup, and nothing later. */
+  readonly course: Course | undefined
+}
+
 /** What was done, for a person. Rejects with {@link BackupFailed}; nothing that could be started is there then. */
 export async function restoreBackup(
-  choose: () => Promise<StoredBackup>,
+  choose: () => Promise<Chosen>,
   place: Destination,
   { clusterId, name, dataDir, peerUrls, bumpRevision }: FirstMember,
 ): Promise<string> {
@@ -33,7 +41,7 @@ export async function restoreBackup(
   await rm(`${dataDir}/${RESTORING}`, { recursive: true, force: true })
   await mkdir(dataDir, { recursive: true })
   try {
-    const backup = await choose()
+    const { backup, course } = await choose()
     await pipeline(readBackup(backup, place), createWriteStream(file, { flags: 'wx', mode: 0o600, flush: true }))
     const restored = await restoreSnapshot(file, {
       name,
@@ -47,12 +55,18 @@ export async function restoreBackup(
       skipHashCheck: false,
       bumpRevision,
       clusterId: ClusterId(clusterId),
+      ...(course !== undefined && { change: (store) => replayChanges(store, course, place) }),
     })
     if (!restored.ok) throw new BackupFailed(restored.error)
-    return restored.value
+    return course === undefined ? restored.value : `${restored.value}${wordsOf(course)}\n`
   } finally {
     await rm(file, { force: true })
   }
+}
+
+function wordsOf({ base, revision, seenAtMs }: Course): string {
+  const seen = seenAtMs === undefined ? '' : `, where the cluster was seen at ${new Date(seenAtMs).toISOString()}`
+  return `  from ${base.name} with what was changed up to revision ${revision}${seen}`
 }
 
 async function isRestored(dataDir: string, clusterId: bigint): Promise<boolean> {

@@ -68,7 +68,7 @@ test('places and members that cannot be reached are told with the reason', async
     )
   const unreached = await tool('backup', 'take', '--to', to, '--endpoints', 'http://127.0.0.1:1')
   assert.equal(unreached.code, 1)
-  assert.match(unreached.err, /no member can be asked for a snapshot: http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED/)
+  assert.match(unreached.err, /no member can be asked: http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED/)
 })
 
 /** Of a first member, as the operator asks for it. */

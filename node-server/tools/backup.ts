@@ -3,37 +3,37 @@ import { createWriteStream } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { InvalidArgumentError, Option, type Command } from 'commander'
+import { assert } from '../../lib/assert.ts'
 import { type BackupResult, encodeBackupResult, isOlder } from '../../lib/backup-result.ts'
 import { parseId } from '../../lib/ids.ts'
 import { MAX_BUMP_REVISIONS } from '../mvcc/new-cluster.ts'
 import { listBackups, pruneBackups, readBackup, takeBackup, type StoredBackup } from '../backup/backup.ts'
+import { planCourse, type Target } from '../backup/changes/course.ts'
 import { BackupFailed, type Destination } from '../backup/destination.ts'
-import { Directory } from '../backup/directory.ts'
 import { withSnapshot } from '../backup/source.ts'
-import { restoreBackup } from './backup-restore.ts'
+import { follow } from './backup-follow.ts'
+import {
+  attempted,
+  type MemberOptions,
+  placeOf,
+  type PlaceOptions,
+  sourceOf,
+  withMembers,
+  withPlace,
+} from './backup-place.ts'
+import { restoreBackup, type Chosen } from './backup-restore.ts'
 import type { ExitCode, ToolIo } from './tool-io.ts'
 import { counted, humanSize } from './words.ts'
 
 const NEWEST = 'newest'
-
-interface PlaceOptions {
-  readonly to: string
-  readonly s3Endpoint?: string
-  readonly s3Region?: string
-  readonly s3PathStyle: boolean
-  readonly s3CaFile?: string
-}
+const MAX_INTERVAL_SECONDS = 3600
 
 interface RetentionOptions {
   readonly keep?: number
   readonly maxAge?: number
 }
 
-interface TakeOptions extends PlaceOptions, RetentionOptions {
-  readonly endpoints: string
-  readonly cacert?: string
-  readonly cert?: string
-  readonly key?: string
+interface TakeOptions extends PlaceOptions, MemberOptions, RetentionOptions {
   readonly resultFile?: string
 }
 
@@ -47,7 +47,16 @@ interface FetchOptions extends PlaceOptions {
   readonly cluster?: string
 }
 
-interface RestoreOptions extends PlaceOptions {
+interface FollowOptions extends PlaceOptions, MemberOptions {
+  readonly interval: number
+}
+
+interface TargetOptions {
+  readonly revision?: number
+  readonly time?: Target
+}
+
+interface RestoreOptions extends PlaceOptions, TargetOptions {
   readonly cluster?: string
   readonly dataDir: string
   readonly name: string
@@ -69,18 +78,25 @@ export function addBackup(program: Command, io: ToolIo, ended: (code: ExitCode) 
     async (options: Options): Promise<void> =>
       ended(await attempted(io, async () => act(options, await placeOf(options))))
 
-  withRetention(withPlace(backup.command('take')))
+  withRetention(withMembers(withPlace(backup.command('take'))))
     .description('Takes a backup, reads it back, and prints what it is; then removes older ones, if told to.')
-    .option(
-      '--endpoints <list>',
-      'client URLs of members; a follower is asked if there is one',
-      'http://127.0.0.1:2379',
-    )
-    .option('--cacert <file>', 'CAs of the members (PEM)')
-    .option('--cert <file>', 'certificate to show (PEM)')
-    .option('--key <file>', 'its key (PEM)')
     .option('--result-file <file>', 'write there what was taken, as JSON, for the operator')
     .action(run<TakeOptions>((options, place) => take(io, options, place)))
+  withMembers(withPlace(backup.command('follow')))
+    .description(
+      'Keeps all that is changed after a backup, until it is ended, so that the cluster can be restored to any revision and\n' +
+        'any time. It takes the first backup itself, and another one where changes could not be kept.',
+    )
+    .addOption(
+      new Option('--interval <seconds>', 'how long changes may wait until they are kept')
+        .argParser(readInterval)
+        .default(10),
+    )
+    .action(
+      run<FollowOptions>((options, place) =>
+        follow(io, sourceOf(options), place, options.interval * 1000, io.toldToEnd()),
+      ),
+    )
   withPlace(backup.command('list'))
     .description('Lists the backups that are whole, oldest first.')
     .option('--cluster <id>', 'only of the cluster with this ID')
@@ -94,11 +110,12 @@ export function addBackup(program: Command, io: ToolIo, ended: (code: ExitCode) 
     .action(async (name: string, options: FetchOptions) =>
       ended(await attempted(io, async () => fetchBackup(io, name, options, await placeOf(options)))),
     )
-  withPlace(backup.command('restore'))
+  withTarget(withPlace(backup.command('restore')))
     .argument('<name>', `as list prints it, or ${NEWEST}`)
     .description(
-      'Makes the data directory of the first member of a new cluster, for the operator. A directory that has it already is\n' +
-        'left as it is. Elsewhere: fetch, then `snapshot restore`.',
+      'Makes the data directory of the first member of a new cluster; others join it. A directory that has it already is left\n' +
+        'as it is. With --revision or --time, what `backup follow` has kept is added. For members with static flags: fetch,\n' +
+        'then `snapshot restore`.',
     )
     .requiredOption('--data-dir <dir>', 'directory to make')
     .requiredOption('--name <name>', 'name of the member')
@@ -123,13 +140,19 @@ export function addBackup(program: Command, io: ToolIo, ended: (code: ExitCode) 
     .action(run<PruneOptions>((options, place) => prune(io, options.cluster, options, place)))
 }
 
-function withPlace(command: Command): Command {
+function withTarget(command: Command): Command {
   return command
-    .requiredOption('--to <url>', 's3://BUCKET/PREFIX or file:///DIRECTORY')
-    .option('--s3-endpoint <url>', "of what is not Amazon's")
-    .option('--s3-region <name>', 'region of the bucket')
-    .option('--s3-path-style', 'the bucket stands in the path, not in the name of the host', false)
-    .option('--s3-ca-file <file>', "CAs of the endpoint's certificate (PEM)")
+    .addOption(
+      new Option('--revision <number>', `to that revision; the backup that it begins with is at or before it`)
+        .argParser(readRevision)
+        .conflicts('time'),
+    )
+    .addOption(
+      new Option(
+        '--time <time>',
+        'to that time (2026-11-30T12:00:00Z), or latest: as late as there is anything of',
+      ).argParser(readTime),
+    )
 }
 
 function withRetention(command: Command): Command {
@@ -138,42 +161,8 @@ function withRetention(command: Command): Command {
     .addOption(new Option('--max-age <days>', 'remove those older than so many days').argParser(readCount))
 }
 
-async function attempted(io: ToolIo, act: () => Promise<void>): Promise<ExitCode> {
-  try {
-    await act()
-    return 0
-  } catch (error) {
-    if (!(error instanceof BackupFailed)) throw error
-    await io.err.write(`Error: ${error.message}\n`)
-    return 1
-  }
-}
-
-async function placeOf({ to, s3Endpoint, s3Region, s3PathStyle, s3CaFile }: PlaceOptions): Promise<Destination> {
-  const url = URL.canParse(to) ? new URL(to) : undefined
-  if (url?.protocol === 'file:' && url.pathname.length > 1) return new Directory(decodeURIComponent(url.pathname))
-  if (url?.protocol !== 's3:' || url.hostname === '')
-    throw new BackupFailed(`--to ${to}: give s3://BUCKET/PREFIX or file:///DIRECTORY`)
-  const { Bucket } = await import('../backup/s3.ts') // with the SDK, which others do without
-  const prefix = url.pathname.replaceAll(/^\/+|\/+$/g, '')
-  return new Bucket({
-    bucket: url.hostname,
-    prefix: prefix === '' ? '' : `${prefix}/`,
-    endpoint: s3Endpoint,
-    region: s3Region,
-    isPathStyle: s3PathStyle,
-    caFile: s3CaFile,
-  })
-}
-
 async function take(io: ToolIo, options: TakeOptions, place: Destination): Promise<void> {
-  const source = {
-    endpoints: options.endpoints.split(','),
-    caFile: options.cacert,
-    certFile: options.cert,
-    keyFile: options.key,
-  }
-  const taken = await withSnapshot(source, (snapshot) => takeBackup(snapshot, place, new Date()))
+  const taken = await withSnapshot(sourceOf(options), (snapshot) => takeBackup(snapshot, place, new Date()))
   await io.out.write(`${lineOf(taken)}\n`)
   const retained = await retain(io, taken, options, place)
   if (options.resultFile !== undefined)
@@ -215,22 +204,40 @@ async function list(io: ToolIo, { cluster, json }: ListOptions, place: Destinati
   if (backups.length === 0 && !json) await io.err.write(`there are no backups in ${place.url}\n`)
 }
 
-async function chosen(name: string, place: Destination, cluster: string | undefined): Promise<StoredBackup> {
+/** All that `name` may mean: backups of one cluster. */
+async function candidates(
+  name: string,
+  place: Destination,
+  cluster: string | undefined,
+): Promise<readonly StoredBackup[]> {
   const backups = await listBackups(place, cluster)
   const clusters = new Set(backups.map(({ manifest }) => manifest.clusterId))
   if (name === NEWEST && clusters.size > 1)
     throw new BackupFailed(
       `there are backups of ${counted(clusters.size, 'cluster')} (${[...clusters].join(', ')}): say which with --cluster`,
     )
-  const found = name === NEWEST ? backups.at(-1) : backups.find((backup) => backup.name === name)
-  if (found === undefined)
-    throw new BackupFailed(`there is no backup ${name} in ${place.url}: \`backup list\` names those there are`)
-  return found
+  const found = name === NEWEST ? backups : backups.filter((backup) => backup.name === name)
+  if (found.length > 0) return found
+  throw new BackupFailed(`there is no backup ${name} in ${place.url}: \`backup list\` names those there are`)
+}
+
+async function chosen(name: string, place: Destination, cluster: string | undefined): Promise<StoredBackup> {
+  const backup = (await candidates(name, place, cluster)).at(-1)
+  assert(backup !== undefined, 'there is one, or it is refused')
+  return backup
+}
+
+async function chosenFor(name: string, place: Destination, options: RestoreOptions): Promise<Chosen> {
+  const { cluster, revision } = options
+  const target = options.time ?? (revision === undefined ? undefined : { kind: 'revision' as const, revision })
+  if (target === undefined) return { backup: await chosen(name, place, cluster), course: undefined }
+  const course = await planCourse(place, await candidates(name, place, cluster), target)
+  return { backup: course.base, course }
 }
 
 async function restore(io: ToolIo, name: string, options: RestoreOptions, place: Destination): Promise<void> {
-  const { cluster, initialAdvertisePeerUrls: peerUrls } = options
-  await io.out.write(await restoreBackup(() => chosen(name, place, cluster), place, { ...options, peerUrls }))
+  const { initialAdvertisePeerUrls: peerUrls } = options
+  await io.out.write(await restoreBackup(() => chosenFor(name, place, options), place, { ...options, peerUrls }))
 }
 
 async function fetchBackup(
@@ -277,6 +284,26 @@ function readBump(text: string): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
   if (value <= MAX_BUMP_REVISIONS) return value
   throw new InvalidArgumentError(`It is not a whole number from 0 to ${MAX_BUMP_REVISIONS}.`)
+}
+
+function readRevision(text: string): number {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : 0
+  if (value > 0 && Number.isSafeInteger(value)) return value
+  throw new InvalidArgumentError('It is not a revision.')
+}
+
+function readTime(text: string): Target {
+  if (text === 'latest') return { kind: 'latest' }
+  const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text)
+  const atMs = isTime ? Date.parse(text) : Number.NaN
+  if (!Number.isNaN(atMs)) return { kind: 'time', atMs }
+  throw new InvalidArgumentError('It is no time as in 2026-11-30T12:00:00Z, and not latest.')
+}
+
+function readInterval(text: string): number {
+  const value = /^\d{1,4}$/.test(text) ? Number(text) : 0
+  if (value >= 1 && value <= MAX_INTERVAL_SECONDS) return value
+  throw new InvalidArgumentError(`It is not a whole number from 1 to ${MAX_INTERVAL_SECONDS}.`)
 }
 
 function readCount(text: string): number {

@@ -6,6 +6,8 @@ import { readdir } from 'node:fs/promises'
 import { type ClusterId, formatId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { parseInitialCluster, parseURLs } from '../config/urls.ts'
+import type { Backend } from '../mvcc/backend.ts'
+import { readMeta } from '../mvcc/meta.ts'
 import { prepareForNewCluster } from '../mvcc/new-cluster.ts'
 import { restoreDataDirectory, type StartPlan } from '../node/lifecycle/open.ts'
 import { planNew } from '../static-start.ts'
@@ -30,6 +32,8 @@ export interface RestoreFlags {
   readonly bumpRevision: number
   /** Of the new cluster; derived from URLs and token where it is not given. */
   readonly clusterId?: ClusterId
+  /** What becomes of the store before it is a new cluster's; it may refuse. */
+  readonly change?: (store: Backend) => Promise<void>
 }
 
 /** What an empty data directory may hold: what file systems put there, a member's lock, and an unfinished restore. */
@@ -56,14 +60,15 @@ export async function restoreSnapshot(path: string, flags: RestoreFlags): Promis
   if (!inspected.ok) return inspected
   const lock = await lockDirectory(dataDir)
   if (!lock.ok) return lock
+  let { revision } = inspected.value
   try {
-    await restoreDataDirectory(realVolume, dataDir, plan.value, (storePath) =>
-      placeStore(path, inspected.value, storePath, flags),
-    )
-    return ok(describe(path, flags, plan.value, inspected.value))
+    await restoreDataDirectory(realVolume, dataDir, plan.value, async (storePath) => {
+      revision = await placeStore(path, inspected.value, storePath, flags)
+    })
+    return ok(describe(path, flags, plan.value, { ...inspected.value, revision }))
   } catch (error) {
-    if (!(error instanceof NotASnapshot) && !isAboutTheFile(error)) throw error
     await realDisk.remove(`${dataDir}/${RESTORING}`)
+    if (!(error instanceof NotASnapshot) && !isAboutTheFile(error)) throw error
     return err(error.message)
   } finally {
     await lock.value.release()
@@ -102,27 +107,32 @@ async function isEmpty(directory: string): Promise<boolean> {
   }
 }
 
-/** Makes what is in the file the store of a new cluster; durable when it resolves. */
+/** Makes what is in the file the store of a new cluster; durable when it resolves, with the revision before any bump. */
 async function placeStore(
   path: string,
   { sizeBytes }: SnapshotContent,
   storePath: string,
   flags: RestoreFlags,
-): Promise<void> {
+): Promise<number> {
   const isOfEtcd = isEtcdSnapshot(path)
   if (!isOfEtcd) await realVolume.stores.receive(storePath, snapshotPieces(path, flags))
   const backend = await realVolume.stores.open(storePath)
   if (isOfEtcd) await importEtcdSnapshot(path, sizeBytes, backend)
+  await flags.change?.(backend)
+  const { revision } = readMeta(backend)
   await prepareForNewCluster(backend, { bumpRevisions: flags.bumpRevision })
   await backend.close()
+  return revision
 }
 
 function describe(path: string, flags: RestoreFlags, plan: StartPlan, store: SnapshotContent): string {
   const revision = store.revision + flags.bumpRevision
+  // Of the file: what was changed in it may have more of them, or fewer.
+  const keys = flags.change === undefined ? `${counted(store.keys, 'key')}, ` : ''
   const members = plan.members.map(({ id, name, peerURLs }) => `${name}=${peerURLs.join(',')} (${formatId(id)})`)
   return [
     `restored ${path} into ${flags.dataDir}: member ${plan.name} (${formatId(plan.memberId)}) of cluster ${formatId(plan.clusterId)}`,
-    `  ${counted(store.keys, 'key')}, revision ${revision}${flags.bumpRevision > 0 ? ', all of it before this marked as compacted' : ''}`,
+    `  ${keys}revision ${revision}${flags.bumpRevision > 0 ? ', all of it before this marked as compacted' : ''}`,
     `  members: ${members.join('; ')}`,
     '',
   ].join('\n')

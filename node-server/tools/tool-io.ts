@@ -8,15 +8,27 @@ export type ExitCode = 0 | 1 | 2
 export interface ToolProcess {
   readonly stdout: Writable
   readonly stderr: Writable
+  /** Of a real process. */
+  readonly once?: (signal: 'SIGTERM' | 'SIGINT', listener: () => void) => unknown
 }
 
 export interface ToolIo {
   readonly out: Output
   readonly err: Output
+  /** Aborts when the process is told to end. From the first call on it ends by itself, and not by the signal. */
+  toldToEnd(): AbortSignal
 }
 
 export function toolIo(process: ToolProcess): ToolIo {
-  return { out: new Output(process.stdout), err: new Output(process.stderr) }
+  const ending = new AbortController()
+  return {
+    out: new Output(process.stdout),
+    err: new Output(process.stderr),
+    toldToEnd: () => {
+      for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once?.(signal, () => ending.abort())
+      return ending.signal
+    },
+  }
 }
 
 /** Lines to a reader that may go away: `| head` is no error. */

@@ -26,6 +26,8 @@ const RECONNECT = { firstMs: 50, factor: 2, maxMs: 1000, jitter: 0.5 } as const
 export interface PeerEvents {
   /** Messages were lost; told once until the next connection. */
   onUnreachable(id: MemberId): void
+  /** A connection stands, where there was none. */
+  onReachable(id: MemberId): void
   onRefused(id: MemberId, reason: RefusalReason): void
   /** There is no connection to be had; told again only when the reason is another. */
   onDialFailed(id: MemberId, url: string, reason: string): void
@@ -270,7 +272,7 @@ export class Peer {
       onClose: (reason) => this.#onClosed(connection, reason),
     }
     beat()
-    if (former === undefined) return
+    if (former === undefined) return this.#events.onReachable(this.#id)
     void this.#flush(connection)
     this.#retire(former)
   }

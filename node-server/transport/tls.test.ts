@@ -87,6 +87,7 @@ async function start(
       return Buffer.from(`answer to ${payload.toString()}`)
     },
     onUnreachable: () => undefined,
+    onReachable: () => undefined,
     onRefused: (_by, reason) => side.refused.push(reason),
     isRemoved: () => false,
   }
@@ -449,6 +450,7 @@ test('https without a certificate is refused in words', async () => {
       onSnapshot: () => Promise.resolve(),
       onRequest: () => Promise.resolve(Buffer.alloc(0)),
       onUnreachable: () => undefined,
+      onReachable: () => undefined,
       onRefused: () => undefined,
       isRemoved: () => false,
     },

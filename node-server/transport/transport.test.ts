@@ -148,6 +148,7 @@ test('a lost peer is told once, its messages are dropped, and it is found again 
   await until('the second of its URLs answers', () => isConnected(a, B))
   a.transport.send([heartbeat(A, B, 77)])
   await until('the new message arrives, no old one', () => again.messages.length === 1)
+  assert.deepEqual(a.reachable, [B, B], 'each time the way to it was opened')
 })
 
 const strangers: readonly [string, (b: Side) => void, { clusterId?: ClusterId; as?: MemberId }, string][] = [

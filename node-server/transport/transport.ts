@@ -79,6 +79,8 @@ export interface TransportHandlers {
   /** `from` is NOBODY for a query by somebody who is not a member (yet). */
   onRequest(from: MemberId, payload: Buffer): Promise<Uint8Array>
   onUnreachable(id: MemberId): void
+  /** The way to that member is open, for the first time or again. */
+  onReachable(id: MemberId): void
   onRefused(by: MemberId, reason: RefusalReason): void
   /** Whether that member was removed from the cluster: it is told so. */
   isRemoved(id: MemberId): boolean
@@ -90,7 +92,7 @@ export interface PeerTransport {
   setPeers(urlsById: ReadonlyMap<MemberId, readonly string[]>): void
   /** Any of them may be lost or overtaken. A proposal must not arrive twice: it would be carried out twice. */
   send(messages: readonly Message[]): void
-  /** Whether a proposal can be sent there now; where it cannot, it is better kept. */
+  /** Whether a proposal, or a question about a read, can be sent there now; where it cannot, it is better kept. */
   takesProposals(to: MemberId): boolean
   request(to: MemberId, payload: Uint8Array, timeoutMs: number): Promise<Result<Buffer, string>>
   /** Streams it; resolves once nothing more is read of it, and the receiver has it or there is a reason why not. */
@@ -226,6 +228,7 @@ export class Transport implements PeerTransport {
     const { clock, log = SILENT, onRoundTrip } = this.#options
     const events = {
       onUnreachable: (peer: MemberId): void => this.#handlers.onUnreachable(peer),
+      onReachable: (peer: MemberId): void => this.#handlers.onReachable(peer),
       onRefused: (peer: MemberId, reason: RefusalReason): void => this.#handlers.onRefused(peer, reason),
       onDialFailed: (peer: MemberId, url: string, error: string): void =>
         log.warn({ peer: formatId(peer), url, reason: error }, 'cannot connect to a peer'),

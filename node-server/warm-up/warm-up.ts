@@ -15,11 +15,12 @@ import { ScratchClient, type CallTemplate } from './scratch-client.ts'
 import { ScratchLink } from './scratch-link.ts'
 import { ScratchMember } from './scratch-member.ts'
 
-/** How many calls succeeded. Takes no longer than the limits allow; what is left of it ends by itself. */
-export async function warmUp(clock: Clock, limits: WarmUpLimits = WARM_UP): Promise<number> {
+/** How many calls succeeded. Takes no longer than the limits allow, or until it is aborted; what is left of it ends by itself. */
+export async function warmUp(clock: Clock, limits: WarmUpLimits = WARM_UP, aborted?: AbortSignal): Promise<number> {
   const members = ScratchMember.cluster(new ScratchLink(), clock)
   const clients: ScratchClient[] = []
   const over = new AbortController()
+  aborted?.addEventListener('abort', () => over.abort(), { once: true })
   try {
     await Promise.race([work(members, clients, limits, over.signal), sleep(clock, limits.ms, over.signal)])
   } finally {

@@ -6,7 +6,8 @@ import { AssertionFailed } from '../../lib/assert.ts'
 import { KubeError, type KubeProblem } from './ports.ts'
 import { reconcile } from './reconcile.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
-import { type ApiCall, KEY, type World } from './testing/world.ts'
+import { KEY } from './testing/objects.ts'
+import type { ApiCall, World } from './testing/world.ts'
 
 const WEBHOOK =
   'PATCH /apis/apps/v1/namespaces/ns/statefulsets/kv: Internal error occurred: failed calling webhook "policy.example.com": failed to call webhook: Post "https://policy.kube-system.svc:443/validate?timeout=10s": dial tcp 10.96.0.7:443: connect: connection refused'

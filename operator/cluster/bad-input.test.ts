@@ -8,7 +8,8 @@ import { contradictionIn } from './contradiction.ts'
 import { reconcile } from './reconcile.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
 import { pod } from './testing/observed.ts'
-import { KEY, World } from './testing/world.ts'
+import { KEY } from './testing/objects.ts'
+import { World } from './testing/world.ts'
 
 test('every field wrong in turn, as the schema has them: it is named in a condition, and nothing is changed', async () => {
   const world = await formed()

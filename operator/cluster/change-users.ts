@@ -1,7 +1,7 @@
 /** Carries out what is decided about users and roles, step by step, up to the first that fails. I/O, but no decision. */
 import { ROOT } from '../api/auth.ts'
 import type { UsersProblem } from './observed.ts'
-import type { Login } from './observe-users.ts'
+import type { Login } from './observe/users.ts'
 import type { UserStep } from './ports.ts'
 
 /** Undefined once all are done. */

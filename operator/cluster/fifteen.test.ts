@@ -10,7 +10,8 @@ import { scaleDown } from './rules/scale-down.ts'
 import { contains } from './contains.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds, voterNames } from './testing/looking.ts'
 import { cluster, membership, observedWith } from './testing/observed.ts'
-import { field, World } from './testing/world.ts'
+import { field } from './testing/objects.ts'
+import { World } from './testing/world.ts'
 
 const idOf = (world: World, name: string): string =>
   world.cluster.members.find((member) => member.name === name)?.id ?? ''

@@ -4,7 +4,8 @@ import * as fc from 'fast-check'
 import { unreachable } from '../../lib/assert.ts'
 import { KubeError } from './ports.ts'
 import { assertSettledAt, condition, converge, look } from './testing/looking.ts'
-import { Crash, type Hooks, World } from './testing/world.ts'
+import { Crash, type Hooks } from './testing/hooks.ts'
+import { World } from './testing/world.ts'
 
 /** One thing that happens. Numbers say where a process ends or which ordinal is meant. */
 const step = fc.oneof(

@@ -12,7 +12,9 @@ import {
   volumeNames,
   voterNames,
 } from './testing/looking.ts'
-import { Crash, field, World } from './testing/world.ts'
+import { Crash } from './testing/hooks.ts'
+import { field } from './testing/objects.ts'
+import { World } from './testing/world.ts'
 
 const idOf = (world: World, name: string): string =>
   world.cluster.members.find((member) => member.name === name)?.id ?? ''

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FINALIZER } from '../api/raft-cluster.ts'
+import { KubeError } from './ports.ts'
 import { assertSettledAt, condition, converge, formed, look, volumeNames, voterNames } from './testing/looking.ts'
 import { reconcile } from './reconcile.ts'
-import { Crash, KEY, World } from './testing/world.ts'
+import { Crash } from './testing/hooks.ts'
+import { KEY } from './testing/objects.ts'
+import { World } from './testing/world.ts'
 
 test('three members form one by one, and settle', async () => {
   const world = await formed()
@@ -206,19 +209,58 @@ test('an old volume under our name keeps the cluster from being formed over it',
 
 const DELETED = { storage: { retention: { whenDeleted: 'Delete' } } }
 
-test('with whenDeleted Delete the RaftCluster owns the volumes, and waits for those that have no owner yet', async () => {
+test('with whenDeleted Delete the RaftCluster owns the volumes, and then needs no operator to be deleted', async () => {
   const world = await formed(DELETED)
   const owners = (): readonly unknown[] =>
     world.all('PersistentVolumeClaim').map(({ metadata }) => metadata.ownerReferences)
   const owner = { apiVersion: 'raftkv.dev/v1alpha1', kind: 'RaftCluster', name: 'kv', uid: 'cluster-uid' }
   assert.deepEqual(owners(), [[owner], [owner], [owner]])
-  assert.deepEqual(world.resource().metadata.finalizers, [FINALIZER])
+  assert.deepEqual(world.resource().metadata.finalizers, [])
   world.edit({ storage: { size: '20Gi', ...DELETED.storage } })
   await converge(world)
   assert.deepEqual(owners(), [[owner], [owner], [owner]], 'a claim that grows keeps its owner')
   world.edit({ storage: { size: '20Gi' } })
   await converge(world)
   assert.deepEqual(owners(), [[], [], []])
+  assert.deepEqual(world.resource().metadata.finalizers, [])
+})
+
+test('with whenDeleted Delete a finalizer comes before each pod whose volume has no owner yet, and goes once it has', async () => {
+  const world = await formed(DELETED)
+  const isHeld = (): boolean => world.resource().metadata.finalizers?.includes(FINALIZER) === true
+  world.answer = ({ verb, kind }) => {
+    if (verb === 'apply' && kind === 'StatefulSet') assert.ok(isHeld(), 'a pod is made before the finalizer is there')
+    return undefined
+  }
+  world.edit({ replicas: 5 })
+  await converge(world)
+  assertSettledAt(world, 5)
+  assert.equal(isHeld(), false)
+  world.loseVolume(4)
+  await look(world)
+  assert.equal(isHeld(), true, 'the volume that Kubernetes makes anew has no owner')
+  await converge(world)
+  assertSettledAt(world, 5)
+  assert.equal(isHeld(), false)
+})
+
+test('a volume that cannot be given its owner keeps the finalizer where it is', async () => {
+  const world = new World(DELETED)
+  world.answer = ({ verb, kind }) =>
+    verb === 'apply' && kind === 'PersistentVolumeClaim'
+      ? new KubeError({ kind: 'forbidden', message: 'not here' })
+      : undefined
+  for (let round = 0; round < 40; round++) {
+    await look(world)
+    world.tick()
+  }
+  assert.equal(voterNames(world).length, 3)
+  assert.deepEqual(world.resource().metadata.finalizers, [FINALIZER])
+  world.answer = () => undefined
+  for (let round = 0; round < 80; round++) {
+    await look(world)
+    world.tick()
+  }
   assert.deepEqual(world.resource().metadata.finalizers, [])
 })
 

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LogEnd } from './log-end.ts'
 import { assertSettledAt, converge, formed, look, reasonOf, rounds, voterNames } from './testing/looking.ts'
-import { Crash, type World } from './testing/world.ts'
+import { Crash } from './testing/hooks.ts'
+import type { World } from './testing/world.ts'
 
 const ask = (world: World, survivor: string): void =>
   world.edit({ recovery: { request: { id: survivor, survivor, acknowledgeDataLoss: true } } })
@@ -70,6 +71,16 @@ test('one that is known to lack what was committed does not hold up the best of 
   assert.equal(world.status()['commitIndex'], 103, 'what was known of the history that ended no longer counts')
   await converge(world)
   assertSettledAt(world, 5)
+})
+
+test('one that has just joined and has nothing yet is no survivor: all would be lost', async () => {
+  const world = await lost(3, [0])
+  const nothing = { lastTerm: 0, lastIndex: 0, appliedIndex: 0, commitIndex: 0, configIndex: 0 }
+  world.lies.set('kv-0', { ...nothing, voters: [], learners: [], members: [] })
+  ask(world, 'kv-0')
+  await rounds(world, 3)
+  assert.match(reasonOf(world, 'Degraded'), /kv-0 is to survive and has no data yet$/)
+  assert.equal(world.cluster.voters.length, 3)
 })
 
 test('a member of an earlier version, which does not tell the term: nothing is guessed', async () => {

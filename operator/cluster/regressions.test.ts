@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formed, look } from './testing/looking.ts'
-import { Crash, type World } from './testing/world.ts'
+import { Crash } from './testing/hooks.ts'
+import type { World } from './testing/world.ts'
 
 /** The operator ends when the change has been made, before it can say so in status. */
 async function crashOnceChanged(world: World, isChanged: () => boolean): Promise<void> {

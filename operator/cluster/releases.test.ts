@@ -6,7 +6,8 @@ import { KubeError, type KubeObject } from './ports.ts'
 import { FORMS } from './resources/forms.ts'
 import { memberObjects } from './resources/stateful-set.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
-import { field, type World } from './testing/world.ts'
+import { field } from './testing/objects.ts'
+import type { World } from './testing/world.ts'
 
 const restart = { 'raftkv.dev/restartedAt': '2030-01-01' }
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { API_VERSION } from '../api/raft-cluster.ts'
 import { condition, converge, look, reasonOf, rounds } from './testing/looking.ts'
-import { Crash, World } from './testing/world.ts'
+import { Crash } from './testing/hooks.ts'
+import { World } from './testing/world.ts'
 
 const volume = { claimName: 'nas' }
 const FROM_VOLUME = { replicas: 3, bootstrap: { restore: { source: { volume, name: 'c1/then-41' }, bumpRevision: 7 } } }

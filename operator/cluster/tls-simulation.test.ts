@@ -11,7 +11,9 @@ import { ANNOTATIONS } from '../api/raft-cluster.ts'
 import { brought, putSecret } from './testing/brought-secret.ts'
 import { type FakeCertManager, installCertManager } from './testing/fake-cert-manager.ts'
 import { assertSettledAt, condition, converge, formed, look, rounds } from './testing/looking.ts'
-import { Crash, field, type World } from './testing/world.ts'
+import { Crash } from './testing/hooks.ts'
+import { field } from './testing/objects.ts'
+import type { World } from './testing/world.ts'
 
 const auto = { mode: 'Auto' }
 const brings = {
@@ -100,7 +102,7 @@ test('whatever happens in whatever order, members can talk at every moment, and 
       await converge(world)
       assertSettledAt(world, 3)
       assertAsAsked(world)
-      assert.deepEqual([...world.excused], [])
+      assert.deepEqual([...world.talks.excused], [])
     }),
     { numRuns: 8, seed: 1 },
   )
@@ -145,7 +147,7 @@ function lose(world: World, name: string): void {
   const known = field(field(world.status(), 'tls'), side)
   const isTurning = (known['rotation'] ?? 'None') !== 'None' || world.get('Secret', authority) === undefined
   const isMountedLost = world.get('Secret', mounted) === undefined
-  if (isMountedLost && (isTurning || name === authority)) world.excused.add(side)
+  if (isMountedLost && (isTurning || name === authority)) world.talks.excused.add(side)
 }
 
 function assertAsAsked(world: World): void {

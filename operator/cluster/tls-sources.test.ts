@@ -7,7 +7,9 @@ import { CERTIFICATE } from './resources/certificate.ts'
 import { brought, putSecret } from './testing/brought-secret.ts'
 import { type FakeCertManager, installCertManager } from './testing/fake-cert-manager.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
-import { Crash, field, World } from './testing/world.ts'
+import { Crash } from './testing/hooks.ts'
+import { field } from './testing/objects.ts'
+import { World } from './testing/world.ts'
 import { certificatesIn } from './tls/certificates.ts'
 import { textIn } from './tls/secrets.ts'
 
@@ -351,6 +353,19 @@ test('killed when it has made the first Certificate, and turned back then: that 
   world.edit(AUTO)
   await rounds(world, 10)
   assert.deepEqual(world.all(CERTIFICATE.kind), [])
+})
+
+test('Certificates that could not be deleted when the mode changed are deleted later', async () => {
+  const [world] = await formedWithCertManager()
+  const refusal = new KubeError({ kind: 'unavailable', message: 'not now' })
+  world.answer = ({ verb, kind }) => (verb === 'delete' && kind === CERTIFICATE.kind ? refusal : undefined)
+  world.edit(AUTO)
+  await rounds(world, 10)
+  assert.equal(world.all(CERTIFICATE.kind).length, 6)
+  world.answer = () => undefined
+  await rounds(world, CHANGE_ROUNDS)
+  assert.deepEqual(world.all(CERTIFICATE.kind), [])
+  assertSecure(world)
 })
 
 test('a Certificate that is edited or deleted by hand is put back', async () => {

@@ -4,7 +4,9 @@ import { test } from 'node:test'
 import { ANNOTATIONS } from '../api/raft-cluster.ts'
 import { AUTHORITY_LIFE_MS, LEAF_LIFE_MS } from '../api/tls.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
-import { Crash, field, type World } from './testing/world.ts'
+import { Crash } from './testing/hooks.ts'
+import { field } from './testing/objects.ts'
+import type { World } from './testing/world.ts'
 import { type Certificate, certificatesIn, isIssuedBy } from './tls/certificates.ts'
 import { textIn } from './tls/secrets.ts'
 
@@ -127,12 +129,12 @@ test('a CA and its certificates lost together: pods have theirs until new ones h
   const world = await formed(AUTO)
   for (const pod of ['kv-0', 'kv-1', 'kv-2']) world.stale.add(pod)
   for (const name of SECRETS) world.objects.delete(`Secret/${name}`)
-  for (const side of ['peer', 'client'] as const) world.excused.add(side)
+  for (const side of ['peer', 'client'] as const) world.talks.excused.add(side)
   await rounds(world, 5)
   assert.deepEqual(world.restarts, [])
   world.stale.clear()
   await rounds(world, 5)
-  assert.deepEqual([...world.excused], [], 'it is over once the pods have them')
+  assert.deepEqual([...world.talks.excused], [], 'it is over once the pods have them')
   await rounds(world, 150)
   assertSecure(world)
 })

@@ -18,11 +18,6 @@ export function addressOf({ octet }: Network, index: number): string {
   return `127.${octet}.${Math.floor(index / 256)}.${index % 256}`
 }
 
-/** Those that are given first, of which a cluster's members get theirs. */
-export function firstAddresses(network: Network, count: number): readonly string[] {
-  return Array.from({ length: count }, (_, i) => addressOf(network, FIRST + 1 + i))
-}
-
 export class Addresses {
   readonly #path: string
   readonly #network: Network

@@ -53,6 +53,17 @@ export interface KubeletOptions {
   readonly stopFirst: string
 }
 
+function addressesFile(directory: string): string {
+  return join(directory, 'addresses.json')
+}
+
+/** Of pods that may come later, by namespace and name: they have them from now on. Before there is a kubelet in that directory. */
+export function reserveAddresses(directory: string, network: Network, pods: readonly string[]): readonly string[] {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const addresses = new Addresses(network, addressesFile(directory))
+  return pods.map((pod) => addresses.take(pod))
+}
+
 export class Kubelet {
   readonly #options: KubeletOptions
   readonly #ending = new AbortController()
@@ -72,7 +83,7 @@ export class Kubelet {
     const { client, logger, directory, network, nodeName, images } = options
     this.#options = options
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    this.#addresses = new Addresses(network, join(directory, 'addresses.json'))
+    this.#addresses = new Addresses(network, addressesFile(directory))
     this.#events = new EventWriter(client, logger, 'kubelet', nodeName)
     this.#node = {
       client,

@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { destination, pino, stdSerializers, type Logger } from 'pino'
 import { parse as parseYaml } from 'yaml'
 import { selfSignedFiles } from '../../node-server/tls/self-signed.ts'
@@ -14,8 +15,8 @@ import { startApiServer } from '../api-server/main.ts'
 import type { ApiClient } from '../client/client.ts'
 import { isRecord, type NewObject } from '../client/object.ts'
 import { RESOURCES } from '../client/resource.ts'
-import { firstAddresses } from '../kubelet/addresses.ts'
 import { checkoutImages } from '../kubelet/images.ts'
+import { reserveAddresses } from '../kubelet/kubelet.ts'
 import { replaceFile } from '../kubelet/replace-file.ts'
 import type { Box } from './box.ts'
 import { startBox } from './box.ts'
@@ -27,10 +28,13 @@ import {
   OPERATOR_LEASE,
   OPERATOR_NAMESPACE,
   OPERATOR_POD,
+  SAMPLE,
+  SAMPLE_PODS,
   kubeconfig,
   namespace,
   operator,
   operatorKubeconfig,
+  sampleChange,
   sampleCluster,
 } from './objects.ts'
 import { HELP, parseOptions, type Options } from './options.ts'
@@ -44,8 +48,6 @@ const STOP_GRACE_MS = 10_000
 const EXPLAIN_EVERY_MS = 5000
 const HOST = '127.0.0.1'
 const CERTIFICATE_YEARS = 10
-/** Clients come by address here, and for those that pods get first the members' certificates are: as many as spec.tls takes. */
-const CERTIFIED_ADDRESSES = 32
 
 /** Answers the exit code. */
 export async function main(args: readonly string[], root: string, compileCache: string): Promise<number> {
@@ -106,6 +108,8 @@ async function run(run: Run): Promise<number> {
     logger.fatal({ err: error }, 'a bug')
     throw error
   }
+  // Clients come by address here: the members' certificates are for those of all pods that there may be.
+  const addresses = reserveAddresses(state.kubelet, network.value.network, SAMPLE_PODS)
   const box = await startBox({
     url: server.url,
     token,
@@ -121,7 +125,7 @@ async function run(run: Run): Promise<number> {
   })
   printer.step('controllers', 'StatefulSets, volumes, disruption budgets, garbage; kubelet on node sandbox')
   try {
-    return await live(run, box, { config, addresses: firstAddresses(network.value.network, CERTIFIED_ADDRESSES) })
+    return await live(run, box, { config, addresses })
   } catch (error) {
     if (!stop.aborted) throw error
     return 0
@@ -136,7 +140,7 @@ async function run(run: Run): Promise<number> {
 interface Installed {
   /** The kubeconfig that the operator has. */
   readonly config: string
-  /** Which pods of this network get first. */
+  /** Of the sample cluster's pods. */
   readonly addresses: readonly string[]
 }
 
@@ -149,6 +153,7 @@ async function live(
   printProgress(box.mirrors, printer, startedAtMs)
   const sample = sampleCluster(options.isPlain ? undefined : addresses)
   await install(box, root, { config, sample }, startedAtMs - performance.now())
+  await certify(box.client, addresses)
   printer.step('operator', `pod in ${OPERATOR_NAMESPACE}; a RaftCluster demo in default`)
   const explaining = setInterval(explainWait(box.mirrors, printer), EXPLAIN_EVERY_MS)
   const view = await waitForCluster(box.mirrors, ({ isReady }) => isReady, stop).finally(() =>
@@ -183,11 +188,30 @@ async function install(
     await client.apply(RESOURCES.crds, decodeManifest(crd))
   }
   await client.createIfMissing(RESOURCES.namespaces, namespace())
-  await client.apply(RESOURCES.secrets, operatorKubeconfig(config))
+  await connectOperator(client, config)
   await freeLease(client, startedAtMs)
   await client.apply(RESOURCES.statefulSets, operator(versionOf(root)))
   await waitUntilServed(async () => client.list(RESOURCES.raftClusters))
   await client.createIfMissing(RESOURCES.raftClusters, sample)
+}
+
+/**
+ * The API server may have another address than at the last start. The operator reads its kubeconfig once, so its pod is made anew; a change
+ * of its StatefulSet would wait for ever for the one that does not become ready.
+ */
+async function connectOperator(client: ApiClient, config: string): Promise<void> {
+  const secret = operatorKubeconfig(config)
+  const ref = { namespace: OPERATOR_NAMESPACE, name: secret.metadata.name ?? '' }
+  const before = await client.get(RESOURCES.secrets, ref)
+  await client.apply(RESOURCES.secrets, secret)
+  if (before === undefined || isDeepStrictEqual(before['data'], secret['data'])) return
+  await client.delete(RESOURCES.pods, { namespace: OPERATOR_NAMESPACE, name: OPERATOR_POD })
+}
+
+async function certify(client: ApiClient, addresses: readonly string[]): Promise<void> {
+  const sample = await client.get(RESOURCES.raftClusters, SAMPLE)
+  const change = sample && sampleChange(sample, addresses)
+  if (change !== undefined) await client.patch(RESOURCES.raftClusters, SAMPLE, change)
 }
 
 /** Of an operator that was killed with an earlier sandbox: it holds its lease no more, and nobody need wait for that. */

@@ -1,10 +1,17 @@
 /** What `npm start` puts into the cluster: the operator, and a RaftCluster to try. Pure. */
-import type { NewObject } from '../client/object.ts'
+import { isRecord, type NewObject, type StoredObject } from '../client/object.ts'
 
 export const OPERATOR_NAMESPACE = 'raftkv-system'
 export const OPERATOR_POD = 'raftkv-operator-0'
 export const SAMPLE = { namespace: 'default', name: 'demo' } as const
 export const SAMPLE_REPLICAS = 3
+/** As many members as a RaftCluster may have. */
+const MAX_REPLICAS = 9
+/** By namespace and name: all that it may ever have. */
+export const SAMPLE_PODS = Array.from(
+  { length: MAX_REPLICAS },
+  (_, ordinal) => `${SAMPLE.namespace}/${SAMPLE.name}-${ordinal}`,
+)
 
 const OPERATOR = 'raftkv-operator'
 export const OPERATOR_LEASE = OPERATOR
@@ -98,4 +105,24 @@ export function sampleCluster(addresses: readonly string[] | undefined): NewObje
     metadata: { ...SAMPLE },
     spec: { replicas: SAMPLE_REPLICAS, storage: { size: '1Gi' }, ...(tls && { tls }) },
   }
+}
+
+/**
+ * What changes in the sample cluster when its pods have other addresses than before, as in another network: names that somebody added stay.
+ * Undefined where nothing does, or where it has no TLS.
+ */
+export function sampleChange(
+  sample: StoredObject,
+  addresses: readonly string[],
+): Readonly<Record<string, unknown>> | undefined {
+  const client = fieldOf(fieldOf(sample['spec'], 'tls'), 'client')
+  const extraNames = fieldOf(client, 'extraNames')
+  const present: readonly unknown[] = Array.isArray(extraNames) ? extraNames : []
+  if (fieldOf(client, 'mode') !== 'Auto' || addresses.every((address) => present.includes(address))) return undefined
+  const others = present.filter((name) => !String(name).startsWith('127.'))
+  return { spec: { tls: { client: { extraNames: [...others, ...addresses] } } } }
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return isRecord(value) ? value[name] : undefined
 }

@@ -15,6 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { cgroupPaths } from './machine/box.ts'
 import { buildImages } from './machine/images.ts'
 import { ensurePeers } from './machine/peers.ts'
+import { ensurePrometheus } from './machine/prometheus.ts'
 import { ensurePrerequisites } from './machine/prerequisites.ts'
 import { run } from './process.ts'
 import { createReport, type Report } from './report.ts'
@@ -67,6 +68,7 @@ const TWIN_SEEDS = 30
 async function runInBox(report: Report, { root, cache }: Settings): Promise<number> {
   await report.step('what the machine must have', () => ensurePrerequisites(report))
   const programs = await ensurePeers(report, root, cache, true)
+  await ensurePrometheus(cache)
   if (only === undefined) await runWithPeers(report, root, programs)
   const imageTars = await buildImages(report, root, cache)
   const handedOn = join(cache, 'progress.json')

@@ -10,8 +10,10 @@ export const WRITERS = 'writers'
 export const WRITERS_PORT = 8090
 export const ADMIN_PORT = 8080
 export const CLIENT_PORT = 2379
+export const PEER_PORT = 2380
 
-export const MEMBERS_SELECTOR = `app.kubernetes.io/instance=${CLUSTER}`
+/** Not the pods of Jobs that take backups. */
+export const MEMBERS_SELECTOR = `app.kubernetes.io/instance=${CLUSTER},app.kubernetes.io/component=member`
 export const volumeName = (memberName: string): string => `data-${memberName}`
 
 export type Paths = ReturnType<typeof pathsOf>

@@ -86,6 +86,7 @@ async function listening(t: TestContext): Promise<Listening> {
       onSnapshot: async ({ pieces }) => void (await Array.fromAsync(pieces)),
       onRequest: async () => Buffer.from('answer'),
       onUnreachable: () => undefined,
+      onReachable: () => undefined,
       onRefused: () => undefined,
       isRemoved: () => false,
     },

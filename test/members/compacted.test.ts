@@ -47,7 +47,8 @@ async function restart(member: MemberProcess, flags: readonly string[]): Promise
   const { code } = await member.kill('SIGTERM')
   assert.equal(code, 0, member.output.slice(-1000))
   await member.start(flags)
-  await member.isReady()
+  // A learner serves and is not ready.
+  await eventually('it serves', () => fetch(`${member.clientURL}/livez`))
 }
 
 async function agree(members: readonly MemberProcess[]): Promise<void> {

@@ -173,6 +173,14 @@ async function joinUnderQuestions(name: string, isLearner: boolean): Promise<Mem
 test('a learner that joins is not there for clients until it has caught up, and then says that it is a learner', async () => {
   const learner = await joinUnderQuestions('learner', true)
   assert.deepEqual(await learner.etcd.all('serializable'), await first.etcd.all())
+  for (const [url, words] of [
+    [learner.adminURL('/readyz'), /^a learner has no vote yet\n$/],
+    [`${learner.clientURL}/readyz`, /\[-\]non_learner failed: not supported for learner/],
+  ] as const) {
+    const ready = await fetch(url)
+    assert.equal(ready.status, 503)
+    assert.match(await ready.text(), words)
+  }
 })
 
 test('a voter that joins is not there for clients until it has caught up', async () => {

@@ -305,6 +305,7 @@ const TRANSPORT = 'node-server/transport/transport-limits.test.ts'
 const ANSWERS = 'node-server/api/etcd/answer-in-order.test.ts'
 const ABUSE = 'node-server/grpc/abuse.test.ts'
 const LOAD = 'node-server/listen/load.test.ts'
+const WARM_START = 'node-server/warm-up/warm-start.test.ts'
 
 /** What no single request reaches, and where it is tried. */
 const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>> = {
@@ -339,6 +340,7 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   RUN_SIZES: ['node-server/storage/runs/policy.test.ts', 'when runs become many the cheapest neighbours are merged'],
   SCRUB: ['node-server/storage/runs/runs-damage.test.ts', 'damage in what nobody reads is found by looking for it'],
   APPLY_SLICE: ['node-server/node/apply/applier.test.ts', 'what was committed in the middle of an entry'],
+  HASH_TURN: ['node-server/node/maintenance/hasher.test.ts', 'a turn ends when its time is over, and after so many'],
   LEASES: ['node-server/node/lease/lessor.test.ts', 'many that end at once are all gone soon after, at a bounded rate'],
   MAX_RENEWALS_AT_ONCE: ['node-server/node/lease/lease-duties.test.ts', 'more renewals than fit a question'],
   MAX_WAITING_RENEWALS: ['node-server/node/lease/lease-duties.test.ts', 'more renewals than may wait are refused'],
@@ -353,6 +355,8 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   WATCH: ['node-server/node/watch/watchable-store.test.ts', 'beyond the number of watchers, or of bytes in their'],
   OUTBOX_SHARE: ['node-server/api/etcd/outbox.test.ts', 'the less is left for all of them the less each may'],
   WARM_UP: ['node-server/warm-up/warm-up.test.ts', 'it ends when its time is over'],
+  WARM_UP_BESIDE: [WARM_START, 'one that comes back to a cluster with a leader serves clients first'],
+  LEADER_HEARD_HEARTBEATS: [WARM_START, 'one that hears of no leader warms up meanwhile'],
   COMMIT_NOTICE: [
     'node-server/transport/transport.test.ts',
     'that entries are committed is told with what else there is to tell, or by itself after a moment',

@@ -66,6 +66,10 @@ async function addLearner(asked: MemberProcess, joiner: MemberProcess): Promise<
     expectedConfigIndex: await configIndex(asked),
     member: asMember(joiner),
   } as Operation['body'])
+  // The answer is the leader's: the member that was asked may apply the change a moment later.
+  await eventually(`${asked.name} knows ${joiner.name}`, async () =>
+    assert.ok((await configIndex(asked)) >= (added.configIndex ?? Infinity)),
+  )
   return added.memberId ?? ''
 }
 

@@ -2,36 +2,16 @@
  * npm run test:alerts: has Prometheus' own promtool read the chart's alerts and carry them out on made-up series, on which each
  * fires, or must not (cases.ts).
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
-import { isInstalled, run } from '../e2e/process.ts'
+import { ensurePrometheus } from '../e2e/machine/prometheus.ts'
+import { run } from '../e2e/process.ts'
 import { ALERTS_FILE, readRules } from './alerts.ts'
 import { CASES, type AlertCase } from './cases.ts'
 
-const CACHE = join(import.meta.dirname, '..', '..', '.cache', 'promtool')
-
-/** The one in PATH, or that of the Debian package, which is unpacked and not installed. */
-async function promtool(): Promise<string> {
-  if (await isInstalled('promtool')) return 'promtool'
-  const program = join(CACHE, 'usr', 'bin', 'promtool')
-  if (existsSync(program)) return program
-  if (!(await isInstalled('apt-get')))
-    throw new Error('promtool is needed, which Prometheus brings, and is not in PATH')
-  const download = mkdtempSync(join(tmpdir(), 'raftkv-promtool-'))
-  try {
-    await run(['apt-get', 'update', '-qq'])
-    await run(['apt-get', 'download', '-qq', 'prometheus'], { cwd: download })
-    const [file] = readdirSync(download)
-    if (file === undefined) throw new Error('apt-get has downloaded nothing')
-    mkdirSync(CACHE, { recursive: true })
-    await run(['dpkg', '-x', join(download, file), CACHE])
-  } finally {
-    rmSync(download, { recursive: true })
-  }
-  return program
-}
+const CACHE = join(import.meta.dirname, '..', '..', '.cache', 'e2e')
 
 /** Expected alerts are told whole, so their texts are taken out: promtool reads those in the file of the chart. */
 function withoutTexts(): string {
@@ -55,7 +35,7 @@ function testOf({ alert, at }: AlertCase, series: Readonly<Record<string, string
   }
 }
 
-const program = await promtool()
+const { promtool: program } = await ensurePrometheus(CACHE)
 await run([program, 'check', 'rules', ALERTS_FILE])
 const directory = mkdtempSync(join(tmpdir(), 'raftkv-alerts-'))
 try {

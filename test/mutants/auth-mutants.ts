@@ -77,3 +77,49 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
     replace: '',
   },
 ]
+
+/** In when that is decided, and by which member. Found by clusters whose users change (test/simulation/users.ts). */
+export const APPLIED_AUTH_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'in a cluster: who was identified before users changed may go on',
+    file: `${AUTH}/permissions.ts`,
+    find: "info.revision < auth.revision ? 'auth-old-revision' : undefined",
+    replace: 'undefined',
+  },
+  {
+    name: 'in a cluster: a write is allowed by the member that is asked, not when it is applied',
+    file: 'node-server/api/etcd/kv.ts',
+    find: '  return node.propose(kind, bytes, context, authInfo).then(',
+    replace: `  const key = Buffer.from(\`\${authInfo?.username}/\`)
+  const isAllowed = refuseRange(node.store, authInfo, { key, rangeEnd: Buffer.alloc(0) }) === undefined
+  const info = isAllowed && authInfo ? { username: 'root', revision: Number.MAX_SAFE_INTEGER } : authInfo
+  return node.propose(kind, bytes, context, info).then(`,
+  },
+  {
+    name: 'in a cluster: a put inside of a txn is asked for on no member',
+    file: `${AUTH}/requests.ts`,
+    find: "    case 'requestPut':\n      return refusePut(store, info, request.value)",
+    replace: "    case 'requestPut':\n      return undefined",
+  },
+  {
+    name: 'in a cluster: who asks for a range is found out before its member knows of the latest changes',
+    file: 'node-server/api/etcd/kv.ts',
+    find: `  const barrier = await kv.node.linearizableBarrier()
+  return barrier.ok ? readRange(kv, request, call) : err(statusOf(barrier.error))`,
+    replace: `  const read = readRange(kv, request, call)
+  const barrier = await kv.node.linearizableBarrier()
+  return barrier.ok ? read : err(statusOf(barrier.error))`,
+  },
+  {
+    name: 'in a cluster: a member that starts again knows no users',
+    file: `${AUTH}/state.ts`,
+    find: "    for (const row of buffer.scan('auth', Buffer.of(0), undefined)) this.#take(decodeAuthRow(row))\n",
+    replace: '',
+  },
+  {
+    name: 'in a cluster: what roles give to a user is looked up once for ever',
+    file: `${AUTH}/state.ts`,
+    find: '    this.#granted.clear()\n',
+    replace: '',
+  },
+]

@@ -48,6 +48,48 @@ export const BACKUP_MUTANTS: readonly Mutant[] = [
   },
 ]
 
+const CHANGES = 'node-server/backup/changes'
+
+/** In how changes are kept: follow.test.ts looks for them. */
+export const CHANGES_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'what the cluster has at the last kept revision is not compared',
+    file: `${CHANGES}/following.ts`,
+    find: "kept !== '' && fingerprint !== '' && kept !== fingerprint",
+    replace: "kept !== '' && fingerprint !== '' && kept === undefined",
+  },
+  {
+    name: 'a cluster that has less than is kept is waited for',
+    file: `${CHANGES}/following.ts`,
+    find: 'if (current < revision)',
+    replace: 'if (current < 0)',
+  },
+  {
+    name: 'a segment ends within a revision',
+    file: `${CHANGES}/following.ts`,
+    find: 'builder.isEmpty || !builder.isWhole',
+    replace: 'builder.isEmpty || builder.endRevision() !== undefined',
+  },
+  {
+    name: 'it goes on after the newest backup, whatever is missing before it',
+    file: `${CHANGES}/chain.ts`,
+    find: 'revision !== ends[i - 1]?.revision)',
+    replace: 'i === ends.length - 1 && revision !== ends[i - 1]?.revision)',
+  },
+  {
+    name: 'a segment that is damaged is gone on from',
+    file: `${CHANGES}/segment.ts`,
+    find: "if (!createHash('sha256').update(rest).digest().equals(digest)) throw",
+    replace: 'if (digest.length === 0) throw',
+  },
+  {
+    name: 'another history goes on in the line of the one before',
+    file: `${CHANGES}/follow.ts`,
+    find: 'await beginLine(',
+    replace: 'void ((..._: unknown[]) => undefined)(',
+  },
+]
+
 /** In how a cluster is made from a backup: operator/cluster/restore.test.ts looks for them. */
 export const RESTORE_MUTANTS: readonly Mutant[] = [
   {

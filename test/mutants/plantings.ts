@@ -2,14 +2,16 @@
 import { join } from 'node:path'
 import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
 import { TORTURE_MUTANTS } from '../torture/planted.ts'
-import { BACKUP_MUTANTS, RESTORE_MUTANTS } from './backup-mutants.ts'
+import { BACKUP_MUTANTS, CHANGES_MUTANTS, RESTORE_MUTANTS } from './backup-mutants.ts'
 import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
 import { ETCD_MUTANTS, ETCD_MUTANTS_OF_TESTS } from './etcd-mutants.ts'
 import { FULL_DISK_MUTANTS } from './full-disk-mutants.ts'
 import { HTTP2_MUTANTS } from './http2-mutants.ts'
 import { LARGE_MUTANTS } from './large-mutants.ts'
+import { LIMITS_MUTANTS } from './limits-mutants.ts'
+import { OWNER_MUTANTS } from './owner-mutants.ts'
 import type { Mutant } from './plant.ts'
-import { AUTH_MUTANTS } from './auth-mutants.ts'
+import { APPLIED_AUTH_MUTANTS, AUTH_MUTANTS } from './auth-mutants.ts'
 import { PEER_IDENTITY_MUTANTS, PEER_SECRET_MUTANTS } from './peer-mutants.ts'
 import { KEPT_USERS_MUTANTS, LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
@@ -35,11 +37,14 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('simulation/full-disk-hunt.ts', FULL_DISK_MUTANTS),
     ...soughtBy('simulation/large-hunt.ts', LARGE_MUTANTS),
     ...soughtBy('simulation/lock-line-hunt.ts', LOCK_MUTANTS),
+    ...soughtBy('simulation/users-hunt.ts', APPLIED_AUTH_MUTANTS),
     ...soughtBy('mutants/property-hunt.ts', LINE_MUTANTS, ['lines']),
     ...soughtBy('mutants/property-hunt.ts', LESSOR_MUTANTS, ['lessor']),
     ...soughtBy('mutants/property-hunt.ts', AUTH_MUTANTS, ['users']),
     ...soughtBy('mutants/property-hunt.ts', KEPT_USERS_MUTANTS, ['kept-users']),
-    ...ETCD_MUTANTS_OF_TESTS.flatMap(({ test, mutant }) => soughtBy(join('..', test), [mutant])),
+    ...[...ETCD_MUTANTS_OF_TESTS, ...LIMITS_MUTANTS].flatMap(({ test, mutant }) =>
+      soughtBy(join('..', test), [mutant]),
+    ),
     ...soughtBy('grpc/hunt.ts', HTTP2_MUTANTS),
     ...soughtBy('../node-server/transport/tls.test.ts', PEER_IDENTITY_MUTANTS),
     ...soughtBy('../node-server/transport/secret.test.ts', PEER_SECRET_MUTANTS),
@@ -47,9 +52,11 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('../node-server/storage/lmdb-import/take-over.test.ts', TAKE_OVER_MUTANTS),
     ...soughtBy('operator-simulation/hunt.ts', OPERATOR_MUTANTS, ['1', seeds]),
     ...soughtBy('../operator/backup/simulation.test.ts', BACKUP_MUTANTS),
+    ...soughtBy('../node-server/backup/changes/follow.test.ts', CHANGES_MUTANTS),
     ...soughtBy('../operator/cluster/tls.test.ts', TLS_OPERATOR_MUTANTS),
     ...soughtBy('../operator/cluster/tls-sources.test.ts', TLS_SOURCE_MUTANTS),
     ...soughtBy('../operator/cluster/restore.test.ts', RESTORE_MUTANTS),
+    ...soughtBy('../operator/cluster/reconcile.test.ts', OWNER_MUTANTS),
     ...soughtBy('torture/hunt.ts', TORTURE_MUTANTS),
   ]
 }

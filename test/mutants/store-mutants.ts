@@ -214,8 +214,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a delete of nothing makes a revision',
     file: `${MVCC}/change.ts`,
-    find: 'if (change.steps > 0) store.update({ revision: change.revision })',
-    replace: 'store.update({ revision: change.revision })',
+    find: 'if (change.steps > 0) store.advanceRevision(change.revision)',
+    replace: 'store.advanceRevision(change.revision)',
   },
   {
     name: 'a delete goes through its keys in the wrong order',

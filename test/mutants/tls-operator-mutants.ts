@@ -141,7 +141,7 @@ export const TLS_SOURCE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'without cert-manager nothing else is done',
-    file: `${CLUSTER}/observe.ts`,
+    file: `${CLUSTER}/observe/reading.ts`,
     find: "error.problem.kind === 'not-found') return undefined",
     replace: "error.problem.kind === 'not-found') throw new Error('no cert-manager')",
   },

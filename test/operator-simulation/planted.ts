@@ -100,8 +100,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'nothing holds a RaftCluster whose volumes are to go with it',
     file: `${RULES}/claims.ts`,
-    find: 'const isWanted = goWithCluster(observed)',
-    replace: 'const isWanted = goWithCluster(observed) && cluster.name === ""',
+    find: 'const isWanted = goWithCluster(observed) &&',
+    replace: 'const isWanted = cluster.name === "" &&',
+  },
+  {
+    name: 'the finalizer of a RaftCluster that is not deleted never goes',
+    file: `${RULES}/claims.ts`,
+    find: ' && !isEachOwned(observed)',
+    replace: '',
   },
   {
     name: 'a learner is promoted before it has caught up',

@@ -46,7 +46,20 @@ function objectsMissing(world: World, cluster: StoredObject): string | undefined
   )
   if (size !== '' && small.length > 0)
     return `volumes are not ${size}: ${small.map(({ metadata }) => metadata.name).join(', ')}`
-  return outdated(world, set)
+  return ownersMissing(world, cluster, volumes) ?? outdated(world, set)
+}
+
+/** With whenDeleted Delete, and only then, volumes are the RaftCluster's, which needs no operator to be deleted in either case. */
+function ownersMissing(
+  { isVolumeKept }: World,
+  { metadata: { uid, finalizers = [] } }: StoredObject,
+  volumes: readonly StoredObject[],
+): string | undefined {
+  const isOwned = (volume: StoredObject): boolean =>
+    volume.metadata.ownerReferences?.some((owner) => owner.uid === uid) === true
+  const wrong = volumes.find((volume) => isOwned(volume) === isVolumeKept)
+  if (wrong !== undefined) return `${wrong.metadata.name} ${isVolumeKept ? 'has' : 'lacks'} an owner`
+  return finalizers.length === 0 ? undefined : `${finalizers.join(', ')} holds the RaftCluster`
 }
 
 /** Every pod has what the template says now. */
@@ -79,11 +92,11 @@ function conditionsMissing({ build }: World, cluster: StoredObject): string | un
   return undefined
 }
 
-function leftovers({ server, isVolumeKept }: World): string | undefined {
+function leftovers({ server, isVolumeKept, lateVolumes }: World): string | undefined {
   const owned = [...server.all()].filter(({ kind }) => !['Lease', 'PersistentVolumeClaim'].includes(kind))
   if (owned.length > 0)
     return `left after the deletion: ${owned.map(({ kind, metadata }) => `${kind} ${metadata.name}`).join(', ')}`
-  const volumes = server.list('PersistentVolumeClaim')
+  const volumes = server.list('PersistentVolumeClaim').filter(({ metadata }) => !lateVolumes.has(metadata.uid))
   if (!isVolumeKept && volumes.length > 0)
     return `volumes are left: ${volumes.map(({ metadata }) => metadata.name).join(', ')}`
   return undefined

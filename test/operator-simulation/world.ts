@@ -1,4 +1,5 @@
 /** Everything that one run shares: time, chance, Kubernetes, the members, the operators, the oracle, what has happened. */
+import { FINALIZER } from '../../operator/api/raft-cluster.ts'
 import { seeded, type Random } from '../../node-server/raft/testing/random.ts'
 import { Schedule } from '../../node-server/raft/testing/schedule.ts'
 import { EventLog } from '../simulation/event-log.ts'
@@ -59,7 +60,12 @@ export class World {
   recoveries = 0
   /** Volumes outlive the deletion. */
   isVolumeKept = true
+  /**
+   * Made after the operator had let go of the RaftCluster, which had all its volumes: a deletion before the next look leaves them. By UID.
+   */
+  readonly lateVolumes = new Set<string>()
   readonly #crash: CrashPoint | undefined
+  #wasLetGo = false
   #ids = 0
 
   constructor(seed: number, crash?: CrashPoint) {
@@ -180,6 +186,10 @@ export class World {
       this.onNextAddition = undefined
       if (strike !== undefined) this.schedule.after(0, strike)
     }
+    if (object.kind === 'RaftCluster' && before !== undefined && after !== undefined)
+      this.#wasLetGo = !isHeld(after) && (this.#wasLetGo || isHeld(before))
+    if (object.kind === 'PersistentVolumeClaim' && before === undefined && this.#wasLetGo)
+      this.lateVolumes.add(object.metadata.uid)
     if (object.kind === 'PersistentVolumeClaim' && after === undefined) this.kubelet.disks.delete(object.metadata.uid)
     if (['Lease', 'Event', 'Secret'].includes(object.kind)) return
     // Status of a RaftCluster concerns no controller of Kubernetes.
@@ -200,6 +210,10 @@ export class World {
     })
     this.schedule.after(RAFT_TURN_MS, () => this.#turn())
   }
+}
+
+function isHeld({ metadata }: StoredObject): boolean {
+  return metadata.finalizers?.includes(FINALIZER) === true
 }
 
 function stepOf(cluster: StoredObject | undefined): string {

@@ -15,11 +15,22 @@ export type CallOutcome =
 const CLIENT_TIMEOUT_MS = 8000
 const IMPATIENT_TIMEOUT_MS = 60
 
+/** That a request, or an answer, takes at most. */
+export const MAX_LATENCY_MS = 1.2
+const MIN_LATENCY_MS = 0.2
+
 function latencyMs(world: World): number {
-  return 0.2 + world.random.next()
+  return MIN_LATENCY_MS + world.random.next() * (MAX_LATENCY_MS - MIN_LATENCY_MS)
 }
 
-export function call(world: World, member: SimulatedMember, path: string, request: Uint8Array): Promise<CallOutcome> {
+/** `commonName`: of the certificate that the client shows. */
+export function call(
+  world: World,
+  member: SimulatedMember,
+  path: string,
+  request: Uint8Array,
+  commonName?: string,
+): Promise<CallOutcome> {
   return new Promise((resolve) => {
     let isSettled = false
     const gone = new AbortController()
@@ -42,7 +53,7 @@ export function call(world: World, member: SimulatedMember, path: string, reques
       const onEnd = (): void => settle({ kind: 'lost' })
       life.onEnd.add(onEnd)
       life.clock.enter(() => {
-        const told = Promise.resolve(method.handle(request, context(gone.signal))).then((answer) => {
+        const told = Promise.resolve(method.handle(request, context(gone.signal, commonName))).then((answer) => {
           life.onEnd.delete(onEnd)
           if (answer.ok) look(world, life, answer.value)
           settle(answer.ok ? { kind: 'answer', bytes: answer.value } : { kind: 'status', status: answer.error })
@@ -59,8 +70,8 @@ function look(world: World, { seen }: Life, answer: Uint8Array): void {
   if (seen !== undefined && header !== undefined) world.oracle.answered(header.revision, seen)
 }
 
-function context(signal: AbortSignal): CallContext {
-  return { metadata: () => undefined, signal, peer: 'client' }
+function context(signal: AbortSignal, commonName?: string): CallContext {
+  return { metadata: () => undefined, signal, peer: 'client', commonName }
 }
 
 /** A stream to one life of a member. */

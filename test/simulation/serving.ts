@@ -28,7 +28,10 @@ export function serve(port: NodePort, clock: Clock, world: World): Served {
   port.onApplied(() => {
     if (watchableStore.counts.slowWatchers > 0) world.coverage.note('unsynced watcher or victim')
   })
-  return { watchableStore, services: etcdServices(port, { maxTxnOps: 128, clock, watch, sliceRows: RANGE_SLICE_ROWS }) }
+  // Once there are users, they are told by the names in their certificates.
+  const auth = { isClientCertAuth: true }
+  const options = { maxTxnOps: 128, clock, watch, auth, sliceRows: RANGE_SLICE_ROWS }
+  return { watchableStore, services: etcdServices(port, options) }
 }
 
 /** Time stands still within a turn; with this one, work in slices is cut anywhere all the same. */

@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
-import { ensureEtcd } from '../e2e/machine/peers.ts'
+import { ensureTwin } from '../e2e/machine/peers.ts'
 import { createReport } from '../e2e/report.ts'
 import { parseSettings } from '../e2e/settings.ts'
 import { CASES, type Case } from './cases/cases.ts'
@@ -16,6 +16,7 @@ import { printed, printedExchange } from './print.ts'
 import { areInStep, cleanTwin, runSequence, runWithUsers } from './sequence/run.ts'
 import { sequence } from './sequence/arbitrary.ts'
 import { usersSequence } from './sequence/users.ts'
+import { compareOverTls } from './over-tls.ts'
 import { Servers } from './servers.ts'
 import type { Exchange, Twin } from './twin.ts'
 
@@ -23,6 +24,8 @@ import type { Exchange, Twin } from './twin.ts'
 const SHRINK_LIMIT_MS = 20_000
 /** More would say the same again and again. */
 const MOST_FAILED_SEEDS = 5
+
+const OVER_TLS = 'etcdctl and the gateway over TLS, with users'
 
 /** Of generated sequences. */
 interface Kind<Sequence> {
@@ -35,15 +38,15 @@ interface Kind<Sequence> {
 
 class TwinTest {
   readonly #options: Options
-  readonly #program: string
+  readonly #programs: string
   readonly #seen = new Set<string>()
   #servers: Servers | undefined
   failures = 0
   exchanges = 0
 
-  constructor(options: Options, program: string) {
+  constructor(options: Options, programs: string) {
     this.#options = options
-    this.#program = program
+    this.#programs = programs
   }
 
   async run(): Promise<void> {
@@ -51,6 +54,7 @@ class TwinTest {
       const { cases } = this.#options
       const chosen = CASES.filter(({ name }) => cases === undefined || name.includes(cases))
       for (const each of chosen) await this.#case(each)
+      if (cases === undefined || OVER_TLS.includes(cases)) await this.#overTls()
       if (cases === undefined || cases === 'none') await this.#sequences()
       if (cases === undefined) this.#reportUnseen()
     } finally {
@@ -61,7 +65,7 @@ class TwinTest {
   /** After a difference the two may hold different things: then others take their place. */
   async #inStep(): Promise<Servers> {
     if (this.#servers !== undefined && !(await areInStep(this.#servers).catch(() => false))) await this.#restart()
-    this.#servers ??= await Servers.start(this.#program)
+    this.#servers ??= await Servers.start(join(this.#programs, 'etcd'))
     return this.#servers
   }
 
@@ -82,6 +86,17 @@ class TwinTest {
     console.log(`DIFFERS ${name} (${took})`)
     for (const exchange of differences) console.log(`  ${printedExchange(exchange)}`)
     console.log(`  again: npm run test:twin -- --cases '${name}'`)
+  }
+
+  async #overTls(): Promise<void> {
+    const startedMs = performance.now()
+    const { steps, differences, allowed } = await compareOverTls(this.#programs)
+    const took = `${((performance.now() - startedMs) / 1000).toFixed(1)} s`
+    for (const id of allowed) this.#seen.add(id)
+    if (differences.length === 0) return this.#say(`ok      ${OVER_TLS} (${steps} requests, ${took})`)
+    this.failures += differences.length
+    for (const difference of differences) console.log(`DIFFERS over TLS: ${difference}`)
+    console.log(`  again: npm run test:twin -- --cases '${OVER_TLS}'`)
   }
 
   async #sequences(): Promise<void> {
@@ -162,9 +177,9 @@ async function main(): Promise<number> {
   }
   const { cache, root } = settings.settings
   mkdirSync(cache, { recursive: true })
-  const program = await ensureEtcd(createReport(console.log, Date.now), root, cache)
+  const programs = await ensureTwin(createReport(console.log, Date.now), root, cache)
   const startedMs = performance.now()
-  const test = new TwinTest(options, program)
+  const test = new TwinTest(options, programs)
   await test.run()
   const took = ((performance.now() - startedMs) / 1000).toFixed(1)
   const verdict = test.failures === 0 ? 'the twins agree' : `${test.failures} FAILED`

@@ -26,9 +26,9 @@ const SOURCES: Readonly<Record<string, string>> = {
   'npm run test:twin': 'test/twin/options.ts',
 }
 const MEMBER =
-  /^(npm run( --silent)? member( --)?|raftkv|snapshot (status|restore)|backup (take|list|fetch|restore|prune)|check|dump)\b/
+  /^(npm run( --silent)? member( --)?|raftkv|snapshot (status|restore)|backup (take|follow|list|fetch|restore|prune)|check|dump)\b/
 const TOOL_OPTIONS: ReadonlySet<string> = new Set(
-  ['tools.ts', 'backup.ts'].flatMap((file) =>
+  ['tools.ts', 'backup.ts', 'backup-place.ts'].flatMap((file) =>
     [...text(`node-server/tools/${file}`).matchAll(/ption\(\s*'(?:-\w, )?--([a-z0-9-]+)/g)].map(
       ([, name = '']) => name,
     ),

@@ -1,5 +1,7 @@
 {{- define "raftkv-operator.fullname" -}}
-{{- if contains .Chart.Name .Release.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains .Chart.Name .Release.Name -}}
 {{- .Release.Name | trunc 50 | trimSuffix "-" -}}
 {{- else -}}
 {{- printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" -}}
@@ -40,6 +42,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $tag := .Values.image.tag -}}
 {{- if not (kindIs "string" $tag) }}{{ $tag = int64 $tag | toString }}{{ end -}}
 {{- printf "%s:%s" .Values.image.repository ($tag | default .Chart.AppVersion) -}}
+{{- end -}}
+
+{{/* How often the monitor `.` has Prometheus ask, and for how long it waits; Prometheus' own settings where nothing is given. */}}
+{{- define "raftkv-operator.scrape" -}}
+{{- with .interval }}
+interval: {{ . }}
+{{- end }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . }}
+{{- end }}
 {{- end -}}
 
 {{/*

@@ -39,6 +39,12 @@ export interface ApplierEvents {
   onAuth(effect: AuthEffect): void
 }
 
+/** One on its way into the store. */
+interface StoreEntry {
+  readonly requestId: bigint
+  readonly applying: Applying
+}
+
 export class Applier {
   readonly #clusterId: ClusterId
   readonly #waiters: Waiters<Outcome>
@@ -83,10 +89,10 @@ export class Applier {
       if (entry.index <= this.store.appliedIndex) continue // applied before the restart
       if (this.#isSliceOver()) await this.#giveWay()
       while (this.store.isSaturated) await this.store.relieved()
-      const step = this.#begin(entry)
+      const storeEntry = this.#begin(entry)
       for (;;) {
         this.#sliceParts += 1
-        if (step()) break
+        if (storeEntry === undefined || this.#step(storeEntry)) break
         if (this.#isSliceOver()) await this.#giveWay()
       }
     }
@@ -127,32 +133,35 @@ export class Applier {
     return new Committer(this.#store, clock, this.#onFatal, (seconds) => observer.backendCommit(seconds))
   }
 
-  /** Applies a part of the entry at each call, and returns whether that was the last one. */
-  #begin(entry: Entry): () => boolean {
+  /** What is still to be done in parts; undefined: nothing. */
+  #begin(entry: Entry): StoreEntry | undefined {
     const position = { index: entry.index, term: entry.term }
     if (entry.data.length === 0) {
       if (entry.kind === 'config') this.#events.onConfigChange(entry, applyLeaveJoint(this.store, entry.index))
       advanceApplied(this.store, position)
       if (entry.kind === 'normal') this.#events.onTermBegan(entry.term)
-      return () => true
+      return undefined
     }
     const command = this.#decode(entry)
     if (isStoreCommand(command)) {
       assert(entry.kind === 'normal', 'a config entry is a membership command')
-      const applying = new Applying(this.store, position, command, this.#options.applySlice.rows)
-      return () => {
-        const result = applying.step()
-        if (result === undefined) return false
-        if (result.ok && isLeaseResult(result.value)) this.#events.onLease(result.value)
-        else if (result.ok && result.value.kind === 'auth') this.#events.onAuth(result.value.effect)
-        this.#waiters.settle(command.requestId, { kind: 'applied', result })
-        return true
-      }
+      const { requestId } = command
+      return { requestId, applying: new Applying(this.store, position, command, this.#options.applySlice.rows) }
     }
     const outcome = this.#applyAdministration(entry, command)
     advanceApplied(this.store, position)
     this.#waiters.settle(command.requestId, outcome)
-    return () => true
+    return undefined
+  }
+
+  /** Applies the next part, and returns whether that was the last one. */
+  #step({ requestId, applying }: StoreEntry): boolean {
+    const result = applying.step()
+    if (result === undefined) return false
+    if (result.ok && isLeaseResult(result.value)) this.#events.onLease(result.value)
+    else if (result.ok && result.value.kind === 'auth') this.#events.onAuth(result.value.effect)
+    this.#waiters.settle(requestId, { kind: 'applied', result })
+    return true
   }
 
   #applyAdministration(entry: Entry, command: Exclude<Command, StoreCommand>): Outcome {

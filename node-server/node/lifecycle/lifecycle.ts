@@ -149,6 +149,7 @@ export class Lifecycle implements AdminPort {
       onSnapshot: (incoming) => replica.onSnapshot(incoming),
       onRequest: (from, payload) => answerOf(requests.current, from, payload),
       onUnreachable: (id) => replica.onUnreachable(id),
+      onReachable: (id) => replica.onReachable(id),
       onRefused: (by, reason) => {
         const fields = { by: formatId(by), reason }
         // It asks again every second.
@@ -281,11 +282,13 @@ export class Lifecycle implements AdminPort {
     if (state.identity.isRemoved) return 'this member was removed from its cluster'
     if ('lastWords' in state) return state.kind === 'pausing' ? 'starting anew' : 'stopping'
     const { replica, admission } = state.running
-    const { leader, appliedIndex, damage } = replica.status()
+    const { leader, appliedIndex, damage, isLearner } = replica.status()
     if (damage !== undefined) return `its store is damaged (${damage}): waiting for another from the leader`
     if (appliedIndex === 0) return 'waiting for the first snapshot from the leader'
     if (leader === NOBODY) return 'no leader is known'
-    return admission.isOpen ? undefined : 'catching up with what the cluster has committed'
+    if (!admission.isOpen) return 'catching up with what the cluster has committed'
+    // It refuses most of what clients ask for.
+    return isLearner ? 'a learner has no vote yet' : undefined
   }
 
   status(): AdminStatus {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../../lib/testing/manual-clock.ts'
+import { HASH_TURN } from '../../limits.ts'
 import { compactSlice } from '../../mvcc/compaction.ts'
 import { SLICE_ROWS } from '../../mvcc/hash-kv.ts'
 import { MemoryBackend } from '../../mvcc/memory-backend.ts'
@@ -15,6 +16,7 @@ function filled(rows: number): Store {
 }
 
 const LONG = 3 * SLICE_ROWS
+const ONE_SLICE = { ...HASH_TURN, slices: 1 }
 
 test('one pass at a time, each of the state when its turn came; a bounded number waits', async () => {
   const clock = new ManualClock()
@@ -38,7 +40,7 @@ test('while a pass is under way nothing above its compacted revision may be remo
   const clock = new ManualClock()
   const store = filled(LONG)
   compactTo(store, 7)
-  const hasher = new Hasher(() => store, clock, false)
+  const hasher = new Hasher(() => store, clock, false, ONE_SLICE)
   assert.equal(hasher.purgeLimit, Infinity)
   const pass = hasher.hashKeyValues(0)
   await clock.advance(0)
@@ -48,11 +50,28 @@ test('while a pass is under way nothing above its compacted revision may be remo
   assert.equal(hasher.purgeLimit, Infinity)
 })
 
+test('a turn ends when its time is over, and after so many slices; then everything else has as long', async () => {
+  const turnsOf = async (clock: ManualClock): Promise<number> => {
+    const hasher = new Hasher(() => store, clock, false, { ms: 2, slices: 3 })
+    const state = { isThrough: false }
+    const pass = hasher.hashKeyValues(0).then(() => (state.isThrough = true))
+    let turns = 1
+    for (await clock.advance(0); !state.isThrough; await clock.advance(2)) turns++
+    await pass
+    return turns
+  }
+  const store = filled(6 * SLICE_ROWS)
+  const slow = new ManualClock()
+  let slowMs = 0
+  slow.monotonicMs = () => slowMs++ // looked at after each slice
+  assert.deepEqual([await turnsOf(new ManualClock()), await turnsOf(slow)], [2, 3])
+})
+
 test('a snapshot that replaces the store makes a pass begin again; the end of the member ends it', async () => {
   const clock = new ManualClock()
   const stores = [filled(LONG), filled(LONG + 1)] as const
   let current: Store = stores[0]
-  const hasher = new Hasher(() => current, clock, false)
+  const hasher = new Hasher(() => current, clock, false, ONE_SLICE)
   const pass = hasher.hashKeyValues(0)
   await clock.advance(2)
   current = stores[1]

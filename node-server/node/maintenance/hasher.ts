@@ -16,11 +16,10 @@ import {
   type HashPass,
   type KeyValueHash,
 } from '../../mvcc/hash-kv.ts'
+import { HASH_TURN, type PassTurn } from '../../limits.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { HashedKeyValues, HashProblem } from '../ports.ts'
 
-/** What a pass costs the event loop: a slice of 1 to 3 ms, then as long for everything else. */
-const PAUSE_MS = 2
 /** Passes that wait for the one under way. */
 const MAX_WAITING = 16
 /** How many hashes of compactions are kept, how many compactions may wait for theirs, and how many answers are kept: as in etcd. */
@@ -37,6 +36,7 @@ export class Hasher {
   readonly #currentStore: () => Store
   readonly #clock: Clock
   readonly #hashesCompactions: boolean
+  readonly #turnLimits: PassTurn
   #passes: Promise<unknown> = Promise.resolve()
   #waiting = 0
   #underWay: HashPass | undefined
@@ -47,10 +47,11 @@ export class Hasher {
   #observed: { readonly store: Store; readonly compactedRevision: number }
   #isStopped = false
 
-  constructor(currentStore: () => Store, clock: Clock, hashesCompactions: boolean) {
+  constructor(currentStore: () => Store, clock: Clock, hashesCompactions: boolean, turnLimits = HASH_TURN) {
     this.#currentStore = currentStore
     this.#clock = clock
     this.#hashesCompactions = hashesCompactions
+    this.#turnLimits = turnLimits
     const store = currentStore()
     this.#observed = { store, compactedRevision: store.compactedRevision }
   }
@@ -103,9 +104,9 @@ export class Hasher {
       this.#whole(async (store, isCurrent) => {
         const pass = beginTablesHash()
         for (;;) {
-          const hash = hashTablesSlice(store, pass)
+          const hash = this.#turn(() => hashTablesSlice(store, pass))
           if (hash !== undefined) return ok(hash)
-          await sleep(this.#clock, PAUSE_MS)
+          await this.#pause()
           if (!isCurrent()) return undefined
         }
       }),
@@ -170,13 +171,28 @@ export class Hasher {
     this.#underWay = pass
     try {
       while (isCurrent()) {
-        const hash = hashSlice(store, pass)
+        const hash = this.#turn(() => hashSlice(store, pass))
         if (hash !== undefined) return ok(hash)
-        await sleep(this.#clock, PAUSE_MS)
+        await this.#pause()
       }
       return undefined
     } finally {
       this.#underWay = undefined
     }
+  }
+
+  /** Slice after slice; undefined when there are more to come. */
+  #turn<Value>(slice: () => Value | undefined): Value | undefined {
+    const { ms, slices } = this.#turnLimits
+    const endMs = this.#clock.monotonicMs() + ms
+    for (let i = 0; i < slices; i++) {
+      const whole = slice()
+      if (whole !== undefined || this.#clock.monotonicMs() >= endMs) return whole
+    }
+    return undefined
+  }
+
+  #pause(): Promise<void> {
+    return sleep(this.#clock, this.#turnLimits.ms)
   }
 }

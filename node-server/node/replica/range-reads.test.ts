@@ -204,6 +204,15 @@ test('a page costs its own keys and not those of the range: at the current revis
   assert.ok(first.rows > KEYS / 2)
   assert.deepEqual((await costOf(middle)).page, first.page)
   assert.ok((await costOf(middle)).rows <= 800)
+  // So does whoever knows the keys, and begins each page at its first.
+  const earlier = BigInt(store.revision - 2)
+  const live = (await costOf({ limit: 0n, revision: earlier })).page.kvs.map((kv) => headOf(kv).key)
+  await costOf({ key: live[0] ?? Buffer.of(0), revision: earlier })
+  for (let first = 100; first < live.length; first += 100) {
+    ;({ rows, page } = await costOf({ key: live[first] ?? Buffer.of(0), revision: earlier }))
+    assert.equal(page.count, live.length - first)
+    assert.ok(rows <= 1000, `${rows} rows for a page of 100`)
+  }
 })
 
 test('a store that replaces the one that is read: the read begins again there, or its revision is compacted there', async () => {

@@ -40,6 +40,16 @@ test('a round that was dropped or got no answer is asked again, and its late ans
   assert.equal(await reader, 'ready')
 })
 
+test('nothing is asked while there is no way to the leader, and all that waits for it shares a round when there is one', async () => {
+  const reads = new Reads(500)
+  const readers = [reads.add(5000), reads.add(5000)]
+  assert.equal(reads.nextRound(0, false), undefined)
+  assert.equal(reads.nextRound(100, true), 1)
+  reads.confirmed(1, LogIndex(2))
+  reads.applied(LogIndex(2))
+  assert.deepEqual(await Promise.all(readers), ['ready', 'ready'])
+})
+
 test('a reader is let go at its deadline, and at the end', async () => {
   const reads = new Reads(500)
   const early = reads.add(100)

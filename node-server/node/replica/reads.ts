@@ -34,8 +34,12 @@ export class Reads {
     return new Promise((resolve) => this.#waiting.push({ resolve, deadlineMs }))
   }
 
-  /** The ID of a round to ask Raft for now, or undefined when there is nobody to ask for or a round is under way. */
-  nextRound(nowMs: number): number | undefined {
+  /**
+   * The ID of a round to ask Raft for now, or undefined when there is nobody to ask for or a round is under way. `isOpen`: what
+   * is asked now reaches the leader; else it would be lost, and asked again long after there is a way.
+   */
+  nextRound(nowMs: number, isOpen = true): number | undefined {
+    if (!isOpen) return undefined
     const late = this.#round !== undefined && this.#round.retryAtMs <= nowMs ? this.#round.readers : []
     if (this.#round !== undefined && late.length === 0) return undefined
     const readers = [...late, ...this.#waiting].filter((reader) => !expire(reader, nowMs))

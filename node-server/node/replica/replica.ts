@@ -30,6 +30,7 @@ import {
   compact,
   leaderOf,
   readIndex,
+  reportReachable,
   reportUnreachable,
   status as raftStatus,
   step,
@@ -304,8 +305,13 @@ export class Replica {
     return () => void this.#appliedListeners.delete(listener)
   }
 
+  /** False while the store is damaged: peers are asked for another one, and none is turned away because this one cannot be read. */
   isRemovedMember(id: MemberId): boolean {
-    return isRemovedMember(this.store, id)
+    let isRemoved = false
+    unlessDamaged(() => {
+      isRemoved = isRemovedMember(this.store, id)
+    })
+    return isRemoved
   }
 
   propose(
@@ -397,6 +403,11 @@ export class Replica {
     this.#guard(() => reportUnreachable(this.#raft, id))
   }
 
+  onReachable(id: MemberId): void {
+    this.#guard(() => reportReachable(this.#raft, id))
+    this.#schedulePump() // for what waits for the way to the leader, too
+  }
+
   /** From a peer's word or from the log: this member is no longer part of the cluster. */
   becomeRemoved(): void {
     if (this.#isRemoved) return
@@ -482,7 +493,8 @@ export class Replica {
       if (this.#proposals.gathers()) this.#schedulePump()
       else this.#proposals.feed(this.#raft, (leader) => this.#peers.takesProposals(leader))
     }
-    const round = this.#reads.nextRound(this.options.clock.monotonicMs())
+    const isOpen = this.isLeading || this.#peers.takesProposals(this.leader)
+    const round = this.#reads.nextRound(this.options.clock.monotonicMs(), isOpen)
     if (round !== undefined && !readIndex(this.#raft, round).ok) this.#reads.dropped(round)
   }
 

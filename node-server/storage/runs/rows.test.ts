@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TABLES, type Write } from '../../mvcc/backend.ts'
 import { textOfBytes } from '../../mvcc/byte-text.ts'
+import { LatePut } from '../../mvcc/key-value.ts'
+import { bytesOfValue } from '../../mvcc/row-value.ts'
 import { packRows, tableNumber } from './rows.ts'
 
 test('the numbers of the tables are part of the format: new ones come at the end', () => {
@@ -34,6 +36,14 @@ test('a key is the same row as its text', () => {
   const [key, value] = [Buffer.of(0, 0x7f, 0x80, 0xff), Buffer.from('v')]
   const packed = [...packRows([{ table: 'current', key: textOfBytes(key), value }])]
   assert.deepEqual(packed, [...packRows([{ table: 'current', key, value }])])
+})
+
+test('a value that becomes bytes late is the same row as its bytes', () => {
+  const row = { table: 'revisions', key: 'k' } as const
+  const record = { createRevision: 2, modRevision: 3, version: 2, lease: 0n }
+  const late = new LatePut(record, Buffer.from('key'), Buffer.from('value'))
+  const packed = [...packRows([{ ...row, value: late }])]
+  assert.deepEqual(packed, [...packRows([{ ...row, value: bytesOfValue(late) }])])
 })
 
 test('many rows go in pieces, each row whole in one, and are read as they come', () => {

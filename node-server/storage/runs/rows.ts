@@ -6,6 +6,7 @@
 import { assert } from '../../../lib/assert.ts'
 import { TABLES, type Table, type TextWrite, type Write } from '../../mvcc/backend.ts'
 import { bytesOfText, putText } from '../../mvcc/byte-text.ts'
+import { putValue } from '../../mvcc/row-value.ts'
 import { putU32 } from './format.ts'
 
 type AnyWrite = Write | TextWrite
@@ -52,7 +53,7 @@ function packRow(piece: Buffer, start: number, { table, key, value }: AnyWrite):
   else piece.set(key, at)
   at += key.length
   if (value === undefined) return at
-  piece.set(value, at)
+  putValue(piece, value, at)
   return at + value.length
 }
 

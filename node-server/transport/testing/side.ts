@@ -38,6 +38,7 @@ export interface Side {
   refusal: string | undefined
   readonly roundTrips: (readonly [peer: MemberId, ms: number])[]
   readonly unreachable: MemberId[]
+  readonly reachable: MemberId[]
   readonly refusals: string[]
   readonly removed: Set<MemberId>
   /** What requests are answered with, if not with who asks. */
@@ -80,6 +81,7 @@ export async function start(
     brokenOff: [],
     refusal: undefined,
     unreachable: [],
+    reachable: [],
     roundTrips: [],
     refusals: [],
     removed: new Set(),
@@ -109,6 +111,7 @@ export async function start(
         ? new Promise(() => undefined)
         : Promise.resolve(side.answer ?? Buffer.from(`${from.toString(16)} asks ${payload.toString()}`)),
     onUnreachable: (id) => side.unreachable.push(id),
+    onReachable: (id) => side.reachable.push(id),
     onRefused: (_by, reason) => side.refusals.push(reason),
     isRemoved: (id) => side.removed.has(id),
   }

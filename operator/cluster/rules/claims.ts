@@ -1,20 +1,35 @@
 /**
  * Claims of volumes: how large they are, and who takes them along. With whenDeleted Delete the RaftCluster owns them: Kubernetes deletes
- * them after it, each once no pod uses it. The finalizer stands all the time: a claim that is made between two looks has no owner yet,
- * and a RaftCluster that is deleted then would go without it. Pure.
+ * them after it, each once no pod uses it. A claim has no owner before the look after it was made, so as long as any is still to be made or
+ * to get its owner a finalizer holds the RaftCluster. It goes then: a RaftCluster that has all it needs is deleted without an operator. Pure.
  */
 import { FINALIZER } from '../../api/raft-cluster.ts'
 import { parseQuantity } from '../../../lib/quantity.ts'
 import type { Observed, ObservedVolume } from '../observed.ts'
 import type { Action } from '../plan.ts'
 import { claimMarks, ownerReference } from '../resources/names.ts'
+import { desiredPods } from './replicas.ts'
 
 export function restoreFinalizer(observed: Observed): readonly Action[] {
   const { cluster } = observed
-  const isWanted = goWithCluster(observed)
+  const isWanted = goWithCluster(observed) && !isEachOwned(observed)
   if (isWanted === cluster.finalizers.includes(FINALIZER)) return []
   const others = cluster.finalizers.filter((name) => name !== FINALIZER)
   return [{ kind: 'set-finalizers', finalizers: isWanted ? [...others, FINALIZER] : others }]
+}
+
+/** Also those of pods that are to be made now: the finalizer comes before them. */
+function isEachOwned(observed: Observed): boolean {
+  const { volumes, objects } = observed
+  const { start, end } = desiredPods(observed)
+  const { endOrdinal = 0, podCount = 0 } = objects.statefulSet ?? {}
+  const ordinals = [...ordinalsOf(start, end), ...ordinalsOf(endOrdinal - podCount, endOrdinal)]
+  const isSafe = (volume: ObservedVolume | undefined): boolean => volume?.isOwned === true && !volume.isTerminating
+  return ordinals.every((ordinal) => isSafe(volumes.get(ordinal))) && [...volumes.values()].every(isSafe)
+}
+
+function ordinalsOf(start: number, end: number): readonly number[] {
+  return Array.from({ length: end - start }, (_, index) => start + index)
 }
 
 function goWithCluster({ cluster }: Observed): boolean {

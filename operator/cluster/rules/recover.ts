@@ -31,9 +31,13 @@ export function recover(observed: Observed): Plan | undefined {
   if (conditionStatus(conditions, 'QuorumLost') !== 'True') return undefined
   const answering = candidates(observed)
   const survivor = answering.find(({ name, status }) => [name, status.memberId].includes(request.survivor))
+  const isEmpty = [...observed.pods.values()].some(
+    ({ name, status }) => status?.lastIndex === 0 && [name, status.memberId].includes(request.survivor),
+  )
+  const lacks = isEmpty ? 'has no data yet' : 'does not answer: it must run to be recovered'
   const refusal =
     survivor === undefined
-      ? `${request.survivor} is to survive and does not answer: it must run to be recovered${remains(observed)}`
+      ? `${request.survivor} is to survive and ${lacks}${remains(observed)}`
       : refusalOf(survivor, answering)
   if (survivor === undefined || refusal !== undefined) return blocked('QuorumLost', refusal ?? '', operation)
   return recoverFrom(observed, survivor, request.id)
@@ -50,13 +54,14 @@ export function remains(observed: Observed): string {
 
 type Candidate = ObservedPod & { readonly status: NonNullable<ObservedPod['status']> }
 
-/** Members that answer and have data of the history in force. */
+/** Members that answer and have data of the history in force: one that has just joined has none. */
 function candidates(observed: Observed): readonly Candidate[] {
   const former = formerOrdinals(observed)
   return [...observed.pods.values()].filter(
     (pod): pod is Candidate =>
       pod.status?.clusterId === observed.cluster.recorded.clusterID &&
       !['waiting', 'removed'].includes(pod.status.role) &&
+      pod.status.lastIndex > 0 &&
       !former.has(pod.ordinal),
   )
 }

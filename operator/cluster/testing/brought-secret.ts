@@ -4,7 +4,8 @@ import { encoded } from '../resources/tls-secret.ts'
 import { type Pair, pairOf } from '../tls/certificates.ts'
 import { makeAuthority, makeLeaf } from '../tls/issue.ts'
 import { TLS_FILES } from '../tls/leaves.ts'
-import { KEY, type World } from './world.ts'
+import { KEY } from './objects.ts'
+import type { World } from './world.ts'
 
 /** Every member's name, and the one that the operator looks for. */
 const EVERY_POD = '*.kv-headless.ns.svc.cluster.local'

@@ -7,7 +7,8 @@ import { makeLeaf } from '../tls/issue.ts'
 import { pairIn } from '../tls/secrets.ts'
 import { TLS_FILES } from '../tls/leaves.ts'
 import { authorityOf, putSecret } from './brought-secret.ts'
-import { field, type World } from './world.ts'
+import { field } from './objects.ts'
+import type { World } from './world.ts'
 
 export function installCertManager(world: World): FakeCertManager {
   const certManager = new FakeCertManager(world)

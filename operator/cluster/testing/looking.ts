@@ -1,7 +1,9 @@
 /** How tests drive a world, and what a settled one looks like. */
 import assert from 'node:assert/strict'
 import { reconcile } from '../reconcile.ts'
-import { Crash, field, type Hooks, KEY, World } from './world.ts'
+import { Crash, type Hooks } from './hooks.ts'
+import { field, KEY } from './objects.ts'
+import { World } from './world.ts'
 
 /** Looks once; a crash ends it like a process. */
 export async function look(world: World, hooks: Hooks = {}): Promise<void> {

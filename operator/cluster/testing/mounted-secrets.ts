@@ -2,7 +2,7 @@
 import type { KubeObject } from '../ports.ts'
 import { isUsable, type Mounted } from './fake-tls.ts'
 
-type ReadSecret = (name: string) => KubeObject | undefined
+export type ReadSecret = (name: string) => KubeObject | undefined
 
 export class MountedSecrets {
   /** By UID of a pod: by name of the Secret. */

@@ -9,7 +9,8 @@ import { ROOT } from '../../api/auth.ts'
 import { permissionOf } from '../rules/users.ts'
 import type { UserStep } from '../ports.ts'
 import { converge, look } from './looking.ts'
-import { Crash, World } from './world.ts'
+import { Crash } from './hooks.ts'
+import { World } from './world.ts'
 
 interface Declared {
   readonly enabled: boolean

@@ -1,11 +1,10 @@
 /**
- * A world for the operator: an API server that keeps objects, a StatefulSet controller that is as slow as `tick` is rare,
- * and members that do what they are told. It checks what must never happen at the moment it would.
+ * A world for the operator: an API server that keeps objects, and members that do what they are told. It checks what must
+ * never happen at the moment it would.
  */
 import assert from 'node:assert/strict'
 import type { AdminError, AdminStatus } from '../../../lib/admin-api.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
-import { API_VERSION, KIND } from '../../api/raft-cluster.ts'
 import {
   type AdminClient,
   type AdminIdentity,
@@ -20,20 +19,16 @@ import {
   type ReconcileDeps,
 } from '../ports.ts'
 import { FORMS } from '../resources/forms.ts'
-import { CLUSTER_UID_LABEL, ordinalOf } from '../resources/names.ts'
+import { ordinalOf } from '../resources/names.ts'
 import { quorumOf } from '../safety.ts'
-import { type Disk, FakeCluster } from './fake-cluster.ts'
+import type { Disk } from './fake-cluster.ts'
+import { obstacleFor, reportOf } from './fake-tls.ts'
 import { FakeUsers } from './fake-users.ts'
-import { type Caller, hasOnly, obstacleBetween, obstacleFor, reportOf, type Talker, talkerOf } from './fake-tls.ts'
-import { contentOf, MountedSecrets } from './mounted-secrets.ts'
+import { around, type Hooks, mortal } from './hooks.ts'
+import { Machines } from './machines.ts'
+import { field, type Json, KEY, ordinalsOf } from './objects.ts'
 
-export const KEY = { namespace: 'ns', name: 'kv' }
 const UNREACHABLE = { kind: 'unreachable', message: 'connection refused' } as const
-
-/** The operator's process ends here: a reconcile that goes on after it does so in vain. */
-export class Crash extends Error {}
-
-type Json = Readonly<Record<string, unknown>>
 
 /** A call to the API server; no name where all of a kind are listed. */
 export interface ApiCall {
@@ -42,10 +37,7 @@ export interface ApiCall {
   readonly name: string
 }
 
-export class World {
-  readonly objects = new Map<string, KubeObject>()
-  readonly disks = new Map<string, Disk>()
-  readonly cluster = new FakeCluster()
+export class World extends Machines {
   readonly users = new FakeUsers()
   readonly events: string[] = []
   /** Pods that the operator deleted, in order. */
@@ -56,31 +48,8 @@ export class World {
   readonly lies = new Map<string, Partial<AdminStatus>>()
   /** Pods whose members the operator cannot reach; others can. */
   readonly unreachable = new Set<string>()
-  /** Pods whose members run and do not serve. */
-  readonly unready = new Set<string>()
-  /** Images that do not start. */
-  readonly broken = new Set<string>()
-  /** A quota, or a webhook: the StatefulSet's controller makes no pods. */
-  refusesPods = false
-  /** Pods that do not end when they are told to: their machine is gone, or they take their time. */
-  readonly lingering = new Set<string>()
-  /** Pods whose members have another token than the Secret. */
-  readonly refusingToken = new Set<string>()
-  /** Pods whose kubelet does not bring mounted Secrets up to date. */
-  readonly stale = new Set<string>()
-  readonly #mounts = new MountedSecrets()
-  /** Sides that lost what no certificate in use can be followed by without a gap, as a CA and the bundle that has it: until others have come, who talks to whom is a matter of luck. */
-  readonly excused = new Set<'peer' | 'client'>()
-  #application: Caller | undefined
-  #applicationReadMs = -Infinity
-  /** Works beside the operator, after each of its looks. */
-  beside: (() => Promise<void>) | undefined
   /** Kinds that the operator may not touch. */
   readonly forbidden = new Set<string>()
-  /** What the Job that restores a backup says when it fails; undefined: it does what it should. */
-  restoreProblem: string | undefined
-  /** Volumes that a backup was restored to, by UID. */
-  readonly restored: string[] = []
   /** Calls to the API server so far. */
   readonly calls: ApiCall[] = []
   /** What becomes of a call instead of its effect. */
@@ -88,283 +57,9 @@ export class World {
   defaultImage = 'image:1'
   /** What the operator's build knows. */
   forms = FORMS
-  nowMs = Date.parse('2030-01-01T00:00:00Z')
   clusterIds = new Set<string>()
-  #counter = 0
-
-  constructor(spec: Json) {
-    this.put({ apiVersion: API_VERSION, kind: KIND, metadata: { ...KEY, uid: 'cluster-uid', generation: 1 }, spec })
-  }
-
-  get(kind: string, name: string): KubeObject | undefined {
-    return this.objects.get(`${kind}/${name}`)
-  }
-
-  put(object: KubeObject): KubeObject {
-    const version = String(++this.#counter)
-    const uid = object.metadata.uid ?? `uid-${version}`
-    const stored = { ...object, metadata: { ...object.metadata, uid, resourceVersion: version } }
-    this.objects.set(`${object.kind}/${object.metadata.name}`, stored)
-    return stored
-  }
-
-  all(kind: string): readonly KubeObject[] {
-    return [...this.objects.values()].filter((object) => object.kind === kind)
-  }
-
-  resource(): KubeObject {
-    const object = this.get(KIND, KEY.name)
-    assert(object !== undefined)
-    return object
-  }
-
-  status(): Json {
-    return field(this.resource(), 'status')
-  }
-
-  edit(spec: Json): void {
-    const object = this.resource()
-    const generation = (object.metadata.generation ?? 0) + 1
-    this.put({ ...object, metadata: { ...object.metadata, generation }, spec: { ...field(object, 'spec'), ...spec } })
-  }
-
-  replicas(): number {
-    return Number(field(this.get('StatefulSet', KEY.name), 'spec')['replicas'] ?? 0)
-  }
-
-  /** Ordinals whose pods the StatefulSet has. */
-  ordinals(): readonly number[] {
-    return ordinalsOf(field(this.get('StatefulSet', KEY.name), 'spec'))
-  }
-
-  setReplicas(replicas: number): void {
-    const set = this.get('StatefulSet', KEY.name)
-    if (set !== undefined) this.put({ ...set, spec: { ...field(set, 'spec'), replicas } })
-  }
-
-  /** The pod ends by itself, as at a shutdown of its machine. */
-  endPod(ordinal: number, phase: string): void {
-    const pod = this.get('Pod', `${KEY.name}-${ordinal}`)
-    if (pod !== undefined) this.put({ ...pod, status: { phase } })
-    this.settleMembers()
-  }
-
-  killPod(ordinal: number): void {
-    this.objects.delete(`Pod/${KEY.name}-${ordinal}`)
-    this.settleMembers()
-  }
-
-  /** The disk is gone with all that is on it, and the pod with it. */
-  loseVolume(ordinal: number): void {
-    this.objects.delete(`PersistentVolumeClaim/data-${KEY.name}-${ordinal}`)
-    this.killPod(ordinal)
-  }
-
-  diskOf(pod: KubeObject): Disk | undefined {
-    const volume = this.get('PersistentVolumeClaim', `data-${pod.metadata.name}`)
-    return this.disks.get(volume?.metadata.uid ?? '')
-  }
-
-  /** Time passes: the StatefulSet controller looks once, members catch up and elect. */
-  tick(): void {
-    this.nowMs += 1000
-    const set = this.get('StatefulSet', KEY.name)
-    for (const pod of this.all('Pod')) {
-      const ordinal = ordinalOf(KEY.name, pod.metadata.name)
-      if (ordinal === undefined) continue
-      const { phase } = field(pod, 'status')
-      const isOver = phase === 'Succeeded' || phase === 'Failed'
-      if (set === undefined || !this.ordinals().includes(ordinal) || isOver) this.#stopPod(pod)
-      else if (pod.metadata.deletionTimestamp !== undefined) this.#stopPod(pod)
-    }
-    for (const volume of this.all('PersistentVolumeClaim')) {
-      const isUsed = this.get('Pod', volume.metadata.name.replace(/^data-/, '')) !== undefined
-      if (volume.metadata.deletionTimestamp !== undefined && !isUsed)
-        this.objects.delete(`PersistentVolumeClaim/${volume.metadata.name}`)
-    }
-    this.#runRestore()
-    if (set !== undefined) for (const ordinal of this.ordinals()) this.#startPod(set, ordinal)
-    for (const pod of this.all('Pod')) if (!this.stale.has(pod.metadata.name)) this.#mounts.look(pod, this.#secret)
-    for (const disk of this.cluster.alive.values()) disk.age++
-    this.settleMembers()
-    this.#checkTalk()
-  }
-
-  /** As the tool does it: a volume that has the cluster is left alone, and one that has another is refused. */
-  #runRestore(): void {
-    const job = this.get('Job', `${KEY.name}-restore`)
-    const isOurs = job?.metadata.ownerReferences?.[0]?.uid === this.resource().metadata.uid
-    if (job === undefined || !isOurs || field(job, 'status')['conditions'] !== undefined) return
-    const volume = this.get('PersistentVolumeClaim', `data-${KEY.name}-0`)
-    const disk = this.disks.get(volume?.metadata.uid ?? '')
-    if (volume?.metadata.uid === undefined || disk === undefined) return
-    const type = this.restoreProblem === undefined ? 'Complete' : 'Failed'
-    this.put({ ...job, status: { conditions: [{ type, status: 'True', reason: 'BackoffLimitExceeded' }] } })
-    if (this.restoreProblem !== undefined) return this.#failRestore(job, this.restoreProblem)
-    const clusterId = JSON.stringify(job['spec']).match(/--cluster-id=([0-9a-f]+)/)?.[1] ?? ''
-    const { volumeUID } = field(this.status(), 'operation')
-    assert.equal(volumeUID, volume.metadata.uid, 'a volume is recorded before it is filled')
-    if (disk.clusterId === clusterId) return
-    assert.equal(disk.clusterId, '', 'a restore overwrites nothing')
-    assert(this.get('Pod', `${KEY.name}-0`) === undefined, 'nobody uses a volume that is being filled')
-    Object.assign(disk, { clusterId, memberId: 'f1', age: 9 })
-    this.restored.push(volume.metadata.uid)
-  }
-
-  #failRestore({ metadata }: KubeObject, message: string): void {
-    const labels = { ...metadata.labels }
-    const containerStatuses = [{ name: 'tool', state: { terminated: { exitCode: 1, message } } }]
-    const name = `${metadata.name}-1`
-    this.put({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name, labels },
-      status: { phase: 'Failed', containerStatuses },
-    })
-  }
-
-  #stopPod(pod: KubeObject): void {
-    const { name, deletionTimestamp = new Date(this.nowMs).toISOString() } = pod.metadata
-    if (this.lingering.has(name)) this.put({ ...pod, metadata: { ...pod.metadata, deletionTimestamp } })
-    else this.objects.delete(`Pod/${name}`)
-  }
-
-  #startPod(set: KubeObject, ordinal: number): void {
-    if (this.refusesPods) return
-    if (this.get('Pod', `${KEY.name}-${ordinal}`) === undefined) this.refusingToken.delete(`${KEY.name}-${ordinal}`)
-    const name = `${KEY.name}-${ordinal}`
-    let volume = this.get('PersistentVolumeClaim', `data-${name}`)
-    if (volume?.metadata.deletionTimestamp !== undefined || this.get('Pod', name) !== undefined) return
-    if (volume === undefined) {
-      const labels = { [CLUSTER_UID_LABEL]: this.resource().metadata.uid ?? '' }
-      const resources = { requests: { storage: '10Gi' } }
-      volume = this.put({
-        apiVersion: 'v1',
-        kind: 'PersistentVolumeClaim',
-        metadata: { name: `data-${name}`, labels },
-        spec: { resources },
-        status: { capacity: { storage: '10Gi' } },
-      })
-      this.disks.set(volume.metadata.uid ?? '', { clusterId: '', memberId: '', age: 0 })
-    }
-    const owner = {
-      apiVersion: 'apps/v1',
-      kind: 'StatefulSet',
-      name: KEY.name,
-      uid: set.metadata.uid ?? '',
-      controller: true,
-    }
-    const pod = this.put({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name, ownerReferences: [owner], annotations: this.#templateAnnotations(set) },
-      spec: field(field(field(set, 'spec'), 'template'), 'spec'),
-      status: this.broken.has(this.#imageOf(set)) ? { phase: 'Pending' } : { phase: 'Running', podIP: name },
-    })
-    this.#mounts.look(pod, this.#secret)
-    this.#publish(pod)
-  }
-
-  /** A member that starts with other peer URLs than its record says makes them known. */
-  #publish(pod: KubeObject): void {
-    const { name } = pod.metadata
-    const { known } = this.talker('peer', pod, false)
-    this.cluster.members = this.cluster.members.map((member) =>
-      member.name === name
-        ? { ...member, peerURLs: member.peerURLs.map((url) => url.replace(/^https?/, known)) }
-        : member,
-    )
-  }
-
-  /** How a pod's member talks; `asKnown`: by its record. */
-  talker(side: 'peer' | 'client', pod: KubeObject, asKnown = true): Talker {
-    const containers: unknown = field(pod, 'spec')['containers']
-    const args: unknown = field({ first: Array.isArray(containers) ? containers[0] : {} }, 'first')['args']
-    const record = this.cluster.members.find(({ name }) => name === pod.metadata.name)?.peerURLs[0]
-    const known = record === undefined ? undefined : record.startsWith('https') ? 'https' : 'http'
-    return talkerOf(
-      side,
-      pod.metadata.name,
-      Array.isArray(args) ? args.map(String) : [],
-      this.#mounts.of(pod),
-      asKnown && side === 'peer' ? known : undefined,
-    )
-  }
-
-  /** Any two that run can dial each other, by the scheme of the record and with certificates that the other trusts; so can applications dial each. */
-  #checkTalk(): void {
-    this.#endExcuses()
-    const running = this.all('Pod').filter((pod) => field(pod, 'status')['phase'] === 'Running')
-    const peers = this.excused.has('peer') ? [] : running.map((pod) => this.talker('peer', pod))
-    for (const from of peers)
-      for (const to of peers)
-        if (from !== to) assert.equal(obstacleBetween(from, to, this.nowMs), undefined, 'members must be able to talk')
-    this.#readAsApplication()
-    const served = this.excused.has('client') ? [] : running.map((pod) => this.talker('client', pod))
-    for (const to of served)
-      assert.equal(obstacleFor(this.#application, to, this.nowMs), undefined, 'applications must be served')
-  }
-
-  /** Once in a minute, as a kubelet does. */
-  #readAsApplication(): void {
-    if (this.nowMs - this.#applicationReadMs < 60_000) return
-    const content = contentOf(this.get('Secret', `${KEY.name}-client-tls`))
-    const { 'ca.crt': trusted = '', 'tls.crt': certificate = '', 'tls.key': key = '' } = content ?? {}
-    if (trusted === '' || certificate === '') return
-    this.#application = { trusted, certificate, key }
-    this.#applicationReadMs = this.nowMs
-  }
-
-  /** Once everybody is of the one CA that is left. */
-  #endExcuses(): void {
-    for (const side of this.excused) {
-      const bundle = contentOf(this.get('Secret', `${KEY.name}-${side === 'peer' ? 'peer' : 'server'}-tls`))?.['ca.crt']
-      const talkers = this.all('Pod').map((pod) => this.talker(side, pod))
-      if (!talkers.every((talker) => hasOnly(talker, bundle ?? ''))) continue
-      this.excused.delete(side)
-      this.#applicationReadMs = -Infinity
-    }
-  }
-
-  #imageOf(set: KubeObject): string {
-    const containers: unknown = field(field(field(set, 'spec'), 'template'), 'spec')['containers']
-    const first: unknown = Array.isArray(containers) ? containers[0] : undefined
-    return String(field({ first }, 'first')['image'])
-  }
-
-  #templateAnnotations(set: KubeObject): Record<string, string> {
-    const template = field(field(set, 'spec'), 'template')
-    const pairs = Object.entries(field(field(template, 'metadata'), 'annotations'))
-    return Object.fromEntries(pairs.map(([name, value]) => [name, String(value)]))
-  }
-
-  annotate(annotations: Readonly<Record<string, string>>): void {
-    const object = this.resource()
-    this.put({ ...object, metadata: { ...object.metadata, annotations } })
-  }
-
-  settleMembers(): void {
-    const running = this.all('Pod').flatMap((pod) => {
-      const disk = this.diskOf(pod)
-      if (field(pod, 'status')['phase'] !== 'Running') return []
-      return disk !== undefined && disk.memberId !== '' ? [[disk.memberId, disk] as const] : []
-    })
-    const restored = running.find(([id]) => id === 'f1')
-    if (restored !== undefined && this.cluster.clusterId === '') {
-      const peerURLs = [`http://${KEY.name}-0.${KEY.name}-headless.${KEY.namespace}.svc.cluster.local:2380`]
-      this.cluster.startRestored(restored[1], { name: `${KEY.name}-0`, peerURLs })
-    }
-    this.cluster.alive = new Map(running)
-    this.cluster.elect()
-    for (const pod of this.all('Pod')) {
-      if (field(pod, 'status')['phase'] !== 'Running') continue
-      const { role } = this.cluster.status(this.diskOf(pod) ?? { clusterId: '', memberId: '', age: 0 }, '')
-      const isReady =
-        !this.unready.has(pod.metadata.name) && this.cluster.leader !== '' && (role === 'leader' || role === 'follower')
-      const status = { ...field(pod, 'status'), conditions: [{ type: 'Ready', status: isReady ? 'True' : 'False' }] }
-      this.objects.set(`Pod/${pod.metadata.name}`, { ...pod, status })
-    }
-  }
+  /** Works beside the operator, after each of its looks. */
+  beside: (() => Promise<void>) | undefined
 
   /** `before` and `after` are called around each change: where a process may end, or an answer get lost. */
   deps(given: Hooks): ReconcileDeps {
@@ -378,7 +73,7 @@ export class World {
       users: this.users,
       clientUrl: ({ podName }) => podName,
       nowMs: () => this.nowMs,
-      randomBytes: (count) => Buffer.alloc(count, ++this.#counter),
+      randomBytes: (count) => Buffer.alloc(count, this.count()),
       defaultImage: this.defaultImage,
       operatorPods: undefined,
       forms: this.forms,
@@ -484,7 +179,7 @@ export class World {
     if (present === undefined) return
     if (present.metadata.uid !== uid) throw new KubeError({ kind: 'conflict', message: 'another UID' })
     if (ref.kind === 'Pod') this.#stopped(present)
-    if (ref.kind === 'Pod' && this.lingering.has(ref.name)) return this.#stopPod(present)
+    if (ref.kind === 'Pod' && this.lingering.has(ref.name)) return this.stopPod(present)
     if (ref.kind !== 'PersistentVolumeClaim') {
       this.objects.delete(`${ref.kind}/${ref.name}`)
       this.settleMembers()
@@ -508,8 +203,6 @@ export class World {
     const healthy = voters.filter((voter) => alive.has(voter)).length
     assert(healthy - 1 >= quorumOf(voters.length), 'a restart must not cost the quorum')
   }
-
-  readonly #secret = (name: string): KubeObject | undefined => this.get('Secret', name)
 
   #admin(hooks: Hooks, identity?: AdminIdentity): AdminClient {
     const isServed = (pod: KubeObject): boolean =>
@@ -563,43 +256,6 @@ export class World {
         }),
     }
   }
-}
-
-export interface Hooks {
-  before?(what: 'kube' | 'admin'): void | Promise<void>
-  after?(what: 'kube' | 'admin'): void
-}
-
-/** After a crash nothing is done any more, whatever the reconcile would still do. */
-function mortal(hooks: Hooks): Hooks {
-  let end: Crash | undefined
-  const step = (hook: () => void | Promise<void>): void | Promise<void> => {
-    if (end !== undefined) throw end
-    try {
-      return hook()
-    } catch (error) {
-      if (error instanceof Crash) end = error
-      throw error
-    }
-  }
-  return { before: (what) => step(() => hooks.before?.(what)), after: (what) => void step(() => hooks.after?.(what)) }
-}
-
-async function around<T>(hooks: Hooks, what: 'kube' | 'admin', effect: () => T): Promise<T> {
-  await hooks.before?.(what)
-  const result = effect()
-  hooks.after?.(what)
-  return result
-}
-
-function ordinalsOf(set: Json): readonly number[] {
-  const start = Number(field(set, 'ordinals')['start'] ?? 0)
-  return Array.from({ length: Number(set['replicas'] ?? 0) }, (_, index) => start + index)
-}
-
-export function field(object: object | undefined, name: string): Json {
-  const value: unknown = object === undefined ? undefined : Reflect.get(object, name)
-  return typeof value === 'object' && value !== null ? (value as Json) : {}
 }
 
 /** The one field selector that the operator uses. */

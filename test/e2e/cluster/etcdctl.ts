@@ -1,5 +1,8 @@
 /** etcd's own command line, through a port-forward, as somebody at a desk would use it. */
 import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import type { StoredKey } from '../checks/writes.ts'
@@ -36,6 +39,22 @@ export async function withEtcdctl<Value>(
     return await work((args, input) => run(['etcdctl', ...flags, ...args], input === undefined ? {} : { input }))
   } finally {
     forward.kill()
+  }
+}
+
+/**
+ * On the machine of the box, with the cluster's own DNS at `nameServer`: names of Services and pods lead to the pods. Other programs
+ * of the box go on asking nobody for names.
+ */
+export async function etcdctlByName(nameServer: string, args: readonly string[]): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'raftkv-e2e-dns-'))
+  const file = join(folder, 'resolv.conf')
+  writeFileSync(file, `nameserver ${nameServer}\n`)
+  const script = 'mount --bind "$0" /etc/resolv.conf && exec etcdctl "$@"'
+  try {
+    return await run(['unshare', '--mount', 'sh', '-c', script, file, ...args])
+  } finally {
+    rmSync(folder, { recursive: true })
   }
 }
 

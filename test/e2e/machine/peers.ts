@@ -1,7 +1,8 @@
 /** Kubernetes, etcd, CoreDNS, helm, and others for tests, built from the go.mod files in ../peers: their go.sum pins every byte. */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { run, isInstalled } from '../process.ts'
 import type { Report } from '../report.ts'
 
@@ -73,6 +74,13 @@ const KUBECTL: Peer = {
   linkerFlags: KUBERNETES_VERSION,
 }
 
+/** Whose objects the chart's monitors and alerts are. */
+const PROMETHEUS_OPERATOR = 'github.com/prometheus-operator/prometheus-operator'
+/** Below the folder of the programs. */
+export const MONITORING_CRDS = ['podmonitors', 'prometheusrules', 'servicemonitors'].map(
+  (plural) => `monitoring.coreos.com_${plural}.yaml`,
+)
+
 /**
  * Builds what is not built yet and returns the folder of the programs. A given cluster needs only the clients, and uses
  * those that the machine has.
@@ -85,7 +93,17 @@ export async function ensurePeers(report: Report, root: string, cache: string, i
     if (!(await isInstalled(peer.program))) wanted.push(peer)
   }
   for (const peer of wanted) await build(report, root, folder, peer)
+  if (isBox) await fetchMonitoringCrds(root, folder)
   return folder
+}
+
+async function fetchMonitoringCrds(root: string, folder: string): Promise<void> {
+  if (MONITORING_CRDS.every((file) => existsSync(join(folder, file)))) return
+  const cwd = join(root, 'test', 'e2e', 'peers', 'prometheus-operator')
+  const told = await run(['go', 'mod', 'download', '-json', PROMETHEUS_OPERATOR], { cwd, env: { GOFLAGS: '' } })
+  const { Dir } = z.object({ Dir: z.string() }).parse(JSON.parse(told))
+  for (const file of MONITORING_CRDS)
+    copyFileSync(join(Dir, 'example', 'prometheus-operator-crd', file), join(folder, file))
 }
 
 /** Builds etcd alone if it is not built yet, and returns the path of the program. */
@@ -94,6 +112,14 @@ export async function ensureEtcd(report: Pick<Report, 'step'>, root: string, cac
   mkdirSync(folder, { recursive: true })
   await build(report, root, folder, ETCD)
   return join(folder, ETCD.program)
+}
+
+/** Builds etcd and its command line, and returns the folder of the programs. */
+export async function ensureTwin(report: Pick<Report, 'step'>, root: string, cache: string): Promise<string> {
+  const folder = join(cache, 'bin')
+  mkdirSync(folder, { recursive: true })
+  for (const peer of [ETCD, ETCDCTL]) await build(report, root, folder, peer)
+  return folder
 }
 
 /** Builds what backups are tried with, and returns the folder of the programs. */

@@ -61,6 +61,7 @@ export async function runScenario(report: Report, options: ScenarioOptions): Pro
 async function runSteps(context: Context): Promise<void> {
   await steps.applyThreeMembers(context)
   await steps.useEtcdctl(context)
+  await steps.discoverMembers(context)
   await steps.startWriters(context)
   await steps.scaleToFive(context)
   await steps.killLeader(context)

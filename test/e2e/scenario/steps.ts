@@ -1,17 +1,21 @@
 /** The steps of the scenario, in their order. Each leaves the cluster Ready. */
+import { Resolver } from 'node:dns/promises'
 import { readFileSync, readdirSync } from 'node:fs'
 import { memberStatuses } from '../cluster/recorder.ts'
 import { startWriting } from '../cluster/ledger.ts'
 import { raftCluster } from '../cluster/manifests.ts'
 import type { Kube } from '../cluster/kube.ts'
-import { withEtcdctl } from '../cluster/etcdctl.ts'
+import { etcdctlByName, withEtcdctl } from '../cluster/etcdctl.ts'
+import { DNS_ADDRESS } from '../machine/box-files.ts'
 import {
+  CLIENT_PORT,
   CLIENT_SERVICE,
   CLUSTER,
   MEMBERS_SELECTOR,
   NAMESPACE,
   OPERATOR_NAMESPACE,
   PATHS,
+  PEER_PORT,
   RELEASE,
   volumeName,
 } from '../names.ts'
@@ -48,6 +52,30 @@ export async function useEtcdctl({ kube, report }: Context): Promise<void> {
       expect('del', await etcdctl(['del', 'greeting']), /^1\n$/)
     })
   })
+}
+
+export async function discoverMembers({ report, options }: Context): Promise<void> {
+  if (!options.isBox) return report.note('        etcdctl --discovery-srv is left out: it asks the DNS of the box')
+  await report.step(
+    'etcdctl --discovery-srv finds the members by the SRV records of the headless Service',
+    async () => {
+      const domain = `${CLUSTER}-headless.${NAMESPACE}.svc.cluster.local`
+      const names = [0, 1, 2].map((ordinal) => `${CLUSTER}-${ordinal}.${domain}`)
+      const dns = new Resolver()
+      dns.setServers([DNS_ADDRESS])
+      for (const [service, port] of [
+        ['etcd-client', CLIENT_PORT],
+        ['etcd-server', PEER_PORT],
+      ] as const) {
+        const records = await dns.resolveSrv(`_${service}._tcp.${domain}`)
+        const found = records.map((record) => `${record.name}:${record.port}`).toSorted()
+        const wanted = names.map((name) => `${name}:${port}`)
+        if (found.join() !== wanted.join()) throw new Error(`${service} is at ${found.join(', ')}`)
+      }
+      const health = await etcdctlByName(DNS_ADDRESS, [`--discovery-srv=${domain}`, 'endpoint', 'health', '--cluster'])
+      for (const name of names) expect('endpoint health', health, new RegExp(`${name}:${CLIENT_PORT} is healthy`))
+    },
+  )
 }
 
 export async function startWriters({ kube, report, options }: Context): Promise<void> {

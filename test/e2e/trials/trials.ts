@@ -10,6 +10,8 @@ import { backUpAndRestore } from './backup.ts'
 import { badImage, operatorUpgrade } from './image.ts'
 import { lostLearner } from './lost-learner.ts'
 import { ownOperator } from './own-operator.ts'
+import { charts } from './charts.ts'
+import { monitoring } from './monitoring.ts'
 import { Place } from './place.ts'
 import { quorumLost } from './quorum-lost.ts'
 import { refusedPods } from './refused.ts'
@@ -26,6 +28,8 @@ export const TRIALS: readonly Trial[] = [
   { name: 'lost-learner', when: 'beside', run: lostLearner },
   { name: 'refused', when: 'beside', run: refusedPods },
   { name: 'backup', when: 'beside', run: backUpAndRestore },
+  { name: 'charts', when: 'beside', run: charts },
+  { name: 'monitoring', when: 'beside', run: monitoring },
   { name: 'quorum-lost', when: 'beside', run: quorumLost },
   { name: 'image', when: 'beside', run: badImage },
   { name: 'volume', when: 'beside', run: drainGrowDelete },

@@ -2,10 +2,10 @@
  * Reads what spec.auth is about: the Secrets with passwords, and users and roles, if they may have changed since they were as declared.
  * I/O, but no decision. Passwords are handed on beside what is observed, so that no decision, condition or log has one.
  */
-import { ROOT, type SecretRef } from '../api/auth.ts'
-import type { Observed, ObservedUsers, UsersProblem } from './observed.ts'
-import { KubeError, type ReconcileDeps, type UsersClient, type UsersFailure } from './ports.ts'
-import { isAsDeclared, wantedAuth } from './rules/users.ts'
+import { ROOT, type SecretRef } from '../../api/auth.ts'
+import type { Observed, ObservedUsers, UsersProblem } from '../observed.ts'
+import { KubeError, type ReconcileDeps, type UsersClient, type UsersFailure } from '../ports.ts'
+import { isAsDeclared, wantedAuth } from '../rules/users.ts'
 
 /** What it takes to change users and roles. */
 export interface Login {

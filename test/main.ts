@@ -1,0 +1,81 @@
+/**
+ * `npm test`: every test file, and seeds of the simulations. Tests of sockets, processes and timers spend a third of their time waiting,
+ * and must not be kept waiting by others; so what only computes runs beside them at a lower priority, and takes what they leave.
+ */
+import { spawn } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
+import { join } from 'node:path'
+
+const ROOT = join(import.meta.dirname, '..')
+
+/** Folders whose tests take as long as the processor needs. Whatever is in no folder of these counts as waiting. */
+const COMPUTING = [
+  'cli',
+  'lib',
+  'node-server/bolt',
+  'node-server/config',
+  'node-server/etcd-file',
+  'node-server/mvcc',
+  'node-server/node',
+  'node-server/raft',
+  'node-server/storage',
+  'operator/api',
+  'operator/backup',
+  'operator/cluster',
+  'test/history',
+  'test/operator-simulation',
+  'test/recovery',
+  'test/simulate',
+  'test/simulation',
+  'test/torture',
+  'test/unit',
+]
+
+const TESTS = ['--import', './test/compile-cache.ts', '--test', '--test-concurrency=2']
+const SIMULATE = 'test/simulate/main.ts'
+
+const files = globSync('{lib,node-server,operator,cli,sandbox,bench,test}/**/*.test.ts', { cwd: ROOT })
+const isComputing = (file: string): boolean =>
+  COMPUTING.some((folder) => file.replaceAll('\\', '/').startsWith(`${folder}/`))
+
+/** One after the other, as long as none fails. */
+interface Lane {
+  readonly name: string
+  readonly commands: readonly (readonly string[])[]
+  readonly priority: number
+}
+
+const LANES: readonly Lane[] = [
+  {
+    name: 'sockets, processes and timers',
+    commands: [[...TESTS, ...files.filter((file) => !isComputing(file))]],
+    priority: constants.priority.PRIORITY_NORMAL,
+  },
+  {
+    name: 'computing',
+    commands: [
+      [...TESTS, ...files.filter(isComputing)],
+      [SIMULATE, 'store', '--seeds', '200'],
+      [SIMULATE, 'operator', '--seeds', '1000', '--first', '1000', '--for', '3m'],
+    ],
+    priority: constants.priority.PRIORITY_BELOW_NORMAL,
+  },
+]
+
+/** Whether it ended well. Processes that it starts have its priority. */
+function succeeds(args: readonly string[], priority: number): Promise<boolean> {
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: 'inherit' })
+  if (child.pid !== undefined && priority !== constants.priority.PRIORITY_NORMAL) setPriority(child.pid, priority)
+  return new Promise((resolve, reject) => child.on('error', reject).on('close', (code) => resolve(code === 0)))
+}
+
+async function run({ name, commands, priority }: Lane): Promise<string> {
+  const startedMs = performance.now()
+  let isPassed = true
+  for (const command of commands) isPassed &&= await succeeds(command, priority)
+  if (!isPassed) process.exitCode = 1
+  return `${name}: ${isPassed ? 'passed' : 'failed'} after ${((performance.now() - startedMs) / 1000).toFixed(0)} s`
+}
+
+console.log((await Promise.all(LANES.map(run))).join('\n'))

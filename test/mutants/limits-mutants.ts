@@ -1,0 +1,90 @@
+/** What made members slow at their limits, each with the test that must fail: nothing is wrong with what they answer. */
+import type { Mutant } from './plant.ts'
+
+const RAFT = 'node-server/raft'
+const MVCC = 'node-server/mvcc'
+const NODE = 'node-server/node'
+
+export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: Mutant }[] = [
+  {
+    test: `${RAFT}/replication.test.ts`,
+    mutant: {
+      name: 'limits: a peer that is connected again hears of its leader at the next heartbeat only',
+      file: `${RAFT}/raft.ts`,
+      find: 'if (progress !== undefined) sendHeartbeat(raft, raft.role, id, progress)',
+      replace: '',
+    },
+  },
+  {
+    test: `${NODE}/replica/reads.test.ts`,
+    mutant: {
+      name: 'limits: a question is sent where there is no way to the leader',
+      file: `${NODE}/replica/reads.ts`,
+      find: 'if (!isOpen) return undefined',
+      replace: '',
+    },
+  },
+  {
+    test: 'node-server/warm-up/warm-start.test.ts',
+    mutant: {
+      name: 'limits: a member that comes back to a cluster with a leader warms up before it serves',
+      file: 'node-server/warm-up/warm-start.ts',
+      find: 'if (this.#warmedUp !== undefined || !isFollower) await this.begin()',
+      replace: 'await this.begin()',
+    },
+  },
+  {
+    test: `${NODE}/replica/range-reads.test.ts`,
+    mutant: {
+      name: 'limits: a page that begins at the next key itself counts all that is left',
+      file: `${MVCC}/range-reading.ts`,
+      find: 'if (near === undefined) return undefined',
+      replace: 'return undefined',
+    },
+  },
+  {
+    test: `${MVCC}/range-counts.test.ts`,
+    mutant: {
+      name: 'limits: a count of another revision, or to another end, stands for that of a page',
+      file: `${MVCC}/range-counts.ts`,
+      find: 'if (kept.name === name && kept.low <= low &&',
+      replace: 'if (kept.low <= low &&',
+    },
+  },
+  {
+    test: `${MVCC}/long-read.test.ts`,
+    mutant: {
+      name: 'limits: a long range looks for each of its key-values',
+      file: `${MVCC}/long-read.ts`,
+      find: 'if (end - start >= LEAST_NEIGHBOURS) yield*',
+      replace: 'if (end - start > keys.length) yield*',
+    },
+  },
+  {
+    test: `${MVCC}/long-read.test.ts`,
+    mutant: {
+      name: 'limits: a long range takes what lies between its key-values for one of them',
+      file: `${MVCC}/long-read.ts`,
+      find: 'if (revision === record.modRevision && sub === record.sub) {',
+      replace: 'if (revision === record.modRevision || sub === record.sub) {',
+    },
+  },
+  {
+    test: `${MVCC}/store.test.ts`,
+    mutant: {
+      name: 'limits: a large value is copied as it is applied',
+      file: `${MVCC}/change.ts`,
+      find: 'new LatePut(record, key, value)',
+      replace: 'new LatePut(record, key, Buffer.from(value))',
+    },
+  },
+  {
+    test: `${NODE}/maintenance/hasher.test.ts`,
+    mutant: {
+      name: 'limits: a hash pauses after each slice, however short that was',
+      file: `${NODE}/maintenance/hasher.ts`,
+      find: 'if (whole !== undefined || this.#clock.monotonicMs() >= endMs) return whole',
+      replace: 'return whole',
+    },
+  },
+]
