@@ -230,6 +230,23 @@ test('applications have time to follow: what they trust and show is taken two mi
   assert.equal(inSecret(world, 'kv-server-tls', 'ca.crt').length, 1)
 })
 
+test('applications whose Secret is lost while CAs change have their time all the same', async () => {
+  for (const isDeleted of [true, false]) {
+    const world = await formed(AUTO)
+    const server = leaf(world, 'kv-server-tls', 'tls.crt').fingerprint
+    world.annotate({ [ANNOTATIONS.rotateAuthorities]: '1' })
+    await rounds(world, 5)
+    const secret = world.get('Secret', 'kv-client-tls')
+    assert.ok(secret !== undefined)
+    if (isDeleted) world.objects.delete('Secret/kv-client-tls')
+    else world.put({ ...secret, metadata: { ...secret.metadata, annotations: {} }, data: {} })
+    await rounds(world, 100)
+    assert.equal(leaf(world, 'kv-server-tls', 'tls.crt').fingerprint, server)
+    await rounds(world, 200)
+    assertSecure(world)
+  }
+})
+
 test('a CA is replaced before its end, by itself', async () => {
   const world = await formed(AUTO)
   const before = leaf(world, 'kv-peer-ca', 'tls.crt')

@@ -29,6 +29,12 @@ export const TLS_OPERATOR_MUTANTS: readonly Mutant[] = [
     replace: "nowMs - Date.parse(changedAt ?? '') < 0",
   },
   {
+    name: 'applications whose Secret was lost have no time to follow',
+    file: `${CLUSTER}/tls/rotation.ts`,
+    find: 'isYoung || bundleIn(secret).length === 0',
+    replace: 'isYoung',
+  },
+  {
     name: 'a lost CA is replaced by one that is trusted alone',
     file: `${CLUSTER}/tls/material.ts`,
     find: 'source === undefined ? [...kept, ...trusted] :',

@@ -58,13 +58,13 @@ export function rotationOf(observed: Observed, side: TlsSide, material: Material
     return { step: 'None', signer, waitsFor: [] }
   // Before the first member has a certificate nobody hangs on one.
   const reports = phaseOf(observed.cluster, side) === 'Disabled' ? [] : reportsOf(observed, side)
-  // Nobody follows where no member is.
-  const following = side === 'client' && reports.length > 0 ? applications(observed) : []
+  const following = side === 'client' ? applications(observed) : []
   const distrusting = reports.filter((report) => isDistrusting(observed, side, report, material))
   const untilTrusted = [
     ...notHandedOut(observed, side, material),
     ...distrusting.map(({ name }) => name),
-    ...(foreign.length > 0 ? following : []),
+    // Nobody hangs on a certificate that is missing.
+    ...(foreign.some((request) => leafIn(observed, request) !== undefined) ? following : []),
   ]
   if (untilTrusted.length > 0) return { step: 'Trusting', signer: previous, waitsFor: untilTrusted }
   if (foreign.length > 0) return { step: 'Reissuing', signer, waitsFor: foreign.map(({ files }) => files.certificate) }
@@ -110,10 +110,12 @@ function notHandedOut(observed: Observed, side: TlsSide, { wanted }: Material): 
   return lacking.map((secret) => `Secret ${names.tls(cluster, secret)}`)
 }
 
-/** They follow what stands in their Secret. */
+/** They follow what stands in their Secret. Where that was lost, so is since when it did. */
 function applications({ objects, nowMs }: Observed): readonly string[] {
-  const changedAt = objects.tls.get('clientTls')?.metadata.annotations?.[CHANGED_AT_ANNOTATION]
-  return nowMs - Date.parse(changedAt ?? '') < APPLICATIONS_FOLLOW_MS ? ['applications'] : []
+  const secret = objects.tls.get('clientTls')
+  const changedAt = secret?.metadata.annotations?.[CHANGED_AT_ANNOTATION]
+  const isYoung = nowMs - Date.parse(changedAt ?? '') < APPLICATIONS_FOLLOW_MS
+  return isYoung || bundleIn(secret).length === 0 ? ['applications'] : []
 }
 
 /** Fingerprint of the certificate that the member is to show. */
