@@ -15,7 +15,8 @@ const ATTACH_MS = 120_000
 
 /** The worst first. */
 export function troublesOf(observed: Observed): readonly Explanation[] {
-  if (observed.cluster.spec.replicas === 0) return unknownFields(observed)
+  const { spec, isBeingDeleted } = observed.cluster
+  if (isBeingDeleted || spec.replicas === 0) return [...stuck(observed), ...unknownFields(observed)]
   return [
     ...corrupt(observed),
     ...contradictions(observed),
