@@ -63,6 +63,8 @@ export class Store {
    * until it is through with what is below. Of this process only, and above the revision whenever nobody lags.
    */
   eventsHeldFrom = Infinity
+  /** The physical half of a compaction is to remove more at once. Of this process only. */
+  removalsFollow = false
   /** Called once, at the moment when a read or a commit has found the store damaged: nothing is given of it from then on. */
   onDamaged: (damage: StoreDamaged) => void = () => {}
   #isDamaged = false
@@ -198,7 +200,7 @@ export class Store {
     const { meta } = this
     this.buffer.put('meta', META_KEY, encodeMeta(meta))
     this.#isDirty = false
-    await this.buffer.commit()
+    await this.buffer.commit({ removalsFollow: this.removalsFollow })
     this.#committedIndex = meta.appliedIndex
     this.#committed = undefined
   }

@@ -4,6 +4,7 @@ import type { Mutant } from './plant.ts'
 const RAFT = 'node-server/raft'
 const MVCC = 'node-server/mvcc'
 const NODE = 'node-server/node'
+const RUNS = 'node-server/storage/runs'
 
 export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: Mutant }[] = [
   {
@@ -31,6 +32,33 @@ export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: 
       file: 'node-server/warm-up/warm-start.ts',
       find: 'if (this.#warmedUp !== undefined || !isFollower) await this.begin()',
       replace: 'await this.begin()',
+    },
+  },
+  {
+    test: `${RUNS}/writer.test.ts`,
+    mutant: {
+      name: 'limits: in the middle of a compaction all is merged, again and again, for what is removed so far',
+      file: `${RUNS}/writer.ts`,
+      find: 'this.#removalsFollow = removalsFollow',
+      replace: '',
+    },
+  },
+  {
+    test: `${NODE}/maintenance/purge.test.ts`,
+    mutant: {
+      name: 'limits: a compaction does not say that it removes more',
+      file: `${MVCC}/store.ts`,
+      find: 'this.buffer.commit({ removalsFollow: this.removalsFollow })',
+      replace: 'this.buffer.commit()',
+    },
+  },
+  {
+    test: `${RUNS}/writer.test.ts`,
+    mutant: {
+      name: 'limits: a file is synced once, when it is whole, and the log waits for all of it',
+      file: `${RUNS}/step-runner.ts`,
+      find: 'if (this.#unsyncedBytes >= this.#sizes.syncSizeBytes) await this.#sync(file)',
+      replace: '',
     },
   },
   {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 import { COMMIT_DELAY_MS, COMMIT_WRITES, Committer } from '../../mvcc/committer.ts'
 import { SLICE_ROWS } from '../../mvcc/compaction.ts'
+import type { CommitOptions, TextWrite, Write } from '../../mvcc/backend.ts'
 import { MemoryBackend } from '../../mvcc/memory-backend.ts'
 import { Store } from '../../mvcc/store.ts'
 import { compactTo, put } from '../../mvcc/testing/requests.ts'
@@ -64,6 +65,27 @@ test('a compaction is through after a turn for every few hundred changes, and th
   await rig.clock.advance(COMMIT_DELAY_MS)
   assert.equal(new Store(store.backend).meta.purgedRevision, store.revision)
   assert.equal(store.backend.count('revisions', FIRST, undefined), 50)
+})
+
+/** Whether more was to follow, by commit. */
+class ToldBackend extends MemoryBackend {
+  readonly told: boolean[] = []
+
+  override commit(writes: Iterable<Write | TextWrite>, { removalsFollow = false }: CommitOptions = {}): Promise<void> {
+    this.told.push(removalsFollow)
+    return super.commit(writes)
+  }
+}
+
+test('each commit of a compaction but the last says that removals follow', async () => {
+  const backend = new ToldBackend()
+  const store = await filled(2 * COMMIT_WRITES, backend)
+  const rig = new Rig(store)
+  compactTo(store, store.revision)
+  rig.purge.wake()
+  await rig.clock.advance(10_000)
+  assert.equal(rig.superseded, 0)
+  assert.deepEqual(backend.told, [false, true, true, true, false])
 })
 
 test('with nothing to remove it does nothing, however often it is asked', async () => {

@@ -67,6 +67,7 @@ export class Purge {
       }
       this.#pass = cursor === undefined ? undefined : { store, cursor }
       this.wake()
+      store.removalsFollow = this.#next !== undefined
     } catch (error) {
       this.#parts.onFatal(error)
     }
