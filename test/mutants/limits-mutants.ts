@@ -8,6 +8,15 @@ const RUNS = 'node-server/storage/runs'
 
 export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: Mutant }[] = [
   {
+    test: `${RAFT}/read-index.test.ts`,
+    mutant: {
+      name: 'limits: what a leader is asked before the first commit of its term is dropped',
+      file: `${RAFT}/leader.ts`,
+      find: 'addRead(leader, { from: message.from',
+      replace: 'if (termAt(raft.log, raft.log.committed) === raft.term) addRead(leader, { from: message.from',
+    },
+  },
+  {
     test: `${RAFT}/replication.test.ts`,
     mutant: {
       name: 'limits: a peer that is connected again hears of its leader at the next heartbeat only',

@@ -105,8 +105,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'ReadIndex before the first commit of the term',
     file: `${RAFT}/read-index.ts`,
-    find: 'return termAt(raft.log, raft.log.committed) === raft.term',
-    replace: 'return true',
+    find: ' && termAt(raft.log, raft.log.committed) === raft.term',
+    replace: '',
   },
   {
     name: 'reads are confirmed by the leader alone',
