@@ -57,8 +57,17 @@ export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: 
     mutant: {
       name: 'limits: a compaction does not say that it removes more',
       file: `${MVCC}/store.ts`,
-      find: 'this.buffer.commit({ removalsFollow: this.removalsFollow })',
+      find: 'this.buffer.commit({ removalsFollow })',
       replace: 'this.buffer.commit()',
+    },
+  },
+  {
+    test: `${NODE}/maintenance/purge.test.ts`,
+    mutant: {
+      name: 'limits: what a compaction has removed is given back a second later',
+      file: `${MVCC}/committer.ts`,
+      find: 'if (isLarge || isRemovalComplete) this.#commit()',
+      replace: 'if (isLarge) this.#commit()',
     },
   },
   {
