@@ -133,4 +133,22 @@ export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: 
       replace: 'return whole',
     },
   },
+  {
+    test: 'lib/number-table.test.ts',
+    mutant: {
+      name: 'limits: a table of calls keeps one that it does not find any more',
+      file: 'lib/number-table.ts',
+      find: 'if (isReached) continue',
+      replace: 'if (!isReached) continue',
+    },
+  },
+  {
+    test: `${NODE}/apply/waiters.test.ts`,
+    mutant: {
+      name: 'limits: requests are told apart by the ends of their IDs alone',
+      file: `${NODE}/apply/waiters.ts`,
+      find: 'return waiter?.requestId === requestId ? waiter : undefined',
+      replace: 'return waiter',
+    },
+  },
 ]
