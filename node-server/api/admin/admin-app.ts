@@ -14,6 +14,7 @@ import {
   parseLeaderTransfer,
   parseMembership,
   parseRecover,
+  parseUpkeep,
   type Parse,
 } from './requests.ts'
 
@@ -74,6 +75,7 @@ export function adminApp(options: AdminAppOptions): Express {
   change(ADMIN_PATHS.membership, parseMembership, (body) => member.changeMembership(body))
   change(ADMIN_PATHS.leaderTransfer, parseLeaderTransfer, (body) => member.transferLeader(body))
   change(ADMIN_PATHS.recover, parseRecover, (body) => member.recover(body))
+  change(ADMIN_PATHS.upkeep, parseUpkeep, (body) => member.keepUp(body))
 
   app.use((request, response) => {
     sendError(response, {

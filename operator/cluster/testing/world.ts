@@ -242,6 +242,7 @@ export class World extends Machines {
           })
         }),
       recover: (url, _token, request) => call(url, (disk) => this.cluster.recover(request, disk)),
+      keepUp: (url, _token, request) => call(url, (disk) => this.cluster.keepUp(disk.memberId, request)),
       secured: () => this.#admin(hooks),
       membership: (url, _token, request) => call(url, () => this.cluster.change(request)),
       transferLeader: (url, _token, { operationId, memberId }) =>
