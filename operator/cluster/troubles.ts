@@ -9,13 +9,14 @@ import { scheduleProblem } from './rules/defragment.ts'
 import { spaceWords } from './rules/reclaim.ts'
 import { memberNamed } from './rules/replace.ts'
 
-export type Words = readonly [reason: string, message: string]
+/** Of a condition. */
+export type Explanation = readonly [reason: string, message: string]
 
 /** A volume may take this long to be attached before it counts as stuck. */
 const ATTACH_MS = 120_000
 
 /** The worst first. */
-export function troublesOf(observed: Observed): readonly Words[] {
+export function troublesOf(observed: Observed): readonly Explanation[] {
   if (observed.cluster.spec.replicas === 0) return unknownFields(observed)
   return [
     ...corrupt(observed),
@@ -29,7 +30,7 @@ export function troublesOf(observed: Observed): readonly Words[] {
   ]
 }
 
-function corrupt({ membership }: Observed): readonly Words[] {
+function corrupt({ membership }: Observed): readonly Explanation[] {
   const ids = (membership?.alarms ?? []).filter(({ type }) => type === 'CORRUPT').map(({ memberId }) => memberId)
   if (ids.length === 0) return []
   const list = (membership?.members ?? []).filter(({ id }) => ids.includes(id)).map(({ name }) => name)
@@ -38,14 +39,14 @@ function corrupt({ membership }: Observed): readonly Words[] {
   return [['CorruptMember', `the data of ${who} differs from the others', and nothing is written until then: ${todo}`]]
 }
 
-function contradictions({ pods }: Observed): readonly Words[] {
+function contradictions({ pods }: Observed): readonly Explanation[] {
   return [...pods.values()]
     .filter(({ contradiction }) => contradiction !== undefined)
     .map(({ name, contradiction }) => ['ImplausibleMember', `what ${name} says is not believed: ${contradiction}`])
 }
 
 /** A learner is not there yet, which is progress; it has no vote to be missed. */
-function unhealthy(observed: Observed): readonly Words[] {
+function unhealthy(observed: Observed): readonly Explanation[] {
   const { membership, cluster, pods } = observed
   const isSick = ({ id, ordinal, isLearner }: ObservedMember): boolean =>
     ordinal === undefined || (!isLearner && membership?.activeIds.has(id) !== true)
@@ -69,7 +70,7 @@ function hasCause(observed: Observed, ordinal: number): boolean {
 }
 
 /** Reason of Degraded, and what stands between the pod's name and the words of whoever says so. */
-const FAILING: Readonly<Record<Exclude<PodTrouble['kind'], 'volume'>, Words>> = {
+const FAILING: Readonly<Record<Exclude<PodTrouble['kind'], 'volume'>, Explanation>> = {
   unschedulable: ['Unschedulable', 'has no node'],
   image: ['ImagePullFailed', 'does not get its image'],
   container: ['ContainerNotCreated', 'does not start'],
@@ -80,8 +81,12 @@ const FAILING: Readonly<Record<Exclude<PodTrouble['kind'], 'volume'>, Words>> = 
 }
 
 /** Who could let it go, and since when it is to. */
-function stuck({ pods, volumes }: Observed): readonly Words[] {
-  const told = (what: string, { name, stuck }: ObservedPod | ObservedVolume, advice: string): readonly Words[] => {
+function stuck({ pods, volumes }: Observed): readonly Explanation[] {
+  const told = (
+    what: string,
+    { name, stuck }: ObservedPod | ObservedVolume,
+    advice: string,
+  ): readonly Explanation[] => {
     if (stuck === undefined) return []
     const keeper = stuck.finalizers.length === 0 ? advice : `its finalizers are ${stuck.finalizers.join(', ')}`
     return [['StuckTerminating', `${what} ${name} is to go since ${timestamp(stuck.sinceMs)} and does not: ${keeper}`]]
@@ -93,10 +98,10 @@ function stuck({ pods, volumes }: Observed): readonly Words[] {
   ]
 }
 
-function failing({ pods, creationRefusal }: Observed): readonly Words[] {
-  const refused: readonly Words[] =
+function failing({ pods, creationRefusal }: Observed): readonly Explanation[] {
+  const refused: readonly Explanation[] =
     creationRefusal === undefined ? [] : [['PodNotCreated', `a pod cannot be made: ${creationRefusal}`]]
-  const failed = [...pods.values()].flatMap(({ name, trouble, status, isTerminating }): readonly Words[] => {
+  const failed = [...pods.values()].flatMap(({ name, trouble, status, isTerminating }): readonly Explanation[] => {
     if (trouble === undefined || trouble.kind === 'volume' || isTerminating) return []
     // One that is to join, or catches up, is on its way.
     if (trouble.kind === 'not-ready' && ['waiting', 'learner'].includes(status?.role ?? '')) return []
@@ -107,11 +112,11 @@ function failing({ pods, creationRefusal }: Observed): readonly Words[] {
 }
 
 /** Annotations that name nobody who could be meant. */
-function unanswerable({ cluster, membership }: Observed): readonly Words[] {
+function unanswerable({ cluster, membership }: Observed): readonly Explanation[] {
   if (membership?.leader === undefined) return []
   const { requests, recorded } = cluster
-  const troubles: Words[] = []
-  const unknown = (annotation: string, name: string): Words => [
+  const troubles: Explanation[] = []
+  const unknown = (annotation: string, name: string): Explanation => [
     'UnknownMember',
     `annotation ${annotation} names ${name}, which is no member`,
   ]
@@ -127,13 +132,13 @@ function unanswerable({ cluster, membership }: Observed): readonly Words[] {
   return troubles
 }
 
-function unfollowed({ cluster }: Observed): readonly Words[] {
+function unfollowed({ cluster }: Observed): readonly Explanation[] {
   const problem = scheduleProblem(cluster)
   if (problem === undefined) return []
   return [['InvalidSchedule', `spec.maintenance.defragmentation cannot be followed: ${problem}`]]
 }
 
-function unknownFields({ cluster }: Observed): readonly Words[] {
+function unknownFields({ cluster }: Observed): readonly Explanation[] {
   const { unknownFields: fields } = cluster
   if (fields.length === 0) return []
   const list = fields.slice(0, 8).join(', ')
@@ -143,7 +148,7 @@ function unknownFields({ cluster }: Observed): readonly Words[] {
 }
 
 /** What is wrong with volumes and the room in them. */
-export function storageTroublesOf(observed: Observed): readonly Words[] {
+export function storageTroublesOf(observed: Observed): readonly Explanation[] {
   const { cluster, volumes, pods, nowMs } = observed
   const wanted = Array.from({ length: cluster.spec.replicas }, (_, ordinal) => ordinal)
   return [
@@ -153,7 +158,7 @@ export function storageTroublesOf(observed: Observed): readonly Words[] {
   ]
 }
 
-function unattached({ name, trouble }: ObservedPod, nowMs: number): readonly Words[] {
+function unattached({ name, trouble }: ObservedPod, nowMs: number): readonly Explanation[] {
   if (trouble?.kind !== 'volume') return []
   const advice = `If its volume is lost: annotation ${ANNOTATIONS.replaceMember}`
   if (trouble.message !== '')
@@ -163,7 +168,7 @@ function unattached({ name, trouble }: ObservedPod, nowMs: number): readonly Wor
   return [['VolumeStuck', `${name} has a node and does not start, as while a volume cannot be attached: ${todo}`]]
 }
 
-function noSpace(observed: Observed): readonly Words[] {
+function noSpace(observed: Observed): readonly Explanation[] {
   const { membership, cluster } = observed
   const ids = (membership?.alarms ?? []).filter(({ type }) => type === 'NOSPACE').map(({ memberId }) => memberId)
   if (ids.length === 0) return []
@@ -175,7 +180,11 @@ function noSpace(observed: Observed): readonly Words[] {
   return [['NoSpace', `${list.join(', ')} has outgrown its quota, and puts are refused: ${todo}`]]
 }
 
-function volumeTrouble({ cluster }: Observed, name: string, volume: ObservedVolume | undefined): readonly Words[] {
+function volumeTrouble(
+  { cluster }: Observed,
+  name: string,
+  volume: ObservedVolume | undefined,
+): readonly Explanation[] {
   const { size } = cluster.spec.storage
   if (volume === undefined) return [['VolumesPending', `${name} is not there yet`]]
   if (volume.phase === 'Lost') {

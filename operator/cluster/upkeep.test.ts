@@ -5,7 +5,7 @@ import type { DefragmentationRun } from '../api/maintenance.ts'
 import { parseStatus } from '../api/status.ts'
 import { type FakeStore, ROOMY } from './testing/fake-store.ts'
 import { Crash } from './testing/hooks.ts'
-import { condition, formed, look, reasonOf, rounds } from './testing/looking.ts'
+import { condition, formed, look, reasonOf, rounds } from './testing/convergence.ts'
 import type { World } from './testing/world.ts'
 
 const NIGHTLY = { maintenance: { defragmentation: { schedule: '0 3 * * *', onlyAbove: '30%' } } }
