@@ -125,7 +125,7 @@ export class Store {
     return this.#committed !== undefined
   }
 
-  /** What was said to follow is here as a whole: the space is given back with the next commit. */
+  /** All is removed that the last commit said would follow: the next one gives the space back. */
   get isRemovalComplete(): boolean {
     return this.#toldRemovalsFollow && !this.removalsFollow
   }

@@ -11,6 +11,12 @@ const scattered = (count: number): readonly string[] =>
   Array.from({ length: count }, (_, i) => String((i * 7919) % count).padStart(6, '0'))
 const IN_ORDER = scattered(MANY).toSorted()
 
+/** The lower half and the upper one, each in its order, in turn. */
+function interleaved(keys: readonly string[]): readonly string[] {
+  const upper = keys.slice(keys.length / 2)
+  return upper.flatMap((key, i) => [key, keys[i] ?? ''])
+}
+
 function keysIn(rows: TableRows, low: string, high: string | undefined, isReverse: boolean): readonly string[] {
   return Array.from(rows.inOrder(low, high, isReverse), ({ key }) => key)
 }
@@ -49,6 +55,7 @@ for (const [order, written] of [
   ['scattered', scattered(MANY)],
   ['ascending', IN_ORDER],
   ['descending', IN_ORDER.toReversed()],
+  ['ascending below others that do so too', interleaved(IN_ORDER)],
 ] as const)
   test(`many rows that come ${order} are read in the order of their keys`, () => {
     const rows = new TableRows()

@@ -2,7 +2,7 @@
  * Rows of one table that are written in any order, found by their keys, and read in the order of those. Most are written many
  * at a time and read once, so they are sorted together and then lie in runs, each more than twice as long as the next: a new
  * one is merged with those that are not much longer. Those that come in their order, as revisions do, are neither sorted nor
- * hashed.
+ * hashed; nor are those that come in an order of their own below them, as the revisions do that a compaction removes meanwhile.
  */
 import type { RowValue } from './row-value.ts'
 
@@ -29,7 +29,10 @@ interface Cursor {
 export class TableRows {
   /** Each came when its key was above all others. */
   readonly #ascending: WrittenRow[] = []
+  /** Each came when its key was above all of these. */
+  readonly #ascendingBelow: WrittenRow[] = []
   readonly #others = new Map<string, WrittenRow>()
+  #highestOther = ''
   /** Of the others, each in order. */
   readonly #runs: WrittenRow[][] = []
   #unsorted: WrittenRow[] = []
@@ -41,26 +44,21 @@ export class TableRows {
   set(key: string, value: RowValue): void {
     const written = this.#find(key)
     if (written !== undefined) written.value = value
-    else if (key > this.#highest) this.#ascending.push({ key, value })
+    else if (key > highest(this.#ascending)) this.#ascending.push({ key, value })
+    else if (key > highest(this.#ascendingBelow)) this.#ascendingBelow.push({ key, value })
     else {
       const row = { key, value }
+      if (key > this.#highestOther) this.#highestOther = key
       this.#others.set(key, row)
       this.#unsorted.push(row)
       if (this.#unsorted.length === MAX_UNSORTED) this.#sort()
     }
   }
 
-  /** No key is above it; empty, as no key is, while there is none. */
-  get #highest(): string {
-    return this.#ascending.at(-1)?.key ?? ''
-  }
-
   #find(key: string): WrittenRow | undefined {
-    if (key > this.#highest) return undefined
-    const other = this.#others.get(key)
-    if (other !== undefined) return other
-    const row = this.#ascending[lowerBound(this.#ascending, key)]
-    return row?.key === key ? row : undefined
+    if (key > highest(this.#ascending)) return undefined
+    const other = key > this.#highestOther ? undefined : this.#others.get(key)
+    return other ?? foundIn(this.#ascending, key) ?? foundIn(this.#ascendingBelow, key)
   }
 
   #sort(): void {
@@ -94,13 +92,24 @@ export class TableRows {
   #cursors(low: string, high: string | undefined): Cursor[] {
     this.#sort()
     const cursors: Cursor[] = []
-    for (const run of [this.#ascending, ...this.#runs]) {
+    for (const run of [this.#ascending, this.#ascendingBelow, ...this.#runs]) {
       const at = lowerBound(run, low)
       const end = high === undefined ? run.length : lowerBound(run, high)
       if (at < end) cursors.push({ run, at, end })
     }
     return cursors
   }
+}
+
+/** Of a run; empty, as no key is, while there is none. */
+function highest(run: readonly Row[]): string {
+  return run[run.length - 1]?.key ?? ''
+}
+
+function foundIn(run: readonly WrittenRow[], key: string): WrittenRow | undefined {
+  if (key > highest(run) || key < keyOf(run[0])) return undefined
+  const row = run[lowerBound(run, key)]
+  return row?.key === key ? row : undefined
 }
 
 function first(cursors: readonly Cursor[], isReverse: boolean): Cursor | undefined {

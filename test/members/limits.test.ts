@@ -247,7 +247,7 @@ const rows: readonly Row[] = [
     atMost: MAX_BODY_SIZE_BYTES,
     ask: (size) => administer(JSON.stringify(removal({})).padEnd(size)),
     taken: /^404 there is no member/,
-    refused: /^400 the body is not JSON of this API: request entity too large$/,
+    refused: /^400 the body is not JSON of this API: it is too large: at most 65536 bytes$/,
   },
   {
     title: 'an operation ID',
