@@ -213,7 +213,7 @@ async function perform(
       return undefined
     case 'write-certificates': {
       await writeTls(deps, observed, action)
-      const made = action.make.map(({ files }) => files.certificate).join(', ')
+      const made = [...action.make, ...action.take].map(({ files }) => files.certificate).join(', ')
       const message = `Secret ${names.tls(cluster, action.secret)} has new certificates: ${made}`
       if (made !== '') deps.events.emit(about, 'Normal', 'CertificatesIssued', 'Issue', message)
       return undefined

@@ -55,7 +55,7 @@ const HANGS_ON: Readonly<Record<ConditionType, readonly string[]>> = {
   ClusterIDMismatch: VOLUMES,
   Paused: [],
   AuthReady: MEMBERS,
-  TLSReady: [...MEMBERS, 'Secret'],
+  TLSReady: [...MEMBERS, 'Secret', 'Certificate'],
 }
 
 function asFarAsSeen(observed: Observed, refusals: readonly Refusal[], found: Finding): readonly Finding[] {

@@ -21,6 +21,7 @@ import { podDisruptionBudget } from '../resources/pod-disruption-budget.ts'
 import { serviceAccount } from '../resources/service-account.ts'
 import { clientService, headlessService } from '../resources/services.ts'
 import { statefulSet } from '../resources/stateful-set.ts'
+import { keepCertificates } from './certificates.ts'
 import { restoreClaims, restoreFinalizer } from './claims.ts'
 import { memberForm, memberImage, templateHold } from './template.ts'
 import { awaitsCertificates, issueCertificates, podsWithCertificates } from './tls.ts'
@@ -39,6 +40,7 @@ export function takenNames(observed: Observed): Plan | undefined {
     objects.networkPolicy,
     objects.adminToken,
     ...objects.tls.values(),
+    ...(objects.certificates?.values() ?? []),
     objects.statefulSet?.object,
   ].filter((object): object is KubeObject => object !== undefined && !isOurs(observed, object))
   if (taken.length === 0 && foreignPods.length === 0) return undefined
@@ -100,6 +102,7 @@ export function restoreObjects(observed: Observed): readonly Action[] {
     ...(isTokenDue(cluster, objects.adminToken) ? [{ kind: 'write-admin-token' } as const] : []),
     ...adoptToken(observed),
     ...issueCertificates(observed),
+    ...keepCertificates(observed),
     ...wanted
       .filter(([present, desired]) => present === undefined || !hasFields(present, desired))
       .map(([, object]) => ({ kind: 'apply', object }) as const),
