@@ -8,19 +8,24 @@ import type { Report } from '../report.ts'
 export const EARLIER_COMMIT = '7b84a9fec728eef20a31c5b5e45be8e3371c363c'
 
 /** Its folder. A clone without that commit has itself as the release before: everything is tried but two different builds. */
-export async function unpackEarlierRelease(report: Report, root: string, cache: string): Promise<string> {
-  const folder = join(cache, `release-${EARLIER_COMMIT.slice(0, 12)}`)
+export async function unpackEarlierRelease(
+  report: Pick<Report, 'note'>,
+  root: string,
+  cache: string,
+  commit = EARLIER_COMMIT,
+): Promise<string> {
+  const folder = join(cache, `release-${commit.slice(0, 12)}`)
   if (existsSync(folder)) return folder
-  if ((await attempt(['git', '-C', root, 'cat-file', '-e', `${EARLIER_COMMIT}^{commit}`])).code !== 0) {
+  if ((await attempt(['git', '-C', root, 'cat-file', '-e', `${commit}^{commit}`])).code !== 0) {
     report.note(
-      `this clone does not have ${EARLIER_COMMIT}, the release before: upgrades begin with this one under another tag`,
+      `this clone does not have ${commit}, the release before: upgrades begin with this one under another tag`,
     )
     return root
   }
   const [tar, unfinished] = [join(cache, 'release.tar'), join(cache, 'release-unfinished')]
   rmSync(unfinished, { recursive: true, force: true })
   mkdirSync(unfinished)
-  await run(['git', '-C', root, 'archive', `--output=${tar}`, EARLIER_COMMIT])
+  await run(['git', '-C', root, 'archive', `--output=${tar}`, commit])
   await run(['tar', '-xf', tar, '-C', unfinished])
   rmSync(tar)
   renameSync(unfinished, folder)
