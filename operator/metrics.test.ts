@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../lib/testing/manual-clock.ts'
+import { createWorkQueue, DEFAULT_QUEUE_OPTIONS } from './controller/work-queue.ts'
 import type { StoredObject } from './kube/object.ts'
 import { createMetrics } from './metrics.ts'
 
@@ -70,4 +71,21 @@ test('a copy that waits for the Lease tells of no cluster: with two copies each 
   assert.equal(await told(), true)
   isLeader = false
   assert.equal(await told(), false)
+})
+
+test('a reconcile that a bug ended is counted by its controller, from 0 on', async () => {
+  const clock = new ManualClock()
+  const controllers = ['raftcluster', 'raftbackup'].map((name) => {
+    const queue = createWorkQueue(DEFAULT_QUEUE_OPTIONS, clock.monotonicMs())
+    return { name, maxConcurrentReconciles: 4, activeWorkers: () => 0, queue: () => queue }
+  })
+  const metrics = createMetrics({ clock, controllers, clusters: () => [], lease: undefined })
+  const counts = async (): Promise<readonly string[]> =>
+    (await metrics.registry.metrics())
+      .split('\n')
+      .filter((line) => line.startsWith('controller_runtime_reconcile_panics_total'))
+  const name = 'controller_runtime_reconcile_panics_total'
+  assert.deepEqual(await counts(), [`${name}{controller="raftcluster"} 0`, `${name}{controller="raftbackup"} 0`])
+  metrics.bug('raftcluster')
+  assert.deepEqual(await counts(), [`${name}{controller="raftcluster"} 1`, `${name}{controller="raftbackup"} 0`])
 })

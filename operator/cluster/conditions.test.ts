@@ -239,7 +239,8 @@ for (const [name, { spec = {}, begin, end, goal }] of Object.entries(PATHS))
     const isEdit = world.resource().metadata.generation !== generation
     if (isEdit) assert(!waitIsOver(world, 'Ready'), 'what was said before the edit does not end a wait')
     for (let round = 0; round < ROUNDS; round++) {
-      await lookAndCompare(world, `${name}, round ${round}`)
+      // Twice: the operator looks again before the controllers of Kubernetes have done anything.
+      for (const look of ['first', 'second']) await lookAndCompare(world, `${name}, round ${round}, ${look} look`)
       if (goal !== undefined && waitIsOver(world, 'Ready')) assert(goal(world), `${name}: waited long enough`)
       world.tick()
     }

@@ -6,7 +6,7 @@ import { errorKinds, unknownErrors } from './checks/apiserver-log.ts'
 import { connect } from './cluster/kube.ts'
 import { runLoad } from './kubernetes/load.ts'
 import { bringUpBox, type Box } from './machine/box.ts'
-import { NEXT_TAG, PROJECT_IMAGE } from './machine/images.ts'
+import { EARLIER_TAG, PROJECT_IMAGE } from './machine/images.ts'
 import { createReport } from './report.ts'
 import { runScenario } from './scenario/scenario.ts'
 
@@ -18,12 +18,13 @@ const Input = z.object({
   programs: z.string(),
   folder: z.string(),
   imageTars: z.array(z.string()),
+  earlier: z.string(),
   progress: z.object({ startedMs: z.number(), passed: z.number() }),
   only: z.array(z.string()).optional(),
 })
 
 process.setMaxListeners(100) // one for every program that runs, so that an exit ends them
-const { store, root, cache, programs, folder, imageTars, progress, only } = Input.parse(
+const { store, root, cache, programs, folder, imageTars, earlier, progress, only } = Input.parse(
   JSON.parse(process.argv[2] ?? '{}'),
 )
 const report = createReport(print, Date.now, progress)
@@ -58,7 +59,8 @@ async function main(): Promise<void> {
 }
 
 function scenarioOn({ kubeconfig }: Box): Promise<void> {
-  const options = { root, cache, programs, kubeconfig, image: PROJECT_IMAGE, nextTag: NEXT_TAG, isBox: true, only }
+  const release = { root: earlier, tag: EARLIER_TAG }
+  const options = { root, cache, programs, kubeconfig, image: PROJECT_IMAGE, earlier: release, isBox: true, only }
   return runScenario(report, options)
 }
 

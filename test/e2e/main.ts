@@ -70,12 +70,12 @@ async function runInBox(report: Report, { root, cache }: Settings): Promise<numb
   const programs = await ensurePeers(report, root, cache, true)
   await ensurePrometheus(cache)
   if (only === undefined) await runWithPeers(report, root, programs)
-  const imageTars = await buildImages(report, root, cache)
+  const { tars, earlier } = await buildImages(report, root, cache)
   const handedOn = join(cache, 'progress.json')
   writeFileSync(handedOn, JSON.stringify(report.progress()))
   for (const store of STAGES) {
     const progress: unknown = JSON.parse(readFileSync(handedOn, 'utf8'))
-    const code = await runStage(cache, { store, root, cache, programs, imageTars, progress, only })
+    const code = await runStage(cache, { store, root, cache, programs, imageTars: tars, earlier, progress, only })
     // 0 and 1 come from inside.ts, which has printed its own closing line.
     if (code === 1) return code
     if (code === 0) continue

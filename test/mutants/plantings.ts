@@ -7,6 +7,7 @@ import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
 import { ETCD_MUTANTS, ETCD_MUTANTS_OF_TESTS } from './etcd-mutants.ts'
 import { FULL_DISK_MUTANTS } from './full-disk-mutants.ts'
 import { HTTP2_MUTANTS } from './http2-mutants.ts'
+import { CONDITIONS_MUTANTS } from './conditions-mutants.ts'
 import { LARGE_MUTANTS } from './large-mutants.ts'
 import { LIMITS_MUTANTS } from './limits-mutants.ts'
 import { OWNER_MUTANTS } from './owner-mutants.ts'
@@ -60,6 +61,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('../operator/cluster/tls-sources.test.ts', TLS_SOURCE_MUTANTS),
     ...soughtBy('../operator/cluster/restore.test.ts', RESTORE_MUTANTS),
     ...soughtBy('../operator/cluster/reconcile.test.ts', OWNER_MUTANTS),
+    ...soughtBy('../operator/cluster/conditions.test.ts', CONDITIONS_MUTANTS),
     ...soughtBy('torture/hunt.ts', TORTURE_MUTANTS),
   ]
 }

@@ -36,10 +36,10 @@ const NOT_OPTIONS: Readonly<Record<string, readonly string[]>> = {
   'the operator forms clusters and changes their members': ['initial-cluster', 'initial-cluster-token', 'max-learners'],
   'members would be lost': ['strict-reconfig-check', 'force-new-cluster'],
   'there is one volume': ['wal-dir'],
-  'members of the operator have no TLS yet': Object.keys(FLAGS).filter((name) =>
+  'the operator sets them as spec.tls says': Object.keys(FLAGS).filter((name) =>
     /tls|cert|key-file|-ca-file|crl|cipher|peer-skip|peer-secret/.test(name),
   ),
-  'the operator makes no users yet': ['auth-token', 'auth-token-ttl', 'bcrypt-cost'],
+  'the operator does not offer them yet': ['auth-token', 'auth-token-ttl', 'bcrypt-cost'],
   'Kubernetes takes what goes to stderr': ['log-outputs'],
   'a member that serves a moment sooner and is slow is of no use': ['warm-up'],
   'the library is there to compare the built-in engine with': ['grpc-engine'],

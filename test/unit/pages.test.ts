@@ -137,6 +137,18 @@ test('every command of npm, and every file of ours that a command or a page name
   assert.deepEqual(problems, [])
 })
 
+test('every wait that a page shows says how long: by itself kubectl gives up after 30 seconds, and a first pull takes longer', () => {
+  let count = 0
+  const problems = onEveryPage(PAGES, (page) =>
+    [...page.matchAll(/\bkubectl (?:-n .*? )?wait --for.*/g)].flatMap(([command]) => {
+      count += 1
+      return /--timeout=\d+[mh]\b/.test(command) ? [] : [command]
+    }),
+  )
+  assert(count >= 4, `${count} found`)
+  assert.deepEqual(problems, [])
+})
+
 test('every verb and kind that a page gives kubectl is one', () => {
   const VERBS =
     /^(get|describe|apply|delete|scale|annotate|label|patch|explain|wait|logs|exec|cp|port-forward|rollout|create|edit|drain|uncordon|proxy|api-resources|version|top|run|debug)$/

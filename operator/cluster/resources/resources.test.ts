@@ -130,6 +130,21 @@ test('podTemplate is set on pods, beside what the operator needs itself', () => 
   assert(!('topologySpreadConstraints' in spec))
 })
 
+test('unless the spec says otherwise pods ask for room and prefer different hosts and zones', () => {
+  const form = FORMS.at(-1) ?? assert.fail()
+  const podOf = (spec?: object): PodTemplate['spec'] =>
+    (setOf(spec, { ...OPTIONS, form }) as { readonly spec: { readonly template: PodTemplate } }).spec.template.spec
+  const pod = podOf()
+  assert.deepEqual(pod.containers[0]?.['resources'], { requests: { cpu: '100m', memory: '256Mi' } })
+  assert(JSON.stringify(pod['affinity']).includes('preferredDuringScheduling'))
+  const spread = [{ maxSkew: 1, topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway' }]
+  assert(hasFields(pod['topologySpreadConstraints'], spread))
+  const own = [{ maxSkew: 2, topologyKey: 'rack', whenUnsatisfiable: 'DoNotSchedule' }]
+  const asked = podOf({ resources: { requests: { cpu: '2' } }, podTemplate: { topologySpreadConstraints: own } })
+  assert.deepEqual(asked.containers[0]?.['resources'], { requests: { cpu: '2' } })
+  assert(hasFields(asked['topologySpreadConstraints'], own))
+})
+
 test('a StatefulSet keeps the claim template it has: it cannot change', () => {
   const text = JSON.stringify(setOf({ storage: { size: '20Gi' } }))
   assert(text.includes('"storage":"20Gi"'))

@@ -8,12 +8,13 @@ import { createHash } from 'node:crypto'
 import { run } from '../process.ts'
 import type { Report } from '../report.ts'
 import { withDocker, type Docker } from './docker.ts'
+import { EARLIER_COMMIT, unpackEarlierRelease } from './earlier-release.ts'
 
 export const PAUSE_IMAGE = 'localhost/raftkv-e2e/pause:1'
 export const PROJECT_IMAGE = 'localhost/raftkv:e2e'
-/** The same under another tag, for what goes by the name alone. */
-export const NEXT_TAG = 'e2e-next'
-const NEXT_IMAGE = `localhost/raftkv:${NEXT_TAG}`
+/** The release before: what an upgrade begins with. */
+export const EARLIER_TAG = 'e2e-earlier'
+const EARLIER_IMAGE = `localhost/raftkv:${EARLIER_TAG}`
 const BASE_IMAGE = 'localhost/raftkv-e2e/base:bookworm'
 const NODE_IMAGE = 'localhost/raftkv-e2e/node:26'
 const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt'
@@ -30,10 +31,17 @@ COPY ca-certificates.crt ${CA_BUNDLE}
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && useradd --uid 1000 --create-home node
 `
 
-/** Paths of the tar files to load into the cluster's nodes. */
-export async function buildImages(report: Report, root: string, cache: string): Promise<readonly string[]> {
+export interface Images {
+  /** Paths of the tar files to load into the cluster's nodes. */
+  readonly tars: readonly string[]
+  /** Folder of the release before, with its charts. */
+  readonly earlier: string
+}
+
+export async function buildImages(report: Report, root: string, cache: string): Promise<Images> {
   const folder = join(cache, 'images')
   mkdirSync(folder, { recursive: true })
+  const earlier = await unpackEarlierRelease(report, root, folder)
   const base = join(folder, 'base.tar')
   if (!existsSync(base)) {
     await report.step('build the base image from Debian packages', async () => {
@@ -42,7 +50,7 @@ export async function buildImages(report: Report, root: string, cache: string): 
       renameSync(unfinished, base)
     })
   }
-  return report.step('build the images (pause, Node 26, raftkv)', () =>
+  return report.step('build the images (pause, Node 26, raftkv and its release before)', () =>
     withDocker(cache, async (docker) => {
       await ensureImage(docker, PAUSE_IMAGE, PAUSE_SOURCE + PAUSE_DOCKERFILE, () => buildPause(docker, folder))
       await ensureImage(docker, BASE_IMAGE, BASE_PACKAGES, async () => {
@@ -51,18 +59,17 @@ export async function buildImages(report: Report, root: string, cache: string): 
       const npmrc = await npmSettings()
       const node = NODE_DOCKERFILE + npmrc + process.version + (await run(['npm', '--version']))
       await ensureImage(docker, NODE_IMAGE, node, () => buildNode(docker, folder, npmrc))
-      await docker([
-        'build',
-        '--network=host',
-        ...proxyArguments(),
-        '--build-arg',
-        `NODE_IMAGE=${NODE_IMAGE}`,
-        '-t',
-        PROJECT_IMAGE,
-        root,
-      ])
-      await docker(['tag', PROJECT_IMAGE, NEXT_IMAGE])
-      return [await save(docker, folder, [PAUSE_IMAGE]), await save(docker, folder, [PROJECT_IMAGE, NEXT_IMAGE])]
+      await buildProject(docker, PROJECT_IMAGE, root)
+      if (earlier === root) await docker(['tag', PROJECT_IMAGE, EARLIER_IMAGE])
+      else
+        await ensureImage(docker, EARLIER_IMAGE, EARLIER_COMMIT + node, () =>
+          buildProject(docker, EARLIER_IMAGE, earlier),
+        )
+      const tars = [
+        await save(docker, folder, [PAUSE_IMAGE]),
+        await save(docker, folder, [PROJECT_IMAGE, EARLIER_IMAGE]),
+      ]
+      return { tars, earlier }
     }),
   )
 
@@ -75,6 +82,11 @@ export async function buildImages(report: Report, root: string, cache: string): 
     await build()
     writeFileSync(stamp, digest)
   }
+}
+
+async function buildProject(docker: Docker, image: string, root: string): Promise<void> {
+  const node = ['--build-arg', `NODE_IMAGE=${NODE_IMAGE}`]
+  await docker(['build', '--network=host', ...proxyArguments(), ...node, '-t', image, root])
 }
 
 async function buildPause(docker: Docker, folder: string): Promise<void> {

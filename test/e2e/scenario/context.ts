@@ -17,8 +17,8 @@ export interface ScenarioOptions {
   /** Of the operator, the members and the writers. */
   readonly image: string
   readonly isBox: boolean
-  /** Tag of a later image in the same repository, where there is one. */
-  readonly nextTag?: string | undefined
+  /** The release before: its sources, and the tag of its image in the same repository. */
+  readonly earlier?: { readonly root: string; readonly tag: string } | undefined
   /** Names of the trials to run, or `main`; everything when absent. */
   readonly only?: readonly string[] | undefined
 }

@@ -7,7 +7,7 @@ import { trialNamespace } from '../names.ts'
 import type { Report } from '../report.ts'
 import type { ScenarioOptions } from '../scenario/context.ts'
 import { backUpAndRestore } from './backup.ts'
-import { badImage, operatorUpgrade } from './image.ts'
+import { badImage } from './image.ts'
 import { lostLearner } from './lost-learner.ts'
 import { ownOperator } from './own-operator.ts'
 import { charts } from './charts.ts'
@@ -15,6 +15,7 @@ import { monitoring } from './monitoring.ts'
 import { Place } from './place.ts'
 import { quorumLost } from './quorum-lost.ts'
 import { refusedPods } from './refused.ts'
+import { upgrade } from './upgrade.ts'
 import { tlsOnAndOff } from './tls.ts'
 import { drainGrowDelete } from './volume.ts'
 
@@ -36,15 +37,7 @@ export const TRIALS: readonly Trial[] = [
   { name: 'quorum-lost', when: 'beside', run: quorumLost },
   { name: 'image', when: 'beside', run: badImage },
   { name: 'volume', when: 'beside', run: drainGrowDelete },
-  {
-    name: 'upgrade',
-    when: 'alone',
-    run: async (place) => {
-      const { nextTag } = place.options
-      if (nextTag === undefined) return place.note('left out: there is no image to upgrade to')
-      await operatorUpgrade(place, nextTag)
-    },
-  },
+  { name: 'upgrade', when: 'alone', run: upgrade },
   { name: 'own-operator', when: 'without', run: ownOperator },
 ]
 
