@@ -7,7 +7,7 @@ const NODE = 'node-server/node'
 
 export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: Mutant }[] = [
   {
-    test: `${RAFT}/replication.test.ts`,
+    test: `${RAFT}/flow-control.test.ts`,
     mutant: {
       name: 'limits: a peer that is connected again hears of its leader at the next heartbeat only',
       file: `${RAFT}/raft.ts`,
