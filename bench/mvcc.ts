@@ -12,7 +12,8 @@ import { compactSlice, type CompactionCursor } from '../node-server/mvcc/compact
 import { COMMIT_WRITES } from '../node-server/mvcc/committer.ts'
 import { range } from '../node-server/mvcc/range.ts'
 import { Store } from '../node-server/mvcc/store.ts'
-import { CompactionRequest, PutRequest, type RangeRequest } from '../node-server/proto/generated/etcd/rpc.ts'
+import { rangeRequest } from '../node-server/mvcc/testing/requests.ts'
+import { CompactionRequest, PutRequest } from '../node-server/proto/generated/etcd/rpc.ts'
 import { realVolume } from '../node-server/storage/volume.ts'
 
 const KEYS = Number(process.argv[2] ?? 200_000)
@@ -60,25 +61,6 @@ function timed(what: string, count: number, work: () => void): void {
   report(`${what} (CPU)`, count, cpuMs() - startMs)
 }
 
-function request(fields: Partial<RangeRequest>): RangeRequest {
-  return {
-    key: Buffer.alloc(0),
-    rangeEnd: Buffer.alloc(0),
-    limit: 0n,
-    revision: 0n,
-    sortOrder: 0,
-    sortTarget: 0,
-    serializable: false,
-    keysOnly: false,
-    countOnly: false,
-    minModRevision: 0n,
-    maxModRevision: 0n,
-    minCreateRevision: 0n,
-    maxCreateRevision: 0n,
-    ...fields,
-  }
-}
-
 function putRequest(key: Buffer): Uint8Array {
   return PutRequest.encode(PutRequest.fromPartial({ key, value: VALUE })).finish()
 }
@@ -124,18 +106,19 @@ async function put(store: Store, what: string, keyAt: (position: number) => Buff
 function reads(store: Store): void {
   const ROUNDS = 20_000
   timed('range of one key', ROUNDS, () => {
-    for (let round = 0; round < ROUNDS; round++) range(store, request({ key: keyOf((round * 7919) % KEYS) }))
+    for (let round = 0; round < ROUNDS; round++)
+      range(store, rangeRequest('', '', { key: keyOf((round * 7919) % KEYS) }))
   })
-  const all = { key: Buffer.from('/registry/pods/'), rangeEnd: Buffer.from('/registry/pods0') }
+  const all = ['/registry/pods/', '/registry/pods0'] as const
   timed('page of 500 keys, count of all included', 20, () => {
-    for (let round = 0; round < 20; round++) range(store, request({ ...all, limit: 500n }))
+    for (let round = 0; round < 20; round++) range(store, rangeRequest(...all, { limit: 500n }))
   })
   timed('count of all keys', 20, () => {
-    for (let round = 0; round < 20; round++) range(store, request({ ...all, countOnly: true }))
+    for (let round = 0; round < 20; round++) range(store, rangeRequest(...all, { countOnly: true }))
   })
-  timed('every key with its value', KEYS, () => range(store, request(all)))
+  timed('every key with its value', KEYS, () => range(store, rangeRequest(...all)))
   timed('every key at the revision half way', KEYS, () =>
-    range(store, request({ ...all, revision: BigInt(KEYS) + BigInt(KEYS >> 1) })),
+    range(store, rangeRequest(...all, { revision: BigInt(KEYS) + BigInt(KEYS >> 1) })),
   )
 }
 

@@ -17,7 +17,7 @@ const WATCH_MS = 2000
 const CLEAR_SCREEN = '\x1b[2J\x1b[H'
 
 const program = new Command('kubectl raft')
-  .description('Looks at RaftClusters, and asks their operator for what is not in the spec.')
+  .description('Shows RaftClusters, and asks their operator for what the spec cannot say.')
   .option('-n, --namespace <name>', 'of the RaftCluster')
   .option('--context <name>', "of kubectl's configuration")
   .option('--kubeconfig <file>', "kubectl's configuration")
@@ -33,7 +33,7 @@ interface StatusOptions {
 program
   .command('status')
   .argument('<cluster>')
-  .description('Members, conditions and what is under way.')
+  .description('Members, conditions and the operation under way.')
   .option('-o, --output <form>', 'json: the status as it is in Kubernetes')
   .option('-w, --watch', 'again every two seconds', false)
   .action(async (name: string, { output, watch }: StatusOptions) => {
@@ -50,7 +50,7 @@ program
 program
   .command('members')
   .argument('<cluster>')
-  .description('The members: who leads, who lags, how large they are.')
+  .description('The members: which one leads, how far each lags, how large it is.')
   .action(async (name: string) => {
     process.stdout.write(`${membersText(await getCluster(kubectl(), name))}\n`)
   })
@@ -71,20 +71,20 @@ program
   .command('move-leader')
   .argument('<cluster>')
   .argument('<member>', 'its pod, or its ID')
-  .description('Has another member lead. A later election is not undone.')
+  .description('Makes another member the leader. A later election may choose differently.')
   .action((name: string, member: string) => annotate(name, ANNOTATIONS.moveLeader, member))
 
 program
   .command('restart')
   .argument('<cluster>')
-  .description('Restarts the members one by one, the leader last and after it has handed over.')
+  .description('Restarts the members one by one, the leader last, once it has handed over.')
   .action((name: string) => annotate(name, ANNOTATIONS.restartedAt, new Date().toISOString()))
 
 program
   .command('replace-member')
   .argument('<cluster>')
   .argument('<member>', 'its pod, or its ID')
-  .description('Removes a member, deletes its volume, and lets an empty one take its place.')
+  .description('Removes a member, deletes its volume, and adds an empty member in its place.')
   .option('--yes', 'do not ask: what only that volume has is lost', false)
   .action(async (name: string, member: string, { yes }: { readonly yes: boolean }) => {
     if (!yes)
@@ -95,8 +95,8 @@ program
   })
 
 for (const [command, paused, what] of [
-  ['pause', true, 'The operator changes nothing any more; the members run on.'],
-  ['resume', false, 'The operator works again.'],
+  ['pause', true, 'The operator stops changing anything; the members keep running.'],
+  ['resume', false, 'The operator goes back to work.'],
 ] as const) {
   program
     .command(command)
@@ -124,7 +124,7 @@ program
   .argument('<cluster>')
   .option('-f, --file <file>', 'to write', 'raftkv-report.tar.gz')
   .description(
-    'Collects what a bug report needs: objects, events, logs. No Secret is read, values of variables are taken out.',
+    'Collects what a bug report needs: objects, events, logs. It reads no Secrets and removes the values of environment variables.',
   )
   .action(async (name: string, { file }: { readonly file: string }) => {
     const directory = await mkdtemp(join(tmpdir(), 'kubectl-raft-'))

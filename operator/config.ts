@@ -88,23 +88,52 @@ function commandOf(version: string, print: (text: string) => void): Command {
     .configureOutput({ writeOut: print, writeErr: print })
     .showHelpAfterError('(--help lists all flags)')
     .option('--namespaces <names>', 'namespaces to watch, separated by commas; empty for all', namespaces)
-    .option('--leader-elect', 'let one of several copies work at a time, by a Lease', true)
-    .option('--no-leader-elect', 'work without asking: only for a single copy on a laptop')
+    .option('--leader-elect', 'let only one of several replicas work at a time, elected by a Lease', true)
+    .option('--no-leader-elect', 'work without a Lease: only for a single replica')
     .option('--lease-name <name>', 'name of the Lease', label, 'raftcluster-operator')
     .option('--lease-namespace <name>', 'namespace of the Lease (default: the one the operator runs in)', label)
     .option('--member-image <image>', 'image of members whose RaftCluster names none', text, 'raftkv:latest')
     .option(
       '--operator-pods <namespace/labels>',
-      'of the operator itself, as raftkv/app=operator,team=a: whom network policies of members let in',
+      'of the operator itself, as raftkv/app=operator,team=a: network policies of members let these pods in',
       podSelection,
     )
-    .option('--metrics-address <[host]:port>', 'where /metrics is served; 0 for nowhere', address, ':8080')
-    .option('--health-address <[host]:port>', 'where /healthz and /readyz are served; 0 for nowhere', address, ':8081')
+    .option('--metrics-address <[host]:port>', 'where /metrics is served; 0 turns it off', address, ':8080')
+    .option(
+      '--health-address <[host]:port>',
+      'where /healthz and /readyz are served; 0 turns them off',
+      address,
+      ':8081',
+    )
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, logLevel, 'info')
     .option('--max-concurrent-reconciles <number>', 'clusters worked on at once, 1 to 64', integer(1, 64), 4)
-    .addOption(duration('--resync-period', 'each cluster is looked at this often, 10s to 1h', '10s', '5m', '1h'))
-    .addOption(duration('--reconcile-timeout', 'most time for one look at one cluster, 10s to 10m', '10s', '2m', '10m'))
-    .addOption(duration('--shutdown-timeout', 'most time to finish at SIGTERM, 1s to 10m', '1s', '20s', '10m'))
+    .addOption(
+      duration(
+        '--resync-period',
+        'how often a cluster is reconciled even if nothing changes, 10s to 1h',
+        '10s',
+        '5m',
+        '1h',
+      ),
+    )
+    .addOption(
+      duration(
+        '--reconcile-timeout',
+        'the longest that one reconcile of one cluster may take, 10s to 10m',
+        '10s',
+        '2m',
+        '10m',
+      ),
+    )
+    .addOption(
+      duration(
+        '--shutdown-timeout',
+        'the longest that it may take to stop after SIGTERM, 1s to 10m',
+        '1s',
+        '20s',
+        '10m',
+      ),
+    )
 }
 
 /** The variables that are set, as flags to stand before the real ones. */
@@ -192,7 +221,7 @@ function parseMs(value: string): number {
 
 function address(value: string): string {
   if (value !== '0' && parseAddress(value) === undefined) {
-    throw new InvalidArgumentError('It must be host:port, :port, or 0 for nowhere.')
+    throw new InvalidArgumentError('It must be host:port, :port, or 0 to turn it off.')
   }
   return value
 }

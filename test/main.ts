@@ -24,14 +24,16 @@ const COMPUTING = [
 ]
 
 /**
- * Folders of many small tests that touch nothing outside of what they make. They share one process: each of their own would take
- * longer to start than to run.
+ * Folders of many small tests that hardly wait, and leave the process that they run in as it was. They share one: a process of its own
+ * would take most of them longer to start than to run.
  */
 const BRIEF = [
   'bench',
   'cli',
   'lib',
   'node-server/address',
+  'node-server/api/admin',
+  'node-server/api/etcd',
   'node-server/backup',
   'node-server/bolt',
   'node-server/config',

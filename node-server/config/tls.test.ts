@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { err, ok } from '../../lib/result.ts'
+import { tlsOptions } from '../tls/testing/authority.ts'
 import { parseConfig, type Parsed } from './parse.ts'
 
 const parse = (...args: readonly string[]): Parsed => parseConfig(args, {}, () => err('no files'))
@@ -11,24 +12,7 @@ function run(...args: readonly string[]): Extract<Parsed, { kind: 'run' }> {
   return parsed
 }
 
-const DEFAULTS = {
-  certFile: undefined,
-  keyFile: undefined,
-  clientCertFile: undefined,
-  clientKeyFile: undefined,
-  trustedCaFile: undefined,
-  clientCertAuth: false,
-  clientCertOptional: false,
-  crlFile: undefined,
-  allowedCNs: [],
-  allowedHostnames: [],
-  autoTls: false,
-  selfSignedCertValidity: 1,
-  skipClientSanVerification: false,
-  cipherSuites: [],
-  minVersion: 'TLSv1.2',
-  maxVersion: undefined,
-}
+const DEFAULTS = tlsOptions()
 const HTTPS = ['--listen-client-urls=https://127.0.0.1:2379', '--advertise-client-urls=https://127.0.0.1:2379']
 const CERT = ['--cert-file=c', '--key-file=k']
 

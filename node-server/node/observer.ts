@@ -15,3 +15,18 @@ export interface NodeObserver {
   /** At the leader: a revoke that nobody asked for is applied. */
   leaseExpired(): void
 }
+
+const nothing = (): void => undefined
+
+/** Nobody listens. */
+export const UNOBSERVED: NodeObserver = {
+  walFsync: nothing,
+  backendCommit: nothing,
+  proposalFailed: nothing,
+  leaderChanged: nothing,
+  slowApply: nothing,
+  leaseGranted: nothing,
+  leaseRevoked: nothing,
+  leaseRenewed: nothing,
+  leaseExpired: nothing,
+}

@@ -85,7 +85,7 @@ export function addBackup(program: Command, io: ToolIo, ended: (code: ExitCode) 
     .action(run<TakeOptions>((options, place) => take(io, options, place)))
   withMembers(withPlace(backup.command('follow')))
     .description(
-      'Keeps all that is changed after a backup, until it is ended, so that the cluster can be restored to any revision and\n' +
+      'Keeps every change after a backup, until it is stopped, so that the cluster can be restored to any revision and\n' +
         'any time. It takes the first backup itself, and another one where changes could not be kept.',
     )
     .addOption(
@@ -109,7 +109,7 @@ export function addBackup(program: Command, io: ToolIo, ended: (code: ExitCode) 
       }),
     )
   withPlace(backup.command('list'))
-    .description('Lists the backups that are whole, oldest first.')
+    .description('Lists the complete backups, oldest first.')
     .option('--cluster <id>', 'only of the cluster with this ID')
     .option('--json', 'as JSON, a line each', false)
     .action(run<ListOptions>((options, place) => list(io, options, place)))
@@ -125,7 +125,7 @@ export function addBackup(program: Command, io: ToolIo, ended: (code: ExitCode) 
     .argument('<name>', `as list prints it, or ${NEWEST}`)
     .description(
       'Makes the data directory of the first member of a new cluster; others join it. A directory that has it already is left\n' +
-        'as it is. With --revision or --time, what `backup follow` has kept is added. For members with static flags: fetch,\n' +
+        'as it is. With --revision or --time, the changes that `backup follow` has kept are added. For members with static flags: fetch,\n' +
         'then `snapshot restore`.',
     )
     .requiredOption('--data-dir <dir>', 'directory to make')
@@ -145,7 +145,7 @@ export function addBackup(program: Command, io: ToolIo, ended: (code: ExitCode) 
     )
   withRetention(withPlace(backup.command('prune')))
     .description(
-      'Removes backups of a cluster that are not to be kept, and what failed ones have left. Never the newest.',
+      'Removes the backups of a cluster beyond those to be kept, and the remains of failed ones. Never the newest.',
     )
     .requiredOption('--cluster <id>', 'ID of the cluster')
     .action(run<PruneOptions>((options, place) => prune(io, options.cluster, options, place)))

@@ -66,7 +66,7 @@ function addSnapshot(program: Command, io: ToolIo, ended: Ended): void {
   const snapshot = program.command('snapshot').description('Snapshots that `etcdctl snapshot save` has written.')
   snapshot
     .command('status <file>')
-    .description('Checks the digest and every record, and prints hash, revision, keys, size and version of format.')
+    .description('Checks the digest and every record, and prints hash, revision, keys, size and format version.')
     .addOption(new Option('-w, --write-out <form>', 'form of the output').choices(FORMS).default('simple'))
     .option('--skip-hash-check', SKIP_HASH_CHECK, false)
     .action(async (file: string, options: StatusOptions) => ended(await runSnapshotStatus(io, file, options)))
@@ -97,7 +97,7 @@ function addCheck(program: Command, io: ToolIo, ended: Ended): void {
   program
     .command('check <dir>')
     .description(
-      'Reads the data directory of a member that does not run, changes nothing, and says what is damaged and what to do.\n' +
+      'Reads the data directory of a stopped member, changes nothing, and says what is damaged and what to do.\n' +
         'Exit code 0: all is well; 1: damage; 2: it could not be checked.',
     )
     .action(async (directory: string) => ended(await runCheck(io, realDisk, directory)))

@@ -8,7 +8,7 @@ import { APPLY_SLICE, FLOW, LEASES } from '../limits.ts'
 import { DEFAULT_LIMITS } from '../listen/limits.ts'
 import type { Member } from '../mvcc/command.ts'
 import { Lifecycle } from '../node/lifecycle/lifecycle.ts'
-import type { NodeObserver } from '../node/observer.ts'
+import { UNOBSERVED } from '../node/observer.ts'
 import { DEFAULT_MAINTENANCE, type NodeOptions } from '../node/options.ts'
 import type { NodePort } from '../node/ports.ts'
 import { WatchableStore } from '../node/watch/watchable-store.ts'
@@ -121,17 +121,6 @@ function nodeOptions(name: string, clock: Clock): NodeOptions {
 }
 
 const nothing = (): void => undefined
-const UNOBSERVED: NodeObserver = {
-  walFsync: nothing,
-  backendCommit: nothing,
-  proposalFailed: nothing,
-  leaderChanged: nothing,
-  slowApply: nothing,
-  leaseGranted: nothing,
-  leaseRevoked: nothing,
-  leaseRenewed: nothing,
-  leaseExpired: nothing,
-}
 const UNOBSERVED_CALLS: RpcObserver = {
   method: () => ({ started: nothing, handled: nothing }),
   receivedBytes: nothing,

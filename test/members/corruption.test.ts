@@ -11,6 +11,7 @@ import { ClusterId, MemberId } from '../../lib/ids.ts'
 import { systemClock } from '../../lib/system-clock.ts'
 import type { Member } from '../../node-server/mvcc/command.ts'
 import { APPLY_SLICE, FLOW, LEASES } from '../../node-server/limits.ts'
+import { UNOBSERVED } from '../../node-server/node/observer.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import { DEFAULT_MAINTENANCE, type MaintenanceOptions } from '../../node-server/node/options.ts'
 import type { NodePort } from '../../node-server/node/ports.ts'
@@ -23,17 +24,6 @@ import { eventually, freePort } from './member-process.ts'
 const CLUSTER = ClusterId(0x1cn)
 const OFTEN_MS = 100
 const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined }
-const observer = {
-  walFsync: () => undefined,
-  backendCommit: () => undefined,
-  proposalFailed: () => undefined,
-  leaderChanged: () => undefined,
-  slowApply: () => undefined,
-  leaseGranted: () => undefined,
-  leaseRevoked: () => undefined,
-  leaseRenewed: () => undefined,
-  leaseExpired: () => undefined,
-}
 
 class InProcessMember {
   readonly id: MemberId
@@ -87,7 +77,7 @@ class InProcessMember {
         leases: LEASES,
         applySlice: APPLY_SLICE,
         clock: systemClock,
-        observer,
+        observer: UNOBSERVED,
         log: quiet,
         random: Math.random,
       },

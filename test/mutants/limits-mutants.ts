@@ -17,7 +17,7 @@ export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: 
     },
   },
   {
-    test: `${RAFT}/replication.test.ts`,
+    test: `${RAFT}/flow-control.test.ts`,
     mutant: {
       name: 'limits: a peer that is connected again hears of its leader at the next heartbeat only',
       file: `${RAFT}/raft.ts`,

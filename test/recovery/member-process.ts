@@ -2,6 +2,7 @@
 import { MemberId, type ClusterId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { APPLY_SLICE, FLOW, LEASES } from '../../node-server/limits.ts'
+import { UNOBSERVED } from '../../node-server/node/observer.ts'
 import { Lifecycle } from '../../node-server/node/lifecycle/lifecycle.ts'
 import type { Running } from '../../node-server/node/lifecycle/state.ts'
 import type { Replica } from '../../node-server/node/replica/replica.ts'
@@ -170,17 +171,7 @@ export function nodeOptions(clock: VirtualClock): NodeOptions {
     leases: LEASES,
     applySlice: APPLY_SLICE,
     clock,
-    observer: {
-      walFsync: nothing,
-      backendCommit: nothing,
-      proposalFailed: nothing,
-      leaderChanged: nothing,
-      slowApply: nothing,
-      leaseGranted: nothing,
-      leaseRevoked: nothing,
-      leaseRenewed: nothing,
-      leaseExpired: nothing,
-    },
+    observer: UNOBSERVED,
     log: { info: nothing, warn: nothing, error: nothing },
     // Requests begin at a place of their own in each process: what is applied again after a restart is no answer to a new one.
     random: () => 0.5 + life / 2 ** 40,

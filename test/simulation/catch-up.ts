@@ -6,7 +6,7 @@ import { COMMIT_DELAY_MS } from '../../node-server/mvcc/committer.ts'
 import { PutRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
 import type { Place } from './coverage.ts'
 import type { SimulatedMember } from './member.ts'
-import { outsideOfMicrotasks } from './microtasks.ts'
+import { findFirst, type Found } from './find-first.ts'
 import { lagOf, startTrio } from './trio.ts'
 import type { World } from './world.ts'
 
@@ -95,12 +95,5 @@ function noRoom(seed: number): string | undefined {
 }
 
 /** Runs both with some seeds until one goes wrong. */
-export async function findWrong(
-  seeds: number,
-): Promise<{ readonly tried: number; readonly wrong: string | undefined }> {
-  for (let seed = 1; seed <= seeds; seed++) {
-    const wrong = await outsideOfMicrotasks(() => slowSnapshot(seed) ?? noRoom(seed)).catch(String)
-    if (wrong !== undefined) return { tried: seed, wrong }
-  }
-  return { tried: seeds, wrong: undefined }
-}
+export const findWrong = (seeds: number): Promise<Found> =>
+  findFirst(seeds, (seed) => slowSnapshot(seed) ?? noRoom(seed))

@@ -11,7 +11,7 @@ import {
 } from '../../node-server/proto/generated/etcd/rpc.ts'
 import { CLUSTER } from './cluster-id.ts'
 import type { SimulatedMember } from './member.ts'
-import { outsideOfMicrotasks } from './microtasks.ts'
+import { findFirst, type Found } from './find-first.ts'
 import { firstMembers } from './nemesis.ts'
 import { World } from './world.ts'
 
@@ -122,12 +122,4 @@ function copied(seed: number): string | undefined {
 }
 
 /** Runs both with some seeds until one goes wrong. */
-export async function findWrong(
-  seeds: number,
-): Promise<{ readonly tried: number; readonly wrong: string | undefined }> {
-  for (let seed = 1; seed <= seeds; seed++) {
-    const wrong = await outsideOfMicrotasks(() => filled(seed) ?? copied(seed)).catch(String)
-    if (wrong !== undefined) return { tried: seed, wrong }
-  }
-  return { tried: seeds, wrong: undefined }
-}
+export const findWrong = (seeds: number): Promise<Found> => findFirst(seeds, (seed) => filled(seed) ?? copied(seed))

@@ -12,7 +12,7 @@ import {
 import { call, type CallOutcome } from './calls.ts'
 import { CLUSTER } from './cluster-id.ts'
 import type { SimulatedMember } from './member.ts'
-import { outsideOfMicrotasks } from './microtasks.ts'
+import { findFirst, type Found } from './find-first.ts'
 import { firstMembers } from './nemesis.ts'
 import { World } from './world.ts'
 
@@ -123,12 +123,4 @@ function wrongWith(seed: number): string | undefined {
 }
 
 /** Runs some seeds until one goes wrong. */
-export async function findWrong(
-  seeds: number,
-): Promise<{ readonly tried: number; readonly wrong: string | undefined }> {
-  for (let seed = 1; seed <= seeds; seed++) {
-    const wrong = await outsideOfMicrotasks(() => wrongWith(seed)).catch(String)
-    if (wrong !== undefined) return { tried: seed, wrong }
-  }
-  return { tried: seeds, wrong: undefined }
-}
+export const findWrong = (seeds: number): Promise<Found> => findFirst(seeds, wrongWith)

@@ -1,6 +1,7 @@
 /** What a simulated member is told: bounds so narrow that little data meets them. */
 import type { Clock } from '../../lib/clock.ts'
 import { FLOW, LEASES, type ApplySlice } from '../../node-server/limits.ts'
+import { UNOBSERVED } from '../../node-server/node/observer.ts'
 import { DEFAULT_MAINTENANCE, type NodeOptions } from '../../node-server/node/options.ts'
 import type { World } from './world.ts'
 
@@ -29,17 +30,7 @@ export function memberOptions(name: string, world: World, clock: Clock): NodeOpt
     leases: { ...LEASES, sliceLeases: LEASE_SLICE },
     applySlice: APPLY_SLICE,
     clock,
-    observer: {
-      walFsync: () => undefined,
-      backendCommit: () => undefined,
-      proposalFailed: () => undefined,
-      leaderChanged: () => undefined,
-      slowApply: () => undefined,
-      leaseGranted: () => undefined,
-      leaseRevoked: () => undefined,
-      leaseRenewed: () => undefined,
-      leaseExpired: () => coverage.note('lease expired'),
-    },
+    observer: { ...UNOBSERVED, leaseExpired: () => coverage.note('lease expired') },
     log: {
       info: (fields, message) => world.noteLog(name, message, fields),
       warn: (fields, message) => world.noteLog(name, message, fields),

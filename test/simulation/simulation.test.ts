@@ -7,11 +7,11 @@ import { runSeed } from './run-seed.ts'
 import type { Run } from './simulation.ts'
 
 /**
- * Each has found a bug once. 355: a member that was down while another was added and became leader could not answer it.
- * 100, 135: a crash between the two directories of a rename, and while a new member's directory was made. What a seed does
- * changes with the simulation: transport.test.ts and the kill points of test/recovery hold the same bugs off.
+ * It has found a bug once: a member that was down while another was added and became leader could not answer it. So have 100 and
+ * 135, which are among the 200. What a seed does changes with the simulation: transport.test.ts and the kill points of
+ * test/recovery look for the same bugs.
  */
-const FOUND = [355, 100, 135]
+const FOUND = 355
 
 function assertWell({ seed, failure }: Run): void {
   if (failure === undefined) return
@@ -24,7 +24,7 @@ function digest({ calls, watches, events }: Run): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-for (const seed of FOUND) test(`seed ${seed} found a bug once`, async () => assertWell(await runSeed(seed)))
+test(`seed ${FOUND} found a bug once`, async () => assertWell(await runSeed(FOUND)))
 
 test('a seed gives the same run every time, to the bit', async () => {
   const [first, again, other] = [await runSeed(18), await runSeed(18), await runSeed(17)]

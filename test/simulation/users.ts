@@ -28,7 +28,7 @@ import { opPut, opRange, opTxn, putRequest, rangeRequest, txnRequest } from '../
 import { call, MAX_LATENCY_MS, type CallOutcome } from './calls.ts'
 import { CLUSTER } from './cluster-id.ts'
 import type { SimulatedMember } from './member.ts'
-import { outsideOfMicrotasks } from './microtasks.ts'
+import { findFirst, type Found } from './find-first.ts'
 import { firstMembers } from './nemesis.ts'
 import { World } from './world.ts'
 
@@ -309,12 +309,4 @@ function play(seed: number): string | undefined {
 }
 
 /** Runs some seeds until one goes wrong. */
-export async function findWrong(
-  seeds: number,
-): Promise<{ readonly tried: number; readonly wrong: string | undefined }> {
-  for (let seed = 1; seed <= seeds; seed++) {
-    const wrong = await outsideOfMicrotasks(() => play(seed)).catch(String)
-    if (wrong !== undefined) return { tried: seed, wrong }
-  }
-  return { tried: seeds, wrong: undefined }
-}
+export const findWrong = (seeds: number): Promise<Found> => findFirst(seeds, play)

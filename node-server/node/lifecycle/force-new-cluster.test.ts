@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { ClusterId, LogIndex, MemberId, Term } from '../../../lib/ids.ts'
 import { systemClock } from '../../../lib/system-clock.ts'
 import { APPLY_SLICE, FLOW, LEASES } from '../../limits.ts'
+import { UNOBSERVED } from '../observer.ts'
 import { encodeCommand, type Command, type Member } from '../../mvcc/command.ts'
 import { isRemovedMember, listMembers } from '../../mvcc/members.ts'
 import { readCurrent } from '../../mvcc/read.ts'
@@ -40,17 +41,7 @@ const OPTIONS: NodeOptions = {
   leases: LEASES,
   applySlice: APPLY_SLICE,
   clock: systemClock,
-  observer: {
-    walFsync: () => undefined,
-    backendCommit: () => undefined,
-    proposalFailed: () => undefined,
-    leaderChanged: () => undefined,
-    slowApply: () => undefined,
-    leaseGranted: () => undefined,
-    leaseRevoked: () => undefined,
-    leaseRenewed: () => undefined,
-    leaseExpired: () => undefined,
-  },
+  observer: UNOBSERVED,
   log: { info: () => undefined, warn: (_, message) => warnings.push(message), error: () => undefined },
   random: () => 0.5,
 }
