@@ -113,13 +113,16 @@ export const KEPT_LOG: KeptLogLimits = { idleMs: 120_000, sizeBytes: 256 * MIB }
 /** What is applied at once, and then everything else has its turn: heartbeats, proposals, reads. */
 export interface ApplySlice {
   readonly ms: number
-  /** Entries, or parts of one that takes long; for a clock that stands still meanwhile, as a simulation's does. */
+  /**
+   * Entries, or parts of one that takes long: more than are applied in that time. After fewer the rest of a batch would wait
+   * for all that a turn of the event loop brings, and its answers would leave in more writes.
+   */
   readonly parts: number
   /** Of keys, that one part visits. */
   readonly rows: number
 }
 
-export const APPLY_SLICE: ApplySlice = { ms: 5, parts: 64, rows: 500 }
+export const APPLY_SLICE: ApplySlice = { ms: 5, parts: 1024, rows: 500 }
 
 /** What a pass over the whole store, for a hash, does at once; then everything else has as long. */
 export interface PassTurn {

@@ -74,9 +74,9 @@ export function putKey(store: Store, change: Change, request: PutRequest): PutRe
     lease,
   })
   store.operations.puts++
-  buffer.putText('revisions', revisionText(record.modRevision, record.sub), new LatePut(record, key, value))
+  buffer.putText('revisions', revisionText(record.modRevision, record.sub), new LatePut(record, keyText, value))
   buffer.putText('current', keyText, record)
-  if (before && previous) buffer.putText('history', historyText(keyText, previous.modRevision), before)
+  if (previous) buffer.putText('history', historyText(keyText, previous.modRevision), previous)
   moveKey(store, key, previous?.lease ?? 0n, lease)
   return { kind: 'put', revision: change.revision, prevKv: request.prevKv ? previousKeyValue : undefined }
 }

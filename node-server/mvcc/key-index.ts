@@ -111,8 +111,8 @@ export class LateRecord implements IndexRecord, LateValue {
 }
 
 /** Of a row of `current` or `history`. */
-export function recordOf(value: RowValue): IndexRecord {
-  return value instanceof LateRecord ? value : decodeRecord(bytesOfValue(value))
+export function recordOf(value: RowValue): IndexRecord & LateValue {
+  return value instanceof LateRecord ? value : new LateRecord(decodeRecord(bytesOfValue(value)))
 }
 
 export function decodeRecord(bytes: Uint8Array): IndexRecord {

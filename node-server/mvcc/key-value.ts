@@ -6,17 +6,22 @@
  *   revisions table value   tag (1): 0 put, 1 tombstone ‖ KeyValue; a tombstone has only key and mod_revision
  */
 import { MalformedBytes } from '../../lib/bytes.ts'
+import { putText } from './byte-text.ts'
 import type { LateValue } from './row-value.ts'
-import { writeBytesField, writeNumberField } from './wire.ts'
+import { writeBytesField, writeNumberField, writeVarint } from './wire.ts'
 
-export interface KeyValueFields {
-  readonly key: Uint8Array
+/** What is known of a key-value beside its bytes. */
+export interface KeyValueNumbers {
   readonly createRevision: number
   readonly modRevision: number
   readonly version: number
-  readonly value: Uint8Array
   /** Signed 64 bits, 0n for none. */
   readonly lease: bigint
+}
+
+export interface KeyValueFields extends KeyValueNumbers {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
 }
 
 const TAG_SIZE_BYTES = 1
@@ -32,64 +37,64 @@ const WIRE_LEASE = 0x30
 
 /** Value of the table `revisions`. */
 export function encodePut(fields: KeyValueFields): Buffer {
-  const bytes = Buffer.allocUnsafe(TAG_SIZE_BYTES + sizeOf(fields))
+  const { key, value } = fields
+  const bytes = Buffer.allocUnsafe(TAG_SIZE_BYTES + sizeOf(fields, key.length, value.length))
   bytes[0] = PUT_TAG
-  writeFields(bytes, TAG_SIZE_BYTES, fields)
+  writeFields(bytes, TAG_SIZE_BYTES, fields, key, value)
   return bytes
 }
 
-/** The same as the write buffer keeps it: the value stays where it lies, in the entry that it came with. */
-export class LatePut implements KeyValueFields, LateValue {
-  readonly key: Uint8Array
-  readonly createRevision: number
-  readonly modRevision: number
-  readonly version: number
-  readonly value: Uint8Array
-  readonly lease: bigint
+/**
+ * The same as the write buffer keeps it: the value stays where it lies, in the entry that it came with. The key is the text
+ * (byte-text.ts) that another row has anyway.
+ */
+export class LatePut implements LateValue {
   readonly length: number
+  readonly #numbers: KeyValueNumbers
+  readonly #key: string
+  readonly #value: Uint8Array
 
-  constructor(
-    record: Pick<KeyValueFields, 'createRevision' | 'modRevision' | 'version' | 'lease'>,
-    key: Uint8Array,
-    value: Uint8Array,
-  ) {
-    this.key = key
-    this.createRevision = record.createRevision
-    this.modRevision = record.modRevision
-    this.version = record.version
-    this.value = value
-    this.lease = record.lease
-    this.length = TAG_SIZE_BYTES + sizeOf(this)
+  constructor(numbers: KeyValueNumbers, key: string, value: Uint8Array) {
+    this.length = TAG_SIZE_BYTES + sizeOf(numbers, key.length, value.length)
+    this.#numbers = numbers
+    this.#key = key
+    this.#value = value
   }
 
   writeTo(target: Buffer, at: number): void {
     target[at] = PUT_TAG
-    writeFields(target, at + TAG_SIZE_BYTES, this)
+    writeFields(target, at + TAG_SIZE_BYTES, this.#numbers, this.#key, this.#value)
   }
 }
 
 /** A key-value as it goes to clients. */
 export function encodeKeyValue(fields: KeyValueFields): Buffer {
-  const bytes = Buffer.allocUnsafe(sizeOf(fields))
-  writeFields(bytes, 0, fields)
+  const { key, value } = fields
+  const bytes = Buffer.allocUnsafe(sizeOf(fields, key.length, value.length))
+  writeFields(bytes, 0, fields, key, value)
   return bytes
 }
 
-function sizeOf(fields: KeyValueFields): number {
-  const { key, value, createRevision, modRevision, version, lease } = fields
+function sizeOf(numbers: KeyValueNumbers, keySizeBytes: number, valueSizeBytes: number): number {
+  const { createRevision, modRevision, version, lease } = numbers
   return (
-    bytesFieldSize(key) +
+    bytesFieldSize(keySizeBytes) +
     numberFieldSize(createRevision) +
     numberFieldSize(modRevision) +
     numberFieldSize(version) +
-    bytesFieldSize(value) +
+    bytesFieldSize(valueSizeBytes) +
     (lease === 0n ? 0 : 1 + bigintSize(BigInt.asUintN(64, lease)))
   )
 }
 
-function writeFields(bytes: Buffer, start: number, fields: KeyValueFields): void {
-  const { key, value, createRevision, modRevision, version, lease } = fields
-  let offset = writeBytes(bytes, start, WIRE_KEY, key)
+function writeFields(
+  bytes: Buffer,
+  start: number,
+  { createRevision, modRevision, version, lease }: KeyValueNumbers,
+  key: Uint8Array | string,
+  value: Uint8Array,
+): void {
+  let offset = typeof key === 'string' ? writeKeyText(bytes, start, key) : writeBytes(bytes, start, WIRE_KEY, key)
   offset = writeNumberField(bytes, offset, WIRE_CREATE_REVISION, createRevision)
   offset = writeNumberField(bytes, offset, WIRE_MOD_REVISION, modRevision)
   offset = writeNumberField(bytes, offset, WIRE_VERSION, version)
@@ -99,14 +104,14 @@ function writeFields(bytes: Buffer, start: number, fields: KeyValueFields): void
 
 /** Value of the table `revisions`. */
 export function encodeTombstone(key: Uint8Array, modRevision: number): Buffer {
-  const bytes = Buffer.allocUnsafe(TAG_SIZE_BYTES + bytesFieldSize(key) + numberFieldSize(modRevision))
+  const bytes = Buffer.allocUnsafe(TAG_SIZE_BYTES + bytesFieldSize(key.length) + numberFieldSize(modRevision))
   bytes[0] = TOMBSTONE_TAG
   writeNumberField(bytes, writeBytes(bytes, 1, WIRE_KEY, key), WIRE_MOD_REVISION, modRevision)
   return bytes
 }
 
-function bytesFieldSize(bytes: Uint8Array): number {
-  return bytes.length === 0 ? 0 : 1 + varintSize(bytes.length) + bytes.length
+function bytesFieldSize(sizeBytes: number): number {
+  return sizeBytes === 0 ? 0 : 1 + varintSize(sizeBytes) + sizeBytes
 }
 
 function numberFieldSize(value: number): number {
@@ -213,6 +218,14 @@ function findValue(bytes: Buffer): ValueSpan {
 
 function writeBytes(target: Buffer, offset: number, wire: number, bytes: Uint8Array): number {
   return bytes.length === 0 ? offset : writeBytesField(target, offset, wire, bytes)
+}
+
+function writeKeyText(target: Buffer, offset: number, key: string): number {
+  if (key.length === 0) return offset
+  target[offset] = WIRE_KEY
+  const start = writeVarint(target, offset + 1, key.length)
+  putText(target, key, start)
+  return start + key.length
 }
 
 function writeBigint(target: Buffer, offset: number, wire: number, value: bigint): void {

@@ -17,6 +17,8 @@ const IGNORE_VALUE = 40
 const IGNORE_LEASE = 48
 
 export const SharedPutRequest = {
+  plain: plainPut,
+
   /** Throws for bytes that are not a message, and leaves the reader where it ended. */
   decode(reader: BinaryReader): PutRequest {
     const request: PutRequest = {
@@ -59,11 +61,12 @@ export const SharedPutRequest = {
 
 /** Throws for bytes that are not a message. */
 export function decodePut(bytes: Uint8Array): PutRequest {
-  return plainPut(shared(bytes)) ?? SharedPutRequest.decode(new RequestReader(bytes))
+  return plainPut(bytes) ?? SharedPutRequest.decode(new RequestReader(bytes))
 }
 
 /** Nearly all have a key and a value and nothing else, and are read without a reader. Undefined: this is another one. */
-function plainPut(bytes: Buffer): PutRequest | undefined {
+function plainPut(input: Uint8Array): PutRequest | undefined {
+  const bytes = shared(input)
   const keyAt = contentAt(bytes, 0, KEY)
   const tagAt = keyAt + sizeBetween(bytes, 0, keyAt)
   const valueAt = contentAt(bytes, tagAt, VALUE)

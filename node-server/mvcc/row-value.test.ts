@@ -44,7 +44,7 @@ test('what becomes bytes late becomes the bytes that it would have been at once'
   fc.assert(
     fc.property(record, key, value, (record, key, value) => {
       assertBytes(new LateRecord(record), encodeRecord(record))
-      assertBytes(new LatePut(record, key, value), encodePut({ ...record, key, value }))
+      assertBytes(new LatePut(record, textOfBytes(key), value), encodePut({ ...record, key, value }))
       assertBytes(value, value)
     }),
   )
@@ -54,7 +54,7 @@ test('a record is the same whether it has become bytes or not', () => {
   fc.assert(
     fc.property(record, (record) => {
       assert.deepEqual({ ...recordOf(new LateRecord(record)) }, record)
-      assert.deepEqual(recordOf(encodeRecord(record)), decodeRecord(encodeRecord(record)))
+      assert.deepEqual({ ...recordOf(encodeRecord(record)) }, decodeRecord(encodeRecord(record)))
     }),
   )
 })

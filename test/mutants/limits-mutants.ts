@@ -120,8 +120,8 @@ export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: 
     mutant: {
       name: 'limits: a large value is copied as it is applied',
       file: `${MVCC}/change.ts`,
-      find: 'new LatePut(record, key, value)',
-      replace: 'new LatePut(record, key, Buffer.from(value))',
+      find: 'new LatePut(record, keyText, value)',
+      replace: 'new LatePut(record, keyText, Buffer.from(value))',
     },
   },
   {

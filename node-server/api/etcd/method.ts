@@ -13,6 +13,8 @@ import type { LeaderMonitor } from './leader-monitor.ts'
 
 export interface MessageType<Message> {
   decode(reader: BinaryReader): Message
+  /** The same of what most clients send, without a reader; undefined: this is something else. */
+  plain?(bytes: Uint8Array): Message | undefined
 }
 
 export type Answer = Result<Uint8Array, RpcStatus>
@@ -139,6 +141,8 @@ const TOO_DEEP = err<RpcStatus>({
 })
 
 export function decode<Message>(type: MessageType<Message>, bytes: Uint8Array): Result<Message, RpcStatus> {
+  const plain = type.plain?.(bytes)
+  if (plain !== undefined) return ok(plain)
   try {
     const reader = new RequestReader(bytes)
     const message = type.decode(reader)

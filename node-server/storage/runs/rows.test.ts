@@ -41,7 +41,7 @@ test('a key is the same row as its text', () => {
 test('a value that becomes bytes late is the same row as its bytes', () => {
   const row = { table: 'revisions', key: 'k' } as const
   const record = { createRevision: 2, modRevision: 3, version: 2, lease: 0n }
-  const late = new LatePut(record, Buffer.from('key'), Buffer.from('value'))
+  const late = new LatePut(record, 'key', Buffer.from('value'))
   const packed = [...packRows([{ ...row, value: late }])]
   assert.deepEqual(packed, [...packRows([{ ...row, value: bytesOfValue(late) }])])
 })
