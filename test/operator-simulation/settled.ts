@@ -3,6 +3,7 @@ import { EARLIER } from './builds.ts'
 import { type StoredObject } from './api-server.ts'
 import { at, numberAt, textAt, valueAt } from './json.ts'
 import { conditionOf } from './kubelet.ts'
+import { tlsMissing } from './tls-edits.ts'
 import type { World } from './world.ts'
 
 /** What is still missing, the first thing only; undefined when nothing is. */
@@ -10,7 +11,12 @@ export function unsettled(world: World): string | undefined {
   const cluster = world.cluster()
   if (cluster === undefined) return world.isDeletionWanted ? leftovers(world) : 'the RaftCluster is gone'
   if (world.isDeletionWanted) return 'the RaftCluster is not deleted'
-  return membersMissing(world, cluster) ?? objectsMissing(world, cluster) ?? conditionsMissing(world, cluster)
+  return (
+    membersMissing(world, cluster) ??
+    objectsMissing(world, cluster) ??
+    conditionsMissing(world, cluster) ??
+    (world.hasTls ? tlsMissing(world) : undefined)
+  )
 }
 
 function membersMissing({ raft, name }: World, cluster: StoredObject): string | undefined {
