@@ -238,6 +238,7 @@ function createReconcile(
       clientUrl: podClientUrl,
       nowMs: () => clock.wallMs(),
       randomBytes: (count: number) => randomBytes(count),
+      crypto: globalThis.crypto,
       defaultImage: config.memberImage,
       operatorPods: config.operatorPods,
       forms: FORMS,

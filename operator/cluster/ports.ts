@@ -247,6 +247,8 @@ export interface ReconcileDeps {
   readonly nowMs: () => number
   /** Cryptographically random bytes. */
   readonly randomBytes: (count: number) => Uint8Array
+  /** Of certificates and their keys. */
+  readonly crypto: Crypto
   /** Members' image where spec.image names none. */
   readonly defaultImage: string
   /** The operator's own; undefined where it is not known which they are, or it runs outside of Kubernetes. */

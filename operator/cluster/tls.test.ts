@@ -81,6 +81,32 @@ test('one more member has its certificate before its pod', async () => {
   assert.deepEqual(inSecret(world, 'kv-peer-tls', 'kv-4.crt'), [], 'and none longer than it is one')
 })
 
+test('scaled from zero, no member waits for the certificate of another', async () => {
+  const world = await formed(AUTO)
+  world.edit({ replicas: 0 })
+  await converge(world)
+  const secret = world.get('Secret', 'kv-peer-tls')
+  assert.ok(secret !== undefined)
+  const { 'kv-1.crt': _, ...others } = field(secret, 'data')
+  world.put({ ...secret, data: others })
+  world.edit({ replicas: 3 })
+  await look(world)
+  assert.equal(world.replicas(), 3)
+  await converge(world)
+  assertSecure(world)
+})
+
+test('members that lost their StatefulSet and their CA start, and others get certificates once these trust the next CA', async () => {
+  const world = await formed(AUTO)
+  for (const lost of ['StatefulSet/kv', 'Secret/kv-peer-ca']) world.objects.delete(lost)
+  world.tick()
+  assert.deepEqual(world.all('Pod'), [])
+  world.edit({ replicas: 5 })
+  await rounds(world, 60)
+  await converge(world)
+  assertSecure(world, 5)
+})
+
 test('each Secret deleted or emptied by hand is made anew; nobody is restarted or lost', async () => {
   for (const name of SECRETS) {
     for (const isDeleted of [true, false]) {

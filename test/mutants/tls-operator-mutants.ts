@@ -47,6 +47,18 @@ export const TLS_OPERATOR_MUTANTS: readonly Mutant[] = [
     replace: "if (phaseOf(cluster, 'peer') !== 'Disabled') return wanted",
   },
   {
+    name: 'a member waits for the certificate of another',
+    file: `${CLUSTER}/rules/tls.ts`,
+    find: 'objects.statefulSet?.endOrdinal ?? 0, ...members)',
+    replace: 'objects.statefulSet?.endOrdinal ?? 0)',
+  },
+  {
+    name: 'members that lost their StatefulSet wait for the certificates of others',
+    file: `${CLUSTER}/rules/tls.ts`,
+    find: 'if (objects.statefulSet !== undefined || isFormed(observed)) return false',
+    replace: 'if (objects.statefulSet !== undefined) return false',
+  },
+  {
     name: 'certificates are renewed when they end',
     file: `${CLUSTER}/rules/tls.ts`,
     find: '(renewBeforeMs ?? (notAfterMs - notBeforeMs) / 3)',

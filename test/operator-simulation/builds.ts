@@ -8,7 +8,8 @@ export type Build = Pick<ReconcileDeps, 'defaultImage' | 'forms'>
 
 /** A label, a probe and a port more, and another label on claims. */
 const laterForm: Form = (cluster, image) => {
-  const { labels, pod, claim } = memberObjects(cluster, image)
+  const newest = FORMS.at(-1) ?? memberObjects
+  const { labels, pod, claim } = newest(cluster, image)
   const metadata = { ...claim.metadata, annotations: { 'example.com/form': 'later' } }
   return {
     labels: { ...labels, 'example.com/form': 'later' },

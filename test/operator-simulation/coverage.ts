@@ -48,6 +48,9 @@ export const FAULTS = [
   'kubectl rollout restart',
   'annotation replace-member',
   'annotation move-leader',
+  'spec: TLS',
+  'annotation rotate-ca',
+  'Secret of TLS lost',
   'quorum lost for good',
   'quorum silent for long, and a survivor named',
   'all operators and pods gone as a member is added',
@@ -107,6 +110,8 @@ export const STEPS = [
   ...['Ready', 'Available', 'Degraded', 'QuorumLost', 'ScaleComplete', 'UpToDate', 'StorageReady', 'Paused'].flatMap(
     (type) => [`${type}=True`, `${type}=False`],
   ),
+  ...['Accepted', 'Preferred', 'Required'].map((phase) => `TLS ${phase}`),
+  ...['Trusting', 'Reissuing', 'Retiring'].map((step) => `CA ${step}`),
   'refused: ConfigIndexStale',
   'refused: QuorumAtRisk',
   'change lost with its leader',

@@ -103,10 +103,10 @@ export class Kubelet {
   }
 
   #isReady(process: MemberProcess): boolean {
-    const { raft } = this.#world
+    const { raft, tls, hasTls } = this.#world
     const { disk, isUp } = process
     if (!isUp || disk.clusterId === '' || disk.isRemoved || disk.applied === 0) return false
-    return !process.isCutOff && raft.leader !== ''
+    return !process.isCutOff && raft.leader !== '' && (!hasTls || tls.isPublished(process))
   }
 
   #status(process: MemberProcess, ready: string): object {
@@ -135,7 +135,9 @@ export class Kubelet {
     const volume = server.get('PersistentVolumeClaim', `data-${name}`)
     const isBound = volume !== undefined && textAt(volume, 'status', 'capacity', 'storage') !== ''
     const isUp = this.#nodeOf.get(uid)?.isUp === true
-    if (!isBound || !isUp || this.stuckPods.has(name)) return this.#later(500, () => this.#start(name, uid))
+    const isMounted = !this.#world.hasTls || this.#world.tls.mounts(pod)
+    if (!isBound || !isUp || !isMounted || this.stuckPods.has(name))
+      return this.#later(500, () => this.#start(name, uid))
     const disk = this.disks.get(volume.metadata.uid) ?? emptyDisk()
     this.disks.set(volume.metadata.uid, disk)
     const number = ++this.#addresses
@@ -151,6 +153,7 @@ export class Kubelet {
       ledUntilMs: 0,
     }
     this.running = [...this.running, process]
+    if (this.#world.hasTls) this.#world.tls.started(process)
     this.#write(pod, this.#status(process, this.#isReady(process) ? 'True' : 'False'))
   }
 

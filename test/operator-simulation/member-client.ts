@@ -2,7 +2,7 @@
 import type { AdminChange, AdminError, AdminStatus, AdminUpkeep, LeaderTransferResult } from '../../lib/admin-api.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { MutationPermit } from '../../operator/controller/leader-election.ts'
-import type { AdminClient, AdminFailure } from '../../operator/cluster/ports.ts'
+import type { AdminClient, AdminFailure, AdminIdentity } from '../../operator/cluster/ports.ts'
 import { textAt } from './json.ts'
 import type { MemberProcess } from './member-process.ts'
 import type { OperatorProcess } from './operator-process.ts'
@@ -15,7 +15,12 @@ const MUTATION_TIMEOUT_MS = 10_000
 /** A change that somebody else has asked for is made by then, unless it is slow. */
 const MADE_BY_HAND_MS = 5
 
-export function memberClient(world: World, process: OperatorProcess, permit: () => MutationPermit): AdminClient {
+export function memberClient(
+  world: World,
+  process: OperatorProcess,
+  permit: () => MutationPermit,
+  identity?: AdminIdentity,
+): AdminClient {
   const mutate = <Value>(
     url: string,
     token: string,
@@ -29,6 +34,7 @@ export function memberClient(world: World, process: OperatorProcess, permit: () 
     }
     return mutation(world, process, {
       url,
+      identity,
       token,
       what,
       request,
@@ -37,8 +43,8 @@ export function memberClient(world: World, process: OperatorProcess, permit: () 
     })
   }
 
-  const client: AdminClient = {
-    status: (url) => status(world, process, url),
+  return {
+    status: (url) => status(world, process, url, identity),
     bootstrap: (url, token, request) =>
       mutate<AdminChange>(url, token, 'bootstrap', request, (member, answer) =>
         answer(world.raft.bootstrap(request.operationId, request.clusterId, request.member, member.disk)),
@@ -68,12 +74,16 @@ export function memberClient(world: World, process: OperatorProcess, permit: () 
       mutate<AdminUpkeep>(url, token, request.kind, request, (member, answer) =>
         answer(world.raft.keepUp(member, request)),
       ),
-    secured: () => client,
+    secured: (given) => memberClient(world, process, permit, given),
   }
-  return client
 }
 
-function status(world: World, process: OperatorProcess, url: string): Promise<Result<AdminStatus, AdminFailure>> {
+function status(
+  world: World,
+  process: OperatorProcess,
+  url: string,
+  identity: AdminIdentity | undefined,
+): Promise<Result<AdminStatus, AdminFailure>> {
   const { faults, random, coverage } = world
   return new Promise((resolve) => {
     if (process.isDead) return
@@ -83,7 +93,7 @@ function status(world: World, process: OperatorProcess, url: string): Promise<Re
     if (isSlow) coverage.note('slow member')
     const delayMs = isSlow ? random.below(1200) : 1
     world.schedule.after(delayMs, () => {
-      const member = memberAt(world, url)
+      const member = memberAt(world, url, identity)
       if (member?.isUnreachable === true || isLost)
         return process.after(STATUS_TIMEOUT_MS - delayMs, () => resolve(err(UNREACHABLE)))
       if (member === undefined || !member.isUp) return process.enter(() => resolve(err(UNREACHABLE)))
@@ -98,6 +108,7 @@ function status(world: World, process: OperatorProcess, url: string): Promise<Re
 
 interface Mutation<Value> {
   readonly url: string
+  readonly identity: AdminIdentity | undefined
   readonly token: string
   readonly what: string
   readonly request: object
@@ -129,7 +140,7 @@ function mutation<Value>(
       })
     process.after(call.withinMs, () => end(err({ kind: 'unreachable', message: 'no answer in time' })))
     world.schedule.after(delayMs, () => {
-      const member = memberAt(world, call.url)
+      const member = memberAt(world, call.url, call.identity)
       if (isLost || delayMs >= call.withinMs || member?.isUnreachable === true) return
       if (member === undefined || !member.isUp) return end(err(UNREACHABLE))
       world.checked(() =>
@@ -168,6 +179,9 @@ function arrive<Value>(
   else act(member, answer)
 }
 
-function memberAt(world: World, url: string): MemberProcess | undefined {
-  return world.kubelet.running.find(({ address }) => url === `http://${address}:8080`)
+/** One that takes whoever calls as it calls. */
+function memberAt(world: World, url: string, identity: AdminIdentity | undefined): MemberProcess | undefined {
+  const member = world.kubelet.running.find(({ address }) => url.endsWith(`://${address}:8080`))
+  const isServed = member !== undefined && (!world.hasTls || world.tls.isServed(member, url, identity))
+  return isServed ? member : undefined
 }

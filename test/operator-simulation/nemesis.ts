@@ -2,6 +2,7 @@
 import { EDITS, SIZES } from './edits.ts'
 import { NO_FAULTS } from './faults.ts'
 import { BURSTS, burst, dismissGuests, silenceQuorum, type Strike, STRIKES } from './strikes.ts'
+import { beginTls } from './tls-edits.ts'
 import type { World } from './world.ts'
 
 /** A learner that does not catch up is given up after this. */
@@ -40,6 +41,7 @@ export class Nemesis {
     this.#world.createCluster({ replicas, scaling, repair, storage: { size: '10Gi', retention }, ...upkeep })
     this.#world.startOperators(random.chance(0.3) ? 2 : 1)
     if (isToFallSilent) silenceQuorum(this.#world)
+    if (this.#world.hasTls) beginTls(this.#world)
     if (random.chance(0.8)) this.#world.runFor(3000 + random.below(5000))
   }
 

@@ -27,6 +27,7 @@ import { SimulatedTransport, type Stream } from './api-transport.ts'
 import { NAMESPACE } from './api-server.ts'
 import type { Build } from './builds.ts'
 import { memberClient } from './member-client.ts'
+import { SYNCHRONOUS_CRYPTO } from './synchronous-crypto.ts'
 import type { World } from './world.ts'
 
 const SILENT = pino({ level: 'silent' })
@@ -217,6 +218,7 @@ export class OperatorProcess {
         clientUrl: podClientUrl,
         nowMs: () => this.clock.wallMs(),
         randomBytes: (count: number) => Buffer.from(Array.from({ length: count }, () => world.random.below(256))),
+        crypto: SYNCHRONOUS_CRYPTO,
         operatorPods: undefined,
         ...this.#build,
         signal,

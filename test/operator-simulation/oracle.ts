@@ -4,6 +4,7 @@
  */
 import type { AdminStatus } from '../../lib/admin-api.ts'
 import { quorumOf } from '../../node-server/node/membership/fence.ts'
+import { SIDES } from '../../operator/api/tls.ts'
 import { formerPod, formerVolumeGone, ordinalOf } from './former-members.ts'
 import { conditionOf } from './kubelet.ts'
 import { at, isEqual, type Json, listAt, numberAt, textAt, valueAt } from './json.ts'
@@ -165,6 +166,11 @@ export class Oracle {
     const isRecovery = valueAt(operation, 'type') === 'Recover'
     if (!isRecovery && numberAt(body, 'status', 'configIndex') < numberAt(present, 'status', 'configIndex'))
       violated(12, 'the recorded configuration goes back')
+    for (const side of SIDES) {
+      const [before, after] = [present, body].map((one) => at(one, 'status', 'tls', side))
+      if (after?.['phase'] !== before?.['phase']) coverage.note(`TLS ${textAt(after, 'phase')}`)
+      if (after?.['rotation'] !== before?.['rotation']) coverage.note(`CA ${textAt(after, 'rotation')}`)
+    }
     if (valueAt(operation, 'step') !== undefined)
       coverage.note(`step ${textAt(operation, 'type')}/${textAt(operation, 'step')}`)
     for (const condition of listAt(body, 'status', 'conditions')) {

@@ -282,6 +282,7 @@ export class RaftCluster {
       dbSizeBytes: 1,
       revision: 1,
       ...this.#world.stores.status(process),
+      ...(this.#world.hasTls && { tls: this.#world.tls.report(process) }),
     }
   }
 
@@ -374,7 +375,17 @@ export class RaftCluster {
       disk.term = this.term
       disk.known = this.configuration
       this.started.add(disk.memberId)
+      if (this.#world.hasTls) this.#publish(process)
     }
+  }
+
+  /** Under which URLs it is to be found; no change of the configuration. */
+  #publish(process: MemberProcess): void {
+    const { configuration } = this
+    const members = configuration.members.map((member) =>
+      member.id === process.disk.memberId ? this.#world.tls.published(process, member) : member,
+    )
+    this.configuration = { ...configuration, members }
   }
 
   /** Not at once what is so: who has died is called active for an election timeout, who was never heard is not. */

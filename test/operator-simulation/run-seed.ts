@@ -34,6 +34,8 @@ const REFUSAL_EVERY = 4
 const CONVERGE_MS = 300_000
 /** Who has joined last is defragmented at the next time of the schedule. */
 const UPKEEP_MS = 90_000
+/** Of a CA that is replaced: applications are waited for twice, and one change may come after the other. */
+const TLS_CONVERGE_MS = 1_500_000
 const QUIET_MS = 7_000
 
 export function runSeed(seed: number, options: Partial<SeedOptions> = {}): Promise<Outcome> {
@@ -61,7 +63,8 @@ function isUnattended({ operators }: World): boolean {
 
 /** Waits for what was asked for last, then sees that it stays. */
 export function settle(world: World): void {
-  const untilMs = world.schedule.now + CONVERGE_MS + (world.stores.isOn ? UPKEEP_MS : 0)
+  const convergeMs = world.hasTls ? TLS_CONVERGE_MS : CONVERGE_MS
+  const untilMs = world.schedule.now + convergeMs + (world.stores.isOn ? UPKEEP_MS : 0)
   while (world.failure === undefined && (isUnattended(world) || unsettled(world) !== undefined)) {
     if (world.schedule.now >= untilMs) world.fail(new Error(`invariant 16: no convergence: ${unsettled(world)}`))
     world.runFor(1000)

@@ -3,6 +3,7 @@ import { EARLIER } from './builds.ts'
 import { type StoredObject } from './api-server.ts'
 import { at, numberAt, textAt, valueAt } from './json.ts'
 import { conditionOf } from './kubelet.ts'
+import { tlsMissing } from './tls-edits.ts'
 import type { World } from './world.ts'
 
 /** What is still missing, the first thing only; undefined when nothing is. */
@@ -14,6 +15,7 @@ export function unsettled(world: World): string | undefined {
     membersMissing(world, cluster) ??
     objectsMissing(world, cluster) ??
     conditionsMissing(world, cluster) ??
+    (world.hasTls ? tlsMissing(world) : undefined) ??
     world.stores.missing()
   )
 }

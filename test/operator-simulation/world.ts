@@ -10,10 +10,12 @@ import { Coverage } from './coverage.ts'
 import { type Faults, NO_FAULTS } from './faults.ts'
 import { at, isEqual, type Json, numberAt, textAt } from './json.ts'
 import { Kubelet } from './kubelet.ts'
+import { MemberTls } from './member-tls.ts'
 import { OperatorProcess } from './operator-process.ts'
 import { Oracle } from './oracle.ts'
 import { MemberStores } from './member-stores.ts'
 import { RaftCluster } from './raft-cluster.ts'
+import { hasTls } from './tls-edits.ts'
 import type { Refusal } from './refusal.ts'
 
 const EPOCH_MS = Date.UTC(2030, 0, 1)
@@ -36,6 +38,11 @@ export class World {
   readonly server: ApiServer
   readonly kubelet: Kubelet
   readonly controllers: Controllers
+  /** Members may come to talk TLS. */
+  readonly hasTls: boolean
+  /** Of what is about TLS alone. */
+  readonly tlsRandom: Random
+  readonly tls: MemberTls
   raft: RaftCluster
   readonly stores: MemberStores
   readonly oracle: Oracle
@@ -71,11 +78,14 @@ export class World {
   #ids = 0
 
   constructor(seed: number, crash?: CrashPoint) {
+    this.hasTls = hasTls(seed)
     this.random = seeded(seed)
     this.#crash = crash
     this.server = new ApiServer(() => this.wallMs())
     this.kubelet = new Kubelet(this)
     this.controllers = new Controllers(this)
+    this.tlsRandom = seeded(~seed)
+    this.tls = new MemberTls(this)
     this.raft = new RaftCluster(this)
     this.stores = new MemberStores(this, seed)
     this.oracle = new Oracle(this)
@@ -210,6 +220,7 @@ export class World {
     this.checked(() => {
       this.raft.turn()
       this.kubelet.syncReadiness()
+      if (this.hasTls) this.tls.check()
     })
     this.schedule.after(RAFT_TURN_MS, () => this.#turn())
   }

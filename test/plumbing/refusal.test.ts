@@ -62,6 +62,7 @@ async function operate(t: TestContext): Promise<Operated> {
       clientUrl: podClientUrl,
       nowMs: () => operated.nowMs,
       randomBytes: (count: number) => Buffer.alloc(count, 7),
+      crypto: globalThis.crypto,
       defaultImage: 'raftkv:1',
       operatorPods: undefined,
       forms: FORMS,

@@ -8,7 +8,7 @@
  */
 import { SIDES, type TlsSide, durationMs } from '../../api/tls.ts'
 import { hasFields } from '../has-fields.ts'
-import type { Observed } from '../observed.ts'
+import { isFormed, memberOrdinals, type Observed } from '../observed.ts'
 import type { Action } from '../plan.ts'
 import { ownerReference, type TlsSecret } from '../resources/names.ts'
 import type { PodRange } from '../resources/stateful-set.ts'
@@ -163,22 +163,26 @@ export function isComplete(observed: Observed, side: TlsSide): boolean {
   return trusted.length > 0 && leaves.every((leaf) => leafIn(observed, leaf) !== undefined)
 }
 
-/** As many as have certificates; none is taken away for the want of one. */
+/** As many as have certificates; none is taken away, and no member with one waits for another, for the want of one. */
 export function podsWithCertificates(observed: Observed): PodRange {
   const { cluster, objects } = observed
   const wanted = desiredPods(observed)
   if (phaseOf(cluster, 'peer') === 'Disabled') return wanted
   const isCertified = (ordinal: number): boolean =>
     leavesOf(cluster, 'peer', [ordinal]).every((leaf) => leafIn(observed, leaf) !== undefined)
-  let end = Math.min(wanted.end, Math.max(wanted.start, objects.statefulSet?.endOrdinal ?? 0))
+  const members = [...memberOrdinals(observed)].filter(isCertified).map((ordinal) => ordinal + 1)
+  let end = Math.min(wanted.end, Math.max(wanted.start, objects.statefulSet?.endOrdinal ?? 0, ...members))
   while (end < wanted.end && isCertified(end)) end += 1
   return { start: wanted.start, end }
 }
 
-/** The first pods wait until it is recorded how they talk, and for their certificates. */
+/**
+ * The first pods wait until it is recorded how they talk, and for their certificates. Members that lost their StatefulSet do
+ * not: others may get certificates only once these run and trust another CA.
+ */
 export function awaitsCertificates(observed: Observed): boolean {
   const { cluster, objects } = observed
-  if (objects.statefulSet !== undefined) return false
+  if (objects.statefulSet !== undefined || isFormed(observed)) return false
   if (cluster.recorded.tls === undefined) return SIDES.some((side) => isWanted(cluster, side))
   return SIDES.some((side) => phaseOf(cluster, side) !== 'Disabled' && !isComplete(observed, side))
 }

@@ -26,7 +26,7 @@ interface Wish {
 
 export async function brought(world: World, wish: Wish = {}): Promise<Brought> {
   const { names = [EVERY_POD], isServer = true, atMs = world.nowMs } = wish
-  const making = { nowMs: atMs, randomBytes: (count: number) => randomBytes(count) }
+  const making = { nowMs: atMs, randomBytes: (count: number) => randomBytes(count), crypto: globalThis.crypto }
   const authority = wish.authority ?? (await authorityOf(making))
   const request = {
     secret: 'serverTls' as const,

@@ -49,7 +49,7 @@ export class FakeCertManager {
     const present = pairIn(this.#world.get('Secret', name), TLS_FILES)
     const { nowMs } = this.#world
     if (present !== undefined && isFor(present.certificate, names) && !isDue(present, nowMs)) return
-    const making = { nowMs, randomBytes: (count: number) => randomBytes(count) }
+    const making = { nowMs, randomBytes: (count: number) => randomBytes(count), crypto: globalThis.crypto }
     this.#authority ??= await authorityOf(making)
     const isServer = Array.isArray(usages) && usages.includes('server auth')
     const request = {

@@ -1,19 +1,24 @@
 /** Secrets as pods have them: as their kubelet, or whoever reads them, found them last, and as their member can use them. */
-import type { KubeObject } from '../ports.ts'
 import { isUsable, type Mounted } from './fake-tls.ts'
 
-export type ReadSecret = (name: string) => KubeObject | undefined
+/** A pod, or a Secret, of whatever world. */
+interface Stored {
+  readonly metadata: { readonly name: string; readonly uid?: string }
+  readonly [field: string]: unknown
+}
+
+export type ReadSecret = (name: string) => Stored | undefined
 
 export class MountedSecrets {
   /** By UID of a pod: by name of the Secret. */
   readonly #mounts = new Map<string, ReadonlyMap<string, Mounted>>()
 
-  of(pod: KubeObject): ReadonlyMap<string, Mounted> {
+  of(pod: Stored): ReadonlyMap<string, Mounted> {
     return this.#mounts.get(pod.metadata.uid ?? '') ?? new Map()
   }
 
   /** Its kubelet looks. What is deleted stays in the pods that have it, and a member goes on with what it has while files are broken. */
-  look(pod: KubeObject, read: ReadSecret): void {
+  look(pod: Stored, read: ReadSecret): void {
     const before = this.of(pod)
     const names = namesIn(pod)
     const now = names.flatMap((name) => {
@@ -28,7 +33,7 @@ export class MountedSecrets {
   }
 }
 
-export function contentOf(secret: KubeObject | undefined): Mounted | undefined {
+export function contentOf(secret: Stored | undefined): Mounted | undefined {
   const data: unknown = secret?.['data']
   if (secret === undefined) return undefined
   const texts = Object.entries(Object(data)).map(
@@ -37,7 +42,7 @@ export function contentOf(secret: KubeObject | undefined): Mounted | undefined {
   return Object.fromEntries(texts)
 }
 
-function namesIn(pod: KubeObject): readonly string[] {
+function namesIn(pod: Stored): readonly string[] {
   const volumes: unknown = Object(pod['spec'])['volumes']
   return (Array.isArray(volumes) ? volumes : []).flatMap((volume: unknown) => {
     const name: unknown = Object(Object(volume)['secret'])['secretName']

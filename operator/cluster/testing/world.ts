@@ -74,6 +74,7 @@ export class World extends Machines {
       clientUrl: ({ podName }) => podName,
       nowMs: () => this.nowMs,
       randomBytes: (count) => Buffer.alloc(count, this.count()),
+      crypto: globalThis.crypto,
       defaultImage: this.defaultImage,
       operatorPods: undefined,
       forms: this.forms,

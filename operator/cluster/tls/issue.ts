@@ -18,13 +18,15 @@ export interface Issued {
 interface Making {
   readonly nowMs: number
   readonly randomBytes: (count: number) => Uint8Array
+  /** Makes keys and signatures. */
+  readonly crypto: Crypto
 }
 
-export async function makeAuthority(commonName: string, { nowMs, randomBytes }: Making): Promise<Issued> {
+export async function makeAuthority(commonName: string, { nowMs, randomBytes, crypto }: Making): Promise<Issued> {
   const x509 = await library()
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
   const { keyCertSign, cRLSign } = x509.KeyUsageFlags
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+  const request = {
     serialNumber: serialNumber(randomBytes),
     name: [{ CN: [commonName] }],
     notBefore: new Date(nowMs - BACKDATED_MS),
@@ -34,20 +36,25 @@ export async function makeAuthority(commonName: string, { nowMs, randomBytes }: 
     extensions: [
       new x509.BasicConstraintsExtension(true, 0, true),
       new x509.KeyUsagesExtension(keyCertSign | cRLSign, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, crypto),
     ],
-  })
-  return { certificate: `${certificate.toString('pem')}\n`, key: await pemOf(keys.privateKey) }
+  }
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned(request, crypto)
+  return { certificate: `${certificate.toString('pem')}\n`, key: await pemOf(keys.privateKey, crypto) }
 }
 
-export async function makeLeaf(request: LeafRequest, signer: Pair, { nowMs, randomBytes }: Making): Promise<Issued> {
+export async function makeLeaf(
+  request: LeafRequest,
+  signer: Pair,
+  { nowMs, randomBytes, crypto }: Making,
+): Promise<Issued> {
   const x509 = await library()
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
   const authority = new x509.X509Certificate(signer.certificate.pem)
   const der = createPrivateKey(signer.key).export({ type: 'pkcs8', format: 'der' })
   const signingKey = await crypto.subtle.importKey('pkcs8', new Uint8Array(der), ALGORITHM, false, ['sign'])
   const hosts = request.names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }) as const)
-  const certificate = await x509.X509CertificateGenerator.create({
+  const wanted = {
     serialNumber: serialNumber(randomBytes),
     subject: [{ CN: [request.commonName] }],
     issuer: authority.subjectName,
@@ -61,11 +68,12 @@ export async function makeLeaf(request: LeafRequest, signer: Pair, { nowMs, rand
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension(usages(request).map((purpose) => x509.ExtendedKeyUsage[purpose])),
-      await x509.AuthorityKeyIdentifierExtension.create(authority),
+      await x509.AuthorityKeyIdentifierExtension.create(authority, false, crypto),
       ...(hosts.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(hosts)]),
     ],
-  })
-  return { certificate: `${certificate.toString('pem')}\n`, key: await pemOf(keys.privateKey) }
+  }
+  const certificate = await x509.X509CertificateGenerator.create(wanted, crypto)
+  return { certificate: `${certificate.toString('pem')}\n`, key: await pemOf(keys.privateKey, crypto) }
 }
 
 /** It takes half a second to load, and without TLS nobody needs it. */
@@ -74,7 +82,7 @@ async function library(): Promise<typeof X509> {
   return import('@peculiar/x509')
 }
 
-async function pemOf(key: CryptoKey): Promise<string> {
+async function pemOf(key: CryptoKey, crypto: Crypto): Promise<string> {
   const der = Buffer.from(await crypto.subtle.exportKey('pkcs8', key))
   return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }).export({ type: 'pkcs8', format: 'pem' })
 }

@@ -29,7 +29,8 @@ async function authority(
   { cluster, objects, nowMs }: Observed,
   { secret, trusted, keepsPrevious, request }: Extract<TlsAction, { kind: 'make-authority' }>,
 ): Promise<TlsSecretContent> {
-  const { certificate, key } = await makeAuthority(names.tls(cluster, secret), { nowMs, randomBytes: deps.randomBytes })
+  const { randomBytes, crypto } = deps
+  const { certificate, key } = await makeAuthority(names.tls(cluster, secret), { nowMs, randomBytes, crypto })
   const before = keepsPrevious ? pairIn(objects.tls.get(secret), TLS_FILES) : undefined
   return {
     trusted: [certificate, ...trusted],
@@ -47,6 +48,7 @@ async function certificates(
   { secret, trusted, keep, make, take, signer }: Extract<TlsAction, { kind: 'write-certificates' }>,
 ): Promise<TlsSecretContent> {
   const { objects, nowMs } = observed
+  const { randomBytes, crypto } = deps
   const is = objects.tls.get(secret)
   const data: Record<string, string> = Object.fromEntries(keep.map((key) => [key, encoded(textIn(is, key))]))
   const side = SECRETS_OF.peer.includes(secret) ? 'peer' : 'client'
@@ -59,7 +61,7 @@ async function certificates(
   const by = signer === undefined ? undefined : material[signer]
   for (const request of make) {
     assert(by !== undefined, 'a certificate is made only by a CA that is there')
-    const { certificate, key } = await makeLeaf(request, by, { nowMs, randomBytes: deps.randomBytes })
+    const { certificate, key } = await makeLeaf(request, by, { nowMs, randomBytes, crypto })
     Object.assign(data, pair(request.files, certificate, key))
   }
   const isAuthority = Object.values(AUTHORITY_OF).includes(secret)
