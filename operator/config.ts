@@ -18,6 +18,7 @@ export interface Config {
   /** Undefined: not served. */
   readonly metricsAddress: Address | undefined
   readonly healthAddress: Address | undefined
+  readonly pageAddress: Address | undefined
   readonly logLevel: LogLevel
   readonly maxConcurrentReconciles: number
   readonly resyncPeriodMs: number
@@ -52,6 +53,7 @@ interface Flags {
   readonly operatorPods?: PodSelection
   readonly metricsAddress: string
   readonly healthAddress: string
+  readonly pageAddress: string
   readonly logLevel: LogLevel
   readonly maxConcurrentReconciles: number
   readonly resyncPeriod: number
@@ -100,6 +102,12 @@ function commandOf(version: string, print: (text: string) => void): Command {
     )
     .option('--metrics-address <[host]:port>', 'where /metrics is served; 0 for nowhere', address, ':8080')
     .option('--health-address <[host]:port>', 'where /healthz and /readyz are served; 0 for nowhere', address, ':8081')
+    .option(
+      '--page-address <host:port>',
+      'where a page for looking at clusters is served, on loopback alone: nobody is asked who they are; 0 for nowhere',
+      loopbackAddress,
+      '0',
+    )
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, logLevel, 'info')
     .option('--max-concurrent-reconciles <number>', 'clusters worked on at once, 1 to 64', integer(1, 64), 4)
     .addOption(duration('--resync-period', 'each cluster is looked at this often, 10s to 1h', '10s', '5m', '1h'))
@@ -131,6 +139,7 @@ function configOf(flags: Flags): Config {
     operatorPods: flags.operatorPods,
     metricsAddress: parseAddress(flags.metricsAddress),
     healthAddress: parseAddress(flags.healthAddress),
+    pageAddress: parseAddress(flags.pageAddress),
     logLevel: flags.logLevel,
     maxConcurrentReconciles: flags.maxConcurrentReconciles,
     resyncPeriodMs: flags.resyncPeriod,
@@ -194,6 +203,13 @@ function address(value: string): string {
   if (value !== '0' && parseAddress(value) === undefined) {
     throw new InvalidArgumentError('It must be host:port, :port, or 0 for nowhere.')
   }
+  return value
+}
+
+function loopbackAddress(value: string): string {
+  const host = parseAddress(value)?.host
+  if (value !== '0' && (host === undefined || !/^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host)))
+    throw new InvalidArgumentError('It must be host:port on loopback, as 127.0.0.1:8082, or 0 for nowhere.')
   return value
 }
 
