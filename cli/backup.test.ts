@@ -77,7 +77,7 @@ test('a backup is waited for; one that fails says why', async (t) => {
   const complete = { status: { place: 's3://backups', name: 'c/1', revision: 42, storedBytes: 2048, durationSeconds: 3, conditions: [condition('Complete', 'True', 'Complete')] } } // prettier-ignore
   const kubectl = kubectlThat({}, running, running, complete)
   const waiting = { isOver: false }
-  const result = awaitBackup(kubectl, 'demo-1', (line) => told.push(line)).finally(() => (waiting.isOver = true))
+  const result = awaitBackup(kubectl, 'demo-1', 60, (line) => told.push(line)).finally(() => (waiting.isOver = true))
   while (!waiting.isOver) {
     await new Promise((resolve) => setImmediate(resolve))
     t.mock.timers.tick(2000)
@@ -85,7 +85,8 @@ test('a backup is waited for; one that fails says why', async (t) => {
   assert.equal(await result, 'demo-1 is complete: revision 42, 2.0 KiB, 3 s, in s3://backups as c/1')
   assert.deepEqual(told, ['demo-1: waits for the operator', 'demo-1: Waiting: for another'])
   const failed = { status: { conditions: [condition('Failed', 'True', 'BackupFailed', 'access denied')] } }
-  await assert.rejects(awaitBackup(kubectlThat(failed), 'demo-1', () => undefined), (error) => error instanceof KubectlFailed && /BackupFailed: access denied/.test(error.message)) // prettier-ignore
+  await assert.rejects(awaitBackup(kubectlThat(failed), 'demo-1', 60, () => undefined), (error) => error instanceof KubectlFailed && /BackupFailed: access denied/.test(error.message)) // prettier-ignore
+  await assert.rejects(awaitBackup(kubectlThat(running), 'demo-1', 1, () => undefined), /not complete after 1 s: Waiting: for another/) // prettier-ignore
 })
 
 test('a restored cluster is like the one that the backup is of, and has its own beginning', async () => {

@@ -70,9 +70,16 @@ const Backup = z.object({
     .prefault({}),
 })
 
-/** What it has become. Rejects when it has failed. `tell` hears of each step. */
-export async function awaitBackup(kubectl: Kubectl, name: string, tell: (line: string) => void): Promise<string> {
-  for (let told = ''; ; await sleep(LOOK_EVERY_MS)) {
+/** What it has become. Rejects when it has failed, or is not complete in time. `tell` hears of each step. */
+export async function awaitBackup(
+  kubectl: Kubectl,
+  name: string,
+  timeoutSeconds: number,
+  tell: (line: string) => void,
+): Promise<string> {
+  let told = ''
+  for (let waitedMs = 0; waitedMs <= timeoutSeconds * 1000; waitedMs += LOOK_EVERY_MS) {
+    if (waitedMs > 0) await sleep(LOOK_EVERY_MS)
     const { status } = Backup.parse(JSON.parse(await kubectl.text(['get', 'raftbackup', name, '--output=json'])))
     const condition = (type: string) => status.conditions.find((one) => one.type === type)
     const complete = condition('Complete')
@@ -86,4 +93,5 @@ export async function awaitBackup(kubectl: Kubectl, name: string, tell: (line: s
     if (words !== told) tell(`${name}: ${words}`)
     told = words
   }
+  throw new KubectlFailed(`${name} is not complete after ${timeoutSeconds} s: ${told}. It may still become so: kubectl get raftbackup ${name}`) // prettier-ignore
 }

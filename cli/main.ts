@@ -144,6 +144,7 @@ interface BackupOptions extends PlaceFlags {
   readonly to?: string
   readonly like?: string
   readonly wait: boolean
+  readonly timeout: number
 }
 
 ofPlaces(
@@ -153,7 +154,8 @@ ofPlaces(
     .description('Takes a backup now, and waits until it has been read back and was the same.')
     .option('--to <place>', 's3://BUCKET/PREFIX, or pvc://CLAIM/PATH for a PersistentVolumeClaim')
     .option('--like <schedule>', 'to where this ScheduledRaftBackup does it; default: the only one of the cluster')
-    .option('--no-wait', 'make the RaftBackup and do not wait for it'),
+    .option('--no-wait', 'make the RaftBackup and do not wait for it')
+    .option('--timeout <seconds>', 'wait so long at most', whole, 3900),
 )
   .addHelpText(
     'after',
@@ -165,12 +167,12 @@ Examples:
 
 It is a RaftBackup: kubectl get raftbackups lists them. One restores it with kubectl raft restore.`,
   )
-  .action(async (name: string, { to, like, wait, ...flags }: BackupOptions) => {
+  .action(async (name: string, { to, like, wait, timeout, ...flags }: BackupOptions) => {
     if (to !== undefined && like !== undefined) throw new KubectlFailed('give either --to or --like')
     const spec = to === undefined ? await specAfter(kubectl(), name, like) : { destination: placeOf(to, flags) }
     const made = await create(kubectl(), backupObject(name, spec, Date.now()))
     const tell = (line: string): void => void process.stderr.write(`${line}\n`)
-    process.stdout.write(`${wait ? await awaitBackup(kubectl(), made, tell) : made}\n`)
+    process.stdout.write(`${wait ? await awaitBackup(kubectl(), made, timeout, tell) : made}\n`)
   })
 
 interface RestoreOptions extends PlaceFlags {

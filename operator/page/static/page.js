@@ -226,10 +226,22 @@ function eventList(events) {
       'li',
       { class: type === 'Warning' ? 'warning' : undefined },
       ago(atMs),
-      element('div', {}, element('strong', {}, reason), ` ${message}`, count > 1 ? ` (${count} times)` : ''),
+      element(
+        'div',
+        {},
+        element('strong', {}, reason),
+        ` ${beyond(reason, message)}`,
+        count > 1 ? ` (${count} times)` : '',
+      ),
     ),
   )
   return section('Recent events', element('ol', { class: 'events' }, ...rows))
+}
+
+/** What a message says that its reason does not. */
+function beyond(reason, message) {
+  if (message === reason) return ''
+  return message.startsWith(`${reason}: `) ? message.slice(reason.length + 2) : message
 }
 
 const GOOD_WHEN_FALSE = new Set(['Degraded', 'QuorumLost', 'ClusterIDMismatch', 'Paused', 'Progressing'])
@@ -237,14 +249,18 @@ const GOOD_WHEN_FALSE = new Set(['Degraded', 'QuorumLost', 'ClusterIDMismatch', 
 function conditionTable(conditions) {
   if (conditions.length === 0) return undefined
   const rows = conditions.map(({ type, status, reason, message, since }) => {
-    const isGood = status === (GOOD_WHEN_FALSE.has(type) ? 'False' : 'True')
+    const isGood = status === (GOOD_WHEN_FALSE.has(type) ? 'False' : 'True') || reason === 'Disabled'
     return element(
       'tr',
       { class: isGood ? undefined : 'odd' },
       element('th', { scope: 'row' }, type),
       element('td', {}, status),
       element('td', { class: 'number' }, ago(Date.parse(since))),
-      element('td', { class: 'long' }, message === '' ? reason : `${reason}: ${message}`),
+      element(
+        'td',
+        { class: 'long' },
+        message === '' || message === reason ? reason : `${reason}: ${beyond(reason, message)}`,
+      ),
     )
   })
   return section('Conditions', table([['Condition'], ['Status'], ['Since', 'number'], ['Why']], rows, 'conditions'))
