@@ -5,12 +5,15 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { ANNOTATIONS } from '../operator/api/raft-cluster.ts'
+import { awaitBackup, backupObject, create, specAfter } from './backup.ts'
 import { runEtcdctl } from './etcdctl.ts'
 import { kubectlAt, KubectlFailed, type Kubectl, type Target } from './kubectl.ts'
+import { placeOf, type PlaceFlags } from './place.ts'
 import { getCluster } from './raft-cluster.ts'
 import { reportFiles } from './report.ts'
+import { restoredCluster, specLike } from './restore.ts'
 import { membersText, statusText } from './status.ts'
 
 const WATCH_MS = 2000
@@ -72,12 +75,24 @@ program
   .argument('<cluster>')
   .argument('<member>', 'its pod, or its ID')
   .description('Makes another member the leader. A later election may choose differently.')
+  .addHelpText(
+    'after',
+    `
+The operator asks the leader to hand over once the other has all that is committed; writes wait for some milliseconds meanwhile.
+kubectl raft members shows who leads. Example: kubectl raft move-leader demo demo-1`,
+  )
   .action((name: string, member: string) => annotate(name, ANNOTATIONS.moveLeader, member))
 
 program
   .command('restart')
   .argument('<cluster>')
   .description('Restarts the members one by one, the leader last, once it has handed over.')
+  .addHelpText(
+    'after',
+    `
+The next one goes once the one before has caught up and votes again, so the cluster serves all the time. kubectl raft status -w
+shows how far it is. Example: kubectl raft restart demo`,
+  )
   .action((name: string) => annotate(name, ANNOTATIONS.restartedAt, new Date().toISOString()))
 
 program
@@ -85,6 +100,12 @@ program
   .argument('<cluster>')
   .argument('<member>', 'its pod, or its ID')
   .description('Removes a member, deletes its volume, and adds an empty member in its place.')
+  .addHelpText(
+    'after',
+    `
+For a member whose volume or node is gone, or whose data is damaged. It is refused while the others are no quorum, or where there
+are no others: then see kubectl raft backup and docs/recovery.md. Example: kubectl raft replace-member demo demo-2 --yes`,
+  )
   .option('--yes', 'do not ask: what only that volume has is lost', false)
   .action(async (name: string, member: string, { yes }: { readonly yes: boolean }) => {
     if (!yes)
@@ -108,11 +129,132 @@ for (const [command, paused, what] of [
     })
 }
 
+function ofPlaces(command: Command): Command {
+  return command
+    .option('--endpoint <url>', 'of a bucket that is not at AWS, such as https://minio.minio.svc:9000')
+    .option('--region <name>', 'of the bucket')
+    .option(
+      '--credentials <secret>',
+      'with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without it the identity of the pod',
+    )
+    .option('--path-style', 'the bucket is a path of the endpoint, as MinIO has it')
+}
+
+interface BackupOptions extends PlaceFlags {
+  readonly to?: string
+  readonly like?: string
+  readonly wait: boolean
+  readonly timeout: number
+}
+
+ofPlaces(
+  program
+    .command('backup')
+    .argument('<cluster>')
+    .description('Takes a backup now, and waits until it has been read back and was the same.')
+    .option('--to <place>', 's3://BUCKET/PREFIX, or pvc://CLAIM/PATH for a PersistentVolumeClaim')
+    .option('--like <schedule>', 'to where this ScheduledRaftBackup does it; default: the only one of the cluster')
+    .option('--no-wait', 'make the RaftBackup and do not wait for it')
+    .option('--timeout <seconds>', 'wait so long at most', whole, 3900),
+)
+  .addHelpText(
+    'after',
+    `
+Examples:
+  kubectl raft backup demo                                  where its schedule does it
+  kubectl raft backup demo --to s3://backups/prod --endpoint https://minio.minio.svc:9000 --path-style --credentials minio-keys
+  kubectl raft backup demo --to pvc://backups/demo
+
+It is a RaftBackup: kubectl get raftbackups lists them. One restores it with kubectl raft restore.`,
+  )
+  .action(async (name: string, { to, like, wait, timeout, ...flags }: BackupOptions) => {
+    if (to !== undefined && like !== undefined) throw new KubectlFailed('give either --to or --like')
+    const spec = to === undefined ? await specAfter(kubectl(), name, like) : { destination: placeOf(to, flags) }
+    const made = await create(kubectl(), backupObject(name, spec, Date.now()))
+    const tell = (line: string): void => void process.stderr.write(`${line}\n`)
+    process.stdout.write(`${wait ? await awaitBackup(kubectl(), made, timeout, tell) : made}\n`)
+  })
+
+interface RestoreOptions extends PlaceFlags {
+  readonly backup?: string
+  readonly from?: string
+  readonly name?: string
+  readonly clusterId?: string
+  readonly like?: string
+  readonly replicas?: number
+  readonly size?: string
+  readonly revision?: number
+  readonly time?: string
+  readonly dryRun: boolean
+}
+
+function whole(value: string): number {
+  if (/^[1-9]\d{0,15}$/.test(value)) return Number(value)
+  throw new InvalidArgumentError('It must be a whole number above 0.')
+}
+
+ofPlaces(
+  program
+    .command('restore')
+    .argument('<new-cluster>')
+    .description('Makes a new cluster out of a backup. Clusters that there are stay as they are.')
+    .option('--backup <name>', 'a RaftBackup of this namespace')
+    .option('--from <place>', 'where no RaftBackup is left: s3://BUCKET/PREFIX or pvc://CLAIM/PATH')
+    .option('--name <name>', 'of a backup at that place; default: the newest')
+    .option('--cluster-id <id>', 'of which cluster the newest is wanted, where that place has backups of several')
+    .option('--revision <number>', 'add what was changed after the backup, up to this revision', whole)
+    .option('--time <when>', 'the same, up to a time: 2026-11-30T12:00:00Z, or latest')
+    .option('--like <cluster>', 'take over the spec of this RaftCluster; default: the one that the backup is of')
+    .option('--replicas <number>', 'of the new cluster; default: as of that one, or 3', whole)
+    .option('--size <quantity>', 'of its volumes, such as 10Gi; default: as of that one')
+    .option('--dry-run', 'print the RaftCluster, and make nothing', false),
+)
+  .addHelpText(
+    'after',
+    `
+Examples:
+  kubectl raft restore demo-2 --backup demo-20261130-030000
+  kubectl raft restore demo-2 --from s3://backups/prod --credentials minio-keys --time 2026-11-30T12:00:00Z
+  kubectl raft restore demo-2 --backup demo-20261130-030000 --dry-run > demo-2.json
+
+The new cluster has the keys, users and roles of the backup, and members of its own. kubectl raft status NEW -w shows how far it is.`,
+  )
+  .action(
+    async (
+      name: string,
+      { backup, from, name: what, clusterId, like, replicas, size, revision, time, dryRun, ...flags }: RestoreOptions,
+    ) => {
+      // prettier-ignore
+      const place = from === undefined ? undefined : placeOf(from, flags)
+      const copied = (await specLike(kubectl(), like, backup)) ?? { replicas: 3 }
+      const storage: unknown = Reflect.get(copied, 'storage')
+      const spec = {
+        ...copied,
+        ...(replicas !== undefined && { replicas }),
+        ...(size !== undefined && { storage: { ...Object(storage), size } }),
+      }
+      const cluster = restoredCluster(name, spec, { backup, place, name: what, clusterID: clusterId, revision, time })
+      const text = dryRun
+        ? JSON.stringify(cluster, undefined, 2)
+        : `${await create(kubectl(), cluster)} is made; kubectl raft status ${name} -w shows how far it is`
+      process.stdout.write(`${text}\n`)
+    },
+  )
+
 program
   .command('etcdctl')
   .argument('<cluster>')
   .argument('[args...]', "etcdctl's own")
   .description('Runs etcdctl through a port-forward, with the right certificates.')
+  .addHelpText(
+    'after',
+    `
+It needs etcdctl in your PATH, and with TLS the right to read the Secret CLUSTER-client-tls. What stands behind the cluster goes to
+etcdctl as it is. Examples:
+  kubectl raft etcdctl demo get --prefix /
+  kubectl raft etcdctl demo endpoint status -w table
+  kubectl raft etcdctl demo --user app get /app/x`,
+  )
   .passThroughOptions()
   .allowUnknownOption()
   .action(async (name: string, args: readonly string[]) => {

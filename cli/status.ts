@@ -64,7 +64,7 @@ function counted(value: number | undefined): string {
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
 
-function sizeOf(bytes: number | undefined): string {
+export function sizeOf(bytes: number | undefined): string {
   if (bytes === undefined) return '-'
   let value = bytes
   let unit = 0

@@ -18,6 +18,7 @@ test('without flags: all namespaces, leader election, the usual ports', () => {
     memberImage: 'raftkv:latest',
     metricsAddress: { host: '', port: 8080 },
     healthAddress: { host: '', port: 8081 },
+    pageAddress: undefined,
     logLevel: 'info',
     operatorPods: undefined,
     maxConcurrentReconciles: 4,
@@ -46,6 +47,12 @@ test('flags in both forms, and variables, of which the flag wins', () => {
   assert.equal(configOf([], { RAFTCLUSTER_OPERATOR_LEADER_ELECT: 'false' }).isLeaderElected, false)
 })
 
+test('the page is on loopback alone: nobody is asked there who they are', () => {
+  for (const host of ['localhost', '127.0.0.1', '127.77.0.3'])
+    assert.deepEqual(configOf([`--page-address=${host}:8082`]).pageAddress, { host, port: 8082 })
+  assert.deepEqual(configOf(['--page-address=[::1]:8082']).pageAddress, { host: '::1', port: 8082 })
+})
+
 const BAD: readonly (readonly [string, readonly string[], Record<string, string>])[] = [
   ['--no-such-flag', ['--no-such-flag'], {}],
   ['--namespaces', ['--namespaces=Upper'], {}],
@@ -55,6 +62,10 @@ const BAD: readonly (readonly [string, readonly string[], Record<string, string>
   ['--resync-period', ['--resync-period=2s'], {}],
   ['--metrics-address', ['--metrics-address=nowhere'], {}],
   ['--health-address', ['--health-address=:70000'], {}],
+  ['--page-address', ['--page-address=:8082'], {}],
+  ['--page-address', ['--page-address=10.0.0.7:8082'], {}],
+  ['--page-address', ['--page-address=0.0.0.0:8082'], {}],
+  ['--page-address', ['--page-address=127.example.com:8082'], {}],
   ['--member-image', ['--member-image'], {}],
   ['--operator-pods', ['--operator-pods=app=operator'], {}],
   ['--operator-pods', ['--operator-pods=ns/'], {}],

@@ -18,6 +18,7 @@ export interface Config {
   /** Undefined: not served. */
   readonly metricsAddress: Address | undefined
   readonly healthAddress: Address | undefined
+  readonly pageAddress: Address | undefined
   readonly logLevel: LogLevel
   readonly maxConcurrentReconciles: number
   readonly resyncPeriodMs: number
@@ -52,6 +53,7 @@ interface Flags {
   readonly operatorPods?: PodSelection
   readonly metricsAddress: string
   readonly healthAddress: string
+  readonly pageAddress: string
   readonly logLevel: LogLevel
   readonly maxConcurrentReconciles: number
   readonly resyncPeriod: number
@@ -104,6 +106,12 @@ function commandOf(version: string, print: (text: string) => void): Command {
       'where /healthz and /readyz are served; 0 turns them off',
       address,
       ':8081',
+    )
+    .option(
+      '--page-address <host:port>',
+      'where a page for looking at clusters is served, on loopback alone: nobody is asked who they are; 0 turns it off',
+      loopbackAddress,
+      '0',
     )
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, logLevel, 'info')
     .option('--max-concurrent-reconciles <number>', 'clusters worked on at once, 1 to 64', integer(1, 64), 4)
@@ -160,6 +168,7 @@ function configOf(flags: Flags): Config {
     operatorPods: flags.operatorPods,
     metricsAddress: parseAddress(flags.metricsAddress),
     healthAddress: parseAddress(flags.healthAddress),
+    pageAddress: parseAddress(flags.pageAddress),
     logLevel: flags.logLevel,
     maxConcurrentReconciles: flags.maxConcurrentReconciles,
     resyncPeriodMs: flags.resyncPeriod,
@@ -223,6 +232,13 @@ function address(value: string): string {
   if (value !== '0' && parseAddress(value) === undefined) {
     throw new InvalidArgumentError('It must be host:port, :port, or 0 to turn it off.')
   }
+  return value
+}
+
+function loopbackAddress(value: string): string {
+  const host = parseAddress(value)?.host
+  if (value !== '0' && (host === undefined || !/^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host)))
+    throw new InvalidArgumentError('It must be host:port on loopback, as 127.0.0.1:8082, or 0 for nowhere.')
   return value
 }
 

@@ -35,6 +35,7 @@ import { Transport } from './kube/transport.ts'
 import { leaseApi } from './lease-api.ts'
 import { BACKUP_CONTROLLER, CONTROLLER, createMetrics } from './metrics.ts'
 import type { OperatorMetrics } from './metrics.ts'
+import { createPage, type Page } from './page/page.ts'
 import { closeServer, listen, metricsApp, probesApp } from './probes.ts'
 import type { Check } from './probes.ts'
 import { EtcdUsersClient } from './users-client.ts'
@@ -91,6 +92,8 @@ interface Operator {
   readonly controller: Controller
   readonly backups: BackupController
   readonly events: EventRecorder
+  /** Undefined: there is none to look at. */
+  readonly page: Page | undefined
   /** Undefined: this copy works without asking. */
   readonly elector: LeaderElector | undefined
 }
@@ -105,6 +108,7 @@ async function run(operator: Operator, stop: AbortSignal): Promise<void> {
   const live = { loop: loopCheck(), workers: workersCheck(operator) }
   const health = config.healthAddress && (await listen(probesApp(live, { ...live, stores }), config.healthAddress))
   const metrics = config.metricsAddress && (await listen(metricsApp(operator.metrics.registry), config.metricsAddress))
+  const page = operator.page && config.pageAddress && (await operator.page.listen(config.pageAddress))
 
   // Timers alone do not keep a process alive, and without probes there may be nothing else while the API server is away.
   const alive = setInterval(() => undefined, ALIVE_MS)
@@ -125,6 +129,7 @@ async function run(operator: Operator, stop: AbortSignal): Promise<void> {
   clearInterval(alive)
   closeServer(health)
   closeServer(metrics)
+  closeServer(page)
   await operator.connection.close()
 }
 
@@ -175,7 +180,15 @@ function createOperator(config: Config, load: ConfigLoader, root: Logger): Opera
     instance: IDENTITY,
     newSuffix: () => randomBytes(8).toString('hex'),
   })
-  const elector = config.isLeaderElected ? createElector(unguarded, lease, logger) : undefined
+  const page =
+    config.pageAddress &&
+    createPage({
+      clock,
+      version: version(),
+      clusters: () => watches.clusters(),
+      isWorking: () => permit().isAllowed,
+    })
+  const elector = config.isLeaderElected ? createElector(unguarded, lease, logger, page) : undefined
   const permit = (): MutationPermit => elector?.permit() ?? { isAllowed: true, withinMs: Infinity }
   const watches = createWatches({
     client: unguarded,
@@ -189,7 +202,10 @@ function createOperator(config: Config, load: ConfigLoader, root: Logger): Opera
   const client = new KubeClient(transport, permit)
   const controller = new Controller({
     name: CONTROLLER,
-    reconcile: createReconcile(config, client, new HttpAdminClient(permit), new EtcdUsersClient(permit), events),
+    reconcile: createReconcile(config, client, new HttpAdminClient(permit), new EtcdUsersClient(permit), {
+      events: page?.alsoShowing(events) ?? events,
+      onLook: page?.looked,
+    }),
     clock,
     logger: root.child({ logger: 'controller', controller: CONTROLLER }),
     logFields: (key) => ({ RaftCluster: parseKey(key) }),
@@ -204,16 +220,19 @@ function createOperator(config: Config, load: ConfigLoader, root: Logger): Opera
   })
   const shared = { config, client, unguarded, events, metrics, clock, random: Math.random, logger: root }
   const backups = createBackupController(shared)
-  return { config, logger, connection, metrics, watches, controller, backups, events, elector }
+  return { config, logger, connection, metrics, watches, controller, backups, events, page, elector }
 }
 
-function createElector(client: KubeClient, lease: ObjectName, logger: Logger): LeaderElector {
+function createElector(client: KubeClient, lease: ObjectName, logger: Logger, page: Page | undefined): LeaderElector {
   return new LeaderElector({
     identity: IDENTITY,
     api: leaseApi(client, lease),
     clock,
     random: Math.random,
-    onLeaderSeen: (leader) => logger.info({ lease, leader, isUs: leader === IDENTITY }, 'leader seen'),
+    onLeaderSeen: (leader) => {
+      logger.info({ lease, leader, isUs: leader === IDENTITY }, 'leader seen')
+      page?.leaderSeen(leader)
+    },
     onError: (error) => logger.warn({ lease, error }, 'leader election'),
   })
 }
@@ -223,7 +242,7 @@ function createReconcile(
   client: KubeClient,
   admin: HttpAdminClient,
   users: EtcdUsersClient,
-  events: EventRecorder,
+  told: Pick<Parameters<typeof reconcile>[0], 'events' | 'onLook'>,
 ): (key: string, context: ReconcileContext) => Promise<ReconcileResult> {
   return async (key, context) => {
     const { signal } = context
@@ -231,7 +250,7 @@ function createReconcile(
     const deps = {
       reader: access,
       writer: access,
-      events,
+      ...told,
       admin: sharingAdmin(admin, context),
       adminUrl: podAdminUrl,
       users: sharingUsers(users, context),

@@ -12,6 +12,7 @@ import { parseStatus, type RaftClusterStatus } from '../api/status.ts'
 import { act, type Outcome, untried } from './act.ts'
 import { decide } from './decide.ts'
 import { type Observation, observe } from './observe.ts'
+import { blindLook, type Look, lookOf } from './look.ts'
 import type { Observed } from './observed.ts'
 import { BLOCKED_MS, type Decision, IN_FLIGHT_MS, type Plan, WAITING_MS } from './plan.ts'
 import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey, type ReconcileResult } from './ports.ts'
@@ -25,7 +26,12 @@ import { reportStatus } from './write-status.ts'
 /** Until a RaftCluster is looked at again that nobody has deleted yet although its namespace goes. */
 const TERMINATING_MS = 30_000
 
-export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise<ReconcileResult> {
+type Deps = ReconcileDeps & {
+  /** Is shown each look that came to a status; undefined: nobody watches. */
+  readonly onLook?: ((look: Look) => void) | undefined
+}
+
+export async function reconcile(deps: Deps, key: ReconcileKey): Promise<ReconcileResult> {
   let object: KubeObject | undefined
   try {
     object = await read(deps, key)
@@ -54,7 +60,7 @@ export async function reconcile(deps: ReconcileDeps, key: ReconcileKey): Promise
  * calls hang until they time out, somebody may do so during every look.
  */
 async function actOrTell(
-  deps: ReconcileDeps,
+  deps: Deps,
   observation: Extract<Observation, { kind: 'observed' }>,
   decision: Decision,
 ): Promise<Outcome> {
@@ -106,7 +112,7 @@ async function isEdited(deps: ReconcileDeps, key: ReconcileKey, before: KubeObje
 }
 
 async function report(
-  deps: ReconcileDeps,
+  deps: Deps,
   { observed }: Extract<Observation, { kind: 'observed' }>,
   plan: Decision,
   { object, recorded, operation, failure, refusals, users }: Outcome,
@@ -119,6 +125,7 @@ async function report(
   const usersFound = usersFinding(observed, plan.userSteps, users.problem)
   const { memory } = users
   const status = statusOf({ observed, plan, recorded, operation, failure, refusals, memory, usersFound })
+  deps.onLook?.(lookOf(observed, plan, status))
   const refusal = replacementRefusal(observed)
   if (refusal !== undefined) deps.events.emit(object, 'Warning', 'RequestRefused', 'ReplaceMember', refusal)
   emitTransitions(deps, object, recorded, status)
@@ -168,7 +175,7 @@ function requeueAfterMs(nowMs: number, plan: Plan, { operation, failure, refusal
  * back either: whether its volumes were to go cannot be read, so they stay.
  */
 async function reportInvalid(
-  deps: ReconcileDeps,
+  deps: Deps,
   { object, message }: Extract<Observation, { kind: 'invalid' }>,
 ): Promise<ReconcileResult> {
   const { metadata } = object
@@ -188,7 +195,7 @@ async function reportInvalid(
  * A failed assertion or any other bug ends the reconcile of this cluster, and of no other. As long as it lasts, nothing that
  * status says about the cluster is looked after.
  */
-async function reportBug(deps: ReconcileDeps, object: KubeObject, bug: unknown): Promise<void> {
+async function reportBug(deps: Deps, object: KubeObject, bug: unknown): Promise<void> {
   const because = { reason: 'InternalError', message: `the operator has a bug; its log has more: ${String(bug)}` }
   deps.events.emit(object, 'Warning', because.reason, 'Reconcile', because.message)
   try {
@@ -203,7 +210,7 @@ async function reportBug(deps: ReconcileDeps, object: KubeObject, bug: unknown):
 }
 
 /** Some conditions; all else stays as it was last known. */
-async function reportTrouble(deps: ReconcileDeps, object: KubeObject, found: readonly Finding[]): Promise<void> {
+async function reportTrouble(deps: Deps, object: KubeObject, found: readonly Finding[]): Promise<void> {
   const recorded = parseStatus(object['status'])
   const generation = object.metadata.generation ?? 0
   const nowMs = deps.nowMs()
@@ -215,5 +222,6 @@ async function reportTrouble(deps: ReconcileDeps, object: KubeObject, found: rea
     sampledAt: timestamp(nowMs),
     conditions: [...conditions],
   }
+  deps.onLook?.(blindLook(object, status, nowMs))
   if (isWorthWriting(recorded, status, nowMs)) await reportStatus(deps, object, status)
 }

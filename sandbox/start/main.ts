@@ -28,6 +28,7 @@ import {
   OPERATOR_LEASE,
   OPERATOR_NAMESPACE,
   OPERATOR_POD,
+  PAGE_PORT,
   SAMPLE,
   SAMPLE_PODS,
   kubeconfig,
@@ -39,7 +40,7 @@ import {
 } from './objects.ts'
 import { HELP, parseOptions, type Options } from './options.ts'
 import { createPrinter, type Printer } from './printer.ts'
-import { explainWait, printProgress, waitForCluster, type ClusterView } from './progress.ts'
+import { explainWait, memberOf, printProgress, waitForCluster, type ClusterView } from './progress.ts'
 import { openStateDirectory, type StateDirectory } from './state-directory.ts'
 import { summaryText } from './summary.ts'
 
@@ -170,7 +171,7 @@ async function live(
       await etcd.close()
     }
   }
-  printer.line(summaryText(summaryOf(view, state, tls)))
+  printer.line(summaryText(summaryOf(view, state, tls, addressOf(box))))
   printer.line()
   await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }))
   return 0
@@ -253,14 +254,22 @@ function summaryOf(
   view: ClusterView,
   state: StateDirectory,
   tls: ClientTls | undefined,
+  operatorAddress: string,
 ): Parameters<typeof summaryText>[0] {
   const members = view.members.map(({ name, address }) => ({ name, address, isLeader: name === view.leader }))
   return {
     kubeconfig: state.kubeconfig,
+    page: `http://${operatorAddress}:${PAGE_PORT}`,
     members,
     tls: tls?.files,
     installed: new Set(['kubectl', 'etcdctl'].filter(isInstalled)),
   }
+}
+
+/** The operator's. */
+function addressOf({ mirrors }: Box): string {
+  const pod = mirrors.of(RESOURCES.pods).get(`${OPERATOR_NAMESPACE}/${OPERATOR_POD}`)
+  return pod === undefined ? '' : memberOf(pod).address
 }
 
 function isInstalled(program: string): boolean {

@@ -18,6 +18,7 @@ export const OPERATOR_LEASE = OPERATOR
 const KUBECONFIG_SECRET = 'raftkv-operator-kubeconfig'
 const KUBECONFIG_MOUNT = '/etc/raftkv'
 const PORTS = { metrics: 8080, health: 8081 } as const
+export const PAGE_PORT = 8082
 
 /** `ca` is a PEM text. */
 export function kubeconfig(url: string, token: string, ca: string): string {
@@ -81,8 +82,13 @@ export function operator(version: string): NewObject {
                 `--lease-namespace=${OPERATOR_NAMESPACE}`,
                 `--metrics-address=:${PORTS.metrics}`,
                 `--health-address=:${PORTS.health}`,
+                // A pod's address is on loopback here.
+                `--page-address=$(POD_IP):${PAGE_PORT}`,
               ],
-              env: [{ name: 'KUBECONFIG', value: `${KUBECONFIG_MOUNT}/kubeconfig` }],
+              env: [
+                { name: 'KUBECONFIG', value: `${KUBECONFIG_MOUNT}/kubeconfig` },
+                { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+              ],
               ports: Object.entries(PORTS).map(([name, containerPort]) => ({ name, containerPort })),
               livenessProbe: { httpGet: { path: '/healthz', port: 'health' }, periodSeconds: 10, failureThreshold: 6 },
               readinessProbe: { httpGet: { path: '/readyz', port: 'health' }, periodSeconds: 2, timeoutSeconds: 5 },

@@ -32,12 +32,18 @@ test('the lines to paste name every member, delete the leader, and say what is n
     { name: 'demo-0', address: '127.77.1.1', isLeader: false },
     { name: 'demo-1', address: '127.77.1.2', isLeader: true },
   ]
-  const all = { kubeconfig: '/k', members, tls: { ca: '/c/ca.crt', cert: '/c/tls.crt', key: '/c/tls.key' } }
+  const all = {
+    kubeconfig: '/k',
+    page: 'http://127.77.0.1:8082',
+    members,
+    tls: { ca: '/c/ca.crt', cert: '/c/tls.crt', key: '/c/tls.key' },
+  }
   const text = summaryText({ ...all, installed: new Set(['kubectl', 'etcdctl']) })
   const endpoints = 'https://127.77.1.1:2379,https://127.77.1.2:2379'
   const files = '--cacert=/c/ca.crt --cert=/c/tls.crt --key=/c/tls.key'
   assert.ok(text.includes(`  etcdctl --endpoints=${endpoints} ${files} put hello world\n`), text)
   assert.match(text, /kubectl delete pod demo-1 /)
+  assert.match(text, /in a browser: http:\/\/127\.77\.0\.1:8082\n/)
   assert.doesNotMatch(text, /not installed/)
   const bare = summaryText({ ...all, installed: new Set() })
   assert.match(bare, /kubectl is not installed/)

@@ -77,7 +77,7 @@ export function viewOf(cluster: StoredObject, pods: readonly StoredObject[]): Cl
   }
 }
 
-function memberOf(pod: StoredObject): Member {
+export function memberOf(pod: StoredObject): Member {
   const { podIP, conditions } = Pod.parse(pod).status
   const isReady = conditions.some(({ type, status }) => type === 'Ready' && status === 'True')
   return { name: pod.metadata.name, address: podIP ?? '', isReady }

@@ -2,6 +2,8 @@
 
 export interface Summary {
   readonly kubeconfig: string
+  /** Where the operator shows its clusters. */
+  readonly page: string
   readonly members: readonly { readonly name: string; readonly address: string; readonly isLeader: boolean }[]
   /** Undefined without TLS. */
   readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | undefined
@@ -14,7 +16,7 @@ const WHERE_FROM: Readonly<Record<string, string>> = {
   etcdctl: 'https://etcd.io/docs/latest/install/',
 }
 
-export function summaryText({ kubeconfig, members, tls, installed }: Summary): string {
+export function summaryText({ kubeconfig, page, members, tls, installed }: Summary): string {
   const leader = members.find(({ isLeader }) => isLeader) ?? members[0]
   const scheme = tls === undefined ? 'http' : 'https'
   const endpoints = members.map(({ address }) => `${scheme}://${address}:2379`).join(',')
@@ -30,6 +32,8 @@ export function summaryText({ kubeconfig, members, tls, installed }: Summary): s
     ...members.map(
       ({ name, address, isLeader }) => `  ${name}  ${scheme}://${address}:2379${isLeader ? '  leader' : ''}`,
     ),
+    '',
+    `To look at, in a browser: ${page}`,
     '',
     'Try, in another terminal:',
     `  export KUBECONFIG=${kubeconfig}`,

@@ -96,6 +96,9 @@ async function runWithPeers(report: Report, root: string, programs: string): Pro
   await report.step('the alerts fire when they should, and only then', () =>
     run([process.execPath, join(root, 'test', 'monitoring', 'main.ts')]),
   )
+  await report.step('a browser looks at the operator’s page: light, dark, as a phone, by keyboard, live', () =>
+    run([process.execPath, join(root, 'test', 'page', 'main.ts')]),
+  )
   await report.step('the conformance test: kube-apiserver and the sandbox give the same answers', () =>
     run([process.execPath, join(root, 'test', 'conformance', 'main.ts'), `--programs=${programs}`]),
   )

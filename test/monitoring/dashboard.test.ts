@@ -1,4 +1,4 @@
-/** The dashboard of the chart: nobody sees here how Grafana draws it, so what it asks for is held against what there is. */
+/** The dashboards of the chart: nobody sees here how Grafana draws them, so what they ask for is held against what there is. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { z } from 'zod'
 import { askedFor, labelsOf } from './series.ts'
 
-const FILE = join(import.meta.dirname, '..', '..', 'charts', 'raftkv-operator', 'files', 'dashboard.json')
+const FILES = join(import.meta.dirname, '..', '..', 'charts', 'raftkv-operator', 'files')
 const Dashboard = z.object({
   panels: z.array(
     z.object({
@@ -16,11 +16,13 @@ const Dashboard = z.object({
     }),
   ),
 })
-const { panels } = Dashboard.parse(JSON.parse(readFileSync(FILE, 'utf8')))
+const read = (name: string) => Dashboard.parse(JSON.parse(readFileSync(join(FILES, `${name}.json`), 'utf8')))
+const dashboards = { clusters: read('dashboard'), operator: read('operator-dashboard') }
+const all = Object.entries(dashboards).flatMap(([name, { panels }]) => panels.map((panel) => ({ name, ...panel })))
 
-for (const { title, targets } of panels) {
+for (const { name: dashboard, title, targets } of all) {
   for (const { expr, legendFormat } of targets) {
-    test(`dashboard, ${title}: ${legendFormat}`, () => {
+    test(`dashboard of ${dashboard}, ${title}: ${legendFormat}`, () => {
       const asked = askedFor(expr)
       assert.notEqual(asked.length, 0, expr)
       for (const { name, labels } of asked) {
@@ -33,11 +35,15 @@ for (const { title, targets } of panels) {
   }
 }
 
-test('the leader and the commit index are on it, and no panel covers another', () => {
-  const all = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)).join('\n')
-  for (const name of ['raftcluster_leader_info', 'etcd_server_is_leader', 'raftkv_raft_commit_index']) assert.ok(all.includes(name)) // prettier-ignore
-  const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
-    Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`),
-  )
-  assert.equal(new Set(cells).size, cells.length)
+test('what the dashboard of clusters is for is on it', () => {
+  const asked = dashboards.clusters.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)).join('\n')
+  for (const name of ['raftcluster_leader_info', 'etcd_server_is_leader', 'raftkv_raft_commit_index']) assert.ok(asked.includes(name)) // prettier-ignore
 })
+
+for (const [name, { panels }] of Object.entries(dashboards))
+  test(`dashboard of ${name}: no panel covers another`, () => {
+    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`),
+    )
+    assert.equal(new Set(cells).size, cells.length)
+  })

@@ -34,7 +34,8 @@ registerBackups(operator, { clock: new ManualClock(), backups: neverAsked })
 
 const SERIES = seriesOf(memberMetrics({ status: neverAsked, facts: neverAsked }).registry, operator)
 
-const ASKED = /\b((?:raftcluster|raftkv|etcd|grpc_server|controller_runtime|workqueue|process)_\w+)(?:\{([^}]*)\})?/g
+const ASKED =
+  /\b((?:raftcluster|raftkv|etcd|grpc_server|controller_runtime|workqueue|process|nodejs|rest_client|leader_election)_\w+)(?:\{([^}]*)\})?/g
 
 export interface Asked {
   readonly name: string

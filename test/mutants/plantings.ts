@@ -11,6 +11,7 @@ import { CONDITIONS_MUTANTS } from './conditions-mutants.ts'
 import { LARGE_MUTANTS } from './large-mutants.ts'
 import { LIMITS_MUTANTS } from './limits-mutants.ts'
 import { OWNER_MUTANTS } from './owner-mutants.ts'
+import { PAGE_MUTANTS } from './page-mutants.ts'
 import type { Mutant } from './plant.ts'
 import { APPLIED_AUTH_MUTANTS, AUTH_MUTANTS } from './auth-mutants.ts'
 import { PEER_IDENTITY_MUTANTS, PEER_SECRET_MUTANTS } from './peer-mutants.ts'
@@ -44,7 +45,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('mutants/property-hunt.ts', LESSOR_MUTANTS, ['lessor']),
     ...soughtBy('mutants/property-hunt.ts', AUTH_MUTANTS, ['users']),
     ...soughtBy('mutants/property-hunt.ts', KEPT_USERS_MUTANTS, ['kept-users']),
-    ...[...ETCD_MUTANTS_OF_TESTS, ...LIMITS_MUTANTS].flatMap(({ test, mutant }) =>
+    ...[...ETCD_MUTANTS_OF_TESTS, ...LIMITS_MUTANTS, ...PAGE_MUTANTS].flatMap(({ test, mutant }) =>
       soughtBy(join('..', test), [mutant]),
     ),
     ...soughtBy('grpc/hunt.ts', HTTP2_MUTANTS),

@@ -128,6 +128,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'operator/cluster/resources',
     'operator/backup',
   ],
+  'operator/page': [
+    'lib',
+    'operator/api',
+    'operator/cluster/look.ts',
+    'operator/cluster/ports.ts',
+    'operator/config.ts',
+    'operator/probes.ts',
+    'operator/page',
+  ],
   'operator/kube': ['lib', 'operator/kube', 'operator/cluster/ports.ts'],
   'operator/admin-client.ts': ['lib', 'operator/admin-client.ts', 'operator/cluster/ports.ts'],
   // Of a member only how etcd's messages are written, and who carries them.
@@ -169,7 +178,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders that see no disk, socket, clock or randomness, so that whole clusters run in one seeded process. */
 const PURE =
-  /^(lib|node-server\/(raft|mvcc|limits|address\/address)|operator\/api|operator\/backup\/(decide|job|outcome|schedule|access)|operator\/cluster\/(rules|resources|decide|safety|status|observed|refusals|findings|tls-status|tls\/(certificates|leaves|material|rotation|scheme|secrets|source|wanted)))(\/|\.ts$)/
+  /^(lib|node-server\/(raft|mvcc|limits|address\/address)|operator\/api|operator\/page\/(limits|view|history)|operator\/backup\/(decide|job|outcome|schedule|access)|operator\/cluster\/(rules|resources|decide|look|safety|status|observed|refusals|findings|tls-status|tls\/(certificates|leaves|material|rotation|scheme|secrets|source|wanted)))(\/|\.ts$)/
 const IMPURE_MODULES = /^node:(fs|net|http|https|tls|dns|child_process|os|worker_threads|timers)/
 const IMPURE_GLOBALS =
   /\b(Date\.now\(|new Date\(\)|Math\.random\(|performance\.now\(|setTimeout\(|setInterval\(|process\.)/

@@ -1,0 +1,92 @@
+/**
+ * Who looks at the page, told of changes by server-sent events: everything at first, then once a second what has changed. What is
+ * written is encoded once and shared by all. A viewer that does not keep up is told nothing until it has taken what it was told,
+ * and then everything anew; so no more than one whole state waits for it, and only for SLOW_VIEWER_MS.
+ */
+import type { ServerResponse } from 'node:http'
+import { assert } from '../../lib/assert.ts'
+import type { Clock, Timer } from '../../lib/clock.ts'
+import { HEARTBEAT_MS, MAX_VIEWERS, SLOW_VIEWER_MS, TELL_EVERY_MS } from './limits.ts'
+
+export interface Told {
+  /** All there is. */
+  readonly everything: () => unknown
+  /** Since the last call; undefined: nothing. */
+  readonly changes: () => unknown
+}
+
+interface Viewer {
+  readonly response: ServerResponse
+  /** Since when it has not taken what it was told; undefined: it has. */
+  behindSinceMs: number | undefined
+}
+
+export class Viewers {
+  readonly #told: Told
+  readonly #clock: Clock
+  readonly #viewers = new Set<Viewer>()
+  #everything: Buffer | undefined
+  #timer: Timer | undefined
+  #saidAtMs = 0
+
+  constructor(told: Told, clock: Clock) {
+    this.#told = told
+    this.#clock = clock
+  }
+
+  get isFull(): boolean {
+    return this.#viewers.size >= MAX_VIEWERS
+  }
+
+  /** Its head has been written, and there is room. */
+  add(response: ServerResponse): void {
+    assert(!this.isFull, 'there is room for a viewer')
+    const viewer: Viewer = { response, behindSinceMs: undefined }
+    this.#viewers.add(viewer)
+    response.once('close', () => this.#viewers.delete(viewer))
+    response.write(this.#state())
+    this.#tellLater()
+  }
+
+  /** As {@link Told.everything}, encoded at most once between two rounds. */
+  #state(): Buffer {
+    this.#everything ??= message('everything', this.#told.everything())
+    return this.#everything
+  }
+
+  #tellLater(): void {
+    if (this.#timer !== undefined) return
+    this.#timer = this.#clock.setTimer(TELL_EVERY_MS, () => {
+      this.#timer = undefined
+      this.#tell()
+      if (this.#viewers.size > 0) this.#tellLater()
+      else this.#everything = undefined
+    })
+  }
+
+  #tell(): void {
+    const nowMs = this.#clock.monotonicMs()
+    const changes = this.#told.changes()
+    if (changes !== undefined) this.#everything = undefined
+    const isSilent = changes === undefined && nowMs - this.#saidAtMs < HEARTBEAT_MS
+    const news = changes === undefined ? SILENCE : message('changes', changes)
+    if (!isSilent) this.#saidAtMs = nowMs
+    for (const viewer of this.#viewers) {
+      const { response, behindSinceMs } = viewer
+      if (response.writableNeedDrain) {
+        viewer.behindSinceMs ??= nowMs
+        if (nowMs - viewer.behindSinceMs >= SLOW_VIEWER_MS) response.destroy()
+      } else if (behindSinceMs !== undefined) {
+        viewer.behindSinceMs = undefined
+        response.write(this.#state())
+      } else if (!isSilent) response.write(news)
+    }
+  }
+}
+
+/** A comment, which the browser passes over. */
+const SILENCE = Buffer.from(':\n\n')
+
+function message(event: string, data: unknown): Buffer {
+  return Buffer.from(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+}
