@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
 import { TORTURE_MUTANTS } from '../torture/planted.ts'
-import { BACKUP_MUTANTS, CHANGES_MUTANTS, RESTORE_MUTANTS } from './backup-mutants.ts'
+import { BACKUP_MUTANTS, CHANGES_MUTANTS, RESTORE_MUTANTS, STREAM_MUTANTS } from './backup-mutants.ts'
 import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
 import { ETCD_MUTANTS, ETCD_MUTANTS_OF_TESTS } from './etcd-mutants.ts'
 import { FULL_DISK_MUTANTS } from './full-disk-mutants.ts'
@@ -51,7 +51,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('mutants/runs-hunt.ts', RUNS_MUTANTS),
     ...soughtBy('../node-server/storage/lmdb-import/take-over.test.ts', TAKE_OVER_MUTANTS),
     ...soughtBy('operator-simulation/hunt.ts', OPERATOR_MUTANTS, ['1', seeds]),
-    ...soughtBy('../operator/backup/simulation.test.ts', BACKUP_MUTANTS),
+    ...soughtBy('../operator/backup/simulation.test.ts', [...BACKUP_MUTANTS, ...STREAM_MUTANTS]),
     ...soughtBy('../node-server/backup/changes/follow.test.ts', CHANGES_MUTANTS),
     ...soughtBy('../operator/cluster/tls.test.ts', TLS_OPERATOR_MUTANTS),
     ...soughtBy('../operator/cluster/restore.test.ts', RESTORE_MUTANTS),

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { parseRaftCluster, type RaftCluster } from '../../api/raft-cluster.ts'
 import { contains } from '../contains.ts'
 import { adminToken } from './admin-token.ts'
-import { backupLabels, ordinalOf, podAdminUrl, selectorLabels } from './names.ts'
+import { backupClientLabels, ordinalOf, podAdminUrl, selectorLabels } from './names.ts'
 import { networkPolicy } from './network-policy.ts'
 import { podDisruptionBudget } from './pod-disruption-budget.ts'
 import { serviceAccount } from './service-account.ts'
@@ -226,7 +226,7 @@ function admitted(spec: object, port: number, operator?: typeof OPERATOR): unkno
 
 test('a network policy lets members alone reach the peer port, them and the operator the admin port', () => {
   const own = { podSelector: { matchLabels: selectorLabels({ name: 'kv', namespace: 'ns' }) } }
-  const backups = { podSelector: { matchLabels: backupLabels({ name: 'kv' }) } }
+  const backups = { podSelector: { matchLabels: backupClientLabels({ name: 'kv' }) } }
   const operator = {
     namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'system' } },
     podSelector: { matchLabels: { app: 'operator' } },
