@@ -273,7 +273,7 @@ class Program {
     this.#log.info({ urls: listenAdminURLs }, 'serving the admin API')
   }
 
-  /** As etcd answers them, as soon as there is a member to ask. */
+  /** As etcd answers them, for as long as clients are served: who sends them here by /readyz must find them taken. */
   #listenForProbes(urls: readonly string[]): ReturnType<typeof listenHttp> {
     const notReadyReason = (): string | undefined => this.#lifecycle.notReadyReason()
     const idle = idleProbes({ notReadyReason, metrics: this.#metrics.page, log: this.#log })
@@ -281,7 +281,10 @@ class Program {
       urls,
       tls: this.#tls.client,
       log: this.#log,
-      handle: (request, response) => (this.#clients?.handleProbe ?? idle)(request, response),
+      handle: (request, response) => {
+        const handle = (this.#served && this.#clients?.handleProbe) ?? idle
+        handle(request, response)
+      },
     })
   }
 }

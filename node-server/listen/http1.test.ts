@@ -54,3 +54,22 @@ test('as many as may wait are all handled', async (t) => {
   }
   assert.equal(begun.length, 17)
 })
+
+test(
+  'a body that does not end with its answer ends the connection soon after; one that does leaves it open',
+  { timeout: 20_000 },
+  async (t) => {
+    const { socket, begun } = await open(t)
+    const head = 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n'
+    const answerNext = async (count: number): Promise<void> => {
+      while (begun.length < count) await new Promise((resolve) => setImmediate(resolve))
+      begun[count - 1]?.end()
+    }
+    socket.resume().write(`${head}1\r\na\r\n`)
+    await answerNext(1)
+    socket.write('0\r\n\r\n')
+    socket.write(`${head}1\r\na\r\n`)
+    await answerNext(2)
+    await once(socket, 'close')
+  },
+)

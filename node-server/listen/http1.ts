@@ -11,6 +11,8 @@ export type RequestHandler = (request: IncomingMessage, response: ServerResponse
 const CHECK_INTERVAL_MS = 1000
 /** Requests that one client has sent before it was answered the first of them: hardly any client sends a second one. */
 const MAX_WAITING_REQUESTS = 16
+/** What is left of a request is read for so long once it is answered: nobody looks at it. */
+const REST_TIMEOUT_MS = 500
 
 export class Http1 {
   readonly #handle: RequestHandler
@@ -46,7 +48,10 @@ export class Http1 {
     if (request.httpVersionMajor > 1) return this.#handle(request, response)
     const { socket } = request
     const begin = (): void => {
-      response.once('close', () => this.#serveNext(socket))
+      response.once('close', () => {
+        if (!request.complete) endUnlessComplete(request)
+        this.#serveNext(socket)
+      })
       this.#handle(request, response)
     }
     const waiting = this.#waiting.get(socket)
@@ -85,4 +90,13 @@ export class Http1 {
       }
     })
   }
+}
+
+/** A body without end would be read for as long as the time limit on requests allows. */
+function endUnlessComplete(request: IncomingMessage): void {
+  const { socket } = request
+  const timer = setTimeout(() => {
+    if (!request.complete) socket.destroy()
+  }, REST_TIMEOUT_MS)
+  socket.once('close', () => clearTimeout(timer))
 }

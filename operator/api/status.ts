@@ -1,6 +1,7 @@
 /** `status` of a RaftCluster, as written and as read back. */
 import { z } from 'zod'
 import { BACKUP_READY } from './conditions.ts'
+import { TLS_MODES } from './tls.ts'
 
 const role = z.enum(['waiting', 'follower', 'pre-candidate', 'candidate', 'leader', 'learner', 'removed', 'unknown'])
 
@@ -112,6 +113,8 @@ export const TLS_ROTATIONS = ['None', 'Trusting', 'Reissuing', 'Retiring'] as co
 const TlsSideStatus = z.object({
   phase: z.enum(TLS_PHASES).default('Disabled'),
   rotation: z.enum(TLS_ROTATIONS).default('None'),
+  /** Where certificates come from. CertManager also while Certificates of an earlier mode are still there; the last one while TLS is on its way out. */
+  mode: z.enum(TLS_MODES).optional(),
   /** Of the certificate that ends first. */
   notAfter: z.string().optional(),
   authorityNotAfter: z.string().optional(),

@@ -10,8 +10,10 @@ const DAY_MS = 24 * 3_600_000
 export const LEAF_LIFE_MS = 90 * DAY_MS
 export const AUTHORITY_LIFE_MS = 10 * 365 * DAY_MS
 
+export const TLS_MODES = ['Auto', 'CertManager', 'Secret', 'Disabled'] as const
+
 const Side = z.object({
-  mode: z.enum(['Auto', 'CertManager', 'Secret', 'Disabled']).default('Disabled'),
+  mode: z.enum(TLS_MODES).default('Disabled'),
   issuerRef: z
     .object({ name, kind: z.string().min(1).max(63).default('Issuer'), group: name.default('cert-manager.io') })
     .optional(),

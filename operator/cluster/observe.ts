@@ -8,7 +8,7 @@ import { readObjects } from './observe/objects.ts'
 import { isOwnPod, podOf, readPod } from './observe/pods.ts'
 import { readingFrom } from './observe/reading.ts'
 import { readRestore } from './observe/restore.ts'
-import { identityOf } from './observe/tls.ts'
+import { identityOf, readSources } from './observe/tls.ts'
 import { type Login, observeUsers } from './observe/users.ts'
 import { type FoundVolume, readVolumes } from './observe/volumes.ts'
 import { awaitsRestore, type Observed, type ObservedPod, type ObservedStatefulSet } from './observed.ts'
@@ -77,7 +77,8 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     restore: undefined,
     unread: reading.unread,
   }
-  const [refusal, restore, { login, ...seenUsers }] = await Promise.all([
+  const [sources, refusal, restore, { login, ...seenUsers }] = await Promise.all([
+    readSources(reading, observed),
     templateRefusal(deps.reader, observed),
     awaitsRestore(observed) ? readRestore(reading, cluster, deps.nowMs()) : undefined,
     observeUsers(deps, users, observed),
@@ -85,7 +86,13 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
   return {
     kind: 'observed',
     object,
-    observed: { ...observed, ...seenUsers, templateRefusal: refusal, restore },
+    observed: {
+      ...observed,
+      ...seenUsers,
+      objects: { ...objects, ...sources },
+      templateRefusal: refusal,
+      restore,
+    },
     token,
     login,
     admin,

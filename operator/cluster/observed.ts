@@ -70,6 +70,10 @@ export interface ObservedObjects {
   readonly adminToken: KubeObject | undefined
   /** Those of the sides that have TLS, as far as they are there. */
   readonly tls: ReadonlyMap<TlsSecret, KubeObject>
+  /** Secrets that others fill with certificates for the cluster, by name. */
+  readonly sources: ReadonlyMap<string, KubeObject>
+  /** Certificates of cert-manager, by name; undefined where the API server knows no such kind. */
+  readonly certificates: ReadonlyMap<string, KubeObject> | undefined
   readonly statefulSet: ObservedStatefulSet | undefined
 }
 
@@ -235,7 +239,7 @@ export function formerOrdinals({ cluster, membership, volumes }: Observed): Read
 }
 
 /** Members that say they belong to another cluster. */
-export function strangers({ cluster, pods }: Observed): readonly ObservedPod[] {
+export function podsWithForeignData({ cluster, pods }: Observed): readonly ObservedPod[] {
   const ours = cluster.recorded.clusterID
   return [...pods.values()].filter(
     ({ status }) => status !== undefined && status.clusterId !== '' && status.clusterId !== ours,

@@ -36,6 +36,8 @@ export type Action =
       /** Keys of the Secret that stay as they are; all others go. No key of anybody is in a plan. */
       readonly keep: readonly string[]
       readonly make: readonly LeafRequest[]
+      /** From where they come that the operator does not make. */
+      readonly take: readonly LeafRequest[]
       readonly signer: 'newest' | 'previous' | undefined
     }
   | { readonly kind: 'set-finalizers'; readonly finalizers: readonly string[] }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { API_VERSION } from '../api/raft-cluster.ts'
-import { condition, converge, look, reasonOf, rounds } from './testing/looking.ts'
+import { condition, converge, look, reasonOf, rounds } from './testing/convergence.ts'
 import { Crash } from './testing/hooks.ts'
 import { World } from './testing/world.ts'
 

@@ -1,33 +1,49 @@
 /**
- * Clusters that are turned to TLS and back, get other CAs, lose Secrets and pods, while each kubelet brings mounted Secrets up
- * to date when it likes and the operator is killed anywhere: at every tick any two members that run can dial each other, no
- * restart costs the quorum (both are testing/world.ts), and left alone it all ends where the spec says.
+ * Clusters that are turned to TLS and back, get their certificates from elsewhere, get other CAs, lose Secrets and pods, while
+ * each kubelet brings mounted Secrets up to date when it likes and the operator is killed anywhere: at every tick any two members
+ * that run can dial each other and applications are served, no restart costs the quorum (all of it is testing/world.ts), and left
+ * alone it all ends where the spec says.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { ANNOTATIONS } from '../api/raft-cluster.ts'
-import { assertSettledAt, condition, converge, formed, look, rounds } from './testing/looking.ts'
+import { brought, putSecret } from './testing/brought-secret.ts'
+import { type FakeCertManager, installCertManager } from './testing/fake-cert-manager.ts'
+import { assertSettledAt, condition, converge, formed, look, rounds } from './testing/convergence.ts'
 import { Crash } from './testing/hooks.ts'
 import { field } from './testing/objects.ts'
 import type { World } from './testing/world.ts'
 
 const auto = { mode: 'Auto' }
-const SPECS = [{}, { peer: auto }, { client: auto }, { peer: auto, client: auto }] as const
+const brings = {
+  peer: { mode: 'Secret', secretRef: { name: 'my-peer' } },
+  client: { mode: 'Secret', secretRef: { name: 'my-client' } },
+}
+const issued = { mode: 'CertManager', issuerRef: { name: 'issuer' } }
+const SPECS = [
+  {},
+  { peer: auto },
+  { client: auto },
+  { peer: auto, client: auto },
+  brings,
+  { peer: issued, client: issued },
+  { peer: brings.peer, client: issued },
+] as const
 const SECRETS = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls'].map(
   (end) => `kv-${end}`,
 )
-/** Of each side, by their places. A CA that is lost with all that trusts it is another test's. */
-const SIDES: readonly (readonly number[])[] = [
-  [0, 2],
-  [1, 3, 4, 5],
-]
 const PODS = ['kv-0', 'kv-1', 'kv-2'] as const
 
 type Step =
   | { readonly kind: 'turn'; readonly to: number }
   | { readonly kind: 'rotate'; readonly value: number }
   | { readonly kind: 'lose'; readonly secret: number }
+  /** A CA, and all that trusts it. */
+  | { readonly kind: 'lose-all'; readonly side: 'peer' | 'client' }
+  /** Another pair of another CA. */
+  | { readonly kind: 'bring'; readonly name: 'my-peer' | 'my-client' }
+  | { readonly kind: 'change-issuer' }
   | { readonly kind: 'kill'; readonly ordinal: number }
   | { readonly kind: 'age'; readonly days: number }
 
@@ -35,6 +51,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('turn' as const), to: fc.nat(SPECS.length - 1) }),
   fc.record({ kind: fc.constant('rotate' as const), value: fc.nat(1000) }),
   fc.record({ kind: fc.constant('lose' as const), secret: fc.nat(SECRETS.length - 1) }),
+  fc.record({ kind: fc.constant('lose-all' as const), side: fc.constantFrom('peer' as const, 'client' as const) }),
+  fc.record({ kind: fc.constant('bring' as const), name: fc.constantFrom('my-peer' as const, 'my-client' as const) }),
+  fc.record({ kind: fc.constant('change-issuer' as const) }),
   fc.record({ kind: fc.constant('kill' as const), ordinal: fc.nat(2) }),
   fc.record({ kind: fc.constant('age' as const), days: fc.integer({ min: 1, max: 10 }) }),
 )
@@ -52,6 +71,8 @@ test('whatever happens in whatever order, members can talk at every moment, and 
   await fc.assert(
     fc.asyncProperty(course, async ({ steps, looks, killedEvery }) => {
       const world = await formed()
+      const certManager = installCertManager(world)
+      for (const name of ['my-peer', 'my-client']) putSecret(world, name, (await brought(world)).texts)
       let tick = 0
       let calls = 0
       const hooks = {
@@ -72,29 +93,37 @@ test('whatever happens in whatever order, members can talk at every moment, and 
         }
       }
       for (const [one, pause] of steps) {
-        happen(world, one)
+        await happen(world, certManager, one)
         await goOn(pause)
       }
       world.stale.clear()
-      await rounds(world, 420)
+      // Two changes of CAs, one after the other: applications are waited for twice in each.
+      await rounds(world, 540)
       await converge(world)
       assertSettledAt(world, 3)
       assertAsAsked(world)
+      assert.deepEqual([...world.talks.excused], [])
     }),
     { numRuns: 8, seed: 1 },
   )
 })
 
-function happen(world: World, one: Step): void {
+async function happen(world: World, certManager: FakeCertManager, one: Step): Promise<void> {
   switch (one.kind) {
     case 'turn':
       return world.edit({ tls: SPECS[one.to] })
     case 'rotate':
       return world.annotate({ [ANNOTATIONS.rotateAuthorities]: String(one.value) })
     case 'lose':
-      if (SIDES.some((side) => side.includes(one.secret) && side.every((index) => isThere(world, index))))
-        world.objects.delete(`Secret/${SECRETS[one.secret]}`)
+      return lose(world, SECRETS[one.secret] ?? '')
+    case 'lose-all':
+      for (const name of SECRETS.filter((secret) => sideOf(secret) === one.side)) lose(world, name)
       return
+    case 'bring':
+      return putSecret(world, one.name, (await brought(world)).texts)
+    case 'change-issuer':
+      certManager.changeIssuer()
+      return certManager.reissue()
     case 'kill':
       // Nobody kills a pod of a cluster that cannot spare one.
       if (world.cluster.alive.size === 3) world.killPod(one.ordinal)
@@ -107,18 +136,28 @@ function happen(world: World, one: Step): void {
   }
 }
 
-function isThere(world: World, index: number): boolean {
-  return Object.keys(field(world.get('Secret', SECRETS[index] ?? ''), 'data')).length > 0
+const sideOf = (secret: string): 'peer' | 'client' => (secret.startsWith('kv-peer') ? 'peer' : 'client')
+
+/** What members show can be given to them again by whoever signed it, and a CA be known by what members mount: one of the two is enough. */
+function lose(world: World, name: string): void {
+  const side = sideOf(name)
+  if (world.get('Secret', name) === undefined) return
+  world.objects.delete(`Secret/${name}`)
+  const [authority, mounted] = side === 'peer' ? ['kv-peer-ca', 'kv-peer-tls'] : ['kv-client-ca', 'kv-server-tls']
+  const known = field(field(world.status(), 'tls'), side)
+  const isTurning = (known['rotation'] ?? 'None') !== 'None' || world.get('Secret', authority) === undefined
+  const isMountedLost = world.get('Secret', mounted) === undefined
+  if (isMountedLost && (isTurning || name === authority)) world.talks.excused.add(side)
 }
 
 function assertAsAsked(world: World): void {
   const tls = field(field(world.resource(), 'spec'), 'tls')
   for (const side of ['peer', 'client']) {
-    const isWanted = field(tls, side)['mode'] === 'Auto'
+    const isWanted = (field(tls, side)['mode'] ?? 'Disabled') !== 'Disabled'
     const known = field(field(world.status(), 'tls'), side)
     assert.equal(known['phase'] ?? 'Disabled', isWanted ? 'Required' : 'Disabled', side)
     if (isWanted) assert.equal(known['rotation'], 'None', side)
   }
-  const isAny = ['peer', 'client'].some((side) => field(tls, side)['mode'] === 'Auto')
+  const isAny = ['peer', 'client'].some((side) => (field(tls, side)['mode'] ?? 'Disabled') !== 'Disabled')
   assert.equal(condition(world, 'TLSReady'), isAny ? 'True' : 'False')
 }

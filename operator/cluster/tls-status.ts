@@ -6,9 +6,10 @@ import type { Observed } from './observed.ts'
 import { names } from './resources/names.ts'
 import { nextPhases, notYetIn, obstacleTo, type Phases, targetOf, untilSteady } from './rules/tls-phase.ts'
 import type { Certificate } from './tls/certificates.ts'
-import { leafIn, materialOf } from './tls/material.ts'
-import { inUse, reportsOf, rotationOf, wantedLeaves } from './tls/rotation.ts'
-import { isInUse, isIssuedHere, phaseOf } from './tls/scheme.ts'
+import { materialOf } from './tls/material.ts'
+import { inUse, reportsOf, rotationOf } from './tls/rotation.ts'
+import { isInUse, phaseOf } from './tls/scheme.ts'
+import { leafIn, wantedLeaves } from './tls/wanted.ts'
 
 /** A certificate with less than this share of its life left should have been renewed long ago. */
 const LATE = 1 / 6
@@ -23,15 +24,31 @@ export function tlsStatusOf(observed: Observed): Pick<RaftClusterStatus, 'tls'> 
 
 function sideStatus(observed: Observed, side: TlsSide, phases: Phases): TlsSideStatus {
   const phase = phases[side]
-  if (!isIssuedHere(observed.cluster, side)) return { phase, rotation: 'None' }
+  if (!isInUse(observed.cluster, side)) return { phase, rotation: 'None', ...modeOf(observed, side) }
   const material = materialOf(observed, side)
-  const [first] = certificates(observed, side).toSorted((a, b) => a.notAfterMs - b.notAfterMs)
+  const first = firstToEnd(certificates(observed, side))
+  const authority = firstToEnd(material.wanted)
   return {
     phase,
     rotation: rotationOf(observed, side, material).step,
+    ...modeOf(observed, side),
     ...(first !== undefined && { notAfter: timestamp(first.notAfterMs) }),
-    ...(material.newest !== undefined && { authorityNotAfter: timestamp(material.newest.certificate.notAfterMs) }),
+    ...(authority !== undefined && { authorityNotAfter: timestamp(authority.notAfterMs) }),
   }
+}
+
+/** Where there may be Certificates it is remembered, until it is seen that there are none any more. */
+function modeOf({ cluster, objects }: Observed, side: TlsSide): Pick<TlsSideStatus, 'mode'> {
+  const before = cluster.recorded.tls?.[side].mode
+  const { mode } = cluster.spec.tls[side]
+  const isLeft = before === 'CertManager' && (objects.certificates?.size ?? 0) > 0
+  if (isLeft) return { mode: before }
+  if (mode !== 'Disabled') return { mode }
+  return before !== undefined && isInUse(cluster, side) ? { mode: before } : {}
+}
+
+function firstToEnd(all: readonly Certificate[]): Certificate | undefined {
+  return all.toSorted((a, b) => a.notAfterMs - b.notAfterMs)[0]
 }
 
 function certificates(observed: Observed, side: TlsSide): readonly Certificate[] {
@@ -61,9 +78,10 @@ export function tlsReady(observed: Observed): Finding {
 
 function troubleOf(observed: Observed, side: TlsSide): Pick<Finding, 'reason' | 'message'> | undefined {
   const { cluster, nowMs } = observed
+  const problems = materialOf(observed, side).source?.problems ?? []
+  if (problems.length > 0) return { reason: 'CertificatesUnusable', message: `${side}: ${problems.join('; ')}` }
   const obstacle = obstacleTo(observed, side)
   if (obstacle !== undefined) return { reason: 'Waiting', message: obstacle }
-  if (!isIssuedHere(cluster, side)) return undefined
   const lost = wantedLeaves(observed, side).filter((request) => leafIn(observed, request) === undefined)
   if (lost.length > 0) {
     const list = lost.map(({ secret, files }) => `${files.certificate} in ${names.tls(cluster, secret)}`).join(', ')

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ANNOTATIONS } from '../api/raft-cluster.ts'
 import { AUTHORITY_LIFE_MS, LEAF_LIFE_MS } from '../api/tls.ts'
-import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
+import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/convergence.ts'
 import { Crash } from './testing/hooks.ts'
 import { field } from './testing/objects.ts'
 import type { World } from './testing/world.ts'
 import { type Certificate, certificatesIn, isIssuedBy } from './tls/certificates.ts'
-import { textIn } from './tls/material.ts'
+import { textIn } from './tls/secrets.ts'
 
 const AUTO = { tls: { peer: { mode: 'Auto' }, client: { mode: 'Auto' } } }
 const OFF = { tls: {} }
@@ -105,13 +105,36 @@ async function crippled(world: World, name: string, isDeleted: boolean): Promise
   return Math.max(...SECRETS.map((one) => inSecret(world, one, 'ca.crt').length))
 }
 
+test('a CA that is lost while members show certificates of it: the next one is trusted beside it until all have followed', async () => {
+  for (const isDeleted of [true, false]) {
+    const world = await formed(AUTO)
+    const before = leaf(world, 'kv-peer-ca', 'tls.crt')
+    world.stale.add('kv-1')
+    const secret = world.get('Secret', 'kv-peer-ca')
+    assert.ok(secret !== undefined)
+    if (isDeleted) world.objects.delete('Secret/kv-peer-ca')
+    else world.put({ ...secret, data: {} })
+    await rounds(world, 20)
+    assert.notEqual(leaf(world, 'kv-peer-ca', 'tls.crt').fingerprint, before.fingerprint)
+    assert.match(reasonOf(world, 'TLSReady'), /^RotatingCA: peer: Trusting, waits for kv-1$/)
+    assert.ok(isIssuedBy(leaf(world, 'kv-peer-tls', 'kv-0.crt'), before))
+    world.stale.clear()
+    await rounds(world, 20)
+    assertSecure(world)
+    assert.deepEqual(world.restarts, [])
+  }
+})
+
 test('a CA and its certificates lost together: pods have theirs until new ones have come', async () => {
   const world = await formed(AUTO)
   for (const pod of ['kv-0', 'kv-1', 'kv-2']) world.stale.add(pod)
   for (const name of SECRETS) world.objects.delete(`Secret/${name}`)
+  for (const side of ['peer', 'client'] as const) world.talks.excused.add(side)
   await rounds(world, 5)
   assert.deepEqual(world.restarts, [])
   world.stale.clear()
+  await rounds(world, 5)
+  assert.deepEqual([...world.talks.excused], [], 'it is over once the pods have them')
   await rounds(world, 150)
   assertSecure(world)
 })
@@ -202,8 +225,26 @@ test('applications have time to follow: what they trust and show is taken two mi
   await rounds(world, 40)
   assert.notEqual(leaf(world, 'kv-server-tls', 'tls.crt').fingerprint, server)
   assert.equal(inSecret(world, 'kv-server-tls', 'ca.crt').length, 2)
+  assert.match(reasonOf(world, 'TLSReady'), /client: Reissuing, waits for applications/)
   await rounds(world, 140)
   assert.equal(inSecret(world, 'kv-server-tls', 'ca.crt').length, 1)
+})
+
+test('applications whose Secret is lost while CAs change have their time all the same', async () => {
+  for (const isDeleted of [true, false]) {
+    const world = await formed(AUTO)
+    const server = leaf(world, 'kv-server-tls', 'tls.crt').fingerprint
+    world.annotate({ [ANNOTATIONS.rotateAuthorities]: '1' })
+    await rounds(world, 5)
+    const secret = world.get('Secret', 'kv-client-tls')
+    assert.ok(secret !== undefined)
+    if (isDeleted) world.objects.delete('Secret/kv-client-tls')
+    else world.put({ ...secret, metadata: { ...secret.metadata, annotations: {} }, data: {} })
+    await rounds(world, 100)
+    assert.equal(leaf(world, 'kv-server-tls', 'tls.crt').fingerprint, server)
+    await rounds(world, 200)
+    assertSecure(world)
+  }
 })
 
 test('a CA is replaced before its end, by itself', async () => {

@@ -55,6 +55,8 @@ const ENDPOINTS = {
   PodDisruptionBudget: { apiVersion: 'policy/v1', plural: 'poddisruptionbudgets' },
   NetworkPolicy: { apiVersion: 'networking.k8s.io/v1', plural: 'networkpolicies' },
   Lease: { apiVersion: 'coordination.k8s.io/v1', plural: 'leases' },
+  /** Of cert-manager, which may not be there. */
+  Certificate: { apiVersion: 'cert-manager.io/v1', plural: 'certificates' },
   Event: { apiVersion: 'events.k8s.io/v1', plural: 'events' },
 } as const satisfies Record<string, Endpoint>
 

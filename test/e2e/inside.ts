@@ -1,5 +1,5 @@
 /** A run's stage on the box: the first process in its namespaces after namespaces.sh. Its input is one JSON argument. */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { errorKinds, unknownErrors } from './checks/apiserver-log.ts'
@@ -26,9 +26,16 @@ process.setMaxListeners(100) // one for every program that runs, so that an exit
 const { store, root, cache, programs, folder, imageTars, progress, only } = Input.parse(
   JSON.parse(process.argv[2] ?? '{}'),
 )
-const report = createReport(console.log, Date.now, progress)
+const report = createReport(print, Date.now, progress)
 /** What the API server complains of on etcd: written in one stage, read in the next. */
 const knownErrors = join(cache, 'apiserver-errors-on-etcd.json')
+
+/** Kept among the logs: no Secret may be in it either. */
+function print(line: string): void {
+  console.log(line)
+  mkdirSync(join(folder, 'logs'), { recursive: true })
+  appendFileSync(join(folder, 'logs', 'e2e.log'), `${line}\n`)
+}
 
 async function main(): Promise<void> {
   process.env['PATH'] = `${programs}:${process.env['PATH'] ?? ''}`

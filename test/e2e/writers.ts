@@ -5,18 +5,25 @@
  * The outcome of a put that failed is unknown. Two writers never repeat one: they go on with the next number, so that each
  * key has at most one put, and what is found later can be held against what was promised. The third is set up as an
  * application would be: gRPC itself sends a put again that was answered with Unavailable.
+ *
+ * `GET /use?scheme=https` has them go on over TLS, with the certificates of the folder that was named, and `http` back.
  */
+import { readFileSync, realpathSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client, Metadata, credentials } from '@grpc/grpc-js'
+import { type ChannelCredentials, Client, Metadata, credentials } from '@grpc/grpc-js'
 import { PutRequest, PutResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
 import type { Put } from './checks/writes.ts'
 
-const [address = 'localhost:2379', port = '8090', pause = '4'] = process.argv.slice(2)
+const [address = 'localhost:2379', port = '8090', pause = '4', certificates = ''] = process.argv.slice(2)
 const WRITERS = [{ mayRepeat: false }, { mayRepeat: false }, { mayRepeat: true }] as const
 const PAUSE_MS = Number(pause)
 const PAUSE_AFTER_FAILURE_MS = 20
 const PUT_LIMIT_MS = 1500
+/** Over TLS a connection lasts no longer: certificates are read, and shown, when one begins. */
+const TLS_CONNECTION_MS = 1000
+const CONNECT_LIMIT_MS = 1000
 /** As etcdctl's --command-timeout. */
 const REPEATED_PUT_LIMIT_MS = 5000
 /** The most attempts that gRPC allows; together they wait for about two seconds, each with a jitter of a fifth. */
@@ -33,12 +40,42 @@ const FILLER = '.'.repeat(64)
 
 const history: Put[] = []
 const stopping = new AbortController()
+let scheme = 'http'
 
 /** Wall clock of this machine, never going back: sent and answered times are compared. */
 const nowMs = (): number => performance.timeOrigin + performance.now()
 
 async function write(writer: number, mayRepeat: boolean): Promise<void> {
-  const client = new Client(address, credentials.createInsecure(), {
+  let connection = connect(mayRepeat)
+  for (let number = 0; !stopping.signal.aborted && history.length < MOST_PUTS; number++) {
+    if (connection.scheme !== scheme || nowMs() > connection.untilMs) connection = await renewed(connection, mayRepeat)
+    const put = await attempt(connection.client, { writer, number, mayRepeat })
+    history.push(put)
+    await sleep(put.revision === undefined ? PAUSE_AFTER_FAILURE_MS : PAUSE_MS)
+  }
+  connection.client.close()
+}
+
+interface Connection {
+  readonly client: Client
+  readonly scheme: string
+  readonly untilMs: number
+}
+
+/** The one before goes on while the next cannot be made: it may lead to a pod that has just ended. */
+async function renewed(before: Connection, mayRepeat: boolean): Promise<Connection> {
+  const next = connect(mayRepeat)
+  const isReady = await new Promise<boolean>((resolve) =>
+    next.client.waitForReady(Date.now() + CONNECT_LIMIT_MS, (error) => resolve(error === undefined)),
+  )
+  const [kept, closed] = isReady ? [next, before] : [{ ...before, untilMs: nowMs() + TLS_CONNECTION_MS }, next]
+  closed.client.close()
+  return kept
+}
+
+function connect(mayRepeat: boolean): Connection {
+  const isTls = scheme === 'https'
+  const client = new Client(address, isTls ? ownCertificate() : credentials.createInsecure(), {
     'grpc.use_local_subchannel_pool': 1, // a connection of its own, maybe to another member
     'grpc.initial_reconnect_backoff_ms': 50,
     'grpc.min_reconnect_backoff_ms': 50,
@@ -49,12 +86,14 @@ async function write(writer: number, mayRepeat: boolean): Promise<void> {
       'grpc.service_config': JSON.stringify({ methodConfig: [{ name: [{}], retryPolicy: RETRY_POLICY }] }),
     }),
   })
-  for (let number = 0; !stopping.signal.aborted && history.length < MOST_PUTS; number++) {
-    const put = await attempt(client, { writer, number, mayRepeat })
-    history.push(put)
-    await sleep(put.revision === undefined ? PAUSE_AFTER_FAILURE_MS : PAUSE_MS)
-  }
-  client.close()
+  return { client, scheme, untilMs: isTls ? nowMs() + TLS_CONNECTION_MS : Number.POSITIVE_INFINITY }
+}
+
+/** The kubelet replaces all files of a Secret at once, behind this link: the three are of one version. */
+function ownCertificate(): ChannelCredentials {
+  const version = realpathSync(join(certificates, '..data'))
+  const [ca, key, certificate] = ['ca.crt', 'tls.key', 'tls.crt'].map((file) => readFileSync(join(version, file)))
+  return credentials.createSsl(ca, key, certificate)
 }
 
 async function attempt(client: Client, which: Pick<Put, 'writer' | 'number' | 'mayRepeat'>): Promise<Put> {
@@ -92,6 +131,10 @@ createServer((request, response) => {
   if (url.pathname === '/history') {
     const from = Number(url.searchParams.get('from') ?? 0)
     return answer(history.slice(from, from + 5000))
+  }
+  if (url.pathname === '/use') {
+    scheme = url.searchParams.get('scheme') ?? scheme
+    return answer({ scheme })
   }
   if (url.pathname === '/stop') {
     stopping.abort()

@@ -156,10 +156,13 @@ async function joinUnderQuestions(name: string, isLearner: boolean): Promise<Mem
     for (let i = 0; i < EARLY_ROUNDS; i++) await questioner.round()
     assert.deepEqual(questioner.wrong, [])
     // How it is can be asked all the time, elsewhere.
-    const ready = await fetch(joiner.adminURL('/readyz'))
-    assert.deepEqual([ready.status, await ready.text()], [503, 'waiting for the first snapshot from the leader\n'])
+    const reason = 'waiting for the first snapshot from the leader'
+    for (const url of [joiner.adminURL('/readyz'), `${metricsURL}/readyz`]) {
+      const ready = await fetch(url)
+      assert.deepEqual([ready.status, await ready.text()], [503, `${reason}\n`])
+    }
     const health = await fetch(`${metricsURL}/health`)
-    assert.deepEqual([health.status, await health.json()], [503, { health: 'false', reason: 'RAFT NO LEADER' }])
+    assert.deepEqual([health.status, await health.json()], [503, { health: 'false', reason }])
     for (const one of cluster.members) await one.kill('SIGCONT')
     await eventually('everything is answered', async () => assert.ok(await questioner.round()))
     assert.deepEqual(questioner.wrong, [])

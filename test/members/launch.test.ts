@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { StatusResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
 import { ETCD_API_VERSION, VERSION } from '../../node-server/version.ts'
-import { eventually, Rig, type Cluster, type MemberProcess } from './member-process.ts'
+import { eventually, freePort, Rig, type Cluster, type MemberProcess } from './member-process.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', 'node-server', 'main.ts')
 const READY = /ready to serve client requests/
@@ -84,6 +84,16 @@ test('clients are served once the member has warmed up, and what that did is no 
   const messages = [...member.output.matchAll(/"msg":"(warmed up|serving clients)"/g)].map(([, message]) => message)
   assert.deepEqual(messages, ['warmed up', 'serving clients'])
   assert.equal((await member.etcd.all('serializable')).size, 0)
+  await member.kill('SIGKILL')
+})
+
+test('a member is ready by its metrics port once clients can connect', async () => {
+  const member = await rig.member('probed')
+  const metricsURL = `http://127.0.0.1:${await freePort()}`
+  const flags = [`--listen-metrics-urls=${metricsURL}`, '--warm-up=true']
+  await member.start([`--initial-cluster=${member.asFirstMember}`, ...flags])
+  await eventually('it is ready', async () => assert.equal((await fetch(`${metricsURL}/readyz`)).status, 200))
+  assert.equal((await fetch(`${member.clientURL}/version`)).status, 200)
   await member.kill('SIGKILL')
 })
 

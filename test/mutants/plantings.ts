@@ -17,7 +17,7 @@ import { KEPT_USERS_MUTANTS, LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from '
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { RUNS_MUTANTS } from './runs-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
-import { TLS_OPERATOR_MUTANTS } from './tls-operator-mutants.ts'
+import { TLS_OPERATOR_MUTANTS, TLS_SOURCE_MUTANTS } from './tls-operator-mutants.ts'
 import { TAKE_OVER_MUTANTS } from './take-over-mutants.ts'
 
 export interface Planting {
@@ -54,6 +54,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('../operator/backup/simulation.test.ts', [...BACKUP_MUTANTS, ...STREAM_MUTANTS]),
     ...soughtBy('../node-server/backup/changes/follow.test.ts', CHANGES_MUTANTS),
     ...soughtBy('../operator/cluster/tls.test.ts', TLS_OPERATOR_MUTANTS),
+    ...soughtBy('../operator/cluster/tls-sources.test.ts', TLS_SOURCE_MUTANTS),
     ...soughtBy('../operator/cluster/restore.test.ts', RESTORE_MUTANTS),
     ...soughtBy('../operator/cluster/reconcile.test.ts', OWNER_MUTANTS),
     ...soughtBy('torture/hunt.ts', TORTURE_MUTANTS),

@@ -1,4 +1,4 @@
-/** Bugs of the operator's part in TLS: operator/cluster/tls.test.ts looks for them. */
+/** Bugs of the operator's part in TLS: operator/cluster/tls.test.ts looks for those of its own CAs, tls-sources.test.ts for the others. */
 import type { Mutant } from './plant.ts'
 
 const CLUSTER = 'operator/cluster'
@@ -25,14 +25,20 @@ export const TLS_OPERATOR_MUTANTS: readonly Mutant[] = [
   {
     name: 'applications have no time to follow',
     file: `${CLUSTER}/tls/rotation.ts`,
-    find: 'nowMs - madeMs < APPLICATIONS_FOLLOW_MS',
-    replace: 'nowMs - madeMs < 0',
+    find: "nowMs - Date.parse(changedAt ?? '') < APPLICATIONS_FOLLOW_MS",
+    replace: "nowMs - Date.parse(changedAt ?? '') < 0",
+  },
+  {
+    name: 'applications whose Secret was lost have no time to follow',
+    file: `${CLUSTER}/tls/rotation.ts`,
+    find: 'isYoung || bundleIn(secret).length === 0',
+    replace: 'isYoung',
   },
   {
     name: 'a lost CA is replaced by one that is trusted alone',
     file: `${CLUSTER}/tls/material.ts`,
-    find: '[...kept, ...trusted].map(({ pem }) => pem)',
-    replace: '[...kept].map(({ pem }) => pem)',
+    find: 'source === undefined ? [...kept, ...trusted] :',
+    replace: 'source === undefined ? kept :',
   },
   {
     name: 'a pod is made before its certificate',
@@ -75,5 +81,74 @@ export const TLS_OPERATOR_MUTANTS: readonly Mutant[] = [
     file: `${CLUSTER}/tls/write.ts`,
     find: 'metadata: { ...object.metadata, resourceVersion } })',
     replace: 'metadata: object.metadata })',
+  },
+]
+
+export const TLS_SOURCE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a certificate of another CA is taken before anybody trusts that',
+    file: `${CLUSTER}/rules/tls.ts`,
+    find: "(step !== 'Trusting' || !isForeign(observed, request, material))",
+    replace: 'true',
+  },
+  {
+    name: 'a renewed certificate waits for a member that is away',
+    file: `${CLUSTER}/rules/tls.ts`,
+    find: "(step !== 'Trusting' || !isForeign(observed, request, material))",
+    replace: "step !== 'Trusting' && isForeign(observed, request, material)",
+  },
+  {
+    name: 'the operator waits for members that it cannot hear',
+    file: `${CLUSTER}/rules/tls.ts`,
+    find: "request.secret === 'operatorTls' && notAfterMs <= observed.nowMs",
+    replace: 'notAfterMs < 0 && request.names.length > 99',
+  },
+  {
+    name: 'the CAs before leave although not all certificates have come',
+    file: `${CLUSTER}/tls/rotation.ts`,
+    find: "if (foreign.length > 0) return { step: 'Reissuing'",
+    replace: "if (foreign.length > 9) return { step: 'Reissuing'",
+  },
+  {
+    name: 'a certificate is taken whoever it is for',
+    file: `${CLUSTER}/tls/source.ts`,
+    find: 'hosts.filter((host) => !isValidFor(certificate, host))',
+    replace: 'hosts.filter((host) => !isValidFor(certificate, host) && false)',
+  },
+  {
+    name: 'a certificate is taken whoever signed it',
+    file: `${CLUSTER}/tls/source.ts`,
+    find: 'authorities.length > 0 && anchor === undefined ?',
+    replace: 'authorities.length > 9 && anchor === undefined ?',
+  },
+  {
+    name: 'a certificate is taken that is over',
+    file: `${CLUSTER}/tls/source.ts`,
+    find: 'if (nowMs >= notAfterMs) return',
+    replace: 'if (nowMs >= 2 * notAfterMs) return',
+  },
+  {
+    name: 'the operator renews nothing while what is to take its place cannot be used',
+    file: `${CLUSTER}/rules/tls.ts`,
+    find: '!source.pairs.has(idOf(request)) && observed.nowMs >= endOfTerm(certificate, undefined)',
+    replace: 'false',
+  },
+  {
+    name: 'Certificates are made before it is recorded that there may be some',
+    file: `${CLUSTER}/rules/certificates.ts`,
+    find: "spec.tls[side].mode === 'CertManager' && recorded.tls?.[side].mode === 'CertManager'",
+    replace: "spec.tls[side].mode === 'CertManager'",
+  },
+  {
+    name: 'Certificates of a mode that is over stay',
+    file: `${CLUSTER}/tls-status.ts`,
+    find: "before === 'CertManager' && (objects.certificates?.size ?? 0) > 0",
+    replace: "before === 'CertManager' && (objects.certificates?.size ?? 0) > 99",
+  },
+  {
+    name: 'without cert-manager nothing else is done',
+    file: `${CLUSTER}/observe/reading.ts`,
+    find: "error.problem.kind === 'not-found') return undefined",
+    replace: "error.problem.kind === 'not-found') throw new Error('no cert-manager')",
   },
 ]

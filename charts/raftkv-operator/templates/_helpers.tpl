@@ -122,6 +122,12 @@ that was uninstalled leaves it behind, and so does kubectl.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create, patch]
+{{- if .Values.certManager.enabled }}
+# For spec.tls with mode CertManager. Listed by label, so that those that are no longer needed are found.
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [list, create, patch, delete]
+{{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [list, create, patch]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import { afterEach, test } from 'node:test'
 import type { AdminChange, AdminStatus, JoinRequest, MembershipRequest } from '../../../lib/admin-api.ts'
 import { err, ok } from '../../../lib/result.ts'
@@ -125,6 +125,17 @@ test('without a token only loopback may change something', () => {
       String(remoteAddress),
     )
   }
+})
+
+test('a body that is too large is refused before its end', { timeout: 20_000 }, async () => {
+  const base = await serve({}, undefined)
+  const { port } = new URL(base)
+  const socket = connect(Number(port), '127.0.0.1')
+  closers.push(() => socket.destroy())
+  socket.write('POST /admin/v1/membership HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
+  socket.write(`11000\r\n${'b'.repeat(0x11000)}\r\n`) // 68 KiB, and more to come
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  assert.match(answer.toString(), /^HTTP\/1\.1 400 /)
 })
 
 test('a body that is not the API’s JSON is a 400 that names what is wrong', async () => {

@@ -8,6 +8,7 @@ import { ADMIN_PATHS, ADMIN_STATUS_CODES, type AdminError } from '../../../lib/a
 import type { Result } from '../../../lib/result.ts'
 import type { AdminPort } from '../../node/lifecycle/admin-port.ts'
 import { refusal } from './authorize.ts'
+import { readJson } from './body.ts'
 import {
   parseBootstrap,
   parseJoin,
@@ -24,8 +25,6 @@ export interface AdminAppOptions {
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
   readonly log: { error(fields: object, message: string): void }
 }
-
-const MAX_BODY_SIZE = '64kb'
 
 export function adminApp(options: AdminAppOptions): Express {
   const { member } = options
@@ -55,14 +54,18 @@ export function adminApp(options: AdminAppOptions): Express {
     if (error === undefined) next()
     else sendError(response, error)
   }
-  const json = express.json({ limit: MAX_BODY_SIZE, strict: true, type: () => true })
   const change = <Body, Answer>(
     path: string,
     parse: Parse<Body>,
     act: (body: Body) => Promise<Result<Answer, AdminError>>,
   ): void => {
-    app.post(path, authorized, json, async (request: Request, response: Response) => {
-      const body = parse(request.body)
+    app.post(path, authorized, async (request: Request, response: Response) => {
+      const json = await readJson(request)
+      if (!json.ok) {
+        const message = `the body is not JSON of this API: ${json.error}`
+        return sendError(response, { code: 'BadRequest', message })
+      }
+      const body = parse(json.value)
       if (!body.ok) return sendError(response, { code: 'BadRequest', message: body.error })
       const answer = await act(body.value)
       if (answer.ok) response.json(answer.value)
@@ -96,7 +99,7 @@ function onError(options: AdminAppOptions): ErrorRequestHandler {
     const { statusCode } = error instanceof Error && 'statusCode' in error ? error : { statusCode: 500 }
     if (typeof statusCode === 'number' && statusCode < 500) {
       const message = error instanceof Error ? error.message : 'unreadable request'
-      return sendError(response, { code: 'BadRequest', message: `the body is not JSON of this API: ${message}` })
+      return sendError(response, { code: 'BadRequest', message: `the request cannot be read: ${message}` })
     }
     options.log.error({ err: error, path: request.path }, 'an admin request failed')
     sendError(response, { code: 'Internal', message: 'the member could not carry this out; its log has the reason' })

@@ -96,6 +96,27 @@ test('the scrapes of one turn ask the member once, and show what it is now', asy
   )
 })
 
+test('who scrapes without end costs twenty pages a second', async () => {
+  let [nowMs, pages] = [0, 0]
+  const status = (): AdminStatus => {
+    pages += 1
+    return STATUS
+  }
+  const { page } = memberMetrics({ status, facts: () => FACTS }, () => nowMs)
+  const scrapeFor = async (ms: number): Promise<number> => {
+    const before = pages
+    for (const untilMs = nowMs + ms; nowMs < untilMs; nowMs += 1) {
+      await page.text()
+      await nextTurn()
+    }
+    return pages - before
+  }
+  assert.equal(await scrapeFor(100), 21) // as many as count at once, and one more
+  assert.equal(await scrapeFor(1000), 20)
+  nowMs += 60_000
+  assert.equal(await scrapeFor(1), 1)
+})
+
 test('calls are counted and timed as prom-client would', async () => {
   const { page, rpc } = memberMetrics({ status: () => STATUS, facts: () => FACTS })
   const put = rpc.method('/etcdserverpb.KV/Put', 'unary')

@@ -18,7 +18,10 @@ export interface MetricsSource {
   facts(): MetricsFacts | undefined
 }
 
-/** What a scrape is answered with; all of one turn of the event loop with the same, since each costs milliseconds. */
+/**
+ * What a scrape is answered with. A page costs milliseconds: all scrapes of one turn of the event loop have the same, and when many
+ * come, those of a twentieth of a second.
+ */
 export interface MetricsPage {
   readonly contentType: string
   text(): Promise<string>
@@ -39,7 +42,11 @@ export interface MemberMetrics {
  */
 const EVENT_LOOP_SAMPLE_MS = 100
 
-export function memberMetrics(source: MetricsSource): MemberMetrics {
+/** Pages that are made in a second, and at once before that counts. */
+const MAX_PAGES_PER_SECOND = 20
+
+/** `nowMs`: a monotonic clock. */
+export function memberMetrics(source: MetricsSource, nowMs = (): number => performance.now()): MemberMetrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS })
   versionGauges(registry)
@@ -51,20 +58,30 @@ export function memberMetrics(source: MetricsSource): MemberMetrics {
     flush()
     return registry.metrics()
   }
-  let sharedText: Promise<string> | undefined
-  const text = (): Promise<string> => {
-    if (sharedText === undefined) {
-      sharedText = read()
-      setImmediate(() => (sharedText = undefined))
-    }
-    return sharedText
-  }
   return {
     registry,
-    page: { contentType: registry.contentType, text },
+    page: { contentType: registry.contentType, text: shared(read, nowMs) },
     node: nodeObserver(registry),
     rpc,
     health: healthObserver(registry),
     roundTrip: roundTripObserver(registry),
+  }
+}
+
+/** What `read` gave a moment ago serves for all who ask in the same turn, and for who asks too often. */
+function shared(read: () => Promise<string>, nowMs: () => number): () => Promise<string> {
+  let last: Promise<string> | undefined
+  let isOfThisTurn = false
+  let [left, countedMs] = [MAX_PAGES_PER_SECOND, nowMs()]
+  return () => {
+    const now = nowMs()
+    left = Math.min(MAX_PAGES_PER_SECOND, left + ((now - countedMs) * MAX_PAGES_PER_SECOND) / 1000)
+    countedMs = now
+    if (last !== undefined && (isOfThisTurn || left < 1)) return last
+    left -= 1
+    last = read()
+    isOfThisTurn = true
+    setImmediate(() => (isOfThisTurn = false))
+    return last
   }
 }

@@ -68,7 +68,7 @@ test('to see what was there before is to read it', () => {
   assert.equal(txn(store, [opPut('c', '', { prevKv: true })])('u'), 'permission-denied')
 })
 
-test('every operation of a txn counts, in the branch that does not run and however deep', () => {
+test('every operation of a txn counts, in the branch that does not run and however deep (etcd: GHSA-rfx7-8w68-q57q)', () => {
   const store = twoUsers()
   assert.equal(txn(store, [opPut('b')], [opPut('z')])('u'), 'permission-denied')
   assert.equal(
@@ -78,6 +78,20 @@ test('every operation of a txn counts, in the branch that does not run and howev
   assert.equal(txn(store, [opTxn(txnRequest([opTxn(txnRequest([opRange('a')], [opDelete('c')]))]))])('u'), 'ok')
   assert.equal(txn(store, [opDelete('c', '', true)])('u'), 'permission-denied')
   assert.equal(txn(store, [opRange('a', 'z')])('u'), 'permission-denied')
+})
+
+test('a put inside of a txn shows what was there, and attaches to a lease, for who may (etcd: GHSA-x35m-3gp4-4fh5)', () => {
+  const store = twoUsers()
+  applyAs(store, as(store, 'root'), 'lease-grant', LeaseGrantRequest.encode({ ID: LEASE, TTL: 60n }).finish())
+  assert.equal(put(store, 'z', '', { lease: LEASE })('root'), 'ok')
+  // u writes c, and does not read it; the lease has a key of root's.
+  for (const fields of [{ prevKv: true }, { lease: LEASE }]) {
+    const operation = opPut('c', '', fields)
+    assert.equal(txn(store, [operation])('u'), 'permission-denied')
+    assert.equal(txn(store, [], [operation])('u'), 'permission-denied')
+    assert.equal(txn(store, [opTxn(txnRequest([operation]))])('u'), 'permission-denied')
+  }
+  assert.equal(txn(store, [opTxn(txnRequest([opPut('c')]))])('u'), 'ok')
 })
 
 test('what is compared is read', () => {

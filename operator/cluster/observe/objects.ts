@@ -29,7 +29,8 @@ export async function readObjects(
   const token = secret?.token ?? ''
   const adminToken = secret?.object
   const services = { headlessService, clientService }
-  return { serviceAccount, ...services, disruptionBudget, networkPolicy, adminToken, tls, statefulSet, token }
+  const none = { sources: new Map(), certificates: new Map() }
+  return { serviceAccount, ...services, disruptionBudget, networkPolicy, adminToken, tls, ...none, statefulSet, token }
 }
 
 /** What one may say in a template; an API server adds more, which it does not take back. */

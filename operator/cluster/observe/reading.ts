@@ -10,6 +10,8 @@ export interface Reading {
   get<T>(apiVersion: string, kind: string, name: string, decode: (object: KubeObject) => T): Promise<T | undefined>
   /** Ours, by label. */
   list<T>(kind: string, decode: (object: KubeObject) => T, labelSelector?: string): Promise<readonly T[]>
+  /** Ours, by label; undefined where the API server does not know the kind. */
+  listOf(type: Pick<KubeObject, 'apiVersion' | 'kind'>): Promise<readonly KubeObject[] | undefined>
 }
 
 export function readingFrom({ reader }: ReconcileDeps, cluster: RaftCluster): Reading {
@@ -36,6 +38,15 @@ export function readingFrom({ reader }: ReconcileDeps, cluster: RaftCluster): Re
       attempt(kind, '', [], async () => {
         const query = { apiVersion: 'v1', kind, namespace, labelSelector }
         return (await reader.list(query)).map(decode)
+      }),
+    listOf: (type) =>
+      attempt(type.kind, '', [], async () => {
+        try {
+          return await reader.list({ ...type, namespace, labelSelector: selectorText(cluster) })
+        } catch (error) {
+          if (error instanceof KubeError && error.problem.kind === 'not-found') return undefined
+          throw error
+        }
       }),
   }
 }

@@ -18,6 +18,9 @@ export const LOOK_AGAIN_ANNOTATION = `${GROUP}/look-again-at`
 /** On the pod template: what it is made like, see forms.ts. */
 export const FORM_ANNOTATION = `${GROUP}/form`
 
+/** On a Secret of certificates. */
+export const CHANGED_AT_ANNOTATION = `${GROUP}/changed-at`
+
 /** On the pod template, by `kubectl rollout restart`. */
 export const ROLLOUT_RESTART_ANNOTATION = 'kubectl.kubernetes.io/restartedAt'
 

@@ -7,7 +7,7 @@ import { TLS_PHASES, type TlsPhase } from '../../api/status.ts'
 import { SIDES, type TlsSide } from '../../api/tls.ts'
 import { isFormed, type Membership, type Observed } from '../observed.ts'
 import { type Report, reportsOf } from '../tls/rotation.ts'
-import { ADVERTISED, isIssuedHere, isWanted, LISTENED, phaseOf } from '../tls/scheme.ts'
+import { ADVERTISED, isWanted, LISTENED, phaseOf } from '../tls/scheme.ts'
 import { isOutdated } from './rollout.ts'
 import { memberForm, wantedHash } from './template.ts'
 import { isComplete } from './tls.ts'
@@ -24,7 +24,7 @@ export function targetOf({ cluster }: Observed, side: TlsSide): TlsPhase {
 export function nextPhases(observed: Observed): Phases {
   const { cluster } = observed
   const isNew = cluster.recorded.tls === undefined && observed.objects.statefulSet === undefined && !isFormed(observed)
-  if (isNew) return bySide((side) => (isIssuedHere(cluster, side) ? targetOf(observed, side) : 'Disabled'))
+  if (isNew) return bySide((side) => targetOf(observed, side))
   const at = bySide((side) => phaseOf(cluster, side))
   if (SIDES.every((side) => at[side] === targetOf(observed, side)) || untilSteady(observed).length > 0) return at
   return bySide((side) =>
@@ -42,8 +42,6 @@ export function isPhaseNew(observed: Observed): boolean {
 export function obstacleTo(observed: Observed, side: TlsSide): string | undefined {
   const { cluster } = observed
   if (phaseOf(cluster, side) !== 'Disabled' || !isWanted(cluster, side)) return undefined
-  if (!isIssuedHere(cluster, side))
-    return `this operator does not know tls.${side}.mode ${cluster.spec.tls[side].mode} yet`
   const form = memberForm(observed)
   if (form < TLS_FORM)
     return `members are made in form ${form}, which has no TLS: move spec.image, and the form moves with it`

@@ -1,18 +1,18 @@
 /**
- * Which CAs and certificates are made now, and when a CA leaves: decided from what the Secrets hold, what members report
- * (tls/rotation.ts) and the clock. Made are they by an effect (tls/issue.ts), fenced by the version of the Secret that was
- * looked at. Pure.
+ * Which CAs and certificates are made now, or taken from elsewhere (tls/source.ts), and when a CA leaves: decided from what the
+ * Secrets hold, what members report (tls/rotation.ts) and the clock. An effect (tls/write.ts) makes and writes them, fenced by
+ * the version of the Secret that was looked at. Pure.
  *
  * Invariants: a certificate is signed only by a CA that all members trust already; a CA leaves what is trusted only after
  * no certificate of it is in use; a pod is made only after its certificate.
  */
 import { SIDES, type TlsSide, durationMs } from '../../api/tls.ts'
-import { contains } from '../contains.ts'
+import { hasFields } from '../has-fields.ts'
 import type { Observed } from '../observed.ts'
 import type { Action } from '../plan.ts'
-import { names, ownerReference, type TlsSecret } from '../resources/names.ts'
+import { ownerReference, type TlsSecret } from '../resources/names.ts'
 import type { PodRange } from '../resources/stateful-set.ts'
-import { type Certificate, isFor, isIssuedBy, type Pair } from '../tls/certificates.ts'
+import { anchorOf, type Certificate, isFor, isIssuedBy, type Pair, pemOf } from '../tls/certificates.ts'
 import {
   AUTHORITY_OF,
   BUNDLE_FILE,
@@ -22,24 +22,26 @@ import {
   SECRETS_OF,
   TLS_FILES,
 } from '../tls/leaves.ts'
-import { keysOf, leafIn, type Material, materialOf, textIn } from '../tls/material.ts'
-import { type Rotation, rotationOf, wantedLeaves } from '../tls/rotation.ts'
-import { isIssuedHere, isWanted, phaseOf } from '../tls/scheme.ts'
+import { type Material, materialOf } from '../tls/material.ts'
+import { isForeign, type Rotation, rotationOf } from '../tls/rotation.ts'
+import { isInUse, isWanted, phaseOf } from '../tls/scheme.ts'
+import { bundleIn, keysOf, textIn } from '../tls/secrets.ts'
+import { idOf } from '../tls/source.ts'
+import { leafIn, wantedLeaves } from '../tls/wanted.ts'
 import { desiredPods } from './replicas.ts'
 
 export function issueCertificates(observed: Observed): readonly Action[] {
-  return SIDES.filter((side) => isIssuedHere(observed.cluster, side)).flatMap((side) => ofSide(observed, side))
+  // What is not seen is neither missing nor trusted by anybody.
+  if (observed.unread.some(({ kind }) => kind === 'Secret')) return []
+  return SIDES.filter((side) => isInUse(observed.cluster, side)).flatMap((side) => ofSide(observed, side))
 }
 
 function ofSide(observed: Observed, side: TlsSide): readonly Action[] {
-  const { cluster, unread } = observed
-  const secrets = [AUTHORITY_OF[side], ...SECRETS_OF[side]].map((secret) => names.tls(cluster, secret))
-  // What is not seen is neither missing nor trusted by anybody.
-  if (unread.some(({ kind, name }) => kind === 'Secret' && secrets.includes(name))) return []
   const material = materialOf(observed, side)
   const rotation = rotationOf(observed, side, material)
-  const authority = authorityChange(observed, side, material, rotation)
+  const authority = material.source === undefined ? authorityChange(observed, side, material, rotation) : undefined
   if (authority !== undefined) return [authority]
+  if (material.authorities.length === 0) return []
   return SECRETS_OF[side].flatMap((secret) => secretChange(observed, side, secret, material, rotation))
 }
 
@@ -47,72 +49,104 @@ function ofSide(observed: Observed, side: TlsSide): readonly Action[] {
 function authorityChange(
   observed: Observed,
   side: TlsSide,
-  { newest, authorities, answered }: Material,
+  { newest, wanted, authorities, answered }: Material,
   { step }: Rotation,
 ): Action | undefined {
   const { cluster, objects, nowMs } = observed
   const secret = AUTHORITY_OF[side]
   const request = cluster.requests.rotateAuthorities ?? answered
-  const trusted = authorities.map(({ pem }) => pem)
+  const known = authorities.map(({ pem }) => pem)
   if (newest === undefined) {
-    return { kind: 'make-authority', secret, trusted, keepsPrevious: false, request }
+    return { kind: 'make-authority', secret, trusted: known, keepsPrevious: false, request }
   }
   if (step === 'None') {
     const isAsked = request !== answered
     const isOld = nowMs >= endOfTerm(newest.certificate, undefined)
-    if (isAsked || isOld) return { kind: 'make-authority', secret, trusted, keepsPrevious: true, request }
+    if (isAsked || isOld) return { kind: 'make-authority', secret, trusted: known, keepsPrevious: true, request }
   }
-  const kept = [TLS_FILES.certificate, TLS_FILES.key]
+  const files = [TLS_FILES, ...(step === 'Retiring' ? [] : [PREVIOUS_FILES])]
   const is = objects.tls.get(secret)
-  const newestPem = newest.certificate.pem
-  if (step === 'Retiring')
-    return { kind: 'write-certificates', secret, trusted: [newestPem], keep: kept, make: [], signer: undefined }
-  if (textIn(is, BUNDLE_FILE) === trusted.join('') && isOwned(observed, secret)) return undefined
-  const keep = [...kept, PREVIOUS_FILES.certificate, PREVIOUS_FILES.key].filter((key) => keysOf(is).includes(key))
-  return { kind: 'write-certificates', secret, trusted, keep, make: [], signer: undefined }
+  const keep = files.flatMap(({ certificate, key }) => [certificate, key]).filter((key) => keysOf(is).includes(key))
+  const trusted = step === 'Retiring' ? wanted : authorities
+  const isAsItShouldBe =
+    textIn(is, BUNDLE_FILE) === pemOf(trusted) && keysOf(is).length === keep.length + 1 && isOwned(observed, secret)
+  if (isAsItShouldBe) return undefined
+  return { ...UNCHANGED, secret, trusted: trusted.map(({ pem }) => pem), keep }
 }
+
+const UNCHANGED = { kind: 'write-certificates', make: [], take: [], signer: undefined } as const
 
 function secretChange(
   observed: Observed,
   side: TlsSide,
   secret: TlsSecret,
   material: Material,
-  { signer }: Rotation,
+  { step, signer: trusted }: Rotation,
 ): readonly Action[] {
   const leaves = wantedLeaves(observed, side).filter((leaf) => leaf.secret === secret)
-  const due = leaves.filter((leaf) => isDue(observed, side, leaf, material, signer))
-  const make = signer === undefined ? [] : due
-  const kept = leaves.filter((leaf) => !make.includes(leaf) && leafIn(observed, leaf) !== undefined)
+  const isUrgent = trusted === undefined && leaves.some((leaf) => isDeaf(observed, leaf))
+  const signer = isUrgent ? material.newest : trusted
+  const take = leaves.filter((leaf) => isTaken(observed, leaf, material, isUrgent ? 'None' : step))
+  const make = leaves.filter(
+    (leaf) => signer !== undefined && !take.includes(leaf) && isDue(observed, side, leaf, material, signer),
+  )
+  const kept = leaves.filter(
+    (leaf) => !take.includes(leaf) && !make.includes(leaf) && leafIn(observed, leaf) !== undefined,
+  )
   const keep = kept.flatMap(({ files }) => [files.certificate, files.key])
-  const trusted = material.authorities.map(({ pem }) => pem)
+  const bundle = step === 'Retiring' ? material.wanted : material.authorities
   const is = observed.objects.tls.get(secret)
   const isAsItShouldBe =
     make.length === 0 &&
-    textIn(is, BUNDLE_FILE) === trusted.join('') &&
+    take.length === 0 &&
+    textIn(is, BUNDLE_FILE) === pemOf(bundle) &&
     keysOf(is).length === keep.length + 1 &&
     isOwned(observed, secret)
   if (isAsItShouldBe) return []
-  const by = signer === undefined ? undefined : signer === material.newest ? ('newest' as const) : ('previous' as const)
-  return [{ kind: 'write-certificates', secret, trusted, keep, make, signer: by }]
+  const by = make.length === 0 ? undefined : signer === material.newest ? 'newest' : 'previous'
+  return [{ kind: 'write-certificates', secret, trusted: bundle.map(({ pem }) => pem), keep, make, take, signer: by }]
 }
 
 /** One that a backup brought back has no owner, or an earlier one. */
 function isOwned({ cluster, objects }: Observed, secret: TlsSecret): boolean {
-  return contains(objects.tls.get(secret)?.metadata, { ownerReferences: [ownerReference(cluster)] })
+  return hasFields(objects.tls.get(secret)?.metadata, { ownerReferences: [ownerReference(cluster)] })
+}
+
+/**
+ * Without a certificate of its own the operator hears no member, so it would never know who trusts what. One that members come to
+ * trust later is better than none.
+ */
+function isDeaf(observed: Observed, request: LeafRequest): boolean {
+  const notAfterMs = leafIn(observed, request)?.certificate.notAfterMs ?? 0
+  return request.secret === 'operatorTls' && notAfterMs <= observed.nowMs
+}
+
+/** Another one of the CA in use needs nobody's trust; one of another CA waits until all have it. */
+function isTaken(observed: Observed, request: LeafRequest, material: Material, step: Rotation['step']): boolean {
+  const given = material.source?.pairs.get(idOf(request))
+  if (given === undefined) return false
+  const present = leafIn(observed, request)
+  const isThere = present !== undefined && present.key === given.key && pemOf(present.chain) === pemOf(given.chain)
+  return !isThere && (step !== 'Trusting' || !isForeign(observed, request, material))
 }
 
 function isDue(
   observed: Observed,
   side: TlsSide,
   request: LeafRequest,
-  { authorities, newest }: Material,
-  signer: Pair | undefined,
+  { authorities, newest, source }: Material,
+  signer: Pair,
 ): boolean {
-  const leaf = leafIn(observed, request)?.certificate
-  if (leaf === undefined || !isFor(leaf, request.names)) return true
-  if (observed.nowMs >= endOfTerm(leaf, durationMs(observed.cluster.spec.tls[side].renewBefore))) return true
-  if (signer !== undefined && signer === newest) return !isIssuedBy(leaf, signer.certificate)
-  return !authorities.some((authority) => isIssuedBy(leaf, authority))
+  const pair = leafIn(observed, request)
+  if (pair === undefined) return true
+  const { certificate } = pair
+  // What somebody else gives takes its place as soon as it may.
+  if (source !== undefined)
+    return !source.pairs.has(idOf(request)) && observed.nowMs >= endOfTerm(certificate, undefined)
+  if (!isFor(certificate, request.names)) return true
+  if (observed.nowMs >= endOfTerm(certificate, durationMs(observed.cluster.spec.tls[side].renewBefore))) return true
+  if (signer === newest) return !isIssuedBy(certificate, signer.certificate)
+  return anchorOf(pair, authorities) === undefined
 }
 
 /** When another one is due: after two thirds of its life, if nothing else is said. */
@@ -124,8 +158,9 @@ function endOfTerm({ notBeforeMs, notAfterMs }: Certificate, renewBeforeMs: numb
 export function isComplete(observed: Observed, side: TlsSide): boolean {
   const { start, end } = desiredPods(observed)
   const ordinals = Array.from({ length: end - start }, (_, index) => start + index)
+  const trusted = bundleIn(observed.objects.tls.get(SECRETS_OF[side][0]))
   const leaves = leavesOf(observed.cluster, side, ordinals)
-  return materialOf(observed, side).trusted.length > 0 && leaves.every((leaf) => leafIn(observed, leaf) !== undefined)
+  return trusted.length > 0 && leaves.every((leaf) => leafIn(observed, leaf) !== undefined)
 }
 
 /** As many as have certificates; none is taken away for the want of one. */

@@ -3,7 +3,13 @@ import type { Observed, Unread } from '../observed.ts'
 import { type Plan, waiting } from '../plan.ts'
 
 /** They are only put back: where one cannot be read, it alone is left as it is. */
-const DISPENSABLE: ReadonlySet<string> = new Set(['ServiceAccount', 'Service', 'PodDisruptionBudget', 'NetworkPolicy'])
+const DISPENSABLE: ReadonlySet<string> = new Set([
+  'ServiceAccount',
+  'Service',
+  'PodDisruptionBudget',
+  'NetworkPolicy',
+  'Certificate',
+])
 
 export function unreadEssential({ unread }: Observed): Unread | undefined {
   return unread.find(({ kind }) => !DISPENSABLE.has(kind))

@@ -1,6 +1,14 @@
-/** TLS of fake members: what they report by their arguments and mounted files, and whether any two of them can talk. */
+/** TLS of fake members: what they report by their arguments and mounted files, and who can talk to them. */
 import type { TlsInForce, TlsScheme } from '../../../lib/admin-api.ts'
-import { type Certificate, certificatesIn, isIssuedBy, type Pair, pairOf } from '../tls/certificates.ts'
+import {
+  anchorOf,
+  type Certificate,
+  certificatesIn,
+  isSame,
+  isValidFor,
+  type Pair,
+  pairOf,
+} from '../tls/certificates.ts'
 
 /** By name of the Secret, then by key: text. */
 export type Mounts = ReadonlyMap<string, Mounted>
@@ -12,7 +20,9 @@ export interface Talker {
   /** Scheme that the others know it by. */
   readonly known: TlsScheme
   readonly schemes: readonly TlsScheme[]
-  readonly leaf: Certificate | undefined
+  readonly pair: Pair | undefined
+  /** Asks for certificates. */
+  readonly isAsking: boolean
   readonly trusted: readonly Certificate[]
 }
 
@@ -39,8 +49,7 @@ export function talkerOf(
       .replaceAll('$(POD_NAMESPACE)', 'ns')
   const schemeOf = (url: string): TlsScheme => (url.startsWith('https') ? 'https' : 'http')
   const secret = [...mounts.keys()].find((name) => name.endsWith(side === 'peer' ? '-peer-tls' : '-server-tls'))
-  const files: Files =
-    side === 'peer' ? { certificate: `${pod}.crt`, key: `${pod}.key` } : { certificate: 'tls.crt', key: 'tls.key' }
+  const files = filesOf(side, pod)
   const mounted = mounts.get(secret ?? '') ?? {}
   const isMounted = value(side === 'peer' ? 'peer-cert-file' : 'cert-file') !== ''
   return {
@@ -48,9 +57,21 @@ export function talkerOf(
     host: /\/\/([^:/]+)/.exec(value(advertise))?.[1] ?? '',
     known: known ?? schemeOf(value(advertise)),
     schemes: value(listen).split(',').map(schemeOf),
-    leaf: isMounted ? read(leaves, mounted, () => pairIn(mounted, files)?.certificate) : undefined,
+    pair: isMounted ? read(pairs, mounted, () => pairIn(mounted, files)) : undefined,
+    isAsking: args.includes(side === 'peer' ? '--peer-client-cert-auth' : '--client-cert-auth'),
     trusted: isMounted ? read(bundles, mounted, () => certificatesIn(mounted['ca.crt'] ?? '')) : [],
   }
+}
+
+function filesOf(side: 'peer' | 'client', pod: string): Files {
+  return side === 'peer' ? { certificate: `${pod}.crt`, key: `${pod}.key` } : { certificate: 'tls.crt', key: 'tls.key' }
+}
+
+/** A member takes all of its files, or none of them. */
+export function isUsable(secret: string, pod: string, mounted: Mounted): boolean {
+  const side = secret.endsWith('-peer-tls') ? 'peer' : secret.endsWith('-server-tls') ? 'client' : undefined
+  if (side === undefined) return true
+  return pairIn(mounted, filesOf(side, pod)) !== undefined && certificatesIn(mounted['ca.crt'] ?? '').length > 0
 }
 
 function pairIn(mounted: Mounted, files: Files): Pair | undefined {
@@ -58,7 +79,7 @@ function pairIn(mounted: Mounted, files: Files): Pair | undefined {
 }
 
 /** Members read files only when they change. */
-const leaves = new WeakMap<Mounted, { readonly value: Certificate | undefined }>()
+const pairs = new WeakMap<Mounted, { readonly value: Pair | undefined }>()
 const bundles = new WeakMap<Mounted, { readonly value: readonly Certificate[] }>()
 
 function read<T>(known: WeakMap<Mounted, { readonly value: T }>, mounted: Mounted, parse: () => T): T {
@@ -67,8 +88,9 @@ function read<T>(known: WeakMap<Mounted, { readonly value: T }>, mounted: Mounte
   return found.value
 }
 
-export function reportOf({ leaf, trusted, schemes, known }: Talker): TlsInForce | undefined {
-  if (leaf === undefined) return undefined
+export function reportOf({ pair, trusted, schemes, known }: Talker): TlsInForce | undefined {
+  if (pair === undefined) return undefined
+  const leaf = pair.certificate
   return {
     certificate: leaf.fingerprint,
     notAfter: new Date(leaf.notAfterMs).toISOString(),
@@ -83,16 +105,74 @@ export function obstacleBetween(from: Talker, to: Talker, nowMs: number): string
   const way = `${from.name} → ${to.name}`
   if (!to.schemes.includes(to.known)) return `${way}: is known by ${to.known} and listens to ${to.schemes.join()}`
   if (to.known === 'http') return undefined
-  for (const [shown, judge] of [
-    [to, from],
-    [from, to],
-  ] as const) {
-    const { leaf } = shown
-    if (leaf === undefined) return `${way}: ${shown.name} has no certificate`
-    if (leaf.notAfterMs <= nowMs) return `${way}: the certificate of ${shown.name} is over`
-    if (!judge.trusted.some((authority) => isIssuedBy(leaf, authority)))
-      return `${way}: ${judge.name} does not trust the CA of ${shown.name}`
-    if (leaf.parsed.checkHost(shown.host) === undefined) return `${way}: ${shown.name} is not named by its certificate`
-  }
-  return undefined
+  return distrustOf(way, to, from, nowMs) ?? distrustOf(way, from, to, nowMs)
+}
+
+/** All that it shows and trusts is of one CA, which the bundle consists of; or it has no TLS. */
+export function hasOnly({ schemes, pair, trusted }: Talker, bundle: string): boolean {
+  if (!schemes.includes('https')) return true
+  const [wanted, ...others] = certificatesIn(bundle)
+  if (pair === undefined || wanted === undefined || others.length > 0) return false
+  return trusted.every((one) => isSame(one, wanted)) && anchorOf(pair, [wanted]) !== undefined
+}
+
+/** PEM. */
+export interface Caller {
+  readonly trusted: string
+  readonly certificate: string
+  readonly key: string
+  /** Otherwise that of the member. */
+  readonly serverName?: string
+}
+
+/** Why a client is not served by a member; undefined where it is. */
+export function obstacleFor(client: Caller | undefined, to: Talker, nowMs: number): string | undefined {
+  if (to.schemes.includes('http')) return undefined
+  const way = `client → ${to.name}`
+  if (client === undefined) return `${way}: has no certificate`
+  const { pair, trusted } = parsed(client)
+  const shown = { name: 'the client', host: undefined, pair }
+  const distrust = distrustOf(
+    way,
+    { ...to, host: client.serverName ?? to.host },
+    { name: 'the client', trusted },
+    nowMs,
+  )
+  return distrust ?? (to.isAsking ? distrustOf(way, shown, to, nowMs) : undefined)
+}
+
+interface Parsed {
+  readonly pair: Pair | undefined
+  readonly trusted: readonly Certificate[]
+}
+
+/** By their texts: the operator reads its Secret at every look. */
+const callers = new Map<string, Parsed>()
+
+function parsed({ trusted, certificate, key }: Caller): Parsed {
+  const text = `${trusted}${certificate}${key}`
+  const found = callers.get(text) ?? { pair: pairOf(certificate, key), trusted: certificatesIn(trusted) }
+  callers.set(text, found)
+  return found
+}
+
+interface Shown {
+  readonly name: string
+  /** Undefined where its name is not asked for. */
+  readonly host: string | undefined
+  readonly pair: Pair | undefined
+}
+
+function distrustOf(
+  way: string,
+  { name, host, pair }: Shown,
+  judge: Pick<Talker, 'name' | 'trusted'>,
+  nowMs: number,
+): string | undefined {
+  if (pair === undefined) return `${way}: ${name} has no certificate`
+  const { certificate } = pair
+  if (certificate.notAfterMs <= nowMs) return `${way}: the certificate of ${name} is over`
+  if (anchorOf(pair, judge.trusted) === undefined) return `${way}: ${judge.name} does not trust the CA of ${name}`
+  if (host === undefined || isValidFor(certificate, host)) return undefined
+  return `${way}: ${name} is not named by its certificate`
 }

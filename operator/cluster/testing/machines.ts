@@ -6,8 +6,10 @@ import assert from 'node:assert/strict'
 import type { KubeObject } from '../ports.ts'
 import { CLUSTER_UID_LABEL, ordinalOf } from '../resources/names.ts'
 import { type Disk, FakeCluster } from './fake-cluster.ts'
-import { obstacleBetween, type Talker, talkerOf } from './fake-tls.ts'
+import { type Talker, talkerOf } from './fake-tls.ts'
+import { MountedSecrets } from './mounted-secrets.ts'
 import { field, KEY, Objects } from './objects.ts'
+import { Talks } from './talks.ts'
 
 export class Machines extends Objects {
   readonly disks = new Map<string, Disk>()
@@ -24,13 +26,14 @@ export class Machines extends Objects {
   readonly refusingToken = new Set<string>()
   /** Pods whose kubelet does not bring mounted Secrets up to date. */
   readonly stale = new Set<string>()
-  /** By UID of a pod: what its Secrets had when its kubelet looked last, by name and key. */
-  readonly #mounts = new Map<string, Map<string, Readonly<Record<string, string>>>>()
+  readonly #mounts = new MountedSecrets()
+  readonly talks = new Talks()
   /** What the Job that restores a backup says when it fails; undefined: it does what it should. */
   restoreProblem: string | undefined
   /** Volumes that a backup was restored to, by UID. */
   readonly restored: string[] = []
   nowMs = Date.parse('2030-01-01T00:00:00Z')
+  readonly #secret = (name: string): KubeObject | undefined => this.get('Secret', name)
 
   /** The pod ends by itself, as at a shutdown of its machine. */
   endPod(ordinal: number, phase: string): void {
@@ -74,10 +77,10 @@ export class Machines extends Objects {
     }
     this.#runRestore()
     if (set !== undefined) for (const ordinal of this.ordinals()) this.#startPod(set, ordinal)
-    for (const pod of this.all('Pod')) if (!this.stale.has(pod.metadata.name)) this.#mount(pod)
+    for (const pod of this.all('Pod')) if (!this.stale.has(pod.metadata.name)) this.#mounts.look(pod, this.#secret)
     for (const disk of this.cluster.alive.values()) disk.age++
     this.settleMembers()
-    this.#checkTalk()
+    this.#checkTalks()
   }
 
   /** As the tool does it: a volume that has the cluster is left alone, and one that has another is refused. */
@@ -151,28 +154,8 @@ export class Machines extends Objects {
       spec: field(field(field(set, 'spec'), 'template'), 'spec'),
       status: this.broken.has(this.#imageOf(set)) ? { phase: 'Pending' } : { phase: 'Running', podIP: name },
     })
-    this.#mount(pod)
+    this.#mounts.look(pod, this.#secret)
     this.#publish(pod)
-  }
-
-  #mount(pod: KubeObject): void {
-    const mounts = new Map<string, Readonly<Record<string, string>>>()
-    const volumes: unknown = field(pod, 'spec')['volumes']
-    for (const volume of Array.isArray(volumes) ? volumes : []) {
-      const name = String(field(Object(volume), 'secret')['secretName'])
-      const secret = this.get('Secret', name)
-      // What is deleted stays in the pods that have it.
-      const before = this.#mounts.get(pod.metadata.uid ?? '')?.get(name)
-      const texts = Object.entries(field(secret, 'data')).map(([key, value]) => [
-        key,
-        Buffer.from(String(value), 'base64').toString(),
-      ])
-      const now = Object.fromEntries(texts)
-      const isSame = secret === undefined || (before !== undefined && JSON.stringify(before) === JSON.stringify(now))
-      const content = isSame ? before : now
-      if (content !== undefined) mounts.set(name, content)
-    }
-    this.#mounts.set(pod.metadata.uid ?? '', mounts)
   }
 
   /** A member that starts with other peer URLs than its record says makes them known. */
@@ -192,24 +175,18 @@ export class Machines extends Objects {
     const args: unknown = field({ first: Array.isArray(containers) ? containers[0] : {} }, 'first')['args']
     const record = this.cluster.members.find(({ name }) => name === pod.metadata.name)?.peerURLs[0]
     const known = record === undefined ? undefined : record.startsWith('https') ? 'https' : 'http'
-    const mounts = this.#mounts.get(pod.metadata.uid ?? '') ?? new Map()
     return talkerOf(
       side,
       pod.metadata.name,
       Array.isArray(args) ? args.map(String) : [],
-      mounts,
+      this.#mounts.of(pod),
       asKnown && side === 'peer' ? known : undefined,
     )
   }
 
-  /** Any two that run can dial each other, by the scheme of the record and with certificates that the other trusts. */
-  #checkTalk(): void {
-    const talkers = this.all('Pod')
-      .filter((pod) => field(pod, 'status')['phase'] === 'Running')
-      .map((pod) => this.talker('peer', pod))
-    for (const from of talkers)
-      for (const to of talkers)
-        if (from !== to) assert.equal(obstacleBetween(from, to, this.nowMs), undefined, 'members must be able to talk')
+  #checkTalks(): void {
+    const running = this.all('Pod').filter((pod) => field(pod, 'status')['phase'] === 'Running')
+    this.talks.check(this.nowMs, this.#secret, (side) => running.map((pod) => this.talker(side, pod)))
   }
 
   #imageOf(set: KubeObject): string {

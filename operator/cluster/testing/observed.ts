@@ -71,6 +71,8 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     networkPolicy: undefined,
     adminToken: undefined,
     tls: new Map(),
+    sources: new Map(),
+    certificates: new Map(),
     statefulSet: undefined,
   }
   return {

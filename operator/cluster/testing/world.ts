@@ -7,6 +7,7 @@ import type { AdminError, AdminStatus } from '../../../lib/admin-api.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import {
   type AdminClient,
+  type AdminIdentity,
   type AdminFailure,
   type ApplyObject,
   KubeError,
@@ -21,7 +22,7 @@ import { FORMS } from '../resources/forms.ts'
 import { ordinalOf } from '../resources/names.ts'
 import { quorumOf } from '../safety.ts'
 import type { Disk } from './fake-cluster.ts'
-import { reportOf } from './fake-tls.ts'
+import { obstacleFor, reportOf } from './fake-tls.ts'
 import { FakeUsers } from './fake-users.ts'
 import { around, type Hooks, mortal } from './hooks.ts'
 import { Machines } from './machines.ts'
@@ -57,6 +58,8 @@ export class World extends Machines {
   /** What the operator's build knows. */
   forms = FORMS
   clusterIds = new Set<string>()
+  /** Works beside the operator, after each of its looks. */
+  beside: (() => Promise<void>) | undefined
 
   /** `before` and `after` are called around each change: where a process may end, or an answer get lost. */
   deps(given: Hooks): ReconcileDeps {
@@ -155,9 +158,9 @@ export class World extends Machines {
   #checkOrdinals(set: Json): void {
     const voters = this.cluster.members.filter(({ id }) => this.cluster.voters.includes(id))
     const ordinals = new Set(ordinalsOf(set))
-    const isAsleep = field(this.resource(), 'spec')['replicas'] === 0
+    const isScaledToZero = field(this.resource(), 'spec')['replicas'] === 0
     const isKept = voters.every(({ name }) => ordinals.has(ordinalOf(KEY.name, name) ?? -1))
-    assert(isAsleep || isKept, 'no voter loses its pod by a count')
+    assert(isScaledToZero || isKept, 'no voter loses its pod by a count')
   }
 
   #applyStatus(object: ApplyObject): KubeObject {
@@ -201,12 +204,14 @@ export class World extends Machines {
     assert(healthy - 1 >= quorumOf(voters.length), 'a restart must not cost the quorum')
   }
 
-  #admin(hooks: Hooks): AdminClient {
+  #admin(hooks: Hooks, identity?: AdminIdentity): AdminClient {
+    const isServed = (pod: KubeObject): boolean =>
+      obstacleFor(identity, this.talker('client', pod), this.nowMs) === undefined
     const call = <T>(url: string, effect: (disk: Disk) => Result<T, AdminError>): Promise<Result<T, AdminFailure>> =>
       around(hooks, 'admin', () => {
         const pod = this.get('Pod', url)
         const disk = pod && this.diskOf(pod)
-        if (disk === undefined) return err(UNREACHABLE)
+        if (pod === undefined || disk === undefined || !isServed(pod)) return err(UNREACHABLE)
         if (this.refusingToken.has(url))
           return err({ kind: 'refused', error: { code: 'Unauthorized', message: 'no' } } as const)
         const result = effect(disk)
@@ -217,7 +222,7 @@ export class World extends Machines {
       status: (url) => {
         const pod = this.get('Pod', url)
         const disk = pod && this.diskOf(pod)
-        if (pod === undefined || disk === undefined || this.unreachable.has(url))
+        if (pod === undefined || disk === undefined || this.unreachable.has(url) || !isServed(pod))
           return Promise.resolve(err(UNREACHABLE))
         const [peer, client] = [reportOf(this.talker('peer', pod)), reportOf(this.talker('client', pod))]
         const tls = { ...(peer !== undefined && { peer }), ...(client !== undefined && { client }) }
@@ -242,7 +247,7 @@ export class World extends Machines {
           })
         }),
       recover: (url, _token, request) => call(url, (disk) => this.cluster.recover(request, disk)),
-      secured: () => this.#admin(hooks),
+      secured: (shown) => this.#admin(hooks, shown),
       membership: (url, _token, request) => call(url, () => this.cluster.change(request)),
       transferLeader: (url, _token, { operationId, memberId }) =>
         call(url, () => {

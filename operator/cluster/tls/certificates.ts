@@ -12,6 +12,8 @@ export interface Certificate {
 
 export interface Pair {
   readonly certificate: Certificate
+  /** It, and those between it and its CA that are shown with it. */
+  readonly chain: readonly Certificate[]
   /** PEM. */
   readonly key: string
 }
@@ -20,8 +22,7 @@ const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 /** Those that can be read, each once, in their order. */
 export function certificatesIn(pem: string): readonly Certificate[] {
-  const all = [...pem.matchAll(BLOCK)].flatMap(([block]) => certificateOf(block) ?? [])
-  return all.filter((one, index) => all.findIndex(({ fingerprint }) => fingerprint === one.fingerprint) === index)
+  return unique([...pem.matchAll(BLOCK)].flatMap(([block]) => certificateOf(block) ?? []))
 }
 
 function certificateOf(block: string): Certificate | undefined {
@@ -41,10 +42,11 @@ function certificateOf(block: string): Certificate | undefined {
 
 /** Undefined where either is missing or broken, or the key is another certificate's. */
 export function pairOf(certificatePem: string, key: string): Pair | undefined {
-  const [certificate] = certificatesIn(certificatePem)
+  const chain = certificatesIn(certificatePem)
+  const [certificate] = chain
   try {
     if (certificate === undefined || !certificate.parsed.checkPrivateKey(createPrivateKey(key))) return undefined
-    return { certificate, key }
+    return { certificate, chain, key }
   } catch {
     return undefined
   }
@@ -58,6 +60,36 @@ export function isIssuedBy(leaf: Certificate, authority: Certificate): boolean {
     (leaf.parsed.checkIssued(authority.parsed) && leaf.parsed.verify(authority.parsed.publicKey))
   verdicts.set(authority, verdict)
   return verdict
+}
+
+/** The CA that a certificate hangs on, by way of those that are shown with it; undefined where none of these is. */
+export function anchorOf({ chain }: Pick<Pair, 'chain'>, authorities: readonly Certificate[]): Certificate | undefined {
+  const above = [...chain]
+  for (let at = above.shift(); at !== undefined;) {
+    const below = at
+    const anchor = authorities.find((authority) => isIssuedBy(below, authority))
+    if (anchor !== undefined) return anchor
+    const next = above.findIndex((one) => isIssuedBy(below, one))
+    at = next < 0 ? undefined : above.splice(next, 1)[0]
+  }
+  return undefined
+}
+
+export function pemOf(certificates: readonly Certificate[]): string {
+  return certificates.map(({ pem }) => pem).join('')
+}
+
+/** Each once, in their order. */
+export function unique(certificates: readonly Certificate[]): readonly Certificate[] {
+  return certificates.filter((one, index) => certificates.findIndex((other) => isSame(one, other)) === index)
+}
+
+export function isSame(one: Certificate, other: Certificate): boolean {
+  return one.fingerprint === other.fingerprint
+}
+
+export function isAmong(one: Certificate, others: readonly Certificate[]): boolean {
+  return others.some((other) => isSame(one, other))
 }
 
 /** A signature is verified once. */
@@ -76,7 +108,27 @@ export function isFor({ parsed }: Certificate, names: readonly string[]): boolea
   )
 }
 
+/** A wildcard stands for one label, and no common name for any. */
+export function isValidFor({ parsed }: Certificate, host: string): boolean {
+  return parsed.checkHost(host, { subject: 'never' }) !== undefined
+}
+
+export type Purpose = 'serverAuth' | 'clientAuth'
+
+/** Of an extended key usage (RFC 5280 §4.2.1.12). */
+const PURPOSES: Readonly<Record<Purpose, string>> = {
+  serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
+}
+
+/** One that names no purpose is for all. */
+export function isMeantFor({ parsed }: Certificate, purpose: Purpose): boolean {
+  // Undefined where there are none, whatever its type says.
+  const purposes: readonly string[] | undefined = parsed.keyUsage
+  return purposes === undefined || purposes.includes(PURPOSES[purpose])
+}
+
 /** Or a name: no name has a colon, or four numbers. */
-function isAddress(text: string): boolean {
+export function isAddress(text: string): boolean {
   return text.includes(':') || /^\d+(\.\d+){3}$/.test(text)
 }

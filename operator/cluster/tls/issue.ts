@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import type * as X509 from '@peculiar/x509'
 import { AUTHORITY_LIFE_MS, LEAF_LIFE_MS } from '../../api/tls.ts'
 import type { Pair } from './certificates.ts'
-import { BACKDATED_MS, type LeafRequest } from './leaves.ts'
+import { BACKDATED_MS, type LeafRequest, usages } from './leaves.ts'
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 const SERIAL_SIZE_BYTES = 16
@@ -46,7 +46,6 @@ export async function makeLeaf(request: LeafRequest, signer: Pair, { nowMs, rand
   const authority = new x509.X509Certificate(signer.certificate.pem)
   const der = createPrivateKey(signer.key).export({ type: 'pkcs8', format: 'der' })
   const signingKey = await crypto.subtle.importKey('pkcs8', new Uint8Array(der), ALGORITHM, false, ['sign'])
-  const { serverAuth, clientAuth } = x509.ExtendedKeyUsage
   const hosts = request.names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }) as const)
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(randomBytes),
@@ -61,7 +60,7 @@ export async function makeLeaf(request: LeafRequest, signer: Pair, { nowMs, rand
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension(request.isServer ? [serverAuth, clientAuth] : [clientAuth]),
+      new x509.ExtendedKeyUsageExtension(usages(request).map((purpose) => x509.ExtendedKeyUsage[purpose])),
       await x509.AuthorityKeyIdentifierExtension.create(authority),
       ...(hosts.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(hosts)]),
     ],

@@ -1,7 +1,8 @@
 /** Which certificates a cluster is to have, in which Secret and for which names. Pure. */
 import type { RaftCluster } from '../../api/raft-cluster.ts'
 import type { TlsSide } from '../../api/tls.ts'
-import { names, type TlsSecret } from '../resources/names.ts'
+import { hostName, names, type TlsSecret } from '../resources/names.ts'
+import type { Purpose } from './certificates.ts'
 
 /** Clocks differ by less: what is made now is valid everywhere at once. */
 export const BACKDATED_MS = 5 * 60_000
@@ -24,6 +25,8 @@ export interface Files {
 }
 
 export const TLS_FILES: Files = { certificate: 'tls.crt', key: 'tls.key' }
+/** In a Secret that a user brings: what the operator and applications show, where it is not what members show. */
+export const CLIENT_FILES: Files = { certificate: 'client.crt', key: 'client.key' }
 /** In the Secret of a CA: the one that still signs while not everybody trusts the newest. */
 export const PREVIOUS_FILES: Files = { certificate: 'previous.crt', key: 'previous.key' }
 
@@ -31,9 +34,12 @@ export interface LeafRequest {
   readonly secret: TlsSecret
   readonly files: Files
   readonly commonName: string
-  /** Names and addresses. */
+  /** Names and addresses that it is made for. */
   readonly names: readonly string[]
-  readonly isServer: boolean
+  /** Names that it is asked for by members and the operator: whoever made it, it must be valid for these. */
+  readonly hosts: readonly string[]
+  /** What it is used for. */
+  readonly purposes: readonly Purpose[]
 }
 
 /** A member shows the same to all clients, since the operator and they know it under the names of its Services. */
@@ -45,28 +51,41 @@ export function leavesOf(cluster: RaftCluster, side: TlsSide, ordinals: Iterable
       files: podFiles(cluster, ordinal),
       commonName: names.pod(cluster, ordinal),
       names: unique([...podNames(cluster, names.pod(cluster, ordinal)), ...LOCAL, ...extra]),
-      isServer: true,
+      hosts: [hostName(cluster, ordinal)],
+      purposes: ['serverAuth', 'clientAuth'],
     }))
   }
   const services = [names.clientService(cluster), names.headlessService(cluster)]
   const hosts = [...services.flatMap((name) => serviceNames(cluster, name)), ...podNames(cluster, '*')]
-  const application = { commonName: names.clientService(cluster), names: [], isServer: false }
+  const isAsked = cluster.spec.tls.client.clientCertificates !== 'None'
+  const application = {
+    commonName: names.clientService(cluster),
+    names: [],
+    hosts: [],
+    purposes: isAsked ? ['clientAuth' as const] : [],
+  }
   return [
     {
       secret: 'serverTls',
       files: TLS_FILES,
       commonName: names.clientService(cluster),
       names: unique([...hosts, ...LOCAL, ...extra]),
-      isServer: true,
+      hosts: unique([serverName(cluster), ...[...ordinals].map((ordinal) => hostName(cluster, ordinal))]),
+      purposes: ['serverAuth'],
     },
     { ...application, secret: 'operatorTls', files: TLS_FILES, commonName: 'raftcluster-operator' },
     { ...application, secret: 'clientTls', files: TLS_FILES },
   ]
 }
 
-/** Under this name the operator knows every member, whatever its address. */
+/** What it is made for: what a server shows may be shown to another one, too. */
+export function usages({ purposes }: LeafRequest): readonly Purpose[] {
+  return purposes.includes('serverAuth') ? ['serverAuth', 'clientAuth'] : ['clientAuth']
+}
+
+/** Under this name the operator knows every member, whatever its address: they show the same certificate, which is for all pods. */
 export function serverName(cluster: RaftCluster): string {
-  return serviceNames(cluster, names.headlessService(cluster)).at(-1) ?? ''
+  return hostName(cluster, 0)
 }
 
 export function podFiles(cluster: RaftCluster, ordinal: number): Files {

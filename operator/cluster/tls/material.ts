@@ -1,25 +1,22 @@
-/** What the Secrets of one side hold. Missing, emptied or broken, each part counts as absent. Pure. */
+/** What one side has to do with: its CAs, and where its certificates come from. Pure. */
 import { ANNOTATIONS } from '../../api/raft-cluster.ts'
 import type { TlsSide } from '../../api/tls.ts'
 import type { Observed } from '../observed.ts'
-import type { KubeObject } from '../ports.ts'
-import { type Certificate, certificatesIn, type Pair, pairOf } from './certificates.ts'
-import {
-  AUTHORITY_OF,
-  BUNDLE_FILE,
-  type Files,
-  type LeafRequest,
-  PREVIOUS_FILES,
-  SECRETS_OF,
-  TLS_FILES,
-} from './leaves.ts'
+import { type Certificate, isAmong, type Pair, unique } from './certificates.ts'
+import { AUTHORITY_OF, PREVIOUS_FILES, SECRETS_OF, TLS_FILES } from './leaves.ts'
+import { bundleIn, pairIn } from './secrets.ts'
+import { type Source, sourceOf } from './source.ts'
 
 export interface Material {
-  /** The newest CA; undefined where it, or its key, is lost. */
+  /** The operator's newest CA; undefined where it, or its key, is lost or over, and where certificates come from elsewhere. */
   readonly newest: Pair | undefined
-  /** Signs while the newest is not trusted everywhere. */
+  /** A CA of the operator that signs what cannot wait until everybody trusts what is to come. */
   readonly previous: Pair | undefined
-  /** All that are to be trusted, the newest first. */
+  /** Undefined where the operator issues certificates itself. */
+  readonly source: Source | undefined
+  /** CAs that are trusted in the end; none while none is known. */
+  readonly wanted: readonly Certificate[]
+  /** All that are to be trusted, those first. */
   readonly authorities: readonly Certificate[]
   /** What members are given to trust now. */
   readonly trusted: readonly Certificate[]
@@ -27,63 +24,33 @@ export interface Material {
   readonly answered: string | undefined
 }
 
-export function materialOf({ objects }: Observed, side: TlsSide): Material {
+export function materialOf(observed: Observed, side: TlsSide): Material {
+  const { objects, nowMs } = observed
   const secret = objects.tls.get(AUTHORITY_OF[side])
-  const newest = pairIn(secret, TLS_FILES)
-  const trusted = bundleIn(objects.tls.get(SECRETS_OF[side][0]))
+  const own = [pairIn(secret, TLS_FILES)].find((pair) => pair !== undefined && pair.certificate.notAfterMs > nowMs)
   const kept = bundleIn(secret)
-  const isNewest = ({ fingerprint }: Certificate): boolean => fingerprint === newest?.certificate.fingerprint
+  const trusted = trustedIn(observed, side)
+  const source = sourceOf(observed, side)
+  const wanted = source?.authorities ?? (own === undefined ? [] : [own.certificate])
+  // Where one of the two was lost, the other one knows what members trust. What the operator's CA knows is old news while another source is in use.
+  const known = source === undefined ? [...kept, ...trusted] : trusted.length === 0 ? kept : trusted
   return {
-    newest,
-    previous: pairIn(secret, PREVIOUS_FILES),
-    // Where the CA is lost, what members trust is known from their own Secret.
-    authorities:
-      newest === undefined
-        ? certificatesIn([...kept, ...trusted].map(({ pem }) => pem).join(''))
-        : [newest.certificate, ...kept.filter((one) => !isNewest(one))],
+    newest: source === undefined ? own : undefined,
+    previous: source === undefined ? pairIn(secret, PREVIOUS_FILES) : trustedPair(own, trusted),
+    source,
+    wanted,
+    authorities: unique([...wanted, ...known]),
     trusted,
     answered: secret?.metadata.annotations?.[ANNOTATIONS.rotateAuthorities],
   }
 }
 
-export function leafIn(
-  { objects }: Observed,
-  { secret, files }: Pick<LeafRequest, 'secret' | 'files'>,
-): Pair | undefined {
-  return pairIn(objects.tls.get(secret), files)
+/** By what members mount; where that was lost, by what the others have. */
+function trustedIn({ objects }: Observed, side: TlsSide): readonly Certificate[] {
+  const [first = [], ...others] = SECRETS_OF[side].map((secret) => bundleIn(objects.tls.get(secret)))
+  return first.length > 0 ? first : unique(others.flat())
 }
 
-export function pairIn(secret: KubeObject | undefined, files: Files): Pair | undefined {
-  return read(secret, pairs, files.certificate, () =>
-    pairOf(textIn(secret, files.certificate), textIn(secret, files.key)),
-  )
-}
-
-function bundleIn(secret: KubeObject | undefined): readonly Certificate[] {
-  return read(secret, bundles, BUNDLE_FILE, () => certificatesIn(textIn(secret, BUNDLE_FILE)))
-}
-
-/** A decision asks for the same again and again; what was read of a Secret is never changed in place. */
-type Known<T> = WeakMap<KubeObject, Map<string, { readonly value: T }>>
-const pairs: Known<Pair | undefined> = new WeakMap()
-const bundles: Known<readonly Certificate[]> = new WeakMap()
-
-function read<T>(secret: KubeObject | undefined, known: Known<T>, file: string, parse: () => T): T {
-  if (secret === undefined) return parse()
-  const files = known.get(secret) ?? new Map<string, { readonly value: T }>()
-  known.set(secret, files)
-  const found = files.get(file) ?? { value: parse() }
-  files.set(file, found)
-  return found.value
-}
-
-/** Empty where there is none. */
-export function textIn(secret: KubeObject | undefined, key: string): string {
-  const data = secret?.['data']
-  const encoded: unknown = typeof data === 'object' && data !== null ? Reflect.get(data, key) : undefined
-  return typeof encoded === 'string' ? Buffer.from(encoded, 'base64').toString() : ''
-}
-
-export function keysOf(secret: KubeObject | undefined): readonly string[] {
-  return Object.keys(Object(secret?.['data']))
+function trustedPair(pair: Pair | undefined, trusted: readonly Certificate[]): Pair | undefined {
+  return pair !== undefined && isAmong(pair.certificate, trusted) ? pair : undefined
 }

@@ -39,7 +39,7 @@ export function isInUse(cluster: Pick<RaftCluster, 'spec' | 'recorded'>, side: T
   return isWanted(cluster, side) || phaseOf(cluster, side) !== 'Disabled'
 }
 
-export function isIssuedHere(cluster: Pick<RaftCluster, 'spec' | 'recorded'>, side: TlsSide): boolean {
-  const { mode } = cluster.spec.tls[side]
-  return isInUse(cluster, side) && (mode === 'Auto' || mode === 'Disabled')
+/** It may have Certificates of cert-manager: wanted, or left from before. */
+export function usesCertManager({ spec, recorded }: Pick<RaftCluster, 'spec' | 'recorded'>, side: TlsSide): boolean {
+  return spec.tls[side].mode === 'CertManager' || recorded.tls?.[side].mode === 'CertManager'
 }

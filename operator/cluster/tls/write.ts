@@ -1,5 +1,6 @@
-/** Makes what a decision names, and writes it into its Secret, unless that has changed since it was looked at. I/O, but no decision. */
+/** Makes or takes what a decision names, and writes it into its Secret, unless that has changed since it was looked at. I/O, but no decision. */
 import { assert } from '../../../lib/assert.ts'
+import { timestamp } from '../../api/conditions.ts'
 import { ANNOTATIONS } from '../../api/raft-cluster.ts'
 import type { Observed } from '../observed.ts'
 import type { Action } from '../plan.ts'
@@ -8,7 +9,10 @@ import { names, type TlsSecret } from '../resources/names.ts'
 import { encoded, tlsSecret, type TlsSecretContent } from '../resources/tls-secret.ts'
 import { makeAuthority, makeLeaf } from './issue.ts'
 import { AUTHORITY_OF, type Files, PREVIOUS_FILES, SECRETS_OF, TLS_FILES } from './leaves.ts'
-import { materialOf, pairIn, textIn } from './material.ts'
+import { pemOf } from './certificates.ts'
+import { materialOf } from './material.ts'
+import { pairIn, textIn } from './secrets.ts'
+import { idOf } from './source.ts'
 
 type TlsAction = Extract<Action, { kind: 'make-authority' | 'write-certificates' }>
 
@@ -40,20 +44,27 @@ async function authority(
 async function certificates(
   deps: ReconcileDeps,
   observed: Observed,
-  { secret, trusted, keep, make, signer }: Extract<TlsAction, { kind: 'write-certificates' }>,
+  { secret, trusted, keep, make, take, signer }: Extract<TlsAction, { kind: 'write-certificates' }>,
 ): Promise<TlsSecretContent> {
   const { objects, nowMs } = observed
   const is = objects.tls.get(secret)
   const data: Record<string, string> = Object.fromEntries(keep.map((key) => [key, encoded(textIn(is, key))]))
   const side = SECRETS_OF.peer.includes(secret) ? 'peer' : 'client'
-  const by = signer === undefined ? undefined : materialOf(observed, side)[signer]
+  const material = materialOf(observed, side)
+  for (const request of take) {
+    const given = material.source?.pairs.get(idOf(request))
+    assert(given !== undefined, 'only what is there is taken')
+    Object.assign(data, pair(request.files, pemOf(given.chain), given.key))
+  }
+  const by = signer === undefined ? undefined : material[signer]
   for (const request of make) {
     assert(by !== undefined, 'a certificate is made only by a CA that is there')
     const { certificate, key } = await makeLeaf(request, by, { nowMs, randomBytes: deps.randomBytes })
     Object.assign(data, pair(request.files, certificate, key))
   }
   const isAuthority = Object.values(AUTHORITY_OF).includes(secret)
-  return { trusted, data, request: isAuthority ? is?.metadata.annotations?.[ANNOTATIONS.rotateAuthorities] : undefined }
+  if (!isAuthority) return { trusted, data, changedAt: timestamp(nowMs) }
+  return { trusted, data, request: is?.metadata.annotations?.[ANNOTATIONS.rotateAuthorities] }
 }
 
 function pair(files: Files, certificate: string, key: string): Record<string, string> {

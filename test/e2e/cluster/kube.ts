@@ -9,6 +9,7 @@ const KubeObjectSchema = z.looseObject({
   kind: z.string().optional(),
   metadata: z.looseObject({
     name: z.string().default(''),
+    namespace: z.string().default(''),
     uid: z.string().default(''),
     generation: z.number().default(0),
     deletionTimestamp: z.string().optional(),

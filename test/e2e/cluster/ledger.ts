@@ -35,6 +35,11 @@ export async function startWriting(kube: Kube, options: WritersOptions): Promise
   })
 }
 
+/** They go on over the other scheme from their next put on. */
+export async function switchWriters(kube: Kube, namespace: string, scheme: 'http' | 'https'): Promise<void> {
+  await kube.get(`${pathsOf(namespace).podPort(WRITERS, WRITERS_PORT)}/use?scheme=${scheme}`)
+}
+
 /** Ends the writing and returns all of it. */
 export async function stopWriting(kube: Kube, namespace: string): Promise<readonly Put[]> {
   const url = pathsOf(namespace).podPort(WRITERS, WRITERS_PORT)

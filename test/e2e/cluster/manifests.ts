@@ -25,10 +25,16 @@ export interface WritersOptions {
   readonly image: string
   /** Between two puts of one writer; a few milliseconds when absent. */
   readonly pauseMs?: number
+  /** A Secret for clients, which need not be there yet. */
+  readonly certificates?: string
 }
 
+const CERTIFICATES = '/etc/writers'
+/** Between two puts, where nothing else is said. */
+const PAUSE_MS = 4
+
 /** The writers run from the project's image; their source comes as a ConfigMap, mounted where its imports fit. */
-export function writersPod({ namespace, image, pauseMs }: WritersOptions): string {
+export function writersPod({ namespace, image, pauseMs = PAUSE_MS, certificates }: WritersOptions): string {
   const source = readFileSync(join(import.meta.dirname, '..', SOURCE), 'utf8')
   const address = `dns:///${CLIENT_SERVICE}.${namespace}.svc:${CLIENT_PORT}`
   const metadata = { name: WRITERS, namespace }
@@ -46,12 +52,7 @@ export function writersPod({ namespace, image, pauseMs }: WritersOptions): strin
           name: WRITERS,
           image,
           imagePullPolicy: 'IfNotPresent',
-          args: [
-            `test/e2e/${SOURCE}`,
-            address,
-            String(WRITERS_PORT),
-            ...(pauseMs === undefined ? [] : [String(pauseMs)]),
-          ],
+          args: [`test/e2e/${SOURCE}`, address, String(WRITERS_PORT), String(pauseMs), CERTIFICATES],
           readinessProbe: { httpGet: { path: '/', port: WRITERS_PORT }, periodSeconds: 1 },
           securityContext: {
             allowPrivilegeEscalation: false,
@@ -59,10 +60,18 @@ export function writersPod({ namespace, image, pauseMs }: WritersOptions): strin
             capabilities: { drop: ['ALL'] },
           },
           // By subPath it is a file; a whole ConfigMap is mounted as links, beyond which imports lead elsewhere.
-          volumeMounts: [{ name: 'source', mountPath: `/app/test/e2e/${SOURCE}`, subPath: SOURCE }],
+          volumeMounts: [
+            { name: 'source', mountPath: `/app/test/e2e/${SOURCE}`, subPath: SOURCE },
+            ...(certificates === undefined ? [] : [{ name: 'certificates', mountPath: CERTIFICATES }]),
+          ],
         },
       ],
-      volumes: [{ name: 'source', configMap: { name: WRITERS } }],
+      volumes: [
+        { name: 'source', configMap: { name: WRITERS } },
+        ...(certificates === undefined
+          ? []
+          : [{ name: 'certificates', secret: { secretName: certificates, optional: true } }]),
+      ],
     },
   }
   const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { [SOURCE]: source } }

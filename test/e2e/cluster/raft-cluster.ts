@@ -10,6 +10,13 @@ const Condition = z.object({
   observedGeneration: z.number().default(0),
 })
 
+const TlsSide = z.object({
+  phase: z.string().default('Disabled'),
+  /** When the first of its certificates ends, and when its CA does. */
+  notAfter: z.string().default(''),
+  authorityNotAfter: z.string().default(''),
+})
+
 const RaftCluster = z.object({
   metadata: z.object({ generation: z.number() }),
   spec: z.object({ replicas: z.number() }),
@@ -22,6 +29,7 @@ const RaftCluster = z.object({
       members: z.array(z.object({ name: z.string(), id: z.string() })).default([]),
       operation: z.object({ type: z.string(), step: z.string(), ordinal: z.number() }).optional(),
       conditions: z.array(Condition).default([]),
+      tls: z.object({ peer: TlsSide.prefault({}), client: TlsSide.prefault({}) }).prefault({}),
     })
     .prefault({}),
 })

@@ -93,12 +93,16 @@ export function cniConfig(): string {
   })
 }
 
+/** How soon pods see what has changed in a Secret that they mount; a minute by itself. */
+const SYNC_FREQUENCY = '10s'
+
 /** Anonymous requests are let in, for `kubectl logs` and port-forward without client certificates: a test machine only. */
 export function kubeletConfig(folder: string): string {
   return JSON.stringify({
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     kind: 'KubeletConfiguration',
     failCgroupV1: false,
+    syncFrequency: SYNC_FREQUENCY,
     cgroupDriver: 'cgroupfs',
     cgroupRoot: `/${CGROUP}`,
     failSwapOn: false,

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect } from '../cluster/kube.ts'
-import { keepLogs } from '../cluster/log-keeper.ts'
+import { keepOutput } from '../cluster/output-keeper.ts'
 import { startRecorder } from '../cluster/recorder.ts'
 import { NAMESPACE, OPERATOR_NAMESPACE } from '../names.ts'
 import type { Report } from '../report.ts'
@@ -14,14 +14,14 @@ import { collectDiagnostics } from './diagnostics.ts'
 import { install, removeAll, uninstall } from './install.ts'
 import { isChosen, runTrials, trialNamespaces } from '../trials/trials.ts'
 import * as steps from './steps.ts'
-import { collectWrites, judgeConditions, judgeMembership, judgePrograms, judgeWrites } from './verdict.ts'
+import { collectWrites, judgeConditions, judgeMembership, judgePrograms, judgeSecrets, judgeWrites } from './verdict.ts'
 
 export async function runScenario(report: Report, options: ScenarioOptions): Promise<void> {
   process.env['PATH'] = `${options.programs}:${process.env['PATH'] ?? ''}`
   const kube = await connect(options.kubeconfig)
   const namespaces = [NAMESPACE, OPERATOR_NAMESPACE, ...trialNamespaces(options)]
   const diagnose = (): Promise<void> => collectDiagnostics(report, kube, options, namespaces)
-  const logs = keepLogs(kube, [OPERATOR_NAMESPACE, NAMESPACE], podLogs(options))
+  const output = keepOutput(kube, { folder: podLogs(options), namespaces, isBox: options.isBox })
   const interrupted = (): void => {
     report.note('interrupted: removing what was brought to the cluster')
     void removeAll(kube, trialNamespaces(options)).finally(() => process.exit(130))
@@ -47,13 +47,14 @@ export async function runScenario(report: Report, options: ScenarioOptions): Pro
     if (hadFailed) await diagnose()
     await uninstall(report, kube)
     await runTrials(report, kube, options, 'without')
+    judgeSecrets(report, output, options)
     if (report.hasFailed() && !hadFailed) await diagnose()
   } catch (error) {
     await diagnose()
     throw error
   } finally {
     if (!options.isBox) await removeAll(kube, trialNamespaces(options))
-    logs.stop()
+    output.stop()
     kube.close()
   }
 }

@@ -7,8 +7,10 @@ import { checkConfigurations, mergeHistories, removals } from '../checks/configu
 import { checkVolumes } from '../checks/volumes.ts'
 import { failedRepeats, longestGaps, verifyWrites, type Put } from '../checks/writes.ts'
 import { readBack, stopWriting, type Written } from '../cluster/ledger.ts'
-import { CLUSTER, NAMESPACE, volumeName } from '../names.ts'
-import { podLogs, seconds, type Context } from './context.ts'
+import type { OutputKeeper } from '../cluster/output-keeper.ts'
+import { CLUSTER, NAMESPACE, OPERATOR_NAMESPACE, RELEASE, volumeName } from '../names.ts'
+import type { Report } from '../report.ts'
+import { podLogs, seconds, type Context, type ScenarioOptions } from './context.ts'
 import { ROLLOUT } from './steps.ts'
 
 /** Ends the writing and reads everything back. */
@@ -96,6 +98,9 @@ export function judgeConditions({ report, recorder, phases }: Context): void {
   report.check('the conditions were true to what was going on', checkConditions(clusters, phases))
 }
 
+/** Without that of `helm test`. */
+const OPERATORS_LOG = new RegExp(`^${OPERATOR_NAMESPACE}\\.${RELEASE}-(?!test)`)
+
 /** Whatever clients saw: no program may have died, or have met what it calls an error. */
 export function judgePrograms({ report, recorder, leaderKill, options }: Context): void {
   const restarted = [...recorder.recording.restarts.values()].filter(({ uid }) => uid !== leaderKill.podUid)
@@ -105,9 +110,16 @@ export function judgePrograms({ report, recorder, leaderKill, options }: Context
   )
   const folder = podLogs(options)
   const errors = readdirSync(folder)
-    .filter((file) => file.startsWith(`${CLUSTER}-`) || /^raftkv-operator-(?!test)/.test(file))
+    .filter((file) => file.startsWith(`${NAMESPACE}.${CLUSTER}-`) || OPERATORS_LOG.test(file))
     .flatMap((file) => errorLines(readFileSync(join(folder, file), 'utf8')).map((line) => `${file}: ${line}`))
   report.check('neither members nor operator logged an error', errors)
+}
+
+/** The last of all: in what every pod, event, status and argument of the run said, and in the logs of Kubernetes itself. */
+export function judgeSecrets(report: Report, output: OutputKeeper, { isBox, cache }: ScenarioOptions): void {
+  const { values, problems } = output.disclosed(isBox ? [join(cache, 'box', 'logs')] : [])
+  report.note(`${values} traces of what is in Secrets are looked for in all output`)
+  report.check('nothing that is in a Secret is in a log, an event, a status or an argument', problems)
 }
 
 const LogLine = z.looseObject({

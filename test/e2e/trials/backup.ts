@@ -2,6 +2,7 @@
  * A cluster that is written to is backed up by schedule into a bucket; then everything of it is deleted, volumes too, and a cluster made
  * from the newest backup has exactly the writes that were acknowledged up to its revision.
  */
+import { randomUUID } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -50,8 +51,14 @@ async function run(place: Place, port: number): Promise<void> {
     credentialsSecretRef: { name: KEYS },
   }
   await place.step(`${ATLEAST} backups are taken by schedule while it is written to`, async () => {
-    const keys = ['--from-literal=AWS_ACCESS_KEY_ID=key', '--from-literal=AWS_SECRET_ACCESS_KEY=secret']
-    await place.kubectl('create', 'secret', 'generic', KEYS, ...keys)
+    const stringData = { AWS_ACCESS_KEY_ID: randomUUID(), AWS_SECRET_ACCESS_KEY: randomUUID() }
+    const secret = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: KEYS, namespace: place.namespace },
+      stringData,
+    }
+    await place.kube.kubectl(['create', '-f', '-'], { input: JSON.stringify(secret) })
     const spec = { clusterName: CLUSTER, schedule: '* * * * *', immediate: true, destination: { s3 } }
     await apply(place, 'ScheduledRaftBackup', 'often', spec)
     await place.until(`${ATLEAST} backups`, async () => ((await complete(place)).length >= ATLEAST ? true : undefined))

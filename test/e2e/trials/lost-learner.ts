@@ -41,7 +41,7 @@ async function reach(place: Place, wanted: Step): Promise<string | undefined> {
       const isThere = (await place.podUids()).has(JOINING)
       return isThere && indexOf(step) >= indexOf(wanted) ? { met: step } : undefined
     },
-    10,
+    { everyMs: 10 },
   )
   return met
 }

@@ -8,9 +8,9 @@ import type { Kube, KubeObject } from '../cluster/kube.ts'
 import { namespaceOf, raftCluster } from '../cluster/manifests.ts'
 import { parseRaftCluster, type RaftCluster } from '../cluster/raft-cluster.ts'
 import { CLUSTER, pathsOf, trialNamespace, volumeName, type Paths } from '../names.ts'
-import type { Report } from '../report.ts'
+import type { Figure, Report } from '../report.ts'
 import { cluster, podLogs, untilReady, type ScenarioOptions } from '../scenario/context.ts'
-import { waitFor } from '../wait.ts'
+import { waitFor, type WaitOptions } from '../wait.ts'
 
 /** Trials run side by side: the writers are there for what they are promised, not as a load. */
 const WRITERS_PAUSE_MS = 40
@@ -59,8 +59,12 @@ export class Place {
     this.#report.note(`        ${this.#name}: ${text}`)
   }
 
-  /** A Ready cluster that is written to. */
-  form(spec: Readonly<Record<string, unknown>>): Promise<void> {
+  figure(figure: Figure): void {
+    this.#report.figure({ ...figure, title: `${this.#name}: ${figure.title}` })
+  }
+
+  /** A Ready cluster that is written to. `certificates`: a Secret that the writers mount. */
+  form(spec: Readonly<Record<string, unknown>>, certificates?: string): Promise<void> {
     return this.step('form a cluster, and write to it', async () => {
       await this.apply(spec)
       await this.untilReady()
@@ -68,6 +72,7 @@ export class Place {
         namespace: this.namespace,
         image: this.options.image,
         pauseMs: WRITERS_PAUSE_MS,
+        ...(certificates !== undefined && { certificates }),
       })
     })
   }
@@ -117,8 +122,12 @@ export class Place {
     })
   }
 
-  until<Value>(what: string, ask: () => Promise<Value | undefined>, everyMs = 200): Promise<Value> {
-    return waitFor(`${what} in ${this.namespace}`, { timeoutMs: LIMIT_MS, everyMs }, ask)
+  until<Value>(
+    what: string,
+    ask: () => Promise<Value | undefined>,
+    options: Partial<WaitOptions> = {},
+  ): Promise<Value> {
+    return waitFor(`${what} in ${this.namespace}`, { timeoutMs: LIMIT_MS, ...options }, ask)
   }
 
   async pods(): Promise<readonly KubeObject[]> {

@@ -15,6 +15,7 @@ import { monitoring } from './monitoring.ts'
 import { Place } from './place.ts'
 import { quorumLost } from './quorum-lost.ts'
 import { refusedPods } from './refused.ts'
+import { tlsOnAndOff } from './tls.ts'
 import { drainGrowDelete } from './volume.ts'
 
 interface Trial {
@@ -25,6 +26,8 @@ interface Trial {
 }
 
 export const TRIALS: readonly Trial[] = [
+  // The longest first: the others pass beside it.
+  { name: 'tls', when: 'beside', run: tlsOnAndOff },
   { name: 'lost-learner', when: 'beside', run: lostLearner },
   { name: 'refused', when: 'beside', run: refusedPods },
   { name: 'backup', when: 'beside', run: backUpAndRestore },

@@ -12,6 +12,7 @@ export async function look(world: World, hooks: Hooks = {}): Promise<void> {
   } catch (error) {
     if (!(error instanceof Crash)) throw error
   }
+  await world.beside?.()
 }
 
 export async function converge(world: World, rounds = 120): Promise<void> {
