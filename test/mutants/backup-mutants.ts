@@ -136,6 +136,22 @@ export const CHANGES_MUTANTS: readonly Mutant[] = [
   },
 ]
 
+/** In which changes stay: chain.test.ts looks for them. */
+export const RETENTION_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'changes go that an older backup than the newest needs',
+    file: `${CHANGES}/chain.ts`,
+    find: 'Math.min(full.revision, oldest.get(line) ?? Infinity)',
+    replace: 'Math.max(full.revision, oldest.get(line) ?? 0)',
+  },
+  {
+    name: 'changes stay that are all in the oldest backup',
+    file: `${CHANGES}/chain.ts`,
+    find: 'last <= neededFrom(line)',
+    replace: 'last < neededFrom(line)',
+  },
+]
+
 /** In how a cluster is made from a backup: operator/cluster/restore.test.ts looks for them. */
 export const RESTORE_MUTANTS: readonly Mutant[] = [
   {
