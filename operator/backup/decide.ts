@@ -241,9 +241,9 @@ function isDataGone({ status }: RaftBackup, known: readonly RaftBackup[]): boole
 /** As the last backup that has ended; and where changes are to be kept, as that goes. */
 function readiness(known: readonly RaftBackup[], streams: readonly StreamPlan[]): Finding<typeof BACKUP_READY> {
   const backup = ofBackups(known)
-  const wanted = streams.filter(({ schedule, finding }) => finding !== undefined && !schedule.spec.suspend)
-  const wrong = wanted.find(({ finding }) => finding?.status === 'False')
-  const right = wanted.find(({ finding }) => finding?.status === 'True')
+  const due = streams.filter(({ isDue }) => isDue)
+  const wrong = due.find(({ finding }) => finding?.status === 'False')
+  const right = due.find(({ finding }) => finding?.status === 'True')
   const told = backup.status === 'False' ? undefined : (wrong ?? (backup.status === 'Unknown' ? right : undefined))
   if (told?.finding === undefined) return backup
   const { reason, message } = told.finding

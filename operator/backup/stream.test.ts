@@ -168,6 +168,7 @@ test('of two schedules with one place the first keeps the changes there, and the
     'False KeptByAnother: ScheduledRaftBackup nightly keeps the changes in that place',
   )
   assert.equal(world.followers.pods().length, 1)
+  assert.match(conditionOf(world, KIND, KEY.name, 'BackupReady'), /^True ChangesKept/)
   world.schedule('other', { ...NIGHTLY, destination: { s3: { bucket: 'backups', prefix: 'other' } } })
   await pass(world, 20)
   assert.match(readyOf(world, 'other'), /^True/)

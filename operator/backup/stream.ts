@@ -22,6 +22,8 @@ const MIN_LATE_MS = 60_000
 
 export interface StreamPlan {
   readonly schedule: ScheduledRaftBackup
+  /** Changes are to be kept for this schedule, and there is a cluster that makes some. */
+  readonly isDue: boolean
   /** As it should be; undefined where it is so, or should not be. */
   readonly apply: ApplyObject | undefined
   readonly remove: ObservedDeployment | undefined
@@ -46,7 +48,7 @@ export function decideStream(
 ): StreamPlan {
   const deployment = observed.deployments.find(({ name }) => name === followerName(schedule))
   const own = deployment?.scheduleUid === schedule.metadata.uid ? deployment : undefined
-  const removed = { schedule, apply: undefined, remove: own, newGap: undefined }
+  const removed = { schedule, isDue: false, apply: undefined, remove: own, newGap: undefined }
   if (!isEnabled(schedule)) return { ...removed, status: undefined, finding: undefined }
   const kept = { ...removed, status: schedule.status.changeStream }
   if (schedule.spec.suspend) return { ...kept, finding: not('Suspended', 'spec.suspend is set') }
@@ -56,13 +58,14 @@ export function decideStream(
   if (obstacle !== undefined) return { ...kept, remove: undefined, finding: not(obstacle.reason, obstacle.message) }
   if (deployment !== undefined && own === undefined) {
     const message = `there is a Deployment ${deployment.name} that is not this one's: delete it, or name this one otherwise`
-    return { ...kept, finding: not('DeploymentRefused', message) }
+    return { ...kept, isDue: true, finding: not('DeploymentRefused', message) }
   }
   const followers = observed.followers.filter(({ scheduleUid }) => scheduleUid === schedule.metadata.uid)
   const heard = followers.flatMap(({ status }) => status ?? []).at(-1)
   const status = statusOf(schedule.status.changeStream, heard)
   return {
     schedule,
+    isDue: true,
     apply: toApply(observed, schedule, own),
     remove: undefined,
     status,
