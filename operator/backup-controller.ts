@@ -7,6 +7,7 @@ import { registerBackups } from './backup-metrics.ts'
 import { type BackupWatches, createBackupWatches } from './backup-watches.ts'
 import type { Config } from './config.ts'
 import { Controller } from './controller/controller.ts'
+import { askFollower } from './follower-client.ts'
 import { BACKUP_STATUS_FIELD_MANAGER, ClusterAccess } from './kube/cluster-access.ts'
 import type { KubeClient } from './kube/client.ts'
 import type { EventRecorder } from './kube/events.ts'
@@ -45,6 +46,7 @@ export function createBackupController(options: BackupControllerOptions): Backup
   const backupMetrics = registerBackups(metrics.registry, {
     clock,
     backups: () => metrics.whileWorking(() => watches.backups()),
+    schedules: () => metrics.whileWorking(() => watches.schedules()),
   })
   const controller = new Controller({
     name: BACKUP_CONTROLLER,
@@ -57,7 +59,9 @@ export function createBackupController(options: BackupControllerOptions): Backup
         events,
         nowMs: () => clock.wallMs(),
         defaultImage: config.memberImage,
+        askFollower: (url: string) => askFollower(url, signal),
         onFailure: () => backupMetrics.failed(parseKey(key)),
+        onGap: () => backupMetrics.gap(parseKey(key)),
       }
       return reconcileBackups(deps, parseKey(key))
     },

@@ -1,6 +1,6 @@
 /**
- * RaftBackups and ScheduledRaftBackups, and which RaftCluster's backups each change is about. Jobs and pods are not watched:
- * while one is under way it is looked at every few seconds, and at no other time is there one.
+ * RaftBackups and ScheduledRaftBackups, and which RaftCluster's backups each change is about. Jobs, Deployments and their pods
+ * are not watched: while there is one it is looked at every few seconds.
  */
 import { clusterOf } from './backup/observe.ts'
 import type { SyncSource } from './controller/controller.ts'
@@ -17,6 +17,8 @@ export interface BackupWatches {
   readonly sources: readonly SyncSource[]
   /** RaftBackups, over all watched namespaces. */
   backups(): Iterable<StoredObject>
+  /** ScheduledRaftBackups, as well. */
+  schedules(): Iterable<StoredObject>
   /** Of the RaftClusters that have backups or schedules, `namespace/name`. */
   keys(): ReadonlySet<string>
   run(signal: AbortSignal): Promise<void>
@@ -43,6 +45,7 @@ export function createBackupWatches(options: WatchesOptions): BackupWatches {
   return {
     sources: reflectors.map(({ name, reflector }) => ({ name, synced: reflector.synced })),
     backups: () => objects().filter(({ kind }) => kind === 'RaftBackup'),
+    schedules: () => objects().filter(({ kind }) => kind === 'ScheduledRaftBackup'),
     keys: () => new Set(objects().flatMap((object) => keyOfBackup(object) ?? [])),
     run: async (signal) => void (await Promise.all(reflectors.map(async ({ reflector }) => reflector.run(signal)))),
   }
@@ -65,13 +68,14 @@ function keptOfBackup(object: StoredObject): StoredObject {
   const { apiVersion, kind } = object
   const { managedFields: _, annotations: __, ...metadata } = object.metadata
   const status = isRecord(object['status']) ? object['status'] : {}
-  const destination = isRecord(object['spec']) ? object['spec']['destination'] : undefined
-  const { completedAt, takenAt, storedBytes, durationSeconds, conditions } = status
+  const spec = isRecord(object['spec']) ? object['spec'] : {}
+  const { destination, schedule, suspend, changeStream } = spec
+  const { completedAt, takenAt, storedBytes, durationSeconds, conditions, changeStream: kept } = status
   return {
     apiVersion,
     kind,
     metadata,
-    spec: { clusterName: clusterOf(object), destination },
-    status: { completedAt, takenAt, storedBytes, durationSeconds, conditions },
+    spec: { clusterName: clusterOf(object), destination, schedule, suspend, changeStream },
+    status: { completedAt, takenAt, storedBytes, durationSeconds, conditions, changeStream: kept },
   }
 }

@@ -73,12 +73,14 @@ const WHOLE: JsonObject = {
 
 test('what the schema takes the operator reads, with the same defaults, and no field is dropped', () => {
   const schedule: JsonObject = { schedule: '0 3 * * *', timeZone: 'Europe/Berlin', suspend: true, immediate: true }
+  const changeStream: JsonObject = { enabled: true, intervalSeconds: 5 }
   for (const [kind, spec] of [
     [BACKUP_KIND, LEAST[BACKUP_KIND]],
     [BACKUP_KIND, WHOLE],
     [BACKUP_KIND, { clusterName: 'kv', destination: { volume: { claimName: 'nas', path: 'kv/daily' } } }],
     [SCHEDULE_KIND, LEAST[SCHEDULE_KIND]],
-    [SCHEDULE_KIND, { ...WHOLE, ...schedule }],
+    [SCHEDULE_KIND, { ...WHOLE, ...schedule, changeStream }],
+    [SCHEDULE_KIND, { ...LEAST[SCHEDULE_KIND], changeStream: {} }],
   ] as const) {
     const { object, schema } = looked(kind, spec)
     assert.equal(schema, '', JSON.stringify(spec))
@@ -104,6 +106,12 @@ test('what cannot be done is refused with a sentence, by the schema and by the o
       assert.notEqual(operator, '', `the operator takes ${JSON.stringify(wrong)}`)
     }
   }
+  const { schema, operator } = looked(SCHEDULE_KIND, {
+    ...LEAST[SCHEDULE_KIND],
+    changeStream: { enabled: true, intervalSeconds: 0 },
+  })
+  assert.match(schema, /intervalSeconds in body should be greater than or equal to 1/)
+  assert.notEqual(operator, '')
 })
 
 test('a RaftBackup cannot be changed; of a ScheduledRaftBackup all but its cluster can', () => {

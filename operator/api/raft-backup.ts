@@ -57,23 +57,41 @@ const BackupStatus = z.object({
   conditions: Conditions,
 })
 
+/** What is changed between two backups is kept too, by a pod of its own. */
+const ChangeStream = z.object({
+  enabled: z.boolean().default(false),
+  intervalSeconds: z.number().int().min(1).max(3600).default(10),
+})
+
 const Schedule = Template.extend({
   schedule: z.string().min(1).max(128),
   timeZone: z.string().min(1).max(64).default('UTC'),
   suspend: z.boolean().default(false),
   immediate: z.boolean().default(false),
+  changeStream: ChangeStream.optional(),
+})
+
+const StreamStatus = z.object({
+  place: z.string(),
+  clusterID: z.string().optional(),
+  revision: z.number().int().optional(),
+  time: z.string().optional(),
+  lastSegment: z.object({ name: z.string(), storedBytes: z.number().int() }).optional(),
+  lastGap: z.object({ time: z.string(), message: z.string(), closed: z.boolean() }).optional(),
 })
 
 const ScheduleStatus = z.object({
   lastScheduleTime: z.string().optional(),
   lastSuccessfulTime: z.string().optional(),
   nextScheduleTime: z.string().optional(),
+  changeStream: StreamStatus.optional(),
   conditions: Conditions,
 })
 
 export type BackupStatus = z.output<typeof BackupStatus>
 export type ScheduleSpec = z.output<typeof Schedule>
 export type ScheduleStatus = z.output<typeof ScheduleStatus>
+export type StreamStatus = z.output<typeof StreamStatus>
 
 const Meta = z.object({
   name: z.string().min(1),

@@ -24,6 +24,7 @@ import type { ApplyObject } from '../cluster/ports.ts'
 import { backupJob } from './job.ts'
 import type { ObservedBackups } from './observed.ts'
 import { backupStatus, COMPLETE, FAILED, isFinished, isTrue } from './outcome.ts'
+import { decideStream, type Obstacle, STREAM_READY, type StreamPlan } from './stream.ts'
 
 /** On a RaftBackup that a schedule made: the time that it is for. */
 export const SCHEDULED_AT_ANNOTATION = `${GROUP}/scheduled-at`
@@ -32,8 +33,8 @@ export const SCHEDULED_AT_ANNOTATION = `${GROUP}/scheduled-at`
 const KEPT_FAILURES = 3
 /** While a Job is under way, or one is held up. */
 const UNDER_WAY_MS = 3_000
-/** While a schedule waits for its cluster. */
-const OBSTRUCTED_MS = 15_000
+/** While a schedule waits for its cluster, and while changes are kept. */
+const WATCHED_MS = 15_000
 /** Nothing is to be done before then, if nobody does anything; a timer cannot wait for years. */
 const SETTLED_MS = 600_000
 
@@ -45,6 +46,7 @@ export interface BackupPlan {
   /** The first that the API server takes is the one that is made. */
   readonly jobs: readonly { readonly backup: RaftBackup; readonly job: ApplyObject }[]
   readonly superseded: readonly RaftBackup[]
+  readonly streams: readonly StreamPlan[]
   /** Undefined: the cluster has none. */
   readonly condition: Finding<typeof BACKUP_READY> | undefined
   readonly requeueAfterMs: number
@@ -56,17 +58,20 @@ export function decideBackups(observed: ObservedBackups): BackupPlan {
   const waiting = obstacle?.message ?? (busy === undefined ? 'it is about to begin' : `it waits for ${busy} to end`)
   const backups = observed.backups.map((backup) => ({ backup, status: backupStatus(observed, backup, waiting) }))
   const known = backups.map(({ backup, status }) => ({ ...backup, status }))
-  const schedules = observed.schedules.map((schedule) => lookAt(observed, schedule, known, obstacle))
+  const streams = observed.schedules.map((schedule) => decideStream(observed, schedule, obstacle))
+  const schedules = streams.map((stream) => lookAt(observed, stream, known, obstacle))
   const nextMs = Math.min(...schedules.map(({ nextMs }) => nextMs ?? Infinity)) - observed.nowMs
   const isOpen = busy !== undefined || known.some((backup) => !isFinished(backup))
-  const latestMs = obstacle === undefined ? SETTLED_MS : OBSTRUCTED_MS
+  const isCalm = obstacle === undefined && streams.every(({ finding }) => finding === undefined)
+  const latestMs = isCalm ? SETTLED_MS : WATCHED_MS
   return {
     backups,
     schedules,
     due: schedules.flatMap(({ due }) => due ?? []),
     jobs: obstacle !== undefined || busy !== undefined ? [] : nextJobs(observed, known),
     superseded: observed.schedules.flatMap((schedule) => supersededOf(schedule, known)),
-    condition: observed.backups.length + observed.schedules.length === 0 ? undefined : readiness(known),
+    streams,
+    condition: observed.backups.length + observed.schedules.length === 0 ? undefined : readiness(known, streams),
     requeueAfterMs: isOpen ? UNDER_WAY_MS : Math.min(latestMs, Math.max(1, nextMs)),
   }
 }
@@ -79,18 +84,16 @@ function underWay({ jobs, pods }: ObservedBackups): string | undefined {
   return pod === undefined ? undefined : `pod ${pod.name}`
 }
 
-interface Obstacle {
-  readonly reason: string
-  readonly message: string
-}
-
 /** Why no backup can be taken of the cluster now. That it is paused is none: a backup changes nothing of it. */
-function obstacleOf({ cluster, clusterName }: ObservedBackups): Obstacle | undefined {
-  if (cluster === undefined || cluster.isBeingDeleted)
-    return { reason: 'ClusterNotFound', message: `there is no RaftCluster ${clusterName} that could be read` }
-  if (!isFormed(cluster)) return { reason: 'NotFormed', message: `RaftCluster ${clusterName} is not formed yet` }
+function obstacleOf({ cluster, clusterName, isClusterThere }: ObservedBackups): Obstacle | undefined {
+  const because = (reason: string, message: string, isLasting: boolean): Obstacle => ({ reason, message, isLasting })
+  if (cluster === undefined || cluster.isBeingDeleted) {
+    const message = `there is no RaftCluster ${clusterName} that could be read`
+    return because('ClusterNotFound', message, !isClusterThere || cluster !== undefined)
+  }
+  if (!isFormed(cluster)) return because('NotFormed', `RaftCluster ${clusterName} is not formed yet`, false)
   if (cluster.spec.replicas === 0)
-    return { reason: 'ScaledToZero', message: `RaftCluster ${clusterName} has no member that runs` }
+    return because('ScaledToZero', `RaftCluster ${clusterName} has no member that runs`, true)
   return undefined
 }
 
@@ -122,10 +125,11 @@ interface Look {
 
 function lookAt(
   observed: ObservedBackups,
-  schedule: ScheduledRaftBackup,
+  stream: StreamPlan,
   known: readonly RaftBackup[],
   obstacle: Obstacle | undefined,
 ): Look {
+  const { schedule } = stream
   const { spec, metadata, status } = schedule
   const own = known.filter((backup) => isOf(schedule, backup))
   const parsed = parseSchedule(spec.schedule, spec.timeZone)
@@ -140,6 +144,11 @@ function lookAt(
     .toSorted()
     .at(-1)
   const finding = readyOf(schedule, parsed.ok ? undefined : parsed.error, obstacle)
+  // That of a stream that nobody wants any more goes.
+  const before = status.conditions.filter(({ type }) => type !== STREAM_READY || stream.finding !== undefined)
+  let conditions: readonly Condition[] = before
+  for (const one of [finding, ...(stream.finding === undefined ? [] : [stream.finding])])
+    conditions = setCondition(conditions, one, metadata.generation, observed.nowMs)
   return {
     schedule,
     due: dueMs === undefined ? undefined : scheduledBackup(schedule, dueMs),
@@ -148,7 +157,8 @@ function lookAt(
       ...(last !== undefined && { lastScheduleTime: last }),
       ...(lastSuccessfulTime !== undefined && { lastSuccessfulTime }),
       ...(nextMs !== undefined && { nextScheduleTime: timestamp(nextMs) }),
-      conditions: [...setCondition(status.conditions, finding, metadata.generation, observed.nowMs)],
+      ...(stream.status !== undefined && { changeStream: stream.status }),
+      conditions: [...conditions],
     },
   }
 }
@@ -190,7 +200,7 @@ function readyOf(
 /** Its name says the time that it is for: however often it is made, there is one. */
 function scheduledBackup({ metadata, spec }: ScheduledRaftBackup, dueMs: number): ApplyObject {
   const at = timestamp(dueMs)
-  const { schedule: _, timeZone: __, suspend: ___, immediate: ____, ...template } = spec
+  const { schedule: _, timeZone: __, suspend: ___, immediate: ____, changeStream: _____, ...template } = spec
   return {
     apiVersion: API_VERSION,
     kind: BACKUP_KIND,
@@ -228,8 +238,20 @@ function isDataGone({ status }: RaftBackup, known: readonly RaftBackup[]): boole
   )
 }
 
-/** As the last backup that has ended. */
-function readiness(known: readonly RaftBackup[]): Finding<typeof BACKUP_READY> {
+/** As the last backup that has ended; and where changes are to be kept, as that goes. */
+function readiness(known: readonly RaftBackup[], streams: readonly StreamPlan[]): Finding<typeof BACKUP_READY> {
+  const backup = ofBackups(known)
+  const due = streams.filter(({ isDue }) => isDue)
+  const wrong = due.find(({ finding }) => finding?.status === 'False')
+  const right = due.find(({ finding }) => finding?.status === 'True')
+  const told = backup.status === 'False' ? undefined : (wrong ?? (backup.status === 'Unknown' ? right : undefined))
+  if (told?.finding === undefined) return backup
+  const { reason, message } = told.finding
+  const words = `ScheduledRaftBackup ${told.schedule.metadata.name}: ${message}`
+  return { type: BACKUP_READY, status: told.finding.status, reason, message: words }
+}
+
+function ofBackups(known: readonly RaftBackup[]): Finding<typeof BACKUP_READY> {
   const last = known
     .filter(isFinished)
     .toSorted((a, b) => (endOf(a) < endOf(b) ? 1 : -1))

@@ -11,6 +11,7 @@ import { placeAccess } from '../cluster/resources/place.ts'
 import { imageOf } from '../cluster/resources/stateful-set.ts'
 import { RESULT_FILE, toolPodSpec } from '../cluster/resources/tool-pod.ts'
 import { clientAccess } from './access.ts'
+import { besideOthers } from './beside.ts'
 
 /** On Jobs and pods: UID of the RaftBackup. */
 export const BACKUP_LABEL = `${GROUP}/backup-uid`
@@ -59,12 +60,17 @@ export function backupJob(backup: RaftBackup, cluster: RaftCluster, defaultImage
   }
 }
 
+/** What members are made from, or are to be. */
+export function toolImage(cluster: RaftCluster, defaultImage: string): string {
+  return cluster.recorded.image || imageOf(cluster, cluster.recorded.base.image || defaultImage)
+}
+
 function podSpec({ spec }: RaftBackup, cluster: RaftCluster, defaultImage: string): Readonly<Record<string, unknown>> {
   const members = clientAccess(cluster)
   const place = placeAccess(spec.destination)
   const { count, maxAgeDays } = spec.retention ?? {}
   return toolPodSpec(cluster, {
-    image: cluster.recorded.image || imageOf(cluster, cluster.recorded.base.image || defaultImage),
+    image: toolImage(cluster, defaultImage),
     args: [
       'backup',
       'take',
@@ -79,5 +85,6 @@ function podSpec({ spec }: RaftBackup, cluster: RaftCluster, defaultImage: strin
     mounts: [...members.mounts, ...place.mounts],
     serviceAccountName: spec.serviceAccountName,
     resources: spec.resources,
+    affinity: besideOthers(cluster, spec.destination),
   })
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KIND } from '../api/raft-cluster.ts'
 import { BACKUP_KIND, SCHEDULE_KIND } from '../api/raft-backup.ts'
-import { BackupWorld, KEY, phaseOf } from './testing/world.ts'
+import { BackupWorld, KEY } from './testing/world.ts'
 
 const MINUTE_MS = 60_000
 const NO_BUCKET =
@@ -18,7 +18,7 @@ async function pass(world: BackupWorld, minutes: number, end: End = well): Promi
     world.nowMs += MINUTE_MS
     await world.look()
     world.runJobs()
-    for (const pod of world.all('Pod')) if (phaseOf(pod) === 'Running') end(world, pod)
+    for (const pod of world.runningJobPods()) end(world, pod)
     world.runJobs()
     await world.look()
   }

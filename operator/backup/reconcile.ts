@@ -6,12 +6,12 @@
  * Neighbours: decide.ts (what to do), job.ts (what a Job does), observe.ts. A Job's pod does the work, with node-server/backup.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { assert } from '../../lib/assert.ts'
 import { BACKUP_READY, type Condition, type Finding, setCondition } from '../api/conditions.ts'
 import { API_VERSION, KIND } from '../api/raft-cluster.ts'
 import { BACKUP_KIND, type BackupMeta, type RaftBackup, SCHEDULE_KIND } from '../api/raft-backup.ts'
 import { Conditions } from '../api/status.ts'
 import {
-  type EventSink,
   KubeError,
   type KubeObject,
   type KubeReader,
@@ -20,15 +20,13 @@ import {
   type ReconcileResult,
 } from '../cluster/ports.ts'
 import { type BackupPlan, decideBackups } from './decide.ts'
-import { type BackupObservation, observeBackups } from './observe.ts'
+import { type AskFollower, type BackupObservation, observeBackups } from './observe.ts'
 import { COMPLETE, isFinished, isTrue } from './outcome.ts'
+import { statusWith, type StreamDeps, tellStream, tendStreams } from './tend-streams.ts'
 
-export interface BackupDeps {
+export interface BackupDeps extends StreamDeps {
   readonly reader: KubeReader
-  readonly writer: KubeWriter
-  readonly events: EventSink
-  /** Wall clock: schedules are about it. */
-  readonly nowMs: () => number
+  readonly askFollower: AskFollower
   readonly defaultImage: string
   /** Once for each backup that has failed. */
   readonly onFailure: () => void
@@ -39,13 +37,14 @@ const AGAIN_MS = 3_000
 
 export async function reconcileBackups(deps: BackupDeps, key: ReconcileKey): Promise<ReconcileResult> {
   try {
-    const observation = await observeBackups(deps.reader, key, deps.defaultImage, deps.nowMs())
+    const observation = await observeBackups(deps, key, deps.defaultImage, deps.nowMs())
     const plan = decideBackups(observation.observed)
     tellInvalid(deps, observation)
     const refusals = await startOne(deps, observation, plan)
     await reportBackups(deps, observation, plan, refusals)
     await makeDue(deps, plan)
-    await reportSchedules(deps, plan)
+    const streamRefusals = await tendStreams(deps, plan.streams)
+    await reportSchedules(deps, observation, plan, streamRefusals)
     await reportCondition(deps, observation, plan.condition)
     for (const { metadata } of plan.superseded)
       await deps.writer.delete(refOf(BACKUP_KIND, metadata), { uid: metadata.uid })
@@ -141,9 +140,21 @@ async function makeDue({ writer }: BackupDeps, { due }: BackupPlan): Promise<voi
   }
 }
 
-async function reportSchedules(deps: BackupDeps, { schedules }: BackupPlan): Promise<void> {
-  for (const { schedule, status } of schedules)
-    if (!isDeepStrictEqual(status, schedule.status)) await writeStatus(deps, SCHEDULE_KIND, schedule.metadata, status)
+async function reportSchedules(
+  deps: BackupDeps,
+  { objects, cluster }: BackupObservation,
+  { schedules, streams }: BackupPlan,
+  refusals: ReadonlyMap<string, string>,
+): Promise<void> {
+  for (const [i, { schedule, status }] of schedules.entries()) {
+    const stream = streams[i]
+    assert(stream?.schedule === schedule, 'each schedule has its stream')
+    const { uid } = schedule.metadata
+    const told = statusWith(stream, status, refusals.get(uid), deps.nowMs())
+    if (isDeepStrictEqual(told, schedule.status)) continue
+    await writeStatus(deps, SCHEDULE_KIND, schedule.metadata, told)
+    tellStream(deps, [objects.get(uid), cluster], stream, told)
+  }
 }
 
 /** On the RaftCluster; without backups it is taken back, since an apply that no longer names it removes it. */

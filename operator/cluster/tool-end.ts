@@ -20,4 +20,6 @@ export interface ToolPod {
   readonly message: string
   /** Why it does not run, or how it failed, as far as Kubernetes says. */
   readonly trouble: string | undefined
+  /** Undefined while it has none. */
+  readonly ip: string | undefined
 }

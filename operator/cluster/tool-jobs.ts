@@ -59,6 +59,7 @@ export function toolPod(object: KubeObject, nowMs: number): ToolPod {
     isSuccess: status.phase === 'Succeeded' && ended?.exitCode === 0,
     message: ended?.message ?? '',
     trouble: podTrouble(status, nowMs)?.message,
+    ip: status.podIP,
   }
 }
 

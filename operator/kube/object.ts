@@ -44,6 +44,7 @@ const ENDPOINTS = {
   RaftBackup: { apiVersion: 'raftkv.dev/v1alpha1', plural: 'raftbackups' },
   ScheduledRaftBackup: { apiVersion: 'raftkv.dev/v1alpha1', plural: 'scheduledraftbackups' },
   StatefulSet: { apiVersion: 'apps/v1', plural: 'statefulsets' },
+  Deployment: { apiVersion: 'apps/v1', plural: 'deployments' },
   Job: { apiVersion: 'batch/v1', plural: 'jobs' },
   Pod: { apiVersion: 'v1', plural: 'pods' },
   PersistentVolumeClaim: { apiVersion: 'v1', plural: 'persistentvolumeclaims' },

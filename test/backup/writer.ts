@@ -5,7 +5,6 @@ import type { Cluster } from '../limits/cluster.ts'
 import { MemberClient } from '../limits/client.ts'
 import { PUT, RANGE } from '../twin/methods.ts'
 
-const AT_ONCE = 8
 const PUT_LIMIT_MS = 3000
 const PAGE = 5000n
 const FILLER = 'v'.repeat(200)
@@ -20,9 +19,9 @@ export class Writer {
   #next = 0
   #isStopped = false
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, atOnce: number) {
     this.#cluster = cluster
-    this.#writing = Promise.all(Array.from({ length: AT_ONCE }, (_, i) => this.#write(i)))
+    this.#writing = Promise.all(Array.from({ length: atOnce }, (_, i) => this.#write(i)))
   }
 
   /** Of the last put that was acknowledged. */

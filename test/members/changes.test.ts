@@ -1,6 +1,5 @@
 /** The change stream with members and tools as processes: a cluster is restored to any revision, and is then what it was. */
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,71 +8,30 @@ import { DeleteRangeRequest, RequestOp, TxnRequest } from '../../node-server/pro
 import { decodeFollowStatus } from '../../lib/follow-status.ts'
 import { seeded } from '../../node-server/raft/testing/random.ts'
 import { PATIENCE_MS } from '../../lib/testing/until.ts'
+import { Follower, spawnBackup } from './follower.ts'
 import { freePort, Rig, type MemberProcess } from './member-process.ts'
 
-const MAIN = join(import.meta.dirname, '..', '..', 'node-server', 'main.ts')
 const WRITES = 60
 /** The second one is granted after the backup. */
 const LEASES = [77n, 78n] as const
 const LEASE_SECONDS = 3600
 
 let rig: Rig
-const followers: Follower[] = []
 before(async () => {
   rig = await Rig.open()
 })
 after(async () => {
-  for (const follower of followers) await follower.kill()
+  await Follower.killAll()
   await rig.close()
 })
 
-function run(...args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [MAIN, 'backup', ...args])
-}
-
 async function tool(...args: readonly string[]): Promise<{ code: number | null; output: string }> {
-  const child = run(...args)
+  const child = spawnBackup(...args)
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')))
   const [code] = (await once(child, 'close')) as [number | null]
   return { code, output }
-}
-
-/** `backup follow` as a process. */
-class Follower {
-  readonly #child: ChildProcess
-  #output = ''
-  #wake: () => void = () => undefined
-
-  constructor(member: MemberProcess, to: string, ...flags: readonly string[]) {
-    this.#child = run('follow', `--endpoints=${member.clientURL}`, `--to=${to}`, '--interval=1', ...flags)
-    for (const stream of [this.#child.stdout, this.#child.stderr])
-      stream?.on('data', (chunk: Buffer) => {
-        this.#output += chunk.toString('utf8')
-        this.#wake()
-      })
-    followers.push(this)
-  }
-
-  /** It has told that everything up to the revision is kept. */
-  async kept(revision: number): Promise<void> {
-    const overdue = AbortSignal.timeout(PATIENCE_MS)
-    const isKept = (): boolean =>
-      [...this.#output.matchAll(/kept up to revision (\d+)/g)].some(([, kept]) => Number(kept) >= revision)
-    while (!isKept()) {
-      assert.ok(!overdue.aborted, `revision ${revision} is not kept:\n${this.#output}`)
-      await Promise.race([new Promise<void>((resolve) => (this.#wake = resolve)), once(overdue, 'abort')])
-    }
-  }
-
-  async kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<number | null> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.#child.exitCode
-    const closed = once(this.#child, 'close')
-    this.#child.kill(signal)
-    const [code] = (await closed) as [number | null]
-    return code
-  }
 }
 
 const bytes = (text: string): Buffer => Buffer.from(text)
@@ -121,7 +79,7 @@ test('a cluster is restored to any revision between two backups and after the la
   const to = `file://${folder}`
   await member.etcd.put('early', '', LEASES[0])
   const first = await revisionOf(member)
-  const follower = new Follower(member, to)
+  const follower = new Follower(member.clientURL, to)
   await follower.kept(first)
   await member.etcd.grantLease(LEASES[1], LEASE_SECONDS)
   await member.etcd.put('late', '', LEASES[1])
@@ -129,7 +87,7 @@ test('a cluster is restored to any revision between two backups and after the la
   await follower.kill()
   await write(member, WRITES, random)
   const port = await freePort()
-  const again = new Follower(member, to, `--status-port=${port}`)
+  const again = new Follower(member.clientURL, to, `--status-port=${port}`)
   await write(member, WRITES, random)
   const last = await revisionOf(member)
   await again.kept(last)

@@ -183,6 +183,12 @@ export const CASES: readonly AlertCase[] = [
     at: '30m',
   },
   {
+    alert: 'RaftClusterChangesNotKept',
+    fires: { [`raftcluster_change_stream_age_seconds{${NAME},schedule="nightly"}`]: '10x5 20+60x40' },
+    stays: { [`raftcluster_change_stream_age_seconds{${NAME},schedule="nightly"}`]: '10+20x10 8x40' },
+    at: '30m',
+  },
+  {
     alert: 'RaftKVOperatorDown',
     fires: { 'controller_runtime_max_concurrent_reconciles{controller="another"}': '4x30' },
     stays: { 'controller_runtime_max_concurrent_reconciles{controller="raftcluster"}': '4x30' },

@@ -30,7 +30,7 @@ const operator = createMetrics({
   clusters: neverAsked,
   lease: { name: 'lease', isLeader: neverAsked },
 }).registry
-registerBackups(operator, { clock: new ManualClock(), backups: neverAsked })
+registerBackups(operator, { clock: new ManualClock(), backups: neverAsked, schedules: neverAsked })
 
 const SERIES = seriesOf(memberMetrics({ status: neverAsked, facts: neverAsked }).registry, operator)
 

@@ -48,6 +48,52 @@ export const BACKUP_MUTANTS: readonly Mutant[] = [
   },
 ]
 
+/** In how the operator has changes kept: the same simulation looks for them. */
+export const STREAM_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a suspended schedule goes on keeping changes',
+    file: `${BACKUP}/stream.ts`,
+    find: 'if (schedule.spec.suspend) return',
+    replace: 'if (schedule.spec.suspend && deployment === undefined) return',
+  },
+  {
+    name: 'two schedules keep changes in one place',
+    file: `${BACKUP}/stream.ts`,
+    find: 'if (first !== undefined && first.metadata.uid !== uid) return',
+    replace: 'if (first !== undefined && first.metadata.uid === undefined) return',
+  },
+  {
+    name: 'a pod that still writes into the place is not waited for',
+    file: `${BACKUP}/stream.ts`,
+    find: 'one.place === place && !one.isOver,',
+    replace: 'one.place === place && one.isOver,',
+  },
+  {
+    name: 'a Deployment of another schedule that is still there is not waited for',
+    file: `${BACKUP}/stream.ts`,
+    find: 'if (deployment !== undefined) return `Deployment',
+    replace: 'if (deployment?.place === undefined && deployment !== undefined) return `Deployment',
+  },
+  {
+    name: "a Deployment that is somebody else's is taken over",
+    file: `${BACKUP}/stream.ts`,
+    find: 'if (deployment !== undefined && own === undefined) {',
+    replace: 'if (deployment !== undefined && own === undefined && deployment.replicas > 9) {',
+  },
+  {
+    name: 'figures of the place before stay for another one',
+    file: `${BACKUP}/stream.ts`,
+    find: 'const isSame = before?.place === place &&',
+    replace: 'const isSame = before !== undefined &&',
+  },
+  {
+    name: 'an edited schedule leaves its Deployment as it was',
+    file: `${BACKUP}/stream.ts`,
+    find: 'own.specHash === hash && own.replicas === 1',
+    replace: 'own.replicas === 1',
+  },
+]
+
 const CHANGES = 'node-server/backup/changes'
 
 /** In how changes are kept: follow.test.ts looks for them. */
@@ -87,6 +133,22 @@ export const CHANGES_MUTANTS: readonly Mutant[] = [
     file: `${CHANGES}/follow.ts`,
     find: 'await beginLine(',
     replace: 'void ((..._: unknown[]) => undefined)(',
+  },
+]
+
+/** In which changes stay: chain.test.ts looks for them. */
+export const RETENTION_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'changes go that an older backup than the newest needs',
+    file: `${CHANGES}/chain.ts`,
+    find: 'Math.min(full.revision, oldest.get(line) ?? Infinity)',
+    replace: 'Math.max(full.revision, oldest.get(line) ?? 0)',
+  },
+  {
+    name: 'changes stay that are all in the oldest backup',
+    file: `${CHANGES}/chain.ts`,
+    find: 'last <= neededFrom(line)',
+    replace: 'last < neededFrom(line)',
   },
 ]
 

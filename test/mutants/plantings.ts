@@ -2,7 +2,13 @@
 import { join } from 'node:path'
 import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
 import { TORTURE_MUTANTS } from '../torture/planted.ts'
-import { BACKUP_MUTANTS, CHANGES_MUTANTS, RESTORE_MUTANTS } from './backup-mutants.ts'
+import {
+  BACKUP_MUTANTS,
+  CHANGES_MUTANTS,
+  RESTORE_MUTANTS,
+  RETENTION_MUTANTS,
+  STREAM_MUTANTS,
+} from './backup-mutants.ts'
 import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
 import { ETCD_MUTANTS, ETCD_MUTANTS_OF_TESTS } from './etcd-mutants.ts'
 import { FULL_DISK_MUTANTS } from './full-disk-mutants.ts'
@@ -56,8 +62,9 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('operator-simulation/hunt.ts', OPERATOR_MUTANTS, ['1', seeds]),
     ...soughtBy('operator-simulation/hunt.ts', UPKEEP_MUTANTS, ['5', seeds, '7']),
     ...soughtBy('../operator/cluster/upkeep.test.ts', UPKEEP_MUTANTS_OF_TESTS),
-    ...soughtBy('../operator/backup/simulation.test.ts', BACKUP_MUTANTS),
+    ...soughtBy('../operator/backup/simulation.test.ts', [...BACKUP_MUTANTS, ...STREAM_MUTANTS]),
     ...soughtBy('../node-server/backup/changes/follow.test.ts', CHANGES_MUTANTS),
+    ...soughtBy('../node-server/backup/changes/chain.test.ts', RETENTION_MUTANTS),
     ...soughtBy('../operator/cluster/tls.test.ts', TLS_OPERATOR_MUTANTS),
     ...soughtBy('../operator/cluster/tls-sources.test.ts', TLS_SOURCE_MUTANTS),
     ...soughtBy('../operator/cluster/restore.test.ts', RESTORE_MUTANTS),

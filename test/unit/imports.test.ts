@@ -178,7 +178,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders that see no disk, socket, clock or randomness, so that whole clusters run in one seeded process. */
 const PURE =
-  /^(lib|node-server\/(raft|mvcc|limits|address\/address)|operator\/api|operator\/page\/(limits|view|history)|operator\/backup\/(decide|job|outcome|schedule|access)|operator\/cluster\/(rules|resources|decide|look|safety|status|observed|refusals|findings|tls-status|tls\/(certificates|leaves|material|rotation|scheme|secrets|source|wanted)))(\/|\.ts$)/
+  /^(lib|node-server\/(raft|mvcc|limits|address\/address)|operator\/api|operator\/page\/(limits|view|history)|operator\/backup\/(decide|job|outcome|access|stream|follower|beside)|operator\/cluster\/(rules|resources|decide|look|safety|status|observed|refusals|findings|tls-status|tls\/(certificates|leaves|material|rotation|scheme|secrets|source|wanted)))(\/|\.ts$)/
 const IMPURE_MODULES = /^node:(fs|net|http|https|tls|dns|child_process|os|worker_threads|timers)/
 const IMPURE_GLOBALS =
   /\b(Date\.now\(|new Date\(\)|Math\.random\(|performance\.now\(|setTimeout\(|setInterval\(|process\.)/

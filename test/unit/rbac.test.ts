@@ -95,7 +95,7 @@ const ELSEWHERE = [
 ]
 
 /** Those of operator/backup, whose requests are not looked at here. */
-const OF_BACKUPS = /^(raftbackups|scheduledraftbackups|jobs)/
+const OF_BACKUPS = /^(raftbackups|scheduledraftbackups|jobs|deployments)/
 
 test('every right of the operator is used, and what it uses it has', async () => {
   const lives = [await aLife(), await aLifeWithCertManager()]

@@ -85,11 +85,15 @@ that was uninstalled leaves it behind, and so does kubectl.
   verbs: [get, list, watch]
 # Owner references that block deletion need it where the API server enforces that.
 - apiGroups: [raftkv.dev]
-  resources: [raftclusters/finalizers, raftbackups/finalizers]
+  resources: [raftclusters/finalizers, raftbackups/finalizers, scheduledraftbackups/finalizers]
   verbs: [update]
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, create]
+# Each keeps the changes of a cluster, for a ScheduledRaftBackup.
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, create, patch, delete]
 - apiGroups: [apps]
   resources: [statefulsets]
   verbs: [get, list, watch, create, patch, delete]

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { outdated, parseSegmentName, resumePoints, segmentName, walk, type SegmentName } from './chain.ts'
+import * as fc from 'fast-check'
+import { lineOf, outdated, parseSegmentName, resumePoints, segmentName, walk, type SegmentName } from './chain.ts'
 
 const FIRST = '20261130T000000Z'
 const SECOND = '20261130T010000Z'
@@ -56,4 +57,39 @@ test('segments stay as long as a backup of their line that they follow', () => {
     'nothing of a line that has no backup can be restored',
   )
   assert.deepEqual(gone(full(2)), [], 'the last line may not have its backup yet')
+})
+
+const drawnSpan = fc.record({
+  line: fc.constantFrom(FIRST, SECOND),
+  after: fc.integer({ min: 0, max: 40 }),
+  length: fc.integer({ min: 1, max: 12 }),
+})
+const drawnFull = fc.record({
+  line: fc.constantFrom(FIRST, SECOND),
+  revision: fc.integer({ min: 0, max: 40 }),
+  isKept: fc.boolean(),
+})
+
+test('whatever backups go, each that stays can be restored to as far as before, and nothing is left that none of them needs', () => {
+  fc.assert(
+    fc.property(fc.array(drawnSpan, { maxLength: 20 }), fc.array(drawnFull, { maxLength: 6 }), (spans, fulls) => {
+      const lines = [FIRST, SECOND]
+      const segments = spans.map(({ line, after, length }) => segment(after, after + length, line))
+      const kept = fulls.filter(({ isKept }) => isKept).map(({ revision, line }) => full(revision, line))
+      const gone = new Set(outdated(lines, segments, kept))
+      const left = segments.filter((one) => !gone.has(one))
+      const of = (some: readonly SegmentName[], line: string): readonly SegmentName[] =>
+        some.filter((one) => one.line === line)
+      const endOf = (some: readonly SegmentName[], from: number): number => [...walk(some, from)].at(-1)?.last ?? from
+      for (const one of kept) {
+        const line = lineOf(lines, one) ?? ''
+        assert.equal(endOf(of(left, line), one.revision), endOf(of(segments, line), one.revision))
+      }
+      for (const line of lines) {
+        const oldest = Math.min(...kept.filter((one) => lineOf(lines, one) === line).map(({ revision }) => revision))
+        if (oldest !== Infinity) assert.ok(of(left, line).every(({ last }) => last > oldest))
+      }
+    }),
+    { numRuns: 2000, seed: 7 },
+  )
 })

@@ -17,9 +17,9 @@ import {
 } from '../../cluster/ports.ts'
 import { BACKUP_LABEL } from '../job.ts'
 import { type BackupDeps, reconcileBackups } from '../reconcile.ts'
+import { CLUSTER_ID, Followers } from './followers.ts'
 
 export const KEY = { namespace: 'ns', name: 'kv' }
-export const CLUSTER_ID = 'c1'
 const PLACE = 's3://backups/'
 
 type Json = Readonly<Record<string, unknown>>
@@ -39,7 +39,9 @@ export interface Stored {
 export class BackupWorld implements KubeReader, KubeWriter {
   readonly objects = new Map<string, KubeObject>()
   readonly events: string[] = []
+  readonly followers = new Followers(this)
   failures = 0
+  gaps = 0
   /** Of the cluster. */
   revision = 10
   nowMs = Date.parse('2026-11-30T00:00:00Z')
@@ -113,7 +115,9 @@ export class BackupWorld implements KubeReader, KubeWriter {
       events: { emit: (about, type, reason) => this.events.push(`${type} ${reason} ${about.kind}`) },
       nowMs: () => this.nowMs,
       defaultImage: 'raftkv:1',
+      askFollower: (url) => this.followers.ask(url),
       onFailure: () => (this.failures += 1),
+      onGap: () => (this.gaps += 1),
     }
     try {
       await reconcileBackups(deps, KEY)
@@ -148,8 +152,14 @@ export class BackupWorld implements KubeReader, KubeWriter {
     return this.all('Pod').filter(({ metadata }) => metadata.ownerReferences?.[0]?.uid === job.metadata.uid)
   }
 
+  /** Those that take backups. */
+  runningJobPods(): readonly KubeObject[] {
+    const isOne = (pod: KubeObject): boolean => pod.metadata.labels?.[BACKUP_LABEL] !== undefined
+    return this.all('Pod').filter((pod) => isOne(pod) && phaseOf(pod) === 'Running')
+  }
+
   #startPod(job: KubeObject, index: number): void {
-    const running = this.all('Pod').filter((pod) => phaseOf(pod) === 'Running')
+    const running = this.runningJobPods()
     assert.deepEqual(
       running.map(({ metadata }) => metadata.name),
       [],
@@ -229,8 +239,16 @@ export class BackupWorld implements KubeReader, KubeWriter {
     return Promise.reject(new Error('nothing is tried'))
   }
 
-  apply(): Promise<KubeObject> {
-    return Promise.reject(new Error('nothing is applied'))
+  apply(object: ApplyObject): Promise<KubeObject> {
+    return this.#change(() => {
+      const present = this.objects.get(`${object.kind}/${object.metadata.name}`)
+      const { uid } = object.metadata
+      if (uid !== undefined && uid !== present?.metadata.uid) throw conflict('another one')
+      this.followers.checkApply(object, present)
+      const { creationTimestamp, uid: known } = present?.metadata ?? {}
+      const kept = { ...(creationTimestamp !== undefined && { creationTimestamp }), ...(known !== undefined && { uid: known }) } // prettier-ignore
+      return this.put({ ...object, metadata: { ...object.metadata, ...kept } })
+    })
   }
 
   patch(): Promise<KubeObject> {
@@ -264,6 +282,7 @@ export class BackupWorld implements KubeReader, KubeWriter {
       const status = kind === KIND ? { ...Object(present['status']), ...Object(object['status']) } : object['status']
       const stored = this.put({ ...present, status })
       if (kind === BACKUP_KIND) this.#checkStatus(present, stored)
+      if (kind === SCHEDULE_KIND) this.followers.checkStatus(object['status'])
       return stored
     })
   }
@@ -310,6 +329,6 @@ export function isEnded(job: KubeObject): boolean {
   return (Object(job['status']).conditions ?? []).length > 0
 }
 
-export function phaseOf(pod: KubeObject): unknown {
+function phaseOf(pod: KubeObject): unknown {
   return Object(pod['status']).phase
 }

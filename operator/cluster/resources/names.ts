@@ -92,6 +92,17 @@ export function backupLabels(cluster: Pick<Named, 'name'>): Record<string, strin
   }
 }
 
+/** Of what keeps the changes of a cluster, and of its pods. */
+export function changeStreamLabels(cluster: Pick<Named, 'name'>): Record<string, string> {
+  return { ...backupLabels(cluster), 'app.kubernetes.io/component': 'change-stream' }
+}
+
+/** Of both, and of nothing else. */
+export function backupClientLabels(cluster: Pick<Named, 'name'>): Record<string, string> {
+  const { 'app.kubernetes.io/component': _, ...labels } = backupLabels(cluster)
+  return labels
+}
+
 /** As a selector. */
 export function labelsText(labels: Readonly<Record<string, string>>): string {
   return Object.entries(labels)

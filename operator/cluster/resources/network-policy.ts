@@ -2,7 +2,7 @@ import { PORTS } from '../../api/owned.ts'
 import type { RaftCluster } from '../../api/raft-cluster.ts'
 import type { ApplyObject, PodSelection } from '../ports.ts'
 import { kept } from './kept.ts'
-import { backupLabels, metadata, names, selectorLabels } from './names.ts'
+import { backupClientLabels, metadata, names, selectorLabels } from './names.ts'
 
 type Peer = Readonly<Record<string, unknown>>
 
@@ -19,7 +19,7 @@ export function networkPolicy(cluster: RaftCluster, operator: PodSelection | und
   const { enabled, clientFrom = OF_THE_NAMESPACE, metricsFrom = OF_THE_NAMESPACE } = cluster.spec.networkPolicy
   if (!enabled) return undefined
   const own: Peer = { podSelector: { matchLabels: selectorLabels(cluster) } }
-  const backups: Peer = { podSelector: { matchLabels: backupLabels(cluster) } }
+  const backups: Peer = { podSelector: { matchLabels: backupClientLabels(cluster) } }
   const operators: readonly Peer[] = operator === undefined ? [] : [peerOf(operator)]
   return {
     apiVersion: 'networking.k8s.io/v1',

@@ -5,7 +5,7 @@ import { hasFields } from '../has-fields.ts'
 import type { Form } from '../form.ts'
 import { adminToken } from './admin-token.ts'
 import { FORMS } from './forms.ts'
-import { backupLabels, ordinalOf, podAdminUrl, selectorLabels } from './names.ts'
+import { backupClientLabels, ordinalOf, podAdminUrl, selectorLabels } from './names.ts'
 import { networkPolicy } from './network-policy.ts'
 import { podDisruptionBudget } from './pod-disruption-budget.ts'
 import { serviceAccount } from './service-account.ts'
@@ -252,7 +252,7 @@ function admitted(spec: object, port: number, operator?: typeof OPERATOR): unkno
 
 test('a network policy lets members alone reach the peer port, them and the operator the admin port', () => {
   const own = { podSelector: { matchLabels: selectorLabels({ name: 'kv', namespace: 'ns' }) } }
-  const backups = { podSelector: { matchLabels: backupLabels({ name: 'kv' }) } }
+  const backups = { podSelector: { matchLabels: backupClientLabels({ name: 'kv' }) } }
   const operator = {
     namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'system' } },
     podSelector: { matchLabels: { app: 'operator' } },

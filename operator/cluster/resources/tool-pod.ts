@@ -1,4 +1,4 @@
-/** Pods of Jobs that run a tool of the members' program, in the image of the cluster and under the rules for restricted pods. Pure. */
+/** Pods that run a tool of the members' program, in the image of the cluster and under the rules for restricted pods. Pure. */
 import type { RaftCluster } from '../../api/raft-cluster.ts'
 import { kept } from './kept.ts'
 import { names } from './names.ts'
@@ -21,13 +21,16 @@ export interface ToolPodOptions {
   /** That of the members where it is not given. */
   readonly serviceAccountName?: string | undefined
   readonly resources?: Json | undefined
+  readonly affinity?: Json | undefined
+  /** Of a tool that runs until it is told to end: where it answers for as long as it is well. */
+  readonly answers?: { readonly port: number; readonly path: string } | undefined
 }
 
 export function toolPodSpec(cluster: RaftCluster, options: ToolPodOptions): Json {
   const { image, podTemplate } = cluster.spec
   const { serviceAccountName = podTemplate.serviceAccountName, resources = DEFAULT_RESOURCES } = options
   return {
-    restartPolicy: 'Never',
+    restartPolicy: options.answers === undefined ? 'Never' : 'Always',
     serviceAccountName: serviceAccountName ?? names.serviceAccount(cluster),
     automountServiceAccountToken: false,
     enableServiceLinks: false,
@@ -44,6 +47,7 @@ export function toolPodSpec(cluster: RaftCluster, options: ToolPodOptions): Json
       tolerations: podTemplate.tolerations,
       imagePullSecrets: image.pullSecrets,
     }),
+    ...(options.affinity !== undefined && { affinity: options.affinity }),
     containers: [
       {
         name: TOOL_CONTAINER,
@@ -56,6 +60,7 @@ export function toolPodSpec(cluster: RaftCluster, options: ToolPodOptions): Json
         // One that fails leaves nothing there: what the bucket or the members said is then what it wrote last.
         terminationMessagePolicy: 'FallbackToLogsOnError',
         resources,
+        ...(options.answers !== undefined && probed(options.answers)),
         securityContext: {
           allowPrivilegeEscalation: false,
           readOnlyRootFilesystem: true,
@@ -65,5 +70,14 @@ export function toolPodSpec(cluster: RaftCluster, options: ToolPodOptions): Json
       },
     ],
     volumes: options.volumes,
+  }
+}
+
+function probed({ port, path }: { readonly port: number; readonly path: string }): Json {
+  const httpGet = { port, path }
+  return {
+    ports: [{ name: 'status', containerPort: port }],
+    readinessProbe: { httpGet, periodSeconds: 5, timeoutSeconds: 3 },
+    livenessProbe: { httpGet, periodSeconds: 20, timeoutSeconds: 10 },
   }
 }

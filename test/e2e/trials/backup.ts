@@ -1,12 +1,15 @@
 /**
- * A cluster that is written to is backed up by schedule into a bucket; then everything of it is deleted, volumes too, and a cluster made
- * from the newest backup has exactly the writes that were acknowledged up to its revision.
+ * A cluster that is written to is backed up by schedule into a bucket, with every change between two backups; then everything of it is
+ * deleted, volumes too, and a cluster made from the newest backup, and others as it was at revisions between and after the backups, have
+ * exactly the writes that were acknowledged up to those.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { mostAgeMs } from '../checks/kept-age.ts'
+import type { Put } from '../checks/writes.ts'
 import { freePort } from '../../members/member-process.ts'
 import { readBack } from '../cluster/ledger.ts'
 import { CLUSTER } from '../names.ts'
@@ -15,17 +18,29 @@ import type { Place } from './place.ts'
 
 const ATLEAST = 2
 const KEYS = 's3-keys'
+const SCHEDULE = 'often'
+const INTERVAL_SECONDS = 5
+/** Of what could be restored, under writes. */
+const MOST_AGE_MS = 15_000
 
 const Backup = z.object({
   metadata: z.object({ name: z.string() }),
   status: z
     .object({
       revision: z.number().optional(),
+      clusterID: z.string().optional(),
       conditions: z.array(z.object({ type: z.string(), status: z.string(), message: z.string() })).default([]),
     })
     .prefault({}),
 })
 type Backup = z.output<typeof Backup>
+
+const Schedule = z.object({
+  status: z.object({
+    changeStream: z.object({ revision: z.number() }),
+    conditions: z.array(z.object({ type: z.string(), status: z.string() })),
+  }),
+})
 
 export async function backUpAndRestore(place: Place): Promise<void> {
   if (!place.options.isBox) return place.note('left out: the bucket runs on the machine of the box')
@@ -50,40 +65,81 @@ async function run(place: Place, port: number): Promise<void> {
     forcePathStyle: true,
     credentialsSecretRef: { name: KEYS },
   }
-  await place.step(`${ATLEAST} backups are taken by schedule while it is written to`, async () => {
-    const stringData = { AWS_ACCESS_KEY_ID: randomUUID(), AWS_SECRET_ACCESS_KEY: randomUUID() }
-    const secret = {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { name: KEYS, namespace: place.namespace },
-      stringData,
-    }
-    await place.kube.kubectl(['create', '-f', '-'], { input: JSON.stringify(secret) })
-    const spec = { clusterName: CLUSTER, schedule: '* * * * *', immediate: true, destination: { s3 } }
-    await apply(place, 'ScheduledRaftBackup', 'often', spec)
-    await place.until(`${ATLEAST} backups`, async () => ((await complete(place)).length >= ATLEAST ? true : undefined))
-    await place.untilCondition({ type: 'BackupReady', status: 'True' })
-  })
+  await place.step(
+    `${ATLEAST} backups are taken by schedule while it is written to, and every change is kept`,
+    async () => {
+      const stringData = { AWS_ACCESS_KEY_ID: randomUUID(), AWS_SECRET_ACCESS_KEY: randomUUID() }
+      const secret = {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: KEYS, namespace: place.namespace },
+        stringData,
+      }
+      await place.kube.kubectl(['create', '-f', '-'], { input: JSON.stringify(secret) })
+      const changeStream = { enabled: true, intervalSeconds: INTERVAL_SECONDS }
+      const spec = { clusterName: CLUSTER, schedule: '* * * * *', immediate: true, destination: { s3 }, changeStream }
+      await apply(place, 'ScheduledRaftBackup', SCHEDULE, spec)
+      await place.until(`${ATLEAST} backups`, async () =>
+        (await complete(place)).length >= ATLEAST ? true : undefined,
+      )
+      await place.untilCondition({ type: 'BackupReady', status: 'True' })
+    },
+  )
   const puts = await place.stopWriting()
-  const newest = (await complete(place)).toSorted((a, b) => (a.status.revision ?? 0) - (b.status.revision ?? 0)).at(-1)
-  const revision = newest?.status.revision ?? 0
-  await place.step('everything of the cluster is deleted, volumes too', async () => {
-    await place.kubectl('delete', 'scheduledraftbackup', 'often', '--cascade=orphan')
+  const last = Math.max(...puts.map(({ revision }) => revision ?? 0))
+  await place.step(`everything up to revision ${last} is kept`, () => untilKept(place, last))
+  const log = await place.kubectl('logs', `deployment/${SCHEDULE}-changes`, '--timestamps')
+  place.figure({ title: 'most age of what could be restored', value: mostAgeMs(log), unit: 'ms', target: MOST_AGE_MS })
+  const taken = (await complete(place)).toSorted((a, b) => (a.status.revision ?? 0) - (b.status.revision ?? 0))
+  const [oldest, newest] = [taken[0], taken.at(-1)]
+  await place.step('suspended, nobody keeps changes any more', async () => {
+    await place.kubectl('patch', `scheduledraftbackup/${SCHEDULE}`, '--type=merge', '-p', '{"spec":{"suspend":true}}')
+    await place.kubectl('wait', '--for=delete', `deployment/${SCHEDULE}-changes`, '--timeout=60s')
+    await place.kubectl(
+      'wait',
+      '--for=delete',
+      'pod',
+      '-l',
+      'app.kubernetes.io/component=change-stream',
+      '--timeout=60s',
+    )
+    await place.kubectl('delete', 'scheduledraftbackup', SCHEDULE, '--cascade=orphan')
     await place.kubectl('delete', 'pod', 'writers', '--ignore-not-found')
+  })
+  const first = oldest?.status.revision ?? 0
+  const between = first + Math.floor(Math.random() * (last - first))
+  const source = { s3, clusterID: newest?.status.clusterID }
+  await restore(place, puts, newest?.status.revision ?? 0, { backup: newest?.metadata.name })
+  await restore(place, puts, between, { source, revision: between })
+  await restore(place, puts, last, { source, revision: last })
+}
+
+async function untilKept(place: Place, revision: number): Promise<void> {
+  await place.until(`everything up to revision ${revision} kept`, async () => {
+    const { status } = Schedule.parse(
+      JSON.parse(await place.kubectl('get', 'scheduledraftbackup', SCHEDULE, '-o', 'json')),
+    )
+    const isReady = status.conditions.some(({ type, status: is }) => type === 'ChangeStreamReady' && is === 'True')
+    return isReady && status.changeStream.revision >= revision ? true : undefined
+  })
+}
+
+/** In the place of the cluster that is there, of which nothing stays. */
+async function restore(place: Place, puts: readonly Put[], revision: number, from: object): Promise<void> {
+  await place.step('everything of the cluster is deleted, volumes too', async () => {
     await place.kubectl('delete', 'raftcluster', CLUSTER, '--timeout=60s')
     await place.kubectl('wait', '--for=delete', 'pod', '-l', 'raftkv.dev/cluster=demo', '--timeout=60s')
     await place.kubectl('delete', 'pvc', '-l', 'raftkv.dev/cluster=demo', '--timeout=60s')
   })
-  await place.step(`a cluster is made from the backup of revision ${revision}`, async () => {
-    const restore = { backup: newest?.metadata.name, bumpRevision: 0 }
-    await place.apply({ replicas: 3, bootstrap: { restore } })
+  await place.step(`a cluster is made as it was at revision ${revision}`, async () => {
+    await place.apply({ replicas: 3, bootstrap: { restore: { ...from, bumpRevision: 0 } } })
     await place.untilReady()
   })
   await place.step('exactly the writes that were acknowledged up to its revision are there', async () => {
     const stored = await readBack(place.kube, place.namespace)
     const late = stored.filter(({ modRevision }) => modRevision > revision)
-    if (late.length > 0) throw new Error(`${late.length} keys are newer than the backup`)
-    // One that came later is not lost: it was not in the backup.
+    if (late.length > 0) throw new Error(`${late.length} keys are newer than revision ${revision}`)
+    // One that came later is not lost: it was not there yet.
     place.holds(
       puts.filter((put) => put.revision === undefined || put.revision <= revision),
       stored,
