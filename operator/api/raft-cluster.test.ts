@@ -66,7 +66,7 @@ const GIVEN = { mode: 'Secret', secretRef: { name: 's' } }
 test('every field of the schema is one that is read: what the spec says is never dropped', () => {
   const whole = {
     image: { repository: 'r', tag: 't', pullSecrets: [{ name: 's' }] },
-    storage: { storageClassName: 'c' },
+    storage: { storageClassName: 'c', autogrow: { whenFull: '90%', by: '10Gi', to: '1Ti' } },
     resources: { requests: { cpu: '1' }, limits: { cpu: '1' } },
     podTemplate: {
       labels: { team: 'a' },
