@@ -132,6 +132,7 @@ test('every field of the schema is one that is read: what the spec says is never
   const examples = [
     whole,
     { ...whole, tls: { peer: GIVEN, client: ISSUED } },
+    { bootstrap: { adopt: { clusterID: 'c1' } } },
     { bootstrap: { restore: { backup: 'b', revision: 4711 } } },
     { bootstrap: { restore: { source: { volume }, time: '2026-11-30T12:00:00Z' } } },
     { tls: { peer: GIVEN, client: ISSUED } },

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
 import { TORTURE_MUTANTS } from '../torture/planted.ts'
+import { ADOPT_MUTANTS } from './adopt-mutants.ts'
 import { BACKUP_MUTANTS, CHANGES_MUTANTS, RESTORE_MUTANTS } from './backup-mutants.ts'
 import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
 import { ETCD_MUTANTS, ETCD_MUTANTS_OF_TESTS } from './etcd-mutants.ts'
@@ -55,6 +56,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('operator-simulation/hunt.ts', UPKEEP_MUTANTS, ['5', seeds, '7']),
     ...soughtBy('../operator/cluster/upkeep.test.ts', UPKEEP_MUTANTS_OF_TESTS),
     ...soughtBy('../operator/cluster/autogrow.test.ts', AUTOGROW_MUTANTS),
+    ...soughtBy('../operator/cluster/adopt.test.ts', ADOPT_MUTANTS),
     ...soughtBy('../operator/backup/simulation.test.ts', BACKUP_MUTANTS),
     ...soughtBy('../node-server/backup/changes/follow.test.ts', CHANGES_MUTANTS),
     ...soughtBy('../operator/cluster/tls.test.ts', TLS_OPERATOR_MUTANTS),

@@ -51,6 +51,8 @@ const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
     { storage: { autogrow: { whenFull: '0%', by: '1Gi', to: '20Gi' } } },
     /storage\.autogrow\.whenFull.* must be a share from 1% to 99%/,
   ],
+  [{ bootstrap: {} }, /bootstrap.* must have either restore or adopt/],
+  [{ bootstrap: { adopt: { clusterID: 'mine' } } }, /bootstrap\.adopt\.clusterID.* must be an ID as /],
   [
     { maintenance: { defragmentation: { schedule: 'at night' } } },
     /maintenance\.defragmentation\.schedule.* must have five fields/,
