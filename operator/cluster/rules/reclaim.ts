@@ -41,6 +41,9 @@ const AGAIN_MS = 10 * 60_000
 const MAX_ATTEMPTS = 5
 const REFUSED_MS = 60_000
 
+/** What status may have. */
+const MAX_MEMBERS = 32
+
 const REASON = 'ReclaimingSpace'
 
 export function reclaimSpace(observed: Observed): Plan | undefined {
@@ -100,7 +103,7 @@ export function noSpaceSeen(observed: Observed): NoSpaceStatus | undefined {
   if (members.length === 0) return known
   const memory = known === undefined || isToBeTriedAgain(observed, membership, known) ? freshAt(nowMs) : known
   const ended = members.filter((member) => hasEnded(observed, memory, member))
-  const defragmented = [...new Set([...memory.defragmented, ...ended.map(({ id }) => id)])]
+  const defragmented = [...new Set([...memory.defragmented, ...ended.map(({ id }) => id)])].slice(-MAX_MEMBERS)
   const full = fullMembers(observed, membership)
   const isAllDone = full.length > 0 && full.every(({ id }) => defragmented.includes(id))
   const isExhausted = isAllDone && (memory.compactTo !== undefined || !needsCompaction(observed, full))
