@@ -100,7 +100,12 @@ function ready(observed: Observed, plan: Plan): Finding {
   return finding('Ready', false, ['', ''], ['MembersNotReady', `not ready: ${list}`])
 }
 
-/** Nobody is to answer. */
+/** Why no member is to run; undefined: they are to. */
+function whyStopped({ cluster }: Observed): Explanation | undefined {
+  if (cluster.isBeingDeleted) return ['Deleting', 'the RaftCluster is being deleted']
+  return cluster.spec.replicas === 0 ? ['ScaledToZero', 'no member is to run'] : undefined
+}
+
 function isScaledToZero({ cluster }: Observed): boolean {
   return cluster.spec.replicas === 0
 }
@@ -110,10 +115,10 @@ function available(observed: Observed): Finding {
   const healthy = membership === undefined ? 0 : healthyVoters(membership).length
   const voters = membership?.voters.length ?? observed.cluster.recorded.voters
   const isAvailable = membership?.leader !== undefined && healthy >= quorumOf(voters)
-  if (isScaledToZero(observed)) return finding('Available', false, ['', ''], ['ScaledToZero', 'no member is to run'])
-  const why: Explanation = !isFormed(observed)
-    ? ['NotFormed', 'the cluster is not formed yet']
-    : ['NoLeader', `no leader; ${healthy} of ${voters} voters answer`]
+  const noLeader: Explanation = isFormed(observed)
+    ? ['NoLeader', `no leader; ${healthy} of ${voters} voters answer`]
+    : ['NotFormed', 'the cluster is not formed yet']
+  const why = whyStopped(observed) ?? noLeader
   return finding('Available', isAvailable, ['QuorumHealthy', `${healthy} of ${voters} voters are healthy`], why)
 }
 
@@ -161,7 +166,8 @@ function isVolume(subject: string): boolean {
 function quorumLost(observed: Observed): Finding {
   const { membership, cluster } = observed
   if (!isFormed(observed)) return finding('QuorumLost', false, ['', ''], ['NotFormed', ''])
-  if (isScaledToZero(observed)) return finding('QuorumLost', false, ['', ''], ['ScaledToZero', 'no member is to run'])
+  const stopped = whyStopped(observed)
+  if (stopped !== undefined) return finding('QuorumLost', false, ['', ''], stopped)
   const voters = membership?.voters.length ?? cluster.recorded.voters
   const healthy = membership === undefined ? 0 : healthyVoters(membership).length
   const message = `${healthy} of ${voters} voters answer, ${quorumOf(voters)} are needed`

@@ -18,7 +18,8 @@ const ATTACH_MS = 120_000
 
 /** The worst first. */
 export function troublesOf(observed: Observed): readonly Explanation[] {
-  if (observed.cluster.spec.replicas === 0) return unknownFields(observed)
+  const { spec, isBeingDeleted } = observed.cluster
+  if (isBeingDeleted || spec.replicas === 0) return [...stuck(observed), ...unknownFields(observed)]
   return [
     ...corrupt(observed),
     ...contradictions(observed),
@@ -81,22 +82,23 @@ const FAILING: Readonly<Record<Exclude<PodTrouble['kind'], 'volume'>, Explanatio
   'not-ready': ['NotReady', 'does not become ready'],
 }
 
-/** Who could let it go, and since when it is to. */
 function stuck({ pods, volumes }: Observed): readonly Explanation[] {
-  const told = (
-    what: string,
-    { name, stuck }: ObservedPod | ObservedVolume,
-    advice: string,
-  ): readonly Explanation[] => {
-    if (stuck === undefined) return []
-    const keeper = stuck.finalizers.length === 0 ? advice : `its finalizers are ${stuck.finalizers.join(', ')}`
-    return [['StuckTerminating', `${what} ${name} is to go since ${timestamp(stuck.sinceMs)} and does not: ${keeper}`]]
-  }
   const machine = 'its machine may be gone. When that is certain: kubectl delete pod --force'
   return [
-    ...[...pods.values()].flatMap((pod) => told('pod', pod, machine)),
-    ...[...volumes.values()].flatMap((volume) => told('claim', volume, 'Kubernetes has not let it go')),
+    ...[...pods.values()].flatMap((pod) => stuckAs('pod', pod, machine)),
+    ...[...volumes.values()].flatMap(stuckClaim),
   ]
+}
+
+function stuckClaim(volume: ObservedVolume): readonly Explanation[] {
+  return stuckAs('claim', volume, 'Kubernetes has not let it go')
+}
+
+/** Who could let it go, and since when it is to. */
+function stuckAs(what: string, { name, stuck }: ObservedPod | ObservedVolume, advice: string): readonly Explanation[] {
+  if (stuck === undefined) return []
+  const keeper = stuck.finalizers.length === 0 ? advice : `its finalizers are ${stuck.finalizers.join(', ')}`
+  return [['StuckTerminating', `${what} ${name} is to go since ${timestamp(stuck.sinceMs)} and does not: ${keeper}`]]
 }
 
 function failing({ pods, creationRefusal }: Observed): readonly Explanation[] {
@@ -156,7 +158,7 @@ export function storageTroublesOf(observed: Observed): readonly Explanation[] {
     ...noSpace(observed),
     ...notGrowing(observed),
     ...[...pods.values()].flatMap((pod) => unattached(pod, nowMs)),
-    ...wanted.flatMap((ordinal) => volumeTrouble(observed, names.volume(cluster, ordinal), volumes.get(ordinal))),
+    ...wanted.flatMap((ordinal) => volumeTrouble(observed, ordinal, volumes.get(ordinal))),
   ]
 }
 
@@ -188,12 +190,16 @@ function notGrowing(observed: Observed): readonly Explanation[] {
 }
 
 function volumeTrouble(
-  { cluster }: Observed,
-  name: string,
+  { cluster, foreignVolumes }: Observed,
+  ordinal: number,
   volume: ObservedVolume | undefined,
 ): readonly Explanation[] {
   const size = wantedSize(cluster)
+  const name = names.volume(cluster, ordinal)
+  if (foreignVolumes.has(ordinal))
+    return [['ForeignVolume', `${name} is there and not of this RaftCluster: delete it if its data is not needed`]]
   if (volume === undefined) return [['VolumesPending', `${name} is not there yet`]]
+  if (volume.stuck !== undefined) return stuckClaim(volume)
   if (volume.phase === 'Lost') {
     return [
       [

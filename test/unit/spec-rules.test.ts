@@ -173,3 +173,10 @@ test('what is as in Kubernetes is by the types that the API server has for it', 
 function compact(yaml: string): string {
   return JSON.stringify(parse(yaml))
 }
+
+test('`kubectl delete all --all` takes no RaftCluster and no backup: their CRDs are in no category', () => {
+  for (const plural of ['raftclusters', 'raftbackups', 'scheduledraftbackups']) {
+    const text = readFileSync(join(import.meta.dirname, '..', '..', 'crds', `${plural}.raftkv.dev.yaml`), 'utf8')
+    assert.equal(parse(text).spec.names.categories, undefined, plural)
+  }
+})
