@@ -58,11 +58,11 @@ export interface ConfigHistoryRow {
 
 /** The room that a member's store takes, and what there is for it. */
 export interface AdminStore {
-  /** Of its files, free space in them included: what the quota is about. */
+  /** Of its files, free space in them included, and of what is on its way into them: what is compared with the quota. */
   readonly sizeBytes: number
   /** Without the free space, which a defragmentation gives back. */
   readonly inUseBytes: number
-  /** History before it is gone, or on its way out. */
+  /** History before it is gone, or on its way out; 0 before the first compaction. */
   readonly compactedRevision: number
   /** Absent where there is no limit. */
   readonly quotaBytes?: number

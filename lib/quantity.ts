@@ -1,4 +1,4 @@
-/** Kubernetes quantities ("10Gi", "500m", "1e3"), as far as comparing them needs. */
+/** Kubernetes quantities ("10Gi", "500m", "1e3"), as far as comparing sizes needs, and adding them. */
 const SUFFIXES: Readonly<Record<string, number>> = {
   '': 1,
   n: 1e-9,
@@ -24,6 +24,13 @@ export function parseQuantity(text: string): number | undefined {
   if (match === null) return undefined
   const factor = SUFFIXES[match[3] ?? '']
   return factor === undefined ? undefined : Number(`${match[1]}${match[2] ?? ''}`) * factor
+}
+
+/** With the largest binary suffix that leaves a whole number. */
+export function quantityOf(bytes: number): string {
+  const whole = Math.round(bytes)
+  const suffix = ['Ti', 'Gi', 'Mi', 'Ki'].find((name) => whole % (SUFFIXES[name] ?? Infinity) === 0) ?? ''
+  return `${whole / (SUFFIXES[suffix] ?? 1)}${suffix}`
 }
 
 export function isSameQuantity(a: string, b: string): boolean {

@@ -3,7 +3,9 @@ import { z } from 'zod'
 import { isOnePlace, S3, VolumePlace } from './backup-destination.ts'
 
 const name = z.string().min(1).max(253)
-const clusterID = z.string().regex(/^[0-9a-f]{1,16}$/)
+const clusterID = z
+  .string()
+  .regex(/^[0-9a-f]{1,16}$/, 'must be an ID as members write it: 1 to 16 digits of 0-9 and a-f')
 
 const Source = z
   .object({
@@ -37,7 +39,12 @@ const Restore = z
   )
   .refine(({ revision, time }) => revision === undefined || time === undefined, 'must not have both revision and time')
 
-export const Bootstrap = z.object({ restore: Restore })
+export const Bootstrap = z
+  .object({ restore: Restore.optional(), adopt: z.object({ clusterID }).optional() })
+  .refine(
+    ({ restore, adopt }) => (restore === undefined) !== (adopt === undefined),
+    'must have either restore or adopt',
+  )
 
 export type Restore = z.output<typeof Restore>
 export type RestoreSource = z.output<typeof Source>

@@ -1,5 +1,12 @@
-/** spec.maintenance, and what status remembers of it. The API server has checked the first by the schema in crds/. Pure. */
+/** spec.maintenance and spec.storage.autogrow, and what status remembers of them. The API server has checked both by the schema in crds/. Pure. */
 import { z } from 'zod'
+import { parseQuantity } from '../../lib/quantity.ts'
+
+export function isPositiveQuantity(text: string): boolean {
+  return (parseQuantity(text) ?? 0) > 0
+}
+
+const size = z.string().max(32).refine(isPositiveQuantity, 'is not a quantity')
 
 /** Of a whole, from 1 to 99. */
 export const Percent = z.string().regex(/^[1-9][0-9]?%$/, 'must be a share from 1% to 99%')
@@ -21,6 +28,23 @@ export const Maintenance = z.object({
     .optional(),
   onNoSpace: z.enum(['Reclaim', 'Tell']).default('Reclaim'),
 })
+
+export const Autogrow = z.object({
+  whenFull: Percent.default('80%'),
+  by: size,
+  to: size,
+})
+
+/** What volumes are to have beyond spec.storage.size. */
+export const VolumeGrowth = z.object({
+  size: z.string(),
+  since: z.string(),
+  /** The API server's words; from then on it is left alone, until the spec is another one than that. */
+  refusal: z.string().optional(),
+  refusedGeneration: z.number().int().optional(),
+})
+
+export type VolumeGrowth = z.output<typeof VolumeGrowth>
 
 const Defragmented = z.object({
   name: z.string(),

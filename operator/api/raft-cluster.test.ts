@@ -66,7 +66,7 @@ const GIVEN = { mode: 'Secret', secretRef: { name: 's' } }
 test('every field of the schema is one that is read: what the spec says is never dropped', () => {
   const whole = {
     image: { repository: 'r', tag: 't', pullSecrets: [{ name: 's' }] },
-    storage: { storageClassName: 'c' },
+    storage: { storageClassName: 'c', autogrow: { whenFull: '90%', by: '10Gi', to: '1Ti' } },
     resources: { requests: { cpu: '1' }, limits: { cpu: '1' } },
     podTemplate: {
       labels: { team: 'a' },
@@ -132,6 +132,7 @@ test('every field of the schema is one that is read: what the spec says is never
   const examples = [
     whole,
     { ...whole, tls: { peer: GIVEN, client: ISSUED } },
+    { bootstrap: { adopt: { clusterID: 'c1' } } },
     { bootstrap: { restore: { backup: 'b', revision: 4711 } } },
     { bootstrap: { restore: { source: { volume }, time: '2026-11-30T12:00:00Z' } } },
     { tls: { peer: GIVEN, client: ISSUED } },

@@ -8,7 +8,7 @@ import type { Result } from '../../lib/result.ts'
 import { err, ok } from '../../lib/result.ts'
 import { parseQuantity } from '../../lib/quantity.ts'
 import { Bootstrap } from './bootstrap.ts'
-import { Maintenance } from './maintenance.ts'
+import { Autogrow, isPositiveQuantity, Maintenance } from './maintenance.ts'
 import { Options, problemsOf } from './options.ts'
 import { Auth } from './auth.ts'
 import { Annotations, PodTemplate } from './pod-template.ts'
@@ -29,10 +29,6 @@ const quantity = z.union([z.string(), z.number()]).transform(String).refine(isPo
 const seconds = (initial: number): z.ZodDefault<z.ZodNumber> => z.number().int().min(1).max(86_400).default(initial)
 const quantities = z.record(z.string(), z.union([z.string(), z.number()]).transform(String))
 
-function isPositiveQuantity(text: string): boolean {
-  return (parseQuantity(text) ?? 0) > 0
-}
-
 const name = z.string().min(1).max(253)
 
 const Image = z.object({
@@ -48,6 +44,7 @@ const Image = z.object({
 
 const Storage = z.object({
   size: quantity.default('10Gi'),
+  autogrow: Autogrow.optional(),
   storageClassName: name.optional(),
   retention: z
     .object({
@@ -172,6 +169,13 @@ const Spec = z
     path: ['replicas'],
     message: 'must be odd: an even number tolerates no more failures. Set allowEvenReplicas to use it nevertheless',
   })
+  .refine(
+    ({ storage: { size, autogrow } }) => (parseQuantity(autogrow?.to ?? size) ?? 0) >= (parseQuantity(size) ?? 0),
+    {
+      path: ['storage', 'autogrow', 'to'],
+      message: 'must not be below storage.size',
+    },
+  )
   .superRefine(({ options, auth, tls }, context) => {
     if (auth?.enabled === true && !auth.allowWithoutTLS && tls.client.mode === 'Disabled') {
       const message = 'must be true where auth is enabled and clients of the members have no TLS'

@@ -1,7 +1,7 @@
 /** `status` of a RaftCluster, as written and as read back. */
 import { z } from 'zod'
 import { BACKUP_READY } from './conditions.ts'
-import { MaintenanceStatus } from './maintenance.ts'
+import { MaintenanceStatus, VolumeGrowth } from './maintenance.ts'
 import { TLS_MODES } from './tls.ts'
 
 const role = z.enum(['waiting', 'follower', 'pre-candidate', 'candidate', 'leader', 'learner', 'removed', 'unknown'])
@@ -163,6 +163,8 @@ const Status = z.object({
   tls: z.object({ peer: TlsSideStatus.prefault({}), client: TlsSideStatus.prefault({}) }).optional(),
   /** Of the largest volume that a wanted member has; spec.storage.size cannot go below it. */
   volumeSize: z.string().optional(),
+  /** Absent while spec.storage.size is enough. */
+  volumeGrowth: VolumeGrowth.optional(),
   handledRequests: HandledRequests.prefault({}),
   /** Volumes of former members after a recovery, by UID: theirs is the data that was given up. */
   staleVolumes: z.array(z.string()).default([]),

@@ -228,6 +228,13 @@ async function perform(
     case 'mint-cluster-id':
       assert(progress.recorded.clusterID === '', 'a cluster gets its ID once')
       return record(deps, progress, { ...progress.recorded, clusterID: mintId(deps.randomBytes) })
+    case 'adopt-cluster-id': {
+      assert(progress.recorded.clusterID === '', 'a cluster gets its ID once')
+      const failure = await record(deps, progress, { ...progress.recorded, clusterID: action.clusterID })
+      const message = `the volumes of cluster ${action.clusterID} are this RaftCluster's from here on`
+      if (failure === undefined) deps.events.emit(about, 'Normal', 'VolumesAdopted', 'Adopt', message)
+      return failure
+    }
     case 'record-operation':
       announce(deps, observation, action.operation)
       return record(deps, progress, {

@@ -4,6 +4,7 @@
  */
 import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
 import { membershipOf } from './membership.ts'
+import { readClaims } from './observe/adoption.ts'
 import { readObjects } from './observe/objects.ts'
 import { belongingOf, podOf, readPod } from './observe/pods.ts'
 import { readingFrom } from './observe/reading.ts'
@@ -76,13 +77,15 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     foreignPods: foreignPods.map(({ pod }) => pod.metadata.name),
     foreignVolumes: new Map(volumes.flatMap(({ foreign }) => (foreign === undefined ? [] : [foreign]))),
     membership: membershipOf(cluster, pods.values()),
+    claims: undefined,
     users: undefined,
     usersProblem: undefined,
     restore: undefined,
     unread: reading.unread,
   }
-  const [sources, refusal, restore, { login, ...seenUsers }] = await Promise.all([
+  const [sources, claims, refusal, restore, { login, ...seenUsers }] = await Promise.all([
     readSources(reading, observed),
+    readClaims(reading, cluster),
     templateRefusal(deps.reader, observed),
     awaitsRestore(observed) ? readRestore(reading, cluster, deps.nowMs()) : undefined,
     observeUsers(deps, users, observed),
@@ -94,6 +97,7 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
       ...observed,
       ...seenUsers,
       objects: { ...objects, ...sources },
+      claims,
       templateRefusal: refusal,
       restore,
     },

@@ -30,6 +30,8 @@ export interface Observed {
   readonly foreignVolumes: ReadonlyMap<number, string>
   /** What the cluster itself says; undefined while no member of it answers. */
   readonly membership: Membership | undefined
+  /** What is there for bootstrap.adopt; undefined where nothing is to be adopted, or no more. */
+  readonly claims: readonly ObservedClaim[] | undefined
   /** Undefined where nobody leads, or nothing is declared; see also `usersProblem`. */
   readonly users: ObservedUsers | undefined
   /** Why users and roles could not be looked at. */
@@ -155,6 +157,17 @@ export interface ObservedVolume {
   readonly refusal: string | undefined
 }
 
+/** Under a name of ours, whoever it was made for. */
+export interface ObservedClaim {
+  readonly ordinal: number
+  readonly name: string
+  /** Undefined where it does not say. */
+  readonly clusterID: string | undefined
+  readonly isTerminating: boolean
+  /** Pods that use it, by their names. */
+  readonly users: readonly string[]
+}
+
 export interface ObservedMember extends AdminMember {
   /** Undefined for a member that is not one of our pods: added by hand. */
   readonly ordinal: number | undefined
@@ -209,6 +222,11 @@ export function isFormed({ cluster, membership }: Observed): boolean {
 export function awaitsRestore(observed: Observed): boolean {
   const { spec, recorded } = observed.cluster
   return spec.bootstrap?.restore !== undefined && !isFormed(observed) && recorded.operation?.step !== 'Bootstrap'
+}
+
+/** Whether volumes are taken over is still open: a pod that started before would have an empty one made in their place. */
+export function awaitsAdoption({ cluster }: Pick<Observed, 'cluster'>): boolean {
+  return cluster.spec.bootstrap?.adopt !== undefined && cluster.recorded.clusterID === ''
 }
 
 /** Ordinals that are members as far as is known. Without a leader's word, whoever may be one counts. */

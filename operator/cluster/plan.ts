@@ -43,6 +43,8 @@ export type Action =
     }
   | { readonly kind: 'set-finalizers'; readonly finalizers: readonly string[] }
   | { readonly kind: 'mint-cluster-id' }
+  /** Of the cluster whose volumes are taken over. */
+  | { readonly kind: 'adopt-cluster-id'; readonly clusterID: string }
   /** Written to status before the mutation that it announces. */
   | { readonly kind: 'record-operation'; readonly operation: Operation }
   | { readonly kind: 'bootstrap'; readonly url: string; readonly request: BootstrapRequest }

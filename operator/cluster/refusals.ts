@@ -46,6 +46,7 @@ export function subjectOf(cluster: RaftCluster, action: Action): string | undefi
     case 'delete-volume':
       return `${DELETION}${action.ref.kind} ${action.ref.name}`
     case 'mint-cluster-id':
+    case 'adopt-cluster-id':
     case 'record-operation':
     case 'bootstrap':
     case 'join':

@@ -51,6 +51,7 @@ function assertSafeAction(observed: Observed, plan: Plan, action: Action): void 
   switch (action.kind) {
     case 'bootstrap':
       assert(cluster.recorded.clusterID !== '', 'the cluster ID is recorded before it is used')
+      assert(cluster.spec.bootstrap?.adopt === undefined, 'a cluster that is taken over is not formed once more')
       assert(cluster.recorded.configIndex === 0 && membership === undefined, 'a cluster is formed once')
       assert(isRecorded(observed, plan, action), 'an operation is recorded before it is carried out')
       return

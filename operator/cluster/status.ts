@@ -6,6 +6,7 @@ import { findings } from './findings.ts'
 import { type Observed, type ObservedMember, memberOrdinals, seesMembers } from './observed.ts'
 import type { Plan } from './plan.ts'
 import { selectorText } from './resources/names.ts'
+import { growthAfter } from './rules/autogrow.ts'
 import { isSmaller } from './rules/claims.ts'
 import { memberNamed, replacementRefusal } from './rules/replace.ts'
 import { isOutdated } from './rules/rollout.ts'
@@ -48,6 +49,7 @@ export function statusOf(input: StatusInput): RaftClusterStatus {
     ...templateOf(observed, recorded),
     ...tlsOf(observed, recorded),
     ...volumeSize(observed, recorded),
+    ...volumeGrowth(input),
     handledRequests: handledRequests(observed, recorded),
     staleVolumes: staleVolumes(observed, recorded),
     sampledAt: timestamp(nowMs),
@@ -155,6 +157,14 @@ function volumeSize(
   )
   const known = largest ?? before
   return known === undefined ? {} : { volumeSize: known }
+}
+
+/** As it was where nothing is done. */
+function volumeGrowth({ observed, recorded, refusals }: StatusInput): Partial<Pick<RaftClusterStatus, 'volumeGrowth'>> {
+  const { cluster } = observed
+  const isLeft = cluster.spec.paused || cluster.isBeingDeleted || !seesAll(observed)
+  const growth = isLeft ? recorded.volumeGrowth : growthAfter(observed, refusals)
+  return growth === undefined ? {} : { volumeGrowth: growth }
 }
 
 /** Those that are still there and no member's. */
@@ -307,6 +317,7 @@ function steady(status: RaftClusterStatus): unknown {
     image,
     status.tls ?? '',
     status.volumeSize ?? '',
+    [status.volumeGrowth?.size, status.volumeGrowth?.refusal],
     base.image,
     base.form,
     asked,

@@ -4,6 +4,7 @@ import { ANNOTATIONS } from '../api/raft-cluster.ts'
 import { causeOf } from './causes.ts'
 import type { Observed, ObservedMember, ObservedPod, ObservedVolume, PodTrouble } from './observed.ts'
 import { names } from './resources/names.ts'
+import { growthProblem, wantedSize } from './rules/autogrow.ts'
 import { isSmaller } from './rules/claims.ts'
 import { scheduleProblem } from './rules/defragment.ts'
 import { spaceWords } from './rules/reclaim.ts'
@@ -155,6 +156,7 @@ export function storageTroublesOf(observed: Observed): readonly Explanation[] {
   const wanted = Array.from({ length: cluster.spec.replicas }, (_, ordinal) => ordinal)
   return [
     ...noSpace(observed),
+    ...notGrowing(observed),
     ...[...pods.values()].flatMap((pod) => unattached(pod, nowMs)),
     ...wanted.flatMap((ordinal) => volumeTrouble(observed, ordinal, volumes.get(ordinal))),
   ]
@@ -182,12 +184,17 @@ function noSpace(observed: Observed): readonly Explanation[] {
   return [['NoSpace', `${list.join(', ')} has outgrown its quota, and puts are refused: ${todo}`]]
 }
 
+function notGrowing(observed: Observed): readonly Explanation[] {
+  const problem = growthProblem(observed)
+  return problem === undefined ? [] : [['AutogrowEnded', problem]]
+}
+
 function volumeTrouble(
   { cluster, foreignVolumes }: Observed,
   ordinal: number,
   volume: ObservedVolume | undefined,
 ): readonly Explanation[] {
-  const { size } = cluster.spec.storage
+  const size = wantedSize(cluster)
   const name = names.volume(cluster, ordinal)
   if (foreignVolumes.has(ordinal))
     return [['ForeignVolume', `${name} is there and not of this RaftCluster: delete it if its data is not needed`]]

@@ -1,5 +1,5 @@
 /** What is remembered of the upkeep of members' stores, and what of it is news. Pure. */
-import type { DefragmentationRun } from '../api/maintenance.ts'
+import type { DefragmentationRun, VolumeGrowth } from '../api/maintenance.ts'
 import type { RaftClusterStatus } from '../api/status.ts'
 import type { Observed } from './observed.ts'
 import type { Plan } from './plan.ts'
@@ -28,7 +28,7 @@ export function upkeepAfter(observed: Observed, plan: Plan): Pick<RaftClusterSta
   }
 }
 
-type Upkeep = Pick<RaftClusterStatus, 'maintenance'>
+type Upkeep = Pick<RaftClusterStatus, 'maintenance' | 'volumeGrowth'>
 
 export function upkeepNews(before: Upkeep, after: Upkeep): readonly News[] {
   const [was, is] = [before.maintenance, after.maintenance]
@@ -36,9 +36,19 @@ export function upkeepNews(before: Upkeep, after: Upkeep): readonly News[] {
     is?.noSpace !== undefined && is.noSpace.exhaustedAt !== undefined && was?.noSpace?.exhaustedAt === undefined
   const message = 'history was compacted and the stores defragmented, and there is no room for writes yet'
   return [
+    ...growthNews(before.volumeGrowth, after.volumeGrowth),
     ...runNews(was?.defragmentation?.run, is?.defragmentation?.run),
     ...(isNew ? [{ type: 'Warning', reason: 'NoSpaceLeft', action: 'Reclaim', message } as const] : []),
   ]
+}
+
+function growthNews(was: VolumeGrowth | undefined, is: VolumeGrowth | undefined): readonly News[] {
+  if (is === undefined) return []
+  const action = 'Grow'
+  if (is.refusal !== undefined && was?.refusal === undefined)
+    return [{ type: 'Warning', reason: 'VolumeGrowthRefused', action, message: `to ${is.size}: ${is.refusal}` }]
+  if (is.size === was?.size) return []
+  return [{ type: 'Normal', reason: 'GrowingVolumes', action, message: `volumes are to have ${is.size}` }]
 }
 
 const ENDINGS = {

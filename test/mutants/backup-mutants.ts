@@ -157,8 +157,8 @@ export const RESTORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'pods start before the first volume is filled',
     file: 'operator/cluster/rules/replicas.ts',
-    find: ' || awaitsRestore(observed)) return',
-    replace: ') return',
+    find: ' || awaitsRestore(observed))',
+    replace: ')',
   },
   {
     name: 'a Job fills a volume that is not recorded',

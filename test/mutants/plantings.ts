@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { MUTANTS as OPERATOR_MUTANTS } from '../operator-simulation/planted.ts'
 import { TORTURE_MUTANTS } from '../torture/planted.ts'
+import { ADOPT_MUTANTS } from './adopt-mutants.ts'
 import {
   BACKUP_MUTANTS,
   CHANGES_MUTANTS,
@@ -27,7 +28,7 @@ import { RUNS_MUTANTS } from './runs-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
 import { TLS_OPERATOR_MUTANTS, TLS_SOURCE_MUTANTS } from './tls-operator-mutants.ts'
 import { TAKE_OVER_MUTANTS } from './take-over-mutants.ts'
-import { UPKEEP_MUTANTS, UPKEEP_MUTANTS_OF_TESTS } from './upkeep-mutants.ts'
+import { AUTOGROW_MUTANTS, UPKEEP_MUTANTS, UPKEEP_MUTANTS_OF_TESTS } from './upkeep-mutants.ts'
 
 export interface Planting {
   readonly mutant: Mutant
@@ -62,6 +63,8 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('operator-simulation/hunt.ts', OPERATOR_MUTANTS, ['1', seeds]),
     ...soughtBy('operator-simulation/hunt.ts', UPKEEP_MUTANTS, ['5', seeds, '7']),
     ...soughtBy('../operator/cluster/upkeep.test.ts', UPKEEP_MUTANTS_OF_TESTS),
+    ...soughtBy('../operator/cluster/autogrow.test.ts', AUTOGROW_MUTANTS),
+    ...soughtBy('../operator/cluster/adopt.test.ts', ADOPT_MUTANTS),
     ...soughtBy('../operator/backup/simulation.test.ts', [...BACKUP_MUTANTS, ...STREAM_MUTANTS]),
     ...soughtBy('../node-server/backup/changes/follow.test.ts', CHANGES_MUTANTS),
     ...soughtBy('../node-server/backup/changes/chain.test.ts', RETENTION_MUTANTS),

@@ -51,3 +51,27 @@ export const UPKEEP_MUTANTS_OF_TESTS: readonly Mutant[] = [
     replace: '',
   },
 ]
+
+const AUTOGROW = `${RULES}/autogrow.ts`
+
+/** operator/cluster/autogrow.test.ts looks for these. */
+export const AUTOGROW_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a growth that is refused is asked for without end',
+    file: AUTOGROW,
+    find: 'if (growth !== undefined && refused !== undefined)',
+    replace: 'if (growth !== undefined && refused?.subject === "")',
+  },
+  {
+    name: 'the next step of growth begins before the one before is there',
+    file: AUTOGROW,
+    find: 'isGrowing(observed) || fullest(observed) === undefined ? undefined',
+    replace: 'fullest(observed) === undefined ? undefined',
+  },
+  {
+    name: 'volumes grow beyond their maximum',
+    file: AUTOGROW,
+    find: 'Math.min(bytesOf(autogrow.to), presentBytes + bytesOf(autogrow.by))',
+    replace: 'presentBytes + bytesOf(autogrow.by)',
+  },
+]

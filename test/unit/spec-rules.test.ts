@@ -44,6 +44,16 @@ const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
   [{ resources: { requests: { cpu: 2 }, limits: { cpu: '1500m' } } }, /requests must not be above .*lower the request/],
   [{ resources: { requests: { memory: '1Gi' }, limits: { memory: '900Mi' } } }, /requests must not be above/],
   [
+    { storage: { size: '20Gi', autogrow: { by: '1Gi', to: '10Gi' } } },
+    /storage\.autogrow\.to.* must not be below storage\.size/,
+  ],
+  [
+    { storage: { autogrow: { whenFull: '0%', by: '1Gi', to: '20Gi' } } },
+    /storage\.autogrow\.whenFull.* must be a share from 1% to 99%/,
+  ],
+  [{ bootstrap: {} }, /bootstrap.* must have either restore or adopt/],
+  [{ bootstrap: { adopt: { clusterID: 'mine' } } }, /bootstrap\.adopt\.clusterID.* must be an ID as /],
+  [
     { maintenance: { defragmentation: { schedule: 'at night' } } },
     /maintenance\.defragmentation\.schedule.* must have five fields/,
   ],

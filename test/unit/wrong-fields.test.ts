@@ -24,6 +24,8 @@ assert(type !== undefined && specSchema !== undefined)
 const WHOLE: JsonObject = {
   replicas: 3,
   image: { pullSecrets: [{ name: 's' }] },
+  storage: { autogrow: { by: '1Gi', to: '20Gi' } },
+  maintenance: { defragmentation: { schedule: '@daily' } },
   recovery: { request: { id: '1', survivor: 'kv-0', acknowledgeDataLoss: true } },
   auth: {
     allowWithoutTLS: true,

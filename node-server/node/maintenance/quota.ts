@@ -58,7 +58,7 @@ export class Quota {
   }
 
   hasRoomFor(costBytes: number): boolean {
-    return costBytes === 0 || (!this.isDiskFull && this.#sizeBytes() + costBytes < this.limitBytes)
+    return costBytes === 0 || (!this.isDiskFull && this.sizeBytes + costBytes < this.limitBytes)
   }
 
   /** Whether the request may be proposed; one that adds nothing always may. */
@@ -70,7 +70,8 @@ export class Quota {
     return this.hasRoomFor(costOfTxn(TxnRequest.decode(request)))
   }
 
-  #sizeBytes(): number {
+  /** What is compared with the limit. */
+  get sizeBytes(): number {
     const { store, size } = this.#current()
     return Math.max(size.totalBytes, size.inUseBytes + store.buffer.sizeBytes)
   }

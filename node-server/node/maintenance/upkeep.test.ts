@@ -15,7 +15,7 @@ function member(changes: Partial<KeptMember> = {}): KeptMember {
   return {
     memberId: 10n,
     store: new Store(new MemoryBackend()),
-    quota: { limitBytes: 1000 },
+    quota: { limitBytes: 1000, sizeBytes: 70 },
     room: { space: { freeBytes: 300, totalBytes: 500 }, writableBytes: 249.5 },
     files: { defragment: () => Promise.resolve() },
     raftStatus: () => ({ configIndex: 7 }),
@@ -87,7 +87,8 @@ test('a compaction and the end of an alarm go through the log; what is compacted
 
 test('sizes, quota and what the volume has left; no quota where there is no limit', () => {
   const report = new Upkeep(member()).report()
-  const { quotaBytes, volumeBytes, volumeFreeBytes, writableBytes } = report
-  assert.deepEqual([quotaBytes, volumeBytes, volumeFreeBytes, writableBytes], [1000, 500, 300, 249])
-  assert.equal(new Upkeep(member({ quota: { limitBytes: Infinity } })).report().quotaBytes, undefined)
+  assert.equal(report.compactedRevision, 0, 'before the first compaction')
+  const { sizeBytes, quotaBytes, volumeBytes, volumeFreeBytes, writableBytes } = report
+  assert.deepEqual([sizeBytes, quotaBytes, volumeBytes, volumeFreeBytes, writableBytes], [70, 1000, 500, 300, 249])
+  assert.equal(new Upkeep(member({ quota: { limitBytes: Infinity, sizeBytes: 70 } })).report().quotaBytes, undefined)
 })

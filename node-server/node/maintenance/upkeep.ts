@@ -31,7 +31,7 @@ import type { NodeProblem } from '../ports.ts'
 export interface KeptMember {
   readonly memberId: bigint
   readonly store: Store
-  readonly quota: { readonly limitBytes: number }
+  readonly quota: { readonly limitBytes: number; readonly sizeBytes: number }
   readonly room: { readonly space: VolumeSpace; readonly writableBytes: number }
   readonly files: { defragment(): Promise<void> }
   raftStatus(): { readonly configIndex: number }
@@ -53,12 +53,13 @@ export class Upkeep {
 
   report(): AdminStore {
     const { store, quota, room } = this.#member
-    const { totalBytes, inUseBytes } = store.size()
-    const { limitBytes } = quota
+    const { limitBytes, sizeBytes } = quota
+    // What waits for its commit is not free.
+    const inUseBytes = Math.min(sizeBytes, store.size().inUseBytes + store.buffer.sizeBytes)
     return {
-      sizeBytes: totalBytes,
+      sizeBytes,
       inUseBytes,
-      compactedRevision: store.compactedRevision,
+      compactedRevision: Math.max(0, store.compactedRevision),
       ...(limitBytes !== Infinity && { quotaBytes: limitBytes }),
       volumeBytes: room.space.totalBytes,
       volumeFreeBytes: room.space.freeBytes,

@@ -8,6 +8,7 @@ import { parseQuantity } from '../../../lib/quantity.ts'
 import type { Observed, ObservedVolume } from '../observed.ts'
 import type { Action } from '../plan.ts'
 import { claimMarks, ownerReference } from '../resources/names.ts'
+import { wantedSize } from './autogrow.ts'
 import { desiredPods } from './replicas.ts'
 
 export function restoreFinalizer(observed: Observed): readonly Action[] {
@@ -50,7 +51,7 @@ function isToWrite(observed: Observed, volume: ObservedVolume): boolean {
 /** All that we say of it, since what an apply leaves out is taken back. */
 function claim(observed: Observed, volume: ObservedVolume): Extract<Action, { kind: 'apply' }>['object'] {
   const { cluster } = observed
-  const storage = isToResize(observed, volume) ? cluster.spec.storage.size : volume.requestedSize
+  const storage = isToResize(observed, volume) ? wantedSize(cluster) : volume.requestedSize
   const { controller: _, blockOwnerDeletion: __, ...owner } = ownerReference(cluster)
   return {
     apiVersion: 'v1',
@@ -67,7 +68,7 @@ function claim(observed: Observed, volume: ObservedVolume): Extract<Action, { ki
 
 /** What was asked for and not granted is taken back as far as Kubernetes takes it: to more than a volume has. */
 function isToResize({ cluster }: Observed, { capacity, requestedSize }: ObservedVolume): boolean {
-  const { size } = cluster.spec.storage
+  const size = wantedSize(cluster)
   const isTakenBack = isSmaller(size, requestedSize ?? size) && isSmaller(capacity, size)
   return capacity !== undefined && (isSmaller(requestedSize, size) || isTakenBack)
 }

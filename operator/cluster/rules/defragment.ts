@@ -136,7 +136,7 @@ function resultOf(observed: Observed, { scheduledAt }: DefragmentationRun, begun
   const sizeBytes = member && storeOf(observed, member)?.sizeBytes
   if (report?.state === 'done' && sizeBytes !== undefined)
     return { ...begun, freedBytes: Math.max(0, begun.sizeBytes - sizeBytes) }
-  if (report?.state === 'failed') return { ...begun, problem: report.message }
+  if (report?.state === 'failed') return { ...begun, problem: report.message.slice(0, MAX_MESSAGE_LENGTH) }
   const isOverdue = observed.nowMs - Date.parse(begun.startedAt) > DEFRAGMENTATION_MS
   return isOverdue ? { ...begun, problem: 'it has not said within half an hour that it is done' } : begun
 }

@@ -8,6 +8,7 @@ import { isFormed, type Observed, podsWithForeignData } from '../observed.ts'
 import { newOperation } from '../operation.ts'
 import { blocked, IN_FLIGHT_MS, inFlight, type Plan, waiting } from '../plan.ts'
 import { names, peerUrl } from '../resources/names.ts'
+import { adopt } from './adopt.ts'
 import { restore } from './restore.ts'
 
 const SEED = 0
@@ -16,6 +17,8 @@ export function form(observed: Observed): Plan | undefined {
   if (isFormed(observed)) return undefined
   const { cluster, foreignVolumes, pods } = observed
   const { clusterID, operation } = cluster.recorded
+  const adopting = adopt(observed)
+  if (adopting !== undefined) return adopting
   const inPlace = [...foreignVolumes].filter(([ordinal]) => ordinal < cluster.spec.replicas).map(([, name]) => name)
   if (inPlace.length > 0) return foreignVolume(inPlace, observed)
   const foreign = podsWithForeignData(observed)[0]
@@ -40,7 +43,7 @@ export function form(observed: Observed): Plan | undefined {
   if (restoring !== undefined) return restoring
   const seed = pods.get(SEED)
   const isWaiting = seed?.status?.role === 'waiting' && !seed.isTerminating
-  if (isWaiting && cluster.spec.bootstrap?.restore !== undefined) return seedLost(observed)
+  if (isWaiting && cluster.spec.bootstrap !== undefined) return seedLost(observed)
   if (!isWaiting || seed.adminUrl === undefined || volume === undefined) {
     return waiting('Forming', because(observed, [SEED], `waits for ${names.pod(cluster, SEED)} to start`), operation)
   }
@@ -63,7 +66,7 @@ export function form(observed: Observed): Plan | undefined {
 export function foreignVolume(inPlace: readonly string[], { cluster }: Observed): Plan {
   return blocked(
     'ForeignVolume',
-    `PersistentVolumeClaim ${inPlace.join(', ')} has data that is not this cluster's: delete it, or give the RaftCluster another name`,
+    `PersistentVolumeClaim ${inPlace.join(', ')} has data that is not this cluster's: delete it, or give the RaftCluster another name; bootstrap.adopt takes over what a deleted RaftCluster of this name left`,
     cluster.recorded.operation,
   )
 }

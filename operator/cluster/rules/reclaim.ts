@@ -16,7 +16,17 @@ import type { NoSpaceStatus } from '../../api/maintenance.ts'
 import type { Membership, Observed } from '../observed.ts'
 import { newOperation } from '../operation.ts'
 import { inFlight, type Plan, waiting } from '../plan.ts'
-import { askToDefragment, DEFRAGMENTATION_MS, inOrder, type Kept, megabytes, reportOf, storeOf } from './store-room.ts'
+import { canGrow } from './autogrow.ts'
+import {
+  askToDefragment,
+  DEFRAGMENTATION_MS,
+  inOrder,
+  type Kept,
+  megabytes,
+  reportOf,
+  storeOf,
+  votersIn,
+} from './store-room.ts'
 import { moveLeader } from './transfer.ts'
 
 /** Of the quota a store may have, and of the volume must be left, for an alarm not to be back at once. */
@@ -31,6 +41,9 @@ const AGAIN_MS = 10 * 60_000
 const MAX_ATTEMPTS = 5
 const REFUSED_MS = 60_000
 
+/** What status may have. */
+const MAX_MEMBERS = 32
+
 const REASON = 'ReclaimingSpace'
 
 export function reclaimSpace(observed: Observed): Plan | undefined {
@@ -44,6 +57,7 @@ export function reclaimSpace(observed: Observed): Plan | undefined {
   }
   const full = fullMembers(observed, membership)
   if (full.length === 0) return disarm(observed, membership)
+  if (isDiskToGrow(observed, full)) return undefined
   const begun = full.find((member) => stateOf(observed, memory, member) === 'running')
   if (begun !== undefined) return waiting(REASON, `${begun.name} is being defragmented`, cluster.recorded.operation)
   if (needsCompaction(observed, full)) {
@@ -54,6 +68,15 @@ export function reclaimSpace(observed: Observed): Plan | undefined {
   }
   const next = full.find(({ id }) => !memory.defragmented.includes(id))
   return next === undefined ? undefined : giveBack(observed, membership, memory, next)
+}
+
+/** To be larger: nothing is to be given up for what a step of growth mends. */
+function isDiskToGrow(observed: Observed, full: readonly Kept[]): boolean {
+  const isDiskFull = full.some((member) => {
+    const store = storeOf(observed, member)
+    return store !== undefined && store.writableBytes < LEFT_SHARE * store.volumeBytes
+  })
+  return isDiskFull && canGrow(observed)
 }
 
 /** What else is in flight goes on from its record alone, which would be lost. */
@@ -76,11 +99,11 @@ export function noSpaceSeen(observed: Observed): NoSpaceStatus | undefined {
   if (membership?.leader === undefined) return known
   const { alarms } = membership
   if (!alarms.some(({ type }) => type === 'NOSPACE') || alarms.some(({ type }) => type === 'CORRUPT')) return undefined
-  const members = votersOf(membership).filter((member) => storeOf(observed, member) !== undefined)
+  const members = votersIn(membership).filter((member) => storeOf(observed, member) !== undefined)
   if (members.length === 0) return known
   const memory = known === undefined || isToBeTriedAgain(observed, membership, known) ? freshAt(nowMs) : known
   const ended = members.filter((member) => hasEnded(observed, memory, member))
-  const defragmented = [...new Set([...memory.defragmented, ...ended.map(({ id }) => id)])]
+  const defragmented = [...new Set([...memory.defragmented, ...ended.map(({ id }) => id)])].slice(-MAX_MEMBERS)
   const full = fullMembers(observed, membership)
   const isAllDone = full.length > 0 && full.every(({ id }) => defragmented.includes(id))
   const isExhausted = isAllDone && (memory.compactTo !== undefined || !needsCompaction(observed, full))
@@ -131,6 +154,7 @@ export function spaceWords(observed: Observed): string | undefined {
   if (memory === undefined || membership === undefined || cluster.spec.maintenance.onNoSpace === 'Tell')
     return undefined
   if (memory.exhaustedAt === undefined) {
+    if (isDiskToGrow(observed, fullMembers(observed, membership))) return 'the volumes grow'
     const plan = reclaimSpace(observed)
     return plan === undefined ? 'room is made once what is in flight is finished' : plan.message
   }
@@ -140,14 +164,9 @@ export function spaceWords(observed: Observed): string | undefined {
   return `history was compacted and the stores defragmented, and the data itself leaves no room${sizes}. Delete keys, or raise spec.options.quotaBytes and spec.storage.size`
 }
 
-/** The leader last. A learner raises no alarm, and may not even know its cluster. */
-function votersOf(membership: Membership): readonly Kept[] {
-  return inOrder(membership).filter(({ id }) => membership.voters.includes(id))
-}
-
 /** The alarm would soon be back on them. One that does not tell is none of them. */
 function fullMembers(observed: Observed, membership: Membership): readonly Kept[] {
-  return votersOf(membership).filter((member) => {
+  return votersIn(membership).filter((member) => {
     const store = storeOf(observed, member)
     return store !== undefined && !hasRoom(store, store.sizeBytes)
   })

@@ -2,7 +2,7 @@
  * Which pods the StatefulSet must have: derived from the member list, the spec and the operation in flight, never from
  * how many pods there are. A StatefulSet has those of one range of ordinals. Pure.
  */
-import { awaitsRestore, formerOrdinals, isFormed, memberOrdinals, type Observed } from '../observed.ts'
+import { awaitsAdoption, awaitsRestore, formerOrdinals, isFormed, memberOrdinals, type Observed } from '../observed.ts'
 import type { PodRange } from '../resources/stateful-set.ts'
 
 /**
@@ -12,7 +12,8 @@ import type { PodRange } from '../resources/stateful-set.ts'
  */
 export function desiredPods(observed: Observed): PodRange {
   // Zero is the one count that takes pods from members: all of them, and none of their data.
-  if (observed.cluster.spec.replicas === 0 || awaitsRestore(observed)) return { start: 0, end: 0 }
+  if (observed.cluster.spec.replicas === 0 || awaitsAdoption(observed) || awaitsRestore(observed))
+    return { start: 0, end: 0 }
   const former = formerOrdinals(observed)
   const kept = [...memberOrdinals(observed)].filter((ordinal) => !former.has(ordinal))
   const below = [...former].filter((ordinal) => ordinal < Math.min(...kept))

@@ -49,6 +49,11 @@ export function inOrder(membership: Membership): readonly Kept[] {
   return membership.members.filter(hasOrdinal).toSorted((a, b) => rank(b) - rank(a))
 }
 
+/** The leader last. A learner raises no alarm, and may not even know its cluster. */
+export function votersIn(membership: Membership): readonly Kept[] {
+  return inOrder(membership).filter(({ id }) => membership.voters.includes(id))
+}
+
 interface Asking {
   readonly type: Extract<Operation['type'], 'Defragment' | 'ReclaimSpace'>
   readonly reason: string

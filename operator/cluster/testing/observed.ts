@@ -88,6 +88,7 @@ export function observedWith(found: Membership, of = cluster({ configIndex: 7 })
     volumes: new Map(),
     foreignPods: [],
     foreignVolumes: new Map(),
+    claims: undefined,
     membership: found,
     users: undefined,
     usersProblem: undefined,

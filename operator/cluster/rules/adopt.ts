@@ -1,0 +1,56 @@
+/**
+ * spec.bootstrap.adopt: a new RaftCluster takes over the volumes that a deleted one of its name and namespace left. Its cluster has their ID, and
+ * with it recorded the claims are its own: members start from what they have, under the identities that are in it. Nobody is ever
+ * formed on an empty volume beside them (form.ts).
+ *
+ * All or nothing: which of the claims were members is known by their data alone, so each must be there, of that cluster, and in nobody's use. Pure.
+ */
+import { awaitsAdoption, type Observed, type ObservedClaim } from '../observed.ts'
+import { blocked, IN_FLIGHT_MS, type Plan, waiting } from '../plan.ts'
+import { names } from '../resources/names.ts'
+
+/** Undefined where nothing is to be adopted, or no more. */
+export function adopt(observed: Observed): Plan | undefined {
+  const { cluster, claims } = observed
+  const { clusterID = '' } = cluster.spec.bootstrap?.adopt ?? {}
+  if (!awaitsAdoption(observed)) return undefined
+  const refusal = refusalOf(observed, claims ?? [], clusterID)
+  if (refusal !== undefined)
+    return blocked('AdoptionRefused', `nothing is adopted: ${refusal}`, cluster.recorded.operation)
+  return {
+    ...waiting('Adopting', `the volumes of cluster ${clusterID} are taken over`),
+    actions: [{ kind: 'adopt-cluster-id', clusterID }],
+    requeueAfterMs: IN_FLIGHT_MS,
+  }
+}
+
+function refusalOf({ cluster }: Observed, claims: readonly ObservedClaim[], clusterID: string): string | undefined {
+  const { replicas } = cluster.spec
+  if (claims.length === 0)
+    return `there is no PersistentVolumeClaim ${names.volume(cluster, 0)}: a RaftCluster adopts the volumes of one of its own name and namespace`
+  const unmarked = claims.filter((claim) => claim.clusterID === undefined)
+  if (unmarked.length > 0)
+    return `${list(unmarked)} does not say of which cluster its data is (annotation raftkv.dev/cluster-id)`
+  const ids = [...new Set(claims.map((claim) => claim.clusterID))]
+  if (ids.length > 1)
+    return `the claims are of ${ids.length} clusters: ${claims.map((claim) => `${claim.name} of ${claim.clusterID}`).join(', ')}. Delete those that are not to be kept`
+  if (ids[0] !== clusterID)
+    return `${list(claims)} has data of cluster ${ids[0]}, and bootstrap.adopt names ${clusterID}: delete the RaftCluster, and create it with the right one`
+  const going = claims.filter(({ isTerminating }) => isTerminating)
+  if (going.length > 0) return `${list(going)} is being deleted`
+  const present = new Set(claims.map(({ ordinal }) => ordinal))
+  const most = Math.max(replicas, ...[...present].map((ordinal) => ordinal + 1))
+  const missing = Array.from({ length: most }, (_, ordinal) => ordinal).filter((ordinal) => !present.has(ordinal))
+  if (missing.length > 0) {
+    const gone = missing.map((ordinal) => names.volume(cluster, ordinal)).join(', ')
+    return `${gone} is not there. Give replicas as many as the cluster had members; where a volume is lost, restore a backup`
+  }
+  if (most > replicas)
+    return `there are ${most} claims of the cluster, and replicas is ${replicas}: give replicas ${most}, and fewer once it runs; or delete those that were not members any more`
+  const used = claims.flatMap(({ name, users }) => users.map((user) => `${name} by pod ${user}`))
+  return used.length === 0 ? undefined : `still in use: ${used.join(', ')}. It goes on once they have stopped`
+}
+
+function list(claims: readonly ObservedClaim[]): string {
+  return claims.map(({ name }) => name).join(', ')
+}
