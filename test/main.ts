@@ -9,35 +9,54 @@ import { join } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '..')
 
-/** Folders whose tests take as long as the processor needs. Whatever is in no folder of these counts as waiting. */
+/** Folders whose tests take as long as the processor needs. Whatever is in no folder of these or of {@link BRIEF} counts as waiting. */
 const COMPUTING = [
-  'cli',
-  'lib',
-  'node-server/bolt',
-  'node-server/config',
-  'node-server/etcd-file',
-  'node-server/mvcc',
   'node-server/node',
   'node-server/raft',
   'node-server/storage',
-  'operator/api',
   'operator/backup',
   'operator/cluster',
-  'test/history',
   'test/operator-simulation',
   'test/recovery',
-  'test/simulate',
   'test/simulation',
   'test/torture',
   'test/unit',
 ]
 
+/**
+ * Folders of many small tests that touch nothing outside of what they make. They share one process: each of their own would take
+ * longer to start than to run.
+ */
+const BRIEF = [
+  'bench',
+  'cli',
+  'lib',
+  'node-server/address',
+  'node-server/backup',
+  'node-server/bolt',
+  'node-server/config',
+  'node-server/etcd-file',
+  'node-server/http2',
+  'node-server/mvcc',
+  'operator/api',
+  'sandbox/controllers',
+  'sandbox/start',
+  'test/history',
+  'test/limits',
+  'test/simulate',
+]
+
 const TESTS = ['--import', './test/compile-cache.ts', '--test', '--test-concurrency=2']
+const UNTRACKED = ['--import', './test/untracked-promises.ts']
 const SIMULATE = 'test/simulate/main.ts'
 
 const files = globSync('{lib,node-server,operator,cli,sandbox,bench,test}/**/*.test.ts', { cwd: ROOT })
-const isComputing = (file: string): boolean =>
-  COMPUTING.some((folder) => file.replaceAll('\\', '/').startsWith(`${folder}/`))
+const isIn =
+  (folders: readonly string[]) =>
+  (file: string): boolean =>
+    folders.some((folder) => file.replaceAll('\\', '/').startsWith(`${folder}/`))
+const isComputing = isIn(COMPUTING)
+const isBrief = isIn(BRIEF)
 
 /** One after the other, as long as none fails. */
 interface Lane {
@@ -49,13 +68,18 @@ interface Lane {
 const LANES: readonly Lane[] = [
   {
     name: 'sockets, processes and timers',
-    commands: [[...TESTS, ...files.filter((file) => !isComputing(file))]],
+    commands: [[...TESTS, ...files.filter((file) => !isComputing(file) && !isBrief(file))]],
     priority: constants.priority.PRIORITY_NORMAL,
+  },
+  {
+    name: 'brief',
+    commands: [[...TESTS, '--test-isolation=none', ...files.filter(isBrief)]],
+    priority: constants.priority.PRIORITY_BELOW_NORMAL,
   },
   {
     name: 'computing',
     commands: [
-      [...TESTS, ...files.filter(isComputing)],
+      [...UNTRACKED, ...TESTS, ...files.filter(isComputing)],
       [SIMULATE, 'store', '--seeds', '200'],
       [SIMULATE, 'operator', '--seeds', '1000', '--first', '1000', '--for', '3m'],
     ],

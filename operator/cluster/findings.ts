@@ -86,11 +86,14 @@ function isComplete({ cluster, membership }: Observed): boolean {
   )
 }
 
+/** Of plans that members serve through as ever. */
+const QUIET = ['Paused', 'NotObserved', 'DeletingVolumes', 'MovingLeader', 'Defragmenting', 'ReclaimingSpace']
+
 /** All wanted members are voters, their pods serve, one leads. */
 function ready(observed: Observed, plan: Plan): Finding {
   const notReady = wantedOrdinals(observed).filter((ordinal) => observed.pods.get(ordinal)?.isReady !== true)
   const isReady = isComplete(observed) && notReady.length === 0 && observed.membership?.leader !== undefined
-  const isQuiet = plan.isSettled || ['Paused', 'NotObserved', 'DeletingVolumes', 'MovingLeader'].includes(plan.reason)
+  const isQuiet = plan.isSettled || QUIET.includes(plan.reason)
   if (isReady && isQuiet) return finding('Ready', true, ['Ready', 'all members are voters and serve'], ['', ''])
   if (!plan.isSettled || isScaledToZero(observed)) return finding('Ready', false, ['', ''], [plan.reason, plan.message])
   const list = notReady.map((ordinal) => names.pod(observed.cluster, ordinal)).join(', ')
@@ -132,7 +135,8 @@ function degraded(observed: Observed, plan: Plan, failure: Failure | undefined, 
 }
 
 function troublesWith(observed: Observed, plan: Plan, failure: Failure | undefined): readonly Explanation[] {
-  if (failure !== undefined) return [[failure.reason, failure.message]]
+  // What is wrong with the members themselves is told all the same.
+  if (failure !== undefined && plan.reason !== 'Defragmenting') return [[failure.reason, failure.message]]
   if (plan.isBlocked) return [[plan.reason, plan.message]]
   return troublesOf(observed)
 }

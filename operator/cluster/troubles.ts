@@ -5,6 +5,8 @@ import { causeOf } from './causes.ts'
 import type { Observed, ObservedMember, ObservedPod, ObservedVolume, PodTrouble } from './observed.ts'
 import { names } from './resources/names.ts'
 import { isSmaller } from './rules/claims.ts'
+import { scheduleProblem } from './rules/defragment.ts'
+import { spaceWords } from './rules/reclaim.ts'
 import { memberNamed } from './rules/replace.ts'
 
 /** Of a condition. */
@@ -24,6 +26,7 @@ export function troublesOf(observed: Observed): readonly Explanation[] {
     ...stuck(observed),
     ...unhealthy(observed),
     ...unanswerable(observed),
+    ...unfollowed(observed),
     ...unknownFields(observed),
   ]
 }
@@ -131,6 +134,12 @@ function unanswerable({ cluster, membership }: Observed): readonly Explanation[]
   return troubles
 }
 
+function unfollowed({ cluster }: Observed): readonly Explanation[] {
+  const problem = scheduleProblem(cluster)
+  if (problem === undefined) return []
+  return [['InvalidSchedule', `spec.maintenance.defragmentation cannot be followed: ${problem}`]]
+}
+
 function unknownFields({ cluster }: Observed): readonly Explanation[] {
   const { unknownFields: fields } = cluster
   if (fields.length === 0) return []
@@ -161,11 +170,14 @@ function unattached({ name, trouble }: ObservedPod, nowMs: number): readonly Exp
   return [['VolumeStuck', `${name} has a node and does not start, as while a volume cannot be attached: ${todo}`]]
 }
 
-function noSpace({ membership, cluster }: Observed): readonly Explanation[] {
+function noSpace(observed: Observed): readonly Explanation[] {
+  const { membership, cluster } = observed
   const ids = (membership?.alarms ?? []).filter(({ type }) => type === 'NOSPACE').map(({ memberId }) => memberId)
   if (ids.length === 0) return []
   const list = (membership?.members ?? []).filter(({ id }) => ids.includes(id)).map(({ name }) => name)
   const quota = cluster.spec.options.quotaBytes === undefined ? '' : ` (now ${cluster.spec.options.quotaBytes})`
+  const words = spaceWords(observed)
+  if (words !== undefined) return [['NoSpace', `${list.join(', ')} has no room left, and puts are refused: ${words}`]]
   const todo = `compact and defragment (etcdctl compact, etcdctl defrag), or raise spec.options.quotaBytes${quota} and spec.storage.size; then etcdctl alarm disarm`
   return [['NoSpace', `${list.join(', ')} has outgrown its quota, and puts are refused: ${todo}`]]
 }

@@ -5,6 +5,11 @@ export function hashOf(value: unknown): string {
   return createHash('sha256').update(canonical(value)).digest('hex').slice(0, 16)
 }
 
+/** Whether two values have the same hash, without the price of two. */
+export function isAlike(a: unknown, b: unknown): boolean {
+  return canonical(a) === canonical(b)
+}
+
 /** JSON with its fields in order: the API server may answer in another one each time. */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`

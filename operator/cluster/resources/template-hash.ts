@@ -5,7 +5,7 @@
  * therefore never changes.
  */
 import { DEFAULT_SPEC, type RaftCluster } from '../../api/raft-cluster.ts'
-import { hashOf } from './hash.ts'
+import { hashOf, isAlike } from './hash.ts'
 
 /** A look at a cluster asks for each of its pods; what was read of the cluster is never changed in place. */
 const known = new WeakMap<Source, string>()
@@ -48,6 +48,6 @@ function tlsOf(tls: RaftCluster['recorded']['tls'], { tls: { client } }: RaftClu
 
 /** What is not as it would be by itself. */
 function differing(fields: object, usual: object): Json {
-  const some = Object.entries(fields).filter(([name, value]) => hashOf(value) !== hashOf(Reflect.get(usual, name)))
+  const some = Object.entries(fields).filter(([name, value]) => !isAlike(value, Reflect.get(usual, name)))
   return Object.fromEntries(some)
 }

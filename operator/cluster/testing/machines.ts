@@ -80,6 +80,7 @@ export class Machines extends Objects {
     if (set !== undefined) for (const ordinal of this.ordinals()) this.#startPod(set, ordinal)
     for (const pod of this.all('Pod')) if (!this.stale.has(pod.metadata.name)) this.#mounts.look(pod, this.#secret)
     for (const disk of this.cluster.alive.values()) disk.age++
+    this.cluster.stores.tick()
     this.settleMembers()
     this.#checkTalks()
   }
