@@ -21,6 +21,13 @@ const Restore = z
     /** Name of a RaftBackup. */
     backup: name.optional(),
     source: Source.optional(),
+    revision: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
+    /** RFC 3339, or `latest`. */
+    time: z
+      .string()
+      .max(64)
+      .regex(/^(latest|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))$/)
+      .optional(),
     bumpRevision: z.number().int().min(0).max(1_000_000_000_000).default(1_000_000_000),
     serviceAccountName: name.optional(),
   })
@@ -28,6 +35,7 @@ const Restore = z
     ({ backup, source }) => (backup === undefined) !== (source === undefined),
     'must have either backup or source',
   )
+  .refine(({ revision, time }) => revision === undefined || time === undefined, 'must not have both revision and time')
 
 export const Bootstrap = z.object({ restore: Restore })
 

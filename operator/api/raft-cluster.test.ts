@@ -131,8 +131,8 @@ test('every field of the schema is one that is read: what the spec says is never
   const examples = [
     whole,
     { ...whole, tls: { peer: GIVEN, client: ISSUED } },
-    { bootstrap: { restore: { backup: 'b' } } },
-    { bootstrap: { restore: { source: { volume } } } },
+    { bootstrap: { restore: { backup: 'b', revision: 4711 } } },
+    { bootstrap: { restore: { source: { volume }, time: '2026-11-30T12:00:00Z' } } },
     { tls: { peer: GIVEN, client: ISSUED } },
   ]
   const schema = SCHEMA.properties?.['spec'] ?? {}

@@ -18,7 +18,7 @@ import { type AdminFailure, KubeError, type KubeObject, type ReconcileDeps } fro
 import { adminToken, TOKEN_SIZE_BYTES } from './resources/admin-token.ts'
 import { names } from './resources/names.ts'
 import { writeTls } from './tls/write.ts'
-import { contains } from './contains.ts'
+import { hasFields } from './has-fields.ts'
 import { changeUsers } from './change-users.ts'
 import type { UsersProblem } from './observed.ts'
 import { begun, done } from './rules/users.ts'
@@ -320,7 +320,7 @@ async function record(
     ...(operation !== undefined && { operation, handledRequests }),
   }
   const lost = Object.entries(memory).find(
-    ([field, value]) => !contains(Reflect.get(Object(progress.object['status']), field), value),
+    ([field, value]) => !hasFields(Reflect.get(Object(progress.object['status']), field), value),
   )
   // Nothing was begun, so nothing counts as answered.
   if (lost === undefined) {

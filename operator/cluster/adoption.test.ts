@@ -6,7 +6,7 @@ import type { KubeObject } from './ports.ts'
 import { tokenIn } from './resources/admin-token.ts'
 import { controllerOf } from './resources/names.ts'
 import { serviceAccount } from './resources/service-account.ts'
-import { assertSettledAt, condition, converge, formed, reasonOf, rounds } from './testing/looking.ts'
+import { assertSettledAt, condition, converge, formed, reasonOf, rounds } from './testing/convergence.ts'
 import type { World } from './testing/world.ts'
 
 /** As a backup brings it back. */

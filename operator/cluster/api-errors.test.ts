@@ -5,7 +5,7 @@ import { FINALIZER } from '../api/raft-cluster.ts'
 import { AssertionFailed } from '../../lib/assert.ts'
 import { KubeError, type KubeProblem } from './ports.ts'
 import { reconcile } from './reconcile.ts'
-import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
+import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/convergence.ts'
 import { KEY } from './testing/objects.ts'
 import type { ApiCall, World } from './testing/world.ts'
 

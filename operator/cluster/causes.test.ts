@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { podTrouble, PodStatus } from './pod-trouble.ts'
 import { KubeError } from './ports.ts'
 import { LOOK_AGAIN_ANNOTATION } from './resources/names.ts'
-import { condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
+import { condition, converge, formed, look, reasonOf, rounds } from './testing/convergence.ts'
 import type { World } from './testing/world.ts'
 
 const NOW = '2030-01-01T00:10:00Z'

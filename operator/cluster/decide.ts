@@ -38,7 +38,7 @@ import { scaleUp } from './rules/scale-up.ts'
 import { isPhaseNew } from './rules/tls-phase.ts'
 import { awaitSight } from './rules/unread.ts'
 import { userSteps } from './rules/users.ts'
-import { zero } from './rules/zero.ts'
+import { scaleToZero } from './rules/scale-to-zero.ts'
 import { assertSafe } from './safety.ts'
 
 type Rule = (observed: Observed) => Plan | undefined
@@ -51,7 +51,7 @@ const STANDSTILL: readonly Rule[] = [awaitSight, deletion, paused, takenNames]
  * rollout, rollout before growth, growth before shrinking.
  */
 const RULES: readonly Rule[] = [
-  zero,
+  scaleToZero,
   renewStopped,
   form,
   recover,

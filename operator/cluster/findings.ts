@@ -2,7 +2,7 @@
 import type { ConditionStatus, ConditionType, Finding } from '../api/conditions.ts'
 import type { Refusal } from '../api/status.ts'
 import type { Failure } from './act.ts'
-import { isFormed, type Observed, strangers } from './observed.ts'
+import { isFormed, type Observed, podsWithForeignData } from './observed.ts'
 import type { Plan } from './plan.ts'
 import { subjectOfUnread } from './refusals.ts'
 import { names } from './resources/names.ts'
@@ -10,7 +10,7 @@ import { isOutdated } from './rules/rollout.ts'
 import { templateHold } from './rules/template.ts'
 import { healthyVoters, quorumOf } from './safety.ts'
 import { tlsReady } from './tls-status.ts'
-import { storageTroublesOf, troublesOf, type Words } from './troubles.ts'
+import { type Explanation, storageTroublesOf, troublesOf } from './troubles.ts'
 
 /** So long a condition stays as it was while what it hangs on cannot be read; then it is unknown. */
 const MEMORY_MS = 15_000
@@ -69,7 +69,7 @@ function asFarAsSeen(observed: Observed, refusals: readonly Refusal[], found: Fi
   return [{ type: found.type, status: 'Unknown', reason: 'NotObserved', message: missing.error.problem.message }]
 }
 
-function finding(type: ConditionType, is: boolean | undefined, whenTrue: Words, otherwise: Words): Finding {
+function finding(type: ConditionType, is: boolean | undefined, whenTrue: Explanation, otherwise: Explanation): Finding {
   const status: ConditionStatus = is === undefined ? 'Unknown' : is ? 'True' : 'False'
   const [reason, message] = is === true ? whenTrue : otherwise
   return { type, status, reason, message }
@@ -92,13 +92,13 @@ function ready(observed: Observed, plan: Plan): Finding {
   const isReady = isComplete(observed) && notReady.length === 0 && observed.membership?.leader !== undefined
   const isQuiet = plan.isSettled || ['Paused', 'NotObserved', 'DeletingVolumes', 'MovingLeader'].includes(plan.reason)
   if (isReady && isQuiet) return finding('Ready', true, ['Ready', 'all members are voters and serve'], ['', ''])
-  if (!plan.isSettled || isAsleep(observed)) return finding('Ready', false, ['', ''], [plan.reason, plan.message])
+  if (!plan.isSettled || isScaledToZero(observed)) return finding('Ready', false, ['', ''], [plan.reason, plan.message])
   const list = notReady.map((ordinal) => names.pod(observed.cluster, ordinal)).join(', ')
   return finding('Ready', false, ['', ''], ['MembersNotReady', `not ready: ${list}`])
 }
 
 /** Nobody is to answer. */
-function isAsleep({ cluster }: Observed): boolean {
+function isScaledToZero({ cluster }: Observed): boolean {
   return cluster.spec.replicas === 0
 }
 
@@ -107,8 +107,8 @@ function available(observed: Observed): Finding {
   const healthy = membership === undefined ? 0 : healthyVoters(membership).length
   const voters = membership?.voters.length ?? observed.cluster.recorded.voters
   const isAvailable = membership?.leader !== undefined && healthy >= quorumOf(voters)
-  if (isAsleep(observed)) return finding('Available', false, ['', ''], ['ScaledToZero', 'no member is to run'])
-  const why: Words = !isFormed(observed)
+  if (isScaledToZero(observed)) return finding('Available', false, ['', ''], ['ScaledToZero', 'no member is to run'])
+  const why: Explanation = !isFormed(observed)
     ? ['NotFormed', 'the cluster is not formed yet']
     : ['NoLeader', `no leader; ${healthy} of ${voters} voters answer`]
   return finding('Available', isAvailable, ['QuorumHealthy', `${healthy} of ${voters} voters are healthy`], why)
@@ -122,11 +122,11 @@ function progressing(plan: Plan): Finding {
 function degraded(observed: Observed, plan: Plan, failure: Failure | undefined, refusals: readonly Refusal[]): Finding {
   const troubles = [...refused(observed, refusals), ...troublesWith(observed, plan, failure)]
   const [first = ['AsExpected', '']] = troubles
-  const words: Words = [first[0], troubles.map(([, message]) => message).join('; ')]
-  return finding('Degraded', troubles.length > 0, words, ['AsExpected', ''])
+  const explanation: Explanation = [first[0], troubles.map(([, message]) => message).join('; ')]
+  return finding('Degraded', troubles.length > 0, explanation, ['AsExpected', ''])
 }
 
-function troublesWith(observed: Observed, plan: Plan, failure: Failure | undefined): readonly Words[] {
+function troublesWith(observed: Observed, plan: Plan, failure: Failure | undefined): readonly Explanation[] {
   if (failure !== undefined) return [[failure.reason, failure.message]]
   if (plan.isBlocked) return [[plan.reason, plan.message]]
   return troublesOf(observed)
@@ -135,8 +135,8 @@ function troublesWith(observed: Observed, plan: Plan, failure: Failure | undefin
 /** More of them are only counted: status has them all. */
 const REFUSALS_TOLD = 2
 
-function refused({ unread }: Observed, refusals: readonly Refusal[]): readonly Words[] {
-  const told = refusals.slice(0, REFUSALS_TOLD).map(({ subject, message, since }): Words => {
+function refused({ unread }: Observed, refusals: readonly Refusal[]): readonly Explanation[] {
+  const told = refusals.slice(0, REFUSALS_TOLD).map(({ subject, message, since }): Explanation => {
     const read = unread.find((one) => subjectOfUnread(one) === subject)
     if (read === undefined) return [reasonOf(subject), `${subject} is refused since ${since}: ${message}`]
     const reason = read.error.problem.kind === 'forbidden' ? 'Forbidden' : 'NotObserved'
@@ -157,7 +157,7 @@ function isVolume(subject: string): boolean {
 function quorumLost(observed: Observed): Finding {
   const { membership, cluster } = observed
   if (!isFormed(observed)) return finding('QuorumLost', false, ['', ''], ['NotFormed', ''])
-  if (isAsleep(observed)) return finding('QuorumLost', false, ['', ''], ['ScaledToZero', 'no member is to run'])
+  if (isScaledToZero(observed)) return finding('QuorumLost', false, ['', ''], ['ScaledToZero', 'no member is to run'])
   const voters = membership?.voters.length ?? cluster.recorded.voters
   const healthy = membership === undefined ? 0 : healthyVoters(membership).length
   const message = `${healthy} of ${voters} voters answer, ${quorumOf(voters)} are needed`
@@ -169,9 +169,9 @@ function quorumLost(observed: Observed): Finding {
 }
 
 function scaleComplete(observed: Observed, plan: Plan): Finding {
-  if (isAsleep(observed)) {
-    const words: Words = ['ScaledToZero', 'no member is to run; members and their volumes stay']
-    return finding('ScaleComplete', observed.pods.size === 0, words, [plan.reason, plan.message])
+  if (isScaledToZero(observed)) {
+    const explanation: Explanation = ['ScaledToZero', 'no member is to run; members and their volumes stay']
+    return finding('ScaleComplete', observed.pods.size === 0, explanation, [plan.reason, plan.message])
   }
   const members = observed.membership?.members.length ?? observed.cluster.recorded.members.length
   const message = `${members} of ${observed.cluster.spec.replicas} members`
@@ -193,7 +193,7 @@ function upToDate(observed: Observed, plan: Plan): Finding {
   const old = [...pods.values()].filter((pod) => isOutdated(observed, pod)).map(({ name }) => name)
   const message = `made from an earlier spec of ${cluster.name}: ${old.join(', ')}`
   const isManual = cluster.spec.update.strategy === 'Manual'
-  const why: Words = isManual
+  const why: Explanation = isManual
     ? ['PodsOutdated', `${message}. Delete them one by one to renew them`]
     : [plan.reason === 'RollingOut' ? 'RollingOut' : 'RolloutPending', `${message}. ${plan.message}`]
   return finding('UpToDate', old.length === 0, ['UpToDate', ''], why)
@@ -207,7 +207,9 @@ function storageReady(observed: Observed, refusals: readonly Refusal[]): Finding
 }
 
 function clusterIdMismatch(observed: Observed): Finding {
-  const found = strangers(observed).map(({ name, status }) => `${name} has data of cluster ${status?.clusterId}`)
+  const found = podsWithForeignData(observed).map(
+    ({ name, status }) => `${name} has data of cluster ${status?.clusterId}`,
+  )
   const volumes = [...observed.foreignVolumes]
     .filter(([ordinal]) => ordinal < observed.cluster.spec.replicas)
     .map(([, name]) => `${name} is a volume of another RaftCluster, or of one of this name that is gone`)

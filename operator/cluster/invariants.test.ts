@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { unreachable } from '../../lib/assert.ts'
 import { KubeError } from './ports.ts'
-import { assertSettledAt, condition, converge, look } from './testing/looking.ts'
+import { assertSettledAt, condition, converge, look } from './testing/convergence.ts'
 import { Crash, type Hooks } from './testing/hooks.ts'
 import { World } from './testing/world.ts'
 

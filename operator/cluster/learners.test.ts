@@ -5,7 +5,7 @@ import { parseStatus } from '../api/status.ts'
 import { allowedLag } from './lag.ts'
 import { rollOut } from './rules/rollout.ts'
 import { wantedHash } from './rules/template.ts'
-import { assertSettledAt, converge, formed, reasonOf, rounds } from './testing/looking.ts'
+import { assertSettledAt, converge, formed, reasonOf, rounds } from './testing/convergence.ts'
 import { cluster, membership, observedWith, pod } from './testing/observed.ts'
 import type { World } from './testing/world.ts'
 

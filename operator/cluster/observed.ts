@@ -239,7 +239,7 @@ export function formerOrdinals({ cluster, membership, volumes }: Observed): Read
 }
 
 /** Members that say they belong to another cluster. */
-export function strangers({ cluster, pods }: Observed): readonly ObservedPod[] {
+export function podsWithForeignData({ cluster, pods }: Observed): readonly ObservedPod[] {
   const ours = cluster.recorded.clusterID
   return [...pods.values()].filter(
     ({ status }) => status !== undefined && status.clusterId !== '' && status.clusterId !== ours,

@@ -11,7 +11,7 @@ import {
   rounds,
   volumeNames,
   voterNames,
-} from './testing/looking.ts'
+} from './testing/convergence.ts'
 import { Crash } from './testing/hooks.ts'
 import { field } from './testing/objects.ts'
 import { World } from './testing/world.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LogEnd } from './log-end.ts'
-import { assertSettledAt, converge, formed, look, reasonOf, rounds, voterNames } from './testing/looking.ts'
+import { assertSettledAt, converge, formed, look, reasonOf, rounds, voterNames } from './testing/convergence.ts'
 import { Crash } from './testing/hooks.ts'
 import type { World } from './testing/world.ts'
 

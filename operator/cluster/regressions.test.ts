@@ -1,7 +1,7 @@
 /** What test/operator-simulation found in this folder, each made small. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formed, look } from './testing/looking.ts'
+import { formed, look } from './testing/convergence.ts'
 import { Crash } from './testing/hooks.ts'
 import type { World } from './testing/world.ts'
 

@@ -5,7 +5,7 @@ import type { Form } from './form.ts'
 import { KubeError, type KubeObject } from './ports.ts'
 import { FORMS } from './resources/forms.ts'
 import { memberObjects } from './resources/stateful-set.ts'
-import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
+import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/convergence.ts'
 import { field } from './testing/objects.ts'
 import type { World } from './testing/world.ts'
 

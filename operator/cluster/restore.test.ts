@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { API_VERSION } from '../api/raft-cluster.ts'
-import { condition, converge, look, reasonOf, rounds } from './testing/looking.ts'
+import { condition, converge, look, reasonOf, rounds } from './testing/convergence.ts'
 import { Crash } from './testing/hooks.ts'
 import { World } from './testing/world.ts'
 
@@ -40,6 +40,23 @@ test('a cluster out of a backup: the first volume is filled before any pod is th
   assert.equal(condition(world, 'Ready'), 'True')
   assert.equal(world.cluster.clusterId, clusterID)
   assert.deepEqual([world.cluster.voters.length, world.restored.length], [3, 1])
+})
+
+test('a revision or a time is handed to the Job', async () => {
+  const moments = [
+    [{ revision: 4711 }, '--revision=4711'],
+    [{ time: '2026-11-30T12:00:00Z' }, '--time=2026-11-30T12:00:00Z'],
+    [{ time: 'latest' }, '--time=latest'],
+  ] as const
+  for (const [moment, flag] of moments) {
+    const world = new World({ replicas: 1, bootstrap: { restore: { source: { volume }, ...moment } } })
+    while (world.get('Job', 'kv-restore') === undefined) await look(world)
+    const args: readonly string[] = Object(world.get('Job', 'kv-restore')?.['spec']).template.spec.containers[0].args
+    assert.deepEqual(
+      args.filter((arg) => arg.startsWith('--revision') || arg.startsWith('--time')),
+      [flag],
+    )
+  }
 })
 
 test('wherever the operator ends, there is one restore and one cluster', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ANNOTATIONS } from '../api/raft-cluster.ts'
 import { tokenIn } from './resources/admin-token.ts'
-import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
+import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/convergence.ts'
 import type { World } from './testing/world.ts'
 
 const SECRET = 'kv-admin-token'

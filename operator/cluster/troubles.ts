@@ -7,13 +7,14 @@ import { names } from './resources/names.ts'
 import { isSmaller } from './rules/claims.ts'
 import { memberNamed } from './rules/replace.ts'
 
-export type Words = readonly [reason: string, message: string]
+/** Of a condition. */
+export type Explanation = readonly [reason: string, message: string]
 
 /** A volume may take this long to be attached before it counts as stuck. */
 const ATTACH_MS = 120_000
 
 /** The worst first. */
-export function troublesOf(observed: Observed): readonly Words[] {
+export function troublesOf(observed: Observed): readonly Explanation[] {
   if (observed.cluster.spec.replicas === 0) return unknownFields(observed)
   return [
     ...corrupt(observed),
@@ -26,7 +27,7 @@ export function troublesOf(observed: Observed): readonly Words[] {
   ]
 }
 
-function corrupt({ membership }: Observed): readonly Words[] {
+function corrupt({ membership }: Observed): readonly Explanation[] {
   const ids = (membership?.alarms ?? []).filter(({ type }) => type === 'CORRUPT').map(({ memberId }) => memberId)
   if (ids.length === 0) return []
   const list = (membership?.members ?? []).filter(({ id }) => ids.includes(id)).map(({ name }) => name)
@@ -35,14 +36,14 @@ function corrupt({ membership }: Observed): readonly Words[] {
   return [['CorruptMember', `the data of ${who} differs from the others', and nothing is written until then: ${todo}`]]
 }
 
-function contradictions({ pods }: Observed): readonly Words[] {
+function contradictions({ pods }: Observed): readonly Explanation[] {
   return [...pods.values()]
     .filter(({ contradiction }) => contradiction !== undefined)
     .map(({ name, contradiction }) => ['ImplausibleMember', `what ${name} says is not believed: ${contradiction}`])
 }
 
 /** A learner is not there yet, which is progress; it has no vote to be missed. */
-function unhealthy(observed: Observed): readonly Words[] {
+function unhealthy(observed: Observed): readonly Explanation[] {
   const { membership, cluster, pods } = observed
   const isSick = ({ id, ordinal, isLearner }: ObservedMember): boolean =>
     ordinal === undefined || (!isLearner && membership?.activeIds.has(id) !== true)
@@ -66,7 +67,7 @@ function hasCause(observed: Observed, ordinal: number): boolean {
 }
 
 /** Reason of Degraded, and what stands between the pod's name and the words of whoever says so. */
-const FAILING: Readonly<Record<Exclude<PodTrouble['kind'], 'volume'>, Words>> = {
+const FAILING: Readonly<Record<Exclude<PodTrouble['kind'], 'volume'>, Explanation>> = {
   unschedulable: ['Unschedulable', 'has no node'],
   image: ['ImagePullFailed', 'does not get its image'],
   container: ['ContainerNotCreated', 'does not start'],
@@ -77,8 +78,12 @@ const FAILING: Readonly<Record<Exclude<PodTrouble['kind'], 'volume'>, Words>> = 
 }
 
 /** Who could let it go, and since when it is to. */
-function stuck({ pods, volumes }: Observed): readonly Words[] {
-  const told = (what: string, { name, stuck }: ObservedPod | ObservedVolume, advice: string): readonly Words[] => {
+function stuck({ pods, volumes }: Observed): readonly Explanation[] {
+  const told = (
+    what: string,
+    { name, stuck }: ObservedPod | ObservedVolume,
+    advice: string,
+  ): readonly Explanation[] => {
     if (stuck === undefined) return []
     const keeper = stuck.finalizers.length === 0 ? advice : `its finalizers are ${stuck.finalizers.join(', ')}`
     return [['StuckTerminating', `${what} ${name} is to go since ${timestamp(stuck.sinceMs)} and does not: ${keeper}`]]
@@ -90,10 +95,10 @@ function stuck({ pods, volumes }: Observed): readonly Words[] {
   ]
 }
 
-function failing({ pods, creationRefusal }: Observed): readonly Words[] {
-  const refused: readonly Words[] =
+function failing({ pods, creationRefusal }: Observed): readonly Explanation[] {
+  const refused: readonly Explanation[] =
     creationRefusal === undefined ? [] : [['PodNotCreated', `a pod cannot be made: ${creationRefusal}`]]
-  const failed = [...pods.values()].flatMap(({ name, trouble, status, isTerminating }): readonly Words[] => {
+  const failed = [...pods.values()].flatMap(({ name, trouble, status, isTerminating }): readonly Explanation[] => {
     if (trouble === undefined || trouble.kind === 'volume' || isTerminating) return []
     // One that is to join, or catches up, is on its way.
     if (trouble.kind === 'not-ready' && ['waiting', 'learner'].includes(status?.role ?? '')) return []
@@ -104,11 +109,11 @@ function failing({ pods, creationRefusal }: Observed): readonly Words[] {
 }
 
 /** Annotations that name nobody who could be meant. */
-function unanswerable({ cluster, membership }: Observed): readonly Words[] {
+function unanswerable({ cluster, membership }: Observed): readonly Explanation[] {
   if (membership?.leader === undefined) return []
   const { requests, recorded } = cluster
-  const troubles: Words[] = []
-  const unknown = (annotation: string, name: string): Words => [
+  const troubles: Explanation[] = []
+  const unknown = (annotation: string, name: string): Explanation => [
     'UnknownMember',
     `annotation ${annotation} names ${name}, which is no member`,
   ]
@@ -124,7 +129,7 @@ function unanswerable({ cluster, membership }: Observed): readonly Words[] {
   return troubles
 }
 
-function unknownFields({ cluster }: Observed): readonly Words[] {
+function unknownFields({ cluster }: Observed): readonly Explanation[] {
   const { unknownFields: fields } = cluster
   if (fields.length === 0) return []
   const list = fields.slice(0, 8).join(', ')
@@ -134,7 +139,7 @@ function unknownFields({ cluster }: Observed): readonly Words[] {
 }
 
 /** What is wrong with volumes and the room in them. */
-export function storageTroublesOf(observed: Observed): readonly Words[] {
+export function storageTroublesOf(observed: Observed): readonly Explanation[] {
   const { cluster, volumes, pods, nowMs } = observed
   const wanted = Array.from({ length: cluster.spec.replicas }, (_, ordinal) => ordinal)
   return [
@@ -144,7 +149,7 @@ export function storageTroublesOf(observed: Observed): readonly Words[] {
   ]
 }
 
-function unattached({ name, trouble }: ObservedPod, nowMs: number): readonly Words[] {
+function unattached({ name, trouble }: ObservedPod, nowMs: number): readonly Explanation[] {
   if (trouble?.kind !== 'volume') return []
   const advice = `If its volume is lost: annotation ${ANNOTATIONS.replaceMember}`
   if (trouble.message !== '')
@@ -154,7 +159,7 @@ function unattached({ name, trouble }: ObservedPod, nowMs: number): readonly Wor
   return [['VolumeStuck', `${name} has a node and does not start, as while a volume cannot be attached: ${todo}`]]
 }
 
-function noSpace({ membership, cluster }: Observed): readonly Words[] {
+function noSpace({ membership, cluster }: Observed): readonly Explanation[] {
   const ids = (membership?.alarms ?? []).filter(({ type }) => type === 'NOSPACE').map(({ memberId }) => memberId)
   if (ids.length === 0) return []
   const list = (membership?.members ?? []).filter(({ id }) => ids.includes(id)).map(({ name }) => name)
@@ -163,7 +168,11 @@ function noSpace({ membership, cluster }: Observed): readonly Words[] {
   return [['NoSpace', `${list.join(', ')} has outgrown its quota, and puts are refused: ${todo}`]]
 }
 
-function volumeTrouble({ cluster }: Observed, name: string, volume: ObservedVolume | undefined): readonly Words[] {
+function volumeTrouble(
+  { cluster }: Observed,
+  name: string,
+  volume: ObservedVolume | undefined,
+): readonly Explanation[] {
   const { size } = cluster.spec.storage
   if (volume === undefined) return [['VolumesPending', `${name} is not there yet`]]
   if (volume.phase === 'Lost') {

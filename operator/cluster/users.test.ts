@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { permissionOf } from './rules/users.ts'
-import { condition, formed, look, reasonOf, rounds } from './testing/looking.ts'
+import { condition, formed, look, reasonOf, rounds } from './testing/convergence.ts'
 import { wrongWithKeptUsers } from './testing/users-property.ts'
 import type { World } from './testing/world.ts'
 

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { FINALIZER } from '../api/raft-cluster.ts'
 import { ANNOTATIONS } from '../api/raft-cluster.ts'
 import { KubeError } from './ports.ts'
-import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/looking.ts'
+import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/convergence.ts'
 import type { World } from './testing/world.ts'
 
 const LONG_ENOUGH = 45

@@ -16,12 +16,18 @@ export class Writer {
   readonly #revisions = new Map<string, number>()
   readonly #unknown = new Set<string>()
   readonly #writing: Promise<unknown>
+  #lastRevision = 0
   #next = 0
   #isStopped = false
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
     this.#writing = Promise.all(Array.from({ length: AT_ONCE }, (_, i) => this.#write(i)))
+  }
+
+  /** Of the last put that was acknowledged. */
+  get revision(): number {
+    return this.#lastRevision
   }
 
   get acknowledged(): number {
@@ -38,7 +44,9 @@ export class Writer {
       try {
         const request = { key: Buffer.from(key), value: Buffer.from(key + FILLER) }
         const { header } = await client.call(PUT, request, PUT_LIMIT_MS)
-        this.#revisions.set(key, Number(header?.revision))
+        const revision = Number(header?.revision)
+        this.#revisions.set(key, revision)
+        this.#lastRevision = Math.max(this.#lastRevision, revision)
       } catch {
         this.#unknown.add(key)
         await delay(50)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { reconcile } from '../../operator/cluster/reconcile.ts'
-import { condition, formed, reasonOf } from '../../operator/cluster/testing/looking.ts'
+import { condition, formed, reasonOf } from '../../operator/cluster/testing/convergence.ts'
 import { KEY } from '../../operator/cluster/testing/objects.ts'
 import type { World } from '../../operator/cluster/testing/world.ts'
 import { EtcdUsersClient } from '../../operator/users-client.ts'

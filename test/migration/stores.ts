@@ -27,16 +27,24 @@ export interface RunningStore {
   stop(): Promise<void>
 }
 
-/** `snapshot`: what it is made from; none: it is new. */
-export async function startStore(place: Place, kind: Kind, name: string, snapshot?: string): Promise<RunningStore> {
+/** Fills a directory that is to be a member's. */
+export type Make = (member: {
+  readonly name: string
+  readonly directory: string
+  readonly peerURL: string
+}) => Promise<void>
+
+/** `from`: the snapshot that it is made from, or what makes it; neither: it is new. */
+export async function startStore(place: Place, kind: Kind, name: string, from?: string | Make): Promise<RunningStore> {
   const [client, peer] = await freePorts()
   const directory = join(place.folder, name)
   const peerURL = `http://127.0.0.1:${peer}`
   const cluster = [`--name=${name}`, `--initial-cluster=${name}=${peerURL}`, `--initial-advertise-peer-urls=${peerURL}`]
   const own = [process.execPath, MEMBER]
   const restore = kind === 'etcd' ? [join(place.programs, 'etcdutl')] : own
-  if (snapshot !== undefined)
-    await run([...restore, 'snapshot', 'restore', snapshot, `--data-dir=${directory}`, ...cluster])
+  if (typeof from === 'string')
+    await run([...restore, 'snapshot', 'restore', from, `--data-dir=${directory}`, ...cluster])
+  else await from?.({ name, directory, peerURL })
   const server = kind === 'etcd' ? [join(place.programs, 'etcd')] : own
   const url = `http://127.0.0.1:${client}`
   const urls = [`--listen-client-urls=${url}`, `--advertise-client-urls=${url}`, `--listen-peer-urls=${peerURL}`]

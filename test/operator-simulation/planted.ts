@@ -238,7 +238,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'pods are not counted while their template is refused',
     file: `${RULES}/objects.ts`,
-    find: 'return isAlone && !contains(present.object, changes)',
+    find: 'return isAlone && !hasFields(present.object, changes)',
     replace: 'return isAlone && start > end',
   },
   {

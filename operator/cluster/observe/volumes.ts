@@ -1,7 +1,7 @@
 /** Reads a RaftCluster's volumes. */
 import { z } from 'zod'
 import type { RaftCluster } from '../../api/raft-cluster.ts'
-import { contains } from '../contains.ts'
+import { hasFields } from '../has-fields.ts'
 import type { ObservedVolume } from '../observed.ts'
 import type { KubeObject } from '../ports.ts'
 import {
@@ -69,7 +69,7 @@ function volumeOf(cluster: RaftCluster, ordinal: number, object: KubeObject, now
     isTerminating: object.metadata.deletionTimestamp !== undefined,
     stuck: stuckOf(object.metadata, nowMs),
     isOwned: object.metadata.ownerReferences?.some(({ uid }) => uid === cluster.uid) ?? false,
-    isMarked: contains(object.metadata, claimMarks(cluster)),
+    isMarked: hasFields(object.metadata, claimMarks(cluster)),
     requestedSize: spec.resources.requests['storage'],
     capacity: status.capacity['storage'],
     phase: status.phase,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseRaftCluster, type RaftCluster } from '../../api/raft-cluster.ts'
-import { contains } from '../contains.ts'
 import type { Form } from '../form.ts'
+import { hasFields } from '../has-fields.ts'
 import { adminToken } from './admin-token.ts'
 import { FORMS } from './forms.ts'
 import { backupLabels, ordinalOf, podAdminUrl, selectorLabels } from './names.ts'
@@ -48,7 +48,7 @@ test('pods start in parallel, are replaced only on delete, and keep their volume
     updateStrategy: { type: 'OnDelete' },
     persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
   }
-  assert(contains(setOf(), { spec: wanted }))
+  assert(hasFields(setOf(), { spec: wanted }))
 })
 
 test('members meet the restricted pod security standard', () => {
@@ -65,7 +65,7 @@ test('members meet the restricted pod security standard', () => {
       },
     ],
   }
-  assert(contains(setOf(), { spec: { template: { spec: pod } } }))
+  assert(hasFields(setOf(), { spec: { template: { spec: pod } } }))
 })
 
 test('nothing about membership is in the pod: it starts waiting', () => {
@@ -137,7 +137,7 @@ test('a StatefulSet keeps the claim template it has: it cannot change', () => {
     metadata: { name: 'data', labels: { by: 'an earlier one' } },
     spec: { volumeMode: 'Filesystem' },
   }
-  assert(contains(setOf({}, { ...OPTIONS, claimTemplate }), { spec: { volumeClaimTemplates: [claimTemplate] } }))
+  assert(hasFields(setOf({}, { ...OPTIONS, claimTemplate }), { spec: { volumeClaimTemplates: [claimTemplate] } }))
   const made = setOf({}, { ...OPTIONS, claimTemplate })
   assert(!JSON.stringify(made).includes('"storage":'))
 })
@@ -164,7 +164,7 @@ test('every object but the volumes is owned by its RaftCluster', () => {
 })
 
 test('the headless Service names members before they are ready; clients see ready ones only', () => {
-  assert(contains(headlessService(raftCluster()), { spec: { clusterIP: 'None', publishNotReadyAddresses: true } }))
+  assert(hasFields(headlessService(raftCluster()), { spec: { clusterIP: 'None', publishNotReadyAddresses: true } }))
   assert(!JSON.stringify(clientService(raftCluster())).includes('publishNotReadyAddresses'))
 })
 
@@ -192,9 +192,9 @@ test('the Service of clients is as the spec says, and loses what the spec no lon
   }
   const { annotations, ...fields } = service
   const made = clientService(raftCluster({ service }))
-  assert(contains(made, { metadata: { annotations }, spec: fields }))
+  assert(hasFields(made, { metadata: { annotations }, spec: fields }))
   assert(!JSON.stringify(headlessService(raftCluster({ service }))).includes('LoadBalancer'))
-  assert(!contains(made, clientService(raftCluster(), made)), 'applied once more, which takes the others away')
+  assert(!hasFields(made, clientService(raftCluster(), made)), 'applied once more, which takes the others away')
   assert.deepEqual(clientService(raftCluster()).metadata.annotations, undefined)
 })
 
@@ -202,9 +202,9 @@ test('Services have the families of addresses that are asked for', () => {
   const network = { ipFamilyPolicy: 'PreferDualStack', ipFamilies: ['IPv6'] }
   const cluster = raftCluster({ network })
   for (const service of [headlessService, clientService]) {
-    assert(contains(service(cluster), { spec: network }))
+    assert(hasFields(service(cluster), { spec: network }))
     const made = { ...service(cluster), spec: { ...network, ipFamilies: ['IPv6', 'IPv4'] } }
-    assert(contains(service(cluster, made), { spec: made.spec }), 'the second one is the API server’s')
+    assert(hasFields(service(cluster, made), { spec: made.spec }), 'the second one is the API server’s')
   }
 })
 
@@ -219,7 +219,7 @@ test('a drain leaves the quorum of the larger of what is and what is to be', () 
 
 test('who is not ready never holds up a drain, nor does one member alone', () => {
   const budget = podDisruptionBudget(raftCluster(), 3)
-  assert(contains(budget, { spec: { unhealthyPodEvictionPolicy: 'AlwaysAllow' } }))
+  assert(hasFields(budget, { spec: { unhealthyPodEvictionPolicy: 'AlwaysAllow' } }))
   assert.equal(podDisruptionBudget(raftCluster({ replicas: 1 }), 1), undefined)
   assert.equal(podDisruptionBudget(raftCluster({ pdb: { enabled: false } }), 3), undefined)
 })

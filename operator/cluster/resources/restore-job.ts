@@ -2,7 +2,7 @@
  * What a cluster out of a backup needs before its first pod: the claim of that pod, made like those of the StatefulSet, which
  * takes it over by its name, and a Job that fills it. Pure.
  */
-import type { RestoreSource } from '../../api/bootstrap.ts'
+import type { Restore, RestoreSource } from '../../api/bootstrap.ts'
 import { MOUNTS, VOLUMES } from '../../api/owned.ts'
 import { GROUP, type RaftCluster } from '../../api/raft-cluster.ts'
 import type { ClaimTemplate } from '../form.ts'
@@ -46,12 +46,14 @@ export function seedClaim(cluster: RaftCluster, { metadata, spec }: ClaimTemplat
 export interface RestoreJobOptions {
   readonly image: string
   readonly source: RestoreSource
+  /** Up to which changes that came after the backup are added; of none where neither is given. */
+  readonly moment: Pick<Restore, 'revision' | 'time'>
   readonly bumpRevision: number
   readonly serviceAccountName: string | undefined
 }
 
 export function restoreJob(cluster: RaftCluster, options: RestoreJobOptions): ApplyObject {
-  const { image, source, bumpRevision, serviceAccountName } = options
+  const { image, source, moment, bumpRevision, serviceAccountName } = options
   const place = placeAccess(source)
   const labels = restoreLabels(cluster)
   return {
@@ -78,6 +80,8 @@ export function restoreJob(cluster: RaftCluster, options: RestoreJobOptions): Ap
             source.name,
             ...place.flags,
             ...(source.clusterID === undefined ? [] : [`--cluster=${source.clusterID}`]),
+            ...(moment.revision === undefined ? [] : [`--revision=${moment.revision}`]),
+            ...(moment.time === undefined ? [] : [`--time=${moment.time}`]),
             `--data-dir=${MOUNTS.data}/data`,
             `--name=${names.pod(cluster, SEED)}`,
             `--initial-advertise-peer-urls=${peerUrl(cluster, SEED)}`,

@@ -1,6 +1,6 @@
 /** Certificates of cert-manager: one for each certificate of a side that has them from there, and none of another. Pure. */
 import { SIDES } from '../../api/tls.ts'
-import { contains } from '../contains.ts'
+import { hasFields } from '../has-fields.ts'
 import type { Observed } from '../observed.ts'
 import type { Action } from '../plan.ts'
 import type { ApplyObject } from '../ports.ts'
@@ -15,7 +15,7 @@ export function keepCertificates(observed: Observed): readonly Action[] {
   return [
     // One of that name that is not ours is not seen here, and not taken over.
     ...[...wanted]
-      .filter(([name, object]) => !contains(certificates.get(name), object))
+      .filter(([name, object]) => !hasFields(certificates.get(name), object))
       .map(([name, object]) => ({ kind: certificates.has(name) ? ('apply' as const) : ('create' as const), object })),
     ...others.map(({ apiVersion, kind, metadata: { name, namespace = '', uid = '' } }) => ({
       kind: 'delete-object' as const,

@@ -4,7 +4,7 @@
  * for ever: an empty disk never forms a second cluster. Pure.
  */
 import { because } from '../causes.ts'
-import { isFormed, type Observed, strangers } from '../observed.ts'
+import { isFormed, type Observed, podsWithForeignData } from '../observed.ts'
 import { newOperation } from '../operation.ts'
 import { blocked, IN_FLIGHT_MS, inFlight, type Plan, waiting } from '../plan.ts'
 import { names, peerUrl } from '../resources/names.ts'
@@ -18,11 +18,11 @@ export function form(observed: Observed): Plan | undefined {
   const { clusterID, operation } = cluster.recorded
   const inPlace = [...foreignVolumes].filter(([ordinal]) => ordinal < cluster.spec.replicas).map(([, name]) => name)
   if (inPlace.length > 0) return foreignVolume(inPlace, observed)
-  const stranger = strangers(observed)[0]
-  if (stranger !== undefined) {
+  const foreign = podsWithForeignData(observed)[0]
+  if (foreign !== undefined) {
     return blocked(
       'ClusterIDMismatch',
-      `${stranger.name} has data of cluster ${stranger.status?.clusterId}: this cluster is not formed over it`,
+      `${foreign.name} has data of cluster ${foreign.status?.clusterId}: this cluster is not formed over it`,
     )
   }
   if (clusterID === '') {

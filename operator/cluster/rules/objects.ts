@@ -1,7 +1,7 @@
 /** Objects that are missing or were edited by hand are put back, whatever else goes on. Pure. */
 import { timestamp } from '../../api/conditions.ts'
 import { assert } from '../../../lib/assert.ts'
-import { contains } from '../contains.ts'
+import { hasFields } from '../has-fields.ts'
 import type { RaftCluster } from '../../api/raft-cluster.ts'
 import type { Observed, ObservedStatefulSet } from '../observed.ts'
 import { type Action, blocked, type Plan } from '../plan.ts'
@@ -59,7 +59,7 @@ export function takenNames(observed: Observed): Plan | undefined {
 function isOurs({ cluster, objects }: Observed, object: KubeObject): boolean {
   const controller = controllerOf(object)
   if (controller !== undefined) return controller === cluster.uid
-  if (!contains(object.metadata, { labels: labels(cluster) })) return false
+  if (!hasFields(object.metadata, { labels: labels(cluster) })) return false
   // It brings pods and claims along, so it must be of this very cluster.
   return object !== objects.statefulSet?.object || isOfCluster(cluster, objects.statefulSet)
 }
@@ -67,7 +67,7 @@ function isOurs({ cluster, objects }: Observed, object: KubeObject): boolean {
 function isOfCluster(cluster: RaftCluster, { object, claimTemplate }: ObservedStatefulSet): boolean {
   const id = object.metadata.annotations?.[CLUSTER_ID_ANNOTATION]
   const isSame = id !== undefined && id === cluster.recorded.clusterID
-  return isSame || contains(claimTemplate, { metadata: { labels: { [CLUSTER_UID_LABEL]: cluster.uid } } })
+  return isSame || hasFields(claimTemplate, { metadata: { labels: { [CLUSTER_UID_LABEL]: cluster.uid } } })
 }
 
 /** The spec may name another one, which the operator leaves alone. */
@@ -104,7 +104,7 @@ export function restoreObjects(observed: Observed): readonly Action[] {
     ...issueCertificates(observed),
     ...keepCertificates(observed),
     ...wanted
-      .filter(([present, desired]) => present === undefined || !contains(present, desired))
+      .filter(([present, desired]) => present === undefined || !hasFields(present, desired))
       .map(([, object]) => ({ kind: 'apply', object }) as const),
     ...setPods(observed),
     ...(budget === undefined ? drop(objects.disruptionBudget) : []),
@@ -145,7 +145,7 @@ function setPods(observed: Observed): readonly Action[] {
     metadata: { uid: present.uid, ...(at !== undefined && { annotations: { [LOOK_AGAIN_ANNOTATION]: at } }) },
     spec: { replicas: end - start, ordinals: { start } },
   }
-  return isAlone && !contains(present.object, changes) ? [{ kind: 'set-pods', ref, changes }] : []
+  return isAlone && !hasFields(present.object, changes) ? [{ kind: 'set-pods', ref, changes }] : []
 }
 
 /**

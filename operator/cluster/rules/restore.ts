@@ -84,6 +84,7 @@ function begin(observed: Observed, { source }: ObservedRestore, volumeUID: strin
 }
 
 function jobOf(observed: Observed, source: RestoreSource): ReturnType<typeof restoreJob> {
-  const { bumpRevision = 0, serviceAccountName } = observed.cluster.spec.bootstrap?.restore ?? {}
-  return restoreJob(observed.cluster, { image: memberImage(observed), source, bumpRevision, serviceAccountName })
+  const { revision, time, bumpRevision = 0, serviceAccountName } = observed.cluster.spec.bootstrap?.restore ?? {}
+  const options = { image: memberImage(observed), source, moment: { revision, time }, bumpRevision, serviceAccountName }
+  return restoreJob(observed.cluster, options)
 }

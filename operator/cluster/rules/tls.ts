@@ -4,10 +4,10 @@
  * the version of the Secret that was looked at. Pure.
  *
  * Invariants: a certificate is signed only by a CA that all members trust already; a CA leaves what is trusted only after
- * no certificate of it is in use; a pod is made only after its certificate.
+ * no certificate of it is in use; a pod of who is no member yet is made only after its certificate.
  */
 import { SIDES, type TlsSide, durationMs } from '../../api/tls.ts'
-import { contains } from '../contains.ts'
+import { hasFields } from '../has-fields.ts'
 import { isFormed, memberOrdinals, type Observed } from '../observed.ts'
 import type { Action } from '../plan.ts'
 import { ownerReference, type TlsSecret } from '../resources/names.ts'
@@ -109,7 +109,7 @@ function secretChange(
 
 /** One that a backup brought back has no owner, or an earlier one. */
 function isOwned({ cluster, objects }: Observed, secret: TlsSecret): boolean {
-  return contains(objects.tls.get(secret)?.metadata, { ownerReferences: [ownerReference(cluster)] })
+  return hasFields(objects.tls.get(secret)?.metadata, { ownerReferences: [ownerReference(cluster)] })
 }
 
 /**

@@ -8,7 +8,7 @@ import * as fc from 'fast-check'
 import { ROOT } from '../../api/auth.ts'
 import { permissionOf } from '../rules/users.ts'
 import type { UserStep } from '../ports.ts'
-import { converge, look } from './looking.ts'
+import { converge, look } from './convergence.ts'
 import { Crash } from './hooks.ts'
 import { World } from './world.ts'
 

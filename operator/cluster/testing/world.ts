@@ -159,9 +159,9 @@ export class World extends Machines {
   #checkOrdinals(set: Json): void {
     const voters = this.cluster.members.filter(({ id }) => this.cluster.voters.includes(id))
     const ordinals = new Set(ordinalsOf(set))
-    const isAsleep = field(this.resource(), 'spec')['replicas'] === 0
+    const isScaledToZero = field(this.resource(), 'spec')['replicas'] === 0
     const isKept = voters.every(({ name }) => ordinals.has(ordinalOf(KEY.name, name) ?? -1))
-    assert(isAsleep || isKept, 'no voter loses its pod by a count')
+    assert(isScaledToZero || isKept, 'no voter loses its pod by a count')
   }
 
   #applyStatus(object: ApplyObject): KubeObject {

@@ -7,8 +7,17 @@ import { podDisruptionBudget } from './resources/pod-disruption-budget.ts'
 import { hostName } from './resources/names.ts'
 import { memberObjects, statefulSet } from './resources/stateful-set.ts'
 import { scaleDown } from './rules/scale-down.ts'
-import { contains } from './contains.ts'
-import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds, voterNames } from './testing/looking.ts'
+import { hasFields } from './has-fields.ts'
+import {
+  assertSettledAt,
+  condition,
+  converge,
+  formed,
+  look,
+  reasonOf,
+  rounds,
+  voterNames,
+} from './testing/convergence.ts'
 import { cluster, membership, observedWith } from './testing/observed.ts'
 import { field } from './testing/objects.ts'
 import { World } from './testing/world.ts'
@@ -205,5 +214,5 @@ test('15. “resize, cluster domain and DNS of members that are not ready”', a
   }
   const made = statefulSet(elsewhere.value, options)
   assert(JSON.stringify(made).includes('.svc.corp.example:2380'))
-  assert(contains(headlessService(elsewhere.value), { spec: { publishNotReadyAddresses: true } }))
+  assert(hasFields(headlessService(elsewhere.value), { spec: { publishNotReadyAddresses: true } }))
 })

@@ -2,7 +2,7 @@
 import type { Observed } from '../observed.ts'
 import { type Plan, SETTLED_MS, waiting } from '../plan.ts'
 
-export function zero({ cluster, pods }: Observed): Plan | undefined {
+export function scaleToZero({ cluster, pods }: Observed): Plan | undefined {
   if (cluster.spec.replicas > 0) return undefined
   const { operation } = cluster.recorded
   if (pods.size > 0) return waiting('ScalingToZero', 'pods stop; members and their volumes stay', operation)
