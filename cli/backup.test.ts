@@ -97,14 +97,14 @@ test('a restored cluster is like the one that the backup is of, and has its own 
   const object = restoredCluster('demo-2', like, { backup: 'b1', revision: 7 })
   const read = parseRaftCluster({ ...object, metadata: { ...META, name: 'demo-2' } })
   assert(read.ok, read.ok ? '' : read.error)
-  assert.equal(read.value.spec.bootstrap?.restore.backup, 'b1')
-  assert.equal(read.value.spec.bootstrap?.restore.revision, 7)
+  assert.equal(read.value.spec.bootstrap?.restore?.backup, 'b1')
+  assert.equal(read.value.spec.bootstrap?.restore?.revision, 7)
   assert.deepEqual(read.value.unknownFields, [])
   const place = placeOf('pvc://backups', {})
   const from = restoredCluster('demo-2', { replicas: 3 }, { place, name: 'c/1', time: 'latest' })
   const readFrom = parseRaftCluster({ ...from, metadata: { ...META, name: 'demo-2' } })
   assert(readFrom.ok, readFrom.ok ? '' : readFrom.error)
-  assert.equal(readFrom.value.spec.bootstrap?.restore.source?.name, 'c/1')
+  assert.equal(readFrom.value.spec.bootstrap?.restore?.source?.name, 'c/1')
 })
 
 test('without a cluster to be like there is no spec to take over, unless it was named', async () => {

@@ -4,7 +4,7 @@
  * the version of the Secret that was looked at. Pure.
  *
  * Invariants: a certificate is signed only by a CA that all members trust already; a CA leaves what is trusted only after
- * no certificate of it is in use; a pod is made only after its certificate.
+ * no certificate of it is in use; a pod of who is no member yet is made only after its certificate.
  */
 import { SIDES, type TlsSide, durationMs } from '../../api/tls.ts'
 import { hasFields } from '../has-fields.ts'
