@@ -7,8 +7,9 @@
  * - idle: processor time while nothing changes, of one core, over a whole resync period where clusters are many;
  * - edit: from a change of a RaftCluster until a watch shows it in its StatefulSet.
  *
- * With SILENT=N in the environment one member of each of the first N clusters takes requests and never answers; the others are edited, and
- * idle is measured for half a minute only: `SILENT=100 npm run bench:operator -- 1000`.
+ * With SILENT=N in the environment there is one size, measured twice with half a minute of idleness each: with every member well, and then with
+ * one member in each of the first N clusters that takes requests and never answers, while the others are edited. `start` is then the time until the
+ * operator has said so of all N: `SILENT=100 npm run bench:operator -- 1000`.
  *
  * Linux only: it needs loopback addresses beyond 127.0.0.1, and /proc.
  */
@@ -27,10 +28,11 @@ import { RESOURCES } from '../sandbox/client/resource.ts'
 import { claimNetwork } from '../sandbox/start/network.ts'
 import { SimulatedMembers, REPLICAS } from './operator-scale/members.ts'
 import { OperatorProcess } from './operator-scale/operator-process.ts'
-import { simulatePods } from './operator-scale/pods.ts'
+import { endReadiness, simulatePods } from './operator-scale/pods.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const NAMESPACE = 'default'
+/** Every list of the operator is of one namespace, and the API server looks at all that is in it. */
+const CLUSTERS_PER_NAMESPACE = 20
 const HOST = '127.0.0.1'
 const TOKEN = 'bench'
 /** More of Node's flags, for a profile. */
@@ -68,6 +70,7 @@ interface World {
 
 async function main(): Promise<void> {
   const sizes = process.argv.slice(2).map(Number)
+  if (SILENT > 0 && sizes.length !== 1) throw new Error('SILENT goes with one size')
   const directory = mkdtempSync(join(tmpdir(), 'bench-operator-'))
   const network = await claimNetwork(join(directory, 'network.json'))
   if (!network.ok) throw new Error(network.error)
@@ -82,9 +85,10 @@ async function main(): Promise<void> {
     const rows: Row[] = []
     for (const size of sizes.length === 0 ? [1, 10, 100, 1000] : sizes) {
       await grow(world, size)
-      const row = await measure(world, size)
-      rows.push(row)
-      console.log(lineOf(row))
+      await measure(world, size, (row) => {
+        rows.push(row)
+        console.log(lineOf(row))
+      })
     }
     console.table(rows)
   } finally {
@@ -102,7 +106,7 @@ function writeKubeconfig(directory: string, server: string, ca: string): void {
   const config = {
     clusters: [{ name: 'c', cluster }],
     users: [{ name: 'u', user: { token: TOKEN } }],
-    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u', namespace: NAMESPACE } }],
+    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
     'current-context': 'x',
   }
   writeFileSync(join(directory, 'kubeconfig'), JSON.stringify(config))
@@ -132,61 +136,90 @@ async function installCrd(client: ApiClient, plural: string): Promise<void> {
   })
 }
 
-const nameOf = (index: number): string => `cluster-${String(index).padStart(4, '0')}`
+function refOf(index: number): { readonly namespace: string; readonly name: string } {
+  const namespace = `bench-${Math.floor(index / CLUSTERS_PER_NAMESPACE)}`
+  return { namespace, name: `cluster-${String(index).padStart(4, '0')}` }
+}
 
 /** Makes RaftClusters up to `size`, as ones that an operator has formed before. */
 async function grow({ client, members, mirrors }: World, size: number): Promise<void> {
   const clusters = mirrors.of(RESOURCES.raftClusters)
   await clusters.synced
-  const missing = Array.from({ length: size }, (_, index) => nameOf(index)).filter(
-    (name) => clusters.get(`${NAMESPACE}/${name}`) === undefined,
-  )
+  const refs = Array.from({ length: size }, (_, index) => refOf(index))
+  for (const name of new Set(refs.map(({ namespace }) => namespace))) {
+    const { apiVersion, kind } = RESOURCES.namespaces
+    await client.createIfMissing(RESOURCES.namespaces, { apiVersion, kind, metadata: { name } })
+  }
+  const missing = refs.filter(({ namespace, name }) => clusters.get(`${namespace}/${name}`) === undefined)
   const create = async (): Promise<void> => {
-    for (let name = missing.pop(); name !== undefined; name = missing.pop()) {
-      const clusterID = await members.add(name)
-      await client.create(RESOURCES.raftClusters, {
-        apiVersion: RESOURCES.raftClusters.apiVersion,
-        kind: RESOURCES.raftClusters.kind,
-        metadata: { namespace: NAMESPACE, name },
-        spec: { replicas: REPLICAS },
-      })
-      await client.patch(RESOURCES.raftClusters, { namespace: NAMESPACE, name }, { status: { clusterID } }, { subresource: 'status' }) // prettier-ignore
+    for (let ref = missing.pop(); ref !== undefined; ref = missing.pop()) {
+      const clusterID = await members.add(ref.name)
+      const { apiVersion, kind } = RESOURCES.raftClusters
+      await client.create(RESOURCES.raftClusters, { apiVersion, kind, metadata: ref, spec: { replicas: REPLICAS } })
+      await client.patch(RESOURCES.raftClusters, ref, { status: { clusterID } }, { subresource: 'status' })
     }
   }
   await Promise.all(Array.from({ length: CREATE_AT_ONCE }, create))
 }
 
-async function measure(world: World, size: number): Promise<Row> {
-  const silent = Math.min(SILENT, size - 1)
-  for (let index = 0; index < silent; index++) world.members.silence(nameOf(index))
+async function measure(world: World, size: number, onRow: (row: Row) => void): Promise<void> {
   const startedMs = performance.now()
   const operator = new OperatorProcess(world.directory, NODE_FLAGS, [`--resync-period=${RESYNC_SECONDS}s`])
   try {
-    await until(`${size} clusters are Ready`, async () => {
-      operator.usage() // fails once it has ended
-      return countReady(world) >= size
-    })
-    const startSeconds = (performance.now() - startedMs) / 1000
-    const isRoundWatched = size > 100 && silent === 0
-    const idle = await watchIdle(operator, isRoundWatched ? RESYNC_SECONDS : SHORT_IDLE_SECONDS)
-    const latenciesMs = (await edit(world, silent, size)).toSorted((a, b) => a - b)
-    const at = (share: number): number => latenciesMs[Math.ceil(share * latenciesMs.length) - 1] ?? Number.NaN
-    return {
-      clusters: size,
-      silent,
-      startSeconds: round(startSeconds, 1),
-      rssMb: round(idle.rssBytes / 1e6, 0),
-      peakRssMb: round(operator.usage().peakRssBytes / 1e6, 0),
-      idlePercent: round(idle.percent, 1),
-      p50Ms: round(at(0.5), 0),
-      p99Ms: round(at(0.99), 0),
-      maxMs: round(at(1), 0),
-    }
+    await untilReadyAre(world, operator, size)
+    const isRoundWatched = size > 100 && SILENT === 0
+    const idleSeconds = isRoundWatched ? RESYNC_SECONDS : SHORT_IDLE_SECONDS
+    onRow(await rowOf(world, operator, { size, silent: 0, startedMs, idleSeconds }))
+    const silent = Math.min(SILENT, size - 1)
+    if (silent === 0) return
+    const silencedMs = performance.now()
+    for (let index = 0; index < silent; index++) await silence(world, index)
+    await untilReadyAre(world, operator, size - silent)
+    onRow(await rowOf(world, operator, { size, silent, startedMs: silencedMs, idleSeconds }))
   } catch (error) {
     throw new Error(`the operator's last lines:\n${operator.tail}`, { cause: error })
   } finally {
     await operator.stop()
   }
+}
+
+interface Measurement {
+  readonly size: number
+  readonly silent: number
+  readonly startedMs: number
+  readonly idleSeconds: number
+}
+
+async function rowOf(world: World, operator: OperatorProcess, measurement: Measurement): Promise<Row> {
+  const { size, silent, startedMs, idleSeconds } = measurement
+  const startSeconds = (performance.now() - startedMs) / 1000
+  const idle = await watchIdle(operator, idleSeconds)
+  const latenciesMs = (await edit(world, silent, size)).toSorted((a, b) => a - b)
+  const at = (share: number): number => latenciesMs[Math.ceil(share * latenciesMs.length) - 1] ?? Number.NaN
+  return {
+    clusters: size,
+    silent,
+    startSeconds: round(startSeconds, 1),
+    rssMb: round(idle.rssBytes / 1e6, 0),
+    peakRssMb: round(operator.usage().peakRssBytes / 1e6, 0),
+    idlePercent: round(idle.percent, 1),
+    p50Ms: round(at(0.5), 0),
+    p99Ms: round(at(0.99), 0),
+    maxMs: round(at(1), 0),
+  }
+}
+
+/** As a member that hangs: its pod stops being ready, and who asks it waits. */
+async function silence({ client, members }: World, index: number): Promise<void> {
+  const { namespace, name } = refOf(index)
+  await endReadiness(client, { namespace, name: members.silence(name) })
+}
+
+async function untilReadyAre(world: World, operator: OperatorProcess, count: number): Promise<void> {
+  await until(`${count} clusters are Ready`, async () => {
+    operator.usage() // fails once it has ended
+    return countReady(world) === count
+  })
 }
 
 function countReady({ mirrors }: World): number {
@@ -218,19 +251,19 @@ async function watchIdle(
 async function edit(world: World, from: number, to: number): Promise<readonly number[]> {
   const latenciesMs: number[] = []
   for (let count = 0; count < EDITS; count++) {
-    const name = nameOf(from + Math.floor(Math.random() * (to - from)))
+    const ref = refOf(from + Math.floor(Math.random() * (to - from)))
     const mark = `${process.pid}-${Date.now()}-${count}`
     const reached = new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`an edit of ${name} did not reach its StatefulSet`)), 60_000)
+      const timer = setTimeout(() => reject(new Error(`an edit of ${ref.name} did not reach its StatefulSet`)), 60_000)
       world.onStatefulSet = (object) => {
-        if (keyOf(object) !== `${NAMESPACE}/${name}` || !JSON.stringify(object['spec']).includes(mark)) return
+        if (keyOf(object) !== `${ref.namespace}/${ref.name}` || !JSON.stringify(object['spec']).includes(mark)) return
         clearTimeout(timer)
         resolve()
       }
     })
     const startedMs = performance.now()
     const patch = { spec: { podTemplate: { nodeSelector: { mark } } } }
-    await world.client.patch(RESOURCES.raftClusters, { namespace: NAMESPACE, name }, patch)
+    await world.client.patch(RESOURCES.raftClusters, ref, patch)
     await reached
     latenciesMs.push(performance.now() - startedMs)
     await delay(BETWEEN_EDITS_MS)
@@ -247,7 +280,7 @@ async function until(what: string, isTrue: () => Promise<boolean>): Promise<void
 function lineOf(row: Row): string {
   const { clusters, silent, startSeconds, rssMb, peakRssMb, idlePercent, p50Ms, p99Ms, maxMs } = row
   return (
-    `${clusters} clusters, ${silent} of them with a member that does not answer: ready after ${startSeconds} s; ${rssMb} MB resident while nothing changes, ${peakRssMb} MB at ` +
+    `${clusters} clusters, ${silent} of them with a member that does not answer: ${silent === 0 ? 'ready' : 'said of all of them'} after ${startSeconds} s; ${rssMb} MB resident while nothing changes, ${peakRssMb} MB at ` +
     `most; ${idlePercent} % of a core; an edit reaches its StatefulSet in ${p50Ms} ms (p50), ${p99Ms} ms (p99), ${maxMs} ms (max)`
   )
 }

@@ -13,6 +13,7 @@ export const ADMIN_PATHS = {
   membership: '/admin/v1/membership',
   leaderTransfer: '/admin/v1/leader-transfer',
   recover: '/admin/v1/recover',
+  upkeep: '/admin/v1/upkeep',
 } as const
 
 /** `waiting`: an empty data directory that has not been told to bootstrap or to join. */
@@ -53,6 +54,32 @@ export interface ConfigHistoryRow {
   readonly learners: readonly string[]
   /** The operation that made it; empty for the first configuration and for changes through the etcd Cluster API. */
   readonly operationId: string
+}
+
+/** The room that a member's store takes, and what there is for it. */
+export interface AdminStore {
+  /** Of its files, free space in them included: what the quota is about. */
+  readonly sizeBytes: number
+  /** Without the free space, which a defragmentation gives back. */
+  readonly inUseBytes: number
+  /** History before it is gone, or on its way out. */
+  readonly compactedRevision: number
+  /** Absent where there is no limit. */
+  readonly quotaBytes?: number
+  /** Of the volume under the store. */
+  readonly volumeBytes: number
+  readonly volumeFreeBytes: number
+  /** What may still be written, to the store and the log, before writes are refused for the disk's sake; less than nothing where they are. */
+  readonly writableBytes: number
+  /** The last one that was asked for here since the member started. */
+  readonly defragmentation?: AdminDefragmentation
+}
+
+export interface AdminDefragmentation {
+  readonly operationId: string
+  readonly state: 'running' | 'done' | 'failed'
+  /** Why it failed; otherwise empty. */
+  readonly message: string
 }
 
 export type TlsScheme = 'http' | 'https'
@@ -108,6 +135,8 @@ export interface AdminStatus {
   readonly alarms?: readonly AdminAlarm[]
   /** A side without a certificate is left out; the whole is absent where a member of another version does not tell. */
   readonly tls?: { readonly peer?: TlsInForce; readonly client?: TlsInForce }
+  /** Absent while there is none, and where a member of another version does not tell. */
+  readonly store?: AdminStore
 }
 
 export interface BootstrapMember {
@@ -177,6 +206,35 @@ export interface RecoverRequest {
   /** The asked member's own. */
   readonly memberId: string
   readonly expectedConfigIndex: number
+}
+
+/** What keeps a store in order. A defragmentation is only begun: how it goes stands in the status of the asked member. */
+export type UpkeepRequest =
+  | {
+      readonly kind: 'defragment'
+      readonly operationId: string
+      readonly expectedConfigIndex: number
+      /** The asked member's own. */
+      readonly memberId: string
+    }
+  /** What was compacted by somebody else is a success. */
+  | {
+      readonly kind: 'compact'
+      readonly operationId: string
+      readonly expectedConfigIndex: number
+      /** History before it goes. */
+      readonly revision: number
+    }
+  /** Of the alarm NOSPACE of that member; one that is not in force is a success. */
+  | {
+      readonly kind: 'disarm'
+      readonly operationId: string
+      readonly expectedConfigIndex: number
+      readonly memberId: string
+    }
+
+export interface AdminUpkeep {
+  readonly operationId: string
 }
 
 /** Answer to bootstrap, join, membership and recover. */

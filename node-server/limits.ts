@@ -238,6 +238,8 @@ export interface RunSizes {
   readonly fileSizeBytes: number
   /** A smaller file is joined with its neighbours. */
   readonly smallFileSizeBytes: number
+  /** Written to a file between two syncs of it: a sync of the log, which somebody waits for, may wait for one of these. */
+  readonly syncSizeBytes: number
   /** Fewer removals give nothing back that is worth a merge of all. */
   readonly minRemovals: number
   /** Blocks that were read lately: of the readers, and of the one that writes. */
@@ -252,6 +254,7 @@ export const RUN_SIZES: RunSizes = {
   maxMerges: 3,
   fileSizeBytes: 32 * MIB,
   smallFileSizeBytes: 4 * MIB,
+  syncSizeBytes: 2 * MIB,
   minRemovals: 10_000,
   ringSizeBytes: 16 * MIB,
   writerRingSizeBytes: MIB,

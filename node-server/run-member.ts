@@ -8,7 +8,8 @@
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { AdminStatus } from '../lib/admin-api.ts'
-import type { Clock } from '../lib/clock.ts'
+import { sleep, type Clock } from '../lib/clock.ts'
+import type { HttpHandler } from '../lib/http-exchange.ts'
 import { NOBODY } from '../lib/ids.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import { memberMetrics, type MemberMetrics } from './api/admin/metrics.ts'
@@ -178,6 +179,8 @@ class Program {
     this.#isStopping = true
     this.#log.info({ signal }, 'stopping')
     this.#warmStart?.stop()
+    // Who is led here by what does not know yet that it stops is served all the same.
+    if (this.#served !== undefined) await sleep(this.#surroundings.clock, this.#config.shutdownDelayMs)
     await this.#stopServingClients()
     await this.#lifecycle.stop()
     await Promise.all(this.#admin.map((server) => server.close(0)))
@@ -273,18 +276,20 @@ class Program {
     this.#log.info({ urls: listenAdminURLs }, 'serving the admin API')
   }
 
-  /** As etcd answers them, for as long as clients are served: who sends them here by /readyz must find them taken. */
+  /** Undefined while nobody is to send clients here. */
+  get #probes(): HttpHandler | undefined {
+    return this.#served === undefined || this.#isStopping ? undefined : this.#clients?.handleProbe
+  }
+
+  /** As etcd answers them, for as long as clients are served. */
   #listenForProbes(urls: readonly string[]): ReturnType<typeof listenHttp> {
-    const notReadyReason = (): string | undefined => this.#lifecycle.notReadyReason()
+    const notReadyReason = (): string | undefined => (this.#isStopping ? 'stopping' : this.#lifecycle.notReadyReason())
     const idle = idleProbes({ notReadyReason, metrics: this.#metrics.page, log: this.#log })
     return listenHttp({
       urls,
       tls: this.#tls.client,
       log: this.#log,
-      handle: (request, response) => {
-        const handle = (this.#served && this.#clients?.handleProbe) ?? idle
-        handle(request, response)
-      },
+      handle: (request, response) => (this.#probes ?? idle)(request, response),
     })
   }
 }

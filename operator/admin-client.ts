@@ -12,12 +12,14 @@ import type {
   AdminError,
   AdminErrorCode,
   AdminStatus,
+  AdminUpkeep,
   BootstrapRequest,
   JoinRequest,
   LeaderTransferRequest,
   LeaderTransferResult,
   MembershipRequest,
   RecoverRequest,
+  UpkeepRequest,
 } from '../lib/admin-api.ts'
 import { ADMIN_PATHS, ADMIN_STATUS_CODES } from '../lib/admin-api.ts'
 import type { Result } from '../lib/result.ts'
@@ -64,6 +66,19 @@ const tlsInForce = z.object({
   problem: z.string().exactOptional(),
 })
 
+const store = z.object({
+  sizeBytes: count,
+  inUseBytes: count,
+  compactedRevision: count,
+  quotaBytes: count.exactOptional(),
+  volumeBytes: count,
+  volumeFreeBytes: count,
+  writableBytes: z.number().int().min(Number.MIN_SAFE_INTEGER).max(Number.MAX_SAFE_INTEGER),
+  defragmentation: z
+    .object({ operationId: z.string(), state: z.enum(['running', 'done', 'failed']), message: z.string() })
+    .exactOptional(),
+})
+
 const status = z.object({
   clusterId: optionalId,
   memberId: optionalId,
@@ -106,9 +121,11 @@ const status = z.object({
   revision: count,
   alarms: rows(z.object({ memberId: id, type: z.enum(['NOSPACE', 'CORRUPT']) })).default([]),
   tls: z.object({ peer: tlsInForce.exactOptional(), client: tlsInForce.exactOptional() }).exactOptional(),
+  store: store.exactOptional(),
 })
 
 const change = z.object({ operationId: z.string(), memberId: id, clusterId: id, configIndex: count })
+const upkeep = z.object({ operationId: z.string() })
 const transfer = z.object({ operationId: z.string(), leader: id, term: count })
 
 const ERROR_CODES = new Set<string>(Object.keys(ADMIN_STATUS_CODES))
@@ -197,6 +214,15 @@ export class HttpAdminClient implements AdminClient {
 
   async recover(url: string, token: string, body: RecoverRequest, signal?: AbortSignal): Promise<AdminResult> {
     return this.#change(url + ADMIN_PATHS.recover, token, body, signal)
+  }
+
+  async keepUp(
+    url: string,
+    token: string,
+    body: UpkeepRequest,
+    signal?: AbortSignal,
+  ): Promise<Result<AdminUpkeep, AdminFailure>> {
+    return this.#mutate(url + ADMIN_PATHS.upkeep, token, body, signal, upkeep)
   }
 
   async #change(

@@ -14,6 +14,18 @@ const CLUSTER: StoredObject = {
       { type: 'Ready', status: 'True', reason: 'Ready', lastTransitionTime: '2030-01-01T00:00:00Z' },
       { type: 'QuorumLost', status: 'Unknown', reason: 'NotObserved', lastTransitionTime: '2030-01-01T00:00:00Z' },
     ],
+    maintenance: {
+      defragmentation: {
+        schedule: '@daily UTC',
+        dueAfter: '2030-01-01T00:00:00Z',
+        run: {
+          scheduledAt: '2030-01-01T00:00:00Z',
+          startedAt: '2030-01-01T00:00:00Z',
+          endedAt: '2030-01-01T00:00:05Z',
+          result: 'Succeeded',
+        },
+      },
+    },
     tls: {
       peer: { phase: 'Required', notAfter: '2030-01-01T00:00:10Z', authorityNotAfter: '2030-01-01T00:01:00Z' },
       client: { phase: 'Disabled' },
@@ -32,7 +44,7 @@ test('a cluster is told by its conditions and the ends of its certificates, and 
   const series = async (): Promise<readonly string[]> =>
     (await registry.metrics())
       .split('\n')
-      .filter((line) => /^raftcluster_(?:ready|paused|condition|certificate)/.test(line))
+      .filter((line) => /^raftcluster_(?:ready|paused|condition|certificate|defragmentation)/.test(line))
   const own = 'namespace="shop",name="db"'
   const endMs = Date.parse('2030-01-01T00:00:00Z') / 1000
   assert.deepEqual((await series()).toSorted(), [
@@ -40,6 +52,7 @@ test('a cluster is told by its conditions and the ends of its certificates, and 
     `raftcluster_certificate_expiry_timestamp_seconds{${own},side="peer",certificate="leaf"} ${endMs + 10}`,
     `raftcluster_condition{${own},type="QuorumLost"} -1`,
     `raftcluster_condition{${own},type="Ready"} 1`,
+    `raftcluster_defragmentation_timestamp_seconds{${own},result="Succeeded"} ${endMs + 5}`,
     `raftcluster_paused{${own}} 1`,
     `raftcluster_ready{${own}} 1`,
   ])

@@ -214,6 +214,14 @@ function registerClusters(registry: Registry, source: MetricsSource): void {
       g.set({ ...labels, role: 'learner' }, status.learners)
     }
   })
+  const upkeep = 'raftcluster_defragmentation_timestamp_seconds'
+  const last = 'When the last scheduled defragmentation ended, by its result.'
+  gauge(registry, upkeep, last, ['namespace', 'name', 'result'], (g) => {
+    for (const { labels, status } of samples()) {
+      const { endedAt, result } = status.maintenance?.defragmentation?.run ?? {}
+      if (endedAt !== undefined && result !== undefined) g.set({ ...labels, result }, Date.parse(endedAt) / 1000)
+    }
+  })
   const ending = 'raftcluster_certificate_expiry_timestamp_seconds'
   const help = 'When certificates end: the CA, and of the others the first.'
   gauge(registry, ending, help, ['namespace', 'name', 'side', 'certificate'], (g) => {

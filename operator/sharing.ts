@@ -12,6 +12,7 @@ export function sharingAdmin(admin: AdminClient, { whileWaiting }: Sharing): Adm
     membership: (...call) => whileWaiting(admin.membership(...call)),
     transferLeader: (...call) => whileWaiting(admin.transferLeader(...call)),
     recover: (...call) => whileWaiting(admin.recover(...call)),
+    keepUp: (...call) => whileWaiting(admin.keepUp(...call)),
     secured: (identity) => sharingAdmin(admin.secured(identity), { whileWaiting }),
   }
 }

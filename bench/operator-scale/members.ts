@@ -56,8 +56,13 @@ export class SimulatedMembers {
     return clusterId
   }
 
-  silence(name: string): void {
-    for (const { cluster } of this.#places.values()) if (cluster.name === name) cluster.hasSilentMember = true
+  /** The name of the pod that is silent from now on. */
+  silence(name: string): string {
+    const pod = `${name}-${SILENT_ORDINAL}`
+    const place = this.#places.get(this.#addresses.get(pod) ?? '')
+    if (place === undefined) throw new Error(`there is no ${pod}`)
+    place.cluster.hasSilentMember = true
+    return pod
   }
 
   addressOf(pod: string): string | undefined {

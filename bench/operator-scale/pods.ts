@@ -3,7 +3,7 @@
  * once, run and are ready; a pod that is deleted comes back from the present template.
  */
 import { controllerUid, keyOf, timestamp, type StoredObject } from '../../sandbox/client/object.ts'
-import { RESOURCES } from '../../sandbox/client/resource.ts'
+import { RESOURCES, type ObjectRef } from '../../sandbox/client/resource.ts'
 import type { ApiClient } from '../../sandbox/client/client.ts'
 import type { Mirrors } from '../../sandbox/client/mirrors.ts'
 import { newClaims, newPod, podName } from '../../sandbox/controllers/stateful-set/build.ts'
@@ -78,16 +78,25 @@ async function startMember(
   await client.patch(RESOURCES.pods, ref, { status: runningStatus(podIP) }, { subresource: 'status' })
 }
 
+export async function endReadiness(client: ApiClient, pod: ObjectRef): Promise<void> {
+  const conditions = conditionsOf(['ContainersReady', 'Ready'], 'False')
+  await client.patch(RESOURCES.pods, pod, { status: { conditions } }, { subresource: 'status' })
+}
+
+function conditionsOf(types: readonly string[], status: 'True' | 'False') {
+  const lastTransitionTime = timestamp(Date.now())
+  return types.map((type) => ({ type, status, lastTransitionTime }))
+}
+
 function runningStatus(podIP: string): Readonly<Record<string, unknown>> {
   const now = timestamp(Date.now())
-  const condition = (type: string) => ({ type, status: 'True', lastTransitionTime: now })
   return {
     phase: 'Running',
     podIP,
     podIPs: [{ ip: podIP }],
     hostIP: '127.0.0.1',
     startTime: now,
-    conditions: ['PodScheduled', 'Initialized', 'ContainersReady', 'Ready'].map(condition),
+    conditions: conditionsOf(['PodScheduled', 'Initialized', 'ContainersReady', 'Ready'], 'True'),
     containerStatuses: [
       {
         name: 'raftkv',

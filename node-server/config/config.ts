@@ -60,6 +60,8 @@ export interface Config extends TlsConfig, AuthConfig {
   readonly grpcEngine: 'built-in' | 'grpc-js'
   /** See warm-up/warm-up.ts. */
   readonly isWarmedUp: boolean
+  /** Between SIGTERM and the end of serving. */
+  readonly shutdownDelayMs: number
   readonly http: HttpConfig
   readonly maintenance: MaintenanceOptions
   readonly watchProgressNotifyIntervalMs: number

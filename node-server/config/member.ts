@@ -148,6 +148,11 @@ export const MEMBER_FLAGS = {
     fallback: 'true',
     help: 'Before clients are served, for a second at most, do on a store in memory what they ask most, so that the first of them find compiled code; a member that comes back to a cluster with a leader does it beside them.',
   },
+  'shutdown-delay-duration': {
+    value: 'duration',
+    fallback: '0s',
+    help: 'Serve on for so long at SIGTERM, where others are told of it by somebody else: a Service of Kubernetes leads new connections here until every machine has heard that the pod goes. The metrics URLs say at once that the member is not ready.',
+  },
   'enable-grpc-gateway': { value: 'switch', fallback: 'true', help: 'Serve the JSON gateway, POST /v3/….' },
   'raft-read-timeout': {
     value: 'duration',

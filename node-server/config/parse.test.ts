@@ -64,6 +64,7 @@ test('without any flag everything is as in etcd', () => {
     clientLimits: DEFAULT_LIMITS,
     grpcEngine: 'built-in',
     isWarmedUp: true,
+    shutdownDelayMs: 0,
     http: { isGatewayEnabled: true, corsOrigins: ['*'], hostWhitelist: ['*'] },
     maintenance: DEFAULT_MAINTENANCE,
     watchProgressNotifyIntervalMs: 600_000,

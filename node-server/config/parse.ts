@@ -92,6 +92,7 @@ function readConfig(flags: Flags): Config {
     ...readLimits(flags),
     grpcEngine: flags.choice('grpc-engine', ['built-in', 'grpc-js'], 'built-in'),
     isWarmedUp: flags.switch('warm-up'),
+    shutdownDelayMs: flags.durationMs('shutdown-delay-duration'),
     http: {
       isGatewayEnabled: flags.switch('enable-grpc-gateway'),
       corsOrigins: flags.list('cors'),

@@ -16,6 +16,7 @@ const OURS = [
   'admin-token-file',
   'grpc-engine',
   'warm-up',
+  'shutdown-delay-duration',
   ...Object.keys(CLIENT_LIMIT_FLAGS),
   'client-cert-optional',
   'peer-secret-file',

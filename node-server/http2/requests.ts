@@ -2,6 +2,7 @@
  * The requests of a connection, from what their streams bring (RFC 9113 §5.1): who is open, what may still come for those that
  * are not, and that each brings what it may. The connection has checked the frames by themselves.
  */
+import { NumberTable } from '../../lib/number-table.ts'
 import { ClosedStreams } from './closed-streams.ts'
 import { ConnectionError } from './errors.ts'
 import { ErrorCode, Flag, rstStreamFrame } from './frame.ts'
@@ -34,7 +35,7 @@ export class Requests {
   readonly #port: RequestsPort
   readonly #heads: HeadDecoder<Route>
   readonly #maxOpen: number
-  readonly #open = new Map<number, Stream>()
+  readonly #open = new NumberTable<Stream>()
   readonly #closed = new ClosedStreams()
   #lastId = 0
 
@@ -111,9 +112,10 @@ export class Requests {
 
   /** The connection has failed. */
   closeAll(): void {
-    const streams = [...this.#open.values()]
-    this.#open.clear()
-    for (const stream of streams) stream.close(false)
+    for (const stream of this.#open.values()) {
+      this.#open.delete(stream.id)
+      stream.close(false)
+    }
   }
 
   #onRequest(streamId: number, isEnd: boolean, bytes: Buffer, start: number, end: number): void {
@@ -127,7 +129,7 @@ export class Requests {
     if (this.#open.size >= this.#maxOpen) return this.#refuse(streamId, ErrorCode.refusedStream)
     const stream = route.open(this.#port, streamId)
     if (stream === undefined) return this.#refuse(streamId, ErrorCode.refusedStream)
-    this.#open.set(streamId, stream)
+    this.#open.add(streamId, stream)
     stream.onOpened()
     if (!isEnd || stream.isClosed) return
     if (!countBody(stream, 0, true)) return this.#cut(stream, ErrorCode.protocolError)

@@ -70,6 +70,11 @@ export interface ScanOptions {
   readonly limit?: number
 }
 
+export interface CommitOptions {
+  /** The next commit removes more of what is there: the space is given back in one go, once the last of it is removed. */
+  readonly removalsFollow?: boolean
+}
+
 /** Of the beginning of a range. */
 export interface Counted {
   readonly count: number
@@ -173,7 +178,7 @@ export interface Backend {
    * has each once, and is read in pieces, between which others have their turn. A rejection other than {@link StoreDamaged}
    * means that the disk failed: the process must not go on.
    */
-  commit(writes: Iterable<Write | TextWrite>): Promise<void>
+  commit(writes: Iterable<Write | TextWrite>, options?: CommitOptions): Promise<void>
   size(): BackendSize
   /**
    * Holds the last commit, or one that is under way, while later ones go on. May take as long as a copy of the store, and

@@ -1,7 +1,8 @@
 /**
  * When the write buffer goes to the disk: some time after the first change, or sooner when there are many (etcd's backend
- * has the same two limits, the first at a tenth) or large ones. One commit at a time; what is applied meanwhile is in the
- * next one. Each commit makes files, which are synced and merged later, and the log has it all anyway: hence rarely.
+ * has the same two limits, the first at a tenth) or large ones; at once with the last that a long compaction removes, which
+ * gives the space back. One commit at a time; what is applied meanwhile is in the next one. Each commit makes files, which
+ * are synced and merged later, and the log has it all anyway: hence rarely.
  */
 import type { Clock, Timer } from '../../lib/clock.ts'
 import { MAX_BUFFER_SIZE_BYTES, type Store } from './store.ts'
@@ -36,8 +37,9 @@ export class Committer {
   /** Call it after entries were applied, or the store was changed beside them. */
   noteApplied(): void {
     if (this.#isStopped || this.#store.isCommitting) return
-    const { pendingWrites, sizeBytes } = this.#store.buffer
-    if (pendingWrites >= COMMIT_WRITES || sizeBytes >= COMMIT_SIZE_BYTES) this.#commit()
+    const { buffer, isRemovalComplete } = this.#store
+    const isLarge = buffer.pendingWrites >= COMMIT_WRITES || buffer.sizeBytes >= COMMIT_SIZE_BYTES
+    if (isLarge || isRemovalComplete) this.#commit()
     else this.#timer ??= this.#clock.setTimer(COMMIT_DELAY_MS, () => this.#commit())
   }
 

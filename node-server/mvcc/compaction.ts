@@ -16,14 +16,15 @@
 import { Revision } from '../../lib/ids.ts'
 import { err, ok } from '../../lib/result.ts'
 import type { TableEntry } from './backend.ts'
-import { textOfBytes } from './byte-text.ts'
+import { bytesOfText, textOfBytes } from './byte-text.ts'
 import {
   decodeRecord,
   decodeRevisionKey,
   hiddenRevisionKey,
-  historyKey,
+  historyText,
   isTombstone,
   revisionKey,
+  revisionText,
   type IndexRecord,
 } from './key-index.ts'
 import { decodeStoredRevision, headOf } from './key-value.ts'
@@ -108,7 +109,10 @@ function readRows(store: Store, start: Buffer, end: Buffer): Rows {
   return { rows, following: undefined }
 }
 
-/** Removes what a change at or below `target` has ended: the version before it, and itself when it is a tombstone. */
+/**
+ * Removes what a change at or below `target` has ended: the version before it, and itself when it is a tombstone. From here
+ * on keys are text: what is removed is written as such.
+ */
 function visit(store: Store, row: TableEntry, target: number, remembered: Remembered): number {
   const { revision, sub } = decodeRevisionKey(row.key)
   const { isTombstone, keyValue } = decodeStoredRevision(row.value)
@@ -117,56 +121,60 @@ function visit(store: Store, row: TableEntry, target: number, remembered: Rememb
   const before = remembered.get(name)
   if (isTombstone) {
     remembered.delete(name)
-    return visitTombstone(store, key, { modRevision: revision, sub }, target, before)
+    return visitTombstone(store, name, { modRevision: revision, sub }, target, before)
   }
   if (remembered.size >= REMEMBERED_KEYS) remembered.clear()
   remembered.set(name, { modRevision: revision, sub })
-  return createRevision === revision ? 0 : removeBefore(store, key, revision, before)
+  return createRevision === revision ? 0 : removeBefore(store, name, revision, before)
 }
 
 function visitTombstone(
   store: Store,
-  key: Buffer,
+  name: string,
   version: Version,
   target: number,
   before: Version | undefined,
 ): number {
   const revision = version.modRevision
-  const bytes = store.buffer.get('history', historyKey(key, revision))
+  const bytes = store.buffer.get('history', historyAt(name, revision))
   const record = bytes === undefined ? undefined : decodeRecord(bytes)
   if (record === undefined || !isTombstone(record) || record.sub !== version.sub) {
     // Its own txn has put the key again: the index names what it did last.
-    const removedVersions = removeBefore(store, key, revision, before)
+    const removedVersions = removeBefore(store, name, revision, before)
     if (revision === target) return removedVersions
-    store.buffer.remove('revisions', revisionKey(revision, version.sub))
+    store.buffer.removeText('revisions', revisionText(revision, version.sub))
     return removedVersions + 1
   }
   // What its own txn had put has ended the version before that.
   const isBeforeGone = hiddenRevisionKey(record) !== undefined
-  const removedVersions = isBeforeGone ? 0 : removeBefore(store, key, revision, before)
-  return removedVersions + (revision < target ? removeRecord(store, key, record) : 0)
+  const removedVersions = isBeforeGone ? 0 : removeBefore(store, name, revision, before)
+  return removedVersions + (revision < target ? removeRecord(store, name, record) : 0)
 }
 
 /** The newest version below `revision`, which is `before` if that is known; older ones went when that one was visited. */
-function removeBefore(store: Store, key: Buffer, revision: number, before: Version | undefined): number {
-  if (before !== undefined) return removeVersion(store, key, before)
-  const below = store.buffer.scan('history', historyKey(key, 0), historyKey(key, revision), {
+function removeBefore(store: Store, name: string, revision: number, before: Version | undefined): number {
+  if (before !== undefined) return removeVersion(store, name, before)
+  const below = store.buffer.scan('history', historyAt(name, 0), historyAt(name, revision), {
     isReverse: true,
     limit: 1,
   })
-  for (const { value } of below) return removeRecord(store, key, decodeRecord(value))
+  for (const { value } of below) return removeRecord(store, name, decodeRecord(value))
   return 0
 }
 
-function removeRecord(store: Store, key: Buffer, record: IndexRecord): number {
+function removeRecord(store: Store, name: string, record: IndexRecord): number {
   const hidden = hiddenRevisionKey(record)
   if (hidden !== undefined) store.buffer.remove('revisions', hidden)
-  return removeVersion(store, key, record) + (hidden === undefined ? 0 : 1)
+  return removeVersion(store, name, record) + (hidden === undefined ? 0 : 1)
 }
 
-function removeVersion(store: Store, key: Buffer, { modRevision, sub }: Version): number {
+function removeVersion(store: Store, name: string, { modRevision, sub }: Version): number {
   store.values.remove({ modRevision, sub })
-  store.buffer.remove('history', historyKey(key, modRevision))
-  store.buffer.remove('revisions', revisionKey(modRevision, sub))
+  store.buffer.removeText('history', historyText(name, modRevision))
+  store.buffer.removeText('revisions', revisionText(modRevision, sub))
   return 1
+}
+
+function historyAt(name: string, revision: number): Buffer {
+  return bytesOfText(historyText(name, revision))
 }

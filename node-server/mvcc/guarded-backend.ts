@@ -6,6 +6,7 @@ import {
   StoreDamaged,
   type Backend,
   type BackendSize,
+  type CommitOptions,
   type Counted,
   type PinnedStore,
   type ScanOptions,
@@ -58,8 +59,8 @@ export class GuardedBackend implements Backend {
     return this.#read(() => this.#backend.countSome(table, start, end, rows))
   }
 
-  commit(writes: Iterable<Write | TextWrite>): Promise<void> {
-    return this.#wait(() => this.#backend.commit(writes))
+  commit(writes: Iterable<Write | TextWrite>, options?: CommitOptions): Promise<void> {
+    return this.#wait(() => this.#backend.commit(writes, options))
   }
 
   /** Tells nothing of what is in it, so it is answered as before. */

@@ -58,11 +58,15 @@ export class Store {
   /** Begins after that one, with everything that is applied by then. */
   #next: Promise<void> | undefined
   #isDirty = false
+  /** The last commit has said so. */
+  #toldRemovalsFollow = false
   /**
    * Events from this revision on are still to be handed to watches that keep up: the physical half of a compaction waits
    * until it is through with what is below. Of this process only, and above the revision whenever nobody lags.
    */
   eventsHeldFrom = Infinity
+  /** The physical half of a compaction is to remove more at once. Of this process only. */
+  removalsFollow = false
   /** Called once, at the moment when a read or a commit has found the store damaged: nothing is given of it from then on. */
   onDamaged: (damage: StoreDamaged) => void = () => {}
   #isDamaged = false
@@ -119,6 +123,11 @@ export class Store {
 
   get isCommitting(): boolean {
     return this.#committed !== undefined
+  }
+
+  /** What was said to follow is here as a whole: the space is given back with the next commit. */
+  get isRemovalComplete(): boolean {
+    return this.#toldRemovalsFollow && !this.removalsFollow
   }
 
   /** The disk does not keep up: wait for {@link relieved} before applying more. */
@@ -198,7 +207,9 @@ export class Store {
     const { meta } = this
     this.buffer.put('meta', META_KEY, encodeMeta(meta))
     this.#isDirty = false
-    await this.buffer.commit()
+    const { removalsFollow } = this
+    this.#toldRemovalsFollow = removalsFollow
+    await this.buffer.commit({ removalsFollow })
     this.#committedIndex = meta.appliedIndex
     this.#committed = undefined
   }

@@ -12,6 +12,7 @@ import { EMPTY_BYTES } from '../../lib/bytes.ts'
 import {
   TABLES,
   type Backend,
+  type CommitOptions,
   type Counted,
   type ScanOptions,
   type Table,
@@ -166,7 +167,12 @@ export class WriteBuffer {
   }
 
   remove(table: Table, key: Uint8Array): void {
-    this.#writable.set(table, textOfBytes(key), REMOVED)
+    this.removeText(table, textOfBytes(key))
+  }
+
+  /** The same, where the text of the key is at hand. */
+  removeText(table: Table, key: string): void {
+    this.#writable.set(table, key, REMOVED)
   }
 
   /**
@@ -243,14 +249,14 @@ export class WriteBuffer {
   }
 
   /** Hands what everybody sees to the backend; resolves once it is durable. One at a time. */
-  async commit(): Promise<void> {
+  async commit(options?: CommitOptions): Promise<void> {
     assert(this.#committing.length === 0, 'one commit at a time')
     const layers = this.#current
     this.#committing = layers
     this.#newest = new WrittenRows()
     this.#current = [this.#newest]
     this.#showPublished()
-    await this.#backend.commit(writesOf(layers))
+    await this.#backend.commit(writesOf(layers), options)
     this.#committing = []
     this.#showPublished()
   }

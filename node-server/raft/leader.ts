@@ -46,7 +46,7 @@ export function stepLeader(raft: Raft, leader: Leader, message: Message): void {
       return
     case 'read-index-request':
       // Refused ones get no answer: the asker has its own time limit.
-      addRead(raft, leader, { from: message.from, requestId: message.requestId })
+      addRead(leader, { from: message.from, requestId: message.requestId })
       return
     case 'transfer-leader-request':
       transferTo(raft, leader, message.target)

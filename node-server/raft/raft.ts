@@ -180,10 +180,10 @@ export function isHandingOver(raft: Raft): boolean {
 }
 
 /** Asks for the index at which a linearizable read may be served; the answer comes in `readStates`, or never. */
-export function readIndex(raft: Raft, requestId: number): Result<void, 'no-leader' | 'not-ready'> {
+export function readIndex(raft: Raft, requestId: number): Result<void, 'no-leader' | 'too-many'> {
   const { role } = raft
   if (role.kind === 'leader')
-    return addRead(raft, role, { from: raft.options.id, requestId }) ? ok(undefined) : err('not-ready')
+    return addRead(role, { from: raft.options.id, requestId }) ? ok(undefined) : err('too-many')
   return forwardRead(raft, requestId) ? ok(undefined) : err('no-leader')
 }
 

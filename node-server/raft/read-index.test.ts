@@ -82,7 +82,7 @@ test('thesis §6.4: answers to the heartbeats of an earlier term confirm no read
   drain(leader, ({ readStates }) => assert.deepEqual(readStates, []))
 })
 
-test('thesis §6.4, step 1: before it has committed in its own term a leader takes no reads', () => {
+test('thesis §6.4, step 1: what a leader is asked before it has committed in its own term waits for that', () => {
   const group = groupOf(VOTERS)
   const raft = group.get(one)
   campaign(raft)
@@ -90,10 +90,16 @@ test('thesis §6.4, step 1: before it has committed in its own term a leader tak
   drain(raft)
   step(raft, { kind: 'vote-response', from: two, to: one, term: Term(1), isGranted: true })
   assert.equal(raft.role.kind, 'leader')
-  assert.deepEqual(readIndex(raft, 1), { ok: false, error: 'not-ready' })
+  const [other, news] = [group.get(three), drain(raft)]
+  for (const message of news) if (message.to === three) step(other, message)
+  assert.ok(readIndex(raft, 1).ok && readIndex(other, 2).ok)
+  const said = drain(other)
+  for (const message of said) if (message.kind === 'read-index-request') step(raft, message)
+  assert.deepEqual(drain(raft), [], 'no round is begun')
+  group.mail.push(...said.filter(({ kind }) => kind !== 'read-index-request'))
   group.settle()
-  group.tickAll(2)
-  assert.ok(readIndex(raft, 2).ok)
+  assert.deepEqual(readsOf(group, one), [{ requestId: 1, index: LogIndex(1) }])
+  assert.deepEqual(readsOf(group, three), [{ requestId: 2, index: LogIndex(1) }])
 })
 
 test('all reads that wait share one round of heartbeats', () => {

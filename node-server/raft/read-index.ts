@@ -11,9 +11,9 @@ import { leaderOf, send, type Leader, type Raft, type ReadRequest } from './stat
 /** Reads that one participant holds on to; a caller that batches its readers needs one at a time. */
 const MAX_READS = 4096
 
-/** False when the leader cannot take it: nothing of its own term is committed yet, or too many wait already. */
-export function addRead(raft: Raft, leader: Leader, request: ReadRequest): boolean {
-  if (!canConfirmReads(raft) || leader.readCount >= MAX_READS) return false
+/** False when too many wait already. */
+export function addRead(leader: Leader, request: ReadRequest): boolean {
+  if (leader.readCount >= MAX_READS) return false
   leader.waitingReads.push(request)
   leader.readCount += 1
   return true
@@ -54,14 +54,14 @@ export function dropReads(raft: Raft): void {
   for (const request of requests) if (request.from === raft.options.id) raft.readsDropped.push(request.requestId)
 }
 
-/** Before the first commit of its term a leader does not know the commit index (thesis §6.4, step 1). */
-function canConfirmReads(raft: Raft): boolean {
-  return termAt(raft.log, raft.log.committed) === raft.term
+/** Before the first commit of its term a leader does not know the commit index (thesis §6.4, step 1): reads wait for that. */
+export function mayStartReadRound(raft: Raft, leader: Leader): boolean {
+  return leader.waitingReads.length > 0 && termAt(raft.log, raft.log.committed) === raft.term
 }
 
 /** All reads that wait share one round of heartbeats. */
 export function startReadRound(raft: Raft, leader: Leader): void {
-  if (leader.waitingReads.length === 0) return
+  if (!mayStartReadRound(raft, leader)) return
   const number = beginRound(raft, leader)
   leader.readBatches.push({ number, index: raft.log.committed, requests: leader.waitingReads })
   leader.waitingReads = []

@@ -12,7 +12,7 @@ import { ownVoteDurable } from './candidate.ts'
 import { ownEntriesDurable } from './leader.ts'
 import { firstConfigEntry, hasConfigEntry, lastIndex, slice } from './log.ts'
 import type { Entry, HardState, Message } from './message.ts'
-import { startReadRound } from './read-index.ts'
+import { mayStartReadRound, startReadRound } from './read-index.ts'
 import { broadcastAppend } from './replication.ts'
 import { leaderOf, type Append, type Raft, type ReadState, type SoftState } from './state.ts'
 
@@ -37,7 +37,7 @@ export function hasReady(raft: Raft): boolean {
     mayApply(raft) ||
     raft.readStates.length > 0 ||
     raft.readsDropped.length > 0 ||
-    (role.kind === 'leader' && (role.isBroadcastDue || role.waitingReads.length > 0)) ||
+    (role.kind === 'leader' && (role.isBroadcastDue || mayStartReadRound(raft, role))) ||
     changedSoftState(raft) !== undefined
   )
 }

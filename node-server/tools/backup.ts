@@ -49,6 +49,7 @@ interface FetchOptions extends PlaceOptions {
 
 interface FollowOptions extends PlaceOptions, MemberOptions {
   readonly interval: number
+  readonly statusPort?: number
 }
 
 interface TargetOptions {
@@ -92,10 +93,20 @@ export function addBackup(program: Command, io: ToolIo, ended: (code: ExitCode) 
         .argParser(readInterval)
         .default(10),
     )
-    .action(
-      run<FollowOptions>((options, place) =>
-        follow(io, sourceOf(options), place, options.interval * 1000, io.toldToEnd()),
+    .addOption(
+      new Option('--status-port <port>', 'tell there, at /status, what is kept, as JSON, for the operator').argParser(
+        readPort,
       ),
+    )
+    .action(
+      run<FollowOptions>((options, place) => {
+        const { interval, statusPort } = options
+        return follow(io, sourceOf(options), place, {
+          intervalMs: interval * 1000,
+          statusPort,
+          signal: io.toldToEnd(),
+        })
+      }),
     )
   withPlace(backup.command('list'))
     .description('Lists the complete backups, oldest first.')
@@ -304,6 +315,12 @@ function readInterval(text: string): number {
   const value = /^\d{1,4}$/.test(text) ? Number(text) : 0
   if (value >= 1 && value <= MAX_INTERVAL_SECONDS) return value
   throw new InvalidArgumentError(`It is not a whole number from 1 to ${MAX_INTERVAL_SECONDS}.`)
+}
+
+function readPort(text: string): number {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : Infinity
+  if (value <= 65_535) return value
+  throw new InvalidArgumentError('It is not a port.')
 }
 
 function readCount(text: string): number {

@@ -101,6 +101,7 @@ test('every field of the schema is one that is read: what the spec says is never
       metricsFrom: [{ ipBlock: { cidr: '10.0.0.0/8' } }],
     },
     tls: { peer: ISSUED, client: GIVEN },
+    maintenance: { defragmentation: { schedule: '0 3 * * 0', timeZone: 'UTC', onlyAbove: '30%' }, onNoSpace: 'Tell' },
     recovery: { request: { id: '1', survivor: 'kv-0', acknowledgeDataLoss: true } },
     auth: {
       enabled: true,
@@ -188,6 +189,7 @@ test('what the schema refuses is refused here too, with the field', () => {
     [{ tls: { client: { mode: 'Secret' } } }, /tls\.client\.secretRef: belongs to mode Secret/],
     [{ tls: { client: { extraNames: ['a'] } } }, /tls\.client\.extraNames: are of certificates that are issued/],
     [{ tls: { peer: { mode: 'Auto', renewBefore: '2160h' } } }, /tls\.peer\.renewBefore: must be from 1m/],
+    [{ maintenance: { defragmentation: { schedule: '@daily', onlyAbove: '100%' } } }, /onlyAbove: must be a share/],
     ['text', /spec/],
   ]
   for (const [spec, expected] of cases) assert.match(errorOf(spec), expected)

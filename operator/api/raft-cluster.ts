@@ -8,6 +8,7 @@ import type { Result } from '../../lib/result.ts'
 import { err, ok } from '../../lib/result.ts'
 import { parseQuantity } from '../../lib/quantity.ts'
 import { Bootstrap } from './bootstrap.ts'
+import { Maintenance } from './maintenance.ts'
 import { Options, problemsOf } from './options.ts'
 import { Auth } from './auth.ts'
 import { Annotations, PodTemplate } from './pod-template.ts'
@@ -160,6 +161,7 @@ const Spec = z
       })
       .prefault({}),
     repair: Repair.prefault({}),
+    maintenance: Maintenance.prefault({}),
     recovery: Recovery.prefault({}),
     pdb: z.object({ enabled: z.boolean().default(true) }).prefault({}),
     auth: Auth.optional(),

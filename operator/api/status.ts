@@ -1,6 +1,7 @@
 /** `status` of a RaftCluster, as written and as read back. */
 import { z } from 'zod'
 import { BACKUP_READY } from './conditions.ts'
+import { MaintenanceStatus } from './maintenance.ts'
 import { TLS_MODES } from './tls.ts'
 
 const role = z.enum(['waiting', 'follower', 'pre-candidate', 'candidate', 'leader', 'learner', 'removed', 'unknown'])
@@ -32,7 +33,17 @@ const Member = z.object({
 
 const Operation = z.object({
   id: z.string(),
-  type: z.enum(['Form', 'ScaleUp', 'ScaleDown', 'ReplaceMember', 'Rollout', 'MoveLeader', 'Recover']),
+  type: z.enum([
+    'Form',
+    'ScaleUp',
+    'ScaleDown',
+    'ReplaceMember',
+    'Rollout',
+    'MoveLeader',
+    'Recover',
+    'Defragment',
+    'ReclaimSpace',
+  ]),
   step: z.enum([
     'Restore',
     'Bootstrap',
@@ -46,6 +57,9 @@ const Operation = z.object({
     'DeleteVolume',
     'RestartPod',
     'Recover',
+    'Compact',
+    'Defragment',
+    'Disarm',
   ]),
   ordinal: z.number().int(),
   /** Empty until the cluster gave one. */
@@ -157,6 +171,8 @@ const Status = z.object({
   members: z.array(Member).default([]),
   /** Of users and roles; absent while none are declared. */
   auth: Auth.optional(),
+  /** Absent while there is nothing to remember. */
+  maintenance: MaintenanceStatus.optional(),
   operation: Operation.optional(),
   refusals: z.array(Refusal).default([]),
   conditions: Conditions.transform((all) => all.filter(({ type }) => type !== BACKUP_READY)),

@@ -19,11 +19,11 @@ import {
   type ScheduledRaftBackup,
   type ScheduleStatus,
 } from '../api/raft-backup.ts'
+import { parseSchedule, type Schedule } from '../api/schedule.ts'
 import type { ApplyObject } from '../cluster/ports.ts'
 import { backupJob } from './job.ts'
 import type { ObservedBackups } from './observed.ts'
 import { backupStatus, COMPLETE, FAILED, isFinished, isTrue } from './outcome.ts'
-import { parseSchedule, type Schedule } from './schedule.ts'
 
 /** On a RaftBackup that a schedule made: the time that it is for. */
 export const SCHEDULED_AT_ANNOTATION = `${GROUP}/scheduled-at`

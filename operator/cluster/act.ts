@@ -22,6 +22,7 @@ import { hasFields } from './has-fields.ts'
 import { changeUsers } from './change-users.ts'
 import type { UsersProblem } from './observed.ts'
 import { begun, done } from './rules/users.ts'
+import { upkeepAfter } from './upkeep.ts'
 import { writeStatus } from './write-status.ts'
 
 export interface Outcome {
@@ -233,6 +234,7 @@ async function perform(
         ...progress.recorded,
         ...knownOf(observed),
         ...answered(progress.recorded, action.operation, plan),
+        ...upkeepAfter(observed, plan),
         operation: action.operation,
       })
     case 'bootstrap': {
@@ -281,6 +283,19 @@ async function perform(
       if (result.ok) deps.events.emit(about, 'Warning', 'Recovered', 'Recover', message)
       return failureOf(result)
     }
+    case 'keep-up': {
+      const { request } = action
+      const result = await admin.keepUp(action.url, token, request, signal)
+      if (result.ok && request.kind === 'compact') {
+        const message = `puts are refused for want of room: history before revision ${request.revision} is gone`
+        deps.events.emit(about, 'Warning', 'HistoryCompacted', 'Compact', message)
+      }
+      if (result.ok && request.kind === 'disarm') {
+        const message = `there is room again: the alarm NOSPACE of member ${request.memberId} is disarmed`
+        deps.events.emit(about, 'Normal', 'AlarmDisarmed', 'Disarm', message)
+      }
+      return failureOf(result)
+    }
     case 'delete-object':
       await writer.delete(action.ref, { uid: action.uid })
       return undefined
@@ -310,13 +325,14 @@ async function record(
   status: RaftClusterStatus,
 ): Promise<Failure | undefined> {
   progress.object = await writeStatus(deps.writer, progress.object, status)
-  const { operation, handledRequests, clusterID, staleVolumes, base, tls, auth } = status
+  const { operation, handledRequests, clusterID, staleVolumes, base, tls, auth, maintenance } = status
   const memory = {
     clusterID,
     staleVolumes,
     base,
     tls,
     ...(auth !== undefined && { auth }),
+    ...(maintenance !== undefined && { maintenance }),
     ...(operation !== undefined && { operation, handledRequests }),
   }
   const lost = Object.entries(memory).find(
@@ -368,6 +384,8 @@ const BEGINNINGS = {
   Rollout: 'UpgradingMember',
   MoveLeader: 'MovingLeader',
   Recover: 'Recovering',
+  Defragment: 'Defragmenting',
+  ReclaimSpace: 'ReclaimingSpace',
 } as const
 
 /** Once an operation, not once a step. */

@@ -28,6 +28,14 @@ const unscheduled = (lastTransitionTime: string): object => ({
   conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes are available: …', lastTransitionTime }],
 })
 
+const unready = (lastTransitionTime: string): object => ({
+  phase: 'Running',
+  conditions: [
+    { type: 'Ready', status: 'False', lastTransitionTime, message: 'containers with unready status: [raftkv]' },
+  ],
+  containerStatuses: [{ state: { running: {} } }],
+})
+
 const WORDS: readonly (readonly [what: string, status: object, kind: string | undefined, words: RegExp])[] = [
   ['runs and is ready', running([{ ready: true, state: { running: {} } }], 'True'), undefined, /^$/],
   ['has just started', running([{ state: { running: {} } }]), undefined, /^$/],
@@ -73,23 +81,8 @@ const WORDS: readonly (readonly [what: string, status: object, kind: string | un
   ['evicted', { phase: 'Failed', reason: 'Evicted', message: 'low on memory' }, 'failed', /^Evicted: low on memory$/],
   ['a volume is being made for it', unscheduled('2030-01-01T00:09:55Z'), undefined, /^$/],
   ['no node for it', unscheduled('2030-01-01T00:09:45Z'), 'unschedulable', /^0\/3 nodes are available/],
-  [
-    'never ready',
-    {
-      phase: 'Running',
-      conditions: [
-        {
-          type: 'Ready',
-          status: 'False',
-          lastTransitionTime: '2030-01-01T00:00:00Z',
-          message: 'containers with unready status: [raftkv]',
-        },
-      ],
-      containerStatuses: [{ state: { running: {} } }],
-    },
-    'not-ready',
-    /unready status/,
-  ],
+  ['not ready for 29 seconds', unready('2030-01-01T00:09:31Z'), undefined, /^$/],
+  ['not ready for 30 seconds', unready('2030-01-01T00:09:30Z'), 'not-ready', /unready status/],
 ]
 
 for (const [what, status, kind, words] of WORDS) {
@@ -105,6 +98,33 @@ function event(world: World, name: string, about: string, reason: string, note: 
   const regarding = { uid: about }
   world.put({ apiVersion: 'events.k8s.io/v1', kind: 'Event', metadata, type: 'Warning', reason, note, regarding })
 }
+
+/** As the StatefulSet's controller tells them, whoever refused. */
+const REFUSERS: Readonly<Record<string, string>> = {
+  'a quota': 'exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2',
+  'a LimitRange': 'maximum cpu usage per Container is 1, but limit is 2',
+  'an admission policy': "ValidatingAdmissionPolicy 'signed' with binding 'all' denied request: no signature",
+  'a webhook': 'admission webhook "w.example.com" denied the request: not here',
+  'a webhook that is away': 'failed calling webhook "w.example.com": connect: connection refused',
+  'a priority class that is not there': 'no PriorityClass with name none was found',
+}
+
+for (const [refuser, words] of Object.entries(REFUSERS))
+  test(`the words of ${refuser} are in Degraded, with the pod, and in what waits for it`, async () => {
+    const world = await formed()
+    world.refusesPods = true
+    world.killPod(2)
+    world.edit({ replicas: 5 })
+    await rounds(world, 1)
+    const note = `create Pod kv-2 in StatefulSet kv failed error: pods "kv-2" is forbidden: ${words}`
+    event(world, 'e1', world.get('StatefulSet', 'kv')?.metadata.uid ?? '', 'FailedCreate', note, '2030-01-01T00:00:01Z')
+    await look(world)
+    for (const type of ['Degraded', 'ScaleComplete']) {
+      const said = reasonOf(world, type)
+      assert(said.includes(words) && said.includes('kv-2'), `${type} is ${said}`)
+    }
+    assert.match(reasonOf(world, 'Degraded'), /^PodNotCreated: /)
+  })
 
 const QUOTA = 'create Pod kv-2 in StatefulSet kv failed error: pods "kv-2" is forbidden: exceeded quota: small'
 

@@ -23,6 +23,7 @@ import {
 } from './plan.ts'
 import { isHeldBack, isRefused } from './refusals.ts'
 import { deleteStaleVolumes, finishRemoval } from './rules/cleanup.ts'
+import { defragment } from './rules/defragment.ts'
 import { deletion } from './rules/deletion.ts'
 import { form } from './rules/form.ts'
 import { heal } from './rules/heal.ts'
@@ -30,6 +31,7 @@ import { awaitChange, awaitLeader } from './rules/leader.ts'
 import { finishLearner } from './rules/learner.ts'
 import { moveLeaderAsAsked } from './rules/move-leader.ts'
 import { restoreObjects, takenNames } from './rules/objects.ts'
+import { reclaimSpace } from './rules/reclaim.ts'
 import { emptyFormer, recover } from './rules/recover.ts'
 import { replaceMember } from './rules/replace.ts'
 import { renewStopped, rollOut } from './rules/rollout.ts'
@@ -47,8 +49,8 @@ type Rule = (observed: Observed) => Plan | undefined
 const STANDSTILL: readonly Rule[] = [awaitSight, deletion, paused, takenNames]
 
 /**
- * Without a leader only what a stopped process or a lost quorum needs is decided; then what was begun, then repair before
- * rollout, rollout before growth, growth before shrinking.
+ * Without a leader only what a stopped process or a lost quorum needs is decided; then what was begun, room for writes, then repair
+ * before rollout, rollout before growth, growth before shrinking, and upkeep last.
  */
 const RULES: readonly Rule[] = [
   scaleToZero,
@@ -59,6 +61,7 @@ const RULES: readonly Rule[] = [
   awaitChange,
   emptyFormer,
   finishRemoval,
+  reclaimSpace,
   heal,
   finishLearner,
   replaceMember,
@@ -67,6 +70,7 @@ const RULES: readonly Rule[] = [
   scaleDown,
   deleteStaleVolumes,
   moveLeaderAsAsked,
+  defragment,
 ]
 
 export function decide(observed: Observed): Decision {

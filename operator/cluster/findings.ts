@@ -86,18 +86,26 @@ function isComplete({ cluster, membership }: Observed): boolean {
   )
 }
 
+/** Of plans that members serve through as ever. */
+const QUIET = ['Paused', 'NotObserved', 'DeletingVolumes', 'MovingLeader', 'Defragmenting', 'ReclaimingSpace']
+
 /** All wanted members are voters, their pods serve, one leads. */
 function ready(observed: Observed, plan: Plan): Finding {
   const notReady = wantedOrdinals(observed).filter((ordinal) => observed.pods.get(ordinal)?.isReady !== true)
   const isReady = isComplete(observed) && notReady.length === 0 && observed.membership?.leader !== undefined
-  const isQuiet = plan.isSettled || ['Paused', 'NotObserved', 'DeletingVolumes', 'MovingLeader'].includes(plan.reason)
+  const isQuiet = plan.isSettled || QUIET.includes(plan.reason)
   if (isReady && isQuiet) return finding('Ready', true, ['Ready', 'all members are voters and serve'], ['', ''])
   if (!plan.isSettled || isScaledToZero(observed)) return finding('Ready', false, ['', ''], [plan.reason, plan.message])
   const list = notReady.map((ordinal) => names.pod(observed.cluster, ordinal)).join(', ')
   return finding('Ready', false, ['', ''], ['MembersNotReady', `not ready: ${list}`])
 }
 
-/** Nobody is to answer. */
+/** Why no member is to run; undefined: they are to. */
+function whyStopped({ cluster }: Observed): Explanation | undefined {
+  if (cluster.isBeingDeleted) return ['Deleting', 'the RaftCluster is being deleted']
+  return cluster.spec.replicas === 0 ? ['ScaledToZero', 'no member is to run'] : undefined
+}
+
 function isScaledToZero({ cluster }: Observed): boolean {
   return cluster.spec.replicas === 0
 }
@@ -107,10 +115,10 @@ function available(observed: Observed): Finding {
   const healthy = membership === undefined ? 0 : healthyVoters(membership).length
   const voters = membership?.voters.length ?? observed.cluster.recorded.voters
   const isAvailable = membership?.leader !== undefined && healthy >= quorumOf(voters)
-  if (isScaledToZero(observed)) return finding('Available', false, ['', ''], ['ScaledToZero', 'no member is to run'])
-  const why: Explanation = !isFormed(observed)
-    ? ['NotFormed', 'the cluster is not formed yet']
-    : ['NoLeader', `no leader; ${healthy} of ${voters} voters answer`]
+  const noLeader: Explanation = isFormed(observed)
+    ? ['NoLeader', `no leader; ${healthy} of ${voters} voters answer`]
+    : ['NotFormed', 'the cluster is not formed yet']
+  const why = whyStopped(observed) ?? noLeader
   return finding('Available', isAvailable, ['QuorumHealthy', `${healthy} of ${voters} voters are healthy`], why)
 }
 
@@ -127,7 +135,8 @@ function degraded(observed: Observed, plan: Plan, failure: Failure | undefined, 
 }
 
 function troublesWith(observed: Observed, plan: Plan, failure: Failure | undefined): readonly Explanation[] {
-  if (failure !== undefined) return [[failure.reason, failure.message]]
+  // What is wrong with the members themselves is told all the same.
+  if (failure !== undefined && plan.reason !== 'Defragmenting') return [[failure.reason, failure.message]]
   if (plan.isBlocked) return [[plan.reason, plan.message]]
   return troublesOf(observed)
 }
@@ -157,7 +166,8 @@ function isVolume(subject: string): boolean {
 function quorumLost(observed: Observed): Finding {
   const { membership, cluster } = observed
   if (!isFormed(observed)) return finding('QuorumLost', false, ['', ''], ['NotFormed', ''])
-  if (isScaledToZero(observed)) return finding('QuorumLost', false, ['', ''], ['ScaledToZero', 'no member is to run'])
+  const stopped = whyStopped(observed)
+  if (stopped !== undefined) return finding('QuorumLost', false, ['', ''], stopped)
   const voters = membership?.voters.length ?? cluster.recorded.voters
   const healthy = membership === undefined ? 0 : healthyVoters(membership).length
   const message = `${healthy} of ${voters} voters answer, ${quorumOf(voters)} are needed`

@@ -5,7 +5,8 @@ import { parseStatus } from '../api/status.ts'
 import { allowedLag } from './lag.ts'
 import { rollOut } from './rules/rollout.ts'
 import { wantedHash } from './rules/template.ts'
-import { assertSettledAt, converge, formed, reasonOf, rounds } from './testing/convergence.ts'
+import { assertSettledAt, condition, converge, formed, reasonOf, rounds } from './testing/convergence.ts'
+import { field } from './testing/objects.ts'
 import { cluster, membership, observedWith, pod } from './testing/observed.ts'
 import type { World } from './testing/world.ts'
 
@@ -61,6 +62,30 @@ test('one that comes no further gives its place up, also when it gets one snapsh
     await rounds(world, 1)
   }
   assert.notEqual(world.cluster.learners[0], learner)
+})
+
+test('while the container of a learner crashes again and again, that is said, and not how far behind it is alone', async () => {
+  const { world } = await growing()
+  world.cluster.learnerProgress = { matchIndex: 1000, lag: 5000, state: 'probe' }
+  const pod = world.get('Pod', 'kv-3') ?? assert.fail()
+  const lastState = { terminated: { exitCode: 1, reason: 'Error', message: 'no space left on device' } }
+  const containerStatuses = [{ state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState }]
+  world.put({ ...pod, status: { ...field(pod, 'status'), containerStatuses } })
+  await rounds(world, 1)
+  for (const type of ['ScaleComplete', 'Degraded'])
+    assert.match(reasonOf(world, type), /exit code 1 \(Error\); its last line: no space left on device/, type)
+})
+
+test('growth that takes its time is no trouble: Degraded is False from the first look to the last', async () => {
+  const world = await formed()
+  world.cluster.isLearnerStuck = true
+  world.edit({ replicas: 5 })
+  for (let round = 0; round < 60; round++) {
+    if (round === 30) world.cluster.isLearnerStuck = false
+    await rounds(world, 1)
+    assert.equal(condition(world, 'Degraded'), 'False', `round ${round}: ${reasonOf(world, 'Degraded')}`)
+  }
+  assertSettledAt(world, 5)
 })
 
 test('a second’s worth of writes is no lag that counts', () => {

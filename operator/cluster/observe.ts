@@ -5,7 +5,7 @@
 import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
 import { membershipOf } from './membership.ts'
 import { readObjects } from './observe/objects.ts'
-import { isOwnPod, podOf, readPod } from './observe/pods.ts'
+import { belongingOf, podOf, readPod } from './observe/pods.ts'
 import { readingFrom } from './observe/reading.ts'
 import { readRestore } from './observe/restore.ts'
 import { identityOf, readSources } from './observe/tls.ts'
@@ -50,13 +50,17 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
   const identity = identityOf(cluster, objects.tls.get('operatorTls'))
   const admin = identity === undefined ? deps.admin : deps.admin.secured(identity)
   const users = identity === undefined ? deps.users : deps.users.secured(identity)
-  const ownPods = podObjects.filter(({ metadata, controller }) => isOwnPod(cluster, owner, metadata, controller))
-  const pods = byOrdinal(await Promise.all(ownPods.map((pod) => readPod(deps, cluster, admin, pod))))
+  const found = podObjects.map((pod) => ({ pod, belonging: belongingOf(cluster, owner, pod) }))
+  const readPods = found.map(async ({ pod, belonging }) => {
+    if (belonging === 'foreign') return undefined
+    const read = await readPod(deps, cluster, admin, pod)
+    return belonging === 'own' || isMemberOf(cluster, read) ? read : undefined
+  })
+  const pods = byOrdinal(await Promise.all(readPods))
   const words = await readWords(deps, objects.statefulSet, [...pods.values()], volumes, cluster)
-  // Those of a StatefulSet that was deleted go by themselves.
-  const foreignPods = podObjects.filter(
-    ({ metadata, controller }) =>
-      owner !== undefined && ![undefined, owner].includes(controller) && metadata.deletionTimestamp === undefined,
+  const foreignPods = found.filter(
+    ({ pod, belonging }) =>
+      belonging === 'foreign' && owner !== undefined && pod.metadata.deletionTimestamp === undefined,
   )
   const observed: Observed = {
     nowMs: deps.nowMs(),
@@ -69,7 +73,7 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     creationRefusal: words.creationRefusal,
     templateRefusal: undefined,
     volumes: words.volumes,
-    foreignPods: foreignPods.map(({ metadata }) => metadata.name),
+    foreignPods: foreignPods.map(({ pod }) => pod.metadata.name),
     foreignVolumes: new Map(volumes.flatMap(({ foreign }) => (foreign === undefined ? [] : [foreign]))),
     membership: membershipOf(cluster, pods.values()),
     users: undefined,
@@ -97,6 +101,10 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     login,
     admin,
   }
+}
+
+function isMemberOf({ recorded }: RaftCluster, pod: ObservedPod | undefined): boolean {
+  return recorded.clusterID !== '' && pod?.status?.clusterId === recorded.clusterID
 }
 
 /** What its controller, the provisioner and the kubelet say where pods or volumes are missing. */

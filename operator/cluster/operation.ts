@@ -7,7 +7,17 @@ export interface Intent {
   readonly type: Operation['type']
   readonly step: Operation['step']
   readonly ordinal: number
-  readonly verb: 'bootstrap' | 'add' | 'join' | 'promote' | 'remove' | 'transfer' | 'restart' | 'recover'
+  readonly verb:
+    | 'bootstrap'
+    | 'add'
+    | 'join'
+    | 'promote'
+    | 'remove'
+    | 'transfer'
+    | 'restart'
+    | 'recover'
+    | 'defragment'
+    | 'reclaim'
   /** Whom it is about: a pod before it has a member ID. */
   readonly subject: string
   readonly memberID?: string

@@ -1,6 +1,7 @@
 /** What people ask for, what is refused, and what is said about it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { KubeError, type KubeObject } from './ports.ts'
 import {
   assertSettledAt,
   condition,
@@ -334,6 +335,27 @@ test('volumes that are lost, not bound, not attached or not grown are each said'
   world.forbidden.add('apply PersistentVolumeClaim')
   world.edit({ storage: { size: '20Gi' } })
   await said(/^ExpansionRefused: .*cannot patch.*data-kv-0 has 10Gi and is to have 20Gi/s)
+})
+
+test('claims that do not go, that are somebody else’s and that are refused are told apart, each by its name', async () => {
+  const world = await formed()
+  const claim = (ordinal: number): KubeObject =>
+    world.get('PersistentVolumeClaim', `data-kv-${ordinal}`) ?? assert.fail()
+  const stuck = { deletionTimestamp: '2029-12-31T00:00:00Z', finalizers: ['example.com/backup'] }
+  world.put({ ...claim(0), metadata: { ...claim(0).metadata, ...stuck } })
+  world.killPod(1)
+  const { annotations: _, ...metadata } = claim(1).metadata
+  world.put({ ...claim(1), metadata: { ...metadata, labels: { 'raftkv.dev/cluster-uid': 'another' } } })
+  world.answer = ({ verb, kind, name }) =>
+    verb === 'apply' && kind === 'PersistentVolumeClaim' && name === 'data-kv-2'
+      ? new KubeError({ kind: 'forbidden', message: 'exceeded quota: small' })
+      : undefined
+  world.edit({ storage: { size: '20Gi' } })
+  await look(world)
+  const said = reasonOf(world, 'StorageReady')
+  assert.match(said, /^ExpansionRefused: PersistentVolumeClaim data-kv-2 .*exceeded quota: small/)
+  assert.match(said, /claim data-kv-0 is to go since 2029-12-31.*example\.com\/backup/)
+  assert.match(said, /data-kv-1 is there and not of this RaftCluster/)
 })
 
 test('a size that was not granted is taken back: to more than the volumes have, and to what they have', async () => {

@@ -5,6 +5,7 @@ import type {
   LeaderTransferRequest,
   MembershipRequest,
   RecoverRequest,
+  UpkeepRequest,
 } from '../../lib/admin-api.ts'
 import type { Operation, RaftClusterStatus } from '../api/status.ts'
 import type { ApplyObject, Changes, ObjectRef, UserStep } from './ports.ts'
@@ -57,6 +58,7 @@ export type Action =
       /** Where the survivor's history stands: what was known of another one no longer counts. */
       readonly history: Pick<RaftClusterStatus, 'term' | 'configIndex' | 'commitIndex'>
     }
+  | { readonly kind: 'keep-up'; readonly url: string; readonly request: UpkeepRequest }
   | { readonly kind: 'delete-object'; readonly ref: ObjectRef; readonly uid: string }
   | { readonly kind: 'delete-volume'; readonly ref: ObjectRef; readonly uid: string; readonly ordinal: number }
 

@@ -6,6 +6,7 @@ import type {
   AdminChange,
   AdminError,
   AdminStatus,
+  AdminUpkeep,
   BootstrapRequest,
   JoinRequest,
   LeaderTransferRequest,
@@ -13,6 +14,7 @@ import type {
   MembershipRequest,
   RecoverRequest,
   TlsScheme,
+  UpkeepRequest,
 } from '../../lib/admin-api.ts'
 import type { Result } from '../../lib/result.ts'
 import type { Form } from './form.ts'
@@ -147,6 +149,13 @@ export interface AdminClient {
   ): Promise<Result<LeaderTransferResult, AdminFailure>>
   /** Makes the asked member a cluster of itself alone: for a quorum that is lost for good. */
   recover(url: string, token: string, request: RecoverRequest, signal?: AbortSignal): Promise<AdminResult>
+  /** Of the asked member's store, or of what all have. */
+  keepUp(
+    url: string,
+    token: string,
+    request: UpkeepRequest,
+    signal?: AbortSignal,
+  ): Promise<Result<AdminUpkeep, AdminFailure>>
   /** The same, with what members of one cluster are to be shown over TLS, and to be known by. */
   secured(identity: AdminIdentity): AdminClient
 }

@@ -18,6 +18,7 @@ import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey, type
 import { nextTryMs, subjectOf } from './refusals.ts'
 import { replacementRefusal } from './rules/replace.ts'
 import { isWorthWriting, statusOf } from './status.ts'
+import { upkeepNews } from './upkeep.ts'
 import { usersFinding } from './users-finding.ts'
 import { reportStatus } from './write-status.ts'
 
@@ -121,6 +122,9 @@ async function report(
   const refusal = replacementRefusal(observed)
   if (refusal !== undefined) deps.events.emit(object, 'Warning', 'RequestRefused', 'ReplaceMember', refusal)
   emitTransitions(deps, object, recorded, status)
+  // Since the look before: what was learned at this one may have been recorded already.
+  for (const { type, reason, action, message } of upkeepNews(observed.cluster.recorded, status))
+    deps.events.emit(object, type, reason, action, message)
   if (isWorthWriting(recorded, status, observed.nowMs)) await reportStatus(deps, object, status)
 }
 

@@ -52,6 +52,7 @@ export function subjectOf(cluster: RaftCluster, action: Action): string | undefi
     case 'change-membership':
     case 'transfer-leader':
     case 'recover':
+    case 'keep-up':
       return undefined
     default:
       return unreachable(action)

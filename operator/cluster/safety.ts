@@ -82,6 +82,15 @@ function assertSafeAction(observed: Observed, plan: Plan, action: Action): void 
       assert(isRecorded(observed, plan, action), 'an operation is recorded before it is carried out')
       return
     }
+    case 'keep-up': {
+      const { request } = action
+      assert(membership?.leader !== undefined, 'without a leader nobody knows who may be missed')
+      assert(request.expectedConfigIndex === membership.configIndex, 'decided on the configuration in force')
+      assert(isRecorded(observed, plan, action), 'an operation is recorded before it is carried out')
+      const isLeader = request.kind === 'defragment' && request.memberId === membership.leader.memberId
+      assert(!isLeader || membership.voters.length === 1, 'the leader hands over before it is defragmented')
+      return
+    }
     default:
   }
 }

@@ -12,6 +12,7 @@ import { isOutdated } from './rules/rollout.ts'
 import { baseOf, memberImage, wantedHash } from './rules/template.ts'
 import { healthyVoters, quorumOf } from './safety.ts'
 import { tlsStatusOf } from './tls-status.ts'
+import { upkeepAfter } from './upkeep.ts'
 
 /** Figures that change with every write are written this often, not at every look. */
 const SAMPLE_MS = 30_000
@@ -29,7 +30,7 @@ export interface StatusInput {
 }
 
 export function statusOf(input: StatusInput): RaftClusterStatus {
-  const { observed, recorded, operation, refusals, memory } = input
+  const { observed, plan, recorded, operation, refusals, memory } = input
   const { cluster, membership, nowMs } = observed
   const voters = membership?.voters.length ?? recorded.voters
   return {
@@ -51,6 +52,7 @@ export function statusOf(input: StatusInput): RaftClusterStatus {
     staleVolumes: staleVolumes(observed, recorded),
     sampledAt: timestamp(nowMs),
     ...(memory !== undefined && { auth: memory }),
+    ...upkeepOf(observed, plan, recorded),
     ...(operation !== undefined && { operation }),
     refusals: [...refusals],
     conditions: conditionsOf(input),
@@ -99,6 +101,13 @@ function templateOf(
     return { templateHash, image, base }
   }
   return { templateHash: wantedHash(observed) ?? '', image: memberImage(observed), base: baseOf(observed) }
+}
+
+/** As it was where nothing is done. */
+function upkeepOf(observed: Observed, plan: Plan, { maintenance }: RaftClusterStatus): ReturnType<typeof upkeepAfter> {
+  const { cluster } = observed
+  if (!cluster.spec.paused && !cluster.isBeingDeleted && seesAll(observed)) return upkeepAfter(observed, plan)
+  return maintenance === undefined ? {} : { maintenance }
 }
 
 /**
@@ -307,6 +316,7 @@ function steady(status: RaftClusterStatus): unknown {
     inFlight ?? '',
     refused,
     ofUsers(status.auth),
+    ofUpkeep(status.maintenance),
     conditions,
   ]
 }
@@ -315,6 +325,16 @@ function ofUsers(memory: AuthMemory | undefined): unknown {
   if (memory === undefined) return ''
   const { users, roles, revision, hash, rootSecret } = memory
   return [users.map(({ name, secret }) => [name, secret]), roles, revision, hash, rootSecret?.name, rootSecret?.key]
+}
+
+function ofUpkeep(memory: RaftClusterStatus['maintenance']): unknown {
+  const { defragmentation, noSpace } = memory ?? {}
+  const { schedule, dueAfter, run } = defragmentation ?? {}
+  const members = run?.members.map((one) => [one.id, one.startedAt, one.freedBytes ?? '', one.problem ?? ''])
+  return [
+    [schedule, dueAfter, run?.scheduledAt, run?.startedAt, run?.endedAt, run?.result, run?.message, members],
+    [noSpace?.since, noSpace?.compactTo, noSpace?.compactedAt, noSpace?.exhaustedAt, noSpace?.defragmented],
+  ]
 }
 
 /** "is 4711 entries behind" is not news each time, nor is "120 of 800 MB". */

@@ -5,6 +5,8 @@ import { causeOf } from './causes.ts'
 import type { Observed, ObservedMember, ObservedPod, ObservedVolume, PodTrouble } from './observed.ts'
 import { names } from './resources/names.ts'
 import { isSmaller } from './rules/claims.ts'
+import { scheduleProblem } from './rules/defragment.ts'
+import { spaceWords } from './rules/reclaim.ts'
 import { memberNamed } from './rules/replace.ts'
 
 /** Of a condition. */
@@ -15,7 +17,8 @@ const ATTACH_MS = 120_000
 
 /** The worst first. */
 export function troublesOf(observed: Observed): readonly Explanation[] {
-  if (observed.cluster.spec.replicas === 0) return unknownFields(observed)
+  const { spec, isBeingDeleted } = observed.cluster
+  if (isBeingDeleted || spec.replicas === 0) return [...stuck(observed), ...unknownFields(observed)]
   return [
     ...corrupt(observed),
     ...contradictions(observed),
@@ -23,6 +26,7 @@ export function troublesOf(observed: Observed): readonly Explanation[] {
     ...stuck(observed),
     ...unhealthy(observed),
     ...unanswerable(observed),
+    ...unfollowed(observed),
     ...unknownFields(observed),
   ]
 }
@@ -77,22 +81,23 @@ const FAILING: Readonly<Record<Exclude<PodTrouble['kind'], 'volume'>, Explanatio
   'not-ready': ['NotReady', 'does not become ready'],
 }
 
-/** Who could let it go, and since when it is to. */
 function stuck({ pods, volumes }: Observed): readonly Explanation[] {
-  const told = (
-    what: string,
-    { name, stuck }: ObservedPod | ObservedVolume,
-    advice: string,
-  ): readonly Explanation[] => {
-    if (stuck === undefined) return []
-    const keeper = stuck.finalizers.length === 0 ? advice : `its finalizers are ${stuck.finalizers.join(', ')}`
-    return [['StuckTerminating', `${what} ${name} is to go since ${timestamp(stuck.sinceMs)} and does not: ${keeper}`]]
-  }
   const machine = 'its machine may be gone. When that is certain: kubectl delete pod --force'
   return [
-    ...[...pods.values()].flatMap((pod) => told('pod', pod, machine)),
-    ...[...volumes.values()].flatMap((volume) => told('claim', volume, 'Kubernetes has not let it go')),
+    ...[...pods.values()].flatMap((pod) => stuckAs('pod', pod, machine)),
+    ...[...volumes.values()].flatMap(stuckClaim),
   ]
+}
+
+function stuckClaim(volume: ObservedVolume): readonly Explanation[] {
+  return stuckAs('claim', volume, 'Kubernetes has not let it go')
+}
+
+/** Who could let it go, and since when it is to. */
+function stuckAs(what: string, { name, stuck }: ObservedPod | ObservedVolume, advice: string): readonly Explanation[] {
+  if (stuck === undefined) return []
+  const keeper = stuck.finalizers.length === 0 ? advice : `its finalizers are ${stuck.finalizers.join(', ')}`
+  return [['StuckTerminating', `${what} ${name} is to go since ${timestamp(stuck.sinceMs)} and does not: ${keeper}`]]
 }
 
 function failing({ pods, creationRefusal }: Observed): readonly Explanation[] {
@@ -129,6 +134,12 @@ function unanswerable({ cluster, membership }: Observed): readonly Explanation[]
   return troubles
 }
 
+function unfollowed({ cluster }: Observed): readonly Explanation[] {
+  const problem = scheduleProblem(cluster)
+  if (problem === undefined) return []
+  return [['InvalidSchedule', `spec.maintenance.defragmentation cannot be followed: ${problem}`]]
+}
+
 function unknownFields({ cluster }: Observed): readonly Explanation[] {
   const { unknownFields: fields } = cluster
   if (fields.length === 0) return []
@@ -145,7 +156,7 @@ export function storageTroublesOf(observed: Observed): readonly Explanation[] {
   return [
     ...noSpace(observed),
     ...[...pods.values()].flatMap((pod) => unattached(pod, nowMs)),
-    ...wanted.flatMap((ordinal) => volumeTrouble(observed, names.volume(cluster, ordinal), volumes.get(ordinal))),
+    ...wanted.flatMap((ordinal) => volumeTrouble(observed, ordinal, volumes.get(ordinal))),
   ]
 }
 
@@ -159,22 +170,29 @@ function unattached({ name, trouble }: ObservedPod, nowMs: number): readonly Exp
   return [['VolumeStuck', `${name} has a node and does not start, as while a volume cannot be attached: ${todo}`]]
 }
 
-function noSpace({ membership, cluster }: Observed): readonly Explanation[] {
+function noSpace(observed: Observed): readonly Explanation[] {
+  const { membership, cluster } = observed
   const ids = (membership?.alarms ?? []).filter(({ type }) => type === 'NOSPACE').map(({ memberId }) => memberId)
   if (ids.length === 0) return []
   const list = (membership?.members ?? []).filter(({ id }) => ids.includes(id)).map(({ name }) => name)
   const quota = cluster.spec.options.quotaBytes === undefined ? '' : ` (now ${cluster.spec.options.quotaBytes})`
+  const words = spaceWords(observed)
+  if (words !== undefined) return [['NoSpace', `${list.join(', ')} has no room left, and puts are refused: ${words}`]]
   const todo = `compact and defragment (etcdctl compact, etcdctl defrag), or raise spec.options.quotaBytes${quota} and spec.storage.size; then etcdctl alarm disarm`
   return [['NoSpace', `${list.join(', ')} has outgrown its quota, and puts are refused: ${todo}`]]
 }
 
 function volumeTrouble(
-  { cluster }: Observed,
-  name: string,
+  { cluster, foreignVolumes }: Observed,
+  ordinal: number,
   volume: ObservedVolume | undefined,
 ): readonly Explanation[] {
   const { size } = cluster.spec.storage
+  const name = names.volume(cluster, ordinal)
+  if (foreignVolumes.has(ordinal))
+    return [['ForeignVolume', `${name} is there and not of this RaftCluster: delete it if its data is not needed`]]
   if (volume === undefined) return [['VolumesPending', `${name} is not there yet`]]
+  if (volume.stuck !== undefined) return stuckClaim(volume)
   if (volume.phase === 'Lost') {
     return [
       [

@@ -23,7 +23,6 @@ const PAUSE_AFTER_FAILURE_MS = 20
 const PUT_LIMIT_MS = 1500
 /** Over TLS a connection lasts no longer: certificates are read, and shown, when one begins. */
 const TLS_CONNECTION_MS = 1000
-const CONNECT_LIMIT_MS = 1000
 /** As etcdctl's --command-timeout. */
 const REPEATED_PUT_LIMIT_MS = 5000
 /** The most attempts that gRPC allows; together they wait for about two seconds, each with a jitter of a fifth. */
@@ -48,7 +47,10 @@ const nowMs = (): number => performance.timeOrigin + performance.now()
 async function write(writer: number, mayRepeat: boolean): Promise<void> {
   let connection = connect(mayRepeat)
   for (let number = 0; !stopping.signal.aborted && history.length < MOST_PUTS; number++) {
-    if (connection.scheme !== scheme || nowMs() > connection.untilMs) connection = await renewed(connection, mayRepeat)
+    if (connection.scheme !== scheme || nowMs() > connection.untilMs) {
+      connection.client.close()
+      connection = connect(mayRepeat)
+    }
     const put = await attempt(connection.client, { writer, number, mayRepeat })
     history.push(put)
     await sleep(put.revision === undefined ? PAUSE_AFTER_FAILURE_MS : PAUSE_MS)
@@ -60,17 +62,6 @@ interface Connection {
   readonly client: Client
   readonly scheme: string
   readonly untilMs: number
-}
-
-/** The one before goes on while the next cannot be made: it may lead to a pod that has just ended. */
-async function renewed(before: Connection, mayRepeat: boolean): Promise<Connection> {
-  const next = connect(mayRepeat)
-  const isReady = await new Promise<boolean>((resolve) =>
-    next.client.waitForReady(Date.now() + CONNECT_LIMIT_MS, (error) => resolve(error === undefined)),
-  )
-  const [kept, closed] = isReady ? [next, before] : [{ ...before, untilMs: nowMs() + TLS_CONNECTION_MS }, next]
-  closed.client.close()
-  return kept
 }
 
 function connect(mayRepeat: boolean): Connection {

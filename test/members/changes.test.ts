@@ -6,9 +6,10 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { DeleteRangeRequest, RequestOp, TxnRequest } from '../../node-server/proto/generated/etcd/rpc.ts'
+import { decodeFollowStatus } from '../../lib/follow-status.ts'
 import { seeded } from '../../node-server/raft/testing/random.ts'
 import { PATIENCE_MS } from '../../lib/testing/until.ts'
-import { Rig, type MemberProcess } from './member-process.ts'
+import { freePort, Rig, type MemberProcess } from './member-process.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', 'node-server', 'main.ts')
 const WRITES = 60
@@ -45,8 +46,8 @@ class Follower {
   #output = ''
   #wake: () => void = () => undefined
 
-  constructor(member: MemberProcess, to: string) {
-    this.#child = run('follow', `--endpoints=${member.clientURL}`, `--to=${to}`, '--interval=1')
+  constructor(member: MemberProcess, to: string, ...flags: readonly string[]) {
+    this.#child = run('follow', `--endpoints=${member.clientURL}`, `--to=${to}`, '--interval=1', ...flags)
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.on('data', (chunk: Buffer) => {
         this.#output += chunk.toString('utf8')
@@ -127,10 +128,20 @@ test('a cluster is restored to any revision between two backups and after the la
   await write(member, WRITES, random)
   await follower.kill()
   await write(member, WRITES, random)
-  const again = new Follower(member, to)
+  const port = await freePort()
+  const again = new Follower(member, to, `--status-port=${port}`)
   await write(member, WRITES, random)
   const last = await revisionOf(member)
   await again.kept(last)
+  const answer = await fetch(`http://127.0.0.1:${port}/status`)
+  const status = decodeFollowStatus(await answer.text())
+  assert.equal(answer.headers.get('content-type'), 'application/json')
+  assert.deepEqual(
+    [status?.place, status?.kept?.revision, status?.gap, status?.failure],
+    [to, last, undefined, undefined],
+  )
+  assert.match(status?.lastSegment?.name ?? '', new RegExp(`^changes/.*-0*${last}-.*\\.seg$`))
+  assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 404)
   const revisions = [first, first + 2 + random.below(last - first - 2), last]
   const hashes = await Promise.all(revisions.map((revision) => member.etcd.hashKV(BigInt(revision), PATIENCE_MS)))
   assert.equal(await again.kill('SIGTERM'), 0)

@@ -97,6 +97,23 @@ test('a member is ready by its metrics port once clients can connect', async () 
   await member.kill('SIGKILL')
 })
 
+test('with --shutdown-delay-duration a member that is asked to stop says so, and serves who still comes', async () => {
+  const [member, delayMs] = [await rig.member('leaving'), 4000]
+  const metricsURL = `http://127.0.0.1:${await freePort()}`
+  const flags = [`--listen-metrics-urls=${metricsURL}`, `--shutdown-delay-duration=${delayMs}ms`]
+  await member.start([`--initial-cluster=${member.asFirstMember}`, ...flags])
+  await member.isReady()
+  const ending = member.kill('SIGTERM')
+  await eventually('it says that it stops', async () => {
+    const ready = await fetch(`${metricsURL}/readyz`)
+    assert.deepEqual([ready.status, await ready.text()], [503, 'stopping\n'])
+  })
+  await member.etcd.put('came', 'late')
+  const { code, afterMs } = await ending
+  assert.equal(code, 0)
+  assert.ok(afterMs >= delayMs, `after ${afterMs} ms`)
+})
+
 test('a line of the log is JSON with etcd’s field names, on stderr', async () => {
   const member = await rig.member('lines')
   const child = member.spawn([])

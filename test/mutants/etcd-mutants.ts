@@ -70,8 +70,8 @@ export const ETCD_MUTANTS: readonly Mutant[] = [
   {
     name: 'a deletion at the compacted revision goes with what it hides (etcd #18089)',
     file: `${MVCC}/compaction.ts`,
-    find: '(revision < target ? removeRecord(store, key, record) : 0)',
-    replace: '(revision <= target ? removeRecord(store, key, record) : 0)',
+    find: '(revision < target ? removeRecord(store, name, record) : 0)',
+    replace: '(revision <= target ? removeRecord(store, name, record) : 0)',
   },
   {
     name: 'how far a compaction has come on a member decides what a txn may read (etcd #18667)',

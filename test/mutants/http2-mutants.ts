@@ -73,7 +73,7 @@ export const HTTP2_MUTANTS: readonly Mutant[] = [
   {
     name: 'HTTP/2: streams do not learn that their connection has failed',
     file: `${HTTP2}/requests.ts`,
-    find: '    for (const stream of streams) stream.close(false)\n',
+    find: '      this.#open.delete(stream.id)\n      stream.close(false)\n',
     replace: '',
   },
   {

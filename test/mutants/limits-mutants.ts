@@ -4,8 +4,18 @@ import type { Mutant } from './plant.ts'
 const RAFT = 'node-server/raft'
 const MVCC = 'node-server/mvcc'
 const NODE = 'node-server/node'
+const RUNS = 'node-server/storage/runs'
 
 export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: Mutant }[] = [
+  {
+    test: `${RAFT}/read-index.test.ts`,
+    mutant: {
+      name: 'limits: what a leader is asked before the first commit of its term is dropped',
+      file: `${RAFT}/leader.ts`,
+      find: 'addRead(leader, { from: message.from',
+      replace: 'if (termAt(raft.log, raft.log.committed) === raft.term) addRead(leader, { from: message.from',
+    },
+  },
   {
     test: `${RAFT}/flow-control.test.ts`,
     mutant: {
@@ -31,6 +41,42 @@ export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: 
       file: 'node-server/warm-up/warm-start.ts',
       find: 'if (this.#warmedUp !== undefined || !isFollower) await this.begin()',
       replace: 'await this.begin()',
+    },
+  },
+  {
+    test: `${RUNS}/writer.test.ts`,
+    mutant: {
+      name: 'limits: in the middle of a compaction all is merged, again and again, for what is removed so far',
+      file: `${RUNS}/writer.ts`,
+      find: 'this.#removalsFollow = removalsFollow',
+      replace: '',
+    },
+  },
+  {
+    test: `${NODE}/maintenance/purge.test.ts`,
+    mutant: {
+      name: 'limits: a compaction does not say that it removes more',
+      file: `${MVCC}/store.ts`,
+      find: 'this.buffer.commit({ removalsFollow })',
+      replace: 'this.buffer.commit()',
+    },
+  },
+  {
+    test: `${NODE}/maintenance/purge.test.ts`,
+    mutant: {
+      name: 'limits: what a compaction has removed is given back a second later',
+      file: `${MVCC}/committer.ts`,
+      find: 'if (isLarge || isRemovalComplete) this.#commit()',
+      replace: 'if (isLarge) this.#commit()',
+    },
+  },
+  {
+    test: `${RUNS}/writer.test.ts`,
+    mutant: {
+      name: 'limits: a file is synced once, when it is whole, and the log waits for all of it',
+      file: `${RUNS}/step-runner.ts`,
+      find: 'if (this.#unsyncedBytes >= this.#sizes.syncSizeBytes) await this.#sync(file)',
+      replace: '',
     },
   },
   {
@@ -85,6 +131,24 @@ export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: 
       file: `${NODE}/maintenance/hasher.ts`,
       find: 'if (whole !== undefined || this.#clock.monotonicMs() >= endMs) return whole',
       replace: 'return whole',
+    },
+  },
+  {
+    test: 'lib/number-table.test.ts',
+    mutant: {
+      name: 'limits: a table of calls keeps one that it does not find any more',
+      file: 'lib/number-table.ts',
+      find: 'if (isReached) continue',
+      replace: 'if (!isReached) continue',
+    },
+  },
+  {
+    test: `${NODE}/apply/waiters.test.ts`,
+    mutant: {
+      name: 'limits: requests are told apart by the ends of their IDs alone',
+      file: `${NODE}/apply/waiters.ts`,
+      find: 'return waiter?.requestId === requestId ? waiter : undefined',
+      replace: 'return waiter',
     },
   },
 ]

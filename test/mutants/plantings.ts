@@ -19,6 +19,7 @@ import { RUNS_MUTANTS } from './runs-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
 import { TLS_OPERATOR_MUTANTS, TLS_SOURCE_MUTANTS } from './tls-operator-mutants.ts'
 import { TAKE_OVER_MUTANTS } from './take-over-mutants.ts'
+import { UPKEEP_MUTANTS, UPKEEP_MUTANTS_OF_TESTS } from './upkeep-mutants.ts'
 
 export interface Planting {
   readonly mutant: Mutant
@@ -51,6 +52,8 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('mutants/runs-hunt.ts', RUNS_MUTANTS),
     ...soughtBy('../node-server/storage/lmdb-import/take-over.test.ts', TAKE_OVER_MUTANTS),
     ...soughtBy('operator-simulation/hunt.ts', OPERATOR_MUTANTS, ['1', seeds]),
+    ...soughtBy('operator-simulation/hunt.ts', UPKEEP_MUTANTS, ['5', seeds, '7']),
+    ...soughtBy('../operator/cluster/upkeep.test.ts', UPKEEP_MUTANTS_OF_TESTS),
     ...soughtBy('../operator/backup/simulation.test.ts', BACKUP_MUTANTS),
     ...soughtBy('../node-server/backup/changes/follow.test.ts', CHANGES_MUTANTS),
     ...soughtBy('../operator/cluster/tls.test.ts', TLS_OPERATOR_MUTANTS),

@@ -105,8 +105,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'ReadIndex before the first commit of the term',
     file: `${RAFT}/read-index.ts`,
-    find: 'return termAt(raft.log, raft.log.committed) === raft.term',
-    replace: 'return true',
+    find: ' && termAt(raft.log, raft.log.committed) === raft.term',
+    replace: '',
   },
   {
     name: 'reads are confirmed by the leader alone',
@@ -142,8 +142,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'results of operations are lost in snapshots and at restarts',
     file: `${MVCC}/write-buffer.ts`,
-    find: 'await this.#backend.commit(writesOf(layers))',
-    replace: "await this.#backend.commit([...writesOf(layers)].filter(({ table }) => table !== 'operations'))",
+    find: 'await this.#backend.commit(writesOf(layers), options)',
+    replace: "await this.#backend.commit([...writesOf(layers)].filter(({ table }) => table !== 'operations'), options)",
   },
   {
     name: 'the fence of who asks for a change is not looked at',

@@ -76,6 +76,8 @@ export const STEPS = [
     'ChangeInFlight',
     'LearnerInTheWay',
     'NameTaken',
+    'Defragmenting',
+    'ReclaimingSpace',
     'Settled',
   ].map((reason) => `plan ${reason}`),
   ...[
@@ -95,6 +97,12 @@ export const STEPS = [
     'Rollout/RestartPod',
     'MoveLeader/TransferLeader',
     'Recover/Recover',
+    'Defragment/TransferLeader',
+    'Defragment/Defragment',
+    'ReclaimSpace/Compact',
+    'ReclaimSpace/TransferLeader',
+    'ReclaimSpace/Defragment',
+    'ReclaimSpace/Disarm',
   ].map((step) => `step ${step}`),
   ...['Ready', 'Available', 'Degraded', 'QuorumLost', 'ScaleComplete', 'UpToDate', 'StorageReady', 'Paused'].flatMap(
     (type) => [`${type}=True`, `${type}=False`],

@@ -2,11 +2,12 @@
 import { runCrashPoint } from './crash-points.ts'
 import { runSeed } from './run-seed.ts'
 
-const [first = '1', count = '200'] = process.argv.slice(2)
-for (let seed = Number(first); seed < Number(first) + Number(count); seed++) {
+const [first = '1', count = '200', step = '1'] = process.argv.slice(2)
+for (let tried = 1; tried <= Number(count); tried++) {
+  const seed = Number(first) + (tried - 1) * Number(step)
   const { failure } = await runSeed(seed)
   if (failure === undefined) continue
-  console.log(`CAUGHT after ${seed - Number(first) + 1} seeds (seed ${seed}): ${failure.error.message}`)
+  console.log(`CAUGHT after ${tried} seeds (seed ${seed}): ${failure.error.message}`)
   process.exit(1)
 }
 const { failure } = await runCrashPoint(undefined)

@@ -1,5 +1,5 @@
 /** The way from one operator process to the members' admin API, guarded as operator/admin-client.ts is. */
-import type { AdminChange, AdminError, AdminStatus, LeaderTransferResult } from '../../lib/admin-api.ts'
+import type { AdminChange, AdminError, AdminStatus, AdminUpkeep, LeaderTransferResult } from '../../lib/admin-api.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import type { MutationPermit } from '../../operator/controller/leader-election.ts'
 import type { AdminClient, AdminFailure } from '../../operator/cluster/ports.ts'
@@ -64,6 +64,10 @@ export function memberClient(world: World, process: OperatorProcess, permit: () 
         const moved = world.raft.transfer(member, operationId, expectedConfigIndex, memberId)
         answer(moved.ok ? ok({ operationId, ...moved.value }) : moved)
       }),
+    keepUp: (url, token, request) =>
+      mutate<AdminUpkeep>(url, token, request.kind, request, (member, answer) =>
+        answer(world.raft.keepUp(member, request)),
+      ),
     secured: () => client,
   }
   return client

@@ -36,7 +36,8 @@ export class Nemesis {
     const isToFallSilent = random.chance(0.15)
     const replicas = isToFallSilent ? 5 : random.pick(SIZES)
     const repair = { allowVolumeReplacement: random.chance(0.3), unhealthyAfterSeconds: UNHEALTHY_AFTER_SECONDS }
-    this.#world.createCluster({ replicas, scaling, repair, storage: { size: '10Gi', retention } })
+    const upkeep = this.#world.stores.spec()
+    this.#world.createCluster({ replicas, scaling, repair, storage: { size: '10Gi', retention }, ...upkeep })
     this.#world.startOperators(random.chance(0.3) ? 2 : 1)
     if (isToFallSilent) silenceQuorum(this.#world)
     if (random.chance(0.8)) this.#world.runFor(3000 + random.below(5000))

@@ -1,5 +1,5 @@
 /**
- * Invariants 12–18 of the operator, checked at every mutation when it arrives. An operator is judged by what it could know:
+ * Invariants 12–19 of the operator, checked at every mutation when it arrives. An operator is judged by what it could know:
  * by what it has read last, and by what the API server holds; what members refuse is no excuse for having asked.
  */
 import type { AdminStatus } from '../../lib/admin-api.ts'
@@ -98,6 +98,7 @@ export class Oracle {
     if (leader === undefined) violated(12, `${what} without the word of a leader`)
     this.#checkFence(what, request, leader)
     if (what === 'remove') this.#checkRemoval(request, leader, known)
+    if (['defragment', 'compact', 'disarm'].includes(what)) this.#checkUpkeep(what, request, leader, known)
     if (what === 'add-learner') this.#checkAddition(textAt(request, 'member', 'name'), leader, known)
   }
 
@@ -287,6 +288,38 @@ export class Oracle {
     if (conditionOf(cluster, 'QuorumLost') !== 'True') violated(12, 'a recovery before the loss was reported')
   }
 
+  /** Stores are kept in order at nobody's cost, as far as the operator has read. */
+  #checkUpkeep(what: string, request: object, leader: AdminStatus, { statuses }: Knowledge): void {
+    const memberId = textAt(request, 'memberId')
+    const all = [...statuses.values()]
+    const voting = all.filter((status) => leader.voters.includes(status.memberId))
+    if (what === 'compact') {
+      if (leader.alarms?.some(({ type }) => type === 'NOSPACE') !== true) violated(19, 'history goes without need')
+      const full = voting.flatMap(({ store }) =>
+        store !== undefined && isCrowded(store.sizeBytes, store) ? [store] : [],
+      )
+      const isEnough = full.length > 0 && full.every((store) => !isCrowded(store.inUseBytes, store))
+      if (isEnough) violated(19, 'history goes although the free space of the stores is enough')
+      return
+    }
+    if (what === 'disarm') {
+      const full = voting.find(({ store }) => store !== undefined && isCrowded(store.sizeBytes, store))
+      if (full !== undefined) violated(19, `the alarm of ${memberId} is disarmed, and ${full.name} has no room`)
+      return
+    }
+    if (memberId === leader.memberId && leader.voters.length > 1)
+      violated(19, `member ${memberId} is defragmented, and it leads`)
+    const busy = all.find(({ memberId: id, store }) => id !== memberId && store?.defragmentation?.state === 'running')
+    if (busy !== undefined) violated(19, `member ${memberId} is defragmented while ${busy.name} is`)
+    if (textAt(this.#cluster(), 'status', 'operation', 'type') !== 'Defragment') return
+    const isAway = (id: string): boolean =>
+      id !== leader.memberId && !leader.peers.some((peer) => peer.id === id && peer.isActive)
+    const away = leader.members.find(({ id }) => isAway(id) || all.every((status) => status.memberId !== id))
+    if (away !== undefined) violated(19, `member ${memberId} is defragmented while ${away.name} is away`)
+    if (leader.learners.length > 0 || leader.isChangePending)
+      violated(19, `member ${memberId} is defragmented while members change`)
+  }
+
   #checkRemoval(request: object, leader: AdminStatus, known: Knowledge): void {
     const memberId = textAt(request, 'memberId')
     const replicas = numberAt(known.cluster, 'spec', 'replicas')
@@ -346,6 +379,11 @@ export class Oracle {
     this.#knowledge.set(operator, known)
     return known
   }
+}
+
+/** Were its files of that size, the alarm would be back soon. */
+function isCrowded(sizeBytes: number, { quotaBytes = Infinity }: NonNullable<AdminStatus['store']>): boolean {
+  return sizeBytes > 0.9 * quotaBytes
 }
 
 function violated(invariant: number, message: string): never {

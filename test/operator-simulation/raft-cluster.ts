@@ -7,7 +7,15 @@
  * Left out: what is in the log. Whoever hears the leader has all of it after a moment; a learner takes longer; a leader
  * that loses its quorum may be left with a tail that nobody acknowledged. Of each log it is known where it ends.
  */
-import type { AdminChange, AdminError, AdminStatus, MembershipRequest, RecoverRequest } from '../../lib/admin-api.ts'
+import type {
+  AdminChange,
+  AdminError,
+  AdminStatus,
+  AdminUpkeep,
+  MembershipRequest,
+  RecoverRequest,
+  UpkeepRequest,
+} from '../../lib/admin-api.ts'
 import { LogIndex, MemberId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { quorumOf, refuse, type RequestedChange } from '../../node-server/node/membership/fence.ts'
@@ -228,6 +236,7 @@ export class RaftCluster {
     if (this.#leaderHolds()) {
       this.#replicate()
       this.#hear()
+      this.#world.stores.turn()
     } else this.#withoutLeader()
     this.#settlePending()
   }
@@ -272,7 +281,13 @@ export class RaftCluster {
       etcdVersion: '3.7.0',
       dbSizeBytes: 1,
       revision: 1,
+      ...this.#world.stores.status(process),
     }
+  }
+
+  /** Asked of any member about its own store, or of one that hears the leader. */
+  keepUp(asked: MemberProcess, request: UpkeepRequest): Result<AdminUpkeep, AdminError> {
+    return this.#world.stores.keepUp(asked, request, this.#leads(asked))
   }
 
   /** What is in its log. */

@@ -32,6 +32,8 @@ export const FAULT_MS = 25_000
 const REFUSAL_EVERY = 4
 /** After the last fault: learners that time out, one after the other, included. */
 const CONVERGE_MS = 300_000
+/** Who has joined last is defragmented at the next time of the schedule. */
+const UPKEEP_MS = 90_000
 const QUIET_MS = 7_000
 
 export function runSeed(seed: number, options: Partial<SeedOptions> = {}): Promise<Outcome> {
@@ -59,7 +61,7 @@ function isUnattended({ operators }: World): boolean {
 
 /** Waits for what was asked for last, then sees that it stays. */
 export function settle(world: World): void {
-  const untilMs = world.schedule.now + CONVERGE_MS
+  const untilMs = world.schedule.now + CONVERGE_MS + (world.stores.isOn ? UPKEEP_MS : 0)
   while (world.failure === undefined && (isUnattended(world) || unsettled(world) !== undefined)) {
     if (world.schedule.now >= untilMs) world.fail(new Error(`invariant 16: no convergence: ${unsettled(world)}`))
     world.runFor(1000)

@@ -10,7 +10,12 @@ export function unsettled(world: World): string | undefined {
   const cluster = world.cluster()
   if (cluster === undefined) return world.isDeletionWanted ? leftovers(world) : 'the RaftCluster is gone'
   if (world.isDeletionWanted) return 'the RaftCluster is not deleted'
-  return membersMissing(world, cluster) ?? objectsMissing(world, cluster) ?? conditionsMissing(world, cluster)
+  return (
+    membersMissing(world, cluster) ??
+    objectsMissing(world, cluster) ??
+    conditionsMissing(world, cluster) ??
+    world.stores.missing()
+  )
 }
 
 function membersMissing({ raft, name }: World, cluster: StoredObject): string | undefined {

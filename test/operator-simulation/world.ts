@@ -12,6 +12,7 @@ import { at, isEqual, type Json, numberAt, textAt } from './json.ts'
 import { Kubelet } from './kubelet.ts'
 import { OperatorProcess } from './operator-process.ts'
 import { Oracle } from './oracle.ts'
+import { MemberStores } from './member-stores.ts'
 import { RaftCluster } from './raft-cluster.ts'
 import type { Refusal } from './refusal.ts'
 
@@ -36,6 +37,7 @@ export class World {
   readonly kubelet: Kubelet
   readonly controllers: Controllers
   raft: RaftCluster
+  readonly stores: MemberStores
   readonly oracle: Oracle
   readonly operators = new Map<string, OperatorProcess>()
   /** Of the operators that start from now on. */
@@ -75,6 +77,7 @@ export class World {
     this.kubelet = new Kubelet(this)
     this.controllers = new Controllers(this)
     this.raft = new RaftCluster(this)
+    this.stores = new MemberStores(this, seed)
     this.oracle = new Oracle(this)
     this.server.onChange = (before, after) => this.#changed(before, after)
     this.#turn()
@@ -90,7 +93,7 @@ export class World {
   }
 
   wallMs(): number {
-    return EPOCH_MS + this.schedule.now
+    return EPOCH_MS + this.stores.startsLateMs + this.schedule.now
   }
 
   nextId(): number {

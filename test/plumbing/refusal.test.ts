@@ -29,6 +29,7 @@ const NO_MEMBERS: AdminClient = {
   membership: nobody,
   transferLeader: nobody,
   recover: nobody,
+  keepUp: nobody,
   secured: () => NO_MEMBERS,
 }
 

@@ -104,11 +104,14 @@ export function openStream(
   const end = (status: RpcStatus | undefined): void => {
     if (hasEnded) return
     hasEnded = true
-    life.onEnd.delete(lost)
+    life.streams.delete(lost)
     world.after(latencyMs(world), () => events.onEnd(status))
   }
-  const lost = (): void => end(undefined)
-  life.onEnd.add(lost)
+  const lost = (): void => {
+    end(undefined)
+    life.clock.after(0, () => requests.end())
+  }
+  life.streams.add(lost)
   // One after the other, as on one connection.
   let arrivesMs = 0
   let takesMs = 0
@@ -135,7 +138,7 @@ export function openStream(
     send: (request) => life.clock.after(latencyMs(world), () => requests.push(request)),
     cancel: () => {
       hasEnded = true
-      life.onEnd.delete(lost)
+      life.streams.delete(lost)
       life.clock.after(latencyMs(world), () => {
         requests.end()
         gone.abort()

@@ -26,6 +26,8 @@ export interface Life {
   services: ServiceTable | undefined
   watchableStore: WatchableStore | undefined
   seen: Seen | undefined
+  /** Each ends a stream: the connections go when clients are served no more, for a moment or for good. */
+  readonly streams: Set<() => void>
   /** Told when the process is gone. */
   readonly onEnd: Set<() => void>
 }

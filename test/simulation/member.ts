@@ -120,9 +120,9 @@ export class SimulatedMember {
       onFatal: (error) => this.#fatal(life, error),
       onRunning: (port) => this.#runs(life, port),
       onAdmitted: async (port) => this.#serve(life, port),
-      onPaused: async () => void (life.port = life.services = undefined),
+      onPaused: async () => stopServing(life),
       onRemoved: () => {
-        life.port = life.services = undefined
+        stopServing(life)
         world.log.add(this.name, 'was removed')
       },
     })
@@ -139,6 +139,7 @@ export class SimulatedMember {
       services: undefined,
       watchableStore: undefined,
       seen: undefined,
+      streams: new Set(),
       onEnd: new Set(),
     }
     return life
@@ -254,7 +255,7 @@ export class SimulatedMember {
     await new Promise<void>((resolve) => {
       life.onEnd.add(resolve)
       life.clock.after(0, () => {
-        life.port = life.services = undefined
+        stopServing(life)
         life.lifecycle.stop().then(end, end)
       })
       schedule.after(5000, end)
@@ -287,6 +288,7 @@ export class SimulatedMember {
     life.clock.kill()
     if (life.host !== undefined) this.#world.network.detach(life.host)
     this.isStopping = false
+    stopServing(life)
     for (const tell of life.onEnd) tell()
     life.onEnd.clear()
   }
@@ -316,4 +318,10 @@ export class SimulatedMember {
 /** It has told the cluster where it serves, as its own store says: all that was before it had then, whether it was asked or not. */
 function isKnownToClients({ store, memberId }: NodePort): boolean {
   return (getMember(store, memberId)?.clientURLs.length ?? 0) > 0
+}
+
+function stopServing(life: Life): void {
+  life.port = life.services = undefined
+  for (const end of life.streams) end()
+  life.streams.clear()
 }

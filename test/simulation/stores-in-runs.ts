@@ -2,6 +2,7 @@
 import {
   StoreDamaged,
   type Backend,
+  type CommitOptions,
   type Counted,
   type ScanOptions,
   type Table,
@@ -71,8 +72,8 @@ class DamageableStore implements Backend, Damageable {
     return this.#sound.countSome(table, start, end, rows)
   }
 
-  async commit(writes: Iterable<Write>): Promise<void> {
-    return this.#sound.commit(writes)
+  async commit(writes: Iterable<Write>, options?: CommitOptions): Promise<void> {
+    return this.#sound.commit(writes, options)
   }
 
   size(): ReturnType<Backend['size']> {

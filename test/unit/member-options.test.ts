@@ -22,7 +22,14 @@ const OPTIONS_SCHEMA = parse(readFileSync(CRD_FILE, 'utf8')).spec.versions[0].sc
 
 /** Flags that work and are no options, by why. */
 const NOT_OPTIONS: Readonly<Record<string, readonly string[]>> = {
-  'the operator sets them': ['name', 'data-dir', 'initial-cluster-state', 'admin-token-file', 'feature-gates'],
+  'the operator sets them': [
+    'name',
+    'data-dir',
+    'initial-cluster-state',
+    'admin-token-file',
+    'feature-gates',
+    'shutdown-delay-duration',
+  ],
   'where a member listens and is found is the operator’s': Object.keys(FLAGS).filter((name) =>
     /listen|advertise/.test(name),
   ),

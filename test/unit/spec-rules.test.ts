@@ -43,6 +43,14 @@ const tmp = { name: 'tmp', emptyDir: {} }
 const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
   [{ resources: { requests: { cpu: 2 }, limits: { cpu: '1500m' } } }, /requests must not be above .*lower the request/],
   [{ resources: { requests: { memory: '1Gi' }, limits: { memory: '900Mi' } } }, /requests must not be above/],
+  [
+    { maintenance: { defragmentation: { schedule: 'at night' } } },
+    /maintenance\.defragmentation\.schedule.* must have five fields/,
+  ],
+  [
+    { maintenance: { defragmentation: { schedule: '@daily', onlyAbove: '0.3' } } },
+    /maintenance\.defragmentation\.onlyAbove.* must be a share from 1% to 99%/,
+  ],
   [inPods({ labels: { 'app.kubernetes.io/name': 'other' } }), /podTemplate\.labels must leave .* to the operator/],
   [inPods({ labels: { 'raftkv.dev/cluster': 'other' } }), /podTemplate\.labels/],
   [inPods({ annotations: { 'raftkv.dev/template-hash': '0' } }), /podTemplate\.annotations must leave/],
@@ -155,3 +163,10 @@ test('what is as in Kubernetes is by the types that the API server has for it', 
 function compact(yaml: string): string {
   return JSON.stringify(parse(yaml))
 }
+
+test('`kubectl delete all --all` takes no RaftCluster and no backup: their CRDs are in no category', () => {
+  for (const plural of ['raftclusters', 'raftbackups', 'scheduledraftbackups']) {
+    const text = readFileSync(join(import.meta.dirname, '..', '..', 'crds', `${plural}.raftkv.dev.yaml`), 'utf8')
+    assert.equal(parse(text).spec.names.categories, undefined, plural)
+  }
+})

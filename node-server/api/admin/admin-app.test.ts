@@ -50,6 +50,7 @@ async function serve(member: Partial<AdminPort>, token: string | undefined): Pro
     changeMembership: refuse,
     transferLeader: refuse,
     recover: refuse,
+    keepUp: refuse,
     notReadyReason: () => undefined,
     ...member,
   }

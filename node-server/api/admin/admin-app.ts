@@ -15,6 +15,7 @@ import {
   parseLeaderTransfer,
   parseMembership,
   parseRecover,
+  parseUpkeep,
   type Parse,
 } from './requests.ts'
 
@@ -77,6 +78,7 @@ export function adminApp(options: AdminAppOptions): Express {
   change(ADMIN_PATHS.membership, parseMembership, (body) => member.changeMembership(body))
   change(ADMIN_PATHS.leaderTransfer, parseLeaderTransfer, (body) => member.transferLeader(body))
   change(ADMIN_PATHS.recover, parseRecover, (body) => member.recover(body))
+  change(ADMIN_PATHS.upkeep, parseUpkeep, (body) => member.keepUp(body))
 
   app.use((request, response) => {
     sendError(response, {

@@ -6,6 +6,7 @@ import type {
   LeaderTransferRequest,
   MembershipRequest,
   RecoverRequest,
+  UpkeepRequest,
 } from '../../../lib/admin-api.ts'
 import { formatId, parseId } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
@@ -65,6 +66,12 @@ const leaderTransfer = z.strictObject({ operationId, expectedConfigIndex, member
 
 const recover = z.strictObject({ operationId, clusterId: id, memberId: id, expectedConfigIndex })
 
+const upkeep = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('defragment'), operationId, expectedConfigIndex, memberId: id }),
+  z.strictObject({ kind: z.literal('compact'), operationId, expectedConfigIndex, revision: z.int().min(1) }),
+  z.strictObject({ kind: z.literal('disarm'), operationId, expectedConfigIndex, memberId: id }),
+])
+
 export type Parse<Request> = (body: unknown) => Result<Request, string>
 
 function parser<Request>(schema: z.ZodType<Request>): Parse<Request> {
@@ -84,3 +91,4 @@ export const parseJoin: Parse<JoinRequest> = parser<JoinRequest>(join)
 export const parseMembership: Parse<MembershipRequest> = parser<MembershipRequest>(membership)
 export const parseLeaderTransfer: Parse<LeaderTransferRequest> = parser<LeaderTransferRequest>(leaderTransfer)
 export const parseRecover: Parse<RecoverRequest> = parser<RecoverRequest>(recover)
+export const parseUpkeep: Parse<UpkeepRequest> = parser<UpkeepRequest>(upkeep)

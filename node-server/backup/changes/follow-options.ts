@@ -1,6 +1,7 @@
 /** What following a cluster needs, and what is told of it. */
 import { backoffMs, type BackoffOptions } from '../../../lib/backoff.ts'
 import { sleep, type Clock } from '../../../lib/clock.ts'
+import type { LastSegment } from '../../../lib/follow-status.ts'
 import type { Destination } from '../destination.ts'
 import type { Full } from './chain.ts'
 import type { ChangeSource } from './watched-member.ts'
@@ -24,8 +25,18 @@ export interface FollowOptions {
 }
 
 export type FollowNews =
-  /** All up to the revision; at that time the cluster had no more. Undefined while there is more to come. */
-  | { readonly kind: 'kept'; readonly clusterId: string; readonly revision: number; readonly atMs: number | undefined }
+  /** All up to the revision. */
+  | {
+      readonly kind: 'kept'
+      readonly clusterId: string
+      readonly revision: number
+      /** The cluster had no more then. Undefined while there is more to come. */
+      readonly atMs: number | undefined
+      /** Undefined where nothing was changed. */
+      readonly segment: LastSegment | undefined
+    }
+  /** There is no backup and nothing that was kept: the first backup is taken. */
+  | { readonly kind: 'first' }
   /** It is tried again. */
   | { readonly kind: 'failed'; readonly message: string }
   /** What comes cannot be joined to what there is. */

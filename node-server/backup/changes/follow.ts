@@ -60,7 +60,8 @@ async function follow(options: FollowOptions, source: ChangeSource, pauses: Paus
     await beginLine(destination, clusterId, secondText(Math.max(clock.wallMs(), secondOf(line) + 1000)))
     break
   }
-  report({ kind: 'gap', message: `${why}: a full backup is taken now` })
+  const isFirst = fulls.length === 0 && segments.length === 0
+  report(isFirst ? { kind: 'first' } : { kind: 'gap', message: `${why}: a full backup is taken now` })
   await takeFull()
 }
 

@@ -7,7 +7,9 @@
  */
 import { unreachable } from '../../../lib/assert.ts'
 import { sleep } from '../../../lib/clock.ts'
+import type { LastSegment } from '../../../lib/follow-status.ts'
 import { BackupFailed } from '../destination.ts'
+import type { SegmentName } from './chain.ts'
 import type { FollowOptions, Pauses } from './follow-options.ts'
 import { SegmentBuilder, type ReceivedRow } from './segment-builder.ts'
 import { fingerprintOf, type GrantedLease, type Point, type Segment } from './segment.ts'
@@ -192,38 +194,39 @@ export class Following {
     const leases = await this.#granted(builder.leases)
     const nowMs = allAtMs ?? this.#nowMs()
     const { segment, later } = builder.seal({ clusterId, former: this.#former, leases, nowMs })
-    if (!(await this.#write(segment))) return
+    const written = await this.#write(segment)
+    if (written === undefined) return
     this.#isDue = false
     this.#position = segment.head.last
     this.#former = segment.sha256
     this.#builder = new SegmentBuilder(this.#position, later)
-    this.#tellKept(segment.head.last.revision, allAtMs)
+    const { name } = written
+    this.#tellKept(segment.head.last.revision, allAtMs, { name, storedBytes: segment.bytes.length })
   }
 
-  /** However often it takes, while nothing is read; false when it was told to end. */
-  async #write(segment: Segment): Promise<boolean> {
+  /** However often it takes, while nothing is read; undefined when it was told to end. */
+  async #write(segment: Segment): Promise<SegmentName | undefined> {
     const { destination, report, pauses, signal } = this.#options
     while (!signal.aborted) {
       try {
-        await writeSegment(destination, this.#line, segment)
-        return true
+        return await writeSegment(destination, this.#line, segment)
       } catch (error) {
         if (!(error instanceof BackupFailed)) throw error
         report({ kind: 'failed', message: error.message })
         await pauses.pause()
       }
     }
-    return false
+    return undefined
   }
 
   #nowMs(): number {
     return Math.floor(this.#options.clock.wallMs())
   }
 
-  #tellKept(revision: number, atMs: number | undefined): void {
+  #tellKept(revision: number, atMs: number | undefined, segment?: LastSegment): void {
     const { report, pauses } = this.#options
     pauses.reset()
-    report({ kind: 'kept', clusterId: this.#source.clusterId, revision, atMs })
+    report({ kind: 'kept', clusterId: this.#source.clusterId, revision, atMs, segment })
   }
 
   /** A watch names leases and says no TTL. Of those that have ended meanwhile it is not known any more. */

@@ -63,7 +63,7 @@ class Log {
     const entry: Entry = { term: Term(1), index: LogIndex(index), kind: 'normal', data }
     this.#applied.push(entry)
     const resolve = (outcome: Outcome): void => void this.outcomes.set(requestId, outcome)
-    this.#waiters.add(requestId, { resolve, deadlineMs: Infinity, late: () => ({ kind: 'done' }) })
+    this.#waiters.add({ requestId, resolve, deadlineMs: Infinity, late: () => ({ kind: 'done' }) })
     return entry
   }
 

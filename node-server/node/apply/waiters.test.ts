@@ -6,7 +6,7 @@ function setUp(): { waiters: Waiters<string>; answers: string[]; add: (id: bigin
   const waiters = new Waiters<string>(3)
   const answers: string[] = []
   const add = (id: bigint, deadlineMs: number): void =>
-    waiters.add(id, { resolve: (answer) => answers.push(`${id}:${answer}`), deadlineMs, late: () => 'late' })
+    waiters.add({ requestId: id, resolve: (answer) => answers.push(`${id}:${answer}`), deadlineMs, late: () => 'late' })
   return { waiters, answers, add }
 }
 
@@ -34,4 +34,16 @@ test('after a change of leader those that wait get less time, those that come la
   assert.equal(waiters.expire(50), 2)
   assert.equal(waiters.expire(110), 1)
   assert.deepEqual(answers, ['1:late', '2:late', '3:late'])
+})
+
+test('IDs are told apart although they end alike, and those that nobody waits for may lie in between', () => {
+  const { waiters, answers, add } = setUp()
+  const high = 2n ** 50n
+  add(high + 1n, 10)
+  add(high + 9n, 20)
+  assert.equal(waiters.settle(1n, 'applied'), false)
+  assert.equal(waiters.has(high + 2n ** 32n + 9n), false)
+  assert.equal(waiters.expire(10), 1)
+  assert.equal(waiters.expire(20), 1)
+  assert.deepEqual(answers, [`${high + 1n}:late`, `${high + 9n}:late`])
 })

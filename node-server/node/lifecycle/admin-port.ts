@@ -3,12 +3,14 @@ import type {
   AdminChange,
   AdminError,
   AdminStatus,
+  AdminUpkeep,
   BootstrapRequest,
   JoinRequest,
   LeaderTransferRequest,
   LeaderTransferResult,
   MembershipRequest,
   RecoverRequest,
+  UpkeepRequest,
 } from '../../../lib/admin-api.ts'
 import type { Result } from '../../../lib/result.ts'
 
@@ -22,6 +24,8 @@ export interface AdminPort {
   transferLeader(request: LeaderTransferRequest): Promise<Result<LeaderTransferResult, AdminError>>
   /** This member alone goes on; it serves nobody for a moment. */
   recover(request: RecoverRequest): Promise<Result<AdminChange, AdminError>>
+  /** Of this member's own store, or of what all have. */
+  keepUp(request: UpkeepRequest): Promise<Result<AdminUpkeep, AdminError>>
   /** Undefined when ready to serve clients, otherwise the reason in words. */
   notReadyReason(): string | undefined
 }

@@ -8,12 +8,14 @@ import type {
   AdminError,
   AdminMember,
   AdminStatus,
+  AdminUpkeep,
   BootstrapRequest,
   JoinRequest,
   LeaderTransferRequest,
   LeaderTransferResult,
   MembershipRequest,
   RecoverRequest,
+  UpkeepRequest,
 } from '../../../lib/admin-api.ts'
 import { EMPTY_BYTES } from '../../../lib/bytes.ts'
 import { ClusterId, MemberId, NOBODY, formatId, parseId } from '../../../lib/ids.ts'
@@ -24,6 +26,7 @@ import type { Volume } from '../../storage/volume.ts'
 import { LogLimiter } from '../../transport/log-limiter.ts'
 import type { PeerTransport, TransportHandlers } from '../../transport/transport.ts'
 import { PeriodicMaintenance } from '../maintenance/periodic.ts'
+import { Upkeep } from '../maintenance/upkeep.ts'
 import { handOver } from '../membership/hand-over.ts'
 import type { NodeOptions } from '../options.ts'
 import type { NodePort } from '../ports.ts'
@@ -116,7 +119,7 @@ export class Lifecycle implements AdminPort {
     const admission = new Admission(async (isLed) =>
       damage === undefined ? this.#admit(port, isLed) : replica.damage.isMended(),
     )
-    const running = { replica, leaderRequests, transport, maintenance, admission }
+    const running = { replica, leaderRequests, transport, maintenance, upkeep: new Upkeep(replica), admission }
     this.#state = become(this.#state, { kind: 'running', identity, running })
     try {
       replica.start(transport)
@@ -235,6 +238,12 @@ export class Lifecycle implements AdminPort {
     })
   }
 
+  async keepUp(request: UpkeepRequest): Promise<Result<AdminUpkeep, AdminError>> {
+    const { running } = this
+    if (running === undefined) return err(this.#notRunning())
+    return this.#answer(() => running.upkeep.ask(request))
+  }
+
   /** What was refused for the data's sake goes on as it was. */
   async #runAlone(running: Running): Promise<Result<void, string>> {
     const { identity } = running.replica
@@ -298,7 +307,8 @@ export class Lifecycle implements AdminPort {
     const identity = state.kind === 'waiting' ? undefined : state.identity
     const status = adminStatus({ name: node.name, version, etcdVersion }, identity, this.running?.replica)
     const tls = this.#options.tls?.(status.members.find(({ id }) => id === status.memberId))
-    return tls === undefined ? status : { ...status, tls }
+    const store = this.running?.upkeep.report()
+    return { ...status, ...(tls !== undefined && { tls }), ...(store !== undefined && { store }) }
   }
 
   /** Hands leadership on if this member has it, finishes, and makes all of it durable. */

@@ -7,6 +7,7 @@ import type { AdminStatus } from '../../../lib/admin-api.ts'
 import type { StoredIdentity } from '../../storage/data-directory.ts'
 import type { PeerTransport } from '../../transport/transport.ts'
 import type { PeriodicMaintenance } from '../maintenance/periodic.ts'
+import type { Upkeep } from '../maintenance/upkeep.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { Admission } from './admission.ts'
 import type { LeaderRequests } from './leader-requests.ts'
@@ -17,6 +18,7 @@ export interface Running {
   readonly leaderRequests: LeaderRequests
   readonly transport: PeerTransport
   readonly maintenance: PeriodicMaintenance
+  readonly upkeep: Upkeep
   readonly admission: Admission
 }
 

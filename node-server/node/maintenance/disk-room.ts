@@ -35,6 +35,11 @@ export class DiskRoom {
     this.#parts = parts
   }
 
+  /** Of the volume under the store. */
+  get space(): VolumeSpace {
+    return this.#parts.storeSpace()
+  }
+
   /** What log and store may still write before writes end; less than nothing when they should have ended. */
   get writableBytes(): number {
     const { storeSpace, logSpace } = this.#parts

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { ManualClock } from '../../../lib/testing/manual-clock.ts'
 import { COMMIT_DELAY_MS, COMMIT_WRITES, Committer } from '../../mvcc/committer.ts'
 import { SLICE_ROWS } from '../../mvcc/compaction.ts'
+import type { CommitOptions, TextWrite, Write } from '../../mvcc/backend.ts'
 import { MemoryBackend } from '../../mvcc/memory-backend.ts'
 import { Store } from '../../mvcc/store.ts'
 import { compactTo, put } from '../../mvcc/testing/requests.ts'
@@ -53,17 +54,38 @@ async function filled(versions: number, backend = new MemoryBackend()): Promise<
   return store
 }
 
-test('a compaction is through after a turn for every few hundred changes, and then on the disk, with nobody writing', async () => {
-  const store = await filled(20 * TURN_ROWS)
+test('a compaction is through after a turn for every thousand changes or so, and then on the disk, with nobody writing', async () => {
+  const store = await filled(10 * TURN_ROWS)
   const rig = new Rig(store)
   compactTo(store, store.revision)
   rig.purge.wake()
-  await rig.clock.advance(20 * PAUSE_MS)
+  await rig.clock.advance(10 * PAUSE_MS)
   assert.equal(rig.superseded, 0)
-  assert.equal(rig.timers, 20)
+  assert.equal(rig.timers, 10)
   await rig.clock.advance(COMMIT_DELAY_MS)
   assert.equal(new Store(store.backend).meta.purgedRevision, store.revision)
   assert.equal(store.backend.count('revisions', FIRST, undefined), 50)
+})
+
+/** Whether more was to follow, by commit. */
+class ToldBackend extends MemoryBackend {
+  readonly told: boolean[] = []
+
+  override commit(writes: Iterable<Write | TextWrite>, { removalsFollow = false }: CommitOptions = {}): Promise<void> {
+    this.told.push(removalsFollow)
+    return super.commit(writes)
+  }
+}
+
+test('each commit of a long compaction but the last says that removals follow', async () => {
+  const backend = new ToldBackend()
+  const store = await filled(2 * COMMIT_WRITES, backend)
+  const rig = new Rig(store)
+  compactTo(store, store.revision)
+  rig.purge.wake()
+  while (store.meta.purgedRevision < store.revision) await rig.clock.advance(PAUSE_MS)
+  assert.deepEqual(backend.told, [false, true, true, true, false], 'and the last does not wait')
+  assert.equal(store.isDirty, false)
 })
 
 test('with nothing to remove it does nothing, however often it is asked', async () => {

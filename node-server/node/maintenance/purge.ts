@@ -1,6 +1,6 @@
 /**
- * The physical half of compactions, at a pace of its own: a short turn, then a pause twice as long for everything else.
- * That removes several times as much as a member can write in the same time, and requests hardly notice it. What is
+ * The physical half of compactions, at a pace of its own: a short turn, then a pause as long for everything else. That
+ * removes several times as much as a member can write in the same time, and requests hardly notice it. What is
  * removed waits in the store's write buffer as what is applied does; while there is no room in it, nothing is removed.
  *
  * Invariant: what was under way in a store ends with that store. How far a compaction has come stands in the store itself.
@@ -11,9 +11,9 @@ import { compactSlice, purgeTarget, type CompactionCursor } from '../../mvcc/com
 import type { Store } from '../../mvcc/store.ts'
 import type { Hasher } from './hasher.ts'
 
-const TURN_MS = 1
+const TURN_MS = 2
 /** For a clock that stands still during a turn, as a simulation's does. */
-export const TURN_SLICES = 4
+export const TURN_SLICES = 16
 export const PAUSE_MS = 2
 
 export interface PurgeParts {
@@ -62,11 +62,12 @@ export class Purge {
       const endMs = clock.monotonicMs() + TURN_MS
       for (let slices = 0; slices < TURN_SLICES && hasRoom(store) && clock.monotonicMs() < endMs; slices++) {
         cursor = compactSlice(store, cursor, hasher.purgeLimit).cursor
-        onRemoved()
         if (cursor === undefined) break
       }
       this.#pass = cursor === undefined ? undefined : { store, cursor }
       this.wake()
+      store.removalsFollow = this.#next !== undefined
+      onRemoved()
     } catch (error) {
       this.#parts.onFatal(error)
     }

@@ -74,7 +74,6 @@ export class Proposals {
 
   /** Resolves with what applying it gave, or with why that is not known. */
   add(command: Command, objection?: Objection, caller?: Caller): Promise<Outcome> {
-    const { requestId } = command
     if (this.waiters.isFull || this.#isTooMuch('request' in command ? command.request.length : 0))
       return Promise.resolve(problemOf('too-many-requests')) // costs no copy of what is refused
     const sinceMs = this.#options.clock.monotonicMs()
@@ -90,7 +89,7 @@ export class Proposals {
     if (this.#isTooMuch(proposal.sizeBytes)) return Promise.resolve(problemOf('too-many-requests'))
     proposal.hold()
     this.#waiting.push(proposal)
-    this.waiters.add(requestId, proposal)
+    this.waiters.add(proposal)
     return proposal.outcome
   }
 

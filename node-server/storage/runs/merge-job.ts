@@ -4,7 +4,7 @@ import type { OpenRun } from './cursor.ts'
 import type { Run } from './manifest.ts'
 import { mergeRuns, type MergeOptions } from './merge.ts'
 import { RunReader, type ReaderOptions } from './run-reader.ts'
-import { StepRunner } from './step-runner.ts'
+import { StepRunner, type RunnerSizes } from './step-runner.ts'
 import { runPath } from './store-directory.ts'
 
 export class MergeJob {
@@ -17,7 +17,7 @@ export class MergeJob {
     disk: Disk,
     directory: string,
     runs: readonly Run[],
-    options: MergeOptions & ReaderOptions,
+    options: MergeOptions & ReaderOptions & RunnerSizes,
   ): Promise<MergeJob> {
     const readers: RunReader[][] = []
     try {
@@ -30,7 +30,7 @@ export class MergeJob {
       await closeAll(readers)
       throw error
     }
-    return new MergeJob(runs, readers, new StepRunner(disk, directory, mergeRuns(readers, options)))
+    return new MergeJob(runs, readers, new StepRunner(disk, directory, options, mergeRuns(readers, options)))
   }
 
   private constructor(runs: readonly Run[], readers: readonly OpenRun[], runner: StepRunner) {

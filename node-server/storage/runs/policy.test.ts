@@ -13,7 +13,8 @@ function file(first: Buffer, sizeBytes: number, rows: number, removals = 0): Run
 }
 
 const run = (sizeKib: number, rows = 100, removals = 0): Run => [file(INDEX_KEY, sizeKib * 1024, rows, removals)]
-const choose = (runs: readonly Run[], isAll = true): unknown => chooseMerge(runs, isAll, RUN_SIZES)
+const ALL = { isAll: true, removalsFollow: false }
+const choose = (runs: readonly Run[], scope = ALL): unknown => chooseMerge(runs, scope, RUN_SIZES)
 
 test('the first rule that applies counts', () => {
   assert.equal(choose([]), undefined)
@@ -25,8 +26,11 @@ test('the first rule that applies counts', () => {
   assert.deepEqual(choose([run(1), run(900), run(900), run(900), run(900), run(99_000)]), { from: 1, to: 5 })
   const removing = [run(100, 12_000, 12_000), run(9000, 50_000)]
   assert.deepEqual(choose(removing), { from: 0, to: 2 }, 'more than 35 % are removals or removed')
-  assert.equal(choose(removing, false), undefined, 'not beside another merge')
+  assert.equal(choose(removing, { ...ALL, isAll: false }), undefined, 'not beside another merge')
   assert.equal(choose([run(100, 9000, 9000), run(9000, 10_000)]), undefined, 'too little to be worth it')
+  const following = { ...ALL, removalsFollow: true }
+  assert.equal(choose(removing, following), undefined, 'what it writes would be removed in part before long')
+  assert.deepEqual(choose([run(100, 51_000, 51_000), run(9000, 100_000)], following), { from: 0, to: 2 })
 })
 
 test('when runs become many the cheapest neighbours are merged, whatever their sizes', () => {
@@ -36,7 +40,7 @@ test('when runs become many the cheapest neighbours are merged, whatever their s
 })
 
 test('what does not fit the room is not chosen; values that a merge takes over as they are need none', () => {
-  const within = (roomKib: number, runs: readonly Run[]): unknown => chooseMerge(runs, true, RUN_SIZES, roomKib * 1024)
+  const within = (roomKib: number, runs: readonly Run[]): unknown => chooseMerge(runs, ALL, RUN_SIZES, roomKib * 1024)
   const four = [run(900), run(900), run(900), run(900)]
   assert.deepEqual(within(3600, four), { from: 0, to: 4 })
   assert.equal(within(3599, four), undefined)
@@ -96,7 +100,7 @@ function simulateYear(keys: number, commitRows: number, compactedEvery: number, 
     runs.unshift({ values: commitRows, index: 2 * commitRows, removals })
     written += commitRows
     for (;;) {
-      const choice = chooseMerge(runs.map(asRun), true, RUN_SIZES)
+      const choice = chooseMerge(runs.map(asRun), ALL, RUN_SIZES)
       if (choice === undefined) break
       const merged = runs.slice(choice.from, choice.to)
       const isAll = choice.to === runs.length

@@ -20,22 +20,31 @@ const LIKENESS = 1.5
 const SPARE_RUNS = 4
 /** Rows that are removals, or removed by one, beyond this share of all. */
 const REMOVED_SHARE = 0.35
+/** The same while removals follow: half of what is there is removed, so the store is twice as large as it need be. */
+const LARGEST_REMOVED_SHARE = 2 / 3
 /** What a merge costs beside its bytes: files are made, synced and named. */
 const BASE_COST_BYTES = 16 * 1024
 
+export interface Scope {
+  /** No others are being merged, so all can be merged to give space back. */
+  readonly isAll: boolean
+  /** What a merge of all writes now would be removed soon, for a good part, and written anew. */
+  readonly removalsFollow: boolean
+}
+
 /**
- * `runs`: from the newest on, those that are not being merged. `isAll`: there are no others, so all of them can be merged to
- * give space back. `roomBytes`: more must not be written. Undefined: nothing to do, or no room for it.
+ * `runs`: from the newest on, those that are not being merged. `roomBytes`: more must not be written. Undefined: nothing to
+ * do, or no room for it.
  */
 export function chooseMerge(
   runs: readonly Run[],
-  isAll: boolean,
+  { isAll, removalsFollow }: Scope,
   sizes: PolicySizes,
   roomBytes = Infinity,
 ): Choice | undefined {
   if (runs.length < 2) return undefined
   const fits = ({ from, to }: Choice): boolean => writtenBytes(runs.slice(from, to), sizes) <= roomBytes
-  const all = isAll ? tooManyRemovals(runs, sizes.minRemovals) : undefined
+  const all = isAll ? tooManyRemovals(runs, sizes, removalsFollow ? LARGEST_REMOVED_SHARE : REMOVED_SHARE) : undefined
   if (all !== undefined && fits(all)) return all
   const alike = likeSizes(runs, fits)
   if (alike !== undefined || runs.length + SPARE_RUNS <= sizes.maxRuns) return alike
@@ -52,10 +61,10 @@ function writtenBytes(runs: readonly Run[], { smallFileSizeBytes }: PolicySizes)
   return files.reduce((sum, file) => sum + (isKept(file) ? 0 : file.sizeBytes), 0)
 }
 
-function tooManyRemovals(runs: readonly Run[], minRemovals: number): Choice | undefined {
+function tooManyRemovals(runs: readonly Run[], { minRemovals }: PolicySizes, share: number): Choice | undefined {
   const removals = runs.reduce((sum, run) => sum + removalsOf(run), 0)
   const rows = runs.reduce((sum, run) => sum + rowsOf(run), 0)
-  return removals >= minRemovals && 2 * removals > REMOVED_SHARE * rows ? { from: 0, to: runs.length } : undefined
+  return removals >= minRemovals && 2 * removals > share * rows ? { from: 0, to: runs.length } : undefined
 }
 
 function likeSizes(runs: readonly Run[], fits: (choice: Choice) => boolean): Choice | undefined {

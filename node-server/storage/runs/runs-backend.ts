@@ -14,6 +14,7 @@ import {
   StoreDamaged,
   type Backend,
   type BackendSize,
+  type CommitOptions,
   type Counted,
   type PinnedStore,
   type ScanOptions,
@@ -261,10 +262,10 @@ export class RunsBackend implements Backend {
     return cursorsOf(this.#store.runs, { table, start, end, isReverse })
   }
 
-  commit(writes: Iterable<Write | TextWrite>): Promise<void> {
+  commit(writes: Iterable<Write | TextWrite>, { removalsFollow = false }: CommitOptions = {}): Promise<void> {
     const handedOver = this.#handOver(writes)
     this.#handingOver = handedOver.catch(() => undefined)
-    return handedOver.then(() => this.#ask((id) => ({ kind: 'commit', id })))
+    return handedOver.then(() => this.#ask((id) => ({ kind: 'commit', id, removalsFollow })))
   }
 
   /** In pieces, and the first at once: a small commit is asked for before anything else happens. */

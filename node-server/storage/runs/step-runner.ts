@@ -1,21 +1,27 @@
 /** Carries out the steps of one run in the making on a disk. */
 import { assert, unreachable } from '../../../lib/assert.ts'
+import type { RunSizes } from '../../limits.ts'
 import type { Disk, DiskFile } from '../disk.ts'
 import type { Run } from './manifest.ts'
 import type { RunBuilder } from './run-builder.ts'
 import type { Step, Steps } from './steps.ts'
 import { runPath } from './store-directory.ts'
 
+export type RunnerSizes = Pick<RunSizes, 'syncSizeBytes'>
+
 export class StepRunner {
   readonly #disk: Disk
   readonly #directory: string
+  readonly #sizes: RunnerSizes
   readonly #steps: Steps
   readonly #made: string[] = []
   #open: { readonly fileId: number; readonly file: DiskFile } | undefined
+  #unsyncedBytes = 0
 
-  constructor(disk: Disk, directory: string, steps: Steps) {
+  constructor(disk: Disk, directory: string, sizes: RunnerSizes, steps: Steps) {
     this.#disk = disk
     this.#directory = directory
+    this.#sizes = sizes
     this.#steps = steps
   }
 
@@ -43,7 +49,7 @@ export class StepRunner {
         return
       case 'finish': {
         const file = await this.#drain(step.builder)
-        await file.sync()
+        await this.#sync(file)
         await file.close()
         this.#open = undefined
         return
@@ -55,9 +61,16 @@ export class StepRunner {
 
   async #drain(builder: RunBuilder): Promise<DiskFile> {
     const file = await this.#fileOf(builder.fileId)
+    if (this.#unsyncedBytes >= this.#sizes.syncSizeBytes) await this.#sync(file)
     await file.write(builder.filled, builder.offset)
+    this.#unsyncedBytes += builder.filledBytes
     builder.drained()
     return file
+  }
+
+  async #sync(file: DiskFile): Promise<void> {
+    await file.sync()
+    this.#unsyncedBytes = 0
   }
 
   async #fileOf(fileId: number): Promise<DiskFile> {

@@ -47,7 +47,7 @@ export function hostWriter(
         pieces.push(message.rows)
         return undefined
       case 'commit':
-        return answer(message.id, writer.commit(pieces.splice(0)))
+        return answer(message.id, writer.commit(pieces.splice(0), message.removalsFollow))
       case 'defragment':
         return answer(message.id, writer.defragment())
       case 'opened':

@@ -4,7 +4,7 @@ import { StoreDamaged, StoreInDoubt } from '../../mvcc/backend.ts'
 export type ToWriter =
   /** As rows.ts has them; all that came since the last commit are the rows of the next one. */
   | { readonly kind: 'rows'; readonly rows: Uint8Array<ArrayBuffer> }
-  | { readonly kind: 'commit'; readonly id: number }
+  | { readonly kind: 'commit'; readonly id: number; readonly removalsFollow: boolean }
   | { readonly kind: 'defragment'; readonly id: number }
   | { readonly kind: 'opened'; readonly number: number }
   | { readonly kind: 'close'; readonly id: number }

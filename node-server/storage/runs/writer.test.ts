@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { RunSizes } from '../../limits.ts'
+import { RUN_SIZES, type RunSizes } from '../../limits.ts'
 import type { Write } from '../../mvcc/backend.ts'
 import { MemoryDisk } from '../testing/memory-disk.ts'
-import type { Manifest } from './manifest.ts'
+import { filesOf, type Manifest } from './manifest.ts'
 import { packRows } from './rows.ts'
 import { SMALL_SIZES } from './testing/small-sizes.ts'
+import { runPath } from './store-directory.ts'
 import { Writer } from './writer.ts'
 
 const DIRECTORY = '/store'
@@ -65,6 +66,30 @@ async function sizeOf(disk: MemoryDisk): Promise<number> {
 
 const countsOf = ({ runs }: Manifest): readonly number[] =>
   runs.map((run) => run.reduce((sum, file) => sum + file.rows, 0))
+
+test('what a merge of all would write while removals follow is left for after the last of them', async () => {
+  const { writer, installed, allow } = await openWriter(new MemoryDisk())
+  await writer.commit(rows(0, MANY_ROWS))
+  for (const first of [0, 600, 1200]) await writer.commit(packed(first, 600, undefined), true)
+  await rest()
+  assert.equal(installed.map(countsOf).at(-1)?.at(-1), MANY_ROWS, 'what they are removed from is as it was')
+  await writer.commit(packed(1800, 1, undefined))
+  await allow(Infinity)
+  assert.deepEqual(installed.map(countsOf).at(-1), [MANY_ROWS - 1801])
+  await writer.close()
+})
+
+test('however large a file becomes, a sync has little to write: a log on the same disk waits for no more', async () => {
+  const disk = new MemoryDisk()
+  const { writer } = await openWriter(disk, { ...SMALL_SIZES, fileSizeBytes: RUN_SIZES.fileSizeBytes })
+  await writer.commit(packed(0, MANY_ROWS, Buffer.alloc(100)))
+  await writer.close()
+  const [name = ''] = filesOf(writer.manifest).map(({ id }) => runPath(DIRECTORY, id))
+  const done = disk.journal.filter((operation) => /^(write|sync) /.test(operation) && operation.includes(name))
+  const writes = done.filter((operation) => operation.startsWith('write'))
+  assert.ok(writes.length > 5, `${writes.length} writes`)
+  assert.equal(done.length, 2 * writes.length, done.join('\n'))
+})
 
 test('a commit goes before the next step of a merge', async () => {
   const { writer, installed, allow } = await openWriter(new MemoryDisk())

@@ -4,6 +4,7 @@
  *
  *   - A commit goes before the next step of a merge, unless there are `maxRuns` runs: then merging goes first.
  *   - Merges are a stack: one of newer, smaller runs goes before the larger one beneath it, or runs would pile up meanwhile.
+ *   - While commits say that removals follow, no merge of all is begun to give a little space back before them.
  *   - A merge is not begun when what it may write does not fit the disk; then commits do not wait for one either.
  *   - When there is nothing else to do it looks through the files for damage, as often as it is asked to.
  *   - A file goes when the manifest in force does not name it and the reader has let go of it.
@@ -40,6 +41,7 @@ interface Request {
 
 interface CommitRequest extends Request {
   readonly pieces: readonly Uint8Array[]
+  readonly removalsFollow: boolean
 }
 
 export class Writer {
@@ -62,6 +64,8 @@ export class Writer {
   /** Files that no manifest names any more, and since which. */
   #obsolete: { readonly since: number; readonly fileId: number }[] = []
   #openedNumber: number
+  /** The commit before has said so. */
+  #removalsFollow = false
   /** A merge has failed, for want of room perhaps: no other one before the next commit. */
   #isMergingOff = false
   /** After which nothing is taken any more. */
@@ -94,9 +98,9 @@ export class Writer {
   }
 
   /** Rows as rows.ts has them; resolves once they are durable. */
-  commit(pieces: readonly Uint8Array[]): Promise<void> {
+  commit(pieces: readonly Uint8Array[], removalsFollow = false): Promise<void> {
     const { promise, ...request } = Promise.withResolvers<void>()
-    this.#commits.push({ pieces, ...request })
+    this.#commits.push({ pieces, removalsFollow, ...request })
     this.#wakeUp()
     return promise
   }
@@ -193,11 +197,12 @@ export class Writer {
     return waiting.length > 0
   }
 
-  async #commit({ pieces, resolve, reject }: CommitRequest): Promise<void> {
+  async #commit({ pieces, removalsFollow, resolve, reject }: CommitRequest): Promise<void> {
     try {
       const run = await this.#build(pieces)
       if (run.length > 0) await this.#install([run, ...this.#manifest.runs])
       this.#isMergingOff = false
+      this.#removalsFollow = removalsFollow
       resolve()
     } catch (error) {
       this.#failure = asError(error)
@@ -206,7 +211,7 @@ export class Writer {
   }
 
   async #build(pieces: readonly Uint8Array[]): Promise<Run> {
-    const runner = new StepRunner(this.#disk, this.#directory, buildRun(pieces, this.#output()))
+    const runner = new StepRunner(this.#disk, this.#directory, this.#sizes, buildRun(pieces, this.#output()))
     try {
       return await runner.finish()
     } catch (error) {
@@ -258,7 +263,8 @@ export class Writer {
     }
     if (this.#isMergingOff || this.#merges.length === this.#sizes.maxMerges) return false
     const roomBytes = this.#ports.mergeRoomBytes?.()
-    const choice = chooseMerge(free, free.length === runs.length, this.#sizes, roomBytes)
+    const scope = { isAll: free.length === runs.length, removalsFollow: this.#removalsFollow }
+    const choice = chooseMerge(free, scope, this.#sizes, roomBytes)
     if (choice !== undefined) return this.#openMerge(free.slice(choice.from, choice.to), [])
     const isStuck = this.#merges.length === 0 && this.#commits.length > 0 && !this.#takesCommit()
     this.#isMergingOff ||= isStuck

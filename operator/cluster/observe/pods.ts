@@ -31,16 +31,23 @@ export function podOf(object: KubeObject): FoundPod {
   return { metadata: object.metadata, controller: controllerOf(object), status: Pod.parse(object).status }
 }
 
-/** Pods outlive their StatefulSet by the time that they take to stop: until then their members run, and hold their volumes. */
-export function isOwnPod(
+/**
+ * Whose a pod with our labels is. Pods outlive their StatefulSet by the time that they take to stop; until then their members run, and
+ * hold their volumes. `left`: there is another StatefulSet by now, or none is named (`--cascade=orphan`), and the next one adopts them.
+ */
+export type Belonging = 'own' | 'left' | 'foreign'
+
+export function belongingOf(
   cluster: RaftCluster,
   statefulSetUid: string | undefined,
-  metadata: KubeObject['metadata'],
-  controllerUid: string | undefined,
-): boolean {
-  if (statefulSetUid !== undefined) return controllerUid === statefulSetUid
-  const controller = metadata.ownerReferences?.find(({ uid }) => uid === controllerUid)
-  return controller?.kind === 'StatefulSet' && controller.name === names.statefulSet(cluster)
+  { metadata: { ownerReferences }, controller: uid }: Pick<FoundPod, 'metadata' | 'controller'>,
+): Belonging {
+  if (uid === undefined) return 'left'
+  if (uid === statefulSetUid) return 'own'
+  const controller = ownerReferences?.find((owner) => owner.uid === uid)
+  const isFormer = controller?.kind === 'StatefulSet' && controller.name === names.statefulSet(cluster)
+  if (!isFormer) return 'foreign'
+  return statefulSetUid === undefined ? 'own' : 'left'
 }
 
 export async function readPod(

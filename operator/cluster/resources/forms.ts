@@ -36,4 +36,15 @@ const spreadAndSized: Form = (cluster, image) => memberObjects(cluster, image, S
 const secured: Form = (cluster, image) =>
   memberObjects(cluster, image, { ...SPREAD_AND_SIZED(cluster), connections: SECURED })
 
-export const FORMS: readonly Form[] = [plain, spreadAndSized, secured]
+/** kube-proxy looks at what has changed once a second, and hears of it a moment later. */
+const SHUTDOWN_DELAY_SECONDS = 2
+
+/** The same, and a pod that goes takes clients until no Service leads to it any more: otherwise they would dial an address that nobody has. */
+const unhurried: Form = (cluster, image) =>
+  memberObjects(cluster, image, {
+    ...SPREAD_AND_SIZED(cluster),
+    connections: SECURED,
+    shutdownDelaySeconds: SHUTDOWN_DELAY_SECONDS,
+  })
+
+export const FORMS: readonly Form[] = [plain, spreadAndSized, secured, unhurried]

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseRaftCluster, type RaftCluster } from '../../api/raft-cluster.ts'
 import { hasFields } from '../has-fields.ts'
+import type { Form } from '../form.ts'
 import { adminToken } from './admin-token.ts'
+import { FORMS } from './forms.ts'
 import { backupLabels, ordinalOf, podAdminUrl, selectorLabels } from './names.ts'
 import { networkPolicy } from './network-policy.ts'
 import { podDisruptionBudget } from './pod-disruption-budget.ts'
@@ -77,6 +79,15 @@ test('options become flags, and only those that are set', () => {
   assert(text.includes('--quota-backend-bytes=8') && text.includes('--heartbeat-interval=50'))
   assert(!text.includes('--snapshot-count'))
   assert(text.includes('http://$(POD_NAME).kv-headless.$(POD_NAMESPACE).svc.cluster.local:2380'))
+})
+
+test('a member that goes serves on until no Service leads to it, unless its pod has little time', () => {
+  const [, , secured, unhurried] = FORMS
+  assert(secured !== undefined && unhurried !== undefined)
+  const delays = (form: Form, podTemplate: object): boolean =>
+    JSON.stringify(setOf({ podTemplate }, { ...OPTIONS, form })).includes('"--shutdown-delay-duration=2s"')
+  assert.deepEqual([delays(unhurried, {}), delays(secured, {})], [true, false])
+  assert(!delays(unhurried, { terminationGracePeriodSeconds: 5 }))
 })
 
 test('podTemplate is set on pods, beside what the operator needs itself', () => {

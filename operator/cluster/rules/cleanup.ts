@@ -22,6 +22,8 @@ export function finishRemoval(observed: Observed): Plan | undefined {
     case 'Rollout':
     case 'MoveLeader':
     case 'Recover':
+    case 'Defragment':
+    case 'ReclaimSpace':
       return undefined
     default:
       return unreachable(operation.type)

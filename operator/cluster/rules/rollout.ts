@@ -109,7 +109,7 @@ function isSick(membership: Membership, pod: ObservedPod, memberId: string | und
 }
 
 /** It can be done without the next one. */
-function isFit(observed: Observed, membership: Membership, member: ObservedMember): boolean {
+export function isFit(observed: Observed, membership: Membership, member: ObservedMember): boolean {
   const { cluster, pods, nowMs } = observed
   const pod = member.ordinal === undefined ? undefined : pods.get(member.ordinal)
   if (pod === undefined || pod.isTerminating || isSick(membership, pod, member.id)) return false

@@ -5,13 +5,16 @@ import type {
   AdminChange,
   AdminError,
   AdminStatus,
+  AdminUpkeep,
   MembershipRequest,
   RecoverRequest,
+  UpkeepRequest,
 } from '../../../lib/admin-api.ts'
 import { unreachable } from '../../../lib/assert.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
 import type { LogEnd } from '../log-end.ts'
 import { quorumOf } from '../safety.ts'
+import { FakeStores } from './fake-store.ts'
 
 export interface Disk {
   clusterId: string
@@ -50,6 +53,7 @@ export class FakeCluster {
   /** Where a member's log ends, if not where all end. */
   readonly ends = new Map<string, LogEnd>()
   alarms: readonly AdminAlarm[] = []
+  readonly stores = new FakeStores()
   /** Every configuration that there was, by size of its voters. */
   readonly history: number[] = []
   readonly #results = new Map<string, AdminChange>()
@@ -182,6 +186,17 @@ export class FakeCluster {
     return ok({ operationId, memberId, clusterId, configIndex: this.configIndex })
   }
 
+  /** Fenced like every change. */
+  keepUp(memberId: string, request: UpkeepRequest): Result<AdminUpkeep, AdminError> {
+    if (request.expectedConfigIndex !== this.configIndex) return err({ code: 'ConfigIndexStale', message: 'stale' })
+    const isLeader = request.kind === 'defragment' && request.memberId === this.leader
+    assert(!isLeader || this.voters.length === 1, 'leadership moves before its member is defragmented')
+    const busy = [...this.stores.byMember].filter(([, { defragmentation }]) => defragmentation?.state === 'running')
+    const isOther = request.kind === 'defragment' && busy.some(([id]) => id !== memberId)
+    assert(!isOther, 'one member is defragmented at a time')
+    return this.stores.keepUp(memberId, request)
+  }
+
   matchIndex(id: string): number {
     const disk = this.alive.get(id)
     if (disk === undefined || (this.isLearnerStuck && this.learners.includes(id))) return 0
@@ -202,6 +217,7 @@ export class FakeCluster {
               ? 'learner'
               : 'follower'
     const known = role === 'waiting' ? NOTHING : this
+    const store = this.stores.report(disk.memberId)
     return {
       clusterId: disk.clusterId,
       memberId: disk.memberId,
@@ -229,8 +245,9 @@ export class FakeCluster {
       version: '1',
       etcdVersion: '3.6.0',
       dbSizeBytes: 1,
-      revision: 1,
-      alarms: this.alarms,
+      revision: this.stores.revision,
+      alarms: [...this.alarms, ...this.stores.alarms],
+      ...(store !== undefined && { store }),
     }
   }
 

@@ -67,7 +67,8 @@ export class Machines extends Objects {
       if (ordinal === undefined) continue
       const { phase } = field(pod, 'status')
       const isOver = phase === 'Succeeded' || phase === 'Failed'
-      if (set === undefined || !this.ordinals().includes(ordinal) || isOver) this.stopPod(pod)
+      if (isOrphan(pod)) this.#adopt(pod, set)
+      else if (!isControlledBy(pod, set) || !this.ordinals().includes(ordinal) || isOver) this.stopPod(pod)
       else if (pod.metadata.deletionTimestamp !== undefined) this.stopPod(pod)
     }
     for (const volume of this.all('PersistentVolumeClaim')) {
@@ -79,6 +80,7 @@ export class Machines extends Objects {
     if (set !== undefined) for (const ordinal of this.ordinals()) this.#startPod(set, ordinal)
     for (const pod of this.all('Pod')) if (!this.stale.has(pod.metadata.name)) this.#mounts.look(pod, this.#secret)
     for (const disk of this.cluster.alive.values()) disk.age++
+    this.cluster.stores.tick()
     this.settleMembers()
     this.#checkTalks()
   }
@@ -122,6 +124,10 @@ export class Machines extends Objects {
     else this.objects.delete(`Pod/${name}`)
   }
 
+  #adopt(pod: KubeObject, set: KubeObject | undefined): void {
+    if (set !== undefined) this.put({ ...pod, metadata: { ...pod.metadata, ownerReferences: [ownerOf(set)] } })
+  }
+
   #startPod(set: KubeObject, ordinal: number): void {
     if (this.refusesPods) return
     if (this.get('Pod', `${KEY.name}-${ordinal}`) === undefined) this.refusingToken.delete(`${KEY.name}-${ordinal}`)
@@ -140,17 +146,10 @@ export class Machines extends Objects {
       })
       this.disks.set(volume.metadata.uid ?? '', { clusterId: '', memberId: '', age: 0 })
     }
-    const owner = {
-      apiVersion: 'apps/v1',
-      kind: 'StatefulSet',
-      name: KEY.name,
-      uid: set.metadata.uid ?? '',
-      controller: true,
-    }
     const pod = this.put({
       apiVersion: 'v1',
       kind: 'Pod',
-      metadata: { name, ownerReferences: [owner], annotations: this.#templateAnnotations(set) },
+      metadata: { name, ownerReferences: [ownerOf(set)], annotations: this.#templateAnnotations(set) },
       spec: field(field(field(set, 'spec'), 'template'), 'spec'),
       status: this.broken.has(this.#imageOf(set)) ? { phase: 'Pending' } : { phase: 'Running', podIP: name },
     })
@@ -224,3 +223,15 @@ export class Machines extends Objects {
     }
   }
 }
+
+function ownerOf(set: KubeObject) {
+  const { uid = '' } = set.metadata
+  return { apiVersion: 'apps/v1', kind: 'StatefulSet', name: KEY.name, uid, controller: true }
+}
+
+/** Of a StatefulSet that was deleted without its pods. */
+const isOrphan = ({ metadata }: KubeObject): boolean => metadata.ownerReferences === undefined
+
+/** One that is not is collected as garbage: its StatefulSet is gone. */
+const isControlledBy = ({ metadata }: KubeObject, set: KubeObject | undefined): boolean =>
+  set !== undefined && metadata.ownerReferences?.some(({ uid }) => uid === set.metadata.uid) === true

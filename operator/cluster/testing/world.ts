@@ -247,6 +247,7 @@ export class World extends Machines {
           })
         }),
       recover: (url, _token, request) => call(url, (disk) => this.cluster.recover(request, disk)),
+      keepUp: (url, _token, request) => call(url, (disk) => this.cluster.keepUp(disk.memberId, request)),
       secured: (shown) => this.#admin(hooks, shown),
       membership: (url, _token, request) => call(url, () => this.cluster.change(request)),
       transferLeader: (url, _token, { operationId, memberId }) =>

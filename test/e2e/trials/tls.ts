@@ -59,7 +59,10 @@ export async function tlsOnAndOff(place: Place): Promise<void> {
     const failed = failedRepeats(puts, NEVER).map(
       ({ sentMs, problem }) => `${new Date(sentMs).toISOString()}: ${problem}`,
     )
-    place.note(`${repeated.length} puts of the writer that repeats, ${failed.length} failed`)
+    const slowestMs = Math.max(...repeated.map(({ sentMs, answeredMs }) => answeredMs - sentMs))
+    place.note(
+      `${repeated.length} puts of the writer that repeats, ${failed.length} failed, the slowest took ${Math.round(slowestMs)} ms`,
+    )
     if (failed.length > 0) throw new Error(failed.slice(0, 5).join('\n'))
     place.holds(puts, await readBack(place.kube, place.namespace))
   })

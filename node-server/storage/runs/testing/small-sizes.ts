@@ -6,6 +6,7 @@ export const SMALL_SIZES: RunSizes = {
   maxMerges: 3,
   fileSizeBytes: 24 * 1024,
   smallFileSizeBytes: 6 * 1024,
+  syncSizeBytes: 8 * 1024,
   minRemovals: 50,
   ringSizeBytes: 64 * 1024,
   writerRingSizeBytes: 64 * 1024,
