@@ -88,7 +88,7 @@ function underWay({ jobs, pods }: ObservedBackups): string | undefined {
 function obstacleOf({ cluster, clusterName, isClusterThere }: ObservedBackups): Obstacle | undefined {
   const because = (reason: string, message: string, isLasting: boolean): Obstacle => ({ reason, message, isLasting })
   if (cluster === undefined || cluster.isBeingDeleted) {
-    const message = `there is no RaftCluster ${clusterName} that could be read`
+    const message = `RaftCluster ${clusterName} does not exist or cannot be read`
     return because('ClusterNotFound', message, !isClusterThere || cluster !== undefined)
   }
   if (!isFormed(cluster)) return because('NotFormed', `RaftCluster ${clusterName} is not formed yet`, false)

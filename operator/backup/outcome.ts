@@ -25,7 +25,7 @@ export function backupStatus(observed: ObservedBackups, backup: RaftBackup, wait
   const pods = observed.pods.filter(({ backupUid }) => backupUid === backup.metadata.uid)
   if (job === undefined) {
     if (backup.status.startedAt === undefined) return unfinished(observed, backup, 'Waiting', waiting)
-    const message = 'its Job was deleted before it told what it had done: create another RaftBackup'
+    const message = 'its Job was deleted before it reported a result: create another RaftBackup'
     return failed(observed, backup, timestamp(observed.nowMs), 'JobLost', message)
   }
   const started = { ...backup, status: { ...backup.status, startedAt: job.startedAt } }
@@ -35,7 +35,7 @@ export function backupStatus(observed: ObservedBackups, backup: RaftBackup, wait
     return failed(observed, started, job.end.at, reasonOf(job.end.reason), failureOf(job.end, pods))
   const result = resultIn(pods)
   if (result !== undefined) return completed(observed, started, job.end.at, result)
-  const message = `Job ${job.name} ended and told no result: that the backup is whole is not known. Create another RaftBackup`
+  const message = `Job ${job.name} ended without a result, so it is not known whether the backup is complete. Create another RaftBackup`
   return failed(observed, started, job.end.at, 'NoResult', message)
 }
 
@@ -82,7 +82,7 @@ function completed(
 ): BackupStatus {
   const { place, name, clusterId, memberId, revision, takenAt, version, oldest, retentionFailure } = result
   const { databaseBytes, databaseSha256, storedBytes } = result
-  const late = retentionFailure === undefined ? '' : `; backups that were to go are still there: ${retentionFailure}`
+  const late = retentionFailure === undefined ? '' : `; expired backups could not be deleted: ${retentionFailure}`
   const message = `revision ${revision} of ${takenAt}, read back from ${place}${late}`
   const status = withConditions(observed, backup, [{ type: COMPLETE, status: 'True', reason: 'BackupTaken', message }])
   return {

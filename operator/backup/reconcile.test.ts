@@ -171,7 +171,7 @@ test('without a RaftCluster that has members nothing begins, and it is said why;
   assert(cluster !== undefined)
   world.backup('now')
   for (const [other, why] of [
-    [undefined, /^False Waiting: there is no RaftCluster kv/],
+    [undefined, /^False Waiting: RaftCluster kv does not exist/],
     [{ ...cluster, status: {} }, /^False Waiting: RaftCluster kv is not formed yet/],
     [{ ...cluster, spec: { replicas: 0 } }, /^False Waiting: RaftCluster kv has no member that runs/],
   ] as const) {

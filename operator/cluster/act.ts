@@ -108,9 +108,9 @@ async function keepUsers(
   const problem = await changeUsers(login, steps)
   if (problem !== undefined) return { memory: steps.length > 0 ? before : known, problem }
   if (steps.some(({ kind }) => kind === 'enable'))
-    deps.events.emit(object, 'Normal', 'AuthEnabled', 'Enable', 'nobody gets in without a name from here on')
+    deps.events.emit(object, 'Normal', 'AuthEnabled', 'Enable', 'clients have to authenticate from now on')
   if (steps.some(({ kind }) => kind === 'disable'))
-    deps.events.emit(object, 'Normal', 'AuthDisabled', 'Disable', 'anybody gets in without a name from here on')
+    deps.events.emit(object, 'Normal', 'AuthDisabled', 'Disable', 'clients no longer have to authenticate')
   return { memory: done(observed, steps), problem }
 }
 
@@ -231,7 +231,7 @@ async function perform(
     case 'adopt-cluster-id': {
       assert(progress.recorded.clusterID === '', 'a cluster gets its ID once')
       const failure = await record(deps, progress, { ...progress.recorded, clusterID: action.clusterID })
-      const message = `the volumes of cluster ${action.clusterID} are this RaftCluster's from here on`
+      const message = `the volumes of cluster ${action.clusterID} now belong to this RaftCluster`
       if (failure === undefined) deps.events.emit(about, 'Normal', 'VolumesAdopted', 'Adopt', message)
       return failure
     }
@@ -286,7 +286,7 @@ async function perform(
     }
     case 'recover': {
       const result = await admin.recover(action.url, token, action.request, signal)
-      const message = `member ${action.request.memberId} goes on alone; what only the others had is lost`
+      const message = `member ${action.request.memberId} continues alone; what only the others had is lost`
       if (result.ok) deps.events.emit(about, 'Warning', 'Recovered', 'Recover', message)
       return failureOf(result)
     }
@@ -294,11 +294,11 @@ async function perform(
       const { request } = action
       const result = await admin.keepUp(action.url, token, request, signal)
       if (result.ok && request.kind === 'compact') {
-        const message = `puts are refused for want of room: history before revision ${request.revision} is gone`
+        const message = `the store is full and refuses puts: history before revision ${request.revision} was compacted`
         deps.events.emit(about, 'Warning', 'HistoryCompacted', 'Compact', message)
       }
       if (result.ok && request.kind === 'disarm') {
-        const message = `there is room again: the alarm NOSPACE of member ${request.memberId} is disarmed`
+        const message = `there is space again: the alarm NOSPACE of member ${request.memberId} is disarmed`
         deps.events.emit(about, 'Normal', 'AlarmDisarmed', 'Disarm', message)
       }
       return failureOf(result)

@@ -206,7 +206,10 @@ test('one list that fails once changes no condition but Degraded; Ready is unkno
     verb === 'list' && kind === 'Pod' ? unavailable('etcdserver: request timed out') : undefined
   await look(world)
   assert.equal(condition(world, 'Ready'), 'True')
-  assert.match(reasonOf(world, 'Degraded'), /^NotObserved: Pod cannot be read since .*etcdserver: request timed out/)
+  assert.match(
+    reasonOf(world, 'Degraded'),
+    /^NotObserved: Pod has been unreadable since .*etcdserver: request timed out/,
+  )
   await rounds(world, 16)
   assert.match(reasonOf(world, 'Ready'), /^NotObserved: etcdserver: request timed out/)
   assert.equal(condition(world, 'Ready'), 'Unknown')
@@ -222,10 +225,7 @@ test('an object without what every object of its kind has is not read, and no bu
   assert(set !== undefined)
   world.put({ ...set, spec: undefined })
   await look(world)
-  assert.match(
-    reasonOf(world, 'Degraded'),
-    /^NotObserved: StatefulSet kv cannot be read .*answer is not what it should/,
-  )
+  assert.match(reasonOf(world, 'Degraded'), /^NotObserved: StatefulSet kv has been unreadable .*unexpected answer/)
   world.put(set)
   await look(world)
   assert.equal(condition(world, 'Degraded'), 'False')

@@ -62,7 +62,7 @@ test('once one volume is full all grow by a step, and no further before they hav
   fill(world, 1, 0.8)
   await rounds(world, 10)
   assert.deepEqual(requested(world), ['15Gi', '15Gi', '15Gi'])
-  assert.match(reasonOf(world, 'StorageReady'), /^VolumesGrowing: data-kv-0 has 10Gi and is to have 15Gi/)
+  assert.match(reasonOf(world, 'StorageReady'), /^VolumesGrowing: data-kv-0 should grow from 10Gi to 15Gi/)
   assert(world.events.includes('GrowingVolumes'))
   expand(world)
   await rounds(world, 5)
@@ -87,7 +87,7 @@ test('a file system that does not show its new size yet is not taken for full ag
   assert.deepEqual(requested(world), ['18Gi', '18Gi', '18Gi'])
   assert.match(
     reasonOf(world, 'StorageReady'),
-    /^AutogrowEnded: the volume of kv-\d is full to more than 80%, and has all of/,
+    /^AutogrowEnded: the volume of kv-\d is full to more than 80%, and it has reached/,
   )
 })
 
@@ -108,7 +108,7 @@ test('a class that does not expand is told, and left alone until the spec is edi
   assert.equal(tries(), before, 'not asked for ever')
   assert.match(
     reasonOf(world, 'StorageReady'),
-    /^AutogrowEnded: volumes were to have 15Gi, and cannot grow: only dynamically/,
+    /^AutogrowEnded: volumes should grow to 15Gi and cannot: only dynamically/,
   )
   assert.equal(world.events.filter((event) => event === 'VolumeGrowthRefused').length, 1)
   world.answer = () => undefined
@@ -122,7 +122,7 @@ test('no space for the disk’s sake: where the volumes can grow nothing is comp
   await rounds(world, 10)
   assert.match(
     reasonOf(world, 'StorageReady'),
-    /^NoSpace: .*puts are refused: the volumes grow; data-kv-0 has 10Gi and is to have 15Gi/,
+    /^NoSpace: .*puts are refused: the volumes grow; data-kv-0 should grow from 10Gi to 15Gi/,
   )
   assert.equal(world.cluster.stores.asked.length, 0)
   expand(world)

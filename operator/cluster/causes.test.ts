@@ -57,13 +57,13 @@ const WORDS: readonly (readonly [what: string, status: object, kind: string | un
       { state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState: ended(1, 'Error', 'one\ndisk is full\n') },
     ]),
     'crash',
-    /exit code 1 \(Error\); its last line: disk is full$/,
+    /exit code 1 \(Error\); last line of its log: disk is full$/,
   ],
   [
     'a member’s own line',
     running([{ state: ended(1, 'Error', '{"level":"fatal","msg":"cannot write the log","pid":1}\n') }]),
     'crash',
-    /its last line: cannot write the log$/,
+    /last line of its log: cannot write the log$/,
   ],
   [
     'it came back after a crash and is not ready yet',
@@ -77,7 +77,7 @@ const WORDS: readonly (readonly [what: string, status: object, kind: string | un
     undefined,
     /^$/,
   ],
-  ['too little memory', running([{ state: ended(137, 'OOMKilled') }]), 'memory', /want of memory \(OOMKilled\)/],
+  ['too little memory', running([{ state: ended(137, 'OOMKilled') }]), 'memory', /ran out of memory \(OOMKilled\)/],
   ['evicted', { phase: 'Failed', reason: 'Evicted', message: 'low on memory' }, 'failed', /^Evicted: low on memory$/],
   ['a volume is being made for it', unscheduled('2030-01-01T00:09:55Z'), undefined, /^$/],
   ['no node for it', unscheduled('2030-01-01T00:09:45Z'), 'unschedulable', /^0\/3 nodes are available/],
@@ -202,5 +202,8 @@ test('a storage class that is not there: StorageReady has the provisioner’s wo
   const note = 'storageclass.storage.k8s.io "fast" not found'
   event(world, 'e1', volume.metadata.uid ?? '', 'ProvisioningFailed', note, '2030-01-01T00:00:01Z')
   await look(world)
-  assert.match(reasonOf(world, 'StorageReady'), /^ProvisioningFailed: data-kv-1 is not made: .*"fast" not found/)
+  assert.match(
+    reasonOf(world, 'StorageReady'),
+    /^ProvisioningFailed: data-kv-1 cannot be provisioned: .*"fast" not found/,
+  )
 })

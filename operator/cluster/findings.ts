@@ -103,7 +103,7 @@ function ready(observed: Observed, plan: Plan): Finding {
 /** Why no member is to run; undefined: they are to. */
 function whyStopped({ cluster }: Observed): Explanation | undefined {
   if (cluster.isBeingDeleted) return ['Deleting', 'the RaftCluster is being deleted']
-  return cluster.spec.replicas === 0 ? ['ScaledToZero', 'no member is to run'] : undefined
+  return cluster.spec.replicas === 0 ? ['ScaledToZero', 'spec.replicas is 0'] : undefined
 }
 
 function isScaledToZero({ cluster }: Observed): boolean {
@@ -147,9 +147,9 @@ const REFUSALS_TOLD = 2
 function refused({ unread }: Observed, refusals: readonly Refusal[]): readonly Explanation[] {
   const told = refusals.slice(0, REFUSALS_TOLD).map(({ subject, message, since }): Explanation => {
     const read = unread.find((one) => subjectOfUnread(one) === subject)
-    if (read === undefined) return [reasonOf(subject), `${subject} is refused since ${since}: ${message}`]
+    if (read === undefined) return [reasonOf(subject), `${subject} has been refused since ${since}: ${message}`]
     const reason = read.error.problem.kind === 'forbidden' ? 'Forbidden' : 'NotObserved'
-    return [reason, `${subject} cannot be read since ${since}: ${message}`]
+    return [reason, `${subject} has been unreadable since ${since}: ${message}`]
   })
   const more = refusals.length - told.length
   return more > 0 ? [...told, ['', `${more} more in status.refusals`]] : told
@@ -180,7 +180,7 @@ function quorumLost(observed: Observed): Finding {
 
 function scaleComplete(observed: Observed, plan: Plan): Finding {
   if (isScaledToZero(observed)) {
-    const explanation: Explanation = ['ScaledToZero', 'no member is to run; members and their volumes stay']
+    const explanation: Explanation = ['ScaledToZero', 'spec.replicas is 0; members and their volumes stay']
     return finding('ScaleComplete', observed.pods.size === 0, explanation, [plan.reason, plan.message])
   }
   const members = observed.membership?.members.length ?? observed.cluster.recorded.members.length
@@ -204,7 +204,7 @@ function upToDate(observed: Observed, plan: Plan): Finding {
   const message = `made from an earlier spec of ${cluster.name}: ${old.join(', ')}`
   const isManual = cluster.spec.update.strategy === 'Manual'
   const why: Explanation = isManual
-    ? ['PodsOutdated', `${message}. Delete them one by one to renew them`]
+    ? ['PodsOutdated', `${message}. Delete them one by one to replace them`]
     : [plan.reason === 'RollingOut' ? 'RollingOut' : 'RolloutPending', `${message}. ${plan.message}`]
   return finding('UpToDate', old.length === 0, ['UpToDate', ''], why)
 }
@@ -222,7 +222,7 @@ function clusterIdMismatch(observed: Observed): Finding {
   )
   const volumes = [...observed.foreignVolumes]
     .filter(([ordinal]) => ordinal < observed.cluster.spec.replicas)
-    .map(([, name]) => `${name} is a volume of another RaftCluster, or of one of this name that is gone`)
+    .map(([, name]) => `${name} is a volume of another RaftCluster, or of a deleted one of this name`)
   const all = [...found, ...volumes]
   const message = `${all.join(', ')}: delete the PersistentVolumeClaim, and its pod, if that data is not needed`
   return finding('ClusterIDMismatch', all.length > 0, ['ForeignData', message], ['AsExpected', ''])

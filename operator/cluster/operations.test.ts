@@ -157,7 +157,7 @@ test('an annotation that names nobody is said and stands in nobody’s way', asy
   const world = await formed()
   world.annotate({ 'raftkv.dev/replace-member': 'kv-9', 'raftkv.dev/move-leader': 'x'.repeat(5000) })
   await look(world)
-  assert.match(reasonOf(world, 'Degraded'), /^UnknownMember: .*kv-9, which is no member/)
+  assert.match(reasonOf(world, 'Degraded'), /^UnknownMember: .*kv-9, which is not a member/)
   world.edit({ replicas: 5 })
   await rounds(world, 40)
   assert.equal(voterNames(world).length, 5)
@@ -251,7 +251,7 @@ test('a survivor that does not answer, or has less than another, is refused with
   await rounds(world, 2)
   world.edit({ recovery: { request: { ...LOST.recovery.request, survivor: 'kv-4' } } })
   await rounds(world, 3)
-  assert.match(reasonOf(world, 'Degraded'), /^QuorumLost: kv-4 is to survive and does not answer/)
+  assert.match(reasonOf(world, 'Degraded'), /^QuorumLost: kv-4 was chosen to survive and does not answer/)
   world.cluster.ends.set(idOf(world, 'kv-1'), { lastTerm: world.cluster.term, lastIndex: 150, commitIndex: 100 })
   world.edit(LOST)
   await rounds(world, 3)
@@ -334,7 +334,7 @@ test('volumes that are lost, not bound, not attached or not grown are each said'
   await converge(world)
   world.forbidden.add('apply PersistentVolumeClaim')
   world.edit({ storage: { size: '20Gi' } })
-  await said(/^ExpansionRefused: .*cannot patch.*data-kv-0 has 10Gi and is to have 20Gi/s)
+  await said(/^ExpansionRefused: .*cannot patch.*data-kv-0 should grow from 10Gi to 20Gi/s)
 })
 
 test('claims that do not go, that are somebody else’s and that are refused are told apart, each by its name', async () => {
@@ -354,8 +354,8 @@ test('claims that do not go, that are somebody else’s and that are refused are
   await look(world)
   const said = reasonOf(world, 'StorageReady')
   assert.match(said, /^ExpansionRefused: PersistentVolumeClaim data-kv-2 .*exceeded quota: small/)
-  assert.match(said, /claim data-kv-0 is to go since 2029-12-31.*example\.com\/backup/)
-  assert.match(said, /data-kv-1 is there and not of this RaftCluster/)
+  assert.match(said, /claim data-kv-0 has been terminating since 2029-12-31.*example\.com\/backup/)
+  assert.match(said, /data-kv-1 exists but does not belong to this RaftCluster/)
 })
 
 test('a size that was not granted is taken back: to more than the volumes have, and to what they have', async () => {

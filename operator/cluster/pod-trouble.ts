@@ -92,9 +92,9 @@ function ofContainers({ initContainerStatuses, containerStatuses }: PodStatus, n
 function crashed({ reason, exitCode, message, finishedAt }: z.output<typeof Terminated>): PodTrouble {
   const sinceMs = timeOf(finishedAt)
   const line = lastLine(message)
-  const said = line === '' ? '' : `; its last line: ${line}`
+  const said = line === '' ? '' : `; last line of its log: ${line}`
   if (reason === 'OOMKilled')
-    return { kind: 'memory', sinceMs, message: `its container was killed for want of memory (OOMKilled)${said}` }
+    return { kind: 'memory', sinceMs, message: `its container ran out of memory (OOMKilled)${said}` }
   return { kind: 'crash', sinceMs, message: `its container ended with exit code ${exitCode} (${reason})${said}` }
 }
 

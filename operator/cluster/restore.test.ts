@@ -133,7 +133,7 @@ test('a volume that is lost before anybody has used it is told, and no pod start
   world.objects.delete('PersistentVolumeClaim/data-kv-0')
   await rounds(world, 6)
   assert.deepEqual(world.all('Pod'), [])
-  assert.match(reasonOf(world, 'Degraded'), /^SeedVolumeLost: .*create it anew/)
+  assert.match(reasonOf(world, 'Degraded'), /^SeedVolumeLost: .*create it again/)
 })
 
 test('a Job of another’s under the name stops it, with the name', async () => {

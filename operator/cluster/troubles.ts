@@ -38,13 +38,18 @@ function corrupt({ membership }: Observed): readonly Explanation[] {
   const list = (membership?.members ?? []).filter(({ id }) => ids.includes(id)).map(({ name }) => name)
   const who = list.length > 0 ? list.join(', ') : ids.join(', ')
   const todo = `replace it (annotation ${ANNOTATIONS.replaceMember}), then etcdctl alarm disarm`
-  return [['CorruptMember', `the data of ${who} differs from the others', and nothing is written until then: ${todo}`]]
+  return [
+    [
+      'CorruptMember',
+      `the data of ${who} differs from the others', and writes are refused until that is repaired: ${todo}`,
+    ],
+  ]
 }
 
 function contradictions({ pods }: Observed): readonly Explanation[] {
   return [...pods.values()]
     .filter(({ contradiction }) => contradiction !== undefined)
-    .map(({ name, contradiction }) => ['ImplausibleMember', `what ${name} says is not believed: ${contradiction}`])
+    .map(({ name, contradiction }) => ['ImplausibleMember', `what ${name} says cannot be true: ${contradiction}`])
 }
 
 /** A learner is not there yet, which is progress; it has no vote to be missed. */
@@ -63,7 +68,7 @@ function unhealthy(observed: Observed): readonly Explanation[] {
       : allowVolumeReplacement || sick.every(({ ordinal }) => ordinal !== undefined && hasCause(observed, ordinal))
         ? ''
         : `. One that stays away can be replaced: annotation ${ANNOTATIONS.replaceMember}`
-  return [['MembersUnhealthy', `unhealthy or not ours: ${list}${hint}`]]
+  return [['MembersUnhealthy', `unhealthy or unknown members: ${list}${hint}`]]
 }
 
 /** Nothing that a new volume would mend. */
@@ -74,7 +79,7 @@ function hasCause(observed: Observed, ordinal: number): boolean {
 /** Reason of Degraded, and what stands between the pod's name and the words of whoever says so. */
 const FAILING: Readonly<Record<Exclude<PodTrouble['kind'], 'volume'>, Explanation>> = {
   unschedulable: ['Unschedulable', 'has no node'],
-  image: ['ImagePullFailed', 'does not get its image'],
+  image: ['ImagePullFailed', 'cannot pull its image'],
   container: ['ContainerNotCreated', 'does not start'],
   crash: ['ContainerCrashed', 'does not stay up'],
   memory: ['OutOfMemory', 'does not stay up'],
@@ -83,7 +88,7 @@ const FAILING: Readonly<Record<Exclude<PodTrouble['kind'], 'volume'>, Explanatio
 }
 
 function stuck({ pods, volumes }: Observed): readonly Explanation[] {
-  const machine = 'its machine may be gone. When that is certain: kubectl delete pod --force'
+  const machine = 'its node may be gone. If that is certain: kubectl delete pod --force'
   return [
     ...[...pods.values()].flatMap((pod) => stuckAs('pod', pod, machine)),
     ...[...volumes.values()].flatMap(stuckClaim),
@@ -91,19 +96,19 @@ function stuck({ pods, volumes }: Observed): readonly Explanation[] {
 }
 
 function stuckClaim(volume: ObservedVolume): readonly Explanation[] {
-  return stuckAs('claim', volume, 'Kubernetes has not let it go')
+  return stuckAs('claim', volume, 'Kubernetes does not release it')
 }
 
 /** Who could let it go, and since when it is to. */
 function stuckAs(what: string, { name, stuck }: ObservedPod | ObservedVolume, advice: string): readonly Explanation[] {
   if (stuck === undefined) return []
   const keeper = stuck.finalizers.length === 0 ? advice : `its finalizers are ${stuck.finalizers.join(', ')}`
-  return [['StuckTerminating', `${what} ${name} is to go since ${timestamp(stuck.sinceMs)} and does not: ${keeper}`]]
+  return [['StuckTerminating', `${what} ${name} has been terminating since ${timestamp(stuck.sinceMs)}: ${keeper}`]]
 }
 
 function failing({ pods, creationRefusal }: Observed): readonly Explanation[] {
   const refused: readonly Explanation[] =
-    creationRefusal === undefined ? [] : [['PodNotCreated', `a pod cannot be made: ${creationRefusal}`]]
+    creationRefusal === undefined ? [] : [['PodNotCreated', `a pod cannot be created: ${creationRefusal}`]]
   const failed = [...pods.values()].flatMap(({ name, trouble, status, isTerminating }): readonly Explanation[] => {
     if (trouble === undefined || trouble.kind === 'volume' || isTerminating) return []
     // One that is to join, or catches up, is on its way.
@@ -121,7 +126,7 @@ function unanswerable({ cluster, membership }: Observed): readonly Explanation[]
   const troubles: Explanation[] = []
   const unknown = (annotation: string, name: string): Explanation => [
     'UnknownMember',
-    `annotation ${annotation} names ${name}, which is no member`,
+    `annotation ${annotation} names ${name}, which is not a member`,
   ]
   const { replaceMember, moveLeader } = requests
   const isOpen = replaceMember !== recorded.handledRequests.replaceMember
@@ -169,7 +174,9 @@ function unattached({ name, trouble }: ObservedPod, nowMs: number): readonly Exp
     return [['VolumeStuck', `${name} does not start: ${trouble.message.replace(/\.$/, '')}. ${advice}`]]
   if (!(nowMs - trouble.sinceMs >= ATTACH_MS)) return []
   const todo = `kubectl describe pod ${name} has the reason. ${advice}`
-  return [['VolumeStuck', `${name} has a node and does not start, as while a volume cannot be attached: ${todo}`]]
+  return [
+    ['VolumeStuck', `${name} is scheduled but does not start, perhaps because a volume cannot be attached: ${todo}`],
+  ]
 }
 
 function noSpace(observed: Observed): readonly Explanation[] {
@@ -197,8 +204,10 @@ function volumeTrouble(
   const size = wantedSize(cluster)
   const name = names.volume(cluster, ordinal)
   if (foreignVolumes.has(ordinal))
-    return [['ForeignVolume', `${name} is there and not of this RaftCluster: delete it if its data is not needed`]]
-  if (volume === undefined) return [['VolumesPending', `${name} is not there yet`]]
+    return [
+      ['ForeignVolume', `${name} exists but does not belong to this RaftCluster: delete it if its data is not needed`],
+    ]
+  if (volume === undefined) return [['VolumesPending', `${name} does not exist yet`]]
   if (volume.stuck !== undefined) return stuckClaim(volume)
   if (volume.phase === 'Lost') {
     return [
@@ -208,10 +217,10 @@ function volumeTrouble(
       ],
     ]
   }
-  if (volume.refusal !== undefined) return [['ProvisioningFailed', `${name} is not made: ${volume.refusal}`]]
+  if (volume.refusal !== undefined) return [['ProvisioningFailed', `${name} cannot be provisioned: ${volume.refusal}`]]
   if (volume.capacity === undefined || volume.phase === 'Pending') {
     return [['VolumesPending', `${name} is not bound: kubectl describe pvc ${name} has the reason`]]
   }
   if (!isSmaller(volume.capacity, size)) return []
-  return [['VolumesGrowing', `${name} has ${volume.capacity} and is to have ${size}`]]
+  return [['VolumesGrowing', `${name} should grow from ${volume.capacity} to ${size}`]]
 }

@@ -63,7 +63,7 @@ test('at its time, members with much free space are defragmented one by one, the
   assert.deepEqual(asked(world), ['defragment 2', 'defragment 0', 'defragment 1'])
   assert.notEqual(world.cluster.leader, first)
   const run = runOf(world)
-  assert.deepEqual([run?.result, run?.message], ['Succeeded', '180 MB were given back'])
+  assert.deepEqual([run?.result, run?.message], ['Succeeded', '180 MB were freed'])
   assert.deepEqual(
     run?.members.map(({ name, freedBytes }) => [name, freedBytes]),
     ['kv-2', 'kv-0', 'kv-1'].map((name) => [name, 60_000_000]),
@@ -151,7 +151,7 @@ test('one that takes too long is not waited for; one that forgot is asked again'
   assert.deepEqual(asked(world), ['defragment 2', 'defragment 2'])
   world.nowMs += 31 * MINUTE_MS
   await rounds(world, 3)
-  assert.match(runOf(world)?.message ?? '', /^kv-2: it has not said within half an hour/)
+  assert.match(runOf(world)?.message ?? '', /^kv-2: it did not finish within half an hour/)
 })
 
 test('members of a version that does not tell are asked for nothing, and the run says so', async () => {
@@ -160,7 +160,7 @@ test('members of a version that does not tell are asked for nothing, and the run
   await rounds(world, 3)
   at(world, '05:00:01')
   await rounds(world, 2)
-  assert.match(runOf(world)?.message ?? '', /kv-2 \(does not tell its size\)/)
+  assert.match(runOf(world)?.message ?? '', /kv-2 \(does not report its size\)/)
 })
 
 test('a schedule that cannot be read is told; another schedule counts from when it was given', async () => {
@@ -233,7 +233,7 @@ test('no space: history is compacted where free space is not enough, then all ar
   const all = [...told].join('\n')
   assert.match(all, /has no room left, and puts are refused: history before revision 1000 is compacted/)
   assert.match(all, /kv-\d is (being )?defragmented/)
-  assert.match(all, /there is room again: the alarm of kv-\d is disarmed/)
+  assert.match(all, /there is space again: the alarm of kv-\d is disarmed/)
   assert.equal(condition(world, 'StorageReady'), 'True')
 })
 
@@ -246,7 +246,7 @@ test('no space: where all is done in vain no alarm is disarmed, and it is said w
   )
   assert.match(
     reasonOf(world, 'StorageReady'),
-    /the data itself leaves no room: 95 MB are in use. Delete keys, or raise spec/,
+    /the data itself leaves no space: 95 MB are in use. Delete keys, or raise spec/,
   )
   assert.deepEqual(
     [world.events.filter((event) => event === 'NoSpaceLeft').length, condition(world, 'Progressing')],

@@ -34,7 +34,7 @@ export function upkeepNews(before: Upkeep, after: Upkeep): readonly News[] {
   const [was, is] = [before.maintenance, after.maintenance]
   const isNew =
     is?.noSpace !== undefined && is.noSpace.exhaustedAt !== undefined && was?.noSpace?.exhaustedAt === undefined
-  const message = 'history was compacted and the stores defragmented, and there is no room for writes yet'
+  const message = 'history was compacted and the stores defragmented, and there is still no space for writes'
   return [
     ...growthNews(before.volumeGrowth, after.volumeGrowth),
     ...runNews(was?.defragmentation?.run, is?.defragmentation?.run),
@@ -48,7 +48,7 @@ function growthNews(was: VolumeGrowth | undefined, is: VolumeGrowth | undefined)
   if (is.refusal !== undefined && was?.refusal === undefined)
     return [{ type: 'Warning', reason: 'VolumeGrowthRefused', action, message: `to ${is.size}: ${is.refusal}` }]
   if (is.size === was?.size) return []
-  return [{ type: 'Normal', reason: 'GrowingVolumes', action, message: `volumes are to have ${is.size}` }]
+  return [{ type: 'Normal', reason: 'GrowingVolumes', action, message: `volumes grow to ${is.size}` }]
 }
 
 const ENDINGS = {
@@ -67,7 +67,7 @@ function runNews(was: DefragmentationRun | undefined, is: DefragmentationRun | u
   )
   const action = 'Defragment'
   const members = ended.map(({ name, freedBytes = 0 }): News => {
-    const message = `${name} has given back ${megabytes(freedBytes)}`
+    const message = `${name} has freed ${megabytes(freedBytes)}`
     return { type: 'Normal', reason: 'MemberDefragmented', action, message }
   })
   if (is.result === undefined || known?.result !== undefined) return members

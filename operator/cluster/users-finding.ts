@@ -21,7 +21,7 @@ export function usersFinding(
   }
   const problem = failure ?? usersProblem
   if (problem !== undefined) return finding('False', problem.reason, problem.message)
-  if (users === undefined) return finding('Unknown', 'NoLeader', 'users and roles are looked at when a member leads')
+  if (users === undefined) return finding('Unknown', 'NoLeader', 'users and roles cannot be read without a leader')
   const owners = [
     ...(auth.enabled ? [ROOT] : []),
     ...auth.users.filter((user) => !user.certificateOnly).map(({ name }) => name),
@@ -30,7 +30,7 @@ export function usersFinding(
   if (missing.length > 0)
     return finding('False', 'PasswordMissing', `no Secret has the password of ${missing.slice(0, 8).join(', ')}`)
   if (users.state !== undefined && steps?.length !== 0)
-    return finding('False', 'ChangingUsers', 'users and roles become as spec.auth says')
+    return finding('False', 'ChangingUsers', 'users and roles are being brought in line with spec.auth')
   return finding(
     'True',
     'AsDeclared',

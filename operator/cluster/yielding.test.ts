@@ -19,7 +19,10 @@ test('a pod on a machine that is gone, after its member was removed: the others 
   await rounds(world, LONG_ENOUGH)
   assert.deepEqual(memberNames(world), ['kv-0', 'kv-1', 'kv-2'])
   assert.ok(isThere(world, 'kv-4') && !isThere(world, 'kv-3'))
-  assert.match(reasonOf(world, 'Degraded'), /StuckTerminating: pod kv-4 is to go since .*kubectl delete pod --force/)
+  assert.match(
+    reasonOf(world, 'Degraded'),
+    /StuckTerminating: pod kv-4 has been terminating since .*kubectl delete pod --force/,
+  )
   assert.ok(world.get('PersistentVolumeClaim', 'data-kv-4') !== undefined, 'a pod may still use it')
   world.lingering.clear()
   await converge(world)
@@ -49,7 +52,10 @@ test('a claim with somebody’s finalizer is named with it', async () => {
   const metadata = { ...volume.metadata, deletionTimestamp: '2029-12-31T00:00:00Z', finalizers: ['example.com/backup'] }
   world.put({ ...volume, metadata })
   await look(world)
-  assert.match(reasonOf(world, 'Degraded'), /claim data-kv-2 is to go since 2029-12-31.*example\.com\/backup/)
+  assert.match(
+    reasonOf(world, 'Degraded'),
+    /claim data-kv-2 has been terminating since 2029-12-31.*example\.com\/backup/,
+  )
 })
 
 test('replacing the only voter is refused once, and the way out is not held up', async () => {

@@ -95,7 +95,7 @@ void suite('one kind of object is refused', () => {
       proxy.rule = ({ method, url }) =>
         method === 'PATCH' && url.pathname.endsWith('/statefulsets/demo') ? fault() : undefined
       const first = await operated.look()
-      assert.match(degraded(first), /^True ApiServerRefused: StatefulSet demo is refused since /)
+      assert.match(degraded(first), /^True ApiServerRefused: StatefulSet demo has been refused since /)
       const [refusal] = first.refusals
       assert.equal(refusal?.subject, 'StatefulSet demo')
       for (const kind of ['Secret', 'ServiceAccount', 'PodDisruptionBudget'] as const)

@@ -53,6 +53,6 @@ export function readingFrom({ reader }: ReconcileDeps, cluster: RaftCluster): Re
 
 function malformed(error: z.ZodError): KubeError {
   const [first] = error.issues
-  const message = `the API server's answer is not what it should be: ${first?.path.join('.')}: ${first?.message}`
+  const message = `unexpected answer from the API server: ${first?.path.join('.')}: ${first?.message}`
   return new KubeError({ kind: 'unavailable', message }, { cause: error })
 }

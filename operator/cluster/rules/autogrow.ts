@@ -53,10 +53,10 @@ export function growthProblem(observed: Observed): string | undefined {
   const growth = cluster.recorded.volumeGrowth
   if (autogrow === undefined) return undefined
   if (growth !== undefined && isGivenUp(growth, cluster.generation))
-    return `volumes were to have ${growth.size}, and cannot grow: ${growth.refusal}. It is tried again once spec.storage is edited; a StorageClass needs allowVolumeExpansion`
+    return `volumes should grow to ${growth.size} and cannot: ${growth.refusal}. It is tried again once spec.storage is edited; a StorageClass needs allowVolumeExpansion`
   const full = fullest(observed)
   if (full === undefined || isGrowing(observed) || nextSize(observed) !== undefined) return undefined
-  return `the volume of ${full} is full to more than ${autogrow.whenFull}, and has all of spec.storage.autogrow.to (${autogrow.to}): raise it, or delete keys`
+  return `the volume of ${full} is full to more than ${autogrow.whenFull}, and it has reached spec.storage.autogrow.to (${autogrow.to}): raise it, or delete keys`
 }
 
 /** A full disk is about to be a larger one. */

@@ -91,7 +91,7 @@ export function defragmentationAfter(observed: Observed, plan: Plan): Defragment
 }
 
 function missed({ nowMs }: Observed, run: DefragmentationRun): DefragmentationRun {
-  const message = 'nobody could look at the cluster within two hours of its time'
+  const message = 'the operator did not see the cluster within two hours of the scheduled time'
   return { ...run, endedAt: timestamp(nowMs), result: 'Missed', message }
 }
 
@@ -110,10 +110,10 @@ function runSeen(observed: Observed, before: DefragmentationRun): Defragmentatio
     const freedBytes = run.members.reduce((sum, member) => sum + (member.freedBytes ?? 0), 0)
     const { onlyAbove } = cluster.spec.maintenance.defragmentation ?? {}
     const nobody = `no member had more than ${onlyAbove} of its store free`
-    return end('Succeeded', run.members.length === 0 ? nobody : `${megabytes(freedBytes)} were given back`)
+    return end('Succeeded', run.members.length === 0 ? nobody : `${megabytes(freedBytes)} were freed`)
   }
   if (!isLate(observed, run)) return run
-  const list = left.map((member) => `${member.name}${isSilent(observed, member) ? ' (does not tell its size)' : ''}`)
+  const list = left.map((member) => `${member.name}${isSilent(observed, member) ? ' (does not report its size)' : ''}`)
   return end('Incomplete', `not done within two hours: ${list.join(', ') || 'nobody led'}`)
 }
 
@@ -138,7 +138,7 @@ function resultOf(observed: Observed, { scheduledAt }: DefragmentationRun, begun
     return { ...begun, freedBytes: Math.max(0, begun.sizeBytes - sizeBytes) }
   if (report?.state === 'failed') return { ...begun, problem: report.message.slice(0, MAX_MESSAGE_LENGTH) }
   const isOverdue = observed.nowMs - Date.parse(begun.startedAt) > DEFRAGMENTATION_MS
-  return isOverdue ? { ...begun, problem: 'it has not said within half an hour that it is done' } : begun
+  return isOverdue ? { ...begun, problem: 'it did not finish within half an hour' } : begun
 }
 
 function memberOf(membership: Membership | undefined, { id }: Pick<Begun, 'id'>): Kept | undefined {

@@ -75,7 +75,7 @@ export function foreignVolume(inPlace: readonly string[], { cluster }: Observed)
 function seedLost({ cluster }: Observed): Plan {
   return blocked(
     'SeedVolumeLost',
-    'the first member’s volume was replaced while the cluster was being formed: delete the RaftCluster and create it anew',
+    'the first member’s volume was replaced while the cluster was being formed: delete the RaftCluster and create it again',
     cluster.recorded.operation,
   )
 }

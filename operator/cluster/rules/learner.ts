@@ -119,7 +119,7 @@ function giveUp(observed: Observed, membership: Membership, learner: Learner): P
   return removeMember(observed, membership, {
     type: 'ReplaceMember',
     reason: 'LearnerTimeout',
-    why: `${learner.name} did not come any further in ${observed.cluster.spec.scaling.learnerTimeoutSeconds} s`,
+    why: `${learner.name} made no progress for ${observed.cluster.spec.scaling.learnerTimeoutSeconds} s`,
     member: learner,
     volumeUID: isEmpty ? '' : (observed.volumes.get(learner.ordinal)?.uid ?? ''),
   })

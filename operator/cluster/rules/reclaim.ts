@@ -53,7 +53,7 @@ export function reclaimSpace(observed: Observed): Plan | undefined {
   if (cluster.spec.maintenance.onNoSpace === 'Tell' || isFinishing(observed)) return undefined
   if (isHeldOff(observed)) {
     const { operation } = cluster.recorded
-    return { ...waiting(REASON, `room is not made: ${operation?.message}`, operation), yields: true }
+    return { ...waiting(REASON, `no space could be freed: ${operation?.message}`, operation), yields: true }
   }
   const full = fullMembers(observed, membership)
   if (full.length === 0) return disarm(observed, membership)
@@ -156,12 +156,12 @@ export function spaceWords(observed: Observed): string | undefined {
   if (memory.exhaustedAt === undefined) {
     if (isDiskToGrow(observed, fullMembers(observed, membership))) return 'the volumes grow'
     const plan = reclaimSpace(observed)
-    return plan === undefined ? 'room is made once what is in flight is finished' : plan.message
+    return plan === undefined ? 'space is freed once the operation in progress is finished' : plan.message
   }
   const [full] = fullMembers(observed, membership)
   const store = full && storeOf(observed, full)
   const sizes = store === undefined ? '' : `: ${megabytes(store.inUseBytes)} are in use`
-  return `history was compacted and the stores defragmented, and the data itself leaves no room${sizes}. Delete keys, or raise spec.options.quotaBytes and spec.storage.size`
+  return `history was compacted and the stores defragmented, and the data itself leaves no space${sizes}. Delete keys, or raise spec.options.quotaBytes and spec.storage.size`
 }
 
 /** The alarm would soon be back on them. One that does not tell is none of them. */
@@ -217,7 +217,7 @@ function disarm(observed: Observed, membership: Membership): Plan | undefined {
   if (alarm === undefined) return undefined
   const { memberId } = alarm
   const name = membership.members.find(({ id }) => id === memberId)?.name ?? memberId
-  const message = `there is room again: the alarm of ${name} is disarmed`
+  const message = `there is space again: the alarm of ${name} is disarmed`
   return askLeader(observed, membership, 'Disarm', { kind: 'disarm', memberId }, message)
 }
 

@@ -37,7 +37,7 @@ export function recover(observed: Observed): Plan | undefined {
   const lacks = isEmpty ? 'has no data yet' : 'does not answer: it must run to be recovered'
   const refusal =
     survivor === undefined
-      ? `${request.survivor} is to survive and ${lacks}${remains(observed)}`
+      ? `${request.survivor} was chosen to survive and ${lacks}${remains(observed)}`
       : refusalOf(survivor, answering)
   if (survivor === undefined || refusal !== undefined) return blocked('QuorumLost', refusal ?? '', operation)
   return recoverFrom(observed, survivor, request.id)
@@ -48,8 +48,8 @@ export function remains(observed: Observed): string {
   const best = furthest(candidates(observed), ({ status }) => status)
   if (best === undefined) return ''
   const lost = missing(observed, best)
-  const loss = lost === 0 ? '' : `, and at least ${lost} entries that were acknowledged are on nobody who answers`
-  return `. Of those that answer ${best.name} has most (${describeEnd(best.status)})${loss}`
+  const loss = lost === 0 ? '' : `, and at least ${lost} acknowledged entries are on no member that answers`
+  return `. Of those that answer, ${best.name} has most (${describeEnd(best.status)})${loss}`
 }
 
 type Candidate = ObservedPod & { readonly status: NonNullable<ObservedPod['status']> }
@@ -82,7 +82,7 @@ function refusalOf(survivor: Candidate, answering: readonly Candidate[]): string
   if (open === undefined) return undefined
   const silent = [open, survivor].filter(({ status }) => status.lastTerm === undefined).map(({ name }) => name)
   const advice = 'set spec.image to one that does, and delete these pods; their volumes stay'
-  return `whether ${open.name} has more than ${survivor.name} cannot be told: ${silent.join(' and ')} runs a version that does not say the term of its last entry: ${advice}`
+  return `whether ${open.name} has more than ${survivor.name} cannot be told: ${silent.join(' and ')} runs a version that does not report the term of its last entry: ${advice}`
 }
 
 function recoverFrom(observed: Observed, survivor: Candidate, requestId: string): Plan {
@@ -111,7 +111,7 @@ function recoverFrom(observed: Observed, survivor: Candidate, requestId: string)
   const history = { term: own.term, configIndex: own.configIndex, commitIndex: own.commitIndex }
   const lost = missing(observed, survivor)
   const loss = lost === 0 ? '' : `; at least ${lost} entries that were acknowledged are lost`
-  return inFlight('Recovering', `${survivor.name} goes on alone, as was asked for${loss}`, operation, [
+  return inFlight('Recovering', `${survivor.name} continues alone, as requested${loss}`, operation, [
     { kind: 'record-operation', operation },
     { kind: 'recover', url: survivor.adminUrl ?? '', request, staleVolumes, history },
   ])

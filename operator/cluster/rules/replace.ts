@@ -40,7 +40,7 @@ export function replacementRefusal({ cluster, membership }: Observed): string | 
   const member = memberNamed(membership, request)
   const isOnly = membership.voters.length === 1 && member?.id === membership.voters[0]
   if (!isOnly || handledRequests.replaceMember === request) return undefined
-  return `${request} is the only voter: there is nobody to take over from. Scale up first (spec.replicas), then ask again`
+  return `${request} is the only voter, and no other has its data. Scale up first (spec.replicas), then ask again`
 }
 
 /** By the name of its pod or by its ID. */
@@ -73,5 +73,5 @@ function unhealthy({ cluster, nowMs }: Observed, membership: Membership): Replac
     .filter(({ id, ordinal }) => ordinal < cluster.spec.replicas && !membership.activeIds.has(id))
     .find(({ id }) => nowMs - (sinceMs.get(id) ?? Number.NaN) >= unhealthyAfterSeconds * 1000)
   if (member === undefined) return undefined
-  return { member, why: `${member.name} has not been heard for ${unhealthyAfterSeconds} s`, request: '' }
+  return { member, why: `${member.name} has not been heard from for ${unhealthyAfterSeconds} s`, request: '' }
 }

@@ -26,7 +26,7 @@ export function renewStopped(observed: Observed): Plan | undefined {
   const { cluster } = observed
   const pod = renewable(observed).find(({ isRunning, status }) => !isRunning && status === undefined)
   if (pod === undefined) return undefined
-  const message = `${pod.name} does not run and is made anew from the present spec`
+  const message = `${pod.name} does not run and is being replaced by a pod of the present spec`
   const action = { kind: 'delete-object', ref: podRef(cluster, pod.name), uid: pod.uid } as const
   return { ...waiting('RollingOut', message, cluster.recorded.operation), actions: [action] }
 }
@@ -145,11 +145,11 @@ function restartHealthy(
   if (isVoter && voters.length > 2 && healthy - 1 < quorumOf(voters.length)) {
     // Fewer voters need fewer healthy ones: those who are to go may go first.
     if (membership.members.some(({ ordinal }) => (ordinal ?? 0) >= observed.cluster.spec.replicas)) return undefined
-    const message = `${pod.name} is to be made anew, but ${healthy} of ${voters.length} voters are healthy: repair a member first`
+    const message = `${pod.name} has to be replaced, but ${healthy} of ${voters.length} voters are healthy: repair a member first`
     return blocked('QuorumAtRisk', message, observed.cluster.recorded.operation)
   }
   if (isVoter && voters.length <= 2 && observed.templateRefusal !== undefined) {
-    const message = `${pod.name} is to be made anew, and no pod of the present spec can be made: ${observed.templateRefusal}. To renew it all the same, delete the pod`
+    const message = `${pod.name} has to be replaced, but no pod can be created from the present spec: ${observed.templateRefusal}. To replace it anyway, delete the pod`
     return { ...blocked('TemplateRefused', message, observed.cluster.recorded.operation), yields: true }
   }
   const leaving = membership.members.filter(hasOrdinal).find(({ id }) => id === memberId)
@@ -186,7 +186,7 @@ function restart(observed: Observed, pod: ObservedPod, memberId: string | undefi
     subject: pod.uid,
     ...(memberId !== undefined && { memberID: memberId }),
   })
-  return inFlight('RollingOut', `${pod.name} is made anew from the present spec`, operation, [
+  return inFlight('RollingOut', `${pod.name} is being replaced by a pod of the present spec`, operation, [
     { kind: 'record-operation', operation },
     { kind: 'delete-object', ref: podRef(observed.cluster, pod.name), uid: pod.uid },
   ])

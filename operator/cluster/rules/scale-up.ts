@@ -27,7 +27,7 @@ export function scaleUp(observed: Observed): Plan | undefined {
   if (volume !== undefined && hasStaleVolume(observed, ordinal)) {
     const plan = waiting(
       'ScalingUp',
-      `${volume.name} is left from an earlier member and is deleted before ${name} starts`,
+      `${volume.name} is left over from an earlier member and is deleted before ${name} starts`,
     )
     return { ...plan, actions: pod === undefined ? deleteVolume(observed, volume) : [] }
   }

@@ -42,7 +42,7 @@ export function moveLeader(observed: Observed, membership: Membership, transfer:
     }),
     attempts,
   }
-  const late = isOverdue(operation, nowMs) ? ', which takes longer than it should' : ''
+  const late = isOverdue(operation, nowMs) ? ', which is taking longer than it should' : ''
   const request = { operationId: operation.id, expectedConfigIndex: configIndex, memberId: target.id }
   return inFlight(reason, `leadership moves from ${leaving.name} to ${target.name}${late}`, operation, [
     { kind: 'record-operation', operation },

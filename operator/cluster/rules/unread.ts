@@ -18,6 +18,6 @@ export function unreadEssential({ unread }: Observed): Unread | undefined {
 export function awaitSight(observed: Observed): Plan | undefined {
   const missing = unreadEssential(observed)
   if (missing === undefined) return undefined
-  const message = `nothing is decided while ${missing.kind} cannot be read: ${missing.error.problem.message}`
+  const message = `the operator does nothing while ${missing.kind} cannot be read: ${missing.error.problem.message}`
   return waiting('NotObserved', message, observed.cluster.recorded.operation)
 }
