@@ -76,6 +76,22 @@ export const VERIFY_MUTANTS: readonly Mutant[] = [
   },
 ]
 
+/** In how a restore is tried: rehearsal.test.ts looks for them. */
+export const REHEARSAL_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a restore passes whatever the member has that came of it',
+    file: 'node-server/tools/rehearsal.ts',
+    find: 'if (hash === expected.value.hash)',
+    replace: 'if (hash > 0)',
+  },
+  {
+    name: 'a restore that is larger than its room is begun',
+    file: 'node-server/tools/rehearsal.ts',
+    find: 'if (neededBytes > maxBytes)',
+    replace: 'if (maxBytes < 0)',
+  },
+]
+
 /** In how the operator has changes kept: the same simulation looks for them. */
 export const STREAM_MUTANTS: readonly Mutant[] = [
   {
