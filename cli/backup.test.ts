@@ -32,7 +32,7 @@ function kubectlThat(
 
 const schedule = (name: string, clusterName: string): object => ({
   metadata: { name },
-  spec: { clusterName, schedule: '@daily', timeZone: 'UTC', suspend: true, retention: { count: 3 }, destination: { volume: { claimName: name } } }, // prettier-ignore
+  spec: { clusterName, schedule: '@daily', timeZone: 'UTC', suspend: true, changeStream: { enabled: true }, verify: { every: 3 }, retention: { count: 3 }, destination: { volume: { claimName: name } } }, // prettier-ignore
 })
 
 test('places are written as URLs, and refused by name', () => {

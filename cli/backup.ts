@@ -18,8 +18,8 @@ const Schedules = z.object({
   ),
 })
 
-/** What a RaftBackup shares with the schedule that it is taken after; a schedule's times are its own. */
-const OF_SCHEDULES = new Set(['schedule', 'timeZone', 'suspend', 'immediate'])
+/** Of a schedule alone: all the rest a RaftBackup shares with the one that it is taken after. */
+const OF_SCHEDULES = new Set(['schedule', 'timeZone', 'suspend', 'immediate', 'changeStream', 'verify'])
 
 /** `name` of the schedule; undefined: the only one that the cluster has. */
 export async function specAfter(kubectl: Kubectl, cluster: string, name?: string): Promise<object> {

@@ -2,16 +2,25 @@
  * What a Job tells the operator about the backup that it took: JSON in a file, which Kubernetes hands on as the termination
  * message of the container. It is written once the backup was read back: a Job that ends without it has taken none.
  */
-import { type Shape, Misshapen, integer, matching, object, oneOf, readJson, text, textThat } from './shape.ts'
+import { type Shape, Misshapen, boolean, integer, matching, object, oneOf, readJson, text, textThat } from './shape.ts'
 
 /** Kubernetes keeps 4 KiB of a message; all that can be long here is a place and the words of a bucket. */
 const MAX_WORDS_LENGTH = 1000
+const MAX_REHEARSAL_LENGTH = 400
 
 /** Backups of one cluster are in this order: that of revisions, and of time between two of one revision. */
 export interface BackupAge {
   readonly revision: number
   /** RFC 3339, in UTC. */
   readonly takenAt: string
+}
+
+/** What came of restoring a backup into a member that is thrown away. */
+export interface Rehearsal {
+  /** All that can be read in that member is what the cluster had at the revision, by its HashKV. */
+  readonly isVerified: boolean
+  /** For a person. */
+  readonly message: string
 }
 
 export interface BackupResult extends BackupAge {
@@ -30,6 +39,8 @@ export interface BackupResult extends BackupAge {
   readonly oldest?: BackupAge
   /** Why backups that were to go are still there. */
   readonly retentionFailure?: string
+  /** Undefined where it was not asked for. */
+  readonly rehearsal?: Rehearsal
 }
 
 const count = integer(0)
@@ -49,13 +60,18 @@ const shape: Shape<BackupResult> = object(
     databaseSha256: matching(/^[0-9a-f]{64}$/),
     storedBytes: count,
   },
-  { oldest: object(age), retentionFailure: words },
+  { oldest: object(age), retentionFailure: words, rehearsal: object({ isVerified: boolean, message: words }) },
 )
 
 export function encodeBackupResult(result: BackupResult): string {
-  const { retentionFailure } = result
-  const cut = retentionFailure?.slice(0, MAX_WORDS_LENGTH)
-  return JSON.stringify({ ...result, ...(cut !== undefined && { retentionFailure: cut }) })
+  const { retentionFailure, rehearsal } = result
+  return JSON.stringify({
+    ...result,
+    ...(retentionFailure !== undefined && { retentionFailure: retentionFailure.slice(0, MAX_WORDS_LENGTH) }),
+    ...(rehearsal !== undefined && {
+      rehearsal: { ...rehearsal, message: rehearsal.message.slice(0, MAX_REHEARSAL_LENGTH) },
+    }),
+  })
 }
 
 /** Undefined for whatever else a container may end with. */

@@ -42,7 +42,10 @@ export function registerBackups(registry: Registry, source: BackupsSource): Back
   perStream('raftcluster_change_stream_revision', 'The newest revision that can be restored.', (stream) => stream.revision) // prettier-ignore
   const counted = (name: string, help: string): Counter =>
     new Counter({ name, help, labelNames: ['namespace', 'name'], registers: [registry] })
-  const failures = counted('raftcluster_backup_failures_total', 'Backups that failed.')
+  const failures = counted(
+    'raftcluster_backup_failures_total',
+    'Backups that failed, or could not be restored when that was tried.',
+  )
   const gaps = counted('raftcluster_change_stream_gaps_total', 'Times that changes could not be kept.')
   return {
     known: ({ namespace, name }) => {

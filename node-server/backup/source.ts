@@ -1,7 +1,15 @@
 /** The cluster that is backed up, by etcd's API: any member of ours, or an etcd that says with a snapshot of which revision it is. */
 import { formatId } from '../../lib/ids.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
 import { GrpcClient, wordsOf, type ClientTls } from '../grpc/client.ts'
-import { SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse } from '../proto/generated/etcd/rpc.ts'
+import {
+  HashKVRequest,
+  HashKVResponse,
+  SnapshotRequest,
+  SnapshotResponse,
+  StatusRequest,
+  StatusResponse,
+} from '../proto/generated/etcd/rpc.ts'
 import { BackupFailed } from './destination.ts'
 
 export interface SourceOptions extends ClientTls {
@@ -19,6 +27,8 @@ export interface OpenSnapshot {
 }
 
 const STATUS_TIMEOUT_MS = 5000
+/** It goes through the whole store, beside what it serves. */
+const HASH_TIMEOUT_MS = 600_000
 
 export interface SourceMember {
   readonly client: GrpcClient
@@ -29,9 +39,9 @@ export interface SourceMember {
 /** As {@link withMember}. */
 export function withSnapshot<Value>(
   options: SourceOptions,
-  use: (snapshot: OpenSnapshot) => Promise<Value>,
+  use: (snapshot: OpenSnapshot, member: SourceMember) => Promise<Value>,
 ): Promise<Value> {
-  return withMember(options, (member) => open(member, use))
+  return withMember(options, (member) => open(member, (snapshot) => use(snapshot, member)))
 }
 
 /** A follower that has applied all but the last moments, if there is one: the leader has enough to do. `use` is given it while it lasts. */
@@ -124,6 +134,28 @@ async function reading<Value>(endpoint: string, read: () => Promise<Value>): Pro
 
 async function* decoded(messages: AsyncIterable<Buffer>): AsyncGenerator<SnapshotResponse> {
   for await (const bytes of messages) yield SnapshotResponse.decode(bytes)
+}
+
+/** etcd's HashKV. */
+export interface MemberHash {
+  readonly hash: number
+  /** What it leaves out of account; -1 for nothing. */
+  readonly compactedRevision: number
+}
+
+/** Of what the member has at a revision; the error says why it cannot tell. */
+export async function hashOf(
+  { client, endpoint }: SourceMember,
+  revision: number,
+): Promise<Result<MemberHash, string>> {
+  const request = HashKVRequest.encode({ revision: BigInt(revision) }).finish()
+  try {
+    const answer = await client.unary('/etcdserverpb.Maintenance/HashKV', request, HASH_TIMEOUT_MS)
+    const { hash, compactRevision } = HashKVResponse.decode(answer)
+    return ok({ hash, compactedRevision: Number(compactRevision) })
+  } catch (error) {
+    return err(`${endpoint}: no HashKV of revision ${revision}: ${wordsOf(error)}`)
+  }
 }
 
 async function statusOf(client: GrpcClient): Promise<StatusResponse> {

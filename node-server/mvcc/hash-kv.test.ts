@@ -4,6 +4,7 @@ import * as fc from 'fast-check'
 import { compactSlice } from './compaction.ts'
 import {
   beginCompactionHash,
+  beginHashAsOf,
   beginHash,
   beginTablesHash,
   hashSlice,
@@ -133,6 +134,25 @@ test('a pass in slices is not disturbed by later changes, nor by a compaction wh
   assert.equal(`${hash.hash} ${hash.compactedRevision} ${hash.revision}`, expected)
   purge(store)
   assert.equal(store.meta.purgedRevision, store.compactedRevision, 'goes on once it is let')
+})
+
+test('a store that has not been compacted gives the numbers of one that has, as of that compaction', () => {
+  const [store, compacted] = [newStore(), newStore()]
+  for (const one of [store, compacted]) {
+    for (let i = 0; i < 40; i++) {
+      if (i % 5 === 4) deleteRange(one, `k${i % 3}`)
+      else put(one, `k${i % 7}`, `${i}`)
+    }
+    deleteRange(one, 'k', 'l')
+    put(one, 'last', 'value')
+  }
+  const { revision } = store
+  for (let at = 1; at <= revision; at += 3) {
+    compactTo(compacted, at)
+    purge(compacted)
+    for (let asked = at + 1; asked <= revision; asked++)
+      assert.equal(finish(store, beginHashAsOf(at, asked)), hashOf(compacted, asked), `${asked} after ${at}`)
+  }
 })
 
 test('one damaged value gives another number', () => {

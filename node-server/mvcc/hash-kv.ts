@@ -52,15 +52,16 @@ export function beginHash(store: Store, revision: number): Result<HashPass, Stor
   const { compactedRevision } = store
   if (revision > 0 && revision < compactedRevision) return err({ kind: 'compacted', revision: compactedRevision })
   if (revision > store.revision) return err({ kind: 'future-revision', revision: store.revision })
-  return ok(newPass(compactedRevision, revision === 0 ? store.revision : revision))
+  return ok(beginHashAsOf(compactedRevision, revision === 0 ? store.revision : revision))
 }
 
 /** As of a compaction, before its physical half: all changes since the one before, `previous`, are in it. */
 export function beginCompactionHash(previous: number, compacted: number): HashPass {
-  return newPass(previous, compacted)
+  return beginHashAsOf(previous, compacted)
 }
 
-function newPass(compactedRevision: number, revision: number): HashPass {
+/** As after that compaction, of a store that has at least what it leaves. */
+export function beginHashAsOf(compactedRevision: number, revision: number): HashPass {
   const next = Buffer.alloc(revisionKey(0, 0).length)
   return { compactedRevision, revision, hash: BUCKET, hashOfDead: BUCKET, hasLiveKey: false, next }
 }

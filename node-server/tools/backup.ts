@@ -1,16 +1,14 @@
 /** `backup …`: backups of a running cluster in a bucket or a directory. */
 import { createWriteStream } from 'node:fs'
-import { rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { assert } from '../../lib/assert.ts'
-import { type BackupResult, encodeBackupResult, isOlder } from '../../lib/backup-result.ts'
 import { parseId } from '../../lib/ids.ts'
 import { MAX_BUMP_REVISIONS } from '../mvcc/new-cluster.ts'
-import { listBackups, pruneBackups, readBackup, takeBackup, type StoredBackup } from '../backup/backup.ts'
+import { listBackups, readBackup, type StoredBackup } from '../backup/backup.ts'
 import { planCourse, type Target } from '../backup/changes/course.ts'
 import { BackupFailed, type Destination } from '../backup/destination.ts'
-import { withSnapshot } from '../backup/source.ts'
 import { follow } from './backup-follow.ts'
 import {
   attempted,
@@ -22,20 +20,12 @@ import {
   withPlace,
 } from './backup-place.ts'
 import { restoreBackup, type Chosen } from './backup-restore.ts'
+import { lineOf, prune, take, type RetentionOptions, type TakeOptions } from './backup-take.ts'
 import type { ExitCode, ToolIo } from './tool-io.ts'
-import { counted, humanSize } from './words.ts'
+import { counted } from './words.ts'
 
 const NEWEST = 'newest'
 const MAX_INTERVAL_SECONDS = 3600
-
-interface RetentionOptions {
-  readonly keep?: number
-  readonly maxAge?: number
-}
-
-interface TakeOptions extends PlaceOptions, MemberOptions, RetentionOptions {
-  readonly resultFile?: string
-}
 
 interface ListOptions extends PlaceOptions {
   readonly cluster?: string
@@ -81,6 +71,13 @@ export function addBackup(program: Command, io: ToolIo, ended: (code: ExitCode) 
 
   withRetention(withMembers(withPlace(backup.command('take'))))
     .description('Takes a backup, reads it back, and prints what it is; then removes older ones, if told to.')
+    .option(
+      '--rehearse <directory>',
+      "restore it there, compare HashKV with the member's, and remove what was restored",
+    )
+    .addOption(
+      new Option('--rehearse-bytes <count>', 'how much of that directory a restore may take').argParser(readBytes),
+    )
     .option('--result-file <file>', 'write there what was taken, as JSON, for the operator')
     .action(run<TakeOptions>((options, place) => take(io, options, place)))
   withMembers(withPlace(backup.command('follow')))
@@ -172,42 +169,6 @@ function withRetention(command: Command): Command {
     .addOption(new Option('--max-age <days>', 'remove those older than so many days').argParser(readCount))
 }
 
-async function take(io: ToolIo, options: TakeOptions, place: Destination): Promise<void> {
-  const taken = await withSnapshot(sourceOf(options), (snapshot) => takeBackup(snapshot, place, new Date()))
-  await io.out.write(`${lineOf(taken)}\n`)
-  const retained = await retain(io, taken, options, place)
-  if (options.resultFile !== undefined)
-    await writeFile(options.resultFile, encodeBackupResult(resultOf(taken, place, retained)))
-}
-
-type Retained = Pick<BackupResult, 'oldest' | 'retentionFailure'>
-
-/** The backup is there and counts, whatever becomes of older ones. */
-async function retain(
-  io: ToolIo,
-  { manifest }: StoredBackup,
-  options: TakeOptions,
-  place: Destination,
-): Promise<Retained> {
-  if (options.keep === undefined && options.maxAge === undefined) return {}
-  try {
-    await prune(io, manifest.clusterId, options, place)
-    const left = (await listBackups(place, manifest.clusterId)).map(({ manifest }) => manifest)
-    const { revision, takenAt } = left.reduce((oldest, one) => (isOlder(one, oldest) ? one : oldest), manifest)
-    return { oldest: { revision, takenAt } }
-  } catch (error) {
-    if (!(error instanceof BackupFailed)) throw error
-    await io.err.write(`Warning: the backup is whole, but older ones were not removed: ${error.message}\n`)
-    return { retentionFailure: error.message }
-  }
-}
-
-function resultOf({ name, manifest }: StoredBackup, { url: place }: Destination, retained: Retained): BackupResult {
-  const { clusterId, memberId, revision, takenAt, version, databaseBytes, databaseSha256, storedBytes } = manifest
-  const database = { databaseBytes, databaseSha256, storedBytes }
-  return { isReadBack: true, place, name, clusterId, memberId, revision, takenAt, version, ...database, ...retained }
-}
-
 async function list(io: ToolIo, { cluster, json }: ListOptions, place: Destination): Promise<void> {
   const backups = await listBackups(place, cluster)
   for (const backup of backups)
@@ -269,22 +230,6 @@ async function fetchBackup(
   await io.out.write(`${output}: ${lineOf(found)}\n`)
 }
 
-async function prune(
-  io: ToolIo,
-  cluster: string,
-  { keep, maxAge }: RetentionOptions,
-  place: Destination,
-): Promise<void> {
-  const maxAgeMs = maxAge === undefined ? undefined : maxAge * 24 * 60 * 60 * 1000
-  for (const name of await pruneBackups(place, cluster, { keep, maxAgeMs }, new Date()))
-    await io.out.write(`removed ${name}\n`)
-}
-
-function lineOf({ name, manifest }: StoredBackup): string {
-  const { revision, databaseBytes, storedBytes } = manifest
-  return `${name}  revision ${revision}, ${humanSize(databaseBytes)}, ${humanSize(storedBytes)} stored`
-}
-
 function readClusterId(text: string): bigint {
   const id = parseId(text)
   if (id !== undefined && id !== 0n) return id
@@ -321,6 +266,12 @@ function readPort(text: string): number {
   const value = /^\d{1,5}$/.test(text) ? Number(text) : Infinity
   if (value <= 65_535) return value
   throw new InvalidArgumentError('It is not a port.')
+}
+
+function readBytes(text: string): number {
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : 0
+  if (value > 0 && Number.isSafeInteger(value)) return value
+  throw new InvalidArgumentError('It is not a number of bytes.')
 }
 
 function readCount(text: string): number {

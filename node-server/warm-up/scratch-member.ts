@@ -4,12 +4,10 @@ import { ClusterId, MemberId, Term } from '../../lib/ids.ts'
 import { etcdServices } from '../api/etcd/services.ts'
 import { BuiltInCalls } from '../grpc/built-in.ts'
 import type { RpcObserver } from '../grpc/service.ts'
-import { APPLY_SLICE, FLOW, LEASES } from '../limits.ts'
 import { DEFAULT_LIMITS } from '../listen/limits.ts'
 import type { Member } from '../mvcc/command.ts'
 import { Lifecycle } from '../node/lifecycle/lifecycle.ts'
-import { UNOBSERVED } from '../node/observer.ts'
-import { DEFAULT_MAINTENANCE, type NodeOptions } from '../node/options.ts'
+import { MOMENTARY_ELECTION_MS, MOMENTARY_REQUEST_BYTES, momentaryOptions } from '../node/momentary.ts'
 import type { NodePort } from '../node/ports.ts'
 import { WatchableStore } from '../node/watch/watchable-store.ts'
 import type { TransportHandlers } from '../transport/transport.ts'
@@ -23,10 +21,6 @@ const idOf = (place: number): MemberId => MemberId(BigInt(place + 1))
 const MEMBERS: readonly Member[] = NAMES.map((name, place) => {
   return { id: idOf(place), name, peerURLs: [`http://${name}`], clientURLs: [], isLearner: false }
 })
-/** Short, so that what was asked before there was a leader is soon asked again. */
-const HEARTBEAT_MS = 20
-const ELECTION_MS = 100
-const MAX_REQUEST_BYTES = 64 * 1024
 const MAX_TXN_OPERATIONS = 128
 
 export class ScratchMember {
@@ -50,7 +44,7 @@ export class ScratchMember {
       },
       version: '',
       etcdVersion: '',
-      node: nodeOptions(NAMES[place] ?? '', clock),
+      node: momentaryOptions(NAMES[place] ?? '', clock),
       onFatal: this.#admitted.reject,
       onAdmitted: async (port) => this.#admitted.resolve(port),
       onRemoved: () => undefined,
@@ -90,34 +84,11 @@ export class ScratchMember {
 
 function serve(port: NodePort, clock: Clock): BuiltInCalls {
   const watchableStore = new WatchableStore(port, clock)
-  const watch = { watchableStore, maxRequestBytes: MAX_REQUEST_BYTES, electionMs: ELECTION_MS }
+  const maxRequestBytes = MOMENTARY_REQUEST_BYTES
+  const watch = { watchableStore, maxRequestBytes, electionMs: MOMENTARY_ELECTION_MS }
   const services = etcdServices(port, { maxTxnOps: MAX_TXN_OPERATIONS, clock, watch })
-  const options = { listenURLs: [], services, maxReceiveBytes: MAX_REQUEST_BYTES, observer: UNOBSERVED_CALLS }
+  const options = { listenURLs: [], services, maxReceiveBytes: maxRequestBytes, observer: UNOBSERVED_CALLS }
   return new BuiltInCalls(options, DEFAULT_LIMITS, new AbortController().signal)
-}
-
-function nodeOptions(name: string, clock: Clock): NodeOptions {
-  return {
-    name,
-    clientURLs: [],
-    heartbeatMs: HEARTBEAT_MS,
-    electionMs: ELECTION_MS,
-    snapshotCount: Number.MAX_SAFE_INTEGER,
-    catchUpEntries: Number.MAX_SAFE_INTEGER,
-    maxLearners: 1,
-    isReconfigStrict: true,
-    slowApplyMs: Infinity,
-    quotaBytes: -1,
-    maintenance: DEFAULT_MAINTENANCE,
-    maxRequestBytes: MAX_REQUEST_BYTES,
-    flow: FLOW,
-    leases: LEASES,
-    applySlice: APPLY_SLICE,
-    clock,
-    observer: UNOBSERVED,
-    log: { info: nothing, warn: nothing, error: nothing },
-    random: () => 0,
-  }
 }
 
 const nothing = (): void => undefined

@@ -81,6 +81,9 @@ test('what the schema takes the operator reads, with the same defaults, and no f
     [SCHEDULE_KIND, LEAST[SCHEDULE_KIND]],
     [SCHEDULE_KIND, { ...WHOLE, ...schedule, changeStream }],
     [SCHEDULE_KIND, { ...LEAST[SCHEDULE_KIND], changeStream: {} }],
+    [BACKUP_KIND, { ...LEAST[BACKUP_KIND], verify: {} }],
+    [SCHEDULE_KIND, { ...LEAST[SCHEDULE_KIND], verify: {} }],
+    [SCHEDULE_KIND, { ...LEAST[SCHEDULE_KIND], verify: { every: 7, sizeLimit: '100Gi' } }],
   ] as const) {
     const { object, schema } = looked(kind, spec)
     assert.equal(schema, '', JSON.stringify(spec))
@@ -98,6 +101,7 @@ test('what cannot be done is refused with a sentence, by the schema and by the o
     [{ destination: { volume: { claimName: 'nas', path: '/etc' } } }, /path in body should match/],
     [{ destination: { s3: { bucket: 'backups', endpoint: 'minio:9000' } } }, /endpoint in body should match/],
     [{ deadlineSeconds: 1 }, /deadlineSeconds in body should be greater than or equal to 10/],
+    [{ verify: { sizeLimit: '0' } }, /verify\.sizeLimit must be a quantity above 0, for example 10Gi/],
     [{ retention: { count: 0 } }, /count in body should be greater than or equal to 1/],
   ] as const) {
     for (const kind of [BACKUP_KIND, SCHEDULE_KIND] as const) {
@@ -106,12 +110,14 @@ test('what cannot be done is refused with a sentence, by the schema and by the o
       assert.notEqual(operator, '', `the operator takes ${JSON.stringify(wrong)}`)
     }
   }
-  const { schema, operator } = looked(SCHEDULE_KIND, {
-    ...LEAST[SCHEDULE_KIND],
-    changeStream: { enabled: true, intervalSeconds: 0 },
-  })
-  assert.match(schema, /intervalSeconds in body should be greater than or equal to 1/)
-  assert.notEqual(operator, '')
+  for (const [wrong, sentence] of [
+    [{ changeStream: { enabled: true, intervalSeconds: 0 } }, /intervalSeconds in body .*greater than or equal to 1/],
+    [{ verify: { every: 0 } }, /every in body should be greater than or equal to 1/],
+  ] as const) {
+    const { schema, operator } = looked(SCHEDULE_KIND, { ...LEAST[SCHEDULE_KIND], ...wrong })
+    assert.match(schema, sentence)
+    assert.notEqual(operator, '', `the operator takes ${JSON.stringify(wrong)}`)
+  }
 })
 
 test('a RaftBackup cannot be changed; of a ScheduledRaftBackup all but its cluster can', () => {

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import type { Result } from '../../lib/result.ts'
 import { err, ok } from '../../lib/result.ts'
 import { BackupDestination } from './backup-destination.ts'
+import { isPositiveQuantity } from './maintenance.ts'
 import { Conditions } from './status.ts'
 
 export const BACKUP_KIND = 'RaftBackup'
@@ -16,6 +17,11 @@ export const MAX_BACKUP_NAME_LENGTH = 52
 const name = z.string().min(1).max(253)
 
 const quantities = z.record(z.string(), z.union([z.string(), z.number()]).transform(String))
+
+/** A restore of the backup is rehearsed, on so much of the disk of the Job's machine. */
+const Verify = z.object({
+  sizeLimit: z.string().max(32).refine(isPositiveQuantity, 'is not a quantity').default('10Gi'),
+})
 
 /** What to back up, where to, and how. */
 const Template = z.object({
@@ -35,7 +41,9 @@ const Template = z.object({
   resources: z.object({ requests: quantities.optional(), limits: quantities.optional() }).optional(),
 })
 
-export type BackupSpec = z.output<typeof Template>
+const Backup = Template.extend({ verify: Verify.optional() })
+
+export type BackupSpec = z.output<typeof Backup>
 
 const Age = z.object({ revision: z.number().int(), takenAt: z.string() })
 
@@ -54,6 +62,8 @@ const BackupStatus = z.object({
   databaseSHA256: z.string().optional(),
   storedBytes: z.number().int().optional(),
   oldest: Age.optional(),
+  verified: z.boolean().optional(),
+  verifyMessage: z.string().optional(),
   conditions: Conditions,
 })
 
@@ -69,6 +79,7 @@ const Schedule = Template.extend({
   suspend: z.boolean().default(false),
   immediate: z.boolean().default(false),
   changeStream: ChangeStream.optional(),
+  verify: Verify.extend({ every: z.number().int().min(1).max(100_000).default(1) }).optional(),
 })
 
 const StreamStatus = z.object({
@@ -83,6 +94,8 @@ const StreamStatus = z.object({
 const ScheduleStatus = z.object({
   lastScheduleTime: z.string().optional(),
   lastSuccessfulTime: z.string().optional(),
+  lastVerified: Age.extend({ name: z.string() }).optional(),
+  backupsSinceVerified: z.number().int().optional(),
   nextScheduleTime: z.string().optional(),
   changeStream: StreamStatus.optional(),
   conditions: Conditions,
@@ -135,5 +148,5 @@ function resource<Spec, Status>(
   }
 }
 
-export const parseRaftBackup = resource(Template, BackupStatus)
+export const parseRaftBackup = resource(Backup, BackupStatus)
 export const parseScheduledRaftBackup = resource(Schedule, ScheduleStatus)

@@ -23,7 +23,8 @@ import { parseSchedule, type Schedule } from '../api/schedule.ts'
 import type { ApplyObject } from '../cluster/ports.ts'
 import { backupJob } from './job.ts'
 import type { ObservedBackups } from './observed.ts'
-import { backupStatus, COMPLETE, FAILED, isFinished, isTrue } from './outcome.ts'
+import { backupStatus, COMPLETE, FAILED, isFinished, isTrue, VERIFY_FAILED, wordsOfRehearsal } from './outcome.ts'
+import { isToVerify, verifyStatus } from './verification.ts'
 import { decideStream, type Obstacle, STREAM_READY, type StreamPlan } from './stream.ts'
 
 /** On a RaftBackup that a schedule made: the time that it is for. */
@@ -143,6 +144,7 @@ function lookAt(
     .concat(status.lastSuccessfulTime ?? [])
     .toSorted()
     .at(-1)
+  const verify = verifyStatus(schedule, own)
   const finding = readyOf(schedule, parsed.ok ? undefined : parsed.error, obstacle)
   // That of a stream that nobody wants any more goes.
   const before = status.conditions.filter(({ type }) => type !== STREAM_READY || stream.finding !== undefined)
@@ -151,11 +153,12 @@ function lookAt(
     conditions = setCondition(conditions, one, metadata.generation, observed.nowMs)
   return {
     schedule,
-    due: dueMs === undefined ? undefined : scheduledBackup(schedule, dueMs),
+    due: dueMs === undefined ? undefined : scheduledBackup(schedule, dueMs, isToVerify(schedule, verify)),
     nextMs: isActive ? nextMs : undefined,
     status: {
       ...(last !== undefined && { lastScheduleTime: last }),
       ...(lastSuccessfulTime !== undefined && { lastSuccessfulTime }),
+      ...verify,
       ...(nextMs !== undefined && { nextScheduleTime: timestamp(nextMs) }),
       ...(stream.status !== undefined && { changeStream: stream.status }),
       conditions: [...conditions],
@@ -198,9 +201,10 @@ function readyOf(
 }
 
 /** Its name says the time that it is for: however often it is made, there is one. */
-function scheduledBackup({ metadata, spec }: ScheduledRaftBackup, dueMs: number): ApplyObject {
+function scheduledBackup({ metadata, spec }: ScheduledRaftBackup, dueMs: number, isToVerify: boolean): ApplyObject {
   const at = timestamp(dueMs)
-  const { schedule: _, timeZone: __, suspend: ___, immediate: ____, changeStream: _____, ...template } = spec
+  const { schedule: _, timeZone: __, suspend: ___, immediate: ____, changeStream: _____, verify, ...template } = spec
+  const sizeLimit = isToVerify ? verify?.sizeLimit : undefined
   return {
     apiVersion: API_VERSION,
     kind: BACKUP_KIND,
@@ -212,7 +216,7 @@ function scheduledBackup({ metadata, spec }: ScheduledRaftBackup, dueMs: number)
         { apiVersion: API_VERSION, kind: SCHEDULE_KIND, name: metadata.name, uid: metadata.uid, controller: true },
       ],
     },
-    spec: template,
+    spec: { ...template, ...(sizeLimit !== undefined && { verify: { sizeLimit } }) },
   }
 }
 
@@ -238,7 +242,7 @@ function isDataGone({ status }: RaftBackup, known: readonly RaftBackup[]): boole
   )
 }
 
-/** As the last backup that has ended; and where changes are to be kept, as that goes. */
+/** As the last backup that has ended, and the last restore that was tried; and where changes are to be kept, as that goes. */
 function readiness(known: readonly RaftBackup[], streams: readonly StreamPlan[]): Finding<typeof BACKUP_READY> {
   const backup = ofBackups(known)
   const due = streams.filter(({ isDue }) => isDue)
@@ -252,13 +256,14 @@ function readiness(known: readonly RaftBackup[], streams: readonly StreamPlan[])
 }
 
 function ofBackups(known: readonly RaftBackup[]): Finding<typeof BACKUP_READY> {
-  const last = known
-    .filter(isFinished)
-    .toSorted((a, b) => (endOf(a) < endOf(b) ? 1 : -1))
-    .at(0)
+  const ended = known.filter(isFinished).toSorted((a, b) => (endOf(a) < endOf(b) ? 1 : -1))
   const type = BACKUP_READY
+  const [last] = ended
   if (last === undefined)
     return { type, status: 'Unknown', reason: 'NoBackupYet', message: 'no backup of the cluster has ended yet' }
+  const tried = ended.find(({ status }) => status.verified !== undefined)
+  if (tried?.status.verified === false && isTrue(last.status.conditions, COMPLETE))
+    return { type, status: 'False', reason: VERIFY_FAILED, message: wordsOfRehearsal(tried) }
   const { name } = last.metadata
   const said = last.status.conditions.find((condition: Condition) => condition.type === COMPLETE)
   const message = `RaftBackup ${name}: ${said?.message ?? ''}`

@@ -12,6 +12,7 @@ import { imageOf } from '../cluster/resources/stateful-set.ts'
 import { RESULT_FILE, toolPodSpec } from '../cluster/resources/tool-pod.ts'
 import { clientAccess } from './access.ts'
 import { besideOthers } from './beside.ts'
+import { rehearsalRoom } from './rehearsal-room.ts'
 
 /** On Jobs and pods: UID of the RaftBackup. */
 export const BACKUP_LABEL = `${GROUP}/backup-uid`
@@ -69,6 +70,7 @@ function podSpec({ spec }: RaftBackup, cluster: RaftCluster, defaultImage: strin
   const members = clientAccess(cluster)
   const place = placeAccess(spec.destination)
   const { count, maxAgeDays } = spec.retention ?? {}
+  const rehearsal = rehearsalRoom(spec.verify)
   return toolPodSpec(cluster, {
     image: toolImage(cluster, defaultImage),
     args: [
@@ -78,11 +80,12 @@ function podSpec({ spec }: RaftBackup, cluster: RaftCluster, defaultImage: strin
       ...place.flags,
       ...(count === undefined ? [] : [`--keep=${count}`]),
       ...(maxAgeDays === undefined ? [] : [`--max-age=${maxAgeDays}`]),
+      ...rehearsal.flags,
       `--result-file=${RESULT_FILE}`,
     ],
     env: place.env,
-    volumes: [...members.volumes, ...place.volumes],
-    mounts: [...members.mounts, ...place.mounts],
+    volumes: [...members.volumes, ...place.volumes, ...rehearsal.volumes],
+    mounts: [...members.mounts, ...place.mounts, ...rehearsal.mounts],
     serviceAccountName: spec.serviceAccountName,
     resources: spec.resources,
     affinity: besideOthers(cluster, spec.destination),

@@ -10,12 +10,20 @@ import type { ObservedBackups, ObservedPod } from './observed.ts'
 export const COMPLETE = 'Complete'
 export const FAILED = 'Failed'
 
+/** Reason of the RaftCluster's condition, and of an event: a backup could not be restored, or was something else then. */
+export const VERIFY_FAILED = 'VerifyFailed'
+
 export function isTrue(conditions: readonly Condition[], type: string): boolean {
   return conditions.some((condition) => condition.type === type && condition.status === 'True')
 }
 
 export function isFinished({ status }: RaftBackup): boolean {
   return isTrue(status.conditions, COMPLETE) || isTrue(status.conditions, FAILED)
+}
+
+/** Of a backup that is complete and was not verified. */
+export function wordsOfRehearsal({ metadata, status }: RaftBackup): string {
+  return `RaftBackup ${metadata.name} is there, but not verified: ${status.verifyMessage ?? ''}`
 }
 
 /** Its status as it is now. What has finished stays as it was written. */
@@ -81,7 +89,7 @@ function completed(
   result: BackupResult,
 ): BackupStatus {
   const { place, name, clusterId, memberId, revision, takenAt, version, oldest, retentionFailure } = result
-  const { databaseBytes, databaseSha256, storedBytes } = result
+  const { databaseBytes, databaseSha256, storedBytes, rehearsal } = result
   const late = retentionFailure === undefined ? '' : `; expired backups could not be deleted: ${retentionFailure}`
   const message = `revision ${revision} of ${takenAt}, read back from ${place}${late}`
   const status = withConditions(observed, backup, [{ type: COMPLETE, status: 'True', reason: 'BackupTaken', message }])
@@ -100,6 +108,7 @@ function completed(
     databaseSHA256: databaseSha256,
     storedBytes,
     ...(oldest !== undefined && { oldest }),
+    ...(rehearsal !== undefined && { verified: rehearsal.isVerified, verifyMessage: rehearsal.message }),
   }
 }
 

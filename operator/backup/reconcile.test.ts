@@ -165,6 +165,56 @@ test('RaftBackups of a schedule go with their data, those made by hand stay; of 
   assert.equal(world.bucket.length, 2)
 })
 
+/** Of the schedule's backups, in their order: whether they were to be verified, and what came of it. */
+function verifications(world: BackupWorld): readonly string[] {
+  return backupNames(world).map((name) => {
+    const { spec, status } = world.objects.get(`${BACKUP_KIND}/${name}`) ?? assert.fail()
+    return Object(spec).verify === undefined ? '-' : String(Object(status).verified ?? 'under way')
+  })
+}
+
+test('of every N backups of a schedule one is restored to try it, beginning with the first; its status has the last that passed', async () => {
+  const world = new BackupWorld()
+  world.schedule('often', { schedule: '* * * * *', verify: { every: 3, sizeLimit: '1Gi' } })
+  await pass(world, 7)
+  assert.deepEqual(verifications(world), ['true', '-', '-', 'true', '-', '-', 'under way'])
+  const [, , , fourth = ''] = backupNames(world)
+  const { takenAt, revision } = Object(world.objects.get(`${BACKUP_KIND}/${fourth}`)?.['status'])
+  const { lastVerified, backupsSinceVerified } = Object(world.objects.get(`${SCHEDULE_KIND}/often`)?.['status'])
+  assert.deepEqual([lastVerified, backupsSinceVerified], [{ name: fourth, revision, takenAt }, 2])
+  const [first] = world.all('Job')
+  const { containers, volumes } = Object(first?.['spec']).template.spec
+  assert.deepEqual(volumes, [{ name: 'rehearsal', emptyDir: { sizeLimit: '1Gi' } }])
+  assert.deepEqual(containers[0].volumeMounts, [{ name: 'rehearsal', mountPath: '/rehearsal' }])
+  assert.deepEqual(containers[0].args.slice(-3, -1), ['--rehearse=/rehearsal', '--rehearse-bytes=1020054732'])
+})
+
+test('a backup that could not be restored is there, is not verified, and the next one is restored, too; the RaftCluster says so until then', async () => {
+  const world = new BackupWorld()
+  world.isRestorable = () => false
+  world.schedule('often', { schedule: '* * * * *', retention: { count: 1 }, verify: { every: 3 } })
+  await pass(world, 2)
+  assert.deepEqual(verifications(world), ['false', 'under way'])
+  world.schedule('often', { schedule: '* * * * *', suspend: true, verify: { every: 3 } })
+  await pass(world, 1)
+  world.backup('not-tried')
+  await pass(world, 1)
+  assert.deepEqual(verifications(world), ['-', 'false', 'false'])
+  assert.equal(world.condition(BACKUP_KIND, 'not-tried', 'Complete').status, 'True')
+  assert.match(
+    reasonOf(world, KIND, KEY.name, 'BackupReady'),
+    /^False VerifyFailed: RaftBackup often-\d+ is there, but not verified: another HashKV/,
+  )
+  assert.equal(Object(world.objects.get(`${SCHEDULE_KIND}/often`)?.['status']).lastVerified, undefined)
+  const told = ['Warning VerifyFailed RaftBackup', 'Warning VerifyFailed RaftCluster']
+  assert.deepEqual([...new Set(world.events.filter((event) => event.includes('Verify')))], told)
+  assert.equal(world.failures, 2)
+  world.isRestorable = () => true
+  world.backup('tried', { verify: {} })
+  await pass(world, 1)
+  assert.match(reasonOf(world, KIND, KEY.name, 'BackupReady'), /^True BackupTaken: RaftBackup tried/)
+})
+
 test('without a RaftCluster that has members nothing begins, and it is said why; with one again it does', async () => {
   const world = new BackupWorld()
   const cluster = world.objects.get(`${KIND}/${KEY.name}`)

@@ -21,14 +21,14 @@ import {
 } from '../cluster/ports.ts'
 import { type BackupPlan, decideBackups } from './decide.ts'
 import { type AskFollower, type BackupObservation, observeBackups } from './observe.ts'
-import { COMPLETE, isFinished, isTrue } from './outcome.ts'
+import { COMPLETE, isFinished, isTrue, VERIFY_FAILED, wordsOfRehearsal } from './outcome.ts'
 import { statusWith, type StreamDeps, tellStream, tendStreams } from './tend-streams.ts'
 
 export interface BackupDeps extends StreamDeps {
   readonly reader: KubeReader
   readonly askFollower: AskFollower
   readonly defaultImage: string
-  /** Once for each backup that has failed. */
+  /** Once for each backup that has failed, or was not verified when it was to be. */
   readonly onFailure: () => void
 }
 
@@ -105,7 +105,7 @@ async function reportBackups(
     const ended = { ...backup, status: told }
     if (isFinished(backup) || !isFinished(ended)) continue
     tellEnd(deps, [objects.get(backup.metadata.uid), cluster], ended)
-    if (!isTrue(told.conditions, COMPLETE)) deps.onFailure()
+    if (!isTrue(told.conditions, COMPLETE) || told.verified === false) deps.onFailure()
   }
 }
 
@@ -115,17 +115,16 @@ function refused(conditions: readonly Condition[], message: string): Condition[]
   )
 }
 
-function tellEnd(
-  { events }: BackupDeps,
-  about: readonly (KubeObject | undefined)[],
-  { metadata, status }: RaftBackup,
-): void {
+function tellEnd({ events }: BackupDeps, about: readonly (KubeObject | undefined)[], backup: RaftBackup): void {
+  const { metadata, status } = backup
   const said = status.conditions.find(({ type }) => type === COMPLETE)
   const isGood = said?.status === 'True'
   for (const object of about) {
     if (object === undefined) continue
     const message = `RaftBackup ${metadata.name}: ${said?.message ?? ''}`
     events.emit(object, isGood ? 'Normal' : 'Warning', isGood ? 'BackupTaken' : 'BackupFailed', 'TakeBackup', message)
+    if (status.verified === false)
+      events.emit(object, 'Warning', VERIFY_FAILED, 'VerifyBackup', wordsOfRehearsal(backup))
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Backups of one cluster over a simulated day: users make, delete and schedule them, with and without what is changed between two,
  * pods of Jobs fail, hang, say nothing or end well, pods that keep changes start again, are overtaken or find no bucket, calls are
- * refused or lost, and the operator's process ends anywhere. What must never happen the world checks at the moment it would; when the
+ * refused or lost, restores that are tried fail, and the operator's process ends anywhere. What must never happen the world checks at the moment it would; when the
  * faults have ended, every backup has an end, changes are kept by whoever is to, and the RaftCluster says so.
  */
 import assert from 'node:assert/strict'
@@ -26,7 +26,8 @@ function happen(world: BackupWorld, random: Random, count: number): void {
   world.nowMs += random.below(10) * MINUTE_MS
   world.revision += random.below(3)
   const retention = random.chance(0.7) ? { retention: { count: 1 + random.below(3) } } : {}
-  if (random.chance(0.15)) world.backup(`by-hand-${count}`, retention)
+  const verify = random.chance(0.3) ? { verify: {} } : {}
+  if (random.chance(0.15)) world.backup(`by-hand-${count}`, { ...retention, ...verify })
   for (const [name, chance] of [
     ['often', 0.03],
     ['other', 0.02],
@@ -48,7 +49,8 @@ function drawnSchedule(random: Random): Readonly<Record<string, unknown>> {
   const schedule = random.pick(['*/15 * * * *', '0 * * * *', '@daily', 'no time at all'])
   const destination = { s3: { bucket: 'backups', ...(random.chance(0.5) && { prefix: 'b' }) } }
   const changeStream = { enabled: random.chance(0.8), intervalSeconds: 1 + random.below(2) }
-  return { schedule, immediate: random.chance(0.5), suspend: random.chance(0.15), destination, changeStream }
+  const verify = random.chance(0.6) ? { verify: { every: 1 + random.below(3) } } : {}
+  return { schedule, immediate: random.chance(0.5), suspend: random.chance(0.15), destination, changeStream, ...verify }
 }
 
 function happenToStreams(world: BackupWorld, random: Random): void {
@@ -105,6 +107,7 @@ function hasEnded(world: BackupWorld, name: string): boolean {
 /** Everybody does what they should, until nothing is left to do. */
 async function calm(world: BackupWorld): Promise<void> {
   world.fate = () => 'done'
+  world.isRestorable = () => true
   world.followers.lingers = () => false
   world.remove(SCHEDULE_KIND, 'often')
   for (const deployment of world.all('Deployment'))
@@ -112,7 +115,7 @@ async function calm(world: BackupWorld): Promise<void> {
   world.schedule('other', { schedule: '@yearly', changeStream: { enabled: true } })
   const cluster = world.objects.get(`${KIND}/${KEY.name}`)
   if (cluster !== undefined) world.put({ ...cluster, spec: { replicas: 3 } })
-  world.backup('at-last')
+  world.backup('at-last', { verify: {} })
   await settle(world, 150)
 }
 
@@ -131,6 +134,7 @@ async function runSeed(seed: number): Promise<BackupWorld> {
   const random = seeded(seed)
   const world = new BackupWorld()
   world.fate = () => fateOf(random)
+  world.isRestorable = () => random.chance(0.7)
   world.followers.lingers = () => random.chance(0.4)
   for (let step = 0; step < STEPS; step++) {
     happen(world, random, step)
@@ -145,6 +149,7 @@ async function runSeed(seed: number): Promise<BackupWorld> {
     assert.equal(ends.length, 1, `${metadata.name} has ended`)
   }
   assert.equal(world.condition(BACKUP_KIND, 'at-last', 'Complete').status, 'True')
+  assert.equal(Object(world.objects.get(`${BACKUP_KIND}/at-last`)?.['status']).verified, true)
   assert.equal(world.condition(KIND, KEY.name, 'BackupReady').status, 'True')
   await checkStreams(world)
   return world
@@ -167,10 +172,11 @@ async function checkStreams(world: BackupWorld): Promise<void> {
   assert.equal(statusOf()['revision'], revision)
 }
 
-test('no backup counts that was not read back, never are there two at a time, none is forgotten while it is there, and one pod keeps changes', async () => {
+test('no backup counts that was not read back, never are there two at a time, none is forgotten while it is there or verified that could not be restored, and one pod keeps changes', async () => {
   let taken = 0
   let failures = 0
   let [kept, gaps] = [0, 0]
+  let [verified, unverified] = [0, 0]
   for (let seed = 1; seed <= SEEDS; seed++) {
     try {
       const world = await runSeed(seed)
@@ -178,10 +184,17 @@ test('no backup counts that was not read back, never are there two at a time, no
       failures += world.failures
       kept += world.followers.told.size
       gaps += world.gaps
+      const passed = [...world.rehearsals.values()].filter((isVerified) => isVerified).length
+      verified += passed
+      unverified += world.rehearsals.size - passed
     } catch (cause) {
       throw new Error(`seed ${seed}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
     }
   }
   assert.ok(taken > SEEDS && failures > SEEDS / 2, `${taken} taken and ${failures} failed: too little happens`)
+  assert.ok(
+    verified > SEEDS && unverified > SEEDS / 2,
+    `${verified} verified and ${unverified} not: too little happens`,
+  )
   assert.ok(kept > SEEDS && gaps > SEEDS / 2, `${kept} kept and ${gaps} gaps: too little happens`)
 })

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ADMIN_PATHS } from '../../lib/admin-api.ts'
 import { decodeBackupResult } from '../../lib/backup-result.ts'
+import { PATIENCE_MS } from '../../lib/testing/until.ts'
 import { SnapshotResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
 import { eventually, leaderOf, type MemberProcess, Rig } from './member-process.ts'
 
@@ -121,6 +122,33 @@ test('a backup leaves its result for the operator once it is read back, and says
     assert.deepEqual([result?.revision, result?.oldest?.revision], [revision, revision])
     assert.equal(result?.place, `file://${place}`)
   }
+})
+
+test('with --rehearse a backup is restored into a member that is thrown away, and has the HashKV of the member it was taken of', async () => {
+  const member = await rig.member('rehearsed')
+  await member.start([])
+  await member.isReady()
+  for (let i = 0; i < KEYS; i++) await member.etcd.put(`key ${i % 10}`, `${i}`)
+  const [place, scratch] = [join(rig.directory, 'rehearsed-place'), join(rig.directory, 'scratch')]
+  const resultFile = join(rig.directory, 'rehearsed.json')
+  for (const path of [place, scratch]) await mkdir(path)
+  const take = (...more: readonly string[]): ReturnType<typeof tool> =>
+    tool('backup', 'take', `--endpoints=${member.clientURL}`, `--to=file://${place}`, `--rehearse=${scratch}`, ...more)
+  const taken = await take(`--result-file=${resultFile}`)
+  assert.equal(taken.code, 0, taken.output)
+  const { hash } = await member.etcd.hashKV(BigInt(KEYS + 1), PATIENCE_MS)
+  const message = `restored, and HashKV of revision ${KEYS + 1} is the same: ${hash}`
+  assert.deepEqual(decodeBackupResult(await readFile(resultFile, 'utf8'))?.rehearsal, { isVerified: true, message })
+  // Without room the backup is there, replaces no other, and a person is told by the exit code, the operator by the result.
+  await member.etcd.put('key', 'second')
+  const toNobody = await take('--rehearse-bytes=1000', '--keep=1')
+  assert.deepEqual([toNobody.code, /is kept, but not verified: a restore takes/.test(toNobody.output)], [1, true])
+  await member.etcd.put('key', 'third')
+  const toOperator = await take('--rehearse-bytes=1000', '--keep=1', `--result-file=${resultFile}`)
+  assert.equal(toOperator.code, 0, toOperator.output)
+  assert.equal(decodeBackupResult(await readFile(resultFile, 'utf8'))?.rehearsal?.isVerified, false)
+  const listed = await tool('backup', 'list', `--to=file://${place}`)
+  assert.equal(listed.output.trim().split('\n').length, 3, listed.output)
 })
 
 test('a backup is restored under a given ID, as the operator does it: the member starts as the cluster, and a learner joins', async () => {

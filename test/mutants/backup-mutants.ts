@@ -46,6 +46,50 @@ export const BACKUP_MUTANTS: readonly Mutant[] = [
     find: 'isOlder({ revision, takenAt }, later.oldest)',
     replace: 'isOlder({ revision, takenAt }, { ...later.oldest, revision: later.oldest.revision + 3 })',
   },
+  {
+    name: 'a rehearsal that failed counts as verified',
+    file: `${BACKUP}/outcome.ts`,
+    find: 'verified: rehearsal.isVerified',
+    replace: 'verified: true',
+  },
+]
+
+/** In which backups are restored to try them, and what is told of it: reconcile.test.ts looks for them. */
+export const VERIFY_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'which backup is verified is forgotten when the operator looks again',
+    file: `${BACKUP}/verification.ts`,
+    find: 'else if (since !== undefined) since += 1',
+    replace: 'else since = undefined',
+  },
+  {
+    name: 'after a restore that failed the next backups are not tried',
+    file: `${BACKUP}/verification.ts`,
+    find: 'since = verified ? 0 : undefined',
+    replace: 'since = 0',
+  },
+  {
+    name: 'a backup that was not tried hides one that could not be restored',
+    file: `${BACKUP}/decide.ts`,
+    find: 'ended.find(({ status }) => status.verified !== undefined)',
+    replace: 'ended[0]',
+  },
+]
+
+/** In how a restore is tried: rehearsal.test.ts looks for them. */
+export const REHEARSAL_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a restore passes whatever the member has that came of it',
+    file: 'node-server/tools/rehearsal.ts',
+    find: 'if (hash === expected.value.hash)',
+    replace: 'if (hash > 0)',
+  },
+  {
+    name: 'a restore that is larger than its room is begun',
+    file: 'node-server/tools/rehearsal.ts',
+    find: 'if (neededBytes > maxBytes)',
+    replace: 'if (maxBytes < 0)',
+  },
 ]
 
 /** In how the operator has changes kept: the same simulation looks for them. */

@@ -6,9 +6,11 @@ import { ADOPT_MUTANTS } from './adopt-mutants.ts'
 import {
   BACKUP_MUTANTS,
   CHANGES_MUTANTS,
+  REHEARSAL_MUTANTS,
   RESTORE_MUTANTS,
   RETENTION_MUTANTS,
   STREAM_MUTANTS,
+  VERIFY_MUTANTS,
 } from './backup-mutants.ts'
 import { CATCH_UP_MUTANTS } from './catch-up-mutants.ts'
 import { ETCD_MUTANTS, ETCD_MUTANTS_OF_TESTS } from './etcd-mutants.ts'
@@ -66,6 +68,8 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('../operator/cluster/autogrow.test.ts', AUTOGROW_MUTANTS),
     ...soughtBy('../operator/cluster/adopt.test.ts', ADOPT_MUTANTS),
     ...soughtBy('../operator/backup/simulation.test.ts', [...BACKUP_MUTANTS, ...STREAM_MUTANTS]),
+    ...soughtBy('../operator/backup/reconcile.test.ts', VERIFY_MUTANTS),
+    ...soughtBy('../node-server/tools/rehearsal.test.ts', REHEARSAL_MUTANTS),
     ...soughtBy('../node-server/backup/changes/follow.test.ts', CHANGES_MUTANTS),
     ...soughtBy('../node-server/backup/changes/chain.test.ts', RETENTION_MUTANTS),
     ...soughtBy('../operator/cluster/tls.test.ts', TLS_OPERATOR_MUTANTS),

@@ -49,6 +49,9 @@ export class BackupWorld implements KubeReader, KubeWriter {
   bucket: Stored[] = []
   /** UIDs of RaftBackups whose backup was ever read back. */
   readonly readBack = new Set<string>()
+  /** Of RaftBackups whose last backup was restored to try it, by UID: whether the cluster's HashKV came out. */
+  readonly rehearsals = new Map<string, boolean>()
+  isRestorable: () => boolean = () => true
   fate: () => Fate = () => 'done'
   #counter = 0
 
@@ -192,13 +195,16 @@ export class BackupWorld implements KubeReader, KubeWriter {
     this.put({ ...pod, status: { phase: exitCode === 0 ? 'Succeeded' : 'Failed', containerStatuses } })
   }
 
-  /** As `backup take` does it, retention included. */
+  /** As `backup take` does it, rehearsal and retention included. */
   takeBackup(pod: KubeObject): string {
     const backupUid = pod.metadata.labels?.[BACKUP_LABEL] ?? ''
     const taken: Stored = { backupUid, revision: this.revision, takenAt: new Date(this.nowMs).toISOString() }
     this.readBack.add(backupUid)
     this.bucket.push(taken)
-    const keep = this.#keepOf(pod)
+    const isRehearsed = this.#flagOf(pod, '--rehearse') !== undefined
+    const isVerified = this.isRestorable()
+    if (isRehearsed) this.rehearsals.set(backupUid, isVerified)
+    const keep = isRehearsed && !isVerified ? undefined : this.#keepOf(pod)
     if (keep !== undefined) this.bucket = this.bucket.toSorted((a, b) => (isOlder(a, b) ? 1 : -1)).slice(0, keep)
     const [oldest = taken] = this.bucket.toSorted((a, b) => (isOlder(a, b) ? -1 : 1))
     return encodeBackupResult({
@@ -214,14 +220,19 @@ export class BackupWorld implements KubeReader, KubeWriter {
       databaseSha256: 'a'.repeat(64),
       storedBytes: 10,
       ...(keep !== undefined && { oldest: { revision: oldest.revision, takenAt: oldest.takenAt } }),
+      ...(isRehearsed && { rehearsal: { isVerified, message: isVerified ? 'the same' : 'another HashKV' } }),
     })
   }
 
   #keepOf(pod: KubeObject): number | undefined {
+    const flag = this.#flagOf(pod, '--keep')
+    return flag === undefined ? undefined : Number(flag)
+  }
+
+  #flagOf(pod: KubeObject, name: string): string | undefined {
     const job = this.all('Job').find(({ metadata }) => metadata.uid === pod.metadata.ownerReferences?.[0]?.uid)
     const args: readonly string[] = Object(job?.['spec']).template?.spec.containers[0].args ?? []
-    const flag = args.find((arg) => arg.startsWith('--keep='))
-    return flag === undefined ? undefined : Number(flag.slice('--keep='.length))
+    return args.find((arg) => arg.startsWith(`${name}=`))?.slice(name.length + 1)
   }
 
   get({ kind, name }: { readonly kind: string; readonly name: string }): Promise<KubeObject | undefined> {
@@ -282,7 +293,10 @@ export class BackupWorld implements KubeReader, KubeWriter {
       const status = kind === KIND ? { ...Object(present['status']), ...Object(object['status']) } : object['status']
       const stored = this.put({ ...present, status })
       if (kind === BACKUP_KIND) this.#checkStatus(present, stored)
-      if (kind === SCHEDULE_KIND) this.followers.checkStatus(object['status'])
+      if (kind === SCHEDULE_KIND) {
+        this.followers.checkStatus(object['status'])
+        this.#checkVerified(Object(object['status']).lastVerified?.name)
+      }
       return stored
     })
   }
@@ -292,9 +306,17 @@ export class BackupWorld implements KubeReader, KubeWriter {
       (Object(object['status']).conditions ?? []).some((one: Json) => one['type'] === type && one['status'] === 'True')
     const { name, uid = '' } = after.metadata
     if (isSo(after, 'Complete')) assert(this.readBack.has(uid), `${name} counts, and was never read back`)
+    const { verified } = Object(after['status'])
+    if (verified === true)
+      assert.equal(this.rehearsals.get(uid), true, `${name} is verified, and could not be restored`)
     assert(!(isSo(after, 'Complete') && isSo(after, 'Failed')), `${name} is complete and has failed`)
     for (const type of ['Complete', 'Failed'])
       if (isSo(before, type)) assert.deepEqual(after['status'], before['status'], `${name} had ended`)
+  }
+
+  #checkVerified(name: string | undefined): void {
+    const uid = this.objects.get(`${BACKUP_KIND}/${name}`)?.metadata.uid
+    if (uid !== undefined) assert.equal(this.rehearsals.get(uid), true, `${name} could not be restored`)
   }
 
   delete(ref: { readonly kind: string; readonly name: string }, { uid }: { readonly uid: string }): Promise<void> {
