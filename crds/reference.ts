@@ -39,9 +39,7 @@ function rowsOf(schema: Schema, path: string): readonly string[] {
     const own = `${path}.${name}`
     const inner = kubernetesTypeOf(own) === undefined ? (field.items ?? field) : {}
     const more = rowsOf(inner, field.items === undefined ? own : `${own}[]`)
-    // A group that says nothing of itself is told by its fields.
-    const isGroup = more.length > 0 && field.description === undefined && field.type === 'object'
-    return isGroup ? more : [rowOf(own, field, required.has(name)), ...more]
+    return [rowOf(own, field, required.has(name)), ...more]
   })
 }
 

@@ -19,6 +19,11 @@ const names = z
   .max(32)
   .optional()
 
+const tlsVersion = z.enum(['TLS1.2', 'TLS1.3']).optional()
+
+/** From 15 on, one check of a password keeps a core busy for seconds, which is as long as clients wait. */
+const MAX_BCRYPT_COST = 14
+
 export const Options = z.object({
   quotaBytes: integer(1),
   snapshotCount: integer(1),
@@ -54,6 +59,20 @@ export const Options = z.object({
   clientIdleTimeoutSeconds: seconds(0),
   cors: names,
   hostWhitelist: names,
+  authTokenTTLSeconds: seconds(1),
+  bcryptCost: integer(4, MAX_BCRYPT_COST),
+  tlsMinVersion: tlsVersion,
+  tlsMaxVersion: tlsVersion,
+  cipherSuites: z
+    .array(
+      z
+        .string()
+        .max(64)
+        .regex(/^TLS_[A-Z0-9_]+$/),
+    )
+    .min(1)
+    .max(32)
+    .optional(),
   watchProgressNotifySeconds: seconds(1),
   warningApplyMs: milliseconds,
   warningUnaryRequestMs: milliseconds,
@@ -66,6 +85,7 @@ export type Options = z.output<typeof Options>
 /** Sentences about fields that do not go together. */
 export function problemsOf(options: Options): readonly { readonly field: keyof Options; readonly message: string }[] {
   const { electionTimeoutMs, heartbeatMs, autoCompactionMode, autoCompactionRetention } = options
+  const { tlsMinVersion, tlsMaxVersion, cipherSuites } = options
   const isRetentionMissing = autoCompactionMode !== undefined && autoCompactionRetention === undefined
   const isTime = autoCompactionRetention !== undefined && !/^[0-9]+$/.test(autoCompactionRetention)
   return [
@@ -77,6 +97,12 @@ export function problemsOf(options: Options): readonly { readonly field: keyof O
       : []),
     ...(autoCompactionMode === 'revision' && isTime
       ? [{ field: 'autoCompactionRetention', message: 'must be a number of revisions' } as const]
+      : []),
+    ...(tlsMinVersion === 'TLS1.3' && tlsMaxVersion === 'TLS1.2'
+      ? [{ field: 'tlsMinVersion', message: 'must not be above tlsMaxVersion' } as const]
+      : []),
+    ...(tlsMinVersion === 'TLS1.3' && cipherSuites !== undefined
+      ? [{ field: 'cipherSuites', message: 'cannot be chosen for TLS 1.3, the only version allowed' } as const]
       : []),
   ]
 }

@@ -42,6 +42,9 @@ function one(request: Request, outcome: Outcome): Operation {
   clock += 2
   return { client: 1, member: 'm1', call: clock, return: clock + 1, request, outcome }
 }
+function at(call: number, request: Request, outcome: Outcome): Operation {
+  return { ...one(request, outcome), call, return: call + 1 }
+}
 const verdictOf = (...operations: readonly Operation[]): string => checkLinearizable(operations).kind
 
 test('compares of an inner txn look at the state before the whole txn (etcd)', () => {
@@ -130,11 +133,6 @@ test('what was tried is remembered with versions: equal values can have come abo
 })
 
 test('a lease that ended without keys lets its ID be granted again, and that one ends by its own time', () => {
-  const at = (call: number, request: Request, outcome: Outcome): Operation => ({
-    ...one(request, outcome),
-    call,
-    return: call + 1,
-  })
   const grant = { kind: 'grant', id: '7', ttlSeconds: 2 } as const
   const again = [at(0, grant, told({ revision: 1 })), at(3000, grant, told({ revision: 1 }))]
   assert.equal(verdictOf(...again), 'linearizable')
@@ -169,6 +167,42 @@ test('what only a watch or a serializable read has seen of the end has happened'
   const read = one(get('a', { serializable: true }), told({ revision: 3, kvs: [second], count: 1 }))
   assert.equal(verdictOf(...operations, read), 'linearizable')
   assert.equal(verdictOf(...operations.slice(0, 1), read), 'violation')
+})
+
+test('of two leases that end by themselves, the one whose key a watch saw deleted ended at that revision', () => {
+  const grant = (id: string): Request => ({ kind: 'grant', id, ttlSeconds: 1 })
+  const operations = [
+    at(0, grant('7'), told({ revision: 1 })),
+    at(1, grant('8'), told({ revision: 1 })),
+    at(2, put('a', '1', { lease: '7' }), told({ revision: 2 })),
+    at(3, put('b', '1', { lease: '8' }), told({ revision: 3 })),
+    at(3000, get('c'), told({ revision: 5, kvs: [], count: 0 })),
+  ]
+  const response = { at: 0, isCanceled: false, compactRevision: 0, isFragment: false }
+  const deletionOf = (key: string, revision: number): WatchHistory => ({
+    watcher: 1,
+    member: 'm1',
+    key,
+    rangeEnd: '',
+    startRevision: 4,
+    prevKv: false,
+    noPut: false,
+    noDelete: false,
+    responses: [
+      { ...response, revision: 3, isCreated: true, events: [] },
+      {
+        ...response,
+        revision,
+        isCreated: false,
+        events: [{ kind: 'delete', kv: kv(key, '', revision), prevKv: undefined }],
+      },
+    ],
+  })
+  for (const key of ['a', 'b'])
+    for (const revision of [4, 5])
+      assert.equal(historyProblem({ operations, watches: [deletionOf(key, revision)] }), undefined)
+  const both = [deletionOf('a', 4), deletionOf('b', 4)]
+  assert.match(historyProblem({ operations, watches: both }) ?? '', /not linearizable/)
 })
 
 test('a compaction of unknown outcome may have taken the previous value that a watch is not told', () => {
@@ -244,11 +278,6 @@ test('a txn, a delete and a revoke change keys in the order that watches must te
 })
 
 test('leases that may have ended cost nothing where nobody asks for them', () => {
-  const at = (call: number, request: Request, outcome: Outcome): Operation => ({
-    ...one(request, outcome),
-    call,
-    return: call + 1,
-  })
   const ids = Array.from({ length: 30 }, (_, i) => String(i + 1))
   const grants = ids.map((id, i) => at(2 * i, { kind: 'grant', id, ttlSeconds: 1 }, told({ revision: 1 })))
   const wrong = [

@@ -178,9 +178,12 @@ class Search {
     return false
   }
 
-  #mayHaveMade({ revision, keys }: State): boolean {
+  /** That a key is not there is not enough where somebody saw it deleted: an earlier revision may have done that. */
+  #mayHaveMade({ revision, changes }: State): boolean {
     if (this.#made.has(revision)) return false
-    return (this.#seen.get(revision) ?? []).every(({ key, value }) => keys.get(key)?.value === value)
+    return (this.#seen.get(revision) ?? []).every(({ key, value }) =>
+      changes.some((change) => change.key === key && change.after?.value === value),
+    )
   }
 
   #fitsReads(state: State): boolean {

@@ -187,6 +187,9 @@ export class Oracle {
     const start = numberAt(body, 'spec', 'ordinals', 'start')
     // Scaled to zero: members and volumes stay, only the pods go.
     if (wanted === 0 && valueAt(this.#known(operator).cluster, 'spec', 'replicas') === 0) return
+    // One that is made anew takes no pod from anybody: members get theirs with their certificates.
+    const { server, name: set, hasTls } = this.#world
+    if (hasTls && server.get('StatefulSet', set) === undefined) return
     for (const { name, id } of this.#world.raft.configuration.members)
       if (ordinalOf(name) !== Infinity && (ordinalOf(name) < start || ordinalOf(name) >= start + wanted))
         violated(12, `the StatefulSet is cut to ${wanted} from ${start} on, and ${name} is still member ${id}`)

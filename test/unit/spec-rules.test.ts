@@ -38,6 +38,7 @@ function verdicts(spec: JsonObject, before?: JsonObject): { readonly schema: str
 }
 
 const inPods = (podTemplate: JsonObject): JsonObject => ({ podTemplate })
+const SUITE = 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'
 const tmp = { name: 'tmp', emptyDir: {} }
 
 const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
@@ -92,6 +93,11 @@ const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
     (mountPath) =>
       [inPods({ volumes: [tmp], volumeMounts: [{ name: 'tmp', mountPath }] }), /volumeMounts must leave/] as const,
   ),
+  [{ options: { tlsMinVersion: 'TLS1.3', tlsMaxVersion: 'TLS1.2' } }, /tlsMinVersion must not be above .*lower/],
+  [{ options: { tlsMinVersion: 'TLS1.3', cipherSuites: [SUITE] } }, /cipherSuites are those of TLS 1\.2.*leave out/],
+  [{ options: { tlsMaxVersion: 'TLS1.1' } }, /Unsupported value: "TLS1\.1"/],
+  [{ options: { cipherSuites: ['AES128-SHA'] } }, /Unsupported value: "AES128-SHA"/],
+  [{ options: { bcryptCost: 15 } }, /less than or equal to 14/],
   [{ options: { autoCompactionMode: 'revision' } }, /autoCompactionMode says what .*set both/],
   [{ options: { autoCompactionMode: 'revision', autoCompactionRetention: '1h' } }, /must be a number of revisions/],
   [{ service: { loadBalancerClass: 'a' } }, /service\.type must be LoadBalancer/],
@@ -145,6 +151,8 @@ test('what stands beside it is taken', () => {
     inPods({ extraContainers: [{ name: 'a', ports: [{ containerPort: 9090, name: 'http' }] }] }),
     inPods({ volumes: [tmp], volumeMounts: [{ name: 'tmp', mountPath: '/var/lib/raftkv-tmp' }] }),
     { options: { autoCompactionRetention: '1h' } },
+    { options: { tlsMinVersion: 'TLS1.2', tlsMaxVersion: 'TLS1.2', cipherSuites: [SUITE] } },
+    { options: { tlsMinVersion: 'TLS1.3', authTokenTTLSeconds: 1, bcryptCost: 4 } },
     { service: { type: 'LoadBalancer', loadBalancerClass: 'a' } },
     { networkPolicy: { enabled: true, clientFrom: [{ podSelector: {}, namespaceSelector: {} }] } },
     { auth: { enabled: true, allowWithoutTLS: true, rootSecretRef: { name: 's' } } },
@@ -163,6 +171,19 @@ test('the first family of addresses cannot change, a second one can come', () =>
   })
   assert.match(verdicts(network('IPv6'), network('IPv4')).schema, /the first of network\.ipFamilies cannot change/)
   assert.equal(verdicts(network('IPv4', 'IPv6'), network('IPv4')).schema, '')
+})
+
+test('members that restart one by one keep a version of TLS in common', () => {
+  const only12: JsonObject = { options: { tlsMaxVersion: 'TLS1.2' } }
+  const only13: JsonObject = { options: { tlsMinVersion: 'TLS1.3' } }
+  for (const [before, after] of [
+    [only12, only13],
+    [only13, only12],
+  ] as const) {
+    assert.match(verdicts(after, before).schema, /allow both versions/)
+    assert.equal(verdicts({}, before).schema, '')
+    assert.equal(verdicts(after, {}).schema, '')
+  }
 })
 
 test('what is as in Kubernetes is by the types that the API server has for it', () => {

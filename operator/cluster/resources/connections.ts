@@ -6,6 +6,7 @@ import { MOUNTS, PORTS, VOLUMES } from '../../api/owned.ts'
 import type { RaftCluster } from '../../api/raft-cluster.ts'
 import type { TlsSide } from '../../api/tls.ts'
 import { advertisedScheme, LISTENED, phaseOf } from '../tls/scheme.ts'
+import { tlsFlags } from './member-flags.ts'
 import { names } from './names.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -54,6 +55,7 @@ export const SECURED: Connections = {
       `--listen-admin-urls=${listened(cluster, 'client', PORTS.admin)}`,
       `--admin-token-file=${MOUNTS.token}/token`,
       `--listen-metrics-urls=http://0.0.0.0:${PORTS.metrics}`,
+      ...tlsFlags(cluster.spec.options),
       ...(hasTls(cluster, 'peer') ? PEER_FILES : []),
       ...(hasTls(cluster, 'client') ? [...CLIENT_FILES, ...CLIENT_CERTIFICATES[clientCertificates(cluster)]] : []),
     ]

@@ -7,10 +7,11 @@ type Write = (value: Value) => string
 const seconds: Write = (value) => `${String(value)}s`
 const milliseconds: Write = (value) => `${String(value)}ms`
 
+type TlsOption = 'tlsMinVersion' | 'tlsMaxVersion' | 'cipherSuites'
+type Flags<Name extends keyof Options> = Readonly<Record<Name, readonly [flag: string, write: Write]>>
+
 /** The order is that of the arguments. */
-export const FLAGS: Readonly<
-  Record<Exclude<keyof Options, 'initialCorruptCheck'>, readonly [flag: string, write: Write]>
-> = {
+export const FLAGS: Flags<Exclude<keyof Options, TlsOption | 'initialCorruptCheck'>> = {
   heartbeatMs: ['heartbeat-interval', String],
   electionTimeoutMs: ['election-timeout', String],
   snapshotCount: ['snapshot-count', String],
@@ -45,19 +46,36 @@ export const FLAGS: Readonly<
   logFormat: ['log-format', String],
   cors: ['cors', String],
   hostWhitelist: ['host-whitelist', String],
+  authTokenTTLSeconds: ['auth-token-ttl', String],
+  bcryptCost: ['bcrypt-cost', String],
+}
+
+/** Apart from the others: only for members that are made to speak TLS (connections.ts). */
+export const TLS_FLAGS: Flags<TlsOption> = {
+  tlsMinVersion: ['tls-min-version', String],
+  tlsMaxVersion: ['tls-max-version', String],
+  cipherSuites: ['cipher-suites', String],
 }
 
 /** Of what is set; where nothing is, members have defaults of their own. */
 export function memberFlags(options: Options): readonly string[] {
-  const flags = entries(FLAGS).flatMap(([name, [flag, write]]) => {
-    const value = options[name]
-    return value === undefined ? [] : [`--${flag}=${write(value)}`]
-  })
+  const flags = flagsOf(FLAGS, options)
   const gates = [
     ...(options.initialCorruptCheck === true ? ['InitialCorruptCheck=true'] : []),
     ...(options.compactHashCheckSeconds === undefined ? [] : ['CompactHashCheck=true']),
   ]
   return gates.length === 0 ? flags : [...flags, `--feature-gates=${gates.join(',')}`]
+}
+
+export function tlsFlags(options: Options): readonly string[] {
+  return flagsOf(TLS_FLAGS, options)
+}
+
+function flagsOf<Name extends keyof Options>(flags: Flags<Name>, options: Options): readonly string[] {
+  return entries(flags).flatMap(([name, [flag, write]]) => {
+    const value = options[name]
+    return value === undefined ? [] : [`--${flag}=${write(value)}`]
+  })
 }
 
 function entries<Key extends string, Item>(record: Readonly<Record<Key, Item>>): readonly (readonly [Key, Item])[] {

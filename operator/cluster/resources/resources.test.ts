@@ -81,6 +81,14 @@ test('options become flags, and only those that are set', () => {
   assert(text.includes('http://$(POD_NAME).kv-headless.$(POD_NAMESPACE).svc.cluster.local:2380'))
 })
 
+test('options of TLS are for members that are made to speak it', () => {
+  const [plain, , secured] = FORMS
+  assert(plain !== undefined && secured !== undefined)
+  const options = { tlsMinVersion: 'TLS1.3' }
+  const has = (form: Form): boolean => JSON.stringify(setOf({ options }, { ...OPTIONS, form })).includes('--tls-min-')
+  assert.deepEqual([has(plain), has(secured)], [false, true])
+})
+
 test('a member that goes serves on until no Service leads to it, unless its pod has little time', () => {
   const [, , secured, unhurried] = FORMS
   assert(secured !== undefined && unhurried !== undefined)
