@@ -10,7 +10,7 @@ import type { ObservedBackups, ObservedPod } from './observed.ts'
 export const COMPLETE = 'Complete'
 export const FAILED = 'Failed'
 
-/** Reason of the RaftCluster's condition, and of an event: a backup could not be restored, or was something else then. */
+/** Reason of the RaftCluster's condition, and of an event: a backup could not be restored, or its HashKV differed. */
 export const VERIFY_FAILED = 'VerifyFailed'
 
 export function isTrue(conditions: readonly Condition[], type: string): boolean {
