@@ -29,6 +29,8 @@ const Backup = z.object({
     .object({
       revision: z.number().optional(),
       clusterID: z.string().optional(),
+      verified: z.boolean().optional(),
+      verifyMessage: z.string().default(''),
       conditions: z.array(z.object({ type: z.string(), status: z.string(), message: z.string() })).default([]),
     })
     .prefault({}),
@@ -66,7 +68,7 @@ async function run(place: Place, port: number): Promise<void> {
     credentialsSecretRef: { name: KEYS },
   }
   await place.step(
-    `${ATLEAST} backups are taken by schedule while it is written to, and every change is kept`,
+    `${ATLEAST} backups are taken and verified by schedule while it is written to, and every change is kept`,
     async () => {
       const stringData = { AWS_ACCESS_KEY_ID: randomUUID(), AWS_SECRET_ACCESS_KEY: randomUUID() }
       const secret = {
@@ -77,11 +79,15 @@ async function run(place: Place, port: number): Promise<void> {
       }
       await place.kube.kubectl(['create', '-f', '-'], { input: JSON.stringify(secret) })
       const changeStream = { enabled: true, intervalSeconds: INTERVAL_SECONDS }
-      const spec = { clusterName: CLUSTER, schedule: '* * * * *', immediate: true, destination: { s3 }, changeStream }
-      await apply(place, 'ScheduledRaftBackup', SCHEDULE, spec)
-      await place.until(`${ATLEAST} backups`, async () =>
-        (await complete(place)).length >= ATLEAST ? true : undefined,
-      )
+      const what = { clusterName: CLUSTER, destination: { s3 }, changeStream, verify: {} }
+      await apply(place, 'ScheduledRaftBackup', SCHEDULE, { ...what, schedule: '* * * * *', immediate: true })
+      await place.until(`${ATLEAST} backups`, async () => {
+        const backups = await complete(place)
+        const wrong = backups.find(({ status }) => status.verified !== true)
+        if (wrong !== undefined)
+          throw new Error(`${wrong.metadata.name} is not verified: ${wrong.status.verifyMessage}`)
+        return backups.length >= ATLEAST ? true : undefined
+      })
       await place.untilCondition({ type: 'BackupReady', status: 'True' })
     },
   )
