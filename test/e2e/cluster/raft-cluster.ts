@@ -27,6 +27,7 @@ const RaftCluster = z.object({
       voters: z.number().default(0),
       readyReplicas: z.number().default(0),
       members: z.array(z.object({ name: z.string(), id: z.string() })).default([]),
+      handledRequests: z.object({ moveLeader: z.string().default('') }).prefault({}),
       operation: z.object({ type: z.string(), step: z.string(), ordinal: z.number() }).optional(),
       conditions: z.array(Condition).default([]),
       tls: z.object({ peer: TlsSide.prefault({}), client: TlsSide.prefault({}) }).prefault({}),

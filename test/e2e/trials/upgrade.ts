@@ -87,10 +87,11 @@ async function install(place: Place, { root, tag }: Release): Promise<void> {
   })
 }
 
-/** The operator has looked at the cluster once it has carried something out. */
+/** The operator has looked at the cluster once it has carried something out. The same request again would be none. */
 async function unchanged(place: Place, before: ReadonlyMap<string, string>, release: Release): Promise<void> {
-  const { leader } = (await place.cluster()).status
-  const next = [`${CLUSTER}-0`, `${CLUSTER}-1`].find((name) => name !== leader) ?? ''
+  const { leader, handledRequests } = (await place.cluster()).status
+  const taken = [leader, handledRequests.moveLeader]
+  const next = [0, 1, 2].map((ordinal) => `${CLUSTER}-${ordinal}`).find((name) => !taken.includes(name)) ?? ''
   await place.patch({ metadata: { annotations: { 'raftkv.dev/move-leader': next } } })
   await place.until(`${next} to lead`, async () => ((await place.cluster()).status.leader === next ? true : undefined))
   const now = await place.podUids()
