@@ -83,7 +83,7 @@ const LANES: readonly Lane[] = [
     commands: [
       [...UNTRACKED, ...TESTS, ...files.filter(isComputing)],
       [SIMULATE, 'store', '--seeds', '200'],
-      [SIMULATE, 'operator', '--seeds', '1000', '--first', '1000', '--for', '3m'],
+      [SIMULATE, 'operator', '--seeds', '500', '--first', '1000', '--for', '3m'],
     ],
     priority: constants.priority.PRIORITY_BELOW_NORMAL,
   },

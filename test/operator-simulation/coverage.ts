@@ -78,7 +78,6 @@ export const STEPS = [
     'QuorumAtRisk',
     'ChangeInFlight',
     'LearnerInTheWay',
-    'NameTaken',
     'Defragmenting',
     'ReclaimingSpace',
     'Settled',
