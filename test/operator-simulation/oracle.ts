@@ -187,12 +187,17 @@ export class Oracle {
     const start = numberAt(body, 'spec', 'ordinals', 'start')
     // Scaled to zero: members and volumes stay, only the pods go.
     if (wanted === 0 && valueAt(this.#known(operator).cluster, 'spec', 'replicas') === 0) return
-    // One that is made anew takes no pod from anybody: members get theirs with their certificates.
+    // With TLS members get their pods with their certificates: after a scale to zero, or where the StatefulSet was deleted.
     const { server, name: set, hasTls } = this.#world
-    if (hasTls && server.get('StatefulSet', set) === undefined) return
-    for (const { name, id } of this.#world.raft.configuration.members)
-      if (ordinalOf(name) !== Infinity && (ordinalOf(name) < start || ordinalOf(name) >= start + wanted))
+    const present = server.get('StatefulSet', set)
+    const firstNow = present === undefined ? 0 : numberAt(present, 'spec', 'ordinals', 'start')
+    const afterNow = present === undefined ? 0 : firstNow + numberAt(present, 'spec', 'replicas')
+    for (const { name, id } of this.#world.raft.configuration.members) {
+      const ordinal = ordinalOf(name)
+      if (ordinal === Infinity || (ordinal >= start && ordinal < start + wanted)) continue
+      if (!hasTls || (ordinal >= firstNow && ordinal < afterNow))
         violated(12, `the StatefulSet is cut to ${wanted} from ${start} on, and ${name} is still member ${id}`)
+    }
     const leader = [...this.#known(operator).statuses.values()].find(({ role }) => role === 'leader')
     const wrong = leader && formerPod(this.#world, leader, { start, end: start + wanted })
     if (wrong !== undefined) violated(14, wrong)
