@@ -1,7 +1,7 @@
 /** What the pages name is there: fields, annotations, labels, files and commands, each by the program that it is of. */
 import assert from 'node:assert/strict'
 import { existsSync, globSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
 import { parseRaftCluster } from '../../operator/api/raft-cluster.ts'
@@ -133,6 +133,33 @@ test('every command of npm, and every file of ours that a command or a page name
       ...files.filter((path) => !existsSync(join(ROOT, path))).map((path) => `there is no ${path}`),
     ]
   })
+  assert(count > 100, `${count} found`)
+  assert.deepEqual(problems, [])
+})
+
+/** As GitHub makes it of a heading. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .trim()
+    .replaceAll(' ', '-')
+const anchorsOf = (page: string): ReadonlySet<string> =>
+  new Set([...page.replaceAll(/^```[\s\S]*?^```/gm, '').matchAll(/^#+ (.*)$/gm)].map(([, it = '']) => anchorOf(it)))
+
+test('every link within the repository leads to a file, and to a heading where it names one', () => {
+  let count = 0
+  const pages = globSync(['*.md', '{docs,charts,examples,sandbox}/**/*.md'], { cwd: ROOT })
+  const problems = pages.flatMap((path) =>
+    [...text(path).matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g)].flatMap(([, to = '', anchor]) => {
+      count += 1
+      const target = to === '' ? path : join(dirname(path), to)
+      if (!existsSync(join(ROOT, target))) return [`${path}: there is no ${target}`]
+      if (anchor === undefined || !target.endsWith('.md')) return []
+      return anchorsOf(text(target)).has(anchor) ? [] : [`${path}: ${target} has no heading #${anchor}`]
+    }),
+  )
   assert(count > 100, `${count} found`)
   assert.deepEqual(problems, [])
 })
