@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'yaml'
@@ -52,4 +52,26 @@ test('docs/operator.md speaks of every annotation, condition and event', () => {
     [true, true, true, true],
   )
   assert.deepEqual(missing([...Object.values(ANNOTATIONS), ...types, ...emitted, ...begun, ...changed]), [])
+})
+
+test('docs/troubleshooting.md has every reason for which a cluster is not as it should be', () => {
+  const matches = (path: string, pattern: RegExp): readonly string[] =>
+    [...text(path).matchAll(pattern)].map(([, reason = '']) => reason)
+  const rules = globSync('operator/cluster/rules/*.ts', { cwd: ROOT })
+  const failures = /interface Failure \{\n {2}readonly reason: (.*)\n/.exec(text('operator/cluster/act.ts'))?.[1] ?? ''
+  const reasons = [
+    ...matches('operator/cluster/troubles.ts', /\[\s*'([A-Z][A-Za-z]+)',/g),
+    ...rules.flatMap((path) => matches(path, /\bblocked\(\s*'([A-Za-z]+)'/g)),
+    ...matches('operator/cluster/tls-status.ts', /(?:reason: |found\('False', )'([A-Za-z]+)'/g),
+    ...matches('operator/cluster/users-finding.ts', /finding\('False', '([A-Za-z]+)'/g),
+    ...[...failures.matchAll(/'([A-Za-z]+)'/g)].map(([, reason = '']) => reason),
+  ]
+  // What the spec itself asks for is not trouble.
+  const trouble = [...new Set(reasons)].filter((reason) => !['Disabled', 'NotDeclared'].includes(reason))
+  assert(trouble.length > 40, trouble.join(' '))
+  const troubleshooting = text('docs/troubleshooting.md')
+  assert.deepEqual(
+    trouble.filter((reason) => !troubleshooting.includes(`\`${reason}\``)),
+    [],
+  )
 })
