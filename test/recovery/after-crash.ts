@@ -1,7 +1,7 @@
 /** What must hold on the disk that a crash leaves, and that the member goes on from there. */
 import assert from 'node:assert/strict'
 import { NOBODY } from '../../lib/ids.ts'
-import { hashState } from '../../node-server/mvcc/hash.ts'
+import { hashState } from '../../node-server/mvcc/testing/hash-state.ts'
 import { removedReason } from '../../node-server/node/lifecycle/open.ts'
 import { openStore } from '../../node-server/node/maintenance/snapshots.ts'
 import { readIdentity } from '../../node-server/storage/data-directory.ts'

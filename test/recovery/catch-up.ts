@@ -1,6 +1,6 @@
 /** How a member gets to the end of the history after a start. */
 import assert from 'node:assert/strict'
-import { hashState } from '../../node-server/mvcc/hash.ts'
+import { hashState } from '../../node-server/mvcc/testing/hash-state.ts'
 import { LAST, REMOVAL, SNAPSHOTS, termAt, type History } from './history.ts'
 import { commitTo, entries, sendAppend, sendSnapshot } from './leader.ts'
 import type { MemberProcess } from './member-process.ts'

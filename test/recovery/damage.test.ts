@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { Term } from '../../lib/ids.ts'
-import { hashState } from '../../node-server/mvcc/hash.ts'
+import { hashState } from '../../node-server/mvcc/testing/hash-state.ts'
 import { KEEP_ALL, MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
 import { States } from '../simulation/volume.ts'
 import { boot } from './after-crash.ts'

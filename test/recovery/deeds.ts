@@ -1,6 +1,6 @@
 /** What is done with the files of a running member's store, each as it comes about in a member. */
 import assert from 'node:assert/strict'
-import { hashState } from '../../node-server/mvcc/hash.ts'
+import { hashState } from '../../node-server/mvcc/testing/hash-state.ts'
 import { Store } from '../../node-server/mvcc/store.ts'
 import type { MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'
 import { LEADER, SNAPSHOTS, termAt, type History } from './history.ts'

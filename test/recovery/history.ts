@@ -4,7 +4,7 @@
  */
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import { encodeCommand, type Command } from '../../node-server/mvcc/command.ts'
-import { hashState } from '../../node-server/mvcc/hash.ts'
+import { hashState } from '../../node-server/mvcc/testing/hash-state.ts'
 import type { Store } from '../../node-server/mvcc/store.ts'
 import { opDelete, opPut, putRequest, txnRequest } from '../../node-server/mvcc/testing/requests.ts'
 import { Applier, type Outcome } from '../../node-server/node/apply/applier.ts'

@@ -7,7 +7,7 @@
  */
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { hashState } from '../../node-server/mvcc/hash.ts'
+import { hashState } from '../../node-server/mvcc/testing/hash-state.ts'
 import { readMeta } from '../../node-server/mvcc/meta.ts'
 import { settled } from '../../node-server/node/testing/virtual-clock.ts'
 import { KEEP_ALL, KEEP_NOTHING, type MemoryDisk } from '../../node-server/storage/testing/memory-disk.ts'

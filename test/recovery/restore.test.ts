@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hashState } from '../../node-server/mvcc/hash.ts'
+import { hashState } from '../../node-server/mvcc/testing/hash-state.ts'
 import { prepareForNewCluster } from '../../node-server/mvcc/new-cluster.ts'
 import { range } from '../../node-server/mvcc/range.ts'
 import { rangeRequest } from '../../node-server/mvcc/testing/requests.ts'

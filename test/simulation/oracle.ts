@@ -5,7 +5,7 @@
 import { crc32 } from '@node-rs/crc32'
 import { LogIndex, NOBODY, Term, type MemberId } from '../../lib/ids.ts'
 import type { Store } from '../../node-server/mvcc/store.ts'
-import { hashState } from '../../node-server/mvcc/hash.ts'
+import { hashState } from '../../node-server/mvcc/testing/hash-state.ts'
 import { lastIndex } from '../../node-server/raft/log.ts'
 import { mayAppend, type FlowLimits, type Progress } from '../../node-server/raft/progress.ts'
 import { membersOf } from '../../node-server/raft/quorum.ts'

@@ -265,3 +265,33 @@ for (const path of product.filter((path) => PURE.test(path) && path !== SYSTEM_C
     assert.doesNotMatch(code, IMPURE_GLOBALS)
   })
 }
+
+/** What is loaded at its first use counts as imported. */
+const loadsOf = (path: string): readonly string[] => [
+  ...importsOf(path),
+  ...[...readFileSync(join(ROOT, path), 'utf8').matchAll(/\bimport\('([^']+)'\)/g)].map(([, name = '']) => name),
+]
+const ignored = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n')
+const inImage = product.filter((path) => /^(lib|node-server|operator)\//.test(path) && !ignored.includes(path))
+
+test('every source in the image is of use there: a program, its thread, or imported by one of the others', () => {
+  const programs = ['node-server/main.ts', 'operator/main.ts', 'node-server/storage/runs/writer-thread.ts']
+  const imported = new Set(inImage.flatMap((path) => loadsOf(path).flatMap((name) => targetOf(path, name))))
+  const isOfUse = (path: string): boolean =>
+    programs.includes(path) || imported.has(path) || isWithin(path, 'node-server/proto/generated')
+  assert.deepEqual(
+    inImage.filter((path) => !isOfUse(path)),
+    [],
+  )
+})
+
+test('every package in the image is imported there, and no other one is', () => {
+  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    readonly dependencies: Readonly<Record<string, string>>
+  }
+  const packages = inImage
+    .flatMap(loadsOf)
+    .filter((name) => !name.startsWith('.') && !name.startsWith('node:'))
+    .map((name) => /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? '')
+  assert.deepEqual([...new Set(packages)].toSorted(), Object.keys(dependencies).toSorted())
+})

@@ -6,7 +6,7 @@ import {
   AuthUserDeleteRequest,
   AuthRoleDeleteRequest,
 } from '../../proto/generated/etcd/rpc.ts'
-import { hashState } from '../hash.ts'
+import { hashState } from '../testing/hash-state.ts'
 import { MemoryBackend } from '../memory-backend.ts'
 import { Store } from '../store.ts'
 import {

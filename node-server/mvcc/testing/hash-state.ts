@@ -1,10 +1,10 @@
 /** A digest of the replicated state, equal on members that applied the same entries, however far each one's disk is. */
 import { createHash, type Hash } from 'node:crypto'
-import { ByteWriter } from '../../lib/bytes.ts'
-import type { Table } from './backend.ts'
-import { revisionKey } from './key-index.ts'
-import { readKeyValue, scanAt } from './read.ts'
-import type { Store } from './store.ts'
+import { ByteWriter } from '../../../lib/bytes.ts'
+import type { Table } from '../backend.ts'
+import { revisionKey } from '../key-index.ts'
+import { readKeyValue, scanAt } from '../read.ts'
+import type { Store } from '../store.ts'
 
 const FIRST_KEY = Buffer.of(0)
 /** The rest of the tables that are equal everywhere. */
