@@ -107,10 +107,10 @@ test('a restored cluster is like the one that the backup is of, and has its own 
   assert.equal(readFrom.value.spec.bootstrap?.restore?.source?.name, 'c/1')
 })
 
-test('without a cluster to be like there is no spec to take over, unless it was named', async () => {
+test('without a cluster to take the spec from, a restore is refused if --like named it, and needs none otherwise', async () => {
   assert.equal(await specLike(kubectlThat(), undefined, undefined), undefined)
   assert.equal(await specLike(kubectlThat({ spec: { clusterName: 'gone' } }, ''), undefined, 'b1'), undefined)
-  await assert.rejects(specLike(kubectlThat(''), 'gone', undefined), /no RaftCluster gone/)
+  await assert.rejects(specLike(kubectlThat(''), 'gone', undefined), /RaftCluster gone does not exist/)
 })
 
 test('a restore is from one backup, and to one moment', () => {

@@ -20,7 +20,7 @@ const WATCH_MS = 2000
 const CLEAR_SCREEN = '\x1b[2J\x1b[H'
 
 const program = new Command('kubectl raft')
-  .description('Shows RaftClusters, and asks their operator for what the spec cannot say.')
+  .description('Shows RaftClusters, and requests what the spec cannot express.')
   .option('-n, --namespace <name>', 'of the RaftCluster')
   .option('--context <name>', "of kubectl's configuration")
   .option('--kubeconfig <file>', "kubectl's configuration")
@@ -117,7 +117,7 @@ are no others: then see kubectl raft backup and docs/recovery.md. Example: kubec
 
 for (const [command, paused, what] of [
   ['pause', true, 'The operator stops changing anything; the members keep running.'],
-  ['resume', false, 'The operator goes back to work.'],
+  ['resume', false, 'The operator continues its work.'],
 ] as const) {
   program
     .command(command)
@@ -197,7 +197,7 @@ ofPlaces(
   program
     .command('restore')
     .argument('<new-cluster>')
-    .description('Makes a new cluster out of a backup. Clusters that there are stay as they are.')
+    .description('Makes a new cluster from a backup. Existing clusters do not change.')
     .option('--backup <name>', 'a RaftBackup of this namespace')
     .option('--from <place>', 'where no RaftBackup is left: s3://BUCKET/PREFIX or pvc://CLAIM/PATH')
     .option('--name <name>', 'of a backup at that place; default: the newest')

@@ -34,7 +34,7 @@ export async function specLike(
   if (cluster === undefined) return undefined
   const text = await kubectl.text(['get', 'raftcluster', cluster, '--ignore-not-found', '--output=json'])
   if (text.trim() === '') {
-    if (like !== undefined) throw new KubectlFailed(`there is no RaftCluster ${like} to be like`)
+    if (like !== undefined) throw new KubectlFailed(`RaftCluster ${like} does not exist, so --like cannot use its spec`)
     return undefined
   }
   const { spec } = Cluster.parse(JSON.parse(text))

@@ -248,7 +248,7 @@ class Program {
     this.#log.info({ urls: this.#config.listenClientURLs }, 'ready to serve client requests')
     if (process.env['NOTIFY_SOCKET'] === undefined) return
     notifyReady(process.pid).catch((error: unknown) =>
-      this.#log.warn({ err: error }, 'systemd could not be told that this member is ready'),
+      this.#log.warn({ err: error }, 'systemd could not be notified that this member is ready'),
     )
   }
 

@@ -69,5 +69,5 @@ async function planExisting(
     })
   }
   if (stranger !== undefined) return err(stranger)
-  return err(`no member of --initial-cluster answers, so there is nobody to join: ${failures.join('; ')}`)
+  return err(`no member of --initial-cluster answers, so there is no cluster to join: ${failures.join('; ')}`)
 }

@@ -118,7 +118,8 @@ async function run(operator: Operator, stop: AbortSignal): Promise<void> {
   await Promise.race([waitForSync(watches.required, clock, SYNC_TIMEOUT_MS), aborted(stop)])
   const isBlind = watches.required.some(({ name }) => unsynced.has(name))
   if (!stop.aborted && isBlind) throw new Error(`after ${SYNC_TIMEOUT_MS} ms ${stores()}`)
-  if (!stop.aborted && unsynced.size > 0) logger.warn({ stores: stores() }, 'works without being told of some changes')
+  if (!stop.aborted && unsynced.size > 0)
+    logger.warn({ stores: stores() }, 'some watches are not in sync: their changes are seen only at the next reconcile')
   if (!stop.aborted) logger.info({ clusters: [...watches.clusters()].length }, 'stores synced')
 
   if (elector === undefined || (await elector.acquire(stop))) await work(operator, stop, ending.signal)
@@ -283,7 +284,7 @@ function loopCheck(): Check {
   return () => {
     const worstMs = delay.max / 1e6
     delay.reset()
-    return worstMs > MAX_LOOP_LAG_MS ? `the event loop stood still for ${Math.round(worstMs)} ms` : undefined
+    return worstMs > MAX_LOOP_LAG_MS ? `the event loop was blocked for ${Math.round(worstMs)} ms` : undefined
   }
 }
 

@@ -109,7 +109,7 @@ function controllerObservers(registry: Registry, source: MetricsSource): (name: 
 function bugCounter(registry: Registry, { controllers }: MetricsSource): (controller: string) => void {
   const bugs = new Counter({
     name: 'controller_runtime_reconcile_panics_total',
-    help: 'Reconciles that a bug ended.',
+    help: 'Reconciles that failed because of a bug in the operator.',
     labelNames: ['controller'],
     registers: [registry],
   })
@@ -145,10 +145,10 @@ function registerQueue(registry: Registry, source: MetricsSource): void {
 
 function reflectorObservers(registry: Registry, clock: Clock): (kind: string) => ReflectorObserver {
   const options = { labelNames: ['kind'], registers: [registry] }
-  const synced = new Gauge({ name: 'raftcluster_informer_last_sync_timestamp_seconds', help: 'When a list or a watch last told something.', ...options }) // prettier-ignore
+  const synced = new Gauge({ name: 'raftcluster_informer_last_sync_timestamp_seconds', help: 'When a list or a watch last delivered something.', ...options }) // prettier-ignore
   const relists = new Counter({ name: 'raftcluster_informer_relists_total', help: 'Lists, the first one included.', ...options }) // prettier-ignore
   const failures = new Counter({ name: 'raftcluster_informer_watch_errors_total', help: 'Lists and watches that failed.', ...options }) // prettier-ignore
-  const missed = new Counter({ name: 'raftcluster_informer_missed_events_total', help: 'Changes found by a list of which no event had told.', ...options }) // prettier-ignore
+  const missed = new Counter({ name: 'raftcluster_informer_missed_events_total', help: 'Changes that a list found and no event had reported.', ...options }) // prettier-ignore
   return (kind) => {
     for (const metric of [relists, failures, missed]) metric.inc({ kind }, 0)
     return {

@@ -104,7 +104,7 @@ function adviceOf(cause: unknown): string {
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return 'it may not be written: look at the permissions of the volume'
+      return 'it is not writable: check the permissions of the volume'
     default:
       return cause instanceof Error ? cause.message : String(cause)
   }

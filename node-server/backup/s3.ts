@@ -168,7 +168,7 @@ function adviceOf(cause: unknown, { bucket, endpoint }: S3Options): string {
     case 'InsufficientStorage':
       return 'the bucket is full: make room, or keep fewer backups'
     case 'TimeoutError':
-      return `there was no answer within ${REQUEST_TIMEOUT_MS / 1000} s: the bucket or the way to it is slow`
+      return `there was no answer within ${REQUEST_TIMEOUT_MS / 1000} s: the bucket, or the network to it, is slow`
     default:
       return name === '' ? message : `${name}: ${message}`
   }

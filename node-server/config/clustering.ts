@@ -59,7 +59,7 @@ export const CLUSTERING_FLAGS = {
   'discovery-keepalive-time': discovery('duration', '2s', 'time between pings.'),
   'discovery-keepalive-timeout': discovery('duration', '6s', 'time for the answer to a ping.'),
   'discovery-insecure-transport': discovery('switch', 'true', 'connect without TLS.'),
-  'discovery-insecure-skip-tls-verify': discovery('switch', 'false', 'take any certificate.'),
+  'discovery-insecure-skip-tls-verify': discovery('switch', 'false', 'accept any certificate.'),
   'discovery-cert': discovery('path', '', 'certificate of this member.'),
   'discovery-key': discovery('path', '', 'key of the certificate.'),
   'discovery-cacert': discovery('path', '', 'CAs that are trusted.'),

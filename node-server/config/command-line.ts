@@ -80,7 +80,7 @@ function unknownArgument(argument: string, name: string): string {
   if (name === '') return `'${argument}' is not a flag: flags are of the form --name=value`
   const successor = name.replace(/^experimental-/, '')
   if (successor !== name) return `--${name}: etcd 3.7 has no such flag any more; ${successorOf(successor)}`
-  return `--${name}: there is no such flag, --help lists those there are`
+  return `--${name}: there is no such flag; --help lists all`
 }
 
 /** Features that were flags before they were gates. */
@@ -97,5 +97,5 @@ const GATES: Readonly<Record<string, string>> = {
 function successorOf(name: string): string {
   const gate = Object.hasOwn(GATES, name) ? GATES[name] : undefined
   if (gate !== undefined) return `it is --feature-gates=${gate}=true now`
-  return Object.hasOwn(FLAGS, name) ? `it is --${name} now` : '--help lists those there are'
+  return Object.hasOwn(FLAGS, name) ? `it is --${name} now` : '--help lists all'
 }

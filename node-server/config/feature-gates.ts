@@ -35,13 +35,13 @@ export const GATES: Readonly<Record<string, Gate>> = {
     stage: 'alpha',
     fallback: false,
     help: '',
-    refused: 'a new leader lets every lease begin anew, whatever was left of it',
+    refused: 'a new leader gives every lease its whole TTL again',
   },
   LeaseCheckpointPersist: {
     stage: 'alpha',
     fallback: false,
     help: '',
-    refused: 'a new leader lets every lease begin anew, whatever was left of it',
+    refused: 'a new leader gives every lease its whole TTL again',
   },
   PriorityRequest: {
     stage: 'alpha',

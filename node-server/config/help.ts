@@ -21,7 +21,7 @@ export function helpText(): string {
     ...groups,
     'Flags are given as --flag value or --flag=value, with one dash or two; a switch as --flag or --flag=false. In the',
     'environment --data-dir is ETCD_DATA_DIR; the command line wins. Lists are separated by commas, durations are like',
-    '1m30s. All flags of etcd 3.7 are taken. [no effect] changes nothing here, [refused] ends the start when it is given',
+    '1m30s. All flags of etcd 3.7 are accepted. [no effect] changes nothing here, [refused] makes the start fail',
     'another value than its default; docs/flags.md says why.',
     '',
   ].join('\n')

@@ -103,7 +103,7 @@ export const MEMBER_FLAGS = {
   'max-request-bytes': {
     value: 'bytes',
     fallback: '1572864',
-    help: 'The largest request that is taken; at most 10 MiB, from where on etcd warns.',
+    help: 'The largest request that is accepted; at most 10 MiB, from where on etcd warns.',
   },
   'max-concurrent-streams': {
     value: 'integer',

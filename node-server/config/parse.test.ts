@@ -128,7 +128,7 @@ test('who waits is told nothing about its cluster, but has an admin API', () => 
 
 test('what is wrong is named with its flag, its value and what to do', () => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
-    [['--nam=x'], /^--nam: there is no such flag, --help/],
+    [['--nam=x'], /^--nam: there is no such flag; --help/],
     [['serve'], /^'serve' is not a flag/],
     [['--name'], /^--name: the value is missing/],
     [['--name='], /^--name: '' is empty/],
@@ -142,7 +142,7 @@ test('what is wrong is named with its flag, its value and what to do', () => {
     [['--listen-peer-urls=http://localhost:70000'], /port beyond 65535/],
     [['--listen-peer-urls=http://:2380'], /has no host/],
     [['--listen-peer-urls=https://localhost:2380'], /needs a certificate and its key: give --peer-cert-file and/],
-    [['--listen-peer-urls=ftp://localhost:2380'], /has the scheme ftp: there are http, https, unix and unixs/],
+    [['--listen-peer-urls=ftp://localhost:2380'], /has the scheme ftp: it must be http, https, unix or unixs/],
     [['--listen-peer-urls=unix://'], /is not of the form unix:\/\/\/path\/of\/socket/],
     [['--listen-peer-urls=unixs:///tmp/peer'], /needs a certificate and its key: give --peer-cert-file and/],
     [['--peer-secret-mode=offer'], /^--peer-secret-mode: needs --peer-secret-file/],

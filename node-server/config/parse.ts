@@ -209,7 +209,7 @@ function readPeerSecret(flags: Flags): Config['peerSecret'] {
   const path = flags.path('peer-secret-file')
   const mode = flags.choice('peer-secret-mode', ['offer', 'require'], 'require')
   if (path === undefined && flags.has('peer-secret-mode'))
-    flags.refuse('peer-secret-mode', 'needs --peer-secret-file: there is nothing that could be shown')
+    flags.refuse('peer-secret-mode', 'needs --peer-secret-file: without it there is no secret to show')
   return path === undefined ? undefined : { path, mode }
 }
 
@@ -219,10 +219,13 @@ function readStart(flags: Flags, name: string, peerURLs: readonly string[]): Sta
     return { kind, members: readMembers(flags, name, peerURLs), token: flags.text('initial-cluster-token') }
   }
   if (flags.has('initial-cluster')) {
-    flags.refuse('initial-cluster', `not together with --initial-cluster-state=wait: who waits is told its cluster`)
+    flags.refuse(
+      'initial-cluster',
+      `not together with --initial-cluster-state=wait: a waiting member is told its cluster`,
+    )
   }
   if (!flags.has('listen-admin-urls')) {
-    flags.refuse('listen-admin-urls', 'required with --initial-cluster-state=wait, or nobody could end the waiting')
+    flags.refuse('listen-admin-urls', 'required with --initial-cluster-state=wait, otherwise nobody could end the wait')
   }
   return { kind }
 }

@@ -86,13 +86,13 @@ export const SECURITY_FLAGS = {
     value: 'choice',
     form: 'TLS1.2|TLS1.3',
     fallback: '',
-    help: 'The newest TLS that is spoken; empty for the newest there is.',
+    help: 'The newest version of TLS that is accepted; empty for the newest there is.',
   },
   cors: { value: 'list', fallback: '*', help: 'Origins whose web pages may call over HTTP; empty or * for all.' },
   'host-whitelist': {
     value: 'list',
     fallback: '*',
-    help: 'Host names by which HTTP without TLS may be asked; empty or * for all.',
+    help: 'Host names that requests over HTTP without TLS may use; empty or * for all.',
   },
   'auth-token': {
     value: 'text',

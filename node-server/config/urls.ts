@@ -25,7 +25,7 @@ function refuseURL(url: string, purpose: URLPurpose): string | undefined {
     return UNIX_FORM.test(url) ? undefined : `'${url}' is not of the form unix:///path/of/socket`
   const [, scheme = '', host = '', port = ''] = FORM.exec(url) ?? []
   if (scheme === '') return `'${url}' is not of the form http://host:port`
-  if (!/^https?$/i.test(scheme)) return `'${url}' has the scheme ${scheme}: there are http, https, unix and unixs`
+  if (!/^https?$/i.test(scheme)) return `'${url}' has the scheme ${scheme}: it must be http, https, unix or unixs`
   if (Number(port) > 65_535) return `'${url}' has a port beyond 65535`
   if (host === '') return `'${url}' has no host`
   const isAddress = host === 'localhost' || isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0

@@ -240,7 +240,7 @@ test('a key whose lease is not in the file is kept without one, and is counted',
 })
 
 const REFUSED: readonly (readonly [string, readonly Bucket[], RegExp])[] = [
-  ['of no etcd', [rows('pages', [])], /no database of etcd: its buckets are pages/],
+  ['of no etcd', [rows('pages', [])], /not a database of etcd: its buckets are pages/],
   [
     'of a newer etcd',
     [rows('key', []), rows('meta', [['storageVersion', '3.8.0']])],

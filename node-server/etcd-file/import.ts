@@ -45,7 +45,7 @@ const NEWEST_MINOR = 7
 /** `store` is empty; everything is committed when it resolves. Throws {@link EtcdFileRefused} and `BoltDamaged`. */
 export async function importEtcdFile(file: BoltReader, store: Backend): Promise<Imported> {
   if (!file.buckets.includes('key') || !file.buckets.includes('meta'))
-    throw new EtcdFileRefused(`it is no database of etcd: its buckets are ${file.buckets.join(', ') || 'none'}`)
+    throw new EtcdFileRefused(`it is not a database of etcd: its buckets are ${file.buckets.join(', ') || 'none'}`)
   const state = readState(file)
   const batch = new Batch(store)
   for (const row of file.rows('alarm')) reading('alarm', row, () => addAlarm(batch, row))

@@ -71,7 +71,7 @@ export async function replay(disk: Disk, directory: string): Promise<Result<WalC
 
 function damaged(where: string): string {
   return (
-    `the log is damaged in ${where}. Bytes that this member has promised are gone, so it must not go on with them: ` +
+    `the log is damaged in ${where}. Bytes that this member has promised are gone, so it must not go on without them: ` +
     'remove the member from the cluster and add it again with an empty directory'
   )
 }

@@ -49,7 +49,7 @@ test('newest of several clusters must say of which; what is not there is named',
   )
   assert.equal((await tool('backup', 'fetch', 'newest', '--to', to, '--output', output, '--cluster', 'c2')).code, 0)
   const none = await tool('backup', 'fetch', 'c1/none', '--to', to, '--output', output)
-  assert.match(none.err, /there is no backup c1\/none in file:.*`backup list` names those there are/)
+  assert.match(none.err, /there is no backup c1\/none in file:.*`backup list` shows all/)
 })
 
 test('prune removes what is not to be kept, and says so', async (t) => {

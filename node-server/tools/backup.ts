@@ -156,10 +156,9 @@ function withTarget(command: Command): Command {
         .conflicts('time'),
     )
     .addOption(
-      new Option(
-        '--time <time>',
-        'to that time (2026-11-30T12:00:00Z), or latest: as late as there is anything of',
-      ).argParser(readTime),
+      new Option('--time <time>', 'to that time (2026-11-30T12:00:00Z), or latest: the newest that is kept').argParser(
+        readTime,
+      ),
     )
 }
 
@@ -190,7 +189,7 @@ async function candidates(
     )
   const found = name === NEWEST ? backups : backups.filter((backup) => backup.name === name)
   if (found.length > 0) return found
-  throw new BackupFailed(`there is no backup ${name} in ${place.url}: \`backup list\` names those there are`)
+  throw new BackupFailed(`there is no backup ${name} in ${place.url}: \`backup list\` shows all`)
 }
 
 async function chosen(name: string, place: Destination, cluster: string | undefined): Promise<StoredBackup> {

@@ -30,7 +30,7 @@ export async function checkWal(disk: Disk, directory: string, identity: StoredId
     `log: ${range} behind entry ${base.index} (term ${base.term}); term ${hardState.term}, vote ${formatId(hardState.vote)}, commit ${hardState.commit}`,
   )
   if (tornBytes > 0) {
-    const what = `the last ${counted(tornBytes, 'byte')} of the log were never written in full: a write that nobody was answered`
+    const what = `the last ${counted(tornBytes, 'byte')} of the log were never written in full: a write that was never acknowledged`
     findings.push(note(what, 'nothing: the next start cuts them off'))
   }
   if (identity !== undefined && !isSame(state.identity, identity)) {

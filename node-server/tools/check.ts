@@ -79,7 +79,7 @@ async function checkIdentity(
     return undefined
   }
   if (identity.value === undefined) {
-    report.facts.push('no member was made here yet: a start takes it as an empty directory')
+    report.facts.push('no member has been created here: a start treats it as an empty directory')
     return 'empty'
   }
   const { name, memberId, clusterId, incarnation, isRemoved } = identity.value

@@ -55,7 +55,7 @@ test('whatever keeps a backup from being compared or restored leaves it unverifi
   const unasked = await rehearse(backup, place, err('http://a: no HashKV'), unlimited)
   assert.deepEqual(unasked, { isVerified: false, message: 'http://a: no HashKV' })
   const small = await rehearse(backup, place, ok(EXPECTED), { directory, maxBytes: 1_000_000 })
-  assert.match(small.message, /^a restore takes up to .* MB, and there are 1\.0 MB for it$/)
+  assert.match(small.message, /^a restore needs up to .* MB, and 1\.0 MB are available$/)
   const nowhere = await rehearse(backup, place, ok(EXPECTED), { ...unlimited, directory: join(path, backup.name, 'manifest.json') }) // prettier-ignore
   assert.match(nowhere.message, /^it could not be restored: .*ENOTDIR/)
   const file = join(path, backup.name, 'snapshot.db.zst')

@@ -51,7 +51,7 @@ export async function rehearse(
   if (!expected.ok) return failed(expected.error)
   const neededBytes = COPIES * databaseBytes + MEMBER_BYTES
   if (neededBytes > maxBytes)
-    return failed(`a restore takes up to ${humanSize(neededBytes)}, and there are ${humanSize(maxBytes)} for it`)
+    return failed(`a restore needs up to ${humanSize(neededBytes)}, and ${humanSize(maxBytes)} are available`)
   const folder = `${directory}/${NAME}`
   try {
     await rm(folder, { recursive: true, force: true })

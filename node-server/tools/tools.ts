@@ -81,13 +81,13 @@ function addSnapshot(program: Command, io: ToolIo, ended: Ended): void {
     .option('--initial-cluster <list>', 'all members, as name=URL,name=URL', 'default=http://localhost:2380')
     .option('--initial-cluster-token <token>', 'part of the new IDs, with the URLs', 'etcd-cluster')
     .option('--initial-advertise-peer-urls <list>', "this member's peer URLs", 'http://localhost:2380')
-    .option('--wal-dir <dir>', 'refused: the log stands in the data directory')
+    .option('--wal-dir <dir>', 'refused: the log is in the data directory')
     .option('--skip-hash-check', SKIP_HASH_CHECK, false)
     .option('--bump-revision <count>', 'revisions to skip, more than were written since the snapshot', readBump, 0)
     .option('--mark-compacted', 'required with --bump-revision: watches of old revisions end as compacted', false)
   restore.action(async (file: string, options: RestoreOptions) => {
     const { walDir, dataDir, bumpRevision, markCompacted, ...flags } = options
-    if (walDir !== undefined) restore.error('Error: --wal-dir: the log always stands in the data directory')
+    if (walDir !== undefined) restore.error('Error: --wal-dir: the log is always in the data directory')
     if (bumpRevision > 0 !== markCompacted) restore.error('Error: --mark-compacted required if --bump-revision > 0')
     ended(await runSnapshotRestore(io, file, { ...flags, bumpRevision, dataDir: dataDir ?? `${flags.name}.etcd` }))
   })

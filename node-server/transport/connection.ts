@@ -213,7 +213,7 @@ class Prover {
   prove(connection: Connection, listenerNonce: Buffer): void {
     // A second challenge, or a nonce that is none, would let the other side choose what is shown to a third.
     if (this.#exchange !== undefined || listenerNonce.length !== NONCE_SIZE_BYTES)
-      return connection.close('a challenge that is none')
+      return connection.close('not a challenge')
     this.#exchange = { hello: this.#hello, listenerNonce, dialerNonce: newNonce() }
     connection.write(encodeFrame(FRAME.proof, proofOf(this.#secrets.current(), this.#exchange)))
   }

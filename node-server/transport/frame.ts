@@ -99,7 +99,7 @@ export class FrameDecoder {
     if (this.#sizeBytes < HEADER_SIZE_BYTES) return undefined
     const length = this.#joined(4).readUInt32BE(0)
     if (length === 0 || length > this.maxSizeBytes)
-      throw new MalformedBytes(`a frame of ${length} bytes; at most ${this.maxSizeBytes} are taken`)
+      throw new MalformedBytes(`a frame of ${length} bytes; at most ${this.maxSizeBytes} are accepted`)
     return length
   }
 

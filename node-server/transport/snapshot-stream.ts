@@ -203,7 +203,7 @@ export class SnapshotReceiver {
     this.#hasBegun = true
     this.#leftBytes = sizeBytes
     this.#handlers.onSnapshot({ message, sizeBytes, pieces: this.#read() }).then(
-      () => this.#answer(this.#state === 'whole' ? '' : 'the snapshot was not taken'),
+      () => this.#answer(this.#state === 'whole' ? '' : 'the snapshot was refused'),
       (error: unknown) => this.#answer(String(error)),
     )
   }

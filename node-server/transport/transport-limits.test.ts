@@ -166,7 +166,7 @@ const beyond: readonly (readonly [string, Partial<Hello> | undefined, Buffer, Re
     'a frame over the limit',
     {},
     framed(MAX_FRAME_SIZE_BYTES + 1),
-    new RegExp(`a frame of ${MAX_FRAME_SIZE_BYTES + 1} bytes; at most ${MAX_FRAME_SIZE_BYTES} are taken`),
+    new RegExp(`a frame of ${MAX_FRAME_SIZE_BYTES + 1} bytes; at most ${MAX_FRAME_SIZE_BYTES} are accepted`),
   ],
   ['what a stranger may send at most', undefined, unknown(MAX_STRANGERS_FRAME_SIZE_BYTES), /no hello/],
   [
@@ -179,14 +179,14 @@ const beyond: readonly (readonly [string, Partial<Hello> | undefined, Buffer, Re
     'a byte more of who only asks',
     { purpose: 'query' },
     framed(MAX_STRANGERS_FRAME_SIZE_BYTES + 1),
-    new RegExp(`at most ${MAX_STRANGERS_FRAME_SIZE_BYTES} are taken`),
+    new RegExp(`at most ${MAX_STRANGERS_FRAME_SIZE_BYTES} are accepted`),
   ],
   [
     'a request over the limit',
     {},
     request(MAX_PEER_REQUEST_SIZE_BYTES + 1),
     new RegExp(
-      `a request of ${MAX_PEER_REQUEST_SIZE_BYTES + 1} bytes; at most ${MAX_PEER_REQUEST_SIZE_BYTES} are taken`,
+      `a request of ${MAX_PEER_REQUEST_SIZE_BYTES + 1} bytes; at most ${MAX_PEER_REQUEST_SIZE_BYTES} are accepted`,
     ),
   ],
   [

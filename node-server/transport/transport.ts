@@ -385,11 +385,7 @@ export class Transport implements PeerTransport {
         await this.#handlers.onSnapshot(snapshot)
       },
       onRefused: (reason) =>
-        this.#warnings.warn(
-          `snapshot ${from}`,
-          { from: formatId(from), reason },
-          'did not take the snapshot of a peer',
-        ),
+        this.#warnings.warn(`snapshot ${from}`, { from: formatId(from), reason }, 'refused the snapshot of a peer'),
     })
     connection.handlers = {
       onFrame: (frame) => receiver.onFrame(frame),
@@ -408,7 +404,7 @@ export class Transport implements PeerTransport {
       this.#receivedBytes.set(from, (this.#receivedBytes.get(from) ?? 0) + frame.payload.length + 9)
     switch (frame.type) {
       case FRAME.messages: {
-        if (from === NOBODY) return connection.close('messages from nobody')
+        if (from === NOBODY) return connection.close('messages without a sender')
         // The hello said who is speaking and to whom: nobody speaks for others.
         const messages = decodeMessages(frame.payload).filter(
           (message) => message.from === from && message.to === this.#options.memberId,
@@ -425,10 +421,10 @@ export class Transport implements PeerTransport {
         const request = reader.raw(reader.remainingBytes)
         if (request.length > MAX_PEER_REQUEST_SIZE_BYTES)
           return connection.close(
-            `a request of ${request.length} bytes; at most ${MAX_PEER_REQUEST_SIZE_BYTES} are taken`,
+            `a request of ${request.length} bytes; at most ${MAX_PEER_REQUEST_SIZE_BYTES} are accepted`,
           )
         if (caller.unanswered >= MAX_PEER_REQUESTS)
-          return connection.close(`too many requests at once; at most ${MAX_PEER_REQUESTS} are taken`)
+          return connection.close(`too many requests at once; at most ${MAX_PEER_REQUESTS} are accepted`)
         void this.#answer(connection, caller, requestId, request)
         return
       }

@@ -15,7 +15,7 @@ export function parseSchedule(expression: string, timeZone: string): Result<Sche
   try {
     const cron = new Cron(expression, { timezone: timeZone, mode: '5-part', paused: true })
     // A zone that is not known shows only when it is asked for a time.
-    if (cron.nextRun(new Date(0)) === null) return err(`'${expression}' never comes`)
+    if (cron.nextRun(new Date(0)) === null) return err(`'${expression}' matches no time`)
     return ok({
       // croner leaves the moment itself out.
       lastMs: (nowMs) => cron.previousRuns(1, new Date(nowMs + 1))[0]?.getTime(),

@@ -84,7 +84,7 @@ async function startOne(
       if (kind === 'unavailable') throw error
       refusals.set(
         backup.metadata.uid,
-        isTaken ? `there is a Job ${job.metadata.name} that is not this one's` : message,
+        isTaken ? `Job ${job.metadata.name} exists and does not belong to this RaftBackup` : message,
       )
     }
   }

@@ -201,7 +201,10 @@ test('a Deployment of that name that the schedule does not own is left alone, an
   const before = world.put({ ...foreign, spec: { replicas: 1, template: { metadata: {} } } })
   world.schedule('nightly', NIGHTLY)
   await pass(world, 30)
-  assert.match(readyOf(world), /^False DeploymentRefused: there is a Deployment nightly-changes that is not this one's/)
+  assert.match(
+    readyOf(world),
+    /^False DeploymentRefused: Deployment nightly-changes exists and does not belong to this ScheduledRaftBackup/,
+  )
   assert.equal(world.objects.get(`Deployment/${DEPLOYMENT}`), before)
 })
 

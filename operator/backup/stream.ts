@@ -57,7 +57,7 @@ export function decideStream(
   if (other !== undefined) return { ...kept, finding: not('KeptByAnother', `${other} keeps the changes in that place`) }
   if (obstacle !== undefined) return { ...kept, remove: undefined, finding: not(obstacle.reason, obstacle.message) }
   if (deployment !== undefined && own === undefined) {
-    const message = `there is a Deployment ${deployment.name} that is not this one's: delete it, or name this one otherwise`
+    const message = `Deployment ${deployment.name} exists and does not belong to this ScheduledRaftBackup: delete it, or choose another name`
     return { ...kept, isDue: true, finding: not('DeploymentRefused', message) }
   }
   const followers = observed.followers.filter(({ scheduleUid }) => scheduleUid === schedule.metadata.uid)
@@ -160,7 +160,7 @@ function findingOf(
   if (status?.revision === undefined)
     return { type, status: 'Unknown', reason: 'Starting', message: 'nothing has been kept yet' }
   if (heard === undefined) return not('NoPod', `no pod of Deployment ${followerName(schedule)} runs`)
-  return not('CatchingUp', `changes are kept up to revision ${status.revision}, and there are more`)
+  return not('CatchingUp', `changes are kept up to revision ${status.revision}, and newer ones not yet`)
 }
 
 function not(reason: string, message: string): Finding<typeof STREAM_READY> {

@@ -69,20 +69,20 @@ test('what is not whole, or not certain, is refused with what to do, and nothing
       () => {},
       () => itself('abc'),
     ],
-    [/data-kv-0 is not there/, (world) => void world.objects.delete('PersistentVolumeClaim/data-kv-0')],
+    [/data-kv-0 is missing/, (world) => void world.objects.delete('PersistentVolumeClaim/data-kv-0')],
     [
-      /data-kv-1 is not there. Give replicas as many as/,
+      /data-kv-1 is missing. Set replicas to the number/,
       (world) => void world.objects.delete('PersistentVolumeClaim/data-kv-1'),
     ],
-    [/data-kv-3, data-kv-4 is not there/, () => {}, itself, 5],
-    [/there are 3 claims of the cluster, and replicas is 1: give replicas 3/, () => {}, itself, 1],
+    [/data-kv-3, data-kv-4 is missing/, () => {}, itself, 5],
+    [/the cluster has 3 claims, and replicas is 1: set replicas to 3/, () => {}, itself, 1],
     [
-      /the claims are of 2 clusters: data-kv-0 of [0-9a-f]+, data-kv-1 of [0-9a-f]+, data-kv-2 of ff\./,
+      /the claims belong to 2 clusters: data-kv-0 of [0-9a-f]+, data-kv-1 of [0-9a-f]+, data-kv-2 of ff\./,
       (world) => annotate(world, 2, 'ff'),
     ],
-    [/data-kv-2 does not say of which cluster its data is/, (world) => annotate(world, 2, undefined)],
+    [/data-kv-2 has no cluster ID/, (world) => annotate(world, 2, undefined)],
     [
-      /still in use: data-kv-1 by pod debug\. It goes on once they have stopped/,
+      /still in use: data-kv-1 by pod debug\. Adoption begins once these pods have stopped/,
       (world) =>
         void world.put({
           apiVersion: 'v1',
@@ -100,7 +100,7 @@ test('what is not whole, or not certain, is refused with what to do, and nothing
       },
     ],
     [
-      /there is no PersistentVolumeClaim data-kv-0: a RaftCluster adopts/,
+      /PersistentVolumeClaim data-kv-0 does not exist: a RaftCluster adopts/,
       (world) => {
         for (const key of world.objects.keys()) if (key.startsWith('PersistentVolumeClaim/')) world.objects.delete(key)
       },

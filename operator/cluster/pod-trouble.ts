@@ -95,7 +95,7 @@ function crashed({ reason, exitCode, message, finishedAt }: z.output<typeof Term
   const said = line === '' ? '' : `; last line of its log: ${line}`
   if (reason === 'OOMKilled')
     return { kind: 'memory', sinceMs, message: `its container ran out of memory (OOMKilled)${said}` }
-  return { kind: 'crash', sinceMs, message: `its container ended with exit code ${exitCode} (${reason})${said}` }
+  return { kind: 'crash', sinceMs, message: `its container exited with code ${exitCode} (${reason})${said}` }
 }
 
 /** A line of a member's log is JSON: its message is what people want to read. */

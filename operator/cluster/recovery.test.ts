@@ -96,7 +96,7 @@ test('a member of an earlier version, which does not tell the term: nothing is g
   await rounds(world, 3)
   assert.match(
     reasonOf(world, 'Degraded'),
-    /whether kv-0 has more than kv-1 cannot be told: kv-0 runs a version .*: set spec.image/,
+    /whether kv-0 has more than kv-1 cannot be determined: kv-0 runs a version .*: set spec.image/,
   )
   assert.equal(world.cluster.voters.length, 5)
   world.cluster.ends.set(idOf(world, 'kv-0'), { lastTerm: undefined, lastIndex: 103, commitIndex: 100 })

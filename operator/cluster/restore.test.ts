@@ -99,7 +99,7 @@ test('a RaftBackup is restored once it is complete, from where it says that it i
   await rounds(world, 3)
   assert.match(
     reasonOf(world, 'Degraded'),
-    /^BackupNotFound: there is no RaftBackup nightly: create it, or name the place/,
+    /^BackupNotFound: RaftBackup nightly does not exist: create it, or name the place/,
   )
   const metadata = { name: 'nightly', namespace: 'ns', creationTimestamp: '2030-01-01T00:00:00Z' }
   const spec = { clusterName: 'old', destination: { s3: { bucket: 'backups' } } }
@@ -140,6 +140,6 @@ test('a Job of another’s under the name stops it, with the name', async () => 
   const world = new World(FROM_VOLUME)
   world.put({ apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'kv-restore', namespace: 'ns' } })
   await rounds(world, 4)
-  assert.match(reasonOf(world, 'Degraded'), /there is a Job kv-restore that is not this RaftCluster's/)
+  assert.match(reasonOf(world, 'Degraded'), /Job kv-restore exists and does not belong to this RaftCluster/)
   assert.deepEqual(world.restored, [])
 })

@@ -89,10 +89,10 @@ test('Secret: each thing that is wrong with it is a sentence of TLSReady, and wh
     (await brought(world, { authority: good.authority, ...wish })).texts
   const dayMs = 24 * 3_600_000
   const cases: readonly (readonly [Readonly<Record<string, string>> | undefined, RegExp])[] = [
-    [undefined, /^CertificatesUnusable: peer: there is no Secret my-peer$/],
-    [{}, /tls\.crt in Secret my-peer is no certificate; ca\.crt in Secret my-peer has no certificate of a CA$/],
+    [undefined, /^CertificatesUnusable: peer: Secret my-peer does not exist$/],
+    [{}, /tls\.crt in Secret my-peer is not a certificate; ca\.crt in Secret my-peer has no certificate of a CA$/],
     [{ ...good.texts, 'ca.crt': 'x' }, /peer: ca\.crt in Secret my-peer has no certificate of a CA$/],
-    [{ ...good.texts, 'tls.crt': 'x' }, /peer: tls\.crt in Secret my-peer is no certificate$/],
+    [{ ...good.texts, 'tls.crt': 'x' }, /peer: tls\.crt in Secret my-peer is not a certificate$/],
     [{ ...good.texts, 'tls.key': '' }, /peer: tls\.key in Secret my-peer is not the key of tls\.crt$/],
     [{ ...good.texts, 'tls.key': other.texts['tls.key'] ?? '' }, /is not the key of tls\.crt$/],
     [
@@ -104,8 +104,8 @@ test('Secret: each thing that is wrong with it is a sentence of TLSReady, and wh
       /is not valid for kv-0\.[^;]*; [^;]* is not valid for kv-1\.[^;]*; [^;]* is not valid for kv-2\.kv-headless\.ns\.svc\.cluster\.local$/,
     ],
     [await made({ isServer: false }), /tls\.crt in Secret my-peer is not meant for serverAuth$/],
-    [await made({ atMs: world.nowMs - LEAF_LIFE_MS }), /tls\.crt in Secret my-peer ended at 20/],
-    [await made({ atMs: world.nowMs + dayMs }), /tls\.crt in Secret my-peer begins at 20/],
+    [await made({ atMs: world.nowMs - LEAF_LIFE_MS }), /tls\.crt in Secret my-peer expired at 20/],
+    [await made({ atMs: world.nowMs + dayMs }), /tls\.crt in Secret my-peer is not valid before 20/],
   ]
   const before = text(world, 'kv-peer-tls', 'kv-0.crt')
   world.edit({ tls: { ...AUTO.tls, peer: SECRET.tls.peer } })
@@ -133,7 +133,7 @@ test('Secret: while what is brought cannot be used, the operator goes on renewin
   world.nowMs += (LEAF_LIFE_MS * 2) / 3
   await rounds(world, 5)
   assert.notEqual(text(world, 'kv-peer-tls', 'kv-0.crt'), before)
-  assert.match(reasonOf(world, 'TLSReady'), /there is no Secret my-peer/)
+  assert.match(reasonOf(world, 'TLSReady'), /Secret my-peer does not exist/)
   assertSettledAt(world, 3)
 })
 
@@ -141,7 +141,7 @@ test('Secret: a new cluster waits for it, and its scale-up for a certificate tha
   const world = new World({ replicas: 1, ...SECRET })
   await rounds(world, 10)
   assert.deepEqual([world.all('Pod').length, world.all('StatefulSet').length], [0, 0])
-  assert.match(reasonOf(world, 'TLSReady'), /there is no Secret my-peer/)
+  assert.match(reasonOf(world, 'TLSReady'), /Secret my-peer does not exist/)
   const { authority, texts } = await brought(world, { names: ['kv-0.kv-headless.ns.svc.cluster.local'] })
   putSecret(world, 'my-peer', texts)
   putSecret(world, 'my-client', (await brought(world)).texts)
@@ -234,7 +234,7 @@ test('CertManager: what it says of a Certificate that it does not issue is told'
 
 test('CertManager: where it is not installed, or may not be asked, TLSReady says so and members go on as before', async () => {
   for (const [kind, expected] of [
-    ['not-found', /knows no Certificate of cert-manager\.io\/v1: install cert-manager/],
+    ['not-found', /does not serve Certificates of cert-manager\.io\/v1: install cert-manager/],
     ['forbidden', /^NotObserved: cannot list certificates$/],
   ] as const) {
     const world = await formed(AUTO)

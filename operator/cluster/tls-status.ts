@@ -65,15 +65,15 @@ export function tlsReady(observed: Observed): Finding {
   if (turning.length > 0) {
     const waits = untilSteady(observed)
     const message = turning
-      .map((side) => `${side} is ${phaseOf(cluster, side)} on its way to ${targetOf(observed, side)}`)
+      .map((side) => `${side} is ${phaseOf(cluster, side)} and becomes ${targetOf(observed, side)}`)
       .join(', ')
     return found('False', 'Changing', waits.length === 0 ? message : `${message}; waits for ${waits.join(', ')}`)
   }
   const early = sides.flatMap((side) => notYetIn(observed, side))
-  if (early.length > 0) return found('False', 'Changing', `not yet as the others: ${[...new Set(early)].join(', ')}`)
+  if (early.length > 0) return found('False', 'Changing', `not up to date yet: ${[...new Set(early)].join(', ')}`)
   const rotating = sides.flatMap((side) => rotationWords(observed, side) ?? [])
   if (rotating.length > 0) return found('True', 'RotatingCA', rotating.join('; '))
-  return found('True', 'Ready', 'every connection of the sides with TLS is encrypted')
+  return found('True', 'Ready', 'all connections of the sides with TLS are encrypted')
 }
 
 function troubleOf(observed: Observed, side: TlsSide): Pick<Finding, 'reason' | 'message'> | undefined {
@@ -91,13 +91,13 @@ function troubleOf(observed: Observed, side: TlsSide): Pick<Finding, 'reason' | 
     ({ notBeforeMs, notAfterMs }) => notAfterMs - nowMs < (notAfterMs - notBeforeMs) * LATE,
   )
   if (late !== undefined) {
-    const message = `a certificate of ${side} ends at ${timestamp(late.notAfterMs)} and is not renewed`
+    const message = `a certificate of ${side} expires at ${timestamp(late.notAfterMs)} and has not been renewed`
     return { reason: 'CertificateExpiring', message }
   }
   if (phaseOf(cluster, side) === 'Disabled') return undefined
   const ending = reportsOf(observed, side).filter(({ tls }) => tls !== undefined && Date.parse(tls.notAfter) <= nowMs)
   if (ending.length === 0) return undefined
-  const message = `expired, as members say: ${ending.map(({ name }) => name).join(', ')}`
+  const message = `members report an expired certificate: ${ending.map(({ name }) => name).join(', ')}`
   return { reason: 'CertificateExpired', message }
 }
 

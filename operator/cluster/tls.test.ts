@@ -339,7 +339,7 @@ test('no step begins while a member is not in the one before', async () => {
   const at = phases(world)
   await rounds(world, 60)
   assert.deepEqual(phases(world), at)
-  assert.match(reasonOf(world, 'TLSReady'), /^Changing: peer is Accepted on its way to Required.*; waits for .*kv-0/)
+  assert.match(reasonOf(world, 'TLSReady'), /^Changing: peer is Accepted and becomes Required.*; waits for .*kv-0/)
   world.unreachable.clear()
   await rounds(world, 120)
   assertSecure(world)

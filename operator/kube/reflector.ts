@@ -114,7 +114,7 @@ export class Reflector {
     const watchedTo = this.#version
     const page = await client.list(kind, scope, { signal, keep: (object) => store.kept(object) })
     const missed = watchedTo === undefined ? 0 : countMissed(store, page.items, watchedTo)
-    if (missed > 0) this.#options.logger.warn({ kind, missed }, 'a list found changes of which no event had told')
+    if (missed > 0) this.#options.logger.warn({ kind, missed }, 'a list found changes that no event had reported')
     observer.missed(missed)
     observer.relisted()
     observer.synced()

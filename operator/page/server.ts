@@ -58,9 +58,9 @@ export function pageApp({ board, clock, version, worksElsewhere }: Served): Expr
   app.disable('x-powered-by')
   app.use((request, response, next) => {
     response.set(HEADERS)
-    if (!isLocalName(request)) response.status(421).type('text/plain').send('ask for an address, or for localhost\n')
+    if (!isLocalName(request)) response.status(421).type('text/plain').send('use an address or localhost as the host\n')
     else if (request.method === 'GET') next()
-    else response.status(405).set('allow', 'GET').type('text/plain').send('this page is for looking only\n')
+    else response.status(405).set('allow', 'GET').type('text/plain').send('this page is read-only\n')
   })
   app.get('/clusters.json', (_, response) => void response.json({ ...frame(), clusters: board.all() }))
   app.get('/history/:namespace/:name.json', ({ params: { namespace, name } }, response) => {

@@ -289,7 +289,7 @@ const rows: readonly Row[] = [
     atMost: limits.MAX_PEER_REQUEST_SIZE_BYTES,
     ask: (size) => peer('query', asked(size)),
     taken: OK,
-    refused: /a request of 65537 bytes; at most 65536 are taken/,
+    refused: /a request of 65537 bytes; at most 65536 are accepted/,
   },
 ]
 

@@ -81,7 +81,7 @@ function toRevision(lines: readonly Line[], revision: number, seenAtMs: number |
   }
   if (furthest >= 0)
     throw new BackupFailed(
-      `revision ${revision} cannot be restored: what is kept goes up to ${furthest} there. Give another revision`,
+      `revision ${revision} cannot be restored: changes are kept up to ${furthest} there. Choose another revision`,
     )
   const oldest = Math.min(...lines.flatMap(({ fulls }) => fulls.map(({ manifest }) => manifest.revision)))
   throw new BackupFailed(`revision ${revision} is before the oldest backup, which is of revision ${oldest}`)
@@ -100,7 +100,7 @@ async function toTime(
     newestMs = Math.max(newestMs, known)
     if (atMs > newestMs)
       throw new BackupFailed(
-        `nothing is known of ${timeOf(atMs)}: what is kept goes up to ${timeOf(newestMs)}. Give that time, or latest`,
+        `${timeOf(atMs)} is later than anything that is kept: choose ${timeOf(newestMs)}, or latest`,
       )
     const mark = await markAt(destination, line, tip, atMs)
     if (mark !== undefined) return toRevision([line], mark.revision, mark.atMs)

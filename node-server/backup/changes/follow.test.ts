@@ -57,7 +57,7 @@ test('what is written is kept within an interval, and a restore to any revision 
     const { rows } = await restored(world, { kind: 'revision', revision })
     assert.deepEqual(rows, world.rows.filter(upTo(revision)).map(plain), `revision ${revision}`)
   }
-  await assert.rejects(restored(world, { kind: 'revision', revision: 27 }), /what is kept goes up to 26/)
+  await assert.rejects(restored(world, { kind: 'revision', revision: 27 }), /changes are kept up to 26/)
   await assert.rejects(
     restored(world, { kind: 'revision', revision: 5 }),
     /before the oldest backup, which is of revision 6/,
@@ -85,7 +85,7 @@ test('while nothing is changed it is known that nothing was; a restore to a time
   const at = async (atMs: number): Promise<number> => (await restored(world, { kind: 'time', atMs })).revision
   assert.deepEqual([await at(before), await at(between), await at(quiet)], [2, 4, 5])
   assert.equal((await restored(world, { kind: 'latest' })).revision, 5)
-  await assert.rejects(at(quiet + 1), /nothing is known of .*: what is kept goes up to .*Give that time, or latest/)
+  await assert.rejects(at(quiet + 1), / is later than anything that is kept: choose .*, or latest/)
   await assert.rejects(at(created - 60_000), /is before the oldest backup, which was taken at/)
   await world.stop()
 })
@@ -111,7 +111,7 @@ test('a compaction that has overtaken it is told, and closed by a full backup at
   world.write()
   await world.pass(2 * INTERVAL_MS)
   assert.equal((await restored(world, { kind: 'revision', revision: 12 })).revision, 12)
-  await assert.rejects(restored(world, { kind: 'revision', revision: 5 }), /what is kept goes up to 1 there/)
+  await assert.rejects(restored(world, { kind: 'revision', revision: 5 }), /changes are kept up to 1 there/)
   await world.stop()
 })
 

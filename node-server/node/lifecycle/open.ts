@@ -275,7 +275,7 @@ async function takeOver(volume: Volume, dataDirectory: string): Promise<string |
     await note() // where there was nothing to be taken over
     return undefined
   } catch (error) {
-    const room = 'it takes as much room again until it is done: enlarge the volume and start again'
+    const room = 'it needs as much space again until it is done: enlarge the volume and start again'
     const reason = error instanceof Error ? error.message : String(error)
     return `the store of the version before in ${db} could not be taken over (${reason}); ${room}, or ${START_ANEW}`
   }

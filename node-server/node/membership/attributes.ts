@@ -48,7 +48,7 @@ export class Attributes {
       const fields = { peerURLs, owner: owner.name, known: known.peerURLs }
       this.#host.options.log.warn(
         fields,
-        'the peer URLs of this member are those of another: it stays where it is known',
+        'another member has the peer URLs of this one: the cluster keeps those that it knows',
       )
     }
     this.#peerURLs = undefined

@@ -58,7 +58,7 @@ export function refuseUnchecked(
 }
 
 export function staleFence(expected: LogIndex, current: LogIndex): Refusal {
-  const message = `decided on the configuration of index ${expected}, but the one of index ${current} is in force: read the status and decide anew`
+  const message = `decided on the configuration of index ${expected}, but the one of index ${current} is in force: read the status and decide again`
   return { problem: 'change-in-flight', error: { code: 'ConfigIndexStale', message, configIndex: current } }
 }
 

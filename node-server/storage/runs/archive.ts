@@ -225,6 +225,6 @@ class PieceReader {
 
   async end(): Promise<void> {
     const { done } = await this.#pieces.next()
-    if (this.#piece.length > 0 || done !== true) throw new MalformedBytes('there is something behind the archive')
+    if (this.#piece.length > 0 || done !== true) throw new MalformedBytes('bytes follow the end of the archive')
   }
 }

@@ -28,7 +28,7 @@ export async function readRestore(reading: Reading, cluster: RaftCluster, nowMs:
 /** A backup counts here as it does everywhere: once it was read back. */
 function sourceOf(name: string, object: KubeObject | undefined): Result<RestoreSource, string> {
   if (object === undefined)
-    return err(`there is no RaftBackup ${name}: create it, or name the place in bootstrap.restore.source`)
+    return err(`RaftBackup ${name} does not exist: create it, or name the place in bootstrap.restore.source`)
   const parsed = parseRaftBackup(object)
   if (!parsed.ok) return err(`RaftBackup ${name}: ${parsed.error}`)
   const { spec, status } = parsed.value

@@ -18,7 +18,7 @@ export function adopt(observed: Observed): Plan | undefined {
   if (refusal !== undefined)
     return blocked('AdoptionRefused', `nothing is adopted: ${refusal}`, cluster.recorded.operation)
   return {
-    ...waiting('Adopting', `the volumes of cluster ${clusterID} are taken over`),
+    ...waiting('Adopting', `takes over the volumes of cluster ${clusterID}`),
     actions: [{ kind: 'adopt-cluster-id', clusterID }],
     requeueAfterMs: IN_FLIGHT_MS,
   }
@@ -27,15 +27,14 @@ export function adopt(observed: Observed): Plan | undefined {
 function refusalOf({ cluster }: Observed, claims: readonly ObservedClaim[], clusterID: string): string | undefined {
   const { replicas } = cluster.spec
   if (claims.length === 0)
-    return `there is no PersistentVolumeClaim ${names.volume(cluster, 0)}: a RaftCluster adopts the volumes of one of its own name and namespace`
+    return `PersistentVolumeClaim ${names.volume(cluster, 0)} does not exist: a RaftCluster adopts only volumes of a RaftCluster with its name and namespace`
   const unmarked = claims.filter((claim) => claim.clusterID === undefined)
-  if (unmarked.length > 0)
-    return `${list(unmarked)} does not say of which cluster its data is (annotation raftkv.dev/cluster-id)`
+  if (unmarked.length > 0) return `${list(unmarked)} has no cluster ID (annotation raftkv.dev/cluster-id)`
   const ids = [...new Set(claims.map((claim) => claim.clusterID))]
   if (ids.length > 1)
-    return `the claims are of ${ids.length} clusters: ${claims.map((claim) => `${claim.name} of ${claim.clusterID}`).join(', ')}. Delete those that are not to be kept`
+    return `the claims belong to ${ids.length} clusters: ${claims.map((claim) => `${claim.name} of ${claim.clusterID}`).join(', ')}. Delete those that you do not need`
   if (ids[0] !== clusterID)
-    return `${list(claims)} has data of cluster ${ids[0]}, and bootstrap.adopt names ${clusterID}: delete the RaftCluster, and create it with the right one`
+    return `${list(claims)} has data of cluster ${ids[0]}, and bootstrap.adopt names ${clusterID}: delete the RaftCluster and create it with the right ID`
   const going = claims.filter(({ isTerminating }) => isTerminating)
   if (going.length > 0) return `${list(going)} is being deleted`
   const present = new Set(claims.map(({ ordinal }) => ordinal))
@@ -43,12 +42,14 @@ function refusalOf({ cluster }: Observed, claims: readonly ObservedClaim[], clus
   const missing = Array.from({ length: most }, (_, ordinal) => ordinal).filter((ordinal) => !present.has(ordinal))
   if (missing.length > 0) {
     const gone = missing.map((ordinal) => names.volume(cluster, ordinal)).join(', ')
-    return `${gone} is not there. Give replicas as many as the cluster had members; where a volume is lost, restore a backup`
+    return `${gone} is missing. Set replicas to the number of members that the cluster had; if a volume is lost, restore a backup`
   }
   if (most > replicas)
-    return `there are ${most} claims of the cluster, and replicas is ${replicas}: give replicas ${most}, and fewer once it runs; or delete those that were not members any more`
+    return `the cluster has ${most} claims, and replicas is ${replicas}: set replicas to ${most} and scale down once it runs, or delete claims that no member used any more`
   const used = claims.flatMap(({ name, users }) => users.map((user) => `${name} by pod ${user}`))
-  return used.length === 0 ? undefined : `still in use: ${used.join(', ')}. It goes on once they have stopped`
+  return used.length === 0
+    ? undefined
+    : `still in use: ${used.join(', ')}. Adoption begins once these pods have stopped`
 }
 
 function list(claims: readonly ObservedClaim[]): string {

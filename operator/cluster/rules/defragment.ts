@@ -114,7 +114,7 @@ function runSeen(observed: Observed, before: DefragmentationRun): Defragmentatio
   }
   if (!isLate(observed, run)) return run
   const list = left.map((member) => `${member.name}${isSilent(observed, member) ? ' (does not report its size)' : ''}`)
-  return end('Incomplete', `not done within two hours: ${list.join(', ') || 'nobody led'}`)
+  return end('Incomplete', `not done within two hours: ${list.join(', ') || 'there was no leader'}`)
 }
 
 function isSilent(observed: Observed, member: Kept): boolean {

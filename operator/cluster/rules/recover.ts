@@ -82,7 +82,7 @@ function refusalOf(survivor: Candidate, answering: readonly Candidate[]): string
   if (open === undefined) return undefined
   const silent = [open, survivor].filter(({ status }) => status.lastTerm === undefined).map(({ name }) => name)
   const advice = 'set spec.image to one that does, and delete these pods; their volumes stay'
-  return `whether ${open.name} has more than ${survivor.name} cannot be told: ${silent.join(' and ')} runs a version that does not report the term of its last entry: ${advice}`
+  return `whether ${open.name} has more than ${survivor.name} cannot be determined: ${silent.join(' and ')} runs a version that does not report the term of its last entry: ${advice}`
 }
 
 function recoverFrom(observed: Observed, survivor: Candidate, requestId: string): Plan {

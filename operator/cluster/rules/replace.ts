@@ -59,7 +59,7 @@ function requested(observed: Observed, membership: Membership): Replacement | un
   // The name is soon another member's: what was begun for this one is not begun again for that one.
   const isBegun = operation?.request === request && operation.memberID === member.id
   if (handledRequests.replaceMember === request && !isBegun) return undefined
-  return { member, why: `the replacement of ${member.name} was asked for`, request }
+  return { member, why: `the replacement of ${member.name} was requested`, request }
 }
 
 function unhealthy({ cluster, nowMs }: Observed, membership: Membership): Replacement | undefined {

@@ -51,7 +51,7 @@ export function templateHold(observed: Observed): string | undefined {
   if (objects.statefulSet === undefined) return undefined
   const form = memberForm(observed)
   if (form > forms.length)
-    return `a later operator made it, in form ${form}, and this one knows ${forms.length}: install the later one, or move spec.image`
+    return `a later operator made it (form ${form}; this operator knows forms up to ${forms.length}): install that operator, or change spec.image`
   const unknown = cluster.unknownFields.filter((field) => OF_PODS.test(field))
   if (unknown.length === 0) return undefined
   return `this operator does not know ${unknown.slice(0, 8).join(', ')}: install the one of the CRD's version`

@@ -83,12 +83,12 @@ function gathered(leaves: readonly LeafRequest[], find: (request: LeafRequest) =
 
 function inSecret(observed: Observed, request: LeafRequest, name: string): Found {
   const secret = observed.objects.sources.get(name)
-  if (secret === undefined) return { kind: 'unusable', problems: [`there is no Secret ${name}`] }
+  if (secret === undefined) return { kind: 'unusable', problems: [`Secret ${name} does not exist`] }
   const isForClients = !request.purposes.includes('serverAuth') && keysOf(secret).includes(CLIENT_FILES.certificate)
   return judged(observed, request, { name, secret, files: isForClients ? CLIENT_FILES : TLS_FILES })
 }
 
-const NO_CERT_MANAGER = 'the API server knows no Certificate of cert-manager.io/v1: install cert-manager'
+const NO_CERT_MANAGER = 'the API server does not serve Certificates of cert-manager.io/v1: install cert-manager'
 
 function inCertificate(observed: Observed, request: LeafRequest): Found {
   const { certificates, sources } = observed.objects
@@ -106,7 +106,7 @@ function judged({ nowMs }: Observed, { hosts, purposes }: LeafRequest, { name, s
   const authorities = bundleIn(secret)
   const about = `${files.certificate} in Secret ${name}`
   if (certificatesIn(textIn(secret, files.certificate)).length === 0)
-    return { kind: 'unusable', problems: [`${about} is no certificate`, ...withoutCa(name, authorities)] }
+    return { kind: 'unusable', problems: [`${about} is not a certificate`, ...withoutCa(name, authorities)] }
   const pair = pairIn(secret, files)
   if (pair === undefined) {
     const key = `${files.key} in Secret ${name} is not the key of ${files.certificate}`
@@ -132,6 +132,6 @@ function withoutCa(name: string, authorities: readonly Certificate[]): readonly 
 }
 
 function outsideOfItsTime(about: string, { notBeforeMs, notAfterMs }: Certificate, nowMs: number): readonly string[] {
-  if (nowMs >= notAfterMs) return [`${about} ended at ${timestamp(notAfterMs)}`]
-  return nowMs < notBeforeMs ? [`${about} begins at ${timestamp(notBeforeMs)}`] : []
+  if (nowMs >= notAfterMs) return [`${about} expired at ${timestamp(notAfterMs)}`]
+  return nowMs < notBeforeMs ? [`${about} is not valid before ${timestamp(notBeforeMs)}`] : []
 }
