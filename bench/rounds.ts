@@ -54,13 +54,13 @@ async function playStage(
     for (const step of stage.steps) {
       const here = { ...place, cluster }
       note(step, step.kind === 'load' ? await runLoad(here, step) : await step.run(here))
-      if (cluster.lastWords() !== '') throw new Error(`${step.name}: not all members have come through`)
+      if (cluster.lastOutput() !== '') throw new Error(`${step.name}: not all members have come through`)
     }
     const elections = stage.endsLeaders === true ? 0 : await cluster.elections()
     if (elections > 0) throw new Error(`${elections} elections: the figures of this round are of a cluster in unrest`)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new Error(reason + cluster.lastWords(), { cause: error })
+    throw new Error(reason + cluster.lastOutput(), { cause: error })
   } finally {
     await cluster.close()
   }

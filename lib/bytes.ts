@@ -18,7 +18,7 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
 /** From this size on, bytes stay where they lie when they are handed on by reference; less is copied sooner than kept track of. */
 const MIN_SHARED_SIZE_BYTES = 4096
 
-/** Grows as needed; `finish` hands the bytes over and starts anew, so one writer can serve many records. */
+/** Grows as needed; `finish` hands the bytes over and starts again, so one writer can serve many records. */
 export class ByteWriter {
   #buffer: Buffer
   #length = 0

@@ -29,7 +29,7 @@ export const FRAME_TIMEOUT_MS = 20_000
 /** Questions of one member to another beside Raft, such as a change of members: JSON. The same for their answers. */
 export const MAX_PEER_REQUEST_SIZE_BYTES = 64 * KIB
 /** Of who has not shown that it knows the cluster: a hello or a question fits, and many may hold one each. */
-export const MAX_STRANGERS_FRAME_SIZE_BYTES = MAX_PEER_REQUEST_SIZE_BYTES + ENVELOPE_SIZE_BYTES
+export const MAX_UNKNOWN_PEER_FRAME_SIZE_BYTES = MAX_PEER_REQUEST_SIZE_BYTES + ENVELOPE_SIZE_BYTES
 export const MAX_PEER_ANSWER_SIZE_BYTES = 4 * MIB
 /** Questions on one connection that have no answer yet. */
 export const MAX_PEER_REQUESTS = 256
@@ -237,7 +237,7 @@ export interface RunSizes {
   readonly maxRuns: number
   /** Merges that are under way at once, each of runs that are newer and fewer than those of the one before. */
   readonly maxMerges: number
-  /** A file of a run ends when it is so large: what a merge takes over or writes anew, and what a removal gives back. */
+  /** A file of a run ends when it is so large: what a merge takes over or rewrites, and what a removal gives back. */
   readonly fileSizeBytes: number
   /** A smaller file is joined with its neighbours. */
   readonly smallFileSizeBytes: number

@@ -113,7 +113,7 @@ class Program {
       node: {
         name: config.name,
         clientURLs: config.advertiseClientURLs,
-        // Who was told by the operator to join is started anew, not told anew, when its URLs change.
+        // Who was told by the operator to join is started again, not told again, when its URLs change.
         peerURLs: config.start.kind === 'wait' ? config.initialAdvertisePeerURLs : undefined,
         heartbeatMs: config.heartbeatIntervalMs,
         electionMs: config.electionTimeoutMs,

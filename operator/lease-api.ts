@@ -31,7 +31,7 @@ async function orConflict(write: () => Promise<StoredObject>): Promise<LeaseReco
   try {
     return recordOf(await write())
   } catch (error) {
-    // Deleted by hand counts as a conflict too: the next attempt reads, and creates it anew.
+    // Deleted by hand counts as a conflict too: the next attempt reads, and creates it again.
     if (isProblem(error, 'Conflict', 'AlreadyExists', 'NotFound')) return 'conflict'
     throw error
   }

@@ -258,7 +258,7 @@ function sampleOf(cluster: StoredObject): ClusterSample {
   return { labels: { namespace, name }, isPaused, status: parseStatus(cluster['status']) }
 }
 
-/** A gauge that is filled anew at each scrape: a cluster that is gone leaves no series behind. */
+/** A gauge that is filled again at each scrape: a cluster that is gone leaves no series behind. */
 export function gauge(
   registry: Registry,
   name: string,

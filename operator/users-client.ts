@@ -4,7 +4,7 @@
  *
  * Neighbours: node-server/proto and node-server/grpc/client.ts (the messages, and who carries them), main.ts (the guard).
  */
-import { type ClientTls, GrpcClient, wordsOf } from '../node-server/grpc/client.ts'
+import { type ClientTls, GrpcClient, errorMessage } from '../node-server/grpc/client.ts'
 import { Permission_Type } from '../node-server/proto/generated/etcd/auth.ts'
 import {
   AuthDisableRequest,
@@ -128,7 +128,7 @@ export class EtcdUsersClient implements UsersClient {
       return ok(await client.unary(`/etcdserverpb.Auth/${method}`, request, timeoutMs, token))
     } catch (error) {
       const code: unknown = Object(error).code
-      return err({ kind: UNREACHABLE.includes(code) ? 'unreachable' : 'refused', message: wordsOf(error) })
+      return err({ kind: UNREACHABLE.includes(code) ? 'unreachable' : 'refused', message: errorMessage(error) })
     } finally {
       client.close()
     }

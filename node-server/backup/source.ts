@@ -1,7 +1,7 @@
 /** The cluster that is backed up, by etcd's API: any member of ours, or an etcd that says with a snapshot of which revision it is. */
 import { formatId } from '../../lib/ids.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
-import { GrpcClient, wordsOf, type ClientTls } from '../grpc/client.ts'
+import { GrpcClient, errorMessage, type ClientTls } from '../grpc/client.ts'
 import {
   HashKVRequest,
   HashKVResponse,
@@ -62,7 +62,7 @@ export async function withMember<Value>(
     if (chosen === undefined) {
       const reasons = answers.map(
         (answer, i) =>
-          `${options.endpoints[i]}: ${answer.status === 'rejected' ? wordsOf(answer.reason) : 'is a learner'}`,
+          `${options.endpoints[i]}: ${answer.status === 'rejected' ? errorMessage(answer.reason) : 'is a learner'}`,
       )
       throw new BackupFailed(`no member can be asked: ${reasons.join('; ')}`)
     }
@@ -128,7 +128,7 @@ async function reading<Value>(endpoint: string, read: () => Promise<Value>): Pro
   try {
     return await read()
   } catch (cause) {
-    throw new BackupFailed(`${endpoint}: the snapshot broke off: ${wordsOf(cause)}`, { cause })
+    throw new BackupFailed(`${endpoint}: the snapshot broke off: ${errorMessage(cause)}`, { cause })
   }
 }
 
@@ -154,7 +154,7 @@ export async function hashOf(
     const { hash, compactRevision } = HashKVResponse.decode(answer)
     return ok({ hash, compactedRevision: Number(compactRevision) })
   } catch (error) {
-    return err(`${endpoint}: no HashKV of revision ${revision}: ${wordsOf(error)}`)
+    return err(`${endpoint}: no HashKV of revision ${revision}: ${errorMessage(error)}`)
   }
 }
 

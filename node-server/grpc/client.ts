@@ -97,7 +97,7 @@ function secure(tls: ClientTls | ClientIdentity): ChannelCredentials {
 }
 
 /** What the server said, or why it was not reached. */
-export function wordsOf(error: unknown): string {
+export function errorMessage(error: unknown): string {
   if (error instanceof Error && 'details' in error && typeof error.details === 'string' && error.details !== '')
     return error.details
   return error instanceof Error ? error.message : String(error)

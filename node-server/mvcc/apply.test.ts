@@ -170,7 +170,7 @@ test('a key that no table can hold is simply not found', () => {
   assert.equal(value(deleteRange(store, long)).kind, 'delete-range')
 })
 
-test('ignore_value keeps the value; a key that was deleted begins anew', () => {
+test('ignore_value keeps the value; a key that was deleted begins again', () => {
   const store = newStore()
   put(store, 'a', 'kept')
   put(store, 'a', '', { ignoreValue: true })

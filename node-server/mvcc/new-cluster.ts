@@ -19,7 +19,7 @@ export interface NewClusterOptions {
 /**
  * Afterwards the store is before its first entry: the log of the new cluster begins at index 1. With a bump no revision
  * of the new cluster is one that a client of the old one may have seen and that meant something else; old watchers learn
- * by the compaction that they must read anew (etcdutl: `--bump-revision`, `--mark-compacted`).
+ * by the compaction that they must read again (etcdutl: `--bump-revision`, `--mark-compacted`).
  */
 export async function prepareForNewCluster(backend: Backend, { bumpRevisions }: NewClusterOptions): Promise<void> {
   assert(bumpRevisions >= 0 && bumpRevisions <= MAX_BUMP_REVISIONS, () => `a bump by ${bumpRevisions} revisions`)

@@ -7,7 +7,7 @@ import { bytesOfText, textOfBytes } from './byte-text.ts'
 import type { KeyRange } from './read.ts'
 
 export const MAX_COUNTS = 256
-/** Ranges with a longer bound are counted anew: all that is kept is at most a megabyte. */
+/** Ranges with a longer bound are counted again: all that is kept is at most a megabyte. */
 const MAX_BOUND_SIZE_BYTES = 2048
 
 interface Kept {

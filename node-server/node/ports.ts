@@ -103,7 +103,7 @@ export interface Caller {
 export interface NodePort {
   readonly clusterId: ClusterId
   readonly memberId: MemberId
-  /** Changes when a snapshot is installed: ask for it anew in each request. */
+  /** Changes when a snapshot is installed: ask for it again in each request. */
   readonly store: Store
   /** 0 means 2 GiB, a negative one no limit. */
   readonly quotaBytes: number

@@ -1,7 +1,7 @@
 /**
  * Who is there. Three questions, three answers: whom a leader steps down without (CheckQuorum) has had an election timeout
  * to answer; who is called active has answered within one; and what must not rest on the past, whether those who are left
- * can go on after a change, asks everybody anew: a roll call is a round of heartbeats, as a read has one (thesis §6.4).
+ * can go on after a change, asks everybody again: a roll call is a round of heartbeats, as a read has one (thesis §6.4).
  */
 import type { MemberId, Term } from '../../lib/ids.ts'
 import { isAnswering, mayBeThere } from './progress.ts'

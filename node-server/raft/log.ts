@@ -175,7 +175,7 @@ export function continueBehind(log: Log, index: LogIndex): void {
   log.unstableFrom = LogIndex(Math.max(log.unstableFrom, index + 1))
 }
 
-/** Starts anew behind a snapshot. */
+/** Starts again behind a snapshot. */
 export function resetTo(log: Log, index: LogIndex, term: Term): void {
   log.base = { index, term }
   log.entries = []

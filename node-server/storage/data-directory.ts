@@ -19,7 +19,7 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import { boolean, integer, mapped, matching, Misshapen, object, readJson, text, type Shape } from '../../lib/shape.ts'
 import { isMissing, type Disk } from './disk.ts'
 import type { Identity } from './record.ts'
-import { START_ANEW } from './recovery.ts'
+import { REPLACE_MEMBER } from './recovery.ts'
 
 export interface MemberPaths {
   readonly wal: string
@@ -72,7 +72,8 @@ export async function readIdentity(
   try {
     return ok((await readFile(disk, path)).identity)
   } catch (error) {
-    if (!isMissing(error)) return err(`${path} cannot be read (${wordsOf(error)}): restore the file, or ${START_ANEW}`)
+    if (!isMissing(error))
+      return err(`${path} cannot be read (${errorMessage(error)}): restore the file, or ${REPLACE_MEMBER}`)
     if ((await disk.list(dataDirectory)).includes(RESTORING)) {
       return err(
         `a snapshot was being restored into ${dataDirectory} and the restore did not end: run it again, or empty the directory`,
@@ -81,7 +82,7 @@ export async function readIdentity(
     const others = await disk.list(join(dataDirectory, 'member'))
     if (others.length === 0) return ok(undefined)
     return err(
-      `${path} is missing, but there is data beside it (${others.join(', ')}): this is not a whole data directory; restore the file, or ${START_ANEW}`,
+      `${path} is missing, but there is data beside it (${others.join(', ')}): this is not a whole data directory; restore the file, or ${REPLACE_MEMBER}`,
     )
   }
 }
@@ -110,7 +111,7 @@ export async function noteFormat(disk: Disk, dataDirectory: string): Promise<voi
   if (format !== FORMAT) await writeIdentity(disk, join(dataDirectory, 'member'), identity)
 }
 
-function wordsOf(error: unknown): string {
+function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 

@@ -48,7 +48,7 @@ export type Recovery =
   | { readonly kind: 'refuse'; readonly reason: string }
 
 /** For whoever reads a refusal: nothing on this disk can be trusted any more, the cluster has it all. */
-export const START_ANEW = 'remove the member from the cluster and add it again with an empty directory'
+export const REPLACE_MEMBER = 'remove the member from the cluster and add it again with an empty directory'
 
 export function recover({ log, store, snapshots }: Found): Recovery {
   const { baseIndex, lastIndex, lastTerm, commitIndex, term } = log
@@ -94,7 +94,7 @@ function stateOf(store: FoundStore): string {
 }
 
 function refuse(problem: string): Recovery {
-  return { kind: 'refuse', reason: `${problem}; ${START_ANEW}` }
+  return { kind: 'refuse', reason: `${problem}; ${REPLACE_MEMBER}` }
 }
 
 export function foundLog({ state, entries }: WalContents): FoundLog {

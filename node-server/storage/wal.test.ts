@@ -138,7 +138,7 @@ test('after a start the log goes on where it ended, in the same segment', async 
   assert.equal((await disk.list(FOLDER)).length, 1)
 })
 
-test('a snapshot that was installed begins the log anew behind it', async () => {
+test('a snapshot that was installed begins the log again behind it', async () => {
   const disk = new MemoryDisk()
   const wal = await create(disk)
   await wal.append(hardState(2, 1), [entry(2, 2), entry(3, 2)], true)

@@ -1,7 +1,7 @@
 /**
  * `backup restore NAME`: the data directory of the first member of a new cluster, out of a backup. The cluster's ID is given, so that
  * whoever goes on after a crash makes the same one: a directory that has it already is left as it is, and what an attempt has left
- * half-way is begun anew. With a course, what was changed after the backup is added to it, up to the revision that is wanted.
+ * half-way is begun again. With a course, what was changed after the backup is added to it, up to the revision that is wanted.
  */
 import { createWriteStream } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
@@ -58,13 +58,13 @@ export async function restoreBackup(
       ...(course !== undefined && { change: (store) => replayChanges(store, course, place) }),
     })
     if (!restored.ok) throw new BackupFailed(restored.error)
-    return course === undefined ? restored.value : `${restored.value}${wordsOf(course)}\n`
+    return course === undefined ? restored.value : `${restored.value}${describeCourse(course)}\n`
   } finally {
     await rm(file, { force: true })
   }
 }
 
-function wordsOf({ base, revision, seenAtMs }: Course): string {
+function describeCourse({ base, revision, seenAtMs }: Course): string {
   const seen = seenAtMs === undefined ? '' : `, where the cluster was seen at ${new Date(seenAtMs).toISOString()}`
   return `  from ${base.name} with what was changed up to revision ${revision}${seen}`
 }

@@ -4,7 +4,7 @@ import type { StoredIdentity } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
 import type { WalRecord } from '../storage/record.ts'
 import { replay, type WalContents } from '../storage/wal-replay.ts'
-import { damage, note, START_ANEW, type Finding } from './finding.ts'
+import { damage, note, REPLACE_MEMBER, type Finding } from './finding.ts'
 import { partsOf, readSegments, type SegmentFile } from './segments.ts'
 import { counted, humanSize } from './words.ts'
 
@@ -37,7 +37,7 @@ export async function checkWal(disk: Disk, directory: string, identity: StoredId
     findings.push(
       damage(
         `the log is that of member ${formatId(state.identity.memberId)} of cluster ${formatId(state.identity.clusterId)} (incarnation ${formatId(state.identity.incarnation)}), identity.json names another: files of two directories are mixed`,
-        `put back the log that belongs to this directory; otherwise ${START_ANEW}`,
+        `put back the log that belongs to this directory; otherwise ${REPLACE_MEMBER}`,
       ),
     )
   }

@@ -2,7 +2,7 @@
 import { memberPaths } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
 import type { WalRecord } from '../storage/record.ts'
-import { recordWords } from './record-words.ts'
+import { describeRecord } from './record-words.ts'
 import { partsOf, readSegments, type SegmentPart } from './segments.ts'
 import type { ExitCode, ToolIo } from './tool-io.ts'
 import { counted } from './words.ts'
@@ -40,7 +40,7 @@ function* linesOf(part: SegmentPart, flags: DumpFlags): Iterable<string> {
     case 'batch':
       for (const record of part.records) {
         if (isAsked(record, flags))
-          yield `batch=${part.batchNumber} ${recordWords(record, { hasValues: flags.values })}`
+          yield `batch=${part.batchNumber} ${describeRecord(record, { hasValues: flags.values })}`
       }
       return
     case 'unused':

@@ -8,10 +8,10 @@ export interface Finding {
 }
 
 /** The way out of damage to one member while the others are well. */
-export const START_ANEW =
+export const REPLACE_MEMBER =
   'remove the member from its cluster and add it again with an empty directory (the others bring it up to date); if it is the only one, restore a snapshot'
 
-export function damage(what: string, advice = START_ANEW): Finding {
+export function damage(what: string, advice = REPLACE_MEMBER): Finding {
   return { isDamage: true, what, advice }
 }
 

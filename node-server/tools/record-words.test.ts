@@ -4,7 +4,7 @@ import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import { encodeCommand, type Command } from '../mvcc/command.ts'
 import { deleteRequest, opDelete, opPut, opRange, opTxn, putRequest, txnRequest } from '../mvcc/testing/requests.ts'
 import { Compare, CompactionRequest, DeleteRangeRequest, PutRequest, TxnRequest } from '../proto/generated/etcd/rpc.ts'
-import { entryWords, recordWords } from './record-words.ts'
+import { describeEntry, describeRecord } from './record-words.ts'
 
 const member = {
   id: MemberId(0xa1n),
@@ -66,7 +66,7 @@ const words: readonly [Command, string][] = [
 for (const [command, expected] of words) {
   test(`in words: ${expected}`, () => {
     const entry = { term: Term(1), index: LogIndex(2), kind: 'normal', data: encodeCommand(command) } as const
-    assert.equal(entryWords(entry, { hasValues: false }), expected)
+    assert.equal(describeEntry(entry, { hasValues: false }), expected)
   })
 }
 
@@ -74,16 +74,16 @@ test('records that are not commands, and entries that nobody can read', () => {
   const identity = { clusterId: ClusterId(1n), memberId: MemberId(2n), incarnation: 3n }
   const entry = { term: Term(1), index: LogIndex(2), kind: 'normal', data: Buffer.from([250, 1]) } as const
   const hidden = { hasValues: false }
-  assert.equal(recordWords({ kind: 'identity', identity }, hidden), 'identity cluster=1 member=2 incarnation=3')
+  assert.equal(describeRecord({ kind: 'identity', identity }, hidden), 'identity cluster=1 member=2 incarnation=3')
   assert.match(
-    recordWords({ kind: 'entry', entry }, hidden),
+    describeRecord({ kind: 'entry', entry }, hidden),
     /^entry term=1 index=2 2 bytes that are no command of this version/,
   )
-  assert.equal(entryWords({ ...entry, data: Buffer.alloc(0) }, hidden), "empty: the first of a leader's term")
+  assert.equal(describeEntry({ ...entry, data: Buffer.alloc(0) }, hidden), "empty: the first of a leader's term")
   const broken = { kind: 'put', requestId, request: put.subarray(0, 5) } as const
-  assert.match(entryWords({ ...entry, data: encodeCommand(broken) }, hidden), /no command of this version/)
+  assert.match(describeEntry({ ...entry, data: encodeCommand(broken) }, hidden), /no command of this version/)
   assert.match(
-    entryWords({ ...entry, data: encodeCommand({ ...broken, request: put }) }, { hasValues: true }),
+    describeEntry({ ...entry, data: encodeCommand({ ...broken, request: put }) }, { hasValues: true }),
     /value="value"/,
   )
 })

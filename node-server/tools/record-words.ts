@@ -39,7 +39,7 @@ const PERMISSION_WORDS = ['read', 'write', 'read-and-write']
 /** So many operations of a txn are spelled out, the rest is counted. */
 const MAX_OPERATIONS = 4
 
-export function recordWords(record: WalRecord, options: WordOptions): string {
+export function describeRecord(record: WalRecord, options: WordOptions): string {
   switch (record.kind) {
     case 'identity': {
       const { clusterId, memberId, incarnation } = record.identity
@@ -52,24 +52,24 @@ export function recordWords(record: WalRecord, options: WordOptions): string {
       return `hard-state term=${term} vote=${formatId(vote)} commit=${commit}`
     }
     case 'entry':
-      return `entry term=${record.entry.term} index=${record.entry.index} ${entryWords(record.entry, options)}`
+      return `entry term=${record.entry.term} index=${record.entry.index} ${describeEntry(record.entry, options)}`
     default:
       return unreachable(record)
   }
 }
 
-export function entryWords(entry: Entry, options: WordOptions): string {
+export function describeEntry(entry: Entry, options: WordOptions): string {
   if (entry.data.length === 0) {
     return entry.kind === 'config' ? 'leave the joint configuration' : "empty: the first of a leader's term"
   }
   try {
-    return commandWords(decodeCommand(entry.data), options)
+    return describeCommand(decodeCommand(entry.data), options)
   } catch (error) {
     return `${entry.data.length} bytes that are no command of this version (${error instanceof Error ? error.message : String(error)})`
   }
 }
 
-function commandWords(command: Command, options: WordOptions): string {
+function describeCommand(command: Command, options: WordOptions): string {
   switch (command.kind) {
     case 'put':
     case 'delete-range':
@@ -79,54 +79,54 @@ function commandWords(command: Command, options: WordOptions): string {
     case 'lease-grant':
     case 'lease-revoke':
     case 'auth':
-      return `${storeWords(command, options)}${askerWords(command)}`
+      return `${describeStore(command, options)}${describeAsker(command)}`
     case 'membership': {
       const { operationId, expectedConfigIndex } = command
       const fence = expectedConfigIndex === undefined ? '' : ` if-config-index=${expectedConfigIndex}`
-      return `membership ${changeWords(command.change)}${operationWords(operationId)}${fence}`
+      return `membership ${describeChange(command.change)}${describeOperation(operationId)}${fence}`
     }
     case 'member-attributes':
-      return `member-attributes ${memberWords(command.member)}`
+      return `member-attributes ${describeMember(command.member)}`
     case 'operation-result':
-      return `operation-result${operationWords(command.operationId)} result=${command.result.length}B`
+      return `operation-result${describeOperation(command.operationId)} result=${command.result.length}B`
     default:
       return unreachable(command)
   }
 }
 
-function askerWords({ authInfo }: StoreCommand): string {
+function describeAsker({ authInfo }: StoreCommand): string {
   return authInfo === undefined ? '' : ` as=${quote(authInfo.username)} auth-revision=${authInfo.revision}`
 }
 
-function storeWords(command: StoreCommand, options: WordOptions): string {
+function describeStore(command: StoreCommand, options: WordOptions): string {
   switch (command.kind) {
     case 'put':
-      return putWords(PutRequest.decode(command.request), options)
+      return describePut(PutRequest.decode(command.request), options)
     case 'delete-range':
-      return deleteWords(DeleteRangeRequest.decode(command.request))
+      return describeDelete(DeleteRangeRequest.decode(command.request))
     case 'txn':
-      return txnWords(TxnRequest.decode(command.request), options)
+      return describeTxn(TxnRequest.decode(command.request), options)
     case 'compact': {
       const { revision, physical } = CompactionRequest.decode(command.request)
       return `compact revision=${revision}${physical ? ' physical' : ''}`
     }
     case 'alarm':
-      return alarmWords(AlarmRequest.decode(command.request))
+      return describeAlarm(AlarmRequest.decode(command.request))
     case 'lease-grant': {
       const { ID, TTL } = LeaseGrantRequest.decode(command.request)
-      return `lease-grant ${leaseWords(ID)} ttl=${TTL}s`
+      return `lease-grant ${describeLease(ID)} ttl=${TTL}s`
     }
     case 'lease-revoke':
-      return `lease-revoke ${leaseWords(LeaseRevokeRequest.decode(command.request).ID)}`
+      return `lease-revoke ${describeLease(LeaseRevokeRequest.decode(command.request).ID)}`
     case 'auth':
-      return authWords(command.request)
+      return describeAuth(command.request)
     default:
       return unreachable(command.kind)
   }
 }
 
 /** Neither the hash of a password nor what a token begins with is shown. */
-function authWords(bytes: Uint8Array): string {
+function describeAuth(bytes: Uint8Array): string {
   const change = decodeAuthChange(bytes)
   if (change === undefined) return 'auth: no change of this version'
   const { kind, request } = change
@@ -146,7 +146,7 @@ function authWords(bytes: Uint8Array): string {
       return `auth ${kind} ${quote(AuthRoleAddRequest.decode(request).name)}`
     case 'role-grant-permission': {
       const { name, perm } = AuthRoleGrantPermissionRequest.decode(request)
-      const keys = perm === undefined ? 'nothing' : keysWords(perm.key, perm.rangeEnd)
+      const keys = perm === undefined ? 'nothing' : describeKeys(perm.key, perm.rangeEnd)
       return `auth ${kind} ${quote(name)} ${PERMISSION_WORDS[perm?.permType ?? -1] ?? 'nothing'} ${keys}`
     }
     case 'user-grant-role': {
@@ -161,54 +161,54 @@ function authWords(bytes: Uint8Array): string {
       return `auth ${kind} ${quote(AuthRoleDeleteRequest.decode(request).role)}`
     case 'role-revoke-permission': {
       const { role, key, rangeEnd } = AuthRoleRevokePermissionRequest.decode(request)
-      return `auth ${kind} ${quote(role)} ${keysWords(key, rangeEnd)}`
+      return `auth ${kind} ${quote(role)} ${describeKeys(key, rangeEnd)}`
     }
     default:
       return unreachable(kind)
   }
 }
 
-function putWords(request: PutRequest, { hasValues }: WordOptions): string {
+function describePut(request: PutRequest, { hasValues }: WordOptions): string {
   const { key, value, lease, prevKv, ignoreValue, ignoreLease } = request
   const flags = [prevKv ? ' prev-kv' : '', ignoreValue ? ' ignore-value' : '', ignoreLease ? ' ignore-lease' : '']
-  const attached = lease === 0n ? '' : ` lease=${leaseWords(lease)}`
+  const attached = lease === 0n ? '' : ` lease=${describeLease(lease)}`
   return `put ${quoteBytes(key)} value=${hasValues ? quoteBytes(value) : `${value.length}B`}${attached}${flags.join('')}`
 }
 
-function leaseWords(id: bigint): string {
+function describeLease(id: bigint): string {
   return formatId(BigInt.asUintN(64, id))
 }
 
-function alarmWords({ action, memberID, alarm }: AlarmRequest): string {
+function describeAlarm({ action, memberID, alarm }: AlarmRequest): string {
   const type = alarm === AlarmType.NOSPACE ? 'NOSPACE' : alarm === AlarmType.CORRUPT ? 'CORRUPT' : 'of any type'
   if (action === AlarmAction.GET) return `alarm list ${type}`
   return `alarm ${action === AlarmAction.ACTIVATE ? 'raise' : 'clear'} ${type} member=${formatId(memberID)}`
 }
 
-function deleteWords({ key, rangeEnd, prevKv }: DeleteRangeRequest): string {
-  return `delete ${keysWords(key, rangeEnd)}${prevKv ? ' prev-kv' : ''}`
+function describeDelete({ key, rangeEnd, prevKv }: DeleteRangeRequest): string {
+  return `delete ${describeKeys(key, rangeEnd)}${prevKv ? ' prev-kv' : ''}`
 }
 
-function rangeWords({ key, rangeEnd, revision, limit }: RangeRequest): string {
+function describeRange({ key, rangeEnd, revision, limit }: RangeRequest): string {
   const at = revision === 0n ? '' : ` revision=${revision}`
-  return `range ${keysWords(key, rangeEnd)}${at}${limit === 0n ? '' : ` limit=${limit}`}`
+  return `range ${describeKeys(key, rangeEnd)}${at}${limit === 0n ? '' : ` limit=${limit}`}`
 }
 
 /** etcd's forms of a range: one key, all from a key on, or up to an end. */
-function keysWords(key: Uint8Array, rangeEnd: Uint8Array): string {
+function describeKeys(key: Uint8Array, rangeEnd: Uint8Array): string {
   if (rangeEnd.length === 0) return quoteBytes(key)
   return rangeEnd.length === 1 && rangeEnd[0] === 0
     ? `${quoteBytes(key)} and above`
     : `${quoteBytes(key)} to ${quoteBytes(rangeEnd)}`
 }
 
-function txnWords({ compare, success, failure }: TxnRequest, options: WordOptions): string {
+function describeTxn({ compare, success, failure }: TxnRequest, options: WordOptions): string {
   const branch = (operations: readonly RequestOp[]): string => {
     const shown = operations.slice(0, MAX_OPERATIONS).map((operation) => operationOf(operation, options))
     const rest = operations.length - shown.length
     return `[${[...shown, ...(rest > 0 ? [`${rest} more`] : [])].join('; ')}]`
   }
-  const condition = compare.map(({ key, rangeEnd }) => keysWords(key, rangeEnd)).slice(0, MAX_OPERATIONS)
+  const condition = compare.map(({ key, rangeEnd }) => describeKeys(key, rangeEnd)).slice(0, MAX_OPERATIONS)
   const compared = compare.length === 0 ? '' : ` if ${counted(compare.length, 'compare')} of ${condition.join(', ')}`
   return `txn${compared} then ${branch(success)} else ${branch(failure)}`
 }
@@ -217,22 +217,22 @@ function operationOf({ request }: RequestOp, options: WordOptions): string {
   if (request === undefined) return 'nothing'
   switch (request.$case) {
     case 'requestPut':
-      return putWords(request.value, options)
+      return describePut(request.value, options)
     case 'requestDeleteRange':
-      return deleteWords(request.value)
+      return describeDelete(request.value)
     case 'requestRange':
-      return rangeWords(request.value)
+      return describeRange(request.value)
     case 'requestTxn':
-      return txnWords(request.value, options)
+      return describeTxn(request.value, options)
     default:
       return unreachable(request)
   }
 }
 
-function changeWords(change: MembershipChange): string {
+function describeChange(change: MembershipChange): string {
   switch (change.kind) {
     case 'add':
-      return `add ${memberWords(change.member)}`
+      return `add ${describeMember(change.member)}`
     case 'promote':
       return `promote ${formatId(change.memberId)} max-lag=${change.maxLagEntries}`
     case 'remove':
@@ -242,12 +242,12 @@ function changeWords(change: MembershipChange): string {
   }
 }
 
-function memberWords({ id, name, peerURLs, clientURLs, isLearner }: Member): string {
+function describeMember({ id, name, peerURLs, clientURLs, isLearner }: Member): string {
   const learner = isLearner ? ' learner' : ''
   return `${formatId(id)} name=${quote(name)} peers=${peerURLs.map(quote).join(',')} clients=${clientURLs.map(quote).join(',')}${learner}`
 }
 
-function operationWords(operationId: string): string {
+function describeOperation(operationId: string): string {
   return operationId === '' ? '' : ` operation=${quote(operationId)}`
 }
 

@@ -193,7 +193,7 @@ function dialOnce(
         }
         connection.close('not welcome')
       },
-      onClose: (reason) => settle(err({ kind: 'unreachable', message: inWords(reason, isSecure) })),
+      onClose: (reason) => settle(err({ kind: 'unreachable', message: describeClose(reason, isSecure) })),
     })
     socket.once(isSecure ? 'secureConnect' : 'connect', () => connection.write(encodeHello(hello)))
   })
@@ -234,7 +234,7 @@ class Prover {
   }
 }
 
-function inWords(reason: string, isSecure: boolean): string {
+function describeClose(reason: string, isSecure: boolean): string {
   if (isSecure && reason.includes('wrong version number'))
     return 'the peer does not speak TLS here: its URL should begin with http'
   return reason

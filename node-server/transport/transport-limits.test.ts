@@ -13,7 +13,7 @@ import {
   MAX_PEER_ANSWER_SIZE_BYTES,
   MAX_PEER_REQUESTS,
   MAX_PEER_REQUEST_SIZE_BYTES,
-  MAX_STRANGERS_FRAME_SIZE_BYTES,
+  MAX_UNKNOWN_PEER_FRAME_SIZE_BYTES,
   MAX_UNREAD_SIZE_BYTES,
 } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
@@ -168,18 +168,20 @@ const beyond: readonly (readonly [string, Partial<Hello> | undefined, Buffer, Re
     framed(MAX_FRAME_SIZE_BYTES + 1),
     new RegExp(`a frame of ${MAX_FRAME_SIZE_BYTES + 1} bytes; at most ${MAX_FRAME_SIZE_BYTES} are accepted`),
   ],
-  ['what a stranger may send at most', undefined, unknown(MAX_STRANGERS_FRAME_SIZE_BYTES), /no hello/],
+  ['what a stranger may send at most', undefined, unknown(MAX_UNKNOWN_PEER_FRAME_SIZE_BYTES), /no hello/],
   [
     'a byte more of a stranger',
     undefined,
-    framed(MAX_STRANGERS_FRAME_SIZE_BYTES + 1),
-    new RegExp(`a frame of ${MAX_STRANGERS_FRAME_SIZE_BYTES + 1} bytes; at most ${MAX_STRANGERS_FRAME_SIZE_BYTES} `),
+    framed(MAX_UNKNOWN_PEER_FRAME_SIZE_BYTES + 1),
+    new RegExp(
+      `a frame of ${MAX_UNKNOWN_PEER_FRAME_SIZE_BYTES + 1} bytes; at most ${MAX_UNKNOWN_PEER_FRAME_SIZE_BYTES} `,
+    ),
   ],
   [
     'a byte more of who only asks',
     { purpose: 'query' },
-    framed(MAX_STRANGERS_FRAME_SIZE_BYTES + 1),
-    new RegExp(`at most ${MAX_STRANGERS_FRAME_SIZE_BYTES} are accepted`),
+    framed(MAX_UNKNOWN_PEER_FRAME_SIZE_BYTES + 1),
+    new RegExp(`at most ${MAX_UNKNOWN_PEER_FRAME_SIZE_BYTES} are accepted`),
   ],
   [
     'a request over the limit',

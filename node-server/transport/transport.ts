@@ -16,7 +16,7 @@ import {
   MAX_PEER_REQUESTS,
   MAX_PEER_REQUEST_SIZE_BYTES,
   MAX_PEER_SECRETS,
-  MAX_STRANGERS_FRAME_SIZE_BYTES,
+  MAX_UNKNOWN_PEER_FRAME_SIZE_BYTES,
 } from '../limits.ts'
 import type { Message } from '../raft/message.ts'
 import type { TlsOptions } from '../tls/options.ts'
@@ -278,7 +278,7 @@ export class Transport implements PeerTransport {
     const onFrame = (frame: Frame): void => this.#onHello(arrival, frame)
     const connection = new Connection(socket, { onFrame, onClose }, this.#options.frameTimeoutMs)
     const arrival: Arrival = { connection, caller, onClose, welcomed: () => clearTimeout(timer) }
-    connection.maxFrameSizeBytes = MAX_STRANGERS_FRAME_SIZE_BYTES
+    connection.maxFrameSizeBytes = MAX_UNKNOWN_PEER_FRAME_SIZE_BYTES
     this.#incoming.set(connection, caller)
   }
 

@@ -70,7 +70,7 @@ const Run = z.object({
 })
 
 const Defragmentation = z.object({
-  /** What the times below are of: with another schedule they begin anew. */
+  /** What the times below are of: with another schedule they begin again. */
   schedule: z.string(),
   /** The next run is for a time after this one. */
   dueAfter: z.string(),

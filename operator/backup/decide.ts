@@ -23,7 +23,7 @@ import { parseSchedule, type Schedule } from '../api/schedule.ts'
 import type { ApplyObject } from '../cluster/ports.ts'
 import { backupJob } from './job.ts'
 import type { ObservedBackups } from './observed.ts'
-import { backupStatus, COMPLETE, FAILED, isFinished, isTrue, VERIFY_FAILED, wordsOfRehearsal } from './outcome.ts'
+import { backupStatus, COMPLETE, FAILED, isFinished, isTrue, VERIFY_FAILED, rehearsalMessage } from './outcome.ts'
 import { isToVerify, verifyStatus } from './verification.ts'
 import { decideStream, type Obstacle, STREAM_READY, type StreamPlan } from './stream.ts'
 
@@ -263,7 +263,7 @@ function ofBackups(known: readonly RaftBackup[]): Finding<typeof BACKUP_READY> {
     return { type, status: 'Unknown', reason: 'NoBackupYet', message: 'no backup of the cluster has ended yet' }
   const tried = ended.find(({ status }) => status.verified !== undefined)
   if (tried?.status.verified === false && isTrue(last.status.conditions, COMPLETE))
-    return { type, status: 'False', reason: VERIFY_FAILED, message: wordsOfRehearsal(tried) }
+    return { type, status: 'False', reason: VERIFY_FAILED, message: rehearsalMessage(tried) }
   const { name } = last.metadata
   const said = last.status.conditions.find((condition: Condition) => condition.type === COMPLETE)
   const message = `RaftBackup ${name}: ${said?.message ?? ''}`

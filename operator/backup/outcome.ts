@@ -3,7 +3,7 @@ import { decodeBackupResult, type BackupResult } from '../../lib/backup-result.t
 import { type Condition, type Finding, setCondition, timestamp } from '../api/conditions.ts'
 import type { BackupStatus, RaftBackup } from '../api/raft-backup.ts'
 import type { JobEnd } from '../cluster/tool-end.ts'
-import { wordsOf } from '../cluster/tool-jobs.ts'
+import { messageOf } from '../cluster/tool-jobs.ts'
 import type { ObservedBackups, ObservedPod } from './observed.ts'
 
 /** `Complete` and `Failed`, as a Job has them. */
@@ -22,7 +22,7 @@ export function isFinished({ status }: RaftBackup): boolean {
 }
 
 /** Of a backup that is complete and was not verified. */
-export function wordsOfRehearsal({ metadata, status }: RaftBackup): string {
+export function rehearsalMessage({ metadata, status }: RaftBackup): string {
   return `RaftBackup ${metadata.name} is there, but not verified: ${status.verifyMessage ?? ''}`
 }
 
@@ -38,7 +38,7 @@ export function backupStatus(observed: ObservedBackups, backup: RaftBackup, wait
   }
   const started = { ...backup, status: { ...backup.status, startedAt: job.startedAt } }
   if (job.end === undefined)
-    return unfinished(observed, started, 'Running', wordsOf(pods) ?? `Job ${job.name} is under way`)
+    return unfinished(observed, started, 'Running', messageOf(pods) ?? `Job ${job.name} is under way`)
   if (!job.end.isComplete)
     return failed(observed, started, job.end.at, reasonOf(job.end.reason), failureOf(job.end, pods))
   const result = resultIn(pods)
@@ -58,10 +58,10 @@ function reasonOf(reason: string): string {
 
 /** What the tool wrote last says more than that the Job has failed. */
 function failureOf({ reason, message }: JobEnd, pods: readonly ObservedPod[]): string {
-  const words = wordsOf(pods)
+  const cause = messageOf(pods)
   if (reason === 'DeadlineExceeded')
-    return `it took longer than spec.deadlineSeconds${words === undefined ? '' : `; last: ${words}`}`
-  return words ?? `${reason}: ${message}`
+    return `it took longer than spec.deadlineSeconds${cause === undefined ? '' : `; last: ${cause}`}`
+  return cause ?? `${reason}: ${message}`
 }
 
 function unfinished(observed: ObservedBackups, backup: RaftBackup, reason: string, message: string): BackupStatus {
@@ -115,9 +115,9 @@ function completed(
 function withConditions(
   { nowMs }: ObservedBackups,
   { metadata, status }: RaftBackup,
-  words: readonly Finding<string>[],
+  findings: readonly Finding<string>[],
 ): BackupStatus {
   let conditions: readonly Condition[] = status.conditions
-  for (const word of words) conditions = setCondition(conditions, word, metadata.generation, nowMs)
+  for (const finding of findings) conditions = setCondition(conditions, finding, metadata.generation, nowMs)
   return { ...status, conditions: [...conditions] }
 }

@@ -21,7 +21,7 @@ import {
 } from '../cluster/ports.ts'
 import { type BackupPlan, decideBackups } from './decide.ts'
 import { type AskFollower, type BackupObservation, observeBackups } from './observe.ts'
-import { COMPLETE, isFinished, isTrue, VERIFY_FAILED, wordsOfRehearsal } from './outcome.ts'
+import { COMPLETE, isFinished, isTrue, VERIFY_FAILED, rehearsalMessage } from './outcome.ts'
 import { statusWith, type StreamDeps, tellStream, tendStreams } from './tend-streams.ts'
 
 export interface BackupDeps extends StreamDeps {
@@ -124,7 +124,7 @@ function tellEnd({ events }: BackupDeps, about: readonly (KubeObject | undefined
     const message = `RaftBackup ${metadata.name}: ${said?.message ?? ''}`
     events.emit(object, isGood ? 'Normal' : 'Warning', isGood ? 'BackupTaken' : 'BackupFailed', 'TakeBackup', message)
     if (status.verified === false)
-      events.emit(object, 'Warning', VERIFY_FAILED, 'VerifyBackup', wordsOfRehearsal(backup))
+      events.emit(object, 'Warning', VERIFY_FAILED, 'VerifyBackup', rehearsalMessage(backup))
   }
 }
 

@@ -180,7 +180,7 @@ test('of two schedules with one place the first keeps the changes there, and the
   assert.match(readyOf(world, 'other'), /^True/)
 })
 
-test('an edit makes the pod anew, as does who scaled its Deployment to none; with another place figures begin anew', async () => {
+test('an edit recreates the pod, and so does scaling its Deployment to none; in another place figures begin again', async () => {
   const world = await streaming()
   world.schedule('nightly', { ...NIGHTLY, changeStream: { enabled: true, intervalSeconds: 60 } })
   await pass(world, 30)

@@ -10,7 +10,7 @@ import type { FollowStatus } from '../../lib/follow-status.ts'
 import type { Finding } from '../api/conditions.ts'
 import type { ScheduledRaftBackup, StreamStatus } from '../api/raft-backup.ts'
 import type { ApplyObject } from '../cluster/ports.ts'
-import { wordsOf } from '../cluster/tool-jobs.ts'
+import { messageOf } from '../cluster/tool-jobs.ts'
 import { followerDeployment, followerName, placeOf, SPEC_HASH_ANNOTATION } from './follower.ts'
 import type { ObservedBackups, ObservedDeployment, ObservedFollower } from './observed.ts'
 
@@ -153,7 +153,7 @@ function findingOf(
   if (isOnTime)
     return { type, status: 'True', reason: 'ChangesKept', message: `all changes are kept in ${status.place}` }
   if (heard?.failure !== undefined) return not('NotKept', heard.failure.message)
-  const trouble = wordsOf(followers)
+  const trouble = messageOf(followers)
   if (heard === undefined && trouble !== undefined) return not('PodNotReady', trouble)
   const silence = followers.find(({ silence }) => silence !== undefined)?.silence
   if (heard === undefined && silence !== undefined) return not('NoAnswer', silence)

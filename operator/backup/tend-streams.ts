@@ -64,8 +64,8 @@ export function tellStream(
   { schedule, newGap }: StreamPlan,
   after: ScheduleStatus,
 ): void {
-  const emit = (type: 'Normal' | 'Warning', reason: string, words: string): void => {
-    const message = `ScheduledRaftBackup ${schedule.metadata.name}: ${words}`
+  const emit = (type: 'Normal' | 'Warning', reason: string, text: string): void => {
+    const message = `ScheduledRaftBackup ${schedule.metadata.name}: ${text}`
     for (const object of about) if (object !== undefined) events.emit(object, type, reason, 'KeepChanges', message)
   }
   if (newGap !== undefined) {

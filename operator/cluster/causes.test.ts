@@ -57,7 +57,7 @@ const WORDS: readonly (readonly [what: string, status: object, kind: string | un
       { state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState: ended(1, 'Error', 'one\ndisk is full\n') },
     ]),
     'crash',
-    /exit code 1 \(Error\); last line of its log: disk is full$/,
+    /exited with code 1 \(Error\); last line of its log: disk is full$/,
   ],
   [
     'a member’s own line',
@@ -69,7 +69,7 @@ const WORDS: readonly (readonly [what: string, status: object, kind: string | un
     'it came back after a crash and is not ready yet',
     running([{ state: { running: {} }, lastState: ended(139, 'Error') }]),
     'crash',
-    /exit code 139/,
+    /exited with code 139/,
   ],
   [
     'it came back and is ready',

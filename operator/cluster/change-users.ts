@@ -16,7 +16,7 @@ export async function changeUsers(
       const { kind, message } = result.error
       return {
         reason: kind === 'refused' ? 'MemberRefused' : 'MemberUnreachable',
-        message: `${wordsOf(step)}: ${message}`,
+        message: `${describeStep(step)}: ${message}`,
       }
     }
     if (step.kind !== 'enable') continue
@@ -29,7 +29,7 @@ export async function changeUsers(
 }
 
 /** Of a condition: what, to whom, and never a password. */
-function wordsOf(step: UserStep): string {
+function describeStep(step: UserStep): string {
   const names = ['user' in step ? step.user : '', 'role' in step ? step.role : ''].filter((name) => name !== '')
   return [step.kind, ...names].join(' ')
 }

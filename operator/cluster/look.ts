@@ -57,7 +57,7 @@ function memberLook({ pods, volumes }: Observed, ordinal: number | undefined): M
 }
 
 /** Where nothing could be observed: what was known, and what is wrong. */
-export function blindLook({ metadata }: KubeObject, status: RaftClusterStatus, nowMs: number): Look {
+export function lookWithoutMembers({ metadata }: KubeObject, status: RaftClusterStatus, nowMs: number): Look {
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name,

@@ -78,7 +78,7 @@ test('4. “a stale learner blocks the only learner slot”: after its time it i
   assertSettledAt(world, 5)
 })
 
-test('5. “graceful node shutdown leaves bare pods Succeeded”: a StatefulSet makes them anew, members stay', async () => {
+test('5. “graceful node shutdown leaves bare pods Succeeded”: a StatefulSet recreates them, members stay', async () => {
   const world = await formed()
   const { members, configIndex } = world.cluster
   world.endPod(0, 'Succeeded')

@@ -58,7 +58,7 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     return belonging === 'own' || isMemberOf(cluster, read) ? read : undefined
   })
   const pods = byOrdinal(await Promise.all(readPods))
-  const words = await readWords(deps, objects.statefulSet, [...pods.values()], volumes, cluster)
+  const messages = await readMessages(deps, objects.statefulSet, [...pods.values()], volumes, cluster)
   const foreignPods = found.filter(
     ({ pod, belonging }) =>
       belonging === 'foreign' && owner !== undefined && pod.metadata.deletionTimestamp === undefined,
@@ -70,10 +70,10 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     operatorPods: deps.operatorPods,
     forms: deps.forms,
     objects,
-    pods: words.pods,
-    creationRefusal: words.creationRefusal,
+    pods: messages.pods,
+    creationRefusal: messages.creationRefusal,
     templateRefusal: undefined,
-    volumes: words.volumes,
+    volumes: messages.volumes,
     foreignPods: foreignPods.map(({ pod }) => pod.metadata.name),
     foreignVolumes: new Map(volumes.flatMap(({ foreign }) => (foreign === undefined ? [] : [foreign]))),
     membership: membershipOf(cluster, pods.values()),
@@ -112,7 +112,7 @@ function isMemberOf({ recorded }: RaftCluster, pod: ObservedPod | undefined): bo
 }
 
 /** What its controller, the provisioner and the kubelet say where pods or volumes are missing. */
-async function readWords(
+async function readMessages(
   { reader, nowMs }: ReconcileDeps,
   statefulSet: ObservedStatefulSet | undefined,
   pods: readonly ObservedPod[],

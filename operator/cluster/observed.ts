@@ -52,7 +52,7 @@ export interface ObservedRestore {
   readonly source: Result<RestoreSource, string>
   /** The Job that fills the first volume; undefined where there is none. */
   readonly job:
-    | { readonly isForeign: boolean; readonly end: JobEnd | undefined; readonly words: string | undefined }
+    | { readonly isForeign: boolean; readonly end: JobEnd | undefined; readonly message: string | undefined }
     | undefined
 }
 

@@ -60,7 +60,7 @@ test('a pod lost with its volume kept comes back as itself', async () => {
   assert.equal(world.cluster.configIndex, configIndex)
 })
 
-test('a member whose volume was lost is removed by its ID and joins anew', async () => {
+test('a member whose volume was lost is removed by its ID and joins again', async () => {
   const world = await formed()
   const lost = world.cluster.members.find(({ name }) => name === 'kv-0')?.id
   world.loseVolume(0)
@@ -238,7 +238,7 @@ test('with whenDeleted Delete a finalizer comes before each pod whose volume has
   assert.equal(isHeld(), false)
   world.loseVolume(4)
   await look(world)
-  assert.equal(isHeld(), true, 'the volume that Kubernetes makes anew has no owner')
+  assert.equal(isHeld(), true, 'the volume that Kubernetes recreates has no owner')
   await converge(world)
   assertSettledAt(world, 5)
   assert.equal(isHeld(), false)

@@ -12,7 +12,7 @@ import { parseStatus, type RaftClusterStatus } from '../api/status.ts'
 import { act, type Outcome, untried } from './act.ts'
 import { decide } from './decide.ts'
 import { type Observation, observe } from './observe.ts'
-import { blindLook, type Look, lookOf } from './look.ts'
+import { lookWithoutMembers, type Look, lookOf } from './look.ts'
 import type { Observed } from './observed.ts'
 import { BLOCKED_MS, type Decision, IN_FLIGHT_MS, type Plan, WAITING_MS } from './plan.ts'
 import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey, type ReconcileResult } from './ports.ts'
@@ -222,6 +222,6 @@ async function reportTrouble(deps: Deps, object: KubeObject, found: readonly Fin
     sampledAt: timestamp(nowMs),
     conditions: [...conditions],
   }
-  deps.onLook?.(blindLook(object, status, nowMs))
+  deps.onLook?.(lookWithoutMembers(object, status, nowMs))
   if (isWorthWriting(recorded, status, nowMs)) await reportStatus(deps, object, status)
 }

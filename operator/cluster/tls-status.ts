@@ -71,7 +71,7 @@ export function tlsReady(observed: Observed): Finding {
   }
   const early = sides.flatMap((side) => notYetIn(observed, side))
   if (early.length > 0) return found('False', 'Changing', `not up to date yet: ${[...new Set(early)].join(', ')}`)
-  const rotating = sides.flatMap((side) => rotationWords(observed, side) ?? [])
+  const rotating = sides.flatMap((side) => rotationMessage(observed, side) ?? [])
   if (rotating.length > 0) return found('True', 'RotatingCA', rotating.join('; '))
   return found('True', 'Ready', 'all connections of the sides with TLS are encrypted')
 }
@@ -101,7 +101,7 @@ function troubleOf(observed: Observed, side: TlsSide): Pick<Finding, 'reason' | 
   return { reason: 'CertificateExpired', message }
 }
 
-function rotationWords(observed: Observed, side: TlsSide): string | undefined {
+function rotationMessage(observed: Observed, side: TlsSide): string | undefined {
   const { step, waitsFor } = rotationOf(observed, side, materialOf(observed, side))
   if (step !== 'None') return `${side}: ${step}${waitsFor.length === 0 ? '' : `, waits for ${waitsFor.join(', ')}`}`
   const behind = reportsOf(observed, side).filter(

@@ -107,7 +107,7 @@ test('members that lost their StatefulSet and their CA start, and others get cer
   assertSecure(world, 5)
 })
 
-test('each Secret deleted or emptied by hand is made anew; nobody is restarted or lost', async () => {
+test('each Secret deleted or emptied by hand is recreated; nobody is restarted or lost', async () => {
   for (const name of SECRETS) {
     for (const isDeleted of [true, false]) {
       const world = await formed(AUTO)

@@ -1,4 +1,4 @@
-/** Jobs that run a tool of the members' program, as they are read: how they ended, and in whose words. Pure. */
+/** Jobs that run a tool of the members' program, as they are read: how they ended, and what they reported. Pure. */
 import { z } from 'zod'
 import { PodStatus, podTrouble } from './pod-trouble.ts'
 import type { KubeObject } from './ports.ts'
@@ -63,18 +63,18 @@ export function toolPod(object: KubeObject, nowMs: number): ToolPod {
   }
 }
 
-/** Of the newest pod that has something to say of what went wrong. */
-export function wordsOf(pods: readonly ToolPod[]): string | undefined {
+/** Why it failed, from the newest pod that reports a reason. */
+export function messageOf(pods: readonly ToolPod[]): string | undefined {
   const newestFirst = pods.toSorted((a, b) => (a.createdAt < b.createdAt ? 1 : -1))
-  const told = newestFirst.find(
+  const failed = newestFirst.find(
     ({ isSuccess, message, trouble }) => !isSuccess && (message !== '' || trouble !== undefined),
   )
-  if (told === undefined) return undefined
-  return told.message === '' ? told.trouble : lastWords(told.message)
+  if (failed === undefined) return undefined
+  return failed.message === '' ? failed.trouble : lastLines(failed.message)
 }
 
-/** What the tool said last, without what stands before it in the log. */
-function lastWords(message: string): string {
+/** The last thing that the tool printed, without the lines before it. */
+function lastLines(message: string): string {
   const lines = message.trim().split('\n')
   const start = lines.findLastIndex((line) => line.startsWith('Error: '))
   return (start === -1 ? lines.slice(-1) : lines.slice(start)).join('\n').replace(/^Error: /, '')

@@ -7,7 +7,7 @@ import { names } from './resources/names.ts'
 import { growthProblem, wantedSize } from './rules/autogrow.ts'
 import { isSmaller } from './rules/claims.ts'
 import { scheduleProblem } from './rules/defragment.ts'
-import { spaceWords } from './rules/reclaim.ts'
+import { noSpaceMessage } from './rules/reclaim.ts'
 import { memberNamed } from './rules/replace.ts'
 
 /** Of a condition. */
@@ -55,17 +55,17 @@ function contradictions({ pods }: Observed): readonly Explanation[] {
 /** A learner is not there yet, which is progress; it has no vote to be missed. */
 function unhealthy(observed: Observed): readonly Explanation[] {
   const { membership, cluster, pods } = observed
-  const isSick = ({ id, ordinal, isLearner }: ObservedMember): boolean =>
+  const isUnhealthy = ({ id, ordinal, isLearner }: ObservedMember): boolean =>
     ordinal === undefined || (!isLearner && membership?.activeIds.has(id) !== true)
-  const sick = (membership?.members ?? []).filter(isSick)
-  if (sick.length === 0) return []
-  const list = sick.map(({ name, id }) => name || id).join(', ')
-  const empty = sick.find(({ ordinal }) => ordinal !== undefined && pods.get(ordinal)?.status?.role === 'waiting')
+  const unwell = (membership?.members ?? []).filter(isUnhealthy)
+  if (unwell.length === 0) return []
+  const list = unwell.map(({ name, id }) => name || id).join(', ')
+  const empty = unwell.find(({ ordinal }) => ordinal !== undefined && pods.get(ordinal)?.status?.role === 'waiting')
   const { enabled, allowVolumeReplacement } = cluster.spec.repair
   const hint =
     empty !== undefined && !enabled
       ? `. ${empty.name} lost its volume and is not replaced while spec.repair.enabled is false`
-      : allowVolumeReplacement || sick.every(({ ordinal }) => ordinal !== undefined && hasCause(observed, ordinal))
+      : allowVolumeReplacement || unwell.every(({ ordinal }) => ordinal !== undefined && hasCause(observed, ordinal))
         ? ''
         : `. One that stays away can be replaced: annotation ${ANNOTATIONS.replaceMember}`
   return [['MembersUnhealthy', `unhealthy or unknown members: ${list}${hint}`]]
@@ -185,8 +185,9 @@ function noSpace(observed: Observed): readonly Explanation[] {
   if (ids.length === 0) return []
   const list = (membership?.members ?? []).filter(({ id }) => ids.includes(id)).map(({ name }) => name)
   const quota = cluster.spec.options.quotaBytes === undefined ? '' : ` (now ${cluster.spec.options.quotaBytes})`
-  const words = spaceWords(observed)
-  if (words !== undefined) return [['NoSpace', `${list.join(', ')} has no room left, and puts are refused: ${words}`]]
+  const message = noSpaceMessage(observed)
+  if (message !== undefined)
+    return [['NoSpace', `${list.join(', ')} has no room left, and puts are refused: ${message}`]]
   const todo = `compact and defragment (etcdctl compact, etcdctl defrag), or raise spec.options.quotaBytes${quota} and spec.storage.size; then etcdctl alarm disarm`
   return [['NoSpace', `${list.join(', ')} has outgrown its quota, and puts are refused: ${todo}`]]
 }

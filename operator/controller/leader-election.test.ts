@@ -212,7 +212,7 @@ test('a leader whose record another one overwrote has lost at once', async () =>
   assert.equal(await held, 'lost')
 })
 
-test('a Lease deleted by hand is written anew by its leader; another does not lead while that one may', async () => {
+test('a Lease deleted by hand is written again by its leader; another does not lead while that one may', async () => {
   const clock = new ManualClock()
   const lease = new FakeLease()
   const a = candidate('a', lease, clock)

@@ -66,7 +66,7 @@ test('keys that become due together are served in the order in which they fell d
   assert.deepEqual([take(queue, 100), take(queue, 100)], ['early', 'late'])
 })
 
-test('retries of one key double from 5 ms up to 30 s, and start anew once forgotten', () => {
+test('retries of one key double from 5 ms up to 30 s, and start again once forgotten', () => {
   const queue = createWorkQueue({ ...DEFAULT_QUEUE_OPTIONS, retryBurst: 1e9 }, 0)
   const delays: number[] = []
   for (let i = 0; i < 20; i++) {

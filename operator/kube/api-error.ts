@@ -9,7 +9,7 @@ export type ApiProblem =
   | 'NotFound'
   | 'AlreadyExists'
   | 'Conflict' // the object changed, or another owns the field, or the UID is not the one expected
-  | 'Gone' // the resource version or continue token is too old: list anew
+  | 'Gone' // the resource version or continue token is too old: list again
   | 'Invalid' // refused by schema, CEL or admission; a repeat will not help
   | 'TooManyRequests'
   | 'ServerError'

@@ -155,7 +155,7 @@ test('half-open: a connection without a byte for the idle time is left for a new
 })
 
 const TOO_OLD = { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' }
-test('410 as an ERROR event: lists anew, and finds what was deleted meanwhile', async (t) => {
+test('410 as an ERROR event: lists again, and finds what was deleted meanwhile', async (t) => {
   const { pods, changes, reflector, stop } = await setUp(t)
   pods.items = [pod('a', 1), pod('b', 1)]
   void reflector.run(stop.signal)
@@ -169,7 +169,7 @@ test('410 as an ERROR event: lists anew, and finds what was deleted meanwhile', 
   assert.deepEqual(changes, ['added a', 'added b', 'deleted a'])
 })
 
-test('410 as the HTTP status: lists anew', async (t) => {
+test('410 as the HTTP status: lists again', async (t) => {
   const { pods, reflector, stop } = await setUp(t)
   pods.watchFault = status(410, 'Expired')
   void reflector.run(stop.signal)

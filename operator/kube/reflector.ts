@@ -1,5 +1,5 @@
 /**
- * Keeps a store equal to the API server: LIST in pages, replace, WATCH from there, resume when the watch ends, list anew
+ * Keeps a store equal to the API server: LIST in pages, replace, WATCH from there, resume when the watch ends, list again
  * when its version is too old.
  *
  * Invariants: the loop ends only by its signal, whatever the server, the network or a handler does; the store is changed
@@ -22,7 +22,7 @@ import type { WatchEvent } from './watch.ts'
 
 export interface ReflectorTiming {
   readonly backoff: BackoffOptions
-  /** Without a failure for this long the back-off starts anew. */
+  /** Without a failure for this long the back-off starts again. */
   readonly backoffResetMs: number
   readonly watchMinSeconds: number
   readonly watchMaxSeconds: number
@@ -82,7 +82,7 @@ export class Reflector {
   #failedAtMs = 0
   /** In a row, without one event in between. */
   #failures = 0
-  /** Since the back-off last started anew. */
+  /** Since the back-off last started again. */
   #attempt = 0
 
   constructor(options: ReflectorOptions) {

@@ -27,7 +27,7 @@ test('a list replaces everything, and says what changed by it', () => {
   assert.deepEqual(told(store.replace([pod('b', '2'), pod('c', '1')])), [])
 })
 
-test('an object deleted and made anew under its name is two changes, not an update', () => {
+test('an object deleted and recreated under its name is two changes, not an update', () => {
   const store = new Store()
   store.replace([pod('a', '1', { uid: 'old' })])
   assert.deepEqual(told(store.replace([pod('a', '1', { uid: 'new' })])), ['deleted a', 'added a'])

@@ -54,7 +54,7 @@ export class Store {
     return [...(this.#byOwner.get(owner) ?? [])].flatMap((key) => this.#objects.get(key) ?? [])
   }
 
-  /** Takes over a whole list. What it says of an object that was deleted and made anew meanwhile is two changes. */
+  /** Takes over a whole list. What it says of an object that was deleted and recreated meanwhile is two changes. */
   replace(objects: readonly StoredObject[]): readonly Change[] {
     const present = new Set(objects.map(keyOf))
     const gone = [...this.#objects.values()].filter((object) => !present.has(keyOf(object)))

@@ -49,7 +49,7 @@ function lookAt(name: string, atMs: number, leader = 'kv-0'): Look {
   return { namespace: 'ns', name, uid: name, atMs, replicas: 3, isBeingDeleted: false, waitsFor: '', members: new Map(), status } // prettier-ignore
 }
 
-const Told = z.object({
+const SentState = z.object({
   version: z.string(),
   elsewhere: z.string().optional(),
   clusters: z.array(z.object({ name: z.string(), state: z.string(), leader: z.string() })),
@@ -58,7 +58,7 @@ const Told = z.object({
 
 interface Stream {
   /** Undefined: the stream has ended. */
-  readonly next: () => Promise<{ readonly event: string; readonly data: z.output<typeof Told> } | undefined>
+  readonly next: () => Promise<{ readonly event: string; readonly data: z.output<typeof SentState> } | undefined>
   readonly response: IncomingMessage
 }
 
@@ -80,7 +80,7 @@ async function follow(t: TestContext, url: string): Promise<Stream> {
       }
       const [, event = '', data = ''] = /^event: (.*)\ndata: (.*)$/.exec(buffered.slice(0, end)) ?? []
       buffered = buffered.slice(end + 2)
-      if (event !== '') return { event, data: Told.parse(JSON.parse(data)) }
+      if (event !== '') return { event, data: SentState.parse(JSON.parse(data)) }
     }
   }
   return { response, next }
@@ -125,7 +125,7 @@ test('there are as many viewers as there may be; whoever comes later can ask, an
   const refused = viewers.find(({ response }) => response.statusCode === 503)
   assert.equal(refused?.response.headers['retry-after'], '10')
   const asked = await request(`${url}/clusters.json`)
-  assert.equal(Told.parse(await asked.body.json()).clusters.length, 2)
+  assert.equal(SentState.parse(await asked.body.json()).clusters.length, 2)
   served[0]?.response.destroy()
   for (let tries = 0; (await follow(t, url)).response.statusCode !== 200; tries++) assert(tries < 1000)
 })
@@ -205,7 +205,7 @@ test('a copy that stands by says which one works', async (t) => {
   const { page, url } = await serve(t, { isWorking: false })
   page.leaderSeen('raftkv-operator-5d8f_ab_7c0e')
   const { body } = await request(`${url}/clusters.json`)
-  assert.equal(Told.parse(await body.json()).elsewhere, 'raftkv-operator-5d8f_ab')
+  assert.equal(SentState.parse(await body.json()).elsewhere, 'raftkv-operator-5d8f_ab')
 })
 
 async function statusOf(

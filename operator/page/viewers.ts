@@ -1,14 +1,14 @@
 /**
  * Who looks at the page, told of changes by server-sent events: everything at first, then once a second what has changed. What is
  * written is encoded once and shared by all. A viewer that does not keep up is told nothing until it has taken what it was told,
- * and then everything anew; so no more than one whole state waits for it, and only for SLOW_VIEWER_MS.
+ * and then everything again; so no more than one whole state waits for it, and only for SLOW_VIEWER_MS.
  */
 import type { ServerResponse } from 'node:http'
 import { assert } from '../../lib/assert.ts'
 import type { Clock, Timer } from '../../lib/clock.ts'
 import { HEARTBEAT_MS, MAX_VIEWERS, SLOW_VIEWER_MS, TELL_EVERY_MS } from './limits.ts'
 
-export interface Told {
+export interface PageState {
   /** All there is. */
   readonly everything: () => unknown
   /** Since the last call; undefined: nothing. */
@@ -22,15 +22,15 @@ interface Viewer {
 }
 
 export class Viewers {
-  readonly #told: Told
+  readonly #page: PageState
   readonly #clock: Clock
   readonly #viewers = new Set<Viewer>()
   #everything: Buffer | undefined
   #timer: Timer | undefined
   #saidAtMs = 0
 
-  constructor(told: Told, clock: Clock) {
-    this.#told = told
+  constructor(page: PageState, clock: Clock) {
+    this.#page = page
     this.#clock = clock
   }
 
@@ -48,9 +48,9 @@ export class Viewers {
     this.#tellLater()
   }
 
-  /** As {@link Told.everything}, encoded at most once between two rounds. */
+  /** As {@link PageState.everything}, encoded at most once between two rounds. */
   #state(): Buffer {
-    this.#everything ??= message('everything', this.#told.everything())
+    this.#everything ??= message('everything', this.#page.everything())
     return this.#everything
   }
 
@@ -66,7 +66,7 @@ export class Viewers {
 
   #tell(): void {
     const nowMs = this.#clock.monotonicMs()
-    const changes = this.#told.changes()
+    const changes = this.#page.changes()
     if (changes !== undefined) this.#everything = undefined
     const isSilent = changes === undefined && nowMs - this.#saidAtMs < HEARTBEAT_MS
     const news = changes === undefined ? SILENCE : message('changes', changes)

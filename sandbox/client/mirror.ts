@@ -1,6 +1,6 @@
 /**
  * A copy of all objects of one resource, kept equal to the API server's: LIST, WATCH from there, resume when the watch
- * ends, LIST anew when its version is too old. Handlers learn of every change and do no more than enqueue keys. One
+ * ends, LIST again when its version is too old. Handlers learn of every change and do no more than enqueue keys. One
  * mirror serves all who are interested.
  *
  * operator/kube's Reflector does the same for the operator's own kinds, with paging of faults and metrics; this one knows
@@ -128,7 +128,7 @@ export class Mirror {
     else this.#set(object)
   }
 
-  /** Deleted and made anew between two looks: two changes. */
+  /** Deleted and recreated between two looks: two changes. */
   #set(object: StoredObject): void {
     const key = keyOf(object)
     const previous = this.#objects.get(key)

@@ -1,5 +1,5 @@
 /**
- * Every pod has an address of its own in 127.N.0.0/16, which on Linux needs no set-up. A pod that is made anew under its
+ * Every pod has an address of its own in 127.N.0.0/16, which on Linux needs no set-up. A pod that is recreated under its
  * name gets its address again, unlike in Kubernetes: what a person has typed into etcdctl stays right.
  */
 import { readFileSync } from 'node:fs'

@@ -113,7 +113,7 @@ test('a probe changes its verdict after its thresholds in a row', () => {
   assert.deepEqual(verdicts, [true, true, true, true, true, false, true])
 })
 
-test('the first restart is immediate, then 10 s doubled to 5 min, anew after a long run', () => {
+test('the first restart is immediate, then 10 s doubled to 5 min, again after a long run', () => {
   let crashes = NO_CRASHES
   const delays = Array.from({ length: 8 }, () => {
     crashes = countExit(crashes, 1000)

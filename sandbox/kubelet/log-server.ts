@@ -57,7 +57,7 @@ async function serve(request: IncomingMessage, response: ServerResponse, find: F
   response.end()
 }
 
-/** Until the run ends or the reader goes; a file that became shorter was rotated and begins anew. */
+/** Until the run ends or the reader goes; a file that became shorter was rotated and begins again. */
 async function follow(
   response: ServerResponse,
   path: string,

@@ -197,7 +197,7 @@ async function install(
 }
 
 /**
- * The API server may have another address than at the last start. The operator reads its kubeconfig once, so its pod is made anew; a change
+ * The API server may have another address than at the last start. The operator reads its kubeconfig once, so its pod is recreated; a change
  * of its StatefulSet would wait for ever for the one that does not become ready.
  */
 async function connectOperator(client: ApiClient, config: string): Promise<void> {

@@ -7,7 +7,7 @@ import { seeded, type Random } from '../../node-server/raft/testing/random.ts'
 import type { Answer, Operation } from '../history/operation.ts'
 import type { MemberProcess } from '../members/member-process.ts'
 import { operation } from '../simulation/histories.ts'
-import { PATHS, type Told } from '../simulation/recording.ts'
+import { PATHS, type Reply } from '../simulation/recording.ts'
 import { runEtcdctl } from './etcdctl.ts'
 import { callOf, type Asked, type Step } from './wire.ts'
 
@@ -90,7 +90,7 @@ export class Load {
     if (done.outcome.kind === 'answer') this.#learn(request, done.outcome.answer)
   }
 
-  async #call(member: MemberProcess, path: string, bytes: Uint8Array): Promise<Told | 'not-sent'> {
+  async #call(member: MemberProcess, path: string, bytes: Uint8Array): Promise<Reply | 'not-sent'> {
     try {
       return { kind: 'answer', bytes: await member.etcd.callBytes(path, bytes, CALL_TIMEOUT_MS) }
     } catch (error) {

@@ -12,8 +12,8 @@ import { parseArgs } from 'node:util'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { parseDurationMs } from '../../node-server/config/duration.ts'
 import { hasEtcdctl } from './etcdctl.ts'
-import { inWords as tortureInWords, tortureFor } from '../torture/seeds.ts'
-import { inWords, runChaos, type RunOptions } from './run.ts'
+import { summary as tortureSummary, tortureFor } from '../torture/seeds.ts'
+import { summary, runChaos, type RunOptions } from './run.ts'
 
 interface ChaosOptions extends RunOptions {
   readonly tortureMs: number
@@ -64,13 +64,13 @@ async function main(): Promise<number> {
     forMs: options.tortureMs,
     maxSteps: TORTURE_STEPS_OF_A_SEED,
   })
-  console.log(`the database, tortured: ${tortureInWords(tortured)}`)
+  console.log(`the database, tortured: ${tortureSummary(tortured)}`)
   if (tortured.problem !== undefined) {
     console.log(`FAILED: ${tortured.problem}`)
     return 1
   }
   const result = await runChaos(options)
-  console.log(inWords(options, result))
+  console.log(summary(options, result))
   for (const kind of result.missed) console.log(`MISSED: ${kind} never struck`)
   for (const problem of result.problems) console.log(`PROBLEM: ${problem}`)
   const isGood = result.missed.length === 0 && result.problems.length === 0

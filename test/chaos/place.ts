@@ -180,11 +180,11 @@ export class Place {
       ((code === 0 || signal === 'SIGTERM') && this.#expected.has('stop')) ||
       (code === 1 && this.#expected.has('disk'))
     this.#log.write(`-- ended with ${signal ?? code}${isExpected ? '' : ': NOT EXPECTED'}\n`)
-    if (!isExpected) this.#onProblem(`${this.member.name} ended by itself with ${signal ?? code}: ${this.#lastWords()}`)
+    if (!isExpected) this.#onProblem(`${this.member.name} ended by itself with ${signal ?? code}: ${this.#lastLine()}`)
   }
 
   /** Why it ended, if it said so. */
-  #lastWords(): string {
+  #lastLine(): string {
     const lines = this.#lastOutput.trimEnd().split('\n')
     return (lines.findLast((line) => line.includes('"level":"fatal"')) ?? lines.at(-1) ?? '').slice(0, 1000)
   }

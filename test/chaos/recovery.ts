@@ -15,7 +15,7 @@ const LEASES_MS = 15_000
 const POLL_MS = 20
 
 export interface Recovery {
-  /** From the end of the faults until all processes answer: they start anew, and other programs may have the processors. */
+  /** From the end of the faults until all processes answer: they start again, and other programs may have the processors. */
   readonly startedMs: number
   /** From the end of the faults to the answer of a write that began after it. */
   readonly writeMs: number

@@ -201,7 +201,7 @@ function inFull(error: Error): string {
   return error.cause instanceof Error ? `${text}\ncaused by ${inFull(error.cause)}` : text
 }
 
-export function inWords(options: RunOptions, result: RunResult): string {
+export function summary(options: RunOptions, result: RunResult): string {
   const { acknowledged, refused, unknown } = result.operations
   const rows = FAULT_KINDS.map((kind) => `  ${kind.padEnd(22)} ${String(result.struck.get(kind) ?? 0).padStart(5)}`)
   return [

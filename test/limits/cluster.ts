@@ -245,7 +245,7 @@ export class Cluster {
       await cluster.leader()
       cluster.#before = await cluster.#unrest()
     } catch (cause) {
-      const words = cluster.lastWords()
+      const words = cluster.lastOutput()
       await cluster.close()
       throw new Error(`the cluster does not start${words}`, { cause })
     }
@@ -287,7 +287,7 @@ export class Cluster {
   }
 
   /** What the members wrote last that ended though nobody stopped them; empty when there is none. */
-  lastWords(): string {
+  lastOutput(): string {
     const ended = this.members.filter(({ hasEndedItself }) => hasEndedItself)
     return ended.map((member) => `\n${member.name} has ended:\n${member.log().slice(-LAST_WORDS_CHARACTERS)}`).join('')
   }

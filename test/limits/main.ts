@@ -32,10 +32,10 @@ async function play(scenario: Scenario, program: Program, size: Sizing, limitMs:
     const figures = await withTimeLimit(systemClock, limitMs, undefined, (signal) =>
       Promise.race([scenario.run(started, size), aborted(signal)]),
     )
-    if (started.lastWords() !== '') throw new Error('not all members have come through')
+    if (started.lastOutput() !== '') throw new Error('not all members have come through')
     return { kind: 'figures', figures: { ...figures, elections: await started.elections() } }
   } catch (error) {
-    return { kind: 'failed', reason: reasonOf(error) + (cluster?.lastWords() ?? '') }
+    return { kind: 'failed', reason: reasonOf(error) + (cluster?.lastOutput() ?? '') }
   } finally {
     await cluster?.close()
   }

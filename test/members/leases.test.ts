@@ -40,7 +40,7 @@ test('a lease renewed through a follower outlives its TTL; left alone it ends, a
   await eventually('its key is gone everywhere', () => isGoneEverywhere('renewed', cluster.members))
 })
 
-test('a killed leader: its successor lets leases live their TTL anew, and then ends them; all have the same revision', async () => {
+test('a killed leader: its successor lets leases live their whole TTL again, and then ends them; all have the same revision', async () => {
   const { leader, others } = await leaderOf(cluster.members)
   const [asked] = others
   assert.ok(asked !== undefined)

@@ -310,7 +310,7 @@ const WARM_START = 'node-server/warm-up/warm-start.test.ts'
 /** What no single request reaches, and where it is tried. */
 const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>> = {
   MAX_FRAME_SIZE_BYTES: [TRANSPORT, 'a frame over the limit'],
-  MAX_STRANGERS_FRAME_SIZE_BYTES: [TRANSPORT, 'a byte more of a stranger'],
+  MAX_UNKNOWN_PEER_FRAME_SIZE_BYTES: [TRANSPORT, 'a byte more of a stranger'],
   FRAME_TIMEOUT_MS: [TRANSPORT, 'half a frame'],
   FRAME_SIZE_BYTES: ['node-server/transport/outbox.test.ts', 'a frame is filled to its last byte, and one byte more'],
   MAX_UNREAD_SIZE_BYTES: [TRANSPORT, 'who asks and does not read the answers, or asks too much at once, is ended'],

@@ -53,7 +53,7 @@ const clientOf = ({ ports }: MemberProcess, by: ChannelCredentials): EtcdClient 
 class Load {
   readonly failures: string[] = []
   readonly written: string[] = []
-  /** Of each who comes anew all the time: which files it came by last. */
+  /** Of each who connects again all the time: which files it came by last. */
   readonly cameBy: number[] = []
   #keys = 0
   #isOver = false

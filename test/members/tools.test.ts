@@ -91,7 +91,7 @@ test('one snapshot makes a new cluster of three: its data, its members, new revi
   await eventually('a write without the leader', () => survivor.etcd.put('after', 'loss'))
 })
 
-/** A client of the old cluster that goes on from what it has seen is told that it must read anew. */
+/** A client of the old cluster that goes on from what it has seen is told that it must read again. */
 async function compactedBefore(member: MemberProcess): Promise<void> {
   const refused = { code: 11, details: 'etcdserver: mvcc: required revision has been compacted' }
   await assert.rejects(member.etcd.get('key 1', BigInt(KEYS)), refused)

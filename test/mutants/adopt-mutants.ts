@@ -19,8 +19,8 @@ export const ADOPT_MUTANTS: readonly Mutant[] = [
   {
     name: 'volumes are taken over while somebody uses them',
     file: ADOPT,
-    find: 'return used.length === 0 ? undefined',
-    replace: 'return used.length < 9 ? undefined',
+    find: 'if (used.length === 0) return undefined',
+    replace: 'if (used.length < 9) return undefined',
   },
   {
     name: 'pods start while it is open what is taken over',

@@ -45,7 +45,7 @@ export class Oracle {
     this.#world = world
   }
 
-  /** A RaftCluster of that name is made anew: nothing of the old one counts. */
+  /** A RaftCluster of that name is recreated: nothing of the old one counts. */
   reset(): void {
     this.#clusterId = ''
     this.#formedAs = ''

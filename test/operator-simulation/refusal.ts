@@ -50,7 +50,7 @@ const LIE_MS = 12_000
 const HANG_MS = 25_000
 /** What cannot be read stays in the conditions for a while, and is tried again ever less often. */
 const BLIND_LIE_MS = 45_000
-/** Of one object in that minute: doubled delays from one second on, and anew after each edit. */
+/** Of one object in that minute: doubled delays from one second on, and again after each edit. */
 const MAX_TRIES = 25
 
 const STRUCK = ['pod deleted', 'pod evicted (Failed)', 'volume lost with its data', 'member crash', 'object of ours deleted by hand'] // prettier-ignore

@@ -291,7 +291,7 @@ export function dismissGuests(world: World): void {
   if (!isGone) world.schedule.after(1000, () => dismissGuests(world))
 }
 
-/** Watches that begin or resume now are told to list anew. */
+/** Watches that begin or resume now are told to list again. */
 function compact(world: World): boolean {
   world.server.compact()
   for (const operator of world.operators.values())

@@ -35,6 +35,6 @@ export class Templates {
       return `members get ${this.#image} instead of ${imageBefore}, and nobody asked for it`
     if (phasesBefore !== this.#phases) return undefined
     const isSame = present === undefined || isEqual(pod, at(present, 'spec', 'template', 'spec'))
-    return isSame ? undefined : 'pods are made otherwise, and nobody asked for another image'
+    return isSame ? undefined : 'pods are built differently, and nobody asked for another image'
   }
 }

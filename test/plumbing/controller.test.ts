@@ -153,7 +153,7 @@ suite('work queue', { concurrency: 4 }, () => {
     })
   }
 
-  test('answers lost after success: the write is not repeated by the client, only decided anew', async (t) => {
+  test('answers lost after success: the write is not repeated by the client, only decided again', async (t) => {
     const copying_ = await copying(t)
     copying_.proxy.rule = ({ method }) => (method === 'PATCH' ? { kind: 'reset-after-success' } : undefined)
     await apply(copying_.direct, 'w', 'wish', 'x')

@@ -175,7 +175,7 @@ suite('leader election', { concurrency: 8 }, () => {
     assert.equal(permits.both(), 0)
   })
 
-  test('the Lease is deleted by hand: the leader writes it anew, or another leads; never both', async (t) => {
+  test('the Lease is deleted by hand: the leader writes it again, or another leads; never both', async (t) => {
     const { direct, a, b, permits } = await pair(t)
     for (let round = 0; round < 3; round++) {
       const lease = await direct.get('Lease', LEASE)
@@ -239,7 +239,7 @@ suite('leader election', { concurrency: 8 }, () => {
       plumbing.proxy.rule = () => random.pick(faults)
       const candidates: Candidate[] = []
       const lives: Candidate[] = []
-      // Both see faults, and each begins anew under another name when it has lost, as a restarted process does.
+      // Both see faults, and each begins again under another name when it has lost, as a restarted process does.
       const live = async (name: string): Promise<void> => {
         for (let life = 0; life < 20 && !t.signal.aborted; life++) {
           const each = candidate(t, `${name}-${life}`, plumbing.faulty)

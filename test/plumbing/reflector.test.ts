@@ -77,7 +77,7 @@ async function remove(client: KubeClient, name: string): Promise<void> {
   if (found !== undefined) await client.delete('ConfigMap', { namespace: NAMESPACE, name }, { uid: found.metadata.uid })
 }
 
-/** Creates, changes, deletes and makes anew; always the same sequence. */
+/** Creates, changes, deletes and recreates; always the same sequence. */
 async function stir({ direct }: Plumbing, rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     await put(direct, `a${round % 5}`, `round ${round}`)
@@ -252,7 +252,7 @@ suite('reflector', { concurrency: 6 }, () => {
     assert.ok(seen.relists >= 2)
   })
 
-  test('a continue token that expires between two pages begins the list anew', async (t) => {
+  test('a continue token that expires between two pages begins the list again', async (t) => {
     let compactions = 0
     const reflected = await reflect(t, {
       rule: ({ url }) => {

@@ -25,7 +25,7 @@ async function damaged(disk = new MemoryDisk()): Promise<{ process: MemberProces
   await feed(process, 2, 30)
   process.backend?.damage()
   await sendAppend(process, { prevIndex: 30, entries: entries(31, 32), commit: 32 })
-  await process.until('it starts anew without its store', () => isWithoutStore(process))
+  await process.until('it starts again without its store', () => isWithoutStore(process))
   return { process, disk }
 }
 
@@ -66,7 +66,7 @@ test('a snapshot that comes before the store is put aside is refused, and sent a
   const { meta, bytes } = history.snapshots.get(SNAPSHOTS[1]) ?? assert.fail()
   const message = { kind: 'snapshot-request', from: LEADER, to: OWN, term: Term(LEADER_TERM), snapshot: meta } as const
   await assert.rejects(node.onSnapshot(incoming(message, bytes)), /the damaged store is being put aside/)
-  await process.until('it starts anew without its store', () => isWithoutStore(process))
+  await process.until('it starts again without its store', () => isWithoutStore(process))
   await sendSnapshot(process, history, SNAPSHOTS[1])
 })
 

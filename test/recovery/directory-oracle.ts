@@ -10,8 +10,8 @@ export interface Rule {
   readonly words?: RegExp
 }
 
-const ANEW = 'remove the member from the cluster and add it again with an empty directory'
-const refusal = (words: string): RegExp => new RegExp(`${words}.*${ANEW}`, 's')
+const ADVICE = 'remove the member from the cluster and add it again with an empty directory'
+const refusal = (words: string): RegExp => new RegExp(`${words}.*${ADVICE}`, 's')
 const isOneOf =
   <Value>(...values: readonly Value[]) =>
   (value: Value): boolean =>

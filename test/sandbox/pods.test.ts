@@ -304,7 +304,7 @@ test(
     const first = await client.get(RESOURCES.pods, whole(namespace, 's-0'))
     assert.equal(first?.metadata.labels?.['apps.kubernetes.io/pod-index'], '0')
     await client.delete(RESOURCES.pods, whole(namespace, 's-0'))
-    const second = await until('s-0 made anew', async () => {
+    const second = await until('s-0 recreated', async () => {
       const pod = await client.get(RESOURCES.pods, whole(namespace, 's-0'))
       return pod?.metadata.uid !== first.metadata.uid && isReady(pod) && pod
     })

@@ -5,7 +5,7 @@ import type { SimulateOptions } from './options.ts'
 import type { Subject } from './subjects.ts'
 
 /** What a worker tells after each seed. */
-export interface Told {
+export interface SeedReport {
   readonly seed: number
   readonly counts: readonly (readonly [string, number])[]
   readonly work: number
@@ -46,7 +46,7 @@ export class Runs {
       const child = fork(WORKER, [this.#subject.name, ...(members === undefined ? [] : [String(members)])], {
         execArgv: ['--max-semi-space-size=32'],
       })
-      child.on('message', (told: Told) => {
+      child.on('message', (told: SeedReport) => {
         this.#note(told)
         this.#give(child)
       })
@@ -62,7 +62,7 @@ export class Runs {
     else child.send(this.#next++)
   }
 
-  #note({ seed, counts, work, simulatedMs, cpuMs, failure }: Told): void {
+  #note({ seed, counts, work, simulatedMs, cpuMs, failure }: SeedReport): void {
     const sums = this.#sums
     for (const [place, times] of counts) this.#counts.set(place, (this.#counts.get(place) ?? 0) + times)
     sums.done += 1

@@ -1,6 +1,6 @@
 /** A process of its own that runs the seeds it is sent, one at a time: `worker.ts SUBJECT [MEMBERS]`. */
 import { assert } from '../../lib/assert.ts'
-import type { Told } from './runs.ts'
+import type { SeedReport } from './runs.ts'
 import { SUBJECTS } from './subjects.ts'
 
 const [name, members] = process.argv.slice(2)
@@ -8,7 +8,7 @@ const subject = SUBJECTS.find((candidate) => candidate.name === name)
 assert(subject !== undefined, `there is no subject ${name}`)
 const { run } = subject
 
-async function tell(seed: number): Promise<Told> {
+async function tell(seed: number): Promise<SeedReport> {
   const before = process.cpuUsage()
   const { counts, work, simulatedMs, failure } = await run(seed, members === undefined ? undefined : Number(members))
   const { user, system } = process.cpuUsage(before)

@@ -255,7 +255,7 @@ export class Administrator {
     return undefined
   }
 
-  /** Decides anew on each configuration, and repeats what it has decided until it has an answer. */
+  /** Decides again on each configuration, and repeats what it has decided until it has an answer. */
   async #until(decide: (status: AdminStatus) => MembershipRequest | undefined): Promise<AdminChange | undefined> {
     const world = this.#world
     let request: MembershipRequest | undefined

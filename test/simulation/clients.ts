@@ -30,7 +30,7 @@ import {
 } from '../../node-server/mvcc/testing/requests.ts'
 import { call, openStream } from './calls.ts'
 import type { SimulatedMember } from './member.ts'
-import { PATHS, type CallRecord, type MethodName, type Told } from './recording.ts'
+import { PATHS, type CallRecord, type MethodName, type Reply } from './recording.ts'
 import type { World } from './world.ts'
 
 const KEYS = ['k0', 'k1', 'k2', 'k3', 'k4', 'k5'] as const
@@ -229,7 +229,7 @@ export class SimulatedClient {
   }
 
   /** Undefined when nobody was there: nothing happened, nothing is noted. */
-  async #call(method: MethodName, member: SimulatedMember, request: Uint8Array): Promise<Told | undefined> {
+  async #call(method: MethodName, member: SimulatedMember, request: Uint8Array): Promise<Reply | undefined> {
     const world = this.#world
     const callMs = world.schedule.now
     const told = await call(world, member, PATHS[method], request)
@@ -240,7 +240,7 @@ export class SimulatedClient {
     return told
   }
 
-  #noteFailure(told: Told, method: MethodName): void {
+  #noteFailure(told: Reply, method: MethodName): void {
     const { coverage } = this.#world
     const isUnknown = told.kind === 'lost' || (told.kind === 'status' && told.status.code === 'Unavailable')
     if (isUnknown && method !== 'range' && method !== 'timeToLive') coverage.note('write whose outcome is unknown')

@@ -1,4 +1,4 @@
-/** What befalls a disk while a process runs on it, and what is noted of it. */
+/** What happens to a disk while a process runs on it, and what is noted of it. */
 import { memberPaths } from '../../node-server/storage/data-directory.ts'
 import { DATA_DIRECTORY } from './cluster-id.ts'
 import type { DiskFaults } from './disk.ts'

@@ -76,7 +76,7 @@ export class Disturber {
     this.replaceLost()
   }
 
-  /** Whoever has lost its data gets an empty volume and joins anew. */
+  /** Whoever has lost its data gets an empty volume and joins again. */
   replaceLost(): void {
     const [administrator] = this.#administrators
     const lost = this.#lost()[0]

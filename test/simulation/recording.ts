@@ -16,7 +16,7 @@ export const PATHS = {
 export type MethodName = keyof typeof PATHS
 
 /** `lost`: whether it was carried out is not known. */
-export type Told =
+export type Reply =
   | { readonly kind: 'answer'; readonly bytes: Uint8Array }
   | { readonly kind: 'status'; readonly status: RpcStatus }
   | { readonly kind: 'lost' }
@@ -28,7 +28,7 @@ export interface CallRecord {
   readonly callMs: number
   readonly returnMs: number
   readonly request: Uint8Array
-  readonly told: Told
+  readonly told: Reply
 }
 
 /** One watch on one stream, from its creation to wherever it ended. */

@@ -5,7 +5,7 @@ import { call, openStream } from './calls.ts'
 import { outsideOfMicrotasks } from './microtasks.ts'
 import { startTrio } from './trio.ts'
 
-/** Whether the stream of a watch at a follower is open before its store is damaged, and after it has begun anew without. */
+/** Whether the stream of a watch at a follower is open before its store is damaged, and after it has begun again without. */
 function streamOfDamagedMember(): readonly boolean[] {
   const { world, follower } = startTrio({ seed: 1 })
   let isOpen = true
@@ -24,6 +24,6 @@ function streamOfDamagedMember(): readonly boolean[] {
   return [before, isOpen]
 }
 
-test('streams end when a member begins anew without its damaged store, as the connections of the program do', async () => {
+test('streams end when a member begins again without its damaged store, as the connections of the program do', async () => {
   assert.deepEqual(await outsideOfMicrotasks(streamOfDamagedMember), [true, false])
 })

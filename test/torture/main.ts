@@ -8,7 +8,7 @@
 import { parseArgs } from 'node:util'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { parseDurationMs } from '../../node-server/config/duration.ts'
-import { inWords, tortureFor, type SeedsOptions } from './seeds.ts'
+import { summary, tortureFor, type SeedsOptions } from './seeds.ts'
 
 function parseOptions(args: readonly string[]): Result<SeedsOptions, string> {
   const { values } = parseArgs({
@@ -29,8 +29,8 @@ function parseOptions(args: readonly string[]): Result<SeedsOptions, string> {
 
 const parsed = parseOptions(process.argv.slice(2))
 if (parsed.ok) {
-  const total = await tortureFor(parsed.value, (seed, result) => console.log(`seed ${seed}: ${inWords(result)}`))
-  console.log(`in all: ${inWords(total)}`)
+  const total = await tortureFor(parsed.value, (seed, result) => console.log(`seed ${seed}: ${summary(result)}`))
+  console.log(`in all: ${summary(total)}`)
   console.log(total.problem === undefined ? 'all held' : `FAILED: ${total.problem}`)
   process.exitCode = total.problem === undefined ? 0 : 1
 } else {

@@ -38,12 +38,12 @@ export function difference(expected: Rows, found: Rows): string | undefined {
     if (Buffer.compare(wanted, got) === 0) continue
     let at = 0
     while (Buffer.compare(wanted.subarray(at, at + ROW_BYTES), got.subarray(at, at + ROW_BYTES)) === 0) at += ROW_BYTES
-    return `${table}: ${inWords(wanted, at)} is expected, and there is ${inWords(got, at)}`
+    return `${table}: ${describeRows(wanted, at)} is expected, and there is ${describeRows(got, at)}`
   }
   return undefined
 }
 
-function inWords(rows: Uint8Array, at: number): string {
+function describeRows(rows: Uint8Array, at: number): string {
   if (at >= rows.length) return 'no further key'
   const row = Buffer.from(rows.subarray(at, at + ROW_BYTES))
   return `key ${row.readUInt32BE(0)} of ${row.readUInt32BE(4)} bytes (${row.readUInt32BE(8).toString(16)})`

@@ -34,7 +34,7 @@ function sum(a: TortureResult, b: TortureResult): TortureResult {
   }
 }
 
-export function inWords({ steps, commits, kills, largestStoreBytes }: TortureResult): string {
+export function summary({ steps, commits, kills, largestStoreBytes }: TortureResult): string {
   const kinds = [...steps].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([kind, count]) => `${count} ${kind}`)
   const all = [...steps.values()].reduce((total, count) => total + count, 0)
   const largest = `largest store ${(largestStoreBytes / 1e6).toFixed(0)} MB`

@@ -3,14 +3,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { assertFits } from '../mutants/plant.ts'
 import { TORTURE_MUTANTS } from './planted.ts'
-import { inWords, tortureFor } from './seeds.ts'
+import { summary, tortureFor } from './seeds.ts'
 
 test(
   'a store is what its commits say, whatever is done to it and whenever its process ends',
   { timeout: 120_000 },
   async (t) => {
     const result = await tortureFor({ firstSeed: 1, forMs: 15_000, maxSteps: 40 })
-    t.diagnostic(inWords(result))
+    t.diagnostic(summary(result))
     assert.equal(result.problem, undefined)
     assert.ok(result.commits > 10, `${result.commits} commits in 15 s`)
   },

@@ -51,7 +51,7 @@ function usedBy({ calls }: World): readonly string[] {
   })
 }
 
-/** What befalls a cluster from its making to its end. */
+/** What happens to a cluster from its making to its end. */
 async function aLife(): Promise<World> {
   const world = await formed({ networkPolicy: { enabled: true }, storage: { retention: { whenDeleted: 'Delete' } } })
   world.edit({ networkPolicy: { enabled: false }, pdb: { enabled: false }, image: { tag: '2' } })

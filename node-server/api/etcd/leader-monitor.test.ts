@@ -46,7 +46,7 @@ test('streams end after three election timeouts in a row without a leader, each 
   clock.fire()
   clock.fire()
   member.leader = MemberId(1n)
-  clock.fire() // counted anew from here
+  clock.fire() // counted again from here
   member.leader = NOBODY
   clock.fire()
   endFirst()

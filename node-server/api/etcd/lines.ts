@@ -246,7 +246,7 @@ export class Line implements WatchOutlet {
     this.#wake(changed)
   }
 
-  /** What happened in between is compacted: the line is read anew. The store is not to be asked before it has said this. */
+  /** What happened in between is compacted: the line is read again. The store is not to be asked before it has said this. */
   compacted(): void {
     this.#watcher = undefined
     this.#forget()

@@ -36,7 +36,7 @@ const SEPARATOR = 0x2f
 
 const CANCELED: RpcStatus = { code: 'Canceled', message: 'context canceled' }
 
-/** Who stands in line. It is identified anew for each step: waiting takes long, and users change. */
+/** Who stands in line. It is identified again for each step: waiting takes long, and users change. */
 export interface Asker {
   readonly gate: Gate
   readonly context: CallContext

@@ -1,6 +1,6 @@
 /**
  * What the metrics port answers while there is no member to ask: before it is told to which cluster it belongs, while it
- * starts anew, after its removal. Otherwise the probes are those of `health`.
+ * starts again, after its removal. Otherwise the probes are those of `health`.
  */
 import type { HttpHandler, HttpResponse } from '../../../lib/http-exchange.ts'
 import { sendMethodNotAllowed, sendText } from './answer.ts'

@@ -1,6 +1,6 @@
 /** A member as the source of changes, by etcd's API: a watch of all keys with its history. */
 import { formatId } from '../../../lib/ids.ts'
-import { wordsOf } from '../../grpc/client.ts'
+import { errorMessage } from '../../grpc/client.ts'
 import { Event_EventType, KeyValue, type Event } from '../../proto/generated/etcd/kv.ts'
 import {
   LeaseTimeToLiveRequest,
@@ -55,7 +55,7 @@ export function changeSource({ client, endpoint, status }: SourceMember): Change
     try {
       return await ask()
     } catch (cause) {
-      throw new BackupFailed(`${endpoint}: ${wordsOf(cause)}`, { cause })
+      throw new BackupFailed(`${endpoint}: ${errorMessage(cause)}`, { cause })
     }
   }
   return {

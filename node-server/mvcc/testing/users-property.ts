@@ -1,7 +1,7 @@
 /**
  * Who may do what, against a model that knows no merged ranges and keeps nothing (reliability: auth is checked at the applied
  * revision): requests in the names of users, identified at this auth revision or another, while users, roles and leases
- * change. A second store applies the same, is read anew from its tables now and then, and must say the same to everybody.
+ * change. A second store applies the same, is read again from its tables now and then, and must say the same to everybody.
  */
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'

@@ -60,7 +60,7 @@ test('a renewal gives the whole TTL again, as often as it comes', async () => {
   assert.deepEqual(cluster.leases(), [])
 })
 
-test('a new leader begins every TTL anew, and an election on top', async () => {
+test('a new leader starts every TTL again, and an election on top', async () => {
   const cluster = new LeaseCluster()
   cluster.elect(0)
   cluster.grant(7n, 5)

@@ -264,7 +264,7 @@ export class Lifecycle implements AdminPort {
     }
   }
 
-  /** The store is damaged: the member starts anew without it, as it would after a crash, and asks the leader for another. */
+  /** The store is damaged: the member starts again without it, as it would after a crash, and asks the leader for another. */
   async #putStoreAside(replica: Replica, name: StoreName): Promise<void> {
     const { running } = this
     if (running?.replica !== replica) return // it has ended meanwhile
@@ -289,7 +289,7 @@ export class Lifecycle implements AdminPort {
     const state = this.#state
     if (state.kind === 'waiting') return 'waiting to be told to bootstrap or to join'
     if (state.identity.isRemoved) return 'this member was removed from its cluster'
-    if ('lastWords' in state) return state.kind === 'pausing' ? 'starting anew' : 'stopping'
+    if ('lastStatus' in state) return state.kind === 'pausing' ? 'starting again' : 'stopping'
     const { replica, admission } = state.running
     const { leader, appliedIndex, damage, isLearner } = replica.status()
     if (damage !== undefined) return `its store is damaged (${damage}): waiting for another from the leader`
@@ -303,7 +303,7 @@ export class Lifecycle implements AdminPort {
   status(): AdminStatus {
     const { node, version, etcdVersion } = this.#options
     const state = this.#state
-    if ('lastWords' in state) return state.lastWords
+    if ('lastStatus' in state) return state.lastStatus
     const identity = state.kind === 'waiting' ? undefined : state.identity
     const status = adminStatus({ name: node.name, version, etcdVersion }, identity, this.running?.replica)
     const tls = this.#options.tls?.(status.members.find(({ id }) => id === status.memberId))
@@ -327,7 +327,7 @@ export class Lifecycle implements AdminPort {
     const status = this.status()
     const role = status.role === 'leader' ? 'follower' : status.role
     const identity = this.#state.kind === 'waiting' ? replica.identity : this.#state.identity
-    this.#state = become(this.#state, { kind, identity, lastWords: { ...status, role, leader: '' } })
+    this.#state = become(this.#state, { kind, identity, lastStatus: { ...status, role, leader: '' } })
     await replica.stop()
   }
 
@@ -339,7 +339,7 @@ export class Lifecycle implements AdminPort {
 
   async #startAs(plan: StartPlan, configIndex: number): Promise<Change> {
     const started = await this.start(plan).catch((error: unknown) => {
-      this.#options.onFatal(error) // what the disk holds is unknown; the next start looks at it anew
+      this.#options.onFatal(error) // what the disk holds is unknown; the next start looks at it again
       return err('the data directory could not be made: this process ends, its log has the reason')
     })
     if (!started.ok) return err({ code: 'Internal', message: started.error })

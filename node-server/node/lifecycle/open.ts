@@ -1,4 +1,4 @@
-/** From a data directory to the parts of a running member: made anew, or recovered as storage/recovery.ts decides. */
+/** From a data directory to the parts of a running member: made for the first time, or recovered as storage/recovery.ts decides. */
 import { assert, unreachable } from '../../../lib/assert.ts'
 import { LogIndex, NOBODY, Term, type ClusterId, type MemberId } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'
@@ -22,7 +22,7 @@ import {
   type StoredIdentity,
 } from '../../storage/data-directory.ts'
 import type { Identity } from '../../storage/record.ts'
-import { foundLog, foundStore, recover, START_ANEW, type FoundStore } from '../../storage/recovery.ts'
+import { foundLog, foundStore, recover, REPLACE_MEMBER, type FoundStore } from '../../storage/recovery.ts'
 import { replay, type WalContents } from '../../storage/wal-replay.ts'
 import { linkWalDirectory } from '../../storage/wal-directory.ts'
 import type { Volume } from '../../storage/volume.ts'
@@ -156,7 +156,7 @@ export async function openDataDirectory(
   const { state } = contents.value
   if (!isSame(state.identity, identity))
     return err(
-      `the log in ${paths.wal} is that of another member or directory: the files of two data directories are mixed; put them back where they belong, or ${START_ANEW}`,
+      `the log in ${paths.wal} is that of another member or directory: the files of two data directories are mixed; put them back where they belong, or ${REPLACE_MEMBER}`,
     )
   if (contents.value.tornBytes > 0)
     options.log.warn(
@@ -277,7 +277,7 @@ async function takeOver(volume: Volume, dataDirectory: string): Promise<string |
   } catch (error) {
     const room = 'it needs as much space again until it is done: enlarge the volume and start again'
     const reason = error instanceof Error ? error.message : String(error)
-    return `the store of the version before in ${db} could not be taken over (${reason}); ${room}, or ${START_ANEW}`
+    return `the store of the version before in ${db} could not be taken over (${reason}); ${room}, or ${REPLACE_MEMBER}`
   }
 }
 

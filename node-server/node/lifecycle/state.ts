@@ -29,7 +29,7 @@ export type State =
   /** The cluster has removed it. It stays to say so. */
   | { readonly kind: 'removed'; readonly identity: StoredIdentity; readonly running: Running }
   /** For a moment, while it is made a cluster of its own or puts a damaged store aside; or for good. */
-  | { readonly kind: 'pausing' | 'stopped'; readonly identity: StoredIdentity; readonly lastWords: AdminStatus }
+  | { readonly kind: 'pausing' | 'stopped'; readonly identity: StoredIdentity; readonly lastStatus: AdminStatus }
 
 const MAY_BECOME: Readonly<Record<State['kind'], readonly State['kind'][]>> = {
   waiting: ['running'],

@@ -1,6 +1,6 @@
 /**
  * Whether the leader may propose a membership change now. Pure. A refusal says what stands against it, so that the
- * caller can decide anew; what passes here is checked again when it is applied, which is where it counts.
+ * caller can decide again; what passes here is checked again when it is applied, which is where it counts.
  */
 import { formatId, type LogIndex, type MemberId } from '../../../lib/ids.ts'
 import { unreachable } from '../../../lib/assert.ts'

@@ -15,7 +15,7 @@ export interface RollCallHost {
   readonly options: Pick<NodeOptions, 'clock' | 'electionMs'>
   /** Asks all members whether they are there; undefined when this member does not lead. */
   callRoll(): RollCall | undefined
-  /** Who has answered since, this member among them; undefined when it leads no more, or has led anew. */
+  /** Who has answered since, this member among them; undefined when it leads no more, or has lost and regained the lead. */
   answeredTo(roll: RollCall): ReadonlySet<MemberId> | undefined
 }
 

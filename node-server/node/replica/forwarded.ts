@@ -1,6 +1,6 @@
 /**
  * What a peer forwards to the leader goes into the log of every member and is never taken out again: an entry that cannot
- * be applied would end them all, at every start anew. So only what this version can apply is taken.
+ * be applied would end them all, at every start again. So only what this version can apply is taken.
  */
 import { MalformedBytes } from '../../../lib/bytes.ts'
 import { decodeCommand } from '../../mvcc/command.ts'

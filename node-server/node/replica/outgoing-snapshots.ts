@@ -163,7 +163,7 @@ export class OutgoingSnapshots {
   }
 
   #arrived(peer: Peer): void {
-    peer.waiting = undefined // asked for by this member when it led anew: the one that has arrived may do
+    peer.waiting = undefined // asked for by this member when it led before: the snapshot that has arrived may be enough
     if (peer.begun !== undefined) peer.begun.gotOnMs = this.#parts.clock.monotonicMs()
   }
 

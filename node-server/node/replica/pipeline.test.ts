@@ -19,7 +19,7 @@ class Rig {
   constructor(raft: Raft) {
     this.raft = raft
     this.pipeline = new Pipeline(raft, {
-      send: (messages) => this.events.push(...messages.map(inWords)),
+      send: (messages) => this.events.push(...messages.map(describeMessage)),
       installSnapshot: ({ index }) => this.#begin(`install ${index}`),
       persist: (_hardState, entries) => this.#begin(`persist ${entries.map(({ index }) => index).join(' ')}`.trim()),
       apply: (entries) => this.#begin(`apply ${entries.map(({ index }) => index).join(' ')}`).then(() => true),
@@ -54,7 +54,7 @@ class Rig {
   }
 }
 
-function inWords(message: Message): string {
+function describeMessage(message: Message): string {
   if (message.kind === 'append-response' && !message.isRejected) return `acknowledges ${message.index}`
   return `${message.kind} to ${message.to}`
 }

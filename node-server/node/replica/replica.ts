@@ -365,7 +365,7 @@ export class Replica {
     return roll
   }
 
-  /** Who has answered since, this member among them; undefined when it leads no more, or has led anew. */
+  /** Who has answered since, this member among them; undefined when it leads no more, or has lost and regained the lead. */
   answeredTo(roll: RollCall): ReadonlySet<MemberId> | undefined {
     return answeredTo(this.#raft, roll)
   }

@@ -9,7 +9,7 @@ import { MAX_WAIT_FOR_STORE_MS } from '../../limits.ts'
 import { StoreDamaged } from '../../mvcc/backend.ts'
 import type { Store } from '../../mvcc/store.ts'
 import { storeLost, type Raft } from '../../raft/raft.ts'
-import { START_ANEW } from '../../storage/recovery.ts'
+import { REPLACE_MEMBER } from '../../storage/recovery.ts'
 import type { NodeLog } from '../options.ts'
 
 export interface StoreDamageParts {
@@ -84,7 +84,7 @@ export class StoreDamage {
   }
 
   #giveUp(why: string): void {
-    const advice = `restore a saved snapshot, or ${START_ANEW}`
+    const advice = `restore a saved snapshot, or ${REPLACE_MEMBER}`
     this.#parts.onGivenUp(new Error(`the store is damaged (${this.#where}), and ${why}: ${advice}`))
   }
 }

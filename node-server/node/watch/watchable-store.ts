@@ -201,7 +201,7 @@ export class WatchableStore {
     // Versions that these events replaced are as safe from compaction as the events.
     const nextRevision = this.#gathering.step(this.#store, this.#sets.syncedWatchers, fromRevision - 1, this.#limits)
     if (nextRevision === undefined) {
-      // Who comes now and wants some of it reads it anew: of what is gathered already it would get nothing.
+      // Who comes now and wants some of it reads it again: of what is gathered already it would get nothing.
       this.#setCursor(this.#gathering.lastRevision + 1, fromRevision)
       return undefined
     }

@@ -18,7 +18,7 @@ export function payloadOf(entry: Entry): number {
   return entry.data.length === 0 ? 0 : Buffer.from(entry.data).readUInt32BE(0)
 }
 
-/** Written anew on purpose: a wrong count in quorum.ts must not judge itself. */
+/** Written a second time on purpose: a wrong count in quorum.ts must not judge itself. */
 export function isOnMajorities({ voters, votersOutgoing }: Configuration, has: (id: MemberId) => boolean): boolean {
   const isMajority = (ids: readonly MemberId[]): boolean => ids.length === 0 || 2 * ids.filter(has).length > ids.length
   return isMajority(voters) && isMajority(votersOutgoing)

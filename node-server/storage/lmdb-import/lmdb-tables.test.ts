@@ -16,14 +16,14 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 
 type Rows = Record<Table, string[]>
 
-function inWords({ key, value }: TableEntry): string {
+function describeRow({ key, value }: TableEntry): string {
   return `${Buffer.from(key).toString('hex')}=${Buffer.from(value).toString('hex')}`
 }
 
 /** As LMDB's library reads it. */
 async function rowsByLibrary(store: string): Promise<Rows> {
   const lmdb = new LmdbStore(store)
-  const rows = TABLES.map((table) => [table, Array.from(lmdb.rows(table), inWords)] as const)
+  const rows = TABLES.map((table) => [table, Array.from(lmdb.rows(table), describeRow)] as const)
   await lmdb.close()
   return Object.fromEntries(rows) as Rows
 }
@@ -34,7 +34,7 @@ async function rowsByWalk(path: string): Promise<Rows> {
     const rows: [Table, string[]][] = []
     for (const table of TABLES) {
       const batches = await Array.fromAsync(tables.rows(table))
-      const found = batches.flat().map(inWords)
+      const found = batches.flat().map(describeRow)
       assert.equal(found.length, tables.rowCount(table))
       rows.push([table, found])
     }

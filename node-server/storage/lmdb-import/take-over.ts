@@ -8,7 +8,7 @@
  *
  * The new store grows in a folder of its own in the directory. Then its files are moved up, the manifest last: with it the
  * store is the new one, by one rename, and only then LMDB's file goes. What a crash leaves before that is thrown away by the
- * next start, which begins anew; what it leaves afterwards is only tidied up.
+ * next start, which begins again; what it leaves afterwards is only tidied up.
  *
  * Neighbours: lmdb-tables.ts reads, storage/runs writes. It takes as much of the disk again as the store, until it is done.
  */

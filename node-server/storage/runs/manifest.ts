@@ -23,7 +23,7 @@ export interface RunFile {
   readonly last: Buffer
 }
 
-/** A key may be as long as a request, and every commit writes the bounds of all files anew. */
+/** A key may be as long as a request, and every commit writes the bounds of all files again. */
 const MAX_BOUND_SIZE_BYTES = 2048
 
 /** Whether the bound, which a manifest gave, is the key itself: the rest of a longer one is in the file. */

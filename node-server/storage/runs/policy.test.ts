@@ -153,7 +153,7 @@ const YEARS: readonly (readonly [keys: number, commitRows: number, compactedEver
   [10_000_000, 3000, 300, 7.1],
 ]
 
-test('over a year a row is written anew a few times, and little of the disk is held by what is removed', () => {
+test('over a year a row is rewritten a few times, and little of the disk is held by what is removed', () => {
   for (const [keys, commitRows, compactedEvery, rewrites] of YEARS) {
     const year = simulateYear(keys, commitRows, compactedEvery, 20_000)
     const of = JSON.stringify({ keys, commitRows, compactedEvery, ...year })

@@ -1,5 +1,5 @@
 /**
- * Which runs become one next: neighbours of like size, so that a row is written anew a few times only; or all, to give space
+ * Which runs become one next: neighbours of like size, so that a row is rewritten a few times only; or all, to give space
  * back. A table of rules, the first that applies counts.
  */
 import type { RunSizes } from '../../limits.ts'
@@ -28,7 +28,7 @@ const BASE_COST_BYTES = 16 * 1024
 export interface Scope {
   /** No others are being merged, so all can be merged to give space back. */
   readonly isAll: boolean
-  /** What a merge of all writes now would be removed soon, for a good part, and written anew. */
+  /** What a merge of all writes now would be removed soon, for a good part, and rewritten. */
   readonly removalsFollow: boolean
 }
 
@@ -90,7 +90,7 @@ function cheapestNeighbours(runs: readonly Run[]): Choice {
   return { from, to: from + 2 }
 }
 
-/** Bytes that are written anew when the run is merged: those of values stay where they are, for the most part. */
+/** Bytes that are rewritten when the run is merged: those of values stay where they are, for the most part. */
 export function mergeCost(run: Run): number {
   return run.reduce((sum, { first, sizeBytes }) => sum + (first[0] === 0 ? 0 : sizeBytes), BASE_COST_BYTES)
 }

@@ -1,6 +1,6 @@
 /**
  * A world for backups: an API server that keeps objects, a controller of Jobs, pods that take backups into a bucket, and what may
- * befall each. It checks what must never happen at the moment it would.
+ * happen to each. It checks what must never happen at the moment it would.
  */
 import assert from 'node:assert/strict'
 import { encodeBackupResult, isOlder } from '../../../lib/backup-result.ts'

@@ -7,7 +7,7 @@ import type { ObservedRestore } from '../observed.ts'
 import type { KubeObject } from '../ports.ts'
 import { controllerOf, labelsText, names } from '../resources/names.ts'
 import { restoreLabels } from '../resources/restore-job.ts'
-import { jobEnd, toolPod, wordsOf } from '../tool-jobs.ts'
+import { jobEnd, toolPod, messageOf } from '../tool-jobs.ts'
 import type { Reading } from './reading.ts'
 
 export async function readRestore(reading: Reading, cluster: RaftCluster, nowMs: number): Promise<ObservedRestore> {
@@ -21,7 +21,7 @@ export async function readRestore(reading: Reading, cluster: RaftCluster, nowMs:
   const pods = await reading.list('Pod', (pod) => toolPod(pod, nowMs), labelsText(restoreLabels(cluster)))
   return {
     source: source === undefined ? sourceOf(name, backup) : ok(source),
-    job: job && { isForeign: controllerOf(job) !== cluster.uid, end: jobEnd(job), words: wordsOf(pods) },
+    job: job && { isForeign: controllerOf(job) !== cluster.uid, end: jobEnd(job), message: messageOf(pods) },
   }
 }
 

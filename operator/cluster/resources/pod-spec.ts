@@ -91,7 +91,7 @@ function container(cluster: RaftCluster, memberImage: string, defaults: PodDefau
       ...env,
     ],
     ports: connections(defaults).ports.map((name) => ({ name, containerPort: PORTS[name], protocol: 'TCP' })),
-    // Starting up may mean replaying a long log: 10 minutes, then the kubelet tries anew.
+    // Starting up may mean replaying a long log: 10 minutes, then the kubelet tries again.
     startupProbe: probe('/livez', probed, { periodSeconds: 1, failureThreshold: 600 }),
     livenessProbe: probe('/livez', probed, { periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 }),
     readinessProbe: probe('/readyz', probed, { periodSeconds: 1, failureThreshold: 3, timeoutSeconds: 2 }),

@@ -47,9 +47,8 @@ function refusalOf({ cluster }: Observed, claims: readonly ObservedClaim[], clus
   if (most > replicas)
     return `the cluster has ${most} claims, and replicas is ${replicas}: set replicas to ${most} and scale down once it runs, or delete claims that no member used any more`
   const used = claims.flatMap(({ name, users }) => users.map((user) => `${name} by pod ${user}`))
-  return used.length === 0
-    ? undefined
-    : `still in use: ${used.join(', ')}. Adoption begins once these pods have stopped`
+  if (used.length === 0) return undefined
+  return `still in use: ${used.join(', ')}. Adoption begins once these pods have stopped`
 }
 
 function list(claims: readonly ObservedClaim[]): string {

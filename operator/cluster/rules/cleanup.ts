@@ -49,7 +49,7 @@ function finishScaleDown(observed: Observed, operation: Operation): Plan | undef
   return { ...plan, yields: volume.stuck !== undefined }
 }
 
-/** A StatefulSet cannot leave an ordinal out, so pod and volume are made anew in their place. */
+/** A StatefulSet cannot leave an ordinal out, so pod and volume are recreated in their place. */
 function emptyInPlace(observed: Observed, operation: Operation): Plan | undefined {
   const { pods, volumes, cluster } = observed
   const pod = pods.get(operation.ordinal)

@@ -186,7 +186,7 @@ function begin(observed: Observed, membership: Membership, run: DefragmentationR
   return askToDefragment(observed, membership, member, { type: 'Defragment', reason: 'Defragmenting', message, since })
 }
 
-/** Asked again where the member knows nothing of it: the call was lost, or the member has started anew since. */
+/** Asked again where the member knows nothing of it: the call was lost, or the member has started again since. */
 function awaitEnd(observed: Observed, membership: Membership, run: DefragmentationRun, begun: Begun): Plan | undefined {
   const member = memberOf(membership, begun)
   const isUnknown = member !== undefined && reportOf(observed, 'defragment', member, run.scheduledAt) === undefined

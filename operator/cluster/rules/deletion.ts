@@ -21,7 +21,7 @@ function isEmpty({ objects, pods, volumes, cluster }: Observed): boolean {
   return isStopped && pods.size === 0 && volumes.size === 0
 }
 
-/** Volumes go after the pods: until then a member may still write, and a StatefulSet would make them anew. */
+/** Volumes go after the pods: until then a member may still write, and a StatefulSet would recreate them. */
 function stopThenDelete({ objects, pods, volumes, cluster }: Observed): readonly Action[] {
   const { statefulSet } = objects
   if (statefulSet !== undefined && controllerOf(statefulSet.object) === cluster.uid) {

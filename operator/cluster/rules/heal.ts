@@ -1,4 +1,4 @@
-/** A lost pod comes back as itself; a member whose volume was lost cannot: its ID is removed, the pod joins anew. Pure. */
+/** A lost pod comes back as itself; a member whose volume was lost cannot: its ID is removed, the pod joins again. Pure. */
 import type { Membership, Observed, ObservedMember } from '../observed.ts'
 import type { Plan } from '../plan.ts'
 import { hasOrdinal, removeMember } from './removal.ts'

@@ -18,7 +18,7 @@ type Learner = ObservedMember & { readonly ordinal: number }
 export function finishLearner(observed: Observed): Plan | undefined {
   const { membership, cluster, pods, nowMs } = observed
   if (membership === undefined) return undefined
-  // One that was added by hand has no ordinal and is let be.
+  // One that was added by hand has no ordinal and is left alone.
   const learner = membership.members.filter(hasOrdinal).find(({ isLearner }) => isLearner)
   if (learner === undefined) return undefined
   if (learner.ordinal >= cluster.spec.replicas) return drop(observed, membership, learner)

@@ -147,8 +147,8 @@ export function noSpaceAfter(observed: Observed, plan: Plan): NoSpaceStatus | un
   return { ...seen, compactTo: asked.request.revision, compactedAt: timestamp(observed.nowMs), defragmented: [] }
 }
 
-/** What is done about it, or who else can, in words. */
-export function spaceWords(observed: Observed): string | undefined {
+/** What is done about it, or what somebody has to do. */
+export function noSpaceMessage(observed: Observed): string | undefined {
   const { cluster, membership } = observed
   const memory = noSpaceSeen(observed)
   if (memory === undefined || membership === undefined || cluster.spec.maintenance.onNoSpace === 'Tell')

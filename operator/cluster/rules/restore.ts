@@ -37,11 +37,11 @@ export function restore(observed: Observed): Plan | undefined {
   if (job?.isForeign === true)
     return blocked('NameTaken', `Job ${name} exists and does not belong to this RaftCluster: delete it`, operation)
   if (job === undefined || operation?.step !== 'Restore') return begin(observed, found, volume.uid)
-  if (job.end === undefined) return waiting('Restoring', job.words ?? `Job ${name} fills the first volume`, operation)
+  if (job.end === undefined) return waiting('Restoring', job.message ?? `Job ${name} fills the first volume`, operation)
   if (!job.end.isComplete) {
-    const words = job.words ?? `${job.end.reason}: ${job.end.message}`
+    const cause = job.message ?? `${job.end.reason}: ${job.end.message}`
     const advice = `delete the Job ${name} to try again, or delete the RaftCluster and its claim to use another backup`
-    return blocked('RestoreFailed', `${words}. Once that is fixed, ${advice}`, operation)
+    return blocked('RestoreFailed', `${cause}. Once that is fixed, ${advice}`, operation)
   }
   const next = newOperation(observed, {
     type: 'Form',

@@ -1,5 +1,5 @@
 /**
- * Pods made from an earlier spec are made anew, one at a time: the sick first, since they may be sick for that very
+ * Pods made from an earlier spec are recreated, one at a time: the sick first, since they may be sick for that very
  * reason and nothing is lost with them; then followers from the highest ordinal down, each only while all others are
  * ready and caught up; the leader last, after leadership has moved away. Pure.
  */
@@ -53,7 +53,7 @@ export function rollOut(observed: Observed): Plan | undefined {
     return waiting('RollingOut', waits, inFlightNow)
   }
   const id = membership.members.find(({ ordinal }) => ordinal === next.ordinal)?.id
-  if (isSick(membership, next, id)) return restartSick(observed, membership, next, id)
+  if (isUnhealthy(membership, next, id)) return restartUnhealthy(observed, membership, next, id)
   if (unfit.length > 0) {
     return waiting('RollingOut', waits, inFlightNow)
   }
@@ -99,12 +99,12 @@ function rank(observed: Observed, membership: Membership, pod: ObservedPod): num
   const { cluster } = observed
   const id = membership.members.find(({ ordinal }) => ordinal === pod.ordinal)?.id
   if (growsFirst(observed, membership, id)) return 2_000_000
-  if (isSick(membership, pod, id)) return -1
+  if (isUnhealthy(membership, pod, id)) return -1
   if (id === membership.leader?.memberId) return 1_000_000
   return cluster.spec.replicas + 1000 - pod.ordinal
 }
 
-function isSick(membership: Membership, pod: ObservedPod, memberId: string | undefined): boolean {
+function isUnhealthy(membership: Membership, pod: ObservedPod, memberId: string | undefined): boolean {
   return !pod.isReady || pod.status === undefined || memberId === undefined || !membership.activeIds.has(memberId)
 }
 
@@ -112,7 +112,7 @@ function isSick(membership: Membership, pod: ObservedPod, memberId: string | und
 export function isFit(observed: Observed, membership: Membership, member: ObservedMember): boolean {
   const { cluster, pods, nowMs } = observed
   const pod = member.ordinal === undefined ? undefined : pods.get(member.ordinal)
-  if (pod === undefined || pod.isTerminating || isSick(membership, pod, member.id)) return false
+  if (pod === undefined || pod.isTerminating || isUnhealthy(membership, pod, member.id)) return false
   const { minReadySeconds } = cluster.spec.update
   if (nowMs - (pod.readySinceMs ?? nowMs) < minReadySeconds * 1000) return false
   if (member.id === membership.leader?.memberId) return true
@@ -121,7 +121,7 @@ export function isFit(observed: Observed, membership: Membership, member: Observ
 }
 
 /** With a vote that counts, it is restarted only if the others are enough. */
-function restartSick(
+function restartUnhealthy(
   observed: Observed,
   membership: Membership,
   pod: ObservedPod,

@@ -92,7 +92,7 @@ function declaredUserSteps(user: DeclaredUser, memory: AuthMemory, { state, secr
   if (!certificateOnly && secret === '') return []
   const present = state.users.get(name)
   const known = memory.users.find((one) => one.name === name)?.secret ?? UNKNOWN
-  // One without a password is given none by a change, and nobody tells which are: whom it did not make itself the operator makes anew.
+  // One without a password is given none by a change, and nobody tells which are: whom it did not make itself the operator recreates.
   const isOther = present !== undefined && (certificateOnly ? known !== '' : known === '' || known === UNKNOWN)
   const roles = isOther ? [] : (present ?? [])
   return [
@@ -110,7 +110,7 @@ function declaredUserSteps(user: DeclaredUser, memory: AuthMemory, { state, secr
   ]
 }
 
-/** Made anew, since a change would give no password to one that has none. Authentication is off: nobody misses it meanwhile. */
+/** Recreated, since a change would give no password to one that has none. Authentication is off: nobody misses it meanwhile. */
 function rootSteps({ users, roles }: Seen['state']): readonly UserStep[] {
   return [
     ...(roles.has(ROOT) ? [] : [{ kind: 'role-add', role: ROOT } as const]),

@@ -1,6 +1,6 @@
 /**
  * How far a CA is replaced, by what members report and Secrets hold, never from memory: trusted by all → certificates issued
- * anew → used by all → the old one leaves. Who stops between two steps goes on at the same one. A change of where certificates
+ * again → used by all → the old one leaves. Who stops between two steps goes on at the same one. A change of where certificates
  * come from is the same: other CAs, other certificates. Pure.
  */
 import type { TlsInForce } from '../../../lib/admin-api.ts'

@@ -98,8 +98,8 @@ function inCertificate(observed: Observed, request: LeafRequest): Found {
   const secret = sources.get(name)
   if (secret !== undefined && textIn(secret, TLS_FILES.certificate) !== '')
     return judged(observed, request, { name, secret, files: TLS_FILES })
-  const words = certificate === undefined ? '' : issuingTrouble(certificate)
-  return { kind: 'unusable', problems: [`Certificate ${name} is not issued yet${words === '' ? '' : `: ${words}`}`] }
+  const reason = certificate === undefined ? '' : issuingTrouble(certificate)
+  return { kind: 'unusable', problems: [`Certificate ${name} is not issued yet${reason === '' ? '' : `: ${reason}`}`] }
 }
 
 function judged({ nowMs }: Observed, { hosts, purposes }: LeafRequest, { name, secret, files }: Place): Found {

@@ -111,7 +111,7 @@ function problemOf(
   const why = refusal(rule, values)
   if (why === undefined) return undefined
   const field = `${path}${rule.fieldPath}`.replace(/^\./, '')
-  return { field: field === '' ? '<nil>' : field, reason: rule.reason, message: wordsOf(rule.reason, value, why) }
+  return { field: field === '' ? '<nil>' : field, reason: rule.reason, message: messageOf(rule.reason, value, why) }
 }
 
 function refusal(rule: Rule, values: Values): string | undefined {
@@ -130,7 +130,7 @@ function refusal(rule: Rule, values: Values): string | undefined {
 }
 
 /** A value that is large is not shown. */
-function wordsOf(reason: FieldProblem['reason'], value: Json, why: string): string {
+function messageOf(reason: FieldProblem['reason'], value: Json, why: string): string {
   const shown = typeof value === 'object' ? '' : `${quoteValue(value)}: `
   if (reason === 'FieldValueRequired') return `Required value: ${why}`
   if (reason === 'FieldValueForbidden') return `Forbidden: ${why}`

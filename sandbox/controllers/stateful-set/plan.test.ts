@@ -105,7 +105,7 @@ const cases: readonly {
     deeds: ['-10', '-9'],
   },
   {
-    title: 'a pod that has ended is made anew',
+    title: 'a pod that has ended is recreated',
     spec: { ...parallel, replicas: 1 },
     pods: [pod(0, { phase: 'Failed', isReady: false })],
     deeds: ['-0'],

@@ -72,9 +72,9 @@ function actionsOf(
     else if (isOver(pod) && !pod.isTerminating) actions.push({ kind: 'delete', pod: pod.object })
     if (isOrdered && (pod === undefined || isOver(pod) || pod.isTerminating || !isAvailable(pod))) return actions
   }
-  const firstSick = pods.toSorted((a, b) => a.ordinal - b.ordinal).find((pod) => pod.isTerminating || !pod.isReady)
+  const firstUnhealthy = pods.toSorted((a, b) => a.ordinal - b.ordinal).find((pod) => pod.isTerminating || !pod.isReady)
   for (const pod of condemned) {
-    if (isOrdered && (pod.isTerminating || (!isAvailable(pod) && pod !== firstSick))) return actions
+    if (isOrdered && (pod.isTerminating || (!isAvailable(pod) && pod !== firstUnhealthy))) return actions
     if (!pod.isTerminating) actions.push({ kind: 'delete', pod: pod.object })
     if (isOrdered) return actions
   }

@@ -125,7 +125,7 @@ export async function restartAll(context: Context): Promise<void> {
     const stamp = new Date().toISOString()
     const beganMs = performance.now()
     await annotate(kube, RESTARTED_AT, stamp)
-    await waitFor('every pod to be made anew', { timeoutMs: 240_000, everyMs: 200 }, async () => {
+    await waitFor('every pod to be recreated', { timeoutMs: 240_000, everyMs: 200 }, async () => {
       const pods = await kube.list(PATHS.pods)
       const isNew = pods.every(({ metadata }) => JSON.stringify(metadata).includes(stamp))
       return pods.length === 5 && isNew ? true : undefined

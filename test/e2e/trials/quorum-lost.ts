@@ -18,7 +18,7 @@ export async function quorumLost(place: Place): Promise<void> {
     await place.untilCondition({ type: 'Available', status: 'False' })
     await place.untilCondition({ type: 'Degraded', status: 'True', message: new RegExp(`${survivor} has most`) })
   })
-  await place.step('recovery is asked for: the survivor goes on, and two members are added anew', async () => {
+  await place.step('recovery is asked for: the survivor goes on, and two members are added again', async () => {
     const request = { id: 'first', survivor, acknowledgeDataLoss: true }
     await place.patch({ spec: { recovery: { request } } })
     await place.untilEvent('Recovered')

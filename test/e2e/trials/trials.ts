@@ -1,5 +1,5 @@
 /**
- * What befalls clusters in their second year, one trial each: a namespace, a cluster and writers of its own. Trials run side
+ * What happens to clusters in their second year, one trial each: a namespace, a cluster and writers of its own. Trials run side
  * by side; one that fails leaves the others alone.
  */
 import type { Kube } from '../cluster/kube.ts'

@@ -96,7 +96,7 @@ async function unchanged(place: Place, before: ReadonlyMap<string, string>, rele
   await place.until(`${next} to lead`, async () => ((await place.cluster()).status.leader === next ? true : undefined))
   const now = await place.podUids()
   const renewed = [...before].filter(([name, uid]) => now.get(name) !== uid)
-  if (renewed.length > 0) throw new Error(`${renewed.map(([name]) => name).join(', ')} made anew`)
+  if (renewed.length > 0) throw new Error(`${renewed.map(([name]) => name).join(', ')} recreated`)
   await imagesAre(place, release)
 }
 
@@ -111,7 +111,7 @@ function imagesIn(pods: readonly unknown[]): readonly string[] {
 }
 
 async function untilAllNew(place: Place, before: ReadonlyMap<string, string>): Promise<void> {
-  await place.until('every pod to be made anew', async () => {
+  await place.until('every pod to be recreated', async () => {
     const now = await place.podUids()
     return now.size === before.size && [...now].every(([name, uid]) => before.get(name) !== uid) ? true : undefined
   })

@@ -36,7 +36,7 @@ async function drain(place: Place): Promise<void> {
   const before = await place.podUids()
   let refused = 0
   const evict = async (name: string, uid: string): Promise<void> => {
-    await place.until(`${name} to be evicted and made anew`, async () => {
+    await place.until(`${name} to be evicted and recreated`, async () => {
       if ((await place.podUids()).get(name) === uid) {
         const { status, text } = await place.kube.send('POST', `${place.paths.pod(name)}/eviction`, {
           apiVersion: 'policy/v1',

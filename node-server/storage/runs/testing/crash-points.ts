@@ -59,15 +59,15 @@ function nameOf(table: Table, key: Uint8Array): string {
   return `${table} ${Buffer.from(key).toString('latin1')}`
 }
 
-/** What the process was told before it stopped. */
-interface Told {
+/** What the process knew when it stopped. */
+interface Promised {
   acknowledged: number
   attempted: number
   copied: boolean
 }
 
 /** Until something fails; what that is, or undefined. Each commit waits for nothing but the one before it. */
-async function live(disk: MemoryDisk, told: Told): Promise<unknown> {
+async function live(disk: MemoryDisk, told: Promised): Promise<unknown> {
   let store: RunsBackend | undefined
   try {
     await disk.makeDirectory('/data')
@@ -137,7 +137,7 @@ function assertIs(store: RunsBackend, commit: number): void {
 }
 
 /** The next start: opens, is one of the commits, takes the next one, and opens again with it. */
-async function recover(disk: MemoryDisk, told: Told): Promise<void> {
+async function recover(disk: MemoryDisk, told: Promised): Promise<void> {
   const open = (): Promise<RunsBackend> =>
     RunsBackend.open(disk, DIRECTORY, localWriter(disk, SMALL_SIZES), SMALL_SIZES)
   await disk.makeDirectory('/data')
@@ -158,7 +158,7 @@ async function recover(disk: MemoryDisk, told: Told): Promise<void> {
 }
 
 /** It is there as a whole, or not at all. */
-async function checkCopy(disk: MemoryDisk, { copied }: Told): Promise<void> {
+async function checkCopy(disk: MemoryDisk, { copied }: Promised): Promise<void> {
   const isThere = (await disk.list('/data')).includes('copy')
   assert.ok(isThere || !copied, 'the copy is gone')
   if (!isThere) return
@@ -175,7 +175,7 @@ export interface CrashPoints {
 
 export async function liveUndisturbed(): Promise<CrashPoints> {
   const disk = new MemoryDisk()
-  const told: Told = { acknowledged: 0, attempted: 0, copied: false }
+  const told: Promised = { acknowledged: 0, attempted: 0, copied: false }
   const failure = await live(disk, told)
   assert.equal(failure, undefined)
   await recover(disk.survivor(KEEP_NOTHING), told)
@@ -186,7 +186,7 @@ export async function liveUndisturbed(): Promise<CrashPoints> {
 export async function strike(fault: Fault, randomCrashes: number): Promise<void> {
   const disk = new MemoryDisk()
   disk.fault = fault
-  const told: Told = { acknowledged: 0, attempted: 0, copied: false }
+  const told: Promised = { acknowledged: 0, attempted: 0, copied: false }
   await live(disk, told)
   const struck = disk.journal[fault.atOperation - 1] ?? 'nothing'
   const choices: Choose[] = fault.kind === 'crash' ? [KEEP_NOTHING] : [KEEP_NOTHING, KEEP_ALL]
