@@ -42,7 +42,7 @@ export async function reportFiles(kubectl: Kubectl, cluster: string): Promise<re
   return files
 }
 
-/** What cannot be had is told in the place of what it would have been. */
+/** The error stands in the place of what could not be read. */
 async function orComplaint(read: () => Promise<string>): Promise<string> {
   try {
     return await read()

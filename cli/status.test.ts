@@ -88,7 +88,7 @@ test('a cluster of which nothing is known yet says so', () => {
   assert.equal(membersText(cluster({})), 'No member is known yet.')
 })
 
-test('ages are told as kubectl tells them', () => {
+test('ages are printed as kubectl prints them', () => {
   const told = (seconds: number): string => age(new Date(NOW - seconds * 1000).toISOString(), NOW)
   assert.deepEqual([0, 119, 120, 150, 3600, 3 * 3600, 47 * 3600, 50 * 3600].map(told), [
     '0s',

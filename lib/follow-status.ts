@@ -1,6 +1,6 @@
 /**
- * What `backup follow` tells of itself over HTTP, at {@link FOLLOW_STATUS_PATH}: the operator asks for it, and it is all that the
- * operator knows of what is kept. Whoever reads it bounds it: it may come from another version.
+ * The status of `backup follow` over HTTP, at {@link FOLLOW_STATUS_PATH}: the operator asks for it, and it is all that the
+ * operator knows of what is kept. Readers bound it: it may come from another version.
  */
 import { type Shape, Misshapen, boolean, integer, matching, object, readJson, text } from './shape.ts'
 

@@ -82,6 +82,6 @@ test('one of several shapes: the first that fits', () => {
   refuses(shape, { kind: 'a' }, 'value: not an integer, or kind: not one of b')
 })
 
-test('what is no JSON is told by the parser', () => {
+test('what is not JSON is reported by the parser', () => {
   assert.throws(() => readJson(text, Buffer.from('{')), SyntaxError)
 })

@@ -53,7 +53,7 @@ export interface QuickSync {
 /** Two milliseconds are less than anybody notices, and longer than a disk takes for which a thread is a detour. */
 export const QUICK_SYNC: QuickSync = { ms: 2, times: 32 }
 
-/** When a peer is told that entries are committed, and there is nothing else to tell it. */
+/** When a peer is told that entries are committed, if there is no other message for it. */
 export interface CommitNotice {
   /** So long it waits for a message that somebody waits for, and goes along with it. */
   readonly waitMs: number
@@ -63,7 +63,7 @@ export interface CommitNotice {
 
 /**
  * A client that puts one key after the other comes again within a millisecond; by itself a notice and its answer wake every
- * member once more for each put. Whoever watches through a follower gets an event so much later, when nothing else is written.
+ * member once more for each put. A watcher on a follower gets an event so much later, when nothing else is written.
  */
 export const COMMIT_NOTICE: CommitNotice = { waitMs: 1, clientsMs: 1000 }
 

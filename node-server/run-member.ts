@@ -195,7 +195,7 @@ class Program {
     process.exit(1)
   }
 
-  /** Whoever reads a damaged store may be anywhere; the lifecycle has heard of it from the store itself. */
+  /** A damaged store may be read anywhere; the store itself has told the lifecycle. */
   uncaught(error: unknown): void {
     if (error instanceof StoreDamaged) this.#log.warn({ where: error.where }, 'a read met the damaged store')
     else this.fatal(error)
@@ -241,7 +241,7 @@ class Program {
     this.#checkReady()
   }
 
-  /** Scripts and systemd wait for it: a leader is known, clients are served. Told once in a process's life. */
+  /** Scripts and systemd wait for it: a leader is known, clients are served. Reported once in a process's life. */
   #checkReady(): void {
     if (this.#isReady || this.#served === undefined || this.#served.status().leader === NOBODY) return
     this.#isReady = true

@@ -1,5 +1,5 @@
 /**
- * The operator's composition root, and the only reader of `process`: flags, logs, connections, who is told of what, and
+ * The operator's composition root, and the only reader of `process`: flags, logs, connections, wiring, and
  * the order of starting and stopping.
  *
  * Start: probes → watches → stores synced → lease → work. Stop: take no more work → finish what is under way → events

@@ -106,7 +106,7 @@ test('any rows come back as they were', async () => {
   )
 })
 
-test('a changed or cut file is refused, or gives rows in order: it never ends in another error, and never goes on for ever', async () => {
+test('a changed or cut file is refused, or gives rows in order: it never ends in another error, and never goes on forever', async () => {
   const rows = numbered(2_000, 30)
   const file = await fileOf([bucket('b', rows, 500), bucket('c', numbered(5, 9000))])
   let refused = 0

@@ -180,7 +180,7 @@ test('what is wrong is named with its flag, its value and what to do', () => {
   }
 })
 
-test('all problems are told at once', () => {
+test('all problems are reported at once', () => {
   assert.equal(problems(['--nam=x', '--log-level=loud', '--max-txn-ops=0']).length, 3)
 })
 

@@ -73,7 +73,7 @@ export async function importEtcdFile(file: BoltReader, store: Backend): Promise<
   return { revision, keysWithoutTheirLease }
 }
 
-/** What is wrong with a row is told with its bucket and key. */
+/** What is wrong with a row is reported with its bucket and key. */
 function reading(bucket: string, { key }: BoltRow, read: () => void): void {
   try {
     read()

@@ -25,7 +25,7 @@ import { encodeStatusText } from './status-text.ts'
 export interface CallHead {
   readonly path: string
   readonly head: RequestHead
-  /** Undefined: the client waits for ever. */
+  /** Undefined: the client waits forever. */
   readonly timeoutMs: number | undefined
   readonly isGzip: boolean
   readonly calls: CallObserver

@@ -13,7 +13,7 @@ const STOPPED: RpcStatus = { code: 'Unavailable', message: 'etcdserver: server s
 
 export class StreamCall extends Call {
   readonly #handle: StreamHandler
-  /** Aborts when the engine stops: streams that would go on for ever end then. */
+  /** Aborts when the engine stops: streams that would go on forever end then. */
   readonly #stopping: AbortSignal
   readonly #requests = new RequestQueue(() => this.#onAsked())
   readonly #signal: AbortSignal

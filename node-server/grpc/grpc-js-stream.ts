@@ -24,7 +24,7 @@ export interface StreamRoute {
   readonly handle: StreamHandler
   readonly calls: CallObserver
   readonly observer: RpcObserver
-  /** Aborts when the engine stops: streams that would go on for ever end then. */
+  /** Aborts when the engine stops: streams that would go on forever end then. */
   readonly stopping: AbortSignal
 }
 

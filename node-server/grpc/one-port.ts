@@ -13,7 +13,7 @@ export interface PortParts {
     /** No new calls; those there are may end within `graceMs`, then they are cut. */
     close(graceMs: number): Promise<void>
   }
-  /** Streams that would go on for ever end when it aborts. */
+  /** Streams that would go on forever end when it aborts. */
   readonly stopping: AbortController
 }
 

@@ -13,7 +13,7 @@ function verdicts(minTimeMs: number, pings: readonly (readonly [atMs: number, se
   })
 }
 
-test('who keeps the minimum may ping for ever', () => {
+test('who keeps the minimum may ping forever', () => {
   const pings = Array.from({ length: 50 }, (_, i) => [i * 5000, 0] as const)
   assert.ok(verdicts(5000, pings).every(Boolean))
 })

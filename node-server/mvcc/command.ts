@@ -68,7 +68,7 @@ export interface MemberAttributesCommand {
   readonly member: Member
 }
 
-/** The result of an operation that changes no replicated state but must be answered the same for ever (leader transfer). */
+/** The result of an operation that changes no replicated state but must be answered the same forever (leader transfer). */
 export interface OperationResultCommand {
   readonly kind: 'operation-result'
   readonly requestId: bigint

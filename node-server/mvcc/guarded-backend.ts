@@ -1,5 +1,5 @@
 /**
- * Gives nothing more of a store once a read or a commit has found it damaged, and tells of it at that moment: whoever reads
+ * Gives nothing more of a store once a read or a commit has found it damaged, and reports it at that moment: the reader
  * may be anywhere, and what was read before may already be half of something.
  */
 import {

@@ -32,7 +32,7 @@ export function putMember(store: Store, member: Member): void {
   store.buffer.put('members', u64Key(member.id), value)
 }
 
-/** Forgets the member's attributes and remembers for ever that it was removed. */
+/** Forgets the member's attributes and remembers forever that it was removed. */
 export function removeMember(store: Store, id: MemberId): void {
   store.buffer.put('members', u64Key(id), Buffer.of(GONE))
 }

@@ -163,7 +163,7 @@ function knownCount(reading: Reading, keys: KeyRange): number | undefined {
   return between.next === undefined ? near.count - between.found.length : undefined
 }
 
-/** For whoever asks next, above all for the page that follows. */
+/** For later requests, above all for the page that follows. */
 export function noteCount({ counted, isCounted }: Reading, keys: KeyRange, total: number): void {
   if (isCounted) counted?.counts.set(keys, counted.revision, total)
 }

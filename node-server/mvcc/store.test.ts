@@ -75,7 +75,7 @@ test('one commit at a time: a call during one waits for it, then commits what ca
   assert.equal(waiting(), 0, 'nothing to write, nothing written')
 })
 
-test('whoever waits for a commit is not overtaken for ever by those who always have another one under way', async () => {
+test('whoever waits for a commit is not overtaken forever by those who always have another one under way', async () => {
   const { backend, release } = heldBackend()
   const store = new Store(backend)
   put(store, 'a', '0')

@@ -227,7 +227,7 @@ export class Store {
   /** Closes the backend of a store that another has replaced; of what is applied and not being written nothing is kept. */
   async discard(): Promise<void> {
     this.#isDirty = false
-    // Whoever has begun a commit hears of its failure.
+    // The caller that began the commit learns of its failure.
     await this.#committed?.catch(() => undefined)
     await this.backend.close()
   }

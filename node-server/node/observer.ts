@@ -1,4 +1,4 @@
-/** What a member tells of its work while it works; metrics and logs listen. Calls are cheap and never throw. */
+/** What a member reports about its work; metrics and logs listen. Calls are cheap and never throw. */
 export interface NodeObserver {
   walFsync(seconds: number): void
   backendCommit(seconds: number): void

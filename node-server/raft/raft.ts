@@ -238,7 +238,7 @@ export function reportReachable(raft: Raft, id: MemberId): void {
   if (progress !== undefined) sendHeartbeat(raft, raft.role, id, progress)
 }
 
-/** A snapshot stream ended. It must be called once for each snapshot-request, or the peer waits for ever. */
+/** A snapshot stream ended. It must be called once for each snapshot-request, or the peer waits forever. */
 export function reportSnapshot(raft: Raft, id: MemberId, isDelivered: boolean): void {
   if (raft.role.kind !== 'leader') return
   const progress = raft.role.progress.get(id)

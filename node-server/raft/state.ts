@@ -93,7 +93,7 @@ export interface Append {
   /**
    * Something was promised: hardState's term or vote, or entries. A mere commit index may wait for the next fsync, unless a
    * membership change is committed with it: those who go may be gone for good once it is applied, and a member that then
-   * forgot the commit would wait for their votes for ever.
+   * forgot the commit would wait for their votes forever.
    */
   readonly mustSync: boolean
   /** Votes and acknowledgements: they leave once all of the above is durable, since a crash before could forget it. */

@@ -34,7 +34,7 @@ export interface WalSizes {
 }
 
 export interface WalOptions extends WalSizes {
-  /** Told the duration of each write with its sync. */
+  /** Called with the duration of each write with its sync. */
   readonly onSync: (seconds: number) => void
 }
 

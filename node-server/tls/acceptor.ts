@@ -49,7 +49,7 @@ export function openAcceptor(options: AcceptorOptions): Result<TlsAcceptor, stri
   return ok(new Acceptor(options, settings.value, credentials.value))
 }
 
-/** Each line would be written by whoever connects: so many in a window, then only their number. */
+/** Anybody who connects could write such lines: so many in a window, then only their number. */
 const MAX_LOGGED_REJECTIONS = 20
 const REJECTION_WINDOW_MS = 10_000
 

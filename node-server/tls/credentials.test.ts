@@ -71,7 +71,7 @@ for (const [title, attempt, message] of refusals) {
   })
 }
 
-test('an expired certificate is told of and used, as in etcd', async () => {
+test('an expired certificate is reported and used, as in etcd', async () => {
   lines.length = 0
   const { certFile, keyFile } = await authority.issue('old', { validDays: -1 })
   assert.equal(open(certFile, keyFile).ok, true)

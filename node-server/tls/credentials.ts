@@ -23,7 +23,7 @@ export interface Credentials {
   readonly leaf: X509Certificate | undefined
 }
 
-/** Files that stay broken are told of so often, as long as somebody looks at them. */
+/** How often broken files are reported, as long as somebody reads them. */
 const REMINDER_MS = 60_000
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g

@@ -29,7 +29,7 @@ export async function prepareTls(options: PrepareOptions): Promise<Result<TlsOpt
   return checked(await selfSigned(tls, options), log)
 }
 
-/** So that a file that is of no use is told before anything is served. */
+/** So that an unusable file is reported before anything is served. */
 function checked(tls: TlsOptions, log: TlsLog): Result<TlsOptions, string> {
   const { certFile, keyFile, trustedCaFile } = tls
   if ((certFile === undefined) !== (keyFile === undefined))

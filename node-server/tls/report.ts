@@ -1,4 +1,4 @@
-/** What a member tells of its TLS: by it the operator knows who has a renewed certificate, and who trusts which CA. */
+/** What a member reports about its TLS: by it the operator knows who has a renewed certificate, and who trusts which CA. */
 import { X509Certificate } from 'node:crypto'
 import type { TlsInForce, TlsScheme } from '../../lib/admin-api.ts'
 import type { TlsOptions } from './options.ts'

@@ -1,4 +1,4 @@
-/** `backup follow`: the changes of a cluster, kept until it is told to end, and what it tells of that to whoever asks. */
+/** `backup follow`: keeps the changes of a cluster until it is stopped, and serves its status. */
 import { unreachable } from '../../lib/assert.ts'
 import type { FollowStatus } from '../../lib/follow-status.ts'
 import { systemClock } from '../../lib/system-clock.ts'
@@ -17,7 +17,7 @@ const KEEP_ALIVE_MS = 60_000
 
 export interface FollowToolOptions {
   readonly intervalMs: number
-  /** Where it tells of itself; undefined: nowhere. */
+  /** Where it serves its status; undefined: nowhere. */
   readonly statusPort: number | undefined
   readonly signal: AbortSignal
 }

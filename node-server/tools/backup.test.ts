@@ -59,7 +59,7 @@ test('prune removes what is not to be kept, and says so', async (t) => {
   assert.equal((await tool('backup', 'prune', '--to', to, '--cluster', 'c1', '--keep', '0')).code, 2)
 })
 
-test('places and members that cannot be reached are told with the reason', async (t) => {
+test('places and members that cannot be reached are reported with the reason', async (t) => {
   const to = await place(await temporary(t))
   for (const wrong of ['/backups', 'ftp://host/backups', 's3:///backups', 'file://'])
     assert.match(

@@ -1,4 +1,4 @@
-/** `backup follow` over HTTP: what it tells of itself, to the operator and to Kubernetes' probes, and nothing else. */
+/** `backup follow` over HTTP: its status, for the operator and for Kubernetes' probes, and nothing else. */
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { encodeFollowStatus, FOLLOW_STATUS_PATH, type FollowStatus } from '../../lib/follow-status.ts'

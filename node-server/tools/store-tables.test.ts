@@ -179,7 +179,7 @@ test('a state record that contradicts itself is found', async () => {
   assert.match(check({ configIndex: 99 }), /configuration of entry 99, applied is 6/)
 })
 
-test('of many problems of a kind five are told and all are counted', async () => {
+test('of many problems of a kind five are printed and all are counted', async () => {
   const store = new Store(new MemoryBackend())
   for (let i = 0; i < 20; i++) put(store, `key ${i}`, '')
   await store.commit()

@@ -24,7 +24,7 @@ import type { Meta } from '../mvcc/meta.ts'
 import { KeyValue } from '../proto/generated/etcd/kv.ts'
 import { quoteBytes } from './words.ts'
 
-/** Of each kind of problem so many are told; one damaged page can make thousands. */
+/** How many problems of a kind are printed; one damaged page can make thousands. */
 const MAX_EXAMPLES = 5
 const FIRST_KEY = Buffer.of(0)
 

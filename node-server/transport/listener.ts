@@ -120,7 +120,7 @@ export class PeerListener {
     socket.once('close', forget).on('readable', onReadable).once('end', onEnd)
   }
 
-  /** Whose handshake ends after the close would have no owner to close it, and hold the listener open for ever. */
+  /** Whose handshake ends after the close would have no owner to close it, and hold the listener open forever. */
   #handOn(socket: Socket, certificate?: X509Certificate): void {
     if (this.#isClosed) socket.destroy()
     else this.#options.onConnection(socket, certificate)

@@ -13,7 +13,7 @@
  *   HMAC-SHA-256 over: what it shows (1: proof, 2: welcome, 3: removed) ‖ cluster (8) ‖ from (8) ‖ to (8) ‖ purpose (1) ‖
  *                      listener's nonce ‖ dialer's nonce
  *
- * Who hears that it was removed is of no more use for ever: where the secret is required, nobody else is believed that.
+ * Who hears that it was removed is of no more use forever: where the secret is required, nobody else is believed that.
  * A hello of version 2, by who has no secret or is of the version before, is not challenged. Pure but for the nonces.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'

@@ -52,7 +52,7 @@ export const Tls = z
 
 export type TlsSpec = z.output<typeof Tls>
 
-/** Members among each other; and whoever else talks to them, by the client and the admin API. */
+/** `peer`: members among each other; `client`: everybody else, at the client and the admin API. */
 export const SIDES = ['peer', 'client'] as const
 export type TlsSide = (typeof SIDES)[number]
 

@@ -1,6 +1,6 @@
 /**
  * The Deployment that keeps the changes of a cluster: one pod in the members' image that runs `backup follow`, with no account at
- * the API server. What is kept it tells over HTTP, to whoever asks. Pure.
+ * the API server. It reports over HTTP what it has kept. Pure.
  *
  * A Deployment, since its pod is replaced when its node is gone. Two pods at once, one of them on a node that nobody hears of,
  * do no harm: a segment has the same changes whoever writes it.
@@ -37,7 +37,7 @@ export function followerName({ metadata }: { readonly metadata: { readonly name:
   return `${metadata.name}-changes`
 }
 
-/** What it tells of itself. */
+/** What it reports about itself. */
 export function followerUrl(ip: string): string {
   return `http://${ip.includes(':') ? `[${ip}]` : ip}:${STATUS_PORT}${FOLLOW_STATUS_PATH}`
 }

@@ -17,7 +17,7 @@ import {
 import { BACKUP_LABEL, backupSelector } from './job.ts'
 import type { ObservedBackups, ObservedDeployment, ObservedFollower, ObservedJob } from './observed.ts'
 
-/** Of a pod that keeps changes, what it tells of itself; the error says why it did not. Bounded in time. */
+/** What a pod that keeps changes reports about itself; the error says why it did not. Bounded in time. */
 export type AskFollower = (url: string) => Promise<Result<FollowStatus, string>>
 
 export interface BackupObservation {

@@ -53,7 +53,7 @@ export interface ObservedDeployment {
 export interface ObservedFollower extends ToolPod {
   readonly scheduleUid: string
   readonly place: string
-  /** What it tells of itself; undefined where it was not asked or did not answer. */
+  /** What it reports about itself; undefined where it was not asked or did not answer. */
   readonly status: FollowStatus | undefined
   /** Why there was no answer. */
   readonly silence: string | undefined

@@ -2,7 +2,7 @@
  * What to do about the change stream of one ScheduledRaftBackup, and what to say of it. Level-based, like the rest.
  *
  * Invariants: no Deployment is made while another one, or a pod of one, writes into the same place; what is not the schedule's is
- * left alone; nothing counts as kept that whoever keeps it did not say.
+ * left alone; nothing counts as kept unless the pod that keeps it says so.
  *
  * Pure: equal inputs, equal plan.
  */

@@ -142,7 +142,7 @@ for (const [index, [situation, arrange]] of Object.entries(SITUATIONS).entries()
       }
   })
 
-test('a refused object is asked for ever less often, counted and told of once; an edit is tried at once', async () => {
+test('a refused object is asked ever less often, counted and told of once; an edit is tried at once', async () => {
   const world = await formed()
   const isRefused = isApplyOf('StatefulSet')
   world.answer = (call) => (isRefused(call) ? unavailable(WEBHOOK) : undefined)

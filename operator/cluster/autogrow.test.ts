@@ -105,7 +105,7 @@ test('a class that does not expand is told, and left alone until the spec is edi
     world.calls.filter(({ verb, kind }) => verb === 'apply' && kind === 'PersistentVolumeClaim').length
   const before = tries()
   await rounds(world, 200)
-  assert.equal(tries(), before, 'not asked for ever')
+  assert.equal(tries(), before, 'not asked forever')
   assert.match(
     reasonOf(world, 'StorageReady'),
     /^AutogrowEnded: volumes should grow to 15Gi and cannot: only dynamically/,

@@ -1,7 +1,7 @@
 /**
  * What to do next: the first rule with work wins, and only its membership change is in the plan. Objects edited by hand
  * are put back beside it, so that a long wait for a learner does not hold that up. A rule whose work the API server
- * refuses is passed over until that is tried again: it would win for ever. So is one that only waits for Kubernetes longer than
+ * refuses is passed over until that is tried again: it would win forever. So is one that only waits for Kubernetes longer than
  * that should take.
  *
  * Invariants (safety.ts asserts them): at most one membership change a plan, decided on the configuration in force and

@@ -73,7 +73,11 @@ test('while the container of a learner crashes again and again, that is said, an
   world.put({ ...pod, status: { ...field(pod, 'status'), containerStatuses } })
   await rounds(world, 1)
   for (const type of ['ScaleComplete', 'Degraded'])
-    assert.match(reasonOf(world, type), /exited with code 1 \(Error\); last line of its log: no space left on device/, type)
+    assert.match(
+      reasonOf(world, type),
+      /exited with code 1 \(Error\); last line of its log: no space left on device/,
+      type,
+    )
 })
 
 test('growth that takes its time is no trouble: Degraded is False from the first look to the last', async () => {

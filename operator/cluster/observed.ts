@@ -135,7 +135,7 @@ export interface PodTrouble {
   readonly kind: 'unschedulable' | 'volume' | 'image' | 'container' | 'crash' | 'memory' | 'failed' | 'not-ready'
   /** NaN or 0 where that is not said. */
   readonly sinceMs: number
-  /** In the words of whoever says so. */
+  /** As the scheduler, the kubelet or the member puts it. */
   readonly message: string
 }
 
@@ -229,7 +229,7 @@ export function awaitsAdoption({ cluster }: Pick<Observed, 'cluster'>): boolean 
   return cluster.spec.bootstrap?.adopt !== undefined && cluster.recorded.clusterID === ''
 }
 
-/** Ordinals that are members as far as is known. Without a leader's word, whoever may be one counts. */
+/** Ordinals that are members as far as is known. Without a leader's word, every possible member counts. */
 export function memberOrdinals({ cluster, membership }: Observed): ReadonlySet<number> {
   const certain = membership?.members ?? []
   const possible = membership?.leader === undefined ? possibleMembers(cluster) : []

@@ -29,7 +29,7 @@ export interface Intent {
 }
 
 /**
- * The same intent on the same configuration has the same ID, whoever computes it and how often: a repeat is answered
+ * The same intent on the same configuration has the same ID, however often and wherever it is computed: a repeat is answered
  * with the first result. A new step of one operation keeps its start, deadline and volume.
  */
 export function newOperation(observed: Observed, intent: Intent): Operation {

@@ -77,7 +77,7 @@ export interface Plan {
   /** It goes on only when somebody does something. */
   readonly isBlocked: boolean
   /**
-   * It waits for Kubernetes alone, which may take for ever, or for what somebody asked for and cannot be done now: whatever
+   * It waits for Kubernetes alone, which may take forever, or for what somebody asked for and cannot be done now: whatever
    * else there is to do goes first.
    */
   readonly yields?: boolean

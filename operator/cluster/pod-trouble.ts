@@ -1,5 +1,5 @@
 /**
- * Why a pod does not run or does not serve, in the words of whoever stands in its way: the scheduler, the kubelet, the
+ * Why a pod does not run or does not serve, in the words of the component that stands in its way: the scheduler, the kubelet, the
  * container's own last line. Pure.
  */
 import { z } from 'zod'

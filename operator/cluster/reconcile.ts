@@ -56,7 +56,7 @@ export async function reconcile(deps: Deps, key: ReconcileKey): Promise<Reconcil
 }
 
 /**
- * Whoever edits the RaftCluster while it is looked at keeps an operation from being begun, and nothing from being told: where
+ * An edit of the RaftCluster during a reconcile keeps an operation from beginning, but the status is written all the same: where
  * calls hang until they time out, somebody may do so during every look.
  */
 async function actOrTell(

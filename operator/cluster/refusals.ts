@@ -1,6 +1,6 @@
 /**
  * What the API server does not do for a cluster: kept in status with its words and since when, so that it is told until it
- * is over, and so that one object that is refused is asked for ever less often while all else goes on. Pure.
+ * is over, and so that one object that is refused is asked ever less often while all else goes on. Pure.
  *
  * Neighbours: decide.ts (leaves out what is held back), act.ts (tries the rest), findings.ts (the words).
  */

@@ -66,7 +66,7 @@ type SeenMembers = Pick<RaftClusterStatus, 'leader' | 'replicas' | 'readyReplica
 function membersOf(observed: Observed, recorded: RaftClusterStatus): SeenMembers {
   const { membership } = observed
   const pods = [...observed.pods.values()]
-  // Whoever is behind does not know whom the leader has added since.
+  // A member that lags does not know which members the leader has added since.
   const isOlder = membership?.leader === undefined && (membership?.configIndex ?? 0) < recorded.configIndex
   return {
     leader: leaderName(observed),

@@ -76,7 +76,7 @@ function hasCause(observed: Observed, ordinal: number): boolean {
   return observed.pods.get(ordinal)?.trouble?.kind !== 'volume' && causeOf(observed, ordinal) !== undefined
 }
 
-/** Reason of Degraded, and what stands between the pod's name and the words of whoever says so. */
+/** Reason of Degraded, and the words between the pod's name and the quoted message. */
 const FAILING: Readonly<Record<Exclude<PodTrouble['kind'], 'volume'>, Explanation>> = {
   unschedulable: ['Unschedulable', 'has no node'],
   image: ['ImagePullFailed', 'cannot pull its image'],

@@ -205,7 +205,7 @@ export class Reflector {
 }
 
 /**
- * Objects whose version is not newer than what the watch has told of, and which the store knows otherwise. Versions of
+ * Objects whose version is not newer than the watch's last event, and which differ from the store's. Versions of
  * one resource are ordered numbers (KEP-5504); where they are not numbers nothing is counted.
  */
 function countMissed(store: Store, listed: readonly StoredObject[], watchedTo: string): number {

@@ -1,4 +1,4 @@
-/** Every bound of the page: what it may take of the operator, whoever looks at it. */
+/** Every bound of the page: what its viewers together may cost the operator. */
 
 /** How often viewers are told what has changed; a cluster is looked at every 5 s, and twice a second while something is under way. */
 export const TELL_EVERY_MS = 1000

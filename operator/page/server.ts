@@ -1,5 +1,5 @@
 /**
- * The operator's page: every RaftCluster as the operator sees it. For looking only, and on loopback alone (config.ts): whoever may
+ * The operator's page: every RaftCluster as the operator sees it. Read-only, and on loopback alone (config.ts): whoever may
  * forward a port to the operator's pod may look. Against a page elsewhere that has its own name resolve to this machine, requests
  * must be made to an address or to localhost.
  *

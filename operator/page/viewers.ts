@@ -1,6 +1,6 @@
 /**
- * Who looks at the page, told of changes by server-sent events: everything at first, then once a second what has changed. What is
- * written is encoded once and shared by all. A viewer that does not keep up is told nothing until it has taken what it was told,
+ * The viewers of the page, who get changes by server-sent events: everything at first, then once a second what has changed. What is
+ * written is encoded once and shared by all. A viewer that does not keep up is sent nothing until it has read what it was sent,
  * and then everything again; so no more than one whole state waits for it, and only for SLOW_VIEWER_MS.
  */
 import type { ServerResponse } from 'node:http'
@@ -17,7 +17,7 @@ export interface PageState {
 
 interface Viewer {
   readonly response: ServerResponse
-  /** Since when it has not taken what it was told; undefined: it has. */
+  /** Since when it has not read what it was sent; undefined: it has. */
   behindSinceMs: number | undefined
 }
 

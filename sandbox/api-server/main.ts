@@ -40,7 +40,7 @@ export interface ApiServerOptions {
   readonly compactionIntervalMs?: number
   /** The first two numbers of Service addresses; default 10.96. */
   readonly clusterIpPrefix?: string
-  /** Told of errors that are bugs of the server; default: written to stderr. */
+  /** Called with errors that are bugs of the server; default: written to stderr. */
   readonly onBug?: (error: unknown) => void
 }
 

@@ -28,7 +28,7 @@ export interface Serving {
   readonly dispatcher: Dispatcher
   /** Who a request without credentials comes from. */
   readonly anonymous: User
-  /** Told of what is a bug of ours. */
+  /** Called with bugs of our own. */
   readonly onBug: (error: unknown) => void
 }
 

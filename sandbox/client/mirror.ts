@@ -29,7 +29,7 @@ export interface MirrorOptions {
   readonly client: ApiClient
   readonly resource: Resource
   readonly clock: Clock
-  /** Told of each failure that is worked around. */
+  /** Called with each failure that is worked around. */
   readonly onProblem: (message: string) => void
 }
 
@@ -50,7 +50,7 @@ export class Mirror {
     this.synced = new Promise((resolve) => (this.#resolveSynced = resolve))
   }
 
-  /** Also told of everything that is there already, before this returns. The answer ends it. */
+  /** Also called with everything that is there already, before this returns. The result ends it. */
   onChange(handler: ChangeHandler): () => void {
     this.#handlers.add(handler)
     for (const object of this.#objects.values()) handler(object, false)

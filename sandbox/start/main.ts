@@ -198,7 +198,7 @@ async function install(
 
 /**
  * The API server may have another address than at the last start. The operator reads its kubeconfig once, so its pod is recreated; a change
- * of its StatefulSet would wait for ever for the one that does not become ready.
+ * of its StatefulSet would wait forever for the one that does not become ready.
  */
 async function connectOperator(client: ApiClient, config: string): Promise<void> {
   const secret = operatorKubeconfig(config)

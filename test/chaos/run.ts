@@ -152,7 +152,7 @@ function judge(history: Recorded): readonly string[] {
   return problem === undefined ? problems : [...problems, problem]
 }
 
-/** A watch may be late, but not for ever. */
+/** A watch may be late, but not forever. */
 async function toldEverything(watchers: readonly Watcher[], history: Recorded, withinMs: number): Promise<void> {
   const last = highestRevision(history)
   await eventually(

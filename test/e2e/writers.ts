@@ -33,7 +33,7 @@ const RETRY_POLICY = {
   maxBackoff: '1s',
   retryableStatusCodes: ['UNAVAILABLE'],
 }
-/** An hour at full speed; a bound so that a forgotten pod does not grow for ever. */
+/** An hour at full speed; a bound so that a forgotten pod does not grow forever. */
 const MOST_PUTS = 1_000_000
 const FILLER = '.'.repeat(64)
 

@@ -30,7 +30,7 @@ const call = (id: number, path: string): Buffer =>
     frame(FrameType.data, Flag.endStream, id, EMPTY_MESSAGE),
   ])
 
-/** Writes `next` for ever, as fast as the socket takes it. */
+/** Writes `next` forever, as fast as the socket takes it. */
 function flood(socket: Socket, first: Buffer, next: () => Buffer): void {
   socket.write(first)
   const go = (): void => {

@@ -11,7 +11,7 @@ export const AUTH_MUTANTS: readonly Mutant[] = [
     replace: 'undefined',
   },
   {
-    name: 'what a change of roles leaves to a user is looked up once for ever',
+    name: 'what a change of roles leaves to a user is looked up once forever',
     file: `${AUTH}/state.ts`,
     find: '    this.#granted.clear()\n',
     replace: '',
@@ -117,7 +117,7 @@ export const APPLIED_AUTH_MUTANTS: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'in a cluster: what roles give to a user is looked up once for ever',
+    name: 'in a cluster: what roles give to a user is looked up once forever',
     file: `${AUTH}/state.ts`,
     find: '    this.#granted.clear()\n',
     replace: '',

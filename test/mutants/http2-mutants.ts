@@ -47,7 +47,7 @@ export const HTTP2_MUTANTS: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'HTTP/2: a header block may go on for ever',
+    name: 'HTTP/2: a header block may go on forever',
     file: `${HTTP2}/header-blocks.ts`,
     find: 'block.bytes > this.#maxBytes || block.parts.length > MAX_CONTINUATIONS',
     replace: 'block.bytes > this.#maxBytes',

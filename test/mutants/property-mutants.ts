@@ -47,7 +47,7 @@ export const KEPT_USERS_MUTANTS: readonly Mutant[] = [
     replace: 'if (steps.length < 0) {',
   },
   {
-    name: 'a name that was declared once counts as declared for ever: whom somebody makes under it is removed',
+    name: 'a name that was declared once counts as declared forever: whom somebody makes under it is removed',
     file: KEPT_USERS,
     find: '    users: auth.users.map((user) => ({ name: user.name, secret: secretOf(user) })),\n',
     replace:

@@ -116,7 +116,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'peer.lag <= allowedLag(observed) + 1e9)',
   },
   {
-    name: 'a learner that never catches up is waited for for ever',
+    name: 'a learner that never catches up is waited for forever',
     file: `${RULES}/learner.ts`,
     find: 'isOverdue(catchUp, nowMs)',
     replace: 'false',
@@ -188,13 +188,13 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'return false',
   },
   {
-    name: 'what was seen last stands for what cannot be read, for ever',
+    name: 'what was seen last stands for what cannot be read, forever',
     file: `${CLUSTER}/findings.ts`,
     find: 'const MEMORY_MS = 15_000',
     replace: 'const MEMORY_MS = Infinity',
   },
   {
-    name: 'a rule whose work is refused wins for ever',
+    name: 'a rule whose work is refused wins forever',
     file: `${CLUSTER}/decide.ts`,
     find: 'if (!isWaiting && (hasWork(actions) || !isHeld))',
     replace: 'if (held === undefined)',

@@ -1,4 +1,4 @@
-/** Calls of clients to members: they take time, answers get lost with the process, and clients do not wait for ever. */
+/** Calls of clients to members: they take time, answers get lost with the process, and clients do not wait forever. */
 import type { CallContext, RpcStatus, RpcStream } from '../../node-server/grpc/service.ts'
 import { LeaseRevokeResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
 import type { Life } from './life.ts'

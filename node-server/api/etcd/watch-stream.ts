@@ -1,4 +1,4 @@
-/** One stream of watches: what its client asks, and what it is told. */
+/** One stream of watches: its client's requests, and the responses. */
 import type { Clock, Timer } from '../../../lib/clock.ts'
 import { unreachable } from '../../../lib/assert.ts'
 import type { CallContext, RpcStatus, RpcStream } from '../../grpc/service.ts'

@@ -31,7 +31,7 @@ export interface GatewayOptions {
   /** A longer message is refused, as it is by gRPC. */
   readonly maxReceiveBytes: number
   readonly observer: RpcObserver
-  /** Aborts when the member stops: streams that would go on for ever end then. */
+  /** Aborts when the member stops: streams that would go on forever end then. */
   readonly stopping: AbortSignal
 }
 

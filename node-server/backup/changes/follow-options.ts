@@ -1,4 +1,4 @@
-/** What following a cluster needs, and what is told of it. */
+/** What following a cluster needs, and what it reports. */
 import { backoffMs, type BackoffOptions } from '../../../lib/backoff.ts'
 import { sleep, type Clock } from '../../../lib/clock.ts'
 import type { LastSegment } from '../../../lib/follow-status.ts'

@@ -1,4 +1,4 @@
-/** What is known of whoever follows a cluster, out of what it reported. Pure. */
+/** What is known of the process that follows a cluster, from what it reported. Pure. */
 import type { FollowStatus, Told } from '../../../lib/follow-status.ts'
 import { unreachable } from '../../../lib/assert.ts'
 import type { FollowNews } from './follow-options.ts'

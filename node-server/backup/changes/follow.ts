@@ -4,7 +4,7 @@
  *
  *   member ── watch ──► segment being filled ── sealed ──► destination ── read back ──► the next one
  *
- * Nothing is remembered but what is in the destination: whoever starts goes on where the last segment ends. Where that cannot be
+ * Nothing is remembered but what is in the destination: each start goes on where the last segment ends. Where that cannot be
  * done, because the cluster has compacted what was not read yet or has another history, a full backup is taken at once,
  * and the next segments follow that one.
  *

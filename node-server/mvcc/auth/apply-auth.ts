@@ -97,7 +97,7 @@ function disable(auth: AuthState): Outcome {
 function authenticate(auth: AuthState, index: LogIndex, asked: Authenticated): Outcome {
   const { username, revision, tokenPrefix } = asked
   if (!auth.isEnabled) return err('auth-not-enabled')
-  // The password may be another one by now: whoever checked it does so again.
+  // The password may be another one by now: the caller has to check again.
   if (revision !== auth.revision) return err('auth-old-revision')
   const user = auth.user(username)
   if (user === undefined || user.isWithoutPassword) return err('auth-failed')

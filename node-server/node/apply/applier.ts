@@ -1,5 +1,5 @@
 /**
- * Committed entries change the store, in order, and whoever waits for one gets its result. The store's write buffer goes
+ * Committed entries change the store, in order, and the waiter of each gets its result. The store's write buffer goes
  * to its backend in the background.
  */
 import { assert, unreachable } from '../../../lib/assert.ts'

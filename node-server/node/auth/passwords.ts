@@ -43,7 +43,7 @@ export class BcryptPasswords implements Passwords {
   async #inTurn<Value>(work: () => Promise<Value>): Promise<Result<Value, PasswordProblem>> {
     if (this.#running >= MAX_HASHES_AT_ONCE) {
       if (this.#waiting.length >= MAX_WAITING_HASHES) return err('too-many-requests')
-      await new Promise<void>((resolve) => this.#waiting.push(resolve)) // whoever ends hands its place on
+      await new Promise<void>((resolve) => this.#waiting.push(resolve)) // the one that ends hands its place on
     } else this.#running += 1
     try {
       return ok(await work())

@@ -57,7 +57,7 @@ export class SimpleTokens implements LoggedTokens {
       for (const [token, { username }] of this.#known) if (username === effect.username) this.#known.delete(token)
   }
 
-  /** Whoever has not been seen for longest makes room. */
+  /** The token that was not used for longest makes room. */
   #add(token: string, username: string): void {
     const nowMs = this.#clock.monotonicMs()
     this.#known.set(token, { username, untilMs: nowMs + this.#ttlMs })

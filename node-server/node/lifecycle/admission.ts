@@ -8,7 +8,7 @@
  * A member that has been through this in an earlier life serves without a leader, too, once there has been none for the
  * time of a request: what needs no quorum must work when the quorum is gone. It then knows what its log says is committed.
  *
- * Source: etcd's ReadyNotify, which waits for an entry of the member's own to be applied, at every start and for ever.
+ * Source: etcd's ReadyNotify, which waits for an entry of the member's own to be applied, at every start and forever.
  */
 import { NOBODY, type MemberId } from '../../../lib/ids.ts'
 import type { Result } from '../../../lib/result.ts'

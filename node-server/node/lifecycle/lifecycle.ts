@@ -63,7 +63,7 @@ export interface LifecycleOptions {
   readonly connect: (self: StoredIdentity, handlers: TransportHandlers) => Promise<PeerTransport>
   readonly version: string
   readonly etcdVersion: string
-  /** What it tells of its TLS; `known`: what the cluster knows of this member, once it does. */
+  /** What it reports about its TLS; `known`: what the cluster knows of this member, once it does. */
   readonly tls?: (known: AdminMember | undefined) => AdminStatus['tls']
   readonly node: NodeOptions
   readonly onFatal: (error: unknown) => void
@@ -135,7 +135,7 @@ export class Lifecycle implements AdminPort {
     this.#options.onRunning?.(port)
     // Clients come in at once, to hear of it.
     if (damage !== undefined) await this.#options.onAdmitted(port)
-    // Not waited for: whoever told this member to join wants to hear that it runs; to catch up may take long.
+    // Not waited for: the caller of join wants to know that the member runs; catching up may take long.
     admission.begin(replica).catch(onFatal)
     return ok(undefined)
   }

@@ -46,7 +46,7 @@ export class DiskRoom {
     return Math.min(...[storeSpace(), logSpace()].map((space) => space.freeBytes - keptBytes(space, 'write')))
   }
 
-  /** For a copy of so many bytes: call what it gives, once, when the copy is whole or given up. The error is for whoever wants it. */
+  /** For a copy of so many bytes: call the result, once, when the copy is complete or given up. The error is for the caller. */
   claim(sizeBytes: number, kind: CopyKind = 'copy'): Result<() => void, string> {
     const space = this.#parts.storeSpace()
     const roomBytes = space.freeBytes - this.#claimedBytes - keptBytes(space, kind)

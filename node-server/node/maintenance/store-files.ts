@@ -281,7 +281,7 @@ function releasedWith(pinned: PinnedStore, onReleased: () => void): PinnedStore 
   }
 }
 
-/** Whoever asks for the next piece has sent the one before. */
+/** A request for the next piece means that the one before was sent. */
 function watched(source: SnapshotSource, watcher: SendingWatcher): SnapshotSource {
   return {
     sizeBytes: source.sizeBytes,

@@ -40,7 +40,7 @@ export interface KeptMember {
 
 type Answer = Result<AdminUpkeep, AdminError>
 
-/** Of a failure that is told. */
+/** Of the message of a failure. */
 const MAX_MESSAGE_LENGTH = 256
 
 export class Upkeep {
@@ -104,7 +104,7 @@ export class Upkeep {
       void (this.#defragmentation = { operationId, state, message: message.slice(0, MAX_MESSAGE_LENGTH) })
     this.#member.files.defragment().then(
       () => ended('done', ''),
-      // A full disk most likely: the store goes on as before, and whoever asked is told.
+      // A full disk most likely: the store goes on as before, and the caller is told.
       (error: unknown) => ended('failed', error instanceof Error ? error.message : String(error)),
     )
     return done(request)

@@ -51,7 +51,7 @@ async function begin(host: TransferHost, target: MemberId, operationId: string):
     const { leader, term } = host.raftStatus()
     if (leader === target) {
       const result: LeaderTransferResult = { operationId, leader: formatId(leader), term }
-      // A transfer changes no replicated state, but a repeat of it must be answered the same for ever.
+      // A transfer changes no replicated state, but a repeat of it must be answered the same forever.
       if (operationId !== '') await host.commands.recordResult(operationId, encodeResult(result))
       return ok(result)
     }

@@ -1,4 +1,4 @@
-/** What this member puts into the log, one method a kind of command, and what each caller is told of it. */
+/** What this member puts into the log, one method for each kind of command, and what each caller gets. */
 import type { AdminChange } from '../../../lib/admin-api.ts'
 import type { Term } from '../../../lib/ids.ts'
 import { err, ok, type Result } from '../../../lib/result.ts'

@@ -6,7 +6,7 @@ import { MalformedBytes } from '../../../lib/bytes.ts'
 import { decodeCommand } from '../../mvcc/command.ts'
 import type { Message, ProposedEntry } from '../../raft/message.ts'
 
-/** Entries that are left out are told to `onRefused`; who proposed them waits in vain. */
+/** Entries that are left out are passed to `onRefused`; their proposer waits in vain. */
 export function onlyApplicable(
   messages: readonly Message[],
   onRefused: (message: Message, reason: string) => void,

@@ -1,5 +1,5 @@
 /**
- * What a write is told that got no result in its time: etcd's words for what probably stood in its way. Pure.
+ * The error of a write that got no result in its time: etcd's text for the most likely cause. Pure.
  * Source: etcd, server/etcdserver/server.go, parseProposeCtxErr.
  */
 import { NOBODY, type MemberId } from '../../../lib/ids.ts'

@@ -2,8 +2,8 @@
  * Commands of this member on their way into the log: those that wait to be proposed, and those that wait to be applied.
  * What comes in during one round of the event loop is proposed together, as far as there is room on the way: a bounded
  * number of bytes is proposed and not applied, here or at the leader, and the rest waits its turn. Nothing is dropped on the
- * way for want of room, so nothing has to be proposed a second time; whoever comes when too much waits is refused at once,
- * and whoever has waited for room so long that its time would run out on the way is refused while that can still be said.
+ * way for lack of room, so nothing has to be proposed a second time. A request that comes when too much waits is refused at once,
+ * and one that has waited so long that its time would run out on the way is refused while it is certain that it was not proposed.
  * While there is no leader, or this one hands over, writes wait for the next, within their time; membership changes do not.
  */
 import type { Command } from '../../mvcc/command.ts'
@@ -21,7 +21,7 @@ import { Waiters } from '../apply/waiters.ts'
 /** From a change of leader until a proposal to the one before counts as lost. */
 const LOST_AFTER_MS = 250
 
-/** Whoever has waited this long to be proposed may have gone, and is asked. */
+/** The caller of a proposal that has waited this long may have gone, and is asked. */
 const HELD_MS = 100
 
 /** Of a request's time, that it may wait for room: the other half is for its way through the log. */
@@ -154,7 +154,7 @@ export class Proposals {
     this.wayLost()
   }
 
-  /** What was on its way to the leader may be lost: it takes no room any more. Whoever waits for it goes on waiting. */
+  /** What was on its way to the leader may be lost: it takes no room any more. Its callers go on waiting. */
   wayLost(): void {
     this.#underWay = { sizeBytes: 0 }
   }

@@ -120,7 +120,7 @@ export class RangeReads {
   }
 
   async #enter(): Promise<void> {
-    // Whoever leaves hands its place on, so that nobody comes in between.
+    // A read that ends hands its place on, so that none comes in between.
     if (this.#long >= MAX_LONG_RANGES) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     else this.#long += 1
   }

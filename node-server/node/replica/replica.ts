@@ -250,7 +250,7 @@ export class Replica {
     return this.#proposals.waiters.size
   }
 
-  /** For observers: whoever reads it changes nothing. */
+  /** For observers: reading it changes nothing. */
   get raft(): Raft {
     return this.#raft
   }

@@ -1,5 +1,5 @@
 /**
- * What a replica makes of a damaged store. The store itself tells of it, at the first read that meets it, and gives nothing
+ * What a replica makes of a damaged store. The store itself reports it, at the first read that meets it, and gives nothing
  * from then on; the log goes on. A replica that found the damage only hands over and ends, and the member begins another one
  * without the store: that one waits for a snapshot from the leader.
  */

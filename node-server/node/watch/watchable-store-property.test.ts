@@ -9,7 +9,7 @@ import { WatchableStoreRig, settled, TestOutlet } from '../testing/watchable-sto
 import type { WatchedKeys } from './watcher-group.ts'
 import type { Watcher } from './watcher.ts'
 
-/** What the naive model knows of a change: everything, for ever. */
+/** What the naive model knows of a change: everything, forever. */
 interface ModelEvent {
   readonly revision: number
   readonly key: string

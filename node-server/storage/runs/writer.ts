@@ -55,7 +55,7 @@ export class Writer {
   readonly #commits: CommitRequest[] = []
   readonly #defragments: Request[] = []
   readonly #scrub: Scrub
-  /** Told whether a round is through. */
+  /** Called when a round is finished, or was cut short. */
   readonly #scrubs: ((isRound: boolean) => void)[] = []
   /** The last one goes on. */
   readonly #merges: MergeJob[] = []

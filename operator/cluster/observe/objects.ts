@@ -77,7 +77,7 @@ function statefulSetOf(object: KubeObject): ObservedStatefulSet {
   }
 }
 
-/** Whoever writes anything else there by hand means nothing by it. */
+/** Anything else there was written by hand and has no meaning. */
 function formOf(text = ''): number {
   return /^[1-9]\d{0,5}$/.test(text) ? Number(text) : 1
 }

@@ -6,7 +6,7 @@ import { metadata, names, selectorLabels } from './names.ts'
 /**
  * A drain leaves a quorum of the larger of what is and what is to be: while the cluster grows, the quorum of the voters
  * it had is soon too few; while it shrinks, the voters it still has count. One member alone has none: it would hold
- * up the drain of its node for ever.
+ * up the drain of its node forever.
  */
 export function podDisruptionBudget(cluster: RaftCluster, voterCount: number): ApplyObject | undefined {
   const memberCount = Math.max(voterCount, cluster.spec.replicas)

@@ -11,7 +11,7 @@ export interface TlsSecretContent {
   readonly data: Readonly<Record<string, string>>
   /** Of the annotation that a CA answers. */
   readonly request?: string | undefined
-  /** For whoever reports nothing and needs time to follow. */
+  /** For applications, which report nothing and need time to follow. */
   readonly changedAt?: string
 }
 

@@ -1,7 +1,7 @@
 /**
  * Forming: one seed, ordinal 0, becomes the whole cluster; the others join it. The cluster ID is recorded first, so that
- * whoever goes on after a crash uses the same one. Once anything says that the cluster was formed, this rule is silent
- * for ever: an empty disk never forms a second cluster. Pure.
+ * its successor after a crash uses the same one. Once anything says that the cluster was formed, this rule is silent
+ * forever: an empty disk never forms a second cluster. Pure.
  */
 import { because } from '../causes.ts'
 import { isFormed, type Observed, podsWithForeignData } from '../observed.ts'

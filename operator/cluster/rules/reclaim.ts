@@ -85,7 +85,7 @@ function isFinishing({ cluster }: Observed): boolean {
   return operation !== undefined && ['Form', 'ScaleDown', 'ReplaceMember', 'Recover'].includes(operation.type)
 }
 
-/** Whoever refuses over and over is asked once a minute: all else has its turn meanwhile. */
+/** A member that refuses again and again is asked once a minute, so that other rules get their turn. */
 function isHeldOff({ cluster, nowMs }: Observed): boolean {
   const { operation } = cluster.recorded
   if (operation?.type !== 'ReclaimSpace' || operation.attempts < MAX_ATTEMPTS) return false

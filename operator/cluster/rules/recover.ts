@@ -2,7 +2,7 @@
  * The quorum is lost for good, and somebody names the member to go on with and acknowledges what that may lose: it
  * becomes a cluster of itself alone; then the others, whose data is now another history, start over with empty volumes
  * and join one by one. Whose log is further than the survivor's is named instead. A request is for the loss at hand: one
- * that finds the quorum there is refused for ever.
+ * that finds the quorum there is refused forever.
  *
  * Until two voters have the survivor's data, the former members' volumes are kept, all but the one whose place the next
  * member takes: no pod runs on them (replicas.ts). Pure.
@@ -165,7 +165,7 @@ function nextPlaces(observed: Observed): readonly number[] {
   return places.toSorted((a, b) => Number(isGoing(b)) - Number(isGoing(a)))
 }
 
-/** No pod holds its volume: one whose node is gone would hold it for ever. */
+/** No pod holds its volume: one whose node is gone would hold it forever. */
 function isAbandoned({ pods, volumes }: Observed, ordinal: number): boolean {
   return !pods.has(ordinal) || volumes.get(ordinal)?.isTerminating === true
 }

@@ -26,7 +26,7 @@ export function hasMoreFreeThan(percent: number, { sizeBytes, inUseBytes }: Admi
   return (sizeBytes - inUseBytes) * 100 > percent * sizeBytes
 }
 
-/** Whoever asks again after the configuration has changed asks for the same. */
+/** The same after the configuration has changed: a repeat is recognised. */
 function subjectOf({ id }: Pick<ObservedMember, 'id'>, since: string): string {
   return `${id}@${since}`
 }

@@ -71,7 +71,7 @@ export function parseObject(call: Call): KubeObject {
 
 /**
  * The object in the form that is stored, of the type in the path. `isPatched`: the result of a patch, whose unknown
- * fields are told in other words.
+ * fields are reported in another form.
  */
 export function decodeObject(call: Call, object: KubeObject): KubeObject {
   const { type } = call
