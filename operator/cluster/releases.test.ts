@@ -103,7 +103,7 @@ test('an earlier operator leaves a form that it does not know alone and says so;
   await converge(world)
   assert.deepEqual(world.cluster.voters.length, 5)
   assert.deepEqual(field(field(set(world), 'spec'), 'template'), template)
-  const words = new RegExp(`^TemplateKept: .*form ${FORMS.length + 1}, and this one knows ${FORMS.length}`)
+  const words = new RegExp(`^TemplateKept: .*form ${FORMS.length + 1}; this operator knows forms up to ${FORMS.length}`)
   assert.match(reasonOf(world, 'UpToDate'), words)
   assert.equal(condition(world, 'UpToDate'), 'Unknown')
   world.edit({ replicas: 3 })

@@ -368,7 +368,7 @@ test('members of an earlier form have no TLS: it is said, and nothing is done', 
   })()
   old.edit(AUTO)
   await rounds(old, 20)
-  assert.match(reasonOf(old, 'TLSReady'), /^Waiting: members are made in form 2, which has no TLS: move spec\.image/)
+  assert.match(reasonOf(old, 'TLSReady'), /^Waiting: members are made in form 2, which has no TLS: change spec\.image/)
   assert.deepEqual(old.restarts, [])
   old.edit({ image: { tag: '2' } })
   await rounds(old, 150)

@@ -44,7 +44,7 @@ export function obstacleTo(observed: Observed, side: TlsSide): string | undefine
   if (phaseOf(cluster, side) !== 'Disabled' || !isWanted(cluster, side)) return undefined
   const form = memberForm(observed)
   if (form < TLS_FORM)
-    return `members are made in form ${form}, which has no TLS: move spec.image, and the form moves with it`
+    return `members are made in form ${form}, which has no TLS: change spec.image, and the form follows`
   return isComplete(observed, side) ? undefined : `certificates of ${side} are not there yet`
 }
 
