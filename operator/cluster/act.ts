@@ -1,6 +1,6 @@
 /**
- * Carries a decision out. I/O, but no decision: what is refused or not answered is part of the outcome, and the next
- * reconcile decides on what is then.
+ * Carries out a decision. It does I/O and decides nothing: what is refused or not answered is part of the outcome, and the next
+ * reconcile decides on the state that it finds.
  *
  * Invariants: an operation is in status before the call that it announces; no error of a call hides what was observed.
  * Neighbours: decide.ts, refusals.ts, reconcile.ts.
@@ -29,19 +29,19 @@ export interface Outcome {
   /** The RaftCluster after the actions. */
   readonly object: KubeObject
   readonly recorded: RaftClusterStatus
-  /** In flight after the actions, with what went wrong. */
+  /** The operation in flight after the actions, with its last error. */
   readonly operation: Operation | undefined
-  /** Of the plan. */
+  /** Why the plan was not carried out. */
   readonly failure: Failure | undefined
-  /** What the API server did not do, now or at an earlier look. */
+  /** What the API server refused, in this reconcile or an earlier one. */
   readonly refusals: readonly Refusal[]
-  /** Of the first call to the API server that failed at this look. */
+  /** The first call to the API server that failed in this reconcile. */
   readonly error: KubeError | undefined
   readonly users: UsersOutcome
 }
 
 export interface UsersOutcome {
-  /** What is to be known of users and roles from here on. */
+  /** What status keeps about users and roles. */
   readonly memory: AuthMemory | undefined
   /** Why they are not as declared. */
   readonly problem: UsersProblem | undefined
@@ -54,7 +54,7 @@ export interface Failure {
   readonly error?: KubeError
 }
 
-/** No further object or volume is begun after it: a call that hangs must not keep the others and the status waiting. */
+/** After this time no further object or volume is begun: a call that hangs must not delay the others and the status. */
 const PATIENCE_MS = 5_000
 
 type Observed = Extract<Observation, { kind: 'observed' }>
@@ -77,7 +77,7 @@ export async function act(deps: ReconcileDeps, observation: Observed, decision: 
   return { ...progress, operation: afterAttempt(decision.operation, failure), failure, refusals, error, users }
 }
 
-/** Where nothing was done, or it is not known what was. */
+/** The outcome when nothing was done, or when it is not known what was. */
 export function untried(deps: ReconcileDeps, { observed, object }: Observed, decision: Decision): Outcome {
   const { recorded } = observed.cluster
   return {
@@ -91,7 +91,7 @@ export function untried(deps: ReconcileDeps, { observed, object }: Observed, dec
   }
 }
 
-/** What is made is recorded first: what the spec does not declare any more is then known as declared once. */
+/** Users and roles are recorded before they are made, so that those that the spec no longer declares are known later. */
 async function keepUsers(
   deps: ReconcileDeps,
   { observed, object, login }: Observed,
@@ -127,7 +127,7 @@ async function restore(
   }
 }
 
-/** Answers the first failure that is about the plan, and no refusal of an object. */
+/** Returns the first failure of the plan; refusals of single objects are not failures. */
 async function carryOut(
   deps: ReconcileDeps,
   observation: Observed,
@@ -166,13 +166,13 @@ async function attempt(
     if (subject !== undefined) progress.tried.set(subject, undefined)
     return failure ?? 'done'
   } catch (error) {
-    // Where the namespace goes, nothing else would be taken either.
+    // The namespace is being deleted: the API server would refuse everything else, too.
     if (!(error instanceof KubeError) || error.problem.kind === 'terminating') throw error
     if (subject !== undefined) {
       progress.tried.set(subject, error)
       return 'refused'
     }
-    // Somebody changed the RaftCluster since it was read: what was decided on it is over.
+    // Somebody changed the RaftCluster since it was read: the decision no longer applies.
     if (error.problem.kind === 'conflict') throw error
     return { reason: 'ApiServerRefused', message: error.problem.message, error }
   }
@@ -323,8 +323,8 @@ const CHANGE_EVENTS = {
 } as const
 
 /**
- * What the API server did not keep, it would not tell after a restart, and the same would be done twice: an older CRD
- * prunes the fields that it does not know.
+ * An older CRD prunes fields that it does not know. A record that was not kept is missing after a restart, and the same
+ * operation would be done twice.
  */
 async function record(
   deps: ReconcileDeps,
@@ -345,7 +345,7 @@ async function record(
   const lost = Object.entries(memory).find(
     ([field, value]) => !hasFields(Reflect.get(Object(progress.object['status']), field), value),
   )
-  // Nothing was begun, so nothing counts as answered.
+  // Nothing was begun, so no request counts as handled.
   if (lost === undefined) {
     progress.recorded = status
     return undefined
@@ -354,7 +354,7 @@ async function record(
   return { reason: 'CRDOutdated', message }
 }
 
-/** From here on a request counts as carried out: the next step is the one that must not happen twice. */
+/** From here on the request counts as handled: the next step must not happen twice. */
 function answered(recorded: RaftClusterStatus, operation: Operation, plan: Plan): Partial<RaftClusterStatus> {
   const { handledRequests } = recorded
   const { step, request } = operation
@@ -366,7 +366,7 @@ function answered(recorded: RaftClusterStatus, operation: Operation, plan: Plan)
   return { handledRequests: { ...handledRequests, recovery: request }, staleVolumes: [...staleVolumes], ...history }
 }
 
-/** That the cluster was formed, and how far it got, is in status no later than what is decided on it. */
+/** That the cluster was formed, and its progress, are in status before anything is decided on them. */
 function knownOf({ cluster, membership }: Observed['observed']): Partial<RaftClusterStatus> {
   if (membership?.leader === undefined) return {}
   const { recorded } = cluster
@@ -395,7 +395,7 @@ const BEGINNINGS = {
   ReclaimSpace: 'ReclaimingSpace',
 } as const
 
-/** Once an operation, not once a step. */
+/** Once for each operation, not for each step. */
 function announce({ events }: ReconcileDeps, { object, observed }: Observed, operation: Operation): void {
   const before = observed.cluster.recorded.operation
   if (before?.type === operation.type && before.ordinal === operation.ordinal) return
@@ -403,7 +403,7 @@ function announce({ events }: ReconcileDeps, { object, observed }: Observed, ope
   events.emit(object, 'Normal', BEGINNINGS[operation.type], operation.step, message)
 }
 
-/** The API server, the kubelet and the member each have it a little later. */
+/** A new token reaches the API server, the kubelet and the member one after the other. */
 const TOKEN_ADVICE =
   'A changed token reaches a running member within about a minute. If it does not: annotation raftkv.dev/restartedAt'
 

@@ -1,14 +1,13 @@
 /**
- * What to do next: the first rule with work wins, and only its membership change is in the plan. Objects edited by hand
- * are put back beside it, so that a long wait for a learner does not hold that up. A rule whose work the API server
- * refuses is passed over until that is tried again: it would win forever. So is one that only waits for Kubernetes longer than
- * that should take.
+ * What to do next: the first rule with work wins, and only its membership change is in the plan. Objects that were edited by
+ * hand are restored independently, so that a long wait for a learner does not delay that. A rule whose work the API server
+ * refuses is skipped until its next try, otherwise it would win forever; so is one that has waited for Kubernetes too long.
  *
  * Invariants (safety.ts asserts them): at most one membership change a plan, decided on the configuration in force and
  * recorded in status first; no removal that costs the quorum; no volume deleted whose ordinal is a member.
  *
- * Pure: equal inputs, equal plan. Each rule looks at the live member list, not at what the operator remembers: what is
- * already done is thereby not done again, and an edit that turns a plan around takes effect at the next step.
+ * Pure: equal inputs, equal plan. Each rule looks at the live member list, not at what the operator remembers, so nothing is
+ * done twice, and an edit that reverses a plan takes effect at the next step.
  */
 import type { Observed } from './observed.ts'
 import {
@@ -45,12 +44,12 @@ import { assertSafe } from './safety.ts'
 
 type Rule = (observed: Observed) => Plan | undefined
 
-/** These leave the objects alone. */
+/** While one of these applies, objects are not restored either. */
 const STANDSTILL: readonly Rule[] = [awaitSight, deletion, paused, takenNames]
 
 /**
- * Without a leader only what a stopped process or a lost quorum needs is decided; then what was begun, room for writes, then repair
- * before rollout, rollout before growth, growth before shrinking, and upkeep last.
+ * Rules before `awaitLeader` need no leader: stopping, forming, recovering a lost quorum. After it: what was begun, space for
+ * writes, repair, rollout, growth, shrinking, and upkeep last.
  */
 const RULES: readonly Rule[] = [
   scaleToZero,
@@ -82,7 +81,7 @@ export function decide(observed: Observed): Decision {
   const isTurning = standstill === undefined && isPhaseNew(observed)
   return {
     ...plan,
-    // The next certificate, or pod template, builds on what is made or recorded now.
+    // The next certificate or pod template depends on what is made or recorded now.
     ...((isTurning || free.some(isOfTls)) && { requeueAfterMs: Math.min(plan.requeueAfterMs, IN_FLIGHT_MS) }),
     objects: free,
     userSteps: standstill === undefined ? userSteps(observed) : undefined,
@@ -96,7 +95,7 @@ function isOfTls({ kind }: Action): boolean {
 
 interface Choice {
   readonly plan: Plan
-  /** Also what is held back in it, and in the plans before it. */
+  /** Including what is held back in it and in the plans of earlier rules. */
   readonly wanted: readonly Action[]
 }
 
@@ -120,7 +119,7 @@ function hasWork(actions: readonly Action[]): boolean {
   return actions.some(({ kind }) => kind !== 'record-operation')
 }
 
-/** What is in flight in a plan that is held back is not forgotten, unless something else is begun. */
+/** The operation of a plan that is held back stays recorded, unless another one begins. */
 function after(held: Plan | undefined, plan: Plan): Plan {
   if (held === undefined || hasWork(plan.actions)) return plan
   return { ...plan, operation: plan.operation ?? held.operation, requeueAfterMs: BLOCKED_MS }

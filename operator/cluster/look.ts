@@ -1,4 +1,4 @@
-/** What a look has found, for those who watch: status as it is now, written or not, and what it leaves out. Pure. */
+/** What a reconcile has found, for the operator's page: the status as it is now, written or not, and what it leaves out. Pure. */
 import type { RaftClusterStatus } from '../api/status.ts'
 import type { Observed, ObservedPod } from './observed.ts'
 import type { Plan } from './plan.ts'
@@ -20,7 +20,7 @@ export interface Look {
 }
 
 export interface MemberLook {
-  /** In the member's own words; undefined when it did not answer. */
+  /** As the member reports it; undefined if it did not answer. */
   readonly term: number | undefined
   readonly commitIndex: number | undefined
   /** Of its volume, as Kubernetes writes it. */

@@ -1,6 +1,6 @@
 /**
- * Reads what there is of a RaftCluster: its objects, its pods and what their members say. I/O, but no decision. No call
- * that fails ends the look: what it did not tell is named in `unread`.
+ * Reads the state of a RaftCluster: its objects, its pods and their members' status. I/O, but no decision. A failed call
+ * does not end the observation: `unread` names what is missing.
  */
 import { parseRaftCluster, type RaftCluster } from '../api/raft-cluster.ts'
 import { membershipOf } from './membership.ts'

@@ -1,4 +1,4 @@
-/** Everything a decision looks at, as it was read at one moment. Pure types, and what follows from them alone. */
+/** Everything that a decision uses, as it was read at one moment: types, and pure functions of them. */
 import type { AdminAlarm, AdminMember, AdminPeer, AdminStatus } from '../../lib/admin-api.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
 import type { Result } from '../../lib/result.ts'
@@ -14,31 +14,31 @@ export interface Observed {
   readonly defaultImage: string
   readonly operatorPods: PodSelection | undefined
   readonly forms: readonly Form[]
-  /** Objects with the names of ours, whoever owns them; undefined where there is none. */
+  /** Objects under the names that the operator uses, whoever owns them; undefined where there is none. */
   readonly objects: ObservedObjects
   /** By ordinal. */
   readonly pods: ReadonlyMap<number, ObservedPod>
   /** By ordinal, also those that no pod uses. */
   readonly volumes: ReadonlyMap<number, ObservedVolume>
-  /** Pods in our place that belong to somebody else. */
+  /** Pods under members' names that belong to something else. */
   readonly foreignPods: readonly string[]
-  /** What the StatefulSet's controller said last, while a pod of it is not there; undefined when it said nothing. */
+  /** Last event of the StatefulSet's controller about a pod that it could not create; undefined if there is none. */
   readonly creationRefusal: string | undefined
-  /** Why no pod could be made from the pod template in force; asked only before a voter is renewed that nobody stands in for. */
+  /** Why no pod could be created from the current template; checked only before the replacement of a voter that the quorum needs. */
   readonly templateRefusal: string | undefined
-  /** Volumes under our names with data of another cluster, by ordinal. */
+  /** Volumes under members' names with data of another cluster, by ordinal. */
   readonly foreignVolumes: ReadonlyMap<number, string>
-  /** What the cluster itself says; undefined while no member of it answers. */
+  /** As the cluster's members report it; undefined while none answers. */
   readonly membership: Membership | undefined
-  /** What is there for bootstrap.adopt; undefined where nothing is to be adopted, or no more. */
+  /** Claims for bootstrap.adopt; undefined if nothing is to be adopted, or adoption is done. */
   readonly claims: readonly ObservedClaim[] | undefined
-  /** Undefined where nobody leads, or nothing is declared; see also `usersProblem`. */
+  /** Undefined without a leader, or if nothing is declared; see also `usersProblem`. */
   readonly users: ObservedUsers | undefined
-  /** Why users and roles could not be looked at. */
+  /** Why users and roles could not be read. */
   readonly usersProblem: UsersProblem | undefined
-  /** Undefined where nothing is to be restored, or no more. */
+  /** Undefined if nothing is to be restored, or the restore is done. */
   readonly restore: ObservedRestore | undefined
-  /** What the API server did not tell. What stands for it in here is empty, and says nothing. */
+  /** What could not be read. The fields for it are empty, and mean nothing. */
   readonly unread: readonly Unread[]
 }
 
@@ -70,11 +70,11 @@ export interface ObservedObjects {
   readonly disruptionBudget: KubeObject | undefined
   readonly networkPolicy: KubeObject | undefined
   readonly adminToken: KubeObject | undefined
-  /** Those of the sides that have TLS, as far as they are there. */
+  /** Of the sides that have TLS; without those that do not exist. */
   readonly tls: ReadonlyMap<TlsSecret, KubeObject>
   /** Secrets that others fill with certificates for the cluster, by name. */
   readonly sources: ReadonlyMap<string, KubeObject>
-  /** Certificates of cert-manager, by name; undefined where the API server knows no such kind. */
+  /** Certificates of cert-manager, by name; undefined if the API server does not serve that kind. */
   readonly certificates: ReadonlyMap<string, KubeObject> | undefined
   readonly statefulSet: ObservedStatefulSet | undefined
 }
@@ -84,25 +84,25 @@ export interface ObservedStatefulSet {
   readonly uid: string
   /** The first ordinal beyond its pods. */
   readonly endOrdinal: number
-  /** As many as it is to have. */
+  /** `spec.replicas` of the StatefulSet. */
   readonly podCount: number
   readonly claimTemplate: ClaimTemplate | undefined
-  /** Revision that a pod made now would have. */
+  /** Revision that a new pod would have. */
   readonly updateRevision: string | undefined
   /** Of its pod template. */
   readonly image: string | undefined
   readonly form: number
   readonly templateHash: string | undefined
-  /** When somebody last asked for a restart by `kubectl rollout restart`: it stands in the pod template. */
+  /** Time of the last `kubectl rollout restart`, which is in the pod template. */
   readonly restartedAt: string | undefined
-  /** Its controller has seen the pod template: pods made from now on have it. */
+  /** The StatefulSet controller has seen the current template: new pods have it. */
   readonly isObserved: boolean
 }
 
-/** Asked to go, and still there long after it had the time to. */
+/** Being deleted for longer than that should take. */
 export interface Stuck {
   readonly sinceMs: number
-  /** Who keeps it; empty where only its machine, or its controller, can. */
+  /** Finalizers that hold it; empty if only its node or its controller can. */
   readonly finalizers: readonly string[]
 }
 
@@ -115,7 +115,7 @@ export interface ObservedPod {
   readonly isReady: boolean
   /** Undefined while it is not ready. */
   readonly readySinceMs: number | undefined
-  /** The member's process runs; it may be starting, or ill. */
+  /** The member's process runs; it may still be starting, or be unhealthy. */
   readonly isRunning: boolean
   readonly templateHash: string | undefined
   /** As in the pod template that it was made from. */
@@ -126,14 +126,14 @@ export interface ObservedPod {
   readonly clientUrl: string | undefined
   /** Undefined when its member did not answer. */
   readonly status: AdminStatus | undefined
-  /** What is impossible in the member's answer, which is then not believed in anything. */
+  /** What is impossible in the member's status; nothing in that status is then used. */
   readonly contradiction: string | undefined
 }
 
 export interface PodTrouble {
-  /** `volume`: it has a node, and nothing starts there. `container`: the kubelet cannot make it. `failed`: evicted and the like. */
+  /** `volume`: the pod has a node and does not start. `container`: the kubelet cannot create it. `failed`: evicted and the like. */
   readonly kind: 'unschedulable' | 'volume' | 'image' | 'container' | 'crash' | 'memory' | 'failed' | 'not-ready'
-  /** NaN or 0 where that is not said. */
+  /** NaN or 0 if unknown. */
   readonly sinceMs: number
   /** As the scheduler, the kubelet or the member puts it. */
   readonly message: string
@@ -145,9 +145,9 @@ export interface ObservedVolume {
   readonly uid: string
   readonly isTerminating: boolean
   readonly stuck: Stuck | undefined
-  /** It goes with the RaftCluster. */
+  /** It is deleted with the RaftCluster. */
   readonly isOwned: boolean
-  /** It says whose data it has, after any restore. */
+  /** It has the annotation with its cluster's ID. */
   readonly isMarked: boolean
   readonly requestedSize: string | undefined
   readonly capacity: string | undefined
@@ -157,11 +157,11 @@ export interface ObservedVolume {
   readonly refusal: string | undefined
 }
 
-/** Under a name of ours, whoever it was made for. */
+/** A claim under a member's name, whatever it was made for. */
 export interface ObservedClaim {
   readonly ordinal: number
   readonly name: string
-  /** Undefined where it does not say. */
+  /** Undefined without the annotation. */
   readonly clusterID: string | undefined
   readonly isTerminating: boolean
   /** Pods that use it, by their names. */
@@ -206,7 +206,7 @@ export interface Membership {
   readonly peers: ReadonlyMap<string, Pick<AdminPeer, 'matchIndex' | 'lag' | 'state' | 'snapshot'>>
 }
 
-/** Pods were read, and whose they are: without that, nothing is known about members. */
+/** Pods and the StatefulSet could be read: without them nothing is known about members. */
 export function seesMembers({ unread }: Observed): boolean {
   return !unread.some(({ kind }) => kind === 'Pod' || kind === 'StatefulSet')
 }
@@ -224,19 +224,19 @@ export function awaitsRestore(observed: Observed): boolean {
   return spec.bootstrap?.restore !== undefined && !isFormed(observed) && recorded.operation?.step !== 'Bootstrap'
 }
 
-/** Whether volumes are taken over is still open: a pod that started before would have an empty one made in their place. */
+/** Adoption is not decided yet: a pod that started now could get an empty volume in place of an adopted one. */
 export function awaitsAdoption({ cluster }: Pick<Observed, 'cluster'>): boolean {
   return cluster.spec.bootstrap?.adopt !== undefined && cluster.recorded.clusterID === ''
 }
 
-/** Ordinals that are members as far as is known. Without a leader's word, every possible member counts. */
+/** Ordinals of members. Without a leader's status, every possible member counts. */
 export function memberOrdinals({ cluster, membership }: Observed): ReadonlySet<number> {
   const certain = membership?.members ?? []
   const possible = membership?.leader === undefined ? possibleMembers(cluster) : []
   return new Set([...certain, ...possible].flatMap(({ ordinal }) => (ordinal === undefined ? [] : [ordinal])))
 }
 
-/** Also whom an operation is about, until its removal is confirmed: that it was added may have been learned by nobody. */
+/** Includes the member of the operation in flight until its removal is confirmed: its addition may not be known to anybody yet. */
 function possibleMembers({ recorded }: RaftCluster): readonly { readonly ordinal?: number | undefined }[] {
   const { members, operation } = recorded
   if (operation === undefined || ['RemovePod', 'DeleteVolume'].includes(operation.step)) return members
@@ -256,7 +256,7 @@ export function formerOrdinals({ cluster, membership, volumes }: Observed): Read
   return new Set(stale.map(({ ordinal }) => ordinal))
 }
 
-/** Members that say they belong to another cluster. */
+/** Pods whose members report another cluster's ID. */
 export function podsWithForeignData({ cluster, pods }: Observed): readonly ObservedPod[] {
   const ours = cluster.recorded.clusterID
   return [...pods.values()].filter(

@@ -1,4 +1,4 @@
-/** What a decision looks like: a value that act.ts carries out. */
+/** The result of a decision: a value, which act.ts carries out. */
 import type {
   BootstrapRequest,
   JoinRequest,
@@ -14,36 +14,36 @@ import type { LeafRequest } from './tls/leaves.ts'
 
 export type Action =
   | { readonly kind: 'apply'; readonly object: ApplyObject }
-  /** Of what is never changed afterwards, or by others: it must not be there. */
+  /** For an object that nobody changes later; refused if it exists. */
   | { readonly kind: 'create'; readonly object: ApplyObject }
-  /** Of a StatefulSet: how many pods it has, and nothing of its template. */
+  /** Changes the number of pods of a StatefulSet and leaves its template alone. */
   | { readonly kind: 'set-pods'; readonly ref: ObjectRef; readonly changes: Changes }
   | { readonly kind: 'write-admin-token' }
   | {
       readonly kind: 'make-authority'
       readonly secret: TlsSecret
-      /** PEM of others that stay trusted beside it. */
+      /** CAs, as PEM, that stay trusted beside it. */
       readonly trusted: readonly string[]
-      /** Whether the one before it goes on signing until the new one is trusted. */
+      /** Whether the previous CA goes on signing until the new one is trusted. */
       readonly keepsPrevious: boolean
-      /** Of the annotation that it answers. */
+      /** Value of the annotation that asked for it. */
       readonly request: string | undefined
     }
   | {
       readonly kind: 'write-certificates'
       readonly secret: TlsSecret
-      /** PEM, in their order. */
+      /** CAs, as PEM, in this order. */
       readonly trusted: readonly string[]
-      /** Keys of the Secret that stay as they are; all others go. No key of anybody is in a plan. */
+      /** Entries of the Secret that stay as they are; all others are removed. A plan never has private keys in it. */
       readonly keep: readonly string[]
       readonly make: readonly LeafRequest[]
-      /** From where they come that the operator does not make. */
+      /** Certificates that come from a Secret or cert-manager, and are copied from there. */
       readonly take: readonly LeafRequest[]
       readonly signer: 'newest' | 'previous' | undefined
     }
   | { readonly kind: 'set-finalizers'; readonly finalizers: readonly string[] }
   | { readonly kind: 'mint-cluster-id' }
-  /** Of the cluster whose volumes are taken over. */
+  /** The ID of the cluster whose volumes are adopted. */
   | { readonly kind: 'adopt-cluster-id'; readonly clusterID: string }
   /** Written to status before the mutation that it announces. */
   | { readonly kind: 'record-operation'; readonly operation: Operation }
@@ -55,9 +55,9 @@ export type Action =
       readonly kind: 'recover'
       readonly url: string
       readonly request: RecoverRequest
-      /** Of all others that may have data. */
+      /** UIDs of the volumes of all other members that may have data. */
       readonly staleVolumes: readonly string[]
-      /** Where the survivor's history stands: what was known of another one no longer counts. */
+      /** Where the survivor's history stands; it replaces what status has of the old history. */
       readonly history: Pick<RaftClusterStatus, 'term' | 'configIndex' | 'commitIndex'>
     }
   | { readonly kind: 'keep-up'; readonly url: string; readonly request: UpkeepRequest }
@@ -65,49 +65,49 @@ export type Action =
   | { readonly kind: 'delete-volume'; readonly ref: ObjectRef; readonly uid: string; readonly ordinal: number }
 
 export interface Plan {
-  /** CamelCase: the reason of the condition Progressing, and of Ready while it is not. */
+  /** CamelCase: the reason of the condition Progressing, and of Ready while that is False. */
   readonly reason: string
   readonly message: string
   readonly actions: readonly Action[]
-  /** In flight after the actions; undefined when nothing is. */
+  /** The operation in flight after the actions; undefined if there is none. */
   readonly operation: Operation | undefined
   readonly requeueAfterMs: number
-  /** Nothing more is wanted, nothing stands in the way. */
+  /** Nothing is left to do. */
   readonly isSettled: boolean
-  /** It goes on only when somebody does something. */
+  /** It continues only after somebody does something. */
   readonly isBlocked: boolean
   /**
-   * It waits for Kubernetes alone, which may take forever, or for what somebody asked for and cannot be done now: whatever
-   * else there is to do goes first.
+   * It waits only for Kubernetes, which may take forever, or for a request that cannot be carried out now: other rules
+   * with work go first.
    */
   readonly yields?: boolean
-  /** Subject of the call that it waits for; while that is refused, other rules go first. */
+  /** Subject of the call that it waits for; while the API server refuses that call, other rules go first. */
   readonly waitsFor?: string
 }
 
 /** A plan, and beside it the objects that are missing or were edited by hand. */
 export interface Decision extends Plan {
-  /** Each stands for itself: one that is refused holds up neither the others nor the plan. */
+  /** Independent of one another: one that is refused delays neither the others nor the plan. */
   readonly objects: readonly Action[]
-  /** Beside the plan, too. Undefined where users and roles are left alone. */
+  /** Also independent of the plan. Undefined where users and roles are left alone. */
   readonly userSteps: readonly UserStep[] | undefined
-  /** All that would be done now if nothing were held back. */
+  /** Everything that would be done now if nothing were held back after a refusal. */
   readonly wanted: readonly Action[]
 }
 
-/** An action builds on those before it: a mutation on its record, the end of a pod on that of its volume. Each volume goes by itself. */
+/** Actions that depend on one another, in order: a change on its record in status, a pod's deletion on that of its volume. Each deletion of a volume starts a chain. */
 export function chainsOf(actions: readonly Action[]): readonly (readonly Action[])[] {
   const starts = actions.flatMap(({ kind }, index) => (index === 0 || kind === 'delete-volume' ? [index] : []))
   return starts.map((start, place) => actions.slice(start, starts[place + 1]))
 }
 
-/** While something is in flight: a local call answers within milliseconds, and growing by one takes a few of them. */
+/** While an operation is in flight: a local call answers within milliseconds, and adding a member takes a few calls. */
 export const IN_FLIGHT_MS = 200
 /** Where only time helps: a pod that starts, a learner that catches up. */
 export const WAITING_MS = 500
-/** Members change without a word to Kubernetes. */
+/** Nothing to do; members can change without an event from Kubernetes. */
 export const SETTLED_MS = 5_000
-/** Where somebody has to do something first. */
+/** Blocked until somebody does something. */
 export const BLOCKED_MS = 3_000
 
 export function inFlight(reason: string, message: string, operation: Operation, actions: readonly Action[]): Plan {
