@@ -1,5 +1,5 @@
 /**
- * The contract between operator and members: what travels over the admin API, as JSON. IDs are lower-case hex (64 bits
+ * The contract between operator and members: the requests and answers of the admin API, as JSON. IDs are lower-case hex (64 bits
  * do not fit a JSON number), indexes and terms are numbers.
  *
  * Every mutation is fenced and idempotent. `expectedConfigIndex` is the Raft index of the configuration that the caller
@@ -36,7 +36,7 @@ export interface AdminPeer {
   /** The leader's last index less matchIndex. */
   readonly lag: number
   readonly state: PeerState
-  /** Of the snapshot that is on its way to it, while one is. */
+  /** Progress of the snapshot that is being sent to it, if one is. */
   readonly snapshot?: { readonly sentBytes: number; readonly totalBytes: number }
   /** It has answered this leader, in this term, within the last election timeout. */
   readonly isActive: boolean
@@ -56,22 +56,22 @@ export interface ConfigHistoryRow {
   readonly operationId: string
 }
 
-/** The room that a member's store takes, and what there is for it. */
+/** The space that a member's store takes, and what is available to it. */
 export interface AdminStore {
-  /** Of its files, free space in them included, and of what is on its way into them: what is compared with the quota. */
+  /** Its files, with the free space in them, and what is not written to them yet: this is compared with the quota. */
   readonly sizeBytes: number
-  /** Without the free space, which a defragmentation gives back. */
+  /** The same without the free space, which a defragmentation gives back. */
   readonly inUseBytes: number
-  /** History before it is gone, or on its way out; 0 before the first compaction. */
+  /** History before it is removed or being removed; 0 before the first compaction. */
   readonly compactedRevision: number
   /** Absent where there is no limit. */
   readonly quotaBytes?: number
-  /** Of the volume under the store. */
+  /** Size of the volume under the store. */
   readonly volumeBytes: number
   readonly volumeFreeBytes: number
-  /** What may still be written, to the store and the log, before writes are refused for the disk's sake; less than nothing where they are. */
+  /** What may still be written, to the store and the log, before writes are refused because of the disk; negative when they are. */
   readonly writableBytes: number
-  /** The last one that was asked for here since the member started. */
+  /** The last one that was requested since the member started. */
   readonly defragmentation?: AdminDefragmentation
 }
 
@@ -92,11 +92,11 @@ export interface TlsInForce {
   readonly notAfter: string
   /** SHA-256 of the DER of each CA that is trusted, lower-case hex, sorted; empty: the system's. */
   readonly trusted: readonly string[]
-  /** Listened to. */
+  /** Schemes of the addresses that it listens on. */
   readonly schemes: readonly TlsScheme[]
-  /** What the cluster knows of this member, and the flags where it knows nothing yet. */
+  /** Scheme of the URLs by which the cluster knows this member, or of the flags' before it knows any. */
   readonly advertised: TlsScheme
-  /** Why what is in the files now is not used. */
+  /** Why the present contents of the files are not used. */
   readonly problem?: string
 }
 
@@ -112,7 +112,7 @@ export interface AdminStatus {
   readonly commitIndex: number
   readonly appliedIndex: number
   readonly lastIndex: number
-  /** Of the entry at lastIndex; absent where a member of another version does not tell. */
+  /** Term of the entry at lastIndex; absent from members of versions that do not report it. */
   readonly lastTerm?: number | undefined
   /** Raft index of the configuration in force; 0 while waiting. */
   readonly configIndex: number
@@ -131,11 +131,11 @@ export interface AdminStatus {
   readonly etcdVersion: string
   readonly dbSizeBytes: number
   readonly revision: number
-  /** In force in the whole cluster; absent where a member of another version does not tell. */
+  /** In force in the whole cluster; absent from members of versions that do not report them. */
   readonly alarms?: readonly AdminAlarm[]
-  /** A side without a certificate is left out; the whole is absent where a member of another version does not tell. */
+  /** A side without a certificate is left out; absent from members of versions that do not report it. */
   readonly tls?: { readonly peer?: TlsInForce; readonly client?: TlsInForce }
-  /** Absent while there is none, and where a member of another version does not tell. */
+  /** Absent while there is none, and from members of versions that do not report it. */
   readonly store?: AdminStore
 }
 
@@ -195,9 +195,9 @@ export interface LeaderTransferRequest {
 }
 
 /**
- * The quorum is lost for good: the asked member goes on as a cluster of itself alone, with all that it has (see
- * --force-new-cluster). Writes that only the others had are lost; should the others come back with their data, they are
- * another cluster of the same ID. Refused while a leader is known. A repeat after it succeeded is a success until the
+ * The quorum is lost for good: the member goes on as a cluster of one, with all that it has (see
+ * --force-new-cluster). Writes that only the others had are lost. If the others come back with their data, they are
+ * another cluster with the same ID. Refused while a leader is known. A repeat after it succeeded is a success until the
  * configuration changes again.
  */
 export interface RecoverRequest {
@@ -208,7 +208,7 @@ export interface RecoverRequest {
   readonly expectedConfigIndex: number
 }
 
-/** What keeps a store in order. A defragmentation is only begun: how it goes stands in the status of the asked member. */
+/** Maintenance of a store. A defragmentation is only started: its progress is in the status of that member. */
 export type UpkeepRequest =
   | {
       readonly kind: 'defragment'
@@ -217,15 +217,15 @@ export type UpkeepRequest =
       /** The asked member's own. */
       readonly memberId: string
     }
-  /** What was compacted by somebody else is a success. */
+  /** A success also if somebody else has compacted that far. */
   | {
       readonly kind: 'compact'
       readonly operationId: string
       readonly expectedConfigIndex: number
-      /** History before it goes. */
+      /** History before it is removed. */
       readonly revision: number
     }
-  /** Of the alarm NOSPACE of that member; one that is not in force is a success. */
+  /** Disarms NOSPACE of that member; a success also if the alarm is not in force. */
   | {
       readonly kind: 'disarm'
       readonly operationId: string

@@ -8,184 +8,184 @@ import { assert } from '../lib/assert.ts'
 const KIB = 1024
 const MIB = 1024 * KIB
 
-/** The most that `--max-request-bytes` takes: a longer request would hold up heartbeats (etcd warns from here on). */
+/** The largest value of `--max-request-bytes`: a larger request would delay heartbeats (etcd warns from here on). */
 export const MAX_REQUEST_SIZE_BYTES = 10 * MIB
 
-/** What a request is wrapped in on its way: as a command, as an entry, as a message, as a frame. Twice what it is. */
+/** What is added around a request: command, entry, message, frame. Twice the actual size. */
 const ENVELOPE_SIZE_BYTES = 256
 
-/** A longer frame ends the connection: no peer of ours sends one. What a stranger can make us hold for one connection. */
+/** A longer frame ends the connection: no member sends one. The most that an unknown peer can make us hold for one connection. */
 export const MAX_FRAME_SIZE_BYTES = 16 * MIB
 
-/** Messages go into one frame up to this, or one alone: small enough to be encoded without a pause that anybody notices. */
+/** Messages share a frame up to this size; a larger one has its own. Small enough to be encoded without a noticeable pause. */
 export const FRAME_SIZE_BYTES = MIB
 
-/** Beyond it, nothing more is written to a socket whose other end does not read, and the connection is closed. */
+/** Bytes that may wait in a socket whose other end does not read; beyond it the connection is closed. */
 export const MAX_UNREAD_SIZE_BYTES = 32 * MIB
 
-/** A frame that has begun and of which nothing more comes for so long ends the connection: what there is of it is held. */
+/** A frame that is incomplete for so long without new bytes ends the connection, because its bytes are held in memory. */
 export const FRAME_TIMEOUT_MS = 20_000
 
-/** Questions of one member to another beside Raft, such as a change of members: JSON. The same for their answers. */
+/** Requests of one member to another beside Raft, such as a change of members, and their answers: JSON. */
 export const MAX_PEER_REQUEST_SIZE_BYTES = 64 * KIB
-/** Of who has not shown that it knows the cluster: a hello or a question fits, and many may hold one each. */
+/** The largest frame of a peer that has not shown that it knows the cluster: a hello or a request fits, and there may be many such peers. */
 export const MAX_UNKNOWN_PEER_FRAME_SIZE_BYTES = MAX_PEER_REQUEST_SIZE_BYTES + ENVELOPE_SIZE_BYTES
 export const MAX_PEER_ANSWER_SIZE_BYTES = 4 * MIB
-/** Questions on one connection that have no answer yet. */
+/** Requests on one connection that have no answer yet. */
 export const MAX_PEER_REQUESTS = 256
 
-/** Of --peer-secret-file: while it is changed there are two, and an HMAC is made of each for every connection. */
+/** Secrets in --peer-secret-file: there are two while it changes, and each costs an HMAC for every connection. */
 export const MAX_PEER_SECRETS = 4
-/** So short a one can be tried out by who has heard one challenge and its answer. */
+/** A shorter secret could be guessed by anybody who has recorded one challenge and its answer. */
 export const MIN_PEER_SECRET_SIZE_BYTES = 16
 
 /** What one append may write to the log. */
 export const MAX_BATCH_SIZE_BYTES = 1024 * MIB
 
-/** When a follower may stand still for the sync of an entry that somebody waits for. */
+/** When a follower syncs on its main thread, for an entry that somebody waits for. */
 export interface QuickSync {
-  /** The last ones took less. */
+  /** The last syncs took less than this. */
   readonly ms: number
-  /** So many in a row; a slow one, which nobody can foresee, is then a pause once in so many. */
+  /** How many in a row; a slow sync, which cannot be foreseen, is then a pause once in so many. */
   readonly times: number
 }
 
-/** Two milliseconds are less than anybody notices, and longer than a disk takes for which a thread is a detour. */
+/** Nobody notices two milliseconds, and a disk that takes longer is worth a thread. */
 export const QUICK_SYNC: QuickSync = { ms: 2, times: 32 }
 
 /** When a peer is told that entries are committed, if there is no other message for it. */
 export interface CommitNotice {
-  /** So long it waits for a message that somebody waits for, and goes along with it. */
+  /** How long the notice waits for another message to go with. */
   readonly waitMs: number
-  /** Who has forwarded a proposal within this time has clients that wait for the notice: it leaves at once. */
+  /** A peer that has forwarded a proposal within this time has clients that wait for the notice, and gets it at once. */
   readonly clientsMs: number
 }
 
 /**
- * A client that puts one key after the other comes again within a millisecond; by itself a notice and its answer wake every
- * member once more for each put. A watcher on a follower gets an event so much later, when nothing else is written.
+ * A client that puts one key after the other sends the next within a millisecond; a notice of its own, and its answer, would wake
+ * every member once more for each put. A watcher on a follower gets an event that much later if nothing else is written.
  */
 export const COMMIT_NOTICE: CommitNotice = { waitMs: 1, clientsMs: 1000 }
 
-/** For how long proposals that could go into the log wait for those that are about to come. */
+/** How long proposals that could go into the log wait for others that are about to come. */
 export interface Gathering {
-  /** Of the event loop, each of which has brought more. */
+  /** Turns of the event loop, as long as each brings more proposals. */
   readonly turns: number
-  /** As long as fewer wait than this part of all requests without an answer. */
+  /** They stop waiting once they are this share of all requests without an answer. */
   readonly share: number
 }
 
-/** What a batch costs, its sync and its messages, is shared by all in it; a client that is alone waits for nobody. */
+/** All proposals in a batch share the cost of its sync and its messages; a lone client never waits. */
 export const GATHERING: Gathering = { turns: 4, share: 1 / 2 }
 
 /** Requests of this member that wait for their result. */
 export const MAX_WAITERS = 32_768
 
-/** At once, to all peers together: each is a copy of the store. Two, so that a slow one does not hold up another. */
+/** Snapshots sent at once, to all peers together: each is a copy of the store. Two, so that a slow peer does not delay another. */
 export const MAX_OUTGOING_SNAPSHOTS = 2
-/** The same for clients that save one: each takes as much disk as the store, for as long as its reader wants. */
+/** The same for clients: each takes as much disk as the store, for as long as the client reads. */
 export const MAX_CLIENT_SNAPSHOTS = 4
-/** Of one store, for peers and clients together. */
+/** Pins of one store, for peers and clients together. */
 export const MAX_PINNED_STORES = MAX_OUTGOING_SNAPSHOTS + MAX_CLIENT_SNAPSHOTS
-/** For so long a member whose store is damaged waits for a leader that sends it another, and then ends with what to do. */
+/** How long a member whose store is damaged waits for a new one from the leader before it exits and says what to do. */
 export const MAX_WAIT_FOR_STORE_MS = 600_000
 /** A store is read, sent and received in pieces of at most this: what one stream holds in memory at once. */
 export const SNAPSHOT_PIECE_SIZE_BYTES = 256 * KIB
 
 /**
- * Of each volume, for the log and the commits of the store: no copy of the store goes into it, and when half of it is gone
- * writes are refused. The share is for small volumes.
+ * The part of each volume that is reserved for the log and the commits of the store: copies of the store do not use it, and when
+ * half of it is used writes are refused. The share is for small volumes.
  */
 export const RESERVED_DISK_SIZE_BYTES = 512 * MIB
 export const RESERVED_DISK_SHARE = 1 / 8
 
 /** How much more of the log than usual is kept for a peer while a snapshot is on its way to it, and until it has caught up. */
 export interface KeptLogLimits {
-  /** For which a peer that has its snapshot gets no further: it is away, or installs it. */
+  /** How long a peer that has its snapshot may make no progress: it is away, or installs it. */
   readonly idleMs: number
-  /** Of entries: the log has them in memory. */
+  /** Size of the entries, which the log keeps in memory. */
   readonly sizeBytes: number
 }
 
 /** Beyond it the log is cut and the peer needs another snapshot. */
 export const KEPT_LOG: KeptLogLimits = { idleMs: 120_000, sizeBytes: 256 * MIB }
 
-/** What is applied at once, and then everything else has its turn: heartbeats, proposals, reads. */
+/** How much is applied before heartbeats, proposals and reads get their turn. */
 export interface ApplySlice {
   readonly ms: number
   /**
-   * Entries, or parts of one that takes long: more than are applied in that time. After fewer the rest of a batch would wait
-   * for all that a turn of the event loop brings, and its answers would leave in more writes.
+   * Entries, or parts of a long one: more than can be applied in that time. With fewer, the rest of a batch would wait for a
+   * turn of the event loop, and its answers would leave in more writes.
    */
   readonly parts: number
-  /** Of keys, that one part visits. */
+  /** Keys that one part visits. */
   readonly rows: number
 }
 
 export const APPLY_SLICE: ApplySlice = { ms: 5, parts: 1024, rows: 500 }
 
-/** What a pass over the whole store, for a hash, does at once; then everything else has as long. */
+/** How long a pass over the whole store, for a hash, works before it pauses for as long. */
 export interface PassTurn {
   readonly ms: number
-  /** For a clock that stands still meanwhile. One slice is less than a millisecond, or some where keys have long histories. */
+  /** The bound under a clock that does not advance. A slice takes less than a millisecond, or a few where keys have long histories. */
   readonly slices: number
 }
 
 export const HASH_TURN: PassTurn = { ms: 2, slices: 16 }
 
-/** Ranges that are read in slices at once, each of which holds its answer so far, and those that wait for one to end. */
+/** Ranges that are read in slices at the same time, each holding its answer so far, and those that wait for their turn. */
 export const MAX_LONG_RANGES = 16
 export const MAX_WAITING_RANGES = 256
 
-/** Renewals that go to the leader in one question. */
+/** Renewals that go to the leader in one request. */
 export const MAX_RENEWALS_AT_ONCE = 2048
-/** Its ID as JSON has it, the comma included. */
+/** A lease ID in JSON, with the comma. */
 const RENEWAL_SIZE_BYTES = 24
-/** Renewals of this member without an answer yet; beyond it, they are refused. */
+/** Renewals of this member without an answer; beyond it, more are refused. */
 export const MAX_WAITING_RENEWALS = 262_144
-/** Of one stream: its client's next ones are read when there are fewer. */
+/** The same for one stream; the client's next ones are read when there are fewer. */
 export const MAX_WAITING_RENEWALS_OF_STREAM = 1024
 
-/** Passwords that are hashed at once: the pool that does it has four threads, and they sync the log as well. */
+/** Passwords that are hashed at the same time: the pool has four threads, which sync the log as well. */
 export const MAX_HASHES_AT_ONCE = 2
-/** Passwords that wait for that: at the usual cost the last one waits for some seconds. */
+/** Passwords that wait for it: at the usual cost the last one waits for some seconds. */
 export const MAX_WAITING_HASHES = 256
-/** Simple tokens that one member knows, about 200 bytes each; beyond it, the one that was not used for longest goes. */
+/** Simple tokens that one member keeps, about 200 bytes each; beyond it, the one that was not used for longest is dropped. */
 export const MAX_SIMPLE_TOKENS = 100_000
 
-/** What a leader does with leases. Given to it, so that a simulation can have small ones. */
+/** How fast a leader ends leases. Passed in, so that a simulation can use small values. */
 export interface LeaseLimits {
-  /** Each that ends is an entry of the log of its own. */
+  /** Each end is an entry of the log. */
   readonly endsPerSecond: number
-  /** Proposed and not applied yet: what a write may find before it in the log. */
+  /** Ends that are proposed and not applied: a write may have to wait behind them in the log. */
   readonly pendingEnds: number
-  /** That a new leader reads from its store at once. */
+  /** Leases that a new leader reads from its store in one go. */
   readonly sliceLeases: number
 }
 
 /**
- * etcd ends 1,000 a second, 16 at a time: that is a minute for 50,000 of the same time. With fewer under way there are more
+ * etcd ends 1,000 a second, 16 at a time: a minute for 50,000 that expire together. With fewer pending there are more
  * batches of the log, and puts beside them wait longer. A slice takes a few milliseconds.
  */
 export const LEASES: LeaseLimits = { endsPerSecond: 10_000, pendingEnds: 1024, sliceLeases: 500 }
 
-/** The lines that clients of Lock and Election wait in, as this member keeps them in memory. */
+/** The waiting lines of Lock and Election, which this member keeps in memory. */
 export interface LineLimits {
-  /** Of all lines together; beyond it, clients are refused. */
+  /** All lines together; beyond it, clients are refused. */
   readonly sizeBytes: number
-  /** Keys that are read from the store at once. */
+  /** Keys that are read from the store in one go. */
   readonly sliceRows: number
 }
 
 /** Half a million keys of usual length; a slice is about a millisecond. */
 export const LINES: LineLimits = { sizeBytes: 192 * MIB, sliceRows: 500 }
-/** What a key of a line takes beside its bytes: slots in a map and a tree, a string, a set; measured roughly. */
+/** Memory of a key in a line beside its bytes: slots in a map and a tree, a string, a set; measured roughly. */
 export const LINE_KEY_SIZE_BYTES = 300
 export interface WatchLimits {
-  /** Of all streams together: what is kept for a watcher is about 1 KiB and its keys. etcd has no such limits. */
+  /** On all streams together: a watcher takes about 1 KiB and its keys. etcd has no such limits. */
   readonly watchers: number
   readonly keyBytes: number
-  /** Events read at once, and the bytes of their key-values. */
+  /** Events read in one go, and the bytes of their key-values. */
   readonly pageEvents: number
   readonly pageSizeBytes: number
   /** Events gathered for watchers in one step, one counted for each of them; a batch ends with the revision that reaches it. */
@@ -193,21 +193,21 @@ export interface WatchLimits {
   /** Watchers that join a cohort, or leave it, in one step. */
   readonly stepWatchers: number
   /**
-   * In each round of the event loop so long events are given to synced watchers, unsynced ones read on, and requests are taken, of
-   * all streams together: a put that comes meanwhile waits no longer than all three.
+   * In each round of the event loop: how long synced watchers get events, unsynced ones read on, and requests are handled, of
+   * all streams together. A put that comes meanwhile waits no longer than all three.
    */
   readonly notifyMs: number
   readonly syncMs: number
   readonly requestsMs: number
-  /** The synced watchers may lag so far behind the store, and hold up compactions meanwhile; then they are unsynced. */
+  /** How far synced watchers may lag behind the store, which holds back compactions; beyond it they become unsynced. */
   readonly lagRevisions: number
-  /** Unsynced watchers that are looked at for one cohort, which reads on together. */
+  /** Unsynced watchers that are considered for one cohort, which reads on together. */
   readonly cohortWatchers: number
-  /** What it reads before others have their turn. */
+  /** Pages that a cohort reads before others get their turn. */
   readonly cohortPages: number
-  /** What may wait for the client of one stream: enough for a fast one not to be slowed down. */
+  /** Bytes that may wait for the client of one stream: enough not to slow a fast one down. */
   readonly outboxSizeBytes: number
-  /** The same for all streams together. The less of it is left the less each may have; a stream that has nothing gets on. */
+  /** The same for all streams together. The less is left, the less each stream may take; a stream without any always gets some. */
   readonly outboxesSizeBytes: number
 }
 
@@ -228,27 +228,27 @@ export const WATCH: WatchLimits = {
   outboxesSizeBytes: 256 * MIB,
 }
 
-/** Of what is left for all outboxes, one may take that part. */
+/** The share of what is left for all outboxes that one may take. */
 export const OUTBOX_SHARE = 1 / 16
 
-/** Of a store and its files (`storage/runs`). Given to the parts that keep to it, so that a simulation can have small ones. */
+/** Sizes of a store and its files (`storage/runs`). Passed in, so that a simulation can use small values. */
 export interface RunSizes {
-  /** Runs: a read looks into each of them, so commits wait while there are so many. */
+  /** Runs of a store: a read looks into each of them, so commits wait while there are more. */
   readonly maxRuns: number
-  /** Merges that are under way at once, each of runs that are newer and fewer than those of the one before. */
+  /** Merges at the same time, each of newer and fewer runs than the one before. */
   readonly maxMerges: number
-  /** A file of a run ends when it is so large: what a merge takes over or rewrites, and what a removal gives back. */
+  /** Size of a file of a run: the unit that a merge keeps or rewrites, and that a removal gives back. */
   readonly fileSizeBytes: number
   /** A smaller file is joined with its neighbours. */
   readonly smallFileSizeBytes: number
-  /** Written to a file between two syncs of it: a sync of the log, which somebody waits for, may wait for one of these. */
+  /** Bytes written to a file between two syncs: a sync of the log may have to wait for one of these. */
   readonly syncSizeBytes: number
-  /** Fewer removals give nothing back that is worth a merge of all. */
+  /** Fewer removals are not worth a merge of all runs. */
   readonly minRemovals: number
-  /** Blocks that were read lately: of the readers, and of the one that writes. */
+  /** Blocks that were read lately: the readers' ring, and the writer's. */
   readonly ringSizeBytes: number
   readonly writerRingSizeBytes: number
-  /** A larger filter of a file is read page by page. */
+  /** A file's filter beyond this size is read page by page. */
   readonly filterInMemoryBytes: number
 }
 
@@ -264,39 +264,39 @@ export const RUN_SIZES: RunSizes = {
   filterInMemoryBytes: 64 * KIB,
 }
 
-/** Looking for damage in a store that nobody reads there. */
+/** Scrubbing: finding damage in parts of a store that nobody reads. */
 export interface ScrubLimits {
   /** After each piece of `SNAPSHOT_PIECE_SIZE_BYTES`: a MiB a second, a thousandth of a core; 8 GiB in two or three hours. */
   readonly piecePauseMs: number
-  /** After all of it. */
+  /** After the whole store. */
   readonly roundPauseMs: number
 }
 
 export const SCRUB: ScrubLimits = { piecePauseMs: 250, roundPauseMs: 3_600_000 }
 
-/** How much may be under way. Given to the parts that keep to it, so that a simulation can have small ones. */
+/** How much may be under way. Passed in, so that a simulation can use small values. */
 export interface FlowLimits {
-  /** Entries go into one message up to this, or one alone. */
+  /** Entries share a message up to this size; a larger one has its own. */
   readonly messageSizeBytes: number
-  /** Appends to one peer without an answer, by number and by what is in them; the last may go beyond. */
+  /** Appends to one peer without an answer, by number and by bytes; the last may go beyond. */
   readonly inFlightMessages: number
   readonly inFlightSizeBytes: number
   /** Proposals of one member on their way through the log, at the leader or before it; the last may go beyond. */
   readonly proposedSizeBytes: number
-  /** Requests that one member holds until they are answered, those that wait for their turn to be proposed included. */
+  /** Requests that one member holds until they are answered, including those not proposed yet. */
   readonly heldSizeBytes: number
-  /** What waits to be written to one peer. It shares memory with the log and with what is held. */
+  /** Bytes that wait to be written to one peer. They share memory with the log and with held requests. */
   readonly peerQueueSizeBytes: number
-  /** A leader takes no proposals while more than this is proposed and not applied. */
+  /** A leader accepts no proposals while more than this is proposed and not applied. */
   readonly uncommittedSizeBytes: number
-  /** Applied at once, while nothing else happens. */
+  /** Committed entries that are handed out for applying in one piece. */
   readonly committedSizeBytesPerReady: number
 }
 
 export const FLOW: FlowLimits = {
   messageSizeBytes: MIB,
   inFlightMessages: 512,
-  // A follower that catches up syncs what has come since its last sync: the more there is, the fewer syncs.
+  // A follower that catches up syncs everything since its last sync: the more there is, the fewer syncs.
   inFlightSizeBytes: 64 * MIB,
   proposedSizeBytes: 16 * MIB,
   heldSizeBytes: 256 * MIB,
@@ -305,30 +305,33 @@ export const FLOW: FlowLimits = {
   committedSizeBytesPerReady: 8 * MIB,
 }
 
-/** Clusters have fewer; some of what follows adds up over all of them. */
+/** No cluster has more; some of what follows adds up over all members. */
 const MEMBERS = 9
 
-/** `maxRequestSizeBytes` is the largest request that any member takes. */
+/** `maxRequestSizeBytes` is the largest request that any member accepts. */
 export function checkFlow(flow: FlowLimits, maxRequestSizeBytes: number): void {
   const largest = Math.max(flow.messageSizeBytes, maxRequestSizeBytes + ENVELOPE_SIZE_BYTES)
   assert(largest + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'a message fits a frame')
   const proposed = flow.proposedSizeBytes + largest
   assert(
     flow.inFlightSizeBytes + largest + proposed <= flow.peerQueueSizeBytes,
-    'what may be under way to a peer fits its queue, appends and proposals alike',
+    'everything under way to a peer fits its queue, appends and proposals alike',
   )
-  assert(flow.heldSizeBytes >= proposed, 'what is on its way is held as well')
-  assert(flow.uncommittedSizeBytes >= MEMBERS * proposed, 'a leader takes what all members may have on its way to it')
+  assert(flow.heldSizeBytes >= proposed, 'proposals on their way count as held, too')
+  assert(
+    flow.uncommittedSizeBytes >= MEMBERS * proposed,
+    'a leader accepts what all members may have on their way to it',
+  )
   assert(
     flow.uncommittedSizeBytes + MEMBERS * proposed <= MAX_BATCH_SIZE_BYTES / 2,
-    'what a turn may have got fits one batch of the log, whatever is around the entries',
+    'what a turn may bring fits one batch of the log, with everything around the entries',
   )
 }
 
 checkFlow(FLOW, MAX_REQUEST_SIZE_BYTES)
 assert(
   FLOW.uncommittedSizeBytes <= RESERVED_DISK_SIZE_BYTES / 2,
-  'what is on its way when writes are refused fits what the disk has left',
+  'what is on its way when writes are refused fits the space that is left',
 )
 assert(
   WATCH.outboxSizeBytes <= WATCH.outboxesSizeBytes * OUTBOX_SHARE,
@@ -337,7 +340,7 @@ assert(
 assert(FRAME_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES / 2, 'frames are made smaller than they may be')
 assert(
   MAX_RENEWALS_AT_ONCE * RENEWAL_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_PEER_REQUEST_SIZE_BYTES,
-  'renewals that are asked for at once fit a question',
+  'renewals that are sent together fit a request',
 )
 assert(SNAPSHOT_PIECE_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'a piece of a snapshot fits a frame')
 assert(MAX_PEER_ANSWER_SIZE_BYTES + ENVELOPE_SIZE_BYTES <= MAX_FRAME_SIZE_BYTES, 'an answer fits a frame')
@@ -347,24 +350,24 @@ assert(
   'a frame and all requests that may be open are written to a peer that reads nothing yet',
 )
 
-/** What a start does before it serves clients, so that the first of them do not wait for a compiler. */
+/** The warm-up before clients are served, so that the first of them find compiled code. */
 export interface WarmUpLimits {
   readonly ms: number
   readonly calls: number
-  /** To each of two members. */
+  /** Connections to each of two members. */
   readonly connections: number
   /** On each of them. */
   readonly callsInFlight: number
 }
 
 /**
- * Clients wait for it a second at most: at the default timing no cluster has elected its leader sooner. V8 optimizes what
- * has run 3,000 times, and once more where it was wrong. Batches form as they do under load, and little is held.
+ * Clients wait for it a second at most: at the default timing no cluster elects its leader sooner. V8 optimizes code that
+ * has run 3,000 times, and again where its assumptions were wrong. Batches form as under load, and little memory is held.
  */
 export const WARM_UP: WarmUpLimits = { ms: 1000, calls: 8000, connections: 2, callsInFlight: 32 }
 
-/** The same while clients are served: less at once, so that none of them waits long for it. */
+/** The same while clients are served: fewer calls in flight, so that no client waits long. */
 export const WARM_UP_BESIDE: WarmUpLimits = { ms: 5000, calls: 8000, connections: 2, callsInFlight: 4 }
 
-/** In so many heartbeats a member that runs again hears of a leader, if there is one. */
+/** Heartbeats within which a restarted member hears of a leader, if there is one. */
 export const LEADER_HEARD_HEARTBEATS = 3

@@ -15,7 +15,7 @@ export type NodeProblem =
   | 'no-leader'
   | 'not-leader'
   | 'leader-changed'
-  /** There was no leader all the time that the request had: nothing has happened, and nothing will. */
+  /** There was no leader during the whole time of the request: it was not and will not be carried out. */
   | 'not-proposed'
   /** The outcome of a write is unknown: it may still be applied. It is never proposed a second time. */
   | 'timeout'
@@ -31,10 +31,10 @@ export type NodeProblem =
   | 'store-damaged'
   /** The store is larger than the quota allows, or the disk is nearly full. */
   | 'no-space'
-  /** The disk has none for a copy of the store. */
+  /** The disk has no space for a copy of the store. */
   | 'no-room'
   | 'unhealthy-cluster'
-  /** Voters that have never said their name are no voters that can be counted on. */
+  /** Too few voters have started: one that has never announced its name does not count. */
   | 'not-enough-started'
   | 'member-not-found'
   | 'member-exists'
@@ -45,7 +45,7 @@ export type NodeProblem =
   | 'change-in-flight'
   | 'bad-transferee'
   | 'transfer-timeout'
-  /** Some member may be of a version that cannot apply it, or cannot be asked. */
+  /** Some member cannot be asked, or is of a version that cannot apply this command. */
   | 'members-too-old'
 
 export interface Member {
@@ -62,9 +62,9 @@ export interface NodeStatus {
   readonly commitIndex: LogIndex
   readonly appliedIndex: LogIndex
   readonly isLearner: boolean
-  /** The cluster has removed this member, or it ends: what it has is not the cluster's any more. */
+  /** The cluster has removed this member, or it stops: its data is no longer the cluster's. */
   readonly isStopped: boolean
-  /** Where its store is damaged, for a person; it answers nothing from it until it has another one. */
+  /** Where its store is damaged, for logs; the member serves nothing until it has another store. */
   readonly damage: string | undefined
 }
 
@@ -82,20 +82,20 @@ export type RequestKind = Extract<
 
 export interface LeaseTimeToLive {
   readonly ttlSeconds: number
-  /** Whole seconds; negative when it should have ended. */
+  /** Whole seconds; negative if the lease should have ended. */
   readonly remainingSeconds: number
-  /** In key order; empty when not asked for. */
+  /** In key order; empty unless requested. */
   readonly keys: readonly Uint8Array[]
 }
 
 export interface HashedKeyValues extends KeyValueHash {
-  /** Of the store when the pass was through. */
+  /** Revision of the store when the pass was finished. */
   readonly currentRevision: number
 }
 
 export type HashProblem = NodeProblem | StoreError['kind']
 
-/** Who waits for an answer. Its signal is made when it is asked for. */
+/** Who waits for an answer. The signal is created at its first use. */
 export interface Caller {
   readonly signal: AbortSignal
 }
@@ -111,12 +111,12 @@ export interface NodePort {
   members(): readonly Member[]
   /**
    * The listener is called after each batch of entries that was applied here, and when a snapshot has replaced the store:
-   * what it wants to know (revision, events, leases) it reads from `store`. Returns what ends it.
+   * it reads what it needs (revision, events, leases) from `store`. Returns a function that removes it.
    */
   onApplied(listener: () => void): () => void
   /**
-   * Resolves when the request was applied here; rejects never. Times out after 5 s + 2 election timeouts. What still waits
-   * for a leader when its caller has gone is dropped. `authInfo` says for whom: undefined when authentication is off.
+   * Resolves when the request is applied here; never rejects. Times out after 5 s + 2 election timeouts. A request that still
+   * waits for a leader when its caller is gone is dropped. `authInfo`: the user; undefined when authentication is off.
    */
   propose(
     kind: RequestKind,
@@ -124,19 +124,19 @@ export interface NodePort {
     caller?: Caller,
     authInfo?: AuthInfo,
   ): Promise<Result<ApplyResult, NodeProblem>>
-  /** The listener hears of each change of users and roles that was applied here, in order. Returns what ends it. */
+  /** The listener is called for each change of users and roles that is applied here, in order. Returns a function that removes it. */
   onAuthChanged(listener: (effect: AuthEffect) => void): () => void
   /** Resolves once everything that was committed when it was called is applied here (ReadIndex). */
   linearizableBarrier(): Promise<Result<void, NodeProblem>>
-  /** Of this member's own data; `revision` 0 means the current one. */
+  /** Hash of this member's own data; `revision` 0 means the current one. */
   hashKeyValues(revision: number): Promise<Result<HashedKeyValues, HashProblem>>
-  /** Of all tables; comparable only between members that stand still. */
+  /** Hash of all tables; comparable only between members to which nothing is written. */
   hashTables(): Promise<Result<number, HashProblem>>
   /** Gives back free space of this member's store. Rejects when the disk failed; the store is as before then. */
   defragment(): Promise<void>
   /** This member's store with everything that is applied now; the caller releases it. Rejects when it cannot be written. */
   pinStore(): Promise<Result<PinnedStore, NodeProblem>>
-  /** What a shorter lease is made, in seconds. */
+  /** The shortest TTL, in seconds; a shorter one is raised to it. */
   readonly minLeaseTtlSeconds: number
   /** For a grant without an ID: positive, unlike any other of this cluster. */
   newLeaseId(): bigint

@@ -316,7 +316,7 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   MAX_UNREAD_SIZE_BYTES: [TRANSPORT, 'who asks and does not read the answers, or asks too much at once, is ended'],
   MAX_PEER_REQUESTS: [TRANSPORT, 'who asks and does not read the answers, or asks too much at once, is ended'],
   MAX_PEER_ANSWER_SIZE_BYTES: [TRANSPORT, 'an answer that is comes back empty'],
-  MAX_BATCH_SIZE_BYTES: ['node-server/limits.ts', 'what a turn may have got fits one batch of the log'],
+  MAX_BATCH_SIZE_BYTES: ['node-server/limits.ts', 'what a turn may bring fits one batch of the log'],
   MAX_WAITERS: ['node-server/node/apply/waiters.test.ts', 'each waiter is settled exactly once'],
   MAX_OUTGOING_SNAPSHOTS: ['node-server/node/replica/outgoing-snapshots.test.ts', 'few are under way at once'],
   KEPT_LOG: ['node-server/node/replica/log-cut.test.ts', 'it stays up to a bound: of time, of bytes'],

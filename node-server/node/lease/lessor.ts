@@ -52,7 +52,7 @@ export type RenewalProblem = LessorProblem | 'lease-over'
 export interface LeaseLife {
   /** As granted, or the minimum where that is more. */
   readonly ttlSeconds: number
-  /** Whole seconds; negative when it should have ended. */
+  /** Whole seconds; negative if the lease should have ended. */
   readonly remainingSeconds: number
 }
 

@@ -35,7 +35,7 @@ export class DiskRoom {
     this.#parts = parts
   }
 
-  /** Of the volume under the store. */
+  /** Size of the volume under the store. */
   get space(): VolumeSpace {
     return this.#parts.storeSpace()
   }
