@@ -39,7 +39,7 @@ export const Autogrow = z.object({
 export const VolumeGrowth = z.object({
   size: z.string(),
   since: z.string(),
-  /** The API server's words; from then on it is left alone, until the spec is another one than that. */
+  /** The API server's answer; growth is then left alone until the spec changes. */
   refusal: z.string().optional(),
   refusedGeneration: z.number().int().optional(),
 })

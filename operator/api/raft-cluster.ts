@@ -1,7 +1,7 @@
 /**
- * RaftCluster as the operator works with it: every default filled in, every field checked again. The API server has
+ * RaftCluster as the operator uses it: every default filled in, every field checked again. The API server has
  * checked it by the schema in crds/ (raft-cluster.test.ts keeps the two equal), but an object may be older than the
- * schema, and a decision about volumes is not the place to trust anybody.
+ * schema, and decisions about volumes should not depend on that.
  */
 import { z } from 'zod'
 import type { Result } from '../../lib/result.ts'
@@ -19,7 +19,7 @@ import { Tls } from './tls.ts'
 export const GROUP = 'raftkv.dev'
 export const API_VERSION = `${GROUP}/v1alpha1`
 export const KIND = 'RaftCluster'
-/** Only there while volumes are to be deleted with the cluster, and one of them has no owner reference yet. */
+/** Set only while volumes are to be deleted with the cluster and one of them has no owner reference yet. */
 export const FINALIZER = `${GROUP}/volumes`
 export const MAX_REPLICAS = 9
 /** Pods, Services and labels are named after the cluster with a suffix; 63 is the most they may have. */
@@ -83,7 +83,7 @@ const Network = z
     { path: ['ipFamilyPolicy'], message: 'must be PreferDualStack or RequireDualStack for two families' },
   )
 
-/** Those that every platform has limits for. */
+/** Resources whose requests and limits are compared. */
 const COMPARED = ['cpu', 'memory', 'ephemeral-storage'] as const
 
 const Resources = z
@@ -201,20 +201,20 @@ export interface RaftCluster {
   /** Fields of spec that this operator does not know: the CRD is newer. */
   readonly unknownFields: readonly string[]
   readonly spec: RaftClusterSpec
-  /** What was last written; every field is a memory, not a fact. */
+  /** The status as last written: what was true then. */
   readonly recorded: RaftClusterStatus
 }
 
-/** What people ask for by annotations; undefined where they do not. */
+/** Requests by annotation; undefined if there is none. */
 export interface Requests {
   /** Part of the pod template: another value restarts every member. */
   readonly restartedAt: string | undefined
-  /** The token of the admin API is another one for each value. */
+  /** Each value makes a new token of the admin API. */
   readonly rotateAdminToken: string | undefined
   /** Name of a member's pod, or its ID. */
   readonly replaceMember: string | undefined
   readonly moveLeader: string | undefined
-  /** CAs of mode Auto are other ones for each value. */
+  /** Each value makes new CAs of mode Auto. */
   readonly rotateAuthorities: string | undefined
 }
 
@@ -262,7 +262,7 @@ export function parseRaftCluster(input: unknown): Result<RaftCluster, string> {
   })
 }
 
-/** A value may be no longer than a name can be: it is kept in status. */
+/** A value is cut to the length of a name, because status keeps it. */
 function requestsOf(annotations: Readonly<Record<string, string>>): Requests {
   const value = (key: string): string | undefined => annotations[key]?.slice(0, 253) || undefined
   return {
@@ -274,7 +274,7 @@ function requestsOf(annotations: Readonly<Record<string, string>>): Requests {
   }
 }
 
-/** Paths in what was given that are missing in what was read. */
+/** Paths of given fields that the parsed spec does not have. */
 function unknownFields(given: unknown, read: unknown, path = 'spec'): readonly string[] {
   if (!isObject(given)) return []
   return Object.entries(given).flatMap(([key, value]) => {

@@ -17,16 +17,16 @@ const Member = z.object({
   ready: z.boolean(),
   version: z.string().optional(),
   raftIndex: z.number().int().optional(),
-  /** Where its log ends: of two the later term has more, then the higher index. */
+  /** End of its log. Of two logs the one with the later last term is ahead; with equal terms, the longer one. */
   lastTerm: z.number().int().optional(),
   lastIndex: z.number().int().optional(),
   /** Entries behind the leader. */
   lag: z.number().int().optional(),
   dbSizeBytes: z.number().int().optional(),
   pvcUID: z.string().optional(),
-  /** In force for this member. */
+  /** Alarms in force for this member. */
   alarms: z.array(z.string()).default([]),
-  /** When the leader was first seen not to hear from it; absent while it does. */
+  /** Since when the leader does not hear from it; absent while it does. */
   unhealthySince: z.string().optional(),
   lastTransitionTime: z.string().optional(),
 })
@@ -62,37 +62,37 @@ const Operation = z.object({
     'Disarm',
   ]),
   ordinal: z.number().int(),
-  /** Empty until the cluster gave one. */
+  /** Empty until the cluster has given it an ID. */
   memberID: z.string().default(''),
   expectedConfigIndex: z.number().int().default(0),
-  /** Of the volume that the operation is about: another volume of that name is not touched. */
+  /** UID of the volume that the operation is about: another volume with that name is not touched. */
   volumeUID: z.string().default(''),
-  /** What somebody asked for that it answers: an annotation's value, or a recovery's ID. */
+  /** The request that it carries out: an annotation's value, or a recovery's ID. */
   request: z.string().default(''),
   startedAt: z.string(),
   deadline: z.string().optional(),
-  /** How far a learner had come when the deadline was last set. */
+  /** How far the learner had caught up when the deadline was last set. */
   progress: z.object({ what: z.enum(['entries', 'snapshot']), reached: z.number().int() }).optional(),
   /** Refused or unanswered calls so far. */
   attempts: z.number().int().default(0),
   message: z.string().default(''),
 })
 
-/** Requests that were carried out or refused: none is carried out twice. A request that is withdrawn is forgotten. */
+/** Requests that were carried out or refused: none is carried out twice. A request that is withdrawn is removed here. */
 const HandledRequests = z.object({
   replaceMember: z.string().default(''),
   moveLeader: z.string().default(''),
   recovery: z.string().default(''),
 })
 
-/** A call about one of the cluster's objects that the API server does not answer as it should. */
+/** A call about one of the cluster's objects that the API server refuses or does not answer. */
 const Refusal = z.object({
-  /** Kind and name, of what it was to be done to; the kind alone where all of them are listed. */
+  /** Kind and name of the object; the kind alone for a list. */
   subject: z.string(),
-  /** The API server's words. */
+  /** The API server's answer. */
   message: z.string().default(''),
   since: z.string(),
-  /** It is left alone until then; absent where it could not be read, which is tried at every look. */
+  /** Time of the next try; absent for reads, which are tried at every reconcile. */
   retryAt: z.string().optional(),
 })
 
@@ -106,37 +106,37 @@ const Condition = z.object({
 })
 
 const Auth = z.object({
-  /** Declared once, and made by the operator or taken over; with the version of the Secret that has the password, none without one. */
+  /** Users that were declared at some time, and created or adopted by the operator; with the version of the Secret that has the password, if any. */
   users: z.array(z.object({ name: z.string(), secret: z.string().default('') })).default([]),
   roles: z.array(z.string()).default([]),
-  /** Has the password of root, also where the spec does not say so any more. */
+  /** The Secret with root's password, also after the spec no longer names it. */
   rootSecret: z.object({ name: z.string(), key: z.string() }).optional(),
-  /** etcd's auth revision at which all was as declared. */
+  /** etcd's auth revision at which everything was as declared. */
   revision: z.number().int().default(0),
-  /** Of what was declared, and of the Secrets' versions. */
+  /** Hash of what was declared, and of the Secrets' versions. */
   hash: z.string().default(''),
 })
 
 export const Conditions = z.array(Condition).default([])
-/** How members of a cluster are made to talk, on one side: each is a rollout of its own. */
+/** How members connect, on one side: each phase is a rollout. */
 export const TLS_PHASES = ['Disabled', 'Accepted', 'Preferred', 'Required'] as const
 
-/** CAs that are replaced: members come to trust the new one, certificates are issued again, the old one leaves. */
+/** Steps of replacing a CA: members trust the new one, certificates are issued again, the old one is removed. */
 export const TLS_ROTATIONS = ['None', 'Trusting', 'Reissuing', 'Retiring'] as const
 
 const TlsSideStatus = z.object({
   phase: z.enum(TLS_PHASES).default('Disabled'),
   rotation: z.enum(TLS_ROTATIONS).default('None'),
-  /** Where certificates come from. CertManager also while Certificates of an earlier mode are still there; the last one while TLS is on its way out. */
+  /** Source of the certificates. CertManager also while Certificates of an earlier mode still exist; the last mode while TLS is being turned off. */
   mode: z.enum(TLS_MODES).optional(),
-  /** Of the certificate that ends first. */
+  /** End of the certificate that expires first. */
   notAfter: z.string().optional(),
   authorityNotAfter: z.string().optional(),
 })
 
 const Status = z.object({
   observedGeneration: z.number().int().default(0),
-  /** Minted once by the operator, before the first member is told of it; never changes. */
+  /** Generated once by the operator, before the first member gets it; never changes. */
   clusterID: z.string().default(''),
   configIndex: z.number().int().default(0),
   leader: z.string().default(''),
@@ -148,32 +148,32 @@ const Status = z.object({
   learners: z.number().int().default(0),
   quorum: z.number().int().default(0),
   selector: z.string().default(''),
-  /** Pods made from the pod template in force. */
+  /** Number of pods made from the current pod template. */
   updatedReplicas: z.number().int().default(0),
-  /** Of what the spec says about pods. */
+  /** Hash of what the spec says about pods. */
   templateHash: z.string().default(''),
-  /** What members are made from. */
+  /** Image of the current pod template. */
   image: z.string().default(''),
   /**
-   * What they are made from where spec.image leaves it open, and in which form (forms.ts): what all of them last ran well,
-   * at first the default of the operator that made the cluster. Another operator does not change it.
+   * Image and form (forms.ts) where spec.image leaves them open: those that all members last ran successfully, at first
+   * the default of the operator that formed the cluster. Another operator does not change them.
    */
   base: z.object({ image: z.string().default(''), form: z.number().int().min(1).default(1) }).prefault({}),
-  /** Absent while nobody has asked for TLS. */
+  /** Absent until TLS is requested. */
   tls: z.object({ peer: TlsSideStatus.prefault({}), client: TlsSideStatus.prefault({}) }).optional(),
-  /** Of the largest volume that a wanted member has; spec.storage.size cannot go below it. */
+  /** Size of the largest volume of a wanted member; spec.storage.size cannot go below it. */
   volumeSize: z.string().optional(),
   /** Absent while spec.storage.size is enough. */
   volumeGrowth: VolumeGrowth.optional(),
   handledRequests: HandledRequests.prefault({}),
-  /** Volumes of former members after a recovery, by UID: theirs is the data that was given up. */
+  /** UIDs of the volumes of former members after a recovery; their data was given up. */
   staleVolumes: z.array(z.string()).default([]),
   /** When the figures that change all the time (indexes, sizes, lags) were read. */
   sampledAt: z.string().optional(),
   members: z.array(Member).default([]),
-  /** Of users and roles; absent while none are declared. */
+  /** What was last known of users and roles; absent while none are declared. */
   auth: Auth.optional(),
-  /** Absent while there is nothing to remember. */
+  /** Absent while there is nothing to keep. */
   maintenance: MaintenanceStatus.optional(),
   operation: Operation.optional(),
   refusals: z.array(Refusal).default([]),
@@ -192,8 +192,8 @@ export type OperationStep = Operation['step']
 const Given = z.record(z.string(), z.unknown())
 
 /**
- * What cannot be read, as another version of the operator may have written it, counts as empty, field by field: to forget the
- * cluster ID would form a second cluster, to forget which requests were handled would carry them out again.
+ * Fields that cannot be read, because another version of the operator wrote them, count as empty one by one: losing the whole status
+ * would form a second cluster and carry out handled requests again.
  */
 export function parseStatus(input: unknown): RaftClusterStatus {
   const parsed = Status.safeParse(input ?? {})

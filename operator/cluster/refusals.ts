@@ -1,8 +1,8 @@
 /**
- * What the API server does not do for a cluster: kept in status with its words and since when, so that it is told until it
- * is over, and so that one object that is refused is asked ever less often while all else goes on. Pure.
+ * What the API server refuses for a cluster: kept in status with its answer and since when, so that it is reported until it
+ * is over, and so that a refused object is tried ever less often while everything else goes on. Pure.
  *
- * Neighbours: decide.ts (leaves out what is held back), act.ts (tries the rest), findings.ts (the words).
+ * Neighbours: decide.ts (leaves out what is held back), act.ts (tries the rest), findings.ts (the messages).
  */
 import { unreachable } from '../../lib/assert.ts'
 import { timestamp } from '../api/conditions.ts'
@@ -14,20 +14,20 @@ import type { KubeError } from './ports.ts'
 import { names } from './resources/names.ts'
 import { unreadEssential } from './rules/unread.ts'
 
-/** A refused object is left alone for as long as it has been refused already: that doubles the time between two tries. */
+/** The next try of a refused object comes after as long as it has been refused: that doubles the time between two tries. */
 const MIN_WAIT_MS = 1_000
 const MAX_WAIT_MS = 60_000
-/** A rule that is not asked at one look, because another one has work, wants its deletion at a later one. */
+/** A deletion that is not wanted in one reconcile, because another rule has work, may be wanted in a later one. */
 const LINGER_MS = 10_000
 /** The schema's bound is above it. */
 const MAX_MESSAGE_LENGTH = 400
 
 const DELETION = 'deletion of '
 
-/** What the API server was asked for, and its error where it did not do it. By subject. */
+/** The calls to the API server, by subject, each with its error if it failed. */
 type Tried = ReadonlyMap<string, KubeError | undefined>
 
-/** What an action is done to, by kind and name; undefined where the API server is not asked, or the RaftCluster is recorded in. */
+/** Kind and name of an action's object; undefined for actions on members, and for records in the RaftCluster. */
 export function subjectOf(cluster: RaftCluster, action: Action): string | undefined {
   switch (action.kind) {
     case 'apply':
@@ -69,7 +69,7 @@ export function subjectOfUnread({ kind, name }: Unread): string {
   return `${kind} ${name}`.trimEnd()
 }
 
-/** Not to be touched at this look: refused a moment ago, or not read. An edit of the spec may be the mend, and is tried at once. */
+/** Not to be touched in this reconcile: refused a moment ago, or not read. An edit of the spec may be the fix, and is tried at once. */
 export function isHeldBack({ cluster, unread, nowMs }: Observed, action: Action): boolean {
   const subject = subjectOf(cluster, action)
   if (subject === undefined) return false
@@ -78,7 +78,7 @@ export function isHeldBack({ cluster, unread, nowMs }: Observed, action: Action)
   if (cluster.generation !== observedGeneration) return false
   const retryAt = refusals.find((refusal) => refusal.subject === subject)?.retryAt
   const waitMs = Date.parse(retryAt ?? '') - nowMs
-  // Beyond the longest wait it was written by a clock that was wrong.
+  // A wait beyond the longest was written by a wrong clock.
   return waitMs > 0 && waitMs <= MAX_WAIT_MS
 }
 
@@ -86,7 +86,7 @@ export function isRefused({ cluster }: Observed, subject: string): boolean {
   return cluster.recorded.refusals.some((refusal) => refusal.subject === subject)
 }
 
-/** What is left of the refusals that were known, and what has come. */
+/** Refusals after this reconcile: those that remain, and new ones. */
 export function refusalsAfter(observed: Observed, decision: Decision, tried: Tried, nowMs: number): readonly Refusal[] {
   const { cluster } = observed
   const known = new Map(cluster.recorded.refusals.map((refusal) => [refusal.subject, refusal]))
@@ -98,7 +98,7 @@ export function refusalsAfter(observed: Observed, decision: Decision, tried: Tri
   const wanted = new Set(decision.wanted.map((action) => subjectOf(cluster, action)))
   const isOpen = ({ subject, retryAt }: Refusal): boolean => {
     if (retryAt === undefined || tried.has(subject) || unread.has(subject)) return false
-    // Where nothing was decided, what was refused before is neither done nor given up.
+    // If nothing was decided, earlier refusals are neither resolved nor obsolete.
     if (wanted.has(subject) || unreadEssential(observed) !== undefined) return true
     return subject.startsWith(DELETION) && Date.parse(retryAt) + LINGER_MS > nowMs
   }

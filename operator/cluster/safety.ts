@@ -1,4 +1,4 @@
-/** What no plan may do, whichever rule made it. A plan that fails here is a bug: the process stops rather than act. */
+/** What no plan may do, whichever rule made it. A plan that fails here is a bug: the reconcile ends instead of acting. */
 import { assert } from '../../lib/assert.ts'
 import type { Action, Plan } from './plan.ts'
 import { formerOrdinals, type Membership, type Observed } from './observed.ts'
@@ -12,7 +12,7 @@ export function healthyVoters(membership: Membership): readonly string[] {
   return membership.voters.filter((id) => membership.activeIds.has(id))
 }
 
-/** The old voters can commit the removal of `memberId`, and those who stay can go on. A learner has no vote. */
+/** The old voters can commit the removal of `memberId`, and the remaining ones can go on. A learner has no vote. */
 export function canRemove(membership: Membership, memberId: string): boolean {
   const healthy = healthyVoters(membership)
   if (healthy.length < quorumOf(membership.voters.length)) return false
@@ -21,7 +21,7 @@ export function canRemove(membership: Membership, memberId: string): boolean {
   return stay.length > 0 && healthy.filter((id) => id !== memberId).length >= quorumOf(stay.length)
 }
 
-/** What a recovery went on with is on two voters that the leader hears from, or no second one is wanted. */
+/** The survivor's data is on two voters that the leader hears from, or only one voter is wanted. */
 export function isOnTwoVoters({ membership, cluster }: Observed): boolean {
   if (membership?.leader === undefined) return false
   const { leader, peers, configIndex, voters, members } = membership
@@ -96,7 +96,7 @@ function assertSafeAction(observed: Observed, plan: Plan, action: Action): void 
   }
 }
 
-/** Already in status, or written there by this plan before the mutation. */
+/** Already in status, or recorded there by this plan before the change. */
 function isRecorded(observed: Observed, plan: Plan, action: Action): boolean {
   if (plan.operation === undefined) return false
   const recorded = observed.cluster.recorded.operation

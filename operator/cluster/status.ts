@@ -15,7 +15,7 @@ import { healthyVoters, quorumOf } from './safety.ts'
 import { tlsStatusOf } from './tls-status.ts'
 import { upkeepAfter } from './upkeep.ts'
 
-/** Figures that change with every write are written this often, not at every look. */
+/** How often figures that change with every write are written. */
 const SAMPLE_MS = 30_000
 
 export interface StatusInput {
@@ -25,7 +25,7 @@ export interface StatusInput {
   readonly operation: Operation | undefined
   readonly failure: Failure | undefined
   readonly refusals: readonly Refusal[]
-  /** Of users and roles. */
+  /** The condition of users and roles. */
   readonly memory: AuthMemory | undefined
   readonly usersFound: readonly Finding[]
 }
@@ -37,7 +37,7 @@ export function statusOf(input: StatusInput): RaftClusterStatus {
   return {
     observedGeneration: cluster.generation,
     clusterID: recorded.clusterID,
-    // The leader's alone: whatever another one says, no leader might come up to it again.
+    // Only the leader's: no leader might ever reach a higher one that another member reports.
     configIndex: Math.max(recorded.configIndex, membership?.leader === undefined ? 0 : membership.configIndex),
     term: Math.max(recorded.term, membership?.leader === undefined ? 0 : membership.term),
     commitIndex: Math.max(recorded.commitIndex, membership?.leader === undefined ? 0 : membership.commitIndex),
@@ -80,7 +80,7 @@ function membersOf(observed: Observed, recorded: RaftClusterStatus): SeenMembers
   }
 }
 
-/** Conditions say from when on it is not known any more. */
+/** Conditions say since when it is unknown. */
 function lastSeen({ leader, replicas, readyReplicas, updatedReplicas, members }: RaftClusterStatus): SeenMembers {
   return { leader, replicas, readyReplicas, updatedReplicas, members }
 }
@@ -113,8 +113,8 @@ function upkeepOf(observed: Observed, plan: Plan, { maintenance }: RaftClusterSt
 }
 
 /**
- * An annotation that is gone is forgotten, so that the same may be asked for again. A recovery's ID never is; one that
- * finds the quorum there is refused.
+ * An annotation that was removed is forgotten, so that the same value can be used again. A recovery's ID never is; a recovery
+ * that finds a quorum is refused.
  */
 function handledRequests(
   observed: Observed,
@@ -167,7 +167,7 @@ function volumeGrowth({ observed, recorded, refusals }: StatusInput): Partial<Pi
   return growth === undefined ? {} : { volumeGrowth: growth }
 }
 
-/** Those that are still there and no member's. */
+/** Stale volumes that still exist and belong to no member. */
 function staleVolumes(observed: Observed, recorded: RaftClusterStatus): string[] {
   if (observed.membership?.leader === undefined || !seesVolumes(observed)) return [...recorded.staleVolumes]
   const members = memberOrdinals(observed)
@@ -197,7 +197,7 @@ function leaderName({ membership }: Observed): string {
   return membership?.members.find(({ id }) => id === leader)?.name ?? ''
 }
 
-/** What was known of it, and what its pod shows. */
+/** What was known of the member, updated from its pod. */
 function withoutAnswer({ pods, nowMs }: Observed, known: MemberStatus): MemberStatus {
   const pod = known.ordinal === undefined ? undefined : pods.get(known.ordinal)
   const role = pod?.status?.role ?? 'unknown'
@@ -245,8 +245,8 @@ function memberStatus(observed: Observed, member: ObservedMember): MemberStatus 
 }
 
 /**
- * Worth a write: something that matters differs, or figures do that were last written a while ago. Each write wakes
- * everybody who watches, and with many quiet clusters it would be the most that the operator does.
+ * A write is worth it if something important differs, or if figures differ that were last written a while ago. Each write wakes
+ * every watcher, and with many quiet clusters writes would be most of the operator's work.
  */
 export function isWorthWriting(before: RaftClusterStatus, after: RaftClusterStatus, nowMs: number): boolean {
   if (JSON.stringify(steady(before)) !== JSON.stringify(steady(after))) return true
@@ -271,7 +271,7 @@ function figures({ commitIndex, members, conditions, sampledAt }: RaftClusterSta
   ]
 }
 
-/** In one order of fields, whatever order the API server answers in. */
+/** In a fixed order of fields, whatever order the API server uses. */
 function steady(status: RaftClusterStatus): unknown {
   const members = status.members.map(({ name, ordinal, id, role, ready, version, pvcUID, alarms, unhealthySince }) => [
     name,

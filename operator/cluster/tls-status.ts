@@ -1,4 +1,4 @@
-/** What status, the condition TLSReady and the metric of certificates' ends say. Pure. */
+/** The TLS part of status, the condition TLSReady, and the expiry of certificates for the metric. Pure. */
 import { type Finding, timestamp } from '../api/conditions.ts'
 import type { RaftClusterStatus, TlsSideStatus } from '../api/status.ts'
 import { SIDES, type TlsSide } from '../api/tls.ts'
@@ -37,7 +37,7 @@ function sideStatus(observed: Observed, side: TlsSide, phases: Phases): TlsSideS
   }
 }
 
-/** Where there may be Certificates it is remembered, until it is seen that there are none any more. */
+/** CertManager stays recorded until no Certificates are left. */
 function modeOf({ cluster, objects }: Observed, side: TlsSide): Pick<TlsSideStatus, 'mode'> {
   const before = cluster.recorded.tls?.[side].mode
   const { mode } = cluster.spec.tls[side]

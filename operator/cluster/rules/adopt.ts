@@ -1,9 +1,9 @@
 /**
- * spec.bootstrap.adopt: a new RaftCluster takes over the volumes that a deleted one of its name and namespace left. Its cluster has their ID, and
- * with it recorded the claims are its own: members start from what they have, under the identities that are in it. Nobody is ever
+ * spec.bootstrap.adopt: a new RaftCluster takes over the volumes that a deleted one of its name and namespace left. It gets the cluster ID of
+ * the volumes, and once that is recorded the claims are its own: members start from their data, with their old identities. No cluster is ever
  * formed on an empty volume beside them (form.ts).
  *
- * All or nothing: which of the claims were members is known by their data alone, so each must be there, of that cluster, and in nobody's use. Pure.
+ * All or nothing: only the data shows which claims were members', so each must exist, belong to that cluster, and be unused. Pure.
  */
 import { awaitsAdoption, type Observed, type ObservedClaim } from '../observed.ts'
 import { blocked, IN_FLIGHT_MS, type Plan, waiting } from '../plan.ts'

@@ -27,7 +27,7 @@ import { moveLeader } from './transfer.ts'
 const RUN_MS = 2 * 3_600_000
 /** Clocks of two operators may differ by so much. */
 const SKEW_MS = 60_000
-/** What status may have. */
+/** Bound of the list in status. */
 const MAX_MESSAGE_LENGTH = 512
 
 type Begun = DefragmentationRun['members'][number]

@@ -1,7 +1,7 @@
 /**
  * Forming: one seed, ordinal 0, becomes the whole cluster; the others join it. The cluster ID is recorded first, so that
- * its successor after a crash uses the same one. Once anything says that the cluster was formed, this rule is silent
- * forever: an empty disk never forms a second cluster. Pure.
+ * the operator uses the same one after a crash. Once anything shows that the cluster was formed, this rule never applies
+ * again: an empty disk never forms a second cluster. Pure.
  */
 import { because } from '../causes.ts'
 import { isFormed, type Observed, podsWithForeignData } from '../observed.ts'
@@ -36,7 +36,7 @@ export function form(observed: Observed): Plan | undefined {
     }
   }
   const volume = observed.volumes.get(SEED)
-  // A volume that is being filled is there; the one of a pod that starts may still be on its way.
+  // During a restore the volume exists already; otherwise it may be created with the pod.
   const isLost = volume === undefined ? operation?.step === 'Restore' : volume.uid !== operation?.volumeUID
   if (operation?.type === 'Form' && isLost) return seedLost(observed)
   const restoring = restore(observed)
@@ -71,7 +71,7 @@ export function foreignVolume(inPlace: readonly string[], { cluster }: Observed)
   )
 }
 
-/** Whether the seed was formed before its volume went is not known; a second cluster of one ID would be worse. */
+/** It is not known whether the seed was formed before its volume was lost; a second cluster with the same ID would be worse. */
 function seedLost({ cluster }: Observed): Plan {
   return blocked(
     'SeedVolumeLost',

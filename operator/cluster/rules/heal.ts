@@ -20,7 +20,7 @@ export function heal(observed: Observed): Plan | undefined {
   return undefined
 }
 
-/** It had data of the cluster: a learner that has none yet waits because it was not told to join. */
+/** It had data of the cluster; a learner without any waits because it has not been told to join. */
 function wasMember(membership: Membership, member: ObservedMember): boolean {
   return !member.isLearner || (membership.peers.get(member.id)?.matchIndex ?? 0) > 0
 }

@@ -1,4 +1,4 @@
-/** There is a learner: it joins, catches up and is promoted, or gives its place to another try. Pure. */
+/** A learner joins, catches up and is promoted, or is removed for another try. Pure. */
 import { timestamp } from '../../api/conditions.ts'
 import type { Operation } from '../../api/status.ts'
 import { because } from '../causes.ts'
@@ -8,9 +8,9 @@ import { isOverdue, newOperation } from '../operation.ts'
 import { inFlight, type Plan, waiting } from '../plan.ts'
 import { hasOrdinal, removeMember } from './removal.ts'
 
-/** What status may have. */
+/** Bound of the list in status. */
 const MAX_MESSAGE_LENGTH = 1024
-/** Progress is written down when it wins so much of the learner's time, not at each look. */
+/** Progress is recorded when it extends the deadline by this much, not in each reconcile. */
 const WORTH_WRITING = 0.1
 
 type Learner = ObservedMember & { readonly ordinal: number }
@@ -37,7 +37,7 @@ export function finishLearner(observed: Observed): Plan | undefined {
   return waiting('ScalingUp', message, { ...catchUp, message: message.slice(0, MAX_MESSAGE_LENGTH) })
 }
 
-/** The deadline is for a learner that does not come any further: each time it does, it has all of its time again. */
+/** The deadline is for a learner without progress: each progress gives it the whole time again. */
 function withProgress({ cluster, nowMs }: Observed, operation: Operation, peer: Peer | undefined): Operation {
   const reached = peer?.snapshot === undefined ? (peer?.matchIndex ?? 0) : peer.snapshot.sentBytes
   const what = peer?.snapshot === undefined ? 'entries' : 'snapshot'
@@ -102,7 +102,7 @@ function promote(observed: Observed, membership: Membership, learner: Learner): 
   ])
 }
 
-/** No longer wanted, and before anything else: while it is there, no lost member can be replaced. */
+/** A learner that is no longer wanted goes before anything else: while it exists, no lost member can be replaced. */
 function drop(observed: Observed, membership: Membership, learner: Learner): Plan {
   return removeMember(observed, membership, {
     type: 'ScaleDown',
@@ -113,7 +113,7 @@ function drop(observed: Observed, membership: Membership, learner: Learner): Pla
   })
 }
 
-/** Whatever keeps it from catching up may be in its volume, so it starts over with an empty one. */
+/** The cause may be in its volume, so it starts over with an empty one. */
 function giveUp(observed: Observed, membership: Membership, learner: Learner): Plan {
   const isEmpty = observed.pods.get(learner.ordinal)?.status?.role === 'waiting'
   return removeMember(observed, membership, {

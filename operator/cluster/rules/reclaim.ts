@@ -41,7 +41,7 @@ const AGAIN_MS = 10 * 60_000
 const MAX_ATTEMPTS = 5
 const REFUSED_MS = 60_000
 
-/** What status may have. */
+/** Bound of the list in status. */
 const MAX_MEMBERS = 32
 
 const REASON = 'ReclaimingSpace'

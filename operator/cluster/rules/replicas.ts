@@ -6,12 +6,11 @@ import { awaitsAdoption, awaitsRestore, formerOrdinals, isFormed, memberOrdinals
 import type { PodRange } from '../resources/stateful-set.ts'
 
 /**
- * Every member keeps its pod; ordinals that are to become members get theirs as soon as nothing old is in their place.
- * What a recovery gave up does not run: together former members might still form a quorum of the configuration that they
- * know.
+ * Every member keeps its pod; new members get theirs as soon as nothing old has their ordinal. Members that a recovery gave up
+ * do not run: together they might still form a quorum of the configuration that they know.
  */
 export function desiredPods(observed: Observed): PodRange {
-  // Zero is the one count that takes pods from members: all of them, and none of their data.
+  // A scale to 0 is the only one that stops members: all of them, and it keeps their data.
   if (observed.cluster.spec.replicas === 0 || awaitsAdoption(observed) || awaitsRestore(observed))
     return { start: 0, end: 0 }
   const former = formerOrdinals(observed)
@@ -24,19 +23,19 @@ export function desiredPods(observed: Observed): PodRange {
   return { start, end }
 }
 
-/** What is left of an earlier member, or belongs to somebody else, must not become a new member's. */
+/** A pod or volume of an earlier member, or of somebody else, must not become a new member's. */
 function isOccupied(observed: Observed, ordinal: number): boolean {
   if (observed.foreignVolumes.has(ordinal) || formerOrdinals(observed).has(ordinal)) return true
   return isBeingEmptied(observed, ordinal) || hasStaleVolume(observed, ordinal)
 }
 
-/** The member of this ordinal was removed, and its pod and volume go. */
+/** The member of this ordinal was removed; its pod and volume are being deleted. */
 function isBeingEmptied({ cluster }: Observed, ordinal: number): boolean {
   const operation = cluster.recorded.operation
   return operation?.type === 'ScaleDown' && operation.ordinal === ordinal
 }
 
-/** A volume outside the StatefulSet that is no member's: from an earlier scale-down. Those of a recovery wait for more. */
+/** A volume outside the StatefulSet that belongs to no member: left by an earlier scale-down. Those of a recovery stay longer. */
 export function hasStaleVolume(observed: Observed, ordinal: number): boolean {
   if (!isFormed(observed) || !observed.volumes.has(ordinal) || formerOrdinals(observed).has(ordinal)) return false
   const inUse = observed.objects.statefulSet?.endOrdinal ?? 0

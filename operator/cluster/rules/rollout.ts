@@ -1,6 +1,6 @@
 /**
- * Pods made from an earlier spec are recreated, one at a time: the sick first, since they may be sick for that very
- * reason and nothing is lost with them; then followers from the highest ordinal down, each only while all others are
+ * Pods made from an earlier spec are recreated, one at a time: unhealthy ones first, since that spec may be the reason and
+ * nothing is lost with them; then followers from the highest ordinal down, each only while all others are
  * ready and caught up; the leader last, after leadership has moved away. Pure.
  */
 import { because } from '../causes.ts'
@@ -14,14 +14,14 @@ import { hasOrdinal } from './removal.ts'
 import { wantedHash } from './template.ts'
 import { moveLeader } from './transfer.ts'
 
-/** Made from another template, or before somebody asked for a restart by `kubectl rollout restart`. */
+/** Made from another template, or before the last `kubectl rollout restart`. */
 export function isOutdated(observed: Observed, pod: ObservedPod): boolean {
   const restartedAt = observed.objects.statefulSet?.restartedAt
   const isBefore = restartedAt !== undefined && pod.restartedAt !== restartedAt
   return isBefore || pod.templateHash !== wantedHash(observed)
 }
 
-/** A pod whose process does not run, and has not come back meanwhile, is missed by nobody: a spec that was repaired reaches it whatever else is wrong. */
+/** A pod whose process does not run can be replaced at any time, so that a repaired spec reaches it whatever else is wrong. */
 export function renewStopped(observed: Observed): Plan | undefined {
   const { cluster } = observed
   const pod = renewable(observed).find(({ isRunning, status }) => !isRunning && status === undefined)
@@ -61,15 +61,15 @@ export function rollOut(observed: Observed): Plan | undefined {
 }
 
 /**
- * One or two voters cannot spare any, and nobody knows whether a pod of the present spec starts: the pods of those who are to
- * join try it first, and once they vote one can be spared.
+ * One or two voters cannot spare any, and it is not known whether a pod of the current spec starts: the pods of members that
+ * are to join try it first, and once they vote one voter can be spared.
  */
 function growsFirst({ cluster }: Observed, { voters }: Membership, memberId: string | undefined): boolean {
   const isVoter = memberId !== undefined && voters.includes(memberId)
   return isVoter && voters.length <= 2 && voters.length < cluster.spec.replicas
 }
 
-/** A voter is about to be renewed whose loss is the loss of the quorum, so whether the next pod can be made is found out before. */
+/** The next voter to be replaced is needed for the quorum, so a dry run first checks whether its next pod can be created. */
 export function isOnTrial(observed: Observed): boolean {
   const { cluster, membership } = observed
   if (membership?.leader === undefined || cluster.spec.paused || membership.voters.length > 2) return false
@@ -78,7 +78,7 @@ export function isOnTrial(observed: Observed): boolean {
   return isNext && membership.voters.length >= cluster.spec.replicas
 }
 
-/** Its name, and what it does to catch up. */
+/** Its name, and how far it has caught up. */
 function lagging(observed: Observed, membership: Membership, { id, name, ordinal }: ObservedMember): string {
   const peer = membership.peers.get(id)
   const isThere = ordinal !== undefined && observed.pods.get(ordinal)?.status !== undefined
@@ -86,7 +86,7 @@ function lagging(observed: Observed, membership: Membership, { id, name, ordinal
   return isThere && isBehind ? `${name} (${catchingUp(peer, membership.activeIds.has(id))})` : name
 }
 
-/** Outdated pods, where the next pod would be made from the present spec. */
+/** Outdated pods, if a new pod would be made from the current spec. */
 function renewable(observed: Observed): readonly ObservedPod[] {
   const { cluster, objects, pods } = observed
   const { statefulSet } = objects
@@ -108,7 +108,7 @@ function isUnhealthy(membership: Membership, pod: ObservedPod, memberId: string 
   return !pod.isReady || pod.status === undefined || memberId === undefined || !membership.activeIds.has(memberId)
 }
 
-/** It can be done without the next one. */
+/** The others suffice without the next one. */
 export function isFit(observed: Observed, membership: Membership, member: ObservedMember): boolean {
   const { cluster, pods, nowMs } = observed
   const pod = member.ordinal === undefined ? undefined : pods.get(member.ordinal)
@@ -120,7 +120,7 @@ export function isFit(observed: Observed, membership: Membership, member: Observ
   return peer !== undefined && peer.matchIndex > 0 && peer.lag <= allowedLag(observed)
 }
 
-/** With a vote that counts, it is restarted only if the others are enough. */
+/** If its vote counts, it is restarted only if the others suffice. */
 function restartUnhealthy(
   observed: Observed,
   membership: Membership,
@@ -141,9 +141,9 @@ function restartHealthy(
   const { voters, leader } = membership
   const isVoter = memberId !== undefined && voters.includes(memberId)
   const healthy = healthyVoters(membership).length
-  // One or two voters cannot spare any: then the outage is what the edit asks for.
+  // One or two voters cannot spare any: the edit then means an outage.
   if (isVoter && voters.length > 2 && healthy - 1 < quorumOf(voters.length)) {
-    // Fewer voters need fewer healthy ones: those who are to go may go first.
+    // Fewer voters need fewer healthy ones: those to be removed may go first.
     if (membership.members.some(({ ordinal }) => (ordinal ?? 0) >= observed.cluster.spec.replicas)) return undefined
     const message = `${pod.name} has to be replaced, but ${healthy} of ${voters.length} voters are healthy: repair a member first`
     return blocked('QuorumAtRisk', message, observed.cluster.recorded.operation)
@@ -155,7 +155,7 @@ function restartHealthy(
   const leaving = membership.members.filter(hasOrdinal).find(({ id }) => id === memberId)
   if (leaving === undefined || leader?.memberId !== memberId || voters.length === 1)
     return restart(observed, pod, memberId)
-  // It refuses every request, this one too, until it is restarted: what it costs is an election.
+  // It refuses every request, also this one, until it is restarted, which costs an election.
   if (isTokenRefused(observed, pod)) return restart(observed, pod, memberId)
   return moveLeader(observed, membership, {
     type: 'Rollout',
@@ -165,10 +165,10 @@ function restartHealthy(
   })
 }
 
-/** Long enough for the kubelet to have handed a new token on. */
+/** Long enough for the kubelet to have delivered a new token. */
 const TOKEN_ARRIVES_MS = 120_000
 
-/** The leader has not taken our word all the time. */
+/** The leader has refused the token for so long. */
 function isTokenRefused({ cluster, nowMs }: Observed, { ordinal }: ObservedPod): boolean {
   const { operation } = cluster.recorded
   if (operation?.type !== 'Rollout' || operation.ordinal !== ordinal || operation.step !== 'TransferLeader')

@@ -1,7 +1,7 @@
 /**
- * How members are made to talk next, from plaintext to TLS or back: one step at a time, each a pod template of its own, and
- * a step begins only when every member is in the one before, by its own report and by the cluster's member list. So any two
- * members, at any moment, have a scheme in common and know each other by it. Both sides move together where both can. Pure.
+ * The next phase from plaintext to TLS or back: one at a time, each with its own pod template. A phase
+ * begins only when every member has reached the one before, by its own report and by the cluster's member list. So any two
+ * members have a scheme in common at any moment, and know each other by it. Both sides move together where possible. Pure.
  */
 import { TLS_PHASES, type TlsPhase } from '../../api/status.ts'
 import { SIDES, type TlsSide } from '../../api/tls.ts'
@@ -32,7 +32,7 @@ export function nextPhases(observed: Observed): Phases {
   )
 }
 
-/** A step begins at this look: its pod template follows at the next. */
+/** A phase begins in this reconcile; its pod template follows in the next. */
 export function isPhaseNew(observed: Observed): boolean {
   const next = nextPhases(observed)
   return SIDES.some((side) => next[side] !== phaseOf(observed.cluster, side))
@@ -48,7 +48,7 @@ export function obstacleTo(observed: Observed, side: TlsSide): string | undefine
   return isComplete(observed, side) ? undefined : `certificates of ${side} are not there yet`
 }
 
-/** What has to be over before the next step. */
+/** What has to finish before the next phase. */
 export function untilSteady(observed: Observed): readonly string[] {
   const { cluster, membership, objects, pods } = observed
   if (membership?.leader === undefined) return ['a leader']
@@ -64,7 +64,7 @@ export function untilSteady(observed: Observed): readonly string[] {
   return [...new Set([...missing, ...[...moving, ...silent, ...others].map(({ name }) => name)])]
 }
 
-/** Members that answer, and listen or are known otherwise than their phase says. */
+/** Members that answer, and whose listeners or advertised URLs do not match their phase. */
 export function notYetIn(observed: Observed, side: TlsSide): readonly string[] {
   const { membership, pods } = observed
   if (membership === undefined) return []
@@ -72,7 +72,7 @@ export function notYetIn(observed: Observed, side: TlsSide): readonly string[] {
   return answering.filter((report) => !isIn(observed, membership, side, report)).map(({ name }) => name)
 }
 
-/** It listens and is known as its phase says: what it reports, and what the others have in their member list. */
+/** Its listeners and its URLs in the member list match the phase. */
 function isIn({ cluster, pods }: Observed, { members }: Membership, side: TlsSide, { ordinal, tls }: Report): boolean {
   const phase = phaseOf(cluster, side)
   const { schemes = ['http'], advertised = 'http' } = tls ?? {}

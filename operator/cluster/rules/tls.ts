@@ -1,10 +1,10 @@
 /**
- * Which CAs and certificates are made now, or taken from elsewhere (tls/source.ts), and when a CA leaves: decided from what the
- * Secrets hold, what members report (tls/rotation.ts) and the clock. An effect (tls/write.ts) makes and writes them, fenced by
- * the version of the Secret that was looked at. Pure.
+ * Which CAs and certificates are made now, or copied from elsewhere (tls/source.ts), and when a CA is removed: decided from what the
+ * Secrets hold, what members report (tls/rotation.ts) and the clock. An action (tls/write.ts) makes and writes them, fenced by
+ * the version of the Secret that was read. Pure.
  *
- * Invariants: a certificate is signed only by a CA that all members trust already; a CA leaves what is trusted only after
- * no certificate of it is in use; a pod of who is no member yet is made only after its certificate.
+ * Invariants: a certificate is signed only by a CA that all members trust already; a CA is no longer trusted only after
+ * no certificate of it is in use; the pod of a new member is created only after its certificate.
  */
 import { SIDES, type TlsSide, durationMs } from '../../api/tls.ts'
 import { hasFields } from '../has-fields.ts'
@@ -31,7 +31,7 @@ import { leafIn, wantedLeaves } from '../tls/wanted.ts'
 import { desiredPods } from './replicas.ts'
 
 export function issueCertificates(observed: Observed): readonly Action[] {
-  // What is not seen is neither missing nor trusted by anybody.
+  // A Secret that could not be read is neither missing nor known to be trusted.
   if (observed.unread.some(({ kind }) => kind === 'Secret')) return []
   return SIDES.filter((side) => isInUse(observed.cluster, side)).flatMap((side) => ofSide(observed, side))
 }
@@ -45,7 +45,7 @@ function ofSide(observed: Observed, side: TlsSide): readonly Action[] {
   return SECRETS_OF[side].flatMap((secret) => secretChange(observed, side, secret, material, rotation))
 }
 
-/** One is lost, or is to be another one, or has left: at most one thing at a time, and each only after the one before was seen. */
+/** A CA is lost, is to be replaced, or can be removed: at most one step at a time, each after the result of the one before was read. */
 function authorityChange(
   observed: Observed,
   side: TlsSide,
@@ -107,21 +107,21 @@ function secretChange(
   return [{ kind: 'write-certificates', secret, trusted: bundle.map(({ pem }) => pem), keep, make, take, signer: by }]
 }
 
-/** One that a backup brought back has no owner, or an earlier one. */
+/** A Secret that was restored from a backup has no owner, or an earlier one. */
 function isOwned({ cluster, objects }: Observed, secret: TlsSecret): boolean {
   return hasFields(objects.tls.get(secret)?.metadata, { ownerReferences: [ownerReference(cluster)] })
 }
 
 /**
- * Without a certificate of its own the operator hears no member, so it would never know who trusts what. One that members come to
- * trust later is better than none.
+ * Without a certificate of its own the operator cannot reach any member, so it would never know which CAs they trust. One that members
+ * will trust later is better than none.
  */
 function isDeaf(observed: Observed, request: LeafRequest): boolean {
   const notAfterMs = leafIn(observed, request)?.certificate.notAfterMs ?? 0
   return request.secret === 'operatorTls' && notAfterMs <= observed.nowMs
 }
 
-/** Another one of the CA in use needs nobody's trust; one of another CA waits until all have it. */
+/** A new certificate of the CA in use is trusted already; one of another CA waits until all members trust that. */
 function isTaken(observed: Observed, request: LeafRequest, material: Material, step: Rotation['step']): boolean {
   const given = material.source?.pairs.get(idOf(request))
   if (given === undefined) return false
@@ -140,7 +140,7 @@ function isDue(
   const pair = leafIn(observed, request)
   if (pair === undefined) return true
   const { certificate } = pair
-  // What somebody else gives takes its place as soon as it may.
+  // A certificate from elsewhere is used as soon as possible.
   if (source !== undefined)
     return !source.pairs.has(idOf(request)) && observed.nowMs >= endOfTerm(certificate, undefined)
   if (!isFor(certificate, request.names)) return true
@@ -149,12 +149,12 @@ function isDue(
   return anchorOf(pair, authorities) === undefined
 }
 
-/** When another one is due: after two thirds of its life, if nothing else is said. */
+/** Time of renewal: after two thirds of its life by default. */
 function endOfTerm({ notBeforeMs, notAfterMs }: Certificate, renewBeforeMs: number | undefined): number {
   return notAfterMs - (renewBeforeMs ?? (notAfterMs - notBeforeMs) / 3)
 }
 
-/** Everything is there that members of this side need to start. */
+/** All certificates that members need to start exist, for this side. */
 export function isComplete(observed: Observed, side: TlsSide): boolean {
   const { start, end } = desiredPods(observed)
   const ordinals = Array.from({ length: end - start }, (_, index) => start + index)
@@ -177,8 +177,8 @@ export function podsWithCertificates(observed: Observed): PodRange {
 }
 
 /**
- * The first pods wait until it is recorded how they talk, and for their certificates. Members that lost their StatefulSet do
- * not: others may get certificates only once these run and trust another CA.
+ * The first pods wait until their phase is recorded, and for their certificates. Members that lost their StatefulSet do
+ * not: others may get certificates only once these run and trust the other CA.
  */
 export function awaitsCertificates(observed: Observed): boolean {
   const { cluster, objects } = observed

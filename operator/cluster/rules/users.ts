@@ -1,10 +1,10 @@
 /**
- * Users and roles of the cluster as spec.auth declares them. What was never declared is left alone; what was and is not any
- * more is removed. Pure.
+ * Users and roles of the cluster as spec.auth declares them. Those that were never declared are left alone; those that are no
+ * longer declared are removed. Pure.
  *
- * Nobody is locked out: authentication is turned on at a look at which root is one that the operator made, with the password of the Secret
- * as it is, and no user or role has changed since (the auth revision says so); it alone is done then. Turning it off
- * comes before all else.
+ * Nobody is locked out: authentication is turned on in a reconcile of its own, in which root was created by the operator with the Secret's
+ * current password, and no user or role has changed since (by the auth revision). Turning it off
+ * comes before everything else.
  */
 import { type Auth, type DeclaredPermission, type DeclaredUser, ROOT } from '../../api/auth.ts'
 import type { RaftCluster } from '../../api/raft-cluster.ts'
@@ -16,20 +16,20 @@ import { hashOf } from '../resources/hash.ts'
 export const NOTHING_DECLARED: Auth = { enabled: false, allowWithoutTLS: false, roles: [], users: [] }
 const NOTHING_RECORDED: AuthMemory = { users: [], roles: [], revision: 0, hash: '' }
 
-/** Of a user that was begun with: whether it has its password was not learned yet. */
+/** For a user whose creation was begun: whether it has its password is not known yet. */
 const UNKNOWN = '?'
 
-/** Undefined where nothing is declared, and nothing is left of what was. */
+/** Undefined if nothing is declared, and nothing is left of earlier declarations. */
 export function wantedAuth({ spec, recorded }: RaftCluster): Auth | undefined {
   return spec.auth ?? (recorded.auth === undefined ? undefined : NOTHING_DECLARED)
 }
 
-/** What users and roles were made from: with another one they are looked at again. */
+/** Hash of the declaration: when it differs, users and roles are read again. */
 export function declarationHash(auth: Auth, secrets: ObservedUsers['secrets']): string {
   return hashOf({ auth, secrets: Object.fromEntries(secrets) })
 }
 
-/** Nothing has changed since all was as declared, on either side. */
+/** Nothing has changed since everything was as declared, neither in the spec nor in the cluster. */
 export function isAsDeclared(cluster: RaftCluster, seen: Omit<ObservedUsers, 'state'>): boolean {
   const { auth: memory } = cluster.recorded
   const auth = wantedAuth(cluster)
@@ -41,7 +41,7 @@ export function isAsDeclared(cluster: RaftCluster, seen: Omit<ObservedUsers, 'st
   )
 }
 
-/** In their order. */
+/** Steps, in order. */
 export function userSteps({ cluster, users }: Observed): readonly UserStep[] {
   const auth = wantedAuth(cluster)
   if (auth === undefined || users?.state === undefined) return []
@@ -88,11 +88,11 @@ function roleSteps({ name, permissions }: Auth['roles'][number], { state }: Seen
 function declaredUserSteps(user: DeclaredUser, memory: AuthMemory, { state, secrets }: Seen): readonly UserStep[] {
   const { name, certificateOnly } = user
   const secret = secrets.get(name) ?? ''
-  // Its Secret is not there: it stays as it is, and is missed.
+  // Its Secret does not exist: the user stays as it is, and the condition reports it.
   if (!certificateOnly && secret === '') return []
   const present = state.users.get(name)
   const known = memory.users.find((one) => one.name === name)?.secret ?? UNKNOWN
-  // One without a password is given none by a change, and nobody tells which are: whom it did not make itself the operator recreates.
+  // A change gives no password to a user without one, and etcd does not report which have one: users that the operator did not create are recreated.
   const isOther = present !== undefined && (certificateOnly ? known !== '' : known === '' || known === UNKNOWN)
   const roles = isOther ? [] : (present ?? [])
   return [
@@ -110,7 +110,7 @@ function declaredUserSteps(user: DeclaredUser, memory: AuthMemory, { state, secr
   ]
 }
 
-/** Recreated, since a change would give no password to one that has none. Authentication is off: nobody misses it meanwhile. */
+/** Recreated, since a change would give no password to a user without one. Authentication is off, so nobody misses the user meanwhile. */
 function rootSteps({ users, roles }: Seen['state']): readonly UserStep[] {
   return [
     ...(roles.has(ROOT) ? [] : [{ kind: 'role-add', role: ROOT } as const]),
@@ -124,7 +124,7 @@ function hasRoot({ users }: Seen['state']): boolean {
   return users.get(ROOT)?.includes(ROOT) === true
 }
 
-/** Those that were declared once, and are there. */
+/** Users that were declared at some time, and exist. */
 function undeclared(
   memory: readonly { readonly name: string }[],
   declared: readonly { readonly name: string }[],
@@ -140,7 +140,7 @@ function isSameRange(a: Permission, b: Permission): boolean {
 
 const FROM_HERE_ON = Buffer.of(0)
 
-/** As etcd has it: a range ends before its end, an empty end is one key, a zero byte is no end. */
+/** As in etcd: a range excludes its end, an empty end means one key, a zero byte means no end. */
 export function permissionOf({ key, prefix, range, access }: DeclaredPermission): Permission {
   if (key !== undefined) return { key: Buffer.from(key), rangeEnd: Buffer.alloc(0), access }
   if (range !== undefined)
@@ -160,8 +160,8 @@ function endOfPrefix(prefix: Buffer): Buffer {
 }
 
 /**
- * Recorded before the first step: whatever of them is made is then known as declared, and what becomes of a password that is to be
- * another one, as not known.
+ * Recorded before the first step: everything that is created is then known as declared, and a password that is being changed
+ * as not known.
  */
 export function begun({ cluster, users }: Observed): AuthMemory {
   const memory = cluster.recorded.auth ?? NOTHING_RECORDED
@@ -180,7 +180,7 @@ export function begun({ cluster, users }: Observed): AuthMemory {
   }
 }
 
-/** Once all steps are done, of which each but the last one moves the auth revision by one. */
+/** After all steps, each of which but the last one increases the auth revision by one. */
 export function done(observed: Observed, steps: readonly UserStep[]): AuthMemory | undefined {
   const { cluster, users } = observed
   const auth = wantedAuth(cluster)

@@ -1,6 +1,6 @@
 /**
- * Certificates that the operator does not make: those of a Secret that somebody brings, and of the Secrets that cert-manager
- * fills. Only what members can use counts; what is wrong with the rest is said. Pure.
+ * Certificates that the operator does not make: from the Secret that a user names, and from the Secrets that cert-manager
+ * fills. Only those that members can use count; the rest is reported. Pure.
  */
 import { timestamp } from '../../api/conditions.ts'
 import type { TlsSide } from '../../api/tls.ts'
@@ -21,11 +21,11 @@ import { bundleIn, keysOf, pairIn, textIn } from './secrets.ts'
 import { leafIn, wantedLeaves } from './wanted.ts'
 
 export interface Source {
-  /** CAs behind the pairs. */
+  /** CAs that issued the pairs. */
   readonly authorities: readonly Certificate[]
   /** By {@link idOf}. */
   readonly pairs: ReadonlyMap<string, Pair>
-  /** What keeps others from being among them: a sentence for each thing that is wrong. */
+  /** Why the others cannot be used: a sentence for each problem. */
   readonly problems: readonly string[]
 }
 
@@ -61,7 +61,7 @@ export function sourceOf(observed: Observed, side: TlsSide): Source | undefined 
   }
 }
 
-/** What others made stays in use until nobody needs it any more; what is lost of it is made by the operator. */
+/** While TLS is turned off, certificates from elsewhere stay in use; lost ones are replaced by the operator. */
 function onItsWayOut(observed: Observed, side: TlsSide, leaves: readonly LeafRequest[]): Source | undefined {
   const { recorded } = observed.cluster
   const isOthers = ['Secret', 'CertManager'].includes(recorded.tls?.[side].mode ?? 'Auto')
