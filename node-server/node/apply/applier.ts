@@ -30,10 +30,10 @@ export type Outcome =
 type ApplierOptions = Pick<NodeOptions, 'clock' | 'observer' | 'slowApplyMs' | 'applySlice'>
 
 export interface ApplierEvents {
-  /** A config entry: Raft's configuration changes with it. */
+  /** A config entry was applied: Raft's configuration changes with it. */
   onConfigChange(entry: Entry, change: ConfigChange): void
   onMembersChanged(): void
-  /** The first entry of a term: what the terms before it committed is applied. */
+  /** The first entry of a term was applied, and with it everything that earlier terms committed. */
   onTermBegan(term: Term): void
   onLease(result: LeaseResult): void
   onAuth(effect: AuthEffect): void
@@ -53,7 +53,7 @@ export class Applier {
   readonly #onFatal: (error: unknown) => void
   #store: Store
   #committer: Committer
-  /** Since everything else had its turn. */
+  /** Work since everything else had its turn. */
   #sliceStartedMs = 0
   #sliceParts = 0
 
@@ -110,13 +110,13 @@ export class Applier {
     return this.#sliceParts >= applySlice.parts || clock.monotonicMs() - this.#sliceStartedMs >= applySlice.ms
   }
 
-  /** Heartbeats, proposals and reads have their turn. */
+  /** Lets heartbeats, proposals and reads have their turn. */
   async #giveWay(): Promise<void> {
     await new Promise<void>((resolve) => this.#options.clock.soon(resolve))
     this.#beginSlice()
   }
 
-  /** The store was changed beside the entries: that goes to the disk like what they change. */
+  /** The store was changed by something else than entries: that is committed in the same way. */
   noteChanged(): void {
     this.#committer.noteApplied()
   }
@@ -133,7 +133,7 @@ export class Applier {
     return new Committer(this.#store, clock, this.#onFatal, (seconds) => observer.backendCommit(seconds))
   }
 
-  /** What is still to be done in parts; undefined: nothing. */
+  /** A long entry that is being applied; undefined if there is none. */
   #begin(entry: Entry): StoreEntry | undefined {
     const position = { index: entry.index, term: entry.term }
     if (entry.data.length === 0) {
@@ -191,7 +191,7 @@ export class Applier {
     return { kind: 'done' }
   }
 
-  /** Every member reads the same bytes: those that nobody can read are a bug, not an answer. */
+  /** Every member reads the same bytes: if they cannot be decoded that is a bug, not an error of the request. */
   #decode(entry: Entry): Command {
     try {
       return decodeCommand(entry.data)
@@ -225,7 +225,7 @@ export function problemOf(problem: NodeProblem): Outcome {
   return { kind: 'problem', problem }
 }
 
-/** The store's answer, for those who asked the store something. */
+/** The store's result, for requests to the store. */
 export function applied(outcome: Outcome): Result<ApplyResult, NodeProblem> {
   if (outcome.kind === 'applied') return ok(outcome.result)
   return err(outcome.kind === 'problem' ? outcome.problem : 'stopped')

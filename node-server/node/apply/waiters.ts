@@ -6,7 +6,7 @@ import { assert } from '../../../lib/assert.ts'
 import { NumberTable } from '../../../lib/number-table.ts'
 
 export interface Waiter<Answer> {
-  /** Each has a higher one than those before it. */
+  /** Higher than that of every earlier waiter. */
   readonly requestId: bigint
   resolve(answer: Answer): void
   deadlineMs: number
@@ -15,10 +15,10 @@ export interface Waiter<Answer> {
 }
 
 export class Waiters<Answer> {
-  /** By the last 32 bits of their IDs: nobody waits until those come again. */
+  /** By the last 32 bits of their IDs: nobody waits so long that these repeat. */
   readonly #byRequest = new NumberTable<Waiter<Answer>>()
   readonly #capacity: number
-  /** Nobody waits before the first of them, or behind the second. */
+  /** The oldest and the newest ID that may be waiting. */
   #oldest = 0n
   #newest = -1n
 

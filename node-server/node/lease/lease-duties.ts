@@ -14,7 +14,7 @@ import { requestTimeoutMs, type NodeOptions } from '../options.ts'
 import { decodePeerAnswer, encodeJson, type LeaseAnswer, type LeaseQuestion, type Renewed } from '../peer-requests.ts'
 import type { LeaseTimeToLive, NodeProblem } from '../ports.ts'
 
-/** The member behind it. */
+/** What it needs of the member. */
 export interface LeaseHost {
   readonly options: Pick<NodeOptions, 'clock' | 'electionMs'>
   readonly memberId: MemberId

@@ -18,7 +18,7 @@ import { membersOf } from '../../raft/quorum.ts'
 import { decodeConfiguration } from '../membership/configuration.ts'
 import type { NodeProblem, NodeStatus } from '../ports.ts'
 
-/** The member behind it. */
+/** What it needs of the member. */
 export interface Candidate {
   readonly memberId: MemberId
   readonly store: Store

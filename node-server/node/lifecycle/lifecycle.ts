@@ -1,8 +1,8 @@
 /**
  * A member from its empty directory to its removal; its states and their order are in state.ts.
  *
- * The admin API is there in every state; the etcd API only while running, once the member may answer (admission.ts). Which
- * cluster a member belongs to is decided once and stands in its data directory.
+ * The admin API is served in every state; the etcd API only while running, once the member may answer (admission.ts). Which
+ * cluster a member belongs to is decided once and recorded in its data directory.
  */
 import type {
   AdminError,
@@ -59,7 +59,7 @@ export interface LifecycleOptions {
   /** Of a member that is made; undefined: in the data directory. */
   readonly walDirectory?: string | undefined
   readonly peerURLs: readonly string[]
-  /** Opens the way to the other members. Rejects when an address cannot be listened on. */
+  /** Starts the transport to the other members. Rejects when an address cannot be listened on. */
   readonly connect: (self: StoredIdentity, handlers: TransportHandlers) => Promise<PeerTransport>
   readonly version: string
   readonly etcdVersion: string
@@ -67,11 +67,11 @@ export interface LifecycleOptions {
   readonly tls?: (known: AdminMember | undefined) => AdminStatus['tls']
   readonly node: NodeOptions
   readonly onFatal: (error: unknown) => void
-  /** The member runs and can be asked how it is. Clients must not be served yet: it may know nothing. */
+  /** The member runs and can report its status. Clients must not be served yet: it may know nothing. */
   readonly onRunning?: (member: NodePort) => void
   /** Serve clients; resolves when they are served. */
   readonly onAdmitted: (member: NodePort) => Promise<void>
-  /** Serve no clients any more, if any were. */
+  /** Stop serving clients, if any were served. */
   readonly onRemoved: () => void
   /** The same; the member stops for a moment and comes back with `onRunning`. */
   readonly onPaused?: () => Promise<void>
@@ -82,7 +82,7 @@ export class Lifecycle implements AdminPort {
   #state: State = { kind: 'waiting' }
   /** A bootstrap, a join or a recovery under way: a second one waits for it. */
   #starting: Promise<unknown> = Promise.resolve()
-  /** The removal on its way to the data directory. */
+  /** The removal that is being recorded in the data directory. */
   #marking: Promise<void> = Promise.resolve()
 
   constructor(options: LifecycleOptions) {
@@ -133,7 +133,7 @@ export class Lifecycle implements AdminPort {
     }
     maintenance.start(onFatal)
     this.#options.onRunning?.(port)
-    // Clients come in at once, to hear of it.
+    // Clients are let in at once, to get the error.
     if (damage !== undefined) await this.#options.onAdmitted(port)
     // Not waited for: the caller of join wants to know that the member runs; catching up may take long.
     admission.begin(replica).catch(onFatal)
@@ -244,7 +244,7 @@ export class Lifecycle implements AdminPort {
     return this.#answer(() => running.upkeep.ask(request))
   }
 
-  /** What was refused for the data's sake goes on as it was. */
+  /** Restarts the member as a cluster of its own. If its data does not allow that, it runs on as before. */
   async #runAlone(running: Running): Promise<Result<void, string>> {
     const { identity } = running.replica
     const { onPaused, onFatal } = this.#options
@@ -311,7 +311,7 @@ export class Lifecycle implements AdminPort {
     return { ...status, ...(tls !== undefined && { tls }), ...(store !== undefined && { store }) }
   }
 
-  /** Hands leadership on if this member has it, finishes, and makes all of it durable. */
+  /** Hands over leadership if this member has it, finishes its work, and makes everything durable. */
   async stop(): Promise<void> {
     const { running } = this
     if (running === undefined) return
@@ -322,7 +322,7 @@ export class Lifecycle implements AdminPort {
     await this.#marking
   }
 
-  /** Its store can no longer be asked then, and it must never be seen waiting: what it says is what it was. */
+  /** Its store cannot be read any more, and it must never look like a waiting member: its status is the last one. */
   async #end({ replica }: Running, kind: 'pausing' | 'stopped'): Promise<void> {
     const status = this.status()
     const role = status.role === 'leader' ? 'follower' : status.role

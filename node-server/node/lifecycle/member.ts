@@ -138,7 +138,7 @@ export class MemberPort implements NodePort {
     const seen = await this.#seesConfig(result.value.configIndex)
     if (seen.ok) return this.#answer(BigInt(`0x${result.value.memberId}`))
     if (change.kind !== 'remove' || change.memberId !== this.memberId) return seen
-    // Nobody tells this member what it has just been told to its face.
+    // This member has already got the request itself.
     return ok({ member: undefined, members: this.members().filter(({ id }) => id !== this.memberId) })
   }
 

@@ -1,6 +1,6 @@
 /**
- * What a member is now, and what it may become. It is decided in one place which parts of it can be asked: in `pausing` and
- * `stopped` the store is closed, and what there is to say was said before.
+ * The states of a member, and the transitions between them. The type decides which parts can be used: in `pausing` and
+ * `stopped` the store is closed, and the last status is kept.
  */
 import { assert } from '../../../lib/assert.ts'
 import type { AdminStatus } from '../../../lib/admin-api.ts'
@@ -23,10 +23,10 @@ export interface Running {
 }
 
 export type State =
-  /** It has no data directory yet, or is not through with opening it. */
+  /** It has no data directory yet, or is opening it. */
   | { readonly kind: 'waiting' }
   | { readonly kind: 'running'; readonly identity: StoredIdentity; readonly running: Running }
-  /** The cluster has removed it. It stays to say so. */
+  /** The cluster has removed it. It keeps running to report that. */
   | { readonly kind: 'removed'; readonly identity: StoredIdentity; readonly running: Running }
   /** For a moment, while it is made a cluster of its own or puts a damaged store aside; or for good. */
   | { readonly kind: 'pausing' | 'stopped'; readonly identity: StoredIdentity; readonly lastStatus: AdminStatus }
@@ -39,7 +39,7 @@ const MAY_BECOME: Readonly<Record<State['kind'], readonly State['kind'][]>> = {
   stopped: [],
 }
 
-/** The next state; a bug if there is no such way. */
+/** The next state; any other transition is a bug. */
 export function become(state: State, next: State): State {
   assert(
     MAY_BECOME[state.kind].includes(next.kind),

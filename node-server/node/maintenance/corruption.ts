@@ -15,7 +15,7 @@ import type { Hasher } from './hasher.ts'
 /** Asks a peer for its hash at a revision; an error says in words why there is none. */
 export type AskHash = (peer: MemberId, revision: number) => Promise<Result<HashedKeyValues, string>>
 
-/** The member behind it. */
+/** What it needs of the member. */
 export interface CheckedMember {
   readonly options: Pick<NodeOptions, 'clock' | 'log' | 'maintenance'>
   readonly memberId: MemberId

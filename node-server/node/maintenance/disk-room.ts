@@ -1,7 +1,7 @@
 /**
- * How much of a member's volumes may be taken. A log that finds no room ends the process, so a part of each volume is the
- * log's and the store's own: no copy of the store is begun that would leave less. With half of it gone writes are refused
- * (NOSPACE), while there is room for those on their way. What gives space back, a defragmentation, may take more of it.
+ * How much of a member's volumes may be used. A log without disk space ends the process, so a part of each volume is reserved for
+ * log and store: no copy of the store is begun that would leave less. When half of the reserve is used, writes are refused
+ * (NOSPACE), while there is still space for those on their way. A defragmentation, which gives space back, may use more of it.
  *
  *   ├─ taken ─┬─ copies under way ─┬─ room ─┬──────────────── reserve ────────────────┤
  *                                           copies end     writes end     defragmentations end
@@ -10,25 +10,25 @@ import { err, ok, type Result } from '../../../lib/result.ts'
 import { RESERVED_DISK_SHARE, RESERVED_DISK_SIZE_BYTES } from '../../limits.ts'
 import type { VolumeSpace } from '../../storage/volume.ts'
 
-/** How much of the reserve must stay. */
+/** The part of the reserve that must stay free. */
 const SHARES = { copy: 1, write: 1 / 2, defragmentation: 1 / 4 } as const
 type CopyKind = 'copy' | 'defragmentation'
 
-/** Nothing was written for the copy. */
+/** There was no space, and nothing was written for the copy. */
 export class NoRoom extends Error {
   override readonly name = 'NoRoom'
 }
 
 export interface DiskRoomParts {
-  /** Of the volume under the store, where copies go. */
+  /** Space of the volume under the store, where copies go. */
   readonly storeSpace: () => VolumeSpace
-  /** Of the volume under the log, the same or another. */
+  /** Space of the volume under the log, the same or another. */
   readonly logSpace: () => VolumeSpace
 }
 
 export class DiskRoom {
   readonly #parts: DiskRoomParts
-  /** What copies under way will have taken when they are whole; some of it is taken already. */
+  /** Bytes of the copies under way when they are complete; some of them are written already. */
   #claimedBytes = 0
 
   constructor(parts: DiskRoomParts) {
@@ -40,7 +40,7 @@ export class DiskRoom {
     return this.#parts.storeSpace()
   }
 
-  /** What log and store may still write before writes end; less than nothing when they should have ended. */
+  /** Bytes that log and store may still write before writes are refused; negative if they should be refused already. */
   get writableBytes(): number {
     const { storeSpace, logSpace } = this.#parts
     return Math.min(...[storeSpace(), logSpace()].map((space) => space.freeBytes - keptBytes(space, 'write')))

@@ -7,7 +7,7 @@ import type { ApplyResult } from '../../mvcc/apply.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { NodeProblem } from '../ports.ts'
 
-/** The member behind it. */
+/** What it needs of the member. */
 export interface MaintainedMember extends CheckedMember {
   readonly store: Store
   propose(kind: 'compact', request: Uint8Array): Promise<Result<ApplyResult, NodeProblem>>

@@ -1,9 +1,9 @@
 /**
- * The physical half of compactions, at a pace of its own: a short turn, then a pause as long for everything else. That
- * removes several times as much as a member can write in the same time, and requests hardly notice it. What is
- * removed waits in the store's write buffer as what is applied does; while there is no room in it, nothing is removed.
+ * The physical part of compactions, in short turns, with a pause of the same length after each for everything else. It
+ * removes several times as much as a member can write in the same time, and requests hardly notice it. Removals
+ * wait in the store's write buffer like applied changes; while the buffer is full, nothing is removed.
  *
- * Invariant: what was under way in a store ends with that store. How far a compaction has come stands in the store itself.
+ * Invariant: a pass over a store ends with that store. The store itself records how far a compaction has come.
  */
 import type { Clock, Timer } from '../../../lib/clock.ts'
 import { COMMIT_WRITES } from '../../mvcc/committer.ts'
@@ -12,7 +12,7 @@ import type { Store } from '../../mvcc/store.ts'
 import type { Hasher } from './hasher.ts'
 
 const TURN_MS = 2
-/** For a clock that stands still during a turn, as a simulation's does. */
+/** The bound for a clock that does not advance during a turn, as in a simulation. */
 export const TURN_SLICES = 16
 export const PAUSE_MS = 2
 
@@ -35,7 +35,7 @@ export class Purge {
     this.#parts = parts
   }
 
-  /** There may be something to do. Call it after entries were applied, and now and then: what holds it back tells nobody. */
+  /** There may be something to do. Call it after entries were applied, and from time to time: nothing signals the end of a hold. */
   wake(): void {
     if (this.#isStopped) return
     const { clock, hasher, currentStore } = this.#parts
@@ -74,7 +74,7 @@ export class Purge {
   }
 }
 
-/** Not more than the next commit takes anyway: it is put together in one go, and memory is bounded. */
+/** No more than the next commit takes anyway: a commit is put together in one go, and memory is bounded. */
 function hasRoom(store: Store): boolean {
   return store.buffer.pendingWrites < COMMIT_WRITES && !store.isSaturated
 }

@@ -27,7 +27,7 @@ export interface NamedStore {
   readonly name: StoreName
 }
 
-/** Whether a snapshot of that entry was taken in, was not installed, and still holds what it did. */
+/** Whether a snapshot of that entry was received, was not installed, and is still intact. */
 export async function hasReceived(volume: Volume, paths: MemberPaths, index: LogIndex): Promise<boolean> {
   if (!(await receivedSnapshots(volume.disk, paths)).includes(index)) return false
   try {
@@ -58,7 +58,7 @@ export async function openStore(volume: Volume, paths: MemberPaths): Promise<Sto
   return new Store(await volume.stores.open(storePath(paths, name)))
 }
 
-/** Nobody reads that store any more, and every start knows it. For one that nobody has open. */
+/** Sets a damaged store aside: nobody reads it any more, and every later start knows. It must not be open. */
 export async function markDamaged(disk: Disk, paths: MemberPaths, store: StoreName): Promise<void> {
   if (!(await disk.list(paths.db)).includes(nameOf(store))) return
   await disk.rename(storePath(paths, store), damagedPath(paths, store))

@@ -1,6 +1,6 @@
 /**
- * A store that has outgrown its quota, or its disk, says so through the log (NOSPACE): the writes of this member's own clients are weighed
- * before they are proposed, those of others when they are applied, so that it is said without clients of its own, too.
+ * A store that has outgrown its quota, or its disk, raises NOSPACE through the log. Writes of this member's own clients are checked
+ * before they are proposed, those of others when they are applied, so that a member without clients raises it, too.
  */
 import type { MemberId } from '../../../lib/ids.ts'
 import type { Store } from '../../mvcc/store.ts'
@@ -19,7 +19,7 @@ export interface SpaceAlarmParts {
 export class SpaceAlarm {
   readonly #parts: SpaceAlarmParts
   #raising: Promise<void> | undefined
-  /** Of the store when its size was last compared with the quota. */
+  /** Revision of the store when its size was last compared with the quota. */
   #weighedRevision: number
 
   constructor(parts: SpaceAlarmParts) {

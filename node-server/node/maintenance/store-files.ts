@@ -3,13 +3,13 @@
  * store is the live one, and under which name, stands in memory.
  *
  * Invariants
- *   - A store has its name from before it is the live one until it is gone; what the database does with its files under that
- *     name (a defragmentation, a pin) no other store can meet.
+ *   - A store keeps its name from before it is the live one until it is deleted, so what the database does with its files under that
+ *     name (a defragmentation, a pin) never affects another store.
  *   - Only stores are deleted that are known not to be live, by their names, and after they are closed.
- *   - Whoever waits looks again afterwards whether the store that it waited for is still the live one.
- *   - An installation waits for nothing that is done with the store before; that one goes by itself once what is under way
- *     with it is through. At most one is on its way out.
- *   - Once closed it touches the disk no more; what is left then is deleted by the next start.
+ *   - After every wait it is checked again whether the store is still the live one.
+ *   - An installation waits for nothing that is done with the old store; that one is deleted once the work on it
+ *     is finished. At most one old store is waiting for that.
+ *   - Once closed it no longer touches the disk; the next start deletes what is left.
  */
 import { join } from 'node:path'
 import { assert } from '../../../lib/assert.ts'
@@ -39,16 +39,16 @@ export interface StorePlace {
 export interface StoreFilesParts extends StorePlace {
   readonly store: Store
   readonly room: DiskRoom
-  /** What the disk holds is not known any more: the process must end. */
+  /** It is no longer known what the disk holds: the process must exit. */
   readonly onFatal: (error: unknown) => void
   readonly onDefragmented: () => void
 }
 
-/** Who wants to know how far a store has come on its way to a peer. */
+/** Called with the progress of a store on its way to a peer. */
 export interface SendingWatcher {
   /** Up to which entry it goes, and how many bytes will be sent. */
   onPinned(index: LogIndex, sizeBytes: number): void
-  /** So many of them are with the network. */
+  /** Bytes that were given to the network. */
   onSent(sentBytes: number): void
 }
 
@@ -57,7 +57,7 @@ const UNWATCHED: SendingWatcher = { onPinned: () => undefined, onSent: () => und
 export class StoreFiles {
   readonly #parts: StoreFilesParts
   #live: NamedStore
-  /** What works on files, so that closing can wait for it. */
+  /** Work on files, so that closing can wait for it. */
   readonly #underWay = new Set<Promise<unknown>>()
   /** Snapshots are kept and installed one after the other: the transport takes in two at most, a turn installs one. */
   #lastChange: Promise<unknown> = Promise.resolve()
@@ -66,7 +66,7 @@ export class StoreFiles {
   /** All that are pinned, and of those the ones of clients. */
   #pinned = 0
   #clients = 0
-  /** Of snapshots on their way in. */
+  /** Numbers the snapshots that are received; counts those being received. */
   #sequence = 0
   #receiving = 0
   #isClosed = false
@@ -76,7 +76,7 @@ export class StoreFiles {
     this.#live = { store: parts.store, name: parts.name }
   }
 
-  /** A snapshot is on its way in. */
+  /** A snapshot is being received. */
   get isReceiving(): boolean {
     return this.#receiving > 0
   }
@@ -85,7 +85,7 @@ export class StoreFiles {
     return this.#defragmenting !== undefined
   }
 
-  /** Everything that is applied now, for a client, who releases it. */
+  /** Pins everything that is applied now, for a client, which releases it. */
   async pin(): Promise<Result<PinnedStore, NodeProblem>> {
     if (this.#isClosed) return err('stopped')
     if (this.#clients >= MAX_CLIENT_SNAPSHOTS) return err('too-many-requests')
@@ -162,7 +162,7 @@ export class StoreFiles {
 
   /**
    * Takes in what a peer sends, under its lasting name. Rejects when there is no room for it, before it reads any of it,
-   * when it does not hold what the message says, or the stream breaks off: the sender is told, and nothing has happened here.
+   * when it does not hold what the message says, or the stream breaks off: the sender gets an error, and nothing has changed here.
    */
   keep(incoming: IncomingSnapshot): Promise<void> {
     if (this.#isClosed) return Promise.reject(new Error('this member stops'))

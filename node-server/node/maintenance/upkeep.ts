@@ -1,9 +1,9 @@
 /**
- * What the operator asks for by the admin API when the store is short of room, or has much that is free: compact, defragment, disarm.
- * Fenced by the configuration that it was decided on. A repeat does no harm and is answered like the first: what is compacted or
+ * Requests of the operator through the admin API when the store is short of space, or has much free space: compact, defragment, disarm.
+ * Fenced by the configuration that they were decided on. A repeat does no harm and gets the first answer: what is compacted or
  * disarmed stays so, and a defragmentation is known by its operation for as long as the member runs.
  *
- * A defragmentation may take longer than anybody waits for an answer: it is begun, and the status says how it goes.
+ * A defragmentation may take longer than a request: it is only started, and the status reports its progress.
  */
 import type {
   AdminDefragmentation,
@@ -27,7 +27,7 @@ import {
 import type { VolumeSpace } from '../../storage/volume.ts'
 import type { NodeProblem } from '../ports.ts'
 
-/** The member behind it. */
+/** What it needs of the member. */
 export interface KeptMember {
   readonly memberId: bigint
   readonly store: Store
@@ -54,7 +54,7 @@ export class Upkeep {
   report(): AdminStore {
     const { store, quota, room } = this.#member
     const { limitBytes, sizeBytes } = quota
-    // What waits for its commit is not free.
+    // What waits for its commit counts as used.
     const inUseBytes = Math.min(sizeBytes, store.size().inUseBytes + store.buffer.sizeBytes)
     return {
       sizeBytes,
@@ -104,7 +104,7 @@ export class Upkeep {
       void (this.#defragmentation = { operationId, state, message: message.slice(0, MAX_MESSAGE_LENGTH) })
     this.#member.files.defragment().then(
       () => ended('done', ''),
-      // A full disk most likely: the store goes on as before, and the caller is told.
+      // Most likely a full disk: the store goes on as before, and the caller gets the error.
       (error: unknown) => ended('failed', error instanceof Error ? error.message : String(error)),
     )
     return done(request)

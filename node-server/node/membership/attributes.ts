@@ -6,7 +6,7 @@ import { getMember, listMembers } from '../../mvcc/members.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { NodeOptions } from '../options.ts'
 
-/** The member behind it. */
+/** What it needs of the member. */
 export interface AttributesHost {
   readonly options: Pick<NodeOptions, 'name' | 'clientURLs' | 'peerURLs' | 'log'>
   readonly memberId: MemberId

@@ -22,7 +22,7 @@ import { refuseStrictly, refuseUnstarted, type StartFacts, type StrictFacts } fr
 
 type Change = Result<AdminChange, Refusal>
 
-/** The member behind it. */
+/** What it needs of the member. */
 export interface ChangeHost extends RollCallHost {
   readonly clusterId: ClusterId
   readonly memberId: MemberId

@@ -8,7 +8,7 @@ import { duringRollCall, type RollCallHost } from './roll-call.ts'
 const TIMEOUT_MS = 2000
 const POLL_MS = 10
 
-/** The member behind it. */
+/** What it needs of the member. */
 export interface HandOverHost extends RollCallHost {
   raftStatus(): RaftStatus
   beginTransfer(target: MemberId): Result<void, unknown>

@@ -16,7 +16,7 @@ type Transfer = Result<LeaderTransferResult, Refusal>
 
 const POLL_MS = 10
 
-/** The member behind it. */
+/** What it needs of the member. */
 export interface TransferHost extends HandOverHost {
   readonly store: Store
   /** Into the log, so that every member can answer a repeat. Resolves when that is done or cannot be known. */

@@ -10,7 +10,7 @@ import type { NodeOptions } from '../options.ts'
 
 const POLL_MS = 10
 
-/** The member behind it. */
+/** What it needs of the member. */
 export interface RollCallHost {
   readonly options: Pick<NodeOptions, 'clock' | 'electionMs'>
   /** Asks all members whether they are there; undefined when this member does not lead. */

@@ -23,11 +23,11 @@ export interface CommandsParts {
   readonly options: Pick<NodeOptions, 'log' | 'maxRequestBytes'>
   readonly quota: Quota
   readonly nextRequestId: () => bigint
-  /** Resolves with what applying it gave, or with why that is not known. */
+  /** Resolves with the result of applying it, or with why there is none. */
   readonly submit: (command: Command, objection?: Objection, caller?: Caller) => Promise<Outcome>
-  /** As what this member itself asks for something that needs permission; undefined while nothing does. */
+  /** The user for this member's own commands; undefined while authentication is off. */
   readonly ownAuthInfo: () => AuthInfo | undefined
-  /** A write was refused for want of room. */
+  /** A write was refused for lack of space. */
   readonly onNoSpace: () => Promise<void>
 }
 
@@ -59,7 +59,7 @@ export class Commands {
     if (outcome.kind === 'problem') options.log.warn({ reason: outcome.problem }, 'could not raise an alarm')
   }
 
-  /** In that term or not at all. */
+  /** Proposed in that term or not at all. */
   async change(
     command: Omit<MembershipCommand, 'kind' | 'requestId'>,
     term: Term,
@@ -70,7 +70,7 @@ export class Commands {
     return err(outcome.kind === 'problem' ? outcome.problem : 'stopped')
   }
 
-  /** What an operation gave that changes no replicated state: so that every member can answer a repeat of it. */
+  /** Records the result of an operation that changes no replicated state, so that every member can answer a repeat. */
   async recordResult(operationId: string, result: Uint8Array): Promise<void> {
     const requestId = this.#parts.nextRequestId()
     await this.#parts.submit({ kind: 'operation-result', requestId, operationId, result })

@@ -1,18 +1,18 @@
 /**
- * Where the log is cut: what the store holds durably is needed only by slow followers. Those without a snapshot get a fixed
- * number of entries; those that one is on its way to get what comes behind it, up to a bound: if that were cut, the
+ * Where the log is cut: entries that the store holds durably are needed only by slow followers. A fixed number is kept for
+ * them. For a follower to which a snapshot is on its way, the entries behind it are kept, up to a bound: without them the
  * snapshot would be too old when it arrives, and so would each one after it while there are enough writes.
  */
 import { LogIndex } from '../../../lib/ids.ts'
 import type { KeptLogLimits } from '../../limits.ts'
 
-/** Of a peer that has a snapshot on its way, or goes on from one that has arrived. */
+/** A peer to which a snapshot is on its way, or that continues from one that has arrived. */
 export interface KeptLog {
   /** It will need the entries behind this one. */
   readonly after: LogIndex
-  /** For which it has got no further; 0 while its snapshot is being sent: that has a limit of its own. */
+  /** How long it has made no progress; 0 while its snapshot is being sent, which has a limit of its own. */
   readonly idleMs: number
-  /** What has come into the log since the snapshot was begun. */
+  /** Bytes that have come into the log since the snapshot was begun. */
   readonly sizeBytes: number
 }
 
@@ -26,7 +26,7 @@ export function usualCut(durable: LogIndex, { catchUpEntries }: CutOptions): Log
   return LogIndex(Math.max(0, durable - catchUpEntries))
 }
 
-/** The last entry that may go; undefined while it is not worth it. The log begins behind `base`. */
+/** The last entry that may be removed; undefined while it is not worth it. The log begins behind `base`. */
 export function cutOf(
   base: LogIndex,
   durable: LogIndex,
@@ -38,7 +38,7 @@ export function cutOf(
   const leastEntries = Math.max(1, options.snapshotCount)
   if (usual - base < leastEntries) return undefined
   const needed = kept.filter(
-    // Whose entries are gone already needs another snapshot, whatever is kept.
+    // A peer whose entries are already removed needs another snapshot, whatever is kept.
     ({ after, idleMs, sizeBytes }) => after >= base && idleMs <= limits.idleMs && sizeBytes <= limits.sizeBytes,
   )
   const cut = LogIndex(Math.min(usual, ...needed.map(({ after }) => after)))

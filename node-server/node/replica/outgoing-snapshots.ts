@@ -1,10 +1,10 @@
 /**
- * Snapshots for peers that need what is no longer in the log. Each is a copy of the store, so they are few at a time, and
- * after one that was of no use the next waits, longer each time.
+ * Snapshots for peers that need entries that are no longer in the log. Each is a copy of the store, so there are few at a time, and
+ * after one that failed the next waits, longer each time.
  *
  * Invariants
  *   - At most one is under way to a peer, also when this member has lost the lead and got it back meanwhile.
- *   - Whatever the core asks for is answered once (reportSnapshot), unless this member leads no more by then.
+ *   - Each request of the core is answered once (reportSnapshot), unless this member no longer leads by then.
  *   - From before the store is pinned until the peer goes on from it, the log is kept for the peer, as log-cut.ts says.
  */
 import { backoffMs, type BackoffOptions } from '../../../lib/backoff.ts'
@@ -39,9 +39,9 @@ export interface SnapshotProgress {
 interface Peer {
   /** Asked for and not begun. */
   waiting: SnapshotMessage | undefined
-  /** Begun, and the peer is not yet where it needs no more than others. */
+  /** Begun, and the peer still needs more of the log than others. */
   begun: { after: LogIndex; readonly appendedBefore: number; gotOnMs: number } | undefined
-  /** In a row. */
+  /** Failures in a row. */
   failures: number
   notBeforeMs: number
 }
@@ -54,7 +54,7 @@ interface Progress {
 
 export class OutgoingSnapshots {
   readonly #parts: OutgoingSnapshotsParts
-  /** Those that need one or may soon need another; forgotten once they have caught up. */
+  /** Peers that need a snapshot or may soon need another; removed once they have caught up. */
   readonly #peers = new Map<MemberId, Peer>()
   readonly #underWay = new Map<MemberId, Progress>()
 
@@ -62,7 +62,7 @@ export class OutgoingSnapshots {
     this.#parts = parts
   }
 
-  /** The core wants that peer to have one. */
+  /** The core requests one for that peer. */
   ask(message: SnapshotMessage): void {
     const { to } = message
     const peer = this.#peers.get(to) ?? { waiting: undefined, begun: undefined, failures: 0, notBeforeMs: 0 }
@@ -103,18 +103,18 @@ export class OutgoingSnapshots {
     this.#beginDue()
   }
 
-  /** This member leads no more: nobody waits for anything from it. */
+  /** This member no longer leads: nobody waits for its snapshots. */
   demote(): void {
     this.#peers.clear()
   }
 
-  /** Of the one that is on its way to that peer. */
+  /** Progress of the snapshot that is on its way to that peer. */
   progressTo(id: MemberId): SnapshotProgress | undefined {
     const { sentBytes = 0, totalBytes } = this.#underWay.get(id) ?? {}
     return totalBytes === undefined ? undefined : { sentBytes, totalBytes }
   }
 
-  /** What the log is kept for. */
+  /** The peers for which the log is kept. */
   get kept(): readonly KeptLog[] {
     const { clock, raft } = this.#parts
     const nowMs = clock.monotonicMs()

@@ -1,4 +1,4 @@
-/** The way to the other members, once there is one. Requests for a snapshot become streams of their own. */
+/** Sends messages to the other members, once there is a transport. Requests for a snapshot become streams of their own. */
 import type { MemberId } from '../../../lib/ids.ts'
 import { err, type Result } from '../../../lib/result.ts'
 import type { Member } from '../../mvcc/command.ts'
@@ -28,7 +28,7 @@ export class Peers {
     this.#transport?.setPeers(new Map(members.map(({ id, peerURLs }) => [id, peerURLs])))
   }
 
-  /** Whether it is there to take proposals that are forwarded to it. */
+  /** Whether it can receive forwarded proposals. */
   takesProposals(leader: MemberId): boolean {
     return this.#transport?.takesProposals(leader) ?? false
   }

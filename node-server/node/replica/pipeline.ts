@@ -1,31 +1,31 @@
 /**
- * The way of what the Raft core wants done, in the order that is the safety argument: durable, then promised; durable and
+ * Carries out what the Raft core wants done, in the order on which safety rests: durable, then promised; durable and
  * committed, then visible (Raft §5: "updated on stable storage before responding to RPCs").
  *
- * Two lanes that do not wait for each other: the log's makes entries and votes durable and then lets out what they promise;
- * the store's applies what is committed. Whatever promises nothing, heartbeats and their answers above all, passes both.
- * Only a snapshot that becomes the store needs both lanes to itself.
+ * Two lanes do not wait for each other: the log's makes entries and votes durable and then sends what they promise;
+ * the store's applies what is committed. Messages that promise nothing, above all heartbeats and their answers, wait for
+ * neither. Only a snapshot that becomes the store needs both lanes to itself.
  */
 import { assert } from '../../../lib/assert.ts'
 import type { Entry, HardState, Message, SnapshotMeta } from '../../raft/message.ts'
 import { appended, applied, hasReady, ready, type Append, type Raft, type Ready } from '../../raft/raft.ts'
 
-/** What needs no disk. */
+/** The parts of a Ready that need no disk. */
 export type News = Pick<Ready, 'readStates' | 'readsDropped' | 'softState'>
 
-/** What has to be done outside of the core. Whatever rejects ends the member. */
+/** What the pipeline has done outside of the core. A rejection ends the member. */
 export interface PipelineActions {
   send(messages: readonly Message[]): void
   /** Makes the store the one that the snapshot describes, durably. */
   installSnapshot(snapshot: SnapshotMeta): Promise<void>
   /** Resolves once all of it is durable. */
   persist(hardState: HardState | undefined, entries: readonly Entry[], mustSync: boolean): Promise<void>
-  /** False: the store is damaged, and what it has of them does not count. */
+  /** False if the store is damaged: the entries then count as not applied. */
   apply(entries: readonly Entry[]): Promise<boolean>
   tell(news: News): void
-  /** Resolves once all else has had its turn. */
+  /** Resolves after everything else has had its turn. */
   giveWay(): Promise<void>
-  /** A lane is free again: there may be more to hand to the core, and from it. */
+  /** A lane is free again: there may be more to give to the core, and more work from it. */
   onProgress(): void
   onFatal(error: unknown): void
 }
@@ -34,7 +34,7 @@ export class Pipeline {
   readonly #raft: Raft
   readonly #actions: PipelineActions
   #isStopped = false
-  /** The lanes, as long as something is on them. */
+  /** The work on each lane; undefined while it is free. */
   #appending: Promise<void> | undefined
   #applying: Promise<void> | undefined
 
@@ -43,12 +43,12 @@ export class Pipeline {
     this.#actions = actions
   }
 
-  /** The log's lane is taken: what comes in now can share the next piece. */
+  /** The log's lane is busy: what comes in now can share the next piece. */
   get isAppending(): boolean {
     return this.#appending !== undefined
   }
 
-  /** Sends what may leave, and puts on each free lane what is there for it. Call it after whatever touches the core. */
+  /** Sends what may be sent, and starts the next piece on each free lane. Call it after every change of the core. */
   pump(): void {
     while (!this.#isStopped && hasReady(this.#raft)) {
       const { messages, append, committed, ...news } = ready(this.#raft)
@@ -61,7 +61,7 @@ export class Pipeline {
     }
   }
 
-  /** Nothing is begun any more. Resolves when what was under way is done. */
+  /** Begins nothing more. Resolves when the work under way is done. */
   async stop(): Promise<void> {
     this.#isStopped = true
     await Promise.all([this.#appending, this.#applying])
@@ -79,7 +79,7 @@ export class Pipeline {
   }
 
   async #apply(committed: readonly Entry[]): Promise<void> {
-    // A leader waits for the acknowledgement, which a quick disk has at once, and for nothing that a follower applies.
+    // The leader waits for the acknowledgement, which a quick disk gives at once, and not for what a follower applies.
     if (this.#appending !== undefined && this.#raft.role.kind !== 'leader') await this.#actions.giveWay()
     const isApplied = await this.#actions.apply(committed)
     assert(isApplied || this.#raft.isStoreLost, 'what could not be applied would be given out again at once')

@@ -1,4 +1,4 @@
-/** One request of this member on its way into the log: what is proposed, who waits for it, and the room that it takes. */
+/** One request of this member on its way into the log: what is proposed, who waits for it, and the bytes that it takes. */
 import { encodeCommand, type Command } from '../../mvcc/command.ts'
 import { entrySizeBytes, type EntryKind, type ProposedEntry } from '../../raft/message.ts'
 import type { Raft } from '../../raft/raft.ts'
@@ -6,7 +6,7 @@ import type { Outcome } from '../apply/applier.ts'
 import type { Waiter } from '../apply/waiters.ts'
 import type { Caller, NodeProblem } from '../ports.ts'
 
-/** Bytes that are taken by those who have not been answered yet. */
+/** Bytes of requests that have not been answered yet. */
 export interface Room {
   sizeBytes: number
 }
@@ -20,9 +20,9 @@ export interface ProposalParts {
   readonly caller: Caller | undefined
   readonly sinceMs: number
   readonly deadlineMs: number
-  /** Of all that wait for their result. */
+  /** Bytes of all requests that wait for their result. */
   readonly held: Room
-  /** What it gets at its deadline. */
+  /** The outcome at its deadline. */
   readonly late: (proposal: Proposal) => Outcome
 }
 
@@ -31,14 +31,14 @@ export class Proposal implements ProposedEntry, Waiter<Outcome> {
   readonly data: Uint8Array
   readonly sizeBytes: number
   readonly requestId: bigint
-  /** Asked when it is handed to the core: much may have changed while it waited. */
+  /** Checked when it is handed to the core: much may have changed while it waited. */
   readonly objection: Objection | undefined
   readonly caller: Caller | undefined
   readonly sinceMs: number
   deadlineMs: number
   readonly outcome: Promise<Outcome>
   readonly #held: Room
-  /** Once it is proposed: of all that are. */
+  /** Bytes of all proposed requests, once it is one of them. */
   #underWay: Room | undefined
   readonly #late: (proposal: Proposal) => Outcome
   #answer: (outcome: Outcome) => void = () => undefined

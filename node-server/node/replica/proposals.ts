@@ -24,13 +24,13 @@ const LOST_AFTER_MS = 250
 /** The caller of a proposal that has waited this long may have gone, and is asked. */
 const HELD_MS = 100
 
-/** Of a request's time, that it may wait for room: the other half is for its way through the log. */
+/** The part of a request's time that it may wait for room: the other half is for its way through the log. */
 const WAITING_SHARE = 1 / 2
 
 export const notByLearners: Objection = ({ configuration, options }) =>
   isLearner(configuration, options.id) ? 'not-supported-for-learner' : undefined
 
-/** Only by the leader of that term: what the command rests on may not hold for another. */
+/** Only the leader of that term may propose it: what it was decided on may not hold for another. */
 export function onlyInTerm(term: Term): Objection {
   return (raft) => (raft.role.kind === 'leader' && raft.term === term ? undefined : 'not-leader')
 }
@@ -53,10 +53,10 @@ export class Proposals {
   #waiting: Proposal[] = []
   /** Proposed, and not answered yet. */
   #underWay: Room = { sizeBytes: 0 }
-  /** Of all that wait for their result. */
+  /** Bytes of all requests that wait for their result. */
   readonly #held: Room = { sizeBytes: 0 }
   #lastRequestId: bigint
-  /** Turns since there was something to propose, and how much there was at the last. */
+  /** Turns since there was something to propose, and how many proposals there were at the last. */
   #gatheredTurns = 0
   #gathered = 0
 
@@ -72,7 +72,7 @@ export class Proposals {
     return this.#lastRequestId
   }
 
-  /** Resolves with what applying it gave, or with why that is not known. */
+  /** Resolves with the result of applying it, or with why there is none. */
   add(command: Command, objection?: Objection, caller?: Caller): Promise<Outcome> {
     if (this.waiters.isFull || this.#isTooMuch('request' in command ? command.request.length : 0))
       return Promise.resolve(problemOf('too-many-requests')) // costs no copy of what is refused
@@ -133,7 +133,7 @@ export class Proposals {
     return this.#underWay.sizeBytes < this.#options.flow.proposedSizeBytes
   }
 
-  /** Those were never proposed, and nobody has to wonder whether they were carried out. */
+  /** These were never proposed, so it is certain that they are not carried out. */
   #refuseLate(nowMs: number): void {
     const waitsSinceMs = nowMs - requestTimeoutMs(this.#options) * WAITING_SHARE
     if (this.#electedMs > waitsSinceMs) return // until then they waited for a leader

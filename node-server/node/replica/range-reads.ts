@@ -1,7 +1,7 @@
 /**
  * Ranges that clients ask for. A short one is answered at once. A long one is read in slices, one in each round of the
- * event loop, so that messages, ticks and writes go on in between; what is read is one revision, whatever is applied
- * meanwhile. Long ones under way take turns, and no more than some are under way at once: each holds its answer so far.
+ * event loop, so that messages, ticks and writes go on in between; all of it is read at one revision, whatever is applied
+ * meanwhile. Long ones take turns, and their number is bounded, because each holds its answer so far.
  *
  * Invariant: what is visible at a revision that is being read is not removed (`Store.holdRevision`).
  */
@@ -22,18 +22,18 @@ const MAX_ATTEMPTS = 3
 
 export type RangeProblem = NodeProblem | StoreError['kind'] | 'canceled'
 
-/** What becomes of the key-values of a long read. */
+/** Receives the key-values of a long read. */
 export interface RangeSink<Answer> {
-  /** Those of each slice but the last. */
+  /** For each slice but the last. */
   add(kvs: Buffer[]): void
-  /** With those of the last. `turn` resolves when everything else has had its turn. */
+  /** For the last slice. `turn` resolves when everything else has had its turn. */
   end(end: RangeResult, turn: () => Promise<void>): Answer | Promise<Answer>
 }
 
 export interface RangeCall<Answer> {
   /** Has passed `validateRange`. */
   readonly request: RangeRequest
-  /** Its `signal` is asked for only when the read is long: once it aborts nobody wants the answer any more. */
+  /** Its `signal` is used only for a long read: once it aborts nobody wants the answer any more. */
   readonly caller: { readonly signal: AbortSignal }
   readonly newSink: () => RangeSink<Answer>
   /** See `SliceOptions`. */
@@ -60,7 +60,7 @@ export class RangeReads {
     this.#sliceRows = sliceRows
   }
 
-  /** At once what a short one gives, in time what the sink makes of a long one. */
+  /** The answer of a short range at once; a promise of what the sink returns for a long one. */
   read<Answer>(call: RangeCall<Answer>): Result<RangeResult, RangeProblem> | Promise<Result<Answer, RangeProblem>> {
     const begun = this.#begin(call)
     if (!begun.ok) return begun

@@ -1,6 +1,6 @@
 /**
  * Linearizable reads by ReadIndex (thesis §6.4): all readers that arrive while a round is under way share the next one,
- * and each is let through once the store has applied what was committed when its round began.
+ * and each may read once the store has applied what was committed when its round began.
  */
 import type { LogIndex } from '../../../lib/ids.ts'
 
@@ -35,8 +35,8 @@ export class Reads {
   }
 
   /**
-   * The ID of a round to ask Raft for now, or undefined when there is nobody to ask for or a round is under way. `isOpen`: what
-   * is asked now reaches the leader; else it would be lost, and asked again long after there is a way.
+   * The ID of a round to request from Raft now, or undefined if nobody waits or a round is under way. `isOpen`: a request now
+   * reaches the leader; otherwise it would be lost, and repeated long after the connection is there.
    */
   nextRound(nowMs: number, isOpen = true): number | undefined {
     if (!isOpen) return undefined
@@ -51,7 +51,7 @@ export class Reads {
     return this.#lastRequestId
   }
 
-  /** Raft could not take the round, or dropped it: it is asked again at the next tick. */
+  /** Raft refused the round, or dropped it: it is requested again at the next tick. */
   dropped(requestId: number): void {
     if (this.#round?.requestId !== requestId) return
     this.#waiting.unshift(...this.#round.readers)
@@ -78,7 +78,7 @@ export class Reads {
     return this.#waiting.length > 0
   }
 
-  /** Lets those go whose deadline has passed. */
+  /** Ends the reads whose deadline has passed. */
   expire(nowMs: number): void {
     this.#waiting = this.#waiting.filter((reader) => !expire(reader, nowMs))
     this.#confirmed = this.#confirmed.map(({ index, readers }) => ({

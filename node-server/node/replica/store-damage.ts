@@ -19,7 +19,7 @@ export interface StoreDamageParts {
   readonly log: NodeLog
   /** Where it was found damaged before: there is an empty store in its place, which nobody may see. */
   readonly damage: string | undefined
-  /** A snapshot is on its way in. */
+  /** A snapshot is being received. */
   readonly isReceiving: () => boolean
   /** This replica has found it. */
   readonly onFound: () => void

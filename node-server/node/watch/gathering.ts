@@ -1,6 +1,6 @@
 /**
- * Events of the store on their way to watchers, read and told apart in steps: one revision may have a hundred thousand of them, and
- * many watchers. It ends with a whole revision, whose events each watcher is given in one piece.
+ * Events of the store on their way to watchers, read and distributed in steps: one revision may have a hundred thousand of them, and
+ * many watchers. It ends with a whole revision, whose events each watcher gets in one piece.
  */
 import type { WatchLimits } from '../../limits.ts'
 import { encodeEvent } from '../../mvcc/event-message.ts'
@@ -19,7 +19,7 @@ export interface UnreadPage {
 
 export class Gathering {
   readonly fromRevision: number
-  /** By watcher; those that nothing is for are not in it. */
+  /** By watcher; without those that get nothing. */
   readonly events = new Map<Watcher, EventList>()
   #page: UnreadPage | undefined
   #position: EventPosition

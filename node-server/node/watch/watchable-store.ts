@@ -33,7 +33,7 @@ export interface WatchCounts {
   readonly events: number
 }
 
-/** Events for the synced watchers that some of them have not been given. */
+/** Events for the synced watchers that some of them have not got yet. */
 interface Batch {
   readonly fromRevision: number
   readonly nextRevision: number
@@ -90,7 +90,7 @@ export class WatchableStore {
     return watcher
   }
 
-  /** Nothing is delivered any more. */
+  /** Ends it: nothing is delivered any more. */
   remove(watcher: Watcher): void {
     if (watcher.state === 'ended') return
     this.#sets.displace(watcher)
@@ -201,7 +201,7 @@ export class WatchableStore {
     // Versions that these events replaced are as safe from compaction as the events.
     const nextRevision = this.#gathering.step(this.#store, this.#sets.syncedWatchers, fromRevision - 1, this.#limits)
     if (nextRevision === undefined) {
-      // Who comes now and wants some of it reads it again: of what is gathered already it would get nothing.
+      // A watcher that comes now reads these events again: it gets nothing of what is gathered already.
       this.#setCursor(this.#gathering.lastRevision + 1, fromRevision)
       return undefined
     }

@@ -1,4 +1,4 @@
-/** Where each watcher stands: its state says in which of these. */
+/** The sets of watchers by state. */
 import { unreachable } from '../../../lib/assert.ts'
 import type { SyncCohort } from './sync-cohort.ts'
 import { WatcherGroup } from './watcher-group.ts'

@@ -1,4 +1,4 @@
-/** A watcher as the store, its index and its outlet see it. */
+/** A watcher, as used by the store, its index and its outlet. */
 import type { EventList } from './event-list.ts'
 import type { WatchedKeys } from './watcher-group.ts'
 
@@ -8,14 +8,14 @@ export interface WatchOutlet {
   readonly hasRoom: boolean
   /** Up to `revision` the watcher has been given everything now. */
   deliver(watcher: Watcher, events: EventList, revision: number): void
-  /** The watcher has ended, because what it should read next is compacted. */
+  /** The watcher has ended, because its next revision is compacted. */
   compacted(watcher: Watcher, compactRevision: number): void
 }
 
 export interface WatcherSpec {
   readonly id: bigint
   readonly keys: WatchedKeys
-  /** 0: what comes after now. */
+  /** 0: everything after now. */
   readonly startRevision: number
   readonly isWithoutPuts: boolean
   readonly isWithoutDeletes: boolean
@@ -30,7 +30,7 @@ export interface Watcher extends WatcherSpec {
   nextRevision: number
 }
 
-/** Of what a watcher keeps, the part whose size the client chooses. */
+/** Bytes of a watcher whose number the client chooses. */
 export function keySizeBytes(keys: WatchedKeys): number {
   return keys.kind === 'key' ? keys.key.length : keys.start.length + (keys.end?.length ?? 0)
 }
