@@ -243,7 +243,7 @@ test('an election is won by votes of voters only', () => {
   assert.equal(raft.role.kind, 'pre-candidate')
 })
 
-test('who is no voter never stands for election: learners, strangers, members without a configuration', () => {
+test('only a voter stands for election: no learner, no member outside of the configuration, none without one', () => {
   for (const configuration of [{ voters: [two], learners: [one] }, { voters: [two] }, {}]) {
     const raft = startRaft(one, { configuration })
     campaign(raft)

@@ -2,7 +2,7 @@
 import { memberPaths } from '../storage/data-directory.ts'
 import type { Disk } from '../storage/disk.ts'
 import type { WalRecord } from '../storage/record.ts'
-import { describeRecord } from './record-words.ts'
+import { describeRecord } from './describe-record.ts'
 import { partsOf, readSegments, type SegmentPart } from './segments.ts'
 import type { ExitCode, ToolIo } from './tool-io.ts'
 import { counted } from './words.ts'

@@ -266,7 +266,7 @@ test('a failure to connect that lasts is logged once', async (t) => {
   assert.match(logged(a), /cannot connect to a peer .*ECONNREFUSED/)
 })
 
-const strangers: readonly [string, () => Promise<TlsOptions>, () => Promise<TlsOptions>, RegExp][] = [
+const refusedPeers: readonly [string, () => Promise<TlsOptions>, () => Promise<TlsOptions>, RegExp][] = [
   [
     'without a certificate',
     async () => tlsOptions({ trustedCaFile: authority.caFile }),
@@ -314,7 +314,7 @@ const strangers: readonly [string, () => Promise<TlsOptions>, () => Promise<TlsO
     /certificate serial [0-9a-f]+ revoked/,
   ],
 ]
-for (const [title, tlsOfA, tlsOfB, reason] of strangers) {
+for (const [title, tlsOfA, tlsOfB, reason] of refusedPeers) {
   test(`a member ${title} stays out, and the reason is logged`, async (t) => {
     const a = await tlsOfA()
     const side = await start(t, A, a, true)

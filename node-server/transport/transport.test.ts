@@ -151,12 +151,12 @@ test('a lost peer is told once, its messages are dropped, and it is found again 
   assert.deepEqual(a.reachable, [B, B], 'each time the way to it was opened')
 })
 
-const strangers: readonly [string, (b: Side) => void, { clusterId?: ClusterId; as?: MemberId }, string][] = [
+const refusedPeers: readonly [string, (b: Side) => void, { clusterId?: ClusterId; as?: MemberId }, string][] = [
   ['of another cluster', () => undefined, { clusterId: ClusterId(0xc2n) }, 'cluster-mismatch'],
   ['that was removed', (b) => b.removed.add(A), {}, 'removed'],
   ['that looks for another member', () => undefined, { as: MemberId(0xddn) }, 'member-mismatch'],
 ]
-for (const [title, prepare, { clusterId, as }, reason] of strangers) {
+for (const [title, prepare, { clusterId, as }, reason] of refusedPeers) {
   test(`a member ${title} is refused with the reason, and nothing of it is taken`, async (t) => {
     const b = await start(t, B)
     prepare(b)

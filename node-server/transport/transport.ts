@@ -285,7 +285,7 @@ export class Transport implements PeerTransport {
   #onIncomingClosed(connection: Connection, from: MemberId, reason: string, isOurs: boolean): void {
     this.#incoming.delete(connection)
     if (!isOurs || this.#isClosed) return
-    const kind = this.#peer(from) === undefined ? 'strangers' : `ended ${from}`
+    const kind = this.#peer(from) === undefined ? 'unknown peers' : `ended ${from}`
     this.#warnings.warn(kind, { from: formatId(from), reason }, 'ended the connection of a peer')
   }
 
@@ -321,7 +321,7 @@ export class Transport implements PeerTransport {
   }
 
   #onSecretNotShown(arrival: Arrival, hello: Hello, { isRequired }: PeerSecrets): void {
-    const kind = this.#peer(hello.from) === undefined ? 'secret of strangers' : `secret of ${hello.from}`
+    const kind = this.#peer(hello.from) === undefined ? 'secret of unknown peers' : `secret of ${hello.from}`
     const done = isRequired ? 'refused' : 'took'
     const fields = { from: formatId(hello.from), purpose: hello.purpose }
     this.#warnings.warn(kind, fields, `${done} a peer that has not shown the secret of the cluster`)

@@ -338,7 +338,7 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
     'const piece = Buffer.alloc(SNAPSHOT_PIECE_SIZE_BYTES)',
   ],
   RUN_SIZES: ['node-server/storage/runs/policy.test.ts', 'when runs become many the cheapest neighbours are merged'],
-  SCRUB: ['node-server/storage/runs/runs-damage.test.ts', 'damage in what nobody reads is found by looking for it'],
+  SCRUB: ['node-server/storage/runs/runs-damage.test.ts', 'scrubbing finds damage in what nobody reads'],
   APPLY_SLICE: ['node-server/node/apply/applier.test.ts', 'what was committed in the middle of an entry'],
   HASH_TURN: ['node-server/node/maintenance/hasher.test.ts', 'a turn ends when its time is over, and after so many'],
   LEASES: ['node-server/node/lease/lessor.test.ts', 'many that end at once are all gone soon after, at a bounded rate'],

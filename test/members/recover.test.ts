@@ -38,14 +38,14 @@ test('a member becomes a cluster of its own when its quorum is lost for good: ov
   const request = requestFor(before)
   // Nobody may take it for a member without data on the way.
   const roles = new Set<string>()
-  const looking = new AbortController()
+  const watching = new AbortController()
   const looks = (async () => {
-    while (!looking.signal.aborted) roles.add((await survivor.status()).role)
+    while (!watching.signal.aborted) roles.add((await survivor.status()).role)
   })()
   const answer = await survivor.post(ADMIN_PATHS.recover, request)
   assert.equal(answer.code, 200, JSON.stringify(answer.body))
   await survivor.isReady()
-  looking.abort()
+  watching.abort()
   await looks
   assert(!roles.has('waiting') && !roles.has('removed'), [...roles].join())
 

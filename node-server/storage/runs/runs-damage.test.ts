@@ -75,7 +75,7 @@ test('damage that a merge meets is told by the next commit, and takes nothing wi
 })
 
 /** Each block, filter page and footer of each file in turn has a flipped bit; the process may have read it before. */
-test('damage in what nobody reads is found by looking for it, and whoever reads or commits then is told', async () => {
+test('scrubbing finds damage in what nobody reads, and the next read or commit fails with it', async () => {
   const disk = new MemoryDisk()
   const store = await open(disk)
   await store.commit(writesOf(1))
@@ -84,7 +84,7 @@ test('damage in what nobody reads is found by looking for it, and whoever reads 
     const sizeBytes = disk.peek(path)?.length ?? 0
     for (let offset = 0; offset < sizeBytes; offset += 997) {
       const damaged = disk.survivor(KEEP_ALL)
-      const { looked, opened } = await openLooking(damaged)
+      const { looked, opened } = await openWithScrub(damaged)
       assert.equal(await looked(), true)
       flip(damaged, path, offset)
       assert.equal(await looked(), true)
@@ -99,7 +99,7 @@ test('damage in what nobody reads is found by looking for it, and whoever reads 
 
 test('all of a sound store is looked at in a round, whatever is merged meanwhile', async () => {
   const disk = new MemoryDisk()
-  const { looked, opened } = await openLooking(disk)
+  const { looked, opened } = await openWithScrub(disk)
   for (let commit = 1; commit < 12; commit++) {
     const round = looked()
     await opened.commit(writesOf(commit))
@@ -112,7 +112,7 @@ test('all of a sound store is looked at in a round, whatever is merged meanwhile
 })
 
 /** `looked`: a whole round of looking for damage is through. */
-async function openLooking(
+async function openWithScrub(
   disk: MemoryDisk,
 ): Promise<{ readonly looked: () => Promise<boolean>; readonly opened: RunsBackend }> {
   let host: WriterHost | undefined

@@ -1,4 +1,4 @@
-/** Members that talk over real sockets, without a replica behind them, and strangers who write to them by hand. */
+/** Members that talk over real sockets, without a replica behind them, and unknown peers that write bytes to them. */
 import { until } from '../../../lib/testing/until.ts'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

@@ -4,7 +4,7 @@ import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
 import { encodeCommand, type Command } from '../mvcc/command.ts'
 import { deleteRequest, opDelete, opPut, opRange, opTxn, putRequest, txnRequest } from '../mvcc/testing/requests.ts'
 import { Compare, CompactionRequest, DeleteRangeRequest, PutRequest, TxnRequest } from '../proto/generated/etcd/rpc.ts'
-import { describeEntry, describeRecord } from './record-words.ts'
+import { describeEntry, describeRecord } from './describe-record.ts'
 
 const member = {
   id: MemberId(0xa1n),
