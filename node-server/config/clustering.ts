@@ -4,7 +4,7 @@ import type { Flag } from './flag.ts'
 const NO_DISCOVERY =
   'the member would not find its cluster: name the first members with --initial-cluster, or start it with ' +
   '--initial-cluster-state=wait'
-const PART_OF_DISCOVERY = 'it belongs to discovery, which is not there'
+const PART_OF_DISCOVERY = 'discovery does not exist here'
 
 const discovery = (value: Flag['value'], fallback: string, help: string): Flag => ({
   value,
@@ -70,7 +70,7 @@ export const CLUSTERING_FLAGS = {
     form: 'exit|proxy',
     fallback: 'exit',
     help: 'What to do when discovery fails.',
-    refused: 'there is no proxy to fall back to, in etcd neither',
+    refused: 'there is no proxy to fall back to, nor is there in etcd',
   },
   'strict-reconfig-check': {
     value: 'switch',
@@ -82,9 +82,9 @@ export const CLUSTERING_FLAGS = {
   'pre-vote': {
     value: 'switch',
     fallback: 'true',
-    help: 'Ask before standing for election, so that a member that was cut off disturbs nobody.',
+    help: 'Ask before standing for election, so that a member that was cut off does not disturb the others.',
     ignored:
-      'members always ask before they stand for election; without it a member that was cut off would only disturb',
+      'members always ask before they stand for election; otherwise a member that was cut off would disturb the others',
   },
   'max-learners': { value: 'integer', fallback: '1', help: 'The most learners that the cluster may have at a time.' },
   'auto-compaction-mode': {

@@ -3,8 +3,8 @@ import type { Flag } from './flag.ts'
 
 export const MEMBER_FLAGS = {
   name: { value: 'text', fallback: 'default', help: 'Human-readable name of this member, unique in its cluster.' },
-  'data-dir': { value: 'path', fallback: '${name}.etcd', help: 'Directory of all that this member keeps.' },
-  'wal-dir': { value: 'path', fallback: '', help: 'Directory of the log, when it is to be on another disk.' },
+  'data-dir': { value: 'path', fallback: '${name}.etcd', help: 'Directory of all data of this member.' },
+  'wal-dir': { value: 'path', fallback: '', help: 'Directory of the log, to have it on another disk.' },
   'snapshot-count': {
     value: 'integer',
     fallback: '10000',
@@ -25,7 +25,7 @@ export const MEMBER_FLAGS = {
     value: 'switch',
     fallback: 'true',
     help: 'Shorten the wait for the first election after a start.',
-    ignored: 'a member that is alone leads at once; others wait for the whole election timeout, as with false',
+    ignored: 'a lone member leads at once; others wait for the whole election timeout, as with false',
   },
   'listen-peer-urls': {
     value: 'urls',
@@ -52,7 +52,7 @@ export const MEMBER_FLAGS = {
   'admin-token-file': {
     value: 'path',
     fallback: '',
-    help: 'File with the bearer token that changes through the admin API need, read for each of them; of several, one a line, any counts. Without it they are taken from loopback only.',
+    help: 'File with the bearer token that changes through the admin API need, read for each of them; it may have several, one a line. Without it changes are accepted from loopback only.',
   },
   'max-snapshots': {
     value: 'integer',
@@ -146,12 +146,12 @@ export const MEMBER_FLAGS = {
   'warm-up': {
     value: 'switch',
     fallback: 'true',
-    help: 'Before clients are served, for a second at most, do on a store in memory what they ask most, so that the first of them find compiled code; a member that comes back to a cluster with a leader does it beside them.',
+    help: 'Before clients are served, for a second at most, run the most common requests on a store in memory, so that the first clients find compiled code; a member that comes back to a cluster with a leader does it while it serves.',
   },
   'shutdown-delay-duration': {
     value: 'duration',
     fallback: '0s',
-    help: 'Serve on for so long at SIGTERM, where others are told of it by somebody else: a Service of Kubernetes leads new connections here until every machine has heard that the pod goes. The metrics URLs say at once that the member is not ready.',
+    help: 'Go on serving for this long after SIGTERM: a Service of Kubernetes sends new connections here until every machine knows that the pod is stopping. The metrics URLs report at once that the member is not ready.',
   },
   'enable-grpc-gateway': { value: 'switch', fallback: 'true', help: 'Serve the JSON gateway, POST /v3/….' },
   'raft-read-timeout': {
@@ -163,13 +163,13 @@ export const MEMBER_FLAGS = {
   'raft-write-timeout': {
     value: 'duration',
     fallback: '5s',
-    help: 'Time after which a connection to a peer that takes nothing is closed.',
+    help: 'Time after which a connection to a peer that reads nothing is closed.',
     ignored: 'connections between members have a heartbeat and a deadline of their own',
   },
   'feature-gates': {
     value: 'list',
     form: 'Name=true|false,…',
     fallback: '',
-    help: "etcd's features by name; see the page on flags for which of them change something.",
+    help: "etcd's features by name; docs/flags.md lists those that have an effect.",
   },
 } as const satisfies Record<string, Flag>

@@ -5,16 +5,16 @@ import { GROUPS } from './table.ts'
 
 const HEAD = `# Flags
 
-All flags of etcd 3.7 are taken, on the command line (\`--flag value\`, \`--flag=value\`, one dash or two; a switch as \`--flag\` or
+All flags of etcd 3.7 are accepted, on the command line (\`--flag value\`, \`--flag=value\`, one dash or two; a switch as \`--flag\` or
 \`--flag=false\`), in the environment (\`--data-dir\` is \`ETCD_DATA_DIR\`), and in etcd's configuration file (\`--config-file\`; all
 other flags and the environment are then ignored, with a warning). Each is in one of three classes:
 
 - **works**: does what it does in etcd.
-- **no effect**: is taken, with one warning that says why it changes nothing here; without a warning when it is given its default.
-- **refused**: any other value than the default ends the start, since going on without it would be unsafe, or would be something
-  else than what was asked for.
+- **no effect**: is accepted, with one warning that says why it changes nothing here; without a warning if the value is the default.
+- **refused**: with any other value than the default the program does not start, because going on without it would be unsafe or not what
+  was asked for.
 
-Wrong flags end the program with exit code 2, and all that is wrong is said at once (etcd: 2 for what it cannot parse, 1 for the
+Wrong flags end the program with exit code 2, and all mistakes are reported at once (etcd: 2 for what it cannot parse, 1 for the
 first other mistake). A variable that is shadowed by a flag is a warning (etcd ends). The \`--experimental-…\` flags of older
 versions are unknown, as in etcd 3.7; the error names the flag or feature gate that took their place. In a configuration file
 durations are whole nanoseconds, as in etcd; a key that does not exist is a warning.
@@ -60,7 +60,7 @@ function gatesSection(): string {
   return [
     '## Feature gates',
     '',
-    '`--feature-gates=Name=true,…`; `AllAlpha` and `AllBeta` stand for all of their stage, as in etcd.',
+    '`--feature-gates=Name=true,…`; `AllAlpha` and `AllBeta` mean all of that stage, as in etcd.',
     '',
     ...table(rows),
     '',

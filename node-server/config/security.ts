@@ -29,7 +29,7 @@ export const SECURITY_FLAGS = {
   'peer-client-cert-file': {
     value: 'path',
     fallback: '',
-    help: 'Certificate for connecting to other members, when it is another.',
+    help: 'Certificate for connecting to other members, if it differs.',
   },
   'peer-client-key-file': { value: 'path', fallback: '', help: 'Its key.' },
   'peer-client-cert-auth': {
