@@ -1,6 +1,6 @@
 /**
  * Applying an entry to the store: deterministic, so that equal entries give equal stores and equal results everywhere. It
- * changes only the store's buffer; what a refused request asked for is not done in part.
+ * changes only the store's buffer; a refused request changes nothing, not even in part.
  */
 import { unreachable } from '../../lib/assert.ts'
 import { err, ok } from '../../lib/result.ts'
@@ -49,9 +49,9 @@ export function apply(store: Store, position: LogPosition, command: StoreCommand
 }
 
 /**
- * As {@link apply}, in slices. Between two of them anything may be done but to apply other entries: until the last one nobody
- * sees anything of this entry, and no commit has anything of it, so a crash leaves nothing of it either. What is done in
- * between changes nothing of what the entry finds, so where slices end does not either.
+ * As {@link apply}, in slices. Between two of them anything may happen but applying other entries: until the last one nobody
+ * sees any part of this entry and no commit includes any, so a crash leaves nothing of it. What happens in between does not
+ * affect the entry, so it makes no difference where slices end.
  */
 export class Applying {
   readonly #store: Store
@@ -93,10 +93,10 @@ export class Applying {
   }
 }
 
-/** What may take long is still to be driven. */
+/** A long command, which is still to be driven slice by slice. */
 type Work = ApplyResult | Slices<ApplyResult>
 
-/** Who asks is looked at after the alarms and before everything else, as in etcd. */
+/** Permissions are checked after the alarms and before everything else, as in etcd. */
 function execute(store: Store, position: LogPosition, command: StoreCommand, sliceRows: number | undefined): Work {
   const refusal = refuseByAlarm(store.alarms, command.kind)
   if (refusal !== undefined) return err(refusal)

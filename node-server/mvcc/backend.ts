@@ -1,12 +1,12 @@
 /**
- * What the store needs from the database under it: ordered tables of bytes, one atomic and durable commit at a time.
+ * What the store needs of the database under it: ordered tables of bytes, one atomic and durable commit at a time.
  *
  * A backend may lag behind the Raft log and is replayed forward from it; it is never half of a commit. The store keeps
  * what is applied and not yet committed in its write buffer, so a backend is only ever read at its last commit.
  * Implemented by `storage/runs` and by `memory-backend.ts`; both pass `testing/backend-conformance.ts`.
  *
- * What a database makes of its disk is its own: a store is a path, at which there is a file or a directory that only
- * `storage/` looks into. Whoever has it may rename it and remove it as a whole while nobody has it open, and no more.
+ * How a database uses its disk is its own affair: a store is a path, with a file or a directory that only
+ * `storage/` reads. Others may rename and remove it as a whole while it is not open, and nothing else.
  */
 import type { Meta } from './meta.ts'
 import type { RowValue } from './row-value.ts'
@@ -107,7 +107,7 @@ export interface PinnedStore {
    * {@link PINNED_PIECE_ROWS}; others have their turn between them. May throw {@link StoreDamaged}.
    */
   rows(table: Table): AsyncIterable<readonly TableEntry[]>
-  /** Gives back what it holds on the disk. */
+  /** Releases what it holds on the disk. */
   release(): Promise<void>
 }
 

@@ -1,10 +1,10 @@
 /**
- * What takes long gives way: it is a generator that yields at the end of each slice, and whoever drives it lets others have
+ * Long work yields: it is a generator that yields at the end of each slice, and its driver lets others have
  * their turn in between. Without a need for that it is driven to its end at once.
  */
 export type Slices<Result> = Generator<undefined, Result, undefined>
 
-/** What one slice visits, about: 1 to 2 ms. */
+/** Rows that one slice visits, about: 1 to 2 ms. */
 export const SLICE_ROWS = 500
 /** Of values, which are read and kept. */
 const SLICE_BYTES = 1024 * 1024
@@ -35,7 +35,7 @@ export class Pace {
   }
 }
 
-/** Nobody waits. */
+/** For callers that do not yield. */
 export function toItsEnd<Result>(slices: Generator<unknown, Result, undefined>): Result {
   for (;;) {
     const slice = slices.next()

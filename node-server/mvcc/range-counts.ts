@@ -1,5 +1,5 @@
 /**
- * How many keys ranges had at revisions: an answer that never changes. Whoever reads a long list asks for page after page
+ * How many keys ranges had at revisions: an answer that never changes. A client that reads a long list asks for page after page
  * at one revision, each beginning where the one before ended, or at the key behind that, and each answer has the count of all
  * that is left; with what is kept here that costs nothing but the first time.
  */

@@ -49,7 +49,7 @@ export function range(
   return ok(toItsEnd(rangeWithin(store, request, current)))
 }
 
-/** As {@link range}, of what is not refused: what the running txn has changed so far is seen, and nobody changes anything. */
+/** As {@link range}, for a range that is not refused: it sees what the running txn has changed so far. */
 export function* rangeWithin(store: Store, request: RangeRequest, current: Revision): Slices<RangeResult> {
   const revision = Number(request.revision)
   const at = revision > 0 && revision < current ? revision : undefined
@@ -97,7 +97,7 @@ export function rangeInSlices(
   return ok({ revision, slices: read(reading) })
 }
 
-/** Whether a read in pages is possible: it comes in key order, and each key of the range is part of it. */
+/** Whether the range can be read in pages: it is in key order, and has every key of the range. */
 export function isPageable(request: RangeRequest): 'yes' | 'sorted' | 'filtered' {
   const isSorted = request.sortOrder !== Order.NONE && !(isKeyOrdered(request) && request.sortOrder === Order.ASCEND)
   if (isSorted) return 'sorted'

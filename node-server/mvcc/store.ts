@@ -43,13 +43,13 @@ export class Store {
   readonly backend: Backend
   /** All reads and writes of tables; written only by this folder's functions. */
   readonly buffer: WriteBuffer
-  /** Of the table `revisions`, what was read lately. */
+  /** Key-values of the table `revisions` that were read lately. */
   readonly values = new ValueCache()
   /** Since this process began, for metrics. */
   readonly operations: OperationCounts = { puts: 0, deletes: 0, ranges: 0, txns: 0 }
-  /** What the table `alarms` holds; changed by `apply-alarm.ts` only. */
+  /** Contents of the table `alarms`; changed by `apply-alarm.ts` only. */
   readonly alarms: AlarmSets
-  /** What the table `auth` holds; changed by `auth/apply-auth.ts` only. */
+  /** Contents of the table `auth`; changed by `auth/apply-auth.ts` only. */
   readonly auth: AuthState
   /** Changed in place: it changes with every entry. */
   readonly #meta: Mutable<Meta>
@@ -135,7 +135,7 @@ export class Store {
     return this.buffer.sizeBytes >= MAX_BUFFER_SIZE_BYTES || this.buffer.hasManyLayers
   }
 
-  /** What is visible at `revision` stays until the function that this returns is called: somebody reads it in slices. */
+  /** Keeps everything that is visible at `revision` until the returned function is called, for a reader in slices. */
   holdRevision(revision: number): () => void {
     const hold = { revision }
     this.#heldRevisions.add(hold)
@@ -153,7 +153,7 @@ export class Store {
     return this.backend.size()
   }
 
-  /** For this folder's functions: what they change beside tables. */
+  /** For this folder's functions: changes state outside of the tables. */
   update(changes: Partial<Meta>): void {
     const { revision, compactedRevision, appliedIndex } = this.#meta
     Object.assign(this.#meta, changes)
@@ -163,14 +163,14 @@ export class Store {
     this.#isDirty = true
   }
 
-  /** As {@link update}, of what nearly every entry changes. */
+  /** As {@link update}, for what nearly every entry changes. */
   advanceRevision(revision: Revision): void {
     assert(revision >= this.#meta.revision, 'the revision does not go back')
     this.#meta.revision = revision
     this.#isDirty = true
   }
 
-  /** The same, of what every entry changes. */
+  /** The same, for what every entry changes. */
   advanceApplied({ index, term }: LogPosition): void {
     assert(index === this.#meta.appliedIndex + 1, () => `entry ${index} after ${this.#meta.appliedIndex}`)
     this.#meta.appliedIndex = index
@@ -192,7 +192,7 @@ export class Store {
     return this.#next ?? this.#commitNow()
   }
 
-  /** Resolves once the commit that is under way is through, or one that begins now: there is room again, or may be. */
+  /** Resolves once the commit under way, or one that begins now, is finished: there may be room again. */
   relieved(): Promise<void> {
     return this.#committed ?? this.commit()
   }
@@ -224,7 +224,7 @@ export class Store {
     await this.discard()
   }
 
-  /** Closes the backend of a store that another has replaced; of what is applied and not being written nothing is kept. */
+  /** Closes the backend of a store that another has replaced; applied changes that are not being written are dropped. */
   async discard(): Promise<void> {
     this.#isDirty = false
     // The caller that began the commit learns of its failure.
@@ -233,7 +233,7 @@ export class Store {
   }
 }
 
-/** Notes an entry as applied: call it for every entry, those without effect on the store included. */
+/** Records an entry as applied: call it for every entry, also for those without effect on the store. */
 export function advanceApplied(store: Store, position: LogPosition): void {
   store.advanceApplied(position)
 }

@@ -1,6 +1,6 @@
 /**
- * Key-values that were read lately, by their revision. What stands under a revision never changes, so nothing here is ever
- * out of date; a compaction takes what it removes. One that comes takes the place of the one that shares its slot.
+ * Key-values that were read lately, by their revision. The value of a revision never changes, so nothing here is ever
+ * out of date; a compaction drops what it removes. A new entry replaces the one that shares its slot.
  */
 interface Version {
   readonly modRevision: number

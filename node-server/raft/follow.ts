@@ -1,4 +1,4 @@
-/** Following a leader: take what it sends, answer after the disk did (Raft §5.3, §7). */
+/** Following a leader: accept what it sends, acknowledge after the fsync (Raft §5.3, §7). */
 import { unreachable } from '../../lib/assert.ts'
 import { LogIndex, type MemberId } from '../../lib/ids.ts'
 import { appendAfterMatch, commitTo, continueBehind, findConflict, hasConfigEntry, resetTo, termAt } from './log.ts'
@@ -7,7 +7,7 @@ import { send, type Raft } from './state.ts'
 
 type FromLeader = Extract<Message, { kind: 'append-request' | 'heartbeat-request' | 'snapshot-request' }>
 
-/** A message that only the leader of this term sends: whoever gets it follows. */
+/** A message that only the leader of this term sends: its receiver follows it. */
 export function followLeader(raft: Raft, message: FromLeader): void {
   if (raft.role.kind !== 'follower' || raft.role.leader !== message.from)
     raft.role = { kind: 'follower', leader: message.from }
@@ -17,7 +17,7 @@ export function followLeader(raft: Raft, message: FromLeader): void {
       handleAppend(raft, message)
       return
     case 'heartbeat-request': {
-      // At most what this member acknowledged: if that is not here, a disk lied or was swapped, and commitTo says so.
+      // At most what this member acknowledged: if the log lacks that, its disk lost data or was swapped, and commitTo fails.
       commitTo(raft.log, message.commit)
       answerHeartbeat(raft, message)
       return
@@ -31,8 +31,8 @@ export function followLeader(raft: Raft, message: FromLeader): void {
 }
 
 /**
- * At once, also while the disk is busy: a leader must not miss it. Only where it tells that a membership change is known
- * to be committed it waits until that is durable: a leader that is removed goes once it has heard so.
+ * At once, also while the disk is busy: a leader must not miss it. Only an answer that reports a committed membership change
+ * waits until that is durable: a removed leader leaves once it has heard so.
  */
 function answerHeartbeat(raft: Raft, { from: to, readBatch }: Extract<Message, { kind: 'heartbeat-request' }>): void {
   const { log, options, term, durableHardState } = raft
@@ -58,7 +58,7 @@ function acceptUpTo(raft: Raft, to: MemberId, index: LogIndex): void {
   send(raft, { kind: 'append-response', from: raft.options.id, to, term: raft.term, ...answer })
 }
 
-/** Not once there is one, which is about to become the store. */
+/** Not while a snapshot is already about to become the store. */
 function needsSnapshot({ isStoreLost, pendingSnapshot }: Raft): boolean {
   return isStoreLost && pendingSnapshot === undefined
 }

@@ -20,7 +20,7 @@ export function tickLeader(raft: Raft, leader: Leader): void {
     leader.quorumCheckElapsed = 0
     if (!hasQuorum(raft, leader)) return becomeFollower(raft, raft.term, NOBODY)
   }
-  // Thesis §3.10: a target that did not take over within an election timeout will not; go on leading.
+  // Thesis §3.10: a target that has not taken over within an election timeout will not; go on leading.
   if (leader.transfer !== undefined && raft.tickCount - leader.transfer.startTick >= raft.options.electionTicks)
     leader.transfer = undefined
   if (isLeaving(raft, leader)) handOver(raft, leader)
@@ -37,7 +37,7 @@ export function stepLeader(raft: Raft, leader: Leader, message: Message): void {
   switch (message.kind) {
     case 'propose-request':
       if (proposalProblem(raft, leader) !== undefined) return
-      // Membership changes are checked against facts that only a leader has, so they come by another way.
+      // Membership changes are checked against facts that only a leader has, so they are not forwarded like this.
       appendEntries(
         raft,
         leader,
@@ -72,7 +72,7 @@ export function stepLeader(raft: Raft, leader: Leader, message: Message): void {
   }
 }
 
-/** Why this leader takes no proposals now. */
+/** Why this leader accepts no proposals now. */
 export function proposalProblem(raft: Raft, leader: Leader): 'removed' | 'transferring' | 'overloaded' | undefined {
   if (!leader.progress.has(raft.options.id)) return 'removed'
   if (leader.transfer !== undefined || raft.isStoreLost || !isVoter(raft.configuration, raft.options.id))
@@ -95,7 +95,7 @@ function stepAnswer(
       sendAppends(raft, message.from, progress, true)
     releaseReads(raft, leader)
     if (isLeaving(raft, leader)) handOver(raft, leader)
-    // The word to take over may have been lost, or have come before the target had applied a membership change.
+    // The request to take over may have been lost, or have come before the target had applied a membership change.
     urgeTarget(raft, leader, message.from, progress)
     return
   }
@@ -116,7 +116,7 @@ function stepAnswer(
 
 function stepAccepted(raft: Raft, leader: Leader, from: MemberId, progress: Progress, index: LogIndex): void {
   const isNews = matched(progress, index)
-  // An old answer is no news, but one that names what is known already does end a probe.
+  // An old answer adds nothing, but one that confirms what is known already ends a probe.
   if (!isNews && !(progress.state === 'probe' && index === progress.match)) return
   const isPastSnapshot = progress.state === 'snapshot' && progress.match >= raft.log.base.index
   if (progress.state === 'probe' || isPastSnapshot) becomeReplicate(progress)
@@ -168,7 +168,7 @@ export function configurationChanged(raft: Raft, leader: Leader): void {
   for (const id of members) if (!leader.progress.has(id)) leader.progress.set(id, createProgress(next, raft.tickCount))
   for (const [id, progress] of leader.progress) {
     if (members.has(id)) continue
-    // A last word, so that the member that goes learns of it.
+    // A last message, so that the removed member learns of it.
     if (id !== raft.options.id) sendAppends(raft, id, progress, true)
     leader.progress.delete(id)
   }
@@ -179,7 +179,7 @@ export function configurationChanged(raft: Raft, leader: Leader): void {
   broadcastAppend(raft, leader)
 }
 
-/** It is to hand over, and nobody is asked to take over yet. */
+/** It has to hand over, and no voter has been asked to take over yet. */
 function isLeaving(raft: Raft, leader: Leader): boolean {
   return leader.transfer === undefined && !isVoter(raft.configuration, raft.options.id)
 }
@@ -206,7 +206,7 @@ function handOver(raft: Raft, leader: Leader): void {
   transferTo(raft, leader, target)
 }
 
-/** A leader whose store is lost can lead no further than its log: one after the other it asks those who are there. */
+/** A leader whose store is lost cannot lead beyond its log: it asks the active voters to take over, one after the other. */
 function handOverToAny(raft: Raft, leader: Leader): void {
   const matchOf = (id: MemberId): number => leader.progress.get(id)?.match ?? 0
   const there = raft.configuration.voters

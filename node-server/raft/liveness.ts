@@ -1,6 +1,6 @@
 /**
- * Who is there. Three questions, three answers: whom a leader steps down without (CheckQuorum) has had an election timeout
- * to answer; who is called active has answered within one; and what must not rest on the past, whether those who are left
+ * Which members are there. Three questions, three answers: CheckQuorum counts members that have had an election timeout
+ * to answer; a member is active if it has answered within one; and what must not rest on the past, whether the remaining members
  * can go on after a change, asks everybody again: a roll call is a round of heartbeats, as a read has one (thesis §6.4).
  */
 import type { MemberId, Term } from '../../lib/ids.ts'
@@ -38,14 +38,14 @@ export function callRoll(raft: Raft): RollCall | undefined {
   return role.kind === 'leader' ? { term, round: beginRound(raft, role) } : undefined
 }
 
-/** Its number: who answers with it, or a later one, has had a heartbeat that was sent now or later. */
+/** Its number: a member that answers with it, or a later one, got a heartbeat that was sent now or later. */
 export function beginRound(raft: Raft, leader: Leader): number {
   leader.lastReadBatch += 1
   broadcastHeartbeat(raft, leader)
   return leader.lastReadBatch
 }
 
-/** Those who have answered since, the leader among them; undefined when it leads no more. */
+/** Members that have answered since, the leader among them; undefined if it no longer leads. */
 export function answeredTo({ role, term, options }: Raft, roll: RollCall): ReadonlySet<MemberId> | undefined {
   if (role.kind !== 'leader' || term !== roll.term) return undefined
   const peers = [...role.progress].filter(([, { readBatch }]) => readBatch >= roll.round)

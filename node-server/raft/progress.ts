@@ -1,5 +1,5 @@
 /**
- * What the leader knows of one peer, and how fast it may send.
+ * What the leader knows about one peer, and how fast it may send to it.
  *
  * `probe`: one message at a time until it is known where the logs match. `replicate`: a pipeline, bounded by messages and
  * bytes in flight. `snapshot`: nothing, until the snapshot has arrived or failed.
@@ -52,7 +52,7 @@ export function isAnswering({ answeredAtTick }: Progress, nowTick: number, ticks
   return answeredAtTick !== undefined && nowTick - answeredAtTick <= ticks
 }
 
-/** Not known to be away: it answers, or has not had `ticks` to do so. A new leader gives up nobody before that. */
+/** Not known to be away: it answers, or has had less than `ticks` to do so. A new leader gives up no peer before that. */
 export function mayBeThere({ answeredAtTick, awaitedSinceTick }: Progress, nowTick: number, ticks: number): boolean {
   return nowTick - (answeredAtTick ?? awaitedSinceTick) <= ticks
 }

@@ -1,5 +1,5 @@
 /**
- * The Raft core: what one participant decides, as a state machine without disk, socket, clock or randomness of its own.
+ * The Raft core: the decisions of one participant, as a state machine without disk, socket, clock or randomness of its own.
  *
  * The caller steps messages and ticks in, and carries out what {@link ready} returns: it sends `messages` at once; it makes
  * `append` durable, then sends its promises, then calls {@link appended}; beside that it applies `committed` (config entries
@@ -110,11 +110,11 @@ export function step(raft: Raft, message: Message): void {
   }
 }
 
-/** Raft §5.1: a higher term is entered at once. False when the message must not do that and goes no further. */
+/** Raft §5.1: a higher term is entered at once. False if the message must not cause that and is ignored. */
 function stepHigherTerm(raft: Raft, message: Message): boolean {
   if (message.kind === 'vote-request' || message.kind === 'pre-vote-request') {
     const isForced = message.kind === 'vote-request' && message.isTransfer
-    // Thesis §4.2.3: while a leader is heard from, nobody can be talked out of following it.
+    // Thesis §4.2.3: while a leader is heard from, no vote request makes this member leave it.
     if (!isForced && leaderOf(raft) !== NOBODY && raft.electionElapsed < raft.options.electionTicks) return false
   }
   if (message.kind === 'pre-vote-request') return true // asks about a term, does not start it
@@ -125,7 +125,7 @@ function stepHigherTerm(raft: Raft, message: Message): boolean {
   return true
 }
 
-/** Whoever is behind is told the term by any answer; what it asked for is ignored. */
+/** A sender with an older term learns the new one from any answer; its request is ignored. */
 function stepLowerTerm(raft: Raft, message: Message): void {
   const isFromOldLeader =
     message.kind === 'append-request' || message.kind === 'heartbeat-request' || message.kind === 'snapshot-request'
@@ -153,7 +153,7 @@ function stepVoteRequest(raft: Raft, message: Extract<Message, { kind: 'vote-req
   send(raft, { kind: 'vote-response', from: own, to: message.from, term: raft.term, isGranted })
 }
 
-/** Takes entries for the log, here or through the leader; membership changes only here. What is handed to a leader may get lost; nobody repeats it. */
+/** Accepts entries for the log, here or through the leader; membership changes only on the leader. A forwarded entry may get lost; it is never repeated. */
 export function propose(raft: Raft, entries: readonly ProposedEntry[]): Result<void, ProposalProblem> {
   const { role } = raft
   if (role.kind !== 'leader') {
@@ -174,12 +174,12 @@ export function propose(raft: Raft, entries: readonly ProposedEntry[]): Result<v
   return ok(undefined)
 }
 
-/** It leads and takes no proposals, because another is to lead. */
+/** It leads and accepts no proposals, because it hands over. */
 export function isHandingOver(raft: Raft): boolean {
   return raft.role.kind === 'leader' && proposalProblem(raft, raft.role) === 'transferring'
 }
 
-/** Asks for the index at which a linearizable read may be served; the answer comes in `readStates`, or never. */
+/** Requests the index at which a linearizable read may be served; it comes in `readStates`, or never. */
 export function readIndex(raft: Raft, requestId: number): Result<void, 'no-leader' | 'too-many'> {
   const { role } = raft
   if (role.kind === 'leader')
@@ -195,7 +195,7 @@ export function transferLeader(raft: Raft, target: MemberId): Result<void, 'not-
 
 /**
  * A config entry is applied: the configuration changes now, on every member at the same index. `none` for one that was
- * refused. A change that makes no sense is treated as `none`; the answer tells why.
+ * refused. An impossible change is treated as `none`; the result says why.
  */
 export function applyConfigChange(raft: Raft, index: LogIndex, change: ConfigChange): Result<Configuration, string> {
   // A snapshot that arrived while this entry was being applied has brought a configuration that is newer.
@@ -211,7 +211,7 @@ export function applyConfigChange(raft: Raft, index: LogIndex, change: ConfigCha
 }
 
 /**
- * The store is damaged. What was given to it counts as not applied: {@link applied} is called without it. This member goes
+ * The store is damaged. Entries that were given to it count as not applied: {@link applied} is called without it. This member goes
  * on voting and acknowledging, which is about the log alone, and asks for a snapshot with its answers; if it leads, it hands
  * over.
  */
@@ -231,7 +231,7 @@ export function reportUnreachable(raft: Raft, id: MemberId): void {
   if (progress?.state === 'replicate') becomeProbe(progress)
 }
 
-/** The way to that member is open, again perhaps: it hears who leads, and the leader what it lacks, before the next heartbeat. */
+/** A connection to that member is there, perhaps again: it hears who leads, and the leader learns what it lacks, before the next heartbeat. */
 export function reportReachable(raft: Raft, id: MemberId): void {
   if (raft.role.kind !== 'leader') return
   const progress = raft.role.progress.get(id)

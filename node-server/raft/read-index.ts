@@ -21,7 +21,7 @@ export function addRead(leader: Leader, request: ReadRequest): boolean {
 
 /**
  * Asks the leader on behalf of a reader here. The ID on the wire is our own and starts at a random place: an answer to a
- * question from before a restart then matches nothing, where it would let a later read see an older index.
+ * request from before a restart then matches nothing; otherwise it would let a later read see an older index.
  */
 export function forwardRead(raft: Raft, requestId: number): boolean {
   const leader = leaderOf(raft)

@@ -1,6 +1,6 @@
 /**
- * What the core wants done. Messages leave at once. The disk and the store are each given one piece at a time, and each
- * answers when it is through ({@link appended}, {@link applied}); neither waits for the other, and what is stepped in
+ * What the core wants done. Messages leave at once. The disk and the store each get one piece at a time, and each
+ * reports when it is finished ({@link appended}, {@link applied}); neither waits for the other, and what is stepped in
  * meanwhile goes into the next piece. One piece at a time is also the batching: all that comes in during an fsync shares
  * the next one.
  */
@@ -124,7 +124,7 @@ function changedSoftState(raft: Raft): SoftState | undefined {
   return now.role === told.role && now.leader === told.leader && now.term === told.term ? undefined : now
 }
 
-/** All of it is durable. What was overwritten meanwhile is not handed out yet, so it does not count. */
+/** The piece is durable. Entries that were overwritten meanwhile will be handed out again, so they do not count. */
 export function appended(raft: Raft, append: Append): void {
   const out = raft.appendOut
   assert(out?.append === append, 'this is not the append under way')

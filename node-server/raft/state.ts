@@ -56,9 +56,9 @@ export interface Leader {
   /** Index of the last configuration change in the log; another may be proposed once this one is applied. */
   pendingConfigIndex: LogIndex
   transfer: { readonly target: MemberId; readonly startTick: number } | undefined
-  /** How many voters were asked to take over since this leader is no voter itself. */
+  /** How many voters were asked to take over since this leader stopped being a voter. */
   handOverAttempts: number
-  /** Since then, the round of heartbeats that told these voters that it is none: who answers it may take over. */
+  /** The round of heartbeats after that, which told the voters of it: a voter that answers it may take over. */
   farewell: { readonly round: number; readonly told: readonly MemberId[] } | undefined
   uncommittedSizeBytes: number
   heartbeatElapsed: number
@@ -69,7 +69,7 @@ export interface Leader {
   readBatches: ReadBatch[]
   /** Requests in both of the above. */
   readCount: number
-  /** Of rounds of heartbeats that somebody waits for: reads, and roll calls. */
+  /** Number of the last round of heartbeats that somebody waits for: reads, and roll calls. */
   lastReadBatch: number
   /** New entries or a new commit index: tell the peers with the next Ready. */
   isBroadcastDue: boolean
@@ -84,7 +84,7 @@ export interface ReadState {
 
 /** To be made durable, in this order, and then promised. */
 export interface Append {
-  /** To be installed first, once the store is through with what it was given; its bytes are on disk already. */
+  /** To be installed first, once the store has finished its piece; the bytes are on disk already. */
   readonly snapshot: SnapshotMeta | undefined
   /** They replace everything from the first one's index on. */
   readonly entries: readonly Entry[]
@@ -92,7 +92,7 @@ export interface Append {
   readonly hardState: HardState | undefined
   /**
    * Something was promised: hardState's term or vote, or entries. A mere commit index may wait for the next fsync, unless a
-   * membership change is committed with it: those who go may be gone for good once it is applied, and a member that then
+   * membership change is committed with it: a removed member may be gone for good once it is applied, and a member that then
    * forgot the commit would wait for their votes forever.
    */
   readonly mustSync: boolean
@@ -122,14 +122,14 @@ export interface Raft {
   readsDropped: number[]
   pendingSnapshot: SnapshotMeta | undefined
   /**
-   * The store can be used no more, while the log holds what it promised. Nothing is applied until a snapshot has become the
-   * store. Others are to lead: this member stands for election only when nobody else has, since others may need its log.
+   * The store cannot be used any more, but the log holds what it promised. Nothing is applied until a snapshot has become the
+   * store. Others should lead: this member stands for election only when nobody else has, since others may need its log.
    */
   isStoreLost: boolean
-  /** What was handed out last, to hand out only changes. */
+  /** What the last Ready had, so that the next has only changes. */
   toldHardState: HardState
   toldSoftState: SoftState
-  /** What a restart would find. */
+  /** The hard state that a restart would find. */
   durableHardState: HardState
   /** On its way to the disk, with the hard state that the disk has once it is through. */
   appendOut: { readonly append: Append; readonly hardState: HardState } | undefined
@@ -161,7 +161,7 @@ export function isPromotable(raft: Raft): boolean {
   )
 }
 
-/** What must not be forgotten waits until it is durable; everything else leaves with the next Ready. */
+/** Messages that promise something wait until that is durable; all others leave with the next Ready. */
 export function send(raft: Raft, message: Message): void {
   if (isPromise(message)) raft.promises.push(message)
   else raft.messages.push(message)
@@ -169,8 +169,8 @@ export function send(raft: Raft, message: Message): void {
 
 /**
  * A vote, also that of a candidate for itself, and entries that are acknowledged (Raft §5: "updated on stable storage before
- * responding"). A refusal or the answer to a heartbeat binds its sender to nothing: who votes in a later term does so
- * durably, and whoever leads this one was elected by votes that are.
+ * responding"). A refusal or the answer to a heartbeat binds its sender to nothing: a vote in a later term is
+ * durable before it is sent, and the leader of this term was elected by such votes.
  */
 function isPromise(message: Message): boolean {
   switch (message.kind) {

@@ -1,5 +1,5 @@
 /**
- * What to do with what is on the disk. Pure: a table over every combination, so that a test can enumerate it.
+ * What a start does with what is on the disk. Pure: a table of every combination, which a test enumerates.
  *
  * The log is the truth: the store may lag behind it and is replayed forward, but it never knows of entries that the log
  * does not have, or has of another term, unless the log lost what it promised.
@@ -12,7 +12,7 @@ import type { WalContents } from './wal-replay.ts'
 export interface Found {
   readonly log: FoundLog
   readonly store: FoundStore
-  /** Snapshots that were taken in and hold what they are named after, by index. */
+  /** Snapshots that were received and are intact, by index. */
   readonly snapshots: readonly LogIndex[]
 }
 
@@ -47,7 +47,7 @@ export type Recovery =
   | { readonly kind: 'run-without-store'; readonly commitIndex: LogIndex; readonly damage: string }
   | { readonly kind: 'refuse'; readonly reason: string }
 
-/** For whoever reads a refusal: nothing on this disk can be trusted any more, the cluster has it all. */
+/** The advice of a refusal: nothing on this disk can be trusted any more, and the cluster has all of it. */
 export const REPLACE_MEMBER = 'remove the member from the cluster and add it again with an empty directory'
 
 export function recover({ log, store, snapshots }: Found): Recovery {

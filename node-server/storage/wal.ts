@@ -16,7 +16,7 @@ import { encodeBatch, type Identity, type LogBase, type WalRecord } from './reco
 import { SyncPace } from './sync-pace.ts'
 import { segmentName, type Segment } from './wal-replay.ts'
 
-/** The disk did not take a write or did not confirm it. The process must exit; at its next start the log is read again. */
+/** The disk failed a write or did not confirm it. The process must exit; at its next start the log is read again. */
 export class StorageFailed extends Error {
   override readonly name = 'StorageFailed'
 }

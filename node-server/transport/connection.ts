@@ -65,7 +65,7 @@ export class Connection {
     this.#decoder.maxSizeBytes = sizeBytes
   }
 
-  /** False when the peer may read more slowly than we write: wait for {@link drained}. One that does not read at all is given up. */
+  /** False if the peer reads more slowly than we write: wait for {@link drained}. A peer that does not read at all is disconnected. */
   write(frame: Buffer): boolean {
     return this.#mayWrite(frame.length) && this.#socket.write(frame)
   }
@@ -126,10 +126,10 @@ export class Connection {
   }
 }
 
-/** First byte of what a listener with TLS says to who speaks without; no frame of ours begins with it. */
+/** First byte that a listener with TLS sends to a peer without; no frame of ours begins with it. */
 const TLS_ALERT_RECORD = 0x15
 
-/** By what a member is known to those whom it dials. */
+/** How a member identifies itself to those that it dials. */
 export interface PeerDialer {
   /** For https and unixs URLs. */
   readonly tls: TlsDialer | undefined
@@ -157,7 +157,7 @@ function dialOnce(
   secrets: PeerSecrets | undefined,
 ): Promise<Result<Connection, DialFailure>> {
   const parsed = parseAddressURL(url)
-  // A member may have been added under anything; that must not end those who cannot reach it.
+  // A member may have been added with any URL; that must not end the members that cannot reach it.
   if (!parsed.ok) return Promise.resolve(err({ kind: 'unreachable', message: parsed.error }))
   const { address, isSecure } = parsed.value
   if (isSecure && tls === undefined)
@@ -211,14 +211,14 @@ class Prover {
   }
 
   prove(connection: Connection, listenerNonce: Buffer): void {
-    // A second challenge, or a nonce that is none, would let the other side choose what is shown to a third.
+    // A second challenge, or a malformed nonce, would let the other side choose what is proved to a third.
     if (this.#exchange !== undefined || listenerNonce.length !== NONCE_SIZE_BYTES)
       return connection.close('not a challenge')
     this.#exchange = { hello: this.#hello, listenerNonce, dialerNonce: newNonce() }
     connection.write(encodeFrame(FRAME.proof, proofOf(this.#secrets.current(), this.#exchange)))
   }
 
-  /** Why the welcome is not enough. */
+  /** Why the welcome is not accepted. */
   problemOf(welcome: Buffer): string | undefined {
     if (!this.#secrets.isRequired) return undefined
     if (this.#exchange === undefined) return 'the peer does not ask for the secret of the cluster: it may be anybody'

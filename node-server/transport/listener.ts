@@ -22,7 +22,7 @@ const TLS_HANDSHAKE_RECORD = 0x16
 /** An alert of TLS: fatal, protocol version. A peer that speaks plainly learns from it where it is. */
 const TLS_ALERT = Buffer.from('15030100020246', 'hex')
 
-/** What is taken on one address. */
+/** What is accepted on one address. */
 interface Way {
   readonly acceptor: TlsAcceptor | undefined
   readonly takesPlain: boolean
@@ -32,7 +32,7 @@ export interface PeerListenerOptions {
   readonly urls: readonly string[]
   readonly tls: TlsOptions | undefined
   readonly log: TransportLog
-  /** A connection on which nothing was read yet; `certificate`: the verified one that was shown. */
+  /** A connection from which nothing was read yet; `certificate`: its verified certificate. */
   readonly onConnection: (socket: Socket, certificate: X509Certificate | undefined) => void
 }
 

@@ -1,5 +1,5 @@
 /**
- * What waits to be written to one peer, bounded in bytes: messages that take no room go first, so that no heartbeat waits
+ * Messages that wait to be written to one peer, bounded in bytes. Small ones without entries go first, so that no heartbeat waits
  * behind the log of a slow peer; appends and proposals keep their order. Messages wait as they are and become bytes frame
  * by frame, as the peer reads. It is empty whenever there is no connection.
  */
@@ -32,8 +32,8 @@ export class Outbox {
   }
 
   /**
-   * False when it is full: the message is not taken. A proposal always is, for nobody would send it again: who forwards
-   * asks first whether there is room, and bounds what is under way.
+   * False if it is full: the message is not accepted. A proposal is always accepted, because it is never sent again: the forwarding
+   * member checks for room first, and bounds what is under way.
    */
   add(message: Message): boolean {
     if (this.isFull && message.kind !== 'propose-request') return false

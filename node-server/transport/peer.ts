@@ -1,8 +1,8 @@
 /**
  * The way to one peer: a connection that is made again whenever it is lost, messages that wait until it reads, requests with
- * answers, and a ping that notices a dead line. What waits is bounded. With a connection everything that was on its way is
- * lost, and told so: Raft sends again; of a proposal nobody knows whether it arrived, so nobody sends it again. A peer that is to be
- * reached elsewhere (by TLS from now on, say) gets another connection before the one that stands is given up, and loses nothing.
+ * answers, and a ping that notices a dead connection. What waits is bounded. When a connection breaks, everything on its way is
+ * lost, and reported so: Raft sends again. It is not known whether a proposal arrived, so it is not sent again. If a peer's address changes
+ * (to TLS, say), the new connection is made before the old one is closed, and nothing is lost.
  */
 import { backoffMs } from '../../lib/backoff.ts'
 import { ByteReader, ByteWriter, sizeOfParts } from '../../lib/bytes.ts'
@@ -19,14 +19,14 @@ import { Outbox } from './outbox.ts'
 const PING_INTERVAL_MS = 1000
 /** A line without an answer for so long is dead, whatever TCP believes. */
 const PONG_TIMEOUT_MS = 5000
-/** For answers to what was asked on a connection whose place another has taken. */
+/** How long a replaced connection waits for answers to its requests. */
 const RETIRED_TIMEOUT_MS = 10_000
 const RECONNECT = { firstMs: 50, factor: 2, maxMs: 1000, jitter: 0.5 } as const
 
 export interface PeerEvents {
   /** Messages were lost; told once until the next connection. */
   onUnreachable(id: MemberId): void
-  /** A connection stands, where there was none. */
+  /** A connection was made, where there was none. */
   onReachable(id: MemberId): void
   onRefused(id: MemberId, reason: RefusalReason): void
   /** There is no connection to be had; told again only when the reason is another. */
@@ -48,7 +48,7 @@ export interface PeerOptions {
 export interface PeerStats {
   readonly sentBytes: number
   readonly sendFailures: number
-  /** Monotonic time since which the connection stands; undefined when there is none. */
+  /** Monotonic time since when there is a connection; undefined if there is none. */
   readonly connectedSinceMs: number | undefined
 }
 
@@ -75,7 +75,7 @@ export class Peer {
   /** When it last forwarded a proposal. */
   #proposedMs = -Infinity
   #usedUrl: string | undefined
-  /** Others have taken their place, and something is still on its way. */
+  /** Replaced connections with something still on its way. */
   readonly #retired = new Set<Connection>()
   /** Resolves when another connection is needed. */
   #needed = Promise.withResolvers<void>()
@@ -130,7 +130,7 @@ export class Peer {
     else void this.#flush(connection)
   }
 
-  /** It was heard from, so it is there: what pause there is before the next attempt to connect ends. */
+  /** The peer was heard from, so the pause before the next attempt to connect ends. */
   heard(): void {
     this.#pause.abort()
   }
@@ -181,7 +181,7 @@ export class Peer {
   }
 
   #flushLater(connection: Connection): void {
-    // In the next turn but one: what is known to be committed is answered to clients in the next.
+    // In the turn after the next one: clients get their answers in the next.
     if (this.#clock.monotonicMs() - this.#proposedMs < COMMIT_NOTICE.clientsMs)
       return this.#clock.soon(() => this.#clock.soon(() => void this.#flush(connection)))
     this.#noticeTimer ??= this.#clock.setTimer(COMMIT_NOTICE.waitMs, () => {
@@ -246,7 +246,7 @@ export class Peer {
     this.#events.onDialFailed(this.#id, url, reason)
   }
 
-  /** In the place of the one that stands, if one does. */
+  /** Replaces the present connection, if there is one. */
   #use(connection: Connection): void {
     const now = this.#clock.monotonicMs()
     const former = this.#connection
@@ -291,7 +291,7 @@ export class Peer {
       if (request.connection === connection) request.settle(err(`the connection was lost: ${reason}`))
   }
 
-  /** What was written to it still arrives, and what was asked on it is still answered. */
+  /** What was written to it still arrives, and its requests still get answers. */
   #retire(connection: Connection): void {
     this.#retired.add(connection)
     this.#clock.setTimer(RETIRED_TIMEOUT_MS, () => {

@@ -1,8 +1,8 @@
 /**
- * Everything that goes between members: messages and requests to each peer, snapshots beside them, and the listener that
- * takes in what others send. A connection counts only after a hello with the right cluster and member.
+ * All traffic between members: messages and requests to each peer, snapshots beside them, and the listener that
+ * receives what others send. A connection counts only after a hello with the right cluster and member.
  *
- * Neighbours: the node hands messages over and is handed those that come; Raft forgives every loss here, and hears of it.
+ * Neighbours: the node passes messages in and gets those that arrive. Raft tolerates every loss here, and is notified of it.
  */
 import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
@@ -74,7 +74,7 @@ export interface TransportOptions {
 
 export interface TransportHandlers {
   onMessages(messages: readonly Message[]): void
-  /** Reads the pieces; once this resolves the sender is told that they arrived, and why not when it rejects. */
+  /** Reads the pieces; the sender is told that they arrived when this resolves, and why not when it rejects. */
   onSnapshot(snapshot: IncomingSnapshot): Promise<void>
   /** `from` is NOBODY for a query by somebody who is not a member (yet). */
   onRequest(from: MemberId, payload: Buffer): Promise<Uint8Array>
@@ -82,7 +82,7 @@ export interface TransportHandlers {
   /** The way to that member is open, for the first time or again. */
   onReachable(id: MemberId): void
   onRefused(by: MemberId, reason: RefusalReason): void
-  /** Whether that member was removed from the cluster: it is told so. */
+  /** Whether that member was removed from the cluster; it then gets that answer. */
   isRemoved(id: MemberId): boolean
 }
 
@@ -105,7 +105,7 @@ export interface PeerLinkStats extends PeerStats {
   readonly receivedBytes: number
 }
 
-/** Who has connected, and asks. */
+/** The peer of an incoming connection. */
 interface Caller {
   /** NOBODY until the hello, and for a query. */
   from: MemberId
@@ -114,12 +114,12 @@ interface Caller {
   unanswered: number
 }
 
-/** A connection before it is welcome. */
+/** A connection before its hello was accepted. */
 interface Arrival {
   readonly connection: Connection
   readonly caller: Caller
   readonly onClose: ConnectionHandlers['onClose']
-  /** The time for it to say who it is no longer runs. */
+  /** Stops the time-out for its hello. */
   readonly welcomed: () => void
 }
 
@@ -163,7 +163,7 @@ export class Transport implements PeerTransport {
     this.#urlsById = urlsById
     for (const [connection, caller] of this.#incoming) {
       if (this.#isImpostor(caller)) connection.close('its certificate is not that of the member')
-      // It comes again, and is told: by its own log it may never learn of it.
+      // It connects again, and gets that answer: it may never learn of it from its own log.
       else if (this.#handlers.isRemoved(caller.from)) connection.close('it was removed from the cluster')
     }
     this.#ownURLs = urlsById.get(this.#options.memberId) ?? this.#ownURLs
@@ -266,7 +266,7 @@ export class Transport implements PeerTransport {
 
   #accept(socket: Socket, certificate: X509Certificate | undefined): void {
     const caller: Caller = { from: NOBODY, certificate, unanswered: 0 }
-    // Of all of it, however slowly it comes.
+    // For the whole stream, however slow it is.
     const timer = setTimeout(
       () => connection.close('no hello in time'),
       this.#options.helloTimeoutMs ?? HELLO_TIMEOUT_MS,
@@ -337,7 +337,7 @@ export class Transport implements PeerTransport {
 
   #welcome({ connection, caller, onClose, welcomed }: Arrival, hello: Hello, answer: Uint8Array): void {
     welcomed()
-    // Who queries has shown nothing of itself, not even the cluster: it is nobody, whatever it says.
+    // The sender of a query has proved nothing, not even that it knows the cluster: what it claims to be is ignored.
     const from = hello.purpose === 'query' ? NOBODY : hello.from
     caller.from = from
     if (hello.purpose !== 'query') connection.maxFrameSizeBytes = MAX_FRAME_SIZE_BYTES
@@ -405,7 +405,7 @@ export class Transport implements PeerTransport {
     switch (frame.type) {
       case FRAME.messages: {
         if (from === NOBODY) return connection.close('messages without a sender')
-        // The hello said who is speaking and to whom: nobody speaks for others.
+        // The hello said who sends and to whom: no member sends for another.
         const messages = decodeMessages(frame.payload).filter(
           (message) => message.from === from && message.to === this.#options.memberId,
         )
@@ -443,7 +443,7 @@ export class Transport implements PeerTransport {
   }
 }
 
-/** What it still says is not heard. */
+/** What it still sends is ignored. */
 function refuse({ connection, onClose }: Arrival, reason: RefusalReason, shown = EMPTY_BYTES): void {
   connection.handlers = { onFrame: () => undefined, onClose }
   connection.write(encodeRefused(reason, shown))
