@@ -8,7 +8,7 @@ import { brought, putSecret } from './testing/brought-secret.ts'
 import { type FakeCertManager, installCertManager } from './testing/fake-cert-manager.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/convergence.ts'
 import { Crash } from './testing/hooks.ts'
-import { field } from './testing/objects.ts'
+import { field, PLAIN } from './testing/objects.ts'
 import { World } from './testing/world.ts'
 import { certificatesIn } from './tls/certificates.ts'
 import { textIn } from './tls/secrets.ts'
@@ -298,7 +298,7 @@ test('from Auto to CertManager, to Secret, to Auto: nobody is restarted, and not
 test('off again: what others issued is in use until the last member needs none', async () => {
   const [world] = await formedWithCertManager()
   const before = text(world, 'kv-peer-tls', 'ca.crt')
-  world.edit({ tls: {} })
+  world.edit(PLAIN)
   await rounds(world, 5)
   assert.equal(text(world, 'kv-peer-tls', 'ca.crt'), before)
   await rounds(world, 120)

@@ -5,13 +5,13 @@ import { ANNOTATIONS } from '../api/raft-cluster.ts'
 import { AUTHORITY_LIFE_MS, LEAF_LIFE_MS } from '../api/tls.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/convergence.ts'
 import { Crash } from './testing/hooks.ts'
-import { field } from './testing/objects.ts'
+import { field, PLAIN } from './testing/objects.ts'
 import type { World } from './testing/world.ts'
 import { type Certificate, certificatesIn, isIssuedBy } from './tls/certificates.ts'
 import { textIn } from './tls/secrets.ts'
 
 const AUTO = { tls: { peer: { mode: 'Auto' }, client: { mode: 'Auto' } } }
-const OFF = { tls: {} }
+const OFF = PLAIN
 const SECRETS = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls'].map(
   (end) => `kv-${end}`,
 )
@@ -53,7 +53,7 @@ test('a new cluster talks TLS from its first moment, with certificates for all n
     assert.equal(world.get('Secret', name)?.metadata.ownerReferences?.[0]?.uid, 'cluster-uid', name)
 })
 
-test('without spec.tls nothing of it is made, looked for or recorded', async () => {
+test('where spec.tls is Disabled nothing of it is made, looked for or recorded', async () => {
   const world = await formed()
   assert.deepEqual(
     world.all('Secret').map(({ metadata }) => metadata.name),
@@ -317,7 +317,7 @@ test('TLS is ready only once the last member takes nothing else', async () => {
 
 test('one side alone, and the turn taken back half-way', async () => {
   const world = await formed()
-  world.edit({ tls: { peer: { mode: 'Auto' } } })
+  world.edit({ tls: { peer: { mode: 'Auto' }, client: { mode: 'Disabled' } } })
   await rounds(world, 20)
   assert.deepEqual(phases(world)[1], 'Disabled')
   assert.notEqual(phases(world)[0], 'Disabled')
@@ -325,7 +325,7 @@ test('one side alone, and the turn taken back half-way', async () => {
   await rounds(world, 120)
   assert.deepEqual(phases(world), ['Disabled', 'Disabled'])
   assertSettledAt(world, 3)
-  world.edit({ tls: { client: { mode: 'Auto', clientCertificates: 'None' } } })
+  world.edit({ tls: { peer: { mode: 'Disabled' }, client: { mode: 'Auto', clientCertificates: 'None' } } })
   await rounds(world, 150)
   assert.deepEqual(phases(world), ['Disabled', 'Required'])
   assertSettledAt(world, 3)

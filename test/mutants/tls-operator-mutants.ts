@@ -96,6 +96,38 @@ export const TLS_OPERATOR_MUTANTS: readonly Mutant[] = [
   },
 ]
 
+/** Which default a cluster has: operator/cluster/releases.test.ts. */
+export const DEFAULTS_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a cluster from before has the defaults of today',
+    file: 'operator/api/defaults.ts',
+    find: "clusterID === '' && configIndex === 0 ? DEFAULTS : UNRECORDED",
+    replace: 'DEFAULTS',
+  },
+  {
+    name: 'defaults are forgotten at the look after they were recorded',
+    file: `${CLUSTER}/status.ts`,
+    find: '{ ...recorded.base, ...baseOf(observed) }',
+    replace: 'baseOf(observed)',
+  },
+  {
+    name: 'defaults are not recorded with the ID',
+    file: `${CLUSTER}/act.ts`,
+    find: 'base: { ...recorded.base, defaults: defaultsOf(recorded) } }',
+    replace: 'base: recorded.base }',
+  },
+]
+
+/** operator/cluster/adopt.test.ts. */
+export const ADOPTED_TLS_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'adopted members take nothing but TLS before they are known by it',
+    file: `${CLUSTER}/rules/tls-phase.ts`,
+    find: "observed.cluster.spec.bootstrap?.adopt !== undefined ? 'Preferred' : target",
+    replace: 'observed.nowMs < 0 ? target : target',
+  },
+]
+
 export const TLS_SOURCE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a certificate of another CA is taken before anybody trusts that',

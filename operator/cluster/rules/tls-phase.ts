@@ -24,12 +24,18 @@ export function targetOf({ cluster }: Observed, side: TlsSide): TlsPhase {
 export function nextPhases(observed: Observed): Phases {
   const { cluster } = observed
   const isNew = cluster.recorded.tls === undefined && observed.objects.statefulSet === undefined && !isFormed(observed)
-  if (isNew) return bySide((side) => targetOf(observed, side))
+  if (isNew) return bySide((side) => firstOf(observed, side))
   const at = bySide((side) => phaseOf(cluster, side))
   if (SIDES.every((side) => at[side] === targetOf(observed, side)) || untilSteady(observed).length > 0) return at
   return bySide((side) =>
     obstacleTo(observed, side) === undefined ? stepped(at[side], targetOf(observed, side)) : at[side],
   )
+}
+
+/** Members that come with volumes know each other by what is in those, which only their own word changes. */
+function firstOf(observed: Observed, side: TlsSide): TlsPhase {
+  const target = targetOf(observed, side)
+  return target === 'Required' && observed.cluster.spec.bootstrap?.adopt !== undefined ? 'Preferred' : target
 }
 
 /** A step begins at this look: its pod template follows at the next. */
