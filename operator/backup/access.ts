@@ -5,8 +5,8 @@ import { hostName, names } from '../cluster/resources/names.ts'
 import { BUNDLE_FILE, TLS_FILES } from '../cluster/tls/leaves.ts'
 import { advertisedScheme } from '../cluster/tls/scheme.ts'
 
-const VOLUME = 'client-tls'
-const MOUNT = '/etc/raftkv/client-tls'
+const VOLUME = 'backup-tls'
+const MOUNT = '/etc/raftkv/backup-tls'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -27,7 +27,7 @@ export function clientAccess(cluster: RaftCluster): ClientAccess {
   const { certificate, key } = TLS_FILES
   return {
     flags: [...flags, `--cacert=${MOUNT}/${BUNDLE_FILE}`, `--cert=${MOUNT}/${certificate}`, `--key=${MOUNT}/${key}`],
-    volumes: [{ name: VOLUME, secret: { secretName: names.tls(cluster, 'clientTls'), defaultMode: 0o440 } }],
+    volumes: [{ name: VOLUME, secret: { secretName: names.tls(cluster, 'backupTls'), defaultMode: 0o440 } }],
     mounts: [{ name: VOLUME, mountPath: MOUNT, readOnly: true }],
   }
 }

@@ -32,7 +32,7 @@ const SPECS = [
   { peer: issued, client: issued },
   { peer: brings.peer, client: issued },
 ] as const
-const SECRETS = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls'].map(
+const SECRETS = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls', 'backup-tls'].map(
   (end) => `kv-${end}`,
 )
 const PODS = ['kv-0', 'kv-1', 'kv-2'] as const

@@ -12,7 +12,7 @@ import { textIn } from './tls/secrets.ts'
 
 const AUTO = { tls: { peer: { mode: 'Auto' }, client: { mode: 'Auto' } } }
 const OFF = PLAIN
-const SECRETS = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls'].map(
+const SECRETS = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls', 'backup-tls'].map(
   (end) => `kv-${end}`,
 )
 
@@ -47,6 +47,8 @@ test('a new cluster talks TLS from its first moment, with certificates for all n
   const peer = leaf(world, 'kv-peer-tls', 'kv-1.crt').parsed
   assert.ok(peer.checkHost('kv-1.kv-headless.ns.svc.cluster.local') !== undefined)
   assert.equal(peer.checkHost('kv-2.kv-headless.ns.svc.cluster.local'), undefined, 'no member passes for another')
+  const commonName = (secret: string): string => leaf(world, secret, 'tls.crt').parsed.subject
+  assert.deepEqual(['kv-client-tls', 'kv-backup-tls'].map(commonName), ['CN=kv-client', 'CN=kv-backup'])
   const [authority] = inSecret(world, 'kv-client-tls', 'ca.crt')
   assert.ok(authority !== undefined && isIssuedBy(leaf(world, 'kv-client-tls', 'tls.crt'), authority))
   for (const name of SECRETS)

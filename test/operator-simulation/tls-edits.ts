@@ -58,7 +58,7 @@ function rotate(world: World): boolean {
 
 function lose(world: World): boolean {
   const { server, tlsRandom, tls, log } = world
-  const ends = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls']
+  const ends = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls', 'backup-tls']
   const end = tlsRandom.pick(ends.filter((one) => server.get('Secret', `${world.name}-${one}`) !== undefined))
   if (end === undefined) return false
   const name = `${world.name}-${end}`

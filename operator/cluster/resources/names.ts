@@ -40,6 +40,7 @@ const TLS_SUFFIXES = {
   serverTls: 'server-tls',
   clientTls: 'client-tls',
   operatorTls: 'operator-tls',
+  backupTls: 'backup-tls',
 } as const
 
 export type TlsSecret = keyof typeof TLS_SUFFIXES
