@@ -120,7 +120,7 @@ const Auth = z.object({
 
 export const Conditions = z.array(Condition).default([])
 /** How members of a cluster are made to talk, on one side: each is a rollout of its own. */
-export const TLS_PHASES = ['Disabled', 'Accepted', 'Preferred', 'Required'] as const
+const TLS_PHASES = ['Disabled', 'Accepted', 'Preferred', 'Required'] as const
 
 /** CAs that are replaced: members come to trust the new one, certificates are issued anew, the old one leaves. */
 export const TLS_ROTATIONS = ['None', 'Trusting', 'Reissuing', 'Retiring'] as const

@@ -3,7 +3,7 @@ import { PORTS } from '../api/owned.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
 import { hostName, names } from '../cluster/resources/names.ts'
 import { BUNDLE_FILE, TLS_FILES } from '../cluster/tls/leaves.ts'
-import { advertisedScheme } from '../cluster/tls/scheme.ts'
+import { commonScheme } from '../cluster/tls/scheme.ts'
 
 const VOLUME = 'backup-tls'
 const MOUNT = '/etc/raftkv/backup-tls'
@@ -20,7 +20,7 @@ export interface ClientAccess {
 /** Each member by its own name: which of them follows, the one who asks finds out. */
 export function clientAccess(cluster: RaftCluster): ClientAccess {
   const ordinals = Array.from({ length: cluster.spec.replicas }, (_, ordinal) => ordinal)
-  const scheme = advertisedScheme(cluster, 'client')
+  const scheme = commonScheme(cluster, 'client')
   const urls = ordinals.map((ordinal) => `${scheme}://${hostName(cluster, ordinal)}:${PORTS.client}`)
   const flags = [`--endpoints=${urls.join(',')}`]
   if (scheme === 'http') return { flags, volumes: [], mounts: [] }

@@ -73,8 +73,20 @@ export const TLS_OPERATOR_MUTANTS: readonly Mutant[] = [
   {
     name: 'https alone follows at once',
     file: `${CLUSTER}/rules/tls-phase.ts`,
-    find: 'TLS_PHASES[from + Math.sign(to - from)] ?? at',
-    replace: 'TLS_PHASES[to] ?? at',
+    find: "if (at === 'Disabled') return 'Accepted'",
+    replace: "if (at === 'Disabled') return target",
+  },
+  {
+    name: 'members that take both are known by plaintext alone',
+    file: `${CLUSTER}/resources/connections.ts`,
+    find: "`--initial-advertise-peer-urls=${urls(cluster, 'peer', host, PORTS.peer)}`",
+    replace: "`--initial-advertise-peer-urls=${urls(cluster, 'peer', host, PORTS.peer).split(',')[0]}`",
+  },
+  {
+    name: 'a member is known well enough by one of the schemes that it takes',
+    file: `${CLUSTER}/rules/tls-phase.ts`,
+    find: 'isAlike([...new Set(known)], LISTENED[phase])',
+    replace: 'known.every((scheme) => LISTENED[phase].includes(scheme))',
   },
   {
     name: 'the first pods do not wait until it is recorded how they talk',

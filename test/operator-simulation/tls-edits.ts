@@ -8,7 +8,7 @@ import { at, type Json, textAt } from './json.ts'
 import { phaseIn } from './member-tls.ts'
 import type { World } from './world.ts'
 
-/** The change from plaintext to TLS takes three rollouts, and that of a CA minutes: these runs take several times as long as others. */
+/** The change from plaintext to TLS takes two rollouts, and that of a CA minutes: these runs take several times as long as others. */
 const EVERY = 20
 /** Between two of these, at the longest. */
 const PAUSE_MS = 12_000
