@@ -1,6 +1,7 @@
 /** `status` of a RaftCluster, as written and as read back. */
 import { z } from 'zod'
 import { BACKUP_READY } from './conditions.ts'
+import { RecordedDefaults } from './defaults.ts'
 import { MaintenanceStatus, VolumeGrowth } from './maintenance.ts'
 import { TLS_MODES } from './tls.ts'
 
@@ -119,7 +120,7 @@ const Auth = z.object({
 
 export const Conditions = z.array(Condition).default([])
 /** How members connect, on one side: each phase is a rollout. */
-export const TLS_PHASES = ['Disabled', 'Accepted', 'Preferred', 'Required'] as const
+const TLS_PHASES = ['Disabled', 'Accepted', 'Preferred', 'Required'] as const
 
 /** Steps of replacing a CA: members trust the new one, certificates are issued again, the old one is removed. */
 export const TLS_ROTATIONS = ['None', 'Trusting', 'Reissuing', 'Retiring'] as const
@@ -158,7 +159,14 @@ const Status = z.object({
    * Image and form (forms.ts) where spec.image leaves them open: those that all members last ran successfully, at first
    * the default of the operator that formed the cluster. Another operator does not change them.
    */
-  base: z.object({ image: z.string().default(''), form: z.number().int().min(1).default(1) }).prefault({}),
+  base: z
+    .object({
+      image: z.string().default(''),
+      form: z.number().int().min(1).default(1),
+      /** Recorded with the cluster ID; absent in clusters from before there were any. */
+      defaults: RecordedDefaults,
+    })
+    .prefault({}),
   /** Absent until TLS is requested. */
   tls: z.object({ peer: TlsSideStatus.prefault({}), client: TlsSideStatus.prefault({}) }).optional(),
   /** Size of the largest volume of a wanted member; spec.storage.size cannot go below it. */
