@@ -26,7 +26,7 @@ export const LARGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a compaction goes on at the next heartbeat only',
     file: 'node-server/limits.ts',
-    find: 'turnSlices: 16, pauseMs: 3,',
+    find: 'turnSlices: 16, pauseMs: 4,',
     replace: 'turnSlices: 16, pauseMs: 100,',
   },
   {

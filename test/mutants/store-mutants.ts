@@ -143,7 +143,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     name: 'results of operations are lost in snapshots and at restarts',
     file: `${MVCC}/write-buffer.ts`,
     find: 'await this.#backend.commit(writesOf(layers, removed), options)',
-    replace: "await this.#backend.commit([...writesOf(layers, removed)].filter(({ table }) => table !== 'operations'), options)",
+    replace:
+      "await this.#backend.commit([...writesOf(layers, removed)].filter(({ table }) => table !== 'operations'), options)",
   },
   {
     name: 'the fence of who asks for a change is not looked at',
