@@ -133,6 +133,20 @@ export interface PassTurn {
 
 export const HASH_TURN: PassTurn = { ms: 2, slices: 16 }
 
+/** The pace of the physical part of a compaction: a turn, then a pause for everything else. */
+export interface PurgePace {
+  /** A request may wait this long at each of its steps, and for the slice that was begun last. */
+  readonly turnMs: number
+  /** The bound for a clock that does not advance during a turn, as in a simulation. */
+  readonly turnSlices: number
+  /** While nothing else needs the thread, a compaction takes a fifth of it. */
+  readonly pauseMs: number
+  /** However much else needs it, a tenth is left for the compaction, some 20,000 changes a second: more than are written. */
+  readonly longestPauseMs: number
+}
+
+export const PURGE: PurgePace = { turnMs: 1, turnSlices: 16, pauseMs: 4, longestPauseMs: 9 }
+
 /** Ranges that are read in slices at the same time, each holding its answer so far, and those that wait for their turn. */
 export const MAX_LONG_RANGES = 16
 export const MAX_WAITING_RANGES = 256
