@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import { ClusterId, MemberId } from '../../lib/ids.ts'
-import { FRAME, FrameDecoder, decodeHello, decodeRefused, encodeFrame, encodeHello, encodeRefused } from './frame.ts'
+import {
+  FRAME,
+  FrameDecoder,
+  decodeHello,
+  decodeRefused,
+  encodeFrame,
+  encodeHello,
+  encodeRefused,
+  frameInParts,
+} from './frame.ts'
 
 const hello = {
   version: 2,
@@ -62,6 +71,14 @@ test('a frame that comes whole shares memory with its chunk; one that comes in p
   assert.equal(whole?.payload.buffer, chunk.buffer)
   const [inPieces] = decoder.push(Buffer.concat([large.subarray(500), small]))
   assert.equal(inPieces?.payload.buffer.byteLength, 1 + 1000)
+})
+
+test('a frame in parts has the same bytes, and its payload is not copied', () => {
+  for (const payload of [Buffer.alloc(0), Buffer.from('a'), Buffer.alloc(10_000, 7)]) {
+    const parts = frameInParts(FRAME.snapshotChunk, payload)
+    assert.deepEqual(Buffer.concat(parts), encodeFrame(FRAME.snapshotChunk, payload))
+    assert.equal(parts.at(-1)?.buffer, payload.buffer)
+  }
 })
 
 test('a checksum is of the whole frame, however it comes', () => {

@@ -50,6 +50,11 @@ export function encodeFrame(type: number, payload: Uint8Array): Buffer {
   return frame
 }
 
+/** In parts: the payload as it lies, which must not change until it is sent. */
+export function frameInParts(type: number, payload: Uint8Array): readonly Buffer[] {
+  return seal([...beginFrame(type, 0).parts(), Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)])
+}
+
 /** The payload is written behind it: a large one, or what is large in it, then need not be copied. */
 export function beginFrame(type: number, payloadSizeBytes: number): ByteWriter {
   return new ByteWriter(HEADER_SIZE_BYTES + 1 + payloadSizeBytes).u32(0).u32(0).u8(type)
@@ -57,7 +62,11 @@ export function beginFrame(type: number, payloadSizeBytes: number): ByteWriter {
 
 /** In parts, one behind the other. The writer must not be used afterwards. */
 export function endFrame(writer: ByteWriter): readonly Buffer[] {
-  const parts = writer.parts()
+  return seal(writer.parts())
+}
+
+/** Writes length and checksum into the first part, behind which the type stands. */
+function seal(parts: readonly Buffer[]): readonly Buffer[] {
   const length = sizeOfParts(parts) - HEADER_SIZE_BYTES
   assert(length <= MAX_FRAME_SIZE_BYTES, () => `a frame of ${length} bytes would be refused`)
   const [head] = parts
