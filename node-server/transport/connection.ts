@@ -118,7 +118,9 @@ export class Connection {
 
   #onData(chunk: Buffer): void {
     try {
-      for (const frame of this.#decoder.push(chunk)) this.#handlers.onFrame(frame)
+      const frames = this.#decoder.push(chunk)
+      if (frames.every(({ payload }) => payload.buffer !== chunk.buffer)) giveBack(chunk)
+      for (const frame of frames) this.#handlers.onFrame(frame)
     } catch (error) {
       if (!(error instanceof MalformedBytes)) throw error
       this.close(`bad bytes from the peer: ${error.message}`)
@@ -238,4 +240,10 @@ function describeClose(reason: string, isSecure: boolean): string {
   if (isSecure && reason.includes('wrong version number'))
     return 'the peer does not speak TLS here: its URL should begin with http'
   return reason
+}
+
+/** The memory of bytes that nobody needs any more: the next ones come into it, instead of into more until garbage is collected. */
+function giveBack({ buffer, byteLength }: Buffer): void {
+  // A smaller one may be a part of what others have parts of.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }

@@ -275,7 +275,9 @@ const ignored = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n')
 const inImage = product.filter((path) => /^(lib|node-server|operator)\//.test(path) && !ignored.includes(path))
 
 test('every source in the image is of use there: a program, its thread, or imported by one of the others', () => {
-  const programs = ['node-server/main.ts', 'operator/main.ts', 'node-server/storage/runs/writer-thread.ts']
+  const programs = ['main.ts', 'first-start.ts', 'storage/runs/writer-thread.ts']
+    .map((path) => `node-server/${path}`)
+    .concat('operator/main.ts')
   const imported = new Set(inImage.flatMap((path) => loadsOf(path).flatMap((name) => targetOf(path, name))))
   const isOfUse = (path: string): boolean =>
     programs.includes(path) || imported.has(path) || isWithin(path, 'node-server/proto/generated')
