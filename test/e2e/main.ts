@@ -103,6 +103,9 @@ async function runWithPeers(report: Report, root: string, programs: string): Pro
   await report.step('a release of this tree, but for its image: checksums hold, Helm takes its charts', () =>
     tryRelease(root, programs),
   )
+  await report.step('docs/clients.md: its commands and programs do what they say', () =>
+    run([process.execPath, join(root, 'test', 'clients', 'main.ts')]),
+  )
   await report.step('the conformance test: kube-apiserver and the sandbox give the same answers', () =>
     run([process.execPath, join(root, 'test', 'conformance', 'main.ts'), `--programs=${programs}`]),
   )
