@@ -206,8 +206,8 @@ export const RESTORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a Job fills a volume that is not recorded',
-    file: 'operator/cluster/rules/restore.ts',
-    find: "{ kind: 'record-operation', operation: next },\n      { kind: 'create'",
+    file: 'operator/cluster/rules/fill.ts',
+    find: "{ kind: 'record-operation', operation },\n      { kind: 'create'",
     replace: "{ kind: 'create'",
   },
   {
