@@ -99,16 +99,18 @@ export const SNAPSHOT_PIECE_SIZE_BYTES = 256 * KIB
 export const RESERVED_DISK_SIZE_BYTES = 512 * MIB
 export const RESERVED_DISK_SHARE = 1 / 8
 
-/** How much more of the log than usual is kept for a peer while a snapshot is on its way to it, and until it has caught up. */
+/** The log is in memory; what the store has on disk of it is kept for peers that fall behind, as far as this goes. */
 export interface KeptLogLimits {
+  /** While nobody is behind, of entries that are large; of small ones `--snapshot-catchup-entries` are less. */
+  readonly usualSizeBytes: number
+  /** For a peer that is behind, or to which a snapshot is on its way, until it has caught up. */
+  readonly sizeBytes: number
   /** For which a peer that has its snapshot gets no further: it is away, or installs it. */
   readonly idleMs: number
-  /** Of entries: the log has them in memory. */
-  readonly sizeBytes: number
 }
 
-/** Beyond it the log is cut and the peer needs another snapshot. */
-export const KEPT_LOG: KeptLogLimits = { idleMs: 120_000, sizeBytes: 256 * MIB }
+/** Beyond it the log is cut, and the peer needs a snapshot, or another one. */
+export const KEPT_LOG: KeptLogLimits = { usualSizeBytes: 32 * MIB, sizeBytes: 256 * MIB, idleMs: 120_000 }
 
 /** What is applied at once, and then everything else has its turn: heartbeats, proposals, reads. */
 export interface ApplySlice {
