@@ -5,9 +5,10 @@
  *
  * `defragmentationSeen` is what is known of the run at a look; status.ts writes it. Pure.
  */
+import type { Result } from '../../../lib/result.ts'
 import { timestamp } from '../../api/conditions.ts'
 import { type DefragmentationRun, type DefragmentationStatus, percentOf } from '../../api/maintenance.ts'
-import { parseSchedule } from '../../api/schedule.ts'
+import { parseSchedule, type Schedule } from '../../api/schedule.ts'
 import type { Membership, Observed } from '../observed.ts'
 import { type Plan, waiting } from '../plan.ts'
 import { isFit } from './rollout.ts'
@@ -47,8 +48,18 @@ export function defragment(observed: Observed): Plan | undefined {
 export function scheduleProblem({ spec }: Observed['cluster']): string | undefined {
   const { defragmentation } = spec.maintenance
   if (defragmentation === undefined) return undefined
-  const schedule = parseSchedule(defragmentation.schedule, defragmentation.timeZone)
+  const schedule = scheduleOf(defragmentation)
   return schedule.ok ? undefined : schedule.error
+}
+
+/** A look asks for it again and again; a spec that was read is never changed in place. */
+const schedules = new WeakMap<Wanted, Result<Schedule, string>>()
+type Wanted = NonNullable<Observed['cluster']['spec']['maintenance']['defragmentation']>
+
+function scheduleOf(wanted: Wanted): Result<Schedule, string> {
+  const schedule = schedules.get(wanted) ?? parseSchedule(wanted.schedule, wanted.timeZone)
+  schedules.set(wanted, schedule)
+  return schedule
 }
 
 /** Undefined where nothing is scheduled. */
@@ -57,7 +68,7 @@ export function defragmentationSeen(observed: Observed): DefragmentationStatus |
   const wanted = cluster.spec.maintenance.defragmentation
   const known = cluster.recorded.maintenance?.defragmentation
   if (wanted === undefined) return undefined
-  const schedule = parseSchedule(wanted.schedule, wanted.timeZone)
+  const schedule = scheduleOf(wanted)
   if (!schedule.ok) return known
   const text = `${wanted.schedule} ${wanted.timeZone}`
   // A time that is yet to come was written by a clock that was wrong.

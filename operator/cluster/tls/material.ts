@@ -25,6 +25,16 @@ export interface Material {
 }
 
 export function materialOf(observed: Observed, side: TlsSide): Material {
+  const sides = known.get(observed) ?? {}
+  known.set(observed, sides)
+  sides[side] ??= gathered(observed, side)
+  return sides[side]
+}
+
+/** Rules and status ask for the same; what was observed is never changed in place. */
+const known = new WeakMap<Observed, Partial<Record<TlsSide, Material>>>()
+
+function gathered(observed: Observed, side: TlsSide): Material {
   const { objects, nowMs } = observed
   const secret = objects.tls.get(AUTHORITY_OF[side])
   const own = [pairIn(secret, TLS_FILES)].find((pair) => pair !== undefined && pair.certificate.notAfterMs > nowMs)
@@ -33,13 +43,13 @@ export function materialOf(observed: Observed, side: TlsSide): Material {
   const source = sourceOf(observed, side)
   const wanted = source?.authorities ?? (own === undefined ? [] : [own.certificate])
   // Where one of the two was lost, the other one knows what members trust. What the operator's CA knows is old news while another source is in use.
-  const known = source === undefined ? [...kept, ...trusted] : trusted.length === 0 ? kept : trusted
+  const others = source === undefined ? [...kept, ...trusted] : trusted.length === 0 ? kept : trusted
   return {
     newest: source === undefined ? own : undefined,
     previous: source === undefined ? pairIn(secret, PREVIOUS_FILES) : trustedPair(own, trusted),
     source,
     wanted,
-    authorities: unique([...wanted, ...known]),
+    authorities: unique([...wanted, ...others]),
     trusted,
     answered: secret?.metadata.annotations?.[ANNOTATIONS.rotateAuthorities],
   }

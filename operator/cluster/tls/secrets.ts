@@ -10,13 +10,17 @@ export function pairIn(secret: KubeObject | undefined, files: Files): Pair | und
 }
 
 export function bundleIn(secret: KubeObject | undefined): readonly Certificate[] {
-  return read(secret, bundles, BUNDLE_FILE, () => certificatesIn(textIn(secret, BUNDLE_FILE)))
+  return chainIn(secret, BUNDLE_FILE)
+}
+
+export function chainIn(secret: KubeObject | undefined, file: string): readonly Certificate[] {
+  return read(secret, chains, file, () => certificatesIn(textIn(secret, file)))
 }
 
 /** A decision asks for the same again and again; what was read of a Secret is never changed in place. */
 type Known<T> = WeakMap<KubeObject, Map<string, { readonly value: T }>>
 const pairs: Known<Pair | undefined> = new WeakMap()
-const bundles: Known<readonly Certificate[]> = new WeakMap()
+const chains: Known<readonly Certificate[]> = new WeakMap()
 
 function read<T>(secret: KubeObject | undefined, known: Known<T>, file: string, parse: () => T): T {
   if (secret === undefined) return parse()

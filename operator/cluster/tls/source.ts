@@ -7,17 +7,9 @@ import type { TlsSide } from '../../api/tls.ts'
 import type { Observed } from '../observed.ts'
 import type { KubeObject } from '../ports.ts'
 import { certificateName, issuingTrouble } from '../resources/certificate.ts'
-import {
-  anchorOf,
-  type Certificate,
-  certificatesIn,
-  isMeantFor,
-  isValidFor,
-  type Pair,
-  unique,
-} from './certificates.ts'
+import { anchorOf, type Certificate, isMeantFor, isValidFor, type Pair, unique } from './certificates.ts'
 import { CLIENT_FILES, type Files, type LeafRequest, SECRETS_OF, TLS_FILES } from './leaves.ts'
-import { bundleIn, keysOf, pairIn, textIn } from './secrets.ts'
+import { bundleIn, chainIn, keysOf, pairIn, textIn } from './secrets.ts'
 import { leafIn, wantedLeaves } from './wanted.ts'
 
 export interface Source {
@@ -105,7 +97,7 @@ function inCertificate(observed: Observed, request: LeafRequest): Found {
 function judged({ nowMs }: Observed, { hosts, purposes }: LeafRequest, { name, secret, files }: Place): Found {
   const authorities = bundleIn(secret)
   const about = `${files.certificate} in Secret ${name}`
-  if (certificatesIn(textIn(secret, files.certificate)).length === 0)
+  if (chainIn(secret, files.certificate).length === 0)
     return { kind: 'unusable', problems: [`${about} is no certificate`, ...withoutCa(name, authorities)] }
   const pair = pairIn(secret, files)
   if (pair === undefined) {
