@@ -139,13 +139,13 @@ export interface PurgePace {
   readonly turnMs: number
   /** For a clock that stands still during a turn, as a simulation's does. */
   readonly turnSlices: number
-  /** While nothing else wants the thread a compaction takes a quarter of it. */
+  /** While nothing else wants the thread a compaction takes a fifth of it. */
   readonly pauseMs: number
-  /** However much else does, a tenth of it is left to the compaction, for some 20,000 changes a second: more than are written. */
+  /** However much else does: a turn goes through some 300 changes, and it must be more in a second than can be written. */
   readonly longestPauseMs: number
 }
 
-export const PURGE: PurgePace = { turnMs: 1, turnSlices: 16, pauseMs: 4, longestPauseMs: 9 }
+export const PURGE: PurgePace = { turnMs: 1, turnSlices: 16, pauseMs: 4, longestPauseMs: 6 }
 
 /** Ranges that are read in slices at once, each of which holds its answer so far, and those that wait for one to end. */
 export const MAX_LONG_RANGES = 16
