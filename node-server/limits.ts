@@ -135,6 +135,20 @@ export interface PassTurn {
 
 export const HASH_TURN: PassTurn = { ms: 2, slices: 16 }
 
+/** The pace of the physical half of a compaction: a turn, then a pause for everything else. */
+export interface PurgePace {
+  /** Whatever is asked for may wait so long at each of its steps, and for the slice that began last. */
+  readonly turnMs: number
+  /** For a clock that stands still during a turn, as a simulation's does. */
+  readonly turnSlices: number
+  /** While nothing else wants the thread a compaction takes a fifth of it. */
+  readonly pauseMs: number
+  /** However much else does: a turn goes through some 300 changes, and it must be more in a second than can be written. */
+  readonly longestPauseMs: number
+}
+
+export const PURGE: PurgePace = { turnMs: 1, turnSlices: 16, pauseMs: 4, longestPauseMs: 6 }
+
 /** Ranges that are read in slices at once, each of which holds its answer so far, and those that wait for one to end. */
 export const MAX_LONG_RANGES = 16
 export const MAX_WAITING_RANGES = 256

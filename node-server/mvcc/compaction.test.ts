@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { KeyValue } from '../proto/generated/etcd/kv.ts'
 import type { RequestOp } from '../proto/generated/etcd/rpc.ts'
+import type { Table } from './backend.ts'
 import { compactSlice, SLICE_ROWS, type CompactionCursor } from './compaction.ts'
 import { readEvents, type StoredEvent } from './events.ts'
 import { hashState } from './hash.ts'
@@ -34,7 +35,13 @@ function compactFully(store: Store): number {
   return slices
 }
 
-test('what no allowed read sees is gone; the tombstone at the compacted revision stays for watches', () => {
+/** Rows that are left once what was removed is committed. */
+async function rowsLeft(store: Store, table: Table): Promise<number> {
+  await store.commit()
+  return store.buffer.count(table, FIRST, undefined)
+}
+
+test('what no allowed read sees is gone; the tombstone at the compacted revision stays for watches', async () => {
   const store = new Store(new MemoryBackend())
   put(store, 'a', '1') // 2
   put(store, 'a', '2') // 3
@@ -52,15 +59,15 @@ test('what no allowed read sees is gone; the tombstone at the compacted revision
     [6, true],
     [7, false],
   ])
-  assert.equal(store.buffer.count('revisions', FIRST, undefined), 2)
-  assert.equal(store.buffer.count('history', FIRST, undefined), 1)
+  assert.equal(await rowsLeft(store, 'revisions'), 2)
+  assert.equal(await rowsLeft(store, 'history'), 1)
   compactTo(store, 7)
   compactFully(store)
-  assert.equal(store.buffer.count('history', FIRST, undefined), 0)
-  assert.equal(store.buffer.count('revisions', FIRST, undefined), 1)
+  assert.equal(await rowsLeft(store, 'history'), 0)
+  assert.equal(await rowsLeft(store, 'revisions'), 1)
 })
 
-test('a key that its own txn deletes and puts again, and perhaps deletes again, outlives each compaction as it should', () => {
+test('a key that its own txn deletes and puts again, and perhaps deletes again, outlives each compaction as it should', async () => {
   // What ends with a zero byte goes to the end of all keys, and is not held against the puts beside it (as in etcd).
   const [removal, creation] = [opDelete('a', '\0'), opPut('a', 'again')]
   for (const operations of [
@@ -87,14 +94,13 @@ test('a key that its own txn deletes and puts again, and perhaps deletes again, 
           compactFully(store)
         }
         assert.deepEqual(valuesFrom(compacted), before, `compacted to ${compacted}`)
-        if (compacted === 6)
-          assert.equal(store.buffer.count('revisions', FIRST, undefined), 1, 'nothing is left behind')
+        if (compacted === 6) assert.equal(await rowsLeft(store, 'revisions'), 1, 'nothing is left behind')
       }
     }
   }
 })
 
-test('a put that its own txn deletes again is an event, and goes with its tombstone', () => {
+test('a put that its own txn deletes again is an event, and goes with its tombstone', async () => {
   const inner = [opTxn(txnRequest([opPut('b'), opPut('a', '1')])), opTxn(txnRequest([opDelete('a')]))]
   for (const isThereBefore of [false, true]) {
     const store = new Store(new MemoryBackend())
@@ -113,8 +119,8 @@ test('a put that its own txn deletes again is an event, and goes with its tombst
     put(store, 'x') // 5
     compactTo(store, 5)
     compactFully(store)
-    assert.equal(store.buffer.count('history', FIRST, undefined), 0)
-    assert.equal(store.buffer.count('revisions', FIRST, undefined), 2, 'of b and x')
+    assert.equal(await rowsLeft(store, 'history'), 0)
+    assert.equal(await rowsLeft(store, 'revisions'), 2, 'of b and x')
   }
 })
 
@@ -133,12 +139,12 @@ test('slices are bounded and hidden from readers; after a restart they go on whe
   assert.equal(restarted.meta.purgedRevision, store.meta.purgedRevision)
   assert.ok(compactFully(restarted) <= 3)
   assert.equal(hashState(restarted), before)
-  assert.equal(restarted.buffer.count('history', FIRST, undefined), SLICE_ROWS)
+  assert.equal(await rowsLeft(restarted, 'history'), SLICE_ROWS)
   assert.equal(restarted.meta.purgedRevision, restarted.compactedRevision)
   assert.deepEqual(compactSlice(restarted, undefined), { cursor: undefined, removedVersions: 0 })
 })
 
-test('a compaction that comes during a pass is worked off with it', () => {
+test('a compaction that comes during a pass is worked off with it', async () => {
   const store = new Store(new MemoryBackend())
   for (let round = 0; round < 3; round++)
     for (let key = 0; key < SLICE_ROWS; key++) put(store, `key ${key}`, `${round}`)
@@ -148,7 +154,7 @@ test('a compaction that comes during a pass is worked off with it', () => {
   compactTo(store, store.revision)
   let next: CompactionCursor | undefined = cursor
   while (next !== undefined) next = compactSlice(store, next).cursor
-  assert.equal(store.buffer.count('history', FIRST, undefined), 0)
+  assert.equal(await rowsLeft(store, 'history'), 0)
   const all = range(store, rangeRequest('\0', '\0', { countOnly: true }))
   assert.ok(all.ok && all.value.count === SLICE_ROWS)
 })
@@ -166,15 +172,15 @@ test('a revision with more changes than a slice visits is gone through in severa
   const restarted = new Store(store.backend)
   assert.equal(restarted.meta.purgedRevision, 5 * SLICE_ROWS + 1, 'the revision of the deletes is not done')
   assert.equal(compactFully(restarted), 4)
-  assert.equal(restarted.buffer.count('revisions', FIRST, undefined), 1)
+  assert.equal(await rowsLeft(restarted, 'revisions'), 1)
 })
 
-test('a slice ends with the bytes it reads as well', () => {
+test('a slice ends with the bytes it reads as well', async () => {
   const store = new Store(new MemoryBackend())
   for (let round = 0; round < 10; round++) put(store, 'a', 'v'.repeat(600_000))
   compactTo(store, store.revision)
   assert.equal(compactFully(store), 5)
-  assert.equal(store.buffer.count('revisions', FIRST, undefined), 1)
+  assert.equal(await rowsLeft(store, 'revisions'), 1)
 })
 
 test('a compaction goes through what was written since the one before, whatever else lives', () => {
@@ -199,6 +205,7 @@ test('whatever happened, and wherever a pass was cut off, exactly what the rule 
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('put-and-delete' as const), key }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('compact' as const), back: fc.nat(6) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('slice' as const) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('commit' as const) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
   )
   await fc.assert(
@@ -209,6 +216,7 @@ test('whatever happened, and wherever a pass was cut off, exactly what the rule 
       for (const step of steps) {
         if (step.kind === 'compact') compactTo(store, store.revision - step.back)
         else if (step.kind === 'slice') cursor = compactSlice(store, cursor).cursor
+        else if (step.kind === 'commit') await store.commit()
         else if (step.kind === 'restart') {
           await store.commit()
           store = new Store(store.backend)
@@ -221,6 +229,7 @@ test('whatever happened, and wherever a pass was cut off, exactly what the rule 
           }
       }
       while ((cursor = compactSlice(store, cursor).cursor) !== undefined);
+      await store.commit()
       const rows = (of: Store): StoredEvent[] => [...readEvents(of, { revision: 1, sub: 0 }, Infinity).events]
       assert.deepEqual(rows(store), visible(rows(twin), store.compactedRevision))
       const indexed = store.buffer.count('current', FIRST, undefined) + store.buffer.count('history', FIRST, undefined)
@@ -246,7 +255,7 @@ function isHidden(row: StoredEvent, next: StoredEvent | undefined): boolean {
   return next?.revision === row.revision && next.key === row.key
 }
 
-test('what was read before it was removed is not read any more', () => {
+test('what was read before it was removed is not read any more', async () => {
   const store = new Store(new MemoryBackend())
   put(store, 'a', '1') // 2
   const superseded = readCurrent(store, Buffer.from('a'))
@@ -256,5 +265,6 @@ test('what was read before it was removed is not read any more', () => {
   readKeyValue(store, superseded)
   compactTo(store, 3)
   compactFully(store)
+  await store.commit()
   assert.throws(() => readKeyValue(store, superseded), /is in the index and not in the store/)
 })

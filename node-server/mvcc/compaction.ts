@@ -20,11 +20,10 @@ import { bytesOfText, textOfBytes } from './byte-text.ts'
 import {
   decodeRecord,
   decodeRevisionKey,
-  hiddenRevisionKey,
+  hiddenSubOf,
   historyText,
   isTombstone,
   revisionKey,
-  revisionText,
   type IndexRecord,
 } from './key-index.ts'
 import { decodeStoredRevision, headOf } from './key-value.ts'
@@ -142,11 +141,11 @@ function visitTombstone(
     // Its own txn has put the key again: the index names what it did last.
     const removedVersions = removeBefore(store, name, revision, before)
     if (revision === target) return removedVersions
-    store.buffer.removeText('revisions', revisionText(revision, version.sub))
+    store.buffer.removePlace(revision, version.sub)
     return removedVersions + 1
   }
   // What its own txn had put has ended the version before that.
-  const isBeforeGone = hiddenRevisionKey(record) !== undefined
+  const isBeforeGone = hiddenSubOf(record) !== undefined
   const removedVersions = isBeforeGone ? 0 : removeBefore(store, name, revision, before)
   return removedVersions + (revision < target ? removeRecord(store, name, record) : 0)
 }
@@ -163,15 +162,14 @@ function removeBefore(store: Store, name: string, revision: number, before: Vers
 }
 
 function removeRecord(store: Store, name: string, record: IndexRecord): number {
-  const hidden = hiddenRevisionKey(record)
-  if (hidden !== undefined) store.buffer.remove('revisions', hidden)
+  const hidden = hiddenSubOf(record)
+  if (hidden !== undefined) store.buffer.removePlace(record.modRevision, hidden)
   return removeVersion(store, name, record) + (hidden === undefined ? 0 : 1)
 }
 
 function removeVersion(store: Store, name: string, { modRevision, sub }: Version): number {
   store.values.remove({ modRevision, sub })
-  store.buffer.removeText('history', historyText(name, modRevision))
-  store.buffer.removeText('revisions', revisionText(modRevision, sub))
+  store.buffer.removeVersion(name, modRevision, sub)
   return 1
 }
 

@@ -141,10 +141,15 @@ export function tombstoneOf(modRevision: number, sub: number, hidden: IndexRecor
   return { modRevision, sub, createRevision: hidden === undefined ? 0 : hidden.sub + 1, version: 0, lease: 0n }
 }
 
-/** Key of the table `revisions` for the put that the same txn deleted; undefined when there is none. */
+/** Sub-revision of the put that the same txn deleted; undefined when there is none. */
+export function hiddenSubOf(record: IndexRecord): number | undefined {
+  return isTombstone(record) && record.createRevision > 0 ? record.createRevision - 1 : undefined
+}
+
+/** Key of the table `revisions` for it. */
 export function hiddenRevisionKey(record: IndexRecord): Buffer | undefined {
-  if (!isTombstone(record) || record.createRevision === 0) return undefined
-  return revisionKey(record.modRevision, record.createRevision - 1)
+  const sub = hiddenSubOf(record)
+  return sub === undefined ? undefined : revisionKey(record.modRevision, sub)
 }
 
 /** Key of the table `revisions`. */

@@ -24,7 +24,7 @@ export interface Layer {
 }
 
 /** What one row costs beside its bytes: slots, string and buffer headers; measured roughly. */
-const ROW_OVERHEAD_BYTES = 160
+export const ROW_OVERHEAD_BYTES = 160
 
 /** Takes writes in any order. */
 export class WrittenRows implements Layer {

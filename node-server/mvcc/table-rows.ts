@@ -2,50 +2,47 @@
  * Rows of one table that are written in any order, found by their keys, and read in the order of those. Most are written many
  * at a time and read once, so they are sorted together and then lie in runs, each more than twice as long as the next: a new
  * one is merged with those that are not much longer. Those that come in their order, as revisions do, are neither sorted nor
- * hashed; nor are those that come in an order of their own below them, as the revisions do that a compaction removes meanwhile.
+ * hashed.
  */
 import type { RowValue } from './row-value.ts'
 
-export interface Row {
+export interface Row<Value = RowValue> {
   /** One character a byte (byte-text.ts). */
   readonly key: string
-  readonly value: RowValue
+  readonly value: Value
 }
 
-interface WrittenRow extends Row {
-  value: RowValue
+interface WrittenRow<Value> extends Row<Value> {
+  value: Value
 }
 
 /** Between two looks so many wait to be sorted: less than a millisecond. */
 const MAX_UNSORTED = 1024
 
 /** From one position of a run up to and without another. */
-interface Cursor {
-  readonly run: readonly Row[]
+interface Cursor<Value> {
+  readonly run: readonly Row<Value>[]
   at: number
   end: number
 }
 
-export class TableRows {
+export class TableRows<Value = RowValue> {
   /** Each came when its key was above all others. */
-  readonly #ascending: WrittenRow[] = []
-  /** Each came when its key was above all of these. */
-  readonly #ascendingBelow: WrittenRow[] = []
-  readonly #others = new Map<string, WrittenRow>()
+  readonly #ascending: WrittenRow<Value>[] = []
+  readonly #others = new Map<string, WrittenRow<Value>>()
   #highestOther = ''
   /** Of the others, each in order. */
-  readonly #runs: WrittenRow[][] = []
-  #unsorted: WrittenRow[] = []
+  readonly #runs: WrittenRow<Value>[][] = []
+  #unsorted: WrittenRow<Value>[] = []
 
-  get(key: string): RowValue | undefined {
+  get(key: string): Value | undefined {
     return this.#find(key)?.value
   }
 
-  set(key: string, value: RowValue): void {
+  set(key: string, value: Value): void {
     const written = this.#find(key)
     if (written !== undefined) written.value = value
     else if (key > highest(this.#ascending)) this.#ascending.push({ key, value })
-    else if (key > highest(this.#ascendingBelow)) this.#ascendingBelow.push({ key, value })
     else {
       const row = { key, value }
       if (key > this.#highestOther) this.#highestOther = key
@@ -55,10 +52,10 @@ export class TableRows {
     }
   }
 
-  #find(key: string): WrittenRow | undefined {
+  #find(key: string): WrittenRow<Value> | undefined {
     if (key > highest(this.#ascending)) return undefined
     const other = key > this.#highestOther ? undefined : this.#others.get(key)
-    return other ?? foundIn(this.#ascending, key) ?? foundIn(this.#ascendingBelow, key)
+    return other ?? foundIn(this.#ascending, key)
   }
 
   #sort(): void {
@@ -77,7 +74,7 @@ export class TableRows {
   }
 
   /** From `low` on and below `high` (undefined: all). Nothing is written while they are read. */
-  *inOrder(low: string, high: string | undefined, isReverse: boolean): Iterable<Row> {
+  *inOrder(low: string, high: string | undefined, isReverse: boolean): Iterable<Row<Value>> {
     const cursors = this.#cursors(low, high)
     for (let next = first(cursors, isReverse); next !== undefined; next = first(cursors, isReverse)) {
       const row = headOf(next, isReverse)
@@ -89,10 +86,10 @@ export class TableRows {
   }
 
   /** Of those runs that have some of them. */
-  #cursors(low: string, high: string | undefined): Cursor[] {
+  #cursors(low: string, high: string | undefined): Cursor<Value>[] {
     this.#sort()
-    const cursors: Cursor[] = []
-    for (const run of [this.#ascending, this.#ascendingBelow, ...this.#runs]) {
+    const cursors: Cursor<Value>[] = []
+    for (const run of [this.#ascending, ...this.#runs]) {
       const at = lowerBound(run, low)
       const end = high === undefined ? run.length : lowerBound(run, high)
       if (at < end) cursors.push({ run, at, end })
@@ -102,17 +99,17 @@ export class TableRows {
 }
 
 /** Of a run; empty, as no key is, while there is none. */
-function highest(run: readonly Row[]): string {
+function highest(run: readonly Row<unknown>[]): string {
   return run[run.length - 1]?.key ?? ''
 }
 
-function foundIn(run: readonly WrittenRow[], key: string): WrittenRow | undefined {
+function foundIn<Value>(run: readonly WrittenRow<Value>[], key: string): WrittenRow<Value> | undefined {
   if (key > highest(run) || key < keyOf(run[0])) return undefined
   const row = run[lowerBound(run, key)]
   return row?.key === key ? row : undefined
 }
 
-function first(cursors: readonly Cursor[], isReverse: boolean): Cursor | undefined {
+function first<Value>(cursors: readonly Cursor<Value>[], isReverse: boolean): Cursor<Value> | undefined {
   let first = cursors[0]
   for (let i = 1; i < cursors.length; i++) {
     const cursor = cursors[i]
@@ -122,16 +119,16 @@ function first(cursors: readonly Cursor[], isReverse: boolean): Cursor | undefin
   return first
 }
 
-function headOf({ run, at, end }: Cursor, isReverse: boolean): Row | undefined {
+function headOf<Value>({ run, at, end }: Cursor<Value>, isReverse: boolean): Row<Value> | undefined {
   return run[isReverse ? end - 1 : at]
 }
 
-function keyOf(row: Row | undefined): string {
+function keyOf(row: Row<unknown> | undefined): string {
   return row === undefined ? '' : row.key
 }
 
 /** How many stand before `key`. */
-function lowerBound(run: readonly Row[], key: string): number {
+function lowerBound(run: readonly Row<unknown>[], key: string): number {
   let low = 0
   for (let high = run.length; low < high;) {
     const middle = (low + high) >>> 1
@@ -141,8 +138,8 @@ function lowerBound(run: readonly Row[], key: string): number {
   return low
 }
 
-function merged(a: readonly WrittenRow[], b: readonly WrittenRow[]): WrittenRow[] {
-  const all: WrittenRow[] = []
+function merged<Value>(a: readonly WrittenRow<Value>[], b: readonly WrittenRow<Value>[]): WrittenRow<Value>[] {
+  const all: WrittenRow<Value>[] = []
   let next = 0
   for (const row of b) {
     for (let other = a[next]; other !== undefined && other.key < row.key; other = a[++next]) all.push(other)
@@ -152,6 +149,6 @@ function merged(a: readonly WrittenRow[], b: readonly WrittenRow[]): WrittenRow[
   return all
 }
 
-function byKey(a: Row, b: Row): number {
+function byKey(a: Row<unknown>, b: Row<unknown>): number {
   return a.key < b.key ? -1 : a.key > b.key ? 1 : 0
 }

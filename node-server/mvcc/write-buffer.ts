@@ -22,6 +22,7 @@ import {
 import { bytesOfText, textOfBytes } from './byte-text.ts'
 import { DeletedKeys } from './deleted-keys.ts'
 import { mergeNewest, REMOVED, WrittenRows, type Layer, type TextRange } from './layer.ts'
+import { RemovedVersions } from './removed-versions.ts'
 import { bytesOfValue, type RowValue } from './row-value.ts'
 import type { Row } from './table-rows.ts'
 
@@ -55,6 +56,8 @@ export class WriteBuffer {
   #current: readonly Layer[]
   #newest: WrittenRows
   #draft: Draft | undefined
+  #removed = new RemovedVersions()
+  #committingRemovedBytes = 0
   /** Of those who read at the moment: with the draft while its entry is at work, without it otherwise. */
   #visible: readonly Layer[]
   /** Of what is written at the moment. */
@@ -72,14 +75,14 @@ export class WriteBuffer {
 
   /** That the next commit takes. */
   get pendingWrites(): number {
-    let writes = 0
+    let writes = this.#removed.rows
     for (const { rows } of this.#current) writes += rows
     return writes
   }
 
   /** Of all layers but a draft, about. */
   get sizeBytes(): number {
-    let sum = 0
+    let sum = this.#removed.sizeBytes + this.#committingRemovedBytes
     for (const { sizeBytes } of this.#committing) sum += sizeBytes
     for (const { sizeBytes } of this.#current) sum += sizeBytes
     return sum
@@ -167,12 +170,20 @@ export class WriteBuffer {
   }
 
   remove(table: Table, key: Uint8Array): void {
-    this.removeText(table, textOfBytes(key))
+    this.#writable.set(table, textOfBytes(key), REMOVED)
   }
 
-  /** The same, where the text of the key is at hand. */
-  removeText(table: Table, key: string): void {
-    this.#writable.set(table, key, REMOVED)
+  /**
+   * Removes a version that a compaction has ended from `history` and `revisions`. Reads that may not see it may still come
+   * across it, until a commit has taken it. Versions of a key go oldest first.
+   */
+  removeVersion(key: string, modRevision: number, sub: number): void {
+    this.#removed.add(key, modRevision, sub)
+  }
+
+  /** The same, of a row of `revisions` that no record of `history` names. */
+  removePlace(revision: number, sub: number): void {
+    this.#removed.addPlace(revision, sub)
   }
 
   /**
@@ -252,12 +263,16 @@ export class WriteBuffer {
   async commit(options?: CommitOptions): Promise<void> {
     assert(this.#committing.length === 0, 'one commit at a time')
     const layers = this.#current
+    const removed = this.#removed
     this.#committing = layers
+    this.#removed = new RemovedVersions()
+    this.#committingRemovedBytes = removed.sizeBytes
     this.#newest = new WrittenRows()
     this.#current = [this.#newest]
     this.#showPublished()
-    await this.#backend.commit(writesOf(layers), options)
+    await this.#backend.commit(writesOf(layers, removed), options)
     this.#committing = []
+    this.#committingRemovedBytes = 0
     this.#showPublished()
   }
 }
@@ -286,10 +301,12 @@ function firstRows(
 }
 
 /** Made as they are read: what is on its way to the disk does not change. */
-function* writesOf(layers: readonly Layer[]): Iterable<TextWrite> {
-  for (const table of TABLES)
-    for (const { key, value } of newestOf(layers, table, EVERYTHING))
-      yield { table, key, value: value === REMOVED ? undefined : value }
+function* writesOf(layers: readonly Layer[], removed: RemovedVersions): Iterable<TextWrite> {
+  for (const table of TABLES) {
+    const written = newestOf(layers, table, EVERYTHING)
+    const rows = removed.has(table) ? mergeNewest(removed.rowsIn(table), written, false) : written
+    for (const { key, value } of rows) yield { table, key, value: value === REMOVED ? undefined : value }
+  }
 }
 
 function* withoutGaps(entries: Iterable<TableEntry | Gap>, limit = Infinity): Iterable<TableEntry> {

@@ -341,6 +341,7 @@ const ELSEWHERE: Readonly<Record<string, readonly [file: string, title: string]>
   SCRUB: ['node-server/storage/runs/runs-damage.test.ts', 'damage in what nobody reads is found by looking for it'],
   APPLY_SLICE: ['node-server/node/apply/applier.test.ts', 'what was committed in the middle of an entry'],
   HASH_TURN: ['node-server/node/maintenance/hasher.test.ts', 'a turn ends when its time is over, and after so many'],
+  PURGE: ['node-server/node/maintenance/purge.test.ts', 'a pause that lasts longer than it was to'],
   LEASES: ['node-server/node/lease/lessor.test.ts', 'many that end at once are all gone soon after, at a bounded rate'],
   MAX_RENEWALS_AT_ONCE: ['node-server/node/lease/lease-duties.test.ts', 'more renewals than fit a question'],
   MAX_WAITING_RENEWALS: ['node-server/node/lease/lease-duties.test.ts', 'more renewals than may wait are refused'],

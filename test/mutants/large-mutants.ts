@@ -25,9 +25,9 @@ export const LARGE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a compaction goes on at the next heartbeat only',
-    file: `${NODE}/maintenance/purge.ts`,
-    find: 'export const PAUSE_MS = 2\n',
-    replace: 'export const PAUSE_MS = 100\n',
+    file: 'node-server/limits.ts',
+    find: 'turnSlices: 16, pauseMs: 4, longestPauseMs: 6',
+    replace: 'turnSlices: 3, pauseMs: 100, longestPauseMs: 100',
   },
   {
     name: 'what is proposed at once goes into one message, however much it is',

@@ -98,6 +98,42 @@ export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: 
     },
   },
   {
+    test: `${NODE}/maintenance/purge.test.ts`,
+    mutant: {
+      name: 'limits: what comes while a compaction removes waits for all that a turn may remove',
+      file: `${NODE}/maintenance/purge.ts`,
+      find: 'if (cursor === undefined || clock.monotonicMs() >= endMs) break',
+      replace: 'if (cursor === undefined) break',
+    },
+  },
+  {
+    test: `${NODE}/maintenance/purge.test.ts`,
+    mutant: {
+      name: 'limits: a compaction removes as fast as ever while everything else is late',
+      file: `${NODE}/maintenance/purge.ts`,
+      find: 'Math.min(PURGE.pauseMs + lateMs, PURGE.longestPauseMs)',
+      replace: 'PURGE.pauseMs',
+    },
+  },
+  {
+    test: `${NODE}/maintenance/purge.test.ts`,
+    mutant: {
+      name: 'limits: a compaction waits as long as everything else is late',
+      file: `${NODE}/maintenance/purge.ts`,
+      find: 'Math.min(PURGE.pauseMs + lateMs, PURGE.longestPauseMs)',
+      replace: 'PURGE.pauseMs + lateMs',
+    },
+  },
+  {
+    test: `${MVCC}/removed-versions.test.ts`,
+    mutant: {
+      name: 'limits: a version that a compaction comes by again is removed twice',
+      file: `${MVCC}/removed-versions.ts`,
+      find: 'else if (modRevision > (versions.at(-1) ?? 0)) versions.push(modRevision)\n    else return',
+      replace: 'else versions.push(modRevision)',
+    },
+  },
+  {
     test: `${RUNS}/writer.test.ts`,
     mutant: {
       name: 'limits: a file is synced once, when it is whole, and the log waits for all of it',

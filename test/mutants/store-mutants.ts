@@ -142,8 +142,9 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'results of operations are lost in snapshots and at restarts',
     file: `${MVCC}/write-buffer.ts`,
-    find: 'await this.#backend.commit(writesOf(layers), options)',
-    replace: "await this.#backend.commit([...writesOf(layers)].filter(({ table }) => table !== 'operations'), options)",
+    find: 'await this.#backend.commit(writesOf(layers, removed), options)',
+    replace:
+      "await this.#backend.commit([...writesOf(layers, removed)].filter(({ table }) => table !== 'operations'), options)",
   },
   {
     name: 'the fence of who asks for a change is not looked at',
@@ -257,7 +258,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a tombstone goes before what it hides',
     file: `${MVCC}/compaction.ts`,
-    find: 'const isBeforeGone = hiddenRevisionKey(record) !== undefined',
+    find: 'const isBeforeGone = hiddenSubOf(record) !== undefined',
     replace: 'const isBeforeGone = true',
   },
   {

@@ -15,6 +15,7 @@ const OTHERS = /^(kubectl|helm|docker|etcdctl|curl|velero|node --test)\b/
 /** Where the options of our other commands are read. */
 const SOURCES: Readonly<Record<string, string>> = {
   'npm start': 'sandbox/start/options.ts',
+  'node bench/auto-compaction.ts': 'bench/auto-compaction.ts',
   'npm run bench': 'bench/options.ts',
   'npm run simulate': 'test/simulate/options.ts',
   'npm run test:chaos': 'test/chaos/main.ts',

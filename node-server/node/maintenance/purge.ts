@@ -1,20 +1,17 @@
 /**
- * The physical half of compactions, at a pace of its own: a short turn, then a pause as long for everything else. That
- * removes several times as much as a member can write in the same time, and requests hardly notice it. What is
- * removed waits in the store's write buffer as what is applied does; while there is no room in it, nothing is removed.
+ * The physical half of compactions, at a pace of its own: a short turn, then a pause for everything else, several times as
+ * long. When a pause lasts longer than it was to, something else wants the thread or a processor: the next one is longer by
+ * as much, up to a bound. Each turn gets on, whatever comes meanwhile, with more than a member can write in the same time.
+ * What is removed waits in the store's write buffer as what is applied does; while there is no room in it, nothing is removed.
  *
  * Invariant: what was under way in a store ends with that store. How far a compaction has come stands in the store itself.
  */
 import type { Clock, Timer } from '../../../lib/clock.ts'
+import { PURGE } from '../../limits.ts'
 import { COMMIT_WRITES } from '../../mvcc/committer.ts'
 import { compactSlice, purgeTarget, type CompactionCursor } from '../../mvcc/compaction.ts'
 import type { Store } from '../../mvcc/store.ts'
 import type { Hasher } from './hasher.ts'
-
-const TURN_MS = 2
-/** For a clock that stands still during a turn, as a simulation's does. */
-export const TURN_SLICES = 16
-export const PAUSE_MS = 2
 
 export interface PurgeParts {
   readonly clock: Clock
@@ -28,6 +25,7 @@ export interface PurgeParts {
 export class Purge {
   readonly #parts: PurgeParts
   #next: Timer | undefined
+  #pauseMs: number = PURGE.pauseMs
   #pass: { readonly store: Store; readonly cursor: CompactionCursor } | undefined
   #isStopped = false
 
@@ -41,9 +39,12 @@ export class Purge {
     const { clock, hasher, currentStore } = this.#parts
     hasher.observeCompaction() // before anything is removed
     const store = currentStore()
-    if (store.meta.purgedRevision >= purgeTarget(store, hasher.purgeLimit)) return
-    this.#next ??= clock.setTimer(PAUSE_MS, () => {
+    if (this.#next !== undefined || store.meta.purgedRevision >= purgeTarget(store, hasher.purgeLimit)) return
+    const dueMs = clock.monotonicMs() + this.#pauseMs
+    this.#next = clock.setTimer(this.#pauseMs, () => {
       this.#next = undefined
+      const lateMs = Math.max(0, clock.monotonicMs() - dueMs)
+      this.#pauseMs = Math.min(PURGE.pauseMs + lateMs, PURGE.longestPauseMs)
       this.#turn()
     })
   }
@@ -59,10 +60,10 @@ export class Purge {
       hasher.observeCompaction()
       const store = currentStore()
       let cursor = this.#pass?.store === store ? this.#pass.cursor : undefined
-      const endMs = clock.monotonicMs() + TURN_MS
-      for (let slices = 0; slices < TURN_SLICES && hasRoom(store) && clock.monotonicMs() < endMs; slices++) {
+      const endMs = clock.monotonicMs() + PURGE.turnMs
+      for (let slices = 0; slices < PURGE.turnSlices && hasRoom(store); slices++) {
         cursor = compactSlice(store, cursor, hasher.purgeLimit).cursor
-        if (cursor === undefined) break
+        if (cursor === undefined || clock.monotonicMs() >= endMs) break
       }
       this.#pass = cursor === undefined ? undefined : { store, cursor }
       this.wake()
