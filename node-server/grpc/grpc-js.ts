@@ -8,7 +8,7 @@
  * stream twice the time.
  */
 import assert from 'node:assert/strict'
-import type { ServerHttp2Stream } from 'node:http2'
+import { Http2ServerRequest, Http2ServerResponse, type ServerHttp2Stream } from 'node:http2'
 import {
   Server,
   ServerCredentials,
@@ -39,7 +39,10 @@ export async function serveGrpcJs(options: GrpcServerOptions): Promise<GrpcServe
     onSession: (session) => engine.emit('session', session),
     onStream: ({ stream, headers, rawHeaders, load }) => {
       if (headers['content-type']?.startsWith('application/grpc') !== true)
-        return http1.takeStream(stream, headers, rawHeaders)
+        return http1.takeRequest(
+          new Http2ServerRequest(stream, headers, {}, rawHeaders),
+          new Http2ServerResponse(stream),
+        )
       if (refuseUnknown(options.services, stream, headers)) return undefined
       Object.assign(arriving, { stream, load })
       engine.emit('stream', stream, headers)

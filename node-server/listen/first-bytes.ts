@@ -1,6 +1,6 @@
 /** Which protocol a connection speaks, told by what it says first. */
-import { METHODS } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { METHODS } from './node-http.ts'
 
 export type Protocol = 'tls' | 'http1' | 'http2'
 export type Verdict = Protocol | 'unknown' | 'undecided'

@@ -1,8 +1,9 @@
 /** HTTP/1.1 on connections that somebody else has accepted, and requests that came by HTTP/2 but are no calls. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { Http2ServerRequest, Http2ServerResponse, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { ListenLimits } from './limits.ts'
+import { createServer } from './node-http.ts'
 
 /** Answers requests in the form of Node's own server, which an HttpHandler takes as well. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
@@ -67,10 +68,9 @@ export class Http1 {
     else next()
   }
 
-  /** The handler gets it in Node's compatible form, which has all that a handler of HTTP/1.1 uses. */
-  takeStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]): void {
-    const request = new Http2ServerRequest(stream, headers, {}, rawHeaders)
-    this.#server.emit('request', request, new Http2ServerResponse(stream))
+  /** One that came by HTTP/2: Node's compatible form has all that a handler of HTTP/1.1 uses. */
+  takeRequest(request: Http2ServerRequest, response: Http2ServerResponse): void {
+    this.#server.emit('request', request, response)
   }
 
   /** Requests under way may finish within `graceMs`, then they are cut. */

@@ -1,6 +1,6 @@
 /** One connection between members: dialling with hello, frames in and out, and its death noticed either way. */
 import { connect, type Socket } from 'node:net'
-import { MalformedBytes, sizeOfParts } from '../../lib/bytes.ts'
+import { discard, MalformedBytes, sizeOfParts } from '../../lib/bytes.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { parseAddressURL } from '../address/address.ts'
 import { FRAME_TIMEOUT_MS, MAX_UNREAD_SIZE_BYTES } from '../limits.ts'
@@ -118,7 +118,9 @@ export class Connection {
 
   #onData(chunk: Buffer): void {
     try {
-      for (const frame of this.#decoder.push(chunk)) this.#handlers.onFrame(frame)
+      const frames = this.#decoder.push(chunk)
+      if (frames.every(({ payload }) => payload.buffer !== chunk.buffer)) discard(chunk)
+      for (const frame of frames) this.#handlers.onFrame(frame)
     } catch (error) {
       if (!(error instanceof MalformedBytes)) throw error
       this.close(`bad bytes from the peer: ${error.message}`)

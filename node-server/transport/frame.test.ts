@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import { ClusterId, MemberId } from '../../lib/ids.ts'
-import { FRAME, FrameDecoder, decodeHello, decodeRefused, encodeFrame, encodeHello, encodeRefused } from './frame.ts'
+import {
+  FRAME,
+  FrameDecoder,
+  decodeHello,
+  decodeRefused,
+  encodeFrame,
+  encodeHello,
+  encodeRefused,
+  frameInParts,
+} from './frame.ts'
 
 const hello = {
   version: 2,
@@ -25,18 +34,60 @@ test('the bytes of a hello, for good', () => {
   assert.deepEqual(decodeHello(frame?.payload ?? Buffer.alloc(0)), hello)
 })
 
-test('frames come out as they went in, however the stream is cut', () => {
-  const frames = [Buffer.alloc(0), Buffer.from('a'), Buffer.alloc(700, 5), Buffer.from('last')]
-  const stream = Buffer.concat(frames.map((payload, i) => encodeFrame(i + 1, payload)))
-  for (const pieceSize of [1, 2, 3, 7, 8, 9, 100, 709, stream.length]) {
+const PAYLOADS = [Buffer.alloc(0), Buffer.from('a'), Buffer.alloc(70, 5), Buffer.from('last')]
+const STREAM = Buffer.concat(PAYLOADS.map((payload, i) => encodeFrame(i + 1, payload)))
+
+function framesOf(pieces: readonly Buffer[]): unknown {
+  const decoder = new FrameDecoder()
+  return pieces.flatMap((piece) => decoder.push(piece)).map(({ type, payload }) => [type, payload.toString('hex')])
+}
+
+test('frames come out as they went in, wherever the stream is cut', () => {
+  const expected = PAYLOADS.map((payload, i) => [i + 1, payload.toString('hex')])
+  for (let first = 0; first <= STREAM.length; first++)
+    for (let second = first; second <= STREAM.length; second++) {
+      const pieces = [STREAM.subarray(0, first), STREAM.subarray(first, second), STREAM.subarray(second)]
+      assert.deepEqual(framesOf(pieces), expected, `cut at ${first} and ${second}`)
+    }
+  const bytes = Array.from(STREAM, (byte) => Buffer.of(byte))
+  assert.deepEqual(framesOf(bytes), expected, 'byte by byte')
+})
+
+test('a decoder is within a frame from its first byte to its last', () => {
+  const decoder = new FrameDecoder()
+  const frame = encodeFrame(FRAME.messages, Buffer.alloc(20))
+  for (const [i, byte] of frame.entries()) {
+    assert.equal(decoder.isWithinFrame, i > 0, `before byte ${i}`)
+    decoder.push(Buffer.of(byte))
+  }
+  assert.equal(decoder.isWithinFrame, false)
+})
+
+test('a frame that comes whole shares memory with its chunk; one that comes in pieces keeps no more than its own bytes', () => {
+  const decoder = new FrameDecoder()
+  const [small, large] = [encodeFrame(1, Buffer.alloc(10)), encodeFrame(2, Buffer.alloc(1000))]
+  const chunk = Buffer.concat([small, large.subarray(0, 500)])
+  const [whole] = decoder.push(chunk)
+  assert.equal(whole?.payload.buffer, chunk.buffer)
+  const [inPieces] = decoder.push(Buffer.concat([large.subarray(500), small]))
+  assert.equal(inPieces?.payload.buffer.byteLength, 1 + 1000)
+})
+
+test('a frame in parts has the same bytes, and its payload is not copied', () => {
+  for (const payload of [Buffer.alloc(0), Buffer.from('a'), Buffer.alloc(10_000, 7)]) {
+    const parts = frameInParts(FRAME.snapshotChunk, payload)
+    assert.deepEqual(Buffer.concat(parts), encodeFrame(FRAME.snapshotChunk, payload))
+    assert.equal(parts.at(-1)?.buffer, payload.buffer)
+  }
+})
+
+test('a checksum is of the whole frame, however it comes', () => {
+  const damaged = encodeFrame(FRAME.messages, Buffer.from('payload'))
+  damaged[damaged.length - 1] = 0
+  for (let cut = 0; cut < damaged.length; cut++) {
     const decoder = new FrameDecoder()
-    const got = []
-    for (let at = 0; at < stream.length; at += pieceSize) got.push(...decoder.push(stream.subarray(at, at + pieceSize)))
-    assert.deepEqual(
-      got.map(({ type, payload }) => [type, payload.toString('hex')]),
-      frames.map((payload, i) => [i + 1, payload.toString('hex')]),
-      `pieces of ${pieceSize}`,
-    )
+    assert.deepEqual(decoder.push(damaged.subarray(0, cut)), [])
+    assert.throws(() => decoder.push(damaged.subarray(cut)), MalformedBytes, `cut at ${cut}`)
   }
 })
 
@@ -56,7 +107,11 @@ test('any flipped bit is noticed, or leaves a frame that never ends', () => {
 test('a frame that announces too much is refused before its bytes come', () => {
   const header = Buffer.alloc(8)
   header.writeUInt32BE(1001, 0)
-  assert.throws(() => new FrameDecoder(1000).push(header), /a frame of 1001 bytes; at most 1000 are taken/)
+  for (let cut = 0; cut < header.length; cut++) {
+    const decoder = new FrameDecoder(1000)
+    assert.deepEqual(decoder.push(header.subarray(0, cut)), [])
+    assert.throws(() => decoder.push(header.subarray(cut)), /a frame of 1001 bytes; at most 1000 are taken/)
+  }
   assert.throws(() => new FrameDecoder().push(Buffer.alloc(8)), MalformedBytes)
 })
 

@@ -20,6 +20,7 @@ export const PROTOCOL_VERSION = 2
 export const CHALLENGED_VERSION = 3
 
 const HEADER_SIZE_BYTES = 8
+const CRC_OFFSET = 4
 
 export const FRAME = {
   hello: 1,
@@ -49,6 +50,11 @@ export function encodeFrame(type: number, payload: Uint8Array): Buffer {
   return frame
 }
 
+/** In parts: the payload as it lies, which must not change until it is sent. */
+export function frameInParts(type: number, payload: Uint8Array): readonly Buffer[] {
+  return seal([...beginFrame(type, 0).parts(), Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)])
+}
+
 /** The payload is written behind it: a large one, or what is large in it, then need not be copied. */
 export function beginFrame(type: number, payloadSizeBytes: number): ByteWriter {
   return new ByteWriter(HEADER_SIZE_BYTES + 1 + payloadSizeBytes).u32(0).u32(0).u8(type)
@@ -56,7 +62,11 @@ export function beginFrame(type: number, payloadSizeBytes: number): ByteWriter {
 
 /** In parts, one behind the other. The writer must not be used afterwards. */
 export function endFrame(writer: ByteWriter): readonly Buffer[] {
-  const parts = writer.parts()
+  return seal(writer.parts())
+}
+
+/** Writes length and checksum into the first part, behind which the type stands. */
+function seal(parts: readonly Buffer[]): readonly Buffer[] {
   const length = sizeOfParts(parts) - HEADER_SIZE_BYTES
   assert(length <= MAX_FRAME_SIZE_BYTES, () => `a frame of ${length} bytes would be refused`)
   const [head] = parts
@@ -64,14 +74,22 @@ export function endFrame(writer: ByteWriter): readonly Buffer[] {
   head.writeUInt32BE(length, 0)
   let crc = crc32c(head.subarray(HEADER_SIZE_BYTES))
   for (const part of parts.slice(1)) crc = crc32c(part, crc)
-  head.writeUInt32BE(crc, 4)
+  head.writeUInt32BE(crc, CRC_OFFSET)
   return parts
 }
 
-/** Cuts a byte stream into frames. Throws MalformedBytes, after which the stream is of no more use. */
+/**
+ * Cuts a byte stream into frames. One that comes whole in a chunk shares memory with it; each byte of any other is copied once, as it
+ * comes, into memory of that frame alone. Throws MalformedBytes, after which the stream is of no more use.
+ */
 export class FrameDecoder {
-  #chunks: Buffer[] = []
-  #sizeBytes = 0
+  /** Of the frame that has begun, as far as it has come. */
+  readonly #header = Buffer.alloc(HEADER_SIZE_BYTES)
+  #headerSizeBytes = 0
+  /** Once its header is whole. */
+  #body: Buffer | undefined
+  #bodySizeBytes = 0
+  #bodyCrc = 0
   /** Of the frames still to come. */
   maxSizeBytes: number
 
@@ -81,49 +99,69 @@ export class FrameDecoder {
 
   /** A part of one is there, and the rest is not. */
   get isWithinFrame(): boolean {
-    return this.#sizeBytes > 0
+    return this.#headerSizeBytes > 0
   }
 
   push(chunk: Buffer): Frame[] {
-    this.#chunks.push(chunk)
-    this.#sizeBytes += chunk.length
     const frames: Frame[] = []
-    for (;;) {
-      const length = this.#peekLength()
-      if (length === undefined || this.#sizeBytes < HEADER_SIZE_BYTES + length) return frames
-      frames.push(parseFrame(this.#take(HEADER_SIZE_BYTES + length)))
+    for (let at = 0; at < chunk.length;) {
+      const end = this.isWithinFrame ? undefined : this.#endOfWhole(chunk, at)
+      if (end !== undefined) {
+        const body = chunk.subarray(at + HEADER_SIZE_BYTES, end)
+        frames.push(checked(body, crc32c(body), chunk.readUInt32BE(at + CRC_OFFSET)))
+        at = end
+      } else if (this.#body === undefined) at += this.#takeHeader(chunk, at)
+      else {
+        at += this.#takeBody(this.#body, chunk, at)
+        if (this.#bodySizeBytes === this.#body.length) frames.push(this.#finish(this.#body))
+      }
     }
+    return frames
   }
 
-  #peekLength(): number | undefined {
-    if (this.#sizeBytes < HEADER_SIZE_BYTES) return undefined
-    const length = this.#joined(4).readUInt32BE(0)
+  /** Where the frame that begins at `at` ends, if that is in the chunk. */
+  #endOfWhole(chunk: Buffer, at: number): number | undefined {
+    if (chunk.length - at < HEADER_SIZE_BYTES) return undefined
+    const end = at + HEADER_SIZE_BYTES + this.#lengthIn(chunk, at)
+    return end <= chunk.length ? end : undefined
+  }
+
+  #lengthIn(header: Buffer, at: number): number {
+    const length = header.readUInt32BE(at)
     if (length === 0 || length > this.maxSizeBytes)
       throw new MalformedBytes(`a frame of ${length} bytes; at most ${this.maxSizeBytes} are taken`)
     return length
   }
 
-  /** The first chunk, made at least `sizeBytes` long. */
-  #joined(sizeBytes: number): Buffer {
-    const first = this.#chunks[0] ?? Buffer.alloc(0)
-    if (first.length >= sizeBytes) return first
-    const all = Buffer.concat(this.#chunks)
-    this.#chunks = [all]
-    return all
+  /** Like {@link #takeBody}, returns how many bytes it took. */
+  #takeHeader(chunk: Buffer, at: number): number {
+    const taken = chunk.copy(this.#header, this.#headerSizeBytes, at)
+    this.#headerSizeBytes += taken
+    if (this.#headerSizeBytes === HEADER_SIZE_BYTES)
+      this.#body = Buffer.allocUnsafeSlow(this.#lengthIn(this.#header, 0))
+    return taken
   }
 
-  #take(sizeBytes: number): Buffer {
-    const first = this.#joined(sizeBytes)
-    this.#sizeBytes -= sizeBytes
-    if (first.length === sizeBytes) this.#chunks.shift()
-    else this.#chunks[0] = first.subarray(sizeBytes)
-    return first.subarray(0, sizeBytes)
+  #takeBody(body: Buffer, chunk: Buffer, at: number): number {
+    const from = this.#bodySizeBytes
+    const taken = chunk.copy(body, from, at)
+    this.#bodySizeBytes += taken
+    this.#bodyCrc = crc32c(body.subarray(from, this.#bodySizeBytes), this.#bodyCrc)
+    return taken
+  }
+
+  #finish(body: Buffer): Frame {
+    const frame = checked(body, this.#bodyCrc, this.#header.readUInt32BE(CRC_OFFSET))
+    this.#headerSizeBytes = 0
+    this.#body = undefined
+    this.#bodySizeBytes = 0
+    this.#bodyCrc = 0
+    return frame
   }
 }
 
-function parseFrame(bytes: Buffer): Frame {
-  const body = bytes.subarray(HEADER_SIZE_BYTES)
-  if (crc32c(body) !== bytes.readUInt32BE(4)) throw new MalformedBytes('the checksum of a frame does not match')
+function checked(body: Buffer, crc: number, announcedCrc: number): Frame {
+  if (crc !== announcedCrc) throw new MalformedBytes('the checksum of a frame does not match')
   return { type: body.readUInt8(0), payload: body.subarray(1) }
 }
 

@@ -8,7 +8,7 @@ import { err, ok, type Result } from '../../lib/result.ts'
 import type { Message } from '../raft/message.ts'
 import { decodeMessages, encodeMessages } from './codec.ts'
 import { dial, type Connection, type PeerDialer } from './connection.ts'
-import { FRAME, encodeFrame, type Frame, type Hello } from './frame.ts'
+import { FRAME, encodeFrame, frameInParts, type Frame, type Hello } from './frame.ts'
 
 export type SnapshotMessage = Extract<Message, { kind: 'snapshot-request' }>
 
@@ -20,7 +20,7 @@ const STALL_TIMEOUT_MS = 20_000
 /** What is sent. */
 export interface SnapshotSource {
   readonly sizeBytes: number
-  /** In pieces that fit a frame each. */
+  /** In pieces that fit a frame each, and do not change any more. */
   read(): AsyncIterable<Uint8Array>
 }
 
@@ -91,7 +91,7 @@ async function sendAll(
   for await (const piece of source.read()) {
     if (isOver()) return
     hash.update(piece)
-    if (!connection.write(encodeFrame(FRAME.snapshotChunk, piece))) await connection.drained()
+    if (!connection.writev(frameInParts(FRAME.snapshotChunk, piece))) await connection.drained()
     stall.moved()
   }
   connection.write(encodeFrame(FRAME.snapshotEnd, hash.digest()))

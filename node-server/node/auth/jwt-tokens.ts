@@ -1,6 +1,8 @@
-/** Signed tokens (RFC 7519) with etcd's claims: username, revision, exp. Source: etcd's server/auth/jwt.go. */
+/**
+ * Signed tokens (RFC 7519) with etcd's claims: username, revision, exp. Source: etcd's server/auth/jwt.go. The library is loaded
+ * with the first token.
+ */
 import type { KeyObject } from 'node:crypto'
-import { jwtVerify, SignJWT } from 'jose'
 import type { Clock } from '../../../lib/clock.ts'
 import type { AuthInfo } from '../../mvcc/auth/state.ts'
 import type { SignMethod } from './sign-methods.ts'
@@ -27,6 +29,7 @@ export class JwtTokens implements SignedTokens {
   async sign({ username, revision }: AuthInfo): Promise<string | undefined> {
     const { method, signKey, ttlMs } = this.#keys
     if (signKey === undefined) return undefined
+    const { SignJWT } = await import('jose')
     const expires = Math.floor((this.#clock.wallMs() + ttlMs) / 1000)
     return new SignJWT({ username, revision, exp: expires })
       .setProtectedHeader({ alg: method, typ: 'JWT' })
@@ -36,6 +39,7 @@ export class JwtTokens implements SignedTokens {
   /** Only by the method that was configured: what the token says of its own is not believed. */
   async verify(token: string): Promise<AuthInfo | undefined> {
     const { method, verifyKey } = this.#keys
+    const { jwtVerify } = await import('jose')
     try {
       const options = { algorithms: [method], currentDate: new Date(this.#clock.wallMs()) }
       const { payload } = await jwtVerify(token, verifyKey, options)

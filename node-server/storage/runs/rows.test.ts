@@ -73,3 +73,22 @@ test('many rows go in pieces, each row whole in one, and are read as they come',
   }
   assert.equal(rows, 10_000)
 })
+
+test('a large row takes no more memory than it needs', () => {
+  const write = (key: string, sizeBytes: number): Write => ({
+    table: 'current',
+    key: Buffer.from(key),
+    value: Buffer.alloc(sizeBytes),
+  })
+  const pieces = [...packRows([write('a', 10), write('b', 100_000), write('c', 1_400_000), write('d', 10)])]
+  const large = (sizeBytes: number): number => 8 + 2 + sizeBytes
+  assert.deepEqual(
+    pieces.map(({ length }) => length),
+    [large(10) + large(100_000), large(1_400_000), large(10)],
+  )
+  const alone = [...packRows([write('b', 100_000), write('c', 100_000)])]
+  assert.deepEqual(
+    alone.map(({ buffer }) => buffer.byteLength),
+    [large(100_000), large(100_000)],
+  )
+})

@@ -13,6 +13,8 @@ type AnyWrite = Write | TextWrite
 
 export const ROW_HEAD_BYTES = 8
 const PIECE_SIZE_BYTES = 256 * 1024
+const LARGE_ROW_SIZE_BYTES = PIECE_SIZE_BYTES / 8
+const NO_PIECE = Buffer.alloc(0)
 /** Packed in one go: about a millisecond. */
 const PIECE_ROWS = 2000
 
@@ -25,19 +27,22 @@ export function tableNumber(table: Table): number {
   return number
 }
 
-/** In an array the last one counts of writes with the same key; others are in order. Rows are whole in their piece. */
+/**
+ * In an array the last one counts of writes with the same key; others are in order. Rows are whole in their piece; a large one has a
+ * piece of its own, and no memory beyond it is taken for it.
+ */
 export function* packRows(writes: Iterable<AnyWrite>): Generator<Buffer<ArrayBuffer>, void, undefined> {
-  let piece = Buffer.allocUnsafeSlow(PIECE_SIZE_BYTES)
+  let piece = NO_PIECE
   let at = 0
   let rows = 0
   for (const write of Array.isArray(writes) ? inOrder(writes as readonly AnyWrite[]) : writes) {
     const sizeBytes = ROW_HEAD_BYTES + 1 + write.key.length + (write.value?.length ?? 0)
-    if (rows > 0 && (rows >= PIECE_ROWS || at + sizeBytes > piece.length)) {
-      yield piece.subarray(0, at)
-      piece = Buffer.allocUnsafeSlow(Math.max(PIECE_SIZE_BYTES, sizeBytes))
+    if (rows >= PIECE_ROWS || at + sizeBytes > piece.length) {
+      if (rows > 0) yield piece.subarray(0, at)
+      piece = Buffer.allocUnsafeSlow(sizeBytes >= LARGE_ROW_SIZE_BYTES ? sizeBytes : PIECE_SIZE_BYTES)
       at = 0
       rows = 0
-    } else if (sizeBytes > piece.length) piece = Buffer.allocUnsafeSlow(sizeBytes)
+    }
     at = packRow(piece, at, write)
     rows++
   }
