@@ -1,4 +1,4 @@
-/** spec.bootstrap: what a new cluster begins with, if not with nothing. It cannot change. Pure. */
+/** What a cluster begins with, if not with nothing: spec.bootstrap, which cannot change, and the restore of a recovery. Pure. */
 import { z } from 'zod'
 import { isOnePlace, S3, VolumePlace } from './backup-destination.ts'
 
@@ -18,7 +18,7 @@ const Source = z
   })
   .refine(isOnePlace, 'must have either s3 or volume')
 
-const Restore = z
+export const Restore = z
   .object({
     /** Name of a RaftBackup. */
     backup: name.optional(),

@@ -133,6 +133,13 @@ test('every field of the schema is one that is read: what the spec says is never
     whole,
     { ...whole, tls: { peer: GIVEN, client: ISSUED } },
     { bootstrap: { adopt: { clusterID: 'c1' } } },
+    { recovery: { request: { id: '1', restore: whole.bootstrap.restore, acknowledgeDataLoss: true } } },
+    { recovery: { request: { id: '1', restore: { backup: 'b', revision: 4711 }, acknowledgeDataLoss: true } } },
+    {
+      recovery: {
+        request: { id: '1', restore: { source: { volume }, time: 'latest' }, acknowledgeDataLoss: true },
+      },
+    },
     { bootstrap: { restore: { backup: 'b', revision: 4711 } } },
     { bootstrap: { restore: { source: { volume }, time: '2026-11-30T12:00:00Z' } } },
     { tls: { peer: GIVEN, client: ISSUED } },

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import type { Result } from '../../lib/result.ts'
 import { err, ok } from '../../lib/result.ts'
 import { parseQuantity } from '../../lib/quantity.ts'
-import { Bootstrap } from './bootstrap.ts'
+import { Bootstrap, Restore } from './bootstrap.ts'
 import { Autogrow, isPositiveQuantity, Maintenance } from './maintenance.ts'
 import { Options, problemsOf } from './options.ts'
 import { Auth } from './auth.ts'
@@ -123,7 +123,18 @@ const Repair = z.object({
 })
 
 const Recovery = z.object({
-  request: z.object({ id: z.string().min(1).max(63), survivor: name, acknowledgeDataLoss: z.literal(true) }).optional(),
+  request: z
+    .object({
+      id: z.string().min(1).max(63),
+      survivor: name.optional(),
+      restore: Restore.optional(),
+      acknowledgeDataLoss: z.literal(true),
+    })
+    .refine(
+      ({ survivor, restore }) => (survivor === undefined) !== (restore === undefined),
+      'must have either survivor or restore',
+    )
+    .optional(),
 })
 
 const Spec = z

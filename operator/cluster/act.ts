@@ -22,6 +22,7 @@ import { hasFields } from './has-fields.ts'
 import { changeUsers } from './change-users.ts'
 import type { UsersProblem } from './observed.ts'
 import { begun, done } from './rules/users.ts'
+import { afterSwitch } from './switch.ts'
 import { upkeepAfter } from './upkeep.ts'
 import { writeStatus } from './write-status.ts'
 
@@ -74,7 +75,10 @@ export async function act(deps: ReconcileDeps, observation: Observed, decision: 
   const users = await keepUsers(deps, observation, decision, progress)
   const error = [observed.unread[0]?.error, ...tried.values(), failure?.error].find((one) => one !== undefined)
   const refusals = refusalsAfter(observed, decision, tried, deps.nowMs())
-  return { ...progress, operation: afterAttempt(decision.operation, failure), failure, refusals, error, users }
+  // Of another cluster from here on: what was in flight before does not count.
+  const isSwitched = progress.recorded.clusterID !== observed.cluster.recorded.clusterID
+  const inFlight = isSwitched ? progress.recorded.operation : decision.operation
+  return { ...progress, operation: afterAttempt(inFlight, failure), failure, refusals, error, users }
 }
 
 /** Where nothing was done, or it is not known what was. */
@@ -98,7 +102,7 @@ async function keepUsers(
   { userSteps: steps }: Decision,
   progress: Progress,
 ): Promise<UsersOutcome> {
-  const known = observed.cluster.recorded.auth
+  const known = progress.recorded.auth
   if (login === undefined || steps === undefined) return { memory: known, problem: undefined }
   const before = begun(observed)
   if (steps.length > 0 && !isDeepStrictEqual(before, known)) {
@@ -289,6 +293,14 @@ async function perform(
       const message = `member ${action.request.memberId} continues alone; what only the others had is lost`
       if (result.ok) deps.events.emit(about, 'Warning', 'Recovered', 'Recover', message)
       return failureOf(result)
+    }
+    case 'switch-cluster': {
+      const { clusterID: before } = progress.recorded
+      const failure = await record(deps, progress, afterSwitch(progress.recorded, action))
+      const pod = names.pod(cluster, action.operation.ordinal)
+      const message = `cluster ${before} is given up for ${action.clusterID}, which begins with the backup that ${pod} has`
+      if (failure === undefined) deps.events.emit(about, 'Warning', 'Restored', 'Restore', message)
+      return failure
     }
     case 'keep-up': {
       const { request } = action

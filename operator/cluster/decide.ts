@@ -33,6 +33,7 @@ import { moveLeaderAsAsked } from './rules/move-leader.ts'
 import { restoreObjects, takenNames } from './rules/objects.ts'
 import { reclaimSpace } from './rules/reclaim.ts'
 import { emptyFormer, recover } from './rules/recover.ts'
+import { restoreInPlace } from './rules/restore-in-place.ts'
 import { replaceMember } from './rules/replace.ts'
 import { renewStopped, rollOut } from './rules/rollout.ts'
 import { scaleDown } from './rules/scale-down.ts'
@@ -56,6 +57,7 @@ const RULES: readonly Rule[] = [
   scaleToZero,
   renewStopped,
   form,
+  restoreInPlace,
   recover,
   awaitLeader,
   awaitChange,

@@ -172,7 +172,8 @@ function quorumLost(observed: Observed): Finding {
   const healthy = membership === undefined ? 0 : healthyVoters(membership).length
   const message = `${healthy} of ${voters} voters answer, ${quorumOf(voters)} are needed`
   const request = cluster.spec.recovery.request?.id
-  const isAnswered = request !== undefined && request === cluster.recorded.handledRequests.recovery
+  const { handledRequests, operation } = cluster.recorded
+  const isAnswered = request !== undefined && request === handledRequests.recovery && operation?.request !== request
   const note = isAnswered ? `. The recovery ${request} is over: another loss needs a request with another id` : ''
   const isLost = healthy < quorumOf(voters)
   return finding('QuorumLost', isLost, ['TooFewVoters', message + note], ['QuorumHolds', message + note])

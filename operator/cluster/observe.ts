@@ -7,12 +7,21 @@ import { membershipOf } from './membership.ts'
 import { readClaims } from './observe/adoption.ts'
 import { readObjects } from './observe/objects.ts'
 import { belongingOf, podOf, readPod } from './observe/pods.ts'
-import { readingFrom } from './observe/reading.ts'
+import { type Reading, readingFrom } from './observe/reading.ts'
 import { readRestore } from './observe/restore.ts'
 import { identityOf, readSources } from './observe/tls.ts'
 import { type Login, observeUsers } from './observe/users.ts'
 import { type FoundVolume, readVolumes } from './observe/volumes.ts'
-import { awaitsRestore, type Observed, type ObservedPod, type ObservedStatefulSet } from './observed.ts'
+import {
+  awaitsRestore,
+  isFilling,
+  isFormed,
+  type Observed,
+  type ObservedPod,
+  type ObservedRestore,
+  type ObservedStatefulSet,
+  restoreRequest,
+} from './observed.ts'
 import type { AdminClient, KubeObject, ReconcileDeps } from './ports.ts'
 import { templateRefusal } from './trial.ts'
 import { lastWarning } from './warnings.ts'
@@ -87,7 +96,7 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     readSources(reading, observed),
     readClaims(reading, cluster),
     templateRefusal(deps.reader, observed),
-    awaitsRestore(observed) ? readRestore(reading, cluster, deps.nowMs()) : undefined,
+    observeRestore(reading, observed),
     observeUsers(deps, users, observed),
   ])
   return {
@@ -105,6 +114,15 @@ async function observeCluster(deps: ReconcileDeps, object: KubeObject, cluster: 
     login,
     admin,
   }
+}
+
+async function observeRestore(reading: Reading, observed: Observed): Promise<ObservedRestore | undefined> {
+  const { cluster, nowMs } = observed
+  if (awaitsRestore(observed)) return readRestore(reading, cluster, cluster.spec.bootstrap?.restore, nowMs)
+  const request = isFormed(observed) ? restoreRequest(cluster) : undefined
+  return request === undefined && !isFilling(cluster)
+    ? undefined
+    : readRestore(reading, cluster, request?.restore, nowMs)
 }
 
 function isMemberOf({ recorded }: RaftCluster, pod: ObservedPod | undefined): boolean {

@@ -2,7 +2,7 @@
 import type { AdminAlarm, AdminMember, AdminPeer, AdminStatus } from '../../lib/admin-api.ts'
 import type { RaftCluster } from '../api/raft-cluster.ts'
 import type { Result } from '../../lib/result.ts'
-import type { RestoreSource } from '../api/bootstrap.ts'
+import type { Restore, RestoreSource } from '../api/bootstrap.ts'
 import type { ClaimTemplate, Form } from './form.ts'
 import type { KubeError, KubeObject, Permission, PodSelection } from './ports.ts'
 import type { TlsSecret } from './resources/names.ts'
@@ -51,9 +51,19 @@ export interface ObservedRestore {
   /** The error says why there is none. */
   readonly source: Result<RestoreSource, string>
   /** The Job that fills the first volume; undefined where there is none. */
-  readonly job:
-    | { readonly isForeign: boolean; readonly end: JobEnd | undefined; readonly words: string | undefined }
-    | undefined
+  readonly job: ObservedRestoreJob | undefined
+  /** Pods of such Jobs that have not ended, also of one that is gone. */
+  readonly runningPods: readonly string[]
+}
+
+export interface ObservedRestoreJob {
+  readonly uid: string
+  readonly isForeign: boolean
+  readonly isTerminating: boolean
+  /** Of the cluster that it makes; undefined where it does not say. */
+  readonly clusterID: string | undefined
+  readonly end: JobEnd | undefined
+  readonly words: string | undefined
 }
 
 export interface Unread {
@@ -147,8 +157,10 @@ export interface ObservedVolume {
   readonly stuck: Stuck | undefined
   /** It goes with the RaftCluster. */
   readonly isOwned: boolean
-  /** It says whose data it has, after any restore. */
+  /** It says whose it is, and that it has data of this cluster. */
   readonly isMarked: boolean
+  /** Of the cluster whose data it says it has; undefined where it does not say. */
+  readonly clusterID: string | undefined
   readonly requestedSize: string | undefined
   readonly capacity: string | undefined
   /** Kubernetes' phase: Pending, Bound or Lost; empty when it says none. */
@@ -224,6 +236,22 @@ export function awaitsRestore(observed: Observed): boolean {
   return spec.bootstrap?.restore !== undefined && !isFormed(observed) && recorded.operation?.step !== 'Bootstrap'
 }
 
+export interface RestoreRequest {
+  readonly id: string
+  readonly restore: Restore
+}
+
+/** A restore in place that somebody asks for, and that is neither carried out nor refused yet. */
+export function restoreRequest({ spec, recorded }: RaftCluster): RestoreRequest | undefined {
+  const { id = '', restore } = spec.recovery.request ?? {}
+  return restore === undefined || id === recorded.handledRequests.recovery ? undefined : { id, restore }
+}
+
+/** A restore in place has begun. The cluster that is to be replaced is still the one of this RaftCluster. */
+export function isFilling({ recorded }: RaftCluster): boolean {
+  return recorded.operation?.type === 'Recover' && recorded.operation.step === 'Restore'
+}
+
 /** Whether volumes are taken over is still open: a pod that started before would have an empty one made in their place. */
 export function awaitsAdoption({ cluster }: Pick<Observed, 'cluster'>): boolean {
   return cluster.spec.bootstrap?.adopt !== undefined && cluster.recorded.clusterID === ''
@@ -239,27 +267,29 @@ export function memberOrdinals({ cluster, membership }: Observed): ReadonlySet<n
 /** Also whom an operation is about, until its removal is confirmed: that it was added may have been learned by nobody. */
 function possibleMembers({ recorded }: RaftCluster): readonly { readonly ordinal?: number | undefined }[] {
   const { members, operation } = recorded
-  if (operation === undefined || ['RemovePod', 'DeleteVolume'].includes(operation.step)) return members
+  if (operation === undefined || ['RemovePod', 'DeleteVolume', 'Restore'].includes(operation.step)) return members
   return [...members, operation]
 }
 
 /**
- * Ordinals whose volumes have the history that a recovery gave up. Known once the survivor leads: until then the recovery
+ * Ordinals whose volumes have the history that a recovery gave up. With a survivor that is known once it leads: until then the recovery
  * may be refused, and they may still be members.
  */
 export function formerOrdinals({ cluster, membership, volumes }: Observed): ReadonlySet<number> {
   const { staleVolumes, operation } = cluster.recorded
-  if (membership?.leader === undefined && operation?.type === 'Recover') return new Set()
+  if (membership?.leader === undefined && operation?.step === 'Recover') return new Set()
   const isMember = (ordinal: number): boolean =>
     membership?.leader !== undefined && membership.members.some((member) => member.ordinal === ordinal)
   const stale = [...volumes.values()].filter(({ uid, ordinal }) => staleVolumes.includes(uid) && !isMember(ordinal))
   return new Set(stale.map(({ ordinal }) => ordinal))
 }
 
-/** Members that say they belong to another cluster. */
-export function podsWithForeignData({ cluster, pods }: Observed): readonly ObservedPod[] {
-  const ours = cluster.recorded.clusterID
-  return [...pods.values()].filter(
-    ({ status }) => status !== undefined && status.clusterId !== '' && status.clusterId !== ours,
+/** Members that say they belong to another cluster, and not to the one that a restore has replaced. */
+export function podsWithForeignData(observed: Observed): readonly ObservedPod[] {
+  const ours = observed.cluster.recorded.clusterID
+  const former = formerOrdinals(observed)
+  return [...observed.pods.values()].filter(
+    ({ status, ordinal }) =>
+      status !== undefined && status.clusterId !== '' && status.clusterId !== ours && !former.has(ordinal),
   )
 }

@@ -60,6 +60,15 @@ export type Action =
       /** Where the survivor's history stands: what was known of another one no longer counts. */
       readonly history: Pick<RaftClusterStatus, 'term' | 'configIndex' | 'commitIndex'>
     }
+  | {
+      /** The cluster that a volume was restored to becomes the one of this RaftCluster. */
+      readonly kind: 'switch-cluster'
+      readonly clusterID: string
+      /** In flight from then on. */
+      readonly operation: Operation
+      /** Of the cluster before it. */
+      readonly staleVolumes: readonly string[]
+    }
   | { readonly kind: 'keep-up'; readonly url: string; readonly request: UpkeepRequest }
   | { readonly kind: 'delete-object'; readonly ref: ObjectRef; readonly uid: string }
   | { readonly kind: 'delete-volume'; readonly ref: ObjectRef; readonly uid: string; readonly ordinal: number }

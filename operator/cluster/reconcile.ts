@@ -19,6 +19,7 @@ import { KubeError, type KubeObject, type ReconcileDeps, type ReconcileKey, type
 import { nextTryMs, subjectOf } from './refusals.ts'
 import { replacementRefusal } from './rules/replace.ts'
 import { isWorthWriting, statusOf } from './status.ts'
+import { asRecorded } from './switch.ts'
 import { upkeepNews } from './upkeep.ts'
 import { usersFinding } from './users-finding.ts'
 import { reportStatus } from './write-status.ts'
@@ -113,10 +114,11 @@ async function isEdited(deps: ReconcileDeps, key: ReconcileKey, before: KubeObje
 
 async function report(
   deps: Deps,
-  { observed }: Extract<Observation, { kind: 'observed' }>,
+  { observed: seen }: Extract<Observation, { kind: 'observed' }>,
   plan: Decision,
   { object, recorded, operation, failure, refusals, users }: Outcome,
 ): Promise<void> {
+  const observed = asRecorded(seen, recorded)
   // With its last finalizer gone the object is gone too.
   const freeing = plan.actions.find(({ kind }) => kind === 'set-finalizers')
   const isFreed =

@@ -53,6 +53,7 @@ export function subjectOf(cluster: RaftCluster, action: Action): string | undefi
     case 'change-membership':
     case 'transfer-leader':
     case 'recover':
+    case 'switch-cluster':
     case 'keep-up':
       return undefined
     default:

@@ -145,6 +145,7 @@ function volumeOf(ordinal: number): ObservedVolume {
   const size = {
     isOwned: false,
     isMarked: true,
+    clusterID: 'c',
     requestedSize: '1Gi',
     capacity: '1Gi',
     phase: 'Bound',

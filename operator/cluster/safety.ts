@@ -1,7 +1,7 @@
 /** What no plan may do, whichever rule made it. A plan that fails here is a bug: the process stops rather than act. */
 import { assert } from '../../lib/assert.ts'
 import type { Action, Plan } from './plan.ts'
-import { formerOrdinals, type Membership, type Observed } from './observed.ts'
+import { formerOrdinals, isFilling, type Membership, type Observed, restoreRequest } from './observed.ts'
 
 export function quorumOf(voterCount: number): number {
   return Math.floor(voterCount / 2) + 1
@@ -10,6 +10,12 @@ export function quorumOf(voterCount: number): number {
 /** Voters that the leader hears from, itself among them. */
 export function healthyVoters(membership: Membership): readonly string[] {
   return membership.voters.filter((id) => membership.activeIds.has(id))
+}
+
+/** As many voters answer as a quorum is, whether they have a leader or not. */
+export function answersQuorum({ membership, cluster }: Observed): boolean {
+  if (membership === undefined) return false
+  return healthyVoters(membership).length >= quorumOf(membership.voters.length || cluster.recorded.voters)
 }
 
 /** The old voters can commit the removal of `memberId`, and those who stay can go on. A learner has no vote. */
@@ -70,6 +76,7 @@ function assertSafeAction(observed: Observed, plan: Plan, action: Action): void 
       return
     }
     case 'delete-volume':
+      if (isFilling(cluster) && action.uid === cluster.recorded.operation?.volumeUID) return
       assert(membership?.leader !== undefined || plan.reason === 'Deleting', 'only a leader can confirm a removal')
       assert(
         plan.reason === 'Deleting' || membership?.members.every(({ ordinal }) => ordinal !== action.ordinal) === true,
@@ -81,6 +88,20 @@ function assertSafeAction(observed: Observed, plan: Plan, action: Action): void 
       assert(request !== undefined && plan.operation?.request === request.id, 'a recovery is asked for, never guessed')
       assert(membership?.leader === undefined, 'where somebody leads there is nothing to recover')
       assert(isRecorded(observed, plan, action), 'an operation is recorded before it is carried out')
+      return
+    }
+    case 'switch-cluster': {
+      const { recorded } = cluster
+      const isAskedFor = recorded.operation?.request === restoreRequest(cluster)?.id
+      assert(isFilling(cluster) && isAskedFor, 'a restore in place is asked for, and recorded before it is carried out')
+      assert(membership?.leader === undefined, 'where somebody leads nothing is replaced')
+      assert(observed.restore?.job?.end?.isComplete === true, 'nothing is given up before the backup is restored')
+      assert(
+        [...observed.volumes.values()].every(
+          ({ uid }) => action.staleVolumes.includes(uid) !== (uid === action.operation.volumeUID),
+        ),
+        'all volumes but the restored one are of the old cluster',
+      )
       return
     }
     case 'keep-up': {

@@ -178,11 +178,11 @@ function memberView({ members }: Look, member: MemberStatus): MemberView {
 }
 
 function operationView({ name, waitsFor }: Look, operation: Operation): OperationView {
-  const { type, step, ordinal, startedAt, deadline, attempts, message } = operation
+  const { step, ordinal, startedAt, deadline, attempts, message } = operation
   const steps = stepsOf(operation)
   const at = steps.indexOf(step)
   return {
-    title: titleOf(type, `${name}-${ordinal}`),
+    title: titleOf(operation, `${name}-${ordinal}`),
     steps: steps.map((one, i) => ({ title: STEPS[one], state: i < at ? 'done' : i === at ? 'now' : 'next' })),
     startedAt,
     ...(deadline !== undefined && { deadline }),
@@ -191,7 +191,7 @@ function operationView({ name, waitsFor }: Look, operation: Operation): Operatio
   }
 }
 
-function titleOf(type: Operation['type'], pod: string): string {
+function titleOf({ type, step }: Operation, pod: string): string {
   switch (type) {
     case 'Form':
       return 'Form the cluster'
@@ -210,7 +210,7 @@ function titleOf(type: Operation['type'], pod: string): string {
     case 'ReclaimSpace':
       return 'Make room in the stores'
     case 'Recover':
-      return `Recover from ${pod} alone`
+      return step === 'Recover' ? `Recover from ${pod} alone` : `Restore a backup to ${pod}`
     default:
       return unreachable(type)
   }
@@ -246,9 +246,12 @@ const USUAL: Readonly<Record<Operation['type'], readonly OperationStep[]>> = {
   ReclaimSpace: ['Defragment', 'Disarm'],
 }
 
+/** Of a recovery that goes on with a backup instead of a survivor. */
+const RESTORE: readonly OperationStep[] = ['Restore', 'Bootstrap']
+
 /** Steps that not every operation of its type takes are shown while they are taken: first what prepares, last what cleans up. */
 function stepsOf({ type, step }: Operation): readonly OperationStep[] {
-  const usual = USUAL[type]
+  const usual = type === 'Recover' && step !== 'Recover' ? RESTORE : USUAL[type]
   if (usual.includes(step)) return usual
   return step === 'DeleteVolume' ? [...usual, step] : [step, ...usual]
 }

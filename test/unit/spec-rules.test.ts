@@ -53,6 +53,14 @@ const REFUSED: readonly (readonly [JsonObject, RegExp])[] = [
     /storage\.autogrow\.whenFull.* must be a share from 1% to 99%/,
   ],
   [{ bootstrap: {} }, /bootstrap.* must have either restore or adopt/],
+  [
+    { recovery: { request: { id: '1', acknowledgeDataLoss: true } } },
+    /recovery\.request.* must have either survivor or restore/,
+  ],
+  [
+    { recovery: { request: { id: '1', survivor: 'kv-0', restore: { backup: 'b' }, acknowledgeDataLoss: true } } },
+    /recovery\.request.* must have either survivor or restore/,
+  ],
   [{ bootstrap: { adopt: { clusterID: 'mine' } } }, /bootstrap\.adopt\.clusterID.* must be an ID as /],
   [
     { maintenance: { defragmentation: { schedule: 'at night' } } },

@@ -40,13 +40,17 @@ const WHOLE: JsonObject = {
   },
 }
 
-/** Sources of certificates exclude each other: which one there is depends on the field. */
+/** What excludes one another: which one there is depends on the field. */
 function wholeFor([first, side = '', field]: readonly string[]): JsonObject {
+  if (first === 'recovery' && field === 'restore') return { ...WHOLE, recovery: { request: RESTORE_REQUEST } }
   if (first !== 'tls') return WHOLE
   if (field === 'secretRef') return { ...WHOLE, tls: { [side]: { mode: 'Secret', secretRef: { name: 's' } } } }
   if (field !== 'issuerRef') return { ...WHOLE, tls: { [side]: { mode: 'Auto', extraNames: ['a'] } } }
   return { ...WHOLE, tls: { [side]: { mode: 'CertManager', issuerRef: { name: 'i' } } } }
 }
+
+const { bootstrap = {} } = WHOLE
+const RESTORE_REQUEST = { id: '1', acknowledgeDataLoss: true, ...(isObject(bootstrap) && bootstrap) }
 
 interface Wrong {
   readonly path: readonly string[]

@@ -89,7 +89,7 @@ that was uninstalled leaves it behind, and so does kubectl.
   verbs: [update]
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, create]
+  verbs: [get, list, create, delete]
 # Each keeps the changes of a cluster, for a ScheduledRaftBackup.
 - apiGroups: [apps]
   resources: [deployments]

@@ -70,6 +70,7 @@ function volumeOf(cluster: RaftCluster, ordinal: number, object: KubeObject, now
     stuck: stuckOf(object.metadata, nowMs),
     isOwned: object.metadata.ownerReferences?.some(({ uid }) => uid === cluster.uid) ?? false,
     isMarked: hasFields(object.metadata, claimMarks(cluster)),
+    clusterID: object.metadata.annotations?.[CLUSTER_ID_ANNOTATION],
     requestedSize: spec.resources.requests['storage'],
     capacity: status.capacity['storage'],
     phase: status.phase,

@@ -158,13 +158,15 @@ export function podRef(cluster: Named, name: string): ObjectRef {
 }
 
 /** None if the cluster has no ID yet. */
-export function clusterIdAnnotation({ recorded }: RaftCluster): Readonly<Record<string, string>> {
-  return recorded.clusterID === '' ? {} : { [CLUSTER_ID_ANNOTATION]: recorded.clusterID }
+export function clusterIdAnnotation(clusterID: string): Readonly<Record<string, string>> {
+  return clusterID === '' ? {} : { [CLUSTER_ID_ANNOTATION]: clusterID }
 }
 
+export type ClaimMarks = Pick<ApplyObject['metadata'], 'labels' | 'annotations'>
+
 /** What a claim says of itself. */
-export function claimMarks(cluster: RaftCluster): Pick<ApplyObject['metadata'], 'labels' | 'annotations'> {
-  return { labels: { [CLUSTER_UID_LABEL]: cluster.uid }, annotations: clusterIdAnnotation(cluster) }
+export function claimMarks(cluster: RaftCluster, clusterID = cluster.recorded.clusterID): ClaimMarks {
+  return { labels: { [CLUSTER_UID_LABEL]: cluster.uid }, annotations: clusterIdAnnotation(clusterID) }
 }
 
 /** UID of the object that controls this one. */

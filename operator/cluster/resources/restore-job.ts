@@ -1,6 +1,6 @@
 /**
  * What a cluster out of a backup needs before its first pod: the claim of that pod, made like those of the StatefulSet, which
- * takes it over by its name, and a Job that fills it. Pure.
+ * takes it over by its name, and a Job that fills it. Both say which cluster they are for. Pure.
  */
 import type { Restore, RestoreSource } from '../../api/bootstrap.ts'
 import { MOUNTS, VOLUMES } from '../../api/owned.ts'
@@ -11,7 +11,12 @@ import { clusterIdAnnotation, names, ownerReference, peerUrl } from './names.ts'
 import { placeAccess } from './place.ts'
 import { toolPodSpec } from './tool-pod.ts'
 
-const SEED = 0
+/** The first member of a cluster out of a backup. */
+export interface Seed {
+  readonly ordinal: number
+  readonly clusterID: string
+}
+
 /** A bucket that stumbles is asked again. What is wrong with a backup stays wrong. */
 const RETRIES = 3
 const KEPT_SECONDS = 86_400
@@ -26,7 +31,11 @@ export function restoreLabels(cluster: Pick<RaftCluster, 'name'>): Record<string
   }
 }
 
-export function seedClaim(cluster: RaftCluster, { metadata, spec }: ClaimTemplate): ApplyObject {
+export function seedClaim(
+  cluster: RaftCluster,
+  { ordinal, clusterID }: Seed,
+  { metadata, spec }: ClaimTemplate,
+): ApplyObject {
   const labels = Object.fromEntries(
     Object.entries(Object(metadata['labels'])).map(([key, value]) => [key, String(value)]),
   )
@@ -34,16 +43,17 @@ export function seedClaim(cluster: RaftCluster, { metadata, spec }: ClaimTemplat
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
     metadata: {
-      name: names.volume(cluster, SEED),
+      name: names.volume(cluster, ordinal),
       namespace: cluster.namespace,
       labels,
-      annotations: clusterIdAnnotation(cluster),
+      annotations: clusterIdAnnotation(clusterID),
     },
     spec,
   }
 }
 
 export interface RestoreJobOptions {
+  readonly seed: Seed
   readonly image: string
   readonly source: RestoreSource
   /** Up to which changes that came after the backup are added; of none where neither is given. */
@@ -53,7 +63,7 @@ export interface RestoreJobOptions {
 }
 
 export function restoreJob(cluster: RaftCluster, options: RestoreJobOptions): ApplyObject {
-  const { image, source, moment, bumpRevision, serviceAccountName } = options
+  const { image, source, moment, bumpRevision, serviceAccountName, seed } = options
   const place = placeAccess(source)
   const labels = restoreLabels(cluster)
   return {
@@ -63,6 +73,7 @@ export function restoreJob(cluster: RaftCluster, options: RestoreJobOptions): Ap
       name: names.restoreJob(cluster),
       namespace: cluster.namespace,
       labels,
+      annotations: clusterIdAnnotation(seed.clusterID),
       ownerReferences: [ownerReference(cluster)],
     },
     spec: {
@@ -83,14 +94,14 @@ export function restoreJob(cluster: RaftCluster, options: RestoreJobOptions): Ap
             ...(moment.revision === undefined ? [] : [`--revision=${moment.revision}`]),
             ...(moment.time === undefined ? [] : [`--time=${moment.time}`]),
             `--data-dir=${MOUNTS.data}/data`,
-            `--name=${names.pod(cluster, SEED)}`,
-            `--initial-advertise-peer-urls=${peerUrl(cluster, SEED)}`,
-            `--cluster-id=${cluster.recorded.clusterID}`,
+            `--name=${names.pod(cluster, seed.ordinal)}`,
+            `--initial-advertise-peer-urls=${peerUrl(cluster, seed.ordinal)}`,
+            `--cluster-id=${seed.clusterID}`,
             `--bump-revision=${bumpRevision}`,
           ],
           env: place.env,
           volumes: [
-            { name: VOLUMES.data, persistentVolumeClaim: { claimName: names.volume(cluster, SEED) } },
+            { name: VOLUMES.data, persistentVolumeClaim: { claimName: names.volume(cluster, seed.ordinal) } },
             ...place.volumes,
           ],
           mounts: [{ name: VOLUMES.data, mountPath: MOUNTS.data }, ...place.mounts],

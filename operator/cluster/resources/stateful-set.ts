@@ -46,7 +46,7 @@ export function statefulSet(cluster: RaftCluster, options: StatefulSetOptions): 
     metadata: {
       ...metadata(cluster, names.statefulSet(cluster)),
       annotations: {
-        ...clusterIdAnnotation(cluster),
+        ...clusterIdAnnotation(cluster.recorded.clusterID),
         ...(options.lookAgainAt !== undefined && { [LOOK_AGAIN_ANNOTATION]: options.lookAgainAt }),
       },
     },

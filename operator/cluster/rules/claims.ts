@@ -5,9 +5,9 @@
  */
 import { FINALIZER } from '../../api/raft-cluster.ts'
 import { parseQuantity } from '../../../lib/quantity.ts'
-import type { Observed, ObservedVolume } from '../observed.ts'
+import { memberOrdinals, type Observed, type ObservedVolume } from '../observed.ts'
 import type { Action } from '../plan.ts'
-import { claimMarks, ownerReference } from '../resources/names.ts'
+import { claimMarks, type ClaimMarks, ownerReference } from '../resources/names.ts'
 import { wantedSize } from './autogrow.ts'
 import { desiredPods } from './replicas.ts'
 
@@ -45,7 +45,7 @@ export function restoreClaims(observed: Observed): readonly Action[] {
 }
 
 function isToWrite(observed: Observed, volume: ObservedVolume): boolean {
-  return isToResize(observed, volume) || volume.isOwned !== goWithCluster(observed) || !volume.isMarked
+  return isToResize(observed, volume) || volume.isOwned !== goWithCluster(observed) || !isMarked(observed, volume)
 }
 
 /** All that we say of it, since what an apply leaves out is taken back. */
@@ -59,11 +59,27 @@ function claim(observed: Observed, volume: ObservedVolume): Extract<Action, { ki
     metadata: {
       name: volume.name,
       namespace: cluster.namespace,
-      ...claimMarks(cluster),
+      ...marksOf(observed, volume),
       ownerReferences: goWithCluster(observed) ? [owner] : [],
     },
     ...(storage !== undefined && { spec: { resources: { requests: { storage } } } }),
   }
+}
+
+function isMarked(observed: Observed, volume: ObservedVolume): boolean {
+  return volume.isMarked || hasOtherData(observed, volume)
+}
+
+function marksOf(observed: Observed, volume: ObservedVolume): ClaimMarks {
+  const { cluster } = observed
+  if (!hasOtherData(observed, volume)) return claimMarks(cluster)
+  return claimMarks(cluster, volume.clusterID)
+}
+
+/** Of the cluster that a restore in place has replaced, or is about to make: what the claim says of its data stays true. */
+function hasOtherData(observed: Observed, { ordinal, clusterID }: ObservedVolume): boolean {
+  const { recorded } = observed.cluster
+  return clusterID !== undefined && clusterID !== recorded.clusterID && !memberOrdinals(observed).has(ordinal)
 }
 
 /** What was asked for and not granted is taken back as far as Kubernetes takes it: to more than a volume has. */

@@ -12,7 +12,7 @@ import { describeEnd, furthest, isAhead } from '../log-end.ts'
 import { formerOrdinals, isFormed, memberOrdinals, type Observed, type ObservedPod } from '../observed.ts'
 import { newOperation } from '../operation.ts'
 import { blocked, inFlight, type Plan, waiting } from '../plan.ts'
-import { healthyVoters, isOnTwoVoters, quorumOf } from '../safety.ts'
+import { answersQuorum, isOnTwoVoters } from '../safety.ts'
 import { names } from '../resources/names.ts'
 import { deleteVolume } from './cleanup.ts'
 import { hasOrdinal } from './removal.ts'
@@ -21,23 +21,23 @@ import { desiredPods } from './replicas.ts'
 export function recover(observed: Observed): Plan | undefined {
   const { cluster, membership } = observed
   const { request } = cluster.spec.recovery
-  if (request === undefined || !isFormed(observed) || membership?.leader !== undefined) return undefined
-  const { handledRequests, operation, conditions, voters } = cluster.recorded
+  if (request?.survivor === undefined || !isFormed(observed) || membership?.leader !== undefined) return undefined
+  const { survivor: named } = request
+  const { handledRequests, operation, conditions } = cluster.recorded
   const isBegun = operation?.type === 'Recover' && operation.request === request.id
   if (handledRequests.recovery === request.id && !isBegun) return undefined
-  if (membership !== undefined && healthyVoters(membership).length >= quorumOf(membership.voters.length || voters))
-    return undefined
+  if (answersQuorum(observed)) return undefined
   // Said first, done at the next look: what is asked for on a moment's silence is not done.
   if (conditionStatus(conditions, 'QuorumLost') !== 'True') return undefined
   const answering = candidates(observed)
-  const survivor = answering.find(({ name, status }) => [name, status.memberId].includes(request.survivor))
+  const survivor = answering.find(({ name, status }) => [name, status.memberId].includes(named))
   const isEmpty = [...observed.pods.values()].some(
-    ({ name, status }) => status?.lastIndex === 0 && [name, status.memberId].includes(request.survivor),
+    ({ name, status }) => status?.lastIndex === 0 && [name, status.memberId].includes(named),
   )
   const lacks = isEmpty ? 'has no data yet' : 'does not answer: it must run to be recovered'
   const refusal =
     survivor === undefined
-      ? `${request.survivor} was chosen to survive and ${lacks}${remains(observed)}`
+      ? `${named} was chosen to survive and ${lacks}${remains(observed)}`
       : refusalOf(survivor, answering)
   if (survivor === undefined || refusal !== undefined) return blocked('QuorumLost', refusal ?? '', operation)
   return recoverFrom(observed, survivor, request.id)

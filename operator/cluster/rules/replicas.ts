@@ -2,7 +2,15 @@
  * Which pods the StatefulSet must have: derived from the member list, the spec and the operation in flight, never from
  * how many pods there are. A StatefulSet has those of one range of ordinals. Pure.
  */
-import { awaitsAdoption, awaitsRestore, formerOrdinals, isFormed, memberOrdinals, type Observed } from '../observed.ts'
+import {
+  awaitsAdoption,
+  awaitsRestore,
+  formerOrdinals,
+  isFilling,
+  isFormed,
+  memberOrdinals,
+  type Observed,
+} from '../observed.ts'
 import type { PodRange } from '../resources/stateful-set.ts'
 
 /**
@@ -27,13 +35,18 @@ export function desiredPods(observed: Observed): PodRange {
 /** What is left of an earlier member, or belongs to somebody else, must not become a new member's. */
 function isOccupied(observed: Observed, ordinal: number): boolean {
   if (observed.foreignVolumes.has(ordinal) || formerOrdinals(observed).has(ordinal)) return true
-  return isBeingEmptied(observed, ordinal) || hasStaleVolume(observed, ordinal)
+  return isBeingEmptied(observed, ordinal) || isBeingFilled(observed, ordinal) || hasStaleVolume(observed, ordinal)
 }
 
 /** The member of this ordinal was removed, and its pod and volume go. */
 function isBeingEmptied({ cluster }: Observed, ordinal: number): boolean {
   const operation = cluster.recorded.operation
   return operation?.type === 'ScaleDown' && operation.ordinal === ordinal
+}
+
+/** Its volume is getting the data of a backup: nobody may use it before. */
+function isBeingFilled({ cluster }: Observed, ordinal: number): boolean {
+  return isFilling(cluster) && cluster.recorded.operation?.ordinal === ordinal
 }
 
 /** A volume outside the StatefulSet that is no member's: from an earlier scale-down. Those of a recovery wait for more. */

@@ -5,86 +5,43 @@
  *
  *   claim ─► operation Restore, with the claim's UID ─► Job ─► operation Bootstrap ─► pods
  *
- * After a crash at any arrow the same step is taken again. The Job may be run twice: it leaves a volume alone that has the cluster,
- * and empties one where it was interrupted. Once Bootstrap is recorded it never runs again: a volume that is empty then was lost,
- * and a second cluster of one ID would be worse than none. Pure.
+ * After a crash at any arrow the same step is taken again (fill.ts). Once Bootstrap is recorded the Job never runs again: a volume
+ * that is empty then was lost, and a second cluster of one ID would be worse than none. Pure.
  */
 import { assert } from '../../../lib/assert.ts'
-import type { RestoreSource } from '../../api/bootstrap.ts'
-import { awaitsRestore, type Observed, type ObservedRestore } from '../observed.ts'
-import { newOperation } from '../operation.ts'
-import { blocked, IN_FLIGHT_MS, inFlight, type Plan, waiting } from '../plan.ts'
+import { awaitsRestore, type Observed } from '../observed.ts'
+import { type Intent, newOperation } from '../operation.ts'
+import { inFlight, type Plan } from '../plan.ts'
 import { names } from '../resources/names.ts'
-import { restoreJob, seedClaim } from '../resources/restore-job.ts'
-import { memberForm, memberImage } from './template.ts'
+import { fill } from './fill.ts'
 
 const SEED = 0
 
 /** Undefined where there is nothing to restore any more. The cluster has its ID, and no volume but its own. */
 export function restore(observed: Observed): Plan | undefined {
   const { cluster, volumes } = observed
+  const { restore: wanted } = cluster.spec.bootstrap ?? {}
   if (!awaitsRestore(observed)) return undefined
-  const found = observed.restore
-  assert(found !== undefined, 'what is to be restored was looked for')
+  assert(wanted !== undefined, 'a restore is awaited where one is asked for')
+  const { clusterID } = cluster.recorded
   const volume = volumes.get(SEED)
-  if (volume === undefined) {
-    const plan = waiting('Restoring', `${names.pod(cluster, SEED)} gets its volume`)
-    return { ...plan, actions: [{ kind: 'create', object: seedClaim(cluster, claimTemplate(observed)) }] }
-  }
-  const { job } = found
-  const { operation } = cluster.recorded
-  const name = names.restoreJob(cluster)
-  if (job?.isForeign === true)
-    return blocked('NameTaken', `there is a Job ${name} that is not this RaftCluster's: delete it`, operation)
-  if (job === undefined || operation?.step !== 'Restore') return begin(observed, found, volume.uid)
-  if (job.end === undefined) return waiting('Restoring', job.words ?? `Job ${name} fills the first volume`, operation)
-  if (!job.end.isComplete) {
-    const words = job.words ?? `${job.end.reason}: ${job.end.message}`
-    const advice = `delete the Job ${name} to try again, or the RaftCluster and its claim to take another backup`
-    return blocked('RestoreFailed', `${words}. When that is mended, ${advice}`, operation)
-  }
-  const next = newOperation(observed, {
+  const step = (name: 'Restore' | 'Bootstrap'): Intent => ({
     type: 'Form',
-    step: 'Bootstrap',
+    step: name,
     ordinal: SEED,
     verb: 'bootstrap',
-    subject: cluster.recorded.clusterID,
+    subject: clusterID,
+    ...(volume !== undefined && { volumeUID: volume.uid }),
   })
+  const filling = fill(observed, {
+    seed: { ordinal: SEED, clusterID },
+    restore: wanted,
+    volume,
+    operation: newOperation(observed, step('Restore')),
+    otherwise: 'the RaftCluster and its claim to take another backup',
+  })
+  if (filling !== undefined) return filling
+  const next = newOperation(observed, step('Bootstrap'))
   const message = `the first volume has the data of the backup: ${names.pod(cluster, SEED)} starts`
   return inFlight('Restoring', message, next, [{ kind: 'record-operation', operation: next }])
-}
-
-function claimTemplate(observed: Observed): ReturnType<Observed['forms'][number]>['claim'] {
-  const form = observed.forms[memberForm(observed) - 1]
-  assert(form !== undefined, 'a new cluster is made in a form that is known')
-  return form(observed.cluster, memberImage(observed)).claim
-}
-
-/** Recorded first: the Job is begun on the volume that is recorded, or not at all. */
-function begin(observed: Observed, { source }: ObservedRestore, volumeUID: string): Plan {
-  const { cluster } = observed
-  const { operation } = cluster.recorded
-  if (!source.ok) return blocked('BackupNotFound', source.error, operation)
-  const next = newOperation(observed, {
-    type: 'Form',
-    step: 'Restore',
-    ordinal: SEED,
-    verb: 'bootstrap',
-    subject: cluster.recorded.clusterID,
-    volumeUID,
-  })
-  const message = `the first volume is filled from the backup ${source.value.name}`
-  return {
-    ...inFlight('Restoring', message, next, [
-      { kind: 'record-operation', operation: next },
-      { kind: 'create', object: jobOf(observed, source.value) },
-    ]),
-    requeueAfterMs: IN_FLIGHT_MS,
-  }
-}
-
-function jobOf(observed: Observed, source: RestoreSource): ReturnType<typeof restoreJob> {
-  const { revision, time, bumpRevision = 0, serviceAccountName } = observed.cluster.spec.bootstrap?.restore ?? {}
-  const options = { image: memberImage(observed), source, moment: { revision, time }, bumpRevision, serviceAccountName }
-  return restoreJob(observed.cluster, options)
 }

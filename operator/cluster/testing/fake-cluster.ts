@@ -82,12 +82,18 @@ export class FakeCluster {
     return ok({ operationId, memberId: id, clusterId, configIndex: this.configIndex })
   }
 
-  /** A member starts from a disk that a backup was restored to: it is the cluster. */
+  /** A member starts from a disk that a backup was restored to: it is the cluster, and nothing counts that another one knew. */
   startRestored(disk: Disk, member: Omit<FakeMember, 'id'>): void {
-    assert.equal(this.clusterId, '', 'a restore never forms a second cluster')
+    assert.equal(this.leader, '', 'a restore never forms a second cluster')
     this.clusterId = disk.clusterId
     this.members = [{ id: disk.memberId, ...member }]
     this.voters = [disk.memberId]
+    this.learners = []
+    this.term = 0
+    this.configIndex = 0
+    this.ends.clear()
+    this.#results.clear()
+    this.history.length = 0
     this.#bump()
   }
 

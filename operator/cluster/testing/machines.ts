@@ -33,6 +33,7 @@ export class Machines extends Objects {
   /** Volumes that a backup was restored to, by UID. */
   readonly restored: string[] = []
   nowMs = Date.parse('2030-01-01T00:00:00Z')
+  readonly #startedClusters = new Set<string>()
   readonly #secret = (name: string): KubeObject | undefined => this.get('Secret', name)
 
   /** The pod ends by itself, as at a shutdown of its machine. */
@@ -90,7 +91,8 @@ export class Machines extends Objects {
     const job = this.get('Job', `${KEY.name}-restore`)
     const isOurs = job?.metadata.ownerReferences?.[0]?.uid === this.resource().metadata.uid
     if (job === undefined || !isOurs || field(job, 'status')['conditions'] !== undefined) return
-    const volume = this.get('PersistentVolumeClaim', `data-${KEY.name}-0`)
+    const pod = JSON.stringify(job['spec']).match(/--name=([a-z0-9-]+)/)?.[1] ?? ''
+    const volume = this.get('PersistentVolumeClaim', `data-${pod}`)
     const disk = this.disks.get(volume?.metadata.uid ?? '')
     if (volume?.metadata.uid === undefined || disk === undefined) return
     const type = this.restoreProblem === undefined ? 'Complete' : 'Failed'
@@ -101,8 +103,8 @@ export class Machines extends Objects {
     assert.equal(volumeUID, volume.metadata.uid, 'a volume is recorded before it is filled')
     if (disk.clusterId === clusterId) return
     assert.equal(disk.clusterId, '', 'a restore overwrites nothing')
-    assert(this.get('Pod', `${KEY.name}-0`) === undefined, 'nobody uses a volume that is being filled')
-    Object.assign(disk, { clusterId, memberId: 'f1', age: 9 })
+    assert(this.get('Pod', pod) === undefined, 'nobody uses a volume that is being filled')
+    Object.assign(disk, { clusterId, memberId: `f${this.restored.length + 1}`, age: 9 })
     this.restored.push(volume.metadata.uid)
   }
 
@@ -200,18 +202,28 @@ export class Machines extends Objects {
     return Object.fromEntries(pairs.map(([name, value]) => [name, String(value)]))
   }
 
+  /** A backup was restored to it, and it starts for the first time. */
+  #startsCluster({ clusterId, memberId }: Disk): boolean {
+    if (!/^f\d$/.test(memberId) || this.#startedClusters.has(clusterId)) return false
+    this.#startedClusters.add(clusterId)
+    return true
+  }
+
   settleMembers(): void {
     const running = this.all('Pod').flatMap((pod) => {
       const disk = this.diskOf(pod)
       if (field(pod, 'status')['phase'] !== 'Running') return []
-      return disk !== undefined && disk.memberId !== '' ? [[disk.memberId, disk] as const] : []
+      return disk !== undefined && disk.memberId !== '' ? [{ name: pod.metadata.name, disk }] : []
     })
-    const restored = running.find(([id]) => id === 'f1')
-    if (restored !== undefined && this.cluster.clusterId === '') {
-      const peerURLs = [`http://${KEY.name}-0.${KEY.name}-headless.${KEY.namespace}.svc.cluster.local:2380`]
-      this.cluster.startRestored(restored[1], { name: `${KEY.name}-0`, peerURLs })
+    const restored = running.find(({ disk }) => this.#startsCluster(disk))
+    if (restored !== undefined) {
+      const host = `${restored.name}.${KEY.name}-headless.${KEY.namespace}.svc.cluster.local`
+      this.cluster.startRestored(restored.disk, { name: restored.name, peerURLs: [`http://${host}:2380`] })
     }
-    this.cluster.alive = new Map(running)
+    // Members of a cluster that was replaced are in nobody's configuration.
+    const { clusterId } = this.cluster
+    const own = running.filter(({ disk }) => disk.clusterId === clusterId)
+    this.cluster.alive = new Map(own.map(({ disk }) => [disk.memberId, disk]))
     this.cluster.elect()
     for (const pod of this.all('Pod')) {
       if (field(pod, 'status')['phase'] !== 'Running') continue

@@ -86,7 +86,9 @@ export class World extends Machines {
     return {
       get: (ref) => this.#read({ verb: 'get', ...ref }, () => this.get(ref.kind, ref.name)),
       list: (query) =>
-        this.#read({ verb: 'list', ...query, name: '' }, () => this.all(query.kind).filter(regarding(query))),
+        this.#read({ verb: 'list', ...query, name: '' }, () =>
+          this.all(query.kind).filter(regarding(query)).filter(restoringOrNot(query)),
+        ),
       tryCreate: (object) => this.#tryCreate(object),
     }
   }
@@ -164,15 +166,19 @@ export class World extends Machines {
     // Of a cluster whose RaftCluster was deleted nobody has one.
     const isGone =
       this.get('StatefulSet', KEY.name) === undefined && voters.every(({ name }) => this.get('Pod', name) === undefined)
-    assert(isScaledToZero || isGone || isKept, 'no voter loses its pod by a count')
+    const isReplaced = this.cluster.clusterId !== '' && this.cluster.clusterId !== this.status()['clusterID']
+    assert(isScaledToZero || isGone || isReplaced || isKept, 'no voter loses its pod by a count')
   }
 
   #applyStatus(object: ApplyObject): KubeObject {
     const present = this.resource()
     if (object.metadata.resourceVersion !== present.metadata.resourceVersion)
       throw new KubeError({ kind: 'conflict', message: 'changed' })
-    const [before, after] = [field(present, 'status')['clusterID'], field(object, 'status')['clusterID']]
-    assert(before === undefined || before === after, 'invariant 14: one cluster ID for one RaftCluster')
+    const [was, is] = [field(present, 'status'), field(object, 'status')]
+    const [before, after] = [was['clusterID'], is['clusterID']]
+    const isReplaced = field(was, 'operation')['step'] === 'Restore' && field(is, 'operation')['type'] === 'Recover'
+    const isSame = before === undefined || before === after || isReplaced
+    assert(isSame, 'invariant 14: one cluster ID for one RaftCluster, until a backup is restored in its place')
     if (typeof after === 'string') this.clusterIds.add(after)
     const kept = Object.entries(field(object, 'status')).filter(([name]) => !this.prunedStatus.has(name))
     return this.put({ ...present, status: Object.fromEntries(kept) })
@@ -269,4 +275,11 @@ function regarding({ fieldSelector }: ListQuery): (object: KubeObject) => boolea
   const uid = /^regarding\.uid=(.+)$/.exec(fieldSelector)?.[1]
   assert(uid !== undefined, `a field selector that is not known here: ${fieldSelector}`)
   return (object) => field(object, 'regarding')['uid'] === uid
+}
+
+/** Pods of members have no labels here; those of the Job that restores have theirs. */
+function restoringOrNot({ kind, labelSelector = '' }: ListQuery): (object: KubeObject) => boolean {
+  const tool = 'raftkv-restore'
+  if (kind !== 'Pod' || labelSelector === '') return () => true
+  return ({ metadata }) => (metadata.labels?.['app.kubernetes.io/name'] === tool) === labelSelector.includes(tool)
 }
