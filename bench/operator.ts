@@ -152,11 +152,14 @@ async function grow({ client, members, mirrors }: World, size: number): Promise<
     await client.createIfMissing(RESOURCES.namespaces, { apiVersion, kind, metadata: { name } })
   }
   const missing = refs.filter(({ namespace, name }) => clusters.get(`${namespace}/${name}`) === undefined)
+  // The members here have no TLS.
+  const plain = { mode: 'Disabled' }
+  const spec = { replicas: REPLICAS, tls: { peer: plain, client: plain }, networkPolicy: { enabled: false } }
   const create = async (): Promise<void> => {
     for (let ref = missing.pop(); ref !== undefined; ref = missing.pop()) {
       const clusterID = await members.add(ref.name)
       const { apiVersion, kind } = RESOURCES.raftClusters
-      await client.create(RESOURCES.raftClusters, { apiVersion, kind, metadata: ref, spec: { replicas: REPLICAS } })
+      await client.create(RESOURCES.raftClusters, { apiVersion, kind, metadata: ref, spec })
       await client.patch(RESOURCES.raftClusters, ref, { status: { clusterID } }, { subresource: 'status' })
     }
   }

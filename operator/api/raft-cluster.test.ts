@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parse } from 'yaml'
 import { AS_IN_KUBERNETES } from '../../crds/kubernetes-types.ts'
+import { DEFAULTS, resolved } from './defaults.ts'
 import { API_VERSION, KIND, parseRaftCluster } from './raft-cluster.ts'
 import { EVERY_OPTION } from './testing/options.ts'
 
@@ -53,10 +54,48 @@ test('group, version and kind are those of the schema', () => {
   assert.deepEqual(CRD.spec.names.shortNames, ['raft'])
 })
 
+/** What a new cluster has. */
+function filledIn(spec: unknown): unknown {
+  return resolved(withDefaults(SCHEMA.properties?.['spec'] ?? {}, spec) as Parameters<typeof resolved>[0], DEFAULTS)
+}
+
 test('the defaults filled in here are those of the schema', () => {
   const parsed = parseRaftCluster(raftCluster({}))
   assert(parsed.ok)
-  assert.deepEqual(JSON.parse(JSON.stringify(parsed.value.spec)), withDefaults(SCHEMA.properties?.['spec'] ?? {}, {}))
+  assert.deepEqual(JSON.parse(JSON.stringify(parsed.value.spec)), filledIn({}))
+})
+
+test('what the schema leaves open is as it was when the cluster was made, unless the spec says it', () => {
+  const modes = (spec: object, status?: object): readonly unknown[] => {
+    const parsed = parseRaftCluster({ ...(raftCluster(spec) as object), status })
+    assert(parsed.ok)
+    const { tls, networkPolicy } = parsed.value.spec
+    return [tls.peer.mode, tls.client.mode, networkPolicy.enabled]
+  }
+  const isMade = { clusterID: 'c1' }
+  const recorded = (tls: string, networkPolicy: unknown): object => ({
+    ...isMade,
+    base: { defaults: { tls, networkPolicy } },
+  })
+  const secure = ['Auto', 'Auto', true]
+  const plain = ['Disabled', 'Disabled', false]
+  assert.deepEqual(modes({}), secure)
+  assert.deepEqual(modes({}, { observedGeneration: 1 }), secure, 'it has no ID yet')
+  assert.deepEqual(modes({}, isMade), plain, 'made before there were defaults')
+  assert.deepEqual(modes({}, { configIndex: 3 }), plain, 'formed, and its ID was lost')
+  assert.deepEqual(modes({}, recorded('Auto', true)), secure)
+  assert.deepEqual(modes({}, recorded('Disabled', false)), plain)
+  assert.deepEqual(modes({}, recorded('ACME', 'strict')), secure, 'as a later operator may write')
+  const spec = { tls: { peer: { mode: 'Disabled' } }, networkPolicy: { enabled: false } }
+  assert.deepEqual(modes(spec, recorded('Auto', true)), ['Disabled', 'Auto', false])
+  assert.deepEqual(modes({ tls: { client: { mode: 'Auto' } } }, isMade), ['Disabled', 'Auto', false])
+})
+
+test('users and roles where clients have no TLS are refused, also where that is not in the spec', () => {
+  const spec = { auth: { enabled: true, rootSecretRef: { name: 's' } } }
+  assert.equal(errorOf(spec), '')
+  const before = parseRaftCluster({ ...(raftCluster(spec) as object), status: { clusterID: 'c1' } })
+  assert.match(before.ok ? '' : before.error, /auth\.allowWithoutTLS: must be true/)
 })
 
 /** Sources of certificates exclude each other. */
@@ -148,7 +187,7 @@ test('every field of the schema is one that is read: what the spec says is never
   const missing = examples.map((example) => {
     const parsed = parseRaftCluster(raftCluster(example))
     assert(parsed.ok, JSON.stringify(parsed))
-    const filled = withDefaults(schema, example)
+    const filled = filledIn(example)
     assert.deepEqual(JSON.parse(JSON.stringify(parsed.value.spec)), filled)
     return namesIn(schema, filled)
   })
@@ -195,7 +234,10 @@ test('what the schema refuses is refused here too, with the field', () => {
     [{ tls: { peer: { mode: 'CertManager' } } }, /tls\.peer\.issuerRef: belongs to mode CertManager/],
     [{ tls: { peer: { mode: 'Auto', issuerRef: { name: 'i' } } } }, /tls\.peer\.issuerRef: belongs/],
     [{ tls: { client: { mode: 'Secret' } } }, /tls\.client\.secretRef: belongs to mode Secret/],
-    [{ tls: { client: { extraNames: ['a'] } } }, /tls\.client\.extraNames: are of certificates that are issued/],
+    [
+      { tls: { client: { mode: 'Disabled', extraNames: ['a'] } } },
+      /tls\.client\.extraNames: are of certificates that are issued/,
+    ],
     [{ tls: { peer: { mode: 'Auto', renewBefore: '2160h' } } }, /tls\.peer\.renewBefore: must be from 1m/],
     [{ maintenance: { defragmentation: { schedule: '@daily', onlyAbove: '100%' } } }, /onlyAbove: must be a share/],
     ['text', /spec/],

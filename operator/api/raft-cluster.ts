@@ -8,6 +8,7 @@ import type { Result } from '../../lib/result.ts'
 import { err, ok } from '../../lib/result.ts'
 import { parseQuantity } from '../../lib/quantity.ts'
 import { Bootstrap, Restore } from './bootstrap.ts'
+import { DEFAULTS, defaultsOf, resolved } from './defaults.ts'
 import { Autogrow, isPositiveQuantity, Maintenance } from './maintenance.ts'
 import { Options, problemsOf } from './options.ts'
 import { Auth } from './auth.ts'
@@ -111,7 +112,8 @@ const NetworkPeer = z
 const NetworkPeers = z.array(NetworkPeer).min(1).max(32)
 
 const NetworkPolicy = z.object({
-  enabled: z.boolean().default(false),
+  /** Left open, it is as recorded when the cluster was made (defaults.ts). */
+  enabled: z.boolean().optional(),
   clientFrom: NetworkPeers.optional(),
   metricsFrom: NetworkPeers.optional(),
 })
@@ -187,18 +189,14 @@ const Spec = z
       message: 'must not be below storage.size',
     },
   )
-  .superRefine(({ options, auth, tls }, context) => {
-    if (auth?.enabled === true && !auth.allowWithoutTLS && tls.client.mode === 'Disabled') {
-      const message = 'must be true where auth is enabled and clients of the members have no TLS'
-      context.addIssue({ code: 'custom', path: ['auth', 'allowWithoutTLS'], message })
-    }
+  .superRefine(({ options }, context) => {
     for (const { field, message } of problemsOf(options))
       context.addIssue({ code: 'custom', path: ['options', field], message })
   })
 
-export type RaftClusterSpec = z.output<typeof Spec>
+export type RaftClusterSpec = ReturnType<typeof resolved<z.output<typeof Spec>>>
 
-export const DEFAULT_SPEC: RaftClusterSpec = Spec.parse({})
+export const DEFAULT_SPEC: RaftClusterSpec = resolved(Spec.parse({}), DEFAULTS)
 
 export interface RaftCluster {
   readonly name: string
@@ -257,7 +255,12 @@ const Resource = z.object({ metadata: Meta, spec: Spec.prefault({}), status: z.u
 export function parseRaftCluster(input: unknown): Result<RaftCluster, string> {
   const parsed = Resource.safeParse(input)
   if (!parsed.success) return err(describe(parsed.error))
-  const { metadata, spec, status } = parsed.data
+  const { metadata, status } = parsed.data
+  const recorded = parseStatus(status)
+  const spec = resolved(parsed.data.spec, defaultsOf(recorded))
+  const { auth, tls } = spec
+  if (auth?.enabled === true && !auth.allowWithoutTLS && tls.client.mode === 'Disabled')
+    return err('spec.auth.allowWithoutTLS: must be true where auth is enabled and clients of the members have no TLS')
   return ok({
     name: metadata.name,
     namespace: metadata.namespace,
@@ -269,7 +272,7 @@ export function parseRaftCluster(input: unknown): Result<RaftCluster, string> {
     requests: requestsOf(metadata.annotations),
     unknownFields: unknownFields(Object(input)['spec'], spec),
     spec,
-    recorded: parseStatus(status),
+    recorded,
   })
 }
 

@@ -1,6 +1,7 @@
 /** `status` of a RaftCluster, as written and as read back. */
 import { z } from 'zod'
 import { BACKUP_READY } from './conditions.ts'
+import { RecordedDefaults } from './defaults.ts'
 import { MaintenanceStatus, VolumeGrowth } from './maintenance.ts'
 import { TLS_MODES } from './tls.ts'
 
@@ -119,7 +120,7 @@ const Auth = z.object({
 
 export const Conditions = z.array(Condition).default([])
 /** How members of a cluster are made to talk, on one side: each is a rollout of its own. */
-export const TLS_PHASES = ['Disabled', 'Accepted', 'Preferred', 'Required'] as const
+const TLS_PHASES = ['Disabled', 'Accepted', 'Preferred', 'Required'] as const
 
 /** CAs that are replaced: members come to trust the new one, certificates are issued anew, the old one leaves. */
 export const TLS_ROTATIONS = ['None', 'Trusting', 'Reissuing', 'Retiring'] as const
@@ -158,7 +159,14 @@ const Status = z.object({
    * What they are made from where spec.image leaves it open, and in which form (forms.ts): what all of them last ran well,
    * at first the default of the operator that made the cluster. Another operator does not change it.
    */
-  base: z.object({ image: z.string().default(''), form: z.number().int().min(1).default(1) }).prefault({}),
+  base: z
+    .object({
+      image: z.string().default(''),
+      form: z.number().int().min(1).default(1),
+      /** Recorded with the cluster ID; absent in clusters from before there were any. */
+      defaults: RecordedDefaults,
+    })
+    .prefault({}),
   /** Absent while nobody has asked for TLS. */
   tls: z.object({ peer: TlsSideStatus.prefault({}), client: TlsSideStatus.prefault({}) }).optional(),
   /** Of the largest volume that a wanted member has; spec.storage.size cannot go below it. */

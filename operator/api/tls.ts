@@ -11,9 +11,11 @@ export const LEAF_LIFE_MS = 90 * DAY_MS
 export const AUTHORITY_LIFE_MS = 10 * 365 * DAY_MS
 
 export const TLS_MODES = ['Auto', 'CertManager', 'Secret', 'Disabled'] as const
+export type TlsMode = (typeof TLS_MODES)[number]
 
 const Side = z.object({
-  mode: z.enum(TLS_MODES).default('Disabled'),
+  /** Left open, it is as recorded when the cluster was made (defaults.ts). */
+  mode: z.enum(TLS_MODES).optional(),
   issuerRef: z
     .object({ name, kind: z.string().min(1).max(63).default('Issuer'), group: name.default('cert-manager.io') })
     .optional(),
@@ -62,7 +64,7 @@ interface Problem {
 }
 
 function problemsOf({ mode, issuerRef, secretRef, extraNames, renewBefore }: TlsSideSpec): readonly Problem[] {
-  const isIssued = mode === 'Auto' || mode === 'CertManager'
+  const isIssued = mode === undefined || mode === 'Auto' || mode === 'CertManager'
   const renewMs = durationMs(renewBefore)
   const problems: readonly (readonly [boolean, Problem])[] = [
     [

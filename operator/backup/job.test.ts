@@ -91,18 +91,18 @@ test('a Job asks every member, writes into the bucket, and has nothing that it d
   })
 })
 
-test('where clients use TLS, so does a Job, with what applications have', () => {
+test('where clients use TLS, so does a Job, with a certificate of its own', () => {
   const one = backup({ destination: { volume: { claimName: 'nas' } } })
   const pod = podOf(one, cluster({}, { tls: { client: { phase: 'Preferred' } } }))
   const [container] = pod.containers
   assert.match(container?.args[3] ?? '', /^--endpoints=https:\/\/kv-0\.kv-headless/)
   assert.deepEqual(container?.args.slice(4, 7), [
-    '--cacert=/etc/raftkv/client-tls/ca.crt',
-    '--cert=/etc/raftkv/client-tls/tls.crt',
-    '--key=/etc/raftkv/client-tls/tls.key',
+    '--cacert=/etc/raftkv/backup-tls/ca.crt',
+    '--cert=/etc/raftkv/backup-tls/tls.crt',
+    '--key=/etc/raftkv/backup-tls/tls.key',
   ])
-  assert.match(JSON.stringify(pod.volumes), /"secretName":"kv-client-tls"/)
-  assert.match(JSON.stringify(container?.volumeMounts), /client-tls/)
+  assert.match(JSON.stringify(pod.volumes), /"secretName":"kv-backup-tls"/)
+  assert.match(JSON.stringify(container?.volumeMounts), /backup-tls/)
 })
 
 test('a Job writes into a folder of a volume', () => {

@@ -10,6 +10,7 @@ import { assert, unreachable } from '../../lib/assert.ts'
 import { formatId } from '../../lib/ids.ts'
 import type { Result } from '../../lib/result.ts'
 import { API_VERSION, KIND } from '../api/raft-cluster.ts'
+import { defaultsOf } from '../api/defaults.ts'
 import type { AuthMemory, Operation, Refusal, RaftClusterStatus } from '../api/status.ts'
 import type { Observation } from './observe.ts'
 import { type Action, chainsOf, type Decision, type Plan } from './plan.ts'
@@ -231,10 +232,10 @@ async function perform(
     }
     case 'mint-cluster-id':
       assert(progress.recorded.clusterID === '', 'a cluster gets its ID once')
-      return record(deps, progress, { ...progress.recorded, clusterID: mintId(deps.randomBytes) })
+      return record(deps, progress, identified(progress.recorded, mintId(deps.randomBytes)))
     case 'adopt-cluster-id': {
       assert(progress.recorded.clusterID === '', 'a cluster gets its ID once')
-      const failure = await record(deps, progress, { ...progress.recorded, clusterID: action.clusterID })
+      const failure = await record(deps, progress, identified(progress.recorded, action.clusterID))
       const message = `the volumes of cluster ${action.clusterID} now belong to this RaftCluster`
       if (failure === undefined) deps.events.emit(about, 'Normal', 'VolumesAdopted', 'Adopt', message)
       return failure
@@ -387,6 +388,11 @@ function knownOf({ cluster, membership }: Observed['observed']): Partial<RaftClu
     term: Math.max(recorded.term, membership.term),
     voters: membership.voters.length,
   }
+}
+
+/** With its ID a cluster gets what its spec leaves open. */
+function identified(recorded: RaftClusterStatus, clusterID: string): RaftClusterStatus {
+  return { ...recorded, clusterID, base: { ...recorded.base, defaults: defaultsOf(recorded) } }
 }
 
 /** 64 random bits, never 0. */

@@ -13,7 +13,7 @@ import {
   voterNames,
 } from './testing/convergence.ts'
 import { Crash } from './testing/hooks.ts'
-import { KEY } from './testing/objects.ts'
+import { KEY, PLAIN } from './testing/objects.ts'
 import type { World } from './testing/world.ts'
 
 /** A cluster of three was there; its RaftCluster is gone, and all that was made for it but the volumes. Another one is made. */
@@ -22,7 +22,7 @@ async function left(bootstrap: (clusterId: string) => object | undefined, replic
   for (const [key, { kind }] of world.objects) if (kind !== 'PersistentVolumeClaim') world.objects.delete(key)
   world.settleMembers()
   const adopting = bootstrap(world.cluster.clusterId)
-  const spec = { replicas, ...(adopting !== undefined && { bootstrap: adopting }) }
+  const spec = { ...PLAIN, replicas, ...(adopting !== undefined && { bootstrap: adopting }) }
   world.put({ apiVersion: API_VERSION, kind: KIND, metadata: { ...KEY, uid: 'another-uid', generation: 1 }, spec })
   return world
 }
@@ -158,4 +158,15 @@ test('a volume that turns out to be empty forms no second cluster', async () => 
   await rounds(world, 10)
   assert.match(reasonOf(world, 'Degraded'), /^SeedVolumeLost: /)
   assert.equal(world.events.filter((event) => event === 'ClusterFormed').length, 1)
+})
+
+test('members that had no TLS have it with their new RaftCluster: they find one another as they are known, and are known by TLS from then on', async () => {
+  const world = await left(itself)
+  world.put({ ...world.resource(), spec: { replicas: 3, bootstrap: itself(world.cluster.clusterId) } })
+  for (const { peerURLs } of world.cluster.members) assert.match(peerURLs.join(), /^http:/)
+  await rounds(world, 60)
+  await converge(world)
+  assertSettledAt(world, 3)
+  assert.match(reasonOf(world, 'TLSReady'), /^Ready: /)
+  for (const { peerURLs } of world.cluster.members) assert.match(peerURLs.join(), /^https:/)
 })

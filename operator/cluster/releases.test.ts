@@ -6,6 +6,7 @@ import { KubeError, type KubeObject } from './ports.ts'
 import { FORMS } from './resources/forms.ts'
 import { memberObjects } from './resources/stateful-set.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/convergence.ts'
+import { Crash } from './testing/hooks.ts'
 import { field } from './testing/objects.ts'
 import type { World } from './testing/world.ts'
 
@@ -197,4 +198,56 @@ test('kubectl rollout restart of the StatefulSet restarts the members, one at a 
   assert.deepEqual([world.restarts.length, world.restarts.at(-1)], [3, last])
   await rounds(world, 10)
   assert.equal(world.restarts.length, 3)
+})
+
+/** As left by an operator that recorded no defaults. */
+function fromBefore(world: World): void {
+  const { base, ...status } = world.status()
+  const { defaults, ...others } = field({ base }, 'base')
+  assert(defaults !== undefined)
+  world.put({ ...world.resource(), status: { ...status, base: others } })
+}
+
+test('a cluster from before TLS was the default stays in plaintext, without a NetworkPolicy, until its spec says otherwise', async () => {
+  const world = await formed()
+  world.edit({ tls: undefined, networkPolicy: undefined })
+  fromBefore(world)
+  await rounds(world, 10)
+  world.edit({ resources: { requests: { cpu: '1' } } })
+  await rounds(world, 30)
+  assertSettledAt(world, 3)
+  assert.equal(world.status()['tls'], undefined)
+  assert.deepEqual(world.all('NetworkPolicy'), [])
+  assert.equal(field(world.status(), 'base')['defaults'], undefined)
+  world.edit({ tls: { peer: { mode: 'Auto' } }, networkPolicy: { enabled: true } })
+  await rounds(world, 120)
+  const { peer, client } = field(world.status(), 'tls')
+  assert.deepEqual([field({ peer }, 'peer')['phase'], field({ client }, 'client')['phase']], ['Required', 'Disabled'])
+  assert.equal(world.all('NetworkPolicy').length, 1)
+})
+
+test('a new cluster has TLS and a NetworkPolicy unasked, recorded with its ID, wherever its operator ends', async () => {
+  const made = async (): Promise<World> => {
+    const world = await formed({ replicas: 0 })
+    for (const key of ['StatefulSet/kv', 'NetworkPolicy/kv']) world.objects.delete(key)
+    world.put({ ...world.resource(), spec: { replicas: 1 }, status: undefined })
+    return world
+  }
+  for (let call = 0; call < 12; call++) {
+    const world = await made()
+    let calls = 0
+    const after = (): void => {
+      if (calls++ === call) throw new Crash()
+    }
+    for (let round = 0; round < 4; round++) {
+      await look(world, { after })
+      world.tick()
+    }
+    await converge(world)
+    assertSettledAt(world, 1)
+    assert.deepEqual(field(world.status(), 'base')['defaults'], { tls: 'Auto', networkPolicy: true })
+    assert.match(reasonOf(world, 'TLSReady'), /^Ready: /, `after call ${call}`)
+    assert.equal(world.all('NetworkPolicy').length, 1)
+    assert.deepEqual(world.restarts, [], 'from its first moment')
+  }
 })

@@ -102,7 +102,8 @@ function templateOf(
     const { templateHash, image, base } = recorded
     return { templateHash, image, base }
   }
-  return { templateHash: wantedHash(observed) ?? '', image: memberImage(observed), base: baseOf(observed) }
+  const base = { ...recorded.base, ...baseOf(observed) }
+  return { templateHash: wantedHash(observed) ?? '', image: memberImage(observed), base }
 }
 
 /** As it was where nothing is done. */
@@ -320,6 +321,7 @@ function steady(status: RaftClusterStatus): unknown {
     [status.volumeGrowth?.size, status.volumeGrowth?.refusal],
     base.image,
     base.form,
+    [base.defaults?.tls, base.defaults?.networkPolicy],
     asked,
     stale,
     selector,

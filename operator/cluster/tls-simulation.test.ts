@@ -21,16 +21,18 @@ const brings = {
   client: { mode: 'Secret', secretRef: { name: 'my-client' } },
 }
 const issued = { mode: 'CertManager', issuerRef: { name: 'issuer' } }
+const off = { mode: 'Disabled' }
+/** What is left open is Auto. */
 const SPECS = [
+  { peer: off, client: off },
+  { client: off },
+  { peer: off, client: auto },
   {},
-  { peer: auto },
-  { client: auto },
-  { peer: auto, client: auto },
   brings,
   { peer: issued, client: issued },
   { peer: brings.peer, client: issued },
 ] as const
-const SECRETS = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls'].map(
+const SECRETS = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls', 'backup-tls'].map(
   (end) => `kv-${end}`,
 )
 const PODS = ['kv-0', 'kv-1', 'kv-2'] as const
@@ -153,11 +155,11 @@ function lose(world: World, name: string): void {
 function assertAsAsked(world: World): void {
   const tls = field(field(world.resource(), 'spec'), 'tls')
   for (const side of ['peer', 'client']) {
-    const isWanted = (field(tls, side)['mode'] ?? 'Disabled') !== 'Disabled'
+    const isWanted = (field(tls, side)['mode'] ?? 'Auto') !== 'Disabled'
     const known = field(field(world.status(), 'tls'), side)
     assert.equal(known['phase'] ?? 'Disabled', isWanted ? 'Required' : 'Disabled', side)
     if (isWanted) assert.equal(known['rotation'], 'None', side)
   }
-  const isAny = ['peer', 'client'].some((side) => (field(tls, side)['mode'] ?? 'Disabled') !== 'Disabled')
+  const isAny = ['peer', 'client'].some((side) => (field(tls, side)['mode'] ?? 'Auto') !== 'Disabled')
   assert.equal(condition(world, 'TLSReady'), isAny ? 'True' : 'False')
 }

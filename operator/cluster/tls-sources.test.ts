@@ -8,7 +8,7 @@ import { brought, putSecret } from './testing/brought-secret.ts'
 import { type FakeCertManager, installCertManager } from './testing/fake-cert-manager.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/convergence.ts'
 import { Crash } from './testing/hooks.ts'
-import { field } from './testing/objects.ts'
+import { field, PLAIN } from './testing/objects.ts'
 import { World } from './testing/world.ts'
 import { certificatesIn } from './tls/certificates.ts'
 import { textIn } from './tls/secrets.ts'
@@ -57,17 +57,18 @@ test('Secret: the pair that a user brings is what members, the operator and appl
   assertSecure(world)
   for (const pod of ['kv-0', 'kv-1', 'kv-2'])
     assert.equal(text(world, 'kv-peer-tls', `${pod}.crt`), text(world, 'my-peer', 'tls.crt'))
-  for (const secret of ['kv-server-tls', 'kv-operator-tls', 'kv-client-tls'])
+  for (const secret of ['kv-server-tls', 'kv-operator-tls', 'kv-client-tls', 'kv-backup-tls'])
     for (const file of ['ca.crt', 'tls.crt', 'tls.key'])
       assert.equal(text(world, secret, file), text(world, 'my-client', file), `${secret} ${file}`)
   for (const secret of ['kv-peer-ca', 'kv-client-ca']) assert.equal(world.get('Secret', secret), undefined)
   assert.deepEqual([world.restarts, side(world, 'peer')['mode']], [[], 'Secret'])
 })
 
-test('Secret: client.crt and client.key, where they are there, are for the operator and applications', async () => {
+test('Secret: client.crt and client.key, where they are there, are for the operator and applications; backup.crt and backup.key for backups', async () => {
   const world = new World({ replicas: 3, ...SECRET })
   const { authority, texts } = await brought(world)
   const client = (await brought(world, { authority, names: [], isServer: false })).texts
+  const backup = (await brought(world, { authority, names: [], isServer: false })).texts
   putSecret(world, 'my-peer', (await brought(world)).texts)
   putSecret(world, 'my-client', {
     ...texts,
@@ -76,9 +77,20 @@ test('Secret: client.crt and client.key, where they are there, are for the opera
   })
   await converge(world)
   assertSecure(world)
-  for (const secret of ['kv-operator-tls', 'kv-client-tls'])
+  for (const secret of ['kv-operator-tls', 'kv-client-tls', 'kv-backup-tls'])
     assert.equal(text(world, secret, 'tls.crt'), client['tls.crt'])
   assert.equal(text(world, 'kv-server-tls', 'tls.crt'), texts['tls.crt'])
+  putSecret(world, 'my-client', {
+    ...texts,
+    'client.crt': client['tls.crt'] ?? '',
+    'client.key': client['tls.key'] ?? '',
+    'backup.crt': backup['tls.crt'] ?? '',
+    'backup.key': backup['tls.key'] ?? '',
+  })
+  await rounds(world, 5)
+  assertSecure(world)
+  assert.equal(text(world, 'kv-backup-tls', 'tls.crt'), backup['tls.crt'])
+  assert.equal(text(world, 'kv-client-tls', 'tls.crt'), client['tls.crt'])
 })
 
 test('Secret: each thing that is wrong with it is a sentence of TLSReady, and what is in use stays so', async () => {
@@ -191,7 +203,7 @@ test('Secret: with another CA in it, certificates follow once every member trust
   assert.deepEqual(world.restarts, [])
 })
 
-test('CertManager: one Certificate a member, one each for server, operator and applications, and as many as there are members', async () => {
+test('CertManager: one Certificate a member, one each for server, operator, applications and backups, and as many as there are members', async () => {
   const [world] = await formedWithCertManager()
   assertSecure(world)
   const names = (): readonly string[] =>
@@ -199,7 +211,7 @@ test('CertManager: one Certificate a member, one each for server, operator and a
       .all(CERTIFICATE.kind)
       .map(({ metadata }) => metadata.name)
       .toSorted()
-  const others = ['kv-client-cert', 'kv-operator-cert', 'kv-server-cert']
+  const others = ['kv-backup-cert', 'kv-client-cert', 'kv-operator-cert', 'kv-server-cert']
   assert.deepEqual(names(), ['kv-0-peer-cert', 'kv-1-peer-cert', 'kv-2-peer-cert', ...others])
   const peer = field(world.get(CERTIFICATE.kind, 'kv-1-peer-cert'), 'spec')
   assert.deepEqual(peer['issuerRef'], { ...issuerRef, group: 'cert-manager.io' })
@@ -210,11 +222,11 @@ test('CertManager: one Certificate a member, one each for server, operator and a
     assert.equal(metadata.ownerReferences?.[0]?.uid, 'cluster-uid', metadata.name)
   world.edit({ replicas: 5 })
   await converge(world)
-  assert.equal(names().length, 8)
+  assert.equal(names().length, 9)
   world.edit({ replicas: 3 })
   await converge(world)
   assertSecure(world)
-  assert.equal(names().length, 6)
+  assert.equal(names().length, 7)
   for (const secret of ['kv-peer-ca', 'kv-client-ca']) assert.equal(world.get('Secret', secret), undefined)
 })
 
@@ -288,9 +300,9 @@ test('from Auto to CertManager, to Secret, to Auto: nobody is restarted, and not
     assert.deepEqual([side(world, 'peer')['mode'], side(world, 'client')['mode']], [mode, mode])
     const [secret = '', file = ''] = wanted?.split('/') ?? []
     if (wanted !== undefined) assert.equal(text(world, 'kv-peer-tls', 'kv-0.crt'), text(world, secret, file))
-    for (const bundle of ['kv-peer-tls', 'kv-server-tls', 'kv-client-tls', 'kv-operator-tls'])
+    for (const bundle of ['kv-peer-tls', 'kv-server-tls', 'kv-client-tls', 'kv-operator-tls', 'kv-backup-tls'])
       assert.equal(certificatesIn(text(world, bundle, 'ca.crt')).length, 1, `${mode} ${bundle}`)
-    assert.equal(world.all(CERTIFICATE.kind).length, mode === 'CertManager' ? 6 : 0)
+    assert.equal(world.all(CERTIFICATE.kind).length, mode === 'CertManager' ? 7 : 0)
   }
   assert.deepEqual(world.restarts, [])
 })
@@ -298,7 +310,7 @@ test('from Auto to CertManager, to Secret, to Auto: nobody is restarted, and not
 test('off again: what others issued is in use until the last member needs none', async () => {
   const [world] = await formedWithCertManager()
   const before = text(world, 'kv-peer-tls', 'ca.crt')
-  world.edit({ tls: {} })
+  world.edit(PLAIN)
   await rounds(world, 5)
   assert.equal(text(world, 'kv-peer-tls', 'ca.crt'), before)
   await rounds(world, 120)
@@ -361,7 +373,7 @@ test('Certificates that could not be deleted when the mode changed are deleted l
   world.answer = ({ verb, kind }) => (verb === 'delete' && kind === CERTIFICATE.kind ? refusal : undefined)
   world.edit(AUTO)
   await rounds(world, 10)
-  assert.equal(world.all(CERTIFICATE.kind).length, 6)
+  assert.equal(world.all(CERTIFICATE.kind).length, 7)
   world.answer = () => undefined
   await rounds(world, CHANGE_ROUNDS)
   assert.deepEqual(world.all(CERTIFICATE.kind), [])

@@ -5,14 +5,14 @@ import { ANNOTATIONS } from '../api/raft-cluster.ts'
 import { AUTHORITY_LIFE_MS, LEAF_LIFE_MS } from '../api/tls.ts'
 import { assertSettledAt, condition, converge, formed, look, reasonOf, rounds } from './testing/convergence.ts'
 import { Crash } from './testing/hooks.ts'
-import { field } from './testing/objects.ts'
+import { field, PLAIN } from './testing/objects.ts'
 import type { World } from './testing/world.ts'
 import { type Certificate, certificatesIn, isIssuedBy } from './tls/certificates.ts'
 import { textIn } from './tls/secrets.ts'
 
 const AUTO = { tls: { peer: { mode: 'Auto' }, client: { mode: 'Auto' } } }
-const OFF = { tls: {} }
-const SECRETS = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls'].map(
+const OFF = PLAIN
+const SECRETS = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls', 'backup-tls'].map(
   (end) => `kv-${end}`,
 )
 
@@ -47,13 +47,15 @@ test('a new cluster talks TLS from its first moment, with certificates for all n
   const peer = leaf(world, 'kv-peer-tls', 'kv-1.crt').parsed
   assert.ok(peer.checkHost('kv-1.kv-headless.ns.svc.cluster.local') !== undefined)
   assert.equal(peer.checkHost('kv-2.kv-headless.ns.svc.cluster.local'), undefined, 'no member passes for another')
+  const commonName = (secret: string): string => leaf(world, secret, 'tls.crt').parsed.subject
+  assert.deepEqual(['kv-client-tls', 'kv-backup-tls'].map(commonName), ['CN=kv-client', 'CN=kv-backup'])
   const [authority] = inSecret(world, 'kv-client-tls', 'ca.crt')
   assert.ok(authority !== undefined && isIssuedBy(leaf(world, 'kv-client-tls', 'tls.crt'), authority))
   for (const name of SECRETS)
     assert.equal(world.get('Secret', name)?.metadata.ownerReferences?.[0]?.uid, 'cluster-uid', name)
 })
 
-test('without spec.tls nothing of it is made, looked for or recorded', async () => {
+test('where spec.tls is Disabled nothing of it is made, looked for or recorded', async () => {
   const world = await formed()
   assert.deepEqual(
     world.all('Secret').map(({ metadata }) => metadata.name),
@@ -287,19 +289,19 @@ test('a CA is replaced before its end, by itself', async () => {
   assertSecure(world)
 })
 
-test('TLS is turned on and off on a running cluster: three rollouts each way, every pod once in each', async () => {
+test('TLS is turned on and off on a running cluster: two rollouts each way, every pod once in each', async () => {
   const world = await formed()
   world.edit(AUTO)
   await rounds(world, 120)
   await converge(world)
   assertSecure(world)
-  assert.equal(world.restarts.length, 9)
+  assert.equal(world.restarts.length, 6)
   world.edit(OFF)
   await rounds(world, 120)
   await converge(world)
   assertSettledAt(world, 3)
   assert.deepEqual(phases(world), ['Disabled', 'Disabled'])
-  assert.equal(world.restarts.length, 18)
+  assert.equal(world.restarts.length, 12)
   for (const { peerURLs } of world.cluster.members) assert.match(peerURLs.join(), /^http:/)
 })
 
@@ -317,7 +319,7 @@ test('TLS is ready only once the last member takes nothing else', async () => {
 
 test('one side alone, and the turn taken back half-way', async () => {
   const world = await formed()
-  world.edit({ tls: { peer: { mode: 'Auto' } } })
+  world.edit({ tls: { peer: { mode: 'Auto' }, client: { mode: 'Disabled' } } })
   await rounds(world, 20)
   assert.deepEqual(phases(world)[1], 'Disabled')
   assert.notEqual(phases(world)[0], 'Disabled')
@@ -325,7 +327,7 @@ test('one side alone, and the turn taken back half-way', async () => {
   await rounds(world, 120)
   assert.deepEqual(phases(world), ['Disabled', 'Disabled'])
   assertSettledAt(world, 3)
-  world.edit({ tls: { client: { mode: 'Auto', clientCertificates: 'None' } } })
+  world.edit({ tls: { peer: { mode: 'Disabled' }, client: { mode: 'Auto', clientCertificates: 'None' } } })
   await rounds(world, 150)
   assert.deepEqual(phases(world), ['Disabled', 'Required'])
   assertSettledAt(world, 3)
@@ -341,6 +343,19 @@ test('no step begins while a member is not in the one before', async () => {
   assert.deepEqual(phases(world), at)
   assert.match(reasonOf(world, 'TLSReady'), /^Changing: peer is Accepted on its way to Required.*; waits for .*kv-0/)
   world.unreachable.clear()
+  await rounds(world, 120)
+  assertSecure(world)
+})
+
+test('nor while one is not known by both schemes: nobody could dial it once it takes TLS alone', async () => {
+  const world = await formed()
+  world.unpublished.add('kv-1')
+  world.edit(AUTO)
+  await rounds(world, 60)
+  assert.deepEqual(phases(world), ['Accepted', 'Accepted'])
+  assert.match(reasonOf(world, 'TLSReady'), /^Changing: .*; waits for kv-1$/)
+  world.unpublished.clear()
+  world.killPod(1)
   await rounds(world, 120)
   assertSecure(world)
 })

@@ -7,10 +7,9 @@ import { RESOURCES } from '../client/resource.ts'
 import { replaceFile } from '../kubelet/replace-file.ts'
 import { SAMPLE } from './objects.ts'
 
+const Side = z.object({ phase: z.string().default('Disabled') }).prefault({})
 const Cluster = z.object({
-  spec: z.object({
-    tls: z.object({ client: z.object({ mode: z.string().default('Disabled') }).prefault({}) }).prefault({}),
-  }),
+  status: z.object({ tls: z.object({ client: Side }).prefault({}) }).prefault({}),
 })
 const Secret = z.object({ data: z.object({ 'ca.crt': z.string(), 'tls.crt': z.string(), 'tls.key': z.string() }) })
 
@@ -22,10 +21,10 @@ export interface ClientTls {
   readonly files: { readonly ca: string; readonly cert: string; readonly key: string }
 }
 
-/** Undefined for a cluster without TLS, as it is after `--plain`. Throws when the operator has made no certificates yet. */
+/** Undefined for a cluster whose members have no TLS, as it is after `--plain`. Throws when the operator has made no certificates yet. */
 export async function writeClientFiles(client: ApiClient, directory: string): Promise<ClientTls | undefined> {
-  const { spec } = Cluster.parse(await client.get(RESOURCES.raftClusters, SAMPLE))
-  if (spec.tls.client.mode === 'Disabled') return undefined
+  const { status } = Cluster.parse(await client.get(RESOURCES.raftClusters, SAMPLE))
+  if (status.tls.client.phase === 'Disabled') return undefined
   const ref = { namespace: SAMPLE.namespace, name: `${SAMPLE.name}-client-tls` }
   const { data } = Secret.parse(await client.get(RESOURCES.secrets, ref))
   mkdirSync(directory, { recursive: true, mode: 0o700 })

@@ -104,12 +104,13 @@ export function operator(version: string): NewObject {
 
 /** `addresses`: for which the members' certificates are, beside the names of the Services; undefined: without TLS. */
 export function sampleCluster(addresses: readonly string[] | undefined): NewObject {
-  const tls = addresses && { peer: { mode: 'Auto' }, client: { mode: 'Auto', extraNames: addresses } }
+  const plain = { mode: 'Disabled' }
+  const tls = addresses === undefined ? { peer: plain, client: plain } : { client: { extraNames: addresses } }
   return {
     apiVersion: 'raftkv.dev/v1alpha1',
     kind: 'RaftCluster',
     metadata: { ...SAMPLE },
-    spec: { replicas: SAMPLE_REPLICAS, storage: { size: '1Gi' }, ...(tls && { tls }) },
+    spec: { replicas: SAMPLE_REPLICAS, storage: { size: '1Gi' }, tls },
   }
 }
 
@@ -124,7 +125,8 @@ export function sampleChange(
   const client = fieldOf(fieldOf(sample['spec'], 'tls'), 'client')
   const extraNames = fieldOf(client, 'extraNames')
   const present: readonly unknown[] = Array.isArray(extraNames) ? extraNames : []
-  if (fieldOf(client, 'mode') !== 'Auto' || addresses.every((address) => present.includes(address))) return undefined
+  const isAuto = (fieldOf(client, 'mode') ?? 'Auto') === 'Auto'
+  if (!isAuto || addresses.every((address) => present.includes(address))) return undefined
   const others = present.filter((name) => !String(name).startsWith('127.'))
   return { spec: { tls: { client: { extraNames: [...others, ...addresses] } } } }
 }

@@ -28,7 +28,12 @@ import { KEPT_USERS_MUTANTS, LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from '
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { RUNS_MUTANTS } from './runs-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
-import { TLS_OPERATOR_MUTANTS, TLS_SOURCE_MUTANTS } from './tls-operator-mutants.ts'
+import {
+  ADOPTED_TLS_MUTANTS,
+  DEFAULTS_MUTANTS,
+  TLS_OPERATOR_MUTANTS,
+  TLS_SOURCE_MUTANTS,
+} from './tls-operator-mutants.ts'
 import { TAKE_OVER_MUTANTS } from './take-over-mutants.ts'
 import { AUTOGROW_MUTANTS, UPKEEP_MUTANTS, UPKEEP_MUTANTS_OF_TESTS } from './upkeep-mutants.ts'
 
@@ -76,6 +81,8 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('../node-server/backup/changes/chain.test.ts', RETENTION_MUTANTS),
     ...soughtBy('../operator/cluster/tls.test.ts', TLS_OPERATOR_MUTANTS),
     ...soughtBy('../operator/cluster/tls-sources.test.ts', TLS_SOURCE_MUTANTS),
+    ...soughtBy('../operator/cluster/releases.test.ts', DEFAULTS_MUTANTS),
+    ...soughtBy('../operator/cluster/adopt.test.ts', ADOPTED_TLS_MUTANTS),
     ...soughtBy('../operator/cluster/restore.test.ts', RESTORE_MUTANTS),
     ...soughtBy('../operator/cluster/reconcile.test.ts', OWNER_MUTANTS),
     ...soughtBy('../operator/cluster/conditions.test.ts', CONDITIONS_MUTANTS),

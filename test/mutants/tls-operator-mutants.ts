@@ -73,8 +73,20 @@ export const TLS_OPERATOR_MUTANTS: readonly Mutant[] = [
   {
     name: 'https alone follows at once',
     file: `${CLUSTER}/rules/tls-phase.ts`,
-    find: 'TLS_PHASES[from + Math.sign(to - from)] ?? at',
-    replace: 'TLS_PHASES[to] ?? at',
+    find: "if (at === 'Disabled') return 'Accepted'",
+    replace: "if (at === 'Disabled') return target",
+  },
+  {
+    name: 'members that take both are known by plaintext alone',
+    file: `${CLUSTER}/resources/connections.ts`,
+    find: "`--initial-advertise-peer-urls=${urls(cluster, 'peer', host, PORTS.peer)}`",
+    replace: "`--initial-advertise-peer-urls=${urls(cluster, 'peer', host, PORTS.peer).split(',')[0]}`",
+  },
+  {
+    name: 'a member is known well enough by one of the schemes that it takes',
+    file: `${CLUSTER}/rules/tls-phase.ts`,
+    find: 'isAlike([...new Set(known)], LISTENED[phase])',
+    replace: 'known.every((scheme) => LISTENED[phase].includes(scheme))',
   },
   {
     name: 'the first pods do not wait until it is recorded how they talk',
@@ -93,6 +105,38 @@ export const TLS_OPERATOR_MUTANTS: readonly Mutant[] = [
     file: `${CLUSTER}/tls/write.ts`,
     find: 'metadata: { ...object.metadata, resourceVersion } })',
     replace: 'metadata: object.metadata })',
+  },
+]
+
+/** Which default a cluster has: operator/cluster/releases.test.ts. */
+export const DEFAULTS_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a cluster from before has the defaults of today',
+    file: 'operator/api/defaults.ts',
+    find: "clusterID === '' && configIndex === 0 ? DEFAULTS : UNRECORDED",
+    replace: 'DEFAULTS',
+  },
+  {
+    name: 'defaults are forgotten at the look after they were recorded',
+    file: `${CLUSTER}/status.ts`,
+    find: '{ ...recorded.base, ...baseOf(observed) }',
+    replace: 'baseOf(observed)',
+  },
+  {
+    name: 'defaults are not recorded with the ID',
+    file: `${CLUSTER}/act.ts`,
+    find: 'base: { ...recorded.base, defaults: defaultsOf(recorded) } }',
+    replace: 'base: recorded.base }',
+  },
+]
+
+/** operator/cluster/adopt.test.ts. */
+export const ADOPTED_TLS_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'adopted members take nothing but TLS before they are known by it',
+    file: `${CLUSTER}/rules/tls-phase.ts`,
+    find: "observed.cluster.spec.bootstrap?.adopt !== undefined ? 'Preferred' : target",
+    replace: 'observed.nowMs < 0 ? target : target',
   },
 ]
 

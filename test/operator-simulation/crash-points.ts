@@ -5,6 +5,7 @@
 import { emptyDisk } from './member-process.ts'
 import { outsideOfMicrotasks } from '../simulation/microtasks.ts'
 import { type Outcome, outcomeOf, settle } from './run-seed.ts'
+import { PLAIN } from './tls-edits.ts'
 import { type CrashPoint, World } from './world.ts'
 
 /** What has changed is seen by then, though nothing may follow from it yet. */
@@ -16,7 +17,7 @@ export function runCrashPoint(crash: CrashPoint | undefined): Promise<Outcome> {
     const world = new World(7, crash)
     const storage = { size: '10Gi', retention: { whenDeleted: 'Delete', whenScaled: 'Delete' } }
     world.isVolumeKept = false
-    world.createCluster({ replicas: 1, scaling: { learnerTimeoutSeconds: 15 }, storage })
+    world.createCluster({ ...PLAIN, replicas: 1, scaling: { learnerTimeoutSeconds: 15 }, storage })
     world.startOperators(1)
     const stages = [
       () => undefined,

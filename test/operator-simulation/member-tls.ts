@@ -7,7 +7,7 @@
 import type { AdminStatus } from '../../lib/admin-api.ts'
 import { SIDES, type TlsSide } from '../../operator/api/tls.ts'
 import type { AdminIdentity } from '../../operator/cluster/ports.ts'
-import { obstacleFor, reportOf, type Talker, talkerOf } from '../../operator/cluster/testing/fake-tls.ts'
+import { obstacleFor, reportOf, schemeOf, type Talker, talkerOf } from '../../operator/cluster/testing/fake-tls.ts'
 import { MountedSecrets } from '../../operator/cluster/testing/mounted-secrets.ts'
 import { Talks } from '../../operator/cluster/testing/talks.ts'
 import type { StoredObject } from './api-server.ts'
@@ -53,8 +53,8 @@ export class MemberTls {
     const pod = this.#pod(process)
     if (pod === undefined) return record
     const [peer, client] = [this.#talkerOf(pod, 'peer'), this.#talkerOf(pod, 'client')]
-    const peerURLs = record.peerURLs.map((url) => url.replace(/^https?/, peer.known))
-    return { ...record, peerURLs, clientURLs: [`${client.known}://${client.host}:2379`] }
+    const peerURLs = peer.known.map((scheme) => record.peerURLs[0]?.replace(/^https?/, scheme) ?? '')
+    return { ...record, peerURLs, clientURLs: client.known.map((scheme) => `${scheme}://${client.host}:2379`) }
   }
 
   /** The others know it as it wants to be known. */
@@ -98,8 +98,8 @@ export class MemberTls {
   }
 
   #talkerOf(pod: StoredObject, side: TlsSide, record?: RaftMember): Talker {
-    const [url] = (side === 'peer' ? record?.peerURLs : record?.clientURLs) ?? []
-    const known = url === undefined ? undefined : url.startsWith('https') ? 'https' : 'http'
+    const urls = (side === 'peer' ? record?.peerURLs : record?.clientURLs) ?? []
+    const known = urls.length === 0 ? undefined : urls.map(schemeOf)
     return talkerOf(side, pod.metadata.name, argsOf(pod), this.#mounts.of(pod), known)
   }
 

@@ -2,7 +2,7 @@
 import { EDITS, SIZES } from './edits.ts'
 import { NO_FAULTS } from './faults.ts'
 import { BURSTS, burst, dismissGuests, silenceQuorum, type Strike, STRIKES } from './strikes.ts'
-import { beginTls } from './tls-edits.ts'
+import { beginTls, tlsSpec } from './tls-edits.ts'
 import type { World } from './world.ts'
 
 /** A learner that does not catch up is given up after this. */
@@ -37,8 +37,8 @@ export class Nemesis {
     const isToFallSilent = random.chance(0.15)
     const replicas = isToFallSilent ? 5 : random.pick(SIZES)
     const repair = { allowVolumeReplacement: random.chance(0.3), unhealthyAfterSeconds: UNHEALTHY_AFTER_SECONDS }
-    const upkeep = this.#world.stores.spec()
-    this.#world.createCluster({ replicas, scaling, repair, storage: { size: '10Gi', retention }, ...upkeep })
+    const [upkeep, tls] = [this.#world.stores.spec(), tlsSpec(this.#world)]
+    this.#world.createCluster({ replicas, scaling, repair, storage: { size: '10Gi', retention }, ...upkeep, ...tls })
     this.#world.startOperators(random.chance(0.3) ? 2 : 1)
     if (isToFallSilent) silenceQuorum(this.#world)
     if (this.#world.hasTls) beginTls(this.#world)

@@ -4,18 +4,21 @@ import { SIDES, type TlsSide } from '../../operator/api/tls.ts'
 import { contentOf } from '../../operator/cluster/testing/mounted-secrets.ts'
 import { certificatesIn } from '../../operator/cluster/tls/certificates.ts'
 import type { Fault } from './coverage.ts'
-import { at, textAt } from './json.ts'
+import { at, type Json, textAt } from './json.ts'
 import { phaseIn } from './member-tls.ts'
 import type { World } from './world.ts'
 
-/** The change from plaintext to TLS takes three rollouts, and that of a CA minutes: these runs take several times as long as others. */
+/** The change from plaintext to TLS takes two rollouts, and that of a CA minutes: these runs take several times as long as others. */
 const EVERY = 20
 /** Between two of these, at the longest. */
 const PAUSE_MS = 12_000
 
 const { rotateAuthorities: ROTATE } = ANNOTATIONS
 const AUTO = { mode: 'Auto' }
-const SPECS = [{}, { peer: AUTO }, { client: AUTO }, { peer: AUTO, client: AUTO }, { peer: AUTO, client: AUTO }]
+const OFF = { mode: 'Disabled' }
+export const PLAIN = { tls: { peer: OFF, client: OFF } }
+/** What is left open is Auto: these clusters are made now. */
+const SPECS = [PLAIN.tls, { client: OFF }, { peer: OFF, client: AUTO }, { peer: AUTO, client: AUTO }, {}]
 
 const DEEDS: readonly (readonly [fault: Fault, deed: (world: World) => boolean])[] = [
   ['spec: TLS', turn],
@@ -26,6 +29,11 @@ const DEEDS: readonly (readonly [fault: Fault, deed: (world: World) => boolean])
 
 export function hasTls(seed: number): boolean {
   return seed % EVERY === EVERY - 1
+}
+
+/** Of a new cluster. */
+export function tlsSpec({ hasTls: isTls, tlsRandom }: World): Json {
+  return isTls && tlsRandom.chance(0.5) ? {} : PLAIN
 }
 
 export function beginTls(world: World): void {
@@ -50,7 +58,7 @@ function rotate(world: World): boolean {
 
 function lose(world: World): boolean {
   const { server, tlsRandom, tls, log } = world
-  const ends = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls']
+  const ends = ['peer-ca', 'client-ca', 'peer-tls', 'server-tls', 'client-tls', 'operator-tls', 'backup-tls']
   const end = tlsRandom.pick(ends.filter((one) => server.get('Secret', `${world.name}-${one}`) !== undefined))
   if (end === undefined) return false
   const name = `${world.name}-${end}`
@@ -73,7 +81,7 @@ function isLuck({ server, name }: World, side: TlsSide, end: string): boolean {
 export function tlsMissing(world: World): string | undefined {
   const cluster = world.cluster()
   for (const side of SIDES) {
-    const isWanted = textAt(cluster, 'spec', 'tls', side, 'mode') === 'Auto'
+    const isWanted = (textAt(cluster, 'spec', 'tls', side, 'mode') || 'Auto') === 'Auto'
     const phase = phaseIn(cluster, side)
     if (phase !== (isWanted ? 'Required' : 'Disabled')) return `${side} is ${phase}`
     const rotation = textAt(cluster, 'status', 'tls', side, 'rotation') || 'None'

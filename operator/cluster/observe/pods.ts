@@ -13,7 +13,7 @@ import {
   ROLLOUT_RESTART_ANNOTATION,
   TEMPLATE_HASH_ANNOTATION,
 } from '../resources/names.ts'
-import { advertisedScheme } from '../tls/scheme.ts'
+import { commonScheme } from '../tls/scheme.ts'
 import { stuckOf } from './stuck.ts'
 
 /** A member that does not answer in this time counts as not answering. */
@@ -60,7 +60,7 @@ export async function readPod(
   if (ordinal === undefined) return undefined
   const { phase, podIP, conditions } = status
   const target = podIP === undefined || phase !== 'Running' ? undefined : { podIP, podName: metadata.name }
-  const scheme = advertisedScheme(cluster, 'client')
+  const scheme = commonScheme(cluster, 'client')
   const place = target && { ...target, hostName: hostName(cluster, ordinal), scheme }
   const adminUrl = place && deps.adminUrl(place)
   const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(MEMBER_TIMEOUT_MS)])

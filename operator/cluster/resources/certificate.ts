@@ -15,6 +15,7 @@ const SUFFIXES: Readonly<Partial<Record<TlsSecret, string>>> = {
   serverTls: 'server',
   operatorTls: 'operator',
   clientTls: 'client',
+  backupTls: 'backup',
 }
 const USAGES = { serverAuth: 'server auth', clientAuth: 'client auth' } as const
 const HOUR_MS = 3_600_000

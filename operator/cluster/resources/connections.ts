@@ -1,11 +1,11 @@
 /**
- * How a member listens and is known: flags, ports and what it mounts for them. With TLS both schemes stand on one address while
- * a change is under way, and the member reads its files again when they change, so that no renewal is a rollout. Pure.
+ * How a member listens and is known: flags, ports and what it mounts for them. With TLS both schemes stand on one address, and are
+ * advertised, while a change is under way, and the member reads its files again when they change, so that no renewal is a rollout. Pure.
  */
 import { MOUNTS, PORTS, VOLUMES } from '../../api/owned.ts'
 import type { RaftCluster } from '../../api/raft-cluster.ts'
 import type { TlsSide } from '../../api/tls.ts'
-import { advertisedScheme, LISTENED, phaseOf } from '../tls/scheme.ts'
+import { LISTENED, phaseOf } from '../tls/scheme.ts'
 import { tlsFlags } from './member-flags.ts'
 import { names } from './names.ts'
 
@@ -47,12 +47,12 @@ export const SECURED: Connections = {
   flags: (cluster) => {
     const host = podHost(cluster)
     return [
-      `--listen-client-urls=${listened(cluster, 'client', PORTS.client)}`,
-      `--advertise-client-urls=${advertisedScheme(cluster, 'client')}://${host}:${PORTS.client}`,
-      `--listen-peer-urls=${listened(cluster, 'peer', PORTS.peer)}`,
-      `--initial-advertise-peer-urls=${advertisedScheme(cluster, 'peer')}://${host}:${PORTS.peer}`,
+      `--listen-client-urls=${urls(cluster, 'client', ANY, PORTS.client)}`,
+      `--advertise-client-urls=${urls(cluster, 'client', host, PORTS.client)}`,
+      `--listen-peer-urls=${urls(cluster, 'peer', ANY, PORTS.peer)}`,
+      `--initial-advertise-peer-urls=${urls(cluster, 'peer', host, PORTS.peer)}`,
       '--initial-cluster-state=wait',
-      `--listen-admin-urls=${listened(cluster, 'client', PORTS.admin)}`,
+      `--listen-admin-urls=${urls(cluster, 'client', ANY, PORTS.admin)}`,
       `--admin-token-file=${MOUNTS.token}/token`,
       `--listen-metrics-urls=http://0.0.0.0:${PORTS.metrics}`,
       ...tlsFlags(cluster.spec.options),
@@ -98,8 +98,10 @@ function hasTls(cluster: RaftCluster, side: TlsSide): boolean {
   return phaseOf(cluster, side) !== 'Disabled'
 }
 
-function listened(cluster: RaftCluster, side: TlsSide, port: number): string {
-  return LISTENED[phaseOf(cluster, side)].map((scheme) => `${scheme}://0.0.0.0:${port}`).join(',')
+const ANY = '0.0.0.0'
+
+function urls(cluster: RaftCluster, side: TlsSide, host: string, port: number): string {
+  return LISTENED[phaseOf(cluster, side)].map((scheme) => `${scheme}://${host}:${port}`).join(',')
 }
 
 /** Its DNS name, with what the kubelet fills in. */

@@ -2,7 +2,7 @@
 import { PORTS, VOLUMES } from '../../api/owned.ts'
 import { API_VERSION, GROUP, KIND, type RaftCluster } from '../../api/raft-cluster.ts'
 import type { AdminTarget, ApplyObject, KubeObject, ObjectRef, OwnerReference } from '../ports.ts'
-import { advertisedScheme } from '../tls/scheme.ts'
+import { commonScheme } from '../tls/scheme.ts'
 
 export const TOKEN_KEY = 'token'
 export const VOLUME = VOLUMES.data
@@ -40,6 +40,7 @@ const TLS_SUFFIXES = {
   serverTls: 'server-tls',
   clientTls: 'client-tls',
   operatorTls: 'operator-tls',
+  backupTls: 'backup-tls',
 } as const
 
 export type TlsSecret = keyof typeof TLS_SUFFIXES
@@ -132,7 +133,7 @@ export function hostName(cluster: RaftCluster, ordinal: number): string {
 }
 
 export function peerUrl(cluster: RaftCluster, ordinal: number): string {
-  return `${advertisedScheme(cluster, 'peer')}://${hostName(cluster, ordinal)}:${PORTS.peer}`
+  return `${commonScheme(cluster, 'peer')}://${hostName(cluster, ordinal)}:${PORTS.peer}`
 }
 
 /** The usual {@link ReconcileDeps.adminUrl}: by address, which needs no DNS to have caught up. */

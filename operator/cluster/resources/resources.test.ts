@@ -275,9 +275,9 @@ test('a network policy lets members alone reach the peer port, them and the oper
   assert.deepEqual(admitted({ clientFrom }, 2380, OPERATOR), [own])
 })
 
-test('a network policy shuts out no operator that it cannot name, and there is none unasked', () => {
+test('a network policy shuts out no operator that it cannot name, and there is none where it is off', () => {
   assert.equal(admitted({}, 8080), undefined)
-  assert.equal(networkPolicy(raftCluster(), OPERATOR), undefined)
+  assert.equal(networkPolicy(raftCluster({ networkPolicy: { enabled: false } }), OPERATOR), undefined)
 })
 
 test('an image is as it was where it is not named, in whole or in part', () => {

@@ -5,6 +5,7 @@
  * therefore never changes.
  */
 import { DEFAULT_SPEC, type RaftCluster } from '../../api/raft-cluster.ts'
+import type { TlsPhase } from '../../api/status.ts'
 import { hashOf, isAlike } from './hash.ts'
 
 /** A look at a cluster asks for each of its pods; what was read of the cluster is never changed in place. */
@@ -41,9 +42,15 @@ function inputOf({ spec, requests, recorded }: Source): Json {
 
 /** How members talk is recorded, step by step (rules/tls-phase.ts); the spec only says where that is to lead. */
 function tlsOf(tls: RaftCluster['recorded']['tls'], { tls: { client } }: RaftCluster['spec']): Json | undefined {
-  const phases = { peer: tls?.peer.phase ?? 'Disabled', client: tls?.client.phase ?? 'Disabled' }
-  if (phases.peer === 'Disabled' && phases.client === 'Disabled') return undefined
-  return { ...phases, ...(phases.client !== 'Disabled' && { clientCertificates: client.clientCertificates }) }
+  const peer = schemesOf(tls?.peer.phase)
+  const schemes = { peer, client: schemesOf(tls?.client.phase) }
+  if (schemes.peer === 'Disabled' && schemes.client === 'Disabled') return undefined
+  return { ...schemes, ...(schemes.client !== 'Disabled' && { clientCertificates: client.clientCertificates }) }
+}
+
+/** Pods are alike on the way to TLS and on the way back. */
+function schemesOf(phase: TlsPhase = 'Disabled'): string {
+  return phase === 'Accepted' || phase === 'Preferred' ? 'Both' : phase
 }
 
 /** What is not as it would be by itself. */

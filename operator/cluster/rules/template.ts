@@ -28,7 +28,7 @@ export function memberForm(observed: Observed): number {
 }
 
 /** What members are made from once spec.image says nothing any more: what all of them last ran well. */
-export function baseOf(observed: Observed): RaftClusterStatus['base'] {
+export function baseOf(observed: Observed): Pick<RaftClusterStatus['base'], 'image' | 'form'> {
   const { cluster, pods, membership } = observed
   const { base } = cluster.recorded
   const isHeld = templateHold(observed) !== undefined
@@ -40,7 +40,7 @@ export function baseOf(observed: Observed): RaftClusterStatus['base'] {
   return base.image === '' ? firstBase(observed) : base
 }
 
-function firstBase({ defaultImage, forms, objects }: Observed): RaftClusterStatus['base'] {
+function firstBase({ defaultImage, forms, objects }: Observed): ReturnType<typeof baseOf> {
   const { image = defaultImage, form = forms.length } = objects.statefulSet ?? {}
   return { image, form }
 }

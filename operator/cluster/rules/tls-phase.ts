@@ -1,13 +1,14 @@
 /**
- * How members are made to talk next, from plaintext to TLS or back: one step at a time, each a pod template of its own, and
- * a step begins only when every member is in the one before, by its own report and by the cluster's member list. So any two
- * members, at any moment, have a scheme in common and know each other by it. Both sides move together where both can. Pure.
+ * How members are made to talk next, from plaintext to TLS or back, in two steps, each a pod template of its own: first they take
+ * both and are known by both, then only what is wanted. A step begins only when every member is in the one before, by its own
+ * report and by the cluster's member list. So any two members, at any moment, have a scheme in common and know each other by
+ * it. Both sides move together where both can. Pure.
  */
-import { TLS_PHASES, type TlsPhase } from '../../api/status.ts'
+import type { TlsPhase } from '../../api/status.ts'
 import { SIDES, type TlsSide } from '../../api/tls.ts'
 import { isFormed, type Membership, type Observed } from '../observed.ts'
 import { type Report, reportsOf } from '../tls/rotation.ts'
-import { ADVERTISED, isWanted, LISTENED, phaseOf } from '../tls/scheme.ts'
+import { isWanted, LISTENED, phaseOf } from '../tls/scheme.ts'
 import { isOutdated } from './rollout.ts'
 import { memberForm, wantedHash } from './template.ts'
 import { isComplete } from './tls.ts'
@@ -24,12 +25,18 @@ export function targetOf({ cluster }: Observed, side: TlsSide): TlsPhase {
 export function nextPhases(observed: Observed): Phases {
   const { cluster } = observed
   const isNew = cluster.recorded.tls === undefined && observed.objects.statefulSet === undefined && !isFormed(observed)
-  if (isNew) return bySide((side) => targetOf(observed, side))
+  if (isNew) return bySide((side) => firstOf(observed, side))
   const at = bySide((side) => phaseOf(cluster, side))
   if (SIDES.every((side) => at[side] === targetOf(observed, side)) || untilSteady(observed).length > 0) return at
   return bySide((side) =>
     obstacleTo(observed, side) === undefined ? stepped(at[side], targetOf(observed, side)) : at[side],
   )
+}
+
+/** Members that come with volumes know each other by what is in those, which only their own word changes. */
+function firstOf(observed: Observed, side: TlsSide): TlsPhase {
+  const target = targetOf(observed, side)
+  return target === 'Required' && observed.cluster.spec.bootstrap?.adopt !== undefined ? 'Preferred' : target
 }
 
 /** A step begins at this look: its pod template follows at the next. */
@@ -75,20 +82,26 @@ export function notYetIn(observed: Observed, side: TlsSide): readonly string[] {
 /** It listens and is known as its phase says: what it reports, and what the others have in their member list. */
 function isIn({ cluster, pods }: Observed, { members }: Membership, side: TlsSide, { ordinal, tls }: Report): boolean {
   const phase = phaseOf(cluster, side)
-  const { schemes = ['http'], advertised = 'http' } = tls ?? {}
+  const { schemes = ['http'] } = tls ?? {}
   const record = members.find((member) => member.ordinal === ordinal)
   const urls = (side === 'peer' ? record?.peerURLs : record?.clientURLs) ?? []
+  const known = urls.length === 0 ? LISTENED[phase] : urls.map((url) => url.replace(/:.*/, ''))
   return (
     pods.get(ordinal)?.status !== undefined &&
-    schemes.toSorted().join() === LISTENED[phase].toSorted().join() &&
-    advertised === ADVERTISED[phase] &&
-    urls.every((url) => url.startsWith(`${ADVERTISED[phase]}://`))
+    isAlike(schemes, LISTENED[phase]) &&
+    isAlike([...new Set(known)], LISTENED[phase])
   )
 }
 
+function isAlike(some: readonly string[], others: readonly string[]): boolean {
+  return some.toSorted().join() === others.toSorted().join()
+}
+
+/** Between the two ends members are alike in both directions; how all of them can be called is not. */
 function stepped(at: TlsPhase, target: TlsPhase): TlsPhase {
-  const [from, to] = [TLS_PHASES.indexOf(at), TLS_PHASES.indexOf(target)]
-  return TLS_PHASES[from + Math.sign(to - from)] ?? at
+  if (at === target) return at
+  if (at === 'Disabled') return 'Accepted'
+  return at === 'Required' ? 'Preferred' : target
 }
 
 function bySide(phase: (side: TlsSide) => TlsPhase): Phases {

@@ -17,8 +17,8 @@ export type Mounted = Readonly<Record<string, string>>
 export interface Talker {
   readonly name: string
   readonly host: string
-  /** Scheme that the others know it by. */
-  readonly known: TlsScheme
+  /** Schemes that the others know it by. */
+  readonly known: readonly TlsScheme[]
   readonly schemes: readonly TlsScheme[]
   readonly pair: Pair | undefined
   /** Asks for certificates. */
@@ -36,7 +36,7 @@ export function talkerOf(
   pod: string,
   args: readonly string[],
   mounts: Mounts,
-  known: TlsScheme | undefined,
+  known: readonly TlsScheme[] | undefined,
 ): Talker {
   const [listen, advertise] =
     side === 'peer'
@@ -47,7 +47,7 @@ export function talkerOf(
       .slice(flag.length + 3)
       .replaceAll('$(POD_NAME)', pod)
       .replaceAll('$(POD_NAMESPACE)', 'ns')
-  const schemeOf = (url: string): TlsScheme => (url.startsWith('https') ? 'https' : 'http')
+  const schemesOf = (urls: string): readonly TlsScheme[] => urls.split(',').map(schemeOf)
   const secret = [...mounts.keys()].find((name) => name.endsWith(side === 'peer' ? '-peer-tls' : '-server-tls'))
   const files = filesOf(side, pod)
   const mounted = mounts.get(secret ?? '') ?? {}
@@ -55,12 +55,16 @@ export function talkerOf(
   return {
     name: pod,
     host: /\/\/([^:/]+)/.exec(value(advertise))?.[1] ?? '',
-    known: known ?? schemeOf(value(advertise)),
-    schemes: value(listen).split(',').map(schemeOf),
+    known: known ?? schemesOf(value(advertise)),
+    schemes: schemesOf(value(listen)),
     pair: isMounted ? read(pairs, mounted, () => pairIn(mounted, files)) : undefined,
     isAsking: args.includes(side === 'peer' ? '--peer-client-cert-auth' : '--client-cert-auth'),
     trusted: isMounted ? read(bundles, mounted, () => certificatesIn(mounted['ca.crt'] ?? '')) : [],
   }
+}
+
+export function schemeOf(url: string): TlsScheme {
+  return url.startsWith('https') ? 'https' : 'http'
 }
 
 function filesOf(side: 'peer' | 'client', pod: string): Files {
@@ -96,15 +100,16 @@ export function reportOf({ pair, trusted, schemes, known }: Talker): TlsInForce 
     notAfter: new Date(leaf.notAfterMs).toISOString(),
     trusted: trusted.map(({ fingerprint }) => fingerprint).toSorted(),
     schemes,
-    advertised: known,
+    advertised: known.includes('http') ? 'http' : 'https',
   }
 }
 
-/** Why one cannot dial the other; undefined where it can. */
+/** Why one cannot dial the other by any scheme that it knows it by; undefined where it can. */
 export function obstacleBetween(from: Talker, to: Talker, nowMs: number): string | undefined {
   const way = `${from.name} → ${to.name}`
-  if (!to.schemes.includes(to.known)) return `${way}: is known by ${to.known} and listens to ${to.schemes.join()}`
-  if (to.known === 'http') return undefined
+  const schemes = to.known.filter((scheme) => to.schemes.includes(scheme))
+  if (schemes.length === 0) return `${way}: is known by ${to.known.join()} and listens to ${to.schemes.join()}`
+  if (schemes.includes('http')) return undefined
   return distrustOf(way, to, from, nowMs) ?? distrustOf(way, from, to, nowMs)
 }
 

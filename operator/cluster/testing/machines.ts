@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import type { KubeObject } from '../ports.ts'
 import { CLUSTER_UID_LABEL, ordinalOf } from '../resources/names.ts'
 import { type Disk, FakeCluster } from './fake-cluster.ts'
-import { type Talker, talkerOf } from './fake-tls.ts'
+import { schemeOf, type Talker, talkerOf } from './fake-tls.ts'
 import { MountedSecrets } from './mounted-secrets.ts'
 import { field, KEY, Objects } from './objects.ts'
 import { Talks } from './talks.ts'
@@ -26,6 +26,8 @@ export class Machines extends Objects {
   readonly refusingToken = new Set<string>()
   /** Pods whose kubelet does not bring mounted Secrets up to date. */
   readonly stale = new Set<string>()
+  /** Pods whose members do not make known by what others reach them. */
+  readonly unpublished = new Set<string>()
   readonly #mounts = new MountedSecrets()
   readonly talks = new Talks()
   /** What the Job that restores a backup says when it fails; undefined: it does what it should. */
@@ -162,10 +164,11 @@ export class Machines extends Objects {
   /** A member that starts with other peer URLs than its record says makes them known. */
   #publish(pod: KubeObject): void {
     const { name } = pod.metadata
+    if (this.unpublished.has(name)) return
     const { known } = this.talker('peer', pod, false)
     this.cluster.members = this.cluster.members.map((member) =>
       member.name === name
-        ? { ...member, peerURLs: member.peerURLs.map((url) => url.replace(/^https?/, known)) }
+        ? { ...member, peerURLs: known.map((scheme) => member.peerURLs[0]?.replace(/^https?/, scheme) ?? '') }
         : member,
     )
   }
@@ -174,8 +177,7 @@ export class Machines extends Objects {
   talker(side: 'peer' | 'client', pod: KubeObject, asKnown = true): Talker {
     const containers: unknown = field(pod, 'spec')['containers']
     const args: unknown = field({ first: Array.isArray(containers) ? containers[0] : {} }, 'first')['args']
-    const record = this.cluster.members.find(({ name }) => name === pod.metadata.name)?.peerURLs[0]
-    const known = record === undefined ? undefined : record.startsWith('https') ? 'https' : 'http'
+    const known = this.cluster.members.find(({ name }) => name === pod.metadata.name)?.peerURLs.map(schemeOf)
     return talkerOf(
       side,
       pod.metadata.name,

@@ -7,12 +7,19 @@ export const KEY = { namespace: 'ns', name: 'kv' }
 
 export type Json = Readonly<Record<string, unknown>>
 
+/** What is not about TLS does without certificates, unless its spec says otherwise: most of a test's time would go into them. */
+export const PLAIN: Json = {
+  tls: { peer: { mode: 'Disabled' }, client: { mode: 'Disabled' } },
+  networkPolicy: { enabled: false },
+}
+
 export class Objects {
   readonly objects = new Map<string, KubeObject>()
   #counter = 0
 
   constructor(spec: Json) {
-    this.put({ apiVersion: API_VERSION, kind: KIND, metadata: { ...KEY, uid: 'cluster-uid', generation: 1 }, spec })
+    const metadata = { ...KEY, uid: 'cluster-uid', generation: 1 }
+    this.put({ apiVersion: API_VERSION, kind: KIND, metadata, spec: { ...PLAIN, ...spec } })
   }
 
   /** Another one each time. */

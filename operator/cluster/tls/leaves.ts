@@ -10,7 +10,7 @@ export const BACKDATED_MS = 5 * 60_000
 /** The first is the one that members mount, and trust what it says. */
 export const SECRETS_OF: Readonly<Record<TlsSide, readonly [TlsSecret, ...TlsSecret[]]>> = {
   peer: ['peerTls'],
-  client: ['serverTls', 'operatorTls', 'clientTls'],
+  client: ['serverTls', 'operatorTls', 'clientTls', 'backupTls'],
 }
 
 /** The operator alone reads these. */
@@ -27,6 +27,8 @@ export interface Files {
 export const TLS_FILES: Files = { certificate: 'tls.crt', key: 'tls.key' }
 /** In a Secret that a user brings: what the operator and applications show, where it is not what members show. */
 export const CLIENT_FILES: Files = { certificate: 'client.crt', key: 'client.key' }
+/** There, too: what pods that take backups show, where it is not what applications show. */
+export const BACKUP_FILES: Files = { certificate: 'backup.crt', key: 'backup.key' }
 /** In the Secret of a CA: the one that still signs while not everybody trusts the newest. */
 export const PREVIOUS_FILES: Files = { certificate: 'previous.crt', key: 'previous.key' }
 
@@ -75,6 +77,8 @@ export function leavesOf(cluster: RaftCluster, side: TlsSide, ordinals: Iterable
     },
     { ...application, secret: 'operatorTls', files: TLS_FILES, commonName: 'raftcluster-operator' },
     { ...application, secret: 'clientTls', files: TLS_FILES },
+    // A name of its own: backups need root, and applications must not have it with them.
+    { ...application, secret: 'backupTls', files: TLS_FILES, commonName: `${cluster.name}-backup` },
   ]
 }
 

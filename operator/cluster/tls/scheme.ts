@@ -1,9 +1,10 @@
-/** What members of each phase listen to and advertise. Any two phases that stand side by side have a scheme in common. Pure. */
+/** What members of each phase listen to, and are known by. Any two phases that stand side by side have a scheme in common. Pure. */
 import type { TlsScheme } from '../../../lib/admin-api.ts'
 import type { RaftCluster } from '../../api/raft-cluster.ts'
 import type { TlsPhase } from '../../api/status.ts'
 import type { TlsSide } from '../../api/tls.ts'
 
+/** They advertise every scheme that they listen to: whoever dials them takes the one that it can. */
 export const LISTENED: Readonly<Record<TlsPhase, readonly TlsScheme[]>> = {
   Disabled: ['http'],
   Accepted: ['http', 'https'],
@@ -11,8 +12,8 @@ export const LISTENED: Readonly<Record<TlsPhase, readonly TlsScheme[]>> = {
   Required: ['https'],
 }
 
-/** Also how the operator calls: every pod of this phase, of the one before and of the one after answers it. */
-export const ADVERTISED: Readonly<Record<TlsPhase, TlsScheme>> = {
+/** Every pod of this phase, of the one before and of the one after takes it: so the operator calls, and so members join. */
+const COMMON: Readonly<Record<TlsPhase, TlsScheme>> = {
   Disabled: 'http',
   Accepted: 'http',
   Preferred: 'https',
@@ -26,8 +27,8 @@ export function phaseOf({ recorded }: Source, side: TlsSide): TlsPhase {
   return recorded.tls?.[side].phase ?? 'Disabled'
 }
 
-export function advertisedScheme(source: Source, side: TlsSide): TlsScheme {
-  return ADVERTISED[phaseOf(source, side)]
+export function commonScheme(source: Source, side: TlsSide): TlsScheme {
+  return COMMON[phaseOf(source, side)]
 }
 
 export function isWanted({ spec }: Pick<RaftCluster, 'spec'>, side: TlsSide): boolean {

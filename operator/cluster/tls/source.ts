@@ -8,7 +8,7 @@ import type { Observed } from '../observed.ts'
 import type { KubeObject } from '../ports.ts'
 import { certificateName, issuingTrouble } from '../resources/certificate.ts'
 import { anchorOf, type Certificate, isMeantFor, isValidFor, type Pair, unique } from './certificates.ts'
-import { CLIENT_FILES, type Files, type LeafRequest, SECRETS_OF, TLS_FILES } from './leaves.ts'
+import { BACKUP_FILES, CLIENT_FILES, type Files, type LeafRequest, SECRETS_OF, TLS_FILES } from './leaves.ts'
 import { bundleIn, chainIn, keysOf, pairIn, textIn } from './secrets.ts'
 import { leafIn, wantedLeaves } from './wanted.ts'
 
@@ -76,8 +76,12 @@ function gathered(leaves: readonly LeafRequest[], find: (request: LeafRequest) =
 function inSecret(observed: Observed, request: LeafRequest, name: string): Found {
   const secret = observed.objects.sources.get(name)
   if (secret === undefined) return { kind: 'unusable', problems: [`there is no Secret ${name}`] }
-  const isForClients = !request.purposes.includes('serverAuth') && keysOf(secret).includes(CLIENT_FILES.certificate)
-  return judged(observed, request, { name, secret, files: isForClients ? CLIENT_FILES : TLS_FILES })
+  const present = keysOf(secret)
+  const files = [
+    ...(request.secret === 'backupTls' ? [BACKUP_FILES] : []),
+    ...(request.purposes.includes('serverAuth') ? [] : [CLIENT_FILES]),
+  ].find(({ certificate }) => present.includes(certificate))
+  return judged(observed, request, { name, secret, files: files ?? TLS_FILES })
 }
 
 const NO_CERT_MANAGER = 'the API server knows no Certificate of cert-manager.io/v1: install cert-manager'

@@ -11,12 +11,16 @@ export function namespaceOf(name: string): string {
   return JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } })
 }
 
+const DISABLED = { mode: 'Disabled' }
+/** Trials are about something else, unless they say so: the writers need no certificates, which an earlier release did not make by itself. */
+const PLAIN = { peer: DISABLED, client: DISABLED }
+
 export function raftCluster({ namespace, spec }: { readonly namespace: string; readonly spec: object }): string {
   return JSON.stringify({
     apiVersion: 'raftkv.dev/v1alpha1',
     kind: 'RaftCluster',
     metadata: { name: CLUSTER, namespace },
-    spec: { storage: { size: '1Gi' }, ...spec },
+    spec: { storage: { size: '1Gi' }, tls: PLAIN, ...spec },
   })
 }
 
