@@ -10,6 +10,13 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --cache=/tmp/npm-cache --update-notifier=false \
  && rm -rf node_modules/node-linux-* node_modules/.bin/node
 
+# kubectl raft in one file, for people to copy out: it fits this operator.
+FROM packages AS plugin
+COPY lib ./lib
+COPY operator ./operator
+COPY cli ./cli
+RUN node cli/single-file.ts /kubectl-raft
+
 FROM ${NODE_IMAGE}
 ENV NODE_ENV=production
 WORKDIR /app
@@ -18,6 +25,7 @@ COPY package.json LICENSE ./
 COPY lib ./lib
 COPY node-server ./node-server
 COPY operator ./operator
+COPY --from=plugin /kubectl-raft ./kubectl-raft
 # Node's own cache of what it makes of the sources: without it every start takes the types out anew, with 20 MB more in use
 # (measured on the operator), and a single file that is not in it is enough for that. Node keeps it by user. A start as another
 # user goes without it.

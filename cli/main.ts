@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError } from 'commander'
+import { VERSION } from '../lib/version.ts'
 import { ANNOTATIONS } from '../operator/api/raft-cluster.ts'
 import { awaitBackup, backupObject, create, specAfter } from './backup.ts'
 import { runEtcdctl } from './etcdctl.ts'
@@ -21,6 +22,7 @@ const CLEAR_SCREEN = '\x1b[2J\x1b[H'
 
 const program = new Command('kubectl raft')
   .description('Shows RaftClusters, and asks their operator for what the spec cannot say.')
+  .version(VERSION)
   .option('-n, --namespace <name>', 'of the RaftCluster')
   .option('--context <name>', "of kubectl's configuration")
   .option('--kubeconfig <file>', "kubectl's configuration")

@@ -3,11 +3,12 @@
  * modules stand in it as they are, their types taken out, and Node's own hooks find them there instead of on the disk.
  */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { VERSION } from '../lib/version.ts'
 
 const ROOT = pathToFileURL(join(import.meta.dirname, '..', '/')).href
 const MAIN = join(import.meta.dirname, 'main.ts')
@@ -33,6 +34,19 @@ function sourceOf(url: string): string {
   return url.endsWith('.ts') ? stripTypeScriptTypes(text) : text
 }
 
+/** MIT, too, wants its text in every copy. */
+function licensesOf(urls: readonly string[]): readonly string[] {
+  const packages = new Set(urls.flatMap((url) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(short(url))?.[1] ?? []))
+  return [...packages].map((name) => {
+    const text = readFileSync(join(fileURLToPath(ROOT), 'node_modules', name, 'LICENSE'), 'utf8').trim()
+    return `/*\n${name}:\n\n${text}\n*/`
+  })
+}
+
+/**
+ * Node takes a file without an ending for CommonJS or an ES module, by its version: this text is both. An older Node, for which it could be
+ * neither, gets a sentence.
+ */
 export function singleFile(): string {
   const main = pathToFileURL(MAIN).href
   const imports = Object.entries(importsOf()).filter(([way]) => way.startsWith(ROOT) && !way.endsWith('/cli/recorded-imports.ts')) // prettier-ignore
@@ -41,28 +55,37 @@ export function singleFile(): string {
   const ways = Object.fromEntries(imports.map(([way, url]) => [short(way), short(url)]))
   return [
     '#!/usr/bin/env node',
-    '// kubectl raft, made by cli/single-file.ts. Under the licenses of its parts: Apache-2.0, and MIT for commander and zod.',
-    "import { registerHooks } from 'node:module'",
+    `// kubectl raft ${VERSION}, made by cli/single-file.ts. Apache-2.0 (http://www.apache.org/licenses/LICENSE-2.0); parts of others:`,
+    ...licensesOf(urls),
+    "const { registerHooks } = process.getBuiltinModule?.('node:module') ?? {}",
+    'if (registerHooks === undefined) {',
+    '  console.error(`error: kubectl raft needs Node 22.15 or newer; this is ${process.version}`)',
+    '  process.exit(1)',
+    '}',
     `const SOURCES = ${JSON.stringify(sources)}`,
     `const WAYS = ${JSON.stringify(ways)}`,
     "const SCHEME = 'kubectl-raft:'",
+    "const formatOf = (path) => (path.endsWith('.json') ? 'json' : 'module')",
     'registerHooks({',
     '  resolve(specifier, context, next) {',
     '    const parent = context.parentURL ?? ""',
     '    const path = specifier.startsWith(SCHEME) ? specifier.slice(SCHEME.length) : parent.startsWith(SCHEME) ? WAYS[`${parent.slice(SCHEME.length)} ${specifier}`] : undefined',
-    "    return path === undefined ? next(specifier, context) : { url: SCHEME + path, format: 'module', shortCircuit: true }",
+    '    return path === undefined ? next(specifier, context) : { url: SCHEME + path, format: formatOf(path), shortCircuit: true }',
     '  },',
     '  load(url, context, next) {',
-    "    return url.startsWith(SCHEME) ? { format: 'module', source: SOURCES[url.slice(SCHEME.length)], shortCircuit: true } : next(url, context)",
+    '    if (!url.startsWith(SCHEME)) return next(url, context)',
+    '    const path = url.slice(SCHEME.length)',
+    '    return { format: formatOf(path), source: SOURCES[path], shortCircuit: true }',
     '  },',
     '})',
-    `await import(SCHEME + ${JSON.stringify(short(main))})`,
+    `import(SCHEME + ${JSON.stringify(short(main))})`,
     '',
   ].join('\n')
 }
 
 if (import.meta.main) {
   const [file = 'kubectl-raft'] = process.argv.slice(2)
+  mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, singleFile())
   chmodSync(file, 0o755)
 }

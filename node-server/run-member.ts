@@ -41,7 +41,8 @@ import { secretsOf } from './tls/secrets.ts'
 import { PeerSecrets } from './transport/peer-secrets.ts'
 import { peerDialer } from './transport/query.ts'
 import { Transport } from './transport/transport.ts'
-import { ETCD_API_VERSION, VERSION } from './version.ts'
+import { VERSION } from '../lib/version.ts'
+import { ETCD_API_VERSION } from './version.ts'
 import { WarmStart } from './warm-up/warm-start.ts'
 
 /** What the program runs on; others than the machine's own let a test choose how they fail. */

@@ -1,6 +1,3 @@
-/** Version of this program: Status in the admin API and `--version` name it. */
-export const VERSION = '0.1.0'
-
 /**
  * The etcd API level that clients are told (Maintenance.Status, /version), because they switch features by it. It is the
  * one at which `npm run test:twin` finds the answers of a real etcd; docs/differences-from-etcd.md names the exceptions.

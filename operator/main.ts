@@ -7,7 +7,6 @@
  * Kubernetes restarts it, and nothing is kept in it that matters.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Logger } from 'pino'
@@ -41,6 +40,7 @@ import type { Check } from './probes.ts'
 import { EtcdUsersClient } from './users-client.ts'
 import { sharingAdmin, sharingUsers } from './sharing.ts'
 import { systemClock } from '../lib/system-clock.ts'
+import { VERSION } from '../lib/version.ts'
 import type { Watches } from './watches.ts'
 import { createWatches } from './watches.ts'
 
@@ -64,7 +64,7 @@ const IDENTITY = `${hostname()}_${randomUUID()}`
 const clock = systemClock
 
 async function main(): Promise<void> {
-  const parsed = parseFlags(process.argv.slice(2), process.env, version())
+  const parsed = parseFlags(process.argv.slice(2), process.env, VERSION)
   if (parsed.kind === 'exit') {
     ;(parsed.exitCode === 0 ? process.stdout : process.stderr).write(parsed.text)
     process.exitCode = parsed.exitCode
@@ -100,7 +100,7 @@ interface Operator {
 
 async function run(operator: Operator, stop: AbortSignal): Promise<void> {
   const { config, logger, watches, controller, backups, elector } = operator
-  logger.info({ config, identity: IDENTITY, version: version() }, 'starting')
+  logger.info({ config, identity: IDENTITY, version: VERSION }, 'starting')
   const sources = [...watches.sources, ...backups.watches.sources]
   const unsynced = new Set(sources.map((source) => source.name))
   for (const { name, synced } of sources) void synced.then(() => unsynced.delete(name))
@@ -184,7 +184,7 @@ function createOperator(config: Config, load: ConfigLoader, root: Logger): Opera
     config.pageAddress &&
     createPage({
       clock,
-      version: version(),
+      version: VERSION,
       clusters: () => watches.clusters(),
       isWorking: () => permit().isAllowed,
     })
@@ -318,12 +318,6 @@ async function aborted(signal: AbortSignal): Promise<void> {
 function die(logger: Logger, error: unknown, message: string): never {
   logger.fatal({ error }, message)
   process.exit(1)
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  const found = /"version":\s*"([^"]+)"/.exec(text)
-  return found?.[1] ?? 'unknown'
 }
 
 await main()

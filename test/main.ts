@@ -41,6 +41,7 @@ const BRIEF = [
   'node-server/http2',
   'node-server/mvcc',
   'operator/api',
+  'release',
   'sandbox/controllers',
   'sandbox/start',
   'test/history',
@@ -52,7 +53,7 @@ const TESTS = ['--import', './test/compile-cache.ts', '--test', '--test-concurre
 const UNTRACKED = ['--import', './test/untracked-promises.ts']
 const SIMULATE = 'test/simulate/main.ts'
 
-const files = globSync('{lib,node-server,operator,cli,sandbox,bench,test}/**/*.test.ts', { cwd: ROOT })
+const files = globSync('{lib,node-server,operator,cli,release,sandbox,bench,test}/**/*.test.ts', { cwd: ROOT })
 const isIn =
   (folders: readonly string[]) =>
   (file: string): boolean =>

@@ -18,6 +18,7 @@ import { ensurePeers } from './machine/peers.ts'
 import { ensurePrometheus } from './machine/prometheus.ts'
 import { ensurePrerequisites } from './machine/prerequisites.ts'
 import { run } from './process.ts'
+import { tryRelease } from './release.ts'
 import { createReport, type Report } from './report.ts'
 import { runScenario } from './scenario/scenario.ts'
 import { parseSettings, type Settings } from './settings.ts'
@@ -98,6 +99,12 @@ async function runWithPeers(report: Report, root: string, programs: string): Pro
   )
   await report.step('a browser looks at the operator’s page: light, dark, as a phone, by keyboard, live', () =>
     run([process.execPath, join(root, 'test', 'page', 'main.ts')]),
+  )
+  await report.step('a release of this tree, but for its image: checksums hold, Helm takes its charts', () =>
+    tryRelease(root, programs),
+  )
+  await report.step('docs/clients.md: its commands and programs do what they say', () =>
+    run([process.execPath, join(root, 'test', 'clients', 'main.ts')]),
   )
   await report.step('the conformance test: kube-apiserver and the sandbox give the same answers', () =>
     run([process.execPath, join(root, 'test', 'conformance', 'main.ts'), `--programs=${programs}`]),

@@ -6,7 +6,8 @@ import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises
 import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { StatusResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
-import { ETCD_API_VERSION, VERSION } from '../../node-server/version.ts'
+import { VERSION } from '../../lib/version.ts'
+import { ETCD_API_VERSION } from '../../node-server/version.ts'
 import { COMPILE_CACHE, eventually, freePort, Rig, type Cluster, type MemberProcess } from './member-process.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', 'node-server', 'main.ts')

@@ -26,6 +26,7 @@ import { APPLIED_AUTH_MUTANTS, AUTH_MUTANTS } from './auth-mutants.ts'
 import { DISCARD_MUTANTS, FRAME_MUTANTS, PEER_IDENTITY_MUTANTS, PEER_SECRET_MUTANTS } from './peer-mutants.ts'
 import { KEPT_USERS_MUTANTS, LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
+import { RELEASE_MUTANTS } from './release-mutants.ts'
 import { RUNS_MUTANTS } from './runs-mutants.ts'
 import { STORE_MUTANTS } from './store-mutants.ts'
 import {
@@ -59,7 +60,7 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('mutants/property-hunt.ts', LESSOR_MUTANTS, ['lessor']),
     ...soughtBy('mutants/property-hunt.ts', AUTH_MUTANTS, ['users']),
     ...soughtBy('mutants/property-hunt.ts', KEPT_USERS_MUTANTS, ['kept-users']),
-    ...[...ETCD_MUTANTS_OF_TESTS, ...LIMITS_MUTANTS, ...PAGE_MUTANTS].flatMap(({ test, mutant }) =>
+    ...[...ETCD_MUTANTS_OF_TESTS, ...LIMITS_MUTANTS, ...PAGE_MUTANTS, ...RELEASE_MUTANTS].flatMap(({ test, mutant }) =>
       soughtBy(join('..', test), [mutant]),
     ),
     ...soughtBy('grpc/hunt.ts', HTTP2_MUTANTS),

@@ -6,7 +6,8 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import type { AdminStatus } from '../../../lib/admin-api.ts'
 import type { OperationCounts } from '../../mvcc/store.ts'
 import type { WatchCounts } from '../../node/watch/watchable-store.ts'
-import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION, VERSION } from '../../version.ts'
+import { VERSION } from '../../../lib/version.ts'
+import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION } from '../../version.ts'
 
 export interface MetricsFacts {
   readonly pendingProposals: number

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION, VERSION } from '../../version.ts'
+import { VERSION } from '../../../lib/version.ts'
+import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION } from '../../version.ts'
 import { base64, serve } from './testing/http-fixture.ts'
 
 test('/version has etcd’s three and our own', async () => {

@@ -1,6 +1,7 @@
 /** /version: etcd's three, and what runs here in truth. */
 import type { HttpResponse } from '../../../lib/http-exchange.ts'
-import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION, VERSION } from '../../version.ts'
+import { VERSION } from '../../../lib/version.ts'
+import { ETCD_API_VERSION, ETCD_CLUSTER_VERSION } from '../../version.ts'
 import { sendJson } from './answer.ts'
 
 export function sendVersion(response: HttpResponse): void {

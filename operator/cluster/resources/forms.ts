@@ -6,6 +6,9 @@
  *
  * What a form may not change, since members of two forms are in one cluster while it moves: names of containers and volumes,
  * the numbers of ports, the labels that select pods and claims. Services and the like belong to no form: they must suit all.
+ *
+ * spec.image may name an earlier release, which then starts in the newest form. So what is new in a form must be nothing that an
+ * earlier image refuses: a flag that it does not have is given as a variable, which it ignores.
  */
 import type { RaftCluster } from '../../api/raft-cluster.ts'
 import type { Form } from '../form.ts'

@@ -88,6 +88,7 @@ function container(cluster: RaftCluster, memberImage: string, defaults: PodDefau
     env: [
       { name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } } },
+      ...shutdownDelay(cluster, defaults),
       ...env,
     ],
     ports: connections(defaults).ports.map((name) => ({ name, containerPort: PORTS[name], protocol: 'TCP' })),
@@ -124,15 +125,15 @@ function memberArgs(cluster: RaftCluster, defaults: PodDefaults): readonly strin
     '--name=$(POD_NAME)',
     `--data-dir=${MOUNTS.data}/data`,
     ...connections(defaults).flags(cluster),
-    ...shutdownDelay(cluster, defaults),
     ...memberFlags(cluster.spec.options),
   ]
 }
 
-function shutdownDelay({ spec }: RaftCluster, { shutdownDelaySeconds }: PodDefaults): readonly string[] {
+/** A variable: an image that does not have the flag ignores it, and would refuse the flag itself. */
+function shutdownDelay({ spec }: RaftCluster, { shutdownDelaySeconds }: PodDefaults): readonly Json[] {
   const { terminationGracePeriodSeconds: graceSeconds = TERMINATION_GRACE_SECONDS } = spec.podTemplate
   const isLeft = shutdownDelaySeconds !== undefined && graceSeconds >= SHORTEST_UNHURRIED_GRACE_SECONDS
-  return isLeft ? [`--shutdown-delay-duration=${shutdownDelaySeconds}s`] : []
+  return isLeft ? [{ name: 'ETCD_SHUTDOWN_DELAY_DURATION', value: `${shutdownDelaySeconds}s` }] : []
 }
 
 function probe(path: string, port: string, timing: Readonly<Record<string, number>>): Json {

@@ -93,10 +93,24 @@ test('a member that goes serves on until no Service leads to it, unless its pod 
   const [, , secured, unhurried] = FORMS
   assert(secured !== undefined && unhurried !== undefined)
   const delays = (form: Form, podTemplate: object): boolean =>
-    JSON.stringify(setOf({ podTemplate }, { ...OPTIONS, form })).includes('"--shutdown-delay-duration=2s"')
+    JSON.stringify(setOf({ podTemplate }, { ...OPTIONS, form })).includes(
+      '{"name":"ETCD_SHUTDOWN_DELAY_DURATION","value":"2s"}',
+    )
   assert.deepEqual([delays(unhurried, {}), delays(secured, {})], [true, false])
   assert(!delays(unhurried, { terminationGracePeriodSeconds: 5 }))
 })
+
+test('a form after that of TLS has no flag of its own: an image of the release before would refuse it', () => {
+  const argsOf = (form: Form): unknown => memberArgsIn(form(raftCluster(), 'raftkv:1').pod)
+  const [, , secured, ...later] = FORMS
+  assert(secured !== undefined && later.length > 0)
+  for (const form of later) assert.deepEqual(argsOf(form), argsOf(secured))
+})
+
+function memberArgsIn(pod: Readonly<Record<string, unknown>>): unknown {
+  const { containers } = pod as PodTemplate['spec']
+  return containers[0]?.['args']
+}
 
 test('podTemplate is set on pods, beside what the operator needs itself', () => {
   const secret = { name: 'KEY', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }

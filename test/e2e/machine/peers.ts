@@ -114,6 +114,14 @@ export async function ensureEtcd(report: Pick<Report, 'step'>, root: string, cac
   return join(folder, ETCD.program)
 }
 
+/** Builds kubectl where the machine has none, and returns the folder of the programs. */
+export async function ensureKubectl(report: Pick<Report, 'step'>, root: string, cache: string): Promise<string> {
+  const folder = join(cache, 'bin')
+  mkdirSync(folder, { recursive: true })
+  if (!(await isInstalled(KUBECTL.program))) await build(report, root, folder, KUBECTL)
+  return folder
+}
+
 /** Builds etcd and its command line, and returns the folder of the programs. */
 export async function ensureTwin(report: Pick<Report, 'step'>, root: string, cache: string): Promise<string> {
   const folder = join(cache, 'bin')

@@ -12,6 +12,7 @@ import { mostAgeMs } from '../checks/kept-age.ts'
 import type { Put } from '../checks/writes.ts'
 import { freePort } from '../../members/member-process.ts'
 import { readBack } from '../cluster/ledger.ts'
+import { copyPlugin } from '../cluster/plugin.ts'
 import { CLUSTER } from '../names.ts'
 import { daemon } from '../process.ts'
 import type { Place } from './place.ts'
@@ -52,13 +53,13 @@ export async function backUpAndRestore(place: Place): Promise<void> {
   const flags = ['-backend=bolt', `-bolt.db=${join(folder, 'bucket.db')}`, '-initialbucket=backups']
   const bucket = daemon([program, ...flags, `-host=0.0.0.0:${port}`], join(folder, 'bucket.log'), folder)
   try {
-    await run(place, port)
+    await run(place, port, folder)
   } finally {
     bucket.kill('SIGKILL')
   }
 }
 
-async function run(place: Place, port: number): Promise<void> {
+async function run(place: Place, port: number, folder: string): Promise<void> {
   await place.form({ replicas: 3 })
   const s3 = {
     bucket: 'backups',
@@ -91,6 +92,9 @@ async function run(place: Place, port: number): Promise<void> {
       await place.untilCondition({ type: 'BackupReady', status: 'True' })
     },
   )
+  await place.step('kubectl raft, out of the operator’s image, shows the cluster and takes a backup', () =>
+    usePlugin(place, folder),
+  )
   const puts = await place.stopWriting()
   const last = Math.max(...puts.map(({ revision }) => revision ?? 0))
   await place.step(`everything up to revision ${last} is kept`, () => untilKept(place, last))
@@ -118,6 +122,17 @@ async function run(place: Place, port: number): Promise<void> {
   await restore(place, puts, newest?.status.revision ?? 0, { backup: newest?.metadata.name })
   await restore(place, puts, between, { source, revision: between })
   await restore(place, puts, last, { source, revision: last })
+}
+
+async function usePlugin(place: Place, folder: string): Promise<void> {
+  const raft = await copyPlugin(place.kube, folder, place.namespace)
+  const shown = await raft('status', CLUSTER)
+  if (!shown.startsWith(`RaftCluster ${place.namespace}/${CLUSTER}\n`)) throw new Error(`status shows ${shown}`)
+  const said = await raft('backup', CLUSTER, '--like', SCHEDULE)
+  const name = / as (\S+)\n$/.exec(said)?.[1]
+  const taken = (await complete(place)).map(({ metadata }) => metadata.name)
+  const [object = ''] = said.split(' ')
+  if (name === undefined || !taken.includes(object)) throw new Error(`it says ${said}; there are ${taken.join(', ')}`)
 }
 
 async function untilKept(place: Place, revision: number): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * From the release before to this one under load, the operator first, then the members; and the operator back again. Members are left
- * alone until their image is asked for, and no client notices anything.
+ * From the release before to this one under load, the operator first, then the members; then the members back and up again, and the
+ * operator too. Members are left alone until their image is asked for, and no client notices anything.
  */
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -40,15 +40,12 @@ export async function upgrade(place: Place): Promise<void> {
     await untilAllNew(place, formed)
     await imagesAre(place, earlier)
   })
-  await place.step(
-    "this release's image is asked for: members of two releases work together while it rolls",
-    async () => {
-      const before = await place.podUids()
-      await place.patch({ spec: { image: { tag } } })
-      await untilAllNew(place, before)
-      await imagesAre(place, present)
-    },
+  await place.step("this release's image is asked for: members of two releases work together while it rolls", () =>
+    moveMembers(place, present),
   )
+  await place.step('the members go back to the release before, by their image, and up again', async () => {
+    for (const release of [earlier, present]) await moveMembers(place, release)
+  })
   await place.step(
     'the operator goes back to the release before, and up again: the members are left alone',
     async () => {
@@ -71,6 +68,13 @@ export async function upgrade(place: Place): Promise<void> {
           .join('\n'),
       )
   })
+}
+
+async function moveMembers(place: Place, release: Release): Promise<void> {
+  const before = await place.podUids()
+  await place.patch({ spec: { image: { tag: release.tag } } })
+  await untilAllNew(place, before)
+  await imagesAre(place, release)
 }
 
 /** In place of the operator that is there; resolves once that one is gone. */
