@@ -3,7 +3,7 @@
  * median. The client shares the machine with the members. docs/performance.md says what is measured and how to read it.
  * Exit codes: 0 all was measured, 1 something failed, 2 wrong flags.
  */
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { etcd, ours } from '../test/limits/programs.ts'
 import { chosenStages } from './chosen.ts'
 import { parseOptions, USAGE } from './options.ts'
@@ -27,6 +27,10 @@ async function main(): Promise<number> {
     return 2
   }
   const programs = await ensurePrograms(options.programs)
+  if (!existsSync(programs.etcd)) {
+    console.error(`--programs: there is no ${programs.etcd}`)
+    return 2
+  }
   const { scale, rounds, isOursAlone } = options
   const played = await play({
     stages,

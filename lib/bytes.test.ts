@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ByteReader, ByteWriter, MalformedBytes } from './bytes.ts'
+import { ByteReader, ByteWriter, discard, MalformedBytes } from './bytes.ts'
 
 const written = (): Buffer =>
   new ByteWriter(1)
@@ -51,4 +51,17 @@ test('what is shared stands in its place among the parts, and large bytes are th
   assert.deepEqual(Buffer.concat(parts), new ByteWriter().u8(1).bytes(large).bytes(small).bytes(large).u8(9).finish())
   assert.equal(parts.filter(({ buffer }) => buffer === large.buffer).length, 2)
   assert.throws(() => write(new ByteWriter()).finish(), /parts/)
+})
+
+test('bytes that are all of their memory are discarded with it; a part of it stays, with all the rest', () => {
+  const whole = Buffer.allocUnsafeSlow(100_000)
+  discard(whole)
+  assert.equal(whole.length, 0)
+  const part = Buffer.allocUnsafeSlow(100_000).subarray(1)
+  const ofPool = Buffer.from('of the pool')
+  for (const bytes of [part, ofPool, new Uint8Array(new SharedArrayBuffer(10))]) {
+    const { length } = bytes
+    discard(bytes)
+    assert.equal(bytes.length, length)
+  }
 })

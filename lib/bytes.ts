@@ -11,6 +11,14 @@ export class MalformedBytes extends Error {
   override readonly name = 'MalformedBytes'
 }
 
+/**
+ * Bytes that nobody will look at again: their memory is free at once, for the next ones, instead of after a garbage collection. For
+ * who was given them for good; where they are a part of more memory, others may have the rest, and nothing is done.
+ */
+export function discard({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
+}
+
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return Buffer.compare(a, b)
 }

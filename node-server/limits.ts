@@ -99,16 +99,18 @@ export const SNAPSHOT_PIECE_SIZE_BYTES = 256 * KIB
 export const RESERVED_DISK_SIZE_BYTES = 512 * MIB
 export const RESERVED_DISK_SHARE = 1 / 8
 
-/** How much more of the log than usual is kept for a peer while a snapshot is on its way to it, and until it has caught up. */
+/** The log is in memory; what the store has on disk of it is kept for peers that fall behind, as far as this goes. */
 export interface KeptLogLimits {
+  /** While no follower is behind, of large entries; small ones are bounded by `--snapshot-catchup-entries`. */
+  readonly usualSizeBytes: number
+  /** For a peer that is behind, or to which a snapshot is on its way, until it has caught up. */
+  readonly sizeBytes: number
   /** How long a peer that has its snapshot may make no progress: it is away, or installs it. */
   readonly idleMs: number
-  /** Size of the entries, which the log keeps in memory. */
-  readonly sizeBytes: number
 }
 
-/** Beyond it the log is cut and the peer needs another snapshot. */
-export const KEPT_LOG: KeptLogLimits = { idleMs: 120_000, sizeBytes: 256 * MIB }
+/** Beyond it the log is cut, and the peer needs a snapshot, or another one. */
+export const KEPT_LOG: KeptLogLimits = { usualSizeBytes: 32 * MIB, sizeBytes: 256 * MIB, idleMs: 120_000 }
 
 /** How much is applied before heartbeats, proposals and reads get their turn. */
 export interface ApplySlice {
@@ -141,11 +143,11 @@ export interface PurgePace {
   readonly turnSlices: number
   /** While nothing else needs the thread, a compaction takes a fifth of it. */
   readonly pauseMs: number
-  /** However much else needs it, a tenth is left for the compaction, some 20,000 changes a second: more than are written. */
+  /** The bound while something else does: a turn covers some 300 changes, and in a second that must be more than can be written. */
   readonly longestPauseMs: number
 }
 
-export const PURGE: PurgePace = { turnMs: 1, turnSlices: 16, pauseMs: 4, longestPauseMs: 9 }
+export const PURGE: PurgePace = { turnMs: 1, turnSlices: 16, pauseMs: 4, longestPauseMs: 6 }
 
 /** Ranges that are read in slices at the same time, each holding its answer so far, and those that wait for their turn. */
 export const MAX_LONG_RANGES = 16

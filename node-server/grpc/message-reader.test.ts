@@ -40,6 +40,29 @@ test('a message that has come whole is a view of what was read', () => {
   assert.equal(reader.take().buffer, bytes.buffer)
 })
 
+test('a message that comes in pieces takes no more memory than it has bytes', () => {
+  const message = framed('x'.repeat(100_000))
+  for (const step of [1, 4, 1000, 16_384, 50_002, 99_999]) {
+    const reader = new MessageReader()
+    for (let at = 0; at < message.length; at += step) {
+      reader.add(message, at, Math.min(at + step, message.length))
+      reader.keep()
+    }
+    assert.equal(reader.take().buffer.byteLength, message.length, `pieces of ${step}`)
+  }
+})
+
+test('a length that is claimed takes no memory by itself', () => {
+  const claim = framed('x'.repeat(10_000))
+  claim.writeUInt32BE(1 << 30, 1)
+  const reader = new MessageReader()
+  const before = process.memoryUsage().arrayBuffers
+  reader.add(claim, 0, 5000)
+  reader.keep()
+  reader.add(claim, 5000, claim.length)
+  assert.ok(process.memoryUsage().arrayBuffers - before < 1 << 20)
+})
+
 test('the prefix is known before the message is there', () => {
   const reader = new MessageReader()
   const bytes = framed('abcdef', true)

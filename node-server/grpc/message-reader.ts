@@ -47,7 +47,7 @@ export class MessageReader {
       return
     }
     const count = end - start
-    if (!this.#isOwn || this.#bytes.length - this.#end < count) this.#copy(2 * (this.heldBytes + count))
+    if (!this.#isOwn || this.#bytes.length - this.#end < count) this.#copy(this.#roomFor(this.heldBytes + count))
     this.#end += bytes.copy(this.#bytes, this.#end, start, end)
   }
 
@@ -64,6 +64,15 @@ export class MessageReader {
     if (this.#isOwn) return
     if (this.#start < this.#end) this.#copy(this.heldBytes)
     else this.#bytes = EMPTY
+  }
+
+  /**
+   * Grown by doubling, as a length that is claimed costs its sender nothing, but never beyond the message: it may stay in
+   * memory for long, and takes the room that it is given.
+   */
+  #roomFor(bytes: number): number {
+    const { nextLength } = this
+    return nextLength === undefined ? bytes : Math.max(bytes, Math.min(2 * bytes, PREFIX_BYTES + nextLength))
   }
 
   #copy(bytes: number): void {

@@ -205,6 +205,7 @@ test('whatever happened, and wherever a pass was cut off, exactly what the rule 
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('put-and-delete' as const), key }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('compact' as const), back: fc.nat(6) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('slice' as const) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('commit' as const) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
   )
   await fc.assert(
@@ -215,6 +216,7 @@ test('whatever happened, and wherever a pass was cut off, exactly what the rule 
       for (const step of steps) {
         if (step.kind === 'compact') compactTo(store, store.revision - step.back)
         else if (step.kind === 'slice') cursor = compactSlice(store, cursor).cursor
+        else if (step.kind === 'commit') await store.commit()
         else if (step.kind === 'restart') {
           await store.commit()
           store = new Store(store.backend)

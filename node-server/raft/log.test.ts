@@ -15,10 +15,11 @@ import {
   lastTerm,
   resetTo,
   slice,
+  tailOf,
   termAt,
   type Log,
 } from './log.ts'
-import type { Entry } from './message.ts'
+import { entrySizeBytes, type Entry } from './message.ts'
 import { entry } from './testing/group.ts'
 
 const NOTHING = { index: LogIndex(0), term: Term(0) }
@@ -166,24 +167,43 @@ test('a log that is appended to, overwritten, compacted and reset reads like a p
   )
 })
 
-test('compaction gives memory back, and not by copying at every step', () => {
+test('compaction forgets what is cut, and the log knows the size of what it has', () => {
   const log = logOf()
   append(
     log,
-    Array.from({ length: 10_000 }, (_, i) => entry(i + 1, 1, 0)),
+    Array.from({ length: 100 }, (_, i) => entry(i + 1, 1, 100 + i)),
   )
-  commitTo(log, LogIndex(10_000))
+  const sizeOf = (entries: readonly Entry[]): number => entries.reduce((sum, one) => sum + entrySizeBytes(one), 0)
+  commitTo(log, LogIndex(60))
   log.applied = log.committed
-  let copies = 0
-  let { entries } = log
-  for (let index = 1; index <= 10_000; index++) {
+  for (const index of [1, 2, 30, 30, 60]) {
     compact(log, LogIndex(index))
-    if (log.entries !== entries) copies += 1
-    entries = log.entries
+    assert.deepEqual([log.entries.length, log.entries[0]?.index], [100 - index, index + 1])
+    assert.equal(log.sizeBytes, sizeOf(log.entries))
   }
-  assert.ok(copies > 0 && copies < 20, `${copies} copies`)
-  assert.ok(log.entries.length <= 2048, `${log.entries.length} entries are held for nothing`)
-  assert.throws(() => compact(log, LogIndex(10_001)), /ahead of the applied index/)
+  assert.throws(() => compact(log, LogIndex(61)), /ahead of the applied index/)
+  appendAfterMatch(log, [entry(70, 1, 169), entry(71, 2, 5), entry(72, 2, 7)])
+  assert.deepEqual([log.entries.length, lastIndex(log)], [12, 72])
+  assert.equal(log.sizeBytes, sizeOf(log.entries))
+  assert.equal(createLog(log.base, log.entries, log.committed, log.applied).sizeBytes, log.sizeBytes)
+  resetTo(log, LogIndex(80), Term(2))
+  assert.equal(log.sizeBytes, 0)
+})
+
+test('the tail of the log is the most that fits a size', () => {
+  const log = createLog(
+    { index: LogIndex(5), term: Term(1) },
+    [10, 20, 30].map((size, i) => entry(6 + i, 1, size)),
+    LogIndex(8),
+    LogIndex(5),
+  )
+  const [, second = 0, third = 0] = log.entries.map(entrySizeBytes)
+  assert.equal(tailOf(log, log.sizeBytes), 5)
+  assert.equal(tailOf(log, log.sizeBytes - 1), 6)
+  assert.equal(tailOf(log, second + third), 6)
+  assert.equal(tailOf(log, third), 7)
+  assert.equal(tailOf(log, third - 1), 8)
+  assert.equal(tailOf(createLog(NOTHING, [], LogIndex(0), LogIndex(0)), 0), 0)
 })
 
 test('a slice is cut by bytes, but never empty while there is an entry', () => {

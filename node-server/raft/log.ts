@@ -11,9 +11,10 @@ import { entrySizeBytes, type Entry } from './message.ts'
 export interface Log {
   /** The last entry that is no longer here. Index 0 and term 0: nothing was ever compacted. */
   base: { readonly index: LogIndex; readonly term: Term }
-  /** The entry with index base.index + 1 stands at `offset`; what is before it awaits collection. */
+  /** From index base.index + 1 on. */
   entries: Entry[]
-  offset: number
+  /** Of `entries`. */
+  sizeBytes: number
   committed: LogIndex
   applied: LogIndex
   /** Entries up to here are on this member's disk; while a snapshot waits to be installed, this says nothing. */
@@ -33,7 +34,7 @@ export function createLog(
   const log: Log = {
     base,
     entries: [...entries],
-    offset: 0,
+    sizeBytes: sizeOf(entries),
     committed,
     applied,
     durableTo: LogIndex(base.index + entries.length),
@@ -52,7 +53,7 @@ export function createLog(
 }
 
 export function lastIndex(log: Log): LogIndex {
-  return LogIndex(log.base.index + log.entries.length - log.offset)
+  return LogIndex(log.base.index + log.entries.length)
 }
 
 export function lastTerm(log: Log): Term {
@@ -67,14 +68,14 @@ export function termAt(log: Log, index: LogIndex): Term | undefined {
 
 export function entryAt(log: Log, index: LogIndex): Entry | undefined {
   if (index <= log.base.index) return undefined
-  return log.entries[log.offset + index - log.base.index - 1]
+  return log.entries[index - log.base.index - 1]
 }
 
 /** Entries from `from` on, at least one if there is one, then as many as fit `maxSizeBytes`, up to `to` inclusive. */
 export function slice(log: Log, from: LogIndex, to: LogIndex, maxSizeBytes: number): Entry[] {
   assert(from > log.base.index, () => `entry ${from} is compacted up to ${log.base.index}`)
-  const start = log.offset + from - log.base.index - 1
-  const end = Math.min(log.offset + to - log.base.index, log.entries.length)
+  const start = from - log.base.index - 1
+  const end = Math.min(to - log.base.index, log.entries.length)
   let stop = start
   let sizeBytes = 0
   for (let entry = log.entries[stop]; stop < end && entry !== undefined; entry = log.entries[stop]) {
@@ -91,8 +92,8 @@ export function hasConfigEntry(log: Log, after: LogIndex, to: LogIndex): boolean
 }
 
 export function firstConfigEntry(log: Log, after: LogIndex, to: LogIndex): LogIndex | undefined {
-  const start = log.offset + Math.max(0, after - log.base.index)
-  const end = log.offset + to - log.base.index
+  const start = Math.max(0, after - log.base.index)
+  const end = to - log.base.index
   for (let at = start; at < end; at++) if (log.entries[at]?.kind === 'config') return log.entries[at]?.index
   return undefined
 }
@@ -107,8 +108,10 @@ export function isUpToDate(log: Log, index: LogIndex, term: Term): boolean {
 export function append(log: Log, entries: readonly Entry[]): void {
   for (const entry of entries) {
     assert(entry.index === lastIndex(log) + 1, () => `entry ${entry.index} does not follow ${lastIndex(log)}`)
+    const sizeBytes = entrySizeBytes(entry)
     log.entries.push(entry)
-    log.appendedSizeBytes += entrySizeBytes(entry)
+    log.sizeBytes += sizeBytes
+    log.appendedSizeBytes += sizeBytes
   }
 }
 
@@ -121,7 +124,7 @@ export function appendAfterMatch(log: Log, entries: readonly Entry[]): void {
   const conflict = entries[firstNew]
   if (conflict === undefined) return
   assert(conflict.index > log.committed, () => `entry ${conflict.index} conflicts, but ${log.committed} is committed`)
-  log.entries.length = log.offset + conflict.index - log.base.index - 1
+  if (conflict.index <= lastIndex(log)) log.sizeBytes -= sizeOf(log.entries.splice(conflict.index - log.base.index - 1))
   if (conflict.index < log.unstableFrom) log.unstableFrom = conflict.index
   if (conflict.index <= log.durableTo) log.durableTo = LogIndex(conflict.index - 1)
   append(log, entries.slice(firstNew))
@@ -157,12 +160,20 @@ export function compact(log: Log, index: LogIndex): void {
   assert(index <= log.applied, () => `compaction to ${index} is ahead of the applied index ${log.applied}`)
   const term = termAt(log, index)
   assert(term !== undefined, () => `entry ${index} is not in the log`)
-  log.offset += index - log.base.index
+  log.sizeBytes -= sizeOf(log.entries.splice(0, index - log.base.index))
   log.base = { index, term }
-  if (log.offset > 1024 && log.offset * 2 > log.entries.length) {
-    log.entries = log.entries.slice(log.offset)
-    log.offset = 0
+}
+
+/** The first index behind which entries of no more than `sizeBytes` lie. */
+export function tailOf(log: Log, sizeBytes: number): LogIndex {
+  let index = log.base.index
+  let left = log.sizeBytes
+  for (const entry of log.entries) {
+    if (left <= sizeBytes) break
+    left -= entrySizeBytes(entry)
+    index = entry.index
   }
+  return index
 }
 
 /** Goes on behind a snapshot of an entry that is here: what comes after it stays. It may be applied already. */
@@ -179,9 +190,13 @@ export function continueBehind(log: Log, index: LogIndex): void {
 export function resetTo(log: Log, index: LogIndex, term: Term): void {
   log.base = { index, term }
   log.entries = []
-  log.offset = 0
+  log.sizeBytes = 0
   log.committed = index
   log.applied = index
   log.durableTo = index
   log.unstableFrom = LogIndex(index + 1)
+}
+
+function sizeOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, entry) => sum + entrySizeBytes(entry), 0)
 }

@@ -25,7 +25,7 @@ export interface Disk {
 }
 
 export interface DiskFile {
-  /** Fewer bytes at the end of the file, none behind it. */
+  /** Fewer bytes at the end of the file, none behind it; they are the caller's. */
   read(maxBytes: number, position: number): Promise<Buffer>
   /** The same on this thread, into bytes of the caller's: how many there were. */
   readSync(into: Uint8Array, position: number): number

@@ -1,6 +1,6 @@
 /** One connection between members: dialling with hello, frames in and out, and its death noticed either way. */
 import { connect, type Socket } from 'node:net'
-import { MalformedBytes, sizeOfParts } from '../../lib/bytes.ts'
+import { discard, MalformedBytes, sizeOfParts } from '../../lib/bytes.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { parseAddressURL } from '../address/address.ts'
 import { FRAME_TIMEOUT_MS, MAX_UNREAD_SIZE_BYTES } from '../limits.ts'
@@ -119,7 +119,7 @@ export class Connection {
   #onData(chunk: Buffer): void {
     try {
       const frames = this.#decoder.push(chunk)
-      if (frames.every(({ payload }) => payload.buffer !== chunk.buffer)) giveBack(chunk)
+      if (frames.every(({ payload }) => payload.buffer !== chunk.buffer)) discard(chunk)
       for (const frame of frames) this.#handlers.onFrame(frame)
     } catch (error) {
       if (!(error instanceof MalformedBytes)) throw error
@@ -240,10 +240,4 @@ function describeClose(reason: string, isSecure: boolean): string {
   if (isSecure && reason.includes('wrong version number'))
     return 'the peer does not speak TLS here: its URL should begin with http'
   return reason
-}
-
-/** The memory of bytes that nobody needs any more: the next ones come into it, instead of into more until garbage is collected. */
-function giveBack({ buffer, byteLength }: Buffer): void {
-  // A smaller one may be a part of what others have parts of.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }

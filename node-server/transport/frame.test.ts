@@ -107,7 +107,11 @@ test('any flipped bit is noticed, or leaves a frame that never ends', () => {
 test('a frame that announces too much is refused before its bytes come', () => {
   const header = Buffer.alloc(8)
   header.writeUInt32BE(1001, 0)
-  assert.throws(() => new FrameDecoder(1000).push(header), /a frame of 1001 bytes; at most 1000 are accepted/)
+  for (let cut = 0; cut < header.length; cut++) {
+    const decoder = new FrameDecoder(1000)
+    assert.deepEqual(decoder.push(header.subarray(0, cut)), [])
+    assert.throws(() => decoder.push(header.subarray(cut)), /a frame of 1001 bytes; at most 1000 are accepted/)
+  }
   assert.throws(() => new FrameDecoder().push(Buffer.alloc(8)), MalformedBytes)
 })
 

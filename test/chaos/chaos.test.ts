@@ -10,7 +10,7 @@ const OPTIONS = {
   forMs: 60_000,
   recoveryMs: RECOVERY_MS,
   clients: 6,
-  pauseMs: 25,
+  pauseMs: 75,
   etcdctl: undefined,
   isKept: false,
 }

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test'
 import { StatusResponse } from '../../node-server/proto/generated/etcd/rpc.ts'
 import { VERSION } from '../../lib/version.ts'
 import { ETCD_API_VERSION } from '../../node-server/version.ts'
-import { eventually, freePort, Rig, type Cluster, type MemberProcess } from './member-process.ts'
+import { COMPILE_CACHE, eventually, freePort, Rig, type Cluster, type MemberProcess } from './member-process.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', 'node-server', 'main.ts')
 const READY = /ready to serve client requests/
@@ -22,7 +22,7 @@ async function says(member: MemberProcess, text: RegExp): Promise<void> {
 }
 
 async function run(...args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [MAIN, ...args], { env: {} })
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { NODE_COMPILE_CACHE: COMPILE_CACHE } })
   let [stdout, stderr] = ['', '']
   child.stdout.on('data', (chunk: Buffer) => void (stdout += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => void (stderr += chunk.toString()))

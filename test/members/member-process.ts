@@ -22,7 +22,7 @@ import { EtcdClient } from './etcd-client.ts'
 const ROOT = join(import.meta.dirname, '..', '..')
 const MAIN = join(ROOT, 'node-server', 'main.ts')
 /** Members start in two thirds of the time when Node finds the sources without their types. */
-const COMPILE_CACHE = join(ROOT, '.cache', 'compile')
+export const COMPILE_CACHE = join(ROOT, '.cache', 'compile')
 const POLL_MS = 20
 /** Elections short, still several times what a busy machine keeps a process waiting; and many members start at once. */
 const TIMING = ['--heartbeat-interval=50', '--election-timeout=500', '--warm-up=false']

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { credentials, status as Code, type ServiceError } from '@grpc/grpc-js'
 import { makeAuthority, type Authority, type Issued } from '../../node-server/tls/testing/authority.ts'
 import { EtcdClient } from './etcd-client.ts'
@@ -65,6 +66,9 @@ async function clientsBy(scheme: 'http' | 'https'): Promise<readonly EtcdClient[
   return cluster.members.map(({ ports }) => new EtcdClient(`localhost:${ports.client}`, channel))
 }
 
+/** As often as tells a gap; a writer without pauses takes the processor from members that start. */
+const PAUSE_MS = 5
+
 /** Writes one key after the other, each until it is taken, as a client does that repeats what is refused as Unavailable. */
 class Writer {
   readonly failures: string[] = []
@@ -100,6 +104,7 @@ class Writer {
         const isOurs = code === Code.CANCELLED || code === undefined // by `use`
         if (code !== Code.UNAVAILABLE && !isOurs) this.failures.push(`key/${this.written}: ${code} ${details}`)
       }
+      await sleep(PAUSE_MS)
     }
   }
 }

@@ -83,6 +83,18 @@ export const HTTP2_MUTANTS: readonly Mutant[] = [
     replace: 'if (this.#start < this.#end) return',
   },
   {
+    name: 'gRPC: a message stays in a buffer that is larger than it',
+    file: 'node-server/grpc/message-reader.ts',
+    find: 'Math.max(bytes, Math.min(2 * bytes, PREFIX_BYTES + nextLength))',
+    replace: '2 * bytes',
+  },
+  {
+    name: 'gRPC: a length that is claimed takes memory',
+    file: 'node-server/grpc/message-reader.ts',
+    find: 'Math.min(2 * bytes, PREFIX_BYTES + nextLength)',
+    replace: 'PREFIX_BYTES + nextLength',
+  },
+  {
     name: 'gRPC: what gzip hides has no bound',
     file: 'node-server/grpc/built-in-call.ts',
     find: '{ maxOutputLength: maxReceiveBytes }',

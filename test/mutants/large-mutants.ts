@@ -26,8 +26,8 @@ export const LARGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a compaction goes on at the next heartbeat only',
     file: 'node-server/limits.ts',
-    find: 'turnSlices: 16, pauseMs: 4,',
-    replace: 'turnSlices: 16, pauseMs: 100,',
+    find: 'turnSlices: 16, pauseMs: 4, longestPauseMs: 6',
+    replace: 'turnSlices: 3, pauseMs: 100, longestPauseMs: 100',
   },
   {
     name: 'what is proposed at once goes into one message, however much it is',

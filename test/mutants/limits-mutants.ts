@@ -8,6 +8,33 @@ const RUNS = 'node-server/storage/runs'
 
 export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: Mutant }[] = [
   {
+    test: `${NODE}/replica/log-cut.test.ts`,
+    mutant: {
+      name: 'limits: the log is cut by count alone, however large its entries are',
+      file: `${NODE}/replica/log-cut.ts`,
+      find: 'return sizeBytes * (1 - LEAST_SHARE) > usualSizeBytes',
+      replace: 'return sizeBytes * (1 - LEAST_SHARE) > usualSizeBytes * Infinity',
+    },
+  },
+  {
+    test: `${NODE}/replica/log-cut.test.ts`,
+    mutant: {
+      name: 'limits: large entries are cut that a follower waits for',
+      file: `${NODE}/replica/log-cut.ts`,
+      find: 'Math.min(durable, ...needed.map(({ match }) => match))',
+      replace: 'durable',
+    },
+  },
+  {
+    test: `${RAFT}/log.test.ts`,
+    mutant: {
+      name: 'limits: the size of what is cut off the log still counts',
+      file: `${RAFT}/log.ts`,
+      find: 'log.sizeBytes -= sizeOf(log.entries.splice(0, index - log.base.index))',
+      replace: 'log.entries.splice(0, index - log.base.index)',
+    },
+  },
+  {
     test: `${RAFT}/read-index.test.ts`,
     mutant: {
       name: 'limits: what a leader is asked before the first commit of its term is dropped',

@@ -1,4 +1,7 @@
-/** In who is taken for a peer, and by which connection it is reached. The tests beside the transport must notice each. */
+/**
+ * In who is taken for a peer, by which connection it is reached, and how its frames are put together. The tests beside the transport
+ * must notice each.
+ */
 import type { Mutant } from './plant.ts'
 
 const TRANSPORT = 'node-server/transport'
@@ -27,6 +30,42 @@ export const PEER_IDENTITY_MUTANTS: readonly Mutant[] = [
     file: `${TRANSPORT}/peer.ts`,
     find: '    this.#endIfIdle(connection)\n  }',
     replace: "    connection.close('another takes its place')\n  }",
+  },
+]
+
+export const FRAME_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'frames: of one that comes in pieces only the last piece is checked',
+    file: `${TRANSPORT}/frame.ts`,
+    find: 'this.#bodySizeBytes), this.#bodyCrc)',
+    replace: 'this.#bodySizeBytes))',
+  },
+  {
+    name: 'frames: the next one is checked together with the one before',
+    file: `${TRANSPORT}/frame.ts`,
+    find: '    this.#bodyCrc = 0\n    return frame',
+    replace: '    return frame',
+  },
+  {
+    name: 'frames: how long one may be is not asked where its header comes in pieces',
+    file: `${TRANSPORT}/frame.ts`,
+    find: 'Buffer.allocUnsafeSlow(this.#lengthIn(this.#header, 0))',
+    replace: 'Buffer.allocUnsafeSlow(this.#header.readUInt32BE(0))',
+  },
+]
+
+export const DISCARD_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'frames: what they lie in is given back with them',
+    file: `${TRANSPORT}/connection.ts`,
+    find: 'if (frames.every(({ payload }) => payload.buffer !== chunk.buffer)) discard(chunk)',
+    replace: 'discard(chunk)',
+  },
+  {
+    name: 'frames: memory that others have parts of is given back',
+    file: 'lib/bytes.ts',
+    find: ' && buffer.byteLength === byteLength) buffer.transfer(0)',
+    replace: ') buffer.transfer(0)',
   },
 ]
 

@@ -23,7 +23,7 @@ import { OWNER_MUTANTS } from './owner-mutants.ts'
 import { PAGE_MUTANTS } from './page-mutants.ts'
 import type { Mutant } from './plant.ts'
 import { APPLIED_AUTH_MUTANTS, AUTH_MUTANTS } from './auth-mutants.ts'
-import { PEER_IDENTITY_MUTANTS, PEER_SECRET_MUTANTS } from './peer-mutants.ts'
+import { DISCARD_MUTANTS, FRAME_MUTANTS, PEER_IDENTITY_MUTANTS, PEER_SECRET_MUTANTS } from './peer-mutants.ts'
 import { KEPT_USERS_MUTANTS, LESSOR_MUTANTS, LINE_MUTANTS, LOCK_MUTANTS } from './property-mutants.ts'
 import { RECONFIGURATION_MUTANTS } from './reconfiguration-mutants.ts'
 import { RELEASE_MUTANTS } from './release-mutants.ts'
@@ -66,6 +66,8 @@ export function plantings(seeds: string): readonly Planting[] {
     ...soughtBy('grpc/hunt.ts', HTTP2_MUTANTS),
     ...soughtBy('../node-server/transport/tls.test.ts', PEER_IDENTITY_MUTANTS),
     ...soughtBy('../node-server/transport/secret.test.ts', PEER_SECRET_MUTANTS),
+    ...soughtBy('../node-server/transport/frame.test.ts', FRAME_MUTANTS),
+    ...soughtBy('../node-server/transport/connection.test.ts', DISCARD_MUTANTS),
     ...soughtBy('mutants/runs-hunt.ts', RUNS_MUTANTS),
     ...soughtBy('../node-server/storage/lmdb-import/take-over.test.ts', TAKE_OVER_MUTANTS),
     ...soughtBy('operator-simulation/hunt.ts', OPERATOR_MUTANTS, ['1', seeds]),

@@ -50,7 +50,7 @@ import { linksOf } from './late.ts'
 import { newLeaseIds } from '../lease/lease-ids.ts'
 import { Lessor } from '../lease/lessor.ts'
 import { Attributes } from '../membership/attributes.ts'
-import { cutOf, usualCut } from './log-cut.ts'
+import { cutOf, usualCut, type Cutting } from './log-cut.ts'
 import { MAX_APPLY_GAP, requestTimeoutMs, type NodeOptions } from '../options.ts'
 import type { Caller, NodeProblem, NodeStatus, RequestKind } from '../ports.ts'
 import { Hasher } from '../maintenance/hasher.ts'
@@ -196,7 +196,7 @@ export class Replica {
     this.#outgoing = new OutgoingSnapshots({
       ...options,
       raft: parts.raft,
-      usualCut: () => usualCut(this.store.committedIndex, options),
+      usualCut: () => usualCut(this.#cutting()),
       send: (message, watcher) => this.#peers.sendSnapshot(message, watcher),
     })
     this.#spaceAlarm = new SpaceAlarm({
@@ -581,13 +581,17 @@ export class Replica {
   }
 
   #compactLog(): void {
-    const { log } = this.#raft
-    const durable = this.store.committedIndex
-    const index = cutOf(log.base.index, durable, this.options, this.#outgoing.kept, KEPT_LOG)
-    const term = index === undefined ? undefined : termAt(log, index)
+    const index = cutOf(this.#cutting(), () => this.#outgoing.kept)
+    const term = index === undefined ? undefined : termAt(this.#raft.log, index)
     if (index === undefined || term === undefined) return
     compact(this.#raft, index)
     this.#wal.setBase({ index, term }).catch(this.#onFatal)
+  }
+
+  #cutting(): Cutting {
+    const peers: Cutting['peers'] = () => raftStatus(this.#raft).peers
+    const { log } = this.#raft
+    return { log, durable: this.store.committedIndex, options: this.options, peers, limits: KEPT_LOG }
   }
 
   #leadingTerm(): Term | undefined {

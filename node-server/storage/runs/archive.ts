@@ -7,7 +7,7 @@
  * verifies each block before it is sent, and who receives each before the store gets its name.
  */
 import { dirname } from 'node:path'
-import { MalformedBytes } from '../../../lib/bytes.ts'
+import { discard, MalformedBytes } from '../../../lib/bytes.ts'
 import { crc32c } from '../../../lib/crc32c.ts'
 import { SNAPSHOT_PIECE_SIZE_BYTES } from '../../limits.ts'
 import { SNAPSHOT_UNIT_SIZE_BYTES } from '../../mvcc/backend.ts'
@@ -172,7 +172,7 @@ async function receiveFile(disk: Disk, directory: string, file: RunFile, input: 
     filterInMemoryBytes: 0,
   })
   try {
-    for await (const _ of verified(reader));
+    for await (const bytes of verified(reader)) discard(bytes)
   } finally {
     await reader.close()
   }

@@ -1,4 +1,5 @@
 /** Reads all of a store, a piece at a time, so that damage is found in what nobody reads. */
+import { discard } from '../../../lib/bytes.ts'
 import { SNAPSHOT_PIECE_SIZE_BYTES } from '../../limits.ts'
 import type { Disk } from '../disk.ts'
 import { BlockRing } from './block-ring.ts'
@@ -41,7 +42,7 @@ export class Scrub {
     }
     const parts = nextParts(this.#reading)
     if (parts.length === 0) await this.close()
-    else await this.#reading.reader.readParts(parts)
+    else discard(await this.#reading.reader.readParts(parts))
     return false
   }
 

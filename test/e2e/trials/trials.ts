@@ -51,11 +51,22 @@ export async function runTrials(
   when: Trial['when'],
 ): Promise<void> {
   const waiting = TRIALS.filter(({ name, when: own }) => own === when && isChosen(options, name))
+  /** Removals take a quarter of a minute of waiting each: the next trial begins meanwhile. */
+  const removals: Promise<void>[] = []
   const lane = async (): Promise<void> => {
-    for (let trial = waiting.shift(); trial !== undefined; trial = waiting.shift())
-      await attempt(report, kube, options, trial)
+    for (let trial = waiting.shift(); trial !== undefined; trial = waiting.shift()) {
+      const { name, run } = trial
+      const place = new Place(report, kube, options, name)
+      const isWell = await attempt(report, name, async () => {
+        await place.make()
+        await run(place)
+      })
+      // That of a trial that failed is left for the diagnostics.
+      if (isWell) removals.push(attempt(report, name, () => place.remove()).then(() => undefined))
+    }
   }
   await Promise.all(Array.from({ length: SIDE_BY_SIDE }, lane))
+  await Promise.all(removals)
 }
 
 export function trialNamespaces(options: ScenarioOptions): readonly string[] {
@@ -66,14 +77,13 @@ export function isChosen({ only }: ScenarioOptions, name: string): boolean {
   return only === undefined || only.includes(name)
 }
 
-/** The namespace of a trial that failed is left for the diagnostics. */
-async function attempt(report: Report, kube: Kube, options: ScenarioOptions, { name, run }: Trial): Promise<void> {
-  const place = new Place(report, kube, options, name)
+/** Whether it came to its end. */
+async function attempt(report: Report, name: string, work: () => Promise<void>): Promise<boolean> {
   try {
-    await place.make()
-    await run(place)
-    await place.remove()
+    await work()
+    return true
   } catch (error) {
     report.fail(`${name} ends here: ${error instanceof Error ? error.message : String(error)}`)
+    return false
   }
 }
