@@ -130,8 +130,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   {
     name: 'the log is cut at what is applied, not at what the store has on disk',
     file: `${NODE}/replica/replica.ts`,
-    find: 'const durable = this.store.committedIndex\n',
-    replace: 'const durable = this.store.appliedIndex\n',
+    find: 'durable: this.store.committedIndex',
+    replace: 'durable: this.store.appliedIndex',
   },
   {
     name: 'a snapshot without its configuration',
