@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { ClusterId, LogIndex, MemberId, Term } from '../../lib/ids.ts'
-import { encodeBatch, findLaterBatch, isTorn, readBatch, type WalRecord } from './record.ts'
+import { encodeBatch, findLaterBatch, isTorn, readBatch, zeroParts, type WalRecord } from './record.ts'
 
 function batchOf(batchNumber: number, records: readonly WalRecord[]): Buffer {
   return Buffer.concat(encodeBatch(batchNumber, records))
@@ -114,4 +114,14 @@ test('large data is written from where it lies, and read back whatever stands be
       }
     }),
   )
+})
+
+test('zeros are as many as are asked for, and take no memory of their own', () => {
+  for (const sizeBytes of [1, 65_536, 65_537, 1_000_000]) {
+    const parts = zeroParts(sizeBytes)
+    assert.deepEqual(Buffer.concat(parts), Buffer.alloc(sizeBytes))
+    assert.equal(new Set(parts.map(({ buffer }) => buffer)).size, 1)
+  }
+  assert.equal(zeroParts(1)[0]?.buffer, zeroParts(2)[0]?.buffer)
+  assert.deepEqual(zeroParts(0), [])
 })

@@ -177,6 +177,13 @@ export function isTorn(bytes: Buffer, offset: number): boolean {
 
 const ZEROS = Buffer.alloc(64 * 1024)
 
+/** So many zeros, in parts that all are the same memory. */
+export function zeroParts(sizeBytes: number): readonly Buffer[] {
+  const parts: Buffer[] = []
+  for (let left = sizeBytes; left > 0; left -= ZEROS.length) parts.push(ZEROS.subarray(0, Math.min(left, ZEROS.length)))
+  return parts
+}
+
 /** Whether nothing was ever written from `from` to `to`. */
 export function isZero(bytes: Buffer, from: number, to: number): boolean {
   for (let at = from; at < to; at += ZEROS.length) {

@@ -12,7 +12,7 @@ import { sizeOfParts } from '../../lib/bytes.ts'
 import type { LogIndex } from '../../lib/ids.ts'
 import type { Entry, HardState } from '../raft/message.ts'
 import type { Disk, DiskFile } from './disk.ts'
-import { encodeBatch, type Identity, type LogBase, type WalRecord } from './record.ts'
+import { encodeBatch, zeroParts, type Identity, type LogBase, type WalRecord } from './record.ts'
 import { SyncPace } from './sync-pace.ts'
 import { segmentName, type Segment } from './wal-replay.ts'
 
@@ -223,7 +223,7 @@ export class Wal {
     if (end <= this.#preparedTo) return []
     const step = this.#options.preparedSizeBytes ?? DEFAULT_PREPARED_SIZE_BYTES
     this.#preparedTo = Math.ceil(end / step) * step
-    return [Buffer.alloc(this.#preparedTo - end)]
+    return zeroParts(this.#preparedTo - end)
   }
 
   async #guard<Value>(action: () => Promise<Value>): Promise<Value> {

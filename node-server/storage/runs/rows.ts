@@ -28,8 +28,8 @@ export function tableNumber(table: Table): number {
 }
 
 /**
- * In an array the last one counts of writes with the same key; others are in order. Rows are whole in their piece; a large one has a
- * piece of its own, and no memory beyond it is taken for it.
+ * In an array the last one counts of writes with the same key; others are in order. Rows are whole in their piece; where a large one
+ * begins a piece, that is no longer than the row.
  */
 export function* packRows(writes: Iterable<AnyWrite>): Generator<Buffer<ArrayBuffer>, void, undefined> {
   let piece = NO_PIECE
