@@ -9,7 +9,7 @@ import { join } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '..')
 
-/** Folders whose tests take as long as the processor needs. Whatever is in no folder of these or of {@link BRIEF} counts as waiting. */
+/** Folders whose tests take as long as the processor needs. Whatever is in no folder of these or of {@link SHARED} counts as waiting. */
 const COMPUTING = [
   'node-server/node',
   'node-server/raft',
@@ -25,9 +25,9 @@ const COMPUTING = [
 
 /**
  * Folders of many small tests that hardly wait, and leave the process that they run in as it was. They share one: a process of its own
- * would take most of them longer to start than to run.
+ * would take most of them longer to start than to run, and would compile the same code once more.
  */
-const BRIEF = [
+const SHARED = [
   'bench',
   'cli',
   'lib',
@@ -40,26 +40,48 @@ const BRIEF = [
   'node-server/etcd-file',
   'node-server/http2',
   'node-server/mvcc',
+  'node-server/node',
+  'node-server/raft',
   'operator/api',
+  'operator/cluster',
   'release',
   'sandbox/controllers',
   'sandbox/start',
   'test/history',
   'test/limits',
   'test/simulate',
+  'test/unit',
 ]
 
-const TESTS = ['--import', './test/compile-cache.ts', '--test', '--test-concurrency=2']
-const UNTRACKED = ['--import', './test/untracked-promises.ts']
-const SIMULATE = 'test/simulate/main.ts'
+/** Files of those that take long, or change the process that they run in. */
+const APART = [
+  'node-server/raft/simulation.test.ts',
+  'operator/cluster/api-errors.test.ts',
+  'operator/cluster/conditions.test.ts',
+  'operator/cluster/operations.test.ts',
+  'operator/cluster/releases.test.ts',
+  'operator/cluster/restore.test.ts',
+  'operator/cluster/tls-simulation.test.ts',
+  'operator/cluster/tls-sources.test.ts',
+  'operator/cluster/tls.test.ts',
+  'test/unit/untracked-promises.test.ts',
+]
 
-const files = globSync('{lib,node-server,operator,cli,release,sandbox,bench,test}/**/*.test.ts', { cwd: ROOT })
+const COMPILED = ['--import', './test/compile-cache.ts']
+const TESTS = [...COMPILED, '--test', '--test-concurrency=2']
+const UNTRACKED = ['--import', './test/untracked-promises.ts']
+const SIMULATE = [...COMPILED, 'test/simulate/main.ts']
+
+const files = globSync('{lib,node-server,operator,cli,release,sandbox,bench,test}/**/*.test.ts', { cwd: ROOT }).map(
+  (file) => file.replaceAll('\\', '/'),
+)
 const isIn =
   (folders: readonly string[]) =>
   (file: string): boolean =>
-    folders.some((folder) => file.replaceAll('\\', '/').startsWith(`${folder}/`))
-const isComputing = isIn(COMPUTING)
-const isBrief = isIn(BRIEF)
+    folders.some((folder) => file.startsWith(`${folder}/`))
+const shared = files.filter((file) => isIn(SHARED)(file) && !APART.includes(file))
+const computing = files.filter((file) => isIn(COMPUTING)(file) && !shared.includes(file))
+const waiting = files.filter((file) => !computing.includes(file) && !shared.includes(file))
 
 /** One after the other, as long as none fails. */
 interface Lane {
@@ -71,20 +93,20 @@ interface Lane {
 const LANES: readonly Lane[] = [
   {
     name: 'sockets, processes and timers',
-    commands: [[...TESTS, ...files.filter((file) => !isComputing(file) && !isBrief(file))]],
+    commands: [[...TESTS, ...waiting]],
     priority: constants.priority.PRIORITY_NORMAL,
   },
   {
-    name: 'brief',
-    commands: [[...TESTS, '--test-isolation=none', ...files.filter(isBrief)]],
+    name: 'in one process',
+    commands: [[...TESTS, '--test-isolation=none', ...shared]],
     priority: constants.priority.PRIORITY_BELOW_NORMAL,
   },
   {
     name: 'computing',
     commands: [
-      [...UNTRACKED, ...TESTS, ...files.filter(isComputing)],
-      [SIMULATE, 'store', '--seeds', '200'],
-      [SIMULATE, 'operator', '--seeds', '500', '--first', '1000', '--for', '3m'],
+      [...UNTRACKED, ...TESTS, ...computing],
+      [...SIMULATE, 'store', '--seeds', '200'],
+      [...SIMULATE, 'operator', '--seeds', '500', '--first', '1000', '--for', '3m'],
     ],
     priority: constants.priority.PRIORITY_BELOW_NORMAL,
   },

@@ -45,11 +45,26 @@ test('a certificate hangs on a CA by way of those that are shown with it, in wha
   assert.equal(anchors([], [root]), undefined)
 })
 
+async function keyOf({ keys }: Made): Promise<string> {
+  const der = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey))
+  return `-----BEGIN PRIVATE KEY-----\n${der.toString('base64')}\n-----END PRIVATE KEY-----\n`
+}
+
+test('a text that was read before is not read again, and a certificate that has its key has no other', async () => {
+  const [root, other] = [await made('root', undefined), await made('other', undefined)]
+  assert.equal(certificatesIn(root.pem)[0], certificatesIn(other.pem + root.pem)[1])
+  const key = await keyOf(root)
+  for (let i = 0; i < 2; i++) {
+    assert.notEqual(pairOf(root.pem, key), undefined)
+    assert.equal(pairOf(root.pem, await keyOf(other)), undefined)
+    assert.equal(pairOf(root.pem, ''), undefined)
+  }
+})
+
 test('a pair keeps what is shown with it', async () => {
   const root = await made('root', undefined)
   const leaf = await made('leaf', root)
-  const der = Buffer.from(await crypto.subtle.exportKey('pkcs8', leaf.keys.privateKey))
-  const key = `-----BEGIN PRIVATE KEY-----\n${der.toString('base64')}\n-----END PRIVATE KEY-----\n`
+  const key = await keyOf(leaf)
   const pair = pairOf(leaf.pem + root.pem, key)
   assert.equal(pair && pemOf(pair.chain), leaf.pem + root.pem)
   assert.equal(pairOf(root.pem, key), undefined)

@@ -1,5 +1,5 @@
 /** What is in PEM: certificates, and whether a key is theirs. Texts that are none count as absent. Pure. */
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, hash, X509Certificate } from 'node:crypto'
 
 export interface Certificate {
   readonly pem: string
@@ -25,15 +25,29 @@ export function certificatesIn(pem: string): readonly Certificate[] {
   return unique([...pem.matchAll(BLOCK)].flatMap(([block]) => certificateOf(block) ?? []))
 }
 
+/** A look reads the Secrets of its cluster from the API server, and mostly finds what the one before found. Together some 10 MB. */
+const MOST_READ = 2_000
+/** By their text, the oldest first. */
+const read = new Map<string, Certificate | undefined>()
+
 function certificateOf(block: string): Certificate | undefined {
+  if (read.has(block)) return read.get(block)
+  const [oldest] = read.keys()
+  if (oldest !== undefined && read.size >= MOST_READ) read.delete(oldest)
+  const certificate = parsed(block)
+  read.set(block, certificate)
+  return certificate
+}
+
+function parsed(block: string): Certificate | undefined {
   try {
-    const parsed = new X509Certificate(block)
+    const certificate = new X509Certificate(block)
     return {
       pem: `${block}\n`,
-      fingerprint: parsed.fingerprint256.replaceAll(':', '').toLowerCase(),
-      notBeforeMs: Date.parse(parsed.validFrom),
-      notAfterMs: Date.parse(parsed.validTo),
-      parsed,
+      fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+      notBeforeMs: Date.parse(certificate.validFrom),
+      notAfterMs: Date.parse(certificate.validTo),
+      parsed: certificate,
     }
   } catch {
     return undefined
@@ -44,11 +58,21 @@ function certificateOf(block: string): Certificate | undefined {
 export function pairOf(certificatePem: string, key: string): Pair | undefined {
   const chain = certificatesIn(certificatePem)
   const [certificate] = chain
+  return certificate !== undefined && isKeyOf(certificate, key) ? { certificate, chain, key } : undefined
+}
+
+/** SHA-256 of the key that was seen to be a certificate's. */
+const keys = new WeakMap<Certificate, string>()
+
+function isKeyOf(certificate: Certificate, key: string): boolean {
+  const digest = hash('sha256', key)
+  if (keys.get(certificate) === digest) return true
   try {
-    if (certificate === undefined || !certificate.parsed.checkPrivateKey(createPrivateKey(key))) return undefined
-    return { certificate, chain, key }
+    if (!certificate.parsed.checkPrivateKey(createPrivateKey(key))) return false
+    keys.set(certificate, digest)
+    return true
   } catch {
-    return undefined
+    return false
   }
 }
 
