@@ -206,8 +206,8 @@ export const RESTORE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a Job fills a volume that is not recorded',
-    file: 'operator/cluster/rules/restore.ts',
-    find: "{ kind: 'record-operation', operation: next },\n      { kind: 'create'",
+    file: 'operator/cluster/rules/fill.ts',
+    find: "{ kind: 'record-operation', operation },\n      { kind: 'create'",
     replace: "{ kind: 'create'",
   },
   {
@@ -215,5 +215,27 @@ export const RESTORE_MUTANTS: readonly Mutant[] = [
     file: 'operator/cluster/rules/form.ts',
     find: "if (operation?.type === 'Form' && isLost) return seedLost(observed)",
     replace: 'if (isLost && observed.pods.size < 0) return seedLost(observed)',
+  },
+]
+
+/** In how a backup takes the place of a lost quorum: operator/cluster/restore-in-place.test.ts looks for them, beside the seeds. */
+export const RESTORE_IN_PLACE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a claim of a replaced cluster says that it has the data of the new one',
+    file: 'operator/cluster/rules/claims.ts',
+    find: 'return claimMarks(cluster, volume.clusterID)',
+    replace: 'return claimMarks(cluster)',
+  },
+  {
+    name: 'a Job is begun while the pod of an earlier one may still write',
+    file: 'operator/cluster/rules/restore-in-place.ts',
+    find: 'if (running.length === 0) return undefined',
+    replace: 'if (running.length >= 0) return undefined',
+  },
+  {
+    name: 'a restore goes on although the quorum is back',
+    file: 'operator/cluster/rules/restore-in-place.ts',
+    find: 'if (isFilling(cluster)) return giveUp(observed)',
+    replace: 'if (isFilling(cluster)) return undefined',
   },
 ]
