@@ -221,10 +221,22 @@ export const RESTORE_MUTANTS: readonly Mutant[] = [
 /** In how a backup takes the place of a lost quorum: operator/cluster/restore-in-place.test.ts looks for them, beside the seeds. */
 export const RESTORE_IN_PLACE_MUTANTS: readonly Mutant[] = [
   {
+    name: 'a cluster out of a backup still counts the members of the one that it replaced',
+    file: 'operator/cluster/switch.ts',
+    find: '    members: [],\n',
+    replace: '',
+  },
+  {
+    name: 'a volume that is being filled gets a pod',
+    file: 'operator/cluster/observed.ts',
+    find: "['RemovePod', 'DeleteVolume', 'Restore']",
+    replace: "['RemovePod', 'DeleteVolume']",
+  },
+  {
     name: 'a claim of a replaced cluster says that it has the data of the new one',
     file: 'operator/cluster/rules/claims.ts',
-    find: 'return claimMarks(cluster, volume.clusterID)',
-    replace: 'return claimMarks(cluster)',
+    find: 'clusterID !== undefined && clusterID !== recorded.clusterID && !memberOrdinals',
+    replace: "clusterID === '' && clusterID !== recorded.clusterID && !memberOrdinals",
   },
   {
     name: 'a Job is begun while the pod of an earlier one may still write',

@@ -266,12 +266,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: 'staleVolumes: staleVolumes.slice(1),',
   },
   {
-    name: 'a cluster out of a backup still counts the members of the one that it replaced',
-    file: `${CLUSTER}/switch.ts`,
-    find: '    members: [],\n',
-    replace: '',
-  },
-  {
     name: 'the cluster is given up before the backup is there',
     file: `${RULES}/fill.ts`,
     find: 'if (job.end === undefined)',
@@ -282,12 +276,6 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${CLUSTER}/switch.ts`,
     find: 'handledRequests: { ...known.handledRequests, recovery: operation.request },\n',
     replace: '',
-  },
-  {
-    name: 'a volume that is being filled gets a pod',
-    file: `${CLUSTER}/observed.ts`,
-    find: "['RemovePod', 'DeleteVolume', 'Restore']",
-    replace: "['RemovePod', 'DeleteVolume']",
   },
   {
     name: 'all volumes of a replaced cluster go as soon as the restored member leads',
