@@ -217,3 +217,37 @@ export const RESTORE_MUTANTS: readonly Mutant[] = [
     replace: 'if (isLost && observed.pods.size < 0) return seedLost(observed)',
   },
 ]
+
+/** In how a backup takes the place of a lost quorum: operator/cluster/restore-in-place.test.ts looks for them, beside the seeds. */
+export const RESTORE_IN_PLACE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a cluster out of a backup still counts the members of the one that it replaced',
+    file: 'operator/cluster/switch.ts',
+    find: '    members: [],\n',
+    replace: '',
+  },
+  {
+    name: 'a volume that is being filled gets a pod',
+    file: 'operator/cluster/observed.ts',
+    find: "['RemovePod', 'DeleteVolume', 'Restore']",
+    replace: "['RemovePod', 'DeleteVolume']",
+  },
+  {
+    name: 'a claim of a replaced cluster says that it has the data of the new one',
+    file: 'operator/cluster/rules/claims.ts',
+    find: 'clusterID !== undefined && clusterID !== recorded.clusterID && !memberOrdinals',
+    replace: "clusterID === '' && clusterID !== recorded.clusterID && !memberOrdinals",
+  },
+  {
+    name: 'a Job is begun while the pod of an earlier one may still write',
+    file: 'operator/cluster/rules/restore-in-place.ts',
+    find: 'if (running.length === 0) return undefined',
+    replace: 'if (running.length >= 0) return undefined',
+  },
+  {
+    name: 'a restore goes on although the quorum is back',
+    file: 'operator/cluster/rules/restore-in-place.ts',
+    find: 'if (isFilling(cluster)) return giveUp(observed)',
+    replace: 'if (isFilling(cluster)) return undefined',
+  },
+]

@@ -21,6 +21,7 @@ export interface HttpAnswer {
 const KINDS = [
   'RaftCluster',
   'StatefulSet',
+  'Job',
   'Pod',
   'PersistentVolumeClaim',
   'Service',

@@ -52,6 +52,7 @@ export const FAULTS = [
   'annotation rotate-ca',
   'Secret of TLS lost',
   'quorum lost for good',
+  'quorum lost for good, and a backup asked for',
   'quorum silent for long, and a survivor named',
   'all operators and pods gone as a member is added',
   'RaftCluster deleted',
@@ -68,6 +69,7 @@ export const STEPS = [
     'RollingOut',
     'MovingLeader',
     'Recovering',
+    'Restoring',
     'ScalingToZero',
     'ScaledToZero',
     'DeletingVolumes',
@@ -99,6 +101,8 @@ export const STEPS = [
     'Rollout/RestartPod',
     'MoveLeader/TransferLeader',
     'Recover/Recover',
+    'Recover/Restore',
+    'Recover/Bootstrap',
     'Defragment/TransferLeader',
     'Defragment/Defragment',
     'ReclaimSpace/Compact',
@@ -114,6 +118,8 @@ export const STEPS = [
   'refused: ConfigIndexStale',
   'refused: QuorumAtRisk',
   'change lost with its leader',
+  'restore failed',
+  'restore done',
 ]
 
 export type Fault = (typeof FAULTS)[number]

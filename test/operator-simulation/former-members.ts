@@ -53,10 +53,17 @@ function givenUp({ server, name }: World): readonly number[] {
 }
 
 /** Volumes that are there to stay, with what such members had. */
-function formerVolumes({ server, kubelet, raft }: World): readonly { readonly ordinal: number; readonly disk: Disk }[] {
+function formerVolumes({
+  server,
+  kubelet,
+  raft,
+  restores,
+}: World): readonly { readonly ordinal: number; readonly disk: Disk }[] {
   return server.list('PersistentVolumeClaim').flatMap(({ metadata }) => {
     const disk = kubelet.disks.get(metadata.uid)
-    const isFormer = disk !== undefined && disk.clusterId === raft.clusterId && raft.former.has(disk.memberId)
+    const isFormer =
+      disk !== undefined &&
+      (restores.replaced.has(disk.clusterId) || (disk.clusterId === raft.clusterId && raft.former.has(disk.memberId)))
     return isFormer && metadata.deletionTimestamp === undefined ? [{ ordinal: ordinalOf(metadata.name), disk }] : []
   })
 }

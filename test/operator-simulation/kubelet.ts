@@ -153,6 +153,7 @@ export class Kubelet {
       ledUntilMs: 0,
     }
     this.running = [...this.running, process]
+    this.#world.restores.onStart(disk, name)
     if (this.#world.hasTls) this.#world.tls.started(process)
     this.#write(pod, this.#status(process, this.#isReady(process) ? 'True' : 'False'))
   }

@@ -77,6 +77,12 @@ export class MemberStores {
     }
   }
 
+  /** From a backup of better times. */
+  restored(): void {
+    this.#noSpace.clear()
+    this.#history = 0
+  }
+
   /** Somebody leads: people write, and whoever is full says so. */
   turn(): void {
     const { raft, schedule, faultsEndMs } = this.#world

@@ -1,7 +1,7 @@
 /** What goes wrong, and what people do meanwhile: every few moments one of many things, by the seed. */
 import { EDITS, SIZES } from './edits.ts'
 import { NO_FAULTS } from './faults.ts'
-import { BURSTS, burst, dismissGuests, silenceQuorum, type Strike, STRIKES } from './strikes.ts'
+import { BURSTS, burst, dismissGuests, loseQuorumSoon, silenceQuorum, type Strike, STRIKES } from './strikes.ts'
 import { beginTls, tlsSpec } from './tls-edits.ts'
 import type { World } from './world.ts'
 
@@ -35,12 +35,15 @@ export class Nemesis {
     this.#world.isVolumeKept = retention.whenDeleted === 'Retain'
     const scaling = { learnerTimeoutSeconds: LEARNER_TIMEOUT_SECONDS }
     const isToFallSilent = random.chance(0.15)
-    const replicas = isToFallSilent ? 5 : random.pick(SIZES)
+    const sizes = this.#world.restores.isOn ? [3, 5] : SIZES
+    const replicas = isToFallSilent ? 5 : random.pick(sizes)
     const repair = { allowVolumeReplacement: random.chance(0.3), unhealthyAfterSeconds: UNHEALTHY_AFTER_SECONDS }
     const [upkeep, tls] = [this.#world.stores.spec(), tlsSpec(this.#world)]
     this.#world.createCluster({ replicas, scaling, repair, storage: { size: '10Gi', retention }, ...upkeep, ...tls })
     this.#world.startOperators(random.chance(0.3) ? 2 : 1)
     if (isToFallSilent) silenceQuorum(this.#world)
+    if (this.#world.restores.isOn)
+      this.#world.schedule.after(5000 + random.below(8000), () => loseQuorumSoon(this.#world))
     if (this.#world.hasTls) beginTls(this.#world)
     if (random.chance(0.8)) this.#world.runFor(3000 + random.below(5000))
   }

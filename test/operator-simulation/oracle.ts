@@ -9,7 +9,7 @@ import { formerPod, formerVolumeGone, ordinalOf } from './former-members.ts'
 import { conditionOf } from './kubelet.ts'
 import { at, isEqual, type Json, listAt, numberAt, textAt, valueAt } from './json.ts'
 import type { StoredObject } from './api-server.ts'
-import type { MemberProcess } from './member-process.ts'
+import type { Disk, MemberProcess } from './member-process.ts'
 import type { Configuration, RaftCluster } from './raft-cluster.ts'
 import { Templates } from './templates.ts'
 import type { World } from './world.ts'
@@ -36,6 +36,8 @@ export class Oracle {
   /** Operation IDs under which each change was asked for. */
   readonly #operations = new Map<string, string>()
   readonly #templates = new Templates()
+  /** Restores in place that were carried out, by the IDs of their requests. */
+  readonly #switches = new Set<string>()
   #clusterId = ''
   #formedAs = ''
   /** After the world has settled, nothing may be changed any more. */
@@ -110,6 +112,21 @@ export class Oracle {
     this.#formedAs = clusterId
   }
 
+  /** A Job has read a backup, and writes what was in it. */
+  fills(volumeUid: string, { clusterId: present }: Disk, clusterId: string): void {
+    const operation = at(this.#cluster(), 'status', 'operation')
+    if (present !== '' && present !== clusterId) violated(14, `a backup is written over the data of cluster ${present}`)
+    const isStale = textAt(operation, 'volumeUID') !== volumeUid && present === ''
+    if (isStale && textAt(operation, 'step') === 'Restore')
+      violated(14, 'a volume is filled that is not the one in status')
+  }
+
+  /** A disk that a backup was restored to starts as a cluster, in the place of that one. */
+  replaces(raft: RaftCluster, clusterId: string): void {
+    if (clusterId !== this.#clusterId) violated(14, `cluster ${clusterId} starts, ${this.#clusterId} is recorded`)
+    if (raft.clusterId === clusterId) violated(14, `cluster ${clusterId} starts a second time`)
+  }
+
   /** An empty disk becomes that member. */
   joins(raft: RaftCluster, memberId: string): void {
     if (raft.started.has(memberId)) violated(14, `an empty disk takes the place of member ${memberId}, which has voted`)
@@ -158,8 +175,8 @@ export class Oracle {
     }
     if (textAt(body, 'metadata', 'resourceVersion') !== present.metadata.resourceVersion) return
     const [before, after] = [textAt(present, 'status', 'clusterID'), textAt(body, 'status', 'clusterID')]
-    if (before !== '' && before !== after) violated(14, `the cluster ID changes from ${before} to ${after || 'none'}`)
-    if (this.#clusterId !== '' && after !== '' && after !== this.#clusterId)
+    if (before !== '' && before !== after) this.#checkSwitch(present, after)
+    else if (this.#clusterId !== '' && after !== '' && after !== this.#clusterId)
       violated(14, 'a second cluster ID is minted')
     if (after !== '') this.#clusterId = after
     const operation = at(body, 'status', 'operation')
@@ -181,12 +198,33 @@ export class Oracle {
     }
   }
 
+  /** To what somebody has asked for, once the backup is on the volume in status, and of a cluster that nobody leads. */
+  #checkSwitch(present: StoredObject, after: string): void {
+    const { raft, restores, coverage } = this.#world
+    const operation = at(present, 'status', 'operation')
+    const request = textAt(operation, 'request')
+    if (textAt(operation, 'type') !== 'Recover' || textAt(operation, 'step') !== 'Restore')
+      violated(14, `the cluster ID changes from ${this.#clusterId} to ${after || 'none'}`)
+    if (!restores.isFilledWith(textAt(operation, 'volumeUID'), after))
+      violated(14, `cluster ${after} is recorded, and no backup was restored for it`)
+    if (this.#switches.has(request)) violated(14, `the restore ${request} is carried out a second time`)
+    this.#switches.add(request)
+    if (raft.leader !== '' && raft.isSurvivable([])) coverage.note('a quorum came back in the moment of the switch')
+  }
+
+  /** Another cluster is recorded than the one that runs: its first member has not started yet. */
+  #isSwitching(): boolean {
+    const { raft } = this.#world
+    return raft.clusterId !== '' && raft.clusterId !== this.#clusterId
+  }
+
   /** No member may lose its pod by a count. */
   #checkReplicas(operator: string, { body }: Mutation): void {
     const wanted = numberAt(body, 'spec', 'replicas')
     const start = numberAt(body, 'spec', 'ordinals', 'start')
     // Scaled to zero: members and volumes stay, only the pods go.
     if (wanted === 0 && valueAt(this.#known(operator).cluster, 'spec', 'replicas') === 0) return
+    if (this.#isSwitching()) return this.#checkSeedAlone({ start, end: start + wanted })
     // With TLS members get their pods with their certificates: after a scale to zero, or where the StatefulSet was deleted.
     const { server, name: set, hasTls } = this.#world
     const present = server.get('StatefulSet', set)
@@ -201,6 +239,18 @@ export class Oracle {
     const leader = [...this.#known(operator).statuses.values()].find(({ role }) => role === 'leader')
     const wrong = leader && formerPod(this.#world, leader, { start, end: start + wanted })
     if (wrong !== undefined) violated(14, wrong)
+  }
+
+  /** What was given up does not run, whether the one that comes in its place runs already or not. */
+  #checkSeedAlone({ start, end }: { readonly start: number; readonly end: number }): void {
+    const { server, kubelet, name } = this.#world
+    for (let ordinal = start; ordinal < end; ordinal++) {
+      const volume = server.get('PersistentVolumeClaim', `data-${name}-${ordinal}`)
+      const disk = volume && kubelet.disks.get(volume.metadata.uid)
+      const isOld = disk !== undefined && disk.clusterId !== '' && disk.clusterId !== this.#clusterId
+      if (isOld)
+        violated(14, `${name}-${ordinal} is to run on the data of cluster ${disk.clusterId}, which was given up`)
+    }
   }
 
   #checkTemplate(operator: string, { body }: Mutation): void {
@@ -220,6 +270,8 @@ export class Oracle {
       return
     }
     const disk = kubelet.disks.get(volume.metadata.uid)
+    const isOld = disk !== undefined && disk.clusterId !== '' && disk.clusterId !== this.#clusterId
+    if (isOld && this.#isSwitching()) violated(13, `${name} is deleted, and the backup in its place has not started`)
     const isMember =
       disk !== undefined &&
       disk.clusterId === raft.clusterId &&

@@ -259,4 +259,28 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'staleVolumes: [...staleVolumes], ...history }',
     replace: 'staleVolumes: [...staleVolumes] }',
   },
+  {
+    name: 'members of a replaced cluster run on beside the one out of a backup',
+    file: `${CLUSTER}/switch.ts`,
+    find: 'staleVolumes: [...staleVolumes],',
+    replace: 'staleVolumes: staleVolumes.slice(1),',
+  },
+  {
+    name: 'the cluster is given up before the backup is there',
+    file: `${RULES}/fill.ts`,
+    find: 'if (job.end === undefined)',
+    replace: 'if (job.end === undefined && job.uid === "") // never',
+  },
+  {
+    name: 'a restore in place is carried out again for the same request',
+    file: `${CLUSTER}/switch.ts`,
+    find: 'handledRequests: { ...known.handledRequests, recovery: operation.request },\n',
+    replace: '',
+  },
+  {
+    name: 'all volumes of a replaced cluster go as soon as the restored member leads',
+    file: `${RULES}/recover.ts`,
+    find: 'const isSafe = isOnTwoVoters(observed)',
+    replace: 'const isSafe = membership.leader.memberId !== ""',
+  },
 ]

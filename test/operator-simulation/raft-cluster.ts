@@ -128,6 +128,24 @@ export class RaftCluster {
     return ok({ operationId, memberId: id, clusterId, configIndex: 1 })
   }
 
+  /** The disk has what a backup had, and the member on it is the cluster. */
+  startRestored(disk: Disk, name: string): void {
+    const id = disk.memberId
+    this.clusterId = disk.clusterId
+    this.configuration = {
+      index: 1,
+      voters: [id],
+      learners: [],
+      members: [{ id, name, peerURLs: [`http://${name}:2380`], clientURLs: [] }],
+    }
+    this.lastIndex = disk.applied
+    this.recoveredAt = disk.applied
+    this.term = disk.term
+    this.#terms = [{ term: 1, from: 1 }]
+    disk.known = this.configuration
+    this.started.add(id)
+  }
+
   join(operationId: string, clusterId: string, memberId: string, known: Configuration, disk: Disk): Change {
     if (disk.clusterId !== '') {
       if (disk.clusterId !== clusterId || disk.memberId !== memberId)

@@ -3,6 +3,7 @@ import { EARLIER } from './builds.ts'
 import { type StoredObject } from './api-server.ts'
 import { at, numberAt, textAt, valueAt } from './json.ts'
 import { conditionOf } from './kubelet.ts'
+import { isTool } from './restores.ts'
 import { tlsMissing } from './tls-edits.ts'
 import type { World } from './world.ts'
 
@@ -41,7 +42,10 @@ function objectsMissing(world: World, cluster: StoredObject): string | undefined
   if (numberAt(set, 'spec', 'ordinals', 'start') !== 0) return 'pods are held back'
   if (numberAt(set, 'spec', 'replicas') !== replicas)
     return `the StatefulSet has ${numberAt(set, 'spec', 'replicas')} replicas`
-  const pods = server.list('Pod').map(({ metadata }) => metadata.name)
+  const pods = server
+    .list('Pod')
+    .filter((pod) => !isTool(pod))
+    .map(({ metadata }) => metadata.name)
   if (pods.length !== replicas) return `pods are ${pods.join(', ')}`
   const isKept = valueAt(cluster, 'spec', 'storage', 'retention', 'whenScaled') === 'Retain'
   const volumes = server.list('PersistentVolumeClaim')
@@ -72,7 +76,9 @@ function ownersMissing(
 /** Every pod has what the template says now. */
 function outdated({ server }: World, set: StoredObject | undefined): string | undefined {
   const revision = textAt(set, 'status', 'updateRevision')
-  const old = server.list('Pod').filter(({ metadata }) => metadata.labels?.['controller-revision-hash'] !== revision)
+  const old = server
+    .list('Pod')
+    .filter((pod) => !isTool(pod) && pod.metadata.labels?.['controller-revision-hash'] !== revision)
   return old.length === 0
     ? undefined
     : `made from an older template: ${old.map(({ metadata }) => metadata.name).join(', ')}`

@@ -5,6 +5,7 @@ import type { Faults } from './faults.ts'
 import type { StoredObject } from './api-server.ts'
 import { emptyDisk, type MemberProcess } from './member-process.ts'
 import type { OperatorProcess } from './operator-process.ts'
+import { isTool } from './restores.ts'
 import type { World } from './world.ts'
 
 export type Strike = readonly [fault: Fault, strike: (world: World) => boolean]
@@ -95,7 +96,7 @@ function release(world: World): boolean {
 }
 
 function withPod(world: World, strike: (pod: StoredObject) => void): boolean {
-  const pod = world.random.pick(world.server.list('Pod'))
+  const pod = world.random.pick(world.server.list('Pod').filter((pod) => !isTool(pod)))
   if (pod === undefined) return false
   world.log.add('fault', `${pod.metadata.name} is struck`)
   strike(pod)
@@ -153,10 +154,10 @@ function loseVolume(world: World): boolean {
 }
 
 /** All but one voter lose their volumes; somebody then names the survivor. Once in a run, and not while another is being saved. */
-function loseQuorum(world: World): boolean {
+function loseQuorum(world: World, chance = 0.3): boolean {
   const { raft, random, server, log, schedule } = world
   const { voters } = raft.configuration
-  if (voters.length < 3 || world.recoveries > 0 || raft.isChangePending || !random.chance(0.3)) return false
+  if (voters.length < 3 || world.recoveries > 0 || raft.isChangePending || !random.chance(chance)) return false
   const survivor = random.pick(voters.filter((id) => raft.isSurvivable([id]) && raft.isConnected(id)))
   const process = survivor === undefined ? undefined : raft.process(survivor)
   if (process === undefined || !process.disk.known.voters.includes(process.disk.memberId)) return false
@@ -170,8 +171,18 @@ function loseQuorum(world: World): boolean {
     if (volume !== undefined) server.remove(volume)
   }
   const request = { id: `r${world.nextId()}`, survivor: process.name, acknowledgeDataLoss: true }
-  schedule.after(1000 + random.below(5000), () => world.edit({ recovery: { request }, paused: false }))
+  const ask = (): void =>
+    world.restores.isOn ? world.restores.ask() : world.edit({ recovery: { request }, paused: false })
+  schedule.after(1000 + random.below(5000), ask)
   return true
+}
+
+/** As soon as there is a quorum to lose. */
+export function loseQuorumSoon(world: World): void {
+  const { schedule, faultsEndMs, coverage } = world
+  if (schedule.now > faultsEndMs || world.recoveries > 0) return
+  if (loseQuorum(world, 1)) coverage.note('quorum lost for good')
+  else schedule.after(1000, () => loseQuorumSoon(world))
 }
 
 /**

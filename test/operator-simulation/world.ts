@@ -15,6 +15,7 @@ import { OperatorProcess } from './operator-process.ts'
 import { Oracle } from './oracle.ts'
 import { MemberStores } from './member-stores.ts'
 import { RaftCluster } from './raft-cluster.ts'
+import { isTool, Restores } from './restores.ts'
 import { hasTls } from './tls-edits.ts'
 import type { Refusal } from './refusal.ts'
 
@@ -45,6 +46,7 @@ export class World {
   readonly tls: MemberTls
   raft: RaftCluster
   readonly stores: MemberStores
+  readonly restores: Restores
   readonly oracle: Oracle
   readonly operators = new Map<string, OperatorProcess>()
   /** Of the operators that start from now on. */
@@ -88,6 +90,7 @@ export class World {
     this.tls = new MemberTls(this)
     this.raft = new RaftCluster(this)
     this.stores = new MemberStores(this, seed)
+    this.restores = new Restores(this, seed)
     this.oracle = new Oracle(this)
     this.server.onChange = (before, after) => this.#changed(before, after)
     this.#turn()
@@ -187,6 +190,8 @@ export class World {
   #changed(before: StoredObject | undefined, after: StoredObject | undefined): void {
     const object = after ?? before
     if (object === undefined) return
+    if (object.kind === 'Job') this.restores.onChange(before, after)
+    if (object.kind === 'Pod' && isTool(object)) return
     if (object.kind === 'Pod') {
       if (before === undefined && after !== undefined) this.kubelet.onPod(after)
       if (after === undefined && before !== undefined) this.kubelet.onPodGone(before)

@@ -96,7 +96,10 @@ function clear(observed: Observed, clusterID: string | undefined): Plan | undefi
   const { operation } = cluster.recorded
   const isWanted = (made: { readonly clusterID: string | undefined }): boolean =>
     clusterID !== undefined && made.clusterID === clusterID
-  const job = restore?.job === undefined || isWanted(restore.job) || restore.job.isForeign ? undefined : restore.job
+  // It is of no use without the volume that it was begun on, either.
+  const isUseful = [...volumes.values()].some((one) => isTarget(observed, one) && isWanted(one))
+  const job =
+    restore?.job === undefined || restore.job.isForeign || (isWanted(restore.job) && isUseful) ? undefined : restore.job
   const volume = [...volumes.values()].find((one) => isTarget(observed, one) && !isWanted(one))
   const actions = [
     ...(job === undefined || job.isTerminating ? [] : [deleteJob(cluster, job.uid)]),
