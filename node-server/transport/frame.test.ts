@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MalformedBytes } from '../../lib/bytes.ts'
 import { ClusterId, MemberId } from '../../lib/ids.ts'
+import { MAX_FRAME_SIZE_BYTES } from '../limits.ts'
 import {
   FRAME,
   FrameDecoder,
@@ -113,6 +114,29 @@ test('a frame that announces too much is refused before its bytes come', () => {
     assert.throws(() => decoder.push(header.subarray(cut)), /a frame of 1001 bytes; at most 1000 are accepted/)
   }
   assert.throws(() => new FrameDecoder().push(Buffer.alloc(8)), MalformedBytes)
+})
+
+test('a frame that announces much and brings little takes little memory', () => {
+  const header = Buffer.alloc(8)
+  header.writeUInt32BE(MAX_FRAME_SIZE_BYTES, 0)
+  const before = process.memoryUsage().arrayBuffers
+  const decoders = Array.from({ length: 50 }, () => new FrameDecoder())
+  for (const decoder of decoders) assert.deepEqual(decoder.push(header), [])
+  const takenBytes = process.memoryUsage().arrayBuffers - before
+  assert.ok(takenBytes < decoders.length * MAX_FRAME_SIZE_BYTES * 0.25, `${takenBytes} bytes`)
+})
+
+test('a large frame that comes in pieces is whole, in memory of its own size', () => {
+  const payload = Buffer.alloc(MAX_FRAME_SIZE_BYTES - 1)
+  for (let at = 0; at < payload.length; at += 1000) payload[at] = at / 1000
+  const bytes = encodeFrame(FRAME.messages, payload)
+  const decoder = new FrameDecoder()
+  const frames = []
+  for (let at = 0; at < bytes.length; at += 65_536) frames.push(...decoder.push(bytes.subarray(at, at + 65_536)))
+  assert.equal(frames.length, 1)
+  const [frame] = frames
+  assert.ok(frame?.payload.equals(payload) === true)
+  assert.equal(frame.payload.buffer.byteLength, MAX_FRAME_SIZE_BYTES)
 })
 
 test('a hello or a refusal that is damaged is malformed', () => {

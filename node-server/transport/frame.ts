@@ -13,7 +13,7 @@ import { assert } from '../../lib/assert.ts'
 import { ByteReader, ByteWriter, EMPTY_BYTES, MalformedBytes, sizeOfParts } from '../../lib/bytes.ts'
 import { crc32c } from '../../lib/crc32c.ts'
 import { ClusterId, MemberId } from '../../lib/ids.ts'
-import { MAX_FRAME_SIZE_BYTES } from '../limits.ts'
+import { FRAME_SIZE_BYTES, MAX_FRAME_SIZE_BYTES } from '../limits.ts'
 
 export const PROTOCOL_VERSION = 2
 /** Of a hello whose dialer knows the cluster's secret and answers a challenge; else the same. */
@@ -21,6 +21,9 @@ export const CHALLENGED_VERSION = 3
 
 const HEADER_SIZE_BYTES = 8
 const CRC_OFFSET = 4
+
+/** Taken for a frame that is announced, before any of it has come: enough for nearly all. More is twice what has come, at most. */
+const FIRST_SIZE_BYTES = 2 * FRAME_SIZE_BYTES
 
 export const FRAME = {
   hello: 1,
@@ -79,14 +82,15 @@ function seal(parts: readonly Buffer[]): readonly Buffer[] {
 }
 
 /**
- * Cuts a byte stream into frames. One that comes whole in a chunk shares memory with it; each byte of any other is copied once, as it
- * comes, into memory of that frame alone. Throws MalformedBytes, after which the stream is of no more use.
+ * Cuts a byte stream into frames. One that comes whole in a chunk shares memory with it; any other is copied as it comes, into memory
+ * of that frame alone. Throws MalformedBytes, after which the stream is of no more use.
  */
 export class FrameDecoder {
   /** Of the frame that has begun, as far as it has come. */
   readonly #header = Buffer.alloc(HEADER_SIZE_BYTES)
   #headerSizeBytes = 0
-  /** Once its header is whole. */
+  #lengthBytes = 0
+  /** Once its header is whole; as long as the frame in the end. */
   #body: Buffer | undefined
   #bodySizeBytes = 0
   #bodyCrc = 0
@@ -113,7 +117,8 @@ export class FrameDecoder {
       } else if (this.#body === undefined) at += this.#takeHeader(chunk, at)
       else {
         at += this.#takeBody(this.#body, chunk, at)
-        if (this.#bodySizeBytes === this.#body.length) frames.push(this.#finish(this.#body))
+        if (this.#bodySizeBytes === this.#lengthBytes) frames.push(this.#finish(this.#body))
+        else if (this.#bodySizeBytes === this.#body.length) this.#body = grown(this.#body, this.#lengthBytes)
       }
     }
     return frames
@@ -137,8 +142,9 @@ export class FrameDecoder {
   #takeHeader(chunk: Buffer, at: number): number {
     const taken = chunk.copy(this.#header, this.#headerSizeBytes, at)
     this.#headerSizeBytes += taken
-    if (this.#headerSizeBytes === HEADER_SIZE_BYTES)
-      this.#body = Buffer.allocUnsafeSlow(this.#lengthIn(this.#header, 0))
+    if (this.#headerSizeBytes < HEADER_SIZE_BYTES) return taken
+    this.#lengthBytes = this.#lengthIn(this.#header, 0)
+    this.#body = Buffer.allocUnsafeSlow(Math.min(this.#lengthBytes, FIRST_SIZE_BYTES))
     return taken
   }
 
@@ -158,6 +164,12 @@ export class FrameDecoder {
     this.#bodyCrc = 0
     return frame
   }
+}
+
+function grown(body: Buffer, maxSizeBytes: number): Buffer {
+  const larger = Buffer.allocUnsafeSlow(Math.min(maxSizeBytes, 2 * body.length))
+  body.copy(larger)
+  return larger
 }
 
 function checked(body: Buffer, crc: number, announcedCrc: number): Frame {

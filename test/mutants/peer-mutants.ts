@@ -49,8 +49,14 @@ export const FRAME_MUTANTS: readonly Mutant[] = [
   {
     name: 'frames: how long one may be is not asked where its header comes in pieces',
     file: `${TRANSPORT}/frame.ts`,
-    find: 'Buffer.allocUnsafeSlow(this.#lengthIn(this.#header, 0))',
-    replace: 'Buffer.allocUnsafeSlow(this.#header.readUInt32BE(0))',
+    find: 'this.#lengthBytes = this.#lengthIn(this.#header, 0)',
+    replace: 'this.#lengthBytes = this.#header.readUInt32BE(0)',
+  },
+  {
+    name: 'frames: memory is taken for all that is announced',
+    file: `${TRANSPORT}/frame.ts`,
+    find: 'Math.min(this.#lengthBytes, FIRST_SIZE_BYTES)',
+    replace: 'this.#lengthBytes',
   },
 ]
 
