@@ -11,6 +11,7 @@ import {
   recordOf,
   revisionKey,
   revisionText,
+  type IndexRecord,
 } from './key-index.ts'
 import { encodePut, LatePut } from './key-value.ts'
 import { bytesOfValue, putValue, type RowValue } from './row-value.ts'
@@ -30,6 +31,10 @@ const key = fc
   .map((bytes) => Buffer.from(bytes))
 const value = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes))
 
+const fieldsOf = ({ modRevision, sub, createRevision, version, lease }: IndexRecord): IndexRecord => {
+  return { modRevision, sub, createRevision, version, lease }
+}
+
 /** By itself, and in the middle of memory that has been used before. */
 function assertBytes(late: RowValue, expected: Buffer): void {
   assert.equal(late.length, expected.length)
@@ -44,7 +49,7 @@ test('what becomes bytes late becomes the bytes that it would have been at once'
   fc.assert(
     fc.property(record, key, value, (record, key, value) => {
       assertBytes(new LateRecord(record), encodeRecord(record))
-      assertBytes(new LatePut(record, textOfBytes(key), value), encodePut({ ...record, key, value }))
+      assertBytes(new LatePut(new LateRecord(record), textOfBytes(key), value), encodePut({ ...record, key, value }))
       assertBytes(value, value)
     }),
   )
@@ -53,8 +58,8 @@ test('what becomes bytes late becomes the bytes that it would have been at once'
 test('a record is the same whether it has become bytes or not', () => {
   fc.assert(
     fc.property(record, (record) => {
-      assert.deepEqual({ ...recordOf(new LateRecord(record)) }, record)
-      assert.deepEqual({ ...recordOf(encodeRecord(record)) }, decodeRecord(encodeRecord(record)))
+      assert.deepEqual(fieldsOf(recordOf(new LateRecord(record))), record)
+      assert.deepEqual(fieldsOf(recordOf(encodeRecord(record))), decodeRecord(encodeRecord(record)))
     }),
   )
 })

@@ -1,64 +1,100 @@
 /**
  * Rows of one table that are written in any order, found by their keys, and read in the order of those. Most are written many
  * at a time and read once, so they are sorted together and then lie in runs, each more than twice as long as the next: a new
- * one is merged with those that are not much longer. Those that come in their order, as revisions do, are neither sorted nor
- * hashed; nor are those that come in an order of their own below them, as the revisions do that a compaction removes meanwhile.
+ * one is merged with those that are not much longer. As long as they come in their order, as the revisions do that a
+ * compaction removes, they are neither sorted nor hashed.
  */
-import type { RowValue } from './row-value.ts'
+import type { LateRecord } from './key-index.ts'
+import type { LateBytes, RowValue } from './row-value.ts'
+
+/** Keys from `low` on and below `high`; `high` undefined: all from `low`. */
+export interface TextRange {
+  readonly low: string
+  readonly high: string | undefined
+}
 
 export interface Row {
   /** One character a byte (byte-text.ts). */
   readonly key: string
   readonly value: RowValue
+  /** The key, where there is no text of it before somebody asks. */
+  readonly lateKey?: LateBytes
 }
 
-interface WrittenRow extends Row {
+/** A version of a key that another was put over, and those before it. */
+export interface Superseded {
+  readonly record: LateRecord
+  readonly before: Superseded | undefined
+}
+
+export class WrittenRow implements Row {
+  readonly key: string
   value: RowValue
+  /** Of a row of `current`: see superseded.ts. */
+  superseded: Superseded | undefined = undefined
+
+  constructor(key: string, value: RowValue) {
+    this.key = key
+    this.value = value
+  }
 }
 
-/** Between two looks so many wait to be sorted: less than a millisecond. */
+/** Between two looks so many wait to be sorted, and so many at most are hashed at once: less than a millisecond. */
 const MAX_UNSORTED = 1024
 
 /** From one position of a run up to and without another. */
 interface Cursor {
-  readonly run: readonly Row[]
+  readonly run: readonly WrittenRow[]
   at: number
   end: number
 }
 
 export class TableRows {
-  /** Each came when its key was above all others. */
-  readonly #ascending: WrittenRow[] = []
-  /** Each came when its key was above all of these. */
-  readonly #ascendingBelow: WrittenRow[] = []
+  /** Those before the first that was out of order; where they are many, also later ones above all of these. */
+  #ordered: WrittenRow[] = []
   readonly #others = new Map<string, WrittenRow>()
-  #highestOther = ''
   /** Of the others, each in order. */
   readonly #runs: WrittenRow[][] = []
   #unsorted: WrittenRow[] = []
 
-  get(key: string): RowValue | undefined {
-    return this.#find(key)?.value
+  get isEmpty(): boolean {
+    return this.#ordered.length === 0 && this.#others.size === 0
   }
 
-  set(key: string, value: RowValue): void {
-    const written = this.#find(key)
-    if (written !== undefined) written.value = value
-    else if (key > highest(this.#ascending)) this.#ascending.push({ key, value })
-    else if (key > highest(this.#ascendingBelow)) this.#ascendingBelow.push({ key, value })
-    else {
-      const row = { key, value }
-      if (key > this.#highestOther) this.#highestOther = key
-      this.#others.set(key, row)
-      this.#unsorted.push(row)
-      if (this.#unsorted.length === MAX_UNSORTED) this.#sort()
+  find(key: string): WrittenRow | undefined {
+    const other = this.#others.size === 0 ? undefined : this.#others.get(key)
+    return other ?? foundIn(this.#ordered, key)
+  }
+
+  /** The row of that key, with that value from now on. */
+  set(key: string, value: RowValue): WrittenRow {
+    const written = this.find(key)
+    if (written !== undefined) {
+      written.value = value
+      return written
     }
+    const row = new WrittenRow(key, value)
+    if (this.#isNextInOrder(key)) this.#ordered.push(row)
+    else this.#addOther(row)
+    return row
   }
 
-  #find(key: string): WrittenRow | undefined {
-    if (key > highest(this.#ascending)) return undefined
-    const other = key > this.#highestOther ? undefined : this.#others.get(key)
-    return other ?? foundIn(this.#ascending, key) ?? foundIn(this.#ascendingBelow, key)
+  #isNextInOrder(key: string): boolean {
+    return key > highest(this.#ordered) && (this.#others.size === 0 || this.#ordered.length > MAX_UNSORTED)
+  }
+
+  #addOther(row: WrittenRow): void {
+    if (this.#others.size === 0 && this.#ordered.length <= MAX_UNSORTED) this.#hashOrdered()
+    this.#others.set(row.key, row)
+    this.#unsorted.push(row)
+    if (this.#unsorted.length === MAX_UNSORTED) this.#sort()
+  }
+
+  /** A few in order would only be another place to look at. */
+  #hashOrdered(): void {
+    for (const row of this.#ordered) this.#others.set(row.key, row)
+    if (this.#ordered.length > 0) this.#runs.push(this.#ordered)
+    this.#ordered = []
   }
 
   #sort(): void {
@@ -77,7 +113,7 @@ export class TableRows {
   }
 
   /** From `low` on and below `high` (undefined: all). Nothing is written while they are read. */
-  *inOrder(low: string, high: string | undefined, isReverse: boolean): Iterable<Row> {
+  *inOrder(low: string, high: string | undefined, isReverse: boolean): Iterable<WrittenRow> {
     const cursors = this.#cursors(low, high)
     for (let next = first(cursors, isReverse); next !== undefined; next = first(cursors, isReverse)) {
       const row = headOf(next, isReverse)
@@ -92,7 +128,7 @@ export class TableRows {
   #cursors(low: string, high: string | undefined): Cursor[] {
     this.#sort()
     const cursors: Cursor[] = []
-    for (const run of [this.#ascending, this.#ascendingBelow, ...this.#runs]) {
+    for (const run of [this.#ordered, ...this.#runs]) {
       const at = lowerBound(run, low)
       const end = high === undefined ? run.length : lowerBound(run, high)
       if (at < end) cursors.push({ run, at, end })
@@ -122,7 +158,7 @@ function first(cursors: readonly Cursor[], isReverse: boolean): Cursor | undefin
   return first
 }
 
-function headOf({ run, at, end }: Cursor, isReverse: boolean): Row | undefined {
+function headOf({ run, at, end }: Cursor, isReverse: boolean): WrittenRow | undefined {
   return run[isReverse ? end - 1 : at]
 }
 
