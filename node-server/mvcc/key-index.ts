@@ -139,8 +139,14 @@ export function decodeRecord(bytes: Uint8Array): IndexRecord {
     sub: buffer.readUInt32BE(8),
     createRevision: readU53(buffer, 12),
     version: readU53(buffer, 20),
-    lease: buffer.readBigInt64BE(28),
+    lease: readLease(buffer, 28),
   }
+}
+
+/** Hardly a key has one, and each bigint that is read from bytes is an object of its own. */
+function readLease(source: Buffer, offset: number): bigint {
+  const isNone = source.readUInt32BE(offset) === 0 && source.readUInt32BE(offset + 4) === 0
+  return isNone ? 0n : source.readBigInt64BE(offset)
 }
 
 /** Of an encoded record. */
