@@ -9,7 +9,7 @@
  * `storage/` reads. Others may rename and remove it as a whole while it is not open, and nothing else.
  */
 import type { Meta } from './meta.ts'
-import type { RowValue } from './row-value.ts'
+import type { LateBytes, RowValue } from './row-value.ts'
 
 /**
  * | table            | key                                   | value                                         |
@@ -56,10 +56,10 @@ export interface Write {
   readonly value: Uint8Array | undefined
 }
 
-/** A {@link Write} as the write buffer has it: its key is the text of its bytes (byte-text.ts). */
+/** A {@link Write} as the write buffer has it: its key is the text of its bytes (byte-text.ts), or becomes bytes late. */
 export interface TextWrite {
   readonly table: Table
-  readonly key: string
+  readonly key: string | LateBytes
   readonly value: RowValue | undefined
 }
 

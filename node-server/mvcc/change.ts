@@ -6,18 +6,8 @@ import { err, ok } from '../../lib/result.ts'
 import type { DeleteRangeRequest, LeaseRevokeRequest, PutRequest } from '../proto/generated/etcd/rpc.ts'
 import type { TableEntry } from './backend.ts'
 import { textOfBytes } from './byte-text.ts'
-import {
-  decodeRecord,
-  encodeRecord,
-  historyKey,
-  historyText,
-  LateRecord,
-  recordOf,
-  revisionKey,
-  revisionText,
-  tombstoneOf,
-} from './key-index.ts'
-import { encodeTombstone, LatePut, valueOf } from './key-value.ts'
+import { decodeRecord, encodeRecord, historyKey, LateRecord, recordOf, revisionKey, tombstoneOf } from './key-index.ts'
+import { encodeTombstone, valueOf } from './key-value.ts'
 import { hasLease, leaseKey, leaseKeyRange, moveKey, removeLease, userKeyOf } from './lease.ts'
 import type { Pace, Slices } from './pace.ts'
 import { readKeyValue, type KeyRange } from './read.ts'
@@ -74,9 +64,7 @@ export function putKey(store: Store, change: Change, request: PutRequest): PutRe
     lease,
   })
   store.operations.puts++
-  buffer.putText('revisions', revisionText(record.modRevision, record.sub), new LatePut(record, keyText, value))
-  buffer.putText('current', keyText, record)
-  if (previous) buffer.putText('history', historyText(keyText, previous.modRevision), previous)
+  buffer.putVersion(keyText, record, value, previous)
   moveKey(store, key, previous?.lease ?? 0n, lease)
   return { kind: 'put', revision: change.revision, prevKv: request.prevKv ? previousKeyValue : undefined }
 }

@@ -8,8 +8,8 @@ import type { Table } from './backend.ts'
 import { bytesOfText, textOfBytes } from './byte-text.ts'
 import { encodeRecord, historyKey, modRevisionOf, revisionKey, tombstoneOf } from './key-index.ts'
 import { encodeTombstone } from './key-value.ts'
-import { REMOVED, type Layer, type TextRange } from './layer.ts'
-import type { Row } from './table-rows.ts'
+import { REMOVED, type Layer } from './layer.ts'
+import type { Row, TextRange } from './table-rows.ts'
 
 const ROWS_OF_KEY: Readonly<Partial<Record<Table, number>>> = { current: 1, revisions: 1, history: 2 }
 /** Of a key, beside its bytes and those of its record: slots, string and buffer headers; measured roughly. */

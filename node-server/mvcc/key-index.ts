@@ -21,7 +21,7 @@
  * The escape keeps the order of user keys although something follows them, and no key a prefix of another.
  */
 import { MalformedBytes } from '../../lib/bytes.ts'
-import { bytesOfValue, type LateValue, type RowValue } from './row-value.ts'
+import { bytesOfValue, type LateBytes, type RowValue } from './row-value.ts'
 
 export interface IndexRecord {
   readonly modRevision: number
@@ -37,6 +37,8 @@ export interface IndexRecord {
 const RECORD_SIZE_BYTES = 36
 const TERMINATOR_SIZE_BYTES = 2
 const REVISION_SIZE_BYTES = 8
+/** In `revisions`. */
+export const REVISION_KEY_SIZE_BYTES = 12
 const TWO_POW_32 = 0x1_0000_0000
 
 function countZeros(bytes: Uint8Array): number {
@@ -46,8 +48,16 @@ function countZeros(bytes: Uint8Array): number {
 }
 
 function writeU53(target: Buffer, value: number, offset: number): void {
-  target.writeUInt32BE(Math.floor(value / TWO_POW_32), offset)
-  target.writeUInt32BE(value % TWO_POW_32, offset + 4)
+  writeU32(target, Math.floor(value / TWO_POW_32), offset)
+  writeU32(target, value % TWO_POW_32, offset + 4)
+}
+
+/** By hand: several for each put, and Buffer's own looks at what it is given each time. */
+function writeU32(target: Buffer, value: number, offset: number): void {
+  target[offset] = value >>> 24
+  target[offset + 1] = value >>> 16
+  target[offset + 2] = value >>> 8
+  target[offset + 3] = value
 }
 
 function textOfU32(value: number): string {
@@ -56,6 +66,12 @@ function textOfU32(value: number): string {
 
 function textOfU53(value: number): string {
   return textOfU32(Math.floor(value / TWO_POW_32)) + textOfU32(value % TWO_POW_32)
+}
+
+function u32OfText(text: string, at: number): number {
+  let value = 0
+  for (let i = at; i < at + 4; i++) value = value * 0x100 + (i < text.length ? text.charCodeAt(i) : 0)
+  return value
 }
 
 function readU53(source: Buffer, offset: number): number {
@@ -78,7 +94,7 @@ function writeRecord(
   at: number,
 ): void {
   writeU53(target, modRevision, at)
-  target.writeUInt32BE(sub, at + 8)
+  writeU32(target, sub, at + 8)
   writeU53(target, createRevision, at + 12)
   writeU53(target, version, at + 20)
   if (lease === 0n) target.fill(0, at + 28, at + RECORD_SIZE_BYTES)
@@ -86,7 +102,7 @@ function writeRecord(
 }
 
 /** A record as the write buffer keeps it. */
-export class LateRecord implements IndexRecord, LateValue {
+export class LateRecord implements IndexRecord, LateBytes {
   readonly modRevision: number
   readonly sub: number
   readonly createRevision: number
@@ -111,7 +127,7 @@ export class LateRecord implements IndexRecord, LateValue {
 }
 
 /** Of a row of `current` or `history`. */
-export function recordOf(value: RowValue): IndexRecord & LateValue {
+export function recordOf(value: RowValue): LateRecord {
   return value instanceof LateRecord ? value : new LateRecord(decodeRecord(bytesOfValue(value)))
 }
 
@@ -123,8 +139,14 @@ export function decodeRecord(bytes: Uint8Array): IndexRecord {
     sub: buffer.readUInt32BE(8),
     createRevision: readU53(buffer, 12),
     version: readU53(buffer, 20),
-    lease: buffer.readBigInt64BE(28),
+    lease: readLease(buffer, 28),
   }
+}
+
+/** Hardly a key has one, and each bigint that is read from bytes is an object of its own. */
+function readLease(source: Buffer, offset: number): bigint {
+  const isNone = source.readUInt32BE(offset) === 0 && source.readUInt32BE(offset + 4) === 0
+  return isNone ? 0n : source.readBigInt64BE(offset)
 }
 
 /** Of an encoded record. */
@@ -154,9 +176,8 @@ export function hiddenRevisionKey(record: IndexRecord): Buffer | undefined {
 
 /** Key of the table `revisions`. */
 export function revisionKey(revision: number, sub: number): Buffer {
-  const key = Buffer.allocUnsafe(12)
-  writeU53(key, revision, 0)
-  key.writeUInt32BE(sub, 8)
+  const key = Buffer.allocUnsafe(REVISION_KEY_SIZE_BYTES)
+  writeRevisionKey(key, revision, sub, 0)
   return key
 }
 
@@ -165,8 +186,19 @@ export function revisionText(revision: number, sub: number): string {
   return textOfU53(revision) + textOfU32(sub)
 }
 
+/** {@link revisionKey} into `target` from `at` on. */
+export function writeRevisionKey(target: Buffer, revision: number, sub: number, at: number): void {
+  writeU53(target, revision, at)
+  writeU32(target, sub, at + 8)
+}
+
+/** Of a key of `revisions` as text, or of the beginning of one, which is as good as one that goes on with zeros. */
+export function revisionOfText(text: string): { readonly revision: number; readonly sub: number } {
+  return { revision: u32OfText(text, 0) * TWO_POW_32 + u32OfText(text, 4), sub: u32OfText(text, 8) }
+}
+
 export function decodeRevisionKey(key: Uint8Array): { readonly revision: number; readonly sub: number } {
-  if (key.length !== 12) throw new MalformedBytes(`a revision key of ${key.length} bytes`)
+  if (key.length !== REVISION_KEY_SIZE_BYTES) throw new MalformedBytes(`a revision key of ${key.length} bytes`)
   const buffer = asBuffer(key)
   return { revision: readU53(buffer, 0), sub: buffer.readUInt32BE(8) }
 }
@@ -186,6 +218,36 @@ export function historyKey(key: Uint8Array, revision: number): Buffer {
 export function historyText(key: string, revision: number): string {
   const escaped = key.includes('\0') ? key.replaceAll('\0', '\0\u00ff') : key
   return `${escaped}\0\u0001${textOfU53(revision)}`
+}
+
+/** How many bytes {@link historyKey} has, of the text of the key. */
+export function historyKeySize(key: string): number {
+  let sizeBytes = key.length + TERMINATOR_SIZE_BYTES + REVISION_SIZE_BYTES
+  for (let i = 0; i < key.length; i++) if (key.charCodeAt(i) === 0) sizeBytes++
+  return sizeBytes
+}
+
+/** {@link historyKey} into `target` from `at` on, of the text of the key. */
+export function writeHistoryKey(target: Buffer, key: string, revision: number, at: number): void {
+  let offset = at
+  for (let i = 0; i < key.length; i++) {
+    const byte = key.charCodeAt(i)
+    target[offset++] = byte
+    if (byte === 0) target[offset++] = 0xff
+  }
+  target[offset] = 0
+  target[offset + 1] = 1
+  writeU53(target, revision, offset + TERMINATOR_SIZE_BYTES)
+}
+
+/**
+ * Of a bound in `history` the user key, both as text: rows of lower keys stand before the bound, those of higher ones at or
+ * behind it.
+ */
+export function keyTextOf(bound: string): string {
+  const end = bound.search(/\0(?!\u00ff)/)
+  const escaped = end < 0 ? bound : bound.slice(0, end)
+  return escaped.includes('\0') ? escaped.replaceAll('\0\u00ff', '\0') : escaped
 }
 
 /** Where the history of keys >= `key` begins. */

@@ -7,7 +7,8 @@
  */
 import { MalformedBytes } from '../../lib/bytes.ts'
 import { putText } from './byte-text.ts'
-import type { LateValue } from './row-value.ts'
+import type { LateRecord } from './key-index.ts'
+import type { LateBytes } from './row-value.ts'
 import { writeBytesField, writeNumberField, writeVarint } from './wire.ts'
 
 /** What is known of a key-value beside its bytes. */
@@ -48,22 +49,22 @@ export function encodePut(fields: KeyValueFields): Buffer {
  * The same as the write buffer keeps it: the value stays where it lies, in the entry that it came with. The key is the text
  * (byte-text.ts) that another row has anyway.
  */
-export class LatePut implements LateValue {
+export class LatePut implements LateBytes {
   readonly length: number
-  readonly #numbers: KeyValueNumbers
+  readonly record: LateRecord
   readonly #key: string
   readonly #value: Uint8Array
 
-  constructor(numbers: KeyValueNumbers, key: string, value: Uint8Array) {
-    this.length = TAG_SIZE_BYTES + sizeOf(numbers, key.length, value.length)
-    this.#numbers = numbers
+  constructor(record: LateRecord, key: string, value: Uint8Array) {
+    this.length = TAG_SIZE_BYTES + sizeOf(record, key.length, value.length)
+    this.record = record
     this.#key = key
     this.#value = value
   }
 
   writeTo(target: Buffer, at: number): void {
     target[at] = PUT_TAG
-    writeFields(target, at + TAG_SIZE_BYTES, this.#numbers, this.#key, this.#value)
+    writeFields(target, at + TAG_SIZE_BYTES, this.record, this.#key, this.#value)
   }
 }
 

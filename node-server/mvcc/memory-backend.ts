@@ -89,7 +89,7 @@ export class MemoryBackend implements Backend {
     await this.#beforeCommit()
     for (const { table, key, value } of writes) {
       assert(key.length > 0, 'a key is not empty')
-      const text = typeof key === 'string' ? key : textOfBytes(key)
+      const text = typeof key === 'string' ? key : textOfBytes(bytesOfValue(key))
       if (value === undefined) this.#table(table).delete(text)
       else this.#table(table).set(text, Buffer.from(bytesOfValue(value)))
     }

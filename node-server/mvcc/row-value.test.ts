@@ -11,6 +11,7 @@ import {
   recordOf,
   revisionKey,
   revisionText,
+  type IndexRecord,
 } from './key-index.ts'
 import { encodePut, LatePut } from './key-value.ts'
 import { bytesOfValue, putValue, type RowValue } from './row-value.ts'
@@ -18,7 +19,7 @@ import { bytesOfValue, putValue, type RowValue } from './row-value.ts'
 const GAP = 7
 
 const number = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 2 ** 32 - 2, max: 2 ** 53 - 1 }))
-const lease = fc.oneof(fc.constant(0n), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }))
+const lease = fc.oneof(fc.constantFrom(0n, 1n, 2n ** 32n), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }))
 const sub = fc.integer({ min: 0, max: 2 ** 32 - 1 })
 const record = fc.record(
   { modRevision: number, sub, createRevision: number, version: number, lease },
@@ -29,6 +30,10 @@ const key = fc
   .array(fc.constantFrom(0, 1, 0x61, 0xff), { minLength: 1, maxLength: 20 })
   .map((bytes) => Buffer.from(bytes))
 const value = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes))
+
+const fieldsOf = ({ modRevision, sub, createRevision, version, lease }: IndexRecord): IndexRecord => {
+  return { modRevision, sub, createRevision, version, lease }
+}
 
 /** By itself, and in the middle of memory that has been used before. */
 function assertBytes(late: RowValue, expected: Buffer): void {
@@ -44,7 +49,7 @@ test('what becomes bytes late becomes the bytes that it would have been at once'
   fc.assert(
     fc.property(record, key, value, (record, key, value) => {
       assertBytes(new LateRecord(record), encodeRecord(record))
-      assertBytes(new LatePut(record, textOfBytes(key), value), encodePut({ ...record, key, value }))
+      assertBytes(new LatePut(new LateRecord(record), textOfBytes(key), value), encodePut({ ...record, key, value }))
       assertBytes(value, value)
     }),
   )
@@ -53,8 +58,9 @@ test('what becomes bytes late becomes the bytes that it would have been at once'
 test('a record is the same whether it has become bytes or not', () => {
   fc.assert(
     fc.property(record, (record) => {
-      assert.deepEqual({ ...recordOf(new LateRecord(record)) }, record)
-      assert.deepEqual({ ...recordOf(encodeRecord(record)) }, decodeRecord(encodeRecord(record)))
+      assert.deepEqual(fieldsOf(recordOf(new LateRecord(record))), record)
+      assert.deepEqual(decodeRecord(encodeRecord(record)), record)
+      assert.deepEqual(fieldsOf(recordOf(encodeRecord(record))), record)
     }),
   )
 })

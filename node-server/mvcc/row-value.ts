@@ -1,17 +1,17 @@
 /**
- * Values of the write buffer. Most are written many times as often as they are read, so those of puts are kept as what they
- * are made of, and become bytes when somebody reads them or in the very memory that goes to the disk.
+ * Values of the write buffer, and keys. Most are written many times as often as they are read, so those of puts are kept as
+ * what they are made of, and become bytes when somebody reads them or in the very memory that goes to the disk.
  */
 
 /** What it is made of does not change. */
-export interface LateValue {
+export interface LateBytes {
   /** Of its bytes, as an array of them has it. */
   readonly length: number
   /** Into `target` from `at` on, which has the room. */
   writeTo(target: Buffer, at: number): void
 }
 
-export type RowValue = Uint8Array | LateValue
+export type RowValue = Uint8Array | LateBytes
 
 export function bytesOfValue(value: RowValue): Uint8Array {
   if (value instanceof Uint8Array) return value

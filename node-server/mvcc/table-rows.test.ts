@@ -34,9 +34,9 @@ test('rows are written in any order, some again, and are found and read in the o
           const value = Buffer.from(`${written.size}`)
           rows.set(key, value)
           written.set(key, value)
-          assert.equal(rows.get(`${key}a`), written.get(`${key}a`))
+          assert.equal(rows.find(`${key}a`)?.value, written.get(`${key}a`))
         }
-        for (const [key, value] of written) assert.equal(rows.get(key), value)
+        for (const [key, value] of written) assert.equal(rows.find(key)?.value, value)
         const keys = [...written.keys()].toSorted()
         const expected = keys.filter((key) => key >= low && (high === undefined || key < high))
         assert.equal(rows.has(low, high), expected.length > 0)

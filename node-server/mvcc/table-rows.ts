@@ -1,61 +1,100 @@
 /**
  * Rows of one table that are written in any order, found by their keys, and read in the order of those. Most are written many
  * at a time and read once, so they are sorted together and then lie in runs, each more than twice as long as the next: a new
- * one is merged with those that are not much longer. Those that come in their order, as revisions do, are neither sorted nor
- * hashed.
+ * one is merged with those that are not much longer. As long as they come in their order, as the revisions do that a
+ * compaction removes, they are neither sorted nor hashed.
  */
-import type { RowValue } from './row-value.ts'
+import type { LateRecord } from './key-index.ts'
+import type { LateBytes, RowValue } from './row-value.ts'
+
+/** Keys from `low` on and below `high`; `high` undefined: all from `low`. */
+export interface TextRange {
+  readonly low: string
+  readonly high: string | undefined
+}
 
 export interface Row<Value = RowValue> {
   /** One character a byte (byte-text.ts). */
   readonly key: string
   readonly value: Value
+  /** The key, where there is no text of it before somebody asks. */
+  readonly lateKey?: LateBytes
 }
 
-interface WrittenRow<Value> extends Row<Value> {
+/** A version of a key that another was put over, and those before it. */
+export interface Superseded {
+  readonly record: LateRecord
+  readonly before: Superseded | undefined
+}
+
+export class WrittenRow<Value = RowValue> implements Row<Value> {
+  readonly key: string
   value: Value
+  /** Of a row of `current`: see superseded.ts. */
+  superseded: Superseded | undefined = undefined
+
+  constructor(key: string, value: Value) {
+    this.key = key
+    this.value = value
+  }
 }
 
-/** Between two looks so many wait to be sorted: less than a millisecond. */
+/** Between two looks so many wait to be sorted, and so many at most are hashed at once: less than a millisecond. */
 const MAX_UNSORTED = 1024
 
 /** From one position of a run up to and without another. */
 interface Cursor<Value> {
-  readonly run: readonly Row<Value>[]
+  readonly run: readonly WrittenRow<Value>[]
   at: number
   end: number
 }
 
 export class TableRows<Value = RowValue> {
-  /** Each came when its key was above all others. */
-  readonly #ascending: WrittenRow<Value>[] = []
+  /** Those before the first that was out of order; where they are many, also later ones above all of these. */
+  #ordered: WrittenRow<Value>[] = []
   readonly #others = new Map<string, WrittenRow<Value>>()
-  #highestOther = ''
   /** Of the others, each in order. */
   readonly #runs: WrittenRow<Value>[][] = []
   #unsorted: WrittenRow<Value>[] = []
 
-  get(key: string): Value | undefined {
-    return this.#find(key)?.value
+  get isEmpty(): boolean {
+    return this.#ordered.length === 0 && this.#others.size === 0
   }
 
-  set(key: string, value: Value): void {
-    const written = this.#find(key)
-    if (written !== undefined) written.value = value
-    else if (key > highest(this.#ascending)) this.#ascending.push({ key, value })
-    else {
-      const row = { key, value }
-      if (key > this.#highestOther) this.#highestOther = key
-      this.#others.set(key, row)
-      this.#unsorted.push(row)
-      if (this.#unsorted.length === MAX_UNSORTED) this.#sort()
+  find(key: string): WrittenRow<Value> | undefined {
+    const other = this.#others.size === 0 ? undefined : this.#others.get(key)
+    return other ?? foundIn(this.#ordered, key)
+  }
+
+  /** The row of that key, with that value from now on. */
+  set(key: string, value: Value): WrittenRow<Value> {
+    const written = this.find(key)
+    if (written !== undefined) {
+      written.value = value
+      return written
     }
+    const row = new WrittenRow(key, value)
+    if (this.#isNextInOrder(key)) this.#ordered.push(row)
+    else this.#addOther(row)
+    return row
   }
 
-  #find(key: string): WrittenRow<Value> | undefined {
-    if (key > highest(this.#ascending)) return undefined
-    const other = key > this.#highestOther ? undefined : this.#others.get(key)
-    return other ?? foundIn(this.#ascending, key)
+  #isNextInOrder(key: string): boolean {
+    return key > highest(this.#ordered) && (this.#others.size === 0 || this.#ordered.length > MAX_UNSORTED)
+  }
+
+  #addOther(row: WrittenRow<Value>): void {
+    if (this.#others.size === 0 && this.#ordered.length <= MAX_UNSORTED) this.#hashOrdered()
+    this.#others.set(row.key, row)
+    this.#unsorted.push(row)
+    if (this.#unsorted.length === MAX_UNSORTED) this.#sort()
+  }
+
+  /** A few in order would only be another place to look at. */
+  #hashOrdered(): void {
+    for (const row of this.#ordered) this.#others.set(row.key, row)
+    if (this.#ordered.length > 0) this.#runs.push(this.#ordered)
+    this.#ordered = []
   }
 
   #sort(): void {
@@ -74,7 +113,7 @@ export class TableRows<Value = RowValue> {
   }
 
   /** From `low` on and below `high` (undefined: all). Nothing is written while they are read. */
-  *inOrder(low: string, high: string | undefined, isReverse: boolean): Iterable<Row<Value>> {
+  *inOrder(low: string, high: string | undefined, isReverse: boolean): Iterable<WrittenRow<Value>> {
     const cursors = this.#cursors(low, high)
     for (let next = first(cursors, isReverse); next !== undefined; next = first(cursors, isReverse)) {
       const row = headOf(next, isReverse)
@@ -89,7 +128,7 @@ export class TableRows<Value = RowValue> {
   #cursors(low: string, high: string | undefined): Cursor<Value>[] {
     this.#sort()
     const cursors: Cursor<Value>[] = []
-    for (const run of [this.#ascending, ...this.#runs]) {
+    for (const run of [this.#ordered, ...this.#runs]) {
       const at = lowerBound(run, low)
       const end = high === undefined ? run.length : lowerBound(run, high)
       if (at < end) cursors.push({ run, at, end })
@@ -119,7 +158,7 @@ function first<Value>(cursors: readonly Cursor<Value>[], isReverse: boolean): Cu
   return first
 }
 
-function headOf<Value>({ run, at, end }: Cursor<Value>, isReverse: boolean): Row<Value> | undefined {
+function headOf<Value>({ run, at, end }: Cursor<Value>, isReverse: boolean): WrittenRow<Value> | undefined {
   return run[isReverse ? end - 1 : at]
 }
 

@@ -21,10 +21,11 @@ import {
 } from './backend.ts'
 import { bytesOfText, textOfBytes } from './byte-text.ts'
 import { DeletedKeys } from './deleted-keys.ts'
-import { mergeNewest, REMOVED, WrittenRows, type Layer, type TextRange } from './layer.ts'
+import type { LateRecord } from './key-index.ts'
+import { mergeNewest, REMOVED, WrittenRows, type Layer } from './layer.ts'
 import { RemovedVersions } from './removed-versions.ts'
 import { bytesOfValue, type RowValue } from './row-value.ts'
-import type { Row } from './table-rows.ts'
+import type { Row, TextRange } from './table-rows.ts'
 
 /** A draft of no more rows is copied into the layer that takes writes, in less than a millisecond: each layer slows reads. */
 const COPIED_ROWS = 500
@@ -160,13 +161,14 @@ export class WriteBuffer {
 
   /** The value must not change any more. */
   put(table: Table, key: Uint8Array, value: Uint8Array): void {
-    this.putText(table, textOfBytes(key), value)
+    assert(key.length > 0, () => `an empty key for ${table}`)
+    this.#writable.set(table, textOfBytes(key), value === REMOVED ? EMPTY_BYTES : value)
   }
 
-  /** The same, where the text of the key is at hand. */
-  putText(table: Table, key: string, value: RowValue): void {
-    assert(key.length > 0, () => `an empty key for ${table}`)
-    this.#writable.set(table, key, value === REMOVED ? EMPTY_BYTES : value)
+  /** All that a put writes; see {@link WrittenRows.putVersion}. Nothing of it must change any more. */
+  putVersion(key: string, record: LateRecord, value: Uint8Array, previous: LateRecord | undefined): void {
+    assert(key.length > 0, 'a key is not empty')
+    this.#writable.putVersion(key, record, value, previous)
   }
 
   remove(table: Table, key: Uint8Array): void {
@@ -305,7 +307,10 @@ function* writesOf(layers: readonly Layer[], removed: RemovedVersions): Iterable
   for (const table of TABLES) {
     const written = newestOf(layers, table, EVERYTHING)
     const rows = removed.has(table) ? mergeNewest(removed.rowsIn(table), written, false) : written
-    for (const { key, value } of rows) yield { table, key, value: value === REMOVED ? undefined : value }
+    for (const row of rows) {
+      const { value } = row
+      yield { table, key: row.lateKey ?? row.key, value: value === REMOVED ? undefined : value }
+    }
   }
 }
 

@@ -183,8 +183,26 @@ export const LIMITS_MUTANTS: readonly { readonly test: string; readonly mutant: 
     mutant: {
       name: 'limits: a large value is copied as it is applied',
       file: `${MVCC}/change.ts`,
-      find: 'new LatePut(record, keyText, value)',
-      replace: 'new LatePut(record, keyText, Buffer.from(value))',
+      find: 'buffer.putVersion(keyText, record, value, previous)',
+      replace: 'buffer.putVersion(keyText, record, Buffer.from(value), previous)',
+    },
+  },
+  {
+    test: `${MVCC}/layer.test.ts`,
+    mutant: {
+      name: 'limits: a version that a put supersedes is hidden by what was written to its history before',
+      file: `${MVCC}/layer.ts`,
+      find: 'if (history.isEmpty) {',
+      replace: 'if (previous.modRevision > 0) {',
+    },
+  },
+  {
+    test: `${MVCC}/layer.test.ts`,
+    mutant: {
+      name: 'limits: two versions of one revision have a row each',
+      file: `${MVCC}/superseded.ts`,
+      find: 'newest?.record.modRevision === record.modRevision ? newest.before : newest',
+      replace: 'newest',
     },
   },
   {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TABLES, type Write } from '../../mvcc/backend.ts'
 import { textOfBytes } from '../../mvcc/byte-text.ts'
+import { LateRecord } from '../../mvcc/key-index.ts'
 import { LatePut } from '../../mvcc/key-value.ts'
 import { bytesOfValue } from '../../mvcc/row-value.ts'
 import { packRows, tableNumber } from './rows.ts'
@@ -40,7 +41,7 @@ test('a key is the same row as its text', () => {
 
 test('a value that becomes bytes late is the same row as its bytes', () => {
   const row = { table: 'revisions', key: 'k' } as const
-  const record = { createRevision: 2, modRevision: 3, version: 2, lease: 0n }
+  const record = new LateRecord({ createRevision: 2, modRevision: 3, sub: 0, version: 2, lease: 0n })
   const late = new LatePut(record, 'key', Buffer.from('value'))
   const packed = [...packRows([{ ...row, value: late }])]
   assert.deepEqual(packed, [...packRows([{ ...row, value: bytesOfValue(late) }])])

@@ -6,7 +6,7 @@
 import { assert } from '../../../lib/assert.ts'
 import { TABLES, type Table, type TextWrite, type Write } from '../../mvcc/backend.ts'
 import { bytesOfText, putText } from '../../mvcc/byte-text.ts'
-import { putValue } from '../../mvcc/row-value.ts'
+import { bytesOfValue, putValue } from '../../mvcc/row-value.ts'
 import { putU32 } from './format.ts'
 
 type AnyWrite = Write | TextWrite
@@ -55,7 +55,7 @@ function packRow(piece: Buffer, start: number, { table, key, value }: AnyWrite):
   at = putU32(piece, at, value === undefined ? 0 : value.length + 1)
   piece[at++] = tableNumber(table)
   if (typeof key === 'string') putText(piece, key, at)
-  else piece.set(key, at)
+  else putValue(piece, key, at)
   at += key.length
   if (value === undefined) return at
   putValue(piece, value, at)
@@ -80,6 +80,6 @@ function compareWrites(a: AnyWrite, b: AnyWrite): number {
   return Buffer.compare(bytesOf(a.key), bytesOf(b.key))
 }
 
-function bytesOf(key: Uint8Array | string): Uint8Array {
-  return typeof key === 'string' ? bytesOfText(key) : key
+function bytesOf(key: AnyWrite['key']): Uint8Array {
+  return typeof key === 'string' ? bytesOfText(key) : bytesOfValue(key)
 }
