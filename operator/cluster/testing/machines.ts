@@ -64,6 +64,7 @@ export class Machines extends Objects {
   /** Time passes: the StatefulSet controller looks once, members catch up and elect. */
   tick(): void {
     this.nowMs += 1000
+    for (const pod of this.all('Pod')) this.#publish(pod)
     const set = this.get('StatefulSet', KEY.name)
     for (const pod of this.all('Pod')) {
       const ordinal = ordinalOf(KEY.name, pod.metadata.name)
@@ -161,10 +162,11 @@ export class Machines extends Objects {
     this.#publish(pod)
   }
 
-  /** A member that starts with other peer URLs than its record says makes them known. */
+  /** A member whose peer URLs are others than its record says makes them known, once there is a leader to tell. */
   #publish(pod: KubeObject): void {
     const { name } = pod.metadata
-    if (this.unpublished.has(name)) return
+    const isRunning = field(pod, 'status')['phase'] === 'Running'
+    if (!isRunning || this.cluster.leader === '' || this.unpublished.has(name)) return
     const { known } = this.talker('peer', pod, false)
     this.cluster.members = this.cluster.members.map((member) =>
       member.name === name
