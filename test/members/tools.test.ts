@@ -142,7 +142,7 @@ test('with --rehearse a backup is restored into a member that is thrown away, an
   // Without room the backup is there, replaces no other, and a person is told by the exit code, the operator by the result.
   await member.etcd.put('key', 'second')
   const toNobody = await take('--rehearse-bytes=1000', '--keep=1')
-  assert.deepEqual([toNobody.code, /is kept, but not verified: a restore takes/.test(toNobody.output)], [1, true])
+  assert.deepEqual([toNobody.code, /is kept, but not verified: a restore needs up to/.test(toNobody.output)], [1, true])
   await member.etcd.put('key', 'third')
   const toOperator = await take('--rehearse-bytes=1000', '--keep=1', `--result-file=${resultFile}`)
   assert.equal(toOperator.code, 0, toOperator.output)

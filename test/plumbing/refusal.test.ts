@@ -48,7 +48,9 @@ async function operate(t: TestContext): Promise<Operated> {
   const made = await fetch(server.url + path, { method: 'POST', headers, body })
   assert.equal(made.status, 201, await made.text())
   const metadata = { name: NAME, namespace: NAMESPACE }
-  await direct.create({ apiVersion: 'raftkv.dev/v1alpha1', kind: 'RaftCluster', metadata, spec: {} })
+  // With certificates to issue first, the StatefulSet would come at the second look.
+  const spec = { tls: { peer: { mode: 'Disabled' }, client: { mode: 'Disabled' } } }
+  await direct.create({ apiVersion: 'raftkv.dev/v1alpha1', kind: 'RaftCluster', metadata, spec })
   const operated: Operated = { ...plumbing, look, nowMs: Date.now() }
   const access = new ClusterAccess(faulty)
   async function look(): Promise<RaftClusterStatus> {

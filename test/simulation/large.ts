@@ -112,7 +112,7 @@ function forwarded(seed: number): string | undefined {
 function fullBuffer(seed: number): string | undefined {
   const stage = new Stage(seed)
   const { world, leader } = stage
-  world.faults.commitMs = 3000
+  world.faults.commitMs = 2000
   let most = 0
   const isWritten = (): boolean => {
     const store = leader.life?.port?.store
