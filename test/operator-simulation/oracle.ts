@@ -277,7 +277,8 @@ export class Oracle {
       disk.clusterId === raft.clusterId &&
       raft.configuration.members.some(({ id }) => id === disk.memberId)
     if (isMember) violated(13, `${name} is deleted, the volume of member ${disk.memberId}`)
-    if (volume.metadata.labels?.['raftkv.dev/cluster-uid'] !== cluster?.metadata.uid)
+    // Of the cluster as the operator knew it: it may have gone while the call was on its way.
+    if (volume.metadata.labels?.['raftkv.dev/cluster-uid'] !== textAt(this.#known(operator).cluster, 'metadata', 'uid'))
       violated(13, `${name} is somebody else's`)
     const wrong = formerVolumeGone(this.#world, name, numberAt(this.#known(operator).cluster, 'spec', 'replicas'))
     if (wrong !== undefined) violated(13, wrong)
