@@ -141,13 +141,13 @@ export interface PurgePace {
   readonly turnMs: number
   /** The bound for a clock that does not advance during a turn, as in a simulation. */
   readonly turnSlices: number
-  /** While nothing else needs the thread, a compaction takes a fifth of it. */
+  /** While nothing else needs the thread, a compaction takes a third of it. */
   readonly pauseMs: number
   /** The bound while something else does: a turn covers some 300 changes, and in a second that must be more than can be written. */
   readonly longestPauseMs: number
 }
 
-export const PURGE: PurgePace = { turnMs: 1, turnSlices: 16, pauseMs: 4, longestPauseMs: 6 }
+export const PURGE: PurgePace = { turnMs: 1, turnSlices: 16, pauseMs: 2, longestPauseMs: 3 }
 
 /** Ranges that are read in slices at the same time, each holding its answer so far, and those that wait for their turn. */
 export const MAX_LONG_RANGES = 16

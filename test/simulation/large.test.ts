@@ -3,5 +3,5 @@ import { test } from 'node:test'
 import { findWrong } from './large.ts'
 
 test('what is large or comes fast is bounded in memory, is all carried out, and costs no election', async () => {
-  assert.deepEqual(await findWrong(1), { tried: 1, wrong: undefined })
+  assert.deepEqual(await findWrong(2), { tried: 2, wrong: undefined })
 })

@@ -32,7 +32,7 @@ class Stage implements Trio {
   readonly refused: string[] = []
 
   constructor(seed: number, narrow: Narrow = WIDE) {
-    const trio = startTrio({ seed, narrow })
+    const trio = startTrio({ seed, narrow, areCommitsOneSync: true })
     this.world = trio.world
     this.leader = trio.leader
     this.follower = trio.follower
@@ -112,7 +112,7 @@ function forwarded(seed: number): string | undefined {
 function fullBuffer(seed: number): string | undefined {
   const stage = new Stage(seed)
   const { world, leader } = stage
-  world.faults.commitMs = 2000
+  world.faults.commitMs = 3000
   let most = 0
   const isWritten = (): boolean => {
     const store = leader.life?.port?.store

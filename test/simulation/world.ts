@@ -25,6 +25,8 @@ export interface WorldOptions {
   readonly narrow: Narrow | undefined
   /** Of each member's disk; without it, it is full only when a fault says so, and without notice. */
   readonly diskBytes?: number
+  /** Never a store that syncs as often as its commits are large. */
+  readonly areCommitsOneSync?: boolean
 }
 
 export class World {
@@ -62,7 +64,8 @@ export class World {
 
   /** In one of four worlds, of those whose disks are large. */
   get areStoresInRuns(): boolean {
-    return this.options.seed % 4 === 2 && this.options.diskBytes === undefined
+    const { seed, diskBytes, areCommitsOneSync = false } = this.options
+    return seed % 4 === 2 && diskBytes === undefined && !areCommitsOneSync
   }
 
   addMember(name: string): SimulatedMember {
