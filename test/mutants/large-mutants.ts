@@ -26,7 +26,7 @@ export const LARGE_MUTANTS: readonly Mutant[] = [
   {
     name: 'a compaction goes on at the next heartbeat only',
     file: 'node-server/limits.ts',
-    find: 'turnSlices: 16, pauseMs: 4, longestPauseMs: 6',
+    find: 'turnSlices: 16, pauseMs: 2, longestPauseMs: 3',
     replace: 'turnSlices: 3, pauseMs: 100, longestPauseMs: 100',
   },
   {
